@@ -1,0 +1,75 @@
+"""From the text of an environment variable to a checked value, for `conf.settings`. Each raises ValueError saying what
+is allowed; no message repeats a value, since values may hold passwords."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+Network = IPv4Network | IPv6Network
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def networks(value: Any) -> Any:
+    """`10.0.0.0/8,::1` as a list of networks; `none` is the empty list."""
+    if not isinstance(value, str):
+        return value
+    items = [] if value.strip().lower() == "none" else _items(value)
+    try:
+        return [ip_network(item, strict=False) for item in items]
+    except ValueError:
+        raise ValueError("addresses or CIDR networks, separated by commas, such as 10.0.0.0/8,::1/128") from None
+
+
+def origins(value: Any) -> Any:
+    """`https://a.example,http://b.example:8080` as a list, lower-case, the way browsers send `Origin`."""
+    if not isinstance(value, str):
+        return value
+    found = [item.rstrip("/").lower() for item in _items(value)]
+    for item in found:
+        parts = urlsplit(item)
+        if parts.scheme not in ("http", "https") or not parts.netloc or item != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("origins separated by commas, such as https://chat.example.org (no path, no *)")
+    return found
+
+
+def shares(value: Any) -> Any:
+    """`message.sent=1.0,message.read=0.1` as a dict from an action to the share of it that is kept, 0 to 1."""
+    if not isinstance(value, str):
+        return value
+    found = {}
+    try:
+        for item in _items(value):
+            action, share = item.split("=")
+            found[action.strip()] = float(share)
+    except ValueError:
+        raise ValueError("action=share pairs separated by commas, such as message.sent=0.5") from None
+    if not all(action and 0 <= share <= 1 for action, share in found.items()):
+        raise ValueError("an action's share is a number from 0 to 1")
+    return found
+
+
+def url(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
+    """`value` when it is a URL with one of `schemes`, a host (if needed) and a possible port."""
+    allowed = " or ".join(f"{scheme}://…" for scheme in schemes)
+    try:
+        parts = urlsplit(value)
+        well_formed = parts.scheme in schemes and (parts.hostname or not need_host) and parts.port != 0
+    except ValueError:  # a port that is no number, or an unclosed IPv6 bracket
+        well_formed = False
+    if not well_formed:
+        raise ValueError(f"a URL like {allowed}")
+    return value
+
+
+def rate(value: str) -> str:
+    """`20/second;600/minute`, checked with the package that will apply it."""
+    from limits import parse_many  # here, since only processes with a limit of their own need the import
+
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("rates such as 20/second;600/minute") from None
+    return value

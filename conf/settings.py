@@ -1,0 +1,188 @@
+"""Every setting of Bellwire, read from `BELLWIRE_*` environment variables or `.env` in the working directory.
+
+`load()` is for commands: it turns whatever is wrong into one SettingsError. Tests may make `Settings(...)` themselves.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from conf import parsing
+from conf.masking import masked
+from conf.secretfile import SecretFileError, read_or_create
+
+PREFIX = "BELLWIRE_"
+ENV_FILE = ".env"
+SECRET_MIN_CHARS = 16
+
+# A field's description says what is allowed; it ends an error's line.
+Port = Annotated[int, Field(ge=0, le=65535, description="a port, 0 (any free one) to 65535")]
+Days = Annotated[int, Field(ge=1, le=36500, description="whole days, 1 to 36500")]
+Rate = Annotated[str, AfterValidator(parsing.rate), Field(description="rates such as 20/second;600/minute")]
+Networks = Annotated[
+    list[parsing.Network], NoDecode, BeforeValidator(parsing.networks), Field(description="networks in CIDR notation")
+]
+
+
+class SettingsError(Exception):
+    """The settings are not usable. Its text has one line for each bad one: name, value (secrets masked), what is
+    allowed."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process; see `conf/example.env` for what each does. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="an address or a host name")
+    port: Port = 8080
+    data_dir: Path = Field(default=Path("var"), description="a folder")
+    database_url: str | None = Field(
+        default=None, repr=False, description="postgresql://user:password@host/name, or unset"
+    )
+    redis_url: str | None = Field(default=None, repr=False, description="redis://…, rediss://… or unix://…, or unset")
+    email_url: str = Field(default="file:", repr=False, description="file:, smtp://user:password@host:587 or smtps://…")
+    email_from: str = Field(
+        default="bellwire@localhost", pattern=r"^[^\r\n]*[^@\s<]+@[^@\s]+$", description="an address"
+    )
+    base_url: str | None = Field(default=None, description="http://… or https://…, without query")
+    secret_key: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        min_length=SECRET_MIN_CHARS,
+        description=f"{SECRET_MIN_CHARS} characters or more",
+    )
+    workers: int = Field(default=2, ge=1, le=64, description="threads, 1 to 64")
+    durability: Literal["full", "normal"] = Field(default="full", description="full or normal")
+    poll_timeout_s: float = Field(default=30, gt=0, le=600, description="seconds, above 0 and up to 600")
+    events_keep_days: Days = 14
+    rate_limits: bool = Field(default=True, description="on or off")
+    signup: Literal["open", "closed"] = Field(default="open", description="open or closed")
+    activity_sample: Annotated[dict[str, float], NoDecode, BeforeValidator(parsing.shares)] = Field(
+        default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
+    )
+    activity_keep_days: Days = 90
+    metrics_allow: Networks = parsing.networks("127.0.0.1/32,::1/128")
+    worker_metrics_port: Port = 9101
+    trusted_proxies: Networks = []
+    allowed_origins: Annotated[list[str], NoDecode, BeforeValidator(parsing.origins)] = Field(
+        default=[], description="origins separated by commas, such as https://chat.example.org"
+    )
+    limit_send: Rate = "20/second;600/minute"
+    limit_signup: Rate = "10/hour"
+    limit_login: Rate = "10/minute"
+    limit_otp: Rate = "5/hour"
+    limit_typing: Rate = "5/second"
+    limit_api: Rate = "100/second"
+    open_polls_per_user: int = Field(default=20, ge=1, le=10_000, description="1 to 10000")
+    log_format: Literal["auto", "json", "text"] = Field(default="auto", description="auto, json or text")
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        default="info", description="debug, info, warning, error or critical"
+    )
+
+    @field_validator("durability", "signup", "log_format", "log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str | None) -> str | None:
+        return value and parsing.url(value, ("postgresql", "postgres"), need_host=False)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str | None) -> str | None:
+        need_host = value is None or not value.startswith("unix:")
+        return value and parsing.url(value, ("redis", "rediss", "unix"), need_host=need_host)
+
+    @field_validator("email_url")
+    @classmethod
+    def _email_url(cls, value: str) -> str:
+        return value if value == "file:" else parsing.url(value, ("smtp", "smtps"))
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        return value and parsing.url(value, ("http", "https")).rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # Several hosts share a PostgreSQL, and each would generate a secret of its own.
+        if value is None and info.data.get("database_url"):
+            raise ValueError(f"{SECRET_MIN_CHARS} characters or more; must be set when the database is PostgreSQL")
+        return value
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The database when `database_url` is not set."""
+        return self.data_dir / "bellwire.db"
+
+    @property
+    def queue_path(self) -> Path:
+        """The queue's own SQLite file, used when neither Redis nor PostgreSQL is set."""
+        return self.data_dir / "huey.db"
+
+    @property
+    def url(self) -> str:
+        """Where people reach this installation, without a slash at the end."""
+        if self.base_url:
+            return self.base_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def secret(self) -> str:
+        """The key that tokens and links are signed with: the one that is set, else one kept in `data_dir`/secret (made
+        on first use). Raises SettingsError when that file can't be made or read."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value()
+        try:
+            return read_or_create(self.data_dir / "secret", min_chars=SECRET_MIN_CHARS)
+        except SecretFileError as error:
+            raise SettingsError(f"{PREFIX}DATA_DIR={str(self.data_dir)!r}: {error}") from error
+
+
+def load() -> Settings:
+    """The settings of this process. Raises SettingsError; warns of BELLWIRE_ variables that do not exist."""
+    _warn_of_unknown()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from None
+
+
+def _lines(error: ValidationError) -> list[str]:
+    found: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        field = str(detail["loc"][0])
+        value = detail["input"]
+        shown = "is not set" if value is None else f"= {masked(field, str(value))!r}"
+        own = detail.get("ctx", {}).get("error") if detail["type"] == "value_error" else None
+        allowed = own or Settings.model_fields[field].description
+        found.setdefault(field, f"{PREFIX}{field.upper()} {shown}: allowed is {allowed}")
+    return list(found.values())
+
+
+def _warn_of_unknown() -> None:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            logging.getLogger("conf").warning("%s is not a setting of Bellwire and is ignored", name)

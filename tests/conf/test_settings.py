@@ -1,0 +1,240 @@
+import itertools
+import os
+import re
+import stat
+import threading
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from conf import Settings, SettingsError, load
+
+EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
+
+# As the documentation of the settings gives them; None is "not set".
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 8080,
+    "data_dir": Path("var"),
+    "database_url": None,
+    "redis_url": None,
+    "email_url": "file:",
+    "email_from": "bellwire@localhost",
+    "base_url": None,
+    "secret_key": None,
+    "workers": 2,
+    "durability": "full",
+    "poll_timeout_s": 30,
+    "events_keep_days": 14,
+    "rate_limits": True,
+    "signup": "open",
+    "activity_sample": {"message.sent": 1.0},
+    "activity_keep_days": 90,
+    "metrics_allow": [ip_network("127.0.0.1/32"), ip_network("::1/128")],
+    "worker_metrics_port": 9101,
+    "trusted_proxies": [],
+    "allowed_origins": [],
+    "limit_send": "20/second;600/minute",
+    "limit_signup": "10/hour",
+    "limit_login": "10/minute",
+    "limit_otp": "5/hour",
+    "limit_typing": "5/second",
+    "limit_api": "100/second",
+    "open_polls_per_user": 20,
+    "log_format": "auto",
+    "log_level": "info",
+}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("BELLWIRE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def example() -> dict[str, str]:
+    return dict(re.findall(r"^# (BELLWIRE_[A-Z_]+)=(.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE))
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"BELLWIRE_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    return str(caught.value).splitlines()
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    assert load().model_dump() == DEFAULTS
+
+
+def test_the_example_lists_each_setting_once_and_nothing_else() -> None:
+    names = re.findall(r"^#? ?(\w+)=", EXAMPLE.read_text("utf-8"), re.MULTILINE)
+    assert sorted(names) == sorted(f"BELLWIRE_{field.upper()}" for field in Settings.model_fields)
+
+
+def test_the_example_with_its_comment_signs_removed_is_the_default() -> None:
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in example().items()), "utf-8")
+    assert load() == Settings(_env_file=None)
+
+
+def test_each_setting_of_the_example_is_explained() -> None:
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    for before, line in itertools.pairwise(lines):
+        if line.startswith("# BELLWIRE_"):
+            assert before.startswith("# "), line
+            assert not before.startswith("# BELLWIRE_"), line
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("BELLWIRE_PORT=9000\nBELLWIRE_SIGNUP=closed\n")
+    monkeypatch.setenv("BELLWIRE_PORT", "9001")
+    assert (load().port, load().signup) == (9001, "closed")
+
+
+def test_lists_are_read_from_their_plain_notation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWIRE_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7,fd00::/8")
+    monkeypatch.setenv("BELLWIRE_ALLOWED_ORIGINS", "https://Chat.example.org/,http://b.example:8080")
+    monkeypatch.setenv("BELLWIRE_ACTIVITY_SAMPLE", "message.sent=0.5,message.read=0")
+    settings = load()
+    assert settings.trusted_proxies == [ip_network(n) for n in ("10.0.0.0/8", "192.168.1.7/32", "fd00::/8")]
+    assert settings.allowed_origins == ["https://chat.example.org", "http://b.example:8080"]
+    assert settings.activity_sample == {"message.sent": 0.5, "message.read": 0.0}
+
+
+def test_rate_limits_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWIRE_RATE_LIMITS", "off")
+    assert load().rate_limits is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "http"),
+        ("WORKERS", "0"),
+        ("DURABILITY", "maybe"),
+        ("POLL_TIMEOUT_S", "0"),
+        ("POLL_TIMEOUT_S", "nan"),
+        ("EVENTS_KEEP_DAYS", "0"),
+        ("ACTIVITY_KEEP_DAYS", "1.5"),
+        ("RATE_LIMITS", "perhaps"),
+        ("SIGNUP", "invite"),
+        ("ACTIVITY_SAMPLE", "message.sent"),
+        ("ACTIVITY_SAMPLE", "message.sent=1.1"),
+        ("ACTIVITY_SAMPLE", "message.sent=nan"),
+        ("METRICS_ALLOW", "localhost"),
+        ("WORKER_METRICS_PORT", "70000"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://chat.example.org/path"),
+        ("LIMIT_SEND", "many"),
+        ("LIMIT_API", "5/fortnight"),
+        ("OPEN_POLLS_PER_USER", "0"),
+        ("BASE_URL", "chat.example.org"),
+        ("DATABASE_URL", "mysql://db/bellwire"),
+        ("REDIS_URL", "http://cache"),
+        ("EMAIL_URL", "smtp://"),
+        ("EMAIL_URL", "smtp://mail:port"),
+        ("EMAIL_FROM", "nobody"),
+        ("SECRET_KEY", "short"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    (line,) = refused(monkeypatch, **{name: value})
+    assert line.startswith(f"BELLWIRE_{name} = ")
+    assert "allowed is " in line
+    assert (value in line) is (name != "SECRET_KEY")
+
+
+def test_each_bad_setting_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = refused(monkeypatch, PORT="99999", WORKERS="none")
+    assert lines == [
+        "BELLWIRE_PORT = '99999': allowed is a port, 0 (any free one) to 65535",
+        "BELLWIRE_WORKERS = 'none': allowed is threads, 1 to 64",
+    ]
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "mysql://db/x?user=u&password=hunter2", "x://:hunter2@db"])
+def test_errors_mask_passwords(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    (line,) = refused(monkeypatch, DATABASE_URL=url)
+    assert "hunter2" not in line
+    assert "***" in line
+
+
+def test_no_password_is_in_the_repr() -> None:
+    settings = Settings(
+        database_url="postgresql://u:hunter2@db/x",
+        redis_url="redis://:hunter2@cache",
+        email_url="smtp://u:hunter2@mail",
+        secret_key="hunter2-hunter2-hunter2",
+    )
+    assert "hunter2" not in repr(settings)
+
+
+def test_postgresql_needs_a_shared_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = refused(monkeypatch, DATABASE_URL="postgresql://db/bellwire")
+    assert line.startswith("BELLWIRE_SECRET_KEY is not set: ")
+    monkeypatch.setenv("BELLWIRE_SECRET_KEY", "k" * 32)
+    assert load().secret() == "k" * 32
+
+
+def test_an_unknown_setting_is_named_and_ignored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(".env").write_text("BELLWIRE_PROT=9000\nOTHER=1\n")
+    monkeypatch.setenv("BELLWIRE_HOTS", "x")
+    load()
+    assert [record.args for record in caplog.records] == [("BELLWIRE_HOTS",), ("BELLWIRE_PROT",)]
+
+
+def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWIRE_REDIS_URL", "")
+    assert load().redis_url is None
+
+
+@pytest.mark.parametrize(
+    ("host", "base_url", "url"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8080"),
+        ("0.0.0.0", None, "http://127.0.0.1:8080"),
+        ("::", None, "http://[::1]:8080"),
+        ("127.0.0.1", "https://chat.example.org/", "https://chat.example.org"),
+    ],
+)
+def test_the_url_is_the_set_one_or_made_from_host_and_port(host: str, base_url: str | None, url: str) -> None:
+    assert Settings(host=host, base_url=base_url).url == url
+
+
+def test_a_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    secret = settings.secret()
+    assert len(secret) >= 32
+    assert settings.secret() == secret
+    assert stat.S_IMODE((tmp_path / "data" / "secret").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret"]
+
+
+def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(Settings(data_dir=tmp_path / "data").secret())) for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16
+    assert len(set(found)) == 1
+
+
+def test_a_damaged_secret_is_an_error_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    with pytest.raises(SettingsError, match="BELLWIRE_DATA_DIR"):
+        Settings(data_dir=tmp_path).secret()
+    assert (tmp_path / "secret").read_text() == ""
