@@ -1,0 +1,124 @@
+"""The log: structlog and the standard library's loggers (Tornado's, Huey's) in one form, on standard error.
+
+JSON, one object a line, unless standard error is a terminal. Times are UTC in ISO 8601. Secrets are masked.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from conf.masking import MASK, is_secret, without_secrets
+from conf.settings import Settings
+
+# Huey tells of each task at info, some lines a second with drains; the job metrics say the same for less.
+_CHATTY = ("huey", "asyncio")
+_MAX_DEPTH = 4  # of values within values that are searched for secrets
+
+
+def configure(settings: Settings, component: str) -> None:
+    """Send all logging of this process to standard error; each line names the `component` (gateway, worker …).
+
+    May be called again, with other settings. `huey_consumer` adds a handler of its own to the `huey` logger after it
+    has loaded the application; `adopt` takes it off again.
+    """
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared = _shared(component)
+    renderer = _renderer(settings.log_format)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, *shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_StderrLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = _StderrHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(level if level < logging.INFO else max(level, logging.WARNING))
+    logging.captureWarnings(True)
+
+
+def adopt(name: str) -> None:
+    """Make the stdlib logger `name` write through the root logger alone, whatever handlers it has been given."""
+    logger = logging.getLogger(name)
+    logger.handlers.clear()
+    logger.propagate = True
+    if name in _CHATTY:
+        logger.setLevel(max(logging.getLogger().level, logging.WARNING))
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: masks the values of secret keys, and what looks like a secret within strings."""
+    for key, value in event.items():
+        if key[0:1] == "_":  # the formatter's own; never written
+            continue
+        event[key] = MASK if value is not None and is_secret(key) else _clean(value, _MAX_DEPTH)
+    return event
+
+
+def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if depth == 0 or value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, dict):
+        return {k: MASK if isinstance(k, str) and is_secret(k) else _clean(v, depth - 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item, depth - 1) for item in value]
+    return without_secrets(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
+
+
+def _shared(component: str) -> list[Processor]:
+    def add_component(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("component", component)
+        return event
+
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_component,
+        structlog.processors.format_exc_info,  # before redact, for the secrets in messages of exceptions
+        redact,
+    ]
+
+
+def _renderer(log_format: str) -> Processor:
+    terminal = sys.stderr.isatty()
+    if log_format == "json" or (log_format == "auto" and not terminal):
+        return structlog.processors.JSONRenderer(serializer=_json)
+    return structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _json(event: EventDict, **_options: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _StderrLogger:
+    """What structlog writes to at last. Looks standard error up at each line, as it may be exchanged."""
+
+    def __init__(self, *_args: Any) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    debug = info = warning = error = critical = exception = fatal = log = msg
+
+
+class _StderrHandler(logging.Handler):
+    """The same for the standard library's records."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
