@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 	--no-header --no-emit-index-url --no-annotate --upgrade --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check types bench lock clean
 
 help: ## this list
 	@echo "Bellwire: make TARGET [PYTHON=python3.12]"; echo
@@ -25,6 +25,9 @@ test: $(VENV)/.installed-dev ## every test; installs the test dependencies and s
 check: $(VENV)/.installed-dev ## formatter, linter, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory types
+
+types: $(VENV)/.installed-dev ## mypy alone
 	$(BIN)/mypy --strict $(CODE)
 
 bench: $(VENV)/.installed-dev ## the benchmarks, one table
