@@ -1,0 +1,126 @@
+"""How far each consumer of the log has read, and the events it gave up on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+
+from models.clock import rfc3339
+from models.database import Base, execute, rows
+from models.errors import NotFoundError
+from models.event import EventRow, Log
+
+ERROR_CHARS = 500
+
+
+class Checkpoint(Base):
+    """A consumer has done all events up to `position`."""
+
+    consumer = peewee.CharField(primary_key=True, max_length=32)
+    position = peewee.BigIntegerField()
+    moved_ms = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "checkpoints"
+
+
+class DeadEvent(Base):
+    """An event that a consumer failed on, parked with its error until an admin has it retried."""
+
+    id = peewee.BigAutoField()
+    consumer = peewee.CharField(max_length=32)
+    event = peewee.ForeignKeyField(EventRow, index=False)
+    error = peewee.TextField()
+    parked_ms = peewee.BigIntegerField()
+    retry = peewee.BooleanField(default=False)
+
+    class Meta:
+        table_name = "dead_events"
+        indexes = ((("consumer", "event"), True),)
+
+
+class LostRightError(Exception):
+    """Another drain of this consumer moved the checkpoint first: what was prepared must not be written."""
+
+
+def position(consumer: str) -> int:
+    """Where the consumer stands; 0 before its first run."""
+    found = rows("SELECT position FROM checkpoints WHERE consumer=?", (consumer,))
+    return int(found[0][0]) if found else 0
+
+
+def ensure(log: Log, consumer: str) -> None:
+    """Makes the consumer's checkpoint at the log's beginning, once."""
+    if not rows("SELECT 1 FROM checkpoints WHERE consumer=?", (consumer,)):
+        execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES (?,0,?)", (consumer, log.now_ms))
+
+
+def move(log: Log, consumer: str, old: int, new: int) -> None:
+    """The right to write: moves the checkpoint from where it was read, or raises LostRightError."""
+    moved = execute(
+        "UPDATE checkpoints SET position=?, moved_ms=? WHERE consumer=? AND position=?",
+        (new, log.now_ms, consumer, old),
+    ).rowcount
+    if moved != 1:
+        raise LostRightError
+
+
+def park(log: Log, consumer: str, event: int, error: str) -> None:
+    """Gives up on one event."""
+    execute(
+        "INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
+        (consumer, event, error[:ERROR_CHARS], log.now_ms, False),
+    )
+
+
+def ask_retry(log: Log, dead: int) -> None:
+    """An admin asks for another try of a parked event. Raises NotFoundError."""
+    if execute("UPDATE dead_events SET retry=? WHERE id=?", (True, dead)).rowcount != 1:
+        raise NotFoundError
+
+
+def to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
+    """(dead event's id, event id) of those an admin wants retried."""
+    return rows(
+        "SELECT id, event_id FROM dead_events WHERE consumer=? AND retry=? ORDER BY event_id LIMIT ?",
+        (consumer, True, limit),
+    )
+
+
+def revive(log: Log, dead: int) -> None:
+    """The right to do a parked event: takes it off the list, or raises LostRightError when another did."""
+    if execute("DELETE FROM dead_events WHERE id=? AND retry=?", (dead, True)).rowcount != 1:
+        raise LostRightError
+
+
+def refuse_again(log: Log, dead: int, error: str) -> None:
+    """The retry failed too: it stays parked, with the new error."""
+    execute("UPDATE dead_events SET retry=?, error=? WHERE id=?", (False, error[:ERROR_CHARS], dead))
+
+
+def consumers() -> list[dict[str, Any]]:
+    """Each consumer's place."""
+    found = rows("SELECT consumer, position, moved_ms FROM checkpoints ORDER BY consumer")
+    return [{"consumer": c, "position": p, "moved_at": rfc3339(m)} for c, p, m in found]
+
+
+def dead_events(limit: int) -> list[dict[str, Any]]:
+    """What is parked, newest first."""
+    found = rows(
+        "SELECT d.id, d.consumer, d.event_id, e.type, d.error, d.parked_ms, d.retry FROM dead_events d "
+        "JOIN events e ON e.id=d.event_id ORDER BY d.id DESC LIMIT ?",
+        (limit,),
+    )
+    return [
+        {
+            "id": i,
+            "consumer": c,
+            "event": e,
+            "type": t,
+            "error": error,
+            "parked_at": rfc3339(at),
+            "retrying": bool(retry),
+        }
+        for i, c, e, t, error, at, retry in found
+    ]

@@ -1,0 +1,273 @@
+"""People and their roles, with exactly one profile and one wallet each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import peewee
+
+from models.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
+from models.errors import InvalidError, NotFoundError
+from models.event import GATEWAYS, Log, user_stream
+
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
+EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>]{1,64}@[^@\s\x00-\x1f,;<>]{1,190}")
+DISPLAY_NAME_CHARS = 80
+ROLES = ("user", "admin")
+COLUMNS = "id, username, display_name, role, status"
+
+
+class User(Base):
+    """An account. The keys are the lower-case forms that are unique."""
+
+    id = NeverReusedIdField()
+    username = peewee.CharField(max_length=32)
+    username_key = peewee.CharField(max_length=32, unique=True)
+    email = peewee.CharField(max_length=255)
+    email_key = peewee.CharField(max_length=255, unique=True)
+    display_name = peewee.CharField(max_length=DISPLAY_NAME_CHARS)
+    display_key = peewee.CharField(max_length=DISPLAY_NAME_CHARS, index=True)
+    role = peewee.CharField(max_length=8, index=True)
+    status = peewee.CharField(max_length=10)
+    password_hash = peewee.TextField(null=True)
+    site = peewee.CharField(max_length=64, null=True)
+    watches = peewee.TextField(default="{}")
+    created_ms = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "users"
+
+
+class Profile(Base):
+    """Where and in which language a person lives: exactly one for each user."""
+
+    user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
+    timezone = peewee.CharField(max_length=64, default="UTC")
+    locale = peewee.CharField(max_length=35, default="en")
+
+    class Meta:
+        table_name = "profiles"
+
+
+class Wallet(Base):
+    """A balance in minor units of its currency: exactly one for each user."""
+
+    user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
+    currency = peewee.CharField(max_length=3, default="USD")
+    balance_minor = peewee.BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "wallets"
+
+
+class UserView(msgspec.Struct):
+    """USER of the contract."""
+
+    id: int
+    username: str
+    display_name: str
+    role: str
+    status: str
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin says of an account to be made."""
+
+    username: str
+    email: str
+    display_name: str | None = None
+    role: str = "user"
+    password: str | None = None
+
+
+def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
+    """(field, message) of each field that can't be."""
+    errors: list[tuple[str, str]] = []
+    if not USERNAME.fullmatch(new.username):
+        errors.append(
+            (
+                f"{prefix}username",
+                "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit",
+            )
+        )
+    if not EMAIL.fullmatch(new.email):
+        errors.append((f"{prefix}email", "an e-mail address such as ana@example.org"))
+    if new.display_name is not None:
+        errors += invalid_display_name(new.display_name, prefix)
+    if new.role not in ROLES:
+        errors.append((f"{prefix}role", "user or admin"))
+    return errors
+
+
+def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
+    """(field, message) when the name can't be shown."""
+    if 1 <= len(name.strip()) <= DISPLAY_NAME_CHARS and name.isprintable():
+        return []
+    return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
+
+
+def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
+    """Makes active accounts with profile and wallet, all or none.
+
+    Raises InvalidError naming each bad one as `users.N.field`.
+    """
+    errors = [e for n, new in enumerate(users) for e in invalid_fields(new, f"users.{n}.")]
+    errors += _taken(users)
+    if errors:
+        raise InvalidError(*errors)
+    made = [
+        (log.take_id("users"), new, new.display_name or new.username, hashed)
+        for new, hashed in zip(users, password_hashes, strict=True)
+    ]
+    insert_rows(
+        User,
+        (
+            "id",
+            "username",
+            "username_key",
+            "email",
+            "email_key",
+            "display_name",
+            "display_key",
+            "role",
+            "status",
+            "password_hash",
+            "watches",
+            "created_ms",
+        ),
+        [
+            (
+                i,
+                u.username,
+                u.username.lower(),
+                u.email,
+                u.email.lower(),
+                name,
+                name.lower(),
+                u.role,
+                "active",
+                hashed,
+                "{}",
+                log.now_ms,
+            )
+            for i, u, name, hashed in made
+        ],
+    )
+    insert_rows(Profile, ("user_id", "timezone", "locale"), [(i, "UTC", "en") for i, *_ in made])
+    insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(i, "USD", 0) for i, *_ in made])
+    return [UserView(i, u.username, name, u.role, "active") for i, u, name, _ in made]
+
+
+def _taken(users: Sequence[NewUser]) -> list[tuple[str, str]]:
+    errors: list[tuple[str, str]] = []
+    for field in ("username", "email"):
+        keys = [getattr(new, field).lower() for new in users]
+        there = set()
+        for start in range(0, len(keys), 500):
+            part = keys[start : start + 500]
+            there |= {k for (k,) in rows(f"SELECT {field}_key FROM users WHERE {field}_key IN ({marks(len(part))})", part)}
+        seen: set[str] = set()
+        for n, key in enumerate(keys):
+            if key in there or key in seen:
+                errors.append((f"users.{n}.{field}", "is taken"))
+            seen.add(key)
+    return errors
+
+
+def view(user: int) -> UserView:
+    """One user, whatever the status. Raises NotFoundError."""
+    found = rows(f"SELECT {COLUMNS} FROM users WHERE id=?", (user,))
+    if not found:
+        raise NotFoundError
+    return UserView(*found[0])
+
+
+def active_view(user: int) -> UserView:
+    """One active user. Raises NotFoundError."""
+    found = view(user)
+    if found.status != "active":
+        raise NotFoundError
+    return found
+
+
+def _prefix(text: str) -> str:
+    return text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+def search(text: str, after: int, limit: int) -> list[UserView]:
+    """Active users whose username or display name begins so, by id."""
+    like = _prefix(text)
+    found = rows(
+        f"SELECT {COLUMNS} FROM users WHERE status='active' AND id>? "
+        "AND (username_key LIKE ? ESCAPE '\\' OR display_key LIKE ? ESCAPE '\\') ORDER BY id LIMIT ?",
+        (after, like, like, limit),
+    )
+    return [UserView(*r) for r in found]
+
+
+def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """All users for admins, with e-mail, by id."""
+    where, params = ["id>?"], [after]  # type: list[str], list[Any]
+    for column, value in (("status", status), ("role", role)):
+        if value is not None:
+            where.append(f"{column}=?")
+            params.append(value)
+    if text:
+        where.append("(username_key LIKE ? ESCAPE '\\' OR display_key LIKE ? ESCAPE '\\' OR email_key LIKE ? ESCAPE '\\')")
+        params += [_prefix(text)] * 3
+    found = rows(f"SELECT {COLUMNS}, email FROM users WHERE {' AND '.join(where)} ORDER BY id LIMIT ?", (*params, limit))
+    return [{**msgspec.structs.asdict(UserView(*r[:5])), "email": r[5]} for r in found]
+
+
+def me(user: int) -> dict[str, Any]:
+    """USER with what only its owner sees. Money is a decimal string."""
+    found = rows(
+        "SELECT u.email, p.timezone, p.locale, w.currency, w.balance_minor FROM users u "
+        "JOIN profiles p ON p.user_id=u.id JOIN wallets w ON w.user_id=u.id WHERE u.id=?",
+        (user,),
+    )
+    email, timezone, locale, currency, minor = found[0]
+    return {
+        **msgspec.structs.asdict(view(user)),
+        "email": email,
+        "profile": {"timezone": timezone, "locale": locale},
+        "wallet": {"currency": currency, "balance": f"{minor // 100}.{minor % 100:02d}"},
+    }
+
+
+def change(log: Log, user: int, **fields: str) -> UserView:
+    """Sets columns of one account (role, display_name, status) and tells its owner and every gateway."""
+    if "display_name" in fields:
+        fields["display_key"] = fields["display_name"].lower()
+    names = ", ".join(f"{name}=?" for name in fields)
+    if fields:
+        execute(f"UPDATE users SET {names} WHERE id=?", (*fields.values(), user))
+    changed = view(user)
+    if fields:
+        log.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
+        log.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user}))
+        log.actors.clear()
+    return changed
+
+
+def set_profile(log: Log, user: int, timezone: str | None, locale: str | None) -> None:
+    """Sets what is given of the profile."""
+    for column, value in (("timezone", timezone), ("locale", locale)):
+        if value is not None:
+            execute(f"UPDATE profiles SET {column}=? WHERE user_id=?", (value, user))
+
+
+def for_login(login: str) -> tuple[int, str, str | None] | None:
+    """(id, status, password hash) by username or e-mail."""
+    key = login.lower()
+    column = "email_key" if "@" in key else "username_key"
+    found = rows(f"SELECT id, status, password_hash FROM users WHERE {column}=?", (key,))
+    return found[0] if found else None
+
+
+def active_admins() -> list[tuple[int, str]]:
+    """(id, watches JSON) of each active admin."""
+    return rows("SELECT id, watches FROM users WHERE role='admin' AND status='active' ORDER BY id")
