@@ -1,0 +1,50 @@
+"""Copy the database and the generated secret to a folder, while everything runs.
+
+The folder is made, or must be empty. It ends with manifest.json, which holds a checksum of each file; without that file the
+backup is not finished. Keep it as safe as the data folder: it holds the same secrets.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from commands import opening
+from commands.errors import CommandError
+from conf import Settings
+from models import backup
+from models.manifest import BackupError
+from models.running import hold_running_lock
+
+MIB = 2**20
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Where to."""
+    parser.add_argument("folder", metavar="DIR", type=Path)
+
+
+def run(args: Namespace) -> int:
+    """Makes it, and says what it holds."""
+    settings = opening.settings()
+    refuse_postgresql(settings, "pg_dump")
+    with opening.data_folder(settings):
+        hold_running_lock(settings.data_dir)
+    try:
+        made = backup.make(settings, args.folder, _show if sys.stderr.isatty() else None)
+    except BackupError as error:
+        raise CommandError(str(error)) from error
+    size = sum(file.bytes for file in made.files.values()) / MIB
+    print(f"backed up to {args.folder}: {size:.1f} MiB, newest event {made.newest_event}, {made.rows['messages']} messages")
+    return 0
+
+
+def refuse_postgresql(settings: Settings, tool: str) -> None:
+    """Raises CommandError when the database is not a file of ours."""
+    if settings.database_url is not None:
+        raise CommandError(f"the database is PostgreSQL: use {tool}")
+
+
+def _show(done: int, total: int) -> None:
+    print(f"\r{done // MIB} of {total // MIB} MiB", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail and port: a line each.
+
+ok: nothing to do. warn: it works, but look at it. FAIL: it does not, and the exit status is 1. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
+
+from commands.doctor import place, reach, stored
+from commands.doctor.finding import Finding, fail
+from conf import Settings, SettingsError, load
+
+Check = Callable[[Settings], Iterable[Finding]]
+CHECKS: dict[str, Check] = {
+    "settings": place.settings,
+    "data folder": place.data_folder,
+    "disk": place.disk,
+    "clock": place.clock,
+    "store": stored.store,
+    "queue": stored.queue,
+    "mail": reach.mail,
+    "port": reach.port,
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_args: Namespace) -> int:
+    """Prints what was found, as it is found; the exit status is 1 when anything fails."""
+    levels = set()
+    for finding in _findings():
+        print(finding, flush=True)
+        levels.add(finding.level)
+    return 1 if "FAIL" in levels else 0
+
+
+def _findings() -> Iterable[Finding]:
+    try:
+        settings = load()
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            yield fail("settings", line)
+        return
+    for name, check in CHECKS.items():
+        try:
+            yield from check(settings)
+        except Exception as error:  # one check that breaks must not hide the others
+            yield fail(name, f"the check itself failed: {type(error).__name__}: {error}")

@@ -1,0 +1,105 @@
+"""Checks of what is reached over the network: the mail server, and the gateway itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from commands.doctor.finding import Finding, fail, ok, warn
+from conf import Settings
+
+TIMEOUT_S = 3
+TAKEN = "something else listens there: stop it, or set BELLWIRE_PORT"
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+
+def mail(chosen: Settings) -> Iterator[Finding]:
+    """Mail files can be written, or the mail server accepts a connection. Nothing is sent."""
+    url = urlsplit(chosen.email_url)
+    yield _mail_files(chosen) if url.scheme == "file" else _mail_server(url.scheme, url.hostname or "", url.port)
+
+
+def _mail_files(chosen: Settings) -> Finding:
+    folder = chosen.data_dir / "mail"
+    what = f"mail: written to {folder}, not sent; set BELLWIRE_EMAIL_URL to send it"
+    try:
+        if folder.exists():
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        return fail(f"mail folder {folder}", f"can't be written ({error.strerror}): change its owner")
+    return ok(what)
+
+
+def _mail_server(scheme: str, host: str, port: int | None) -> Finding:
+    place = (host, port or SMTP_PORTS[scheme])
+    what = f"mail server {place[0]} port {place[1]}"
+    try:
+        socket.create_connection(place, timeout=TIMEOUT_S).close()
+    except socket.gaierror as error:
+        return fail(what, f"the name is not known ({error.strerror}): correct BELLWIRE_EMAIL_URL")
+    except OSError as error:
+        why = error.strerror or str(error)
+        return fail(what, f"can't be reached ({why}): correct BELLWIRE_EMAIL_URL, or open the firewall")
+    return ok(f"{what}: accepts connections")
+
+
+def port(chosen: Settings) -> Iterator[Finding]:
+    """Our gateway answers at the port, or the port is free."""
+    if chosen.port == 0:
+        yield ok("port: any that is free")
+        return
+    place = (ANY_ADDRESS.get(chosen.host, chosen.host), chosen.port)
+    what = f"gateway at {place[0]} port {place[1]}"
+    try:
+        status, body = _ask(*place)
+    except ConnectionRefusedError:
+        yield _free(what, chosen)
+    except socket.gaierror as error:
+        yield fail(what, f"the name is not known ({error.strerror}): correct BELLWIRE_HOST")
+    except (OSError, HTTPException):
+        yield fail(what, TAKEN)
+    else:
+        yield _answered(what, status, body)
+
+
+def _free(what: str, chosen: Settings) -> Finding:
+    try:
+        with socket.create_server((chosen.host, chosen.port), family=_family(chosen)):
+            return ok(f"{what}: not running, and the port is free")
+    except OSError as error:
+        return fail(what, f"can't listen there ({os.strerror(error.errno or 0)}): set BELLWIRE_HOST or BELLWIRE_PORT")
+
+
+def _family(chosen: Settings) -> socket.AddressFamily:
+    return socket.getaddrinfo(chosen.host, chosen.port, type=socket.SOCK_STREAM)[0][0]
+
+
+def _answered(what: str, status: int, body: Any) -> Finding:
+    if status == 200 and isinstance(body, dict) and "degraded" in body:
+        degraded = ", ".join(map(str, body["degraded"]))
+        return warn(what, f"answers, degraded: {degraded}") if degraded else ok(f"{what}: answers, and is ready")
+    if status == 503 and isinstance(body, dict):
+        return fail(what, f"is not ready: {body.get('detail') or json.dumps(body)}")
+    return fail(what, TAKEN)
+
+
+def _ask(host: str, port: int) -> tuple[int, Any]:
+    connection = HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        text = answer.read(64 * 1024)
+    finally:
+        connection.close()
+    try:
+        return answer.status, json.loads(text)
+    except ValueError:
+        return answer.status, None

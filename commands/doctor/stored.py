@@ -1,0 +1,117 @@
+"""Checks of what is stored: the database, its schema, how far the background work is, and the queue."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import peewee
+
+import models
+from commands.doctor.finding import Finding, fail, ok, warn
+from conf import Settings
+from models import checkpoint, event, schema
+from models.clock import now_ms
+from models.database import rows, size_bytes
+from models.running import RestoringError, hold_running_lock
+
+MIB = 2**20
+AHEAD_MS = 5_000  # two hosts' clocks may differ by so much
+LATE_S = 60  # a worker that lives looks every half second
+TIMEOUT_S = 3
+
+
+def store(chosen: Settings) -> Iterator[Finding]:
+    """Opens the store, and goes on into it as far as it gets."""
+    if chosen.database_url is None and not chosen.sqlite_path.exists():
+        yield warn(f"store {chosen.sqlite_path}", "it is not there yet: `run.py serve` or `run.py migrate` makes it")
+        return
+    try:
+        hold_running_lock(chosen.data_dir)
+        models.connect(chosen)
+        yield from _opened(chosen)
+    except RestoringError as error:
+        yield fail("store", str(error))
+    except (OSError, peewee.DatabaseError, peewee.InterfaceError) as error:
+        yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` brings a backup back")
+    finally:
+        models.disconnect()
+
+
+def _opened(chosen: Settings) -> Iterator[Finding]:
+    if chosen.database_url is None:
+        if (found := rows("PRAGMA quick_check(1)")[0][0]) != "ok":
+            yield fail("store", f"is damaged ({found}): stop everything and `run.py restore` a backup")
+            return
+        yield ok(f"store: whole, {size_bytes() / MIB:.1f} MiB")
+    if names := schema.pending():
+        yield fail(f"schema: {', '.join(names)} pending", "run `run.py migrate`")
+        return
+    yield ok("schema: up to date")
+    yield from _newest_event()
+    yield from _consumers()
+
+
+def _newest_event() -> Iterator[Finding]:
+    newest = rows("SELECT at_ms FROM events ORDER BY id DESC LIMIT 1")
+    if newest and (ahead := newest[0][0] - now_ms()) > AHEAD_MS:
+        yield fail(f"clock: the newest event is {ahead / 1000:.0f} s in the future", "set the clock, and have NTP keep it")
+    elif not rows("SELECT 1 FROM users WHERE role='admin' AND status='active' LIMIT 1"):
+        yield warn("admins: there is none", "run.py create-admin --username NAME --email ADDRESS")
+
+
+def _consumers() -> Iterator[Finding]:
+    head = event.head()
+    for consumer in checkpoint.consumers():
+        what = f"consumer {consumer['consumer']}: {head - consumer['position']} events behind"
+        waiting = rows("SELECT at_ms FROM events WHERE id>? ORDER BY id LIMIT 1", (consumer["position"],))
+        if waiting and now_ms() - waiting[0][0] > LATE_S * 1000:
+            yield warn(what, f"the oldest for {(now_ms() - waiting[0][0]) / 1000:.0f} s; is a worker running?")
+        else:
+            yield ok(what)
+    ((dead,),) = rows("SELECT count(*) FROM dead_events")
+    if dead:
+        yield warn(f"dead events: {dead}", "GET /api/v1/admin/jobs shows the errors; POST …/jobs/ID/retry tries again")
+    else:
+        yield ok("dead events: none")
+
+
+def queue(chosen: Settings) -> Iterator[Finding]:
+    """Redis answers, or the queue's file can be written."""
+    if chosen.redis_url is not None:
+        yield _redis(chosen.redis_url)
+    elif chosen.database_url is not None:
+        yield ok("queue: in the database")
+    elif not chosen.queue_path.exists():
+        yield ok(f"queue {chosen.queue_path}: made when it is first used")
+    else:
+        yield _queue_file(chosen)
+
+
+def _redis(url: str) -> Finding:
+    import redis
+
+    where = urlsplit(url)
+    what = f"queue on Redis at {where.hostname or where.path}"
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)) as client:
+            client.ping()
+    except (redis.RedisError, OSError) as error:
+        return fail(what, f"does not answer ({error}): start it, or correct BELLWIRE_REDIS_URL")
+    return ok(f"{what}: answers")
+
+
+def _queue_file(chosen: Settings) -> Finding:
+    what = f"queue {chosen.queue_path}"
+    try:
+        with closing(sqlite3.connect(chosen.queue_path, timeout=TIMEOUT_S, isolation_level=None)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        return fail(what, f"can't be used ({found}): stop everything and remove the file; all its work follows from the log")
+    return ok(f"{what}: can be written")

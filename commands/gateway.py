@@ -1,0 +1,22 @@
+"""Run one gateway: HTTP, WebSocket and the page, until SIGTERM or SIGINT. The schema must be up to date."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from commands import opening
+from commands.listening import listen
+from conf.logging import configure
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_args: Namespace) -> int:
+    """Serves; background work is left to workers."""
+    settings = opening.settings()
+    configure(settings, "gateway")
+    with opening.store(settings):
+        opening.require_current_schema()
+    return listen(settings, on_ready=lambda: print(f"Bellwire's gateway listens: {settings.url}", flush=True))

@@ -1,0 +1,34 @@
+"""Running the gateway's loop until it is told to stop."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from commands.errors import CommandError
+from conf import Settings
+
+WHY = {
+    errno.EADDRINUSE: "the port is taken",
+    errno.EACCES: "this user may not listen there",
+    errno.EADDRNOTAVAIL: "this machine does not have the address",
+}
+
+
+def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
+    """Blocks while the gateway serves; returns its exit status. Raises CommandError when it can't listen."""
+    from gateway import server
+
+    try:
+        return server.main(settings, on_ready, on_stop)
+    except socket.gaierror as error:
+        raise CommandError(f"BELLWIRE_HOST={settings.host!r} is no address of this machine ({error.strerror})") from error
+    except OSError as error:
+        if error.errno not in WHY:
+            raise
+        raise CommandError(
+            f"can't listen on {settings.host} port {settings.port}: {WHY[error.errno]} ({os.strerror(error.errno)}). "
+            "Stop what listens there, or set BELLWIRE_PORT or BELLWIRE_HOST"
+        ) from error

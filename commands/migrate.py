@@ -1,0 +1,32 @@
+"""Bring the schema up to date.
+
+Safe to run twice, and by several processes at once: one migrates, the others wait for it.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from commands import opening
+from models import schema
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_args: Namespace) -> int:
+    """Applies what is pending."""
+    with opening.store(opening.settings()):
+        migrate_aloud()
+    return 0
+
+
+def migrate_aloud(*, when_nothing: str = "the schema is up to date already") -> None:
+    """Applies what is pending, and prints the names before and after."""
+    if names := schema.pending():
+        print(f"migrating: {', '.join(names)}", flush=True)
+    for name in schema.migrate():
+        print(f"applied {name}", flush=True)
+    if when_nothing and not names:
+        print(when_nothing)

@@ -1,0 +1,61 @@
+"""What nearly every command begins with: the settings, and the store they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import peewee
+
+import models
+from commands.errors import CommandError
+from conf import Settings, SettingsError, load
+from models import schema
+from models.running import RestoringError, RunningError, hold_running_lock
+
+
+def settings() -> Settings:
+    """The settings. Raises CommandError with a line for each bad one."""
+    try:
+        return load()
+    except SettingsError as error:
+        raise CommandError(f"bad settings\n{error}") from None
+
+
+@contextmanager
+def data_folder(chosen: Settings) -> Iterator[None]:
+    """Turns what is wrong with the data folder, or with who else uses it, into a CommandError."""
+    try:
+        yield
+    except (RestoringError, RunningError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(chosen.data_dir)):
+            raise
+        raise CommandError(
+            f"BELLWIRE_DATA_DIR={str(chosen.data_dir)!r} can't be used ({error.strerror}): "
+            "name a folder that this user may write to"
+        ) from error
+
+
+@contextmanager
+def store(chosen: Settings) -> Iterator[None]:
+    """The models, connected for this thread; no restore can begin until the process ends.
+
+    Raises CommandError when the data folder or the store can't be used.
+    """
+    with data_folder(chosen):
+        hold_running_lock(chosen.data_dir)
+        models.connect(chosen)
+        try:
+            yield
+        except (peewee.DatabaseError, peewee.InterfaceError) as error:
+            raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
+        finally:
+            models.disconnect()
+
+
+def require_current_schema() -> None:
+    """Raises CommandError when migrations are pending."""
+    if names := schema.pending():
+        raise CommandError(f"the schema is not up to date ({', '.join(names)} pending): run `run.py migrate` first")

@@ -1,0 +1,35 @@
+"""Bring a backup back, when nothing runs on the data folder.
+
+Checksums and the database's integrity are verified first. The log gets a new epoch: clients load their state again. A database
+that is there is replaced with --force only, and then kept beside as bellwire.db.before-restore-TIME.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from commands import opening
+from commands.backup import refuse_postgresql
+from commands.errors import CommandError
+from models import restore
+from models.manifest import BackupError
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """From where."""
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("--force", action="store_true", help="replace the database that is there, and keep it beside")
+
+
+def run(args: Namespace) -> int:
+    """Restores, and says each thing done."""
+    settings = opening.settings()
+    refuse_postgresql(settings, "pg_restore, then set a new epoch")
+    with opening.data_folder(settings):
+        try:
+            restore.restore(settings, args.folder, force=args.force, say=lambda line: print(line, flush=True))
+        except BackupError as error:
+            raise CommandError(str(error)) from error
+    print("start it again with `run.py serve`; clients that were connected load their state again")
+    return 0

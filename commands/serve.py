@@ -1,0 +1,47 @@
+"""The embedded default: bring the schema up to date, then run the gateway and one worker until SIGTERM or SIGINT.
+
+The worker is started again when it dies, and ends with this process, however that ends.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from commands import opening
+from commands.listening import listen
+from commands.migrate import migrate_aloud
+from commands.supervisor import Supervisor
+from conf import Settings
+from conf.logging import configure
+from models import user
+
+FIRST_STEP = """There is no admin yet. Make one from a second terminal, with the same settings:
+  run.py create-admin --username NAME --email ADDRESS"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_args: Namespace) -> int:
+    """Serves. The worker is started once the port is ours."""
+    settings = opening.settings()
+    configure(settings, "gateway")
+    with opening.store(settings):
+        migrate_aloud(when_nothing="")
+        greeting = _greeting(settings)
+    supervisor = Supervisor()
+
+    def ready() -> None:
+        supervisor.start()
+        print(greeting, flush=True)
+
+    try:
+        return listen(settings, ready, supervisor.stop)
+    finally:
+        supervisor.join()
+
+
+def _greeting(settings: Settings) -> str:
+    opened = f"Bellwire is up: open {settings.url} (Ctrl-C stops it)"
+    return opened if user.active_admins() else f"{opened}\n{FIRST_STEP}"

@@ -1,0 +1,102 @@
+"""The worker that `serve` keeps beside its gateway: started, started again when it dies, stopped at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+log = logging.getLogger("serve")
+
+RUN_PY = Path(__file__).resolve().parent.parent / "run.py"
+WORKER = (sys.executable, str(RUN_PY), "worker")
+PARENT_FD = "BELLWIRE_PARENT_FD"
+
+FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 5.0
+HEALTHY_S = 10.0  # who lived so long did not die of its start: the next delay is the first again
+KILL_AFTER_S = 3.0  # leaves the gateway's own shutdown the rest of 5 s
+
+
+def next_delay(last_s: float, lived_s: float) -> float:
+    """Seconds to wait before a dead worker is started again."""
+    if last_s == 0 or lived_s >= HEALTHY_S:
+        return FIRST_DELAY_S
+    return min(2 * last_s, LONGEST_DELAY_S)
+
+
+class Supervisor:
+    """Keeps one worker running, from a thread of its own.
+
+    The worker reads one end of a pipe whose other end only this process has: however this process dies, the pipe closes
+    and the worker ends itself.
+    """
+
+    def __init__(self, command: Sequence[str] = WORKER) -> None:
+        self._command = command
+        self._lock = threading.Lock()  # nothing is started once stopping is set
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._killer: threading.Timer | None = None
+        self._child_end, self._own_end = os.pipe()  # not inheritable, but for what pass_fds names
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Starts the worker. Returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Asks the worker to end, and kills it when it has not in KILL_AFTER_S. Returns at once; may be called again."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            self._stopping.set()
+            if self._child is not None:
+                self._child.terminate()
+                self._killer = threading.Timer(KILL_AFTER_S, self._child.kill)
+                self._killer.daemon = True
+                self._killer.start()
+
+    def join(self) -> None:
+        """Stops, and waits until the worker is gone."""
+        self.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._killer is not None:
+            self._killer.cancel()
+        for end in (self._own_end, self._child_end):
+            os.close(end)
+
+    def _run(self) -> None:
+        delay = 0.0
+        while not self._stopping.wait(delay):
+            began = time.monotonic()
+            status = self._run_once()
+            if self._stopping.is_set():
+                return
+            delay = next_delay(delay, time.monotonic() - began)
+            log.warning("the worker ended (%s); it is started again in %.1f s", status, delay)
+
+    def _run_once(self) -> str:
+        with self._lock:
+            if self._stopping.is_set():
+                return "stopped"
+            try:
+                self._child = self._start()
+            except OSError as error:  # no memory, no processes left
+                return f"not started: {error.strerror}"
+        return f"status {self._child.wait()}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command,
+            env={**os.environ, PARENT_FD: str(self._child_end)},
+            pass_fds=[self._child_end],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt from the terminal reaches this process alone, which stops the worker
+        )

@@ -1,0 +1,32 @@
+"""Make a token for an active user, for a bot or a script. Only the token is printed, and it is never shown again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from commands import opening
+from commands.errors import CommandError
+from models import event, token, user
+
+LABEL = "command line"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Whose it is."""
+    parser.add_argument("username", metavar="USERNAME", help="or the e-mail address")
+
+
+def run(args: Namespace) -> int:
+    """Makes it, in a transaction that has seen the account active."""
+    with opening.store(opening.settings()):
+        opening.require_current_schema()
+        with event.transaction() as log:
+            found = user.for_login(args.username)
+            if found is None:
+                raise CommandError(f"there is no user {args.username!r}")
+            account, status, _ = found
+            if status != "active":
+                raise CommandError(f"the account of {args.username!r} is {status}, not active")
+            secret = token.create(log, account, LABEL)
+    print(secret)
+    return 0
