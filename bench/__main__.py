@@ -69,7 +69,7 @@ def _report(found: dict[str, list[Outcome | str]], runs: int, quick: bool) -> tu
         failed = sum(outcome.failed for outcome in outcomes)
         why = next((outcome.first_failure for outcome in outcomes if outcome.first_failure), "")
         wrong += [f"- `{name}`: {failed} requests failed, the first: {why[:300]}"] if failed else []
-    how = f"{'Quick: whether it works, not how fast. ' if quick else ''}Medians of {runs} runs, the range in parentheses."
+    how = f"{'Quick: with smaller loads than the rows say. ' if quick else ''}Medians of {runs} runs, the range in parentheses."
     failures = "\n".join(["Failed requests:", *wrong]) if wrong else "Failed requests: none."
     return "\n\n".join(["\n".join(rows), failures, f"{how} {describe()}"]), not wrong
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from contextlib import suppress
 from time import perf_counter
 
+from bench.client import Client
 from bench.figures import Benchmark, Bound, Line, Outcome, Scale
 from bench.load import Stream, closed_loop, open_loop, percentile
 from bench.metrics_page import read_page, samples
@@ -18,17 +19,19 @@ BEHIND_S = 1.0  # a drain that is further behind than this still has the backlog
 CAUGHT_UP_S = 120.0
 
 
-@dataclass
 class Lag:
     """How far the slowest drain was behind, in seconds, at each look; and what each has written."""
 
-    at: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    rows: dict[str, float] = field(default_factory=dict)
+    def __init__(self, port: int) -> None:
+        """Name the worker's metrics port; reading there costs the gateway nothing."""
+        self._client = Client(port)
+        self.at: list[float] = []
+        self.seconds: list[float] = []
+        self.rows: dict[str, float] = {}
 
-    async def look(self, port: int) -> None:
-        """Read the worker's page, which costs the gateway nothing."""
-        page = await read_page(port)
+    async def look(self) -> None:
+        """Read the worker's page."""
+        page = await read_page(self._client)
         lags = samples(page, "bellwire_log_lag_seconds")
         if not lags:
             raise LookupError("the worker's metrics page has no bellwire_log_lag_seconds")
@@ -36,10 +39,10 @@ class Lag:
         self.seconds.append(max(lags.values()))
         self.rows = samples(page, "bellwire_drain_rows_total")
 
-    async def watch(self, port: int) -> None:
+    async def watch(self) -> None:
         """Look again and again until cancelled."""
         while True:
-            await self.look(port)
+            await self.look()
             await asyncio.sleep(LOOK_S)
 
     def behind(self, at: float) -> bool:
@@ -50,9 +53,9 @@ class Lag:
 
 async def _caught_up(server: Bellwire) -> None:
     """Return when no drain is behind."""
-    lag, deadline = Lag(), perf_counter() + CAUGHT_UP_S
+    lag, deadline = Lag(server.worker_port), perf_counter() + CAUGHT_UP_S
     while perf_counter() < deadline:
-        await lag.look(server.worker_port)
+        await lag.look()
         if lag.seconds[-1] < BEHIND_S:
             return
         await asyncio.sleep(LOOK_S)
@@ -61,14 +64,15 @@ async def _caught_up(server: Bellwire) -> None:
 
 async def _beside(server: Bellwire, target: Chat, first: int, seconds: float) -> tuple[Stream, Lag]:
     """Start the worker and send while it drains."""
-    lag = Lag()
+    lag = Lag(server.worker_port)
     server.start("worker")
     server.wait(server.worker_metrics)
-    watching = asyncio.create_task(lag.watch(server.worker_port))
+    watching = asyncio.create_task(lag.watch())
     stream = await open_loop(target, RATE, seconds, numbers(first))
-    await lag.look(server.worker_port)
+    await lag.look()
     watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    with suppress(asyncio.CancelledError):  # but not what else may have ended it
+        await watching
     return stream, lag
 
 

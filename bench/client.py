@@ -6,11 +6,13 @@ It is cheap enough not to be the limit: about 30 µs of CPU a request.
 import asyncio
 import resource
 import socket
-from typing import Any, NamedTuple, cast
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
-JSON = dict[str, Any]
+SPREAD = 16  # connections, so that many operations can share a commit
+Item = TypeVar("Item")
 
 
 class Answer(NamedTuple):
@@ -20,13 +22,18 @@ class Answer(NamedTuple):
     head: bytes
     body: bytes
 
+    @property
+    def text(self) -> str:
+        """The start of the body, for a message."""
+        return self.body[:200].decode(errors="replace")
+
 
 class Refused(Exception):
     """A call was answered with a status that is not 2xx."""
 
     def __init__(self, method: str, path: str, answer: Answer) -> None:
         """Keep the answer; show its status and the start of its body."""
-        super().__init__(f"{method} {path}: {answer.status} {answer.body[:300].decode(errors='replace')}")
+        super().__init__(f"{method} {path}: {answer.status} {answer.text}")
         self.answer = answer
 
 
@@ -120,6 +127,7 @@ class Connection(asyncio.Protocol):
     def send(self, raw: bytes) -> asyncio.Future[Answer]:
         """Write a request now; the future fails with ConnectionError when the connection is lost."""
         assert self._transport is not None
+        assert self.waiting is None or self.waiting.done(), "one request at a time on a connection"
         self.waiting = asyncio.get_running_loop().create_future()
         self._transport.write(raw)
         return self.waiting
@@ -183,6 +191,21 @@ class Client:
         """Close the connection."""
         if self._connection is not None:
             self._connection.abort()
+
+
+async def spread(client: Client, items: Iterable[Item], act: Callable[[Client, Item], Awaitable[None]]) -> None:
+    """Do something for each item, over some connections of `client`'s server at once."""
+    left = iter(items)
+
+    async def work() -> None:
+        own = client.another()
+        try:
+            for item in left:
+                await act(own, item)
+        finally:
+            own.close()
+
+    await asyncio.gather(*(work() for _ in range(SPREAD)))
 
 
 def raise_open_files() -> None:

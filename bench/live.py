@@ -46,7 +46,8 @@ async def _pair(server: Bellwire) -> Pair:
     actor, watcher = await make_people(client, server.admin_token, 2, "pair")
     made = await client.call("POST", "/api/v1/conversations", actor.token, {"members": [watcher.id]})
     pair = Pair(client, actor, watcher, made["id"])
-    await pair.reader.start()
+    await pair.reader.remember(client)
+    pair.reader.start()
     await asyncio.sleep(0.5)
     return pair
 

@@ -56,7 +56,7 @@ async def timed_request(client: Client, raw: bytes, expected: int, tally: Tally)
         return False
     end = perf_counter()
     if answer.status != expected:
-        tally.fail(f"{answer.status} {answer.body[:200].decode(errors='replace')}")
+        tally.fail(f"{answer.status} {answer.text}")
         return False
     tally.latencies_s.append(end - start)
     tally.ended_at.append(end)

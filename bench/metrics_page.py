@@ -12,13 +12,9 @@ def samples(page: str, name: str) -> dict[str, float]:
     return {found["labels"] or "": float(found["value"]) for found in _SAMPLE.finditer(page) if found["name"] == name}
 
 
-async def read_page(port: int) -> str:
+async def read_page(client: Client) -> str:
     """Return a process' metrics page; raise ConnectionError when it does not answer one."""
-    client = Client(port)
-    try:
-        answer = await client.request(raw_request("GET", "/metrics"), 10)
-    finally:
-        client.close()
+    answer = await client.request(raw_request("GET", "/metrics"), 10)
     if answer.status != 200:
         raise ConnectionError(f"/metrics: {answer.status}")
     return answer.body.decode()

@@ -1,12 +1,10 @@
 """Making people, admins and their tokens through the admin API."""
 
-import asyncio
 from typing import NamedTuple
 
-from bench.client import Client
+from bench.client import Client, spread
 
 USERS_A_CALL = 1000  # the contract's bound
-TOKEN_CONNECTIONS = 16  # so that many tokens share a commit
 
 
 class Person(NamedTuple):
@@ -32,16 +30,12 @@ async def make_people(
 
 
 async def _with_tokens(client: Client, admin_token: str, ids: list[int]) -> list[Person]:
-    """Issue a token for each id, over some connections at once."""
+    """Issue a token for each id."""
     issued: dict[int, str] = {}
-    left = iter(ids)
 
-    async def issue() -> None:
-        own = client.another()
-        for user in left:
-            answer = await own.call("POST", f"/api/v1/admin/users/{user}/tokens", admin_token, {})
-            issued[user] = answer["token"]
-        own.close()
+    async def issue(own: Client, user: int) -> None:
+        answer = await own.call("POST", f"/api/v1/admin/users/{user}/tokens", admin_token, {})
+        issued[user] = answer["token"]
 
-    await asyncio.gather(*(issue() for _ in range(TOKEN_CONNECTIONS)))
+    await spread(client, ids, issue)
     return [Person(user, issued[user]) for user in ids]

@@ -45,14 +45,12 @@ class Reader:
         self.failed = 0
         self.first_failure = ""
 
-    async def remember(self) -> None:
+    async def remember(self, client: Client) -> None:
         """Learn the cursor of now without polling, so without being seen to look."""
-        self.cursor = (await self._client.call("GET", "/api/v1/state", self._token))["cursor"]
+        self.cursor = (await client.call("GET", "/api/v1/state", self._token))["cursor"]
 
-    async def start(self) -> None:
-        """Hold a poll from now on."""
-        if not self.cursor:
-            await self.remember()
+    def start(self) -> None:
+        """Hold a poll from now on, after `remember`."""
         self._task = asyncio.create_task(self._poll_for_ever())
 
     async def stop(self) -> None:
@@ -73,7 +71,7 @@ class Reader:
         path = f"/api/v1/events?cursor={self.cursor}&timeout={timeout_s:g}"
         answer = await self._client.request(raw_request("GET", path, self._token), timeout_s + 30)
         if answer.status != 200:
-            raise ConnectionError(f"a poll was answered {answer.status} {answer.body[:200].decode(errors='replace')}")
+            raise ConnectionError(f"a poll was answered {answer.status} {answer.text}")
         page = _DECODER.decode(answer.body)
         self.cursor = page.cursor
         now = perf_counter()
