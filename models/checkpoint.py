@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import peewee
 
 from models.clock import rfc3339
-from models.database import Base, execute, rows
+from models.database import Base, execute, marks, rows
 from models.errors import NotFoundError
-from models.event import EventRow, Log
+from models.event import Event, EventRow, Log
 
 ERROR_CHARS = 500
 
@@ -66,6 +67,36 @@ def move(log: Log, consumer: str, old: int, new: int) -> None:
         raise LostRightError
 
 
+def hold(log: Log, consumer: str, old: int) -> None:
+    """The right to write a part of what lies after a checkpoint that another transaction will move, or raises LostRightError."""
+    if position(consumer) != old:
+        raise LostRightError
+
+
+def unread(position: int, upto: int, types: Collection[str], limit: int) -> list[Event]:
+    """Events of these types with position < id <= upto, in order; those of other types are passed over inside the store."""
+    found = rows(
+        "SELECT id, stream, type, at_ms, data FROM events "
+        f"WHERE id>? AND id<=? AND type IN ({marks(len(types))}) ORDER BY id LIMIT ?",
+        (position, upto, *types, limit),
+    )
+    return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found]
+
+
+def oldest_unread_ms(position: int, types: Collection[str]) -> int | None:
+    """When the first event of these types after a position was appended; None when there is none."""
+    found = rows(
+        f"SELECT at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}) ORDER BY id LIMIT 1",
+        (position, *types),
+    )
+    return int(found[0][0]) if found else None
+
+
+def places() -> dict[str, tuple[int, int]]:
+    """Consumer -> (position, when it last moved in ms)."""
+    return {c: (p, m) for c, p, m in rows("SELECT consumer, position, moved_ms FROM checkpoints")}
+
+
 def park(log: Log, consumer: str, event: int, error: str) -> None:
     """Gives up on one event."""
     execute(
@@ -86,6 +117,17 @@ def to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
         "SELECT id, event_id FROM dead_events WHERE consumer=? AND retry=? ORDER BY event_id LIMIT ?",
         (consumer, True, limit),
     )
+
+
+def retries_asked() -> set[str]:
+    """Consumers with a parked event that an admin wants retried."""
+    return {c for (c,) in rows("SELECT DISTINCT consumer FROM dead_events WHERE retry=?", (True,))}
+
+
+def hold_dead(log: Log, dead: int) -> None:
+    """The right to write a part of a parked event's work that another transaction will end, or raises LostRightError."""
+    if not rows("SELECT 1 FROM dead_events WHERE id=? AND retry=?", (dead, True)):
+        raise LostRightError
 
 
 def revive(log: Log, dead: int) -> None:

@@ -42,6 +42,8 @@ class Event(msgspec.Struct, gc=False):
     type: str
     at_ms: int
     data: bytes
+    json: bytes = b""  # EVENT of the contract, spliced together when somebody first reads it
+    committed: float = 0.0  # when this process knew it to be on disk, time.perf_counter()
 
 
 def conversation_stream(conversation: int) -> str:
@@ -146,15 +148,6 @@ def read_after(position: int, limit: int) -> list[Event]:
     """The whole log after a position, in order: what tails and drains read."""
     found = rows("SELECT id, stream, type, at_ms, data FROM events WHERE id>? ORDER BY id LIMIT ?", (position, limit))
     return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found]
-
-
-def read_stream(stream: str, after: int, before: int | None, limit: int) -> list[Event]:
-    """A limited slice of one stream: events with after < id < before, in order."""
-    found = rows(
-        "SELECT id, stream, type, at_ms, data FROM events WHERE stream=? AND id>? AND id<? ORDER BY id LIMIT ?",
-        (stream, after, before if before is not None else 2**62, limit),
-    )
-    return [Event(i, s, kind, at, data.encode()) for i, s, kind, at, data in found]
 
 
 def head() -> int:

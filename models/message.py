@@ -250,13 +250,19 @@ def views(ids: Sequence[int]) -> list[MessageView]:
         reactions.setdefault(message, {}).setdefault(emoji, []).append(user)
     return [
         MessageView(
-            *row[:7],
-            rfc3339(row[7]),
-            rfc3339_or_none(row[8]),
-            rfc3339_or_none(row[9]),
-            reactions.get(row[0], {}),
+            i,
+            place,
+            by,
+            body,
+            priority,
+            reply,
+            client_id,
+            rfc3339(made),
+            rfc3339_or_none(edited),
+            rfc3339_or_none(gone),
+            reactions.get(i, {}),
         )
-        for row in found
+        for i, place, by, body, priority, reply, client_id, made, edited, gone in found
     ]
 
 

@@ -66,7 +66,8 @@ class NotificationCause(Base):
 
 
 class Cause(msgspec.Struct, gc=False):
-    """One reason to notify one user. `title` and `body` have a place for the count, `{n}`."""
+    """One reason to notify one user. `title` and `body` are the words for a count of one, taken as they are, for they may hold
+    people's names; `title_more` and `body_more` for larger counts, with `{n}` where the count stands (empty: the same words)."""
 
     user: int
     cause: str
@@ -75,6 +76,18 @@ class Cause(msgspec.Struct, gc=False):
     title: str
     body: str
     data: bytes
+    title_more: str = ""
+    body_more: str = ""
+
+
+def _worded(cause: Cause, count: int) -> tuple[str, str]:
+    if count == 1:
+        return cause.title, cause.body
+    n = str(count)
+    return (
+        cause.title_more.replace("{n}", n) if cause.title_more else cause.title,
+        cause.body_more.replace("{n}", n) if cause.body_more else cause.body,
+    )
 
 
 def conversation_group(conversation: int) -> str:
@@ -119,38 +132,34 @@ def grow(log: Log, counted: Sequence[tuple[Cause, int]]) -> dict[tuple[int, str]
     """
     unread = _unread_of(counted)
     made: dict[tuple[int, str], tuple[int, bool]] = {}
-    new_rows: list[tuple[Any, ...]] = []
+    new: list[tuple[Any, ...]] = []
+    grown: list[tuple[Any, ...]] = []
     for cause, n in counted:
-        key = (cause.user, cause.grouping)
-        there = unread.get(key)
+        there = unread.get((cause.user, cause.grouping))
         id_, count, created = there or (log.take_id("notifications"), 0, log.now_ms)
         count += n
-        title, body = cause.title.replace("{n}", str(count)), cause.body.replace("{n}", str(count))
+        title, body = _worded(cause, count)
+        data = cause.data.decode()
         if there is None:
-            new_rows.append(
-                (
-                    id_,
-                    cause.user,
-                    cause.type,
-                    title,
-                    body,
-                    cause.data.decode(),
-                    count,
-                    cause.grouping,
-                    created,
-                    log.now_ms,
-                )
-            )
+            new.append((id_, cause.user, cause.type, title, body, data, count, cause.grouping, created, log.now_ms))
         else:
-            execute(
-                "UPDATE notifications SET count=?, title=?, body=?, data=?, updated_ms=? WHERE id=?",
-                (count, title, body, cause.data.decode(), log.now_ms, id_),
-            )
-        made[key] = (id_, there is None)
-        data = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
-        log.append(user_stream(cause.user), "notification.created" if there is None else "notification.updated", data)
-    insert_rows(Notification, INSERTED, new_rows)
+            grown.append((id_, count, title, body, data))
+        made[cause.user, cause.grouping] = (id_, there is None)
+        seen = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
+        log.append(user_stream(cause.user), "notification.created" if there is None else "notification.updated", seen)
+    insert_rows(Notification, INSERTED, new)
+    _update(log, grown)
     return made
+
+
+def _update(log: Log, grown: Sequence[tuple[Any, ...]]) -> None:
+    """Writes (id, count, title, body, data) of those that grew, many a statement: thousands may grow at once."""
+    for part in chunks(grown, KEYS_A_QUERY):
+        execute(
+            given("id, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, title=given.title, "
+            "body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id",
+            [*(value for row in part for value in row), log.now_ms],
+        )
 
 
 def _unread_of(counted: Iterable[tuple[Cause, int]]) -> dict[tuple[int, str], tuple[int, int, int]]:

@@ -10,13 +10,14 @@ import msgspec
 import peewee
 
 from models.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
-from models.errors import InvalidError, NotFoundError
+from models.errors import ConflictError, InvalidError, NotFoundError
 from models.event import GATEWAYS, Log, user_stream
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
 EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>]{1,64}@[^@\s\x00-\x1f,;<>]{1,190}")
 DISPLAY_NAME_CHARS = 80
 ROLES = ("user", "admin")
+WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
 COLUMNS = "id, username, display_name, role, status"
 
 
@@ -248,7 +249,7 @@ def change(log: Log, user: int, **fields: str) -> UserView:
     changed = view(user)
     if fields:
         log.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
-        log.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user}))
+        log.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
         log.actors.clear()
     return changed
 
@@ -271,3 +272,37 @@ def for_login(login: str) -> tuple[int, str, str | None] | None:
 def active_admins() -> list[tuple[int, str]]:
     """(id, watches JSON) of each active admin."""
     return rows("SELECT id, watches FROM users WHERE role='admin' AND status='active' ORDER BY id")
+
+
+def password_hash(user: int) -> str | None:
+    """The stored hash of a user's password, when they have one."""
+    found = rows("SELECT password_hash FROM users WHERE id=?", (user,))
+    return found[0][0] if found else None
+
+
+def set_password(log: Log, user: int, hashed: str) -> None:
+    """Stores a new password's hash."""
+    execute("UPDATE users SET password_hash=? WHERE id=?", (hashed, user))
+
+
+def watches(user: int) -> dict[str, bool]:
+    """What an admin hears of; all on by default."""
+    stored = msgspec.json.decode(rows("SELECT watches FROM users WHERE id=?", (user,))[0][0])
+    return {name: bool(stored.get(name, True)) for name in WATCHED}
+
+
+def set_watches(log: Log, user: int, changed: dict[str, bool]) -> None:
+    """Turns watches on and off; those not named stay. Raises InvalidError for a name that is none."""
+    unknown = sorted(set(changed) - set(WATCHED))
+    if unknown:
+        raise InvalidError(*((name, "one of " + ", ".join(WATCHED)) for name in unknown))
+    stored = msgspec.json.encode({**watches(user), **changed}).decode()
+    execute("UPDATE users SET watches=? WHERE id=?", (stored, user))
+
+
+def change_by_admin(log: Log, user: int, fields: dict[str, str]) -> UserView:
+    """Changes an account; the last active admin stays one. Raises ConflictError or NotFoundError."""
+    there = view(user)
+    if fields.get("role") == "user" and there.role == "admin" and [i for i, _ in active_admins()] == [user]:
+        raise ConflictError("the last admin stays one")
+    return change(log, user, **fields)

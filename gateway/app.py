@@ -1,0 +1,112 @@
+"""The contents page of the API: every route, by area."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from typing import Any
+
+from tornado import httputil, web
+
+from gateway import accounts, admin, conversations, events, legacy, messages, notifications, operations, stream, websocket
+from gateway.base import Handler, NotFound
+from gateway.services import Services
+
+API = "/api/v1"
+ID = r"([1-9][0-9]{0,15})"
+
+ROUTES: list[tuple[str, type[Handler]]] = [
+    # Accounts
+    (f"{API}/login", accounts.Login),
+    (f"{API}/logout", accounts.Logout),
+    (f"{API}/me", accounts.Me),
+    (f"{API}/me/sessions", accounts.Sessions),
+    (f"{API}/me/sessions/{ID}", accounts.Session),
+    (f"{API}/users", accounts.Users),
+    (f"{API}/users/{ID}", accounts.User),
+    # Conversations and messages
+    (f"{API}/conversations", conversations.Conversations),
+    (f"{API}/conversations/{ID}", conversations.Conversation),
+    (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
+    (f"{API}/conversations/{ID}/messages", messages.History),
+    (f"{API}/conversations/{ID}/typing", conversations.TypingNow),
+    (f"{API}/conversations/{ID}/read", conversations.ReadMark),
+    (f"{API}/messages", messages.Messages),
+    (f"{API}/messages/{ID}", messages.Message),
+    (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
+    (f"{API}/search/messages", notifications.Search),
+    # Events
+    (f"{API}/state", events.State),
+    (f"{API}/events", events.Events),
+    (f"{API}/events/stream", stream.Stream),
+    (f"{API}/events/ws", websocket.Socket),
+    # The older client
+    (f"{API}/communication/chats/", legacy.Chats),
+    (f"{API}/communication/poll/events/", legacy.Poll),
+    # Notifications
+    (f"{API}/notifications", notifications.Notifications),
+    (f"{API}/notifications/read", notifications.NotificationsRead),
+    # Admin
+    (f"{API}/admin/users", admin.AdminUsers),
+    (f"{API}/admin/users/{ID}", admin.AdminUser),
+    (f"{API}/admin/users/{ID}/tokens", admin.AdminTokens),
+    (f"{API}/admin/watches", admin.Watches),
+    (f"{API}/admin/activity", admin.ActivityLog),
+    (f"{API}/admin/jobs", admin.Jobs),
+    (f"{API}/admin/jobs/{ID}/retry", admin.JobRetry),
+    # Operations
+    (f"{API}/telemetry/send", operations.Telemetry),
+    ("/healthz", operations.Health),
+    ("/readyz", operations.Ready),
+    ("/metrics", operations.Metrics),
+    ("/", operations.Welcome),
+]
+
+
+class BodyCap(web._HandlerDelegate):
+    """Keeps no more of a body in memory than its route takes; what is over is counted and dropped, and answered 413."""
+
+    received = 0
+
+    def data_received(self, data: bytes) -> None:
+        """One piece of the body."""
+        self.received += len(data)
+        limit: int = self.handler_class.body_limit  # type: ignore[attr-defined]
+        if self.received <= limit:
+            self.chunks += data
+
+    def finish(self) -> None:
+        """The whole body is here."""
+        self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
+        super().finish()
+
+
+class Application(web.Application):
+    """The routes over one gateway's services."""
+
+    def __init__(self, services: Services) -> None:
+        prefix = secrets.token_hex(4)
+        settings: dict[str, Any] = {
+            "default_handler_class": NotFound,
+            "default_handler_args": {"services": services},
+            "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
+            "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/"},
+            "websocket_max_message_size": 4096,
+            "log_function": lambda handler: None,  # gateway/traffic.py logs requests
+        }
+        super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
+
+    def get_handler_delegate(
+        self,
+        request: httputil.HTTPServerRequest,
+        target_class: type[web.RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> BodyCap:
+        """Tornado's hook: who takes a request's body and runs its handler."""
+        return BodyCap(self, request, target_class, target_kwargs, path_args, path_kwargs)
+
+
+for _pattern, _handler in ROUTES:
+    _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI")

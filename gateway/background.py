@@ -1,0 +1,109 @@
+"""Keeps the background work going from within the gateway: asks for it after commits, and does it when the queue refuses.
+
+The worker looks at the log by itself twice a second, so what is asked for here is only what should not wait as long. No handler
+waits for any of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from conf import Settings
+from jobs import gauges, tasks
+from jobs.backlog import behind
+from jobs.broker import UNUSABLE
+from jobs.outage import Outage
+from metrics.declared import QUEUE_FALLBACK_TOTAL
+from models import disconnect
+
+REQUESTED = "notify"
+SPACING_S = 0.05  # between two requests; one commit of the queue each
+IDLE_S = 0.5  # between two turns during an outage when nothing is committed
+RETRY_QUEUE_S = 0.25  # between two attempts at a queue that refused
+STOP_S = 2.0
+
+log = structlog.get_logger("gateway")
+
+
+class Background:
+    """One thread beside the loop. `degraded`: the queue refuses, and this thread drains the log instead."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.degraded = False
+        tasks.bind(settings)
+        self._queue = Outage("the queue", "the gateway drains the log itself")
+        self._store = Outage("background work in the gateway", "it is tried again")
+        self._try_at = 0.0
+        self._measured = 0.0
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Events were committed. For the loop's thread: a microsecond."""
+        if not self._woken.is_set():
+            self._woken.set()
+
+    def stop(self) -> None:
+        """Ends the thread, after the slice that it may be writing."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            woken = self._woken.wait(IDLE_S)
+            self._woken.clear()
+            try:
+                self._turn(woken)
+                self._store.over()
+            except Exception as error:  # the store's; the next turn may do better, and the thread must live
+                self._store.failed(error)
+                disconnect()
+            self._stopping.wait(SPACING_S)
+        disconnect()
+
+    def _turn(self, woken: bool) -> None:
+        if self._stopping.is_set():
+            return
+        if woken or self.degraded:
+            self._request()
+        if self.degraded:
+            done = tasks.look(self._stopping.is_set)
+            if woken or done:
+                QUEUE_FALLBACK_TOTAL.labels("drain").inc()
+        if time.monotonic() - self._measured >= gauges.EVERY_S:
+            self._measured = time.monotonic()
+            self._measure()
+
+    def _request(self) -> None:
+        """Asks for a drain, or notices that the queue refuses, or that it works again."""
+        if self.degraded and time.monotonic() < self._try_at:
+            return
+        try:
+            tasks.request(REQUESTED)
+        except UNUSABLE as error:
+            self.degraded = True
+            self._try_at = time.monotonic() + RETRY_QUEUE_S
+            self._queue.failed(error)
+        else:
+            self.degraded = False
+            self._queue.over()
+
+    def _measure(self) -> None:
+        """Gauges that must be there also when no worker runs, which is what a growing lag then shows."""
+        behind(tasks.consumers.values())
+        gauges.measure_store()
+        try:
+            gauges.measure_queue()
+        except UNUSABLE as error:
+            self.degraded = True
+            self._queue.failed(error)

@@ -1,0 +1,293 @@
+"""What every handler does the same way: who calls, from where, how large, how often, and what errors look like."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Awaitable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import msgspec
+import structlog
+from tornado import httputil, web
+
+from gateway.auth import COOKIE
+from gateway.errors import ProblemError, problem_of
+from models.errors import DeadTokenError
+from models.token import Actor
+
+if TYPE_CHECKING:
+    from gateway.services import Services
+
+logger = structlog.get_logger()
+
+BODY_BYTES = 64 * 1024
+MESSAGE_BODY_BYTES = 256 * 1024
+ADMIN_BODY_BYTES = 2 * 1024 * 1024
+JSON = "application/json"
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID_MAX = 2**53
+LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+T = TypeVar("T")
+
+
+class Clock:
+    """The Date header, made once a second: formatting it costs more than answering."""
+
+    second = 0
+    date = ""
+
+    @classmethod
+    def now(cls) -> str:
+        """RFC 9110, section 6.6.1."""
+        second = int(time.time())
+        if second != cls.second:
+            cls.second, cls.date = second, formatdate(second, usegmt=True)
+        return cls.date
+
+
+class Handler(web.RequestHandler):
+    """The base of all routes. `access` says who may call: `public`, `user` or `admin`."""
+
+    access: ClassVar[str] = "user"
+    body_limit: ClassVar[int] = BODY_BYTES
+    limit: ClassVar[str] = "api"
+    query_token: ClassVar[bool] = False  # whether ?token= counts, as it does on event endpoints
+    route: ClassVar[str] = "unknown"  # the pattern, for metrics
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+    services: Services
+    actor: Actor
+    received_bytes = 0
+
+    def initialize(self, services: Services, received_bytes: int = 0) -> None:
+        """Tornado's hook: what handlers work with."""
+        self.services = services
+        self.received_bytes = received_bytes
+        self.address = ""
+
+    def clear(self) -> None:
+        """The headers of an answer that has not begun."""
+        headers = httputil.HTTPHeaders()
+        headers["Content-Type"] = JSON
+        headers["Date"] = Clock.now()
+        headers["X-Request-Id"] = self.request_id()
+        self._headers = headers
+        self._write_buffer = []
+        self._status_code = 200
+        self._reason = "OK"
+
+    def request_id(self) -> str:
+        """The client's X-Request-Id when it is a sane one, else one of ours."""
+        given = self.request.headers.get("X-Request-Id")
+        if given is not None and SANE_REQUEST_ID.fullmatch(given):
+            return given
+        if not hasattr(self, "_own_id"):
+            self._own_id = next(self.application.settings["request_ids"])
+        return str(self._own_id)
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Size, content type, who calls and how often. Waits only for a token not met before, or for limits."""
+        if self.received_bytes > self.body_limit:
+            raise ProblemError("too-large", f"at most {self.body_limit} bytes")
+        body = self.request.body
+        if body and not self.request.headers.get("Content-Type", "").lower().startswith(JSON):
+            raise ProblemError("unsupported-media-type", f"send {JSON}")
+        if self.services.origins:
+            self._allow_origin()
+        if self.request.method == "OPTIONS":
+            return None
+        if self.access == "public":
+            return self._limited(None) if self.services.limits.on else None
+        credential = self.credential()
+        actor = self.services.tokens.known(credential)
+        if actor is None:
+            return self._find(credential)
+        self._accept(actor)
+        return self._limited(actor) if self.services.limits.on else None
+
+    async def _find(self, credential: str) -> None:
+        self._accept(await self.services.tokens.find(credential))
+        if self.services.limits.on:
+            await self._limited(self.actor)
+
+    def _accept(self, actor: Actor) -> None:
+        if self.access == "admin" and actor.role != "admin":
+            raise ProblemError("forbidden", "for admins")
+        self.actor = actor
+        self.services.tokens.used(actor, self.client_address())
+
+    async def _limited(self, actor: Actor | None) -> None:
+        who = f"user:{actor.user}" if actor is not None else f"address:{self.client_address()}"
+        await self.services.limits.hit("api", who)
+        if self.limit != "api" and self.request.method not in SAFE_METHODS:
+            await self.services.limits.hit(self.limit, who)
+
+    def credential(self) -> str:
+        """The token presented. A cookie's counts for unsafe methods only with its XSRF token. Raises DeadTokenError."""
+        header = self.request.headers.get("Authorization")
+        if header is not None:
+            scheme, _, value = header.partition(" ")
+            if scheme in ("Bearer", "Token") or scheme.lower() in ("bearer", "token"):
+                return value.strip()
+            raise DeadTokenError("use Authorization: Bearer TOKEN")
+        if self.query_token and (given := self.request.query_arguments.get("token")):
+            return given[-1].decode("utf-8", "replace")
+        cookie = self.get_cookie(COOKIE)
+        if cookie is None:
+            raise DeadTokenError("a token is needed: Authorization: Bearer TOKEN")
+        if self.request.method not in SAFE_METHODS:
+            self._check_xsrf()
+        return cookie
+
+    def _check_xsrf(self) -> None:
+        try:
+            self.check_xsrf_cookie()
+        except web.HTTPError:
+            raise ProblemError("xsrf", "repeat the _xsrf cookie in X-XSRFToken") from None
+
+    def client_address(self) -> str:
+        """The peer's address, or what a trusted proxy says of it (X-Forwarded-For, read from the right)."""
+        if not self.address:
+            self.address = self._resolve_address()
+        return self.address
+
+    def _resolve_address(self) -> str:
+        peer = self.request.remote_ip or ""
+        forwarded = self.request.headers.get("X-Forwarded-For", "")
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        while hops and self.services.trusts(peer):
+            try:
+                peer = str(ipaddress.ip_address(hops.pop()))
+            except ValueError:
+                break
+        return peer
+
+    def _allow_origin(self) -> None:
+        origin = self.request.headers.get("Origin")
+        self.set_header("Vary", "Origin")
+        if origin in self.services.origins:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
+            if self.request.method == "OPTIONS":
+                self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+                self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, Last-Event-ID")
+                self.set_header("Access-Control-Max-Age", "600")
+
+    async def options(self, *_: str) -> None:
+        """CORS preflight."""
+        self.answer(None, 204)
+
+    # Reading the request
+
+    def decode(self, kind: type[T]) -> T:
+        """The body as one of our types. Raises ProblemError 400 for what is no JSON, 422 for a field that is wrong."""
+        try:
+            return msgspec.json.decode(self.request.body or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            message, _, path = str(error).partition(" - at `")
+            field = path.rstrip("`").lstrip("$.") or _named(message)
+            raise ProblemError("invalid", message, errors=[{"field": field, "message": message}]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProblemError("malformed", "the body is no JSON that can be read") from None
+
+    def text(self, name: str, default: str = "") -> str:
+        """A query argument."""
+        return self.get_query_argument(name, default)
+
+    def number(self, name: str, low: int, high: int) -> int | None:
+        """An integer of the query, within bounds. Raises ProblemError 422."""
+        given = self.get_query_argument(name, "")
+        if not given:
+            return None
+        if not (given.isascii() and given.isdigit() and len(given) < 17 and low <= int(given) <= high):
+            raise field_error(name, f"a number from {low} to {high}")
+        return int(given)
+
+    def page(self) -> tuple[str | None, int]:
+        """`?page=` (opaque) and `?limit=` of a list."""
+        limit = self.number("limit", 1, LIST_LIMIT_MAX)
+        return self.get_query_argument("page", None), LIST_LIMIT if limit is None else limit
+
+    def page_number(self) -> tuple[int | None, int]:
+        """The same where a page is a place by id."""
+        page, limit = self.page()
+        if page is not None and not (page.isascii() and page.isdigit() and len(page) < 17):
+            raise field_error("page", "a page that was given as `next`")
+        return None if page is None else int(page), limit
+
+    # Answering
+
+    def answer(self, body: Any, status: int = 200) -> None:
+        """Ends the request with JSON (bytes are JSON already), or with nothing."""
+        if status != 200:
+            self.set_status(status)
+        if body is None:
+            del self._headers["Content-Type"]
+            self.finish()
+        else:
+            self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+
+    def listed(self, items: list[Any], following: Any) -> None:
+        """A list's answer; `following` is where the next page starts."""
+        self.answer({"items": items, "next": None if following is None else str(following)})
+
+    def compute_etag(self) -> None:
+        """None: answers of an API that changes all the time are not worth a hash."""
+        return
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The one place that writes error bodies."""
+        problem = problem_of(kwargs["exc_info"][1] if "exc_info" in kwargs else None, status_code)
+        self.set_status(problem.status)
+        self.set_header("Content-Type", "application/problem+json")
+        if problem.status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        for name, value in problem.headers.items():
+            self.set_header(name, value)
+        if self.services.origins:
+            self._allow_origin()
+        self.finish(problem.body())
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Tornado's, with the status our catalogue gives to the exception."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        super().send_error(problem_of(error, status_code).status, **kwargs)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Only what is not foreseen is worth a trace."""
+        if problem_of(value, 500).status == 500:
+            logger.error("unforeseen", route=self.route, request_id=self.request_id(), exc_info=(typ, value, tb))
+
+    def flush(self, include_footers: bool = False) -> Any:
+        """While the gateway is stopping, clients are told to connect elsewhere."""
+        if self.services.stopping and not self._headers_written:
+            self.set_header("Connection", "close")
+        return super().flush(include_footers)
+
+    def on_finish(self) -> None:
+        """Counts the request."""
+        self.services.traffic.count(self)
+
+
+class NotFound(Handler):
+    """Whatever has no route."""
+
+    access = "public"
+
+    def prepare(self) -> None:
+        """404, whatever the method."""
+        raise ProblemError("not-found")
+
+
+def field_error(field: str, message: str) -> ProblemError:
+    """422 for one field."""
+    return ProblemError("invalid", f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+def _named(message: str) -> str:
+    """The field that a decoder's message names in its text: "Object missing required field `body`"."""
+    found = re.search(r"field `([^`]+)`", message)
+    return found.group(1) if found else ""

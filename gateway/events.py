@@ -1,0 +1,125 @@
+"""Reading the log: `/state` to start from, and the long poll."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gateway.base import Handler, field_error
+from gateway.errors import ProblemError
+from gateway.hub import ExpiredError
+from gateway.reader import Answer, Waiter
+from metrics import declared as metrics
+from models import state, store
+from models.errors import DeadTokenError
+
+TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
+TYPES_MAX = 40
+OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
+POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
+DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
+
+
+def observe_delivery(answer: Answer, waiter: Waiter, transport: str) -> None:
+    """Commit to socket, of events that came while the reader waited."""
+    if waiter.live:
+        now = time.perf_counter()
+        for event in answer.events:
+            DELIVERY[transport].observe(now - event.committed)
+
+
+class Reading(Handler):
+    """What long poll, SSE and WebSocket have in common: from where, and which types."""
+
+    query_token = True
+    waiter: Waiter | None = None
+
+    async def subscribe(self, cursor: str | None) -> Waiter:
+        """Registers the caller as a reader from a cursor on (None: from now). Raises ExpiredError."""
+        hub = self.services.hub
+        if cursor is None:
+            position = hub.head
+        elif cursor == "begin":
+            position = await self.services.read(store.trimmed)
+        else:
+            try:
+                position = hub.position(cursor)
+            except ValueError:
+                raise field_error("cursor", "a cursor that was given by an answer or event") from None
+        reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
+        self.waiter = hub.register(reader, self.actor.token, position, self.types())
+        return self.waiter
+
+    def types(self) -> frozenset[str] | None:
+        """`?types=a,b`: only these."""
+        given = self.text("types")
+        types = frozenset(t for t in given.split(",") if t)
+        if len(types) > TYPES_MAX:
+            raise field_error("types", f"at most {TYPES_MAX} types")
+        return types or None
+
+    def on_connection_close(self) -> None:
+        """The client is gone."""
+        if self.waiter is not None:
+            self.waiter.end("aborted")
+
+
+class Events(Reading):
+    """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
+
+    async def get(self) -> None:
+        """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
+        timeout_s = self._timeout_s()
+        cursor = self.get_query_argument("cursor", None)
+        hub = self.services.hub
+        if cursor is None:
+            self.types()
+            self.answer({"events": [], "cursor": hub.cursor(hub.head), "more": False})
+            return
+        began = time.perf_counter()
+        outcome = "gone"
+        POLLS_OPEN.inc()
+        try:
+            waiter = await self.subscribe(cursor)
+            answer = await hub.next(waiter, timeout_s)
+            outcome = self._finish(waiter, answer)
+        except ExpiredError as error:
+            raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(error.head)) from None
+        finally:
+            POLLS_OPEN.dec()
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+            OUTCOMES[outcome].observe(time.perf_counter() - began)
+
+    def _finish(self, waiter: Waiter, answer: Answer) -> str:
+        if waiter.ended == "aborted":
+            return "aborted"
+        if waiter.ended == "dead":
+            raise DeadTokenError("the token is dead")
+        hub = self.services.hub
+        parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
+        more = b"true}" if answer.more else b"false}"
+        self.answer(
+            b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
+        )
+        observe_delivery(answer, waiter, "poll")
+        return "events" if parts else "empty"
+
+    def _timeout_s(self) -> float:
+        given = self.text("timeout")
+        try:
+            timeout_s = float(given) if given else self.services.settings.poll_timeout_s
+        except ValueError:
+            timeout_s = -1.0
+        if not 0 <= timeout_s <= TIMEOUT_MAX_S:
+            raise field_error("timeout", f"seconds from 0 to {TIMEOUT_MAX_S:g}")
+        return timeout_s
+
+
+class State(Handler):
+    """Where a client starts, and starts again after a 410."""
+
+    async def get(self) -> None:
+        """200 `{"cursor","me","conversations","presence","notifications_unread"}`, all as of one moment."""
+        found: dict[str, Any] = await self.services.read(state.of, self.actor.user)
+        self.answer({"cursor": self.services.hub.cursor(found.pop("head")), **found})

@@ -1,0 +1,107 @@
+"""The older client's two endpoints: a send, and a poll whose cursor the server keeps for each token."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
+from gateway.events import Reading
+from gateway.hub import ExpiredError
+from models import store, token
+from models.errors import DeadTokenError
+from models.message import Draft
+
+POLL_S = 5.5
+MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
+
+
+class Chat(msgspec.Struct):
+    """A message of the older client; other fields are passed over."""
+
+    receiver: int
+    message: str
+
+
+class Chats(Handler):
+    """POST: a direct message."""
+
+    body_limit = MESSAGE_BODY_BYTES
+    limit: ClassVar[str] = "send"
+
+    async def post(self) -> None:
+        """201, in the older shape."""
+        asked = self.decode(Chat)
+        if not 0 < asked.receiver < ID_MAX:
+            raise field_error("receiver", "an id")
+        draft = Draft(self.actor.user, self.actor.token, asked.message, to=asked.receiver)
+        posted = await self.services.committer.post(draft).future
+        made = msgspec.json.decode(posted.json)
+        shown = {name: made[name] for name in ("id", "conversation", "sender")}
+        self.answer(
+            {**shown, "receiver": asked.receiver, "message": made["body"], "timestamp": made["created_at"], "is_read": False}, 201
+        )
+
+
+class Place:
+    """A token's polls on this gateway: how many are open, and how far the last answer went that was fully written."""
+
+    __slots__ = ("open", "written")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.written = 0
+
+
+class Poll(Reading):
+    """GET: `{"events"}`. A poll that starts after the last answer was fully written, while no other is open, acknowledges it."""
+
+    async def get(self) -> None:
+        """200, at once when there is something, else within 5.5 s."""
+        hub, number = self.services.hub, self.actor.token
+        place = self.services.legacy_places.setdefault(number, Place())
+        place.open += 1
+        try:
+            position = await self._start(place, number)
+            reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
+            self.waiter = hub.register(reader, number, position, None)
+            try:
+                answer = await hub.next(self.waiter, POLL_S)
+            except ExpiredError:
+                hub.unregister(self.waiter)
+                self.waiter = hub.register(reader, number, await self.services.read(store.trimmed), None)
+                answer = await hub.next(self.waiter, POLL_S)
+            if self.waiter.ended == "dead":
+                raise DeadTokenError("the token is dead")
+            parts = [self._older(hub.encode(e), e.type) for e in answer.events] + answer.ephemeral
+            await self.finish(b'{"events":[' + b",".join(parts) + b"]}")
+            place.written = max(place.written, answer.position)
+            await self._note(number, None, answer.position)
+        finally:
+            place.open -= 1
+            if not place.open:
+                self.services.legacy_places.pop(number, None)
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+
+    async def _start(self, place: Place, number: int) -> int:
+        """Where this poll reads from. What was written counts as acknowledged only when no other poll is open."""
+        acked, written, _ = await self.services.read(token.poll_places, number)
+        written = max(written, place.written)
+        if place.open > 1 or written <= acked:
+            return acked
+        await self._note(number, written, None)
+        return written
+
+    async def _note(self, number: int, acked: int | None, written: int | None) -> None:
+        await self.services.committer.call(None, lambda log: token.set_poll_places(log, number, acked, written))
+
+    @staticmethod
+    def _older(encoded: bytes, kind: str) -> bytes:
+        """MESSAGE data also carries `message`, the body."""
+        if kind not in MESSAGE_EVENTS:
+            return encoded
+        decoded: dict[str, Any] = msgspec.json.decode(encoded)
+        decoded["data"]["message"] = decoded["data"]["body"]
+        return msgspec.json.encode(decoded)

@@ -1,0 +1,136 @@
+"""Messages: sending them is the hot path; reading, editing, deleting and reacting."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+from urllib.parse import unquote
+
+import msgspec
+
+from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
+from gateway.errors import ProblemError
+from metrics import declared as metrics
+from models import message as messages
+from models.errors import RefusedError
+from models.message import CLIENT_ID_CHARS, Draft
+
+STAGES = {s: metrics.SEND_STAGE_SECONDS.labels(s) for s in ("parse", "authorize", "wait", "commit", "publish")}
+OUTCOMES = {o: metrics.MESSAGE_SEND_SECONDS.labels(o) for o in ("ok", "duplicate", "refused", "error")}
+SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
+
+
+class Send(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message to be sent. What else must hold is checked where a retry is recognised first."""
+
+    body: str
+    to: int | None = None
+    conversation: int | None = None
+    client_id: str | None = None
+    priority: str = "normal"
+    reply_to: int | None = None
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """A message's new text."""
+
+    body: str
+
+
+class Messages(Handler):
+    """POST: one message, answered when it is on disk. The stages of a send add up to the send."""
+
+    body_limit = MESSAGE_BODY_BYTES
+    limit: ClassVar[str] = "send"
+
+    async def post(self) -> None:
+        """201 MESSAGE, or 200 and the first one when this `client_id` was used before."""
+        authorize_s, arrived = self.request.request_time(), time.perf_counter()
+        outcome = "error"
+        try:
+            operation = self.services.committer.post(self._draft())
+            posted = await operation.future
+            outcome = "ok" if posted.created else "duplicate"
+            self.answer(posted.json, 201 if posted.created else 200)
+        except (RefusedError, ProblemError):
+            outcome = "refused"
+            raise
+        finally:
+            answered = time.perf_counter()
+            OUTCOMES[outcome].observe(authorize_s + answered - arrived)
+        if posted.created:
+            SENT[posted.kind].inc()
+        STAGES["authorize"].observe(authorize_s)
+        STAGES["parse"].observe(operation.submitted - arrived)
+        STAGES["wait"].observe(operation.taken - operation.submitted)
+        STAGES["commit"].observe(operation.committed - operation.taken)
+        STAGES["publish"].observe(answered - operation.committed)
+
+    def _draft(self) -> Draft:
+        asked = self.decode(Send)
+        for field in ("to", "conversation", "reply_to"):
+            value = getattr(asked, field)
+            if value is not None and not 0 < value < ID_MAX:
+                raise field_error(field, "an id")
+        if asked.client_id is not None and not 1 <= len(asked.client_id) <= CLIENT_ID_CHARS:
+            raise field_error("client_id", f"1 to {CLIENT_ID_CHARS} characters")
+        return Draft(
+            self.actor.user,
+            self.actor.token,
+            asked.body,
+            asked.to,
+            asked.conversation,
+            asked.client_id,
+            asked.priority,
+            asked.reply_to,
+        )
+
+
+class Message(Handler):
+    """One message, for the members of its conversation."""
+
+    body_limit = MESSAGE_BODY_BYTES
+
+    async def get(self, message: str) -> None:
+        """200 MESSAGE."""
+        self.answer(await self.services.read(messages.view_for, self.actor.user, int(message)))
+
+    async def patch(self, message: str) -> None:
+        """200 MESSAGE with the new text: the sender's own."""
+        user, number, body = self.actor.user, int(message), self.decode(Body).body
+        self.answer(await self.services.committer.call(self.actor.token, lambda log: messages.edit(log, user, number, body)))
+
+    async def delete(self, message: str) -> None:
+        """204; the message stays as an empty one."""
+        user, role, number = self.actor.user, self.actor.role, int(message)
+        await self.services.committer.call(self.actor.token, lambda log: messages.delete(log, user, role, number))
+        self.answer(None, 204)
+
+
+class Reaction(Handler):
+    """The caller's emoji on a message."""
+
+    async def put(self, message: str, emoji: str) -> None:
+        """204, also when it was there."""
+        await self._react(message, emoji, True)
+
+    async def delete(self, message: str, emoji: str) -> None:
+        """204, also when it was not there."""
+        await self._react(message, emoji, False)
+
+    async def _react(self, message: str, emoji: str, added: bool) -> None:
+        user, number, wanted = self.actor.user, int(message), unquote(emoji)
+        await self.services.committer.call(self.actor.token, lambda log: messages.react(log, user, number, wanted, added))
+        self.answer(None, 204)
+
+
+class History(Handler):
+    """A conversation's messages."""
+
+    async def get(self, conversation: str) -> None:
+        """A list of MESSAGE, newest first, or those around one."""
+        before, limit = self.page_number()
+        around = self.number("around", 1, ID_MAX)
+        found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
+        items = found[:limit]
+        self.listed(items, items[-1].id if len(found) > limit else None)

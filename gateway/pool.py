@@ -1,0 +1,46 @@
+"""Threads for what must not hold the loop up: reads of the store, and password hashes, each with a bound of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import peewee
+
+from gateway.committer import StoreDownError
+from models.database import disconnect
+
+READERS = 3  # they share the GIL with the loop; more would not read faster
+HASHERS = 1  # a flood of logins can't starve sends
+READS_WAITING = 2_000
+HASHES_WAITING = 50
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Pool:
+    """A bounded pool of threads whose work is awaited."""
+
+    def __init__(self, name: str, threads: int, waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._waiting = waiting
+        self._pending = 0
+
+    async def __call__(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs `work` on a thread. Raises StoreDownError when too much waits, or the store can't be read."""
+        if self._pending >= self._waiting:
+            raise StoreDownError
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+        except peewee.OperationalError as error:
+            self._executor.submit(disconnect)
+            raise StoreDownError(str(error)) from error
+        finally:
+            self._pending -= 1
+
+    def close(self) -> None:
+        """Ends the threads when their work is done."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,121 @@
+"""One gateway process: it starts, serves, and stops without losing what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+import models
+from conf import Settings
+from gateway.app import Application
+from gateway.background import Background
+from gateway.services import Services
+from metrics import declared as metrics
+from models import token
+from models.running import hold_running_lock
+
+logger = structlog.get_logger()
+
+BACKLOG = 4096  # 128 refused half of 10,000 polls
+TAKE_ON_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
+FINISH_S = 1.5  # for what was taken then
+IDLE_CONNECTION_S = 75.0
+BODY_S = 30.0
+SWITCH_S = 0.001  # a committer or reader that needs the GIL waits for the loop no longer than this
+TICK_S = 1.0
+USED_NOTED_EVERY = 60  # ticks
+BODY_BYTES_MAX = 1 << 30  # what is over a route's limit is dropped as it comes (gateway/app.py), so a 413 can be answered
+
+
+def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
+    """Serves until SIGTERM or SIGINT and returns 0. Raises OSError before anything is served when the port is taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sys.setswitchinterval(SWITCH_S)
+    sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
+    runner_factory = None
+    if sys.platform != "win32":
+        import uvloop
+
+        runner_factory = uvloop.new_event_loop
+    with hold_running_lock(settings.data_dir), asyncio.Runner(loop_factory=runner_factory) as runner:
+        runner.run(_serve(settings, sockets, on_ready, on_stop))
+    return 0
+
+
+async def _serve(
+    settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
+) -> None:
+    models.connect(settings)
+    background = Background(settings)
+    services = Services(settings, background.wake)
+    services.degraded = lambda: ["queue"] if background.degraded else []
+    models.disconnect()
+    services.start()
+    background.start()
+    metrics.BUILD_INFO.labels("0.1.0", "sqlite", "sqlite", "none").set(1)
+    server = HTTPServer(
+        Application(services), max_body_size=BODY_BYTES_MAX, idle_connection_timeout=IDLE_CONNECTION_S, body_timeout=BODY_S
+    )
+    server.add_sockets(sockets)
+    gc.collect()
+    gc.freeze()  # what is loaded now lives as long as the process: no later collection walks it
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    ticking = asyncio.create_task(_tick(services))
+    logger.info("gateway ready", host=settings.host, port=sockets[0].getsockname()[1])
+    if on_ready is not None:
+        on_ready()
+    await stopping.wait()
+    if on_stop is not None:
+        on_stop()
+    await _stop(services, server, background, ticking)
+
+
+async def _stop(services: Services, server: HTTPServer, background: Background, ticking: asyncio.Task[None]) -> None:
+    """readyz turns 503, requests are taken a while longer, open polls are answered; then what was taken is committed."""
+    logger.info("gateway stopping")
+    services.stopping = True
+    services.hub.close()
+    await asyncio.sleep(TAKE_ON_S)
+    server.stop()
+    ticking.cancel()
+    await services.presence.close()
+    try:
+        async with asyncio.timeout(FINISH_S):
+            await services.committer.stop()
+            await server.close_all_connections()
+    except TimeoutError:
+        logger.warning("some connections were cut")
+    await asyncio.get_running_loop().run_in_executor(None, background.stop)
+    services.tail.stop()
+    services.read.close()
+    logger.info("gateway stopped")
+
+
+async def _tick(services: Services) -> None:
+    """Once a second: presence, idle readers, last uses of tokens; and how late the loop runs."""
+    ticks = 0
+    while True:
+        due = time.perf_counter() + TICK_S
+        await asyncio.sleep(TICK_S)
+        metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
+        services.presence.sweep()
+        services.hub.forget_idle()
+        ticks += 1
+        used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()
+        if used:
+            services.committer.call(None, lambda log, u=used: token.mark_used(log, u))  # type: ignore[misc]

@@ -1,0 +1,74 @@
+"""What the handlers of one gateway work with."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+from conf import Settings
+from gateway.auth import Tokens
+from gateway.committer import Committed, Committer
+from gateway.hub import Hub
+from gateway.limits import Limits
+from gateway.online import Presence
+from gateway.pool import HASHERS, HASHES_WAITING, READERS, READS_WAITING, Pool
+from gateway.tail import Tail
+from gateway.traffic import Traffic
+from models import event, store
+from models.event import Event
+
+
+class Services:
+    """Built on the loop's thread, with a store that is migrated."""
+
+    def __init__(self, settings: Settings, wake_background: Callable[[], None]) -> None:
+        self.settings = settings
+        self.stopping = False
+        self.degraded: Callable[[], list[str]] = list
+        self.origins = frozenset(settings.allowed_origins)
+        self.limits = Limits(settings)
+        self.traffic = Traffic()
+        self.read = Pool("reader", READERS, READS_WAITING)
+        self.hash = Pool("hasher", HASHERS, HASHES_WAITING)
+        self.tokens = Tokens(self.read)
+        self.committer = Committer(self._committed)
+        self.hub = Hub(store.epoch(), event.head(), self.read, self)
+        self.hub.polls_a_user = settings.open_polls_per_user
+        self.presence = Presence(self.committer, self.read, self.hub.whisper)
+        self.tail = Tail(self.hub)
+        self.hub.look = self.tail.look
+        self.legacy_places: dict[int, Any] = {}
+        self.wake_background = wake_background
+
+    def start(self) -> None:
+        """Starts the threads."""
+        self.committer.start(self.hub.head)
+        self.tail.start()
+
+    def _committed(self, committed: Committed) -> None:
+        self.hub.publish(committed.after, committed.events, committed.at)
+        if committed.events:
+            self.wake_background()
+
+    def watching(self, user: int, watches: bool) -> None:
+        """The hub tells of a user's first poll, or of the end of the last."""
+        self.presence.watching(user, watches)
+
+    def account_event(self, event: Event) -> None:
+        """The hub tells that an account changed or tokens died, on any gateway: in force here from now on."""
+        change = self.tokens.forget(event)
+        if change.tokens is not None:
+            self.hub.end(change.user, change.tokens, "dead")
+        if change.status == "suspended":
+            self.hub.end(change.user, None, "dead")
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a peer is a proxy whose X-Forwarded-For counts."""
+        if not self.settings.trusted_proxies:
+            return False
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self.settings.trusted_proxies)

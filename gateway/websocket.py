@@ -1,0 +1,99 @@
+"""The same log over a WebSocket (RFC 6455): one EVENT a frame."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from gateway.events import Reading, observe_delivery
+from gateway.hub import ExpiredError
+from gateway.reader import Answer
+from gateway.stream import expired_event
+from metrics import declared as metrics
+
+CURSOR_EVERY_S = 30.0
+DRAIN_WITHIN_S = 20.0
+GOING_AWAY, TRY_LATER, TOKEN_DEAD = 1001, 1013, 4401
+CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
+SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
+
+
+class Socket(Reading, WebSocketHandler):
+    """One socket. What the client sends is read and passed over."""
+
+    def check_origin(self, origin: str) -> bool:
+        """Pages of ours, and of the allowed origins."""
+        return origin in self.services.origins or super().check_origin(origin)
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """The handshake; a cursor that is none is refused before it."""
+        with contextlib.suppress(ExpiredError):
+            cursor = self.get_query_argument("cursor", None)
+            if cursor not in (None, "begin"):
+                self.services.hub.position(str(cursor))
+        self.types()
+        await WebSocketHandler.get(self, *args, **kwargs)
+
+    def open(self, *args: Any, **kwargs: Any) -> None:
+        """Starts sending, beside Tornado's reading of the client's frames."""
+        self._pump_task = asyncio.ensure_future(self._pump())
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing is expected of a client."""
+
+    def on_close(self) -> None:
+        """The client is gone."""
+        if self.waiter is not None:
+            self.waiter.end("aborted")
+
+    async def _pump(self) -> None:
+        hub = self.services.hub
+        cursor = self.get_query_argument("cursor", None)
+        SOCKETS_OPEN.inc()
+        try:
+            try:
+                waiter = await self.subscribe(cursor)
+                start = waiter.position
+                first = await hub.next(waiter, 0)
+            except ExpiredError:
+                if self.waiter is not None:
+                    hub.unregister(self.waiter)
+                waiter = await self.subscribe(None)
+                start = waiter.position
+                first = await hub.next(waiter, 0)
+                await self._frame(expired_event(hub))
+            await self._cursor(start)
+            await self._send(first)
+            while not waiter.ended:
+                answer = await hub.next(waiter, CURSOR_EVERY_S)
+                await self._send(answer)
+                observe_delivery(answer, waiter, "ws")
+                if not answer.events and not answer.ephemeral and not waiter.ended:
+                    await self._cursor(answer.position)
+            self.close(CODES.get(waiter.ended, GOING_AWAY))
+        except TimeoutError:
+            self.close(TRY_LATER, "reader too slow")
+        except (WebSocketClosedError, StreamClosedError):
+            return
+        finally:
+            SOCKETS_OPEN.dec()
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+
+    async def _send(self, answer: Answer) -> None:
+        for event in answer.events:
+            await self._frame(self.services.hub.encode(event))
+        for data in answer.ephemeral:
+            await self._frame(data)
+
+    async def _cursor(self, position: int) -> None:
+        await self._frame(msgspec.json.encode({"type": "cursor", "id": self.services.hub.cursor(position)}))
+
+    async def _frame(self, data: bytes) -> None:
+        async with asyncio.timeout(DRAIN_WITHIN_S):
+            await self.write_message(data.decode())
