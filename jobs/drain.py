@@ -1,0 +1,208 @@
+"""The drain: how every consumer reads on from its checkpoint, and how each event is done exactly once whatever crashes.
+
+What a slice of events leads to is prepared outside any transaction, then written in one that first moves the checkpoint from
+where it was read. If it isn't there any more, another drain was faster, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import peewee
+import structlog
+
+from jobs.consumer import Consumer
+from jobs.turn import transaction
+from metrics.declared import (
+    DEAD_EVENTS_TOTAL,
+    DRAIN_ROWS_TOTAL,
+    DRAIN_SECONDS,
+    LOG_EVENTS_TOTAL,
+    LOG_LAG_SECONDS,
+    NOTIFICATIONS_TOTAL,
+)
+from models import checkpoint, event
+from models.checkpoint import LostRightError
+from models.clock import now_ms
+from models.event import Event, Log, TransactionLostError
+
+TRIES = 3  # of an event by itself, before it is parked
+SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
+RETRIES_A_RUN = 50
+STORES_FAULT = (peewee.OperationalError, peewee.InternalError, TransactionLostError)  # locked, full, I/O: no event is to blame
+
+log = structlog.get_logger("jobs")
+
+Stop = Callable[[], bool]
+Right = Callable[[Log, bool], None]  # takes the right to write inside the transaction; True in the last one of a slice
+_END = object()
+
+
+class DrainResult(NamedTuple):
+    """What one run did. `more`: it was stopped before the end; `lost`: another drain was faster."""
+
+    events: int
+    rows: int
+    more: bool
+    lost: bool
+
+
+def never() -> bool:
+    """A `stop` for runs that go on to the end."""
+    return False
+
+
+def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = None, pause: bool = True) -> DrainResult:
+    """Does what the consumer has not done yet, until the log's end or until `stop()`.
+
+    Raises STORES_FAULT errors: nothing of the slice was written then, and a later run does it. `events_a_slice` and `pause` are
+    for measurements.
+    """
+    started = time.perf_counter()
+    run = _Run(consumer, stop, events_a_slice or consumer.events_a_slice, pause)
+    try:
+        return run.result()
+    finally:
+        if run.events or run.rows:
+            DRAIN_SECONDS.labels(consumer.name).observe(time.perf_counter() - started)
+
+
+class _Run:
+    """One run of one drain."""
+
+    def __init__(self, consumer: Consumer, stop: Stop, size: int, pause: bool) -> None:
+        self.events = 0
+        self.rows = 0
+        self._consumer = consumer
+        self._stop = stop
+        self._size = size
+        self._pause = pause
+
+    def result(self) -> DrainResult:
+        try:
+            more = self._read_on()
+        except LostRightError:
+            return DrainResult(self.events, self.rows, True, True)
+        return DrainResult(self.events, self.rows, more, False)
+
+    def _read_on(self) -> bool:
+        name = self._consumer.name
+        if name not in checkpoint.places():
+            with transaction(False) as appended:
+                checkpoint.ensure(appended, name)
+        self._retry_parked()
+        done = 0
+        while not self._stop():
+            if done == self._consumer.slices_a_run:
+                return True
+            if not self._next_slice(checkpoint.position(name)):
+                return False
+            done += 1
+        return True
+
+    def _next_slice(self, old: int) -> bool:
+        """Does the next slice after the checkpoint; False when that was the last."""
+        newest = event.head()  # read first: what is appended meanwhile must not be passed over
+        events = checkpoint.unread(old, newest, self._consumer.types, self._size)
+        more = len(events) == self._size
+        if events:
+            self._do(old, events[-1].id if more else newest, events)
+        elif newest - old >= SKIP_EVENTS:
+            self._write([], partial(self._move, old, newest))
+        lag_ms = now_ms() - events[-1].at_ms if more else 0
+        LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
+        return more
+
+    def _do(self, old: int, new: int, events: Sequence[Event]) -> None:
+        """Does these events, all there are up to `new`. When they fail, halves of them, down to the one that is to blame."""
+        error = None
+        for _ in range(TRIES if len(events) == 1 else 1):
+            error = self._failure(events, partial(self._move, old, new))
+            if error is None:
+                self.events += len(events)
+                return
+        if len(events) == 1:
+            self._park(old, new, events[0], error)
+            return
+        middle = len(events) // 2
+        place = events[middle - 1].id
+        self._do(old, place, events[:middle])
+        self._do(place, new, events[middle:])
+
+    def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
+        """Prepares and writes; returns the error that these events are to blame for."""
+        try:
+            self._write(self._consumer.prepare(events), right)
+        except (LostRightError, *STORES_FAULT):
+            raise
+        except Exception as error:
+            return error
+        return None
+
+    def _write(self, parts: Iterable[Any], right: Right) -> None:
+        """Writes each part in a transaction, or just moves on if there is none. A part is prepared before one begins."""
+        remaining = iter(parts)
+        part = next(remaining, _END)
+        following = None
+        while following is not _END:
+            following = next(remaining, _END) if part is not _END else _END
+            with transaction(self._consumer.appends and part is not _END, self._pause) as appended:
+                right(appended, following is _END)
+                written = self._consumer.write(appended, part) if part is not _END else None
+            if written is not None:
+                self._count(appended, written.rows, written.notifications)
+            part = following
+
+    def _count(self, appended: Log, rows: int, notifications: int) -> None:
+        self.rows += rows
+        DRAIN_ROWS_TOTAL.labels(self._consumer.name).inc(rows)
+        LOG_EVENTS_TOTAL.inc(len(appended.events))
+        if notifications:
+            NOTIFICATIONS_TOTAL.labels(self._consumer.notifies, "in_app").inc(notifications)
+
+    def _move(self, old: int, new: int, appended: Log, last: bool) -> None:
+        if last:
+            checkpoint.move(appended, self._consumer.name, old, new)
+        else:
+            checkpoint.hold(appended, self._consumer.name, old)
+
+    def _park(self, old: int, new: int, event: Event, error: Exception | None) -> None:
+        with transaction(False) as appended:
+            checkpoint.move(appended, self._consumer.name, old, new)
+            checkpoint.park(appended, self._consumer.name, event.id, _told(error))
+        DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
+        self.events += 1
+        log.error("an event is parked", consumer=self._consumer.name, event_id=event.id, type=event.type, exc_info=error)
+
+    def _retry_parked(self) -> None:
+        for dead, parked in checkpoint.to_retry(self._consumer.name, RETRIES_A_RUN):
+            if self._stop():
+                return
+            self._retry(dead, checkpoint.unread(parked - 1, parked, self._consumer.types, 1))
+
+    def _retry(self, dead: int, events: Sequence[Event]) -> None:
+        """Does a parked event again, when it still is kept."""
+        try:
+            error = self._failure(events, partial(_revive, dead))
+        except LostRightError:  # another drain has done it
+            return
+        if error is None:
+            self.events += 1
+            return
+        with transaction(False) as appended:
+            checkpoint.refuse_again(appended, dead, _told(error))
+        log.error("a parked event failed again", consumer=self._consumer.name, dead=dead, exc_info=error)
+
+
+def _revive(dead: int, appended: Log, last: bool) -> None:
+    if last:
+        checkpoint.revive(appended, dead)
+    else:
+        checkpoint.hold_dead(appended, dead)
+
+
+def _told(error: Exception | None) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,36 @@
+"""Job metrics, hung on Huey's signals. Loaded by whatever runs tasks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from huey import signals
+
+from jobs.broker import huey
+from metrics.declared import JOB_SECONDS, JOB_WAIT_SECONDS
+
+_OUTCOMES = {
+    signals.SIGNAL_COMPLETE: "ok",
+    signals.SIGNAL_ERROR: "error",
+    signals.SIGNAL_INTERRUPTED: "interrupted",
+    signals.SIGNAL_CANCELED: "canceled",
+}
+
+
+@huey.signal(signals.SIGNAL_EXECUTING)  # type: ignore[untyped-decorator]
+def started(_signal: str, task: Any) -> None:
+    """A task's waiting is over."""
+    task.started = time.perf_counter()
+    queued_ms = getattr(task, "queued_ms", None)
+    if queued_ms is not None:
+        JOB_WAIT_SECONDS.labels(task.name).observe(max(0.0, time.time() - queued_ms / 1000))
+
+
+@huey.signal(*_OUTCOMES)  # type: ignore[untyped-decorator]
+def ended(signal: str, task: Any, *_error: Exception) -> None:
+    """A task has ended, one way or another."""
+    began = getattr(task, "started", None)
+    if began is not None:
+        outcome = getattr(task, "outcome", _OUTCOMES[signal])  # a task that has reported its failure itself says so
+        JOB_SECONDS.labels(task.name, outcome).observe(time.perf_counter() - began)
