@@ -1,0 +1,125 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from conf import Settings
+from jobs import broker, signals, tasks
+from jobs.broker import huey
+from models import event
+from tests.jobs.people import people, scalar, send
+
+assert signals  # connected by being loaded
+
+
+def test_binding_touches_no_disk(tmp_path: Path) -> None:
+    tasks.bind(Settings(data_dir=tmp_path / "none"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_most_one_drain_waits(store: Settings) -> None:
+    assert [tasks.request("notify") for _ in range(3)] == [True, False, False]
+    assert huey.pending_count() == 1
+    assert tasks.request("search") is True
+
+
+def test_starting_lets_the_next_request_in(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 3, to=ben)
+    tasks.request("notify")
+    before = REGISTRY.get_sample_value("bellwire_job_seconds_count", {"task": "drain", "outcome": "ok"}) or 0
+    huey.execute(huey.dequeue())
+    assert scalar("SELECT count FROM notifications") == 3
+    assert tasks.request("notify") is True
+    assert REGISTRY.get_sample_value("bellwire_job_seconds_count", {"task": "drain", "outcome": "ok"}) == before + 1
+    assert REGISTRY.get_sample_value("bellwire_job_wait_seconds_count", {"task": "drain"})
+
+
+def test_a_failing_drain_is_an_error_in_the_metrics_and_leaves_the_worker_alive(
+    store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(tasks, "drain_log", full)
+    labels = {"task": "drain", "outcome": "error"}
+    before = REGISTRY.get_sample_value("bellwire_job_seconds_count", labels) or 0
+    tasks.request("notify")
+    huey.execute(huey.dequeue())
+    assert REGISTRY.get_sample_value("bellwire_job_seconds_count", labels) == before + 1
+
+
+def test_a_run_cut_short_queues_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 3, to=ben)
+    monkeypatch.setattr(tasks, "TASK_S", -1.0)
+    tasks.request("notify")
+    huey.execute(huey.dequeue())
+    assert huey.pending_count() == 1
+
+
+def test_a_flag_that_a_crash_left_is_taken_away(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks.request("notify")
+    assert huey.dequeue() is not None  # by a worker that dies now
+    tasks.clear_stale_flags()
+    assert tasks.request("notify") is False, "the flag may still be a living worker's"
+    monkeypatch.setattr(tasks, "STALE_FLAG_S", 0.0)
+    tasks.clear_stale_flags()
+    assert tasks.request("notify") is True
+
+
+def test_a_look_does_all_that_waits(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    people("root", role="admin")
+    send(ana, 250, to=ben)
+    assert tasks.look() == 4 * 250
+    assert tasks.look() == 0
+    found = scalar("SELECT (SELECT count(*) FROM activities) || ' ' || (SELECT count(*) FROM message_search)")
+    assert found == "250 250"
+    assert scalar("SELECT group_concat(count) FROM notifications") == "250,250"
+
+
+def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        log.now_ms -= 90_000
+        log.append("conversation:1", "message.created", b"{}")
+    from jobs.backlog import behind
+
+    behind(tasks.consumers.values())
+    lag = REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"})
+    assert lag is not None
+    assert 90 <= lag < 600
+    tasks.look()  # it is no message, so everybody parks it
+    assert REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"}) == 0
+    assert scalar("SELECT count(*) FROM dead_events") == 4
+    assert (ana, ben) == (1, 2)
+
+
+def test_a_folder_where_the_queue_was_is_noticed_and_its_end_too(store: Settings) -> None:
+    assert tasks.request("notify")
+    store.queue_path.rename(store.data_dir / "away.db")
+    store.queue_path.mkdir()
+    with pytest.raises(broker.UNUSABLE):
+        tasks.request("search")
+    assert huey.dequeue() is None, "the worker goes on"
+    assert huey.read_schedule() == []
+    store.queue_path.rmdir()
+    assert tasks.request("search") is True
+    assert huey.pending_count() == 1
+
+
+def test_a_queue_that_was_deleted_is_not_written_into(store: Settings) -> None:
+    assert tasks.request("notify")
+    store.queue_path.unlink()
+    assert tasks.request("notify") is True, "nobody else would ever see a task in the deleted file"
+    with sqlite3.connect(store.queue_path) as other:
+        assert other.execute("SELECT count(*) FROM task").fetchone() == (1,)
+
+
+def test_what_is_no_task_is_dropped(store: Settings) -> None:
+    for payload in (b"{}", b"\x80\x04.", b'{"at":1,"id":"x","name":"os.system","args":["true"]}'):
+        huey.storage.enqueue(payload)
+        assert huey.dequeue() is None
+    assert huey.pending_count() == 0
