@@ -1,0 +1,126 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from prometheus_client import REGISTRY
+
+import models
+from conf import Settings
+from gateway.background import Background
+from jobs import tasks
+from models import event, schema, user
+from models.database import rows
+from models.message import Draft, post
+from models.user import NewUser
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    found = Settings(data_dir=tmp_path)
+    models.connect(found)
+    schema.migrate()
+    yield found
+    models.disconnect()
+
+
+@pytest.fixture
+def background(settings: Settings) -> Iterator[Background]:
+    made = Background(settings)
+    yield made
+    made.stop()
+    tasks.huey.storage.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Returns when the condition holds; fails after half a minute."""
+    deadline = monotonic() + 30
+    while not condition():
+        assert monotonic() < deadline, "it never came true"
+        sleep(0.01)
+
+
+def send(count: int = 1) -> None:
+    """Ana sends to Ben; both are made when they are not there."""
+    with event.transaction() as log:
+        if not rows("SELECT 1 FROM users"):
+            user.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        post(log, [Draft(1, 0, "hi", to=2) for _ in range(count)])
+
+
+def notified() -> int:
+    return int(rows("SELECT coalesce(sum(count), 0) FROM notifications")[0][0])
+
+
+def fallbacks() -> float:
+    return REGISTRY.get_sample_value("bellwire_queue_fallback_total", {"task": "drain"}) or 0.0
+
+
+def test_a_commit_queues_one_drain_and_does_no_work_here(background: Background) -> None:
+    background.start()
+    for _ in range(5):
+        send()
+        background.wake()
+    until(lambda: tasks.huey.pending_count() == 1)
+    assert tasks.huey.dequeue().args == ("notify",)
+    assert notified() == 0
+    assert background.degraded is False
+
+
+def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Settings, background: Background) -> None:
+    background.start()
+    send()
+    background.wake()
+    until(lambda: tasks.huey.pending_count() == 1)
+    before = fallbacks()
+    settings.queue_path.rename(settings.data_dir / "away.db")
+    settings.queue_path.mkdir()
+    send(2)
+    background.wake()
+    until(lambda: notified() == 3)
+    until(lambda: fallbacks() > before)
+    assert background.degraded is True
+    assert rows("SELECT count(*) FROM activities") == [(3,)], "every consumer is drained"
+    send(2)  # and nobody says so
+    until(lambda: notified() == 5)
+    settings.queue_path.rmdir()
+    until(lambda: not background.degraded)
+    send()
+    background.wake()
+    until(lambda: tasks.huey.pending_count() == 1)
+    assert notified() == 5
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(
+    settings: Settings, background: Background, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.queue_path.mkdir()
+    background.start()
+    send()
+    background.wake()
+    until(lambda: notified() == 1)
+    send()
+    background.wake()
+    until(lambda: notified() == 2)
+    settings.queue_path.rmdir()
+    until(lambda: not background.degraded)
+    background.stop()
+    told = "".join(capsys.readouterr())
+    assert told.count("the queue fails") == 1
+    assert told.count("the queue works again") == 1
+
+
+def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:
+    with event.transaction() as log:
+        log.now_ms -= 60_000
+        user.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        post(log, [Draft(1, 0, "hi", to=2)])
+    background.start()
+    sample = REGISTRY.get_sample_value
+    until(lambda: (sample("bellwire_log_lag_seconds", {"consumer": "notify"}) or 0) >= 60)
+    until(lambda: sample("bellwire_table_rows", {"table": "users"}) == 2)
+    until(lambda: (sample("bellwire_database_bytes") or 0) > 4096)
+
+
+def test_stopping_before_starting_is_fine(background: Background) -> None:
+    background.stop()

@@ -1,0 +1,139 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from conf import Settings
+from jobs import tasks
+from tests.jobs.people import people, scalar, send
+
+ROOT = Path(__file__).parents[2]
+CONSUMER = [str(Path(sys.executable).with_name("huey_consumer")), "jobs.app.huey"]
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Returns when the condition holds; fails after half a minute."""
+    deadline = monotonic() + 30
+    while not condition():
+        assert monotonic() < deadline, "it never came true"
+        sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def start(store: Settings) -> Iterator[Start]:
+    """Starts consumers on the store, as one would by hand; kills what is left of them."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(port: int = 0, **options: object) -> subprocess.Popen[bytes]:
+        env = {**os.environ, "BELLWIRE_DATA_DIR": str(store.data_dir), "BELLWIRE_WORKER_METRICS_PORT": str(port)}
+        env |= {"BELLWIRE_PARENT_FD": str(options["pass_fds"][0])} if "pass_fds" in options else {}  # type: ignore[index]
+        with (store.data_dir / f"worker-{len(started)}.log").open("wb") as log:
+            started.append(subprocess.Popen(CONSUMER, cwd=ROOT, env=env, stderr=log, **options))  # type: ignore[call-overload]
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def logged(store: Settings, number: int = 0) -> str:
+    return (store.data_dir / f"worker-{number}.log").read_text()
+
+
+def test_a_worker_finds_work_that_nobody_asked_for_and_ends_on_term(store: Settings, start: Start) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 30, to=ben)
+    port = free_port()
+    worker = start(port)
+    until(lambda: scalar("SELECT count(*) FROM activities") == 30)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        page = answer.read().decode()
+    assert re.search(r'bellwire_drain_rows_total\{consumer="activity"\} 30\.0', page)
+    assert re.search(r'bellwire_log_lag_seconds\{consumer="notify"\} ', page)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert logged(store) == ""
+
+
+def test_a_worker_runs_what_is_queued(store: Settings, start: Start) -> None:
+    worker = start()
+    assert tasks.request("notify")
+    until(lambda: tasks.huey.pending_count() == 0)
+    until(lambda: tasks.request("notify"))
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def test_a_worker_without_a_queue_lives_and_works(store: Settings, start: Start) -> None:
+    store.queue_path.mkdir()
+    ana, ben = people("ana", "ben")
+    send(ana, 3, to=ben)
+    worker = start()
+    until(lambda: scalar("SELECT count(*) FROM message_search") == 3)
+    assert worker.poll() is None
+    store.queue_path.rmdir()
+    assert tasks.request("notify")
+    until(lambda: tasks.huey.pending_count() == 0)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert logged(store).count("the queue fails") == 1
+    assert logged(store).count("the queue works again") == 1
+
+
+def test_a_worker_ends_when_its_parents_pipe_closes(store: Settings, start: Start) -> None:
+    reading, writing = os.pipe()
+    worker = start(pass_fds=(reading,))
+    os.close(reading)
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    until(lambda: scalar("SELECT count(*) FROM activities") == 1)
+    assert worker.poll() is None
+    os.close(writing)
+    assert worker.wait(20) in (0, 1)
+    assert "BELLWIRE_PARENT_FD" not in logged(store)
+
+
+def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: Start) -> None:
+    ana, ben = people("ana", "ben")
+    people("root", role="admin")
+    for _ in range(20):
+        send(ana, 300, to=ben)
+    worker = start()
+    until(lambda: scalar("SELECT count(*) FROM notifications") != 0)
+    worker.kill()
+    worker.wait()
+    assert scalar("SELECT min(position) FROM checkpoints") != scalar("SELECT max(id) FROM events WHERE type='message.created'")
+    second = start()
+    until(lambda: scalar("SELECT count(*) FROM message_search") == 6000)
+    until(lambda: scalar("SELECT count FROM notifications WHERE type='admin'") == 6000)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(20) == 0
+    assert scalar("SELECT count(*) FROM activities") == 6000
+    assert scalar("SELECT group_concat(count) FROM notifications") == "6000,6000"
+    assert scalar("SELECT count(*) FROM dead_events") == 0
+
+
+@pytest.mark.parametrize(("options", "workers"), [({}, 3), ({"workers": 1}, 3), ({"workers": 5}, 5)])
+def test_a_bare_consumer_behaves(tmp_path: Path, options: dict[str, int], workers: int) -> None:
+    tasks.bind(Settings(data_dir=tmp_path, workers=3))
+    consumer = tasks.huey.create_consumer(max_delay=10.0, initial_delay=0.1, shutdown_timeout=None, **options)
+    assert consumer.workers == workers
+    assert (consumer.max_delay, consumer.default_delay, consumer.graceful_signal) == (0.1, 0.05, "TERM")
+    assert consumer.shutdown_timeout
+    assert list(tmp_path.iterdir()) == []
