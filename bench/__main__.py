@@ -9,6 +9,7 @@ from pathlib import Path
 import uvloop
 
 from bench.background import BACKLOG
+from bench.bulk import BULK
 from bench.client import raise_open_files
 from bench.crowd import CROWD
 from bench.delivery import DELIVERY
@@ -20,7 +21,7 @@ from bench.sends import ONE, SENDS
 from bench.state import STATE
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-BENCHMARKS = {each.name: each for each in (SENDS, ONE, DELIVERY, BACKLOG, IDLE, TYPING, STATE, MODEST, CROWD)}
+BENCHMARKS = {each.name: each for each in (SENDS, ONE, DELIVERY, BACKLOG, IDLE, TYPING, STATE, MODEST, CROWD, BULK)}
 
 
 def _arguments() -> argparse.Namespace:

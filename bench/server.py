@@ -32,7 +32,7 @@ class Bellwire:
         self._running: list[subprocess.Popen[bytes]] = []
         self._log = (folder / "output.log").open("ab")
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         """Return the environment: ours without any Bellwire setting, and the few that must differ."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
         return env | {
@@ -45,14 +45,14 @@ class Bellwire:
     def run(self, *arguments: str) -> str:
         """Run one command of `run.py` to its end and return what it printed."""
         command = [sys.executable, "run.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self._env(), capture_output=True, text=True, timeout=START_S)
+        done = subprocess.run(command, cwd=ROOT, env=self.env(), capture_output=True, text=True, timeout=START_S)
         if done.returncode:
             raise StartFailed(f"run.py {' '.join(arguments)}: {done.stderr[-2000:]}")
         return done.stdout
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         """Start `serve`, `gateway` or `worker` and return at once."""
-        process = launch([sys.executable, "run.py", command], ROOT, self._log, self._env())
+        process = launch([sys.executable, "run.py", command], ROOT, self._log, self.env())
         self._running.append(process)
         return process
 
