@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
+from commands.supervisor import PARENT_FD
 from conf.logging import configure
 
 
@@ -14,7 +16,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Works; the schema must be up to date."""
+    pipe = os.environ.pop(PARENT_FD, None)  # no setting: reading them would warn of it
     settings = opening.settings()
+    if pipe is not None:
+        os.environ[PARENT_FD] = pipe  # jobs.app takes it
     configure(settings, "worker")
     with opening.store(settings):
         opening.require_current_schema()

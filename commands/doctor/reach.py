@@ -60,11 +60,11 @@ def port(chosen: Settings) -> Iterator[Finding]:
     what = f"gateway at {place[0]} port {place[1]}"
     try:
         status, body = _ask(*place)
-    except ConnectionRefusedError:
-        yield _free(what, chosen)
     except socket.gaierror as error:
         yield fail(what, f"the name is not known ({error.strerror}): correct BELLWIRE_HOST")
-    except (OSError, HTTPException):
+    except OSError:
+        yield _free(what, chosen)
+    except HTTPException:
         yield fail(what, TAKEN)
     else:
         yield _answered(what, status, body)

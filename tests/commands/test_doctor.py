@@ -1,0 +1,121 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.commands.installation import Installation
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """The port of something that accepts connections, and is no Bellwire."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def examined(bellwire: Installation, **settings: str) -> tuple[int, list[str]]:
+    done = bellwire.command("doctor", **settings)
+    assert "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    assert {line.split()[0] for line in lines} <= {"ok", "warn", "FAIL"}
+    return done.returncode, lines
+
+
+def line_of(lines: list[str], *words: str) -> str:
+    (found,) = [line for line in lines if all(word in line for word in words)]
+    return found
+
+
+def test_a_healthy_installation_has_no_failure(bellwire: Installation) -> None:
+    bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
+    status, lines = examined(bellwire)
+    assert status == 0
+    for name in ("settings", "data folder", "disk", "clock", "store", "schema", "dead events", "queue", "mail", "gateway"):
+        assert any(line[6:].startswith(name) for line in lines), name
+    assert not [line for line in lines if line.startswith("FAIL")]
+
+
+def test_a_fresh_folder_is_looked_at_without_being_made(bellwire: Installation) -> None:
+    status, lines = examined(bellwire)
+    assert status == 0
+    assert "run.py migrate" in line_of(lines, "warn", "store")
+    assert not bellwire.data.exists()
+
+
+def test_bad_settings_fail_with_a_line_each(bellwire: Installation) -> None:
+    status, lines = examined(bellwire, PORT="no", REDIS_URL="http://a:hunter2@host")
+    assert status == 1
+    assert [line.split(":")[1].split()[0] for line in lines] == ["BELLWIRE_PORT", "BELLWIRE_REDIS_URL"]
+    assert "hunter2" not in "".join(lines)
+
+
+def test_a_folder_that_can_not_be_written_fails(bellwire: Installation) -> None:
+    bellwire.data.write_text("a file")
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert "BELLWIRE_DATA_DIR" in line_of(lines, "FAIL", "data folder")
+
+
+def test_a_damaged_database_fails_and_points_to_restore(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    with bellwire.database.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 4)
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert "run.py restore" in line_of(lines, "FAIL", "store")
+
+
+def test_pending_migrations_fail(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    bellwire.write("DELETE FROM schema_migration")
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert "run.py migrate" in line_of(lines, "FAIL", "schema", "0001_initial")
+
+
+def test_a_damaged_queue_fails(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    (bellwire.data / "huey.db").write_bytes(b"not a queue" * 1000)
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert "remove the file" in line_of(lines, "FAIL", "queue")
+
+
+def test_a_clock_behind_the_log_fails(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    now = "CAST(strftime('%s','now') AS INTEGER)*1000"
+    bellwire.write(f"INSERT INTO events (stream, type, at_ms, data) VALUES ('user:1', 'x', {now}+{DAY_MS}, '{{}}')")
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert "NTP" in line_of(lines, "FAIL", "clock", "future")
+
+
+def test_a_consumer_that_lags_and_dead_events_are_warned_of(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    bellwire.write("INSERT INTO events (stream, type, at_ms, data) VALUES ('user:1', 'x', 1000, '{}')")
+    bellwire.write("INSERT INTO checkpoints VALUES ('notify', 0, 0), ('activity', 1, 0)")
+    bellwire.write("INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 1, 'why', 0, 0)")
+    status, lines = examined(bellwire)
+    assert status == 0
+    assert "1 events behind" in line_of(lines, "warn", "consumer notify")
+    assert "0 events behind" in line_of(lines, "ok", "consumer activity")
+    assert "retry" in line_of(lines, "warn", "dead events: 1")
+
+
+def test_a_port_of_something_else_fails(bellwire: Installation, listener: int) -> None:
+    status, lines = examined(bellwire, PORT=str(listener))
+    assert status == 1
+    assert "BELLWIRE_PORT" in line_of(lines, "FAIL", f"port {listener}")
+
+
+def test_a_mail_server_is_connected_to(bellwire: Installation, listener: int) -> None:
+    status, lines = examined(bellwire, EMAIL_URL=f"smtp://127.0.0.1:{listener}")
+    assert status == 0
+    assert line_of(lines, "ok", f"mail server 127.0.0.1 port {listener}")
+    status, lines = examined(bellwire, EMAIL_URL="smtp://somebody:hunter2@127.0.0.1:1")
+    assert status == 1
+    assert "BELLWIRE_EMAIL_URL" in line_of(lines, "FAIL", "mail server 127.0.0.1 port 1")
+    assert "hunter2" not in "".join(lines)

@@ -1,0 +1,29 @@
+"""Writes to the store without a pause until its standard input closes: each transaction has three events and one record."""
+
+import sys
+import threading
+
+import models
+from conf import load
+from models import activity, event
+
+models.connect(load())
+ended = threading.Event()
+
+
+def wait_for_the_end() -> None:
+    sys.stdin.read()
+    ended.set()
+
+
+threading.Thread(target=wait_for_the_end, daemon=True).start()
+transactions = 0
+while not ended.is_set():
+    with event.transaction() as log:
+        for _ in range(3):
+            log.append("user:1", "written", b'{"filler":"%s"}' % (b"x" * 200))
+        activity.record([(None, "written", "", "{}", None, None, log.now_ms)])
+    transactions += 1
+    if transactions == 1:
+        print("writing", flush=True)
+print(transactions)
