@@ -13,10 +13,11 @@ from jobs.activity import MESSAGE_SENT
 from jobs.consumer import Consumer, Written, sent
 from models import notification as notifications
 from models.event import Event, Log
-from models.notification import Cause
+from models.notification import Cause, Growth
 from models.user import active_admins
 
 GROUPING = f"watch:{MESSAGE_SENT}"
+Counted = tuple[list[tuple[Cause, int]], list[Growth]]
 DATA = msgspec.json.encode({"action": MESSAGE_SENT})
 
 
@@ -47,14 +48,13 @@ class Watch(Consumer):
     slices_a_run: ClassVar[int | None] = 1
     interval_ms: ClassVar[int] = 1_000
 
-    def prepare(self, events: Sequence[Event]) -> Iterable[list[tuple[Cause, int]]]:
+    def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
         by_sender = Counter(sent(e.data).sender for e in events)
         counted = list(_counted(len(events), by_sender))
-        return [counted] if counted else []
+        return [(counted, notifications.foresee(counted))] if counted else []
 
-    def write(self, log: Log, part: list[tuple[Cause, int]]) -> Written:
-        made = notifications.grow(log, part)
-        return Written(len(made), sum(new for _, new in made.values()))
+    def write(self, log: Log, part: Counted) -> Written:
+        return Written(*notifications.grow_foreseen(log, *part))
 
 
 def _counted(total: int, by_sender: Mapping[int, int]) -> Iterator[tuple[Cause, int]]:

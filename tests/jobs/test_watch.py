@@ -1,12 +1,15 @@
+from collections.abc import Iterable, Sequence
+
 import pytest
 
 from conf import Settings
 from jobs import tasks
 from jobs.backlog import behind
 from jobs.drain import drain
-from jobs.watch import Watch, heard_of
+from jobs.watch import Counted, Watch, heard_of
 from models import event, notification
 from models.database import execute
+from models.event import Event
 from tests.jobs.people import people, scalar, send
 
 
@@ -67,3 +70,22 @@ def test_it_rests_for_a_second_whichever_process_ran_it(store: Settings) -> None
     assert "watch" in behind(tasks.consumers.values())
     execute("UPDATE checkpoints SET moved_ms=moved_ms+999999 WHERE consumer='watch'")
     assert "watch" in behind(tasks.consumers.values()), "a clock set back must not stop it"
+
+
+def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    root, ops = people("root", "ops", role="admin")
+    send(ana, 2, to=ben)
+    drain(Watch())
+
+    class ReadMeanwhile(Watch):
+        def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
+            parts = list(super().prepare(events))
+            with event.transaction() as log:
+                notification.mark_read(log, root, None)
+            return parts
+
+    send(ana, 3, to=ben)
+    drain(ReadMeanwhile())
+    assert [n["count"] for n in notification.listed(root, False, None, None, 10)] == [3, 2]
+    assert [n["count"] for n in notification.listed(ops, False, None, None, 10)] == [5]
