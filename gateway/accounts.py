@@ -83,7 +83,7 @@ class Logout(Handler):
     async def post(self) -> None:
         """204; its open polls end, on every gateway."""
         user, number = self.actor.user, self.actor.token
-        await self.services.committer.call(number, lambda log: token.revoke(log, user, [number]))
+        await self.commit(lambda log: token.revoke(log, user, [number]))
         self.clear_cookie(COOKIE, path="/")
         self.answer(None, 204)
 
@@ -122,7 +122,7 @@ class Me(Handler):
             if hashed is not None:
                 users.set_password(log, user, hashed)
 
-        await self.services.committer.call(self.actor.token, run)
+        await self.commit(run)
         await self.get()
 
     async def _new_hash(self, asked: Changes) -> str:
@@ -165,7 +165,7 @@ class Session(Handler):
     async def delete(self, session: str) -> None:
         """204: revoked."""
         user, number = self.actor.user, int(session)
-        await self.services.committer.call(self.actor.token, lambda log: token.revoke(log, user, [number]))
+        await self.commit(lambda log: token.revoke(log, user, [number]))
         self.answer(None, 204)
 
 

@@ -74,7 +74,7 @@ class AdminUsers(AdminHandler):
         if errors:
             raise InvalidError(*errors)
         hashes = [await self.services.hash(hasher.hash, u.password) if u.password is not None else None for u in new]
-        made = await self.services.committer.call(self.actor.token, lambda log: users.create_active(log, new, hashes))
+        made = await self.commit(lambda log: users.create_active(log, new, hashes))
         self.answer({"items": made}, 201)
 
 
@@ -90,7 +90,7 @@ class AdminUser(AdminHandler):
         if errors:
             raise InvalidError(*errors)
         fields = {k: v for k, v in (("role", asked.role), ("display_name", asked.display_name)) if v is not None}
-        self.answer(await self.services.committer.call(self.actor.token, lambda log: users.change_by_admin(log, number, fields)))
+        self.answer(await self.commit(lambda log: users.change_by_admin(log, number, fields)))
 
 
 class AdminTokens(AdminHandler):
@@ -106,7 +106,7 @@ class AdminTokens(AdminHandler):
             users.active_view(number)
             return token.create(log, number, label)
 
-        self.answer({"token": await self.services.committer.call(self.actor.token, run)}, 201)
+        self.answer({"token": await self.commit(run)}, 201)
 
     async def delete(self, user: str) -> None:
         """204: all are dead."""
@@ -116,7 +116,7 @@ class AdminTokens(AdminHandler):
             users.view(number)
             token.revoke(log, number)
 
-        await self.services.committer.call(self.actor.token, run)
+        await self.commit(run)
         self.answer(None, 204)
 
 
@@ -130,7 +130,7 @@ class Watches(AdminHandler):
     async def put(self) -> None:
         """200, with those named changed."""
         changed, user = self.decode(dict[str, bool]), self.actor.user
-        await self.services.committer.call(self.actor.token, lambda log: users.set_watches(log, user, changed))
+        await self.commit(lambda log: users.set_watches(log, user, changed))
         await self.get()
 
 
@@ -179,6 +179,6 @@ class JobRetry(AdminHandler):
     async def post(self, dead: str) -> None:
         """202: its drain takes it up."""
         number = int(dead)
-        await self.services.committer.call(self.actor.token, lambda log: checkpoint.ask_retry(log, number))
+        await self.commit(lambda log: checkpoint.ask_retry(log, number))
         self.services.wake_background()
         self.answer({}, 202)

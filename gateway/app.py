@@ -11,6 +11,7 @@ from tornado import httputil, web
 from gateway import accounts, admin, conversations, events, legacy, messages, notifications, operations, stream, websocket
 from gateway.base import Handler, NotFound
 from gateway.services import Services
+from gateway.wire import Awaited, BodyCap
 
 API = "/api/v1"
 ID = r"([1-9][0-9]{0,15})"
@@ -63,28 +64,10 @@ ROUTES: list[tuple[str, type[Handler]]] = [
 ]
 
 
-class BodyCap(web._HandlerDelegate):
-    """Keeps no more of a body in memory than its route takes; what is over is counted and dropped, and answered 413."""
-
-    received = 0
-
-    def data_received(self, data: bytes) -> None:
-        """One piece of the body."""
-        self.received += len(data)
-        limit: int = self.handler_class.body_limit  # type: ignore[attr-defined]
-        if self.received <= limit:
-            self.chunks += data
-
-    def finish(self) -> None:
-        """The whole body is here."""
-        self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
-        super().finish()
-
-
 class Application(web.Application):
     """The routes over one gateway's services."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, awaited: Awaited) -> None:
         prefix = secrets.token_hex(4)
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,
@@ -92,6 +75,7 @@ class Application(web.Application):
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/"},
             "websocket_max_message_size": 4096,
+            "awaited": awaited,
             "log_function": lambda handler: None,  # gateway/traffic.py logs requests
         }
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)

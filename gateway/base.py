@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -16,6 +16,7 @@ from tornado import httputil, web
 from gateway.auth import COOKIE
 from gateway.errors import ProblemError, problem_of
 from models.errors import DeadTokenError
+from models.event import Log
 from models.token import Actor
 
 if TYPE_CHECKING:
@@ -179,6 +180,10 @@ class Handler(web.RequestHandler):
     async def options(self, *_: str) -> None:
         """CORS preflight."""
         self.answer(None, 204)
+
+    def commit(self, run: Callable[[Log], T]) -> Awaitable[T]:
+        """Runs a verb in the next transaction, where the caller's token (and role, on admin routes) is checked again."""
+        return self.services.committer.call(self.actor.token, run, admin=self.access == "admin")
 
     # Reading the request
 

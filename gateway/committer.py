@@ -25,8 +25,8 @@ import structlog
 from metrics import declared as metrics
 from models import event, message, token
 from models.database import disconnect
-from models.errors import RefusedError
-from models.event import Event, Log, TransactionLostError
+from models.errors import ForbiddenError, RefusedError
+from models.event import Event, Log, Memory, TransactionLostError
 from models.message import Draft, Posted
 
 logger = structlog.get_logger()
@@ -44,10 +44,13 @@ class StoreDownError(Exception):
 class Operation(Generic[R]):
     """A verb to run in the next transaction, by whom, and the future that hears of it."""
 
-    __slots__ = ("committed", "future", "result", "run", "submitted", "taken", "token")
+    __slots__ = ("admin", "committed", "future", "result", "run", "submitted", "taken", "token")
 
-    def __init__(self, run: Callable[[Log], R] | None, actor_token: int | None, future: asyncio.Future[R]) -> None:
+    def __init__(
+        self, run: Callable[[Log], R] | None, actor_token: int | None, future: asyncio.Future[R], admin: bool = False
+    ) -> None:
         self.run = run
+        self.admin = admin
         self.token = actor_token
         self.future = future
         self.result: Any = None
@@ -84,6 +87,7 @@ class Committer:
         self._on_commit = on_commit
         self._queue: SimpleQueue[Operation[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._memory = Memory()
         self._seen = 0  # newest event id that this thread has passed to the loop
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         metrics.COMMIT_QUEUE.set_function(self._queue.qsize)
@@ -98,13 +102,13 @@ class Committer:
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
-    def call(self, actor_token: int | None, run: Callable[[Log], R]) -> asyncio.Future[R]:
-        """Runs a verb in the next transaction, if the token (None: the gateway itself) still lives there.
+    def call(self, actor_token: int | None, run: Callable[[Log], R], admin: bool = False) -> asyncio.Future[R]:
+        """Runs a verb in the next transaction, if the token (None: the gateway itself) still lives there, as an admin's if asked.
 
         Raises StoreDownError when too much waits already. The future raises RefusedError or StoreDownError.
         """
         future: asyncio.Future[R] = self._loop.create_future()
-        self._put(Operation(run, actor_token, future))
+        self._put(Operation(run, actor_token, future, admin))
         return future
 
     def post(self, draft: Draft) -> SendOperation:
@@ -150,9 +154,10 @@ class Committer:
 
     def _commit(self, batch: list[Operation[Any]]) -> Committed:
         taken = time.perf_counter()
-        with event.transaction() as log:
+        with event.transaction(self._memory) as log:
             between = event.read_after(self._seen, GAP_EVENTS) if log.head > self._seen else []
             after = self._seen if len(between) < GAP_EVENTS else log.head
+            self._heed(between)
             token.load_actors(log, [operation.token for operation in batch if operation.token is not None])
             for group in _groups(batch):
                 _run(log, group)
@@ -162,6 +167,14 @@ class Committer:
         self._seen = newest
         metrics.LOG_EVENTS_TOTAL.inc(len(log.events))
         return Committed(batch, after, between + log.events if after != log.head else log.events)
+
+    def _heed(self, between: list[Event]) -> None:
+        """What others committed since this thread's last transaction may have changed what it remembers."""
+        if len(between) >= GAP_EVENTS:
+            self._memory.forget()
+        for appended in between:
+            self._memory.heed(appended.stream, appended.type)
+        self._memory.bound()
 
     def _wake(self, callback: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -228,7 +241,9 @@ class OperationFailedError(RefusedError):
 def _call(log: Log, operation: Operation[Any]) -> None:
     assert operation.run is not None
     if operation.token is not None:
-        token.check_actor(log, operation.token)
+        _, role = token.check_actor(log, operation.token)
+        if operation.admin and role != "admin":
+            raise ForbiddenError("for admins")
     operation.result = operation.run(log)
 
 

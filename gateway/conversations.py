@@ -72,7 +72,7 @@ class Conversations(Handler):
                 return conversations.open_direct(log, user, members[0])
             return conversations.create(log, user, members, title), True
 
-        made, new = await self.services.committer.call(self.actor.token, run)
+        made, new = await self.commit(run)
         self.answer(await self._view(made), 201 if new else 200)
 
     async def _view(self, conversation: int) -> ConversationView:
@@ -98,7 +98,7 @@ class Conversation(Handler):
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
         user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
-        await self.services.committer.call(self.actor.token, lambda log: conversations.rename(log, user, number, title))
+        await self.commit(lambda log: conversations.rename(log, user, number, title))
         await self.get(conversation)
 
 
@@ -108,13 +108,13 @@ class Member(Handler):
     async def put(self, conversation: str, member: str) -> None:
         """204: an owner adds."""
         user, number, added = self.actor.user, int(conversation), int(member)
-        await self.services.committer.call(self.actor.token, lambda log: conversations.add_member(log, user, number, added))
+        await self.commit(lambda log: conversations.add_member(log, user, number, added))
         self.answer(None, 204)
 
     async def delete(self, conversation: str, member: str) -> None:
         """204: an owner removes, or somebody leaves."""
         user, number, removed = self.actor.user, int(conversation), int(member)
-        await self.services.committer.call(self.actor.token, lambda log: conversations.remove_member(log, user, number, removed))
+        await self.commit(lambda log: conversations.remove_member(log, user, number, removed))
         self.answer(None, 204)
 
 
@@ -143,5 +143,5 @@ class ReadMark(Handler):
         user, number, message = self.actor.user, int(conversation), self.decode(Read).message
         if not 0 < message < ID_MAX:
             raise field_error("message", "an id")
-        left = await self.services.committer.call(self.actor.token, lambda log: reading.mark_read(log, user, number, message))
+        left = await self.commit(lambda log: reading.mark_read(log, user, number, message))
         self.answer({"unread": left})

@@ -12,6 +12,7 @@ from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
 from gateway.errors import ProblemError
 from metrics import declared as metrics
 from models import message as messages
+from models import token
 from models.errors import RefusedError
 from models.message import CLIENT_ID_CHARS, Draft
 
@@ -98,12 +99,12 @@ class Message(Handler):
     async def patch(self, message: str) -> None:
         """200 MESSAGE with the new text: the sender's own."""
         user, number, body = self.actor.user, int(message), self.decode(Body).body
-        self.answer(await self.services.committer.call(self.actor.token, lambda log: messages.edit(log, user, number, body)))
+        self.answer(await self.commit(lambda log: messages.edit(log, user, number, body)))
 
     async def delete(self, message: str) -> None:
         """204; the message stays as an empty one."""
-        user, role, number = self.actor.user, self.actor.role, int(message)
-        await self.services.committer.call(self.actor.token, lambda log: messages.delete(log, user, role, number))
+        actor, number = self.actor, int(message)
+        await self.commit(lambda log: messages.delete(log, *token.check_actor(log, actor.token), number))
         self.answer(None, 204)
 
 
@@ -120,7 +121,7 @@ class Reaction(Handler):
 
     async def _react(self, message: str, emoji: str, added: bool) -> None:
         user, number, wanted = self.actor.user, int(message), unquote(emoji)
-        await self.services.committer.call(self.actor.token, lambda log: messages.react(log, user, number, wanted, added))
+        await self.commit(lambda log: messages.react(log, user, number, wanted, added))
         self.answer(None, 204)
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 
 import structlog
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 import models
@@ -20,6 +19,7 @@ from conf import Settings
 from gateway.app import Application
 from gateway.background import Background
 from gateway.services import Services
+from gateway.wire import Awaited, Server
 from metrics import declared as metrics
 from models import token
 from models.running import hold_running_lock
@@ -29,12 +29,9 @@ logger = structlog.get_logger()
 BACKLOG = 4096  # 128 refused half of 10,000 polls
 TAKE_ON_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
 FINISH_S = 1.5  # for what was taken then
-IDLE_CONNECTION_S = 75.0
-BODY_S = 30.0
-SWITCH_S = 0.001  # a committer or reader that needs the GIL waits for the loop no longer than this
+SWITCH_S = 0.0002  # a committer or reader that needs the GIL waits for the loop no longer than this
 TICK_S = 1.0
 USED_NOTED_EVERY = 60  # ticks
-BODY_BYTES_MAX = 1 << 30  # what is over a route's limit is dropped as it comes (gateway/app.py), so a 413 can be answered
 
 
 def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
@@ -65,9 +62,8 @@ async def _serve(
     services.start()
     background.start()
     metrics.BUILD_INFO.labels("0.1.0", "sqlite", "sqlite", "none").set(1)
-    server = HTTPServer(
-        Application(services), max_body_size=BODY_BYTES_MAX, idle_connection_timeout=IDLE_CONNECTION_S, body_timeout=BODY_S
-    )
+    awaited: Awaited = {}
+    server = Server(Application(services, awaited), awaited=awaited)
     server.add_sockets(sockets)
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process: no later collection walks it
@@ -75,7 +71,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    ticking = asyncio.create_task(_tick(services))
+    ticking = asyncio.create_task(_tick(services, server))
     logger.info("gateway ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
         on_ready()
@@ -85,7 +81,7 @@ async def _serve(
     await _stop(services, server, background, ticking)
 
 
-async def _stop(services: Services, server: HTTPServer, background: Background, ticking: asyncio.Task[None]) -> None:
+async def _stop(services: Services, server: Server, background: Background, ticking: asyncio.Task[None]) -> None:
     """readyz turns 503, requests are taken a while longer, open polls are answered; then what was taken is committed."""
     logger.info("gateway stopping")
     services.stopping = True
@@ -106,7 +102,7 @@ async def _stop(services: Services, server: HTTPServer, background: Background, 
     logger.info("gateway stopped")
 
 
-async def _tick(services: Services) -> None:
+async def _tick(services: Services, server: Server) -> None:
     """Once a second: presence, idle readers, last uses of tokens; and how late the loop runs."""
     ticks = 0
     while True:
@@ -115,6 +111,7 @@ async def _tick(services: Services) -> None:
         metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
         services.presence.sweep()
         services.hub.forget_idle()
+        server.cut_slow()
         ticks += 1
         used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()
         if used:

@@ -116,21 +116,28 @@ def pair_key(one: int, other: int) -> str:
     return f"{min(one, other)}:{max(one, other)}"
 
 
-def direct_between(pairs: Collection[tuple[int, int | None]]) -> dict[str, int]:
-    """The direct conversations that are there, by pair."""
-    keys = sorted({pair_key(a, b) for a, b in pairs if b is not None})
-    return dict(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({marks(len(keys))})", keys))
+def direct_between(log: Log, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
+    """pair -> conversation, for the direct conversations that are there: remembered, else asked for by one query."""
+    known = log.memory.direct
+    missing = sorted({key for one, other in pairs if (key := pair_key(one, other)) not in known})
+    if missing:
+        known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({marks(len(missing))})", missing))
+    return known
 
 
-def kinds_for_members(asked: Collection[tuple[int | None, int]]) -> dict[tuple[int | None, int], str]:
-    """(conversation, user) -> kind, for those who are members now."""
-    found = rows(
-        given("conversation, member", len(asked)) + "SELECT m.conversation_id, m.user_id, c.kind FROM given "
-        "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=given.conversation "
-        "AND m.user_id=given.member AND m.to_event IS NULL AND c.id=m.conversation_id",
-        [v for pair in asked for v in pair],
-    )
-    return {(conversation, user): kind for conversation, user, kind in found}
+def kinds_for_members(log: Log, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """(conversation, user) -> kind, for those who are members now: remembered, else asked for by one query."""
+    known = log.memory.kinds
+    missing = {place for place in asked if place not in known}
+    if missing:
+        found = rows(
+            given("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM given "
+            "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=given.conversation "
+            "AND m.user_id=given.member AND m.to_event IS NULL AND c.id=m.conversation_id",
+            [v for place in missing for v in place],
+        )
+        known.update({(conversation, user): kind for conversation, user, kind in found})
+    return known
 
 
 def require_member(conversation: int, user: int) -> str:
@@ -166,10 +173,12 @@ def create(log: Log, creator: int, members: Sequence[int], title: str | None) ->
 
 def open_direct(log: Log, user: int, other: int) -> tuple[int, bool]:
     """The one direct conversation of a pair, and whether it was made just now."""
-    found = direct_between([(user, other)])
-    if found:
-        return next(iter(found.values())), False
-    return create(log, user, [other], None), True
+    pair = pair_key(user, other)
+    direct = direct_between(log, [(user, other)])
+    if pair in direct:
+        return direct[pair], False
+    direct[pair] = create(log, user, [other], None)
+    return direct[pair], True
 
 
 def _require_active(users: Sequence[int]) -> None:
@@ -264,9 +273,9 @@ def intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]
 
 
 def ids_by_activity(user: int) -> list[tuple[int, int]]:
-    """(activity in ms, conversation) of all the user's conversations, newest first: the time of the newest message, or the making."""
+    """(activity in ms, conversation) of all the user's conversations, newest first: when its newest message, or it, was made."""
     return rows(
-        "SELECT coalesce((SELECT x.created_ms FROM messages x WHERE x.conversation_id=m.conversation_id ORDER BY x.id DESC LIMIT 1), "
+        "SELECT coalesce((SELECT x.created_ms FROM messages x WHERE x.conversation_id=c.id ORDER BY x.id DESC LIMIT 1), "
         "c.created_ms) AS newest, c.id FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         "WHERE m.user_id=? AND m.to_event IS NULL ORDER BY newest DESC, c.id DESC",
         (user,),

@@ -17,7 +17,7 @@ from models.database import Base, NeverReusedIdField, begin_write, execute, in_t
 
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
-LAST_IDS_SQL = "SELECT name, seq FROM sqlite_sequence"
+REMEMBERED = 50_000  # of a kind
 
 
 class EventRow(Base):
@@ -60,6 +60,39 @@ class TransactionLostError(Exception):
     """The connection fell out of its transaction (disk full, I/O error, lost server): nothing of it was kept."""
 
 
+class Memory:
+    """What a thread that commits again and again need not ask the store each time: exact, for the log tells of every change.
+
+    Whoever holds the write lock and has heeded every event up to the log's head knows that what is remembered is still so.
+    Tokens, status and roles change only with an event of the `gateways` stream, memberships end only with a `member.left`, and a
+    direct conversation stays.
+    """
+
+    def __init__(self) -> None:
+        self.actors: dict[int, tuple[int, str, str]] = {}  # token -> user, role, status
+        self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind
+        self.direct: dict[str, int] = {}  # pair -> conversation
+
+    def heed(self, stream: str, kind: str) -> None:
+        """An event that was appended, by whomever."""
+        if stream == GATEWAYS:
+            self.actors.clear()
+        elif kind == "member.left":
+            self.kinds.clear()
+
+    def forget(self) -> None:
+        """What was learned in a transaction that is undone may never have been."""
+        self.actors.clear()
+        self.kinds.clear()
+        self.direct.clear()
+
+    def bound(self) -> None:
+        """Keeps it small."""
+        for remembered in (self.actors, self.kinds, self.direct):
+            if len(remembered) > REMEMBERED:
+                remembered.clear()
+
+
 class Log:
     """What one write transaction appends, buffered and inserted by one statement before COMMIT.
 
@@ -67,27 +100,35 @@ class Log:
     holds them can be made before the rows are inserted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         self.now_ms = now_ms()
         self.events: list[Event] = []
-        self.actors: dict[int, tuple[int, str, str]] = {}
-        self._last: dict[str, int] = dict(rows(LAST_IDS_SQL))
-        self.head: int = self._last.get("events", 0)
+        self.memory = memory
+        self._last: dict[str, int] = {}
+        self.head = self._newest("events")
+
+    def _newest(self, table: str) -> int:
+        """The newest id ever given to a table's rows."""
+        if table not in self._last:
+            found = rows("SELECT seq FROM sqlite_sequence WHERE name=?", (table,))
+            self._last[table] = found[0][0] if found else 0
+        return self._last[table]
 
     def take_id(self, table: str) -> int:
         """The next id of a table whose rows are inserted with ids taken here."""
-        taken = self._last.get(table, 0) + 1
+        taken = self._newest(table) + 1
         self._last[table] = taken
         return taken
 
     def next_event(self) -> int:
         """The id that the next event appended will have: where an interval opens."""
-        return self._last.get("events", 0) + 1
+        return self._newest("events") + 1
 
     def append(self, stream: str, kind: str, data: bytes) -> int:
         """Appends one event and returns its id. The only way into the log."""
         event = Event(self.take_id("events"), stream, kind, self.now_ms, data)
         self.events.append(event)
+        self.memory.heed(stream, kind)
         return event.id
 
     def scrub(self, ids: Sequence[int], data: bytes) -> None:
@@ -116,6 +157,7 @@ class Log:
         execute("ROLLBACK TO operation")
         execute("RELEASE operation")
         del self.events[kept:]
+        self.memory.forget()
 
     def flush(self) -> None:
         """Inserts what was appended."""
@@ -124,7 +166,7 @@ class Log:
 
 
 @contextmanager
-def transaction() -> Iterator[Log]:
+def transaction(memory: Memory | None = None) -> Iterator[Log]:
     """One write transaction, the only kind there is: everything in it is committed together, or nothing.
 
     Raises TransactionLostError when the store left the transaction on its own, peewee.OperationalError when it can't be begun
@@ -132,13 +174,15 @@ def transaction() -> Iterator[Log]:
     """
     begin_write()
     try:
-        log = Log()
+        log = Log(memory or Memory())
         yield log
         log.flush()
         if not in_transaction():
             raise TransactionLostError
         execute("COMMIT")
     except BaseException:
+        if memory is not None:
+            memory.forget()
         if in_transaction():
             execute("ROLLBACK")
         raise

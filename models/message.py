@@ -202,10 +202,9 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
 def _places(log: Log, drafts: Sequence[Draft], first: dict[tuple[int, str | None], int]) -> list[tuple[int, str] | RefusedError]:
     """Where each draft goes, (conversation, kind): the sender is a member there now, as the transaction sees it."""
     invalid = [() if (d.sender, d.client_id) in first else invalid_fields(d) for d in drafts]
-    asked = {(d.conversation, d.sender) for d, bad in zip(drafts, invalid, strict=True) if d.conversation is not None and not bad}
-    kinds = conversations.kinds_for_members(asked) if asked else {}
-    pairs = {(d.sender, d.to) for d, bad in zip(drafts, invalid, strict=True) if d.to is not None and not bad}
-    direct = conversations.direct_between(pairs) if pairs else {}
+    valid = [d for d, bad in zip(drafts, invalid, strict=True) if not bad]
+    kinds = conversations.kinds_for_members(log, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
+    direct = conversations.direct_between(log, [(d.sender, d.to) for d in valid if d.to is not None])
     places: list[tuple[int, str] | RefusedError] = []
     for draft, bad in zip(drafts, invalid, strict=True):
         key = (draft.sender, draft.client_id)
@@ -213,9 +212,10 @@ def _places(log: Log, drafts: Sequence[Draft], first: dict[tuple[int, str | None
             places.append(InvalidError(*bad))
         elif draft.to is not None:
             places.append(_direct_place(log, draft.sender, draft.to, direct))
+        elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
+            places.append((draft.conversation, kinds[draft.conversation, draft.sender]))
         else:
-            kind = kinds.get((draft.conversation, draft.sender))
-            places.append((draft.conversation, kind) if kind and draft.conversation is not None else NotFoundError())
+            places.append(NotFoundError())
     return places
 
 

@@ -73,21 +73,21 @@ def find(hashed: str) -> Actor | None:
 
 def load_actors(log: Log, tokens: Sequence[int]) -> None:
     """Looks up, in one query, who stands behind the tokens of a batch, inside its transaction."""
-    missing = sorted({t for t in tokens if t not in log.actors})
+    missing = sorted({t for t in tokens if t not in log.memory.actors})
     if missing:
         found = rows(
             "SELECT t.id, t.user_id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id "
             f"WHERE t.id IN ({marks(len(missing))})",
             missing,
         )
-        log.actors.update({token: (user, role, status) for token, user, role, status in found})
+        log.memory.actors.update({token: (user, role, status) for token, user, role, status in found})
 
 
 def check_actor(log: Log, token: int) -> tuple[int, str]:
     """(user, role) behind a token of this batch. Raises DeadTokenError or SuspendedError."""
-    if token not in log.actors:
+    if token not in log.memory.actors:
         load_actors(log, [token])
-    actor = log.actors.get(token)
+    actor = log.memory.actors.get(token)
     if actor is None:
         raise DeadTokenError
     if actor[2] == "suspended":
@@ -105,7 +105,6 @@ def revoke(log: Log, user: int, tokens: Sequence[int] | None = None) -> None:
         return
     execute(f"DELETE FROM tokens WHERE id IN ({marks(len(dead))})", dead)
     log.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
-    log.actors.clear()
 
 
 def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:

@@ -250,7 +250,6 @@ def change(log: Log, user: int, **fields: str) -> UserView:
     if fields:
         log.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
         log.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
-        log.actors.clear()
     return changed
 
 
