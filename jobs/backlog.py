@@ -18,7 +18,8 @@ def behind(consumers: Iterable[Consumer]) -> list[str]:
     for consumer in consumers:
         position, moved_ms = places.get(consumer.name, (0, 0))
         since = checkpoint.oldest_unread_ms(position, consumer.types) if newest > position else None
-        LOG_LAG_SECONDS.labels(consumer.name).set(max(0, now_ms() - since) / 1000 if since is not None else 0)
+        late_ms = now_ms() - since - consumer.interval_ms if since is not None else 0  # who rests on purpose is not behind
+        LOG_LAG_SECONDS.labels(consumer.name).set(max(0, late_ms) / 1000)
         work = since is not None or newest - position >= SKIP_EVENTS or consumer.name in retries
         if work and _rested(consumer, moved_ms):
             found.append(consumer.name)

@@ -20,6 +20,7 @@ from jobs.broker import UNUSABLE, Broker
 from jobs.gauges import EVERY_S, measure_queue
 from jobs.outage import Outage
 from models import disconnect
+from models.running import hold_running_lock
 
 LOOK_S = 0.5
 
@@ -35,7 +36,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._looking = threading.Thread(target=self._look_again_and_again, name="look", daemon=True)
 
     def start(self) -> None:
-        """Starts everything; called once, by `run`."""
+        """Starts everything; called once, by `run`. Raises RestoringError while a restore has the data folder."""
+        hold_running_lock(self._settings.data_dir)
         configure(self._settings, "worker")
         adopt("huey")  # huey_consumer has just given it a handler
         tasks.stopping = self.stop_flag

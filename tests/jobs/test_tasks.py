@@ -1,5 +1,6 @@
 import sqlite3
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from prometheus_client import REGISTRY
@@ -7,6 +8,8 @@ from prometheus_client import REGISTRY
 from conf import Settings
 from jobs import broker, signals, tasks
 from jobs.broker import huey
+from jobs.consumer import Consumer
+from jobs.drain import DrainResult, Stop
 from models import event
 from tests.jobs.people import people, scalar, send
 
@@ -123,3 +126,23 @@ def test_what_is_no_task_is_dropped(store: Settings) -> None:
         huey.storage.enqueue(payload)
         assert huey.dequeue() is None
     assert huey.pending_count() == 0
+
+
+def test_threads_never_run_one_drain_twice_at_once_and_none_waits(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, leave, runs = Event(), Event(), []
+
+    def slow(consumer: Consumer, stop: Stop) -> DrainResult:
+        runs.append(consumer.name)
+        entered.set()
+        assert leave.wait(30)
+        return DrainResult(1, 1, False, False)
+
+    monkeypatch.setattr(tasks, "drain_log", slow)
+    first = Thread(target=tasks.run, args=("notify",))
+    first.start()
+    assert entered.wait(30)
+    assert tasks.run("notify").events == 0
+    assert runs == ["notify"]
+    leave.set()
+    first.join(30)
+    assert runs == ["notify", "notify"], "what came meanwhile is seen to by whoever was at it"

@@ -13,6 +13,7 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
+from models.running import RunningError, exclusive
 from tests.jobs.people import people, scalar, send
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,23 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     assert scalar("SELECT count(*) FROM activities") == 6000
     assert scalar("SELECT group_concat(count) FROM notifications") == "6000,6000"
     assert scalar("SELECT count(*) FROM dead_events") == 0
+
+
+def test_loading_the_application_starts_nothing(store: Settings) -> None:
+    script = "import threading, jobs.app, sys; print(threading.active_count(), 'jobs.worker' in sys.modules)"
+    env = {**os.environ, "BELLWIRE_DATA_DIR": str(store.data_dir), "BELLWIRE_PARENT_FD": "0"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1 False\n", "")
+    assert not store.queue_path.exists()
+
+
+def test_a_worker_keeps_a_restore_away(store: Settings, start: Start) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    start()
+    until(lambda: scalar("SELECT count(*) FROM activities") == 1)
+    with pytest.raises(RunningError), exclusive(store.data_dir):
+        pass
 
 
 @pytest.mark.parametrize(("options", "workers"), [({}, 3), ({"workers": 1}, 3), ({"workers": 5}, 5)])
