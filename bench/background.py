@@ -30,13 +30,11 @@ class Lag:
         self.rows: dict[str, float] = {}
 
     async def look(self) -> None:
-        """Read the worker's page."""
+        """Read the worker's page; a worker that has just started says nothing yet."""
         page = await read_page(self._client)
-        lags = samples(page, "bellwire_log_lag_seconds")
-        if not lags:
-            raise LookupError("the worker's metrics page has no bellwire_log_lag_seconds")
-        self.at.append(perf_counter())
-        self.seconds.append(max(lags.values()))
+        if lags := samples(page, "bellwire_log_lag_seconds"):
+            self.at.append(perf_counter())
+            self.seconds.append(max(lags.values()))
         self.rows = samples(page, "bellwire_drain_rows_total")
 
     async def watch(self) -> None:
@@ -56,10 +54,10 @@ async def _caught_up(server: Bellwire) -> None:
     lag, deadline = Lag(server.worker_port), perf_counter() + CAUGHT_UP_S
     while perf_counter() < deadline:
         await lag.look()
-        if lag.seconds[-1] < BEHIND_S:
+        if lag.seconds and lag.seconds[-1] < BEHIND_S:
             return
         await asyncio.sleep(LOOK_S)
-    raise TimeoutError(f"the drains are {lag.seconds[-1]:.0f} s behind")
+    raise TimeoutError(f"the drains do not catch up: {lag.seconds[-3:]} s behind")
 
 
 async def _beside(server: Bellwire, target: Chat, first: int, seconds: float) -> tuple[Stream, Lag]:
@@ -73,6 +71,8 @@ async def _beside(server: Bellwire, target: Chat, first: int, seconds: float) ->
     watching.cancel()
     with suppress(asyncio.CancelledError):  # but not what else may have ended it
         await watching
+    if not lag.seconds:
+        raise LookupError("the worker's metrics page has no bellwire_log_lag_seconds")
     return stream, lag
 
 

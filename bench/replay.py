@@ -29,6 +29,7 @@ from bench.exactness import check_copies, counts_by_conversation
 from bench.metrics_page import read_page, samples
 from bench.people import make_people
 from bench.player import Player, Sent
+from bench.processes import CpuMeter
 from bench.progress import Progress
 from bench.report import Report
 from bench.server import bellwire
@@ -92,7 +93,9 @@ class Replay:
         report = self._blank_report(audience)
         player = Player(self._client, people, speed, self._progress.at, self._tag)
         self._progress.start()
+        meter = CpuMeter([])
         report.seconds = await player.play(self._script.dialogues, AT_ONCE)
+        report.client_cpu_percent = meter.read()[1]
         await self._check_background(report, admin, audience, player.sent)
         await audience.settle(_copies_wanted(player.sent, len(people)))
         await audience.catch_up()

@@ -30,6 +30,7 @@ class Report:
     retried: int = 0
     failed: int = 0
     seconds: float = 0.0
+    client_cpu_percent: float = 0.0
     send_s: list[float] = field(default_factory=list)
     delivery_s: list[float] = field(default_factory=list)
     database_bytes: int | None = None
@@ -56,7 +57,7 @@ class Report:
             f"{self.people:,} people, {self.away:,} of them away; {self.conversations:,} conversations",
             f"{self.sent:,} messages sent of {self.sendable:,} in {self.seconds:.1f} s: "
             f"{self.sent / self.seconds if self.seconds else 0:,.0f}/s; {self.retried} retries, {self.failed} failed; "
-            f"{self.unsendable} more are empty or too long for any message",
+            f"this client used {self.client_cpu_percent:.0f} % of a core; {self.unsendable} more are empty or too long",
             f"send      {milliseconds(self.send_s)}",
             f"delivery  {milliseconds(self.delivery_s)} (to people looking; {self.poll_failures} polls failed)",
             f"copies    {copies.expected:,} expected: {copies.lost} lost, {copies.doubled} doubled, "
