@@ -12,10 +12,11 @@ from prometheus_client import REGISTRY
 from conf import Settings
 from jobs import drain as draining
 from jobs.activity import Activities
+from jobs.consumer import Written
 from jobs.drain import drain
 from jobs.notify import Notify
 from models import checkpoint, event
-from models.event import Event
+from models.event import Event, Log
 from tests.jobs.people import group, people, scalar, send
 
 ROOT = Path(__file__).parents[2]
@@ -197,3 +198,20 @@ def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) 
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications WHERE count=1") == 450
     assert scalar("SELECT count(*) FROM notifications") == 450
     assert scalar("SELECT count(*) FROM events WHERE type='notification.created'") == 450
+
+
+@pytest.mark.parametrize(("appends", "inside"), [(False, 1), (True, 2)])
+def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: bool, inside: int) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    seen = []
+
+    class Curious(Activities):
+        def write(self, log: Log, part: list[tuple[object, ...]]) -> Written:
+            seen.append(scalar("PRAGMA synchronous"))
+            return super().write(log, part)
+
+    Curious.appends = appends
+    drain(Curious({}))
+    assert seen == [inside]
+    assert scalar("PRAGMA synchronous") == 2
