@@ -16,7 +16,23 @@ from gateway.wire import Awaited, BodyCap
 API = "/api/v1"
 ID = r"([1-9][0-9]{0,15})"
 
-ROUTES: list[tuple[str, type[Handler]]] = [
+ROUTES: list[tuple[str, type[Handler]]] = [  # matched from the top: the hot ones stand there
+    # Events
+    (f"{API}/events", events.Events),
+    (f"{API}/state", events.State),
+    (f"{API}/events/stream", stream.Stream),
+    (f"{API}/events/ws", websocket.Socket),
+    # Conversations and messages
+    (f"{API}/messages", messages.Messages),
+    (f"{API}/conversations", conversations.Conversations),
+    (f"{API}/conversations/{ID}", conversations.Conversation),
+    (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
+    (f"{API}/conversations/{ID}/messages", messages.History),
+    (f"{API}/conversations/{ID}/typing", conversations.TypingNow),
+    (f"{API}/conversations/{ID}/read", conversations.ReadMark),
+    (f"{API}/messages/{ID}", messages.Message),
+    (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
+    (f"{API}/search/messages", notifications.Search),
     # Accounts
     (f"{API}/login", accounts.Login),
     (f"{API}/logout", accounts.Logout),
@@ -25,22 +41,6 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (f"{API}/me/sessions/{ID}", accounts.Session),
     (f"{API}/users", accounts.Users),
     (f"{API}/users/{ID}", accounts.User),
-    # Conversations and messages
-    (f"{API}/conversations", conversations.Conversations),
-    (f"{API}/conversations/{ID}", conversations.Conversation),
-    (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
-    (f"{API}/conversations/{ID}/messages", messages.History),
-    (f"{API}/conversations/{ID}/typing", conversations.TypingNow),
-    (f"{API}/conversations/{ID}/read", conversations.ReadMark),
-    (f"{API}/messages", messages.Messages),
-    (f"{API}/messages/{ID}", messages.Message),
-    (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
-    (f"{API}/search/messages", notifications.Search),
-    # Events
-    (f"{API}/state", events.State),
-    (f"{API}/events", events.Events),
-    (f"{API}/events/stream", stream.Stream),
-    (f"{API}/events/ws", websocket.Socket),
     # The older client
     (f"{API}/communication/chats/", legacy.Chats),
     (f"{API}/communication/poll/events/", legacy.Poll),

@@ -248,6 +248,10 @@ class Handler(web.RequestHandler):
         problem = problem_of(kwargs["exc_info"][1] if "exc_info" in kwargs else None, status_code)
         self.set_status(problem.status)
         self.set_header("Content-Type", "application/problem+json")
+        if problem.status == 405:
+            unimplemented = web.RequestHandler._unimplemented_method
+            allowed = [m for m in self.SUPPORTED_METHODS if getattr(type(self), m.lower()) is not unimplemented]
+            self.set_header("Allow", ", ".join(allowed))
         if problem.status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
         for name, value in problem.headers.items():

@@ -87,7 +87,10 @@ class Presence:
         presence.change(log, self.gateway, came, went)
 
     async def _announce(self, user: int, online: bool) -> None:
-        peers = await self._read(overview.peers, user)
+        try:
+            peers = await self._read(overview.peers, user)
+        except StoreDownError:
+            return  # presence may be lost; nobody waits for it
         data: dict[str, Any] = {"user": user, "online": online}
         if peers:
             self._tell(peers, "", "presence", data, user)

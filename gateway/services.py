@@ -28,7 +28,7 @@ class Services:
         self.degraded: Callable[[], list[str]] = list
         self.origins = frozenset(settings.allowed_origins)
         self.limits = Limits(settings)
-        self.traffic = Traffic()
+        self.traffic = Traffic(settings)
         self.read = Pool("reader", READERS, READS_WAITING)
         self.hash = Pool("hasher", HASHERS, HASHES_WAITING)
         self.tokens = Tokens(self.read)

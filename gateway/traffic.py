@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from conf import Settings
 from metrics import declared as metrics
 from metrics.latency import Latency
 
@@ -20,7 +21,8 @@ logger = structlog.get_logger()
 class Traffic:
     """Keeps the metrics' children, for finding one costs more than counting with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._verbose = settings.log_level == "debug"
         self._children: dict[tuple[str, str, int], tuple[Counter, Latency]] = {}
 
     def count(self, handler: Handler) -> None:
@@ -38,6 +40,8 @@ class Traffic:
         took_s = request.request_time()
         counter.inc()
         latency.observe(took_s)
+        if status < 500 and not self._verbose:
+            return
         log = logger.warning if status >= 500 else logger.debug
         log(
             "request",
