@@ -40,4 +40,5 @@ class Ring:
         same = deleted.data[: deleted.data.index(b",") + 1]  # MESSAGE begins with its id: {"id":12,
         for event in self._events:
             if event.stream == deleted.stream and event.type in MESSAGE_EVENTS and event.data.startswith(same):
+                self._bytes += len(deleted.data) - len(event.data)
                 event.data, event.json = deleted.data, b""

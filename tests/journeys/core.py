@@ -1,0 +1,120 @@
+"""The core of a gateway without HTTP: committer, hub and reader threads over a store, on the loop that runs."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Self
+
+import models
+from conf import Settings
+from gateway.committer import Committed, Committer
+from gateway.hub import Hub
+from gateway.pool import READERS, READS_WAITING, Pool
+from gateway.reader import Answer, Waiter
+from gateway.tail import Tail
+from models import event, schema, store, token
+from models.database import rows
+from models.event import Event, Log
+from models.message import Draft, Posted
+
+
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
+    """A migrated store, with the models bound to it."""
+    chosen = Settings(data_dir=folder, **settings)
+    models.connect(chosen)
+    schema.migrate()
+    try:
+        yield chosen
+    finally:
+        models.disconnect()
+
+
+class Core:
+    """Made and used on one loop, as `async with Core() as core`. `look`: whether a tail follows what others commit."""
+
+    def __init__(self, look: bool = False) -> None:
+        self.read = Pool("reader", READERS, READS_WAITING)
+        self.hub = Hub(store.epoch(), event.head(), self.read, self)
+        self.committer = Committer(self._committed)
+        self.batches: list[int] = []  # how many operations each commit had
+        self.accounts: list[Event] = []  # what the hub told of accounts
+        self.online: list[tuple[int, bool]] = []  # who began and ended to watch
+        self._tail = Tail(self.hub) if look else None
+        if self._tail is not None:
+            self.hub.look = self._tail.look
+
+    async def __aenter__(self) -> Self:
+        self.committer.start(self.hub.head)
+        if self._tail is not None:
+            self._tail.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.committer.stop()
+        if self._tail is not None:
+            self._tail.stop()
+        self.read.close()
+
+    def _committed(self, committed: Committed) -> None:
+        self.batches.append(len(committed.operations))
+        self.hub.publish(committed.after, committed.events, committed.at)
+
+    def account_event(self, event: Event) -> None:
+        """The hub tells of an account."""
+        self.accounts.append(event)
+
+    def watching(self, user: int, watches: bool) -> None:
+        """The hub tells who watches."""
+        self.online.append((user, watches))
+
+    async def send(self, sender: int, body: str = "words", **draft: Any) -> Posted:
+        """Posts with a token of the sender's. Raises what the future raises."""
+        return await self.committer.post(Draft(sender, token_of(sender), body, **draft)).future
+
+    async def do(self, run: Callable[[Log], Any]) -> Any:
+        """Runs a verb as the gateway itself."""
+        return await self.committer.call(None, run)
+
+    async def poll(self, user: int, position: int, timeout_s: float = 0, types: frozenset[str] | None = None) -> Answer:
+        """One long poll."""
+        waiter = await self.waiter(user, position, types)
+        try:
+            return await self.hub.next(waiter, timeout_s)
+        finally:
+            self.hub.unregister(waiter)
+
+    async def waiter(self, user: int, position: int, types: frozenset[str] | None = None) -> Waiter:
+        """Registers a reader, as a poll does."""
+        reader = self.hub.known(user) or await self.hub.reader(user)
+        return self.hub.register(reader, token_of(user), position, types)
+
+    async def all_after(self, user: int, position: int, types: frozenset[str] | None = None) -> tuple[list[Event], int]:
+        """What a user's polls give from a position on, until there is no more."""
+        events: list[Event] = []
+        while True:
+            answer = await self.poll(user, position, 0, types)
+            events += answer.events
+            position = answer.position
+            if not answer.more:
+                return events, position
+
+
+def token_of(user: int) -> int:
+    """The id of a user's newest token, made when there is none."""
+    found = rows("SELECT max(id) FROM tokens WHERE user_id=?", (user,))[0][0]
+    if found is None:
+        with event.transaction() as log:
+            token.create(log, user)
+        return token_of(user)
+    return int(found)
+
+
+async def until(condition: Callable[[], object], limit_s: float = 30) -> None:
+    """Returns when the condition holds, letting the loop run meanwhile; fails after a while."""
+    deadline = monotonic() + limit_s
+    while not condition():
+        assert monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.002)

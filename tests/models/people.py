@@ -1,0 +1,39 @@
+"""People, groups and messages, made by the verbs themselves."""
+
+from models import conversation, event, message, token, user
+from models.database import rows
+from models.message import Draft, Posted
+from models.user import NewUser
+
+
+def people(*names: str, role: str = "user") -> list[int]:
+    """Makes active users; returns their ids."""
+    new = [NewUser(name, f"{name}@example.org", role=role) for name in names]
+    with event.transaction() as log:
+        return [made.id for made in user.create_active(log, new, [None] * len(new))]
+
+
+def credentials(*users: int) -> list[str]:
+    """A new token for each user."""
+    with event.transaction() as log:
+        return [token.create(log, user) for user in users]
+
+
+def group(*members: int, title: str = "Crew") -> int:
+    """Makes a group, owned by the first; returns its id."""
+    with event.transaction() as log:
+        return conversation.create(log, members[0], members[1:], title)
+
+
+def send(sender: int, body: str = "words", *, to: int | None = None, at: int | None = None, client_id: str | None = None) -> int:
+    """Sends one message to a user or to a conversation (`at`); returns its id. Raises what refuses it."""
+    with event.transaction() as log:
+        (posted,) = message.post(log, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id)])
+    if not isinstance(posted, Posted):
+        raise posted
+    return int(rows("SELECT max(id) FROM messages")[0][0])
+
+
+def scalar(sql: str, *params: object) -> object:
+    """The one value of a query."""
+    return rows(sql, params)[0][0]
