@@ -34,9 +34,8 @@ class Pool:
             raise StoreDownError
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: _run(work, *args, **kwargs))
         except peewee.OperationalError as error:
-            self._executor.submit(disconnect)
             raise StoreDownError(str(error)) from error
         finally:
             self._pending -= 1
@@ -44,3 +43,12 @@ class Pool:
     def close(self) -> None:
         """Ends the threads when their work is done."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Runs on the thread. One whose read failed begins the next with a fresh connection."""
+    try:
+        return work(*args, **kwargs)
+    except peewee.OperationalError:
+        disconnect()
+        raise
