@@ -1,0 +1,185 @@
+"""A gateway in a process of its own, on a data folder that outlives it, and what tests ask of both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+import models
+from conf import Settings
+from models import event, schema, token, user
+from models.user import NewUser
+from tests.gateway.client import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 30.0
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def until(condition: Callable[[], T]) -> T:
+    """What the condition says when it holds; fails after half a minute."""
+    deadline = monotonic() + LIMIT_S
+    while not (found := condition()):
+        assert monotonic() < deadline, "it never came true"
+    return found
+
+
+class Gateway:
+    """`run.py gateway`, or another command that serves, with settings that are named without their prefix."""
+
+    def __init__(self, folder: Path, command: str = "gateway", **settings: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.command = command
+        self.settings = {
+            "DATA_DIR": str(self.data),
+            "PORT": str(free_port()),
+            "WORKER_METRICS_PORT": "0",
+            "RATE_LIMITS": "off",
+            "LOG_FORMAT": "json",
+            **settings,
+        }
+        self.url = f"http://127.0.0.1:{self.settings['PORT']}"
+        self.process: subprocess.Popen[str] | None = None
+        self.http = httpx.Client(base_url=self.url, timeout=LIMIT_S, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self._threads = ThreadPoolExecutor(64)
+        self._names = 0
+        with self.store():
+            schema.migrate()
+
+    # The process
+
+    def start(self) -> Gateway:
+        """Starts it and waits until it is ready."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "run.py", self.command],
+            env=clean | {f"BELLWIRE_{name}": value for name, value in self.settings.items()},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "stderr").open("a"),
+            text=True,
+        )
+        assert self.process.stdout is not None
+        said = next((line for line in self.process.stdout if self.url in line), None)
+        assert said is not None, self.stderr()
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        assert self.http.get("/readyz").status_code == 200
+        return self
+
+    def terminate(self) -> None:
+        """Tells it to stop, without waiting."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it the hard way: nothing it holds in memory survives."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def restart(self) -> None:
+        """Kills it and starts it again on the same store."""
+        self.kill()
+        self.start()
+
+    def close(self) -> None:
+        """The end of the test."""
+        if self.command == "serve" and self.process is not None:
+            self.terminate()
+            self.process.wait(LIMIT_S)
+        self.kill()
+        self._threads.shutdown()
+        self.http.close()
+
+    def stderr(self) -> str:
+        """Its log."""
+        return (self.folder / "stderr").read_text()
+
+    # The store
+
+    @contextmanager
+    def store(self) -> Iterator[None]:
+        """The models, connected to its store, beside it: what another process may do."""
+        models.connect(Settings(data_dir=self.data))
+        try:
+            yield
+        finally:
+            models.disconnect()
+
+    def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
+        """What stands in the database file."""
+        with closing(sqlite3.connect(self.data / "bellwire.db")) as db:
+            return db.execute(sql, params).fetchall()
+
+    def execute(self, sql: str, *params: object) -> None:
+        """Changes the database file behind the gateway's back, as an operator could."""
+        with closing(sqlite3.connect(self.data / "bellwire.db", isolation_level=None, timeout=LIMIT_S)) as db:
+            db.execute(sql, params)
+
+    # People
+
+    def users(self, count: int, role: str = "user") -> list[Client]:
+        """Active users that no other test knows, each with a token."""
+        names = [f"person{self._names + n}" for n in range(count)]
+        self._names += count
+        new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
+        with self.store(), event.transaction() as log:
+            made = user.create_active(log, new, [None] * count)
+            tokens = [token.create(log, one.id, "test") for one in made]
+        return [Client(self, one.id, one.username, secret) for one, secret in zip(made, tokens, strict=True)]
+
+    def user(self, role: str = "user") -> Client:
+        """One of them."""
+        return self.users(1, role)[0]
+
+    def anonymous(self) -> Client:
+        """Nobody: no token."""
+        return Client(self, 0, "", None)
+
+    # Beside
+
+    def later(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        """Runs a call on a thread."""
+        return self._threads.submit(call, *args, **kwargs)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample of the exposition; 0 when it is not there."""
+        return sum(value for found, value in self.samples(name) if labels.items() <= found.items())
+
+    def samples(self, name: str) -> Sequence[tuple[dict[str, str], float]]:
+        """All samples of a name."""
+        text = self.http.get("/metrics").text
+        return [
+            (sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name
+        ]
+
+    def waiting(self, count: int, transport: str = "poll") -> None:
+        """Returns when so many readers wait."""
+        until(lambda: self.metric("bellwire_polls_open", transport=transport) == count)
