@@ -15,6 +15,7 @@ from models.errors import InvalidError
 from models.event import Log
 from models.token import LABEL_CHARS
 from models.user import ROLES, NewUser
+from models.wording import shows
 
 USERS_AT_ONCE = 1000
 STATUSES = ("pending", "active", "suspended")
@@ -99,7 +100,7 @@ class AdminTokens(AdminHandler):
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
-        if len(label) > LABEL_CHARS or not label.isprintable():
+        if len(label) > LABEL_CHARS or not shows(label):
             raise field_error("label", f"at most {LABEL_CHARS} printable characters")
 
         def run(log: Log) -> str:

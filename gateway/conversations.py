@@ -11,6 +11,7 @@ from models import conversation as conversations
 from models import overview, reading
 from models.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
 from models.event import Log, conversation_stream
+from models.wording import shows
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,7 +42,7 @@ class Read(msgspec.Struct, forbid_unknown_fields=True):
 def _title(title: str | None) -> str | None:
     if title is None:
         return None
-    if not (1 <= len(title.strip()) <= TITLE_CHARS and title.isprintable()):
+    if not (1 <= len(title.strip()) <= TITLE_CHARS and shows(title)):
         raise field_error("title", f"1 to {TITLE_CHARS} printable characters")
     return title.strip()
 

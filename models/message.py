@@ -15,6 +15,7 @@ from models.database import Base, NeverReusedIdField, execute, given, insert_row
 from models.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
 from models.event import Log, conversation_stream
 from models.user import User
+from models.wording import shows
 
 BODY_CHARS = 20_000
 CLIENT_ID_CHARS = 64
@@ -337,7 +338,7 @@ def react(log: Log, user: int, message: int, emoji: str, added: bool) -> None:
     found = view_for(user, message)
     if added and found.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if not 1 <= len(emoji) <= EMOJI_CHARS or not emoji.isprintable() or " " in emoji:
+    if not 1 <= len(emoji) <= EMOJI_CHARS or not shows(emoji) or " " in emoji:
         raise InvalidError(("emoji", f"1 to {EMOJI_CHARS} printable characters without spaces"))
     there = user in found.reactions.get(emoji, [])
     if there == added:

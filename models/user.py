@@ -12,6 +12,7 @@ import peewee
 from models.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
 from models.errors import ConflictError, InvalidError, NotFoundError
 from models.event import GATEWAYS, Log, user_stream
+from models.wording import shows
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
 EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>]{1,64}@[^@\s\x00-\x1f,;<>]{1,190}")
@@ -105,7 +106,7 @@ def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
 
 def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
     """(field, message) when the name can't be shown."""
-    if 1 <= len(name.strip()) <= DISPLAY_NAME_CHARS and name.isprintable():
+    if 1 <= len(name.strip()) <= DISPLAY_NAME_CHARS and shows(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
 

@@ -205,6 +205,11 @@ def test_a_field_that_cannot_be_is_named_and_nothing_changes(ana: Client, field:
     assert ana.get("/me").json() == before
 
 
+@pytest.mark.parametrize("name", ["👩‍💻 Ana", "علی‌رضا", "🏴󠁧󠁢󠁷󠁬󠁳󠁿"])
+def test_a_name_may_hold_what_joins_letters_and_emoji(ana: Client, name: str) -> None:
+    assert ana.patch("/me", {"display_name": name}).json()["display_name"] == name
+
+
 def test_a_new_password_needs_the_current_one(gateway: Gateway, admin: Client) -> None:
     new = {"username": "eve", "email": "eve@example.org", "password": PASSWORD}
     assert admin.post("/admin/users", {"users": [new]}).status_code == 201
