@@ -100,7 +100,7 @@ class AdminTokens(AdminHandler):
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
-        if len(label) > LABEL_CHARS or not shows(label):
+        if len(label) > LABEL_CHARS or (label and not shows(label)):
             raise field_error("label", f"at most {LABEL_CHARS} printable characters")
 
         def run(log: Log) -> str:

@@ -42,7 +42,7 @@ class Read(msgspec.Struct, forbid_unknown_fields=True):
 def _title(title: str | None) -> str | None:
     if title is None:
         return None
-    if not (1 <= len(title.strip()) <= TITLE_CHARS and shows(title)):
+    if not (len(title.strip()) <= TITLE_CHARS and shows(title)):
         raise field_error("title", f"1 to {TITLE_CHARS} printable characters")
     return title.strip()
 

@@ -338,7 +338,7 @@ def react(log: Log, user: int, message: int, emoji: str, added: bool) -> None:
     found = view_for(user, message)
     if added and found.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if not 1 <= len(emoji) <= EMOJI_CHARS or not shows(emoji) or " " in emoji:
+    if len(emoji) > EMOJI_CHARS or not shows(emoji) or " " in emoji:
         raise InvalidError(("emoji", f"1 to {EMOJI_CHARS} printable characters without spaces"))
     there = user in found.reactions.get(emoji, [])
     if there == added:

@@ -106,7 +106,7 @@ def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
 
 def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
     """(field, message) when the name can't be shown."""
-    if 1 <= len(name.strip()) <= DISPLAY_NAME_CHARS and shows(name):
+    if len(name) <= DISPLAY_NAME_CHARS and shows(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
 

@@ -7,5 +7,6 @@ JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)))
 
 
 def shows(text: str) -> bool:
-    """Whether each character shows, or joins those that do: no line breaks, no controls, no change of direction."""
-    return text.translate(JOINERS).isprintable()
+    """Whether something shows, and all else joins what does: no line breaks, no controls, no change of direction."""
+    seen = text.translate(JOINERS)
+    return seen.isprintable() and not seen.isspace() and seen != ""

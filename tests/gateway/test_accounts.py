@@ -186,6 +186,8 @@ def test_one_changes_what_is_named_and_the_rest_stays(ana: Client) -> None:
         ("display_name", ""),
         ("display_name", "   "),
         ("display_name", "x" * 81),
+        ("display_name", "x" + " " * 1000),
+        ("display_name", "\u200d"),
         ("display_name", "line\nbreak"),
         ("display_name", "right\u202eleft"),
         ("display_name", 5),
