@@ -31,6 +31,7 @@ JSON = "application/json"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ID_MAX = 2**53
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
+QUERY_CHARS = 1000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 T = TypeVar("T")
 
@@ -199,8 +200,11 @@ class Handler(web.RequestHandler):
             raise ProblemError("malformed", "the body is no JSON that can be read") from None
 
     def text(self, name: str, default: str = "") -> str:
-        """A query argument."""
-        return self.get_query_argument(name, default)
+        """A query argument. Raises ProblemError 422 when it is longer than the store would look for."""
+        given: str = self.get_query_argument(name, default)
+        if len(given) > QUERY_CHARS:
+            raise field_error(name, f"at most {QUERY_CHARS} characters")
+        return given
 
     def number(self, name: str, low: int, high: int) -> int | None:
         """An integer of the query, within bounds. Raises ProblemError 422."""

@@ -330,3 +330,8 @@ def test_pages_follow_one_another_without_a_gap(gateway: Gateway, ana: Client) -
 @pytest.mark.parametrize(("name", "value"), [("limit", "0"), ("limit", "201"), ("limit", "x"), ("limit", "-1"), ("page", "x")])
 def test_a_page_that_cannot_be_is_named(ana: Client, name: str, value: str) -> None:
     assert fields(ana.get("/users", **{name: value})) == [name]
+
+
+def test_a_search_text_of_any_length_is_no_trouble_to_the_store(ana: Client, admin: Client) -> None:
+    assert fields(ana.get("/users", q="%" * 20_000)) == ["q"]
+    assert fields(admin.get("/admin/users", q="%" * 20_000)) == ["q"]
