@@ -24,7 +24,7 @@ import structlog
 
 from metrics import declared as metrics
 from models import event, message, token
-from models.database import disconnect
+from models.database import disconnect, is_stores_fault
 from models.errors import ForbiddenError, RefusedError
 from models.event import Event, Log, Memory, TransactionLostError
 from models.message import Draft, Posted
@@ -88,6 +88,7 @@ class Committer:
         self._queue: SimpleQueue[Operation[Any] | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._memory = Memory()
+        self._stopping = False
         self._seen = 0  # newest event id that this thread has passed to the loop
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         metrics.COMMIT_QUEUE.set_function(self._queue.qsize)
@@ -98,7 +99,8 @@ class Committer:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Commits what was taken, then ends the thread."""
+        """Commits what was taken, and takes no more; then ends the thread."""
+        self._stopping = True
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
 
@@ -118,7 +120,7 @@ class Committer:
         return operation
 
     def _put(self, operation: Operation[Any]) -> None:
-        if self._queue.qsize() >= QUEUE_OPERATIONS:
+        if self._stopping or self._queue.qsize() >= QUEUE_OPERATIONS:
             raise StoreDownError
         self._queue.put(operation)
 
@@ -219,9 +221,11 @@ def _run(log: Log, group: list[Operation[Any]]) -> None:
                 _post(log, group)
             else:
                 _call(log, group[0])
-    except (TransactionLostError, peewee.OperationalError):
+    except TransactionLostError:
         raise
     except Exception as error:
+        if is_stores_fault(error):
+            raise
         if len(group) > 1:
             for operation in group:
                 _run(log, [operation])

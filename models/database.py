@@ -122,6 +122,12 @@ def is_locked(error: BaseException) -> bool:
     return isinstance(error, peewee.OperationalError) and "locked" in str(cause)
 
 
+def is_stores_fault(error: BaseException) -> bool:
+    """Whether the store failed (full, locked, I/O), rather than the statement that it was given."""
+    driver = error.__context__  # peewee raises its own error while it handles the driver's
+    return isinstance(error, peewee.OperationalError) and getattr(driver, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+
+
 def begin_write() -> None:
     """Takes the write lock, retrying tightly.
 
