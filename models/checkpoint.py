@@ -8,7 +8,7 @@ from typing import Any
 import peewee
 
 from models.clock import rfc3339
-from models.database import Base, execute, marks, rows
+from models.database import Base, NeverReusedIdField, execute, marks, rows
 from models.errors import NotFoundError
 from models.event import Event, EventRow, Log
 
@@ -29,7 +29,7 @@ class Checkpoint(Base):
 class DeadEvent(Base):
     """An event that a consumer failed on, parked with its error until an admin has it retried."""
 
-    id = peewee.BigAutoField()
+    id = NeverReusedIdField()
     consumer = peewee.CharField(max_length=32)
     event = peewee.ForeignKeyField(EventRow, index=False)
     error = peewee.TextField()

@@ -13,11 +13,12 @@ import msgspec
 import peewee
 
 from models.clock import now_ms
-from models.database import Base, NeverReusedIdField, begin_write, execute, in_transaction, insert_rows, marks, rows
+from models.database import Base, NeverReusedIdField, begin_write, chunks, execute, in_transaction, insert_rows, marks, rows
 
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 REMEMBERED = 50_000  # of a kind
+IDS_A_STATEMENT = 500
 
 
 class EventRow(Base):
@@ -137,7 +138,8 @@ class Log:
         for event in self.events:
             if event.id in wanted:
                 event.data = data
-        execute(f"UPDATE events SET data=? WHERE id IN ({marks(len(ids))})", (data.decode(), *ids))
+        for part in chunks(ids, IDS_A_STATEMENT):
+            execute(f"UPDATE events SET data=? WHERE id IN ({marks(len(part))})", (data.decode(), *part))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

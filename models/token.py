@@ -11,19 +11,20 @@ import msgspec
 import peewee
 
 from models.clock import rfc3339, rfc3339_or_none
-from models.database import Base, execute, marks, rows
+from models.database import Base, NeverReusedIdField, chunks, execute, marks, rows
 from models.errors import DeadTokenError, NotFoundError, SuspendedError
 from models.event import GATEWAYS, Log, head
 from models.user import User
 
 TOKEN_BYTES = 32
 LABEL_CHARS = 64
+IDS_A_STATEMENT = 500
 
 
 class Token(Base):
     """One credential of one user: a session of a login, or one made for a bot or script."""
 
-    id = peewee.BigAutoField()
+    id = NeverReusedIdField()  # gateways and transactions go by it: it must not come to mean another's
     user = peewee.ForeignKeyField(User, on_delete="CASCADE")
     hash = peewee.CharField(max_length=64, unique=True)
     label = peewee.CharField(max_length=LABEL_CHARS)
@@ -103,7 +104,8 @@ def revoke(log: Log, user: int, tokens: Sequence[int] | None = None) -> None:
         raise NotFoundError
     if not dead:
         return
-    execute(f"DELETE FROM tokens WHERE id IN ({marks(len(dead))})", dead)
+    for part in chunks(dead, IDS_A_STATEMENT):
+        execute(f"DELETE FROM tokens WHERE id IN ({marks(len(part))})", part)
     log.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 

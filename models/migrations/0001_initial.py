@@ -67,7 +67,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "wallets"
 
     class Token(Model):
-        id = BigAutoField()
+        id = NeverReusedIdField()
         user = ForeignKeyField(User, on_delete="CASCADE")
         hash = CharField(unique=True, max_length=64)
         label = CharField(max_length=64)
@@ -166,7 +166,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             table_name = "checkpoints"
 
     class DeadEvent(Model):
-        id = BigAutoField()
+        id = NeverReusedIdField()
         consumer = CharField(max_length=32)
         event = ForeignKeyField(EventRow, index=False)
         error = TextField()
