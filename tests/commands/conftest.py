@@ -21,7 +21,10 @@ def make_installation(tmp_path: Path) -> Iterator[Callable[[str], Installation]]
     yield make
     for process in [process for installation in made for process in installation.running]:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.fixture

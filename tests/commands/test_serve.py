@@ -30,8 +30,8 @@ class Process:
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(within_s * 1000))
 
-    def kill(self) -> None:
-        signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+    def send(self, number: signal.Signals) -> None:
+        signal.pidfd_send_signal(self._descriptor, number)
 
 
 def serving(bellwire: Installation, *command: str) -> "tuple[subprocess.Popen[str], list[str]]":
@@ -90,7 +90,7 @@ def test_with_an_admin_and_a_schema_only_the_address_is_printed(bellwire: Instal
 def test_a_worker_that_is_killed_is_replaced(bellwire: Installation) -> None:
     process, _ = serving(bellwire, "serve")
     first = worker(process.pid)
-    first.kill()
+    first.send(signal.SIGKILL)
     assert first.ends(LIMIT_S)
     second = worker(process.pid, other_than=first.pid)
     assert second.pid != first.pid
@@ -101,7 +101,10 @@ def test_a_serve_that_is_killed_leaves_no_worker(bellwire: Installation) -> None
     process, _ = serving(bellwire, "serve")
     child = worker(process.pid)
     process.kill()
-    assert child.ends(LIMIT_S)
+    ended = child.ends(LIMIT_S)
+    if not ended:
+        child.send(signal.SIGKILL)
+    assert ended
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -111,6 +114,19 @@ def test_a_signal_ends_the_gateway_and_its_worker_within_five_seconds(bellwire: 
     process.send_signal(number)
     assert process.wait(STOP_S) == 0
     assert child.ends(0)
+
+
+def test_a_worker_that_hangs_does_not_hold_up_the_end(bellwire: Installation) -> None:
+    process, _ = serving(bellwire, "serve")
+    child = worker(process.pid)
+    child.send(signal.SIGSTOP)
+    process.terminate()
+    try:
+        assert process.wait(STOP_S) == 0
+        assert child.ends(0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.send(signal.SIGKILL)
 
 
 @pytest.mark.parametrize("command", ["serve", "gateway"])
