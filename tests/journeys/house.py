@@ -1,0 +1,151 @@
+"""A whole installation: one data folder, gateways and workers as processes of their own, and what is on disk in the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic, sleep
+
+import models
+from conf import Settings
+from models import schema
+from models.database import rows
+from tests.models.people import credentials, people
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 30
+
+
+def rounds(default: int) -> int:
+    """How long a fault run is: JOURNEY_ROUNDS multiplies it, for a hunt."""
+    return default * int(os.environ.get("JOURNEY_ROUNDS", "1"))
+
+
+def seed() -> int:
+    """JOURNEY_SEED, or a new one. Printed, so that a failure can be run again (as far as processes allow)."""
+    chosen = int(os.environ.get("JOURNEY_SEED") or int.from_bytes(os.urandom(4), "big"))
+    print(f"JOURNEY_SEED={chosen}")
+    return chosen
+
+
+def until_now(condition: object, limit_s: float = LIMIT_S) -> None:
+    """Returns when the condition holds; fails after a while."""
+    assert callable(condition)
+    deadline = monotonic() + limit_s
+    while not condition():
+        assert monotonic() < deadline, "it never came true"
+        sleep(0.01)
+
+
+class House:
+    """Users are made with a token each: `token[user]`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(data_dir=folder / "data")
+        self.ports: list[int] = []
+        self.token: dict[int, str] = {}
+        self._folder = folder
+        self._gateways: dict[int, subprocess.Popen[bytes]] = {}
+        self._started: list[subprocess.Popen[bytes]] = []
+        models.connect(self.settings)
+        schema.migrate()
+
+    def people(self, *names: str) -> list[int]:
+        """Makes active users with a token each; returns their ids."""
+        made = people(*names)
+        self.token.update(zip(made, credentials(*made), strict=True))
+        return made
+
+    def start_gateway(self, port: int | None = None, script: Path | None = None) -> int:
+        """Starts a gateway, on a port that had one before or a new one; returns its port once it serves."""
+        if port is None:
+            port = _free_port()
+            self.ports.append(port)
+        self._gateways[port] = self.run(*([script] if script else [ROOT / "run.py", "gateway"]), port=port)
+        until_now(lambda: self.serves(port))
+        return port
+
+    def serves(self, port: int) -> bool:
+        """Whether the gateway answers. Fails when it has ended."""
+        ended = self._gateways[port].poll()
+        assert ended is None, f"the gateway ended with {ended}:\n{self.logged()}"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    def process(self, port: int) -> subprocess.Popen[bytes]:
+        """The gateway on a port."""
+        return self._gateways[port]
+
+    def kill_gateway(self, port: int) -> None:
+        """kill -9."""
+        self._gateways[port].kill()
+        self._gateways[port].wait()
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        """Starts a worker."""
+        return self.run(ROOT / "run.py", "worker", port=0)
+
+    def run(self, *command: str | Path, port: int) -> subprocess.Popen[bytes]:
+        """Starts a Python program on this installation."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        env |= {
+            "PYTHONPATH": str(ROOT),
+            "BELLWIRE_DATA_DIR": str(self.settings.data_dir),
+            "BELLWIRE_PORT": str(port or 1),
+            "BELLWIRE_RATE_LIMITS": "off",
+            "BELLWIRE_WORKER_METRICS_PORT": "0",
+        }
+        with (self._folder / f"{len(self._started)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+        self._started.append(process)
+        return process
+
+    def logged(self) -> str:
+        """What all processes wrote."""
+        return "".join(path.read_text() for path in sorted(self._folder.glob("*.log")))
+
+    def close(self) -> None:
+        """Ends every process and lets go of the store."""
+        for process in self._started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        models.disconnect()
+
+
+def visible(user: int) -> list[tuple[int, str, str]]:
+    """(id, type, data) of all events that a user may see, in order, by the memberships' intervals as they are on disk."""
+    return rows(
+        "SELECT e.id, e.type, e.data FROM events e WHERE e.stream=? UNION "
+        "SELECT e.id, e.type, e.data FROM memberships m JOIN events e ON e.stream='conversation:' || m.conversation_id "
+        "WHERE m.user_id=? AND e.id>=m.from_event AND (m.to_event IS NULL OR e.id<m.to_event) ORDER BY 1",
+        (f"user:{user}", user),
+    )
+
+
+def drained(consumers: Sequence[str] = ("notify", "activity")) -> bool:
+    """Whether these consumers have done all messages there are."""
+    newest = rows("SELECT coalesce(max(id), 0) FROM events WHERE type='message.created'")[0][0]
+    places = dict(rows("SELECT consumer, position FROM checkpoints"))
+    return all(places.get(consumer, -1) >= newest for consumer in consumers)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
