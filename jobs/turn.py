@@ -1,6 +1,7 @@
-"""Drains take turns at the store's one write lock, and leave it free for as long as they held it: senders need it, too.
+"""Drains take turns at the store's one write lock, and leave it free for three times as long as they held it: senders need it, too.
 
-Without the pause a backlogged drain costs a send beside it 98 ms in the 99th percentile, with it 6.
+Without a pause a backlogged drain costs a send beside it 98 ms in the 99th percentile, with one as long as the hold 6. Three times
+as long, at most every fourth send meets the lock at all, so that a fan-out to thousands leaves the median where it was.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from models import event
 from models.database import db, execute, rows
 from models.event import Log
 
+PAUSE_HOLDS = 3
 _one_at_a_time = threading.Lock()
 _free_at = 0.0  # time.monotonic() before which no drain of this process may take the lock
 
@@ -30,7 +32,7 @@ def transaction(durable: bool, pause: bool = True) -> Iterator[Log]:
             held_from = time.monotonic()
             yield log
         now = time.monotonic()
-        _free_at = now + (now - held_from) if pause else now
+        _free_at = now + PAUSE_HOLDS * (now - held_from) if pause else now
 
 
 @contextmanager
