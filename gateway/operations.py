@@ -53,8 +53,8 @@ class Metrics(Handler):
     async def get(self) -> None:
         """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
         peer = self.request.remote_ip or ""
-        forwarded = "X-Forwarded-For" in self.request.headers or "Forwarded" in self.request.headers
-        if forwarded and not self.services.trusts(peer):
+        told = "X-Forwarded-For" in self.request.headers
+        if (told and not self.services.trusts(peer)) or (not told and "Forwarded" in self.request.headers):
             raise ProblemError("forbidden")
         try:
             address = ipaddress.ip_address(self.client_address())
