@@ -69,8 +69,7 @@ class Login(Handler):
         made = await self.services.committer.call(None, lambda log: token.create(log, number, label, self.client_address()))
         user = await self.services.read(users.view, number)
         if asked.cookie:
-            secure = self.request.protocol == "https"
-            self.set_cookie(COOKIE, made, httponly=True, samesite="Strict", secure=secure, path="/")
+            self.set_cookie(COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/")
             self.xsrf_token  # noqa: B018  reading it sets the cookie that unsafe calls repeat
             self.answer({"user": user})
         else:

@@ -32,6 +32,7 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ID_MAX = 2**53
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 QUERY_CHARS = 1000
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ class Handler(web.RequestHandler):
         if self.received_bytes > self.body_limit:
             raise ProblemError("too-large", f"at most {self.body_limit} bytes")
         body = self.request.body
-        if body and not self.request.headers.get("Content-Type", "").lower().startswith(JSON):
+        if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
             raise ProblemError("unsupported-media-type", f"send {JSON}")
         if self.services.origins:
             self._allow_origin()
@@ -156,6 +157,11 @@ class Handler(web.RequestHandler):
             self.address = self._resolve_address()
         return self.address
 
+    def over_https(self) -> bool:
+        """Whether the client speaks HTTPS, with us or with a trusted proxy (X-Forwarded-Proto)."""
+        told = self.services.trusts(self.request.remote_ip or "") and self.request.headers.get("X-Forwarded-Proto")
+        return (told or self.request.protocol).lower() == "https"
+
     def _resolve_address(self) -> str:
         peer = self.request.remote_ip or ""
         forwarded = self.request.headers.get("X-Forwarded-For", "")
@@ -193,11 +199,20 @@ class Handler(web.RequestHandler):
         try:
             return msgspec.json.decode(self.request.body or b"{}", type=kind)
         except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `")
-            field = path.rstrip("`").lstrip("$.") or _named(message)
+            self._require_json()
+            field, message = _wrong(str(error))
             raise ProblemError("invalid", message, errors=[{"field": field, "message": message}]) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ProblemError("malformed", "the body is no JSON that can be read") from None
+        except NO_JSON:
+            raise malformed() from None
+
+    def _require_json(self) -> None:
+        """Raises ProblemError 400 for a body that is no JSON further on than where a field was found wrong."""
+        try:
+            msgspec.json.decode(self.request.body)
+        except msgspec.ValidationError:
+            return  # a number that only JSON can hold
+        except NO_JSON:
+            raise malformed() from None
 
     def text(self, name: str, default: str = "") -> str:
         """A query argument. Raises ProblemError 422 when it is longer than the store would look for."""
@@ -300,7 +315,14 @@ def field_error(field: str, message: str) -> ProblemError:
     return ProblemError("invalid", f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-def _named(message: str) -> str:
-    """The field that a decoder's message names in its text: "Object missing required field `body`"."""
-    found = re.search(r"field `([^`]+)`", message)
-    return found.group(1) if found else ""
+def malformed() -> ProblemError:
+    """400."""
+    return ProblemError("malformed", "the body is no JSON that can be read")
+
+
+def _wrong(said: str) -> tuple[str, str]:
+    """(field, message) of a decoder's error: "Object missing required field `email` - at `$.users[1]`" is about users.1.email."""
+    message, _, path = said.partition(" - at `$")
+    place = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`"))
+    named = re.search(r"field `(.+)`$", message)
+    return ".".join([place, named.group(1)] if named else [place]).lstrip("."), message

@@ -113,7 +113,7 @@ class Client:
 
 def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
     """The problem document of an answer that must be this error and tell nothing of the inside (RFC 9457)."""
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == status, answer.text[:300]
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Request-Id"]
     body = dict(answer.json())
