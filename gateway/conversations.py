@@ -84,7 +84,7 @@ def _place(page: str | None) -> tuple[int, int] | None:
     if page is None:
         return None
     at, _, number = page.partition(".")
-    if not (at.isdigit() and number.isdigit() and len(page) < 34):
+    if not (page.isascii() and at.isdigit() and number.isdigit() and len(page) < 34):
         raise field_error("page", "a page that was given as `next`")
     return int(at), int(number)
 
