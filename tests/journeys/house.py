@@ -82,6 +82,11 @@ class House:
         except OSError:
             return False
 
+    def metrics(self, port: int) -> str:
+        """The gateway's metrics page."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S) as answer:
+            return str(answer.read().decode())
+
     def process(self, port: int) -> subprocess.Popen[bytes]:
         """The gateway on a port."""
         return self._gateways[port]
