@@ -153,7 +153,7 @@ def grow(log: Log, counted: Sequence[tuple[Cause, int]]) -> dict[tuple[int, str]
 
 
 class Growth(NamedTuple):
-    """How an unread notification will look when it has grown from a count of `old` to `new`, with NOTIFICATION as JSON in `seen`."""
+    """How an unread notification will look when its count has grown from `old` to `new`; `seen` is NOTIFICATION as JSON."""
 
     cause: Cause
     id: int
