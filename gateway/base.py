@@ -15,6 +15,7 @@ from tornado import httputil, web
 
 from gateway.auth import COOKIE
 from gateway.errors import ProblemError, problem_of
+from models.database import ID_MAX as ID_MAX
 from models.errors import DeadTokenError
 from models.event import Log
 from models.token import Actor
@@ -29,7 +30,6 @@ MESSAGE_BODY_BYTES = 256 * 1024
 ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-ID_MAX = 2**53
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 QUERY_CHARS = 1000
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -24,7 +24,7 @@ SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 class Send(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to be sent. What else must hold is checked where a retry is recognised first."""
 
-    body: str
+    body: str = ""
     to: int | None = None
     conversation: int | None = None
     client_id: str | None = None
@@ -69,10 +69,6 @@ class Messages(Handler):
 
     def _draft(self) -> Draft:
         asked = self.decode(Send)
-        for field in ("to", "conversation", "reply_to"):
-            value = getattr(asked, field)
-            if value is not None and not 0 < value < ID_MAX:
-                raise field_error(field, "an id")
         if asked.client_id is not None and not 1 <= len(asked.client_id) <= CLIENT_ID_CHARS:
             raise field_error("client_id", f"1 to {CLIENT_ID_CHARS} characters")
         return Draft(

@@ -35,6 +35,7 @@ WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms; a send 
 WRITE_WAIT_S = 10.0  # no transaction of ours holds the lock for longer than some 100 ms
 ROWS_A_STATEMENT = 200
 CACHE_KIB = 8 * 1024
+ID_MAX = 2**53  # ids are below: clients may hold them in a double
 
 
 class Base(peewee.Model):

@@ -11,7 +11,7 @@ from models import conversation as conversations
 from models import search
 from models.clock import rfc3339, rfc3339_or_none
 from models.conversation import Conversation, require_member
-from models.database import Base, NeverReusedIdField, execute, given, insert_rows, marks, rows
+from models.database import ID_MAX, Base, NeverReusedIdField, execute, given, insert_rows, marks, rows
 from models.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
 from models.event import Log, conversation_stream
 from models.user import User
@@ -116,7 +116,7 @@ def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
     first = _earlier(drafts)
     places = _places(log, drafts, first)
-    replies = _reply_places(drafts)
+    replies = _reply_places([d for d, place in zip(drafts, places, strict=True) if not isinstance(place, RefusedError)])
     made: list[tuple[object, ...]] = []
     created_at = rfc3339(log.now_ms)
     for n, draft in enumerate(drafts):
@@ -191,6 +191,9 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
     errors = []
     if (draft.to is None) == (draft.conversation is None):
         errors.append(("to", "exactly one of to and conversation"))
+    for field, number in (("to", draft.to), ("conversation", draft.conversation), ("reply_to", draft.reply_to)):
+        if number is not None and not 0 < number < ID_MAX:
+            errors.append((field, "an id"))
     if not 1 <= len(draft.body) <= BODY_CHARS:
         errors.append(("body", f"1 to {BODY_CHARS} characters"))
     if draft.priority not in PRIORITIES:

@@ -1,0 +1,297 @@
+import pytest
+
+from tests.gateway.client import Client, fields, problem
+from tests.gateway.running import Gateway
+
+
+def test_a_message_is_answered_as_everybody_sees_it(ana: Client, ben: Client) -> None:
+    sent = ana.send("  Hello, 世界 👩‍👩‍👧\u0000\n ", to=ben, priority="urgent", client_id="c1")
+
+    assert sent == {
+        "id": sent["id"],
+        "conversation": sent["conversation"],
+        "sender": ana.id,
+        "body": "  Hello, 世界 👩‍👩‍👧\u0000\n ",
+        "priority": "urgent",
+        "reply_to": None,
+        "client_id": "c1",
+        "created_at": sent["created_at"],
+        "edited_at": None,
+        "deleted_at": None,
+        "reactions": {},
+    }
+    assert len(sent["created_at"]) == len("2026-11-21T09:30:00.123Z")
+    assert ben.get(f"/messages/{sent['id']}").json() == sent
+
+
+@pytest.mark.parametrize("body", ["x", " ", "x" * 20_000, "👩" * 20_000])
+def test_a_body_has_1_to_20000_characters(ana: Client, ben: Client, body: str) -> None:
+    assert ana.send(body, to=ben)["body"] == body
+
+
+@pytest.mark.parametrize("body", ["", "x" * 20_001])
+def test_a_shorter_or_longer_body_is_refused(ana: Client, ben: Client, body: str) -> None:
+    sent = ana.send("there", to=ben)
+
+    assert fields(ana.post("/messages", {"to": ben.id, "body": body})) == ["body"]
+    assert fields(ana.patch(f"/messages/{sent['id']}", {"body": body})) == ["body"]
+    assert ana.get(f"/messages/{sent['id']}").json() == sent
+
+
+def test_a_message_goes_to_a_user_or_to_a_conversation(ana: Client, ben: Client) -> None:
+    place = ana.send("hi", to=ben)["conversation"]
+
+    assert fields(ana.post("/messages", {"body": "x"})) == ["to"]
+    assert fields(ana.post("/messages", {"body": "x", "to": ben.id, "conversation": place})) == ["to"]
+    assert fields(ana.post("/messages", {"body": "x", "to": ana.id})) == ["to"]
+    assert fields(ana.post("/messages", {"to": ben.id})) == ["body"]
+    assert ana.send("x", at=place)["conversation"] == place
+    problem(ana.post("/messages", {"body": "x", "to": 10**15}), 404, "not-found")
+    problem(ana.post("/messages", {"body": "x", "conversation": 10**15}), 404, "not-found")
+
+
+@pytest.mark.parametrize(("field", "value"), [("priority", "high"), ("priority", ""), ("client_id", ""), ("client_id", "x" * 65)])
+def test_a_value_that_cannot_be_is_named(ana: Client, ben: Client, field: str, value: str) -> None:
+    assert fields(ana.post("/messages", {"to": ben.id, "body": "x", field: value})) == [field]
+
+
+def test_a_message_without_a_priority_is_normal(ana: Client, ben: Client) -> None:
+    assert ana.send("x", to=ben)["priority"] == "normal"
+    assert ana.send("x", to=ben, priority="important")["priority"] == "important"
+
+
+def test_a_reply_is_to_a_message_of_the_same_conversation(ana: Client, ben: Client, cleo: Client) -> None:
+    here, there = ana.send("here", to=ben), ana.send("there", to=cleo)
+
+    assert ben.send("yes", to=ana, reply_to=here["id"])["reply_to"] == here["id"]
+    assert fields(ana.post("/messages", {"to": ben.id, "body": "x", "reply_to": there["id"]})) == ["reply_to"]
+    assert fields(ana.post("/messages", {"to": ben.id, "body": "x", "reply_to": 10**15})) == ["reply_to"]
+
+
+def test_a_retry_with_the_same_client_id_makes_no_second_message(ana: Client, ben: Client) -> None:
+    sent = ana.send("once", to=ben, client_id="retry")
+    cursor = ben.now()
+
+    again = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "retry"})
+    assert (again.status_code, again.json()) == (200, sent)
+    assert ben.events(cursor) == []
+    assert len(ben.get(f"/conversations/{sent['conversation']}/messages").json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"body": "something else"},
+        {"body": ""},
+        {"body": "x" * 20_001},
+        {"priority": "unheard of"},
+        {"reply_to": 10**15},
+        {"reply_to": 2**63},
+        {"to": 10**15},
+        {"to": -1},
+        {"to": 2**64},
+        {"to": None},
+        {"conversation": 10**15},
+        {"conversation": 0},
+    ],
+    ids=str,
+)
+def test_a_retry_gets_the_first_message_whatever_the_rest_says(ana: Client, ben: Client, rest: dict[str, object]) -> None:
+    sent = ana.send("once", to=ben, client_id="same")
+
+    again = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "same", **rest})
+    assert (again.status_code, again.json()) == (200, sent)
+
+
+def test_a_retry_without_body_or_place_gets_the_first_message_too(ana: Client, ben: Client) -> None:
+    sent = ana.send("once", to=ben, client_id="bare")
+
+    again = ana.post("/messages", {"client_id": "bare"})
+    assert (again.status_code, again.json()) == (200, sent)
+
+
+def test_a_client_id_belongs_to_its_sender(ana: Client, ben: Client) -> None:
+    assert ana.send("mine", to=ben, client_id="shared")["id"] != ben.send("mine", to=ana, client_id="shared")["id"]
+
+
+def test_a_retry_after_an_edit_a_deletion_or_leaving_makes_no_second_message(ana: Client, ben: Client) -> None:
+    group = ana.group(ben)
+    sent = ben.send("first", at=group, client_id="long ago")
+    again = {"conversation": group, "body": "first", "client_id": "long ago"}
+
+    ben.patch(f"/messages/{sent['id']}", {"body": "edited"})
+    answer = ben.post("/messages", again)
+    assert (answer.status_code, answer.json()["id"], answer.json()["body"]) == (200, sent["id"], "edited")
+
+    ben.delete(f"/messages/{sent['id']}")
+    answer = ben.post("/messages", again)
+    assert (answer.status_code, answer.json()["id"], answer.json()["body"]) == (200, sent["id"], "")
+
+    ben.delete(f"/conversations/{group}/members/{ben.id}")
+    answer = ben.post("/messages", again)
+    assert (answer.status_code, answer.json()["id"]) == (200, sent["id"])
+
+
+def test_many_retries_at_once_make_one_message(gateway: Gateway, ana: Client, ben: Client) -> None:
+    body = {"to": ben.id, "body": "once", "client_id": "race"}
+    answers = [f.result() for f in [gateway.later(ana.post, "/messages", body) for _ in range(20)]]
+
+    assert sorted(a.status_code for a in answers) == [200] * 19 + [201]
+    assert len({a.json()["id"] for a in answers}) == 1
+
+
+def test_a_refused_send_leaves_its_client_id_free(ana: Client, ben: Client) -> None:
+    assert fields(ana.post("/messages", {"to": ben.id, "body": "", "client_id": "free"})) == ["body"]
+
+    assert ana.send("now", to=ben, client_id="free")["body"] == "now"
+
+
+def test_many_senders_at_once_are_each_answered_their_own_message(gateway: Gateway) -> None:
+    people = gateway.users(8)
+    group = people[0].group(*people[1:])
+    cursor = people[0].now()
+
+    calls = [(p, f"{p.name} says {n}") for n in range(10) for p in people]
+    sent = [f.result() for f in [gateway.later(p.send, text, at=group) for p, text in calls]]
+    assert [(m["sender"], m["body"]) for m in sent] == [(p.id, text) for p, text in calls]
+    told = people[0].events(cursor)
+    assert sorted(e["data"]["id"] for e in told) == sorted(m["id"] for m in sent)
+    assert [e["data"]["id"] for e in told] == sorted(e["data"]["id"] for e in told)
+
+
+def test_a_sender_edits_their_own_message_alone(ana: Client, ben: Client, admin: Client) -> None:
+    sent = ana.send("helo", to=ben)
+    cursor = ben.now()
+
+    problem(ben.patch(f"/messages/{sent['id']}", {"body": "mine"}), 403, "forbidden")
+    problem(admin.patch(f"/messages/{sent['id']}", {"body": "mine"}), 404, "not-found")
+    edited = ana.patch(f"/messages/{sent['id']}", {"body": "hello"}).json()
+    assert {**edited, "edited_at": None, "body": "helo"} == sent
+    assert edited["edited_at"] >= sent["created_at"]
+    (told,) = ben.events(cursor)
+    assert (told["type"], told["data"]) == ("message.updated", edited)
+
+
+def test_a_sender_or_an_admin_deletes_a_message(ana: Client, ben: Client, admin: Client) -> None:
+    one, two = ana.send("one", to=ben), ana.send("two", to=ben)
+    cursor = ben.now()
+
+    problem(ben.delete(f"/messages/{one['id']}"), 403, "forbidden")
+    assert ana.delete(f"/messages/{one['id']}").status_code == 204
+    assert admin.delete(f"/messages/{two['id']}").status_code == 204
+    assert ana.delete(f"/messages/{one['id']}").status_code == 204
+    told = ben.events(cursor)
+    assert [e["type"] for e in told] == ["message.deleted"] * 2
+    left = ben.get(f"/messages/{one['id']}").json()
+    assert told[0]["data"] == left
+    assert {**left, "deleted_at": None, "body": "one"} == one
+    assert left["deleted_at"] is not None
+    problem(ana.patch(f"/messages/{one['id']}", {"body": "back"}), 404, "not-found")
+    assert ben.conversation(one["conversation"])["last_message"]["body"] == ""
+
+
+def test_a_deletion_takes_the_text_out_of_the_store_and_every_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
+    kept = ana.send("kept words", to=ben)
+    sent = ana.send("vanishing xylophone", to=ben)
+    ana.patch(f"/messages/{sent['id']}", {"body": "vanishing xylophones"})
+    poll = ben.polling(ben.now())
+    gateway.waiting(1)
+
+    ana.delete(f"/messages/{sent['id']}")
+
+    assert "xylophone" not in poll.result().text
+    for table, column in (("events", "data"), ("messages", "body"), ("message_search", "body"), ("notifications", "body")):
+        assert gateway.rows(f"SELECT * FROM {table} WHERE {column} LIKE '%xylophone%'") == []
+    for _ in range(2):
+        assert "xylophone" not in ben.get("/events", cursor="begin", timeout=0).text
+        assert "xylophone" not in ben.get("/state").text
+        assert "xylophone" not in ben.get(f"/conversations/{sent['conversation']}/messages").text
+        assert "xylophone" not in ben.get("/conversations").text
+        told = [e for e in ben.events("begin") if e["type"].startswith("message.")]
+        assert [e["type"] for e in told] == ["message.created", "message.created", "message.updated", "message.deleted"]
+        assert told[0]["data"] == kept
+        assert [e["data"]["body"] for e in told[1:]] == ["", "", ""]
+        assert [e["data"]["deleted_at"] is None for e in told[1:]] == [False, False, False]
+        gateway.restart()
+
+
+def test_reactions_are_counted_once_a_person_and_told_once(ana: Client, ben: Client) -> None:
+    sent = ana.send("nice?", to=ben)
+    cursor = ana.now()
+
+    for emoji in ("👍", "👩‍👩‍👧", "a/b"):
+        path = f"/messages/{sent['id']}/reactions/" + "".join(f"%{b:02X}" for b in emoji.encode())
+        for _ in range(2):
+            assert ben.put(path).status_code == 204
+        assert ana.put(path).status_code == 204
+        assert ana.get(f"/messages/{sent['id']}").json()["reactions"] == {emoji: [ana.id, ben.id]}
+        for _ in range(2):
+            assert ben.delete(path).status_code == 204
+        assert ana.delete(path).status_code == 204
+        told = ana.events(cursor)
+        assert [(e["type"], e["data"]["user"], e["data"]["added"]) for e in told] == [
+            ("message.reacted", ben.id, True),
+            ("message.reacted", ana.id, True),
+            ("message.reacted", ben.id, False),
+            ("message.reacted", ana.id, False),
+        ]
+        assert {e["data"]["emoji"] for e in told} == {emoji}
+        assert told[0]["data"].items() >= {"message": sent["id"], "conversation": sent["conversation"]}.items()
+        cursor = told[-1]["id"]
+    assert ana.get(f"/messages/{sent['id']}").json()["reactions"] == {}
+
+
+@pytest.mark.parametrize("emoji", ["%20", "x" * 33, "%0A", "a%20b", "%E2%80%8D", "%E2%80%AE"])
+def test_a_reaction_that_cannot_be_is_named(ana: Client, ben: Client, emoji: str) -> None:
+    sent = ana.send("nice?", to=ben)
+
+    assert fields(ben.put(f"/messages/{sent['id']}/reactions/{emoji}")) == ["emoji"]
+
+
+def test_a_reaction_in_bytes_that_are_no_text_is_400(ana: Client, ben: Client) -> None:
+    sent = ana.send("nice?", to=ben)
+
+    problem(ben.put(f"/messages/{sent['id']}/reactions/%FF"), 400, "malformed")
+
+
+def test_nobody_reacts_to_a_deleted_message(ana: Client, ben: Client) -> None:
+    sent = ana.send("nice?", to=ben)
+    ana.delete(f"/messages/{sent['id']}")
+
+    problem(ben.put(f"/messages/{sent['id']}/reactions/x"), 404, "not-found")
+
+
+def test_history_comes_newest_first_in_pages(ana: Client, ben: Client) -> None:
+    sent = [ana.send(str(n), to=ben) for n in range(5)]
+    path = f"/conversations/{sent[0]['conversation']}/messages"
+
+    seen, page = [], {}
+    for _ in range(3):
+        answer = ben.get(path, limit=2, **page).json()
+        seen += answer["items"]
+        page = {"page": answer["next"]}
+    assert seen == sent[::-1]
+    assert answer["next"] is None
+    assert ben.get(path, limit=5).json()["next"] is None
+
+
+@pytest.mark.parametrize(("limit", "places"), [(2, [5, 4]), (4, [6, 5, 4, 3]), (50, [*range(8, -1, -1)])])
+def test_history_around_a_message_holds_it_in_the_middle(ana: Client, ben: Client, limit: int, places: list[int]) -> None:
+    sent = [ana.send(str(n), to=ben) for n in range(9)]
+    path = f"/conversations/{sent[0]['conversation']}/messages"
+
+    answer = ben.get(path, around=sent[4]["id"], limit=limit).json()
+    assert [sent.index(m) for m in answer["items"]] == places
+    if answer["next"] is not None:
+        older = ben.get(path, page=answer["next"]).json()["items"]
+        assert [sent.index(m) for m in older] == [*range(places[-1] - 1, -1, -1)]
+
+
+def test_around_the_newest_and_the_oldest_message_history_is_whole(ana: Client, ben: Client) -> None:
+    sent = [ana.send(str(n), to=ben) for n in range(4)]
+    path = f"/conversations/{sent[0]['conversation']}/messages"
+
+    assert ben.get(path, around=sent[3]["id"], limit=4).json()["items"] == sent[::-1]
+    assert sent[0] in ben.get(path, around=sent[0]["id"], limit=3).json()["items"]
+    assert fields(ben.get(path, around="x")) == ["around"]
+    assert fields(ben.get(path, around=0)) == ["around"]
