@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import ClassVar
-from urllib.parse import unquote
 
 import msgspec
 
@@ -116,8 +115,8 @@ class Reaction(Handler):
         await self._react(message, emoji, False)
 
     async def _react(self, message: str, emoji: str, added: bool) -> None:
-        user, number, wanted = self.actor.user, int(message), unquote(emoji)
-        await self.commit(lambda log: messages.react(log, user, number, wanted, added))
+        user, number = self.actor.user, int(message)
+        await self.commit(lambda log: messages.react(log, user, number, emoji, added))
         self.answer(None, 204)
 
 
