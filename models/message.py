@@ -285,7 +285,7 @@ def history(user: int, conversation: int, before: int | None, around: int | None
     if around is not None:
         newer = rows(
             "SELECT id FROM messages WHERE conversation_id=? AND id>? ORDER BY id LIMIT ?",
-            (conversation, around, limit // 2),
+            (conversation, around, (limit - 1) // 2),
         )
         limit, before = limit - len(newer), around + 1
     else:

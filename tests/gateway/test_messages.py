@@ -275,7 +275,7 @@ def test_history_comes_newest_first_in_pages(ana: Client, ben: Client) -> None:
     assert ben.get(path, limit=5).json()["next"] is None
 
 
-@pytest.mark.parametrize(("limit", "places"), [(2, [5, 4]), (4, [6, 5, 4, 3]), (50, [*range(8, -1, -1)])])
+@pytest.mark.parametrize(("limit", "places"), [(1, [4]), (2, [5, 4]), (3, [5, 4, 3]), (4, [6, 5, 4, 3]), (50, [*range(8, -1, -1)])])
 def test_history_around_a_message_holds_it_in_the_middle(ana: Client, ben: Client, limit: int, places: list[int]) -> None:
     sent = [ana.send(str(n), to=ben) for n in range(9)]
     path = f"/conversations/{sent[0]['conversation']}/messages"
