@@ -9,6 +9,8 @@ import msgspec
 
 from gateway.accounts import hasher, password_errors
 from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler, field_error
+from jobs import tasks
+from jobs.backlog import standing
 from models import activity, checkpoint, token
 from models import user as users
 from models.errors import InvalidError
@@ -166,10 +168,7 @@ class Jobs(AdminHandler):
 
     async def get(self) -> None:
         """200 `{"consumers":[…],"dead":[…],"degraded":[…]}`."""
-        consumers = await self.services.read(checkpoint.consumers)
-        head = self.services.hub.head
-        for consumer in consumers:
-            consumer["lag"] = max(0, head - consumer.pop("position"))
+        consumers = await self.services.read(standing, list(tasks.consumers.values()))
         dead = await self.services.read(checkpoint.dead_events, DEAD_SHOWN)
         self.answer({"consumers": consumers, "dead": dead, "degraded": self.services.degraded()})
 

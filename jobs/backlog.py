@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from jobs.consumer import Consumer
 from jobs.drain import SKIP_EVENTS
 from metrics.declared import LOG_LAG_SECONDS
 from models import checkpoint, event
-from models.clock import now_ms
+from models.clock import now_ms, rfc3339
 
 
 def behind(consumers: Iterable[Consumer]) -> list[str]:
@@ -23,6 +24,18 @@ def behind(consumers: Iterable[Consumer]) -> list[str]:
         work = since is not None or newest - position >= SKIP_EVENTS or consumer.name in retries
         if work and _rested(consumer, moved_ms):
             found.append(consumer.name)
+    return found
+
+
+def standing(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:
+    """Each consumer's place in the log, and the age in seconds of the oldest event that it has not done."""
+    places, now = checkpoint.places(), now_ms()
+    found = []
+    for consumer in consumers:
+        position, moved_ms = places.get(consumer.name, (0, now))
+        since = checkpoint.oldest_unread_ms(position, consumer.types)
+        lag_s = max(0, now - since) / 1000 if since is not None else 0.0
+        found.append({"consumer": consumer.name, "position": position, "moved_at": rfc3339(moved_ms), "lag_s": lag_s})
     return found
 
 

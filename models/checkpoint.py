@@ -141,12 +141,6 @@ def refuse_again(log: Log, dead: int, error: str) -> None:
     execute("UPDATE dead_events SET retry=?, error=? WHERE id=?", (False, error[:ERROR_CHARS], dead))
 
 
-def consumers() -> list[dict[str, Any]]:
-    """Each consumer's place."""
-    found = rows("SELECT consumer, position, moved_ms FROM checkpoints ORDER BY consumer")
-    return [{"consumer": c, "position": p, "moved_at": rfc3339(m)} for c, p, m in found]
-
-
 def dead_events(limit: int) -> list[dict[str, Any]]:
     """What is parked, newest first."""
     found = rows(

@@ -12,7 +12,7 @@ import peewee
 import models
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
-from models import checkpoint, event, schema
+from models import schema
 from models.clock import now_ms
 from models.database import rows, size_bytes
 from models.running import RestoringError, hold_running_lock
@@ -51,7 +51,7 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         return
     yield ok("schema: up to date")
     yield from _newest_event()
-    yield from _consumers()
+    yield from _consumers(chosen)
 
 
 def _newest_event() -> Iterator[Finding]:
@@ -62,15 +62,14 @@ def _newest_event() -> Iterator[Finding]:
         yield warn("admins: there is none", "run.py create-admin --username NAME --email ADDRESS")
 
 
-def _consumers() -> Iterator[Finding]:
-    head = event.head()
-    for consumer in checkpoint.consumers():
-        what = f"consumer {consumer['consumer']}: {head - consumer['position']} events behind"
-        waiting = rows("SELECT at_ms FROM events WHERE id>? ORDER BY id LIMIT 1", (consumer["position"],))
-        if waiting and now_ms() - waiting[0][0] > LATE_S * 1000:
-            yield warn(what, f"the oldest for {(now_ms() - waiting[0][0]) / 1000:.0f} s; is a worker running?")
-        else:
-            yield ok(what)
+def _consumers(chosen: Settings) -> Iterator[Finding]:
+    from jobs import tasks
+    from jobs.backlog import standing
+
+    tasks.bind(chosen)
+    for consumer in standing(tasks.consumers.values()):
+        what = f"consumer {consumer['consumer']}: {consumer['lag_s']:.0f} s behind"
+        yield warn(what, "is a worker running?") if consumer["lag_s"] > LATE_S else ok(what)
     ((dead,),) = rows("SELECT count(*) FROM dead_events")
     if dead:
         yield warn(f"dead events: {dead}", "GET /api/v1/admin/jobs shows the errors; POST …/jobs/ID/retry tries again")
