@@ -32,6 +32,8 @@ from models.message import Draft, Posted
 logger = structlog.get_logger()
 
 BATCH_OPERATIONS = 100  # one transaction; more only makes those at its head wait longer
+GATHER_FROM = 8  # after a batch of so many, more are on their way
+GATHER_STEP_S, GATHER_MOST_S = 0.0004, 0.003
 QUEUE_OPERATIONS = 5_000  # about a second of work: past it, clients are told to come back
 GAP_EVENTS = 1_000  # other processes' commits that are read along; of more, the tail reads in slices
 R = TypeVar("R")
@@ -89,6 +91,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._memory = Memory()
         self._stopping = False
+        self._last_batch = 0
         self._seen = 0  # newest event id that this thread has passed to the loop
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         metrics.COMMIT_QUEUE.set_function(self._queue.qsize)
@@ -137,6 +140,7 @@ class Committer:
                 continue
             metrics.COMMIT_SECONDS.observe(committed.at - started)
             metrics.COMMIT_BATCH_SIZE.observe(len(batch))
+            self._last_batch = len(batch)
             self._wake(self._resolve, committed)
         disconnect()
 
@@ -144,6 +148,8 @@ class Committer:
         first = self._queue.get()
         if first is None:
             return None
+        if self._last_batch >= GATHER_FROM:
+            self._gather()
         batch = [first]
         with contextlib.suppress(Empty):
             while len(batch) < BATCH_OPERATIONS:
@@ -154,15 +160,36 @@ class Committer:
                 batch.append(operation)
         return batch
 
+    def _gather(self) -> None:
+        """Under load, lets the loop run for as long as it hands over more: each batch costs both threads the GIL some ten times."""
+        size, waited_s = self._queue.qsize(), 0.0
+        while waited_s < GATHER_MOST_S:
+            time.sleep(GATHER_STEP_S)
+            waited_s += GATHER_STEP_S
+            grown = self._queue.qsize()
+            if grown == size or grown >= BATCH_OPERATIONS:
+                return
+            size = grown
+
     def _commit(self, batch: list[Operation[Any]]) -> Committed:
+        """Sends alone need no savepoint: if they fail together, for whatever reason, the batch is begun anew with one for each."""
+        groups = _groups(batch)
+        if len(groups) == 1 and isinstance(batch[0], SendOperation):
+            with contextlib.suppress(_FailedTogetherError):
+                return self._transact(batch, groups, _post_together)
+        return self._transact(batch, groups, _run)
+
+    def _transact(
+        self, batch: list[Operation[Any]], groups: list[list[Operation[Any]]], run: Callable[[Log, list[Operation[Any]]], None]
+    ) -> Committed:
         taken = time.perf_counter()
         with event.transaction(self._memory) as log:
             between = event.read_after(self._seen, GAP_EVENTS) if log.head > self._seen else []
             after = self._seen if len(between) < GAP_EVENTS else log.head
             self._heed(between)
             token.load_actors(log, [operation.token for operation in batch if operation.token is not None])
-            for group in _groups(batch):
-                _run(log, group)
+            for group in groups:
+                run(log, group)
         for operation in batch:
             operation.taken = taken
         newest = log.events[-1].id if log.events else log.head
@@ -211,6 +238,19 @@ def _groups(batch: Sequence[Operation[Any]]) -> list[list[Operation[Any]]]:
         else:
             groups.append([operation])
     return groups
+
+
+class _FailedTogetherError(Exception):
+    """Sends without savepoints of their own failed: which of them is to blame is not known yet."""
+
+
+def _post_together(log: Log, group: list[Operation[Any]]) -> None:
+    try:
+        _post(log, group)
+    except (TransactionLostError, peewee.OperationalError):
+        raise
+    except Exception as error:
+        raise _FailedTogetherError from error
 
 
 def _run(log: Log, group: list[Operation[Any]]) -> None:

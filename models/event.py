@@ -18,6 +18,7 @@ from models.database import Base, NeverReusedIdField, begin_write, chunks, execu
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 REMEMBERED = 50_000  # of a kind
+NEWEST_IDS_SQL = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('events', 'messages')"  # what most transactions need
 IDS_A_STATEMENT = 500
 
 
@@ -105,7 +106,7 @@ class Log:
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.memory = memory
-        self._last: dict[str, int] = {}
+        self._last: dict[str, int] = dict(rows(NEWEST_IDS_SQL))
         self.head = self._newest("events")
 
     def _newest(self, table: str) -> int:
