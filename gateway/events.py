@@ -15,6 +15,7 @@ from models.errors import DeadTokenError
 
 TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
 TYPES_MAX = 40
+BEGIN = "begin"
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
 DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
@@ -39,16 +40,20 @@ class Reading(Handler):
         hub = self.services.hub
         if cursor is None:
             position = hub.head
-        elif cursor == "begin":
+        elif cursor == BEGIN:
             position = await self.services.read(store.trimmed)
         else:
-            try:
-                position = hub.position(cursor)
-            except ValueError:
-                raise field_error("cursor", "a cursor that was given by an answer or event") from None
+            position = self.position(cursor)
         reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
         self.waiter = hub.register(reader, self.actor.token, position, self.types())
         return self.waiter
+
+    def position(self, cursor: str) -> int:
+        """The place in the log that a cursor stands for. Raises ExpiredError, or ProblemError 422 when it is none."""
+        try:
+            return self.services.hub.position(cursor)
+        except ValueError:
+            raise field_error("cursor", "a cursor that was given by an answer or event") from None
 
     def types(self) -> frozenset[str] | None:
         """`?types=a,b`: only these."""
@@ -107,8 +112,10 @@ class Events(Reading):
 
     def _timeout_s(self) -> float:
         given = self.text("timeout")
+        if not given:
+            return self.services.settings.poll_timeout_s
         try:
-            timeout_s = float(given) if given else self.services.settings.poll_timeout_s
+            timeout_s = float(given)
         except ValueError:
             timeout_s = -1.0
         if not 0 <= timeout_s <= TIMEOUT_MAX_S:

@@ -10,7 +10,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from gateway.events import Reading, observe_delivery
+from gateway.events import BEGIN, Reading, observe_delivery
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
@@ -34,8 +34,8 @@ class Socket(Reading, WebSocketHandler):
         """The handshake; a cursor that is none is refused before it."""
         with contextlib.suppress(ExpiredError):
             cursor = self.get_query_argument("cursor", None)
-            if cursor not in (None, "begin"):
-                self.services.hub.position(str(cursor))
+            if cursor is not None and cursor != BEGIN:
+                self.position(cursor)
         self.types()
         await WebSocketHandler.get(self, *args, **kwargs)
 

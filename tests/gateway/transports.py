@@ -1,0 +1,89 @@
+"""Reading the log over server-sent events and WebSocket, as simple clients do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from websockets.sync.client import ClientConnection, connect
+
+from tests.gateway.client import Client
+
+Event = dict[str, Any]
+
+
+class Stream:
+    """An open stream of server-sent events."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self._lines = answer.iter_lines()
+        self.cursor = ""
+
+    def blocks(self) -> Iterator[Event | None]:
+        """Each block's EVENT, None for one that moves the cursor only; ends with the stream."""
+        data: Event | None = None
+        for line in self._lines:
+            name, _, value = line.partition(": ")
+            if name == "id":
+                self.cursor = value
+            elif name == "data":
+                data = json.loads(value)
+            else:
+                assert line == ""  # no other field is sent: events are unnamed
+                yield data
+                data = None
+
+    def events(self, count: int) -> list[Event]:
+        """The next so many events, without presence."""
+        found: list[Event] = []
+        blocks = self.blocks()
+        while len(found) < count:
+            event = next(blocks)
+            if event is not None and event["type"] != "presence":
+                found.append(event)
+        return found
+
+
+@contextmanager
+def stream(user: Client, headers: dict[str, str] | None = None, **params: Any) -> Iterator[Stream]:
+    """Opens a stream, and has read its first `id:`, so that whatever comes now is seen."""
+    url = f"{user.gateway.url}/api/v1/events/stream"
+    asked = {"Authorization": f"Bearer {user.token}", **(headers or {})}
+    with httpx.stream("GET", url, headers=asked, params=params, timeout=30, trust_env=False) as answer:
+        yield Stream(answer)
+
+
+class Socket:
+    """An open WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def frame(self) -> Event:
+        """The next frame, presence passed over."""
+        while True:
+            found = dict(json.loads(self.connection.recv(30)))
+            if found["type"] != "presence":
+                return found
+
+    def events(self, count: int) -> list[Event]:
+        """The next so many events."""
+        found: list[Event] = []
+        while len(found) < count:
+            frame = self.frame()
+            if frame["type"] != "cursor":
+                found.append(frame)
+        return found
+
+
+@contextmanager
+def socket(user: Client, headers: dict[str, str] | None = None, query: str = "") -> Iterator[Socket]:
+    """Opens a socket."""
+    url = f"{user.gateway.url}/api/v1/events/ws{query}".replace("http", "ws", 1)
+    asked = {"Authorization": f"Bearer {user.token}"} if user.token else {}
+    with connect(url, additional_headers={**asked, **(headers or {})}, proxy=None, close_timeout=5) as connection:
+        yield Socket(connection)
