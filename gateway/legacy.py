@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
+from tornado.iostream import StreamClosedError
 
 from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
-from gateway.events import Reading
+from gateway.events import POLLS_OPEN, Reading
 from gateway.hub import ExpiredError
+from gateway.reader import Answer
 from models import store, token
 from models.errors import DeadTokenError
 from models.message import Draft
@@ -45,12 +47,14 @@ class Chats(Handler):
 
 
 class Place:
-    """A token's polls on this gateway: how many are open, and how far the last answer went that was fully written."""
+    """A token's polls on this gateway: how many are open, how many still use this, and how far the last answer went that was fully
+    written."""
 
-    __slots__ = ("open", "written")
+    __slots__ = ("held", "open", "written")
 
     def __init__(self) -> None:
         self.open = 0
+        self.held = 0
         self.written = 0
 
 
@@ -59,38 +63,58 @@ class Poll(Reading):
 
     async def get(self) -> None:
         """200, at once when there is something, else within 5.5 s."""
-        hub, number = self.services.hub, self.actor.token
+        number = self.actor.token
         place = self.services.legacy_places.setdefault(number, Place())
-        place.open += 1
+        place.held += 1
         try:
-            position = await self._start(place, number)
-            reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
-            self.waiter = hub.register(reader, number, position, None)
-            try:
-                answer = await hub.next(self.waiter, POLL_S)
-            except ExpiredError:
-                hub.unregister(self.waiter)
-                self.waiter = hub.register(reader, number, await self.services.read(store.trimmed), None)
-                answer = await hub.next(self.waiter, POLL_S)
-            if self.waiter.ended == "dead":
-                raise DeadTokenError("the token is dead")
+            written = await self._answer(place, number)
+            if written is not None:
+                await self._note(number, None, written)
+        finally:
+            place.held -= 1
+            if not place.held:
+                self.services.legacy_places.pop(number, None)
+
+    async def _answer(self, place: Place, number: int) -> int | None:
+        """How far the answer went, once it is fully written: until then this poll is open. None when its client has left."""
+        place.open += 1
+        POLLS_OPEN.inc()
+        try:
+            answer = await self._wait(place, number)
+            hub = self.services.hub
             parts = [self._older(hub.encode(e), e.type) for e in answer.events] + answer.ephemeral
             await self.finish(b'{"events":[' + b",".join(parts) + b"]}")
             place.written = max(place.written, answer.position)
-            await self._note(number, None, answer.position)
+            return answer.position
+        except StreamClosedError:
+            return None
         finally:
+            POLLS_OPEN.dec()
             place.open -= 1
-            if not place.open:
-                self.services.legacy_places.pop(number, None)
             if self.waiter is not None:
-                hub.unregister(self.waiter)
+                self.services.hub.unregister(self.waiter)
 
-    async def _start(self, place: Place, number: int) -> int:
-        """Where this poll reads from. What was written counts as acknowledged only when no other poll is open."""
+    async def _wait(self, place: Place, number: int) -> Answer:
+        hub = self.services.hub
+        position = await self._start(number, place.written if place.open == 1 else None)
+        reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
+        self.waiter = hub.register(reader, number, position, None)
+        try:
+            answer = await hub.next(self.waiter, POLL_S)
+        except ExpiredError:
+            hub.unregister(self.waiter)
+            self.waiter = hub.register(reader, number, await self.services.read(store.trimmed), None)
+            answer = await hub.next(self.waiter, POLL_S)
+        if self.waiter.ended == "dead":
+            raise DeadTokenError("the token is dead")
+        return answer
+
+    async def _start(self, number: int, written_here: int | None) -> int:
+        """Where this poll reads from. It acknowledges what was written, unless another poll was open (None)."""
         acked, written, _ = await self.services.read(token.poll_places, number)
-        written = max(written, place.written)
-        if place.open > 1 or written <= acked:
+        if written_here is None or max(written, written_here) <= acked:
             return acked
+        written = max(written, written_here)
         await self._note(number, written, None)
         return written
 
