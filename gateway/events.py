@@ -67,6 +67,7 @@ class Reading(Handler):
         """The client is gone."""
         if self.waiter is not None:
             self.waiter.end("aborted")
+        super().on_connection_close()
 
 
 class Events(Reading):

@@ -7,18 +7,22 @@ import contextlib
 from typing import Any
 
 import msgspec
+import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from gateway.committer import StoreDownError
 from gateway.events import BEGIN, Reading, observe_delivery
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
 from metrics import declared as metrics
 
+logger = structlog.get_logger()
+
 CURSOR_EVERY_S = 30.0
 DRAIN_WITHIN_S = 20.0
-GOING_AWAY, TRY_LATER, TOKEN_DEAD = 1001, 1013, 4401
+GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD = 1001, 1011, 1013, 4401
 CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
 SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
 
@@ -80,6 +84,11 @@ class Socket(Reading, WebSocketHandler):
             self.close(TRY_LATER, "reader too slow")
         except (WebSocketClosedError, StreamClosedError):
             return
+        except StoreDownError:
+            self.close(TRY_LATER, "the store is down")
+        except Exception:
+            logger.exception("a socket failed")
+            self.close(FAILED)
         finally:
             SOCKETS_OPEN.dec()
             if self.waiter is not None:
