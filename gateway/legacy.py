@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
+from gateway.base import MESSAGE_BODY_BYTES, Handler
 from gateway.events import POLLS_OPEN, Reading
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from models import store, token
-from models.errors import DeadTokenError
+from models.errors import DeadTokenError, InvalidError
 from models.message import Draft
 
 POLL_S = 5.5
+OLDER_NAMES = {"to": "receiver", "body": "message"}
 MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
 
 
@@ -35,10 +36,11 @@ class Chats(Handler):
     async def post(self) -> None:
         """201, in the older shape."""
         asked = self.decode(Chat)
-        if not 0 < asked.receiver < ID_MAX:
-            raise field_error("receiver", "an id")
         draft = Draft(self.actor.user, self.actor.token, asked.message, to=asked.receiver)
-        posted = await self.services.committer.post(draft).future
+        try:
+            posted = await self.services.committer.post(draft).future
+        except InvalidError as error:
+            raise InvalidError(*((OLDER_NAMES[field], message) for field, message in error.errors)) from None
         made = msgspec.json.decode(posted.json)
         shown = {name: made[name] for name in ("id", "conversation", "sender")}
         self.answer(

@@ -56,6 +56,8 @@ def test_fields_that_nobody_knows_are_passed_over(ana: Client, ben: Client) -> N
         ({"receiver": 0, "message": "hi"}, "receiver"),
         ({"receiver": 2**63, "message": "hi"}, "receiver"),
         ({"receiver": 1, "message": 5}, "message"),
+        ({"receiver": 1, "message": ""}, "message"),
+        ({"receiver": 1, "message": "x" * 20_001}, "message"),
     ],
 )
 def test_a_field_that_is_wrong_is_named_as_the_client_calls_it(ana: Client, body: dict[str, object], field: str) -> None:
@@ -63,6 +65,7 @@ def test_a_field_that_is_wrong_is_named_as_the_client_calls_it(ana: Client, body
 
 
 def test_a_chat_with_oneself_or_nobody_is_refused(ana: Client) -> None:
+    assert fields(ana.post(CHATS, {"receiver": ana.id, "message": "hi"})) == ["receiver"]
     problem(ana.post(CHATS, {"receiver": 10**15, "message": "hi"}), 404, "not-found")
 
 
