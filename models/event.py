@@ -149,6 +149,8 @@ class Log:
         execute("SAVEPOINT operation")
         try:
             yield
+            if not in_transaction():  # a savepoint of the next operation would begin, and commit, one of its own
+                raise TransactionLostError
         except BaseException:
             self._undo(kept)
             raise

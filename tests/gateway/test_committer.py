@@ -1,23 +1,35 @@
 """The committer against bad operations, a store that fails, and its own end."""
 
 import asyncio
+import random
+import resource
+import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.netutil import bind_sockets
 
 from conf import Settings
 from gateway import committer as committer_module
-from gateway.committer import OperationFailedError, StoreDownError
+from gateway.app import Application
+from gateway.committer import Committer, OperationFailedError, StoreDownError
+from gateway.services import Services
+from gateway.wire import Awaited, Server
 from models import conversation, event, message, token
 from models.database import db, execute, insert_rows, rows
-from models.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError
+from models.errors import DeadTokenError, ForbiddenError, InvalidError
 from models.event import Log
 from models.message import Draft, MessageCopy
-from tests.journeys.core import Core, opened, token_of
-from tests.models.people import group, people, scalar, send
+from tests.journeys.clients import BROKEN, Link, Sender
+from tests.journeys.core import Core, opened, token_of, until
+from tests.journeys.house import House, seed
+from tests.journeys.test_kills import check_messages
+from tests.models.people import credentials, group, people, scalar, send
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +41,19 @@ def store(tmp_path: Path) -> Iterator[Settings]:
 async def together(core: Core, *waiting: "asyncio.Future[Any]") -> list[Any]:
     """Waits for operations handed over in one go; returns results and errors."""
     return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[object]]":
+    """Keeps the committer's thread in a transaction until the event is set."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(log: Log) -> None:
+        begun.set()
+        gate.wait(30)
+
+    held = committer.call(None, wait)
+    await until(begun.is_set)
+    return gate, held
 
 
 def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None:
@@ -47,8 +72,8 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
     async def scenario() -> None:
         async with Core() as core:
             call, post = core.committer.call, core.committer.post
-            hold = call(None, lambda log: execute("SELECT 1"))
-            results = await together(
+            gate, held = await busy(core.committer)
+            waiting = together(
                 core,
                 post(Draft(ana, token_of(ana), "one", conversation=crew)).future,
                 call(None, defect),
@@ -58,8 +83,10 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
                 call(None, lambda log: message.edit(log, ben, first, "not his")),
                 post(Draft(ben, token_of(ben), "three", conversation=crew)).future,
             )
-            await hold
-            assert max(core.batches) > 1
+            gate.set()
+            results = await waiting
+            await held
+            assert core.batches == [1, 7]
         kinds = [type(result) for result in results]
         assert kinds[1:3] == [OperationFailedError, InvalidError]
         assert kinds[4:6] == [OperationFailedError, ForbiddenError]
@@ -125,3 +152,225 @@ def test_what_is_handed_over_after_the_end_is_refused() -> None:
 
     asyncio.run(scenario())
     assert rows("SELECT body FROM messages") == [("in time",)]
+
+
+def test_a_token_that_died_in_the_same_batch_sends_no_more() -> None:
+    ana, ben = people("ana", "ben")
+    number = token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            post = core.committer.post
+            results = await together(
+                core,
+                core.committer.call(None, lambda log: execute("SELECT 1")),
+                post(Draft(ana, number, "before", to=ben)).future,
+                core.committer.call(number, lambda log: token.revoke(log, ana)),
+                post(Draft(ana, number, "after", to=ben)).future,
+                core.committer.call(number, lambda log: conversation.create(log, ana, [ben], "after")),
+            )
+            assert [type(result) for result in results[3:]] == [DeadTokenError] * 2
+            with pytest.raises(DeadTokenError):
+                await post(Draft(ana, number, "long after", to=ben)).future
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("before",)]
+
+
+def test_a_connection_that_falls_out_of_its_transaction_takes_the_whole_batch_with_it() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    def fall(log: Log) -> None:
+        execute("ROLLBACK")  # as SQLite does by itself on an I/O error
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gate, held = await busy(core.committer)  # so that the others share the next batch
+            operations = [core.committer.post(Draft(ana, token_of(ana), f"one {n}", to=ben)).future for n in range(3)]
+            operations.insert(1, core.committer.call(None, fall))
+            gate.set()
+            await held
+            assert [type(result) for result in await together(core, *operations)] == [StoreDownError] * 4
+            assert core.hub.head == event.head()
+            assert (await core.send(ana, "two", to=ben)).created
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("two",)]
+    assert scalar("SELECT count(*) FROM events WHERE type='message.created'") == 1
+    assert scalar("SELECT count(*) FROM conversations") == 1
+
+
+def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
+    """A direct conversation that was made in a transaction that is undone is made anew by the next."""
+    ana, ben = people("ana", "ben")
+
+    async def scenario() -> None:
+        async with Core() as core:
+
+            def make_and_fall(log: Log) -> None:
+                conversation.open_direct(log, ana, ben)
+                execute("ROLLBACK")
+
+            with pytest.raises(StoreDownError):
+                await core.do(make_and_fall)
+            assert (await core.send(ana, to=ben)).created
+
+    asyncio.run(scenario())
+    assert rows("SELECT conversation_id FROM messages") == rows("SELECT id FROM conversations")
+
+
+def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
+    ana, ben = people("ana", "ben")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gone = core.committer.post(Draft(ana, token_of(ana), "one", to=ben)).future
+            gone.cancel()
+            refused = core.committer.post(Draft(ana, token_of(ana), "", to=ben)).future
+            refused.cancel()
+            assert (await core.send(ana, "two", to=ben)).created
+
+            def fall(log: Log) -> None:
+                execute("ROLLBACK")
+
+            falling = core.committer.call(None, fall)
+            falling.cancel()
+            await until(lambda: falling.done())
+            assert (await core.send(ana, "three", to=ben)).created
+
+    asyncio.run(scenario())
+
+
+def test_another_writer_only_delays(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            with closing(sqlite3.connect(store.sqlite_path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                sends = [core.committer.post(Draft(ana, token_of(ana), f"{n}", to=ben)).future for n in range(50)]
+                await asyncio.wait(sends, timeout=0.3)
+                assert not any(send.done() for send in sends)
+                other.execute("COMMIT")
+            assert all(posted.created for posted in await asyncio.gather(*sends))
+
+    asyncio.run(scenario())
+    assert scalar("SELECT count(*) FROM messages") == 50
+
+
+def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 5)  # the real bound would need thousands of connections
+    ana, ben = people("ana", "ben")
+    (credential,) = credentials(ana)
+
+    async def scenario() -> None:
+        services = Services(store.model_copy(update={"rate_limits": False}), lambda: None)
+        services.start()
+        awaited: Awaited = {}
+        server = Server(Application(services, awaited), awaited=awaited)
+        sockets = bind_sockets(0, "127.0.0.1")
+        server.add_sockets(sockets)
+        port = sockets[0].getsockname()[1]
+        gate, held = await busy(services.committer)
+        links = [Link(port, credential) for _ in range(12)]
+        sends = [asyncio.ensure_future(link.call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})) for link in links]
+        await until(lambda: sum(send.done() for send in sends) >= 6)
+        early = [send.result() for send in sends if send.done()]
+        assert {answer.status for answer in early} == {503}
+        assert all(answer.headers["retry-after"] == "1" and answer.body["type"] == "/problems/unavailable" for answer in early)
+        gate.set()
+        await held
+        statuses = sorted([(await send).status for send in sends])
+        assert statuses == [201] * statuses.count(201) + [503] * len(early)
+        assert scalar("SELECT count(*) FROM messages") == statuses.count(201) > 0
+        assert (await links[0].call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})).status == 201
+        for link in links:
+            link.close()
+        server.stop()
+        await services.committer.stop()
+        await server.close_all_connections()
+        services.tail.stop()
+        services.read.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def house(tmp_path_factory: pytest.TempPathFactory, store: Settings) -> Iterator[House]:
+    built = House(tmp_path_factory.mktemp("house"))
+    yield built
+    built.close()
+
+
+def test_a_full_disk_is_answered_503_loses_nothing_and_is_over_when_there_is_room(house: House) -> None:
+    """The gateway may not write files beyond their present size, which fails its writes as a full disk does."""
+    ana, ben = house.people("ana", "ben")
+    port = house.start_gateway()
+    chance = random.Random(seed())
+
+    async def scenario() -> list[Sender]:
+        senders = [Sender(house, ana, [{"to": ben}], chance, f"s{n}") for n in range(4)]
+        stopped = False
+        async with asyncio.TaskGroup() as tasks:
+            for sender in senders:
+                tasks.create_task(sender.go_on(lambda: stopped))
+            for _ in range(3):
+                wanted = answered(senders) + 50
+                await until(lambda wanted=wanted: answered(senders) >= wanted)
+                refused = sum(sender.unavailable for sender in senders)
+                limit(house.process(port).pid, 40_000)
+                await until(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 8)
+                limit(house.process(port).pid, resource.RLIM_INFINITY)
+            wanted = answered(senders) + 50
+            await until(lambda: answered(senders) >= wanted)
+            stopped = True
+        return senders
+
+    senders = asyncio.run(scenario())
+    check_messages(senders)
+    assert rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def answered(senders: list[Sender]) -> int:
+    return sum(len(sender.sent) for sender in senders)
+
+
+def limit(process: int, file_bytes: int) -> None:
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
+
+
+def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(house: House) -> None:
+    ana, ben = house.people("ana", "ben")
+    port = house.start_gateway()
+
+    async def sending(name: str, kept: dict[str, int]) -> None:
+        link = Link(port, house.token[ana])
+        number = 0
+        while True:
+            number += 1
+            body = {"to": ben, "body": "hi", "client_id": f"{name}-{number}"}
+            try:
+                answer = await link.call("POST", "/api/v1/messages", body)
+            except BROKEN:
+                link.close()
+                return
+            assert answer.status in (201, 503), answer
+            if answer.status == 201:
+                kept[str(body["client_id"])] = answer.body["id"]
+
+    async def scenario() -> dict[str, int]:
+        kept: dict[str, int] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(8):
+                tasks.create_task(sending(f"s{n}", kept))
+            await until(lambda: len(kept) > 100)
+            house.process(port).send_signal(signal.SIGTERM)
+        return kept
+
+    kept = asyncio.run(scenario())
+    assert house.process(port).wait(20) == 0
+    stored = dict(rows("SELECT client_id, id FROM messages"))
+    assert kept.items() <= stored.items()
+    assert len(stored) - len(kept) <= 8, "more than what was on its way was kept without an answer"
