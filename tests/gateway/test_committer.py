@@ -231,12 +231,14 @@ def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
             refused.cancel()
             assert (await core.send(ana, "two", to=ben)).created
 
+            fallen = threading.Event()
+
             def fall(log: Log) -> None:
+                fallen.set()
                 execute("ROLLBACK")
 
-            falling = core.committer.call(None, fall)
-            falling.cancel()
-            await until(lambda: falling.done())
+            core.committer.call(None, fall).cancel()
+            await until(fallen.is_set)
             assert (await core.send(ana, "three", to=ben)).created
 
     asyncio.run(scenario())
