@@ -46,7 +46,14 @@ class Reading(Handler):
             position = self.position(cursor)
         reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
         self.waiter = hub.register(reader, self.actor.token, position, self.types())
+        await self.still_lives()
         return self.waiter
+
+    async def still_lives(self) -> None:
+        """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
+        credential = self.credential()
+        if self.services.tokens.known(credential) is None:
+            await self.services.tokens.find(credential)
 
     def position(self, cursor: str) -> int:
         """The place in the log that a cursor stands for. Raises ExpiredError, or ProblemError 422 when it is none."""

@@ -101,6 +101,7 @@ class Poll(Reading):
         position = await self._start(number, place.written if place.open == 1 else None)
         reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
         self.waiter = hub.register(reader, number, position, None)
+        await self.still_lives()
         try:
             answer = await hub.next(self.waiter, POLL_S)
         except ExpiredError:

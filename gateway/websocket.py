@@ -17,6 +17,7 @@ from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
 from metrics import declared as metrics
+from models.errors import RefusedError
 
 logger = structlog.get_logger()
 
@@ -84,6 +85,8 @@ class Socket(Reading, WebSocketHandler):
             self.close(TRY_LATER, "reader too slow")
         except (WebSocketClosedError, StreamClosedError):
             return
+        except RefusedError:
+            self.close(TOKEN_DEAD)
         except StoreDownError:
             self.close(TRY_LATER, "the store is down")
         except Exception:

@@ -110,3 +110,12 @@ def test_a_stream_that_its_client_left_is_forgotten(gateway: Gateway, ana: Clien
         next(opened.blocks())
         assert gateway.metric("bellwire_polls_open", transport="sse") >= 1
     gateway.waiting(0, "sse")
+
+
+def test_no_stream_outlives_its_token_however_close_both_are(gateway: Gateway) -> None:
+    left = []
+    for one in gateway.users(60):
+        left.append(gateway.later(gateway.http.get, "/api/v1/events/stream", params={"token": one.token, "cursor": "begin"}))
+        gateway.later(one.post, "/logout")
+
+    assert {stream.result().status_code for stream in left} <= {200, 401}
