@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.committer import StoreDownError
 from gateway.reader import EVENTS_AN_ANSWER, Answer, Reader, Waiter
 from gateway.ring import Ring
 from models import catchup
@@ -152,6 +153,8 @@ class Hub:
             place: catchup.Place = await self._read(catchup.place, user, self.ring.low)
             if place.head >= self.ring.low:
                 break
+        else:  # the ring passes by faster than the store can be read: what happened in between is not known
+            raise StoreDownError
         reader = Reader(user, place.intervals, place.head)
         self._readers[user] = reader
         for stream in reader.intervals:
@@ -221,7 +224,11 @@ class Hub:
         if self.ring.low <= waiter.position < self.head:
             events, position, more = self._from_ring(waiter)
         else:
-            events, position, more = await self._from_store(waiter)
+            try:
+                events, position, more = await self._from_store(waiter)
+            except BaseException:
+                waiter.synced = False  # what came before it was registered is still to be read
+                raise
         waiter.position = position
         waiter.synced = not more
         if not events and not more:
