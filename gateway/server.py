@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import resource
 import signal
@@ -18,6 +19,7 @@ import models
 from conf import Settings
 from gateway.app import Application
 from gateway.background import Background
+from gateway.committer import StoreDownError
 from gateway.services import Services
 from gateway.wire import Awaited, Server
 from metrics import declared as metrics
@@ -115,4 +117,5 @@ async def _tick(services: Services, server: Server) -> None:
         ticks += 1
         used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()
         if used:
-            services.committer.call(None, lambda log, u=used: token.mark_used(log, u))  # type: ignore[misc]
+            with contextlib.suppress(StoreDownError):  # they are used again, or not worth a note
+                services.committer.call(None, lambda log, u=used: token.mark_used(log, u))  # type: ignore[misc]

@@ -16,6 +16,7 @@ from tornado.netutil import bind_sockets
 
 from conf import Settings
 from gateway import committer as committer_module
+from gateway import server as server_module
 from gateway.app import Application
 from gateway.committer import Committer, OperationFailedError, StoreDownError
 from gateway.services import Services
@@ -25,6 +26,7 @@ from models.database import db, execute, insert_rows, rows
 from models.errors import DeadTokenError, ForbiddenError, InvalidError
 from models.event import Log
 from models.message import Draft, MessageCopy
+from models.token import Actor
 from tests.journeys.clients import BROKEN, Link, Sender
 from tests.journeys.core import Core, opened, token_of, until
 from tests.journeys.house import House, seed
@@ -294,6 +296,32 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
         await services.committer.stop()
         await server.close_all_connections()
         services.tail.stop()
+        services.read.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 0)
+    monkeypatch.setattr(server_module, "TICK_S", 0.001)
+    monkeypatch.setattr(server_module, "USED_NOTED_EVERY", 1)
+    (ana,) = people("ana")
+    actor = Actor(ana, token_of(ana), "user", "active")
+
+    async def scenario() -> None:
+        services = Services(store, lambda: None)
+        swept = 0
+
+        def sweep() -> None:
+            nonlocal swept
+            swept += 1
+
+        monkeypatch.setattr(services.presence, "sweep", sweep)
+        services.tokens.used(actor, "127.0.0.1")
+        ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), awaited={})))
+        await until(lambda: swept > 3 or ticking.done())
+        assert not ticking.done()
+        ticking.cancel()
         services.read.close()
 
     asyncio.run(scenario())
