@@ -71,9 +71,9 @@ class AdminUsers(AdminHandler):
         new = self.decode(NewUsers).users
         if not 1 <= len(new) <= USERS_AT_ONCE:
             raise field_error("users", f"1 to {USERS_AT_ONCE} accounts")
-        errors = [
-            e for n, u in enumerate(new) if u.password is not None for e in password_errors(u.password, f"users.{n}.password")
-        ]
+        errors = await self.services.read(users.refusals, new)  # before any password is hashed, which takes its time
+        for n, u in enumerate(new):
+            errors += password_errors(u.password, f"users.{n}.password") if u.password is not None else []
         if errors:
             raise InvalidError(*errors)
         hashes = [await self.services.hash(hasher.hash, u.password) if u.password is not None else None for u in new]

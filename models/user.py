@@ -116,8 +116,7 @@ def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[
 
     Raises InvalidError naming each bad one as `users.N.field`.
     """
-    errors = [e for n, new in enumerate(users) for e in invalid_fields(new, f"users.{n}.")]
-    errors += _taken(users)
+    errors = refusals(users)
     if errors:
         raise InvalidError(*errors)
     made = [
@@ -161,6 +160,11 @@ def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(i, "UTC", "en") for i, *_ in made])
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(i, "USD", 0) for i, *_ in made])
     return [UserView(i, u.username, name, u.role, "active") for i, u, name, _ in made]
+
+
+def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
+    """(`users.N.field`, message) of all that keeps these accounts from being made."""
+    return [e for n, new in enumerate(users) for e in invalid_fields(new, f"users.{n}.")] + _taken(users)
 
 
 def _taken(users: Sequence[NewUser]) -> list[tuple[str, str]]:

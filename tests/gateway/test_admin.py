@@ -1,0 +1,228 @@
+import json
+import sqlite3
+
+import pytest
+
+from tests.gateway.client import Client, fields, problem
+from tests.gateway.running import Gateway
+
+
+def new(name: str, **more: object) -> dict[str, object]:
+    return {"username": name, "email": f"{name}@example.org", **more}
+
+
+def names(admin: Client, **filters: str) -> list[str]:
+    return [item["username"] for item in admin.get("/admin/users", limit=200, **filters).json()["items"]]
+
+
+def test_accounts_are_made_active_with_profile_and_wallet(gateway: Gateway, admin: Client) -> None:
+    answer = admin.post("/admin/users", {"users": [new("first", display_name="First One"), new("second", role="admin")]})
+
+    assert answer.status_code == 201
+    one, two = answer.json()["items"]
+    assert one == {"id": one["id"], "username": "first", "display_name": "First One", "role": "user", "status": "active"}
+    assert (two["display_name"], two["role"], two["status"]) == ("second", "admin", "active")
+    for number in (one["id"], two["id"]):
+        assert gateway.rows("SELECT timezone, locale FROM profiles WHERE user_id=?", number) == [("UTC", "en")]
+        assert gateway.rows("SELECT currency, balance_minor FROM wallets WHERE user_id=?", number) == [("USD", 0)]
+
+
+def test_all_or_none_are_made_and_each_bad_one_is_named(gateway: Gateway, admin: Client, ana: Client) -> None:
+    users = [
+        new("fine"),
+        new("x"),
+        new("no-mail", email="nowhere"),
+        new("role", role="king"),
+        new("shown", display_name="a\nb"),
+        new("word", password="short"),
+        new(ana.name, email="free@example.org"),
+        new("free", email=f"{ana.name}@Example.org".upper()),
+        new("FINE", email="other@example.org"),
+        new("other", email="Fine@example.org"),
+    ]
+
+    assert sorted(fields(admin.post("/admin/users", {"users": users}))) == [
+        "users.1.username",
+        "users.2.email",
+        "users.3.role",
+        "users.4.display_name",
+        "users.5.password",
+        "users.6.username",
+        "users.7.email",
+        "users.8.username",
+        "users.9.email",
+    ]
+    assert gateway.rows("SELECT 1 FROM users WHERE username='fine'") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("username", "-x"), ("username", "a b"), ("username", "x" * 33), ("email", "a@b@c"), ("email", "a b@c")]
+)
+def test_a_name_or_address_that_cannot_be_is_named(admin: Client, field: str, value: str) -> None:
+    assert fields(admin.post("/admin/users", {"users": [new("fine") | {field: value}]})) == [f"users.0.{field}"]
+
+
+def test_one_to_a_thousand_accounts_are_made_at_once(admin: Client) -> None:
+    assert fields(admin.post("/admin/users", {"users": []})) == ["users"]
+    assert fields(admin.post("/admin/users", {"users": [new(f"many{n}") for n in range(1001)]})) == ["users"]
+
+    made = admin.post("/admin/users", {"users": [new(f"many{n}") for n in range(1000)]}).json()["items"]
+    assert [user["username"] for user in made] == [f"many{n}" for n in range(1000)]
+
+
+def test_the_same_accounts_asked_for_twice_at_once_are_made_once(gateway: Gateway, admin: Client) -> None:
+    asked = {"users": [new(f"twin{n}") for n in range(20)]}
+    answers = [f.result() for f in [gateway.later(admin.post, "/admin/users", asked) for _ in range(4)]]
+
+    assert sorted(a.status_code for a in answers) == [201, 422, 422, 422]
+    assert len(names(admin, q="twin")) == 20
+
+
+def test_admins_list_everybody_with_address_by_status_role_and_text(gateway: Gateway, admin: Client) -> None:
+    admin.post("/admin/users", {"users": [new("lista", display_name="Zed"), new("listb", role="admin"), new("listc")]})
+    gateway.execute("UPDATE users SET status='suspended' WHERE username='listc'")
+
+    assert names(admin, q="list") == ["lista", "listb", "listc"]
+    assert names(admin, q="LIST", role="admin") == ["listb"]
+    assert names(admin, q="list", status="suspended") == ["listc"]
+    assert names(admin, q="zed") == ["lista"]
+    assert names(admin, q="lista@example") == ["lista"]
+    assert admin.get("/admin/users", q="lista").json()["items"][0]["email"] == "lista@example.org"
+    assert fields(admin.get("/admin/users", status="gone")) == ["status"]
+    assert fields(admin.get("/admin/users", role="king")) == ["role"]
+
+
+def test_an_admin_changes_role_and_name_and_its_owner_hears_of_it(admin: Client, ana: Client) -> None:
+    cursor = ana.now()
+
+    changed = admin.patch(f"/admin/users/{ana.id}", {"role": "admin", "display_name": "Boss"}).json()
+    assert (changed["role"], changed["display_name"]) == ("admin", "Boss")
+    assert [(e["type"], e["data"]) for e in ana.events(cursor)] == [("account.updated", changed)]
+    assert ana.get("/admin/users").status_code == 200
+
+    assert admin.patch(f"/admin/users/{ana.id}", {"role": "user"}).status_code == 200
+    problem(ana.get("/admin/users"), 403, "forbidden")
+    assert fields(admin.patch(f"/admin/users/{ana.id}", {"role": "king"})) == ["role"]
+    assert fields(admin.patch(f"/admin/users/{ana.id}", {"email": "x@example.org"})) == ["email"]
+    assert admin.patch(f"/admin/users/{ana.id}", {}).json()["display_name"] == "Boss"
+
+
+def test_the_last_admin_stays_one(gateway: Gateway, admin: Client) -> None:
+    gateway.execute("UPDATE users SET role='user' WHERE id<>?", admin.id)
+
+    problem(admin.patch(f"/admin/users/{admin.id}", {"role": "user"}), 409, "conflict")
+    assert admin.get("/me").json()["role"] == "admin"
+
+
+def test_an_admin_makes_a_token_for_a_bot_and_revokes_all(gateway: Gateway, admin: Client, ana: Client) -> None:
+    answer = admin.post(f"/admin/users/{ana.id}/tokens", {"label": "weather bot"})
+
+    assert answer.status_code == 201
+    bot = ana.with_token(answer.json()["token"])
+    assert bot.get("/me").json()["id"] == ana.id
+    assert "weather bot" in [s["label"] for s in ana.get("/me/sessions").json()["items"]]
+    with sqlite3.connect(gateway.data / "bellwire.db") as db:
+        assert all(answer.json()["token"] not in line for line in db.iterdump())
+
+    poll = ana.polling(ana.now())
+    gateway.waiting(1)
+    assert admin.delete(f"/admin/users/{ana.id}/tokens").status_code == 204
+    problem(poll.result(), 401, "unauthorized")
+    problem(bot.get("/me"), 401, "unauthorized")
+    assert admin.delete(f"/admin/users/{ana.id}/tokens").status_code == 204
+
+
+def test_a_token_is_for_an_active_user_and_its_label_shows(gateway: Gateway, admin: Client, ana: Client) -> None:
+    assert admin.post(f"/admin/users/{ana.id}/tokens").status_code == 201
+    assert fields(admin.post(f"/admin/users/{ana.id}/tokens", {"label": "x" * 65})) == ["label"]
+    assert fields(admin.post(f"/admin/users/{ana.id}/tokens", {"label": "a\nb"})) == ["label"]
+    gateway.execute("UPDATE users SET status='suspended' WHERE id=?", ana.id)
+    problem(admin.post(f"/admin/users/{ana.id}/tokens"), 404, "not-found")
+
+
+def test_watches_are_on_until_an_admin_turns_them_off(gateway: Gateway) -> None:
+    one, other = gateway.users(2, "admin")
+    everything = {"user.created": True, "user.status": True, "message.sent": True, "user.activity": True}
+
+    assert one.get("/admin/watches").json() == everything
+    assert one.put("/admin/watches", {"message.sent": False}).json() == everything | {"message.sent": False}
+    assert one.put("/admin/watches", {}).json() == everything | {"message.sent": False}
+    assert other.get("/admin/watches").json() == everything
+
+
+def test_activity_is_listed_newest_first_by_user_action_site_and_time(gateway: Gateway, admin: Client, ana: Client) -> None:
+    for n in range(4):
+        gateway.execute(
+            "INSERT INTO activities (user_id, action, description, metadata, triggered_by, site, at_ms) VALUES (?,?,?,?,?,?,?)",
+            *(
+                ana.id,
+                "shop.bought" if n % 2 else "shop.looked",
+                f"thing {n}",
+                json.dumps({"n": n}),
+                None,
+                f"site{n // 2}",
+                1_700_000_000_000 + n * 1000,
+            ),
+        )
+
+    def found(**filters: object) -> list[str]:
+        answer = admin.get("/admin/activity", user=ana.id, **filters)
+        assert answer.status_code == 200, answer.text
+        return [item["description"] for item in answer.json()["items"]]
+
+    assert found() == ["thing 3", "thing 2", "thing 1", "thing 0"]
+    assert found(action="shop.bought") == ["thing 3", "thing 1"]
+    assert found(site="site0") == ["thing 1", "thing 0"]
+    assert found(since="2023-11-14T22:13:21Z", until="2023-11-14T22:13:23Z") == ["thing 2", "thing 1"]
+    assert found(since="2023-11-14T23:13:21+01:00", until="2023-11-14T22:13:22.500Z") == ["thing 2", "thing 1"]
+    first = admin.get("/admin/activity", user=ana.id, limit=3).json()
+    assert found(page=first["next"]) == ["thing 0"]
+    assert first["items"][0] == {
+        "id": first["items"][0]["id"],
+        "user": ana.id,
+        "action": "shop.bought",
+        "description": "thing 3",
+        "metadata": {"n": 3},
+        "triggered_by": None,
+        "site": "site1",
+        "at": "2023-11-14T22:13:23.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "time", ["yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "5", "२०२६-01-01"]
+)
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_a_time_that_cannot_be_is_named(admin: Client, name: str, time: str) -> None:
+    answer = admin.get("/admin/activity", **{name: time})
+
+    assert answer.status_code == 200 or fields(answer) == [name]
+
+
+def test_a_user_filter_is_an_id(admin: Client) -> None:
+    for value in ("x", "0", "-1", str(2**63)):
+        assert fields(admin.get("/admin/activity", user=value)) == ["user"]
+
+
+def test_jobs_tell_of_consumers_and_of_what_was_given_up(gateway: Gateway, admin: Client, ana: Client, ben: Client) -> None:
+    ana.send("hi", to=ben)
+    event = gateway.rows("SELECT max(id) FROM events")[0][0]
+    gateway.execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES ('search', ?, 0)", event - 1)
+    gateway.execute(
+        "INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('search', ?, 'boom', 0, 0)", event
+    )
+
+    told = admin.get("/admin/jobs").json()
+    assert [(c["consumer"], c["position"]) for c in told["consumers"] if c["consumer"] == "search"] == [("search", event - 1)]
+    (dead,) = told["dead"]
+    assert (dead["consumer"], dead["event"], dead["type"], dead["error"], dead["retrying"]) == (
+        "search",
+        event,
+        "message.created",
+        "boom",
+        False,
+    )
+
+    assert admin.post(f"/admin/jobs/{dead['id']}/retry").status_code == 202
+    assert admin.get("/admin/jobs").json()["dead"][0]["retrying"] is True
+    problem(admin.post(f"/admin/jobs/{dead['id'] + 1}/retry"), 404, "not-found")
