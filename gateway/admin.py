@@ -132,7 +132,10 @@ class Watches(AdminHandler):
 
     async def put(self) -> None:
         """200, with those named changed."""
-        changed, user = self.decode(dict[str, bool]), self.actor.user
+        changed, user = self.decode(dict[str, Any]), self.actor.user
+        wrong = [(name, "true or false") for name, value in changed.items() if not isinstance(value, bool)]
+        if wrong:
+            raise InvalidError(*wrong)
         await self.commit(lambda log: users.set_watches(log, user, changed))
         await self.get()
 

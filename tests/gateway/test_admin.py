@@ -150,6 +150,13 @@ def test_watches_are_on_until_an_admin_turns_them_off(gateway: Gateway) -> None:
     assert other.get("/admin/watches").json() == everything
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("message.read", True), ("message.sent", 1), ("message.sent", None), ("user.status", "on")]
+)
+def test_a_watch_that_cannot_be_is_named(admin: Client, name: str, value: object) -> None:
+    assert fields(admin.put("/admin/watches", {"user.created": True, name: value})) == [name]
+
+
 def test_activity_is_listed_newest_first_by_user_action_site_and_time(gateway: Gateway, admin: Client, ana: Client) -> None:
     for n in range(4):
         gateway.execute(
