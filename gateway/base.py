@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -16,7 +16,7 @@ from tornado import httputil, web
 from gateway.auth import COOKIE
 from gateway.errors import ProblemError, problem_of
 from models.database import ID_MAX as ID_MAX
-from models.errors import DeadTokenError
+from models.errors import DeadTokenError, RefusedError
 from models.event import Log
 from models.token import Actor
 
@@ -104,7 +104,10 @@ class Handler(web.RequestHandler):
             return None
         if self.access == "public":
             return self._limited(None) if self.services.limits.on else None
-        credential = self.credential()
+        try:
+            credential = self.credential()
+        except DeadTokenError as refusal:
+            return self._refuse(refusal)
         actor = self.services.tokens.known(credential)
         if actor is None:
             return self._find(credential)
@@ -112,9 +115,20 @@ class Handler(web.RequestHandler):
         return self._limited(actor) if self.services.limits.on else None
 
     async def _find(self, credential: str) -> None:
-        self._accept(await self.services.tokens.find(credential))
+        try:
+            actor = await self.services.tokens.find(credential)
+        except RefusedError as refusal:
+            await self._refuse(refusal)
+        else:
+            self._accept(actor)
+            if self.services.limits.on:
+                await self._limited(actor)
+
+    async def _refuse(self, refusal: RefusedError) -> NoReturn:
+        """Who is no user is counted by address."""
         if self.services.limits.on:
-            await self._limited(self.actor)
+            await self._limited(None)
+        raise refusal
 
     def _accept(self, actor: Actor) -> None:
         if self.access == "admin" and actor.role != "admin":

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.gateway.client import Client, problem
+from tests.gateway.running import Gateway
+
+SETTINGS = {
+    "RATE_LIMITS": "on",
+    "LIMIT_SEND": "3/hour",
+    "LIMIT_TYPING": "2/hour",
+    "LIMIT_LOGIN": "2/hour",
+    "LIMIT_API": "15/hour",
+    "TRUSTED_PROXIES": "127.0.0.1/32",
+}
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A gateway that soon has enough; nobody has called it yet."""
+    return make_gateway(**SETTINGS)
+
+
+def limited(answer: httpx.Response) -> None:
+    problem(answer, 429, "rate-limited")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_each_user_has_limits_of_their_own(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+    group = ana.group(ben)
+    for _ in range(3):
+        ana.send("hi", at=group)
+    limited(ana.post("/messages", {"conversation": group, "body": "hi"}))
+    limited(ana.post("/communication/chats/", {"receiver": ben.id, "message": "hi"}))
+    assert ben.post("/messages", {"conversation": group, "body": "hi"}).status_code == 201
+
+    for _ in range(2):
+        assert ana.post(f"/conversations/{group}/typing", {"typing": True}).status_code == 204
+    limited(ana.post(f"/conversations/{group}/typing", {"typing": True}))
+    while ana.get("/me").status_code == 200:
+        pass
+    limited(ana.get("/me"))
+    limited(ana.get("/users"))
+    assert cleo.get("/me").status_code == 200
+    assert gateway.metric("bellwire_rate_limited_total", what="send") == 2
+    assert gateway.metric("bellwire_rate_limited_total", what="typing") == 1
+    assert gateway.metric("bellwire_rate_limited_total", what="api") >= 3
+
+
+def test_who_is_no_user_is_limited_by_address(gateway: Gateway) -> None:
+    def login(address: str, name: str) -> httpx.Response:
+        body = {"login": name, "password": "wrong password"}
+        return gateway.anonymous().post("/login", body, headers={"X-Forwarded-For": address})
+
+    for name in ("one", "two"):
+        problem(login("203.0.113.1", name), 401, "unauthorized")
+    limited(login("203.0.113.1", "three"))
+    problem(login("203.0.113.2", "three"), 401, "unauthorized")
+
+
+def test_guesses_at_one_account_are_limited_from_all_addresses_together(gateway: Gateway) -> None:
+    answers = [
+        gateway.anonymous().post("/login", {"login": "Ana", "password": "x"}, headers={"X-Forwarded-For": f"203.0.113.{n}"})
+        for n in range(3)
+    ]
+
+    assert [a.status_code for a in answers] == [401, 401, 429]
+
+
+def test_refused_tokens_count_against_their_address(gateway: Gateway) -> None:
+    def guess(n: int, address: str = "203.0.113.1") -> httpx.Response:
+        return gateway.anonymous().get("/me", headers={"Authorization": f"Bearer {n}", "X-Forwarded-For": address})
+
+    for n in range(15):
+        problem(guess(n), 401, "unauthorized")
+    limited(guess(16))
+    limited(gateway.anonymous().get("/me", headers={"X-Forwarded-For": "203.0.113.1"}))
+    problem(guess(17, "203.0.113.2"), 401, "unauthorized")
