@@ -1,0 +1,90 @@
+from collections.abc import Callable
+
+import pytest
+
+from tests.gateway.client import Client, problem
+from tests.gateway.running import Gateway, until
+from tests.gateway.transports import stream
+
+
+@pytest.fixture(params=["gateway", "serve"])
+def gateway(make_gateway: Callable[..., Gateway], request: pytest.FixtureRequest) -> Gateway:
+    """One that is stopped: by itself, or with its worker."""
+    return make_gateway(str(request.param))
+
+
+def test_stopping_answers_open_polls_takes_requests_a_while_longer_and_ends(gateway: Gateway, ana: Client, ben: Client) -> None:
+    place = ana.send("before", to=ben)["conversation"]
+    cursor = ben.now()
+    polls = [ben.polling(cursor, timeout=60) for _ in range(3)]
+    gateway.waiting(3)
+    assert gateway.process is not None
+
+    with stream(ben) as opened:
+        blocks = opened.blocks()
+        next(blocks)
+        gateway.terminate()
+        for poll in polls:
+            answer = poll.result()
+            assert answer.status_code == 200
+            assert [e for e in answer.json()["events"] if e["id"] is not None] == []
+            assert answer.json()["cursor"] == cursor
+            assert answer.headers["Connection"] == "close"
+        assert list(blocks) in ([], [None])
+
+    told = gateway.anonymous().get("//readyz")
+    assert problem(told, 503, "unavailable")["failing"] == ["shutdown"]
+    assert gateway.anonymous().get("//healthz").headers["Connection"] == "close"
+    sent = ana.post("/messages", {"conversation": place, "body": "in the last moment"})
+    assert (sent.status_code, sent.headers["Connection"]) == (201, "close")
+    late = ben.get("/events", cursor=cursor, timeout=60)
+    assert [e["data"]["body"] for e in late.json()["events"] if e["id"] is not None] == ["in the last moment"]
+    assert ben.poll(late.json()["cursor"], timeout=60)["events"] == []
+
+    assert gateway.process.wait(5) == 0
+    assert gateway.rows("SELECT body FROM messages ORDER BY id DESC LIMIT 1") == [("in the last moment",)]
+    assert "Traceback" not in gateway.stderr()
+
+
+def test_a_send_that_was_answered_outlives_a_kill(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    ana, ben = gateway.users(2)
+    cursor = ben.now()
+    answers = [gateway.later(ana.post, "/messages", {"to": ben.id, "body": str(n), "client_id": str(n)}) for n in range(60)]
+    until(lambda: any(a.done() for a in answers))
+    gateway.kill()
+    answered = {a.result().json()["id"] for a in answers if a.exception() is None and a.result().status_code == 201}
+    gateway.start()
+
+    assert answered <= {e["data"]["id"] for e in ben.events(cursor) if e["type"] == "message.created"}
+    again = [ana.post("/messages", {"to": ben.id, "body": str(n), "client_id": str(n)}) for n in range(60)]
+    assert {a.status_code for a in again} <= {200, 201}
+    told = [e["data"]["body"] for e in ben.events(cursor) if e["type"] == "message.created"]
+    assert sorted(told, key=int) == [str(n) for n in range(60)]
+
+
+def test_a_send_by_somebody_who_stops_waiting_is_kept_all_the_same(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    ana, ben = gateway.users(2)
+    ana.send("hi", to=ben)
+    gateway.terminate()
+    assert gateway.process is not None
+    assert gateway.process.wait(5) == 0
+    gateway.start()
+    assert [e["type"] for e in ben.events("begin")] == ["conversation.created", "message.created"]
+
+
+def test_nobody_is_online_after_the_gateway_has_gone(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    ana, ben = gateway.users(2)
+    ana.send("hi", to=ben)
+    ben.poll("begin")
+    until(lambda: gateway.rows("SELECT 1 FROM online WHERE user_id=?", ben.id))
+    assert ana.get("/state").json()["presence"] == {str(ben.id): True}
+
+    gateway.terminate()
+    assert gateway.process is not None
+    gateway.process.wait(5)
+    assert gateway.rows("SELECT * FROM online") == []
+    gateway.start()
+    assert Client(gateway, ana.id, ana.name, ana.token).get("/state").json()["presence"] == {str(ben.id): False}
