@@ -6,7 +6,7 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.services import Services
 from gateway.wire import Awaited, Server
 from models import conversation, event, message, token
 from models.database import db, execute, insert_rows, rows
-from models.errors import DeadTokenError, ForbiddenError, InvalidError
+from models.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError
 from models.event import Log
 from models.message import Draft, MessageCopy
 from models.token import Actor
@@ -220,6 +220,72 @@ def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
 
     asyncio.run(scenario())
     assert rows("SELECT conversation_id FROM messages") == rows("SELECT id FROM conversations")
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> None:
+    """Whichever process committed the leaving: what the committer remembers of members ends with it."""
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+
+            async def change(verb: Callable[[Log, int, int, int], None]) -> None:
+                if elsewhere:
+                    with event.transaction() as log:
+                        verb(log, ana, crew, ben)
+                else:
+                    await core.do(lambda log: verb(log, ana, crew, ben))
+
+            for _ in range(3):
+                assert (await core.send(ben, "in", conversation=crew)).created
+                await change(conversation.remove_member)
+                with pytest.raises(NotFoundError):
+                    await core.send(ben, "out", conversation=crew)
+                await change(conversation.add_member)
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("in",)] * 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool) -> None:
+    ana, ben = people("ana", "ben")
+    number = token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            assert (await core.send(ana, "one", to=ben)).created
+            if elsewhere:
+                with event.transaction() as log:
+                    token.revoke(log, ana)
+            else:
+                await core.do(lambda log: token.revoke(log, ana))
+            with pytest.raises(DeadTokenError):
+                await core.committer.post(Draft(ana, number, "two", to=ben)).future
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("one",)]
+
+
+@pytest.mark.parametrize("events", [committer_module.GAP_EVENTS - 1, committer_module.GAP_EVENTS, committer_module.GAP_EVENTS + 1])
+def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(events: int) -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            assert (await core.send(ben, "in", conversation=crew)).created
+            with event.transaction() as log:
+                message.post(log, [Draft(ana, 0, "aside", conversation=crew) for _ in range(events - 2)])
+                conversation.remove_member(log, ana, crew, ben)
+            with pytest.raises(NotFoundError):
+                await core.send(ben, "out", conversation=crew)
+
+    asyncio.run(scenario())
 
 
 def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
