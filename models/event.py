@@ -18,7 +18,8 @@ from models.database import Base, NeverReusedIdField, begin_write, chunks, execu
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 REMEMBERED = 50_000  # of a kind
-NEWEST_IDS_SQL = "SELECT name, seq FROM sqlite_sequence WHERE name IN ('events', 'messages')"  # what most transactions need
+NEWEST_SQL = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name="
+NEWEST_IDS_SQL = f"SELECT ({NEWEST_SQL}'events'), ({NEWEST_SQL}'messages')"  # what most transactions need, as one row
 IDS_A_STATEMENT = 500
 
 
@@ -106,14 +107,13 @@ class Log:
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.memory = memory
-        self._last: dict[str, int] = dict(rows(NEWEST_IDS_SQL))
+        self._last: dict[str, int] = dict(zip(("events", "messages"), rows(NEWEST_IDS_SQL)[0], strict=True))
         self.head = self._newest("events")
 
     def _newest(self, table: str) -> int:
         """The newest id ever given to a table's rows."""
         if table not in self._last:
-            found = rows("SELECT seq FROM sqlite_sequence WHERE name=?", (table,))
-            self._last[table] = found[0][0] if found else 0
+            self._last[table] = rows(f"{NEWEST_SQL}?", (table,))[0][0]
         return self._last[table]
 
     def take_id(self, table: str) -> int:
@@ -181,9 +181,9 @@ def transaction(memory: Memory | None = None) -> Iterator[Log]:
     try:
         log = Log(memory or Memory())
         yield log
-        log.flush()
-        if not in_transaction():
+        if not in_transaction():  # each statement from here on would commit by itself
             raise TransactionLostError
+        log.flush()
         execute("COMMIT")
     except BaseException:
         if memory is not None:
