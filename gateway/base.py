@@ -305,7 +305,7 @@ class Handler(web.RequestHandler):
 
     def flush(self, include_footers: bool = False) -> Any:
         """While the gateway is stopping, clients are told to connect elsewhere."""
-        if self.services.stopping and not self._headers_written:
+        if self.services.stopping and not self._headers_written and self._status_code != 101:
             self.set_header("Connection", "close")
         return super().flush(include_footers)
 

@@ -139,6 +139,8 @@ def test_stopping_closes_sockets_with_1001(make_gateway: Callable[..., Gateway])
         opened.frame()
         gateway.terminate()
         assert closed(opened) == 1001
+        with socket(gateway.user()) as late:
+            assert closed(late) == 1001
 
 
 def test_a_socket_that_the_store_fails_is_told_to_come_later(gateway: Gateway, ana: Client, ben: Client) -> None:
