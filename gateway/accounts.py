@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import ClassVar
 from zoneinfo import available_timezones
 
@@ -21,6 +22,7 @@ from models.event import Log
 PASSWORD_CHARS = (10, 200)
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 LABEL_FROM_AGENT_CHARS = 64
+timezones = cache(available_timezones)  # it walks the whole database of time zones
 hasher = PasswordHasher()
 NOBODY = hasher.hash("nobody's password")  # verified where there is no user, so that time tells nothing
 
@@ -137,7 +139,7 @@ def _change_errors(asked: Changes) -> list[tuple[str, str]]:
     errors: list[tuple[str, str]] = []
     if asked.display_name is not None:
         errors += users.invalid_display_name(asked.display_name)
-    if asked.timezone is not None and asked.timezone not in available_timezones():
+    if asked.timezone is not None and asked.timezone not in timezones():
         errors.append(("timezone", "an IANA name such as Europe/Berlin"))
     if asked.locale is not None and not LOCALE.fullmatch(asked.locale):
         errors.append(("locale", "a language tag such as en or pt-BR"))
