@@ -13,6 +13,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gateway.committer import StoreDownError
 from gateway.events import BEGIN, Reading, observe_delivery
+from gateway.errors import ProblemError
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
@@ -42,7 +43,17 @@ class Socket(Reading, WebSocketHandler):
             if cursor is not None and cursor != BEGIN:
                 self.position(cursor)
         self.types()
+        self._require_handshake()
         await WebSocketHandler.get(self, *args, **kwargs)
+
+    def _require_handshake(self) -> None:
+        """Refuses what Tornado would refuse in words of its own."""
+        asked = self.request.headers
+        if asked.get("Upgrade", "").lower() != "websocket" or "upgrade" not in asked.get("Connection", "").lower():
+            raise ProblemError("malformed", "a WebSocket handshake is needed")
+        origin = asked.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            raise ProblemError("forbidden", "the page's origin is not allowed")
 
     def open(self, *args: Any, **kwargs: Any) -> None:
         """Starts sending, beside Tornado's reading of the client's frames."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.gateway.client import Client
+from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 from tests.gateway.transports import Socket, socket
 
@@ -93,6 +93,13 @@ def test_a_socket_of_too_many_is_told_to_come_later(make_gateway: Callable[..., 
         with socket(ana) as newest:
             newest.frame()
             assert closed(oldest) == 1013
+
+
+def test_what_is_no_handshake_is_a_problem_document(ana: Client) -> None:
+    problem(ana.get("/events/ws"), 400, "malformed")
+    problem(ana.get("/events/ws", headers={"Upgrade": "h2c", "Connection": "Upgrade"}), 400, "malformed")
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://evil.example.org"}
+    problem(ana.get("/events/ws", headers=headers), 403, "forbidden")
 
 
 def test_what_a_client_sends_is_passed_over(ana: Client, ben: Client) -> None:
