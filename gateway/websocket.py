@@ -12,8 +12,8 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gateway.committer import StoreDownError
-from gateway.events import BEGIN, Reading, observe_delivery
 from gateway.errors import ProblemError
+from gateway.events import BEGIN, Reading, observe_delivery
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
