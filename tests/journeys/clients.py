@@ -297,6 +297,13 @@ class Socket(Reader):
         self.cuts += 1
 
 
+class Wanderer(Poller, Streamer, Socket):
+    """Changes the transport each time, with the cursor that the one before gave it."""
+
+    async def _once(self) -> None:
+        await self._chance.choice((Poller, Streamer, Socket))._once(self)
+
+
 @contextlib.asynccontextmanager
 async def reading(*readers: Reader) -> AsyncIterator[None]:
     """Lets them read while something happens, then until each has read all; then checks each."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from models.database import rows
-from tests.journeys.clients import PickyPoller, Poller, Sender, Socket, Streamer, reading
+from tests.journeys.clients import PickyPoller, Poller, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.core import until
 from tests.journeys.house import House, drained, rounds, seed, until_now
 from tests.models.people import group
@@ -45,7 +45,7 @@ def test_nothing_is_lost_or_doubled_while_gateway_and_worker_are_killed(house: H
     async def scenario() -> list[Sender]:
         nonlocal worker
         senders = [Sender(house, user, places, chance, f"{user}-{n}") for user in (ana, ben, cy) for n in range(2)]
-        readers = [kind(house, user, chance) for user in (ana, cy) for kind in (Poller, PickyPoller, Streamer, Socket)]
+        readers = [kind(house, user, chance) for user in (ana, cy) for kind in (Poller, PickyPoller, Streamer, Socket, Wanderer)]
         stopped = False
 
         def answered() -> int:

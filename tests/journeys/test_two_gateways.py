@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from models.database import rows
-from tests.journeys.clients import Link, PickyPoller, Poller, Reader, Sender, Socket, Streamer, reading
+from tests.journeys.clients import Link, PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.house import House, rounds, seed, until_now
 from tests.journeys.test_kills import check_messages
 from tests.models.people import group
@@ -75,6 +75,7 @@ def test_members_come_and_go_on_two_gateways_and_nobody_skips_or_sees_too_much(h
         senders.append(Sender(house, others[0], [{"to": others[1]}], chance, "direct"))
         readers: list[Reader] = [Poller(house, user, chance) for user in (ana, *others, *others)]
         readers += [PickyPoller(house, others[0], chance), Streamer(house, others[1], chance), Socket(house, others[2], chance)]
+        readers += [Wanderer(house, user, chance) for user in others]
         async with reading(*readers), asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.go_on(lambda: owner.changes >= changes))
