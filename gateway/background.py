@@ -22,7 +22,7 @@ REQUESTED = "notify"
 SPACING_S = 0.05  # between two requests; one commit of the queue each
 IDLE_S = 0.5  # between two turns during an outage when nothing is committed
 RETRY_QUEUE_S = 0.25  # between two attempts at a queue that refused
-STOP_S = 2.0
+STOP_S = 1.0
 
 
 class Background:

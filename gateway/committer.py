@@ -1,8 +1,7 @@
 """The committer: one thread that commits what all handlers hand it, many operations a transaction.
 
-It takes what waits, up to a bound, begins one transaction, checks who asks by one query, runs each operation under a savepoint
-of its own (sends together, by a fixed few statements), commits once with full durability, and wakes the loop once. Under load
-the cost of an fsync is divided by the batch; alone, it adds none.
+It takes what waits, up to a bound, begins one transaction, checks who asks, runs the operations (gateway/batch.py), commits once
+with full durability, and wakes the loop once. Under load the cost of an fsync is divided by the batch; alone, it adds none.
 
 Crash points. Before COMMIT returned: nothing is kept, nobody was answered; a retry with the same `client_id` is safe (promise
 4). After COMMIT and before the answer: the message is kept (promise 1), the retry gets it back. An error from COMMIT itself
@@ -17,23 +16,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import peewee
 import structlog
 
+from gateway.batch import FailedTogetherError, Operation, SendOperation, groups_of, post_together, run_group
 from metrics import declared as metrics
-from models import event, message, token
-from models.database import disconnect, is_stores_fault
-from models.errors import ForbiddenError, RefusedError
+from models import event, token
+from models.database import disconnect, leave_checkpoints_to_others
+from models.errors import RefusedError
 from models.event import Event, Log, Memory, TransactionLostError
-from models.message import Draft, Posted
+from models.message import Draft
 
 logger = structlog.get_logger()
 
 BATCH_OPERATIONS = 100  # one transaction; more only makes those at its head wait longer
-GATHER_FROM = 8  # after a batch of so many, more are on their way
-GATHER_STEP_S, GATHER_MOST_S = 0.0004, 0.003
+GATHER_S = 0.003  # how long the first of many may wait for the others
+QUIET_ROUNDS = 3  # of the loop; a request takes several before it is an operation
 QUEUE_OPERATIONS = 5_000  # about a second of work: past it, clients are told to come back
 GAP_EVENTS = 1_000  # other processes' commits that are read along; of more, the tail reads in slices
 R = TypeVar("R")
@@ -43,40 +43,14 @@ class StoreDownError(Exception):
     """The store is full or down, or the queue is at its bound: 503, and nothing was kept."""
 
 
-class Operation(Generic[R]):
-    """A verb to run in the next transaction, by whom, and the future that hears of it."""
-
-    __slots__ = ("admin", "committed", "future", "result", "run", "submitted", "taken", "token")
-
-    def __init__(
-        self, run: Callable[[Log], R] | None, actor_token: int | None, future: asyncio.Future[R], admin: bool = False
-    ) -> None:
-        self.run = run
-        self.admin = admin
-        self.token = actor_token
-        self.future = future
-        self.result: Any = None
-        self.submitted = time.perf_counter()
-        self.taken = self.committed = 0.0
-
-
-class SendOperation(Operation[Posted]):
-    """A message to be posted with all others of its batch."""
-
-    __slots__ = ("draft",)
-
-    def __init__(self, draft: Draft, future: asyncio.Future[Posted]) -> None:
-        super().__init__(None, draft.token, future)
-        self.draft = draft
-
-
 class Committed:
     """A batch that is on disk: what it appended, preceded by what others had since this process's last look."""
 
-    __slots__ = ("after", "at", "events", "operations")
+    __slots__ = ("after", "appended", "at", "events", "operations")
 
-    def __init__(self, operations: Sequence[Operation[Any]], after: int, events: list[Event]) -> None:
+    def __init__(self, operations: Sequence[Operation[Any]], after: int, events: list[Event], appended: int) -> None:
         self.operations = operations
+        self.appended = appended
         self.after = after  # the events follow this id without a gap
         self.events = events
         self.at = time.perf_counter()
@@ -87,14 +61,16 @@ class Committer:
 
     def __init__(self, on_commit: Callable[[Committed], None]) -> None:
         self._on_commit = on_commit
-        self._queue: SimpleQueue[Operation[Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Operation[Any]] | None] = SimpleQueue()
+        self._pending: list[Operation[Any]] = []  # not handed over yet
+        self._unanswered: set[Operation[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._memory = Memory()
         self._stopping = False
-        self._last_batch = 0
+        self._ended = asyncio.Event()
         self._seen = 0  # newest event id that this thread has passed to the loop
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
-        metrics.COMMIT_QUEUE.set_function(self._queue.qsize)
+        metrics.COMMIT_QUEUE.set_function(lambda: len(self._unanswered))
 
     def start(self, head: int) -> None:
         """Starts at a place in the log that the hub has read to."""
@@ -104,8 +80,14 @@ class Committer:
     async def stop(self) -> None:
         """Commits what was taken, and takes no more; then ends the thread."""
         self._stopping = True
+        self._queue.put(self._pending)
         self._queue.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
+        self._pending = []
+        await self._ended.wait()
+
+    def give_up(self) -> None:
+        """Answers what still waits when the time to stop is over: the store did not take it, as far as anybody knows."""
+        self._fail(list(self._unanswered), TimeoutError("the gateway stops"))
 
     def call(self, actor_token: int | None, run: Callable[[Log], R], admin: bool = False) -> asyncio.Future[R]:
         """Runs a verb in the next transaction, if the token (None: the gateway itself) still lives there, as an admin's if asked.
@@ -123,11 +105,28 @@ class Committer:
         return operation
 
     def _put(self, operation: Operation[Any]) -> None:
-        if self._stopping or self._queue.qsize() >= QUEUE_OPERATIONS:
+        if self._stopping or len(self._unanswered) >= QUEUE_OPERATIONS:
             raise StoreDownError
-        self._queue.put(operation)
+        self._unanswered.add(operation)
+        self._pending.append(operation)
+        if len(self._pending) == 1:
+            self._loop.call_soon(self._hand_over, 1, 0, operation.submitted)
+
+    def _hand_over(self, before: int, quiet: int, since: float) -> None:
+        """Wakes the thread: at once for one alone, else when the loop's rounds bring no more, or enough.
+
+        Each batch costs both threads the GIL some ten times, so under load fewer and larger ones are faster for everybody.
+        """
+        size = len(self._pending)
+        quiet = quiet + 1 if size == before else 0
+        if 1 < size < BATCH_OPERATIONS and quiet < QUIET_ROUNDS and time.perf_counter() - since < GATHER_S:
+            self._loop.call_soon(self._hand_over, size, quiet, since)
+        elif size:
+            self._queue.put(self._pending)
+            self._pending = []
 
     def _work(self) -> None:
+        leave_checkpoints_to_others()
         while (batch := self._take()) is not None:
             started = time.perf_counter()
             try:
@@ -135,49 +134,40 @@ class Committer:
             except Exception as error:  # whatever went wrong, every operation of the batch hears of it
                 if not isinstance(error, (peewee.DatabaseError, TransactionLostError)):
                     logger.exception("a batch failed")
-                disconnect()  # the next batch gets a fresh connection
+                self._reconnect()
                 self._wake(self._fail, batch, error)
                 continue
-            metrics.COMMIT_SECONDS.observe(committed.at - started)
-            metrics.COMMIT_BATCH_SIZE.observe(len(batch))
-            self._last_batch = len(batch)
             self._wake(self._resolve, committed)
+            metrics.COMMIT_SECONDS.observe(committed.at - started)  # while the loop's thread is waking up
+            metrics.COMMIT_BATCH_SIZE.observe(len(batch))
+            metrics.LOG_EVENTS_TOTAL.inc(committed.appended)
         disconnect()
+        self._wake(self._ended.set)
+
+    def _reconnect(self) -> None:
+        """The next batch gets a fresh connection."""
+        disconnect()
+        with contextlib.suppress(peewee.DatabaseError):  # then the next batch fails, and this is tried again
+            leave_checkpoints_to_others()
 
     def _take(self) -> list[Operation[Any]] | None:
-        first = self._queue.get()
-        if first is None:
-            return None
-        if self._last_batch >= GATHER_FROM:
-            self._gather()
-        batch = [first]
+        batch = self._queue.get()
         with contextlib.suppress(Empty):
-            while len(batch) < BATCH_OPERATIONS:
-                operation = self._queue.get_nowait()
-                if operation is None:
+            while batch is not None and len(batch) < BATCH_OPERATIONS:
+                more = self._queue.get_nowait()
+                if more is None:
                     self._queue.put(None)
                     break
-                batch.append(operation)
+                batch += more
         return batch
-
-    def _gather(self) -> None:
-        """Under load, lets the loop run for as long as it hands over more: each batch costs both threads the GIL some ten times."""
-        size, waited_s = self._queue.qsize(), 0.0
-        while waited_s < GATHER_MOST_S:
-            time.sleep(GATHER_STEP_S)
-            waited_s += GATHER_STEP_S
-            grown = self._queue.qsize()
-            if grown == size or grown >= BATCH_OPERATIONS:
-                return
-            size = grown
 
     def _commit(self, batch: list[Operation[Any]]) -> Committed:
         """Sends alone need no savepoint: if they fail together, for whatever reason, the batch is begun anew with one for each."""
-        groups = _groups(batch)
+        groups = groups_of(batch)
         if len(groups) == 1 and isinstance(batch[0], SendOperation):
-            with contextlib.suppress(_FailedTogetherError):
-                return self._transact(batch, groups, _post_together)
-        return self._transact(batch, groups, _run)
+            with contextlib.suppress(FailedTogetherError):
+                return self._transact(batch, groups, post_together)
+        return self._transact(batch, groups, run_group)
 
     def _transact(
         self, batch: list[Operation[Any]], groups: list[list[Operation[Any]]], run: Callable[[Log, list[Operation[Any]]], None]
@@ -194,8 +184,8 @@ class Committer:
             operation.taken = taken
         newest = log.events[-1].id if log.events else log.head
         self._seen = newest
-        metrics.LOG_EVENTS_TOTAL.inc(len(log.events))
-        return Committed(batch, after, between + log.events if after != log.head else log.events)
+        events = between + log.events if after != log.head else log.events
+        return Committed(batch, after, events, len(log.events))
 
     def _heed(self, between: list[Event]) -> None:
         """What others committed since this thread's last transaction may have changed what it remembers."""
@@ -210,6 +200,7 @@ class Committer:
             self._loop.call_soon_threadsafe(callback, *args)
 
     def _resolve(self, committed: Committed) -> None:
+        self._unanswered.difference_update(committed.operations)
         try:
             self._on_commit(committed)
         finally:
@@ -223,86 +214,8 @@ class Committer:
                     operation.future.set_result(operation.result)
 
     def _fail(self, batch: Sequence[Operation[Any]], error: Exception) -> None:
+        self._unanswered.difference_update(batch)
         logger.error("the store failed a batch", error=str(error), operations=len(batch))
         for operation in batch:
             if not operation.future.done():
                 operation.future.set_exception(StoreDownError(str(error)))
-
-
-def _groups(batch: Sequence[Operation[Any]]) -> list[list[Operation[Any]]]:
-    """The batch in its order, sends that follow one another together."""
-    groups: list[list[Operation[Any]]] = []
-    for operation in batch:
-        if groups and isinstance(operation, SendOperation) and isinstance(groups[-1][0], SendOperation):
-            groups[-1].append(operation)
-        else:
-            groups.append([operation])
-    return groups
-
-
-class _FailedTogetherError(Exception):
-    """Sends without savepoints of their own failed: which of them is to blame is not known yet."""
-
-
-def _post_together(log: Log, group: list[Operation[Any]]) -> None:
-    try:
-        _post(log, group)
-    except (TransactionLostError, peewee.OperationalError):
-        raise
-    except Exception as error:
-        raise _FailedTogetherError from error
-
-
-def _run(log: Log, group: list[Operation[Any]]) -> None:
-    """Runs a group under one savepoint; when a send of several fails for no reason of its own, each is run alone."""
-    try:
-        with log.savepoint():
-            if isinstance(group[0], SendOperation):
-                _post(log, group)
-            else:
-                _call(log, group[0])
-    except TransactionLostError:
-        raise
-    except Exception as error:
-        if is_stores_fault(error):
-            raise
-        if len(group) > 1:
-            for operation in group:
-                _run(log, [operation])
-        elif isinstance(error, RefusedError):
-            group[0].result = error
-        else:
-            logger.exception("an operation failed")
-            group[0].result = OperationFailedError(str(error))
-
-
-class OperationFailedError(RefusedError):
-    """A defect of ours: this operation alone was undone, the rest of its batch went on."""
-
-    slug = "internal"
-
-
-def _call(log: Log, operation: Operation[Any]) -> None:
-    assert operation.run is not None
-    if operation.token is not None:
-        _, role = token.check_actor(log, operation.token)
-        if operation.admin and role != "admin":
-            raise ForbiddenError("for admins")
-    operation.result = operation.run(log)
-
-
-def _post(log: Log, group: Sequence[Operation[Any]]) -> None:
-    """Posts the drafts of those who may speak; the others are refused."""
-    drafts: list[Draft] = []
-    asking: list[Operation[Any]] = []
-    for operation in group:
-        assert isinstance(operation, SendOperation)
-        try:
-            token.check_actor(log, operation.draft.token)
-        except RefusedError as refusal:
-            operation.result = refusal
-        else:
-            drafts.append(operation.draft)
-            asking.append(operation)
-    for operation, result in zip(asking, message.post(log, drafts) if drafts else [], strict=True):
-        operation.result = result

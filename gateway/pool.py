@@ -41,8 +41,8 @@ class Pool:
             self._pending -= 1
 
     def close(self) -> None:
-        """Ends the threads when their work is done."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Lets the threads end when their work is done, and waits for none."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _run(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -30,8 +30,10 @@ logger = structlog.get_logger()
 
 BACKLOG = 4096  # 128 refused half of 10,000 polls
 TAKE_ON_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
-FINISH_S = 1.5  # for what was taken then
+ANSWER_S, CLOSE_S = 0.05, 0.5
+FINISH_S = 1.5  # for what was taken then; what waits longer for the store was never answered, and is safe to send again
 SWITCH_S = 0.0002  # a committer or reader that needs the GIL waits for the loop no longer than this
+GC_THRESHOLD = (20_000, 20, 50)  # the default's 700 makes a collection every few requests, which finds next to nothing
 TICK_S = 1.0
 USED_NOTED_EVERY = 60  # ticks
 
@@ -68,6 +70,7 @@ async def _serve(
     server = Server(Application(services, awaited), awaited=awaited)
     server.add_sockets(sockets)
     gc.collect()
+    gc.set_threshold(*GC_THRESHOLD)
     gc.freeze()  # what is loaded now lives as long as the process: no later collection walks it
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,15 +94,19 @@ async def _stop(services: Services, server: Server, background: Background, tick
     await asyncio.sleep(TAKE_ON_S)
     server.stop()
     ticking.cancel()
-    await services.presence.close()
+    loop = asyncio.get_running_loop()
+    ending = [loop.run_in_executor(None, background.stop), loop.run_in_executor(None, services.tail.stop)]
     try:
         async with asyncio.timeout(FINISH_S):
+            await services.presence.close()
             await services.committer.stop()
-            await server.close_all_connections()
     except TimeoutError:
-        logger.warning("some connections were cut")
-    await asyncio.get_running_loop().run_in_executor(None, background.stop)
-    services.tail.stop()
+        services.committer.give_up()
+        await asyncio.sleep(ANSWER_S)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await server.close_all_connections()
+            await asyncio.gather(*ending)
     services.read.close()
     logger.info("gateway stopped")
 

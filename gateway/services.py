@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from gateway.tail import Tail
 from gateway.traffic import Traffic
 from models import event, store
 from models.event import Event
+
+WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would want the GIL while the sends are being answered
 
 
 class Services:
@@ -40,6 +43,7 @@ class Services:
         self.hub.look = self.tail.look
         self.legacy_places: dict[int, Any] = {}
         self.wake_background = wake_background
+        self._waking = False
 
     def start(self) -> None:
         """Starts the threads."""
@@ -48,8 +52,13 @@ class Services:
 
     def _committed(self, committed: Committed) -> None:
         self.hub.publish(committed.after, committed.events, committed.at)
-        if committed.events:
-            self.wake_background()
+        if committed.events and not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_later(WAKE_BACKGROUND_S, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        self.wake_background()
 
     def watching(self, user: int, watches: bool) -> None:
         """The hub tells of a user's first poll, or of the end of the last."""

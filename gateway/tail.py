@@ -16,13 +16,15 @@ import structlog
 
 from gateway.hub import Hub
 from models import event
-from models.database import disconnect, rows
+from models.database import checkpoint, disconnect, rows
 
 logger = structlog.get_logger()
 
 LOOK_EVERY_S = 0.025
+CHECKPOINT_EVERY_S = 0.5  # while others commit
 SLICE_EVENTS = 500
 RETRY_AFTER_S = 1.0
+STOP_S = 1.0
 
 
 class Tail:
@@ -40,17 +42,17 @@ class Tail:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, within one look."""
+        """Ends the thread, within one look when the store answers."""
         self._stopping = True
         self._asked.set()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def look(self) -> None:
         """Look now."""
         self._asked.set()
 
     def _work(self) -> None:
-        version = -1
+        version, copied_at = -1, 0.0
         while not self._stopping:
             asked = self._asked.wait(LOOK_EVERY_S)
             self._asked.clear()
@@ -58,6 +60,9 @@ class Tail:
                 now = int(rows("PRAGMA data_version")[0][0])
                 if asked or now != version:
                     self._read_on()
+                    if time.monotonic() - copied_at > CHECKPOINT_EVERY_S:
+                        checkpoint()
+                        copied_at = time.monotonic()
                 version = now
             except peewee.DatabaseError as error:
                 logger.error("the tail could not read", error=str(error))

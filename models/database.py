@@ -34,7 +34,9 @@ READ_BUSY_TIMEOUT_S = 5  # readers meet a lock only while the WAL is recovered a
 WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms; a send can't
 WRITE_WAIT_S = 10.0  # no transaction of ours holds the lock for longer than some 100 ms
 ROWS_A_STATEMENT = 200
+WAL_PAGES_MOST = 8_000  # of 4 KiB, before a committer stops for a checkpoint
 CACHE_KIB = 8 * 1024
+STATEMENTS_KEPT = 1_000  # a connection; bulk statements differ by their number of rows, and preparing one costs as much as a send
 ID_MAX = 2**53  # ids are below: clients may hold them in a double
 
 
@@ -61,6 +63,7 @@ def connect(settings: Settings) -> None:
                 "secure_delete": "fast",  # what is deleted is overwritten where that costs no extra I/O
             },
             timeout=READ_BUSY_TIMEOUT_S,
+            cached_statements=STATEMENTS_KEPT,
         )
     )
 
@@ -146,6 +149,19 @@ def begin_write() -> None:
             if not is_locked(error) or time.monotonic() > deadline:
                 raise
             time.sleep(WRITE_RETRY_S)
+
+
+def leave_checkpoints_to_others() -> None:
+    """For the thread whose commits others wait for: it copies the WAL back into the database only when nobody else has for long.
+
+    Every process that drains does it after its own commits, and so does `checkpoint`, beside the writer and without its lock.
+    """
+    execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_MOST}")
+
+
+def checkpoint() -> None:
+    """Copies back what the WAL holds, as far as no reader needs it there."""
+    execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def in_transaction() -> bool:

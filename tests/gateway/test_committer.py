@@ -18,7 +18,8 @@ from conf import Settings
 from gateway import committer as committer_module
 from gateway import server as server_module
 from gateway.app import Application
-from gateway.committer import Committer, OperationFailedError, StoreDownError
+from gateway.batch import OperationFailedError
+from gateway.committer import Committer, StoreDownError
 from gateway.services import Services
 from gateway.wire import Awaited, Server
 from models import conversation, event, message, token

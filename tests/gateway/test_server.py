@@ -1,3 +1,5 @@
+import contextlib
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -88,3 +90,18 @@ def test_nobody_is_online_after_the_gateway_has_gone(make_gateway: Callable[...,
     assert gateway.rows("SELECT * FROM online") == []
     gateway.start()
     assert Client(gateway, ana.id, ana.name, ana.token).get("/state").json()["presence"] == {str(ben.id): False}
+
+
+def test_a_store_that_is_held_up_does_not_hold_up_the_end(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    ana, ben = gateway.users(2)
+    ana.send("before", to=ben)
+    with contextlib.closing(sqlite3.connect(gateway.data / "bellwire.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = gateway.later(ana.post, "/messages", {"to": ben.id, "body": "never answered", "client_id": "held"})
+        until(lambda: gateway.metric("bellwire_commit_queue") > 0)
+        gateway.terminate()
+        assert gateway.process is not None
+        assert gateway.process.wait(5) == 0
+    assert waiting.exception() is not None or waiting.result().status_code == 503
+    assert gateway.rows("SELECT count(*) FROM messages") == [(1,)]
