@@ -126,7 +126,7 @@ class Committer:
             self._pending = []
 
     def _work(self) -> None:
-        leave_checkpoints_to_others()
+        self._reconnect()
         while (batch := self._take()) is not None:
             started = time.perf_counter()
             try:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import peewee
 import pytest
 from tornado.netutil import bind_sockets
 
@@ -223,6 +224,23 @@ def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
     assert rows("SELECT conversation_id FROM messages") == rows("SELECT id FROM conversations")
 
 
+def test_a_store_that_is_locked_when_the_gateway_starts_ends_no_committer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it may be while another process recovers it after a crash: a moment that no test could meet by itself."""
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    def locked() -> None:
+        raise peewee.OperationalError("database is locked")
+
+    monkeypatch.setattr(committer_module, "leave_checkpoints_to_others", locked)
+
+    async def scenario() -> None:
+        async with Core() as core, asyncio.timeout(30):
+            assert (await core.send(ana, to=ben)).created
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> None:
     """Whichever process committed the leaving: what the committer remembers of members ends with it."""
@@ -354,7 +372,9 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
         gate.set()
         await held
         statuses = sorted([(await send).status for send in sends])
-        assert statuses == [201] * statuses.count(201) + [503] * len(early)
+        assert set(statuses) == {201, 503}
+        assert statuses.count(503) >= len(early)
+        assert statuses.count(201) <= 5
         assert scalar("SELECT count(*) FROM messages") == statuses.count(201) > 0
         assert (await links[0].call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})).status == 201
         for link in links:
