@@ -94,7 +94,7 @@ class Waiter:
             self.synced = False  # the rest is read from ring or store, from the last one kept
             return False
         self.events.append(event)
-        return self._future is not None
+        return len(self.events) == 1 and self._future is not None  # once is enough
 
     def whisper(self, kind: str, data: bytes, ends_poll: bool) -> bool:
         """Takes an ephemeral event. Returns whether somebody is to be woken."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import peewee
 import structlog
 
 from jobs.consumer import Consumer
@@ -27,12 +26,12 @@ from metrics.declared import (
 from models import checkpoint, event
 from models.checkpoint import LostRightError
 from models.clock import now_ms
+from models.database import is_stores_fault
 from models.event import Event, Log, TransactionLostError
 
 TRIES = 3  # of an event by itself, before it is parked
 SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
 RETRIES_A_RUN = 50
-STORES_FAULT = (peewee.OperationalError, peewee.InternalError, TransactionLostError)  # locked, full, I/O: no event is to blame
 
 log = structlog.get_logger("jobs")
 
@@ -58,8 +57,8 @@ def never() -> bool:
 def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = None, pause: bool = True) -> DrainResult:
     """Does what the consumer has not done yet, until the log's end or until `stop()`.
 
-    Raises STORES_FAULT errors: nothing of the slice was written then, and a later run does it. `events_a_slice` and `pause` are
-    for measurements.
+    Raises what the store's own faults raise (locked, full, I/O): nothing of the slice was written then, and a later run does it;
+    no event is to blame. `events_a_slice` and `pause` are for measurements.
     """
     started = time.perf_counter()
     run = _Run(consumer, stop, events_a_slice or consumer.events_a_slice, pause)
@@ -136,9 +135,11 @@ class _Run:
         """Prepares and writes; returns the error that these events are to blame for."""
         try:
             self._write(self._consumer.prepare(events), right)
-        except (LostRightError, *STORES_FAULT):
+        except (LostRightError, TransactionLostError):
             raise
         except Exception as error:
+            if is_stores_fault(error):
+                raise
             return error
         return None
 
