@@ -49,14 +49,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="an address or a host name")
     port: Port = 8080
     data_dir: Path = Field(default=Path("var"), description="a folder")
-    database_url: str | None = Field(
-        default=None, repr=False, description="postgresql://user:password@host/name, or unset"
-    )
+    database_url: str | None = Field(default=None, repr=False, description="postgresql://user:password@host/name, or unset")
     redis_url: str | None = Field(default=None, repr=False, description="redis://…, rediss://… or unix://…, or unset")
     email_url: str = Field(default="file:", repr=False, description="file:, smtp://user:password@host:587 or smtps://…")
-    email_from: str = Field(
-        default="bellwire@localhost", pattern=r"^[^\r\n]*[^@\s<]+@[^@\s]+$", description="an address"
-    )
+    email_from: str = Field(default="bellwire@localhost", pattern=r"^[^\r\n]*[^@\s<]+@[^@\s]+$", description="an address")
     base_url: str | None = Field(default=None, description="http://… or https://…, without query")
     secret_key: SecretStr | None = Field(
         default=None,

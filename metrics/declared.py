@@ -30,13 +30,9 @@ def _gauge(name: str, tells: str, *labels: str) -> Gauge:
 
 
 # Sending and delivering
-MESSAGE_SEND_SECONDS = _latency(
-    "message_send", "POST received to answer written: ok, duplicate, refused, error", "outcome"
-)
+MESSAGE_SEND_SECONDS = _latency("message_send", "POST received to answer written: ok, duplicate, refused, error", "outcome")
 MESSAGES_SENT_TOTAL = _counter("messages_sent", "Acknowledged sends, direct or group", "kind")
-SEND_STAGE_SECONDS = _latency(
-    "send_stage", "Where a send's time goes: parse, authorize, wait, commit, publish", "stage"
-)
+SEND_STAGE_SECONDS = _latency("send_stage", "Where a send's time goes: parse, authorize, wait, commit, publish", "stage")
 DELIVERY_SECONDS = _latency("delivery", "Event committed to bytes handed to a waiting reader's socket", "transport")
 CLIENT_SEND_SECONDS = _latency("client_send", "Sends as clients measured them")
 POLLS_OPEN = _gauge("polls_open", "Readers waiting now: poll, sse, ws", "transport")
@@ -67,9 +63,7 @@ TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")
 
 # The gateway
-HTTP_REQUESTS_TOTAL = _counter(
-    "http_requests", "Requests answered, by the route's pattern", "method", "route", "status"
-)
+HTTP_REQUESTS_TOTAL = _counter("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")
 HTTP_REQUEST_SECONDS = _latency("http_request", "Time to answer a request", "method", "route", "status")
 LOOP_LAG_SECONDS = _latency("loop_lag", "How late the event loop runs what is due")
 RATE_LIMITED_TOTAL = _counter("rate_limited", "Requests refused by a rate limit", "what")

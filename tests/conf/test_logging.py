@@ -94,9 +94,7 @@ def test_a_logger_with_a_handler_of_its_own_is_adopted(capsys: pytest.CaptureFix
     assert [line["event"] for line in lines(capsys)] == ["once"]
 
 
-@pytest.mark.parametrize(
-    "key", ["token", "Password", "code", "authorization", "Cookie", "Set-Cookie", "body", "new_token"]
-)
+@pytest.mark.parametrize("key", ["token", "Password", "code", "authorization", "Cookie", "Set-Cookie", "body", "new_token"])
 def test_values_of_secret_keys_are_masked(capsys: pytest.CaptureFixture[str], key: str) -> None:
     start().info("x", **{key: "hunter2"}, headers={key: "hunter2"})
     (line,) = lines(capsys)

@@ -184,9 +184,7 @@ def test_postgresql_needs_a_shared_secret(monkeypatch: pytest.MonkeyPatch) -> No
     assert load().secret() == "k" * 32
 
 
-def test_an_unknown_setting_is_named_and_ignored(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_setting_is_named_and_ignored(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     Path(".env").write_text("BELLWIRE_PROT=9000\nOTHER=1\n")
     monkeypatch.setenv("BELLWIRE_HOTS", "x")
     load()
@@ -222,9 +220,7 @@ def test_a_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
 
 def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
     found: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(Settings(data_dir=tmp_path / "data").secret())) for _ in range(16)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(Settings(data_dir=tmp_path / "data").secret())) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -17,11 +17,7 @@ def text(kind: type[Histogram], values: list[float]) -> list[str]:
     for value in values:
         plain.observe(value)
         labelled.labels("a").observe(value)
-    return [
-        line
-        for line in generate_latest(registry).decode().splitlines()
-        if "_created{" not in line and "_created " not in line
-    ]
+    return [line for line in generate_latest(registry).decode().splitlines() if "_created{" not in line and "_created " not in line]
 
 
 @given(st.lists(st.one_of(st.sampled_from([0.0, *BUCKETS]), st.floats(0, 10))))
