@@ -19,7 +19,7 @@ from metrics.declared import QUEUE_FALLBACK_TOTAL
 from models import disconnect
 
 REQUESTED = "notify"
-SPACING_S = 0.05  # between two requests; one commit of the queue each
+SPACING_S = 0.1  # between two requests; one commit of the queue each
 IDLE_S = 0.5  # between two turns during an outage when nothing is committed
 RETRY_QUEUE_S = 0.25  # between two attempts at a queue that refused
 STOP_S = 1.0

@@ -186,7 +186,6 @@ class Hub:
             if oldest is not None:
                 oldest.end("superseded")
         if not reader.waiters:
-            self._readers[reader.user] = reader
             self._listener.watching(reader.user, True)
         reader.waiters[waiter] = None
         if self.closing:

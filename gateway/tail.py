@@ -21,7 +21,7 @@ from models.database import checkpoint, disconnect, rows
 logger = structlog.get_logger()
 
 LOOK_EVERY_S = 0.025
-CHECKPOINT_EVERY_S = 0.5  # while others commit
+CHECKPOINT_EVERY_S = 2.0  # while there are commits
 SLICE_EVENTS = 500
 RETRY_AFTER_S = 1.0
 STOP_S = 1.0

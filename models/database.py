@@ -34,7 +34,8 @@ READ_BUSY_TIMEOUT_S = 5  # readers meet a lock only while the WAL is recovered a
 WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms; a send can't
 WRITE_WAIT_S = 10.0  # no transaction of ours holds the lock for longer than some 100 ms
 ROWS_A_STATEMENT = 200
-WAL_PAGES_MOST = 8_000  # of 4 KiB, before a committer stops for a checkpoint
+WAL_PAGES = 4_000  # of 4 KiB, before a drain's commit copies them back: each time costs the sends beside it some milliseconds
+WAL_PAGES_MOST = 16_000  # before a committer stops for it
 CACHE_KIB = 8 * 1024
 STATEMENTS_KEPT = 1_000  # a connection; bulk statements differ by their number of rows, and preparing one costs as much as a send
 ID_MAX = 2**53  # ids are below: clients may hold them in a double
@@ -60,6 +61,7 @@ def connect(settings: Settings) -> None:
                 "foreign_keys": 1,
                 "cache_size": -CACHE_KIB,
                 "temp_store": "memory",
+                "wal_autocheckpoint": WAL_PAGES,
                 "secure_delete": "fast",  # what is deleted is overwritten where that costs no extra I/O
             },
             timeout=READ_BUSY_TIMEOUT_S,

@@ -1,0 +1,10 @@
+"""Recorded conversations between real people, played over HTTP against the whole house."""
+
+from bench.replay import replay
+
+
+def test_recorded_conversations_arrive_to_the_letter_and_are_counted_exactly() -> None:
+    report = replay(conversations=25, away=0.2)
+    assert report.faults == []
+    assert report.sent == report.sendable > 100
+    assert report.failed == 0
