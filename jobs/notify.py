@@ -15,7 +15,7 @@ from models.database import chunks
 from models.event import Event, Log
 from models.notification import Cause, conversation_group
 
-CAUSES_A_TRANSACTION = 200
+CAUSES_A_TRANSACTION = 50  # each is several rows and an event; a send beside it waits for all of them
 TITLE_CHARS = 200
 
 # What the rule decides, and why.
