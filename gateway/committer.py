@@ -113,8 +113,8 @@ class Committer:
             self._loop.call_soon(self._hand_over, 1, 0, operation.submitted)
 
     def _hand_over(self, before: int, quiet: int, since: float) -> None:
-        """Wakes the thread: for one alone when the loop's round is over (sooner, both would want the GIL), else when the rounds bring
-        no more, or enough.
+        """Wakes the thread: for one alone when the loop's round is over (sooner, both would want the GIL), else when the rounds
+        bring no more, or enough.
 
         Each batch costs both threads the GIL some ten times, so under load fewer and larger ones are faster for everybody.
         """
