@@ -14,7 +14,7 @@ from jobs import drain as draining
 from jobs.activity import Activities
 from jobs.consumer import Written
 from jobs.drain import drain
-from jobs.notify import Notify
+from jobs.notify import CAUSES_A_TRANSACTION, Notify
 from models import checkpoint, event
 from models.event import Event, Log
 from tests.jobs.people import group, people, scalar, send
@@ -192,8 +192,8 @@ def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) 
     ana, *others = people("ana", *[f"user{n}" for n in range(450)])
     crew = group(ana, others)
     send(ana, 1, at=crew)
-    killed_at(store, "notify", 3, "after")  # the first made the checkpoint, the next two wrote 200 receivers each
-    assert scalar("SELECT sum(count) FROM notifications") == 400
+    killed_at(store, "notify", 3, "after")  # the first made the checkpoint, the next two wrote receivers
+    assert scalar("SELECT sum(count) FROM notifications") == 2 * CAUSES_A_TRANSACTION < 450
     assert drain(Notify()).more is False
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications WHERE count=1") == 450
     assert scalar("SELECT count(*) FROM notifications") == 450
