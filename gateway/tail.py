@@ -1,7 +1,7 @@
 """The tail: a thread that looks for what other processes committed, and reads it on from the hub's head.
 
 Nothing has to tell it: SQLite's `PRAGMA data_version` costs 2 µs and moves when another connection committed. It holds no
-transaction open.
+transaction open. While there are commits it also copies the WAL back now and then, so that the committer seldom has to.
 """
 
 from __future__ import annotations
