@@ -1,0 +1,78 @@
+"""A stand-in for systemd, as far as the shipped script asks for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from tests.journeys.house import LIMIT_S, House, until_now
+from tests.stores import program
+
+COMMAND = """#!/bin/sh
+case $1 in
+    restart) exec {curl} --silent --fail {url}/$2 ;;
+    list-units) for port in {ports}; do echo "bellwire-gateway@$port.service loaded active running Bellwire gateway"; done ;;
+esac
+"""
+
+
+def status(port: int, path: str) -> int:
+    """What a gateway answers; 0 when it does not."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+class Systemd:
+    """`restart` ends a gateway with SIGTERM and starts it again, without waiting until it is ready."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self.house = house
+        self.restarted: list[int] = []
+        self.left_in_time: list[int] = []  # those that took requests while they already said that they were not ready
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        command = folder / "bin" / "systemctl"
+        command.parent.mkdir()
+        url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        command.write_text(COMMAND.format(curl=program("curl"), url=url, ports=" ".join(map(str, house.ports))))
+        command.chmod(0o755)
+        self.path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
+
+    def close(self) -> None:
+        """No more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def restart(self, port: int) -> None:
+        """SIGTERM, and another process on the same port."""
+        process = self.house.process(port)
+        process.send_signal(signal.SIGTERM)
+        until_now(lambda: status(port, "/readyz") == 503)
+        if status(port, "/healthz") == 200:
+            self.left_in_time.append(port)
+        assert process.wait(LIMIT_S) == 0
+        self.restarted.append(port)
+        Thread(target=self.house.start_gateway, args=(port,)).start()
+
+
+def _handler(systemd: Systemd) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            systemd.restart(int(self.path.partition("@")[2].removesuffix(".service")))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    return Handler

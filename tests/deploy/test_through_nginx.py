@@ -1,0 +1,175 @@
+"""Two gateways behind the shipped nginx configuration: the API as clients know it, and nobody's token in a log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import websockets
+
+from tests.deploy.proxy import Proxy
+from tests.journeys.core import until
+from tests.journeys.house import House
+
+LIMIT_S = 30
+
+
+class Person:
+    """A user who knows the proxy's port alone."""
+
+    def __init__(self, house: House, proxy: Proxy, user: int) -> None:
+        self.id = user
+        self.token = house.token[user]
+        self.url = f"127.0.0.1:{proxy.port}/api/v1/events"
+        self.http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{proxy.port}/api/v1",
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=LIMIT_S,
+            trust_env=False,
+        )
+
+    async def send(self, to: Person, body: str) -> httpx.Response:
+        """A direct message."""
+        return await self.http.post("/messages", json={"to": to.id, "body": body})
+
+    async def now(self) -> str:
+        """The cursor of now."""
+        return str((await self.http.get("/events")).json()["cursor"])
+
+    def with_token(self, **query: str) -> str:
+        """A query as a browser's EventSource and WebSocket need it."""
+        return urlencode({"token": self.token, **query})
+
+
+def people(house: House, proxy: Proxy) -> tuple[Person, Person]:
+    """Two whom no other test knows."""
+    ana, ben = house.people(f"ana{len(house.token)}", f"ben{len(house.token)}")
+    return Person(house, proxy, ana), Person(house, proxy, ben)
+
+
+def holding(house: House, transport: str) -> list[int]:
+    """The gateways that a reader waits at."""
+    return [port for port in house.ports if f'bellwire_polls_open{{transport="{transport}"}} 1.0' in house.metrics(port)]
+
+
+async def held(house: House, transport: str) -> int:
+    """The gateway at which the one reader waits, once it does."""
+    await until(lambda: len(holding(house, transport)) == 1)
+    return holding(house, transport)[0]
+
+
+async def sent_elsewhere(house: House, gateway: int, ana: Person, ben: Person) -> dict[str, Any]:
+    """A send through the other gateway."""
+    (other,) = set(house.ports) - {gateway}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{other}/api/v1", headers=ana.http.headers, trust_env=False) as direct:
+        answer = await direct.post("/messages", json={"to": ben.id, "body": "from over there"})
+    assert answer.status_code == 201
+    return dict(answer.json())
+
+
+def created(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event["data"] for event in events if event["type"] == "message.created"]
+
+
+def test_a_poll_is_answered_by_a_send_through_the_other_gateway(house: House, proxy: Proxy) -> None:
+    async def scenario() -> None:
+        ana, ben = people(house, proxy)
+        sent = await ana.send(ben, "first")
+        assert sent.status_code == 201
+        assert sent.headers["X-Request-Id"]
+        poll = asyncio.create_task(ben.http.get("/events", params={"cursor": await ben.now(), "timeout": 60}))
+        other = await sent_elsewhere(house, await held(house, "poll"), ana, ben)
+        assert created((await poll).json()["events"]) == [other]
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> None:
+    async def scenario() -> None:
+        ana, ben = people(house, proxy)
+        url = f"http://{ben.url}/stream?{ben.with_token(cursor=await ben.now())}"
+        async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(trust_env=False).stream("GET", url) as stream:
+            assert stream.headers["Content-Type"] == "text/event-stream"
+            lines = stream.aiter_lines()
+            gateway = await held(house, "sse")
+            for _ in range(3):  # the stream goes on: were it held back, the first would never come
+                sent = await sent_elsewhere(house, gateway, ana, ben)
+                while True:
+                    line = await anext(lines)
+                    if line.startswith("data: ") and created([json.loads(line[6:])]) == [sent]:
+                        break
+
+    asyncio.run(scenario())
+
+
+def test_a_socket_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> None:
+    async def scenario() -> None:
+        ana, ben = people(house, proxy)
+        url = f"ws://{ben.url}/ws?{ben.with_token(cursor=await ben.now())}"
+        async with asyncio.timeout(LIMIT_S), websockets.connect(url) as opened:
+            gateway = await held(house, "ws")
+            for _ in range(2):
+                sent = await sent_elsewhere(house, gateway, ana, ben)
+                while created([json.loads(await opened.recv())]) != [sent]:
+                    pass
+
+    asyncio.run(scenario())
+
+
+async def quietly(call: Any) -> None:
+    """A request that may fail."""
+    await asyncio.gather(call, return_exceptions=True)
+
+
+def raw(port: int, line: str) -> None:
+    """A request line that no client should write."""
+    with socket.create_connection(("127.0.0.1", port), LIMIT_S) as one:
+        one.sendall(f"{line}\r\nHost: test\r\n\r\n".encode())
+        one.recv(1000)
+
+
+@pytest.mark.parametrize("silenced", [True, False], ids=["as shipped", "with nginx's own error log"])
+def test_no_log_has_a_token_whatever_fails(house: House, tmp_path: Path, silenced: bool) -> None:
+    for port in house.ports:
+        if house.process(port).poll() is not None:  # killed by the other round
+            house.start_gateway(port)
+    proxy = Proxy(tmp_path / "nginx", house.ports)
+    if not silenced:  # what makes the shipped one necessary, and shows that this test would see it
+        proxy.rewrite("locations.conf", "error_log /dev/null emerg;", f"error_log {proxy.logs}/requests.log;")
+    proxy.start()
+
+    async def scenario() -> str:
+        _, ben = people(house, proxy)
+        query = ben.with_token(cursor=await ben.now())
+        async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as http:
+            polling = asyncio.create_task(quietly(http.get(f"http://{ben.url}?{query}&timeout=60")))
+            streaming = asyncio.create_task(quietly(http.get(f"http://{ben.url}/stream?{query}")))
+            async with websockets.connect(f"ws://{ben.url}/ws?{query}") as opened:
+                for transport in ("poll", "sse", "ws"):
+                    await held(house, transport)
+                for port in house.ports:
+                    house.kill_gateway(port)
+                await asyncio.gather(polling, streaming, quietly(opened.recv()))
+            for path in ("", "/stream", "/ws"):
+                assert (await http.get(f"http://{ben.url}{path}?{query}")).status_code == 503
+            await http.get(f"http://{ben.url}%3F{query}", headers={"Referer": f"http://{ben.url}?{query}"})
+        path = f"/api/v1/events?{query}"
+        for line in (f"GET {path} HTTP/9.9", f"GET\t{path}", f"GET {path}\x01 HTTP/1.1", f"GET {path}{'x' * 40_000} HTTP/1.1"):
+            await asyncio.to_thread(raw, proxy.port, line)
+        await asyncio.to_thread(raw, proxy.redirect_port, f"GET {path} HTTP/1.1")
+        await asyncio.to_thread(raw, proxy.tls_port, f"GET {path} HTTP/1.1")
+        return ben.token
+
+    token = asyncio.run(scenario())
+    proxy.stop()
+    asked = [json.loads(line) for line in proxy.requests().splitlines()]
+    assert [one["status"] for one in asked if one["path"] == "/api/v1/events/ws"] == [101, 503]
+    assert any(one["gateway_status"] == "502, 502" for one in asked)
+    assert (token not in proxy.logged()) == silenced
+    assert token not in house.logged()
