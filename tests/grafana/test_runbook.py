@@ -1,0 +1,59 @@
+"""The runbook: every alert leads to a section, and what the sections name is there."""
+
+import re
+
+import pytest
+
+from commands.line import COMMANDS
+from conf import Settings
+from gateway.app import ROUTES
+from tests.gateway.running import ROOT
+from tests.grafana.dashboards import FILES, RULES, dashboard, panels
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+ALERTS = [
+    pytest.param(alert, id=alert.split("\n")[0])
+    for path in RULES
+    for alert in re.split(r"\n +- alert: ", path.read_text().replace("- record:", "- alert: record"))[1:]
+    if not alert.startswith("record")
+]
+
+
+def anchors() -> list[str]:
+    """Of all headings, as they are made of them."""
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_what_is_wrong_how_urgent_and_where_to_read_on(alert: str) -> None:
+    assert re.search(r"\n +labels: \{severity: (page|ticket)\}", alert)
+    for word in ("summary", "description"):
+        assert re.search(rf"\n +{word}: \S", alert)
+    (section,) = re.findall(r"\n +runbook: docs/runbook\.md#(\S+)", alert)
+    assert section in anchors()
+    assert f"`{alert.splitlines()[0]}`" in RUNBOOK, "the section names its alerts"
+
+
+def test_no_alert_is_named_that_is_not_there() -> None:
+    there = {value.splitlines()[0] for value in (param.values[0] for param in ALERTS) if isinstance(value, str)}
+    assert set(re.findall(r"^Alerts?: (.*)$", RUNBOOK, re.MULTILINE)) != set()
+    for line in re.findall(r"^Alerts?: (.*)$", RUNBOOK, re.MULTILINE):
+        assert set(re.findall(r"`(\w+)`", line)) <= there
+
+
+def test_links_within_the_runbook_and_to_it_lead_somewhere() -> None:
+    assert len(set(anchors())) == len(anchors())
+    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= set(anchors())
+    for _, panel in panels():
+        for section in re.findall(r"runbook's “([^”]+)”", panel["description"]):
+            assert section in re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE) or f"**{section}**" in RUNBOOK, section
+
+
+def test_what_the_runbook_tells_to_use_is_there() -> None:
+    assert set(re.findall(r"run\.py ([a-z-]+)", RUNBOOK)) <= set(COMMANDS)
+    assert set(re.findall(r"BELLWIRE_([A-Z_]+)", RUNBOOK)) <= {name.upper() for name in Settings.model_fields}
+    titles = {dashboard(path)["title"] for path in FILES}
+    assert set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", " ".join(RUNBOOK.split()))) <= titles
+    for path in re.findall(r"(?:GET|POST) (/\S+?)[`,.;)]", RUNBOOK):
+        assert any(re.fullmatch(pattern, path.replace("ID", "1")) for pattern, _ in ROUTES), path

@@ -1,0 +1,67 @@
+"""A bit of everything that people do, so that every metric has something to tell."""
+
+from __future__ import annotations
+
+from tests.gateway.client import Client
+from tests.gateway.community import comment, post
+from tests.gateway.newcomers import somebody
+from tests.gateway.running import Gateway, until
+from tests.gateway.transports import socket, stream
+from tests.smtp_server import SmtpServer
+
+BREAKS = "this one breaks the store"
+
+
+class Traffic:
+    """Ana, Ben, Cleo and an admin. What they do, they can do again."""
+
+    def __init__(self, house: Gateway, relay: SmtpServer) -> None:
+        self._house, self._relay = house, relay
+        self._admin = house.user("admin")
+        self._ana, self._ben, self._cleo = house.users(3)
+        self._group = self._ana.group(self._ben, self._cleo)
+        house.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON messages WHEN NEW.body='"
+            + BREAKS
+            + "' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+
+    def once(self) -> None:
+        """A round of everything."""
+        self._messages()
+        self._sign_ups()
+        liked = post(self._ana)["id"]
+        assert self._ben.put(f"/posts/{liked}/like").is_success
+        comment(self._cleo, liked)
+        told = {"type": "system", "title": "Tonight", "body": "We are back at nine.", "role": "user"}
+        assert self._admin.post("/admin/notifications", told).status_code == 202
+        self._ana.with_token("dead").get("/me")
+        assert self._ana.post("/telemetry/send", {"seconds": [0.004, 0.02]}).status_code == 204
+
+    def _messages(self) -> None:
+        with stream(self._ben) as streaming, socket(self._ben) as talking:
+            next(streaming.blocks())
+            talking.frame()
+            polling = self._ben.polling(self._ben.now())
+            until(lambda: self._house.metric("bellwire_polls_open", transport="poll") >= 1)
+            self._ana.send("hello", to=self._ben)
+            assert polling.result().json()["events"]
+            self._ana.send("hello all", at=self._group)
+            self._ana.send("so that the one before is counted", at=self._group)
+            streaming.events(2)
+            talking.events(2)
+        self._ben.poll(self._ben.now())
+        assert self._ana.post("/messages", {"to": self._ben.id, "body": ""}).status_code == 422
+        assert self._ana.post("/messages", {"to": self._ben.id, "body": BREAKS}).status_code >= 500
+
+    def _sign_ups(self) -> None:
+        """One whose mail is sent, one whose is put off, one whose is refused; and more codes than may be asked for."""
+        wanted, busy, unknown = somebody(), somebody(), somebody()
+        self._relay.refused |= {busy["email"]: "450 later", unknown["email"]: "550 nobody here"}
+        for who in (wanted, busy, unknown):
+            assert self._anonymous().post("/signup", who).status_code == 201
+        while self._anonymous().post("/otp", {"email": wanted["email"]}).status_code != 429:
+            pass
+
+    def _anonymous(self) -> Client:
+        return self._house.anonymous()
