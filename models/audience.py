@@ -34,9 +34,35 @@ def intervals_of(conversations: Collection[int], closed_after: int) -> dict[int,
     return found
 
 
+class Person(NamedTuple):
+    """Who may hear of something."""
+
+    name: str
+    active: bool
+    timezone: str
+
+
+def people(users: Collection[int]) -> dict[int, Person]:
+    """Those of these users that are there."""
+    found: dict[int, Person] = {}
+    for part in chunks(sorted(users), IDS_A_QUERY):
+        for user, name, status, timezone in rows(
+            "SELECT u.id, u.display_name, u.status, p.timezone FROM users u JOIN profiles p ON p.user_id=u.id "
+            f"WHERE u.id IN ({marks(len(part))})",
+            part,
+        ):
+            found[user] = Person(name, status == "active", timezone)
+    return found
+
+
 def titles(conversations: Collection[int]) -> dict[int, tuple[str, str | None]]:
     """Conversation -> its kind and title."""
     return {i: (kind, title) for i, kind, title in _by_id("id, kind, title", "conversations", conversations)}
+
+
+def authors(table: str, ids: Collection[int]) -> dict[int, int]:
+    """Post or comment -> its author, of the table's that are not deleted."""
+    return {i: author for i, author, deleted in _by_id("id, author_id, deleted_ms", table, ids) if deleted is None}
 
 
 def display_names(users: Collection[int]) -> dict[int, str]:

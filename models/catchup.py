@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from models import conversation as conversations
 from models import event, store
-from models.conversation import intervals
+from models import group as groups
 from models.database import marks, rows, snapshot
-from models.event import Event, conversation_stream, user_stream
+from models.event import POSTS, Event, conversation_stream, group_stream, user_stream
+
+BEGINNING = -1  # the position of who asks for all that is kept
 
 
 class Slice(NamedTuple):
@@ -34,18 +37,33 @@ def place(user: int, closed_after: int) -> Place:
 
 
 def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine = [(conversation_stream(c), opened, closed) for c, opened, closed in intervals(user, closed_after)]
+    mine = [(conversation_stream(c), opened, closed) for c, opened, closed in conversations.intervals(user, closed_after)]
     return [(user_stream(user), 0, None), *mine]
 
 
-def read(user: int, position: int, types: Collection[str] | None, limit: int) -> Slice:
-    """The user's events after a position, intervals, events, low-water mark and head all as of one moment."""
+def posts_place(user: int, closed_after: int) -> Place:
+    """The streams of posts that a user may follow, in the same way."""
     with snapshot():
-        newest = event.head()
-        if position > newest or position < store.trimmed():
+        return Place(_post_intervals(user, closed_after), event.head())
+
+
+def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
+    mine = [(group_stream(g), opened, closed) for g, opened, closed in groups.intervals(user, closed_after)]
+    return [(POSTS, 0, None), *mine]
+
+
+def read(user: int, position: int, types: Collection[str] | None, limit: int, posts: bool = False) -> Slice:
+    """The user's events after a position, with `posts` those of posts, too; intervals, events, low-water mark and head all as of
+    one moment."""
+    with snapshot():
+        newest, kept_after = event.head(), store.trimmed()
+        if position == BEGINNING:  # wherever it is by now
+            position = kept_after
+        if position > newest or position < kept_after:
             return Slice([], newest, False, True)
         found: list[Event] = []
-        for stream, opened, closed in _intervals(user, position):
+        intervals = _intervals(user, position) + (_post_intervals(user, position) if posts else [])
+        for stream, opened, closed in intervals:
             found += _slice(stream, max(position, opened - 1), closed, types, limit + 1)
     found.sort(key=lambda e: e.id)
     if len(found) > limit:

@@ -1,162 +1,155 @@
-"""How far each consumer of the log has read, and the events it gave up on."""
+"""How far each consumer of the log has read.
+
+A consumer may be divided into parts, by stream, so that several workers share its backlog: each part has a checkpoint of its
+own. An event is in one part only, and so is all that becomes of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import peewee
 
-from models.clock import rfc3339
-from models.database import Base, NeverReusedIdField, execute, marks, rows
-from models.errors import NotFoundError
-from models.event import Event, EventRow, Log
+from models.database import Base, changed, engine, insert_rows, marks, rows
+from models.event import Event, Log
 
-ERROR_CHARS = 500
+LOOKED_AT = 1_000  # events, to see which parts have something to do
 
 
 class Checkpoint(Base):
-    """A consumer has done all events up to `position`."""
+    """A consumer has done all events of a part up to `position`."""
 
-    consumer = peewee.CharField(primary_key=True, max_length=32)
+    consumer = peewee.CharField(max_length=32)
+    part = peewee.IntegerField()
     position = peewee.BigIntegerField()
     moved_ms = peewee.BigIntegerField()
 
     class Meta:
         table_name = "checkpoints"
-
-
-class DeadEvent(Base):
-    """An event that a consumer failed on, parked with its error until an admin has it retried."""
-
-    id = NeverReusedIdField()
-    consumer = peewee.CharField(max_length=32)
-    event = peewee.ForeignKeyField(EventRow, index=False)
-    error = peewee.TextField()
-    parked_ms = peewee.BigIntegerField()
-    retry = peewee.BooleanField(default=False)
-
-    class Meta:
-        table_name = "dead_events"
-        indexes = ((("consumer", "event"), True),)
+        primary_key = peewee.CompositeKey("consumer", "part")
 
 
 class LostRightError(Exception):
     """Another drain of this consumer moved the checkpoint first: what was prepared must not be written."""
 
 
-def position(consumer: str) -> int:
-    """Where the consumer stands; 0 before its first run."""
-    found = rows("SELECT position FROM checkpoints WHERE consumer=?", (consumer,))
-    return int(found[0][0]) if found else 0
+class Part(NamedTuple):
+    """One of so many parts of a consumer."""
+
+    consumer: str
+    number: int = 0
+    of: int = 1
 
 
-def ensure(log: Log, consumer: str) -> None:
-    """Makes the consumer's checkpoint at the log's beginning, once."""
-    if not rows("SELECT 1 FROM checkpoints WHERE consumer=?", (consumer,)):
-        execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES (?,0,?)", (consumer, log.now_ms))
+Places = Mapping[Part, int]  # parts of one consumer -> where each stands
 
 
-def move(log: Log, consumer: str, old: int, new: int) -> None:
-    """The right to write: moves the checkpoint from where it was read, or raises LostRightError."""
-    moved = execute(
-        "UPDATE checkpoints SET position=?, moved_ms=? WHERE consumer=? AND position=?",
-        (new, log.now_ms, consumer, old),
-    ).rowcount
-    if moved != 1:
-        raise LostRightError
+def positions(parts: Sequence[Part]) -> dict[Part, int]:
+    """Where parts of one consumer stand; those that have not begun are left out."""
+    found = dict(rows("SELECT part, position FROM checkpoints WHERE consumer=?", (parts[0].consumer,)))
+    return {part: found[part.number] for part in parts if part.number in found}
 
 
-def hold(log: Log, consumer: str, old: int) -> None:
-    """The right to write a part of what lies after a checkpoint that another transaction will move, or raises LostRightError."""
-    if position(consumer) != old:
-        raise LostRightError
+def ensure(log: Log, parts: Sequence[Part]) -> None:
+    """Makes the parts' checkpoints at the log's beginning, once."""
+    values = [(part.consumer, part.number, 0, log.now_ms) for part in parts]
+    insert_rows(Checkpoint, ("consumer", "part", "position", "moved_ms"), values, " ON CONFLICT DO NOTHING")
 
 
-def unread(position: int, upto: int, types: Collection[str], limit: int) -> list[Event]:
-    """Events of these types with position < id <= upto, in order; those of other types are passed over inside the store."""
-    found = rows(
-        "SELECT id, stream, type, at_ms, data FROM events "
-        f"WHERE id>? AND id<=? AND type IN ({marks(len(types))}) ORDER BY id LIMIT ?",
-        (position, upto, *types, limit),
+def move(log: Log, old: Places, new: int) -> None:
+    """The right to write: moves checkpoints on from where they were read, or raises LostRightError.
+
+    The first is moved before the others, so that two who move several wait for each other there, and nowhere else.
+    """
+    first, *others = sorted(old.items())
+    for some in ([first], others):
+        if some and _moved(log, some, new) != len(some):
+            raise LostRightError
+
+
+def _moved(log: Log, old: Sequence[tuple[Part, int]], new: int) -> int:
+    here = " OR ".join(["part=? AND position=?"] * len(old))
+    return changed(
+        f"UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? WHERE consumer=? AND ({here})",
+        (new, new, log.now_ms, old[0][0].consumer, *(v for part, place in old for v in (part.number, place))),
     )
-    return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found]
 
 
-def oldest_unread_ms(position: int, types: Collection[str]) -> int | None:
+def hold(log: Log, old: Places) -> None:
+    """The right to write some of what lies after checkpoints that another transaction will move, or raises LostRightError."""
+    if positions(list(old)) != old:
+        raise LostRightError
+
+
+def moved(old: Places, new: int) -> dict[Part, int]:
+    """Where the parts stand after a move."""
+    return {part: max(place, new) for part, place in old.items()}
+
+
+def unread(old: Places, upto: int, types: Collection[str], limit: int) -> tuple[list[Event], int]:
+    """Events of these types after each part's place and up to an id, in order, and how far was read: to that id, or to the limit.
+
+    Those of other types and parts are passed over inside the store; what some of the parts have done already, here.
+    """
+    of = next(iter(old)).of
+    by_number = {part.number: place for part, place in old.items()}
+    part_sql = engine().part_sql(of)
+    within = f" AND {part_sql} IN ({','.join(map(str, by_number))})" if len(old) < of else ""
+    found = rows(
+        f"SELECT id, stream, type, at_ms, data, {part_sql} FROM events "
+        f"WHERE id>? AND id<=? AND type IN ({marks(len(types))}){within} ORDER BY id LIMIT ?",
+        (min(old.values()), upto, *types, limit),
+    )
+    events = [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data, part in found if i > by_number[part]]
+    return events, found[-1][0] if len(found) == limit else upto
+
+
+def read_one(event: int, types: Collection[str]) -> list[Event]:
+    """One event, when it is still kept."""
+    return unread({Part("", 0): event - 1}, event, types, 1)[0]
+
+
+def _within(part: Part) -> str:
+    """SQL that leaves out the events of other parts."""
+    return f" AND {engine().part_sql(part.of)}={part.number}" if part.of > 1 else ""
+
+
+def oldest_unread_ms(part: Part, position: int, types: Collection[str]) -> int | None:
     """When the first event of these types after a position was appended; None when there is none."""
     found = rows(
-        f"SELECT at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}) ORDER BY id LIMIT 1",
+        f"SELECT at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}){_within(part)} ORDER BY id LIMIT 1",
         (position, *types),
     )
     return int(found[0][0]) if found else None
 
 
-def places() -> dict[str, tuple[int, int]]:
-    """Consumer -> (position, when it last moved in ms)."""
-    return {c: (p, m) for c, p, m in rows("SELECT consumer, position, moved_ms FROM checkpoints")}
-
-
-def park(log: Log, consumer: str, event: int, error: str) -> None:
-    """Gives up on one event."""
-    execute(
-        "INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (consumer, event, error[:ERROR_CHARS], log.now_ms, False),
-    )
-
-
-def ask_retry(log: Log, dead: int) -> None:
-    """An admin asks for another try of a parked event. Raises NotFoundError."""
-    if execute("UPDATE dead_events SET retry=? WHERE id=?", (True, dead)).rowcount != 1:
-        raise NotFoundError
-
-
-def to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
-    """(dead event's id, event id) of those an admin wants retried."""
-    return rows(
-        "SELECT id, event_id FROM dead_events WHERE consumer=? AND retry=? ORDER BY event_id LIMIT ?",
-        (consumer, True, limit),
-    )
-
-
-def retries_asked() -> set[str]:
-    """Consumers with a parked event that an admin wants retried."""
-    return {c for (c,) in rows("SELECT DISTINCT consumer FROM dead_events WHERE retry=?", (True,))}
-
-
-def hold_dead(log: Log, dead: int) -> None:
-    """The right to write a part of a parked event's work that another transaction will end, or raises LostRightError."""
-    if not rows("SELECT 1 FROM dead_events WHERE id=? AND retry=?", (dead, True)):
-        raise LostRightError
-
-
-def revive(log: Log, dead: int) -> None:
-    """The right to do a parked event: takes it off the list, or raises LostRightError when another did."""
-    if execute("DELETE FROM dead_events WHERE id=? AND retry=?", (dead, True)).rowcount != 1:
-        raise LostRightError
-
-
-def refuse_again(log: Log, dead: int, error: str) -> None:
-    """The retry failed too: it stays parked, with the new error."""
-    execute("UPDATE dead_events SET retry=?, error=? WHERE id=?", (False, error[:ERROR_CHARS], dead))
-
-
-def dead_events(limit: int) -> list[dict[str, Any]]:
-    """What is parked, newest first."""
+def waiting(positions: Places, types: Collection[str]) -> dict[Part, int]:
+    """Parts of one consumer that have events to do -> when the oldest of them was appended, in ms."""
+    parts = {part.number: part for part in positions}
+    if len(parts) == 1:
+        ((part, place),) = positions.items()
+        since = oldest_unread_ms(part, place, types)
+        return {} if since is None else {part: since}
     found = rows(
-        "SELECT d.id, d.consumer, d.event_id, e.type, d.error, d.parked_ms, d.retry FROM dead_events d "
-        "JOIN events e ON e.id=d.event_id ORDER BY d.id DESC LIMIT ?",
-        (limit,),
+        f"SELECT id, {engine().part_sql(len(parts))}, at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}) "
+        f"ORDER BY id LIMIT {LOOKED_AT}",
+        (min(positions.values()), *types),
     )
-    return [
-        {
-            "id": i,
-            "consumer": c,
-            "event": e,
-            "type": t,
-            "error": error,
-            "parked_at": rfc3339(at),
-            "retrying": bool(retry),
-        }
-        for i, c, e, t, error, at, retry in found
-    ]
+    oldest: dict[Part, int] = {}
+    for event, number, at_ms in found:
+        if event > positions[parts[number]]:
+            oldest.setdefault(parts[number], at_ms)
+    if len(found) == LOOKED_AT:  # there are more than were looked at: those of parts that have not come up yet are asked for
+        for part, place in positions.items():
+            if part not in oldest and (since := oldest_unread_ms(part, max(place, found[-1][0]), types)) is not None:
+                oldest[part] = since
+    return oldest
+
+
+def places() -> dict[str, dict[int, tuple[int, int]]]:
+    """Consumer -> part -> (position, when it last moved in ms)."""
+    found: dict[str, dict[int, tuple[int, int]]] = {}
+    for consumer, part, place, moved_ms in rows("SELECT consumer, part, position, moved_ms FROM checkpoints"):
+        found.setdefault(consumer, {})[part] = place, moved_ms
+    return found

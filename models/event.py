@@ -1,26 +1,34 @@
 """The event log: the one table that everything else reads, and the one way into it.
 
-An event belongs to a stream, `conversation:7` or `user:3` (or `gateways`, which only gateways read). Ids become visible in id
-order: a transaction that appends holds the store's one write lock from its first statement through COMMIT.
+An event belongs to a stream, `conversation:7`, `user:3`, `posts` or `group:5` (or `gateways`, `accounts` and `post:9`, which no
+client reads). Ids become visible in id order: a transaction that appends holds the store's one write lock from its first statement
+through COMMIT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
 import peewee
 
 from models.clock import now_ms
-from models.database import Base, NeverReusedIdField, begin_write, chunks, execute, in_transaction, insert_rows, marks, rows
+from models.database import Base, NeverReusedIdField, chunks, engine, execute, given, in_transaction, insert_rows, rows
+from models.engine import Begun
 
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
+ACCOUNTS = "accounts"  # people who are new, or whose status changed, for the drains; no client reads this one either
+FANOUTS = "fanouts"  # announcements that admins ask for, for the drain
+ACTIVITY = "activity"  # what users do in the application around, for the drains
+POSTS = "posts"  # public posts and their comments, for clients that ask for them
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 REMEMBERED = 50_000  # of a kind
-NEWEST_SQL = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name="
-NEWEST_IDS_SQL = f"SELECT ({NEWEST_SQL}'events'), ({NEWEST_SQL}'messages')"  # what most transactions need, as one row
-IDS_A_STATEMENT = 500
+SCRUBBED_A_STATEMENT = 200
+
+on_append: list[
+    Callable[[int], None]
+] = []  # told of the newest event after each commit of this process, on the thread that made it
 
 
 class EventRow(Base):
@@ -59,8 +67,22 @@ def user_stream(user: int) -> str:
     return f"user:{user}"
 
 
+def group_stream(group: int) -> str:
+    """The stream of a group's posts, for those of its members who ask for posts."""
+    return f"group:{group}"
+
+
+def post_stream(post: int) -> str:
+    """What people do to one post, for the drains: no client reads it."""
+    return f"post:{post}"
+
+
 class TransactionLostError(Exception):
     """The connection fell out of its transaction (disk full, I/O error, lost server): nothing of it was kept."""
+
+
+class NotForAppendingError(RuntimeError):
+    """A defect of ours: ids are given, and events appended, only under the log's lock."""
 
 
 class Memory:
@@ -103,23 +125,27 @@ class Log:
     holds them can be made before the rows are inserted.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, begun: Begun, appends: bool) -> None:
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.memory = memory
-        self._last: dict[str, int] = dict(zip(("events", "messages"), rows(NEWEST_IDS_SQL)[0], strict=True))
-        self.head = self._newest("events")
+        self.head = begun.head
+        self.taken: dict[str, int] = {}  # the newest ids taken here, by table
+        self._last = begun.newest
+        self._appends = appends
 
     def _newest(self, table: str) -> int:
         """The newest id ever given to a table's rows."""
+        if not self._appends:
+            raise NotForAppendingError
         if table not in self._last:
-            self._last[table] = rows(f"{NEWEST_SQL}?", (table,))[0][0]
+            self._last[table] = engine().newest_id(table)
         return self._last[table]
 
     def take_id(self, table: str) -> int:
         """The next id of a table whose rows are inserted with ids taken here."""
         taken = self._newest(table) + 1
-        self._last[table] = taken
+        self._last[table] = self.taken[table] = taken
         return taken
 
     def next_event(self) -> int:
@@ -135,12 +161,17 @@ class Log:
 
     def scrub(self, ids: Sequence[int], data: bytes) -> None:
         """Replaces the data of events whose text must go."""
-        wanted = set(ids)
+        self.scrub_each(dict.fromkeys(ids, data))
+
+    def scrub_each(self, wanted: Mapping[int, bytes]) -> None:
+        """The same, event id -> its new data."""
         for event in self.events:
-            if event.id in wanted:
-                event.data = data
-        for part in chunks(ids, IDS_A_STATEMENT):
-            execute(f"UPDATE events SET data=? WHERE id IN ({marks(len(part))})", (data.decode(), *part))
+            event.data = wanted.get(event.id, event.data)
+        for part in chunks(wanted.items(), SCRUBBED_A_STATEMENT):
+            execute(
+                given("id, data", len(part)) + "UPDATE events SET data=given.data FROM given WHERE events.id=given.id",
+                [value for event, data in part for value in (event, data.decode())],
+            )
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -171,26 +202,31 @@ class Log:
 
 
 @contextmanager
-def transaction(memory: Memory | None = None) -> Iterator[Log]:
+def transaction(memory: Memory | None = None, appends: bool = True, durable: bool = True) -> Iterator[Log]:
     """One write transaction, the only kind there is: everything in it is committed together, or nothing.
 
-    Raises TransactionLostError when the store left the transaction on its own, peewee.OperationalError when it can't be begun
+    One that never `appends` need not wait for those that do. Unless `durable`, a crash of the machine may take it back as a whole.
+    Raises TransactionLostError when the store left the transaction on its own, peewee.DatabaseError when it can't be begun
     or committed. What raised is rolled back; after an error in COMMIT itself the outcome is unknown and nothing is run again.
     """
-    begin_write()
+    begun = engine().begin(appends, durable)
     try:
-        log = Log(memory or Memory())
+        log = Log(memory or Memory(), begun, appends)
         yield log
         if not in_transaction():  # each statement from here on would commit by itself
             raise TransactionLostError
         log.flush()
-        execute("COMMIT")
+        newest = log.events[-1].id if log.events else None
+        if not engine().commit(log.taken, newest):
+            raise TransactionLostError
     except BaseException:
         if memory is not None:
             memory.forget()
-        if in_transaction():
-            execute("ROLLBACK")
+        engine().rollback()
         raise
+    if newest is not None:
+        for hear in on_append:
+            hear(newest)
 
 
 def read_after(position: int, limit: int) -> list[Event]:
@@ -199,7 +235,12 @@ def read_after(position: int, limit: int) -> list[Event]:
     return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found]
 
 
+def find(number: int) -> Event | None:
+    """One event, when it is kept."""
+    found = rows("SELECT id, stream, type, at_ms, data FROM events WHERE id=?", (number,))
+    return next((Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found), None)
+
+
 def head() -> int:
-    """The newest event id ever given."""
-    found = rows("SELECT seq FROM sqlite_sequence WHERE name='events'")
-    return int(found[0][0]) if found else 0
+    """The newest event id that is committed."""
+    return engine().head()

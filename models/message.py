@@ -11,7 +11,7 @@ from models import conversation as conversations
 from models import search
 from models.clock import rfc3339, rfc3339_or_none
 from models.conversation import Conversation, require_member
-from models.database import ID_MAX, Base, NeverReusedIdField, execute, given, insert_rows, marks, rows
+from models.database import ID_MAX, Base, NeverReusedIdField, execute, given, insert_rows, marks, rows, shown, stored
 from models.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
 from models.event import Log, conversation_stream
 from models.user import User
@@ -52,7 +52,7 @@ class MessageCopy(Base):
     """An event, besides the one that announced it, that carries a message's text and must lose it with the message."""
 
     message = peewee.ForeignKeyField(Message, index=False)
-    event = peewee.BigIntegerField()
+    event = peewee.BigIntegerField(index=True)
 
     class Meta:
         table_name = "message_copies"
@@ -152,7 +152,7 @@ def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
                 id_,
                 conversation,
                 draft.sender,
-                draft.body,
+                stored(draft.body),
                 draft.priority,
                 draft.reply_to,
                 draft.client_id,
@@ -257,7 +257,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             i,
             place,
             by,
-            body,
+            shown(body),
             priority,
             reply,
             client_id,
@@ -306,7 +306,7 @@ def edit(log: Log, user: int, message: int, body: str) -> MessageView:
         raise NotFoundError("the message is deleted")
     if not 1 <= len(body) <= BODY_CHARS:
         raise InvalidError(("body", f"1 to {BODY_CHARS} characters"))
-    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (body, log.now_ms, message))
+    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (stored(body), log.now_ms, message))
     search.forget(message)  # the search drain indexes it anew
     changed = views([message])[0]
     event = log.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))

@@ -49,7 +49,7 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
         "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED})) "
+        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED}) AS counted) "
         "FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({marks(len(ids))})",
         (user, *ids),
@@ -80,7 +80,7 @@ def unread(user: int, conversation: int) -> int:
     found = rows(
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
         "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED})",
+        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED}) AS counted",
         (conversation, user),
     )
     return int(found[0][0])

@@ -6,7 +6,7 @@ import msgspec
 
 from models import notification as notifications
 from models.conversation import MEMBERS_SHOWN, require_member
-from models.database import execute, rows
+from models.database import changed, rows
 from models.errors import InvalidError
 from models.event import Log, conversation_stream, user_stream
 from models.overview import unread
@@ -25,11 +25,11 @@ def mark_read(log: Log, user: int, conversation: int, message: int) -> int:
     )[0]
     if not there:
         raise InvalidError(("message", "no message of this conversation"))
-    moved = execute(
+    moved = changed(
         "UPDATE memberships SET read_message=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL "
         "AND coalesce(read_message, 0)<?",
         (message, conversation, user, message),
-    ).rowcount
+    )
     left = 0 if message == newest else unread(user, conversation)
     if moved:
         data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": left})

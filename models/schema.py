@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playhouse.migrations import Runner
 
-from models.database import db
+from models.database import db, engine
 
 DIRECTORY = Path(__file__).parent / "migrations"
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Holds the migration lock: of several processes that start at once, one migrates and the others wait."""
-    path = Path(db.database)
-    with path.with_name("migrate.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def migrate() -> list[str]:
     """Applies what is pending and returns the names. Safe to run twice, and by several processes at once."""
-    with _one_at_a_time():
+    with engine().one_migrates():
         names: list[str] = Runner(db.obj, str(DIRECTORY)).up()
         return names
 

@@ -23,6 +23,14 @@ EPOCH = "epoch"
 TRIMMED = "trimmed"
 
 
+COPYING = "copying"  # there while another store is being carried over to this one
+
+
+def is_half_copied() -> bool:
+    """Whether a copy to this store was begun and not finished."""
+    return bool(rows("SELECT 1 FROM facts WHERE name=?", (COPYING,)))
+
+
 def new_epoch() -> str:
     """A label that no earlier state of any store has had."""
     return secrets.token_hex(4)

@@ -18,6 +18,7 @@ from models.user import User
 
 TOKEN_BYTES = 32
 LABEL_CHARS = 64
+ADDRESS_CHARS = 45  # of an IPv6 address in full; a zone after it is left out
 IDS_A_STATEMENT = 500
 
 
@@ -28,7 +29,7 @@ class Token(Base):
     user = peewee.ForeignKeyField(User, on_delete="CASCADE")
     hash = peewee.CharField(max_length=64, unique=True)
     label = peewee.CharField(max_length=LABEL_CHARS)
-    address = peewee.CharField(max_length=45)
+    address = peewee.CharField(max_length=ADDRESS_CHARS)
     created_ms = peewee.BigIntegerField()
     used_ms = peewee.BigIntegerField(null=True)
     poll_acked = peewee.BigIntegerField()
@@ -58,7 +59,7 @@ def create(log: Log, user: int, label: str = "", address: str = "") -> str:
     start = log.head
     execute(
         "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written) VALUES (?,?,?,?,?,?,?)",
-        (user, digest(token), label[:LABEL_CHARS], address, log.now_ms, start, start),
+        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], log.now_ms, start, start),
     )
     return token
 
@@ -109,6 +110,29 @@ def revoke(log: Log, user: int, tokens: Sequence[int] | None = None) -> None:
     log.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
+def revoke_all(log: Log, users: Sequence[int]) -> None:
+    """Kills all tokens of users whose change of status tells the gateways of it."""
+    for part in chunks(users, IDS_A_STATEMENT):
+        execute(f"DELETE FROM tokens WHERE user_id IN ({marks(len(part))})", part)
+
+
+def unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[int]]]:
+    """Of the next so many tokens after an id, those that nobody has used since a time, by user; and the id of the last that was
+    looked at, 0 at the end."""
+    found = rows("SELECT id, user_id, coalesce(used_ms, created_ms) FROM tokens WHERE id>? ORDER BY id LIMIT ?", (after, limit))
+    by_user: dict[int, list[int]] = {}
+    for number, user, used_ms in found:
+        if used_ms < before_ms:
+            by_user.setdefault(user, []).append(number)
+    return found[-1][0] if len(found) == limit else 0, by_user
+
+
+def revoke_unused(log: Log, user: int, tokens: Sequence[int], before_ms: int) -> None:
+    """Kills those of a user's tokens that are still unused."""
+    sql = f"SELECT id FROM tokens WHERE user_id=? AND id IN ({marks(len(tokens))}) AND coalesce(used_ms, created_ms)<?"
+    revoke(log, user, [number for (number,) in rows(sql, (user, *tokens, before_ms))])
+
+
 def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
     """The user's tokens: label, created, last used, address."""
     found = rows(
@@ -130,7 +154,7 @@ def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
 def mark_used(log: Log, used: Sequence[tuple[int, int, str]]) -> None:
     """Notes (token, at_ms, address) of tokens used lately: in bulk, from time to time."""
     for token, at_ms, address in used:
-        execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address, token))
+        execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address[:ADDRESS_CHARS], token))
 
 
 def poll_places(token: int) -> tuple[int, int, int]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import peewee
 
-from models.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
+from models.database import Base, NeverReusedIdField, execute, gathering, rows
 from models.errors import ConflictError, InvalidError, NotFoundError
 from models.event import GATEWAYS, Log, user_stream
 from models.wording import shows
 
-USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
-EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>]{1,64}@[^@\s\x00-\x1f,;<>]{1,190}")
+EMAIL_CHARS = 255
 DISPLAY_NAME_CHARS = 80
 ROLES = ("user", "admin")
 WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
@@ -23,13 +20,13 @@ COLUMNS = "id, username, display_name, role, status"
 
 
 class User(Base):
-    """An account. The keys are the lower-case forms that are unique."""
+    """An account. The keys are lower-case forms: a username's is unique, an address's among accounts that are not pending."""
 
     id = NeverReusedIdField()
     username = peewee.CharField(max_length=32)
     username_key = peewee.CharField(max_length=32, unique=True)
-    email = peewee.CharField(max_length=255)
-    email_key = peewee.CharField(max_length=255, unique=True)
+    email = peewee.CharField(max_length=EMAIL_CHARS)
+    email_key = peewee.CharField(max_length=EMAIL_CHARS)
     display_name = peewee.CharField(max_length=DISPLAY_NAME_CHARS)
     display_key = peewee.CharField(max_length=DISPLAY_NAME_CHARS, index=True)
     role = peewee.CharField(max_length=8, index=True)
@@ -41,6 +38,12 @@ class User(Base):
 
     class Meta:
         table_name = "users"
+
+
+_PENDING = peewee.SQL("status='pending'")
+User.add_index(User.index(User.email_key, unique=True, where=peewee.SQL("status<>'pending'"), name="user_email_owned"))
+User.add_index(User.index(User.email_key, where=_PENDING, name="user_email_pending"))
+User.add_index(User.index(User.created_ms, where=_PENDING, name="user_pending"))
 
 
 class Profile(Base):
@@ -75,33 +78,9 @@ class UserView(msgspec.Struct):
     status: str
 
 
-class NewUser(msgspec.Struct, forbid_unknown_fields=True):
-    """What an admin says of an account to be made."""
-
-    username: str
-    email: str
-    display_name: str | None = None
-    role: str = "user"
-    password: str | None = None
-
-
-def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
-    """(field, message) of each field that can't be."""
-    errors: list[tuple[str, str]] = []
-    if not USERNAME.fullmatch(new.username):
-        errors.append(
-            (
-                f"{prefix}username",
-                "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit",
-            )
-        )
-    if not EMAIL.fullmatch(new.email):
-        errors.append((f"{prefix}email", "an e-mail address such as ana@example.org"))
-    if new.display_name is not None:
-        errors += invalid_display_name(new.display_name, prefix)
-    if new.role not in ROLES:
-        errors.append((f"{prefix}role", "user or admin"))
-    return errors
+def search_key(name: str) -> str:
+    """What a display name is found by. Some letters become two in lower case."""
+    return name.lower()[:DISPLAY_NAME_CHARS]
 
 
 def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
@@ -109,78 +88,6 @@ def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
     if len(name) <= DISPLAY_NAME_CHARS and shows(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
-
-
-def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
-    """Makes active accounts with profile and wallet, all or none.
-
-    Raises InvalidError naming each bad one as `users.N.field`.
-    """
-    errors = refusals(users)
-    if errors:
-        raise InvalidError(*errors)
-    made = [
-        (log.take_id("users"), new, new.display_name or new.username, hashed)
-        for new, hashed in zip(users, password_hashes, strict=True)
-    ]
-    insert_rows(
-        User,
-        (
-            "id",
-            "username",
-            "username_key",
-            "email",
-            "email_key",
-            "display_name",
-            "display_key",
-            "role",
-            "status",
-            "password_hash",
-            "watches",
-            "created_ms",
-        ),
-        [
-            (
-                i,
-                u.username,
-                u.username.lower(),
-                u.email,
-                u.email.lower(),
-                name,
-                name.lower(),
-                u.role,
-                "active",
-                hashed,
-                "{}",
-                log.now_ms,
-            )
-            for i, u, name, hashed in made
-        ],
-    )
-    insert_rows(Profile, ("user_id", "timezone", "locale"), [(i, "UTC", "en") for i, *_ in made])
-    insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(i, "USD", 0) for i, *_ in made])
-    return [UserView(i, u.username, name, u.role, "active") for i, u, name, _ in made]
-
-
-def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
-    """(`users.N.field`, message) of all that keeps these accounts from being made."""
-    return [e for n, new in enumerate(users) for e in invalid_fields(new, f"users.{n}.")] + _taken(users)
-
-
-def _taken(users: Sequence[NewUser]) -> list[tuple[str, str]]:
-    errors: list[tuple[str, str]] = []
-    for field in ("username", "email"):
-        keys = [getattr(new, field).lower() for new in users]
-        there = set()
-        for start in range(0, len(keys), 500):
-            part = keys[start : start + 500]
-            there |= {k for (k,) in rows(f"SELECT {field}_key FROM users WHERE {field}_key IN ({marks(len(part))})", part)}
-        seen: set[str] = set()
-        for n, key in enumerate(keys):
-            if key in there or key in seen:
-                errors.append((f"users.{n}.{field}", "is taken"))
-            seen.add(key)
-    return errors
 
 
 def view(user: int) -> UserView:
@@ -206,11 +113,12 @@ def _prefix(text: str) -> str:
 def search(text: str, after: int, limit: int) -> list[UserView]:
     """Active users whose username or display name begins so, by id."""
     like = _prefix(text)
-    found = rows(
-        f"SELECT {COLUMNS} FROM users WHERE status='active' AND id>? "
-        "AND (username_key LIKE ? ESCAPE '\\' OR display_key LIKE ? ESCAPE '\\') ORDER BY id LIMIT ?",
-        (after, like, like, limit),
-    )
+    with gathering():
+        found = rows(
+            f"SELECT {COLUMNS} FROM users WHERE status='active' AND id>? "
+            "AND (username_key LIKE ? ESCAPE '\\' OR display_key LIKE ? ESCAPE '\\') ORDER BY id LIMIT ?",
+            (after, like, like, limit),
+        )
     return [UserView(*r) for r in found]
 
 
@@ -247,7 +155,7 @@ def me(user: int) -> dict[str, Any]:
 def change(log: Log, user: int, **fields: str) -> UserView:
     """Sets columns of one account (role, display_name, status) and tells its owner and every gateway."""
     if "display_name" in fields:
-        fields["display_key"] = fields["display_name"].lower()
+        fields["display_key"] = search_key(fields["display_name"])
     names = ", ".join(f"{name}=?" for name in fields)
     if fields:
         execute(f"UPDATE users SET {names} WHERE id=?", (*fields.values(), user))
@@ -268,8 +176,8 @@ def set_profile(log: Log, user: int, timezone: str | None, locale: str | None) -
 def for_login(login: str) -> tuple[int, str, str | None] | None:
     """(id, status, password hash) by username or e-mail."""
     key = login.lower()
-    column = "email_key" if "@" in key else "username_key"
-    found = rows(f"SELECT id, status, password_hash FROM users WHERE {column}=?", (key,))
+    where = "email_key=? AND status<>'pending'" if "@" in key else "username_key=?"
+    found = rows(f"SELECT id, status, password_hash FROM users WHERE {where}", (key,))
     return found[0] if found else None
 
 

@@ -15,7 +15,7 @@ from peewee import (
 )
 from playhouse.migrate import SchemaMigrator
 
-from models.database import NeverReusedIdField
+from models.database import NeverReusedIdField, engine
 from models.search import INDEX_DDL
 from models.store import EPOCH, TRIMMED, new_epoch
 
@@ -268,6 +268,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             Online,
         ]
     )
-    db.execute_sql(INDEX_DDL)  # type: ignore[no-untyped-call]
+    for statement in INDEX_DDL[engine().name]:
+        db.execute_sql(statement)  # type: ignore[no-untyped-call]
     Fact.create(name=EPOCH, value=new_epoch())
     Fact.create(name=TRIMMED, value="0")

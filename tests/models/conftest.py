@@ -8,13 +8,15 @@ import pytest
 import models
 from conf import Settings
 from models import schema
+from tests.stores import Database, settings_of
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Settings]:
+def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
     """Migrated, with the models bound to it."""
-    settings = Settings(data_dir=tmp_path)
-    models.connect(settings)
-    schema.migrate()
-    yield settings
-    models.disconnect()
+    with database.fresh() as named:
+        settings = settings_of(tmp_path, named)
+        models.connect(settings)
+        schema.migrate()
+        yield settings
+        models.disconnect()

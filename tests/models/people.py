@@ -1,16 +1,16 @@
 """People, groups and messages, made by the verbs themselves."""
 
-from models import conversation, event, message, token, user
+from models import account, conversation, event, message, token
+from models.account import NewUser
 from models.database import rows
 from models.message import Draft, Posted
-from models.user import NewUser
 
 
 def people(*names: str, role: str = "user") -> list[int]:
     """Makes active users; returns their ids."""
     new = [NewUser(name, f"{name}@example.org", role=role) for name in names]
     with event.transaction() as log:
-        return [made.id for made in user.create_active(log, new, [None] * len(new))]
+        return [made.id for made in account.create_active(log, new, [None] * len(new))]
 
 
 def credentials(*users: int) -> list[str]:

@@ -19,20 +19,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 import models
-from conf import Settings
+from gateway import following
 from gateway import hub as hub_module
 from gateway import reader as reader_module
 from gateway import ring as ring_module
 from gateway.reader import Waiter
-from models import catchup, conversation, event, message, reading, schema, search
+from models import catchup, conversation, event, message, reading, schema, search, store, trimming
 from models.database import rows
 from models.errors import RefusedError
 from models.event import Event
 from models.message import Draft, Posted
 from tests.journeys.core import Core, token_of
 from tests.models.people import people
+from tests.stores import SECRET, Database, settings_of
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "20"))
 NAMES = ("ana", "ben", "cy", "dee")
 USERS = st.integers(0, len(NAMES) - 1)
 PICK = st.integers(0, 10**6)  # which of the things there are, modulo their number
@@ -65,6 +66,9 @@ class Entry(msgspec.Struct):
 
 class LogMachine(RuleBasedStateMachine):
     template: Path
+    database: Database
+    indexed = "body"  # what the search index holds of a text
+    url: str | None = None  # of the template, where it is no file in the folder
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,9 +88,12 @@ class LogMachine(RuleBasedStateMachine):
 
     @initialize(owner=USERS)
     def begin(self, owner: int) -> None:
-        models.connect(Settings(data_dir=self.folder, durability="normal"))
+        self.place: dict[str, str] = {}
+        if self.url is not None and self.database.server is not None:
+            self.place = {"database_url": self.database.server.create(self.url.rpartition("/")[2]), "secret_key": SECRET}
+        models.connect(settings_of(self.folder, {"durability": "normal", **self.place}))
         self.users = [u for (u,) in rows("SELECT id FROM users ORDER BY id")]
-        self.start = event.head()
+        self.start = self.kept = event.head()
         self._start()
         self.found_group(owner, set(range(len(NAMES))), False)
 
@@ -94,6 +101,8 @@ class LogMachine(RuleBasedStateMachine):
         if hasattr(self, "core"):
             self._stop()
             models.disconnect()
+            if self.database.server is not None:
+                self.database.server.drop(self.place["database_url"])
         self.runner.close()
         shutil.rmtree(self.folder)
 
@@ -347,6 +356,19 @@ class LogMachine(RuleBasedStateMachine):
             with event.transaction():
                 search.index([said.id for said in self.said])
 
+    @rule(pick=PICK)
+    def trim(self, pick: int) -> None:
+        """What the worker does to the log's beginning. A stream that has not got so far has expired."""
+        upto = self.kept + pick % (self.core.hub.head - self.kept + 1) if self.core.hub.head > self.kept else self.kept
+        with event.transaction(appends=False) as log:
+            trimming.trim(log, log.now_ms + 1, upto, len(self.log))
+        assert store.trimmed() == upto
+        self.kept = upto
+        for user, (waiter, _, _) in list(self.live.items()):
+            if waiter.position < upto:
+                self._on_loop(lambda waiter=waiter: self.core.hub.unregister(waiter))
+                del self.live[user]
+
     # The gateway's own life
 
     @rule()
@@ -376,7 +398,7 @@ class LogMachine(RuleBasedStateMachine):
     def forget(self, who: int) -> None:
         """A reader without an open poll is forgotten after a while."""
         for reader in self.core.hub._readers.values():
-            reader.idle_since -= 10 * hub_module.READER_KEPT_S
+            reader.idle_since -= 10 * following.READER_KEPT_S
         self._on_loop(self.core.hub.forget_idle)
 
     def _on_loop(self, call: Callable[[], None]) -> None:
@@ -406,14 +428,14 @@ class LogMachine(RuleBasedStateMachine):
         if hasattr(self, "core"):
             for user in self.users:
                 self.turn = (self.turn * 31 + 7) % 997
-                after = self.start + self.turn % (event.head() - self.start + 1)
+                after = self.kept + self.turn % (event.head() - self.kept + 1)
                 events, upto = self.runner.run(self.core.all_after(user, after))
                 self._same(events, self._expected(user, after, upto, None), self.core.hub.head)
 
     @rule(who=USERS, pick=PICK, types=TYPES, limit=st.integers(1, 7))
     def poll(self, who: int, pick: int, types: frozenset[str] | None, limit: int) -> None:
         """From any earlier cursor, through the hub (ring or store, as it comes) and from the store in small slices."""
-        user, after = self.users[who], self.start + pick % (event.head() - self.start + 1)
+        user, after = self.users[who], self.kept + pick % (event.head() - self.kept + 1)
         note(f"user {user} after {after}, hub at {self.core.hub.head}, ring from {self.core.hub.ring.low}")
         events, upto = self.runner.run(self.core.all_after(user, after, types))
         assert upto >= min(after, self.core.hub.head)
@@ -451,7 +473,7 @@ class LogMachine(RuleBasedStateMachine):
         if not gone or not hasattr(self, "core"):
             return
         stored = " ".join(d for (d,) in rows("SELECT data FROM events UNION ALL SELECT body FROM messages"))
-        stored += " ".join(d for (d,) in rows("SELECT body FROM message_search"))
+        stored += " ".join(d for (d,) in rows(f"SELECT {self.indexed} FROM message_search"))
         seen = self.core.hub.head
         told = {e.message.id for e in self.log if e.kind == "message.deleted" and e.id <= seen and e.message}
         ringed = b" ".join(e.data + e.json for e in self.core.hub.ring.after(self.core.hub.ring.low))
@@ -462,21 +484,26 @@ class LogMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(600)  # for it to find the shortest history that fails
-def test_any_history_is_read_as_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_history_is_read_as_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
     monkeypatch.setattr(hub_module, "EVENTS_AN_ANSWER", 5)  # so that short histories take several answers,
     monkeypatch.setattr(reader_module, "EVENTS_AN_ANSWER", 5)
     monkeypatch.setattr(ring_module, "RING_EVENTS", 30)  # and leave the ring
-    models.connect(Settings(data_dir=tmp_path))
-    schema.migrate()
-    people(*NAMES)
-    for (user,) in rows("SELECT id FROM users"):
-        token_of(user)
-    models.disconnect()
-    LogMachine.template = tmp_path
-    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    run_state_machine_as_test(
-        LogMachine,
-        settings=settings(
-            max_examples=EXAMPLES, stateful_step_count=80, deadline=None, suppress_health_check=checks, print_blob=True
-        ),
-    )
+    with database.fresh() as place:
+        models.connect(settings_of(tmp_path, place))
+        schema.migrate()
+        people(*NAMES)
+        for (user,) in rows("SELECT id FROM users"):
+            token_of(user)
+        models.disconnect()
+        LogMachine.template, LogMachine.database, LogMachine.url = tmp_path, database, place.get("database_url")
+        examples = EXAMPLES
+        if database.kind == "postgresql":
+            LogMachine.indexed = "words::text"
+            examples = max(1, EXAMPLES // 4)  # each is a database of its own
+        checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+        run_state_machine_as_test(
+            LogMachine,
+            settings=settings(
+                max_examples=examples, stateful_step_count=80, deadline=None, suppress_health_check=checks, print_blob=True
+            ),
+        )

@@ -1,25 +1,30 @@
 """What a client starts from costs the same few statements however much there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from conf import Settings
 from models import event, message, overview, reading, state
-from models.database import db
+from models.database import engine
 from tests.models.people import group, people, send
 
 
 def statements(run: Callable[[], object]) -> int:
-    """How many statements SQLite runs meanwhile."""
-    seen: list[str] = []
-    connection = db.connection()
-    connection.set_trace_callback(seen.append)
-    try:
+    """How many statements are run meanwhile."""
+    store, seen = engine(), 0
+    execute = store.execute
+
+    def counted(sql: str, params: Sequence[Any] = ()) -> Any:
+        nonlocal seen
+        seen += 1
+        return execute(sql, params)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "execute", counted)
         run()
-    finally:
-        connection.set_trace_callback(None)
-    return len(seen)
+    return seen
 
 
 @pytest.mark.parametrize("first", [lambda user: state.of(user), lambda user: overview.conversation_list(user, None, 200)])

@@ -1,5 +1,6 @@
-"""The schema: what migrations make is what the models say, and nothing in it that PostgreSQL could not have."""
+"""The schema: what migrations make is what the models say, and the same on both databases."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import peewee
 import pytest
+from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
 import models
 from conf import Settings
-from models import TABLES, schema
-from models.database import db, rows
+from models import TABLES, checkpoint, deadwork, schema
+from models.database import db, engine, execute, rows
+from tests.stores import Database, environment, settings_of
 
 ROOT = Path(__file__).parents[2]
 NAMES_CHARS_MAX = 63  # of PostgreSQL's identifiers
@@ -26,22 +29,26 @@ some symmetric system_user table then to trailing true union unique user using v
 """
 MIGRATE = """
 import sys
-from pathlib import Path
 import models
-from conf import Settings
+from conf import load
 from models import schema
 sys.stdin.readline()
-models.connect(Settings(data_dir=Path(sys.argv[1])))
+models.connect(load())
 print(len(schema.migrate()))
 """
 
 
 def test_the_migrated_schema_is_what_the_models_say(store: Settings) -> None:
-    assert str(diff_models(db.obj, TABLES)) == ""
+    told = [line for line in str(diff_models(db.obj, TABLES)).splitlines() if "_prefix" not in line]  # PostgreSQL's own
+    assert told == []
 
 
-def described(table: str) -> list[list[tuple[object, ...]]]:
+def described(table: str) -> list[object]:
     """Columns with types and constraints, foreign keys, indexes but for their names, and whether ids are never reused."""
+    return described_in_sqlite(table) if engine().name == "sqlite" else described_in_postgresql(table)
+
+
+def described_in_sqlite(table: str) -> list[object]:
     columns = rows(f"SELECT name, type, [notnull], dflt_value, pk FROM pragma_table_info('{table}')")
     keys = rows(f"SELECT [table], [from], [to], on_delete FROM pragma_foreign_key_list('{table}') ORDER BY [from]")
     indexes = rows(
@@ -52,57 +59,64 @@ def described(table: str) -> list[list[tuple[object, ...]]]:
     return [columns, keys, indexes, rows("SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema WHERE name=?", (table,))]
 
 
-def test_the_migrated_tables_are_those_that_the_models_would_make(store: Settings, tmp_path: Path) -> None:
+def described_in_postgresql(table: str) -> list[object]:
+    columns = rows(
+        "SELECT column_name, data_type, character_maximum_length, is_nullable, column_default FROM information_schema.columns "
+        "WHERE table_schema='public' AND table_name=? ORDER BY ordinal_position",
+        (table,),
+    )
+    keys = sorted((key.column, key.dest_table, key.dest_column, key.on_delete) for key in db.get_foreign_keys(table))
+    found = rows("SELECT indexdef FROM pg_indexes WHERE schemaname='public' AND tablename=?", (table,))
+    indexes = sorted(re.sub(r"INDEX \S+ ON", "INDEX ON", text) for (text,) in found if "text_pattern_ops" not in text)
+    return [columns, keys, indexes]
+
+
+def test_the_migrated_tables_are_those_that_the_models_would_make(store: Settings, tmp_path: Path, database: Database) -> None:
     """Types, nulls, keys and partial indexes, which the difference above does not look at."""
     migrated = {model._meta.table_name: described(model._meta.table_name) for model in TABLES}
     models.disconnect()
-    models.connect(Settings(data_dir=tmp_path / "made"))
-    db.create_tables(TABLES)
-    for table, description in migrated.items():
-        assert description == described(table), table
+    with database.fresh(migrated=False) as place:
+        models.connect(settings_of(tmp_path / "made", place))
+        db.create_tables(TABLES)
+        for table, description in migrated.items():
+            assert description == described(table), table
 
 
 def test_migrating_twice_changes_nothing(store: Settings) -> None:
-    before = rows("SELECT name, sql FROM sqlite_schema ORDER BY name"), rows("SELECT name, value FROM facts ORDER BY name")
+    def all_there_is() -> list[object]:
+        return [*(described(model._meta.table_name) for model in TABLES), rows("SELECT name, value FROM facts ORDER BY name")]
+
+    before = all_there_is()
     assert schema.migrate() == []
     assert schema.pending() == []
-    assert before == (
-        rows("SELECT name, sql FROM sqlite_schema ORDER BY name"),
-        rows("SELECT name, value FROM facts ORDER BY name"),
-    )
+    assert before == all_there_is()
 
 
-def test_of_several_processes_that_migrate_at_once_one_does(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MIGRATE, str(tmp_path)]
-    started = [subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    done = [int(process.communicate()[0]) for process in started]
-    assert [process.returncode for process in started] == [0] * 4
-    assert sorted(done)[:3] == [0] * 3
-    assert max(done) > 0
+def test_of_several_processes_that_migrate_at_once_one_does(tmp_path: Path, database: Database) -> None:
+    with database.fresh(migrated=False) as place:
+        env = {**os.environ, **environment({"data_dir": tmp_path, **place})}
+        command = [sys.executable, "-c", MIGRATE]
+        started = [subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        done = [int(process.communicate()[0]) for process in started]
+        assert [process.returncode for process in started] == [0] * 4
+        assert sorted(done)[:3] == [0] * 3
+        assert max(done) > 0
 
 
-@pytest.fixture
-def postgres() -> "peewee.PostgresqlDatabase":
-    """Only speaks PostgreSQL; nothing connects to it."""
-    before = db.obj
-    speaking = peewee.PostgresqlDatabase("bellwire")
-    db.initialize(speaking)
-    yield speaking
-    db.initialize(before)
-
-
-@pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
-def test_each_table_can_be_said_in_postgresql(postgres: peewee.PostgresqlDatabase, model: type[peewee.Model]) -> None:
-    statements = [model._schema._create_table(safe=False).query()[0]]
-    statements += [index.query()[0] for index in model._schema._create_indexes(safe=False)]
-    text = "\n".join(statements)
-    assert text.startswith(f'CREATE TABLE "{model._meta.table_name}"')
-    assert not re.search(r"AUTOINCREMENT|\bDATETIME\b|WITHOUT ROWID|`|\?", text)
-    assert "BIGSERIAL" in text or not any(isinstance(field, peewee.BigAutoField) for field in model._meta.sorted_fields)
+def test_checkpoints_and_dead_work_of_earlier_versions_are_kept(tmp_path: Path) -> None:
+    models.connect(Settings(data_dir=tmp_path))
+    Runner(db.obj, str(schema.DIRECTORY)).up("0001_initial")
+    execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES ('notify', 7, 1)")
+    execute("INSERT INTO events (id, stream, type, at_ms, data) VALUES (7, 'user:1', 'x', 1, '{}')")
+    execute("INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 7, 'why', 1, 1)")
+    assert schema.migrate() == [path.stem for path in sorted(schema.DIRECTORY.glob("[0-9]*.py"))][1:]
+    assert checkpoint.places() == {"notify": {0: (7, 1)}}
+    assert deadwork.to_retry("notify", 10) == [(1, 7)]
+    models.disconnect()
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
