@@ -3,6 +3,7 @@
 JSON, one object a line, unless standard error is a terminal. Times are UTC in ISO 8601. Secrets are masked.
 """
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -16,6 +17,7 @@ from conf.settings import Settings
 
 # Huey tells of each task at info, some lines a second with drains; the job metrics say the same for less.
 _CHATTY = ("huey", "asyncio")
+_NEVER_BELOW_INFO = "peewee"  # its debug lines hold every statement's values: people's words, hashes, codes
 _MAX_DEPTH = 4  # of values within values that are searched for secrets
 
 
@@ -44,6 +46,7 @@ def configure(settings: Settings, component: str) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(level if level < logging.INFO else max(level, logging.WARNING))
+    logging.getLogger(_NEVER_BELOW_INFO).setLevel(max(level, logging.INFO))
     logging.captureWarnings(True)
 
 
@@ -91,25 +94,36 @@ def _shared(component: str) -> list[Processor]:
     ]
 
 
+def is_json(log_format: str) -> bool:
+    """Whether lines are JSON by this setting, or for people."""
+    return log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+
+
 def _renderer(log_format: str) -> Processor:
-    terminal = sys.stderr.isatty()
-    if log_format == "json" or (log_format == "auto" and not terminal):
+    if is_json(log_format):
         return structlog.processors.JSONRenderer(serializer=_json)
-    return structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
 def _json(event: EventDict, **_options: Any) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
+def write(text: str) -> None:
+    """Writes to standard error, which is looked up each time, as it may be exchanged. What can't be written (a full disk) is lost:
+    a log never fails what it tells of."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+
+
 class _StderrLogger:
-    """What structlog writes to at last. Looks standard error up at each line, as it may be exchanged."""
+    """What structlog writes to at last."""
 
     def __init__(self, *_args: Any) -> None:
         pass
 
     def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        write(line + "\n")
 
     debug = info = warning = error = critical = exception = fatal = log = msg
 
@@ -119,6 +133,6 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            sys.stderr.write(self.format(record) + "\n")
+            write(self.format(record) + "\n")
         except Exception:
             self.handleError(record)

@@ -11,8 +11,8 @@ _SECRET_NAMES = frozenset(
 )
 _SECRET_ENDINGS = ("_token", "_password", "_secret", "_cookie", "_otp")
 
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)@")
-_PARAMETER = re.compile(r"(?i)\b((?:[a-z]+_)?(?:token|password|passwd|secret|otp)|code)=[^&\s\"'#;,)]+")
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(\S*)@")
+_PARAMETER = re.compile(r"(?i)\b([a-z_]*(?:token|password|passwd|secret|otp)|code)=[^&\s\"'#;,)]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic) [a-z0-9._~+/=-]{8,}")
 
 

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
 
+_ADDRESS = r"""[^@\s<>()\[\],;:\\"]+@[\w.-]+"""
+SENDER = rf"^(?:{_ADDRESS}|[^\r\n<>]*<{_ADDRESS}>)$"  # one address, RFC 5322's atoms and dots before the @
+
 
 def _items(value: str) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
@@ -62,6 +65,38 @@ def url(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
     if not well_formed:
         raise ValueError(f"a URL like {allowed}")
     return value
+
+
+def relay(value: str) -> str:
+    """A mail server's URL with nothing in it that would be ignored: `smtp://user:password@host:587?starttls=1`, `smtps://…`."""
+    parts = urlsplit(url(value, ("smtp", "smtps")))
+    options = ("", "starttls=0", "starttls=1") if parts.scheme == "smtp" else ("",)
+    whole = parts.path in ("", "/") and not parts.fragment and bool(parts.username) == bool(parts.password)
+    if parts.query not in options or not whole:
+        raise ValueError("a URL like smtp://user:password@host:587?starttls=1 or smtps://user:password@host, signs in them as %XX")
+    return value
+
+
+def urls_hosts(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
+    """The same where several hosts may stand, separated by commas: `postgresql://user@one:5432,two:5432/name`."""
+    before, mark, rest = value.partition("://")
+    place, slash, path = rest.partition("/")
+    user, at, hosts = place.rpartition("@")
+    for host in hosts.split(","):
+        url(f"{before}{mark}{user}{at}{host}{slash}{path}", schemes, need_host=need_host)
+    return value
+
+
+def postgresql(value: str) -> str:
+    """A PostgreSQL URL as libpq takes it, with one host or several. Its own errors repeat what they complain of."""
+    from psycopg import ProgrammingError  # here, since it is loaded only where it is used
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(value)
+    except ProgrammingError:
+        raise ValueError("a URL like postgresql://user:password@host/name, special characters as %XX") from None
+    return urls_hosts(value, ("postgresql", "postgres"), need_host=False)
 
 
 def rate(value: str) -> str:

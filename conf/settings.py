@@ -18,6 +18,7 @@ from conf.secretfile import SecretFileError, read_or_create
 
 PREFIX = "BELLWIRE_"
 ENV_FILE = ".env"
+REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel", "rediss+sentinel")
 SECRET_MIN_CHARS = 16
 
 # A field's description says what is allowed; it ends an error's line.
@@ -49,10 +50,16 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="an address or a host name")
     port: Port = 8080
     data_dir: Path = Field(default=Path("var"), description="a folder")
-    database_url: str | None = Field(default=None, repr=False, description="postgresql://user:password@host/name, or unset")
-    redis_url: str | None = Field(default=None, repr=False, description="redis://…, rediss://… or unix://…, or unset")
-    email_url: str = Field(default="file:", repr=False, description="file:, smtp://user:password@host:587 or smtps://…")
-    email_from: str = Field(default="bellwire@localhost", pattern=r"^[^\r\n]*[^@\s<]+@[^@\s]+$", description="an address")
+    database_url: str | None = Field(
+        default=None, repr=False, description="postgresql://user:password@host/name (several hosts by commas), or unset"
+    )
+    redis_url: str | None = Field(
+        default=None, repr=False, description="redis://…, rediss://…, unix://… or redis+sentinel://host,host/service, or unset"
+    )
+    email_url: str = Field(default="file:", repr=False, description="file:, smtp://… or smtps://…")
+    email_from: str = Field(
+        default="bellwire@localhost", pattern=parsing.SENDER, description="an address, name@example.org or Name <name@example.org>"
+    )
     base_url: str | None = Field(default=None, description="http://… or https://…, without query")
     secret_key: SecretStr | None = Field(
         default=None,
@@ -101,18 +108,18 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: str | None) -> str | None:
-        return value and parsing.url(value, ("postgresql", "postgres"), need_host=False)
+        return value and parsing.postgresql(value)
 
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str | None) -> str | None:
         need_host = value is None or not value.startswith("unix:")
-        return value and parsing.url(value, ("redis", "rediss", "unix"), need_host=need_host)
+        return value and parsing.urls_hosts(value, REDIS_SCHEMES, need_host=need_host)
 
     @field_validator("email_url")
     @classmethod
     def _email_url(cls, value: str) -> str:
-        return value if value == "file:" else parsing.url(value, ("smtp", "smtps"))
+        return value if value == "file:" else parsing.relay(value)
 
     @field_validator("base_url")
     @classmethod

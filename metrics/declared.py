@@ -58,6 +58,11 @@ DRAIN_SECONDS = _latency("drain", "One run of a drain", "consumer")
 DRAIN_ROWS_TOTAL = _counter("drain_rows", "Rows that drains wrote", "consumer")
 DEAD_EVENTS_TOTAL = _counter("dead_events", "Events that a drain gave up on", "consumer")
 
+# Accounts and mail
+SIGNUP_STAGE_SECONDS = _latency("signup_stage", "Where a sign-up's time goes: hash, wait, commit", "stage")
+EMAILS_TOTAL = _counter("emails", "Mails: sent, deferred, dead, dropped", "kind", "outcome")
+EMAIL_SECONDS = _latency("email", "Handing a mail to the relay", "kind", "outcome")
+
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")

@@ -109,6 +109,8 @@ def test_values_of_secret_keys_are_masked(capsys: pytest.CaptureFixture[str], ke
         "GET /events?timeout=5&access_token=hunter2",
         "login with password=hunter2 refused",
         "postgresql://bellwire:hunter2@db/bellwire",
+        "postgresql://bellwire:a/hunter2@db/bellwire",
+        "sslpassword=hunter2",
         "Authorization: Bearer hunter2hunter2",
     ],
 )

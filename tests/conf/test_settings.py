@@ -139,7 +139,21 @@ def test_rate_limits_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("REDIS_URL", "http://cache"),
         ("EMAIL_URL", "smtp://"),
         ("EMAIL_URL", "smtp://mail:port"),
+        ("EMAIL_URL", "smtp://mail:587?starttls=yes"),
+        ("EMAIL_URL", "smtps://mail?starttls=1"),
+        ("EMAIL_URL", "smtp://mail:0"),
+        ("EMAIL_URL", "mail.example.org"),
+        ("EMAIL_URL", "file:/somewhere"),
+        ("EMAIL_URL", "smtp://mail?starttls"),
+        ("EMAIL_URL", "smtp://mail?tls=1"),
+        ("EMAIL_URL", "smtp://mail?starttls=1&starttls=0"),
+        ("EMAIL_URL", "smtp://mail/inbox"),
+        ("EMAIL_URL", "smtp://mail#x"),
+        ("EMAIL_URL", "smtp://somebody@mail"),
         ("EMAIL_FROM", "nobody"),
+        ("EMAIL_FROM", "Bell a@b.example"),
+        ("EMAIL_FROM", "Bell <a@b.example"),
+        ("EMAIL_FROM", "a@b.example, c@d.example"),
         ("SECRET_KEY", "short"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
@@ -152,6 +166,28 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: s
     assert (value in line) is (name != "SECRET_KEY")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:",
+        "smtp://mail",
+        "smtp://mail:25/",
+        "smtp://mail?starttls=0",
+        "smtp://somebody:s%2Fcret@mail:587?starttls=1",
+        "smtps://somebody:secret@[::1]:465",
+    ],
+)
+def test_mail_goes_into_files_or_to_a_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("BELLWIRE_EMAIL_URL", url)
+    assert load().email_url == url
+
+
+@pytest.mark.parametrize("sender", ["bell@example.org", "Bell <bell@example.org>", '"Bell, Inc." <bell@bücher.example>'])
+def test_the_sender_is_an_address_with_or_without_a_name(monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
+    monkeypatch.setenv("BELLWIRE_EMAIL_FROM", sender)
+    assert load().email_from == sender
+
+
 def test_each_bad_setting_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = refused(monkeypatch, PORT="99999", WORKERS="none")
     assert lines == [
@@ -160,7 +196,9 @@ def test_each_bad_setting_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-@pytest.mark.parametrize("url", ["mysql://u:hunter2@db/x", "mysql://db/x?user=u&password=hunter2", "x://:hunter2@db"])
+@pytest.mark.parametrize(
+    "url", ["mysql://u:hunter2@db/x", "mysql://db/x?user=u&password=hunter2", "x://:hunter2@db", "postgresql://u:hunter2%zz@db/x"]
+)
 def test_errors_mask_passwords(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     (line,) = refused(monkeypatch, DATABASE_URL=url)
     assert "hunter2" not in line
