@@ -11,5 +11,5 @@ __all__ = ["huey"]
 
 parent.take_from_environment()  # before the settings are read, which warn of what they do not know
 settings = load()
-models.connect(settings)
+models.connect(settings, "worker")
 tasks.bind(settings)

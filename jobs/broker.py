@@ -15,12 +15,14 @@ from conf import Settings
 from jobs.outage import Outage
 from jobs.payload import JsonSerializer
 from jobs.queuefile import QueueFile
+from jobs.scheduler import Scheduler
 
 NAME = "bellwire"
-FIRST_DELAY_S = 0.05  # between two looks into the queue when it has just been emptied
+FIRST_DELAY_S = 0.02  # between two looks into the queue when it has just been emptied
 MAX_DELAY_S = 0.1  # and when it stays empty; Huey's own 10 s would be a notification's delay
+MAX_FILE_DELAY_S = 0.04  # the same for a file, where a look costs some 20 µs
 SHUTDOWN_S = 8.0  # for tasks to end after SIGTERM; a drain ends after its slice
-UNUSABLE = (sqlite3.Error, OSError)  # what the queue raises while it can't be used
+UNUSABLE = (sqlite3.Error, OSError)  # what the queue raises while it can't be used; jobs.queuedown's is among them
 
 log = structlog.get_logger("jobs")
 
@@ -46,6 +48,7 @@ class Broker(Huey):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(NAME, results=False, serializer=JsonSerializer(), storage_class=_Unbound)
+        self.scheduler = Scheduler()
         self._outage = Outage("the queue", "the worker finds its work by looking at the log itself")
 
     def deserialize_task(self, data: bytes) -> Any:
@@ -80,6 +83,11 @@ class Broker(Huey):  # type: ignore[misc]
             return []
         return due
 
+    def read_periodic(self, timestamp: Any) -> list[Any]:
+        """The periodic tasks that are due, for the one worker that sees to them."""
+        due: list[Any] = super().read_periodic(timestamp) if self.scheduler.on_duty else []
+        return due
+
     def create_consumer(self, **options: Any) -> Any:
         """A consumer as a bare `huey_consumer jobs.app.huey` should be; options of the command line win where they can.
 
@@ -98,7 +106,8 @@ class Broker(Huey):  # type: ignore[misc]
         if options.get("shutdown_timeout") is None:
             options["shutdown_timeout"] = SHUTDOWN_S
         options["initial_delay"] = min(options.get("initial_delay", FIRST_DELAY_S), FIRST_DELAY_S)
-        options["max_delay"] = min(options.get("max_delay", MAX_DELAY_S), MAX_DELAY_S)
+        most_s = MAX_FILE_DELAY_S if kind(self.settings) == "sqlite" else MAX_DELAY_S
+        options["max_delay"] = min(options.get("max_delay", most_s), most_s)
         return WorkerConsumer(self, self.settings, **options)
 
 
@@ -110,8 +119,28 @@ huey = Broker()
 
 
 def bind(settings: Settings) -> None:
-    """Says where the queue is. Touches no disk: a queue that can't be used shows when something is put into it."""
-    if isinstance(huey.storage, QueueFile):
+    """Says where the queue is. Touches no disk and no server: a queue that can't be used shows when something is put into it."""
+    if not isinstance(huey.storage, _Unbound):
         huey.storage.close()
     huey.settings = settings
-    huey.storage = QueueFile(NAME, settings.queue_path)
+    huey.storage = _storage(settings)
+
+
+def kind(settings: Settings) -> str:
+    """Which queue it is: `redis`, `postgresql` or `sqlite`."""
+    if settings.redis_url is not None:
+        return "redis"
+    return "sqlite" if settings.database_url is None else "postgresql"
+
+
+def _storage(settings: Settings) -> Any:
+    """Each is loaded only where it is used."""
+    if settings.redis_url is not None:
+        from jobs.queueredis import RedisQueue
+
+        return RedisQueue(NAME, settings.redis_url)
+    if settings.database_url is not None:
+        from jobs.queuepostgres import PostgresQueue
+
+        return PostgresQueue(NAME)
+    return QueueFile(NAME, settings.queue_path)

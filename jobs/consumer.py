@@ -1,23 +1,24 @@
-"""What a consumer of the log is, and what of a message's event the consumers look at."""
+"""What a consumer of the log is, and what of events the consumers look at."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-import msgspec
-
+from models.checkpoint import Part
+from models.database import engine
 from models.event import Event, Log
 
 EVENTS_A_SLICE = 200
 
 
 class Written(NamedTuple):
-    """What one transaction wrote: rows of all kinds, and how many notifications were made (not grown) among them."""
+    """What one transaction wrote: rows of all kinds, and how many notifications were made (not grown) and mails queued among them,
+    by (type, channel)."""
 
     rows: int
-    notifications: int = 0
+    by_channel: Mapping[tuple[str, str], int] = {}
 
 
 class Consumer(ABC):
@@ -31,10 +32,16 @@ class Consumer(ABC):
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
     appends: ClassVar[bool] = False  # whether `write` appends events, which clients see
-    notifies: ClassVar[str] = ""  # the type of the notifications it makes
+    goes_on: ClassVar[bool] = False  # whether it may stop between two parts: what is written says itself where to go on
+    divided: ClassVar[bool] = True  # whether events of different streams may be done by different workers at once
     events_a_slice: ClassVar[int] = EVENTS_A_SLICE
     slices_a_run: ClassVar[int | None] = None  # None: until the log's end
     interval_ms: ClassVar[int] = 0  # from one move of the checkpoint to the next run, whichever process makes it
+
+    def parts(self) -> list[Part]:
+        """What its work is divided into, each with a checkpoint of its own: as many as the store lets write at once."""
+        of = engine().partitions if self.divided else 1
+        return [Part(self.name, number, of) for number in range(of)]
 
     @abstractmethod
     def prepare(self, events: Sequence[Event]) -> Iterable[Any]:
@@ -44,16 +51,3 @@ class Consumer(ABC):
     @abstractmethod
     def write(self, log: Log, part: Any) -> Written:
         """Writes one part, inside the transaction."""
-
-
-class Sent(msgspec.Struct, gc=False):
-    """What a message's event says besides its text."""
-
-    id: int
-    conversation: int
-    sender: int
-    priority: str
-    deleted_at: str | None
-
-
-sent = msgspec.json.Decoder(Sent).decode

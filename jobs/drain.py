@@ -6,6 +6,7 @@ where it was read. If it isn't there any more, another drain was faster, and not
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from jobs.consumer import Consumer
+from jobs.consumer import Consumer, Written
 from jobs.turn import transaction
 from metrics.declared import (
     DEAD_EVENTS_TOTAL,
@@ -23,8 +24,8 @@ from metrics.declared import (
     LOG_LAG_SECONDS,
     NOTIFICATIONS_TOTAL,
 )
-from models import checkpoint, event
-from models.checkpoint import LostRightError
+from models import checkpoint, deadwork, event
+from models.checkpoint import LostRightError, Part, Places
 from models.clock import now_ms
 from models.database import is_stores_fault
 from models.event import Event, Log, TransactionLostError
@@ -40,13 +41,18 @@ Right = Callable[[Log, bool], None]  # takes the right to write inside the trans
 _END = object()
 
 
+class _StoppedError(Exception):
+    """Between two parts of a consumer that `goes_on`."""
+
+
 class DrainResult(NamedTuple):
-    """What one run did. `more`: it was stopped before the end; `lost`: another drain was faster."""
+    """What one run did. `more`: it was stopped before the end; `lost`: another drain was faster; `mails`: so many were queued."""
 
     events: int
     rows: int
     more: bool
     lost: bool
+    mails: int = 0
 
 
 def never() -> bool:
@@ -74,48 +80,80 @@ class _Run:
 
     def __init__(self, consumer: Consumer, stop: Stop, size: int, pause: bool) -> None:
         self.events = 0
+        self.mails = 0
         self.rows = 0
         self._consumer = consumer
+        self._parts = consumer.parts()
+        self._lost = False
         self._stop = stop
         self._size = size
         self._pause = pause
 
     def result(self) -> DrainResult:
+        self._retry_parked()
+        more = True
         try:
             more = self._read_on()
-        except LostRightError:
-            return DrainResult(self.events, self.rows, True, True)
-        return DrainResult(self.events, self.rows, more, False)
+        except (LostRightError, _StoppedError) as end:
+            self._lost = isinstance(end, LostRightError)  # another worker is at it
+        return DrainResult(self.events, self.rows, more, self._lost, self.mails)
+
+    def _places(self, parts: Sequence[Part]) -> Places:
+        """Where they stand; those that are new stand at the log's beginning from now on."""
+        found = checkpoint.positions(parts)
+        if len(found) < len(parts):
+            with transaction(False) as appended:
+                checkpoint.ensure(appended, parts)
+            found = checkpoint.positions(parts)
+        return found
 
     def _read_on(self) -> bool:
-        name = self._consumer.name
-        if name not in checkpoint.places():
-            with transaction(False) as appended:
-                checkpoint.ensure(appended, name)
-        self._retry_parked()
+        """Tells whether more is left: it was to stop before the end."""
         done = 0
         while not self._stop():
             if done == self._consumer.slices_a_run:
                 return True
-            if not self._next_slice(checkpoint.position(name)):
+            if not self._together():
                 return False
             done += 1
+            if len(self._parts) > 1:
+                self._share()
         return True
 
-    def _next_slice(self, old: int) -> bool:
-        """Does the next slice after the checkpoint; False when that was the last."""
-        newest = event.head()  # read first: what is appended meanwhile must not be passed over
-        events = checkpoint.unread(old, newest, self._consumer.types, self._size)
-        more = len(events) == self._size
-        if events:
-            self._do(old, events[-1].id if more else newest, events)
-        elif newest - old >= SKIP_EVENTS:
-            self._write([], partial(self._move, old, newest))
-        lag_ms = now_ms() - events[-1].at_ms if more else 0
-        LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
-        return more
+    def _together(self) -> bool:
+        """A slice of all parts. When another worker was faster with it and there are several, each worker goes on with some of
+        them."""
+        try:
+            return self._next_slice(self._parts)
+        except LostRightError:
+            if len(self._parts) == 1:
+                raise
+            self._lost = True
+            return True
 
-    def _do(self, old: int, new: int, events: Sequence[Event]) -> None:
+    def _share(self) -> None:
+        """There is more than a slice of all parts: each by itself, in an order of its own, so that workers seldom meet at one."""
+        for part in random.sample(self._parts, len(self._parts)):
+            try:
+                while not self._stop() and self._next_slice([part]):
+                    pass
+            except LostRightError:
+                self._lost = True
+
+    def _next_slice(self, parts: Sequence[Part]) -> bool:
+        """Does the next slice after the checkpoints of these parts together; False when that was the last."""
+        old = self._places(parts)
+        newest = event.head()  # read first: what is appended meanwhile must not be passed over
+        events, reached = checkpoint.unread(old, newest, self._consumer.types, self._size)
+        if events:
+            self._do(old, reached, events)
+        elif reached < newest or newest - min(old.values()) >= SKIP_EVENTS:
+            self._write([], partial(self._move, old, reached))
+        lag_ms = now_ms() - events[-1].at_ms if events and reached < newest else 0
+        LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
+        return reached < newest
+
+    def _do(self, old: Places, new: int, events: Sequence[Event]) -> None:
         """Does these events, all there are up to `new`. When they fail, halves of them, down to the one that is to blame."""
         error = None
         for _ in range(TRIES if len(events) == 1 else 1):
@@ -129,13 +167,13 @@ class _Run:
         middle = len(events) // 2
         place = events[middle - 1].id
         self._do(old, place, events[:middle])
-        self._do(place, new, events[middle:])
+        self._do(checkpoint.moved(old, place), new, events[middle:])
 
     def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
         """Prepares and writes; returns the error that these events are to blame for."""
         try:
             self._write(self._consumer.prepare(events), right)
-        except (LostRightError, TransactionLostError):
+        except (LostRightError, TransactionLostError, _StoppedError):
             raise
         except Exception as error:
             if is_stores_fault(error):
@@ -149,60 +187,63 @@ class _Run:
         part = next(remaining, _END)
         following = None
         while following is not _END:
+            if self._consumer.goes_on and self._stop():
+                raise _StoppedError
             following = next(remaining, _END) if part is not _END else _END
             with transaction(self._consumer.appends and part is not _END, self._pause) as appended:
                 right(appended, following is _END)
                 written = self._consumer.write(appended, part) if part is not _END else None
             if written is not None:
-                self._count(appended, written.rows, written.notifications)
+                self._count(appended, written)
             part = following
 
-    def _count(self, appended: Log, rows: int, notifications: int) -> None:
-        self.rows += rows
-        DRAIN_ROWS_TOTAL.labels(self._consumer.name).inc(rows)
+    def _count(self, appended: Log, written: Written) -> None:
+        self.rows += written.rows
+        DRAIN_ROWS_TOTAL.labels(self._consumer.name).inc(written.rows)
         LOG_EVENTS_TOTAL.inc(len(appended.events))
-        if notifications:
-            NOTIFICATIONS_TOTAL.labels(self._consumer.notifies, "in_app").inc(notifications)
+        self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
+        for labels, count in written.by_channel.items():
+            NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
 
-    def _move(self, old: int, new: int, appended: Log, last: bool) -> None:
+    def _move(self, old: Places, new: int, appended: Log, last: bool) -> None:
         if last:
-            checkpoint.move(appended, self._consumer.name, old, new)
+            checkpoint.move(appended, old, new)
         else:
-            checkpoint.hold(appended, self._consumer.name, old)
+            checkpoint.hold(appended, old)
 
-    def _park(self, old: int, new: int, event: Event, error: Exception | None) -> None:
+    def _park(self, old: Places, new: int, event: Event, error: Exception | None) -> None:
         with transaction(False) as appended:
-            checkpoint.move(appended, self._consumer.name, old, new)
-            checkpoint.park(appended, self._consumer.name, event.id, _told(error))
+            checkpoint.move(appended, old, new)
+            deadwork.park(appended, self._consumer.name, event.id, _told(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
         self.events += 1
         log.error("an event is parked", consumer=self._consumer.name, event_id=event.id, type=event.type, exc_info=error)
 
     def _retry_parked(self) -> None:
-        for dead, parked in checkpoint.to_retry(self._consumer.name, RETRIES_A_RUN):
+        for dead, parked in deadwork.to_retry(self._consumer.name, RETRIES_A_RUN):
             if self._stop():
                 return
-            self._retry(dead, checkpoint.unread(parked - 1, parked, self._consumer.types, 1))
+            self._retry(dead, checkpoint.read_one(parked, self._consumer.types))
 
     def _retry(self, dead: int, events: Sequence[Event]) -> None:
         """Does a parked event again, when it still is kept."""
         try:
             error = self._failure(events, partial(_revive, dead))
-        except LostRightError:  # another drain has done it
+        except (LostRightError, _StoppedError):  # another drain has done it, or a later one will
             return
         if error is None:
             self.events += 1
             return
         with transaction(False) as appended:
-            checkpoint.refuse_again(appended, dead, _told(error))
+            deadwork.refuse_again(appended, dead, _told(error))
         log.error("a parked event failed again", consumer=self._consumer.name, dead=dead, exc_info=error)
 
 
 def _revive(dead: int, appended: Log, last: bool) -> None:
     if last:
-        checkpoint.revive(appended, dead)
+        deadwork.revive(appended, dead)
     else:
-        checkpoint.hold_dead(appended, dead)
+        deadwork.hold(appended, dead)
 
 
 def _told(error: Exception | None) -> str:

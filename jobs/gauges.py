@@ -8,23 +8,28 @@ import msgspec
 
 from jobs.broker import NAME, huey
 from jobs.payload import queued_ms
-from jobs.queuefile import QueueFile
 from metrics.declared import DATABASE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
 from models.database import rows, size_bytes
 
 EVERY_S = 5.0
-TABLES = ("users", "conversations", "memberships", "messages", "events", "activities", "notifications")
+TABLES = ("users", "conversations", "memberships", "messages", "events", "activities", "notifications", "emails")
 
 
 def measure_queue() -> None:
     """Depth and age of the queue. Raises broker.UNUSABLE errors."""
-    QUEUE_DEPTH.labels(NAME).set(huey.storage.queue_size())
-    oldest = huey.storage.oldest() if isinstance(huey.storage, QueueFile) else None
+    depth, oldest_s = queue_standing()
+    QUEUE_DEPTH.labels(NAME).set(depth)
+    QUEUE_OLDEST_SECONDS.labels(NAME).set(oldest_s)
+
+
+def queue_standing() -> tuple[int, float]:
+    """How many tasks wait, and for how long the oldest has, in seconds. Raises broker.UNUSABLE errors."""
+    oldest = huey.storage.oldest()
     try:
         waiting = time.time() - queued_ms(oldest) / 1000 if oldest else 0.0
     except msgspec.MsgspecError:  # not ours; the worker drops it
         waiting = 0.0
-    QUEUE_OLDEST_SECONDS.labels(NAME).set(max(0.0, waiting))
+    return int(huey.storage.queue_size()), max(0.0, waiting)
 
 
 def measure_store() -> None:

@@ -1,91 +1,58 @@
-"""In-app notifications of messages, for members who are not looking: one a conversation, growing while it is unread."""
+"""Notifications of what happened, as the rules have it: one a group of causes, growing while it is unread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import msgspec
-
-from jobs.consumer import Consumer, Sent, Written, sent
-from models import audience, presence
-from models import notification as notifications
-from models.audience import Interval
+from jobs.acts import Sent, act_of
+from jobs.consumer import Consumer, Written
+from jobs.deciding import About, Rule, cause_of, decide
+from jobs.facts import Facts, Happened, about_receivers, gather
+from jobs.rules import BY_EVENT
+from models import notifying
+from models.cause import Cause
 from models.database import chunks
 from models.event import Event, Log
-from models.notification import Cause, conversation_group
 
 CAUSES_A_TRANSACTION = 50  # each is several rows and an event; a send beside it waits for all of them
-TITLE_CHARS = 200
 
-# What the rule decides, and why.
-NOTIFIED = "notified"
-OWN_ACT = "own act"
-NO_MEMBER = "no member then"
-NOT_ACTIVE = "not active"
-HAS_READ = "has read it"
-LOOKING = "was looking"
-
-
-def decide(event: int, message: Sent, member: Interval, looking: bool) -> str:
-    """Whether the member is notified of a message, at its place in the log, and if not, why."""
-    if member.user == message.sender:
-        return OWN_ACT
-    if event < member.from_event or (member.to_event is not None and event >= member.to_event):
-        return NO_MEMBER
-    if not member.active:
-        return NOT_ACTIVE
-    if member.read >= message.id:
-        return HAS_READ
-    return LOOKING if looking else NOTIFIED
-
-
-class _Facts(NamedTuple):
-    """What the rule must know, for a slice of messages."""
-
-    members: dict[int, list[Interval]]  # by conversation
-    places: dict[int, tuple[str, str | None]]  # conversation -> kind and title
-    names: dict[int, str]  # of senders
-    looking: set[int]
-
-
-def _facts(messages: Sequence[tuple[Event, Sent]]) -> _Facts:
-    asked = {m.conversation for _, m in messages}
-    members = audience.intervals_of(asked, messages[0][0].id)
-    people = {member.user for those in members.values() for member in those if member.active}
-    names = audience.display_names({m.sender for _, m in messages})
-    return _Facts(members, audience.titles(asked), names, presence.looking(people))
-
-
-def _causes(messages: Sequence[tuple[Event, Sent]], facts: _Facts) -> Iterator[Cause]:
-    """A Cause for each member who is notified of each message. None holds the message's text, which may be deleted."""
-    for event, message in messages:
-        title = _title(facts.names[message.sender], *facts.places[message.conversation])
-        data = msgspec.json.encode({"conversation": message.conversation, "message": message.id})
-        cause, group = f"message:{message.id}", conversation_group(message.conversation)
-        for member in facts.members.get(message.conversation, ()):
-            if decide(event.id, message, member, member.user in facts.looking) is NOTIFIED:
-                yield Cause(member.user, cause, group, "message", title, "1 new message", data, body_more="{n} new messages")
-
-
-def _title(name: str, kind: str, title: str | None) -> str:
-    return name if kind == "direct" or not title else f"{name} in {title}"[:TITLE_CHARS]
+Said = tuple[Rule, About, Event, object]  # what a rule says of an event, before it is known who hears of it
 
 
 class Notify(Consumer):
-    """Counts each message once for each receiver. A large group's receivers take several transactions; should a crash come
+    """Counts each cause once for each receiver. A large group's receivers take several transactions; should a crash come
     between two of them, the causes tell who has been counted."""
 
     name: ClassVar[str] = "notify"
-    types: ClassVar[tuple[str, ...]] = ("message.created",)
+    types: ClassVar[tuple[str, ...]] = tuple(BY_EVENT)
     appends: ClassVar[bool] = True
-    notifies: ClassVar[str] = "message"
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[Cause]]:
-        messages = [(e, m) for e in events if (m := sent(e.data)).deleted_at is None]
-        if messages:
-            yield from chunks(_causes(messages, _facts(messages)), CAUSES_A_TRANSACTION)
+        happened = [(event, act) for event in events if not _is_gone(act := act_of(event))]
+        if happened:
+            yield from chunks(_causes(*_known(happened)), CAUSES_A_TRANSACTION)
 
     def write(self, log: Log, part: list[Cause]) -> Written:
-        made, counted = notifications.add(log, part)
-        return Written(counted, made)
+        return Written(*notifying.add(log, part))
+
+
+def _is_gone(act: object) -> bool:
+    return isinstance(act, Sent) and act.deleted_at is not None
+
+
+def _known(happened: Sequence[Happened]) -> tuple[list[Said], Facts]:
+    """What is to be said, and all there is to know of it and of those who may hear it."""
+    facts = gather(happened)
+    said = [(rule, rule.about(act, facts), event, act) for event, act in happened for rule in BY_EVENT[event.type]]
+    hearers = {user for rule, _, event, act in said for user, refusal in rule.who(event, act, facts) if refusal is None}
+    return said, about_receivers(facts, hearers)
+
+
+def _causes(said: Sequence[Said], facts: Facts) -> Iterator[Cause]:
+    """A Cause for each who is notified or mailed of each event. None holds people's text, which may be deleted."""
+    for rule, about, event, act in said:
+        for decision in decide(rule, about, event, act, facts):
+            cause = cause_of(rule, about, decision)
+            if cause is not None:
+                yield cause

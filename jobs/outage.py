@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import structlog
@@ -12,24 +13,31 @@ log = structlog.get_logger("jobs")
 
 
 class Outage:
-    """One thing that may be down, `what` it is and what happens meanwhile. Used by any thread; two may both tell of a beginning."""
+    """One thing that may be down, `what` it is and what happens meanwhile. Used by any thread."""
 
     def __init__(self, what: str, meanwhile: str) -> None:
         self.lasting = False
         self._what = what
         self._meanwhile = meanwhile
         self._told = 0.0
+        self._lock = threading.Lock()  # of several threads that meet it at once, one tells
 
     def failed(self, error: BaseException) -> None:
         """It failed just now."""
         now = time.monotonic()
-        if not self.lasting or now - self._told >= REMIND_S:
-            self._told = now
+        with self._lock:
+            due = not self.lasting or now - self._told >= REMIND_S
+            self.lasting = True
+            if due:
+                self._told = now
+        if due:
             log.warning(f"{self._what} fails: {self._meanwhile}", error=f"{type(error).__name__}: {error}")
-        self.lasting = True
 
     def over(self) -> None:
         """It works."""
-        if self.lasting:
-            self.lasting = False
+        if not self.lasting:
+            return
+        with self._lock:
+            was, self.lasting = self.lasting, False
+        if was:
             log.info(f"{self._what} works again")

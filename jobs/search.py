@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from jobs.consumer import Consumer, Written, sent
+from jobs.acts import act_of
+from jobs.consumer import Consumer, Written
 from models import search
 from models.event import Event, Log
 
@@ -18,7 +19,7 @@ class Search(Consumer):
     types: ClassVar[tuple[str, ...]] = ("message.created", "message.updated")
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
-        return [sorted({sent(e.data).id for e in events})]
+        return [sorted({act_of(e).id for e in events})]
 
     def write(self, log: Log, part: list[int]) -> Written:
         return Written(search.index(part))

@@ -8,29 +8,43 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any
 
+from huey import crontab
 from huey.constants import EmptyData
 
 from conf import Settings
-from jobs import broker
+from jobs import broker, digests
 from jobs.activity import Activities
+from jobs.archive import Archiver
 from jobs.backlog import behind
 from jobs.broker import UNUSABLE, huey
 from jobs.consumer import Consumer
 from jobs.drain import DrainResult, Stop, never
 from jobs.drain import drain as drain_log
+from jobs.fanout import Fanouts
+from jobs.feed import Feed
+from jobs.mail import Mailer
 from jobs.notify import Notify
 from jobs.outage import Outage
+from jobs.retention import Retention
 from jobs.search import Search
 from jobs.watch import Watch
+from models.clock import now_ms
+from models.worker import Busy
 
 TASK_S = 5.0  # a drain that takes longer queues itself again, for other tasks to have their turn
 TURN_S = 1.0  # of each consumer while one thread looks after all
 STALE_FLAG_S = 10.0  # a flag this old was left by a process that died; at worst two tasks are queued
 FLAG = "pending:"
+MAIL = "mail"
+LONG_MS = 1_000  # what takes less is not worth telling
+FIRST = 10  # priority of what somebody waits for, such as a code
 NOTHING = DrainResult(0, 0, False, False)
 
 stopping = Event()  # set when this process ends; drains stop after their slice
 consumers: dict[str, Consumer] = {}
+retention: Retention  # of this process, once it is bound
+archiver: Archiver  # the same
+mailer: Mailer | None = None  # of this process, when it is a worker
 
 
 class _Lane:
@@ -38,6 +52,7 @@ class _Lane:
 
     def __init__(self, name: str) -> None:
         self.outage = Outage(f"the drain {name}", "it is tried again")
+        self.since_ms: int | None = None  # while a drain runs
         self._busy = Lock()
         self._wanted = Event()
 
@@ -47,21 +62,27 @@ class _Lane:
         while self._wanted.is_set() and self._busy.acquire(blocking=False):
             try:
                 self._wanted.clear()
+                self.since_ms = now_ms()
                 result = work()
             finally:
+                self.since_ms = None
                 self._busy.release()
         return result
 
 
 _lanes: dict[str, _Lane] = {}
+_digests = Outage("collecting digests", "it is tried again")
+_archive = Outage("archiving old records", "it is tried again")
 
 
 def bind(settings: Settings) -> None:
     """Says where the queue is and what the consumers are set to. Touches no disk; the models are bound elsewhere."""
+    global retention, archiver
     broker.bind(settings)
     consumers.clear()
+    retention, archiver = Retention(settings, consumers.values()), Archiver(settings)
     # In this order when one thread does all: who waits for what most.
-    for consumer in (Notify(), Watch(), Activities(settings.activity_sample), Search()):
+    for consumer in (Notify(), Watch(), Fanouts(), Feed(), Activities(settings.activity_sample), Search()):
         consumers[consumer.name] = consumer
         _lanes[consumer.name] = _Lane(consumer.name)
 
@@ -71,13 +92,17 @@ def request(consumer: str) -> bool:
 
     Raises broker.UNUSABLE errors when the queue can't be used.
     """
-    if not huey.put_if_empty(FLAG + consumer, time.time()):
+    return _queue_once(consumer, lambda: drain(consumer))
+
+
+def _queue_once(name: str, put: Callable[[], object]) -> bool:
+    if not huey.put_if_empty(FLAG + name, time.time()):
         return False
     try:
-        drain(consumer)
+        put()
     except BaseException:
         with contextlib.suppress(*UNUSABLE):
-            huey.delete(FLAG + consumer)
+            huey.delete(FLAG + name)
         raise
     return True
 
@@ -95,14 +120,53 @@ def drain(consumer: str, task: Any = None) -> None:
             request(consumer)
 
 
+def request_mail() -> None:
+    """Queues a look at the outbox, unless one is waiting already. Raises broker.UNUSABLE errors."""
+    _queue_once(MAIL, send_mail)
+
+
+@huey.task(priority=FIRST)  # type: ignore[untyped-decorator]
+def send_mail() -> None:
+    """The task: wakes this worker's mailer, for whom a slow relay may take its time without holding up other tasks."""
+    with contextlib.suppress(*UNUSABLE):
+        huey.delete(FLAG + MAIL)
+    if mailer is not None:
+        mailer.wake()
+
+
+@huey.periodic_task(crontab())  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Every minute, by one worker of all: clears away what crashes have left behind, and what has had its time."""
+    clear_stale_flags()
+    trim()
+    archive()
+
+
+def busy() -> list[Busy]:
+    """What has gone on in this process for a second or longer."""
+    before_ms = now_ms() - LONG_MS
+    running = [Busy(f"drain {name}", lane.since_ms) for name, lane in _lanes.items() if lane.since_ms is not None]
+    if mailer is not None and (sending := mailer.sending) is not None:
+        running.append(Busy(f"mail {sending.number}", sending.since_ms))
+    return [one for one in running if one.since_ms < before_ms]
+
+
 def run(name: str, stop: Stop = never) -> DrainResult:
     """Drains one consumer here and now; does nothing if another thread of this process does. Raises what `drain.drain` raises."""
     consumer = consumers[name]
-    return _lanes[name].run(lambda: drain_log(consumer, stop))
+
+    def work() -> DrainResult:
+        result = drain_log(consumer, stop)
+        if result.mails and mailer is not None:
+            mailer.wake()
+        return result
+
+    return _lanes[name].run(work)
 
 
 def look(stop: Stop = never) -> int:
-    """Drains every consumer that is behind, in turns, until none is or until `stop()`. Returns the number of events done.
+    """Drains every consumer that is behind, in turns, until none is or until `stop()`, and queues mail that is due. Returns how
+    many events were done and mails queued.
 
     A drain that fails is reported, and tried again by the next look.
     """
@@ -111,11 +175,24 @@ def look(stop: Stop = never) -> int:
         left &= set(behind(consumers.values()))
         for name in [name for name in consumers if name in left]:
             result = _reported(name, _until(TURN_S, stop))
-            if result is None or not result.events:
+            if result is None or not (result.events or result.rows):
                 left.discard(name)
             else:
                 done += result.events
-    return done
+    return done + _collect_mail(stop)
+
+
+def _collect_mail(stop: Stop) -> int:
+    """Queues digests and other mail that is due now; returns how many."""
+    try:
+        queued = digests.collect(stop)
+    except Exception as error:
+        _digests.failed(error)
+        return 0
+    _digests.over()
+    if queued and mailer is not None:
+        mailer.wake()
+    return queued
 
 
 def _reported(name: str, stop: Stop) -> DrainResult | None:
@@ -132,10 +209,25 @@ def _reported(name: str, stop: Stop) -> DrainResult | None:
 
 def clear_stale_flags() -> None:
     """Takes away flags of tasks that a crash has swallowed. Raises broker.UNUSABLE errors."""
-    for name in consumers:
+    for name in (*consumers, MAIL):
         raw = huey.storage.peek_data(FLAG + name)
         if raw is not EmptyData and not 0 <= time.time() - huey.serializer.deserialize(raw) < STALE_FLAG_S:
             huey.delete(FLAG + name)
+
+
+def trim() -> None:
+    """Clears away what has had its time."""
+    retention.run(lambda: stopping.is_set())
+
+
+def archive() -> None:
+    """Moves old records to the archive. What fails is told, and tried again; the records are where they were."""
+    try:
+        archiver.run(lambda: stopping.is_set())
+    except Exception as error:
+        _archive.failed(error)
+    else:
+        _archive.over()
 
 
 def _until(seconds: float, stop: Stop) -> Stop:

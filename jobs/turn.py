@@ -11,10 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import peewee
-
 from models import event
-from models.database import db, execute, rows
+from models.database import engine
 from models.event import Log
 
 PAUSE_HOLDS = 3
@@ -23,31 +21,22 @@ _free_at = 0.0  # time.monotonic() before which no drain of this process may tak
 
 
 @contextmanager
-def transaction(durable: bool, pause: bool = True) -> Iterator[Log]:
-    """`models.event.transaction` for drains; it raises the same. `durable` says whether it must outlive a power cut."""
+def transaction(appends: bool, pause: bool = True) -> Iterator[Log]:
+    """`models.event.transaction` for drains; it raises the same.
+
+    Only one that `appends` must outlive a power cut: a client may have seen its events, and their ids must never come to mean
+    others. Of the rest a power cut takes the newest commits back as a whole, effects and checkpoint together, and the drain
+    does them anew. And where the store does not make it, it takes no turn at the log's lock.
+    """
     global _free_at
+    if not appends and engine().partitions > 1:
+        with event.transaction(appends=False, durable=False) as log:
+            yield log
+        return
     with _one_at_a_time:
         time.sleep(max(0.0, _free_at - time.monotonic()))
-        with _sync(durable), event.transaction() as log:
+        with event.transaction(appends=appends, durable=appends) as log:
             held_from = time.monotonic()
             yield log
         now = time.monotonic()
         _free_at = now + PAUSE_HOLDS * (now - held_from) if pause else now
-
-
-@contextmanager
-def _sync(durable: bool) -> Iterator[None]:
-    """Lets this connection commit without waiting for the disk when nothing that is seen depends on it.
-
-    A power cut then takes the newest commits back as a whole, effects and checkpoint together, and the drain does them anew. Not
-    so for events: a client may have seen one already, and its id must never come to mean another.
-    """
-    if durable or not isinstance(db.obj, peewee.SqliteDatabase):
-        yield
-        return
-    usual = rows("PRAGMA synchronous")[0][0]
-    execute("PRAGMA synchronous=NORMAL")
-    try:
-        yield
-    finally:
-        execute(f"PRAGMA synchronous={int(usual)}")

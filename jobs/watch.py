@@ -2,63 +2,83 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from jobs.activity import MESSAGE_SENT
-from jobs.consumer import Consumer, Written, sent
-from models import notification as notifications
+from jobs.acts import NEW_STATUS, NEW_USER, REPORTED, Judged, Reported, Sent, act_of
+from jobs.consumer import Consumer, Written
+from jobs.deciding import NOTIFIED, About, judge
+from jobs.facts import Facts, about_receivers
+from jobs.rules import WATCHES, heard_of
+from models.cause import Cause
+from models.clock import now_ms
 from models.event import Event, Log
-from models.notification import Cause, Growth
+from models.growth import Growth, foresee, grow_foreseen
 from models.user import active_admins
 
-GROUPING = f"watch:{MESSAGE_SENT}"
 Counted = tuple[list[tuple[Cause, int]], list[Growth]]
-DATA = msgspec.json.encode({"action": MESSAGE_SENT})
+Acts = Mapping[str, Mapping[int, int]]  # watch -> who acted -> how often
 
 
-@lru_cache(maxsize=256)
-def watches(chosen: str) -> Mapping[str, Any]:
-    """What an admin chose to hear of, from its JSON: what is missing is on."""
-    found: Mapping[str, Any] = msgspec.json.decode(chosen)
-    return found
-
-
-def heard_of(admin: int, chosen: str, total: int, by_sender: Mapping[int, int]) -> int:
-    """How many of these messages the admin hears of: none if switched off, and never about one's own act."""
-    return total - by_sender.get(admin, 0) if watches(chosen).get(MESSAGE_SENT, True) else 0
+def acts_of(events: Iterable[Event]) -> Acts:
+    """Who did what how often."""
+    acts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for event in events:
+        match act_of(event):
+            case Sent() as act:
+                acts[MESSAGE_SENT][act.sender] += 1
+            case Judged() as act:
+                acts[NEW_STATUS][act.by] += len(act.users)
+            case Reported() as act:
+                acts[REPORTED][act.user or act.by] += 1
+            case act:
+                acts[NEW_USER][act.user] += 1
+    return acts
 
 
 class Watch(Consumer):
-    """Adds up what was sent, once a second for all admins together, however much it is.
+    """Adds up what was done, once a second for all admins together, however much it is.
 
     A count carries no trace of what went into it, so nothing could tell afterwards that a slice was counted twice. It isn't,
     since the checkpoint moves in the transaction that adds: either both happen or neither. Hence one part for all admins.
     """
 
     name: ClassVar[str] = "watch"
-    types: ClassVar[tuple[str, ...]] = ("message.created",)
+    types: ClassVar[tuple[str, ...]] = ("message.created", NEW_USER, NEW_STATUS, REPORTED)
     appends: ClassVar[bool] = True
-    notifies: ClassVar[str] = "admin"
+    divided: ClassVar[bool] = False  # one sum for all
     events_a_slice: ClassVar[int] = 5_000
     slices_a_run: ClassVar[int | None] = 1
     interval_ms: ClassVar[int] = 1_000
 
     def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
-        by_sender = Counter(sent(e.data).sender for e in events)
-        counted = list(_counted(len(events), by_sender))
-        return [(counted, notifications.foresee(counted))] if counted else []
+        admins = active_admins()
+        facts = about_receivers(Facts(now_ms()), [admin for admin, _ in admins])
+        counted = list(_counted(admins, acts_of(events), facts))
+        return [(counted, foresee(counted))] if counted else []
 
     def write(self, log: Log, part: Counted) -> Written:
-        return Written(*notifications.grow_foreseen(log, *part))
+        return Written(*grow_foreseen(log, *part))
 
 
-def _counted(total: int, by_sender: Mapping[int, int]) -> Iterator[tuple[Cause, int]]:
-    for admin, chosen in active_admins():
-        n = heard_of(admin, chosen, total, by_sender)
-        if n:
-            yield Cause(admin, "", GROUPING, "admin", "1 message sent", "", DATA, title_more="{n} messages sent"), n
+def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:
+    for admin, chosen in admins:
+        for watch, by in acts.items():
+            n = heard_of(admin, chosen, watch, by)
+            cause = _cause(admin, watch, facts) if n else None
+            if cause is not None:
+                yield cause, n
+
+
+def _cause(admin: int, watch: str, facts: Facts) -> Cause | None:
+    about = About(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
+    decision = judge("admin", about, admin, None, facts)
+    in_app = decision.in_app is NOTIFIED
+    if not in_app and decision.mail_ms is None:
+        return None
+    said = (WATCHES[watch], about.values, about.data)
+    return Cause(admin, about.cause, about.grouping, "admin", *said, in_app=in_app, mail_ms=decision.mail_ms)

@@ -6,6 +6,7 @@ done all the same.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -18,8 +19,10 @@ from conf.logging import adopt, configure
 from jobs import parent, signals, tasks
 from jobs.broker import UNUSABLE, Broker
 from jobs.gauges import EVERY_S, measure_queue
+from jobs.mail import Mailer
 from jobs.outage import Outage
-from models import disconnect
+from jobs.roll import Roll
+from models import disconnect, event, store
 from models.running import hold_running_lock
 
 LOOK_S = 0.5
@@ -33,6 +36,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, huey: Broker, settings: Settings, **options: Any) -> None:
         super().__init__(huey, **options)
         self._settings = settings
+        self._mailer = Mailer(settings)
+        self._roll = Roll(tasks.busy)
         self._looking = threading.Thread(target=self._look_again_and_again, name="look", daemon=True)
 
     def start(self) -> None:
@@ -41,36 +46,51 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         configure(self._settings, "worker")
         adopt("huey")  # huey_consumer has just given it a handler
         tasks.stopping = self.stop_flag
+        signals.begin_at_nothing(tasks.consumers)
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
+        self._tell_gateways()
+        tasks.mailer = self._mailer
+        self._mailer.start()
         super().start()
         self._looking.start()
         parent.watch()
 
+    def _tell_gateways(self) -> None:
+        """Events of drains are hints too; on one file, and with NOTIFY, gateways hear of them without."""
+        if self._settings.redis_url is not None and self._settings.database_url is not None:
+            from jobs.bus import Publisher
+
+            publisher = Publisher(self._settings.redis_url, store.epoch())
+            disconnect()
+            publisher.start()
+            event.on_append.append(publisher.hint)
+
     def _join_workers(self) -> bool:
-        """Waits for the looking thread as well, whose slice may be half written."""
+        """Waits for the looking thread as well, whose slice may be half written, and for the mail that is just being sent."""
+        self._mailer.stop()
         ended: bool = super()._join_workers()
         self._looking.join(self.shutdown_timeout)
-        return ended and not self._looking.is_alive()
+        self._mailer.join(self.shutdown_timeout)
+        return ended and not self._looking.is_alive() and not self._mailer.is_alive()
 
     def _look_again_and_again(self) -> None:
-        store = Outage("the worker's look at the log", "it is tried again")
+        outage = Outage("the worker's look at the log", "it is tried again")
         measured = 0.0
         while not self.stop_flag.wait(LOOK_S):
             try:
+                self.huey.scheduler.look()
                 tasks.look(self.stop_flag.is_set)
-                store.over()
+                self._mailer.renew()
+                self._roll.tell()
+                outage.over()
             except Exception as error:  # whatever it is, the next look may do better
-                store.failed(error)
+                outage.failed(error)
                 disconnect()
             if time.monotonic() - measured > EVERY_S:
                 measured = time.monotonic()
-                _keep_queue()
+                with contextlib.suppress(*UNUSABLE):  # reported by those who need it
+                    measure_queue()
+        with contextlib.suppress(Exception):  # then it runs out by itself
+            self.huey.scheduler.end()
+            self._roll.end()
         disconnect()
-
-
-def _keep_queue() -> None:
-    try:
-        tasks.clear_stale_flags()
-        measure_queue()
-    except UNUSABLE:
-        pass  # reported by those who need it

@@ -9,11 +9,14 @@ import models
 from conf import Settings
 from jobs import tasks
 from models import schema
+from tests.smtp_server import SmtpServer
+from tests.stores import Database, settings_of
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, worker_metrics_port=0, log_format="json")
+def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
+    with database.fresh() as named:
+        yield settings_of(tmp_path, {**named, "worker_metrics_port": 0, "log_format": "json"})
 
 
 @pytest.fixture
@@ -25,3 +28,11 @@ def store(settings: Settings) -> Iterator[Settings]:
     yield settings
     tasks.huey.storage.close()
     models.disconnect()
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[SmtpServer]:
+    """A mail server of the test's own, without passwords or TLS."""
+    server = SmtpServer().start()
+    yield server
+    server.stop()

@@ -1,35 +1,11 @@
 import msgspec
-import pytest
 
 from conf import Settings
-from jobs import notify
-from jobs.consumer import Sent
 from jobs.drain import drain
-from jobs.notify import Notify, decide
+from jobs.notify import Notify
 from models import conversation, event, message, notification, presence, reading
-from models.audience import Interval
 from models.database import execute
 from tests.jobs.people import group, people, scalar, send
-
-MESSAGE = Sent(50, 1, 9, "normal", None)
-
-
-@pytest.mark.parametrize(
-    ("member", "looking", "decision"),
-    [
-        (Interval(2, True, 10, None, 0), False, notify.NOTIFIED),
-        (Interval(2, True, 100, None, 49), False, notify.NOTIFIED),
-        (Interval(9, True, 10, None, 0), False, notify.OWN_ACT),
-        (Interval(2, True, 101, None, 0), False, notify.NO_MEMBER),
-        (Interval(2, True, 10, 100, 0), False, notify.NO_MEMBER),
-        (Interval(2, True, 10, 101, 0), False, notify.NOTIFIED),
-        (Interval(2, False, 10, None, 0), False, notify.NOT_ACTIVE),
-        (Interval(2, True, 10, None, 50), False, notify.HAS_READ),
-        (Interval(2, True, 10, None, 0), True, notify.LOOKING),
-    ],
-)
-def test_who_is_notified_is_decided_by_place_in_the_log(member: Interval, looking: bool, decision: str) -> None:
-    assert decide(100, MESSAGE, member, looking) == decision
 
 
 def test_one_notification_a_conversation_counts_while_unread(store: Settings) -> None:

@@ -1,24 +1,14 @@
 from collections.abc import Iterable, Sequence
 
-import pytest
-
 from conf import Settings
 from jobs import tasks
 from jobs.backlog import behind
 from jobs.drain import drain
-from jobs.watch import Counted, Watch, heard_of
+from jobs.watch import Counted, Watch
 from models import event, notification
 from models.database import execute
 from models.event import Event
 from tests.jobs.people import people, scalar, send
-
-
-@pytest.mark.parametrize(
-    ("watches", "heard"),
-    [("{}", 7), ('{"message.sent":true}', 7), ('{"message.sent":false}', 0), ('{"user.created":false}', 7)],
-)
-def test_what_is_missing_is_on_and_ones_own_acts_do_not_count(watches: str, heard: int) -> None:
-    assert heard_of(1, watches, 10, {1: 3, 2: 7}) == heard
 
 
 def test_one_unread_row_an_admin_grows_by_exactly_what_others_sent(store: Settings) -> None:

@@ -1,38 +1,40 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TypeVar
 
 import pytest
 
 from conf import Settings
 from jobs import tasks
+from jobs.drain import DrainResult
+from models import event
+from models import worker as workers
+from models.database import execute, rows
 from models.running import RunningError, exclusive
+from models.worker import Busy
 from tests.jobs.people import people, scalar, send
+from tests.stores import environment, free_port, named
 
 ROOT = Path(__file__).parents[2]
 CONSUMER = [str(Path(sys.executable).with_name("huey_consumer")), "jobs.app.huey"]
 Start = Callable[..., subprocess.Popen[bytes]]
+T = TypeVar("T")
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Returns when the condition holds; fails after half a minute."""
+def until(condition: Callable[[], T]) -> T:
+    """Returns what holds, when it does; fails after half a minute."""
     deadline = monotonic() + 30
-    while not condition():
+    while not (found := condition()):
         assert monotonic() < deadline, "it never came true"
         sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return found
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def start(store: Settings) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(port: int = 0, **options: object) -> subprocess.Popen[bytes]:
-        env = {**os.environ, "BELLWIRE_DATA_DIR": str(store.data_dir), "BELLWIRE_WORKER_METRICS_PORT": str(port)}
+        env = {**os.environ, **environment(named(store)), "BELLWIRE_WORKER_METRICS_PORT": str(port)}
         env |= {"BELLWIRE_PARENT_FD": str(options["pass_fds"][0])} if "pass_fds" in options else {}  # type: ignore[index]
         with (store.data_dir / f"worker-{len(started)}.log").open("wb") as log:
             started.append(subprocess.Popen(CONSUMER, cwd=ROOT, env=env, stderr=log, **options))  # type: ignore[call-overload]
@@ -77,10 +79,12 @@ def test_a_worker_runs_what_is_queued(store: Settings, start: Start) -> None:
     assert tasks.request("notify")
     until(lambda: tasks.huey.pending_count() == 0)
     until(lambda: tasks.request("notify"))
+    until(lambda: rows("SELECT 1 FROM duties"))  # its own look comes last: from then on it heeds signals
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
 
+@pytest.mark.only("sqlite")
 def test_a_worker_without_a_queue_lives_and_works(store: Settings, start: Start) -> None:
     store.queue_path.mkdir()
     ana, ben = people("ana", "ben")
@@ -122,17 +126,18 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     assert scalar("SELECT min(position) FROM checkpoints") != scalar("SELECT max(id) FROM events WHERE type='message.created'")
     second = start()
     until(lambda: scalar("SELECT count(*) FROM message_search") == 6000)
-    until(lambda: scalar("SELECT count FROM notifications WHERE type='admin'") == 6000)
+    until(lambda: rows("SELECT count FROM notifications") == [(6000,), (6000,)])
+    until(lambda: scalar("SELECT count(*) FROM activities") == 6000)
     second.send_signal(signal.SIGTERM)
     assert second.wait(20) == 0
     assert scalar("SELECT count(*) FROM activities") == 6000
-    assert scalar("SELECT group_concat(count) FROM notifications") == "6000,6000"
-    assert scalar("SELECT count(*) FROM dead_events") == 0
+    assert rows("SELECT count FROM notifications") == [(6000,), (6000,)]
+    assert scalar("SELECT count(*) FROM dead_work") == 0
 
 
 def test_loading_the_application_starts_nothing(store: Settings) -> None:
     script = "import threading, jobs.app, sys; print(threading.active_count(), 'jobs.worker' in sys.modules)"
-    env = {**os.environ, "BELLWIRE_DATA_DIR": str(store.data_dir), "BELLWIRE_PARENT_FD": "0"}
+    env = {**os.environ, **environment(named(store)), "BELLWIRE_PARENT_FD": "0"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("1 False\n", "")
     assert not store.queue_path.exists()
@@ -152,6 +157,36 @@ def test_a_bare_consumer_behaves(tmp_path: Path, options: dict[str, int], worker
     tasks.bind(Settings(data_dir=tmp_path, workers=3))
     consumer = tasks.huey.create_consumer(max_delay=10.0, initial_delay=0.1, shutdown_timeout=None, **options)
     assert consumer.workers == workers
-    assert (consumer.max_delay, consumer.default_delay, consumer.graceful_signal) == (0.1, 0.05, "TERM")
+    assert (consumer.max_delay, consumer.default_delay, consumer.graceful_signal) == (0.04, 0.02, "TERM")
     assert consumer.shutdown_timeout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings, start: Start) -> None:
+    process = start()
+    (found,) = until(workers.listed)
+    assert (found["alive"], found["running"]) == (True, [])
+    process.terminate()
+    until(lambda: workers.listed() == [])
+    with event.transaction(appends=False) as log:
+        workers.tell(log, "somewhere:1", 1, [Busy("drain search", 1)])
+    (found,) = workers.listed()
+    assert (found["alive"], found["running"]) == (True, [{"what": "drain search", "since": "1970-01-01T00:00:00.001Z"}])
+    execute("UPDATE workers SET seen_ms=seen_ms-?", (workers.GONE_MS,))
+    assert workers.listed()[0]["alive"] is False
+
+
+@pytest.mark.only("sqlite")
+def test_what_takes_long_is_told_with_its_beginning(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "LONG_MS", -1)
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    seen = []
+
+    def work(*_: object) -> DrainResult:
+        seen.extend(one.what for one in tasks.busy())
+        return tasks.NOTHING
+
+    monkeypatch.setattr(tasks, "drain_log", work)
+    tasks.run("search")
+    assert (seen, tasks.busy()) == (["drain search"], [])

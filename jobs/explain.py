@@ -1,0 +1,85 @@
+"""Why somebody heard of an event, or did not: the rules asked again, and what was written then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from jobs.acts import DECODERS, act_of
+from jobs.deciding import NOTIFIED, OWN_ACT, Rule, decide
+from jobs.facts import about_receivers, gather
+from jobs.notify import Notify
+from jobs.rules import BY_EVENT, WATCHES, heard_of
+from jobs.watch import acts_of
+from models import checkpoint, email, event, mailing, notifying, presence
+from models import user as users
+from models.clock import rfc3339, rfc3339_or_none
+from models.errors import NotFoundError
+from models.event import Event
+
+MERGED = "merged"
+ONLY_COUNTED = "only counted: too many by one person"
+NOT_YET = "not looked at yet"
+OTHERWISE = "no notification was made: something was different then, or it is no longer kept"
+COUNTED = "counted"
+NO_WATCH = "off by watch"
+NOT_CONCERNED = "does not concern them"
+MAILS = 200
+
+
+def explain(number: int, user: int) -> dict[str, Any]:
+    """What each rule decides of an event for a user, by the facts of now and by who was looking then; and what was made of it.
+
+    Raises NotFoundError when there is no such event (any more) or user.
+    """
+    happened = event.find(number)
+    if happened is None:
+        raise NotFoundError("no such event, or it is no longer kept")
+    view = users.view(user)
+    rules = [_by_rule(rule, happened, user) for rule in BY_EVENT.get(happened.type, ())]
+    if view.role == "admin" and happened.type in DECODERS:
+        rules += list(_by_watches(happened, user))
+    return {"type": happened.type, "at": rfc3339(happened.at_ms), "user": view, "rules": rules}
+
+
+def _by_rule(rule: Rule, happened: Event, user: int) -> dict[str, Any]:
+    act = act_of(happened)
+    facts = gather([(happened, act)], partial(presence.looked, at_ms=happened.at_ms))
+    facts = about_receivers(facts, [user])
+    about = rule.about(act, facts)
+    decision = next((d for d in decide(rule, about, happened, act, facts) if d.user == user), None)
+    told: dict[str, Any] = {"rule": rule.name, "type": rule.type}
+    if decision is None:
+        own = about.by == user
+        return {**told, "decided": [OWN_ACT if own else NOT_CONCERNED], "notification": None, "mails": []}
+    made = notifying.made_of(user, about.cause)
+    timezone = facts.people[user].timezone if user in facts.people else "UTC"
+    decided = decision.reasons(timezone)
+    if made is not None:
+        merged = MERGED if made.created_ms < happened.at_ms else NOTIFIED
+        decided[0] = ONLY_COUNTED if made.only_counted else merged
+    elif decision.in_app is NOTIFIED:
+        decided = [NOT_YET if _is_ahead(happened) else OTHERWISE]
+    return {**told, "decided": decided, **_records(user, made.id if made is not None else None)}
+
+
+def _is_ahead(happened: Event) -> bool:
+    places = checkpoint.positions(Notify().parts())
+    return happened.id > min(places.values(), default=0)
+
+
+def _records(user: int, notification: int | None) -> dict[str, Any]:
+    if notification is None:
+        return {"notification": None, "mails": []}
+    waits = mailing.waits_until(notification)
+    return {"notification": notification, "mails": email.about(user, notification, MAILS), "mail_due_at": rfc3339_or_none(waits)}
+
+
+def _by_watches(happened: Event, admin: int) -> Iterator[dict[str, Any]]:
+    chosen = dict(users.active_admins()).get(admin)
+    for watch, by in acts_of([happened]).items():
+        if watch in WATCHES and chosen is not None:
+            on = heard_of(-1, chosen, watch, by)
+            counted = heard_of(admin, chosen, watch, by)
+            yield {"rule": f"watch {watch}", "type": "admin", "decided": [COUNTED if counted else OWN_ACT if on else NO_WATCH]}

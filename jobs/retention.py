@@ -1,0 +1,85 @@
+"""What is kept for how long. All else is cleared away every minute by one worker of all, a few rows a transaction, and for a
+few seconds at most, so that nobody is held up; what is left waits for the next time.
+
+Whatever admins or people have made themselves (accounts, conversations, messages, posts) stays until they delete it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from conf import Settings
+from jobs.consumer import Consumer
+from jobs.turn import transaction
+from models import account, cause, checkpoint, code, deadwork, email, fanout, mailing, presence, token, trimming
+from models.clock import now_ms
+from models.event import Log
+
+DAY_MS = 24 * 3600 * 1000
+SENT_DAYS = 30  # mails that went, digests that were made, visits
+READ_DAYS = 90  # notifications after they were read
+OVER_DAYS = 90  # announcements that everybody was told of, mails that were given up on
+UNUSED_DAYS = 400  # sessions: more than a year, for what is used once a year
+ROWS_A_TRANSACTION = 200
+WORK_S = 5.0  # of each kind, a run
+TOKENS_A_RUN = 1_000  # are looked at
+
+Stop = Callable[[], bool]
+
+
+class Retention:
+    """What one worker clears away. `consumers` are all that read the log."""
+
+    def __init__(self, settings: Settings, consumers: Collection[Consumer]) -> None:
+        self._events_days = settings.events_keep_days
+        self._consumers = consumers
+        self._token = 0  # the last that was looked at
+
+    def run(self, stop: Stop) -> None:
+        """Clears away what has had its time, until nothing has, or `stop()`."""
+        for work in self._works(now_ms()):
+            deadline = time.monotonic() + WORK_S
+            while not stop() and time.monotonic() < deadline:
+                with transaction(False) as log:
+                    removed = work(log)
+                if removed < ROWS_A_TRANSACTION:
+                    break
+        if not stop():
+            self._end_unused(now_ms() - UNUSED_DAYS * DAY_MS)
+
+    def _works(self, now: int) -> list[Callable[[Log], int]]:
+        sent_ms, over_ms = now - SENT_DAYS * DAY_MS, now - OVER_DAYS * DAY_MS
+        events_ms = now - self._events_days * DAY_MS
+        read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # events that could still cause them are gone first
+        rows = ROWS_A_TRANSACTION
+        return [
+            lambda log: account.trim(log, rows),
+            lambda log: code.trim(log, rows),
+            lambda log: email.trim(log, sent_ms, rows),
+            lambda log: deadwork.trim_codes(log),
+            lambda log: deadwork.trim_mails(log, over_ms, rows),
+            lambda log: mailing.trim(log, sent_ms, rows),
+            lambda log: presence.trim(log, sent_ms, rows),
+            lambda log: fanout.trim(log, over_ms, rows),
+            lambda log: cause.trim(log, read_ms, rows),
+            lambda log: trimming.trim(log, events_ms, self._done(), rows),
+            lambda log: trimming.forget_retried(log),
+        ]
+
+    def _done(self) -> int:
+        """The newest event that every consumer has done, in all its parts."""
+        found = []
+        for consumer in self._consumers:
+            parts = consumer.parts()
+            positions = checkpoint.positions(parts)
+            found += [positions.get(part, 0) for part in parts]
+        return min(found, default=0)
+
+    def _end_unused(self, before_ms: int) -> None:
+        """Ends sessions of long ago, of some tokens a run: their gateways hear of it."""
+        looked_at, unused = token.unused(self._token, before_ms, TOKENS_A_RUN)
+        for user, tokens in unused.items():
+            with transaction(True) as log:
+                token.revoke_unused(log, user, tokens, before_ms)
+        self._token = looked_at

@@ -1,0 +1,240 @@
+"""Old records go to files, and are in the table or in a file, whatever crashes."""
+
+import gzip
+import hashlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from conf import Settings
+from jobs import archive as archiving
+from jobs import tasks
+from jobs.archive import Archiver
+from models import activity, archive, audit, event, records
+from models.archive import ArchiveError
+from models.clock import now_ms
+from models.database import engine, rows
+from models.export import Export
+from models.records import Wanted
+from tests.jobs.people import people, scalar
+from tests.stores import environment, named
+
+ROOT = Path(__file__).parents[2]
+DAY_MS = 24 * 3_600_000
+KEPT_DAYS = 90
+
+
+def record(user: int, *days_ago: float, action: str = "shop.bought", site: str | None = None) -> None:
+    """Records of so many days ago."""
+    now = now_ms()
+    activity.record([(user, action, f"{days:.3f}", "{}", None, site, round(now - days * DAY_MS)) for days in days_ago])
+
+
+def years(user: int) -> None:
+    """Records of a year: some 275 of them are old, of ten months."""
+    record(user, *(float(days) for days in range(365, 0, -1)))
+
+
+def exported(settings: Settings, **wanted: object) -> list[str]:
+    """Descriptions of what an export gives."""
+    found = b"".join(Export(activity.KIND, Wanted(**wanted), archive.folder(settings.data_dir)).steps())
+    return [msgspec.json.decode(line)["description"] for line in found.splitlines()]
+
+
+def filed(settings: Settings) -> list[int]:
+    """Ids that the files have, whole as they are."""
+    files = sorted(archive.folder(settings.data_dir).glob("*.gz"))
+    return [msgspec.json.decode(line)["id"] for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def kept() -> list[int]:
+    return [number for (number,) in rows("SELECT id FROM activities ORDER BY at_ms, id")]
+
+
+def test_old_records_move_to_monthly_files_with_checksums(store: Settings) -> None:
+    (ana,) = people("ana")
+    years(ana)
+    before, ids = exported(store), kept()
+    assert Archiver(store).run(lambda: False) == 365 - KEPT_DAYS + 1
+    assert filed(store) + kept() == ids
+    assert exported(store) == before == [f"{days:.3f}" for days in range(365, 0, -1)]
+    folder = archive.folder(store.data_dir)
+    files = sorted(folder.glob("*.ndjson.gz"))
+    assert 9 <= len(files) <= 11
+    assert files[0].name == f"activity-{archive.month_of(now_ms() - 365 * DAY_MS)}.ndjson.gz"
+    for path in files:
+        told = (folder / f"{path.name}.sha256").read_text()
+        assert told == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert Archiver(store).run(lambda: False) == 0
+
+
+def test_what_admins_did_is_archived_alike(store: Settings) -> None:
+    (root,) = people("root", role="admin")
+    for _ in range(3):
+        with event.transaction(appends=False) as log:
+            log.now_ms -= 100 * DAY_MS
+            audit.record(log, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a"))
+    assert Archiver(store).run(lambda: False) == 2, "the newest stays for its id"
+    lines = b"".join(Export(audit.KIND, Wanted(), archive.folder(store.data_dir)).steps()).splitlines()
+    assert [msgspec.json.decode(line)["id"] for line in lines] == [1, 2, 3]
+    assert msgspec.json.decode(lines[0])["outcome"] == "read"
+
+
+def test_an_export_of_both_is_filtered_alike(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    record(ana, 200, 150, 100, 50, 1)
+    record(ben, 201, 151, 2, action="shop.looked", site="north")
+    Archiver(store).run(lambda: False)
+    assert exported(store, user=ben) == ["201.000", "151.000", "2.000"]
+    assert exported(store, action="shop.looked", user=ana) == []
+    assert exported(store, site="north") == ["201.000", "151.000", "2.000"]
+    assert exported(store, user=ana, since_ms=now_ms() - 151 * DAY_MS, until_ms=now_ms() - 2 * DAY_MS) == [
+        "150.000",
+        "100.000",
+        "50.000",
+    ]
+
+
+def test_an_export_goes_on_while_records_are_moved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ana,) = people("ana")
+    years(ana)
+    monkeypatch.setattr("models.export.LINES_A_STEP", 50)
+    monkeypatch.setattr(archiving, "ROWS_A_TRANSACTION", 20)
+    archiver, found, moved = Archiver(store), b"", 0
+    for step in Export(activity.KIND, Wanted(), archive.folder(store.data_dir)).steps():
+        found += step
+        asked = itertools.count()
+        moved += archiver.run(lambda asked=asked: next(asked) == 2)
+    assert [msgspec.json.decode(line)["description"] for line in found.splitlines()] == [f"{d:.3f}" for d in range(365, 0, -1)]
+    assert moved > 100
+
+
+KILLED = """
+import os, signal, sys
+import models
+from conf import load
+from jobs import tasks
+from models import database
+
+settings = load()
+models.connect(settings)
+tasks.bind(settings)
+left, real = int(sys.argv[1]), database.engine().commit
+
+def commit(taken, newest):
+    global left
+    left -= 1
+    if left == 0:
+        if sys.argv[2] == "after":
+            real(taken, newest)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(taken, newest)
+
+database.engine().commit = commit
+tasks.archiver.run(lambda: False)
+"""
+
+
+def test_killed_between_file_and_delete_or_after_it_nothing_is_lost_or_doubled(store: Settings) -> None:
+    (ana,) = people("ana")
+    years(ana)
+    before, ids = exported(store), kept()
+    for commit, when in ((2, "before"), (2, "after"), (1, "before")):
+        command = [sys.executable, "-c", KILLED, str(commit), when]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60)
+        assert done.returncode == -9, done.stderr.decode()
+        assert exported(store) == before
+    Archiver(store).run(lambda: False)
+    assert filed(store) + kept() == ids
+    assert exported(store) == before
+    assert len(list(archive.folder(store.data_dir).glob("*.sha256"))) == len(
+        {name for (name,) in rows("SELECT name FROM archive_files")}
+    )
+
+
+def test_a_torn_end_is_cut_off(store: Settings) -> None:
+    (ana,) = people("ana")
+    years(ana)
+    before, ids = exported(store), kept()
+    moved = 0
+
+    def stop() -> bool:
+        nonlocal moved
+        moved += 1
+        return moved > 3
+
+    Archiver(store).run(stop)
+    for path in archive.folder(store.data_dir).glob("*.gz"):
+        path.write_bytes(path.read_bytes() + gzip.compress(b'{"id":1}\n' * 20)[:-9])
+    assert exported(store) == before
+    Archiver(store).run(lambda: False)
+    assert filed(store) + kept() == ids
+
+
+def test_a_file_that_was_taken_elsewhere_is_begun_anew_and_one_that_was_cut_is_left_alone(store: Settings) -> None:
+    (ana,) = people("ana")
+    record(ana, 100.1, 100.0, 1)
+    Archiver(store).run(lambda: False)
+    (file,) = archive.folder(store.data_dir).glob("*.gz")
+    file.rename(store.data_dir / "elsewhere.gz")
+    assert exported(store) == ["1.000"]
+    record(ana, 100.1, 1)
+    assert Archiver(store).run(lambda: False) == 1
+    assert len(filed(store)) == 1
+    file.write_bytes(b"")
+    record(ana, 100.1, 1)
+    with pytest.raises(ArchiveError):
+        Archiver(store).run(lambda: False)
+    tasks.archive()
+    assert scalar("SELECT count(*) FROM activities") == 4, "what can't be moved stays"
+
+
+def test_ids_go_on_though_everything_is_old(store: Settings) -> None:
+    (ana,) = people("ana")
+    record(ana, 100, 100, 100)
+    Archiver(store).run(lambda: False)
+    record(ana, 1)
+    assert kept() == [3, 4]
+
+
+def test_two_at_once_are_one_after_the_other(store: Settings) -> None:
+    (ana,) = people("ana")
+    record(ana, 100, 1)
+    archive.make(archive.folder(store.data_dir))
+    with archiving._alone(archive.folder(store.data_dir)) as alone:
+        assert alone
+        assert Archiver(store).run(lambda: False) == 0
+    assert Archiver(store).run(lambda: False) == 1
+
+
+def planned(sql: str, params: Sequence[object]) -> str:
+    """How a database goes about a query."""
+    explain = "EXPLAIN QUERY PLAN " if engine().name == "sqlite" else "EXPLAIN "
+    return " / ".join(str(line[-1]) for line in rows(explain + sql, params))
+
+
+def test_a_page_is_led_by_one_index_in_its_order(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ana,) = people("ana")
+    record(ana, *([1.0] * 2000))
+    plans: list[str] = []
+    monkeypatch.setattr(records, "rows", lambda sql, params: plans.append(planned(sql, params)) or [])
+    leads = {"at_ms": Wanted(), "user_id": Wanted(ana), "action": Wanted(action="shop.bought"), "site": Wanted(site="s")}
+    for kind in archiving.KINDS:
+        for lead, wanted in [*leads.items(), ("user_id", Wanted(ana, "a", "s", 5, 9))]:
+            plans.clear()
+            records.newest(kind, wanted, None, 50)
+            records.oldest(kind, wanted, (7, 7), 50)
+            for plan in plans:
+                found = re.search(rf"SEARCH {kind.table} USING INDEX \w+ \(+{lead}|Index Scan.*Index Cond: .*ROW\(+{lead}", plan)
+                assert found, plan
+                assert "Sort" not in plan
+                assert "TEMP" not in plan
