@@ -8,49 +8,53 @@ from typing import ClassVar
 from zoneinfo import available_timezones
 
 import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
 
+from gateway.asked import field_error
 from gateway.auth import COOKIE
-from gateway.base import Handler, field_error
+from gateway.base import Handler
 from metrics import declared as metrics
-from models import token
+from models import account, code, mailing, password, status, token
 from models import user as users
 from models.errors import DeadTokenError, InvalidError, SuspendedError
 from models.event import Log
 
-PASSWORD_CHARS = (10, 200)
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 LABEL_FROM_AGENT_CHARS = 64
 timezones = cache(available_timezones)  # it walks the whole database of time zones
-hasher = PasswordHasher()
-NOBODY = hasher.hash("nobody's password")  # verified where there is no user, so that time tells nothing
+WRONG_CODE = "is wrong, used up or expired: ask for a new one"
 
 
-def check_password(hashed: str | None, password: str) -> bool:
-    """Whether it is the password; takes as long where there is none."""
-    try:
-        return hasher.verify(hashed or NOBODY, password) and hashed is not None
-    except VerificationError:
-        return False
+class SessionHandler(Handler):
+    """Begins sessions."""
 
+    def new_token(self, log: Log, user: int) -> str:
+        """A token for who calls, inside the transaction."""
+        label = self.request.headers.get("User-Agent", "").replace("\0", "")[:LABEL_FROM_AGENT_CHARS]
+        return token.create(log, user, label, self.client_address())
 
-def password_errors(password: str, field: str = "password") -> list[tuple[str, str]]:
-    """(field, message) when the password won't do."""
-    low, high = PASSWORD_CHARS
-    return [] if low <= len(password) <= high else [(field, f"{low} to {high} characters")]
+    async def answer_session(self, user: int, made: str, cookie: bool) -> None:
+        """200 `{"token","user"}`; or `{"user"}`, and the token in a cookie that scripts can't read."""
+        view = await self.services.read(users.view, user)
+        if not cookie:
+            self.answer({"token": made, "user": view})
+            return
+        self.set_cookie(COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/")
+        self.xsrf_token  # noqa: B018  reading it sets the cookie that unsafe calls repeat
+        self.answer({"user": view})
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
-    """Username or e-mail, and password. `cookie` asks for a session cookie instead of a token."""
+    """Username or e-mail, and password; or e-mail, and a code that was mailed. `cookie` asks for a session cookie."""
 
-    login: str
-    password: str
+    login: str | None = None
+    password: str | None = None
+    email: str | None = None
+    code: str | None = None
     cookie: bool = False
 
 
-class Login(Handler):
-    """POST: a token for a password."""
+class Login(SessionHandler):
+    """POST: a token for a password, or for a mailed code."""
 
     access = "public"
     limit: ClassVar[str] = "login"
@@ -58,24 +62,47 @@ class Login(Handler):
     async def post(self) -> None:
         """200 `{"token","user"}`; 401, also for a pending account; 403 for a suspended one, after the right password only."""
         asked = self.decode(Credentials)
-        await self.services.limits.hit("login", f"login:{asked.login.lower()[:255]}")
-        found = await self.services.read(users.for_login, asked.login)
-        number, status, hashed = found or (0, "", None)
-        right = await self.services.hash(check_password, hashed, asked.password)
-        if right and status == "suspended":
+        given = {name for name in ("login", "password", "email", "code") if getattr(asked, name) is not None}
+        if given == {"login", "password"}:
+            user, made = await self._by_password(asked.login or "", asked.password or "")
+        elif given == {"email", "code"}:
+            user, made = await self._by_code(asked.email or "", asked.code or "")
+        else:
+            raise field_error("password" if "login" in given else "login", "give login and password, or email and code")
+        await self.answer_session(user, made, asked.cookie)
+
+    async def _by_password(self, login: str, given: str) -> tuple[int, str]:
+        await self.services.limits.hit("login", f"login:{login.lower()[:255]}")
+        found = await self.services.read(users.for_login, login)
+        number, standing, kept = found or (0, "", None)
+        right = await self.services.hash(password.matches, kept, given)
+        if right and standing == "suspended":
             raise SuspendedError("the account is suspended")
-        if not right or status != "active":
+        if not right or standing != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
             raise DeadTokenError("login or password is wrong")
-        label = self.request.headers.get("User-Agent", "")[:LABEL_FROM_AGENT_CHARS]
-        made = await self.services.committer.call(None, lambda log: token.create(log, number, label, self.client_address()))
-        user = await self.services.read(users.view, number)
-        if asked.cookie:
-            self.set_cookie(COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/")
-            self.xsrf_token  # noqa: B018  reading it sets the cookie that unsafe calls repeat
-            self.answer({"user": user})
-        else:
-            self.answer({"token": made, "user": user})
+        made = await self.services.committer.call(None, lambda log: self._still_active(log, number, kept))
+        return number, made
+
+    def _still_active(self, log: Log, user: int, kept: str | None) -> str:
+        """The token, unless the account was suspended, or its password changed, since it was looked at."""
+        if users.view(user).status != "active" or users.password_hash(user) != kept:
+            raise DeadTokenError("login or password is wrong")
+        return self.new_token(log, user)
+
+    async def _by_code(self, address: str, given: str) -> tuple[int, str]:
+        await self.services.limits.hit("login", f"code:{address.lower()[:255]}")
+        secret = self.services.secret
+
+        def run(log: Log) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it
+            user = account.log_in(log, secret, address, given)
+            return None if user is None else (user, self.new_token(log, user))
+
+        found = await self.services.committer.call(None, run)
+        if found is None:
+            metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
+            raise DeadTokenError("the code " + WRONG_CODE)
+        return found
 
 
 class Logout(Handler):
@@ -97,6 +124,7 @@ class Changes(msgspec.Struct, forbid_unknown_fields=True):
     locale: str | None = None
     password: str | None = None
     current_password: str | None = None
+    code: str | None = None
 
 
 class Me(Handler):
@@ -107,32 +135,44 @@ class Me(Handler):
         self.answer(await self.services.read(users.me, self.actor.user))
 
     async def patch(self) -> None:
-        """200, changed. A new password needs the current one."""
+        """200, changed. A new password needs the current one, or a code that was mailed just now."""
         asked = self.decode(Changes)
         errors = _change_errors(asked)
+        hashed = None
+        if asked.password is not None:
+            me = await self.services.read(users.me, self.actor.user)
+            names = (me["username"], me["email"])
+            errors += await self.services.hash(password.invalid, asked.password, names)
         if errors:
             raise InvalidError(*errors)
-        user, hashed = self.actor.user, None
         if asked.password is not None:
             hashed = await self._new_hash(asked)
-
-        def run(log: Log) -> None:
-            fields = {"display_name": asked.display_name} if asked.display_name is not None else {}
-            users.change(log, user, **fields)
-            users.set_profile(log, user, asked.timezone, asked.locale)
-            if hashed is not None:
-                users.set_password(log, user, hashed)
-
-        await self.commit(run)
+        if await self.commit(lambda log: self._change(log, asked, hashed)) is None:
+            metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
+            raise field_error("code", WRONG_CODE)
         await self.get()
 
+    def _change(self, log: Log, asked: Changes, hashed: str | None) -> int | None:
+        """Inside the transaction; None when the code is not the one."""
+        user, by_code = self.actor.user, hashed is not None and asked.code is not None
+        if by_code and code.spend(log, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
+            return None
+        users.change(log, user, **({"display_name": asked.display_name} if asked.display_name is not None else {}))
+        users.set_profile(log, user, asked.timezone, asked.locale)
+        if asked.timezone is not None:
+            mailing.reconsider(log, user)  # digests go by its clock
+        if hashed is not None:
+            status.change_password(log, user, hashed)
+        return user
+
     async def _new_hash(self, asked: Changes) -> str:
-        current = await self.services.read(users.password_hash, self.actor.user)
         await self.services.limits.hit("login", f"user:{self.actor.user}")
-        if not await self.services.hash(check_password, current, asked.current_password or ""):
-            metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
-            raise field_error("current_password", "is not the current password")
-        return await self.services.hash(hasher.hash, asked.password or "")
+        if asked.code is None:
+            kept = await self.services.read(users.password_hash, self.actor.user)
+            if not await self.services.hash(password.matches, kept, asked.current_password or ""):
+                metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
+                raise field_error("current_password", "is not the current password; or ask for a code, and give that")
+        return await self.services.hash(password.hashed, asked.password or "")
 
 
 def _change_errors(asked: Changes) -> list[tuple[str, str]]:
@@ -143,8 +183,8 @@ def _change_errors(asked: Changes) -> list[tuple[str, str]]:
         errors.append(("timezone", "an IANA name such as Europe/Berlin"))
     if asked.locale is not None and not LOCALE.fullmatch(asked.locale):
         errors.append(("locale", "a language tag such as en or pt-BR"))
-    if asked.password is not None:
-        errors += password_errors(asked.password)
+    if asked.password is None and (asked.code is not None or asked.current_password is not None):
+        errors.append(("password", "is missing: what is to be the new one?"))
     return errors
 
 

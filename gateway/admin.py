@@ -1,27 +1,30 @@
-"""What admins do: accounts and tokens, watches, activity, and the work behind."""
+"""What admins do: accounts and tokens, and what they watch."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.accounts import hasher, password_errors
-from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler, field_error
-from jobs import tasks
-from jobs.backlog import standing
-from models import activity, checkpoint, token
+from gateway.asked import field_error
+from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler
+from models import account, password, status, token
 from models import user as users
+from models.account import NewUser
+from models.database import chunks
 from models.errors import InvalidError
 from models.event import Log
 from models.token import LABEL_CHARS
-from models.user import ROLES, NewUser
+from models.user import ROLES
 from models.wording import shows
 
 USERS_AT_ONCE = 1000
+IDS_AT_ONCE = 10_000
+IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
+REASON_CHARS = 500
 STATUSES = ("pending", "active", "suspended")
-DEAD_SHOWN = 200
 
 
 class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,8 +59,8 @@ class AdminUsers(AdminHandler):
     async def get(self) -> None:
         """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
         after, limit = self.page_number()
-        status, role = self._one_of("status", STATUSES), self._one_of("role", ROLES)
-        found = await self.services.read(users.admin_list, status, role, self.text("q"), after or 0, limit + 1)
+        chosen, role = self._one_of("status", STATUSES), self._one_of("role", ROLES)
+        found = await self.services.read(users.admin_list, chosen, role, self.text("q"), after or 0, limit + 1)
         self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
     def _one_of(self, name: str, allowed: tuple[str, ...]) -> str | None:
@@ -71,14 +74,22 @@ class AdminUsers(AdminHandler):
         new = self.decode(NewUsers).users
         if not 1 <= len(new) <= USERS_AT_ONCE:
             raise field_error("users", f"1 to {USERS_AT_ONCE} accounts")
-        errors = await self.services.read(users.refusals, new)  # before any password is hashed, which takes its time
-        for n, u in enumerate(new):
-            errors += password_errors(u.password, f"users.{n}.password") if u.password is not None else []
+        errors = await self.services.read(account.refusals, new)  # before any password is hashed, which takes its time
+        errors += await self.services.hash(_invalid_passwords, new)
         if errors:
             raise InvalidError(*errors)
-        hashes = [await self.services.hash(hasher.hash, u.password) if u.password is not None else None for u in new]
-        made = await self.commit(lambda log: users.create_active(log, new, hashes))
+        hashes = [await self.services.hash(password.hashed, u.password) if u.password is not None else None for u in new]
+        made = await self.commit(lambda log: account.create_active(log, new, hashes))
         self.answer({"items": made}, 201)
+
+
+def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
+    return [
+        error
+        for n, u in enumerate(users)
+        if u.password is not None
+        for error in password.invalid(u.password, (u.username, u.email), f"users.{n}.password")
+    ]
 
 
 class AdminUser(AdminHandler):
@@ -94,6 +105,51 @@ class AdminUser(AdminHandler):
             raise InvalidError(*errors)
         fields = {k: v for k, v in (("role", asked.role), ("display_name", asked.display_name)) if v is not None}
         self.answer(await self.commit(lambda log: users.change_by_admin(log, number, fields)))
+
+
+class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose status is to change, and why: the reason is told to them."""
+
+    ids: list[int]
+    reason: str = ""
+
+
+class StatusHandler(AdminHandler):
+    """Changes the status of many accounts."""
+
+    verb: ClassVar[Callable[[Log, Sequence[int], int, str], status.Outcome]]
+
+    async def post(self) -> None:
+        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself, so an admin always stays. Should it end in the
+        middle, doing it again goes on: those done are unchanged then."""
+        asked, admin = self.decode(StatusChange), self.actor.user
+        errors = []
+        if not 1 <= len(asked.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in asked.ids):
+            errors.append(("ids", f"1 to {IDS_AT_ONCE} ids of users"))
+        if len(asked.reason) > REASON_CHARS or (asked.reason and not shows(asked.reason)):
+            errors.append(("reason", f"at most {REASON_CHARS} printable characters"))
+        if errors:
+            raise InvalidError(*errors)
+        outcome = status.Outcome([], [], [])
+        for part in chunks(dict.fromkeys(asked.ids), IDS_A_TRANSACTION):
+            outcome.add(await self.commit(partial(self._changed, part, admin, asked.reason)))
+            self.services.wake_mail()
+        self.answer(outcome)
+
+    def _changed(self, ids: Sequence[int], admin: int, reason: str, log: Log) -> status.Outcome:
+        return type(self).verb(log, ids, admin, reason)
+
+
+class Activate(StatusHandler):
+    """POST: accounts that may be used (again)."""
+
+    verb = status.activate
+
+
+class Suspend(StatusHandler):
+    """POST: accounts that may not; their tokens are dead, their open polls end."""
+
+    verb = status.suspend
 
 
 class AdminTokens(AdminHandler):
@@ -138,50 +194,3 @@ class Watches(AdminHandler):
             raise InvalidError(*wrong)
         await self.commit(lambda log: users.set_watches(log, user, changed))
         await self.get()
-
-
-class ActivityLog(AdminHandler):
-    """What users did."""
-
-    async def get(self) -> None:
-        """A list of ACTIVITY, newest first."""
-        before, limit = self.page_number()
-        filters: dict[str, Any] = {
-            "user_id": self.number("user", 1, ID_MAX),
-            "action": self.text("action") or None,
-            "site": self.text("site") or None,
-        }
-        since, until = self._time_ms("since"), self._time_ms("until")
-        found = await self.services.read(activity.listed, filters, since, until, before, limit + 1)
-        self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
-
-    def _time_ms(self, name: str) -> int | None:
-        given = self.text(name)
-        if not given:
-            return None
-        try:
-            at = datetime.fromisoformat(given)
-        except ValueError:
-            raise field_error(name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
-        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
-
-
-class Jobs(AdminHandler):
-    """The work behind: how far each consumer of the log is, and what it gave up on."""
-
-    async def get(self) -> None:
-        """200 `{"consumers":[…],"dead":[…],"degraded":[…]}`."""
-        consumers = await self.services.read(standing, list(tasks.consumers.values()))
-        dead = await self.services.read(checkpoint.dead_events, DEAD_SHOWN)
-        self.answer({"consumers": consumers, "dead": dead, "degraded": self.services.degraded()})
-
-
-class JobRetry(AdminHandler):
-    """A parked event that is to be tried again."""
-
-    async def post(self, dead: str) -> None:
-        """202: its drain takes it up."""
-        number = int(dead)
-        await self.commit(lambda log: checkpoint.ask_retry(log, number))
-        self.services.wake_background()
-        self.answer({}, 202)

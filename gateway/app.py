@@ -8,7 +8,28 @@ from typing import Any
 
 from tornado import httputil, web
 
-from gateway import accounts, admin, conversations, events, legacy, messages, notifications, operations, stream, websocket
+from gateway import (
+    accounts,
+    activity,
+    admin,
+    announcements,
+    audit,
+    comments,
+    conversations,
+    events,
+    explain,
+    groups,
+    jobs,
+    legacy,
+    messages,
+    notifications,
+    operations,
+    posts,
+    preferences,
+    signup,
+    stream,
+    websocket,
+)
 from gateway.base import Handler, NotFound
 from gateway.services import Services
 from gateway.wire import Awaited, BodyCap
@@ -33,7 +54,19 @@ ROUTES: list[tuple[str, type[Handler]]] = [  # matched from the top: the hot one
     (f"{API}/messages/{ID}", messages.Message),
     (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
     (f"{API}/search/messages", notifications.Search),
+    # Community
+    (f"{API}/posts", posts.Posts),
+    (f"{API}/posts/{ID}", posts.Post),
+    (f"{API}/posts/{ID}/like", posts.Like),
+    (f"{API}/posts/{ID}/bookmark", posts.Bookmark),
+    (f"{API}/posts/{ID}/comments", comments.Comments),
+    (f"{API}/comments/{ID}", comments.Comment),
+    (f"{API}/groups", groups.Groups),
+    (f"{API}/groups/{ID}/members/me", groups.Membership),
     # Accounts
+    (f"{API}/signup", signup.Signup),
+    (f"{API}/signup/verify", signup.Verify),
+    (f"{API}/otp", signup.LoginCode),
     (f"{API}/login", accounts.Login),
     (f"{API}/logout", accounts.Logout),
     (f"{API}/me", accounts.Me),
@@ -47,14 +80,22 @@ ROUTES: list[tuple[str, type[Handler]]] = [  # matched from the top: the hot one
     # Notifications
     (f"{API}/notifications", notifications.Notifications),
     (f"{API}/notifications/read", notifications.NotificationsRead),
+    (f"{API}/notification-preferences", preferences.Preferences),
+    (f"{API}/unsubscribe", preferences.Unsubscribe),
     # Admin
     (f"{API}/admin/users", admin.AdminUsers),
+    (f"{API}/admin/users/activate", admin.Activate),
+    (f"{API}/admin/users/suspend", admin.Suspend),
     (f"{API}/admin/users/{ID}", admin.AdminUser),
     (f"{API}/admin/users/{ID}/tokens", admin.AdminTokens),
     (f"{API}/admin/watches", admin.Watches),
-    (f"{API}/admin/activity", admin.ActivityLog),
-    (f"{API}/admin/jobs", admin.Jobs),
-    (f"{API}/admin/jobs/{ID}/retry", admin.JobRetry),
+    (f"{API}/admin/notifications", announcements.Announcements),
+    (f"{API}/admin/explain", explain.Explain),
+    (f"{API}/activity", activity.ActivityReport),
+    (f"{API}/admin/activity", activity.ActivityLog),
+    (f"{API}/admin/audit", audit.AuditLog),
+    (f"{API}/admin/jobs", jobs.Jobs),
+    (f"{API}/admin/jobs/{ID}/retry", jobs.JobRetry),
     # Operations
     (f"{API}/telemetry/send", operations.Telemetry),
     ("/healthz", operations.Health),

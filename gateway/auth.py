@@ -87,6 +87,12 @@ class Tokens:
             self._drop(hashed)
         return change
 
+    def forget_all(self) -> None:
+        """Drops all: changes may have been missed."""
+        self._changes += 1
+        self._actors.clear()
+        self._by_user.clear()
+
     def _drop(self, hashed: str) -> None:
         actor = self._actors.pop(hashed)
         mine = self._by_user[actor.user]

@@ -14,6 +14,7 @@ from conf import Settings
 from jobs import gauges, tasks
 from jobs.backlog import behind
 from jobs.broker import UNUSABLE
+from jobs.mail import Mailer
 from jobs.outage import Outage
 from metrics.declared import QUEUE_FALLBACK_TOTAL
 from models import disconnect
@@ -31,10 +32,14 @@ class Background:
     def __init__(self, settings: Settings) -> None:
         self.degraded = False
         tasks.bind(settings)
+        for task in ("drain", "mail"):
+            QUEUE_FALLBACK_TOTAL.labels(task)  # counted from 0: of a series that begins at 1, Prometheus sees no increase
         self._queue = Outage("the queue", "the gateway drains the log itself")
         self._store = Outage("background work in the gateway", "it is tried again")
         self._try_at = 0.0
         self._measured = 0.0
+        self._mail = False  # some was queued
+        self._mailer = Mailer(settings, lambda: self.degraded)
         self._asleep = threading.Lock()  # held while there is nothing to do; releasing it costs a third of setting an Event
         self._asleep.acquire()
         self._stopping = threading.Event()
@@ -50,12 +55,19 @@ class Background:
             with contextlib.suppress(RuntimeError):  # somebody else has just released it
                 self._asleep.release()
 
+    def wake_mail(self) -> None:
+        """Mail was queued."""
+        self._mail = True
+        self.wake()
+
     def stop(self) -> None:
         """Ends the thread, after the slice that it may be writing."""
         self._stopping.set()
+        self._mailer.stop()
         self.wake()
-        if self._thread.is_alive():
-            self._thread.join(STOP_S)
+        for thread in (self._thread, self._mailer):
+            if thread.is_alive():
+                thread.join(STOP_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -75,6 +87,7 @@ class Background:
         if woken or self.degraded:
             self._request()
         if self.degraded:
+            self._send_mail()
             done = tasks.look(self._stopping.is_set)
             if woken or done:
                 QUEUE_FALLBACK_TOTAL.labels("drain").inc()
@@ -88,6 +101,9 @@ class Background:
             return
         try:
             tasks.request(REQUESTED)
+            if self._mail:
+                tasks.request_mail()
+                self._mail = False
         except UNUSABLE as error:
             self.degraded = True
             self._try_at = time.monotonic() + RETRY_QUEUE_S
@@ -95,6 +111,16 @@ class Background:
         else:
             self.degraded = False
             self._queue.over()
+
+    def _send_mail(self) -> None:
+        """The mailer takes its time, on a thread of its own, which rests while the queue works."""
+        if not self._mailer.is_alive():
+            self._mailer.start()
+        if self._mail:
+            self._mail = False
+            QUEUE_FALLBACK_TOTAL.labels("mail").inc()
+            self._mailer.wake()
+        self._mailer.renew()
 
     def _measure(self) -> None:
         """Gauges that must be there also when no worker runs, which is what a growing lag then shows."""

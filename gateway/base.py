@@ -13,6 +13,8 @@ import msgspec
 import structlog
 from tornado import httputil, web
 
+from gateway import auditing
+from gateway.asked import Asked
 from gateway.auth import COOKIE
 from gateway.errors import ProblemError, problem_of
 from models.database import ID_MAX as ID_MAX
@@ -30,9 +32,6 @@ MESSAGE_BODY_BYTES = 256 * 1024
 ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
-QUERY_CHARS = 1000
-NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 T = TypeVar("T")
 
@@ -52,11 +51,12 @@ class Clock:
         return cls.date
 
 
-class Handler(web.RequestHandler):
+class Handler(Asked, web.RequestHandler):
     """The base of all routes. `access` says who may call: `public`, `user` or `admin`."""
 
     access: ClassVar[str] = "user"
     body_limit: ClassVar[int] = BODY_BYTES
+    content_types: ClassVar[tuple[str, ...]] = (JSON,)
     limit: ClassVar[str] = "api"
     query_token: ClassVar[bool] = False  # whether ?token= counts, as it does on event endpoints
     route: ClassVar[str] = "unknown"  # the pattern, for metrics
@@ -64,6 +64,8 @@ class Handler(web.RequestHandler):
     services: Services
     actor: Actor
     received_bytes = 0
+    stages: dict[str, float] | None = None  # of a send, for its line in the log
+    is_audited = False  # whether this call of an admin's is written down, or about to be
 
     def initialize(self, services: Services, received_bytes: int = 0) -> None:
         """Tornado's hook: what handlers work with."""
@@ -96,8 +98,8 @@ class Handler(web.RequestHandler):
         if self.received_bytes > self.body_limit:
             raise ProblemError("too-large", f"at most {self.body_limit} bytes")
         body = self.request.body
-        if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
-            raise ProblemError("unsupported-media-type", f"send {JSON}")
+        if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in self.content_types:
+            raise ProblemError("unsupported-media-type", f"send {self.content_types[0]}")
         if self.services.origins:
             self._allow_origin()
         if self.request.method == "OPTIONS":
@@ -203,58 +205,11 @@ class Handler(web.RequestHandler):
         self.answer(None, 204)
 
     def commit(self, run: Callable[[Log], T]) -> Awaitable[T]:
-        """Runs a verb in the next transaction, where the caller's token (and role, on admin routes) is checked again."""
-        return self.services.committer.call(self.actor.token, run, admin=self.access == "admin")
-
-    # Reading the request
-
-    def decode(self, kind: type[T]) -> T:
-        """The body as one of our types. Raises ProblemError 400 for what is no JSON, 422 for a field that is wrong."""
-        try:
-            return msgspec.json.decode(self.request.body or b"{}", type=kind)
-        except msgspec.ValidationError as error:
-            self._require_json()
-            field, message = _wrong(str(error))
-            raise ProblemError("invalid", message, errors=[{"field": field, "message": message}]) from None
-        except NO_JSON:
-            raise malformed() from None
-
-    def _require_json(self) -> None:
-        """Raises ProblemError 400 for a body that is no JSON further on than where a field was found wrong."""
-        try:
-            msgspec.json.decode(self.request.body)
-        except msgspec.ValidationError:
-            return  # a number that only JSON can hold
-        except NO_JSON:
-            raise malformed() from None
-
-    def text(self, name: str, default: str = "") -> str:
-        """A query argument. Raises ProblemError 422 when it is longer than the store would look for."""
-        given: str = self.get_query_argument(name, default)
-        if len(given) > QUERY_CHARS:
-            raise field_error(name, f"at most {QUERY_CHARS} characters")
-        return given
-
-    def number(self, name: str, low: int, high: int) -> int | None:
-        """An integer of the query, within bounds. Raises ProblemError 422."""
-        given = self.get_query_argument(name, "")
-        if not given:
-            return None
-        if not (given.isascii() and given.isdigit() and len(given) < 17 and low <= int(given) <= high):
-            raise field_error(name, f"a number from {low} to {high}")
-        return int(given)
-
-    def page(self) -> tuple[str | None, int]:
-        """`?page=` (opaque) and `?limit=` of a list."""
-        limit = self.number("limit", 1, LIST_LIMIT_MAX)
-        return self.get_query_argument("page", None), LIST_LIMIT if limit is None else limit
-
-    def page_number(self) -> tuple[int | None, int]:
-        """The same where a page is a place by id."""
-        page, limit = self.page()
-        if page is not None and not (page.isascii() and page.isdigit() and len(page) < 17):
-            raise field_error("page", "a page that was given as `next`")
-        return None if page is None else int(page), limit
+        """Runs a verb in the next transaction, where the caller's token (and role, on admin routes) is checked again. What an admin
+        does is written down there, too: a call that takes several, by the first."""
+        is_admins = self.access == "admin"
+        verb = auditing.audited(self, run) if is_admins and not self.is_audited else run
+        return self.services.committer.call(self.actor.token, verb, admin=is_admins)
 
     # Answering
 
@@ -310,8 +265,10 @@ class Handler(web.RequestHandler):
         return super().flush(include_footers)
 
     def on_finish(self) -> None:
-        """Counts the request."""
+        """Counts the request, and has an admin's written down."""
         self.services.traffic.count(self)
+        if self.access == "admin":
+            auditing.answered(self)
 
 
 class NotFound(Handler):
@@ -322,21 +279,3 @@ class NotFound(Handler):
     def prepare(self) -> None:
         """404, whatever the method."""
         raise ProblemError("not-found")
-
-
-def field_error(field: str, message: str) -> ProblemError:
-    """422 for one field."""
-    return ProblemError("invalid", f"{field}: {message}", errors=[{"field": field, "message": message}])
-
-
-def malformed() -> ProblemError:
-    """400."""
-    return ProblemError("malformed", "the body is no JSON that can be read")
-
-
-def _wrong(said: str) -> tuple[str, str]:
-    """(field, message) of a decoder's error: "Object missing required field `email` - at `$.users[1]`" is about users.1.email."""
-    message, _, path = said.partition(" - at `$")
-    place = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`"))
-    named = re.search(r"field `(.+)`$", message)
-    return ".".join([place, named.group(1)] if named else [place]).lstrip("."), message

@@ -23,8 +23,8 @@ import structlog
 
 from gateway.batch import FailedTogetherError, Operation, SendOperation, groups_of, post_together, run_group
 from metrics import declared as metrics
-from models import event, token
-from models.database import disconnect, leave_checkpoints_to_others
+from models import event, store, token
+from models.database import disconnect, engine
 from models.errors import RefusedError
 from models.event import Event, Log, Memory, TransactionLostError
 from models.message import Draft
@@ -35,6 +35,7 @@ BATCH_OPERATIONS = 100  # one transaction; more only makes those at its head wai
 GATHER_S = 0.003  # how long the first of many may wait for the others
 QUIET_ROUNDS = 3  # of the loop; a request takes several before it is an operation
 QUEUE_OPERATIONS = 5_000  # about a second of work: past it, clients are told to come back
+RECONNECT_S = 0.05  # between two looks for a store that is down; the store's own back-off makes attempts rarer
 GAP_EVENTS = 1_000  # other processes' commits that are read along; of more, the tail reads in slices
 R = TypeVar("R")
 
@@ -67,14 +68,15 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._memory = Memory()
         self._stopping = False
+        self.down = False  # the store can't be reached
         self._ended = asyncio.Event()
-        self._seen = 0  # newest event id that this thread has passed to the loop
+        self.seen = 0  # newest event id that this thread has passed to the loop, or is about to
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         metrics.COMMIT_QUEUE.set_function(lambda: len(self._unanswered))
 
     def start(self, head: int) -> None:
         """Starts at a place in the log that the hub has read to."""
-        self._seen = head
+        self.seen = head
         self._thread.start()
 
     async def stop(self) -> None:
@@ -94,9 +96,13 @@ class Committer:
 
         Raises StoreDownError when too much waits already. The future raises RefusedError or StoreDownError.
         """
-        future: asyncio.Future[R] = self._loop.create_future()
-        self._put(Operation(run, actor_token, future, admin))
-        return future
+        return self.submit(run, actor_token, admin).future
+
+    def submit(self, run: Callable[[Log], R], actor_token: int | None = None, admin: bool = False) -> Operation[R]:
+        """The same; the operation tells its times besides."""
+        operation = Operation(run, actor_token, self._loop.create_future(), admin)
+        self._put(operation)
+        return operation
 
     def post(self, draft: Draft) -> SendOperation:
         """The same for a message, batched with all others. The operation tells its times, its future the outcome."""
@@ -105,7 +111,7 @@ class Committer:
         return operation
 
     def _put(self, operation: Operation[Any]) -> None:
-        if self._stopping or len(self._unanswered) >= QUEUE_OPERATIONS:
+        if self._stopping or self.down or len(self._unanswered) >= QUEUE_OPERATIONS:
             raise StoreDownError
         self._unanswered.add(operation)
         self._pending.append(operation)
@@ -127,16 +133,16 @@ class Committer:
             self._pending = []
 
     def _work(self) -> None:
-        self._reconnect()
-        while (batch := self._take()) is not None:
+        going_on = self._reconnect()
+        while going_on and (batch := self._take()) is not None:
             started = time.perf_counter()
             try:
                 committed = self._commit(batch)
             except Exception as error:  # whatever went wrong, every operation of the batch hears of it
-                if not isinstance(error, (peewee.DatabaseError, TransactionLostError)):
+                if not isinstance(error, (peewee.PeeweeException, TransactionLostError)):
                     logger.exception("a batch failed")
-                self._reconnect()
                 self._wake(self._fail, batch, error)
+                going_on = self._reconnect()
                 continue
             self._wake(self._resolve, committed)
             metrics.COMMIT_SECONDS.observe(committed.at - started)  # while the loop's thread is waking up
@@ -145,14 +151,28 @@ class Committer:
         disconnect()
         self._wake(self._ended.set)
 
-    def _reconnect(self) -> None:
-        """The next batch gets a fresh connection."""
-        disconnect()
-        with contextlib.suppress(peewee.DatabaseError):  # then the next batch fails, and this is tried again
-            leave_checkpoints_to_others()
+    def _reconnect(self) -> bool:
+        """The next batch gets a fresh connection. While there is none to be had, operations are refused at once.
 
-    def _take(self) -> list[Operation[Any]] | None:
-        batch = self._queue.get()
+        False when the end came meanwhile.
+        """
+        disconnect()
+        while True:
+            try:
+                engine().for_the_committer()
+            except peewee.PeeweeException as error:
+                self.down = True
+                with contextlib.suppress(Empty):
+                    if (batch := self._take(RECONNECT_S)) is None:
+                        return False
+                    self._wake(self._fail, batch, error)
+            else:
+                self.down = False
+                return True
+
+    def _take(self, timeout_s: float | None = None) -> list[Operation[Any]] | None:
+        """What waits, up to a bound; None is the end. Raises Empty when nothing comes in time."""
+        batch = self._queue.get(timeout=timeout_s)
         with contextlib.suppress(Empty):
             while batch is not None and len(batch) < BATCH_OPERATIONS:
                 more = self._queue.get_nowait()
@@ -175,24 +195,32 @@ class Committer:
     ) -> Committed:
         taken = time.perf_counter()
         with event.transaction(self._memory) as log:
-            between = event.read_after(self._seen, GAP_EVENTS) if log.head > self._seen else []
-            after = self._seen if len(between) < GAP_EVENTS else log.head
+            between = self._read_along(log.head)
+            after = self.seen if between is not None else log.head
             self._heed(between)
             token.load_actors(log, [operation.token for operation in batch if operation.token is not None])
             for group in groups:
                 run(log, group)
         for operation in batch:
             operation.taken = taken
-        newest = log.events[-1].id if log.events else log.head
-        self._seen = newest
-        events = between + log.events if after != log.head else log.events
+        self.seen = log.events[-1].id if log.events else log.head
+        events = [*(between or ()), *log.events]
         return Committed(batch, after, events, len(log.events))
 
-    def _heed(self, between: list[Event]) -> None:
-        """What others committed since this thread's last transaction may have changed what it remembers."""
-        if len(between) >= GAP_EVENTS:
+    def _read_along(self, head: int) -> list[Event] | None:
+        """What others committed since this thread's last transaction; None when that is much, or a part is no longer kept."""
+        if head == self.seen:
+            return []
+        found = event.read_after(self.seen, GAP_EVENTS)
+        if len(found) == GAP_EVENTS or (len(found) < head - self.seen and store.trimmed() > self.seen):
+            return None
+        return found
+
+    def _heed(self, between: list[Event] | None) -> None:
+        """What others committed may have changed what this thread remembers."""
+        if between is None:
             self._memory.forget()
-        for appended in between:
+        for appended in between or ():
             self._memory.heed(appended.stream, appended.type)
         self._memory.bound()
 

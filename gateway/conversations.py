@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler, field_error
+from gateway.asked import field_error
+from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler
 from models import conversation as conversations
 from models import overview, reading
 from models.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView

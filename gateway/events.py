@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gateway.base import Handler, field_error
+from gateway.asked import field_error
+from gateway.base import Handler
 from gateway.errors import ProblemError
 from gateway.hub import ExpiredError
-from gateway.reader import Answer, Waiter
+from gateway.reader import Answer, Types, Waiter
 from metrics import declared as metrics
-from models import state, store
+from models import state
+from models.catchup import BEGINNING
 from models.errors import DeadTokenError
+from models.event import POSTS
 
 TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
 TYPES_MAX = 40
@@ -41,11 +44,13 @@ class Reading(Handler):
         if cursor is None:
             position = hub.head
         elif cursor == BEGIN:
-            position = await self.services.read(store.trimmed)
+            position = BEGINNING
         else:
             position = self.position(cursor)
-        reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
-        self.waiter = hub.register(reader, self.actor.token, position, self.types())
+        user = self.actor.user
+        feed = await hub.feed(user) if self.follows_posts() else None
+        reader = hub.known(user) or await hub.reader(user)
+        self.waiter = hub.register(reader, self.actor.token, position, self.types(), feed)
         await self.still_lives()
         return self.waiter
 
@@ -62,13 +67,22 @@ class Reading(Handler):
         except ValueError:
             raise field_error("cursor", "a cursor that was given by an answer or event") from None
 
-    def types(self) -> frozenset[str] | None:
+    def types(self) -> Types:
         """`?types=a,b`: only these."""
         given = self.text("types")
         types = frozenset(t for t in given.split(",") if t)
         if len(types) > TYPES_MAX:
             raise field_error("types", f"at most {TYPES_MAX} types")
         return types or None
+
+    def follows_posts(self) -> bool:
+        """`?follow=posts`: these, too."""
+        given = self.request.query_arguments.get("follow")
+        if given is None:
+            return False
+        if given[-1] != POSTS.encode():
+            raise field_error("follow", POSTS)
+        return True
 
     def on_connection_close(self) -> None:
         """The client is gone."""
@@ -87,6 +101,7 @@ class Events(Reading):
         hub = self.services.hub
         if cursor is None:
             self.types()
+            self.follows_posts()
             self.answer({"events": [], "cursor": hub.cursor(hub.head), "more": False})
             return
         began = time.perf_counter()

@@ -1,7 +1,6 @@
 """The hub: it follows the log and wakes who waits for it. Everything here runs on the loop's thread.
 
-A waiter is registered first and reads then, so no event slips between. Whom a user follows changes only by processing
-membership events in id order, so a stale cache can neither skip nor leak.
+A waiter is registered first and reads then, so no event slips between. Whom a user follows, `gateway.following` knows.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from gateway.committer import StoreDownError
-from gateway.reader import EVENTS_AN_ANSWER, Answer, Reader, Waiter
-from gateway.ring import Ring
+from gateway.following import CONVERSATIONS, GROUPS, Followers, Following
+from gateway.listener import Listener
+from gateway.reader import EVENTS_AN_ANSWER, Answer, Reader, Types, Waiter
+from gateway.ring import FORGETTING, Ring
 from models import catchup
 from models.clock import rfc3339
-from models.event import GATEWAYS, Event, conversation_stream, user_stream
+from models.event import GATEWAYS, Event
 
 WOKEN_A_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
-READER_KEPT_S = 120  # how long a user without an open poll stays known
-LOADS_AT_ONCE = 5
 
 
 class ExpiredError(Exception):
@@ -34,23 +32,6 @@ class ExpiredError(Exception):
         self.head = head
 
 
-class Listener(Protocol):
-    """Who hears of what happens in the hub besides its waiters."""
-
-    def account_event(self, event: Event) -> None:
-        """An account changed or a token died, on any gateway."""
-
-    def watching(self, user: int, watches: bool) -> None:
-        """A user's first poll was opened, or the last one ended."""
-
-
-class _Named(msgspec.Struct):
-    """The one field of `conversation.created` and `member.left` that the hub needs."""
-
-    id: int = 0
-    conversation: int = 0
-
-
 class Hub:
     """The readers of one gateway. `read` runs a function on a reader thread; `look` makes the tail look now."""
 
@@ -59,13 +40,16 @@ class Hub:
         self.head = head
         self.ring = Ring(head)
         self.look: Callable[[], None] = lambda: None
+        self.tell: Callable[[Collection[int] | None, str, str, bytes, int], None] = lambda *_: None  # other gateways
         self.polls_a_user = 20
         self.closing = False
         self._read = read
         self._listener = listener
-        self._readers: dict[int, Reader] = {}
-        self._loading: dict[int, asyncio.Future[Reader]] = {}
-        self._followers: dict[str, set[Reader]] = {}
+        self._followers: Followers = {}
+        self._members = Following(CONVERSATIONS, self.ring, self._followers, lambda *asked: self._read(catchup.place, *asked))
+        self._feeds = Following(GROUPS, self.ring, self._followers, lambda *asked: self._read(catchup.posts_place, *asked))
+        self._changes = {kind: which for which in (self._members, self._feeds) for kind in which.kinds}
+        self._readers = self._members.readers
         self._ready: deque[Waiter] = deque()
         self._loop = asyncio.get_running_loop()
 
@@ -90,27 +74,23 @@ class Hub:
         if event.stream == GATEWAYS:
             self._listener.account_event(event)
             return
-        if event.type == "message.deleted":
+        if event.type in FORGETTING:
             self.ring.forget_text(event)
         for reader in self._followers.get(event.stream, ()):
             if reader.waiters and reader.sees(event):
                 self._ready.extend(w for w in reader.waiters if w.offer(event))
-        self._follow(event)
+        changed = self._changes.get(event.type)
+        if changed is not None and event.stream.startswith("user:"):
+            changed.heed(event)
 
-    def _follow(self, event: Event) -> None:
-        """Joining and leaving take effect in id order; a user's own stream tells of both."""
-        if event.type not in ("conversation.created", "member.left") or not event.stream.startswith("user:"):
-            return
-        reader = self._readers.get(int(event.stream[5:]))
-        if reader is None or event.id <= reader.applied:
-            return
-        named = msgspec.json.decode(event.data, type=_Named)
-        if event.type == "conversation.created":
-            stream = conversation_stream(named.id)
-            reader.join(stream, event.id)
-            self._followers.setdefault(stream, set()).add(reader)
-        else:
-            reader.leave(conversation_stream(named.conversation), event.id)
+    def skip(self, mark: int) -> None:
+        """The log was trimmed beyond the head while this gateway stood still: whoever waits is to ask again, and hears so."""
+        if mark > self.head:
+            self.head = mark
+            self.ring.begin_anew(mark)
+            self._listener.missed()
+            for waiter in self._members.forget_all() + self._feeds.forget_all():
+                waiter.miss()
 
     def _dispatch(self) -> None:
         for _ in range(min(WOKEN_A_TICK, len(self._ready))):
@@ -119,13 +99,17 @@ class Hub:
             self._loop.call_soon(self._dispatch)
 
     def whisper(self, users: Collection[int] | None, stream: str, kind: str, data: Any, but: int) -> None:
-        """An ephemeral event, now, to these users or the followers of a stream, but not to one user. Presence ends no poll."""
+        """An ephemeral event, now, to these users or the followers of a stream, but not to one user, on every gateway."""
+        encoded = msgspec.json.encode({"id": None, "type": kind, "at": rfc3339(time.time_ns() // 1_000_000), "data": data})
+        self.hear(users, stream, kind, encoded, but)
+        self.tell(users, stream, kind, encoded, but)
+
+    def hear(self, users: Collection[int] | None, stream: str, kind: str, encoded: bytes, but: int) -> None:
+        """The same on this gateway, of an event that is encoded. Presence ends no poll."""
         if users is None:
             chosen = [r for r in self._followers.get(stream, ()) if r.user != but and r.follows(stream)]
         else:
             chosen = [r for u in users if (r := self._readers.get(u)) is not None and u != but]
-        body = {"id": None, "type": kind, "at": rfc3339(time.time_ns() // 1_000_000), "data": data}
-        encoded = msgspec.json.encode(body)
         for reader in chosen:
             self._ready.extend(w for w in reader.waiters if w.whisper(kind, encoded, kind != "presence"))
         if self._ready:
@@ -138,67 +122,42 @@ class Hub:
         return self._readers.get(user)
 
     async def reader(self, user: int) -> Reader:
-        """The user's streams, loaded once and kept up to date by the log from then on."""
-        found = self._readers.get(user)
-        if found is not None:
-            return found
-        loading = self._loading.get(user)
-        if loading is None:
-            loading = self._loading[user] = asyncio.ensure_future(self._load(user))
-            loading.add_done_callback(lambda _: self._loading.pop(user, None))
-        return await asyncio.shield(loading)
+        """The user's own stream and those of their conversations, loaded once and kept up to date by the log from then on."""
+        return await self._members.reader(user)
 
-    async def _load(self, user: int) -> Reader:
-        for _ in range(LOADS_AT_ONCE):
-            place: catchup.Place = await self._read(catchup.place, user, self.ring.low)
-            if place.head >= self.ring.low:
-                break
-        else:  # the ring passes by faster than the store can be read: what happened in between is not known
-            raise StoreDownError
-        reader = Reader(user, place.intervals, place.head)
-        self._readers[user] = reader
-        for stream in reader.intervals:
-            self._followers.setdefault(stream, set()).add(reader)
-        for event in self.ring.after(place.head):  # what happened since the snapshot was taken
-            if event.stream == user_stream(user):
-                self._follow(event)
-        return reader
+    async def feed(self, user: int) -> Reader:
+        """The same user as a reader of posts: public ones, and those of their groups."""
+        return await self._feeds.reader(user)
 
     def forget_idle(self) -> None:
         """Drops readers without an open poll for a while."""
-        now = time.monotonic()
-        for reader in [r for r in self._readers.values() if not r.waiters and now - r.idle_since > READER_KEPT_S]:
-            del self._readers[reader.user]
-            for stream in reader.intervals:
-                followers = self._followers.get(stream)
-                if followers is not None:
-                    followers.discard(reader)
-                    if not followers:
-                        del self._followers[stream]
+        for kind in (self._members, self._feeds):
+            kind.forget_idle()
 
     # Waiters
 
-    def register(self, reader: Reader, token: int, position: int, types: frozenset[str] | None) -> Waiter:
-        """Opens a poll; of too many, the oldest is answered empty."""
-        waiter = Waiter(reader, token, position, types)
+    def register(self, reader: Reader, token: int, position: int, types: Types, feed: Reader | None = None) -> Waiter:
+        """Opens a poll, with a `feed` one for posts, too; of too many, the oldest is answered empty."""
+        waiter = Waiter(reader, token, position, types, feed)
         if len(reader.waiters) >= self.polls_a_user:
             oldest = next((w for w in reader.waiters if not w.ended), None)
             if oldest is not None:
                 oldest.end("superseded")
         if not reader.waiters:
             self._listener.watching(reader.user, True)
-        reader.waiters[waiter] = None
+        for each in waiter.readers:
+            each.waiters[waiter] = None
         if self.closing:
             waiter.ended = "closing"
         return waiter
 
     def unregister(self, waiter: Waiter) -> None:
         """Ends a poll."""
-        reader = waiter.reader
-        reader.waiters.pop(waiter, None)
-        if not reader.waiters:
-            reader.idle_since = time.monotonic()
-            self._listener.watching(reader.user, False)
+        for each in waiter.readers:
+            each.waiters.pop(waiter, None)
+            each.idle_since = time.monotonic()
+        if not waiter.reader.waiters:
+            self._listener.watching(waiter.reader.user, False)
 
     async def next(self, waiter: Waiter, timeout_s: float) -> Answer:
         """What comes after the waiter's position: at once if there is any, else as soon as there is, else nothing.
@@ -236,14 +195,15 @@ class Hub:
         return Answer(events, ephemeral, position, more)
 
     def _from_ring(self, waiter: Waiter) -> tuple[list[Event], int, bool]:
-        sees, types = waiter.reader.sees, waiter.types
+        sees, types = waiter.reader.sees if waiter.feed is None else waiter.sees, waiter.types
         events = [e for e in self.ring.after(waiter.position) if (types is None or e.type in types) and sees(e)]
         if len(events) > EVENTS_AN_ANSWER:
             return events[:EVENTS_AN_ANSWER], events[EVENTS_AN_ANSWER - 1].id, True
         return events, self.head, False
 
     async def _from_store(self, waiter: Waiter) -> tuple[list[Event], int, bool]:
-        found: catchup.Slice = await self._read(catchup.read, waiter.reader.user, waiter.position, waiter.types, EVENTS_AN_ANSWER)
+        asked = waiter.reader.user, waiter.position, waiter.types, EVENTS_AN_ANSWER, waiter.feed is not None
+        found: catchup.Slice = await self._read(catchup.read, *asked)
         if found.expired:
             raise ExpiredError(found.position)
         if found.more or not waiter.synced:

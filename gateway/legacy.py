@@ -11,7 +11,8 @@ from gateway.base import MESSAGE_BODY_BYTES, Handler
 from gateway.events import POLLS_OPEN, Reading
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
-from models import store, token
+from models import token
+from models.catchup import BEGINNING
 from models.errors import DeadTokenError, InvalidError
 from models.message import Draft
 
@@ -106,7 +107,7 @@ class Poll(Reading):
             answer = await hub.next(self.waiter, POLL_S)
         except ExpiredError:
             hub.unregister(self.waiter)
-            self.waiter = hub.register(reader, number, await self.services.read(store.trimmed), None)
+            self.waiter = hub.register(reader, number, BEGINNING, None)
             answer = await hub.next(self.waiter, POLL_S)
         if self.waiter.ended == "dead":
             raise DeadTokenError("the token is dead")

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler, field_error
+from gateway.asked import field_error
+from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler
 from gateway.errors import ProblemError
 from metrics import declared as metrics
 from models import message as messages
@@ -51,6 +52,7 @@ class Messages(Handler):
             operation = self.services.committer.post(self._draft())
             posted = await operation.future
             outcome = "ok" if posted.created else "duplicate"
+            self.stages = operation.stages(arrived, authorize_s)
             self.answer(posted.json, 201 if posted.created else 200)
         except (RefusedError, ProblemError):
             outcome = "refused"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.base import ID_MAX, Handler, field_error
+from gateway.asked import field_error
+from gateway.base import ID_MAX, Handler
 from models import message as messages
 from models import notification, search
 

@@ -69,22 +69,27 @@ class Presence:
                 came, went = sorted(self._came), sorted(self._went)
                 self._came, self._went = set(), set()
                 try:
-                    await self._committer.call(None, lambda log, c=came, w=went: self._changed(log, c, w))  # type: ignore[misc]
+                    changed = self._committer.call(None, lambda log, c=came, w=went: self._changed(log, c, w))  # type: ignore[misc]
+                    online, offline = await changed
                 except StoreDownError:
                     self._came |= set(came)  # the next sweep tries again
                     self._went |= set(went)
                     return
                 self._renewed = time.monotonic()
-                for user in came + went:
-                    await self._announce(user, user in self._online)
+                for user in online:
+                    await self._announce(user, True)
+                for user in offline:
+                    await self._announce(user, False)
                 if not (self._came or self._went):
                     return
         finally:
             self._writing = False
 
-    def _changed(self, log: Log, came: list[int], went: list[int]) -> None:
-        presence.renew(log, self.gateway)
-        presence.change(log, self.gateway, came, went)
+    def _changed(self, log: Log, came: list[int], went: list[int]) -> tuple[list[int], list[int]]:
+        """Who is online now and who is offline, on all gateways together; also those whom a dead gateway leaves behind."""
+        left = presence.renew(log, self.gateway)
+        online, offline = presence.change(log, self.gateway, came, went)
+        return online, [*offline, *(user for user in left if user not in online)]
 
     async def _announce(self, user: int, online: bool) -> None:
         try:

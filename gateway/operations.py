@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 
 import msgspec
 
-from gateway.base import Handler, field_error
+from gateway.asked import field_error
+from gateway.base import Handler
 from gateway.errors import ProblemError
 from metrics import declared, exposition
 from models import schema
 
+PATIENCE_S = 1.0  # a store that does not answer is down, as far as whoever asks is concerned
 SECONDS_MAX, VALUES_MAX = 300.0, 100
 
 
@@ -40,7 +43,8 @@ class Ready(Handler):
 
     async def _failing(self) -> str:
         try:
-            return "schema" if await self.services.read(schema.pending) else ""
+            async with asyncio.timeout(PATIENCE_S):
+                return "schema" if await self.services.read(schema.pending) else ""
         except Exception:
             return "store"
 

@@ -16,6 +16,8 @@ READERS = 3  # they share the GIL with the loop; more would not read faster
 HASHERS = 1  # a flood of logins can't starve sends
 READS_WAITING = 2_000
 HASHES_WAITING = 50
+# The store's, not the request's: down, full, damaged, or without a table that must be there.
+FAULTS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError, peewee.ProgrammingError)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,7 +37,7 @@ class Pool:
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: _run(work, *args, **kwargs))
-        except peewee.OperationalError as error:
+        except FAULTS as error:
             raise StoreDownError(str(error)) from error
         finally:
             self._pending -= 1
@@ -49,6 +51,6 @@ def _run(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Runs on the thread. One whose read failed begins the next with a fresh connection."""
     try:
         return work(*args, **kwargs)
-    except peewee.OperationalError:
+    except FAULTS:
         disconnect()
         raise

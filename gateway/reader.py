@@ -13,6 +13,8 @@ EVENTS_AN_ANSWER = 200  # a slow reader must not hold memory: `more` tells that 
 EPHEMERAL_KEPT = 20
 FOREVER = 2**62
 
+Types = frozenset[str] | None  # of events that are asked for; None: all
+
 
 class Answer(NamedTuple):
     """What a reader gets: log events, ephemeral ones as JSON, the position read to, and whether more waits."""
@@ -24,7 +26,8 @@ class Answer(NamedTuple):
 
 
 class Reader:
-    """A user known to this gateway. `intervals` say which places of which streams are theirs to see."""
+    """A user known to this gateway, as a reader of their conversations or of posts. `intervals` say which places of which streams
+    are theirs to see."""
 
     __slots__ = ("applied", "idle_since", "intervals", "user", "waiters")
 
@@ -42,7 +45,7 @@ class Reader:
         return any(opened <= event.id < closed for opened, closed in self.intervals.get(event.stream, ()))
 
     def follows(self, stream: str) -> bool:
-        """Whether the user is in the stream's conversation now."""
+        """Whether the user is in the stream's conversation or group now."""
         return any(closed == FOREVER for _, closed in self.intervals.get(stream, ()))
 
     def join(self, stream: str, event: int) -> None:
@@ -63,6 +66,7 @@ class Waiter:
         "ended",
         "ephemeral",
         "events",
+        "feed",
         "live",
         "position",
         "reader",
@@ -72,8 +76,9 @@ class Waiter:
         "urgent",
     )
 
-    def __init__(self, reader: Reader, token: int, position: int, types: frozenset[str] | None) -> None:
+    def __init__(self, reader: Reader, token: int, position: int, types: Types, feed: Reader | None = None) -> None:
         self.reader = reader
+        self.feed = feed  # the same user as a reader of posts, when these are asked for
         self.token = token
         self.position = position
         self.types = types
@@ -85,6 +90,15 @@ class Waiter:
         self.ended = ""
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """Its user, as a reader of all that it asks for."""
+        return (self.reader,) if self.feed is None else (self.reader, self.feed)
+
+    def sees(self, event: Event) -> bool:
+        """Whether the event is its user's to see, posts included."""
+        return self.reader.sees(event) or (self.feed is not None and self.feed.sees(event))
 
     def offer(self, event: Event) -> bool:
         """Takes an event that its user sees, if it wants it. Returns whether somebody is to be woken."""
@@ -109,6 +123,11 @@ class Waiter:
         """Ends the poll: `dead` token, `superseded` by newer polls, `closing` gateway, `aborted` by its client."""
         self.ended = self.ended or why
         self.wake()
+
+    def miss(self) -> None:
+        """A part of the log is gone that was never offered: its client is to ask again from where it stands."""
+        self.synced = False
+        self.end("missed")
 
     def wake(self) -> None:
         """Wakes who waits."""

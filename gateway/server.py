@@ -22,16 +22,20 @@ from gateway.background import Background
 from gateway.committer import StoreDownError
 from gateway.services import Services
 from gateway.wire import Awaited, Server
+from jobs import broker
 from metrics import declared as metrics
 from models import token
+from models.database import engine
 from models.running import hold_running_lock
 
 logger = structlog.get_logger()
 
 BACKLOG = 4096  # 128 refused half of 10,000 polls
 TAKE_ON_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
+ACCEPTING_ROUNDS = 3  # of the loop: who waits to be accepted would be cut off, and a proxy may not send a POST again
+SERVE_ON_S = 0.2  # what was accepted last
 ANSWER_S, CLOSE_S = 0.05, 0.5
-FINISH_S = 1.5  # for what was taken then; what waits longer for the store was never answered, and is safe to send again
+FINISH_S = 1.3  # for what was taken then; what waits longer for the store was never answered, and is safe to send again
 SWITCH_S = 0.00005  # a commit gives the GIL away some eight times; each time it waits for the loop no longer than this
 GC_THRESHOLD = (20_000, 20, 50)  # the default's 700 makes a collection every few requests, which finds next to nothing
 TICK_S = 1.0
@@ -58,14 +62,15 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
 async def _serve(
     settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
 ) -> None:
-    models.connect(settings)
+    models.connect(settings, "gateway")
     background = Background(settings)
     services = Services(settings, background.wake)
-    services.degraded = lambda: ["queue"] if background.degraded else []
+    services.wake_mail = background.wake_mail
+    services.degraded = lambda: degraded(services, background)
     models.disconnect()
     services.start()
     background.start()
-    metrics.BUILD_INFO.labels("0.1.0", "sqlite", "sqlite", "none").set(1)
+    metrics.BUILD_INFO.labels("0.1.0", engine().name, broker.kind(settings), services.bus.name).set(1)
     awaited: Awaited = {}
     server = Server(Application(services, awaited), awaited=awaited)
     server.add_sockets(sockets)
@@ -86,15 +91,25 @@ async def _serve(
     await _stop(services, server, background, ticking)
 
 
+def degraded(services: Services, background: Background) -> list[str]:
+    """What does not work at the moment, though everything that is promised does."""
+    parts = {"queue": background.degraded, "bus": services.bus.down, "limits": services.limits.alone}
+    return [name for name, down in parts.items() if down]
+
+
 async def _stop(services: Services, server: Server, background: Background, ticking: asyncio.Task[None]) -> None:
     """readyz turns 503, requests are taken a while longer, open polls are answered; then what was taken is committed."""
     logger.info("gateway stopping")
     services.stopping = True
     services.hub.close()
     await asyncio.sleep(TAKE_ON_S)
+    for _ in range(ACCEPTING_ROUNDS):
+        await asyncio.sleep(0)
     server.stop()
+    await asyncio.sleep(SERVE_ON_S)
     ticking.cancel()
     loop = asyncio.get_running_loop()
+    services.bus.stop()
     ending = [loop.run_in_executor(None, background.stop), loop.run_in_executor(None, services.tail.stop)]
     try:
         async with asyncio.timeout(FINISH_S):
@@ -108,6 +123,7 @@ async def _stop(services: Services, server: Server, background: Background, tick
             await server.close_all_connections()
             await asyncio.gather(*ending)
     services.read.close()
+    services.traffic.log.write()
     logger.info("gateway stopped")
 
 

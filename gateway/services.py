@@ -9,6 +9,7 @@ from typing import Any
 
 from conf import Settings
 from gateway.auth import Tokens
+from gateway.bus import Bus
 from gateway.committer import Committed, Committer
 from gateway.hub import Hub
 from gateway.limits import Limits
@@ -41,14 +42,20 @@ class Services:
         self.presence = Presence(self.committer, self.read, self.hub.whisper)
         self.tail = Tail(self.hub)
         self.hub.look = self.tail.look
+        self.bus = Bus(settings, self.hub, self.tail.look_here, lambda: max(self.hub.head, self.committer.seen))
+        self.hub.tell = self.bus.whisper
         self.legacy_places: dict[int, Any] = {}
         self.wake_background = wake_background
+        self.wake_mail: Callable[[], None] = lambda: None
+        self.secret = settings.secret()
         self._waking = False
 
     def start(self) -> None:
         """Starts the threads."""
         self.committer.start(self.hub.head)
         self.tail.start()
+        self.bus.start()
+        event.on_append.append(self.bus.hint)
 
     def _committed(self, committed: Committed) -> None:
         self.hub.publish(committed.after, committed.events, committed.at)
@@ -71,6 +78,10 @@ class Services:
             self.hub.end(change.user, change.tokens, "dead")
         if change.status == "suspended":
             self.hub.end(change.user, None, "dead")
+
+    def missed(self) -> None:
+        """The hub tells that it has missed a part of the log, and so perhaps what accounts became."""
+        self.tokens.forget_all()
 
     def trusts(self, peer: str) -> bool:
         """Whether a peer is a proxy whose X-Forwarded-For counts."""

@@ -1,7 +1,8 @@
 """The tail: a thread that looks for what other processes committed, and reads it on from the hub's head.
 
-Nothing has to tell it: SQLite's `PRAGMA data_version` costs 2 µs and moves when another connection committed. It holds no
-transaction open. While there are commits it also copies the WAL back now and then, so that the committer seldom has to.
+On one SQLite file nothing has to tell it: `PRAGMA data_version` costs 2 µs and moves when another connection committed. On
+PostgreSQL a hint makes it look (gateway/bus.py), and should that be lost, its own look twice a second. It holds no transaction
+open.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import peewee
 import structlog
 
 from gateway.hub import Hub
-from models import event
-from models.database import checkpoint, disconnect, rows
+from models import event, store
+from models.database import disconnect, engine
 
 logger = structlog.get_logger()
 
-LOOK_EVERY_S = 0.025
-CHECKPOINT_EVERY_S = 2.0  # while there are commits
+TIDY_EVERY_S = 2.0  # while there are commits
 SLICE_EVENTS = 500
-RETRY_AFTER_S = 1.0
+RETRY_AFTER_S = 0.25
 STOP_S = 1.0
 
 
@@ -51,20 +53,29 @@ class Tail:
         """Look now."""
         self._asked.set()
 
+    def look_here(self) -> None:
+        """Looks on the thread that calls: a listener's, which need not wake another one first."""
+        try:
+            self._read_on()
+        except peewee.PeeweeException:
+            disconnect()
+            self.look()  # which tells of it, and tries again
+
     def _work(self) -> None:
-        version, copied_at = -1, 0.0
+        version: int | None = -1
+        tidied_at = 0.0
         while not self._stopping:
-            asked = self._asked.wait(LOOK_EVERY_S)
+            asked = self._asked.wait(engine().looks_every_s)
             self._asked.clear()
             try:
-                now = int(rows("PRAGMA data_version")[0][0])
-                if asked or now != version:
+                now = engine().version()
+                if asked or now is None or now != version:
                     self._read_on()
-                    if time.monotonic() - copied_at > CHECKPOINT_EVERY_S:
-                        checkpoint()
-                        copied_at = time.monotonic()
+                    if time.monotonic() - tidied_at > TIDY_EVERY_S:
+                        engine().tidy()
+                        tidied_at = time.monotonic()
                 version = now
-            except peewee.DatabaseError as error:
+            except peewee.PeeweeException as error:
                 logger.error("the tail could not read", error=str(error))
                 disconnect()
                 version = -1
@@ -73,9 +84,19 @@ class Tail:
 
     def _read_on(self) -> None:
         position = self._hub.head
-        while found := event.read_after(position, SLICE_EVENTS):
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._hub.publish, position, found, time.perf_counter())
-            position = found[-1].id
+        while True:
+            found = event.read_after(position, SLICE_EVENTS)
+            if not found or found[-1].id - position > len(found):  # ids are missing, perhaps since they were trimmed
+                mark = store.trimmed()
+                if mark > position:
+                    self._call(self._hub.skip, mark)
+                    position, found = mark, [each for each in found if each.id > mark]
+            if found:
+                self._call(self._hub.publish, position, found, time.perf_counter())
+                position = found[-1].id
             if len(found) < SLICE_EVENTS:
-                break
+                return
+
+    def _call(self, work: Callable[..., None], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(work, *args)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from conf import Settings
+from conf.logging import is_json
+from gateway.requestlog import FAILED, RequestLog
 from metrics import declared as metrics
 from metrics.latency import Latency
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
     from gateway.base import Handler
 
-logger = structlog.get_logger()
-
 
 class Traffic:
     """Keeps the metrics' children, for finding one costs more than counting with it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._verbose = settings.log_level == "debug"
+        self._all = settings.log_level in ("debug", "info")
+        self.log = RequestLog(is_json(settings.log_format))
         self._children: dict[tuple[str, str, int], tuple[Counter, Latency]] = {}
 
     def count(self, handler: Handler) -> None:
@@ -40,14 +39,5 @@ class Traffic:
         took_s = request.request_time()
         counter.inc()
         latency.observe(took_s)
-        if status < 500 and not self._verbose:
-            return
-        log = logger.warning if status >= 500 else logger.debug
-        log(
-            "request",
-            method=request.method,
-            route=handler.route,
-            status=status,
-            seconds=round(took_s, 6),
-            request_id=handler.request_id(),
-        )
+        if self._all or status >= FAILED:
+            self.log.add(handler, took_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -18,6 +19,7 @@ from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
 from metrics import declared as metrics
+from models.catchup import BEGINNING
 from models.errors import RefusedError
 
 logger = structlog.get_logger()
@@ -33,8 +35,8 @@ class Socket(Reading, WebSocketHandler):
     """One socket. What the client sends is read and passed over."""
 
     def check_origin(self, origin: str) -> bool:
-        """Pages of ours, and of the allowed origins."""
-        return origin in self.services.origins or super().check_origin(origin)
+        """Pages of ours, which came from the host that they call, and of the allowed origins."""
+        return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """The handshake; a cursor that is none is refused before it."""
@@ -43,6 +45,7 @@ class Socket(Reading, WebSocketHandler):
             if cursor is not None and cursor != BEGIN:
                 self.position(cursor)
         self.types()
+        self.follows_posts()
         self._require_handshake()
         await WebSocketHandler.get(self, *args, **kwargs)
 
@@ -76,6 +79,7 @@ class Socket(Reading, WebSocketHandler):
                 waiter = await self.subscribe(cursor)
                 start = waiter.position
                 first = await hub.next(waiter, 0)
+                start = _before(first) if start == BEGINNING else start
             except ExpiredError:
                 if self.waiter is not None:
                     hub.unregister(self.waiter)
@@ -120,3 +124,8 @@ class Socket(Reading, WebSocketHandler):
     async def _frame(self, data: bytes) -> None:
         async with asyncio.timeout(DRAIN_WITHIN_S):
             await self.write_message(data.decode())
+
+
+def _before(first: Answer) -> int:
+    """A place from which the same comes again."""
+    return first.events[0].id - 1 if first.events else first.position

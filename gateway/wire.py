@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from tornado import httputil, web
-from tornado.http1connection import HTTP1ServerConnection
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 
 IDLE_CONNECTION_S = 75.0  # for the next request of a connection to begin
@@ -72,3 +72,10 @@ class Server(HTTPServer):
             del self.awaited[connection]
             if isinstance(connection, HTTP1ServerConnection):
                 connection.stream.close()
+
+
+def cut(handler: web.RequestHandler) -> None:
+    """Breaks an answer off, so that its reader can't take it for whole."""
+    connection = handler.request.connection
+    if isinstance(connection, HTTP1Connection):
+        connection.stream.close()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -20,21 +18,14 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 import models
-from conf import Settings
-from models import event, schema, token, user
-from models.user import NewUser
+from models import account, database, event, schema, token
+from models.account import NewUser
 from tests.gateway.client import Client
+from tests.stores import free_port, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 30.0
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def until(condition: Callable[[], T]) -> T:
@@ -48,8 +39,10 @@ def until(condition: Callable[[], T]) -> T:
 class Gateway:
     """`run.py gateway`, or another command that serves, with settings that are named without their prefix."""
 
-    def __init__(self, folder: Path, command: str = "gateway", **settings: str) -> None:
+    def __init__(self, folder: Path, store: Mapping[str, str], command: str = "gateway", **settings: str) -> None:
         self.folder = folder
+        self.store_settings = store  # names the database, if it is not a file in the data folder
+        self.kind = "postgresql" if "database_url" in store else "sqlite"
         self.data = folder / "data"
         self.command = command
         self.settings = {
@@ -58,6 +51,7 @@ class Gateway:
             "WORKER_METRICS_PORT": "0",
             "RATE_LIMITS": "off",
             "LOG_FORMAT": "json",
+            **{name.upper(): value for name, value in store.items()},
             **settings,
         }
         self.url = f"http://127.0.0.1:{self.settings['PORT']}"
@@ -124,21 +118,26 @@ class Gateway:
     @contextmanager
     def store(self) -> Iterator[None]:
         """The models, connected to its store, beside it: what another process may do."""
-        models.connect(Settings(data_dir=self.data))
+        models.connect(settings_of(self.data, self.store_settings))
         try:
             yield
         finally:
             models.disconnect()
 
     def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        """What stands in the database file."""
-        with closing(sqlite3.connect(self.data / "bellwire.db")) as db:
-            return db.execute(sql, params).fetchall()
+        """What stands in the database."""
+        with self.store():
+            return database.rows(sql, params)
 
     def execute(self, sql: str, *params: object) -> None:
-        """Changes the database file behind the gateway's back, as an operator could."""
-        with closing(sqlite3.connect(self.data / "bellwire.db", isolation_level=None, timeout=LIMIT_S)) as db:
-            db.execute(sql, params)
+        """Changes the database behind the gateway's back, as an operator could."""
+        with self.store():
+            database.execute(sql, params)
+
+    def dump(self) -> str:
+        """All that stands in its tables."""
+        with self.store():
+            return "\n".join(str(row) for model in models.TABLES for row in model.select().tuples())
 
     # People
 
@@ -148,7 +147,7 @@ class Gateway:
         self._names += count
         new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
         with self.store(), event.transaction() as log:
-            made = user.create_active(log, new, [None] * count)
+            made = account.create_active(log, new, [None] * count)
             tokens = [token.create(log, one.id, "test") for one in made]
         return [Client(self, one.id, one.username, secret) for one, secret in zip(made, tokens, strict=True)]
 

@@ -1,5 +1,3 @@
-import sqlite3
-
 import httpx
 import pytest
 
@@ -81,8 +79,7 @@ def test_no_token_stands_in_the_store_as_it_is(gateway: Gateway) -> None:
     token = login(gateway).token
     assert token is not None
 
-    with sqlite3.connect(gateway.data / "bellwire.db") as db:
-        assert all(token not in line for line in db.iterdump())
+    assert token not in gateway.dump()
 
 
 def test_logging_out_kills_this_token_alone(gateway: Gateway) -> None:
@@ -335,3 +332,9 @@ def test_a_page_that_cannot_be_is_named(ana: Client, name: str, value: str) -> N
 def test_a_search_text_of_any_length_is_no_trouble_to_the_store(ana: Client, admin: Client) -> None:
     assert fields(ana.get("/users", q="%" * 20_000)) == ["q"]
     assert fields(admin.get("/admin/users", q="%" * 20_000)) == ["q"]
+
+
+def test_a_name_whose_letters_grow_in_lower_case_is_taken_and_found(gateway: Gateway, ana: Client) -> None:
+    name = "İ" * 80
+    assert ana.patch("/me", {"display_name": name}).json()["display_name"] == name
+    assert [user["id"] for user in ana.get("/users", q="İİ").json()["items"]] == [ana.id]

@@ -9,19 +9,21 @@ import models
 from conf import Settings
 from gateway.background import Background
 from jobs import tasks
-from models import event, schema, user
+from models import account, event, schema
+from models.account import NewUser
 from models.database import rows
 from models.message import Draft, post
-from models.user import NewUser
+from tests.stores import Database, settings_of
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    found = Settings(data_dir=tmp_path)
-    models.connect(found)
-    schema.migrate()
-    yield found
-    models.disconnect()
+def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
+    with database.fresh() as named:
+        found = settings_of(tmp_path, named)
+        models.connect(found)
+        schema.migrate()
+        yield found
+        models.disconnect()
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def send(count: int = 1) -> None:
     """Ana sends to Ben; both are made when they are not there."""
     with event.transaction() as log:
         if not rows("SELECT 1 FROM users"):
-            user.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+            account.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
         post(log, [Draft(1, 0, "hi", to=2) for _ in range(count)])
 
 
@@ -67,6 +69,7 @@ def test_a_commit_queues_one_drain_and_does_no_work_here(background: Background)
     assert background.degraded is False
 
 
+@pytest.mark.only("sqlite")
 def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Settings, background: Background) -> None:
     background.start()
     send()
@@ -91,6 +94,7 @@ def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Setting
     assert notified() == 5
 
 
+@pytest.mark.only("sqlite")
 def test_an_outage_is_told_once_and_so_is_its_end(
     settings: Settings, background: Background, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +117,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(
 def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:
     with event.transaction() as log:
         log.now_ms -= 60_000
-        user.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        account.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
         post(log, [Draft(1, 0, "hi", to=2)])
     background.start()
     sample = REGISTRY.get_sample_value

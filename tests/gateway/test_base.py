@@ -7,6 +7,8 @@ import pytest
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
 
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
 JSON = {"Content-Type": "application/json"}
 
 

@@ -416,7 +416,7 @@ def test_each_transport_tells_the_same_events_in_the_same_order(
 def test_a_second_gateway_on_the_store_tells_the_same_to_the_same_cursors(
     gateway: Gateway, make_gateway: Callable[..., Gateway], ana: Client, ben: Client
 ) -> None:
-    second = make_gateway(folder=gateway.folder)
+    second = make_gateway(beside=gateway)
     elsewhere = ben.at(second)
     place = ana.send("hi", to=ben)["conversation"]
     cursor = ben.now()
@@ -435,7 +435,7 @@ def test_a_second_gateway_on_the_store_tells_the_same_to_the_same_cursors(
 
 
 def test_a_token_that_dies_on_one_gateway_dies_on_all(gateway: Gateway, make_gateway: Callable[..., Gateway], ana: Client) -> None:
-    second = make_gateway(folder=gateway.folder)
+    second = make_gateway(beside=gateway)
     elsewhere = ana.at(second)
     poll = elsewhere.polling(ana.now(), timeout=60)
     second.waiting(1)

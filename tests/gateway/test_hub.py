@@ -21,11 +21,12 @@ from models.event import Event
 from models.message import Draft, post
 from tests.journeys.core import Core, opened, token_of
 from tests.models.people import group, people, send
+from tests.stores import Database
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path) -> Iterator[Settings]:
-    with opened(tmp_path, durability="normal") as settings:
+def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
+    with database.fresh() as place, opened(tmp_path, durability="normal", **place) as settings:
         yield settings
 
 

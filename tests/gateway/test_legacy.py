@@ -122,6 +122,7 @@ def test_an_open_poll_is_answered_by_what_comes(gateway: Gateway, ana: Client, b
     assert messages(poll.result()) == ["second"]
 
 
+@pytest.mark.only("sqlite")  # it waits, and the store has no part in it
 def test_a_poll_without_events_ends_empty_by_itself(ana: Client, ben: Client) -> None:
     ana.send("hi", to=ben)
     polled(ben)

@@ -6,6 +6,8 @@ import pytest
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
 SETTINGS = {
     "RATE_LIMITS": "on",
     "LIMIT_SEND": "3/hour",

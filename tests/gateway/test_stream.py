@@ -6,6 +6,8 @@ from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 from tests.gateway.transports import stream
 
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
 
 def test_a_stream_is_of_server_sent_events_and_begins_with_the_cursor_of_now(ana: Client, ben: Client) -> None:
     ana.send("before", to=ben)
@@ -21,6 +23,7 @@ def test_a_stream_is_of_server_sent_events_and_begins_with_the_cursor_of_now(ana
         assert opened.cursor == told["id"]
 
 
+@pytest.mark.only("sqlite")  # it waits, and the store has no part in it
 def test_a_quiet_stream_sends_its_cursor_as_heartbeat(ana: Client, ben: Client, cleo: Client) -> None:
     with stream(ben) as opened:
         blocks = opened.blocks()

@@ -8,6 +8,8 @@ from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 from tests.gateway.transports import Socket, socket
 
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
 
 def closed(opened: Socket) -> int:
     """The close code that the gateway sends, whatever comes before it."""
@@ -111,12 +113,15 @@ def test_what_a_client_sends_is_passed_over(ana: Client, ben: Client) -> None:
         assert [e["data"] for e in opened.events(2)][1] == sent
 
 
-@pytest.mark.parametrize(("origin", "status"), [("https://app.example.org", 101), ("https://evil.example.org", 403), (None, 101)])
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("https://app.example.org", 101), ("https://evil.example.org", 403), ("http://own", 101), ("null", 403), (None, 101)],
+)
 def test_pages_of_allowed_origins_alone_may_open_a_socket(
     make_gateway: Callable[..., Gateway], guarded: Gateway, origin: str | None, status: int
 ) -> None:
     user = guarded.user()
-    headers = {} if origin is None else {"Origin": origin}
+    headers = {} if origin is None else {"Origin": guarded.url if origin == "http://own" else origin}
     if status == 101:
         with socket(user, headers=headers) as opened:
             assert opened.frame()["type"] == "cursor"

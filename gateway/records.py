@@ -1,0 +1,86 @@
+"""Lists of records, of activity and of what admins did."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from tornado.iostream import StreamClosedError
+
+from gateway import auditing
+from gateway.admin import AdminHandler
+from gateway.asked import field_error
+from gateway.base import ID_MAX
+from gateway.stream import DRAIN_WITHIN_S
+from gateway.wire import cut
+from models import archive, records
+from models.export import Export
+from models.records import Kind, Place, Wanted
+
+NDJSON = "application/x-ndjson"
+
+
+class RecordsHandler(AdminHandler):
+    """GET: records of a kind, by `?user=`, `?action=`, `?site=`, `?since=` and `?until=`."""
+
+    kind: ClassVar[Kind]
+
+    async def get(self) -> None:
+        """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
+        wanted = self._wanted()
+        if NDJSON in self.request.headers.get("Accept", ""):
+            await self._export(wanted)
+            return
+        page, limit = self.page()
+        found = await self.services.read(records.newest, self.kind, wanted, _place(page), limit + 1)
+        following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
+        self.listed([record.view for record in found[:limit]], following)
+
+    async def _export(self, wanted: Wanted) -> None:
+        """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
+        steps = Export(self.kind, wanted, archive.folder(self.services.settings.data_dir)).steps()
+        self.set_header("Content-Type", NDJSON)
+        auditing.read(self)
+        try:
+            while (lines := await self.services.read(next, steps, None)) is not None:
+                if lines:
+                    self.write(lines)
+                    async with asyncio.timeout(DRAIN_WITHIN_S):
+                        await self.flush()
+        except (StreamClosedError, TimeoutError):
+            cut(self)
+        except Exception:
+            if self._headers_written:  # it must not be taken for the whole
+                cut(self)
+            raise
+        else:
+            self.finish()
+
+    def _wanted(self) -> Wanted:
+        return Wanted(
+            self.number("user", 1, ID_MAX),
+            self.text("action") or None,
+            self.text("site") or None,
+            self._time_ms("since"),
+            self._time_ms("until"),
+        )
+
+    def _time_ms(self, name: str) -> int | None:
+        given = self.text(name)
+        if not given:
+            return None
+        try:
+            at = datetime.fromisoformat(given)
+        except ValueError:
+            raise field_error(name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
+        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
+
+
+def _place(page: str | None) -> Place | None:
+    if page is None:
+        return None
+    at_ms, _, number = page.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) < 17 for part in (at_ms, number)):
+        raise field_error("page", "a page that was given as `next`")
+    return int(at_ms), int(number)

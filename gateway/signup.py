@@ -1,0 +1,125 @@
+"""Making an account oneself: an attempt, and the mailed code that makes it active. Login codes are asked for here, too.
+
+Nothing here tells a stranger whether an address is known, in answer, status or time: for one that is, or isn't, as much is read,
+hashed and written (models/account.py).
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import ClassVar
+
+import msgspec
+
+from gateway.accounts import WRONG_CODE, SessionHandler
+from gateway.asked import field_error
+from gateway.base import Handler
+from gateway.errors import ProblemError
+from metrics import declared as metrics
+from models import account, code, password
+from models.account import NewUser
+from models.errors import ConflictError, InvalidError
+from models.event import Log
+
+
+class SignupRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Who wants an account."""
+
+    email: str
+    username: str
+    password: str
+    display_name: str | None = None
+
+
+class Signup(Handler):
+    """POST: an attempt to sign up."""
+
+    access = "public"
+    limit: ClassVar[str] = "signup"
+
+    async def post(self) -> None:
+        """201 `{"username","otp":{"expires_in"}}`; 409 when the username is taken or reserved, 403 where signing up is closed."""
+        require_open(self)
+        asked = self.decode(SignupRequest)
+        errors = account.invalid_fields(asked.username, asked.email, asked.display_name)
+        errors += await self.services.hash(password.invalid, asked.password, (asked.username, asked.email))
+        if errors:
+            raise InvalidError(*errors)
+        await self.services.limits.hit("signup", f"email:{asked.email.lower()}")
+        if await self.services.read(account.is_reserved, asked.username):  # before a hash is made, which takes its time
+            raise ConflictError(account.RESERVED)
+        began = perf_counter()
+        hashed = await self.services.hash(password.hashed, asked.password)
+        hashing_s = perf_counter() - began
+        new, secret = NewUser(asked.username, asked.email, asked.display_name), self.services.secret
+        operation = self.services.committer.submit(lambda log: account.sign_up(log, secret, new, hashed))
+        await operation.future
+        self.services.wake_mail()
+        for stage, seconds in (
+            ("hash", hashing_s),
+            ("wait", operation.taken - operation.submitted),
+            ("commit", operation.committed - operation.taken),
+        ):
+            metrics.SIGNUP_STAGE_SECONDS.labels(stage).observe(seconds)
+        self.answer({"username": asked.username, "otp": {"expires_in": code.GOOD_FOR_S}}, 201)
+
+
+def require_open(handler: Handler) -> None:
+    """Raises ProblemError 403 where only admins make accounts."""
+    if handler.services.settings.signup == "closed":
+        raise ProblemError("forbidden", "signing up is closed here: ask an admin for an account")
+
+
+class VerifyRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The code that was mailed."""
+
+    email: str
+    code: str
+    cookie: bool = False
+
+
+class Verify(SessionHandler):
+    """POST: the code of an attempt, which makes its account active."""
+
+    access = "public"
+    limit: ClassVar[str] = "login"
+
+    async def post(self) -> None:
+        """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
+        require_open(self)
+        asked, secret = self.decode(VerifyRequest), self.services.secret
+        await self.services.limits.hit("login", f"code:{asked.email.lower()[:255]}")
+
+        def run(log: Log) -> tuple[int, str] | None:
+            user = account.verify(log, secret, asked.email, asked.code)
+            return None if user is None else (user, self.new_token(log, user))
+
+        found = await self.services.committer.call(None, run)
+        if found is None:
+            metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
+            raise field_error("code", WRONG_CODE)
+        self.services.wake_background()
+        await self.answer_session(*found, asked.cookie)
+
+
+class CodeRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose address it is."""
+
+    email: str
+
+
+class LoginCode(Handler):
+    """POST: a login code by mail."""
+
+    access = "public"
+    limit: ClassVar[str] = "otp"
+
+    async def post(self) -> None:
+        """202 `{}`, whoever asks and whoever is meant; a code goes to an active account's address."""
+        address, secret = self.decode(CodeRequest).email, self.services.secret
+        if not account.EMAIL.fullmatch(address):
+            raise field_error("email", "an e-mail address such as ana@example.org")
+        await self.services.limits.hit("otp", f"email:{address.lower()}")
+        await self.services.committer.call(None, lambda log: account.ask_login_code(log, secret, address))
+        self.services.wake_mail()
+        self.answer({}, 202)

@@ -1,0 +1,124 @@
+"""What admins say to many, what the application around tells, and why somebody heard of something: with the whole house running."""
+
+from typing import Any
+
+import pytest
+
+from tests.gateway.client import Client, fields, problem
+from tests.gateway.running import Gateway, until
+
+GOOD = {"role": "user", "type": "system", "title": "Down on Sunday", "body": "At noon."}
+
+
+@pytest.fixture(scope="module")
+def root(served: Gateway) -> Client:
+    return served.user("admin")
+
+
+def titles(client: Client, kind: str) -> list[str]:
+    return [one["title"] for one in client.get("/notifications", type=kind).json()["items"]]
+
+
+def test_an_announcement_is_taken_at_once_and_reaches_everybody(served: Gateway, root: Client) -> None:
+    ana, ben = served.users(2)
+    cursor = ana.now()
+    answer = root.post("/admin/notifications", GOOD)
+    assert answer.status_code == 202
+    [told] = until(lambda: [e for e in ana.events(cursor) if e["type"] == "notification.created"])
+    assert (told["data"]["title"], told["data"]["body"]) == ("Down on Sunday", "At noon.")
+    until(lambda: "Down on Sunday" in titles(ben, "system"))
+    job = until(lambda: next((j for j in root.get("/admin/jobs").json()["fanouts"] if j["state"] == "done"), None))
+    assert job["job"] == answer.json()["job"]
+    assert job["done"] == job["total"] >= 2
+    assert titles(root, "system") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"role": None}, "role"),
+        ({"user_ids": [1]}, "role"),
+        ({"role": "owner"}, "role"),
+        ({"role": None, "user_ids": []}, "user_ids"),
+        ({"role": None, "user_ids": [0]}, "user_ids"),
+        ({"role": None, "user_ids": [1] * 10_001}, "user_ids"),
+        ({"type": "weather"}, "type"),
+        ({"title": ""}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"title": "two\nlines"}, "title"),
+        ({"body": "x" * 2_001}, "body"),
+        ({"body": "\0"}, "body"),
+        ({"data": {"x": "y" * 5_000}}, "data"),
+        ({"data": []}, "data"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_cannot_be_announced_is_named(served: Gateway, root: Client, wrong: dict[str, Any], field: str) -> None:
+    before = served.rows("SELECT count(*) FROM fanouts")
+    assert fields(root.post("/admin/notifications", {**GOOD, **wrong})) == [field]
+    assert served.rows("SELECT count(*) FROM fanouts") == before
+
+
+def test_activity_of_the_application_around_is_recorded_and_told(served: Gateway, root: Client) -> None:
+    ana, other = served.user(), served.user("admin")
+    told = {"action": "invoice.paid", "description": "Paid", "metadata": {"amount": "12.50"}, "user": ana.id, "site": "north"}
+    assert root.post("/activity", told).status_code == 202
+    [record] = until(lambda: root.get("/admin/activity", action="invoice.paid").json()["items"])
+    assert {name: record[name] for name in told} == told
+    assert record["triggered_by"] == root.id
+    until(lambda: "1 activity" in titles(other, "admin"))
+    assert other.put("/admin/watches", {"user.activity": False}).json()["user.activity"] is False
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"action": ""}, "action"),
+        ({"action": "two words"}, "action"),
+        ({"action": "x" * 65}, "action"),
+        ({"description": "x" * 501}, "description"),
+        ({"metadata": {"x": "y" * 5_000}}, "metadata"),
+        ({"metadata": "x"}, "metadata"),
+        ({"user": 2**52}, "user"),
+        ({"user": 0}, "user"),
+        ({"site": "x" * 65}, "site"),
+        ({"site": ""}, "site"),
+        ({"action": None}, "action"),
+    ],
+)
+def test_activity_that_cannot_be_is_named(root: Client, wrong: dict[str, Any], field: str) -> None:
+    assert fields(root.post("/activity", {"action": "invoice.paid", **wrong})) == [field]
+
+
+def test_a_like_is_told_at_the_authors_open_poll_and_mailed_and_explained(served: Gateway, root: Client) -> None:
+    ana, ben = served.users(2)
+    post = ana.post("/posts", {"body": "a post"}).json()["id"]
+    poll = ana.polling(ana.now())
+    assert ben.put(f"/posts/{post}/like").json() == {"liked": True, "likes_count": 1}
+    [told] = poll.result().json()["events"]
+    assert (told["type"], told["data"]["title"]) == ("notification.created", f"{ben.name.capitalize()} liked your post")
+    until(lambda: served.rows("SELECT 1 FROM emails WHERE receiver=? AND state='sent'", ana.id))
+    liked = served.rows("SELECT max(id) FROM events WHERE type='post.liked'")[0][0]
+    cursor = told["id"].partition("-")[0] + f"-{liked}"
+    found = root.get("/admin/explain", event=cursor, user=ana.id).json()
+    [rule] = found["rules"]
+    assert (rule["rule"], rule["decided"], rule["notification"]["id"]) == ("like", ["notified", "mailed"], told["data"]["id"])
+    assert [mail["state"] for mail in rule["mails"]] == ["sent"]
+    assert found["user"]["id"] == ana.id
+
+
+def test_what_cannot_be_explained_is_named_or_not_there(served: Gateway, root: Client) -> None:
+    ana = served.user()
+    cursor = ana.now()
+    assert fields(root.get("/admin/explain", event=cursor)) == ["user"]
+    assert fields(root.get("/admin/explain", event="yesterday", user=ana.id)) == ["event"]
+    assert fields(root.get("/admin/explain", user=ana.id)) == ["event"]
+    epoch = cursor.partition("-")[0]
+    for event, user in ((f"{epoch}-999999999", ana.id), ("another-1", ana.id), (f"{epoch}-1", 2**52)):
+        problem(root.get("/admin/explain", event=event, user=user), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/admin/notifications", "/activity"])
+def test_only_admins_may(served: Gateway, path: str) -> None:
+    problem(served.user().post(path, {}), 403, "forbidden")
+    problem(served.anonymous().post(path, {}), 401, "unauthorized")

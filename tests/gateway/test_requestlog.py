@@ -1,0 +1,81 @@
+"""One line a request, without a secret in any of them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.gateway.client import Client
+from tests.gateway.newcomers import somebody
+from tests.gateway.running import Gateway, until
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
+
+def lines(gateway: Gateway, request_id: str) -> list[dict[str, Any]]:
+    """The log's lines of a request."""
+    told = [json.loads(line) for line in gateway.stderr().splitlines() if line.startswith("{")]
+    return [line for line in told if line.get("request_id") == request_id]
+
+
+def test_a_request_has_one_line_with_who_what_and_how_long(gateway: Gateway, ana: Client, ben: Client) -> None:
+    answer = ana.post("/messages", {"to": ben.id, "body": "not for the log"}, headers={"X-Request-Id": "my-send"})
+    assert answer.headers["X-Request-Id"] == "my-send"
+    (line,) = until(lambda: lines(gateway, "my-send"))
+    assert {name: line[name] for name in ("event", "component", "level", "method", "route", "status", "user")} == {
+        "event": "request",
+        "component": "gateway",
+        "level": "info",
+        "method": "POST",
+        "route": "/api/v1/messages",
+        "status": 201,
+        "user": ana.id,
+    }
+    assert set(line["stages"]) == {"parse", "authorize", "wait", "commit"}
+    assert 0 < sum(line["stages"].values()) <= line["seconds"] + 0.01
+    assert line["timestamp"].endswith("Z")
+
+
+def test_whoever_is_nobody_and_whatever_has_no_route_has_a_line_too(gateway: Gateway) -> None:
+    gateway.anonymous().get("/nothing/secret-path", headers={"X-Request-Id": "lost"}, token="secret-token")
+    (line,) = until(lambda: lines(gateway, "lost"))
+    assert (line["route"], line["status"]) == ("unknown", 404)
+    assert "user" not in line
+    assert "secret" not in gateway.stderr()
+
+
+def test_no_secret_of_a_whole_journey_is_in_any_log(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway("serve", LOG_LEVEL="debug", LOG_FORMAT="json")
+    who = somebody() | {"password": "a password to look for"}
+    public = gateway.anonymous()
+    assert public.post("/signup", who).status_code == 201
+    code = until(lambda: _code(gateway, who["email"]))
+    session = public.post("/signup/verify", {"email": who["email"], "code": code}).json()
+    ana = Client(gateway, session["user"]["id"], who["username"], session["token"])
+    ben = gateway.user()
+    public.post("/login", {"login": who["username"], "password": who["password"]})
+    public.post("/login", {"login": who["username"], "password": "another password to look for"})
+    ana.send("a body to look for", to=ben)
+    post = ana.post("/posts", {"body": "a post to look for"}).json()["id"]
+    ben.post(f"/posts/{post}/comments", {"body": "a comment to look for"})
+    cursor = ana.now()
+    public.get("/events", cursor=cursor, timeout=0, token=ana.token)
+    ana.get("/search/messages", q="look")
+    ana.post("/messages", "not json to look for")
+    until(lambda: gateway.rows("SELECT 1 FROM emails WHERE kind='notification' AND state='sent'"))
+    ana.post("/logout")
+    gateway.terminate()
+    log = until(lambda: gateway.stderr() if "gateway stopped" in gateway.stderr() else "")
+    assert log.count('"event":"request"') > 10
+    for secret in ("look for", code, session["token"], ben.token, "$argon2"):
+        assert secret is not None
+        assert secret not in log
+
+
+def _code(gateway: Gateway, address: str) -> str | None:
+    for letter in (gateway.data / "mail").glob("*.eml"):
+        text = letter.read_text()
+        if f"<{address}>" in text:
+            return next(line for line in text.splitlines() if len(line) == 6 and line.isdigit())
+    return None
