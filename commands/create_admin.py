@@ -12,10 +12,9 @@ from getpass import getpass
 
 from commands import opening
 from commands.errors import CommandError
-from models import event, schema, token, user
+from models import account, event, password, schema, token
 from models.errors import InvalidError
 
-PASSWORD_MIN_CHARS = 10
 LABEL = "made with the admin"
 
 
@@ -30,13 +29,13 @@ def run(args: Namespace) -> int:
     """Makes the account and its token in one transaction."""
     settings = opening.settings()
     hashed = _hashed(_password()) if args.password_stdin else None
-    new = user.NewUser(args.username, args.email, role="admin")
+    new = account.NewUser(args.username, args.email, role="admin")
     with opening.store(settings):
         if schema.pending():
             schema.migrate()
         try:
             with event.transaction() as log:
-                (made,) = user.create_active(log, [new], [hashed])
+                (made,) = account.create_active(log, [new], [hashed])
                 secret = token.create(log, made.id, LABEL)
         except InvalidError as error:
             wrong = "; ".join(f"{field.rpartition('.')[2]} {message}" for field, message in error.errors)
@@ -51,10 +50,9 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _hashed(password: str) -> str:
-    """Raises CommandError when the password is too short. Takes about 50 ms, by design."""
-    if len(password) < PASSWORD_MIN_CHARS:
-        raise CommandError(f"the password must have at least {PASSWORD_MIN_CHARS} characters")
-    from argon2 import PasswordHasher
-
-    return PasswordHasher().hash(password)
+def _hashed(chosen: str) -> str:
+    """Raises CommandError when the password won't do."""
+    wrong = password.invalid(chosen)
+    if wrong:
+        raise CommandError(f"the password: {wrong[0][1]}")
+    return password.hashed(chosen)

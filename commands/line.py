@@ -19,6 +19,8 @@ COMMANDS = {
     "token": "make a token for a user",
     "backup": "copy everything to a folder, while running",
     "restore": "bring a backup back",
+    "copy": "carry a SQLite store over to PostgreSQL",
+    "rehearse": "try the rules of notifications on the log that is kept",
     "doctor": "check the installation, and say what to do",
 }
 DEFAULT = "serve"

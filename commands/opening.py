@@ -11,6 +11,7 @@ import models
 from commands.errors import CommandError
 from conf import Settings, SettingsError, load
 from models import schema
+from models import store as facts
 from models.running import RestoringError, RunningError, hold_running_lock
 
 
@@ -49,13 +50,20 @@ def store(chosen: Settings) -> Iterator[None]:
         models.connect(chosen)
         try:
             yield
-        except (peewee.DatabaseError, peewee.InterfaceError) as error:
+        except peewee.PeeweeException as error:
             raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
         finally:
             models.disconnect()
 
 
 def require_current_schema() -> None:
-    """Raises CommandError when migrations are pending."""
+    """Raises CommandError when migrations are pending, or the store is a copy that was not finished."""
     if names := schema.pending():
         raise CommandError(f"the schema is not up to date ({', '.join(names)} pending): run `run.py migrate` first")
+    require_whole()
+
+
+def require_whole() -> None:
+    """Raises CommandError when the store is a copy that was not finished."""
+    if facts.is_half_copied():
+        raise CommandError("the database is a copy that is not finished: run the same `run.py copy` again first")

@@ -25,7 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Restores, and says each thing done."""
     settings = opening.settings()
-    refuse_postgresql(settings, "pg_restore, then set a new epoch")
+    refuse_postgresql(
+        settings, "pg_restore, then `UPDATE facts SET value=left(md5(random()::text), 8) WHERE name='epoch'` before anything starts"
+    )
     with opening.data_folder(settings):
         try:
             restore.restore(settings, args.folder, force=args.force, say=lambda line: print(line, flush=True))

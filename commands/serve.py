@@ -29,6 +29,7 @@ def run(_args: Namespace) -> int:
     configure(settings, "gateway")
     with opening.store(settings):
         migrate_aloud(when_nothing="")
+        opening.require_whole()
         greeting = _greeting(settings)
     supervisor = Supervisor()
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
+import peewee
+
 from commands import opening
+from commands.errors import CommandError
 from commands.supervisor import PARENT_FD
 from conf.logging import configure
 
@@ -26,5 +29,8 @@ def run(_args: Namespace) -> int:
 
     from jobs.app import huey
 
-    huey.create_consumer(workers=settings.workers).run()
+    try:
+        huey.create_consumer(workers=settings.workers).run()
+    except peewee.PeeweeException as error:  # it went away since
+        raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
     return 0

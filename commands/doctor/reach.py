@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
+from jobs.relay import Relay, RelayDownError
 
 TIMEOUT_S = 3
 TAKEN = "something else listens there: stop it, or set BELLWIRE_PORT"
-SMTP_PORTS = {"smtp": 587, "smtps": 465}
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 def mail(chosen: Settings) -> Iterator[Finding]:
-    """Mail files can be written, or the mail server accepts a connection. Nothing is sent."""
+    """Mail files can be written, or the mail server lets us log in. Nothing is sent."""
     url = urlsplit(chosen.email_url)
-    yield _mail_files(chosen) if url.scheme == "file" else _mail_server(url.scheme, url.hostname or "", url.port)
+    yield _mail_files(chosen) if url.scheme == "file" else _mail_server(chosen.email_url)
 
 
 def _mail_files(chosen: Settings) -> Finding:
@@ -38,17 +38,14 @@ def _mail_files(chosen: Settings) -> Finding:
     return ok(what)
 
 
-def _mail_server(scheme: str, host: str, port: int | None) -> Finding:
-    place = (host, port or SMTP_PORTS[scheme])
-    what = f"mail server {place[0]} port {place[1]}"
+def _mail_server(url: str) -> Finding:
+    parts = urlsplit(url)
+    what = f"mail server {parts.hostname}" + (f" port {parts.port}" if parts.port else "")
     try:
-        socket.create_connection(place, timeout=TIMEOUT_S).close()
-    except socket.gaierror as error:
-        return fail(what, f"the name is not known ({error.strerror}): correct BELLWIRE_EMAIL_URL")
-    except OSError as error:
-        why = error.strerror or str(error)
-        return fail(what, f"can't be reached ({why}): correct BELLWIRE_EMAIL_URL, or open the firewall")
-    return ok(f"{what}: accepts connections")
+        Relay(url).check(TIMEOUT_S)
+    except RelayDownError as error:
+        return fail(what, f"{error}: correct BELLWIRE_EMAIL_URL, or open the firewall")
+    return ok(f"{what}: takes mail from us")
 
 
 def port(chosen: Settings) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import peewee
 import models
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
-from models import schema
+from models import schema, worker
 from models.clock import now_ms
 from models.database import rows, size_bytes
 from models.running import RestoringError, hold_running_lock
@@ -21,6 +21,7 @@ MIB = 2**20
 AHEAD_MS = 5_000  # two hosts' clocks may differ by so much
 LATE_S = 60  # a worker that lives looks every half second
 TIMEOUT_S = 3
+POSTGRESQL_LEAST = 13
 
 
 def store(chosen: Settings) -> Iterator[Finding]:
@@ -41,7 +42,9 @@ def store(chosen: Settings) -> Iterator[Finding]:
 
 
 def _opened(chosen: Settings) -> Iterator[Finding]:
-    if chosen.database_url is None:
+    if chosen.database_url is not None:
+        yield _server()
+    else:
         if (found := rows("PRAGMA quick_check(1)")[0][0]) != "ok":
             yield fail("store", f"is damaged ({found}): stop everything and `run.py restore` a backup")
             return
@@ -52,6 +55,22 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
     yield ok("schema: up to date")
     yield from _newest_event()
     yield from _consumers(chosen)
+
+
+def _server() -> Finding:
+    """PostgreSQL answers, takes writes, and keeps text as we write it."""
+    ((version, encoding, standby, fsync),) = rows(
+        "SELECT current_setting('server_version'), current_setting('server_encoding'), pg_is_in_recovery(), "
+        "current_setting('fsync')"
+    )
+    what = f"store: PostgreSQL {version}, {size_bytes() / MIB:.1f} MiB"
+    if int(version.split(".")[0]) < POSTGRESQL_LEAST:
+        return fail(what, f"version {POSTGRESQL_LEAST} or newer is needed")
+    if encoding != "UTF8":
+        return fail(what, f"its encoding is {encoding}: CREATE DATABASE … ENCODING 'UTF8'")
+    if standby:
+        return fail(what, "it is a standby: name the primary, or all hosts, in BELLWIRE_DATABASE_URL")
+    return ok(what) if fsync == "on" else warn(what, "fsync is off: a power cut loses what was acknowledged")
 
 
 def _newest_event() -> Iterator[Finding]:
@@ -70,11 +89,22 @@ def _consumers(chosen: Settings) -> Iterator[Finding]:
     for consumer in standing(tasks.consumers.values()):
         what = f"consumer {consumer['consumer']}: {consumer['lag_s']:.0f} s behind"
         yield warn(what, "is a worker running?") if consumer["lag_s"] > LATE_S else ok(what)
-    ((dead,),) = rows("SELECT count(*) FROM dead_events")
+    yield from _workers()
+    ((dead,),) = rows("SELECT count(*) FROM dead_work")
     if dead:
-        yield warn(f"dead events: {dead}", "GET /api/v1/admin/jobs shows the errors; POST …/jobs/ID/retry tries again")
+        yield warn(f"dead work: {dead}", "GET /api/v1/admin/jobs shows the errors; POST …/jobs/ID/retry tries again")
     else:
-        yield ok("dead events: none")
+        yield ok("dead work: none")
+
+
+def _workers() -> Iterator[Finding]:
+    found = worker.listed()
+    for one in found:
+        doing = ", ".join(f"{busy['what']} since {busy['since']}" for busy in one["running"])
+        what = f"worker {one['worker']}: {doing or 'at rest'}"
+        yield ok(what) if one["alive"] else warn(what, f"it has said nothing since {one['seen_at']}: is it gone?")
+    if not found:
+        yield warn("workers: none", "`run.py serve` starts one, `run.py worker` is one")
 
 
 def queue(chosen: Settings) -> Iterator[Finding]:
@@ -92,10 +122,12 @@ def queue(chosen: Settings) -> Iterator[Finding]:
 def _redis(url: str) -> Finding:
     import redis
 
+    from jobs.redislink import link
+
     where = urlsplit(url)
-    what = f"queue on Redis at {where.hostname or where.path}"
+    what = f"queue on Redis at {where.netloc.rpartition('@')[2] or where.path}"
     try:
-        with closing(redis.Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)) as client:
+        with closing(link(url, TIMEOUT_S)) as client:
             client.ping()
     except (redis.RedisError, OSError) as error:
         return fail(what, f"does not answer ({error}): start it, or correct BELLWIRE_REDIS_URL")

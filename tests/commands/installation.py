@@ -1,13 +1,14 @@
 """An installation in a temporary folder, used the way people use it: by running `run.py` in a process of its own."""
 
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from tests.stores import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60  # of a command that hangs
@@ -81,10 +82,3 @@ def rows(database: Path, sql: str, *params: Any) -> list[tuple[Any, ...]]:
     """All rows of one query on a database's file."""
     with closing(sqlite3.connect(database)) as connection:
         return connection.execute(sql, params).fetchall()
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -35,7 +35,7 @@ def test_the_password_is_read_from_standard_input_and_hashed(bellwire: Installat
 def test_a_short_password_makes_no_account(bellwire: Installation, password: str) -> None:
     done = bellwire.command(*ANA, "--password-stdin", stdin=password)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "at least 10 characters" in done.stderr
+    assert "10 to 200 characters" in done.stderr
     bellwire.succeed(*ANA)  # the name is still free
 
 
@@ -75,3 +75,9 @@ def test_token_is_for_active_accounts_that_are_there(bellwire: Installation) -> 
     bellwire.write("UPDATE users SET status='suspended'")
     assert "suspended" in bellwire.refused("token", "ana")
     assert bellwire.rows("SELECT count(*) FROM tokens") == [(1,)]
+
+
+def test_rules_are_rehearsed_by_name(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    assert "users" in bellwire.succeed("rehearse", "like", "message")
+    assert "no rule 'lick'" in bellwire.refused("rehearse", "lick")

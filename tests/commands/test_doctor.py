@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.commands.installation import Installation
+from tests.smtp_server import SmtpServer
 
 DAY_MS = 86_400_000
 
@@ -32,7 +33,7 @@ def test_a_healthy_installation_has_no_failure(bellwire: Installation) -> None:
     bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
     status, lines = examined(bellwire)
     assert status == 0
-    for name in ("settings", "data folder", "disk", "clock", "store", "schema", "dead events", "queue", "mail", "gateway"):
+    for name in ("settings", "data folder", "disk", "clock", "store", "schema", "dead work", "queue", "mail", "gateway"):
         assert any(line[6:].startswith(name) for line in lines), name
     assert not [line for line in lines if line.startswith("FAIL")]
 
@@ -96,13 +97,13 @@ def test_a_clock_behind_the_log_fails(bellwire: Installation) -> None:
 def test_a_consumer_that_lags_and_dead_events_are_warned_of(bellwire: Installation) -> None:
     bellwire.succeed("migrate")
     bellwire.write("INSERT INTO events (stream, type, at_ms, data) VALUES ('conversation:1', 'message.created', 1000, '{}')")
-    bellwire.write("INSERT INTO checkpoints VALUES ('notify', 0, 0), ('activity', 1, 0)")
-    bellwire.write("INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 1, 'why', 0, 0)")
+    bellwire.write("INSERT INTO checkpoints VALUES ('notify', 0, 0, 0), ('activity', 0, 1, 0)")
+    bellwire.write("INSERT INTO dead_work (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 1, 'why', 0, 0)")
     status, lines = examined(bellwire)
     assert status == 0
     assert "is a worker running?" in line_of(lines, "warn", "consumer notify")
     assert "0 s behind" in line_of(lines, "ok", "consumer activity")
-    assert "retry" in line_of(lines, "warn", "dead events: 1")
+    assert "retry" in line_of(lines, "warn", "dead work: 1")
 
 
 def test_a_port_of_something_else_fails(bellwire: Installation, listener: int) -> None:
@@ -111,10 +112,16 @@ def test_a_port_of_something_else_fails(bellwire: Installation, listener: int) -
     assert "BELLWIRE_PORT" in line_of(lines, "FAIL", f"port {listener}")
 
 
-def test_a_mail_server_is_connected_to(bellwire: Installation, listener: int) -> None:
-    status, lines = examined(bellwire, EMAIL_URL=f"smtp://127.0.0.1:{listener}")
-    assert status == 0
-    assert line_of(lines, "ok", f"mail server 127.0.0.1 port {listener}")
+def test_a_mail_server_is_logged_in_to_and_gets_nothing(bellwire: Installation) -> None:
+    server = SmtpServer(login=("ana", "a password")).start()
+    status, lines = examined(bellwire, EMAIL_URL=f"smtp://ana:a%20password@localhost:{server.port}")
+    assert status == 0, lines
+    assert line_of(lines, "ok", f"mail server localhost port {server.port}")
+    status, lines = examined(bellwire, EMAIL_URL=f"smtp://ana:wrong@localhost:{server.port}")
+    assert status == 1
+    assert "refuses the login" in line_of(lines, "FAIL", "mail server localhost")
+    assert server.mails == []
+    server.stop()
     status, lines = examined(bellwire, EMAIL_URL="smtp://somebody:hunter2@127.0.0.1:1")
     assert status == 1
     assert "BELLWIRE_EMAIL_URL" in line_of(lines, "FAIL", "mail server 127.0.0.1 port 1")

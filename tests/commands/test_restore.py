@@ -20,18 +20,25 @@ def admin(bellwire: Installation, username: str) -> None:
     bellwire.succeed("create-admin", "--username", username, "--email", f"{username}@example.org")
 
 
-@pytest.fixture
-def backed_up(make_installation: Make) -> tuple[Installation, Path]:
-    """An installation and its backup, which is older: only `ana` is in it."""
-    bellwire = make_installation("backed-up")
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation and its backup, made once."""
+    bellwire = Installation(tmp_path_factory.mktemp("original"))
     admin(bellwire, "ana")
     bellwire.write("INSERT INTO leases VALUES ('gateway-1', 1)")
-    bellwire.write("INSERT INTO online VALUES (1, 'gateway-1')")
+    bellwire.write("INSERT INTO online VALUES (1, 'gateway-1', 1)")
     (bellwire.data / "secret").write_text("s" * 40 + "\n")
-    folder = bellwire.folder / "backup"
-    bellwire.succeed("backup", str(folder))
+    bellwire.succeed("backup", str(bellwire.folder / "backup"))
     admin(bellwire, "bo")
-    return bellwire, folder
+    return bellwire.folder
+
+
+@pytest.fixture
+def backed_up(make_installation: Make, original: Path) -> tuple[Installation, Path]:
+    """An installation of the test's own and its backup, which is older: only `ana` is in it."""
+    bellwire = make_installation("backed-up")
+    shutil.copytree(original, bellwire.folder, dirs_exist_ok=True)
+    return bellwire, bellwire.folder / "backup"
 
 
 def kept(bellwire: Installation) -> list[Path]:

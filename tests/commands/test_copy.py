@@ -1,0 +1,447 @@
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import models
+from conf import Settings
+from jobs import drain as draining
+from jobs import tasks
+from jobs.drain import drain
+from jobs.notify import Notify
+from models import (
+    account,
+    audit,
+    catchup,
+    checkpoint,
+    conversation,
+    deadwork,
+    event,
+    fanout,
+    like,
+    mailing,
+    message,
+    preference,
+    presence,
+    reading,
+    removal,
+    search,
+    store,
+)
+from models import comment as comments
+from models import group as groups
+from models import post as posts
+from models.account import NewUser
+from models.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
+from models.database import execute, rows, shown
+from models.message import Draft, Posted
+from models.postgres import LOG_LOCK
+from models.running import hold_running_lock
+from tests.commands.installation import ROOT, Installation
+from tests.jobs.test_drain import Poisoned, poisoned_event
+from tests.models.people import credentials, group, people, scalar, send
+from tests.stores import SECRET, PostgresServer, free_port
+
+ODD = "a NUL \0 and \ufdd0, ünïcode 🎉 and wörds"
+LONG_AGO = 4  # the newest event that is no longer kept
+QUERIES = ("words", "unicode", "secret", "edit", "new")
+
+# Copies with batches of a few rows, and is killed at a given step: around and inside each batch, and in the last transaction.
+KILLED = """
+import os, signal, sys
+from conf import load
+from models import copying, search
+from models.copying import carrying
+from models.copying.target import Target
+
+left = int(sys.argv[2])
+
+def step():
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Rows(list):
+    def __iter__(self):
+        for number, row in enumerate(super().__iter__()):
+            if number == 1:
+                step()
+            yield row
+
+def stepping(real, wrap=lambda value: value):
+    def run(*args):
+        step()
+        result = real(*args[:-1], wrap(args[-1]))
+        step()
+        return result
+    return run
+
+carrying.ROWS_A_BATCH = carrying.INDEXED_A_BATCH = 3
+Target.insert = stepping(Target.insert, Rows)
+Target.settle = stepping(Target.settle)
+Target.finish = stepping(Target.finish)
+search.index = stepping(search.index)
+sys.exit(not copying.carry(load(), sys.argv[1], ("notify", "activity", "search"), print, lambda *_: None))
+"""
+
+
+@pytest.fixture
+def target(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database, with a password that nobody may see."""
+    url = postgres.create(None)
+    yield url.replace("bellwire@", "bellwire:hunter2@")
+    models.disconnect()
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a store in the middle of its life: its drains have done a part, an event is parked, the log has been
+    trimmed. Made once."""
+    bellwire = Installation(tmp_path_factory.mktemp("lived"))
+    bellwire.succeed("migrate")
+    _open(bellwire)
+    users = people("ana", "ben", "cleo") + people("root", role="admin")
+    _live(*users)
+    models.disconnect()
+    return bellwire.data
+
+
+@pytest.fixture
+def sqlite(bellwire: Installation, lived: Path) -> Installation:
+    """An installation with such a store of its own."""
+    bellwire.settings["SECRET_KEY"] = SECRET
+    shutil.copytree(lived, bellwire.data)
+    return bellwire
+
+
+def _live(ana: int, ben: int, cleo: int, root: int) -> None:
+    credentials(ana, ben)
+    with event.transaction() as log:
+        account.sign_up(log, SECRET, NewUser("dan", "dan@example.org"), "a hash")
+        preference.unsubscribe(log, ben, ["account"])
+    crew = group(ana, ben, cleo)
+    first = send(ana, "the first words", at=crew, client_id="retried")
+    send(ana, ODD, to=ben)
+    for n in range(7):
+        send(ben, f"words {n}", at=crew)
+    with event.transaction() as log:
+        conversation.remove_member(log, ana, crew, cleo)
+    send(ben, "words without Cleo", at=crew)
+    with event.transaction() as log:
+        conversation.add_member(log, ana, crew, cleo)
+        message.react(log, ben, first, "🎉", True)
+        message.react(log, ben, first, "é", True)
+        message.react(log, cleo, first, "z", True)
+        message.edit(log, ana, first, "the first edit")
+        reading.mark_read(log, ben, crew, first)
+    _park(send(ben, "retry me", at=crew), retry=True)
+    _park(send(ben, "leave me", at=crew), retry=False)
+    drain(Notify())
+    drain(tasks.consumers["watch"])
+    for n in range(5):
+        send(cleo, f"words after the drains {n}", to=ana)
+    _meet(ana, ben)
+    with event.transaction() as log:
+        fanout.ask(log, fanout.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        mailing.begin_digest(log, ben, "daily 2026-11-26")
+        presence.change(log, "gateway-1", [ben, cleo], [])
+        presence.change(log, "gateway-1", [], [cleo])
+    gone = send(ana, "secret", at=crew)
+    with event.transaction() as log:
+        message.delete(log, ana, "user", gone)
+        execute("DELETE FROM events WHERE id<=?", (LONG_AGO,))
+        execute("UPDATE facts SET value=? WHERE name='trimmed'", (str(LONG_AGO),))
+        execute("DELETE FROM activities WHERE id=(SELECT max(id) FROM activities)")
+        execute("DELETE FROM tokens WHERE id=(SELECT max(id) FROM tokens)")
+        audit.record(log, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
+    execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
+    execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
+    execute("INSERT INTO leases VALUES ('gateway-1', 1)")
+
+
+def _meet(ana: int, ben: int) -> None:
+    with event.transaction() as log:
+        hikers = groups.create(log, ana, "Hikers").id
+        groups.join(log, ben, hikers)
+        groups.leave(log, ben, hikers)
+        first, second = (posts.create(log, ana, place, ODD.replace("\0", "")).id for place in (None, hikers))
+        like.like(log, ana, first)
+        like.bookmark(log, ana, second)
+        comments.create(log, ana, first, "a comment", None)
+        posts.tell_counts(log, [first, second])
+        removal.delete_post(log, ana, "user", second)
+
+
+def _park(sent: int, retry: bool) -> None:
+    poisoned = Poisoned({})
+    poisoned.poison = poisoned_event(sent)
+    drain(poisoned)
+    if retry:
+        with event.transaction() as log:
+            deadwork.ask_retry(log, max(d["id"] for d in deadwork.listed(10)))
+
+
+def _open(bellwire: Installation, url: str | None = None, data: Path | None = None) -> None:
+    settings = Settings(data_dir=data or bellwire.data, database_url=url, secret_key=SECRET)
+    models.connect(settings)
+    tasks.bind(settings)
+
+
+def contents() -> dict[str, list[tuple[object, ...]]]:
+    """All that clients could ask for and more, from whichever database is open."""
+    found = {table.name: sorted(rows(f"SELECT {', '.join(table.columns)} FROM {table.name}"), key=repr) for table in CARRIED}
+    bodies = [shown(body) for (body,) in rows("SELECT body FROM messages ORDER BY id")]
+    del found["messages"], found["dead_work"]
+    return found | {"bodies": [tuple(bodies)], "dead": [tuple(d.items()) for d in deadwork.listed(10)]}
+
+
+def read_from_everywhere() -> list[object]:
+    """What each user's cursors give, from every place in the log."""
+    newest, users = event.head(), [i for (i,) in rows("SELECT id FROM users ORDER BY id")]
+    return [store.epoch(), *(catchup.read(u, place, None, 5) for u in users for place in range(newest + 2))]
+
+
+def both(bellwire: Installation, url: str, ask: Callable[[], object]) -> tuple[object, object]:
+    """The same asked of the SQLite store, and then of the PostgreSQL one, which stays open."""
+    _open(bellwire)
+    here = ask()
+    models.disconnect()
+    _open(bellwire, url)
+    return here, ask()
+
+
+def killed(bellwire: Installation, url: str, steps: int) -> "subprocess.CompletedProcess[str]":
+    """Copies in a process that is killed at one of its steps, if it gets there."""
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, url, str(steps)],
+        env=bellwire.environment() | {"PYTHONPATH": str(ROOT)},
+        cwd=bellwire.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_every_table_is_carried_but_what_processes_hold() -> None:
+    names = {table.name for table in CARRIED} | {"facts", CHECKPOINTS.name}
+    assert names == {model._meta.table_name for model in models.TABLES if model not in OF_PROCESSES}
+
+
+def test_everything_arrives_and_is_counted_and_what_comes_next_is_said(sqlite: Installation, target: str) -> None:
+    (sqlite.data / "secret").write_text("the store's own secret, which signs\n")
+    printed = sqlite.succeed("copy", "--to", target, SECRET_KEY="")
+    counted = dict(re.findall(r"^(\w+) +([\d,]+) rows  ok$", printed, re.MULTILINE))
+    assert set(counted) == {table.name for table in CARRIED} | {"checkpoints", "facts", "message_search"}
+    for table in CARRIED:
+        assert sqlite.rows(f"SELECT count(*) FROM {table.name}") == [(int(counted[table.name]),)]
+        assert counted[table.name] != "0", f"the test has no {table.name}"
+    assert "BELLWIRE_DATABASE_URL=postgresql://bellwire:***@" in printed
+    assert f"the content of {sqlite.data / 'secret'}" in printed
+    assert "hunter2" not in printed
+    assert "which signs" not in printed
+    here, there = both(sqlite, target, contents)
+    assert here == there
+    assert rows("SELECT gateway FROM leases") == []
+    assert set(rows("SELECT name FROM facts")) == {("epoch",), ("trimmed",)}
+
+
+def test_cursors_from_before_go_on_as_if_nothing_had_happened(sqlite: Installation, target: str) -> None:
+    sqlite.succeed("copy", "--to", target)
+    here, there = both(sqlite, target, read_from_everywhere)
+    assert here == there
+
+
+def test_retries_are_known_and_new_ids_follow_all_that_ever_were(sqlite: Installation, target: str) -> None:
+    sqlite.succeed("copy", "--to", target)
+    numbered = [table.name for table in CARRIED if table.numbered]
+    newest = dict(sqlite.rows("SELECT name, seq FROM sqlite_sequence"))
+    newest |= {t: sqlite.rows(f"SELECT max(id) FROM {t}")[0][0] for t in numbered if t not in newest}
+    _open(sqlite, target)
+    drafts = [Draft(1, 0, "another text", to=2, client_id="retried"), Draft(1, 0, "new", to=2, client_id="other")]
+    with event.transaction() as log:
+        (earlier, new) = message.post(log, drafts)
+    assert isinstance(earlier, Posted)
+    assert isinstance(new, Posted)
+    assert b"the first edit" in earlier.json
+    assert f'"id":{newest["messages"] + 1},'.encode() in new.json
+    group(1, 2)
+    credentials(1)
+    people("dora")
+    for table in ("events", "conversations", "memberships", "tokens", "users"):
+        assert int(str(scalar(f"SELECT min(id) FROM {table} WHERE id>?", newest[table]))) == newest[table] + 1
+    for table in numbered:
+        assert int(str(scalar(f"SELECT nextval('{table}_id_seq')"))) > newest[table]
+
+
+def test_search_finds_what_it_is_to_find(sqlite: Installation, target: str) -> None:
+    sqlite.succeed("copy", "--to", target)
+    _open(sqlite)
+    drain(tasks.consumers["search"])
+    here, there = both(sqlite, target, lambda: [search.find(1, words, None, 100) for words in QUERIES])
+    assert here == there
+    assert search.find(1, "unicode", None, 10)
+    assert not search.find(1, "secret", None, 10)
+
+
+def test_drains_go_on_and_do_no_event_again(sqlite: Installation, target: str) -> None:
+    sqlite.succeed("copy", "--to", target)
+
+    def finish() -> list[object]:
+        done = {name: drain(consumer).events for name, consumer in tasks.consumers.items()}
+        made = "SELECT user_id, type, title, body, data, count, grouping FROM notifications ORDER BY user_id, grouping"
+        acts = rows("SELECT user_id, action, metadata, at_ms FROM activities")
+        return [done, rows(made), sorted(acts), deadwork.retries_asked(), len(deadwork.listed(10))]
+
+    here, there = both(sqlite, target, finish)
+    assert here == there
+    stands = checkpoint.places()
+    assert {name: sorted(parts) for name, parts in stands.items()} == {
+        name: [part.number for part in consumer.parts()] for name, consumer in tasks.consumers.items()
+    }
+    assert draining.drain(tasks.consumers["notify"]).events == 0
+
+
+def test_a_copy_killed_again_and_again_becomes_the_same(sqlite: Installation, target: str) -> None:
+    kills = 0
+    while (done := killed(sqlite, target, 8 + 5 * kills % 17)).returncode == -9:  # at every kind of step, sooner or later
+        kills += 1
+        assert kills < 50, "it gets no further"
+    assert done.returncode == 0 or "finished copy of this store already" in done.stderr, done.stderr  # killed right after its end
+    assert kills > 7
+    here, there = both(sqlite, target, lambda: (contents(), read_from_everywhere()))
+    assert here == there
+    assert scalar("SELECT count(*) FROM message_search") == scalar("SELECT count(*) FROM messages WHERE deleted_ms IS NULL")
+
+
+def test_a_copy_that_is_not_finished_is_no_store_yet(sqlite: Installation, target: str) -> None:
+    assert killed(sqlite, target, 20).returncode == -9
+    _open(sqlite, target)
+    assert store.epoch() != sqlite.rows("SELECT value FROM facts WHERE name='epoch'")[0][0]
+    execute("INSERT INTO duties (name, holder, until_ms) VALUES ('watch', 'worker-1', 1)")
+    assert "has run on the half-made copy (duties)" in sqlite.refused("copy", "--to", target)
+
+
+def test_a_store_that_went_on_meanwhile_is_noticed(sqlite: Installation, target: str) -> None:
+    assert killed(sqlite, target, 20).returncode == -9
+    sqlite.write("UPDATE users SET display_name='Benjamin' WHERE username='ben'")
+    done = sqlite.command("copy", "--to", target)
+    assert done.returncode == 1
+    assert re.search(r"^users +5 rows  DIFFERS from SQLite's 5: id 2 is another \(display_name\)$", done.stdout, re.MULTILINE)
+    assert "carried over" not in done.stdout
+    assert "create an empty one" in done.stdout
+
+
+def test_a_finished_copy_and_a_half_made_one_of_another_store_are_refused(sqlite: Installation, target: str) -> None:
+    assert killed(sqlite, target, 20).returncode == -9
+    other = sqlite.folder / "other"
+    shutil.copytree(sqlite.data, other)
+    Installation.write(_at(other), "UPDATE facts SET value='other' WHERE name='epoch'")
+    assert "of another store" in sqlite.refused("copy", "--to", target, DATA_DIR=str(other))
+    sqlite.succeed("copy", "--to", target)
+    assert "finished copy of this store already" in sqlite.refused("copy", "--to", target)
+    assert "holds other data (users, " in sqlite.refused("copy", "--to", target, DATA_DIR=str(other))
+
+
+def _at(data: Path) -> Installation:
+    found = Installation(data.parent)
+    found.database = data / "bellwire.db"
+    return found
+
+
+def test_somebody_elses_data_stays_untouched(sqlite: Installation, postgres: PostgresServer) -> None:
+    url = postgres.create()
+    try:
+        _open(sqlite, url)
+        people("zoe")
+        before = (contents(), rows("SELECT name, value FROM facts ORDER BY name"))
+        assert "holds other data (users, " in sqlite.refused("copy", "--to", url)
+        assert before == (contents(), rows("SELECT name, value FROM facts ORDER BY name"))
+    finally:
+        models.disconnect()
+        postgres.drop(url)
+
+
+def test_tables_of_another_program_get_no_company(sqlite: Installation, target: str) -> None:
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute("CREATE TABLE users (name text)")
+        assert "tables of something else" in sqlite.refused("copy", "--to", target)
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname='public'").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("name", "why"), [("a\0b", "NUL"), ("x" * 81, "too long")])
+def test_a_row_that_postgresql_can_not_hold_is_named_and_the_rest_goes_on_when_it_is_mended(
+    sqlite: Installation, target: str, name: str, why: str
+) -> None:
+    sqlite.write("UPDATE users SET display_name=? WHERE id=2", name)
+    done = sqlite.command("copy", "--to", target)
+    assert done.returncode == 2
+    assert "the row with id 2 of users" in done.stderr
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    sqlite.write("UPDATE users SET display_name='Ben' WHERE id=2")
+    sqlite.succeed("copy", "--to", target)
+
+
+def test_what_runs_on_the_folder_must_be_stopped_first(sqlite: Installation, target: str) -> None:
+    held = hold_running_lock(sqlite.data)
+    assert "a gateway, worker or other command uses" in sqlite.refused("copy", "--to", target)
+    held.close()
+    sqlite.succeed("copy", "--to", target)
+
+
+def test_who_writes_to_the_target_must_be_stopped_too(sqlite: Installation, target: str) -> None:
+    with psycopg.connect(target, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOG_LOCK,))
+        assert "somebody is writing to the target" in sqlite.refused("copy", "--to", target)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://bellwire:hunter2@host/name",
+        "postgresql://bellwire:hunter2@host:port/name",
+        "postgresql://bellwire:hunter2%zz@host/name",
+        "postgresql://bellwire:hunt/er2@host/name",
+        "postgresql://bellwire:hunter2@host/name?colour=red",
+    ],
+)
+def test_a_url_that_is_none_is_named_without_its_password(sqlite: Installation, url: str) -> None:
+    said = sqlite.refused("copy", "--to", url)
+    assert "--to" in said
+    assert "://***@host" in said
+    assert "er2" not in said
+
+
+def test_a_server_that_is_not_there_is_an_error_that_says_to_run_it_again(sqlite: Installation) -> None:
+    said = sqlite.refused("copy", "--to", f"postgresql://bellwire:hunter2@127.0.0.1:{free_port()}/bellwire")
+    assert "run the same again" in said
+    assert "hunter2" not in said
+
+
+def test_there_must_be_a_sqlite_store_of_this_version_to_copy(bellwire: Installation, target: str) -> None:
+    assert "there is no database" in bellwire.refused("copy", "--to", target)
+    assert not bellwire.data.exists()
+    assert "BELLWIRE_DATABASE_URL" in bellwire.refused("copy", "--to", target, DATABASE_URL=target, SECRET_KEY=SECRET)
+    bellwire.succeed("migrate")
+    bellwire.write("DELETE FROM schema_migration WHERE name='0003_accounts_and_mail'")
+    assert "0003_accounts_and_mail pending" in bellwire.refused("copy", "--to", target)
+    bellwire.write("UPDATE schema_migration SET name='9999_later' WHERE name='0001_initial'")
+    assert "newer version (9999_later)" in bellwire.refused("copy", "--to", target)
+
+
+def test_what_was_not_finished_serves_nobody(bellwire: Installation, postgres: PostgresServer) -> None:
+    url = postgres.create()
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("INSERT INTO facts (name, value) VALUES ('copying', 'somebody')")
+        for command in ("serve", "gateway", "worker"):
+            assert "run.py copy" in bellwire.refused(command, DATABASE_URL=url, SECRET_KEY=SECRET)
+    finally:
+        postgres.drop(url)
