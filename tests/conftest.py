@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
+from tests.redis_server import RedisServer
+from tests.stores import KINDS, Database, PostgresServer
+
+# Of few tests each, which take long: begun first, so that the end doesn't wait for one of them.
+LONG = (
+    *("tests/journeys/", "tests/deploy/", "tests/commands/", "tests/grafana/"),
+    *("tests/models/test_log_machine.py", "tests/gateway/test_redis.py"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`needs_binary("redis-server")` marks what can't run without a program."""
+    """`needs_binary("redis-server")` marks what can't run without a program, `only("sqlite")` what is about one database."""
     config.addinivalue_line("markers", "needs_binary(name): skipped where the program is missing; fails there under CI=true")
+    config.addinivalue_line("markers", "only(kind): about one kind of database alone, sqlite or postgresql")
+    sys.dont_write_bytecode = False  # hundreds of processes are started, none of which is to compile everything anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out, of tests that are about one kind of database alone, the runs on the others; puts the long files first."""
+    elsewhere = [item for item in items if not _meant_for(item)]
+    config.hook.pytest_deselected(items=elsewhere)
+    items[:] = sorted((item for item in items if item not in set(elsewhere)), key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def _meant_for(item: pytest.Item) -> bool:
+    marker, call = item.get_closest_marker("only"), getattr(item, "callspec", None)
+    return marker is None or call is None or call.params.get("database", marker.args[0]) == marker.args[0]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,18 +52,43 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{name} is not installed")
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process."""
+    server = PostgresServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server of the test's own."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each kind of database in turn."""
+    return Database(request.param, request.getfixturevalue("postgres") if request.param == "postgresql" else None)
+
+
 @pytest.fixture(scope="module")
-def make_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
-    """Starts gateways with settings of their own; `folder` puts another one on a store that is there."""
+def make_gateway(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Callable[..., Gateway]]:
+    """Starts gateways with settings of their own; `beside` puts another one on a store that is there."""
     made: list[Gateway] = []
+    with contextlib.ExitStack() as stores:
 
-    def make(command: str = "gateway", folder: Path | None = None, **settings: str) -> Gateway:
-        made.append(Gateway(folder or tmp_path_factory.mktemp("gateway"), command, **settings))
-        return made[-1].start()
+        def make(command: str = "gateway", beside: Gateway | None = None, **settings: str) -> Gateway:
+            store = beside.store_settings if beside else stores.enter_context(database.fresh())
+            folder = beside.folder if beside else tmp_path_factory.mktemp("gateway")
+            made.append(Gateway(folder, store, command, **settings))
+            return made[-1].start()
 
-    yield make
-    for gateway in made:
-        gateway.close()
+        yield make
+        for gateway in made:
+            gateway.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,8 @@ FILES = sorted(
 LINES_MAX = 250
 TOO_LONG = {  # to be split; a file that has been is taken off this list
     "gateway/base.py",
-    "gateway/hub.py",
     "models/conversation.py",
     "models/message.py",
-    "models/notification.py",
-    "models/user.py",
 }
 PUBLIC = {
     "accounts.Login",
@@ -36,6 +33,10 @@ PUBLIC = {
     "operations.Metrics",
     "operations.Ready",
     "operations.Welcome",
+    "preferences.Unsubscribe",
+    "signup.LoginCode",
+    "signup.Signup",
+    "signup.Verify",
 }
 HTTP = {"asyncio", "tornado", "http", "httpx", "websockets"}
 

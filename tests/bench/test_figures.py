@@ -1,6 +1,6 @@
 """The table: ratios of medians, and bounds judged by the right value."""
 
-from bench.figures import Benchmark, Bound, Line, Outcome, Scale, table_rows
+from bench.figures import Benchmark, Bound, Line, Outcome, Scale, table_rows, text_beneath
 
 
 async def _nothing(scale: Scale) -> Outcome:
@@ -26,3 +26,9 @@ def test_a_line_without_a_floor_is_judged_by_what_was_measured() -> None:
 
 def test_nothing_measured_keeps_no_bound() -> None:
     assert rows(Line("state", "ms", Bound(30, "measured")), (float("nan"), None))[4] == "≤ 30 ms ✗"
+
+
+def test_text_beneath_the_table_is_made_of_medians_also_of_what_is_no_line() -> None:
+    benchmark = Benchmark("name", {}, _nothing, lambda medians: f"{medians['cost']:g}")
+    assert text_beneath(benchmark, [Outcome({"cost": (value, None)}) for value in (3, 1, 2)]) == ["2"]
+    assert text_beneath(Benchmark("name", {}, _nothing), [Outcome({})]) == []

@@ -33,6 +33,8 @@ class Link:
         self._port = port
         self._token = token
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._chunked = False
+        self._body = b""  # what has come of it, past the last line
 
     async def call(self, method: str, path: str, body: Any = None) -> Response:
         """One request and its answer."""
@@ -65,12 +67,21 @@ class Link:
         assert self._streams is not None
         lines = (await self._streams[0].readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
+        self._chunked, self._body = headers.get("transfer-encoding") == "chunked", b""
         return int(lines[0].split()[1]), headers
 
     async def line(self) -> bytes:
-        """One line of a body that goes on and on."""
+        """One line of a body that goes on and on, wherever its chunks are cut (RFC 9112, section 7.1)."""
         assert self._streams is not None
-        return await self._streams[0].readuntil(b"\n")
+        if not self._chunked:
+            return await self._streams[0].readuntil(b"\n")
+        while b"\n" not in self._body:
+            size = int(await self._streams[0].readuntil(b"\r\n"), 16)
+            if not size:
+                raise EOFError
+            self._body += (await self._streams[0].readexactly(size + 2))[:-2]
+        line, _, self._body = self._body.partition(b"\n")
+        return line
 
     def close(self) -> None:
         """Cuts the connection."""

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.house import House
+from tests.stores import Database
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, database: Database) -> Iterator[House]:
     """A migrated store without processes; what is started ends with the test."""
-    built = House(tmp_path)
-    yield built
-    built.close()
+    with database.fresh() as named:
+        built = House(tmp_path, named)
+        yield built
+        built.close()

@@ -18,12 +18,13 @@ from models import event, schema, store, token
 from models.database import rows
 from models.event import Event, Log
 from models.message import Draft, Posted
+from tests.stores import settings_of
 
 
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
     """A migrated store, with the models bound to it."""
-    chosen = Settings(data_dir=folder, **settings)
+    chosen = settings_of(folder, settings)
     models.connect(chosen)
     schema.migrate()
     try:
@@ -42,6 +43,7 @@ class Core:
         self.batches: list[int] = []  # how many operations each commit had
         self.accounts: list[Event] = []  # what the hub told of accounts
         self.online: list[tuple[int, bool]] = []  # who began and ended to watch
+        self.missing = 0  # how often the hub has missed a part of the log
         self._tail = Tail(self.hub) if look else None
         if self._tail is not None:
             self.hub.look = self._tail.look
@@ -70,6 +72,10 @@ class Core:
         """The hub tells who watches."""
         self.online.append((user, watches))
 
+    def missed(self) -> None:
+        """The hub tells that it has missed a part of the log."""
+        self.missing += 1
+
     async def send(self, sender: int, body: str = "words", **draft: Any) -> Posted:
         """Posts with a token of the sender's. Raises what the future raises."""
         return await self.committer.post(Draft(sender, token_of(sender), body, **draft)).future
@@ -78,18 +84,21 @@ class Core:
         """Runs a verb as the gateway itself."""
         return await self.committer.call(None, run)
 
-    async def poll(self, user: int, position: int, timeout_s: float = 0, types: frozenset[str] | None = None) -> Answer:
+    async def poll(
+        self, user: int, position: int, timeout_s: float = 0, types: frozenset[str] | None = None, posts: bool = False
+    ) -> Answer:
         """One long poll."""
-        waiter = await self.waiter(user, position, types)
+        waiter = await self.waiter(user, position, types, posts)
         try:
             return await self.hub.next(waiter, timeout_s)
         finally:
             self.hub.unregister(waiter)
 
-    async def waiter(self, user: int, position: int, types: frozenset[str] | None = None) -> Waiter:
+    async def waiter(self, user: int, position: int, types: frozenset[str] | None = None, posts: bool = False) -> Waiter:
         """Registers a reader, as a poll does."""
+        feed = await self.hub.feed(user) if posts else None
         reader = self.hub.known(user) or await self.hub.reader(user)
-        return self.hub.register(reader, token_of(user), position, types)
+        return self.hub.register(reader, token_of(user), position, types, feed)
 
     async def all_after(self, user: int, position: int, types: frozenset[str] | None = None) -> tuple[list[Event], int]:
         """What a user's polls give from a position on, until there is no more."""

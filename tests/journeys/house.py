@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
 import models
-from conf import Settings
-from models import schema
+from jobs.activity import Activities
+from jobs.notify import Notify
+from models import checkpoint, schema
 from models.database import rows
 from tests.models.people import credentials, people
+from tests.stores import environment, free_port, settings_of
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30
@@ -47,8 +48,9 @@ def until_now(condition: object, limit_s: float = LIMIT_S) -> None:
 class House:
     """Users are made with a token each: `token[user]`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data_dir=folder / "data")
+    def __init__(self, folder: Path, store: Mapping[str, str] | None = None) -> None:
+        self.store = store or {}  # settings that name the database, if it is not a file in the data folder
+        self.settings = settings_of(folder / "data", self.store)
         self.ports: list[int] = []
         self.token: dict[int, str] = {}
         self._folder = folder
@@ -66,7 +68,7 @@ class House:
     def start_gateway(self, port: int | None = None, script: Path | None = None) -> int:
         """Starts a gateway, on a port that had one before or a new one; returns its port once it serves."""
         if port is None:
-            port = _free_port()
+            port = free_port()
             self.ports.append(port)
         self._gateways[port] = self.run(*([script] if script else [ROOT / "run.py", "gateway"]), port=port)
         until_now(lambda: self.serves(port))
@@ -109,6 +111,7 @@ class House:
             "BELLWIRE_PORT": str(port or 1),
             "BELLWIRE_RATE_LIMITS": "off",
             "BELLWIRE_WORKER_METRICS_PORT": "0",
+            **environment(self.store),
         }
         with (self._folder / f"{len(self._started)}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -145,12 +148,10 @@ def visible(user: int) -> list[tuple[int, str, str]]:
 
 def drained(consumers: Sequence[str] = ("notify", "activity")) -> bool:
     """Whether these consumers have done all messages there are."""
-    newest = rows("SELECT coalesce(max(id), 0) FROM events WHERE type='message.created'")[0][0]
-    places = dict(rows("SELECT consumer, position FROM checkpoints"))
-    return all(places.get(consumer, -1) >= newest for consumer in consumers)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    of = {consumer.name: consumer for consumer in (Notify(), Activities({}))}
+    places = checkpoint.places()
+    for name in consumers:
+        positions = {part: places.get(name, {}).get(part.number, (-1, 0))[0] for part in of[name].parts()}
+        if min(positions.values()) < 0 or checkpoint.waiting(positions, of[name].types):
+            return False
+    return True

@@ -9,6 +9,7 @@ from tests.journeys.clients import Link, PickyPoller, Poller, Reader, Sender, So
 from tests.journeys.house import House, rounds, seed, until_now
 from tests.journeys.test_kills import check_messages
 from tests.models.people import group
+from tests.stores import json_number
 
 
 class Owner:
@@ -43,7 +44,7 @@ def check_intervals(house: House) -> None:
     """Memberships are what the log says of comings and goings: an independent look at what `visible` relies on."""
     found: dict[tuple[int, int], list[list[int | None]]] = {}
     for i, stream, kind, place in rows(
-        "SELECT id, stream, type, coalesce(json_extract(data, '$.conversation'), json_extract(data, '$.id')) FROM events "
+        f"SELECT id, stream, type, coalesce({json_number('data', 'conversation')}, {json_number('data', 'id')}) FROM events "
         "WHERE stream LIKE 'user:%' AND type IN ('conversation.created', 'member.left') ORDER BY id"
     ):
         periods = found.setdefault((place, int(stream[5:])), [])
@@ -67,7 +68,7 @@ def test_members_come_and_go_on_two_gateways_and_nobody_skips_or_sees_too_much(h
     crew = group(ana, *others)
     for _ in range(2):
         house.start_gateway()
-    changes = rounds(120)
+    changes = rounds(80)
 
     async def scenario() -> list[Sender]:
         owner = Owner(house, ana, crew, others, chance)
@@ -92,7 +93,7 @@ def test_readers_that_go_away_at_any_moment_lose_nothing(house: House) -> None:
     chance = random.Random(seed())
     ana, ben = house.people("ana", "ben")
     port = house.start_gateway()
-    messages = rounds(150)
+    messages = rounds(100)
 
     async def scenario() -> None:
         sender = Sender(house, ana, [{"to": ben}], chance)

@@ -1,0 +1,108 @@
+"""Ids become visible in id order, whoever writes and however slowly: pollers that pass their place on skip nothing."""
+
+import random
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from models import disconnect, event
+from models.database import rows
+from tests.journeys.house import House, rounds, seed, until_now
+from tests.models.people import group
+
+WRITERS, POLLERS = 4, 3
+WRITER = """
+import random, signal, sys, time
+import models
+from conf import load
+from models import event, message
+from models.database import is_stores_fault
+from models.errors import RefusedError
+from models.event import TransactionLostError
+from models.message import Draft
+
+user, crew, chance = int(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3])
+models.connect(load(), "writer")
+ended = []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+print("started", flush=True)
+while not ended:
+    try:
+        with event.transaction() as log:
+            time.sleep(chance.random() ** 6 / 20)  # seldom long
+            message.post(log, [Draft(user, 0, f"{n}", conversation=crew) for n in range(chance.randint(1, 5))])
+            time.sleep(chance.random() ** 6 / 20)
+            if chance.random() < 0.1:
+                raise ZeroDivisionError  # ids that were taken are given back, or left out
+            for _ in range(chance.randint(0, 3)):
+                log.append(f"user:{user}", "read.updated", b"{}")
+    except ZeroDivisionError:
+        pass
+    except Exception as error:
+        if not isinstance(error, TransactionLostError) and not is_stores_fault(error):
+            raise
+        models.disconnect()  # thrown out, since it stood still for too long
+"""
+
+
+class Watcher:
+    """Reads the log on and on, as a gateway's tail does."""
+
+    def __init__(self, over: threading.Event, limit: int) -> None:
+        self.seen: list[int] = []
+        self._over = over
+        self._limit = limit
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+
+    def _work(self) -> None:
+        last_round = False
+        while not last_round:
+            last_round = self._over.is_set()
+            while found := event.read_after(self.seen[-1] if self.seen else 0, self._limit):
+                self.seen += [each.id for each in found]
+        disconnect()
+
+    def end(self) -> list[int]:
+        """What it has seen."""
+        self._thread.join()
+        return self.seen
+
+
+def stand_still(writers: list[subprocess.Popen[bytes]], chance: random.Random, longest_s: float) -> None:
+    """Stops one of them wherever it is, for a while: the others go on, or wait for it."""
+    writer = chance.choice(writers)
+    writer.send_signal(signal.SIGSTOP)
+    goes_on_at = monotonic() + chance.random() ** 3 * longest_s
+    until_now(lambda: monotonic() >= goes_on_at)
+    writer.send_signal(signal.SIGCONT)
+
+
+def test_no_poller_skips_an_event_of_writers_that_stand_still_anywhere(house: House, tmp_path: Path) -> None:
+    chance = random.Random(seed())
+    people = house.people(*(f"user{n}" for n in range(WRITERS)))
+    crew = group(*people)
+    script = tmp_path / "writer.py"
+    script.write_text(WRITER)
+    writers = [house.run(script, str(user), str(crew), str(chance.random()), port=0) for user in people]
+    until_now(lambda: house.logged().count("started") == WRITERS)
+    over = threading.Event()
+    watchers = [Watcher(over, limit) for limit in (1, 7, 1_000)[:POLLERS]]
+    written: Callable[[], int] = lambda: rows("SELECT count(*) FROM messages")[0][0]  # noqa: E731
+    for _ in range(rounds(10)):
+        before = written()
+        stand_still(writers, chance, 1.5)  # longer than PostgreSQL has patience with whoever holds the lock
+        until_now(lambda before=before: written() > before)
+    for writer in writers:
+        writer.send_signal(signal.SIGTERM)
+        assert writer.wait(20) == 0, house.logged()
+    over.set()
+    stored = [i for (i,) in rows("SELECT id FROM events ORDER BY id")]
+    assert len(stored) > 100
+    for watcher in watchers:
+        assert watcher.end() == stored
+    announced = rows("SELECT event FROM messages ORDER BY id")
+    assert announced == sorted(announced), "messages have not the order of their events"
