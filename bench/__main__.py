@@ -8,20 +8,52 @@ from pathlib import Path
 
 import uvloop
 
+from bench.across import ACROSS
+from bench.announce import ANNOUNCE
 from bench.background import BACKLOG
 from bench.bulk import BULK
 from bench.client import raise_open_files
 from bench.crowd import CROWD
 from bench.delivery import DELIVERY
-from bench.figures import TABLE_HEAD, Benchmark, Outcome, Scale, table_rows
+from bench.figures import TABLE_HEAD, Benchmark, Outcome, Scale, table_rows, text_beneath
 from bench.footprint import IDLE, MODEST
+from bench.heard import HEARD
+from bench.like import LIKE
 from bench.live import TYPING
 from bench.machine import describe
+from bench.mail import MAIL
+from bench.records import ACTIVITY, ARCHIVING, EXPORT
+from bench.scaled import SCALED
 from bench.sends import ONE, SENDS
+from bench.signup import SIGNUP
 from bench.state import STATE
+from bench.suspend import SUSPEND
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-BENCHMARKS = {each.name: each for each in (SENDS, ONE, DELIVERY, BACKLOG, IDLE, TYPING, STATE, MODEST, CROWD, BULK)}
+ALL = (
+    SENDS,
+    ONE,
+    LIKE,
+    DELIVERY,
+    BACKLOG,
+    IDLE,
+    TYPING,
+    STATE,
+    MODEST,
+    CROWD,
+    BULK,
+    SIGNUP,
+    MAIL,
+    ANNOUNCE,
+    HEARD,
+    SUSPEND,
+    ACTIVITY,
+    EXPORT,
+    ARCHIVING,
+    SCALED,
+    ACROSS,
+)
+BENCHMARKS = {each.name: each for each in ALL}
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,18 +93,19 @@ def _run(benchmark: Benchmark, run: int, scale: Scale) -> Outcome | str:
 
 def _report(found: dict[str, list[Outcome | str]], runs: int, quick: bool) -> tuple[str, bool]:
     """Return the table with what went wrong beneath it, and whether all went well."""
-    rows, wrong = [TABLE_HEAD], []
+    rows, wrong, beneath = [TABLE_HEAD], [], []
     for name, results in found.items():
         outcomes = [result for result in results if isinstance(result, Outcome)]
         if outcomes:
             rows += table_rows(BENCHMARKS[name], outcomes)
+            beneath += text_beneath(BENCHMARKS[name], outcomes)
         wrong += [f"- `{name}`, a run that gave nothing: {text[:300]}" for text in results if isinstance(text, str)]
         failed = sum(outcome.failed for outcome in outcomes)
         why = next((outcome.first_failure for outcome in outcomes if outcome.first_failure), "")
         wrong += [f"- `{name}`: {failed} requests failed, the first: {why[:300]}"] if failed else []
     how = f"{'Quick: with smaller loads than the rows say. ' if quick else ''}Medians of {runs} runs, the range in parentheses."
     failures = "\n".join(["Failed requests:", *wrong]) if wrong else "Failed requests: none."
-    return "\n\n".join(["\n".join(rows), failures, f"{how} {describe()}"]), not wrong
+    return "\n\n".join(["\n".join(rows), failures, f"{how} {describe()}", *beneath]), not wrong
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ class Lag:
         return index < len(self.at) and self.seconds[index] > BEHIND_S
 
 
-async def _caught_up(server: Bellwire) -> None:
+async def caught_up(server: Bellwire) -> None:
     """Return when no drain is behind."""
     lag, deadline = Lag(server.worker_port), perf_counter() + CAUGHT_UP_S
     while perf_counter() < deadline:
@@ -85,7 +85,7 @@ async def backlog(scale: Scale) -> Outcome:
         target = await chat(server, USERS)
         await open_loop(target, RATE, 1, numbers())
         alone = await open_loop(target, RATE, seconds, numbers(1_000))
-        await _caught_up(server)
+        await caught_up(server)
         server.stop(worker)
         filling = await closed_loop(target, USERS, numbers(100_000), count=count)
         beside, lag = await _beside(server, target, 800_000, seconds)

@@ -14,6 +14,7 @@ class Delivered:
 
     def __init__(self, stream: Stream, readers: Readers, delays_s: list[float], lost: int) -> None:
         """Keep what the table needs."""
+        self.delays_s = delays_s
         self.p50_ms, self.p99_ms = (1000 * percentile(delays_s, share) for share in (0.5, 0.99))
         self.wrong = lost + readers.doubled
         self.failed = stream.failed + readers.failed
@@ -25,9 +26,9 @@ class Delivered:
         )
 
 
-async def deliver(target: Polling, seconds: float) -> Delivered:
-    """Hold a poll for every user and send to them."""
-    readers, counter = Readers(target), numbers()
+async def deliver(target: Polling, seconds: float, first: int = 1, reading: Polling | None = None) -> Delivered:
+    """Hold a poll for every user, where they are `reading`, and send to them."""
+    readers, counter = Readers(reading or target), numbers(first)
     await readers.start()
     await open_loop(target, RATE, 0.5, counter)  # warm-up
     stream = await open_loop(target, RATE, seconds, counter)

@@ -1,6 +1,6 @@
 """What a benchmark declares and what it found, the medians of its runs, and the table."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass
 class Outcome:
-    """What one run found: (measured, floor) for each line, how many requests went wrong, and remarks."""
+    """What one run found: (measured, floor) for each line and what else there is, how many requests went wrong, and remarks."""
 
     values: dict[str, tuple[float, float | None]]
     failed: int = 0
@@ -63,11 +63,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A row of the command line: some lines that are measured together, floor and Bellwire in turn."""
+    """A row of the command line: some lines that are measured together, floor and Bellwire in turn.
+
+    `beneath` makes text that follows the table of the medians of all that was measured.
+    """
 
     name: str
     lines: dict[str, Line]
     run: Callable[[Scale], Coroutine[Any, Any, Outcome]]
+    beneath: Callable[[Mapping[str, float]], str] | None = None
 
 
 TABLE_HEAD = "| what | measured | floor | ratio | reach | aim |\n|---|---|---|---|---|---|"
@@ -79,6 +83,13 @@ def table_rows(benchmark: Benchmark, outcomes: Sequence[Outcome]) -> list[str]:
         _row(f"`{benchmark.name}` {line.what}", line, [outcome.values[key] for outcome in outcomes])
         for key, line in benchmark.lines.items()
     ]
+
+
+def text_beneath(benchmark: Benchmark, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what the benchmark has to say besides its lines."""
+    if benchmark.beneath is None:
+        return []
+    return [benchmark.beneath({key: median(outcome.values[key][0] for outcome in outcomes) for key in outcomes[0].values})]
 
 
 def _row(title: str, line: Line, values: Sequence[tuple[float, float | None]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from bench.client import Client
-from bench.targets import Polling, Sending
+from bench.targets import Addressed, Polling, Sending
 
 WARM_UP = 20  # requests of a connection before the clock runs
 POLL_S = 25.0  # below the 30 s after which proxies, and Bellwire by default, end a poll
@@ -39,6 +39,14 @@ class Tally:
     def percentile_ms(self, share: float) -> float:
         """Return a percentile of the latencies in milliseconds."""
         return 1000 * percentile(self.latencies_s, share)
+
+    def add(self, other: "Tally") -> None:
+        """Take in what another turn of the same load came to."""
+        self.latencies_s += other.latencies_s
+        self.ended_at += other.ended_at
+        self.failed += other.failed
+        self.first_failure = self.first_failure or other.first_failure
+        self.wall_s += other.wall_s
 
     def fail(self, why: str) -> None:
         """Count a failure; keep the first one's reason."""
@@ -173,7 +181,7 @@ class Stream(Tally):
         return [readers.got_at[number] - self.sent_at[number] for number in known], lost
 
 
-async def open_loop(target: Polling, rate: float, seconds: float, numbers: Iterator[int]) -> Stream:
+async def open_loop(target: Addressed, rate: float, seconds: float, numbers: Iterator[int]) -> Stream:
     """Send `rate` messages a second, on time whether the former were answered or not, to the users in turn."""
     stream = Stream()
     free = [Client(target.port) for _ in range(SENDERS)]

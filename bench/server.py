@@ -7,9 +7,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bench.processes import free_port, launch, listener, stop, tree
 
@@ -21,12 +22,29 @@ class StartFailed(Exception):
     """A server did not come up; the message ends with what it printed last."""
 
 
+def wait_for(answers: Callable[[], bool], running: Sequence[subprocess.Popen[bytes]], said: Callable[[], str]) -> None:
+    """Return when something answers; raise StartFailed, with the end of what was said, when one of its processes ended or after
+    START_S."""
+    deadline = time.monotonic() + START_S
+    while not answers():
+        if any(process.poll() is not None for process in running) or time.monotonic() > deadline:
+            raise StartFailed(said()[-2000:])
+        time.sleep(0.02)
+
+
+def all_of(log: IO[bytes]) -> str:
+    """Return what was written to a log."""
+    log.seek(0)
+    return log.read().decode()
+
+
 class Bellwire:
     """One instance: default settings and full durability, with the rate limits off."""
 
-    def __init__(self, folder: Path) -> None:
-        """Choose the ports; `folder` holds its data."""
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """Choose the ports; `folder` holds its data, `settings` are environment variables."""
         self.folder = folder
+        self._settings = settings or {}
         self.port, self.worker_port = free_port(), free_port()
         self.admin_token = ""
         self._running: list[subprocess.Popen[bytes]] = []
@@ -35,11 +53,13 @@ class Bellwire:
     def env(self) -> dict[str, str]:
         """Return the environment: ours without any Bellwire setting, and the few that must differ."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
-        return env | {
+        return {
+            **env,
             "BELLWIRE_DATA_DIR": str(self.folder / "data"),
             "BELLWIRE_PORT": str(self.port),
             "BELLWIRE_RATE_LIMITS": "off",
             "BELLWIRE_WORKER_METRICS_PORT": str(self.worker_port),
+            **self._settings,
         }
 
     def run(self, *arguments: str) -> str:
@@ -50,20 +70,23 @@ class Bellwire:
             raise StartFailed(f"run.py {' '.join(arguments)}: {done.stderr[-2000:]}")
         return done.stdout
 
-    def start(self, command: str) -> subprocess.Popen[bytes]:
+    def start(self, command: str, port: int | None = None) -> subprocess.Popen[bytes]:
         """Start `serve`, `gateway` or `worker` and return at once."""
-        process = launch([sys.executable, "run.py", command], ROOT, self._log, self.env())
+        env = {**self.env(), "BELLWIRE_PORT": str(port or self.port)}
+        process = launch([sys.executable, "run.py", command], ROOT, self._log, env)
         self._running.append(process)
         return process
 
+    def another_gateway(self) -> tuple[int, subprocess.Popen[bytes]]:
+        """Start one more gateway on the same store; return its port and its process when it is ready."""
+        port = free_port()
+        process = self.start("gateway", port)
+        self.wait(f"http://127.0.0.1:{port}/readyz")
+        return port, process
+
     def wait(self, url: str) -> None:
         """Return when `url` answers 200; raise StartFailed when a process of ours ended, or after START_S."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and all(process.poll() is None for process in self._running):
-            if answers(url):
-                return
-            time.sleep(0.02)
-        raise StartFailed(f"{url} does not answer: {(self.folder / 'output.log').read_text()[-2000:]}")
+        wait_for(lambda: answers(url), self._running, (self.folder / "output.log").read_text)
 
     def make_admin(self) -> None:
         """Make the first admin; the command prints the id and, as the last word, a token."""
@@ -109,10 +132,10 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def bellwire(worker: bool = True) -> Iterator[Bellwire]:
-    """Run a fresh instance with its worker (`serve`), or the gateway alone."""
+def bellwire(worker: bool = True, settings: Mapping[str, str] | None = None) -> Iterator[Bellwire]:
+    """Run a fresh instance with its worker (`serve`), or the gateway alone; `settings` may name other stores."""
     with tempfile.TemporaryDirectory(prefix="bellwire-bench-") as folder:
-        server = Bellwire(Path(folder))
+        server = Bellwire(Path(folder), settings)
         try:
             if not worker:
                 server.run("migrate")
@@ -145,12 +168,7 @@ def floor() -> Iterator[Floor]:
     with tempfile.TemporaryFile() as log:
         process = launch([sys.executable, "-m", "bench.floors", str(port)], ROOT, log)
         try:
-            deadline = time.monotonic() + START_S
-            while not _listens(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise StartFailed(log.read().decode()[-2000:])
-                time.sleep(0.02)
+            wait_for(lambda: _listens(port), [process], lambda: all_of(log))
             yield Floor(port, process)
         finally:
             stop(process)

@@ -3,6 +3,7 @@
 Users are the numbers 0 … n-1. Each message carries a number, the first word of its body, by which it is known again.
 """
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import Protocol
@@ -26,10 +27,14 @@ class Sending(Protocol):
         """Return the request that sends message `number` to `user`."""
 
 
-class Polling(Sending, Protocol):
-    """Something that takes messages and delivers them to long polls."""
+class Addressed(Sending, Protocol):
+    """Something that takes messages to some users in turn."""
 
     users: int
+
+
+class Polling(Addressed, Protocol):
+    """Something that takes messages and delivers them to long polls."""
 
     async def cursor(self, client: Client, user: int) -> str:
         """Return the position from now on."""
@@ -127,6 +132,12 @@ class Chat:
             where = destinations[number] if destinations else {"to": person.id}
             head = raw_request("POST", "/api/v1/messages", sender.token).split(b"Content-Length")[0]
             self._heads.append((head + b"Content-Length: ", msgspec.json.encode(where)[:-1]))
+
+    def through(self, port: int) -> "Chat":
+        """Return the same people's target behind another gateway."""
+        other = copy.copy(self)
+        other.port = port
+        return other
 
     def send(self, user: int, number: int) -> bytes:
         """Return a send; `number` is the client id too."""
