@@ -20,7 +20,7 @@ run: $(VENV)/.installed ## install what is needed into .venv (first time only) a
 
 test: $(VENV)/.installed-dev ## every test; installs the test dependencies and system packages first
 	@sh .ci/system-packages
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed-dev ## formatter, linter, types
 	$(BIN)/ruff format --check .
