@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jobs.acts import DECODERS, act_of
-from jobs.deciding import NOTIFIED, OWN_ACT, Rule, decide
+from jobs.deciding import NOTIFIED, OWN_ACT, Decision, Rule, decide
 from jobs.facts import about_receivers, gather
 from jobs.notify import Notify
 from jobs.rules import BY_EVENT, WATCHES, heard_of
@@ -17,9 +17,12 @@ from models import user as users
 from models.clock import rfc3339, rfc3339_or_none
 from models.errors import NotFoundError
 from models.event import Event
+from models.notifying import MadeOf
+from models.periods import AT_ONCE
 
 MERGED = "merged"
 ONLY_COUNTED = "only counted: too many by one person"
+MAILED_BEFORE = "mail: went for the first of what is unread"
 NOT_YET = "not looked at yet"
 OTHERWISE = "no notification was made: something was different then, or it is no longer kept"
 COUNTED = "counted"
@@ -55,13 +58,21 @@ def _by_rule(rule: Rule, happened: Event, user: int) -> dict[str, Any]:
         return {**told, "decided": [OWN_ACT if own else NOT_CONCERNED], "notification": None, "mails": []}
     made = notifying.made_of(user, about.cause)
     timezone = facts.people[user].timezone if user in facts.people else "UTC"
-    decided = decision.reasons(timezone)
-    if made is not None:
-        merged = MERGED if made.created_ms < happened.at_ms else NOTIFIED
-        decided[0] = ONLY_COUNTED if made.only_counted else merged
-    elif decision.in_app is NOTIFIED:
-        decided = [NOT_YET if _is_ahead(happened) else OTHERWISE]
+    decided = _in_words(decision, made, happened, timezone)
     return {**told, "decided": decided, **_records(user, made.id if made is not None else None)}
+
+
+def _in_words(decision: Decision, made: MadeOf | None, happened: Event, timezone: str) -> list[str]:
+    """What was decided, in the light of what was made: what is only counted has no mail, and what grows no second one at once."""
+    reasons = decision.reasons(timezone)
+    if made is None:
+        return [NOT_YET if _is_ahead(happened) else OTHERWISE] if decision.in_app is NOTIFIED else reasons
+    if made.only_counted:
+        return [ONLY_COUNTED]
+    if made.created_ms >= happened.at_ms:
+        return reasons
+    first = decision.mail_ms == AT_ONCE and not decision.again
+    return [MERGED, MAILED_BEFORE] if first else [MERGED, *reasons[1:]]
 
 
 def _is_ahead(happened: Event) -> bool:

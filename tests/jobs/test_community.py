@@ -103,6 +103,8 @@ def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.
     liked(ben, *posts[5:])
     assert told(ana) == [("Ben did 7 more things", 7), *[("Ben liked your post", 1)] * 3]
     assert scalar("SELECT count(*) FROM emails") == 3, "what is only counted is not mailed"
+    newest = scalar("SELECT max(id) FROM events WHERE type='post.liked'")
+    assert explained(newest, ana) == {"like": ["only counted: too many by one person"]}
     liked(eve, posts[9])
     assert told(ana)[0] == ("Eve liked your post", 1), "others are heard"
     for number in posts:
@@ -139,7 +141,7 @@ def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> 
     second = event.head()
     execute("UPDATE notifications SET created_ms=created_ms-5000")
     drain(Notify())
-    assert explained(second, ana)["like"][0] == "merged"
+    assert explained(second, ana)["like"] == ["merged", "mail: went for the first of what is unread"]
     send(ben, 1, to=ana)
     sent = event.head()
     drain(Notify())
