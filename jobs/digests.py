@@ -20,7 +20,6 @@ from models.notification import close_mail_only
 from models.periods import following, period
 
 PEOPLE_A_TRANSACTION = 25
-DIGESTED = ("hourly", "daily")
 
 
 class Plan(NamedTuple):
@@ -29,7 +28,7 @@ class Plan(NamedTuple):
     dropped: list[int]
     alone: list[Waiting]
     digests: dict[tuple[int, str], list[Waiting]]
-    later: list[tuple[int, int]]
+    later: list[tuple[Waiting, int]]
 
 
 def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
@@ -42,7 +41,7 @@ def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
         elif one.alone or wanted == "instant":
             found.alone.append(one)
         elif (at := following(wanted, one.since_ms, person.timezone)) > facts.now_ms:
-            found.later.append((one.notification, at))
+            found.later.append((one, at))
         else:
             found.digests.setdefault((one.user, period(wanted, facts.now_ms, person.timezone)), []).append(one)
     return found
@@ -58,8 +57,8 @@ def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
 
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
     facts = about_receivers(Facts(at_ms), users)
+    done = plan(mailing.due(users, at_ms), facts)
     with transaction(False) as log:
-        done = plan(mailing.due(users, at_ms), facts)
         mailing.put_off(log, done.later)
         close_mail_only(log, sorted(mailing.take(log, done.dropped)))
         alone = _take(log, done.alone)
@@ -85,5 +84,5 @@ def _claimed(log: Log, digests: Mapping[tuple[int, str], list[Waiting]], facts: 
             continue
         every = name.partition(" ")[0]
         at = following(every, facts.now_ms, facts.people[user].timezone)
-        mailing.put_off(log, [(one.notification, at) for one in waiting])
+        mailing.put_off(log, [(one, at) for one in waiting])
     return [(user, those) for user, those in claimed if those]

@@ -116,10 +116,15 @@ def take(log: Log, notifications: Sequence[int]) -> set[int]:
     return taken
 
 
-def put_off(log: Log, later: Sequence[tuple[int, int]]) -> None:
-    """(notification, due_ms): not yet."""
-    for notification, due_ms in later:
-        execute("UPDATE waiting_mail SET due_ms=? WHERE notification_id=?", (due_ms, notification))
+def put_off(log: Log, later: Iterable[tuple[Waiting, int]]) -> None:
+    """(waiting, until): not yet, unless it has another time since."""
+    same: dict[tuple[int, int], list[int]] = {}
+    for waiting, until_ms in later:
+        same.setdefault((waiting.due_ms, until_ms), []).append(waiting.notification)
+    for (due_ms, until_ms), notifications in same.items():
+        for part in chunks(notifications, KEYS_A_QUERY):
+            where = f"due_ms=? AND notification_id IN ({marks(len(part))})"
+            execute(f"UPDATE waiting_mail SET due_ms=? WHERE {where}", (until_ms, due_ms, *part))
 
 
 def begin_digest(log: Log, user: int, period: str) -> bool:

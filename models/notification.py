@@ -154,17 +154,16 @@ class Unread(NamedTuple):
     title: str
     body: str
     data: dict[str, Any]
-    at_ms: int
 
 
 def unread_of(user: int, ids: Sequence[int]) -> list[Unread]:
     """Those of the user's notifications that are unread, oldest first."""
     found: list[Unread] = []
     for part in chunks(sorted(ids), IDS_A_QUERY):
-        for i, kind, title, body, data, at_ms in rows(
-            f"SELECT id, type, title, body, data, updated_ms FROM notifications WHERE user_id=? AND id IN ({marks(len(part))}) "
+        for i, kind, title, body, data in rows(
+            f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({marks(len(part))}) "
             "AND read_ms IS NULL ORDER BY id",
             (user, *part),
         ):
-            found.append(Unread(i, kind, title, body, msgspec.json.decode(data), at_ms))
+            found.append(Unread(i, kind, title, body, msgspec.json.decode(data)))
     return found
