@@ -74,8 +74,7 @@ class Decision(NamedTuple):
 
 def decide(rule: Rule, about: About, event: Event, act: Any, facts: Facts) -> Iterator[Decision]:
     """What becomes of an event, by one rule, for each who may hear of it."""
-    for user, refusal in rule.who(event, act, facts):
-        yield judge(rule.type, about, user, refusal, facts)
+    return (judge(rule.type, about, user, refusal, facts) for user, refusal in rule.who(event, act, facts))
 
 
 def judge(kind: str, about: About, user: int, refusal: str | None, facts: Facts) -> Decision:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from jobs.acts import Sent, act_of
 from jobs.consumer import Consumer, Written
-from jobs.deciding import About, Rule, cause_of, decide
+from jobs.deciding import About, Rule, cause_of, judge
 from jobs.facts import Facts, Happened, about_receivers, gather
 from jobs.rules import BY_EVENT
 from models import notifying
@@ -17,7 +17,7 @@ from models.event import Event, Log
 
 CAUSES_A_TRANSACTION = 50  # each is several rows and an event; a send beside it waits for all of them
 
-Said = tuple[Rule, About, Event, object]  # what a rule says of an event, before it is known who hears of it
+Said = tuple[Rule, About, list[int]]  # what a rule says of an event, and to whom if they wish to hear it
 
 
 class Notify(Consumer):
@@ -44,15 +44,18 @@ def _is_gone(act: object) -> bool:
 def _known(happened: Sequence[Happened]) -> tuple[list[Said], Facts]:
     """What is to be said, and all there is to know of it and of those who may hear it."""
     facts = gather(happened)
-    said = [(rule, rule.about(act, facts), event, act) for event, act in happened for rule in BY_EVENT[event.type]]
-    hearers = {user for rule, _, event, act in said for user, refusal in rule.who(event, act, facts) if refusal is None}
-    return said, about_receivers(facts, hearers)
+    said = [
+        (rule, rule.about(act, facts), [user for user, refusal in rule.who(event, act, facts) if refusal is None])
+        for event, act in happened
+        for rule in BY_EVENT[event.type]
+    ]
+    return said, about_receivers(facts, {user for _, _, hearers in said for user in hearers})
 
 
 def _causes(said: Sequence[Said], facts: Facts) -> Iterator[Cause]:
     """A Cause for each who is notified or mailed of each event. None holds people's text, which may be deleted."""
-    for rule, about, event, act in said:
-        for decision in decide(rule, about, event, act, facts):
-            cause = cause_of(rule, about, decision)
+    for rule, about, hearers in said:
+        for user in hearers:
+            cause = cause_of(rule, about, judge(rule.type, about, user, None, facts))
             if cause is not None:
                 yield cause
