@@ -33,7 +33,7 @@ class Announcements(AdminHandler):
 
     async def post(self) -> None:
         """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
-        asked, data = self.decode(Announced), b""
+        asked = self.decode(Announced)
         data = msgspec.json.encode(asked.data)
         errors = _invalid(asked, data)
         if errors:
