@@ -24,6 +24,7 @@ from gateway import (
     messages,
     notifications,
     operations,
+    pages,
     posts,
     preferences,
     signup,
@@ -101,7 +102,10 @@ ROUTES: list[tuple[str, type[Handler]]] = [  # matched from the top: the hot one
     ("/healthz", operations.Health),
     ("/readyz", operations.Ready),
     ("/metrics", operations.Metrics),
+    # Pages
     ("/", operations.Welcome),
+    ("/api/docs", pages.Docs),
+    ("/static/(.+)", pages.Static),
 ]
 
 
@@ -134,4 +138,4 @@ class Application(web.Application):
 
 
 for _pattern, _handler in ROUTES:
-    _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI")
+    _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")

@@ -76,7 +76,9 @@ class Handler(Asked, web.RequestHandler):
     def clear(self) -> None:
         """The headers of an answer that has not begun."""
         headers = httputil.HTTPHeaders()
+        headers["Cache-Control"] = "no-store"  # an answer is its caller's alone, and of its moment
         headers["Content-Type"] = JSON
+        headers["X-Content-Type-Options"] = "nosniff"
         headers["Date"] = Clock.now()
         headers["X-Request-Id"] = self.request_id()
         self._headers = headers
@@ -227,9 +229,9 @@ class Handler(Asked, web.RequestHandler):
         """A list's answer; `following` is where the next page starts."""
         self.answer({"items": items, "next": None if following is None else str(following)})
 
-    def compute_etag(self) -> None:
+    def compute_etag(self) -> str | None:
         """None: answers of an API that changes all the time are not worth a hash."""
-        return
+        return None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """The one place that writes error bodies."""

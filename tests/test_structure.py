@@ -33,6 +33,8 @@ PUBLIC = {
     "operations.Metrics",
     "operations.Ready",
     "operations.Welcome",
+    "pages.Docs",
+    "pages.Static",
     "preferences.Unsubscribe",
     "signup.LoginCode",
     "signup.Signup",
