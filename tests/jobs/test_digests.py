@@ -1,11 +1,7 @@
 """Mail about what is unread: when it goes, to whom, how often, and what it says by then. With a real relay and a moving clock."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -19,11 +15,10 @@ from models import event, mailing, notification, preference, presence, reading
 from models import user as users
 from models.database import execute, rows
 from models.preference import Choice
+from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar, send
 from tests.smtp_server import SmtpServer
-from tests.stores import environment, named
 
-ROOT = Path(__file__).parents[2]
 MORNING = datetime(2031, 5, 6, 8, 20, tzinfo=UTC)
 
 
@@ -223,32 +218,6 @@ def test_of_two_workers_one_makes_the_digest(clock: time_machine.Traveller, mail
     assert len(relay.mails) == 1, "what it did not hold goes with the next"
 
 
-KILLED = """
-import os, signal, sys
-import models
-from conf import load
-from jobs import digests, tasks
-from models import database
-
-settings = load()
-models.connect(settings)
-tasks.bind(settings)
-real, left = database.engine().commit, int(sys.argv[1])
-
-def commit(taken, newest):
-    global left
-    left -= 1
-    if left == 0:
-        if sys.argv[2] == "after":
-            real(taken, newest)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(taken, newest)
-
-database.engine().commit = commit
-digests.collect(lambda: False)
-"""
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_the_middle_of_collecting_leaves_everyone_one_digest(
     store: Settings, when: str, mailer: Mailer, relay: SmtpServer
@@ -258,9 +227,7 @@ def test_a_kill_in_the_middle_of_collecting_leaves_everyone_one_digest(
         send(ana, 1, to=user)
     drain(Notify())
     execute("UPDATE waiting_mail SET due_ms=1, since_ms=1")
-    command = [sys.executable, "-c", KILLED, "2", when]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
-    assert subprocess.run(command, cwd=ROOT, env=env, timeout=60).returncode == -9
+    killed_at(store, "digests.collect(lambda: False)", 2, when)
     assert scalar("SELECT count(*) FROM digests") == {"before": 25, "after": 50}[when]
     settle(mailer)
     assert sorted(name for name, _ in subjects(relay)) == sorted(f"user{n}" for n in range(60))

@@ -3,7 +3,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import peewee
 import pytest
@@ -18,10 +17,9 @@ from jobs.drain import drain
 from jobs.notify import CAUSES_A_TRANSACTION, Notify
 from models import checkpoint, deadwork, event
 from models.event import Event, Log
+from tests.jobs.killing import ROOT, drains, killed_at
 from tests.jobs.people import group, people, scalar, send
 from tests.stores import environment, named
-
-ROOT = Path(__file__).parents[2]
 
 
 class Poisoned(Activities):
@@ -136,47 +134,12 @@ def test_a_stop_leaves_the_rest_for_the_next_run(store: Settings) -> None:
     assert drain(consumer()).events == 6
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import models
-from conf import load
-from jobs import tasks
-from models import database
-
-settings = load()
-models.connect(settings)
-tasks.bind(settings)
-left, real = int(sys.argv[2]), database.engine().commit
-
-def commit(taken, newest):
-    global left
-    left -= 1
-    if left == 0:
-        if sys.argv[3] == "after":
-            real(taken, newest)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(taken, newest)
-
-database.engine().commit = commit
-tasks.drain_log(tasks.consumers[sys.argv[1]], events_a_slice=40)
-"""
-
-
-def killed_at(store: Settings, name: str, commit: int, when: str) -> None:
-    """Drains in another process that is killed at one of its commits."""
-    command = [sys.executable, "-c", KILLED, name, str(commit), when]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60)
-    assert done.returncode == -9, done.stderr.decode()
-
-
 @pytest.mark.parametrize("name", ["activity", "notify", "search"])
 def test_a_kill_at_any_commit_neither_loses_nor_doubles(store: Settings, name: str) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 400, to=ben)
     for when in ("before", "after"):
-        killed_at(store, name, random.randint(2, 4), when)
+        killed_at(store, drains(name), random.randint(2, 4), when)
     drain(tasks.consumers[name])
     counted = {
         "activity": "SELECT count(*) FROM activities",
@@ -192,7 +155,7 @@ def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) 
     crew = group(ana, others)
     drain(Notify())
     send(ana, 1, at=crew)
-    killed_at(store, "notify", 2, "after")
+    killed_at(store, drains("notify"), 2, "after")
     assert scalar("SELECT sum(count) FROM notifications") == 2 * CAUSES_A_TRANSACTION < 450
     assert drain(Notify()).more is False
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications WHERE count=1") == 450

@@ -1,10 +1,5 @@
 """Announcements: everybody once, whatever is killed, and how far it is."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -16,35 +11,8 @@ from models import event, fanout, notification, preference
 from models.database import execute, rows
 from models.fanout import Announcement
 from models.preference import Choice
+from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
-from tests.stores import environment, named
-
-ROOT = Path(__file__).parents[2]
-KILLED = """
-import os, signal, sys
-import models
-from conf import load
-from jobs import tasks
-from jobs.fanout import Fanouts
-from models import database
-
-settings = load()
-models.connect(settings)
-tasks.bind(settings)
-real, left = database.engine().commit, int(sys.argv[1])
-
-def commit(taken, newest):
-    global left
-    left -= 1
-    if left == 0:
-        if sys.argv[2] == "after":
-            real(taken, newest)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(taken, newest)
-
-database.engine().commit = commit
-tasks.drain_log(Fanouts())
-"""
 
 
 def announce(role: str | None = "user", users: list[int] | None = None, kind: str = "system") -> int:
@@ -97,9 +65,7 @@ def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when:
     users = people(*[f"user{n}" for n in range(5 * RECEIVERS_A_TRANSACTION)])
     announce()
     drain(Fanouts(), lambda: True)  # its checkpoint is there
-    command = [sys.executable, "-c", KILLED, "4", when]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
-    assert subprocess.run(command, cwd=ROOT, env=env, timeout=60).returncode == -9
+    killed_at(store, "tasks.drain_log(Fanouts())", 4, when)
     [job] = fanout.listed(1)
     reached = job["done"]
     assert job["state"] == "running"

@@ -6,8 +6,8 @@ from jobs.drain import drain
 from jobs.feed import Feed
 from models import comment, event, group, like, post, removal
 from models.database import rows
+from tests.jobs.killing import drains, killed_at
 from tests.jobs.people import people, scalar
-from tests.jobs.test_drain import killed_at
 
 
 def told(stream: str = "posts") -> list[tuple[int, int, int]]:
@@ -75,7 +75,7 @@ def test_a_kill_at_any_commit_neither_loses_nor_doubles_an_update(store: Setting
     number = posted(ana)
     liked(crowd, number)
     for commit, when in ((3, "after"), (2, "before")):  # of slices of 40 events
-        killed_at(store, "feed", commit, when)
+        killed_at(store, drains("feed"), commit, when)
     drain(tasks.consumers["feed"], events_a_slice=40)
 
     assert told() == [(number, 200, 0)] * 5

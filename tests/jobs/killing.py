@@ -1,0 +1,52 @@
+"""Work in another process that is killed at one of its commits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from conf import Settings
+from tests.stores import environment, named
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import os, signal, sys
+import models
+from conf import load
+from jobs import digests, tasks
+from jobs.fanout import Fanouts
+from models import database
+
+work, commit, when = sys.argv[1:]
+settings = load()
+models.connect(settings)
+tasks.bind(settings)
+real, left = database.engine().commit, int(commit)
+
+def counted(taken, newest):
+    global left
+    left -= 1
+    if left == 0:
+        if when == "after":
+            real(taken, newest)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(taken, newest)
+
+database.engine().commit = counted
+exec(work)
+"""
+
+
+def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
+    """Runs a statement of `work`, killed `before` or `after` its nth commit. `tasks`, `digests` and `Fanouts` are there for it."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
+    command = [sys.executable, "-c", SCRIPT, work, str(commit), when]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60)
+    assert done.returncode == -9, done.stderr.decode()
+
+
+def drains(consumer: str) -> str:
+    """The statement that drains a consumer, in slices of 40 events."""
+    return f"tasks.drain_log(tasks.consumers[{consumer!r}], events_a_slice=40)"
