@@ -34,6 +34,7 @@ class Background:
         tasks.bind(settings)
         for task in ("drain", "mail"):
             QUEUE_FALLBACK_TOTAL.labels(task)  # counted from 0: of a series that begins at 1, Prometheus sees no increase
+        self._data_dir = settings.data_dir
         self._queue = Outage("the queue", "the gateway drains the log itself")
         self._store = Outage("background work in the gateway", "it is tried again")
         self._try_at = 0.0
@@ -124,6 +125,7 @@ class Background:
 
     def _measure(self) -> None:
         """Gauges that must be there also when no worker runs, which is what a growing lag then shows."""
+        gauges.measure_disk(self._data_dir)
         behind(tasks.consumers.values())
         gauges.measure_store()
         try:

@@ -138,7 +138,7 @@ class NotifyListener(Listener):
 
 
 class Bus:
-    """What a gateway hears from the others and tells them. `name`: redis, postgresql or none."""
+    """What a gateway hears from the others and tells them."""
 
     def __init__(self, settings: Settings, hub: Hub, look: Callable[[], None], known: Callable[[], int]) -> None:
         """`look` reads the log on; `known` tells the newest event that this gateway has or will have without that."""
@@ -147,15 +147,12 @@ class Bus:
         self._loop = asyncio.get_running_loop()
         self._publisher: Any = None
         self._listener: Listener | None = None
-        self.name = "none"
         if settings.redis_url is not None:
             from jobs.bus import Publisher
 
-            self.name = "redis"
             self._publisher = Publisher(settings.redis_url, hub.epoch)
             self._listener = RedisListener(settings.redis_url, hub.epoch, look, known, self._whispered)
         elif settings.database_url is not None:
-            self.name = "postgresql"
             self._listener = NotifyListener(look, known)
 
     @property

@@ -22,10 +22,9 @@ from gateway.background import Background
 from gateway.committer import StoreDownError
 from gateway.services import Services
 from gateway.wire import Awaited, Server
-from jobs import broker
+from jobs.gauges import measure_disk, tell_build
 from metrics import declared as metrics
 from models import token
-from models.database import engine
 from models.running import hold_running_lock
 
 logger = structlog.get_logger()
@@ -70,7 +69,8 @@ async def _serve(
     models.disconnect()
     services.start()
     background.start()
-    metrics.BUILD_INFO.labels("0.1.0", engine().name, broker.kind(settings), services.bus.name).set(1)
+    tell_build(settings)
+    measure_disk(settings.data_dir)  # before anybody reads it: 0 would be a full disk
     awaited: Awaited = {}
     server = Server(Application(services, awaited), awaited=awaited)
     server.add_sockets(sockets)

@@ -1,18 +1,34 @@
-"""Gauges that somebody has to read now and then: the queue's and the store's."""
+"""Gauges that gateways and workers have alike: what runs, and what somebody has to read now and then."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import time
+from pathlib import Path
 
 import msgspec
 
-from jobs.broker import NAME, huey
+from conf import VERSION, Settings
+from jobs.broker import NAME, huey, kind
 from jobs.payload import queued_ms
-from metrics.declared import DATABASE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
-from models.database import rows, size_bytes
+from metrics.declared import BUILD_INFO, DATABASE_BYTES, DISK_FREE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
+from models.database import engine, rows, size_bytes
 
 EVERY_S = 5.0
 TABLES = ("users", "conversations", "memberships", "messages", "events", "activities", "notifications", "emails")
+
+
+def tell_build(settings: Settings) -> None:
+    """What runs: the version, and which database, queue and bus. What carries the queue wakes gateways, too, but for a file."""
+    queue = kind(settings)
+    BUILD_INFO.labels(VERSION, engine().name, queue, "none" if queue == "sqlite" else queue).set(1)
+
+
+def measure_disk(data_dir: Path) -> None:
+    """Room left for us in the data folder, in bytes. A folder that is gone is told by those who write into it."""
+    with contextlib.suppress(OSError):
+        DISK_FREE_BYTES.set(shutil.disk_usage(data_dir).free)
 
 
 def measure_queue() -> None:

@@ -18,7 +18,7 @@ from conf import Settings
 from conf.logging import adopt, configure
 from jobs import parent, signals, tasks
 from jobs.broker import UNUSABLE, Broker
-from jobs.gauges import EVERY_S, measure_queue
+from jobs.gauges import EVERY_S, measure_disk, measure_queue, tell_build
 from jobs.mail import Mailer
 from jobs.outage import Outage
 from jobs.roll import Roll
@@ -47,6 +47,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         adopt("huey")  # huey_consumer has just given it a handler
         tasks.stopping = self.stop_flag
         signals.begin_at_nothing(tasks.consumers)
+        tell_build(self._settings)
+        measure_disk(self._settings.data_dir)  # before anybody reads it: 0 would be a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
         self._tell_gateways()
         tasks.mailer = self._mailer
@@ -88,6 +90,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
                 disconnect()
             if time.monotonic() - measured > EVERY_S:
                 measured = time.monotonic()
+                measure_disk(self._settings.data_dir)
                 with contextlib.suppress(*UNUSABLE):  # reported by those who need it
                     measure_queue()
         with contextlib.suppress(Exception):  # then it runs out by itself

@@ -66,6 +66,7 @@ EMAIL_SECONDS = _latency("email", "Handing a mail to the relay", "kind", "outcom
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")
+DISK_FREE_BYTES = _gauge("disk_free_bytes", "Room left on the disk of the data folder")
 
 # The gateway
 HTTP_REQUESTS_TOTAL = _counter("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")

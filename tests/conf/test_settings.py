@@ -3,12 +3,13 @@ import os
 import re
 import stat
 import threading
+import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from conf import Settings, SettingsError, load
+from conf import VERSION, Settings, SettingsError, load
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
 
@@ -272,3 +273,8 @@ def test_a_damaged_secret_is_an_error_and_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="BELLWIRE_DATA_DIR"):
         Settings(data_dir=tmp_path).secret()
     assert (tmp_path / "secret").read_text() == ""
+
+
+def test_the_version_is_the_packages() -> None:
+    project = tomllib.loads((EXAMPLE.parents[1] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION

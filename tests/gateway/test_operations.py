@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from tests.gateway.client import Client, fields, problem
@@ -123,6 +125,11 @@ def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: 
     assert [labels["database"] for labels, value in gateway.samples("bellwire_build_info") if value == 1] == [gateway.kind]
 
 
+def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway) -> None:
+    total = shutil.disk_usage(gateway.data).total
+    assert 0 < gateway.metric("bellwire_disk_free_bytes") <= total
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -149,6 +156,7 @@ def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: 
         "bellwire_signup_stage_seconds",
         "bellwire_table_rows",
         "bellwire_database_bytes",
+        "bellwire_disk_free_bytes",
         "bellwire_drain_seconds",
         "bellwire_drain_rows_total",
         "bellwire_dead_events_total",

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from conf import Settings
+from conf import VERSION, Settings
 from jobs import tasks
 from jobs.drain import DrainResult
 from models import event
@@ -69,6 +70,11 @@ def test_a_worker_finds_work_that_nobody_asked_for_and_ends_on_term(store: Setti
         page = answer.read().decode()
     assert re.search(r'bellwire_drain_rows_total\{consumer="activity"\} 30\.0', page)
     assert re.search(r'bellwire_log_lag_seconds\{consumer="notify"\} ', page)
+    kind = "postgresql" if store.database_url else "sqlite"
+    assert re.search(rf'bellwire_build_info\{{bus="\w+",database="{kind}",queue="{kind}",version="{VERSION}"\}} 1\.0', page)
+    free = re.search(r"^bellwire_disk_free_bytes (\S+)$", page, re.MULTILINE)
+    assert free is not None
+    assert 0 < float(free[1]) <= shutil.disk_usage(store.data_dir).total
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert logged(store) == ""
