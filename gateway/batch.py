@@ -11,15 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import structlog
-
 from models import message, token
 from models.database import is_stores_fault
 from models.errors import ForbiddenError, RefusedError
 from models.event import Log, TransactionLostError
 from models.message import Draft, Posted
-
-logger = structlog.get_logger()
 
 R = TypeVar("R")
 
@@ -105,8 +101,8 @@ def run_group(log: Log, group: list[Operation[Any]]) -> None:
         elif isinstance(error, RefusedError):
             group[0].result = error
         else:
-            logger.exception("an operation failed")
             group[0].result = OperationFailedError(str(error))
+            group[0].result.__cause__ = error
 
 
 class OperationFailedError(RefusedError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -27,15 +29,18 @@ KINDS = ("sqlite", "postgresql")
 SECRET = "a secret for tests, long enough"
 TEMPLATE = "migrated"
 LIMIT_S = 30
+PORTS = range(10_000, 32_768)
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30  # a server's files take some 100 MB, and there are up to six at a time
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port nobody listens on, nor is given for a connection's own end before it is listened on: those begin at 32768."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with closing(socket.socket()) as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def _scratch() -> Path:

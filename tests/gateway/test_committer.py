@@ -23,7 +23,7 @@ from gateway.committer import Committer, StoreDownError
 from gateway.services import Services
 from gateway.wire import Awaited, Server
 from models import conversation, event, message, token
-from models.database import db, engine, execute, insert_rows, rows
+from models.database import db, engine, execute, in_transaction, insert_rows, rows
 from models.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError
 from models.event import Log
 from models.message import Draft, MessageCopy
@@ -53,7 +53,8 @@ async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[o
 
     def wait(log: Log) -> None:
         begun.set()
-        gate.wait(30)
+        while not gate.wait(0.2):
+            rows("SELECT 1")  # PostgreSQL throws out who idles in a transaction for a second
 
     held = committer.call(None, wait)
     await until(begun.is_set)
@@ -501,3 +502,24 @@ def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(hou
     stored = dict(rows("SELECT client_id, id FROM messages"))
     assert kept.items() <= stored.items()
     assert len(stored) - len(kept) <= 8, "more than what was on its way was kept without an answer"
+
+
+def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, type[BaseException], bool]] = []
+
+    class Telling:  # in the place of the log, since it is asked when it is written, not what
+        def error(self, said: str, exc_info: BaseException) -> None:
+            told.append((said, type(exc_info), in_transaction()))
+
+    def defect(log: Log) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(committer_module, "logger", Telling())
+
+    async def scenario() -> None:
+        async with Core() as core:
+            with pytest.raises(OperationFailedError):
+                await core.committer.call(None, defect)
+
+    asyncio.run(scenario())
+    assert told == [("an operation failed", ZeroDivisionError, False)]
