@@ -59,7 +59,7 @@ def open_socket(url: str, token: str | None, step: Request) -> Answer:
     """The answer to the handshake, with the socket."""
     with _reaching():
         try:
-            connection = connect(_address(url, step), **_options(token))
+            connection = connect(_address(url, step), **_options(token)).__enter__()  # left by close()
         except InvalidStatus as refusal:
             return _refused(refusal)
     return Answer(SWITCHED, {}, None, Socket(connection, step.timeout_s))

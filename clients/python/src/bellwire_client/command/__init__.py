@@ -1,0 +1,1 @@
+"""The command `bellwire`, one file a word."""

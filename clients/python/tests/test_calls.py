@@ -1,0 +1,126 @@
+"""The calls besides sending and following, with both clients."""
+
+import asyncio
+from itertools import islice
+
+import pytest
+
+from bellwire_client import AsyncClient, Client, UnauthorizedError, UnexpectedAnswerError, User
+from bellwire_client.reading import read
+from clients.python.tests.conftest import Connect
+from tests.gateway.client import Client as Person
+from tests.gateway.running import Gateway
+
+PASSWORD = "a long and quiet one"
+
+
+@pytest.fixture(scope="module")
+def root(gateway: Gateway) -> Person:
+    return gateway.user("admin")
+
+
+def account(root: Person, name: str) -> None:
+    body = {"users": [{"username": name, "email": f"{name}@example.org", "password": PASSWORD}]}
+    assert root.post("/admin/users", body).status_code == 201
+
+
+def test_logging_in_gives_the_client_its_token(gateway: Gateway, root: Person) -> None:
+    account(root, "dora")
+    with Client(gateway.url) as client:
+        user = client.login("dora", PASSWORD)
+        me = client.me()
+        token = client.token
+        client.logout()
+
+        assert user.username == me.username == "dora"
+        assert me.email == "dora@example.org"
+        with pytest.raises(UnauthorizedError):
+            Client(gateway.url, token).me()
+
+
+def test_logging_in_on_an_event_loop_does_too(gateway: Gateway, root: Person) -> None:
+    async def scenario() -> str:
+        async with AsyncClient(gateway.url) as client:
+            await client.login("emil", PASSWORD)
+            return (await client.state()).me.username
+
+    account(root, "emil")
+    assert asyncio.run(scenario()) == "emil"
+
+
+def test_a_wrong_password_is_refused(gateway: Gateway) -> None:
+    with Client(gateway.url) as client, pytest.raises(UnauthorizedError) as refused:
+        client.login("nobody", "wrong")
+    assert (refused.value.status, refused.value.slug) == (401, "unauthorized")
+
+
+def test_a_conversation_is_opened_read_and_written_in(bot: Client, ana: Person, ben: Person, cleo: Person) -> None:
+    group = bot.open_conversation(ben.id, cleo.id, title="Crew")
+    sent = bot.send("helo", conversation=group.id)
+    bot.react(sent.id, "👍")
+    edited = bot.edit(sent.id, "hello")
+    answer = ben.send("hi", at=group.id)["id"]
+    bot.typing(group.id)
+
+    assert (group.kind, group.title, [m.user.id for m in group.members]) == ("group", "Crew", [ana.id, ben.id, cleo.id])
+    assert (edited.body, edited.reactions) == ("hello", {"👍": [ana.id]})
+    assert edited.edited_at
+    assert [c.unread for c in bot.conversations()] == [1]
+    assert bot.mark_read(group.id, answer) == 0
+    assert bot.conversation(group.id).unread == 0
+    bot.react(sent.id, "👍", added=False)
+    bot.delete(sent.id)
+    assert (bot.message(sent.id).body, bot.message(sent.id).reactions) == ("", {})
+    assert bot.open_conversation(ben.id) == bot.open_conversation(ben.id)
+
+
+def test_history_goes_on_over_its_pages(gateway: Gateway, bot: Client, ana: Person, ben: Person) -> None:
+    sent = [bot.send(str(n), to=ben.id) for n in range(60)]
+    at = sent[0].conversation
+
+    async def first(count: int) -> list[str]:
+        async with AsyncClient(gateway.url, ana.token) as other:
+            return [message.body async for message in other.history(at)][:count]
+
+    assert [message.id for message in bot.history(at)] == [message.id for message in reversed(sent)]
+    assert asyncio.run(first(2)) == ["59", "58"]
+    assert sent[10] in islice(bot.history(at, around=sent[10].id), 50)
+
+
+def test_people_are_found_by_name(bot: Client, ben: Person) -> None:
+    found = next(bot.users(ben.name))
+    assert (found.id, found.username) == (ben.id, ben.name)
+    assert bot.user(ben.id) == found
+
+
+def test_notifications_are_listed_and_marked(bot: Client) -> None:
+    assert list(bot.notifications(unread=True)) == []
+    assert bot.mark_notifications_read() == 0
+
+
+def test_calls_without_a_method_of_their_own_can_be_made(bot: Client) -> None:
+    made = bot.request("POST", "/posts", {"body": "news"})
+    assert bot.request("GET", "/posts", params={"limit": 1})["items"][0]["id"] == made["id"]
+    assert bot.request("DELETE", f"/posts/{made['id']}") is None
+
+
+def test_fields_that_nobody_knows_are_passed_over() -> None:
+    told = {"id": 1, "username": "ana", "display_name": "Ana", "role": "user", "status": "active", "shoe_size": 44}
+    assert read(User, told) == User(id=1, username="ana", display_name="Ana", role="user", status="active")
+
+
+@pytest.mark.parametrize("told", [None, [], "page", {}, {"id": 1}])
+def test_an_answer_of_something_else_is_an_exception(told: object) -> None:
+    with pytest.raises(UnexpectedAnswerError, match="is the address right"):
+        read(User, told)
+
+
+def test_an_address_without_a_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="http://"):
+        Client("localhost:8080")
+
+
+def test_a_client_may_be_shared_by_threads(connect: Connect, gateway: Gateway, ana: Person, ben: Person) -> None:
+    client = connect(ana)
+    sends = [gateway.later(client.send, str(n), to=ben.id) for n in range(30)]
+    assert len({sent.result().id for sent in sends}) == 30
