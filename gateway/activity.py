@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from gateway.admin import AdminHandler
 from gateway.base import BODY_BYTES
-from gateway.records import RecordsHandler
+from gateway.describe import NDJSON, Id, Listed, Taken, chars, describe
+from gateway.records import QUERY, Record, RecordsHandler
 from models import activity
-from models.activity import Report
+from models.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
 from models.errors import InvalidError
 
 
 class Reported(msgspec.Struct, forbid_unknown_fields=True):
     """What a user did in the application around. `user` and `site` may be left out."""
 
-    action: str
-    description: str = ""
+    action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`")]
+    description: Annotated[str, chars(0, DESCRIPTION_CHARS)] = ""
     metadata: dict[str, Any] = {}
-    user: int | None = None
-    site: str | None = None
+    user: Id | None = None
+    site: Annotated[str, chars(1, SITE_CHARS)] | None = None
 
 
 class ActivityReport(AdminHandler):
@@ -29,6 +30,7 @@ class ActivityReport(AdminHandler):
 
     body_limit = BODY_BYTES
 
+    @describe("Report activity", {202: Taken}, Reported, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}})
     async def post(self) -> None:
         """202: it is in the log; the record, and the word to admins, follow from it."""
         asked, by = self.decode(Reported), self.actor.user
@@ -41,6 +43,11 @@ class ActivityReport(AdminHandler):
 
 
 class ActivityLog(RecordsHandler):
-    """GET: the records."""
+    """What users did, as it was recorded."""
 
     kind = activity.KIND
+
+    @describe("List activity", {200: (Listed[Record], NDJSON)}, query=QUERY)
+    async def get(self) -> None:
+        """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
+        await self.answer_records()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, TypedDict
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from gateway.accounts import Account
 from gateway.asked import field_error
 from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler
+from gateway.describe import PAGED, Id, Listed, Text, chars, describe, many, one_of
 from models import account, password, status, token
 from models import user as users
 from models.account import NewUser
@@ -17,33 +19,59 @@ from models.database import chunks
 from models.errors import InvalidError
 from models.event import Log
 from models.token import LABEL_CHARS
-from models.user import ROLES
+from models.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.wording import shows
 
 USERS_AT_ONCE = 1000
 IDS_AT_ONCE = 10_000
 IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
 REASON_CHARS = 500
-STATUSES = ("pending", "active", "suspended")
+STATUS = Text("status", "accounts that are so", one_of=STATUSES)
+BEGINNING = Text("q", "what the username, display name or e-mail begins with")
+ROLE = Text("role", "accounts of this role", one_of=ROLES)
 
 
 class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
     """Accounts to be made."""
 
-    users: list[NewUser]
+    users: Annotated[list[NewUser], many(1, USERS_AT_ONCE)]
+
+
+USERS_EXAMPLE = {"users": [{"username": "ana", "email": "ana@example.org"}, {"username": "bob", "email": "bob@example.org"}]}
+
+
+class Made(TypedDict):
+    """Accounts that were made."""
+
+    items: list[UserView]
 
 
 class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
     """What an admin changes of an account."""
 
-    role: str | None = None
-    display_name: str | None = None
+    role: Annotated[str, one_of(ROLES)] | None = None
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
 
 
 class NewToken(msgspec.Struct, forbid_unknown_fields=True):
     """What a token is for."""
 
-    label: str = ""
+    label: Annotated[str, chars(0, LABEL_CHARS)] = ""
+
+
+class Secret(TypedDict):
+    """A token."""
+
+    token: str
+
+
+class Watching(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin hears of; those left out stay as they are."""
+
+    user_created: bool | UnsetType = msgspec.field(name="user.created", default=UNSET)
+    user_status: bool | UnsetType = msgspec.field(name="user.status", default=UNSET)
+    message_sent: bool | UnsetType = msgspec.field(name="message.sent", default=UNSET)
+    user_activity: bool | UnsetType = msgspec.field(name="user.activity", default=UNSET)
 
 
 class AdminHandler(Handler):
@@ -56,19 +84,15 @@ class AdminHandler(Handler):
 class AdminUsers(AdminHandler):
     """All accounts."""
 
+    @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, BEGINNING, *PAGED))
     async def get(self) -> None:
         """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
         after, limit = self.page_number()
-        chosen, role = self._one_of("status", STATUSES), self._one_of("role", ROLES)
-        found = await self.services.read(users.admin_list, chosen, role, self.text("q"), after or 0, limit + 1)
+        chosen, role = self.text(STATUS) or None, self.text(ROLE) or None
+        found = await self.services.read(users.admin_list, chosen, role, self.text(BEGINNING), after or 0, limit + 1)
         self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
-    def _one_of(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        given = self.text(name)
-        if given and given not in allowed:
-            raise field_error(name, "one of " + ", ".join(allowed))
-        return given or None
-
+    @describe("Make accounts", {201: Made}, NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
         """201 `{"items":[USER]}`, active at once: all or none."""
         new = self.decode(NewUsers).users
@@ -95,6 +119,7 @@ def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
 class AdminUser(AdminHandler):
     """One account."""
 
+    @describe("Change an account", {200: UserView}, UserChanges, refuses=("conflict",), example={"display_name": "Ana B."})
     async def patch(self, user: str) -> None:
         """200 USER."""
         asked, number = self.decode(UserChanges), int(user)
@@ -110,18 +135,20 @@ class AdminUser(AdminHandler):
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
     """Whose status is to change, and why: the reason is told to them."""
 
-    ids: list[int]
-    reason: str = ""
+    ids: Annotated[list[Id], many(1, IDS_AT_ONCE)]
+    reason: Annotated[str, chars(0, REASON_CHARS)] = ""
+
+
+STATUS_EXAMPLE = {"ids": [3], "reason": "asked for it"}
+Verb = Callable[[Log, Sequence[int], int, str], status.Outcome]
 
 
 class StatusHandler(AdminHandler):
     """Changes the status of many accounts."""
 
-    verb: ClassVar[Callable[[Log, Sequence[int], int, str], status.Outcome]]
-
-    async def post(self) -> None:
-        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself, so an admin always stays. Should it end in the
-        middle, doing it again goes on: those done are unchanged then."""
+    async def change(self, verb: Verb) -> None:
+        """Never oneself, so an admin always stays. Should it end in the middle, doing it again goes on: those done are unchanged
+        then."""
         asked, admin = self.decode(StatusChange), self.actor.user
         errors = []
         if not 1 <= len(asked.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in asked.ids):
@@ -132,29 +159,33 @@ class StatusHandler(AdminHandler):
             raise InvalidError(*errors)
         outcome = status.Outcome([], [], [])
         for part in chunks(dict.fromkeys(asked.ids), IDS_A_TRANSACTION):
-            outcome.add(await self.commit(partial(self._changed, part, admin, asked.reason)))
+            outcome.add(await self.commit(lambda log, ids=part: verb(log, ids, admin, asked.reason)))  # type: ignore[misc]
             self.services.wake_mail()
         self.answer(outcome)
-
-    def _changed(self, ids: Sequence[int], admin: int, reason: str, log: Log) -> status.Outcome:
-        return type(self).verb(log, ids, admin, reason)
 
 
 class Activate(StatusHandler):
     """POST: accounts that may be used (again)."""
 
-    verb = status.activate
+    @describe("Activate accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    async def post(self) -> None:
+        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
+        await self.change(status.activate)
 
 
 class Suspend(StatusHandler):
     """POST: accounts that may not; their tokens are dead, their open polls end."""
 
-    verb = status.suspend
+    @describe("Suspend accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    async def post(self) -> None:
+        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself."""
+        await self.change(status.suspend)
 
 
 class AdminTokens(AdminHandler):
     """An account's tokens."""
 
+    @describe("Make a token for an account", {201: Secret}, NewToken, example={"label": "a bot"})
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
@@ -167,6 +198,7 @@ class AdminTokens(AdminHandler):
 
         self.answer({"token": await self.commit(run)}, 201)
 
+    @describe("Revoke an account's tokens", {204: None})
     async def delete(self, user: str) -> None:
         """204: all are dead."""
         number = int(user)
@@ -182,15 +214,15 @@ class AdminTokens(AdminHandler):
 class Watches(AdminHandler):
     """What this admin hears of."""
 
+    @describe("What I hear of as an admin", {200: Watching})
     async def get(self) -> None:
         """200 `{NAME:bool}`."""
         self.answer(await self.services.read(users.watches, self.actor.user))
 
+    @describe("Choose what I hear of as an admin", {200: Watching}, Watching, example={"message.sent": False})
     async def put(self) -> None:
         """200, with those named changed."""
-        changed, user = self.decode(dict[str, Any]), self.actor.user
-        wrong = [(name, "true or false") for name, value in changed.items() if not isinstance(value, bool)]
-        if wrong:
-            raise InvalidError(*wrong)
+        changed: dict[str, bool] = msgspec.to_builtins(self.decode(Watching))
+        user = self.actor.user
         await self.commit(lambda log: users.set_watches(log, user, changed))
         await self.get()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from gateway.admin import IDS_AT_ONCE, AdminHandler
 from gateway.base import ID_MAX
+from gateway.describe import Id, chars, describe, many, one_of
 from models import fanout
 from models.errors import InvalidError
 from models.fanout import BODY_CHARS, DATA_BYTES, Announcement
@@ -20,17 +21,27 @@ from models.wording import shows
 class Announced(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be said, and to whom."""
 
-    type: str
-    title: str
-    body: str
-    role: str | None = None
-    user_ids: list[int] | None = None
+    type: Annotated[str, one_of(TYPES)]
+    title: Annotated[str, chars(1, TITLE_CHARS)]
+    body: Annotated[str, chars(0, BODY_CHARS)]
+    role: Annotated[str, one_of(ROLES)] | None = None
+    user_ids: Annotated[list[Id], many(1, IDS_AT_ONCE)] | None = None
     data: dict[str, Any] = {}
+
+
+EXAMPLE = {"role": "user", "type": "system", "title": "A pause on Sunday", "body": "From 6:00 to 6:15 UTC."}
+
+
+class Job(TypedDict):
+    """Its number in the list of jobs."""
+
+    job: int
 
 
 class Announcements(AdminHandler):
     """POST: notifies all active users of a role, or those named."""
 
+    @describe("Announce to many people", {202: Job}, Announced, example=EXAMPLE)
     async def post(self) -> None:
         """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
         asked = self.decode(Announced)

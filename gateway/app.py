@@ -6,6 +6,7 @@ import itertools
 import secrets
 from typing import Any
 
+import msgspec
 from tornado import httputil, web
 
 from gateway import (
@@ -23,10 +24,12 @@ from gateway import (
     legacy,
     messages,
     notifications,
+    openapi,
     operations,
     pages,
     posts,
     preferences,
+    sessions,
     signup,
     stream,
     websocket,
@@ -38,75 +41,86 @@ from gateway.wire import Awaited, BodyCap
 API = "/api/v1"
 ID = r"([1-9][0-9]{0,15})"
 
-ROUTES: list[tuple[str, type[Handler]]] = [  # matched from the top: the hot ones stand there
-    # Events
-    (f"{API}/events", events.Events),
-    (f"{API}/state", events.State),
-    (f"{API}/events/stream", stream.Stream),
-    (f"{API}/events/ws", websocket.Socket),
-    # Conversations and messages
-    (f"{API}/messages", messages.Messages),
-    (f"{API}/conversations", conversations.Conversations),
-    (f"{API}/conversations/{ID}", conversations.Conversation),
-    (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
-    (f"{API}/conversations/{ID}/messages", messages.History),
-    (f"{API}/conversations/{ID}/typing", conversations.TypingNow),
-    (f"{API}/conversations/{ID}/read", conversations.ReadMark),
-    (f"{API}/messages/{ID}", messages.Message),
-    (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
-    (f"{API}/search/messages", notifications.Search),
-    # Community
-    (f"{API}/posts", posts.Posts),
-    (f"{API}/posts/{ID}", posts.Post),
-    (f"{API}/posts/{ID}/like", posts.Like),
-    (f"{API}/posts/{ID}/bookmark", posts.Bookmark),
-    (f"{API}/posts/{ID}/comments", comments.Comments),
-    (f"{API}/comments/{ID}", comments.Comment),
-    (f"{API}/groups", groups.Groups),
-    (f"{API}/groups/{ID}/members/me", groups.Membership),
-    # Accounts
-    (f"{API}/signup", signup.Signup),
-    (f"{API}/signup/verify", signup.Verify),
-    (f"{API}/otp", signup.LoginCode),
-    (f"{API}/login", accounts.Login),
-    (f"{API}/logout", accounts.Logout),
-    (f"{API}/me", accounts.Me),
-    (f"{API}/me/sessions", accounts.Sessions),
-    (f"{API}/me/sessions/{ID}", accounts.Session),
-    (f"{API}/users", accounts.Users),
-    (f"{API}/users/{ID}", accounts.User),
-    # The older client
-    (f"{API}/communication/chats/", legacy.Chats),
-    (f"{API}/communication/poll/events/", legacy.Poll),
-    # Notifications
-    (f"{API}/notifications", notifications.Notifications),
-    (f"{API}/notifications/read", notifications.NotificationsRead),
-    (f"{API}/notification-preferences", preferences.Preferences),
-    (f"{API}/unsubscribe", preferences.Unsubscribe),
-    # Admin
-    (f"{API}/admin/users", admin.AdminUsers),
-    (f"{API}/admin/users/activate", admin.Activate),
-    (f"{API}/admin/users/suspend", admin.Suspend),
-    (f"{API}/admin/users/{ID}", admin.AdminUser),
-    (f"{API}/admin/users/{ID}/tokens", admin.AdminTokens),
-    (f"{API}/admin/watches", admin.Watches),
-    (f"{API}/admin/notifications", announcements.Announcements),
-    (f"{API}/admin/explain", explain.Explain),
-    (f"{API}/activity", activity.ActivityReport),
-    (f"{API}/admin/activity", activity.ActivityLog),
-    (f"{API}/admin/audit", audit.AuditLog),
-    (f"{API}/admin/jobs", jobs.Jobs),
-    (f"{API}/admin/jobs/{ID}/retry", jobs.JobRetry),
-    # Operations
-    (f"{API}/telemetry/send", operations.Telemetry),
-    ("/healthz", operations.Health),
-    ("/readyz", operations.Ready),
-    ("/metrics", operations.Metrics),
-    # Pages
-    ("/", operations.Welcome),
-    ("/api/docs", pages.Docs),
-    ("/static/(.+)", pages.Static),
-]
+AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the hot ones stand there
+    "Events": [
+        (f"{API}/events", events.Events),
+        (f"{API}/state", events.State),
+        (f"{API}/events/stream", stream.Stream),
+        (f"{API}/events/ws", websocket.Socket),
+    ],
+    "Conversations and messages": [
+        (f"{API}/messages", messages.Messages),
+        (f"{API}/conversations", conversations.Conversations),
+        (f"{API}/conversations/{ID}", conversations.Conversation),
+        (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
+        (f"{API}/conversations/{ID}/messages", messages.History),
+        (f"{API}/conversations/{ID}/typing", conversations.TypingNow),
+        (f"{API}/conversations/{ID}/read", conversations.ReadMark),
+        (f"{API}/messages/{ID}", messages.Message),
+        (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
+        (f"{API}/search/messages", notifications.Search),
+    ],
+    "Community": [
+        (f"{API}/posts", posts.Posts),
+        (f"{API}/posts/{ID}", posts.Post),
+        (f"{API}/posts/{ID}/like", posts.Like),
+        (f"{API}/posts/{ID}/bookmark", posts.Bookmark),
+        (f"{API}/posts/{ID}/comments", comments.Comments),
+        (f"{API}/comments/{ID}", comments.Comment),
+        (f"{API}/groups", groups.Groups),
+        (f"{API}/groups/{ID}/members/me", groups.Membership),
+    ],
+    "Accounts": [
+        (f"{API}/signup", signup.Signup),
+        (f"{API}/signup/verify", signup.Verify),
+        (f"{API}/otp", signup.LoginCode),
+        (f"{API}/login", sessions.Login),
+        (f"{API}/logout", sessions.Logout),
+        (f"{API}/me", accounts.Me),
+        (f"{API}/me/sessions", sessions.Sessions),
+        (f"{API}/me/sessions/{ID}", sessions.Session),
+        (f"{API}/users", accounts.Users),
+        (f"{API}/users/{ID}", accounts.User),
+    ],
+    "The older client": [
+        (f"{API}/communication/chats/", legacy.Chats),
+        (f"{API}/communication/poll/events/", legacy.Poll),
+    ],
+    "Notifications": [
+        (f"{API}/notifications", notifications.Notifications),
+        (f"{API}/notifications/read", notifications.NotificationsRead),
+        (f"{API}/notification-preferences", preferences.Preferences),
+        (f"{API}/unsubscribe", preferences.Unsubscribe),
+    ],
+    "Admin": [
+        (f"{API}/admin/users", admin.AdminUsers),
+        (f"{API}/admin/users/activate", admin.Activate),
+        (f"{API}/admin/users/suspend", admin.Suspend),
+        (f"{API}/admin/users/{ID}", admin.AdminUser),
+        (f"{API}/admin/users/{ID}/tokens", admin.AdminTokens),
+        (f"{API}/admin/watches", admin.Watches),
+        (f"{API}/admin/notifications", announcements.Announcements),
+        (f"{API}/admin/explain", explain.Explain),
+        (f"{API}/activity", activity.ActivityReport),
+        (f"{API}/admin/activity", activity.ActivityLog),
+        (f"{API}/admin/audit", audit.AuditLog),
+        (f"{API}/admin/jobs", jobs.Jobs),
+        (f"{API}/admin/jobs/{ID}/retry", jobs.JobRetry),
+    ],
+    "Operations": [
+        (f"{API}/telemetry/send", operations.Telemetry),
+        ("/healthz", operations.Health),
+        ("/readyz", operations.Ready),
+        ("/metrics", operations.Metrics),
+        (f"{API}/openapi.json", openapi.Document),
+    ],
+    "Pages": [
+        ("/", operations.Welcome),
+        ("/api/docs", pages.Docs),
+        ("/static/(.+)", pages.Static),
+    ],
+}
+ROUTES = [route for routes in AREAS.values() for route in routes]
 
 
 class Application(web.Application):
@@ -139,3 +153,4 @@ class Application(web.Application):
 
 for _pattern, _handler in ROUTES:
     _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
+openapi.Document.body = msgspec.json.encode(openapi.document(AREAS))

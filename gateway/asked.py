@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 from tornado import httputil, web
 
+from gateway.describe import LIMIT, LIST_LIMIT, PAGE, Flag, Number, Seconds, Text
 from gateway.errors import ProblemError
 
-LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
-QUERY_CHARS = 1000
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUL = b"\\u0000"  # as JSON has it
 FREE_TEXT = ("body", "message")  # of messages, the older client's too
@@ -53,26 +52,50 @@ class Asked(web.RequestHandler):
             if "\0" in value and field not in FREE_TEXT:
                 raise field_error(field, "no NUL characters")
 
-    def text(self, name: str, default: str = "") -> str:
-        """A query argument, without control characters. Raises ProblemError 422 when it is longer than the store would look for."""
-        given: str = self.get_query_argument(name, default)
-        if len(given) > QUERY_CHARS:
-            raise field_error(name, f"at most {QUERY_CHARS} characters")
+    def text(self, asked: Text) -> str:
+        """A query argument, without control characters; empty when it is not given. Raises ProblemError 422."""
+        given: str = self.get_query_argument(asked.name, "")
+        if not given and not asked.needed:
+            return ""
+        if asked.one_of and given not in asked.one_of:
+            raise field_error(asked.name, "one of " + ", ".join(asked.one_of))
+        if not asked.low <= len(given) <= asked.high:  # longer than the store would look for
+            raise field_error(asked.name, f"{asked.low} to {asked.high} characters")
         return given
 
-    def number(self, name: str, low: int, high: int) -> int | None:
+    def number(self, asked: Number) -> int | None:
         """An integer of the query, within bounds. Raises ProblemError 422."""
-        given = self.get_query_argument(name, "")
+        given = self.get_query_argument(asked.name, "")
+        if not given and not asked.needed:
+            return None
+        if not (given.isascii() and given.isdigit() and len(given) < 17 and asked.low <= int(given) <= asked.high):
+            raise field_error(asked.name, f"a number from {asked.low} to {asked.high}")
+        return int(given)
+
+    def seconds(self, asked: Seconds) -> float | None:
+        """A time of the query. Raises ProblemError 422."""
+        given = self.get_query_argument(asked.name, "")
         if not given:
             return None
-        if not (given.isascii() and given.isdigit() and len(given) < 17 and low <= int(given) <= high):
-            raise field_error(name, f"a number from {low} to {high}")
-        return int(given)
+        try:
+            found = float(given)
+        except ValueError:
+            found = -1.0
+        if not 0 <= found <= asked.high:
+            raise field_error(asked.name, f"seconds from 0 to {asked.high:g}")
+        return found
+
+    def flag(self, asked: Flag) -> bool:
+        """`true` or `false` of the query. Raises ProblemError 422."""
+        given: str = self.get_query_argument(asked.name, "false")
+        if given not in ("true", "false", ""):
+            raise field_error(asked.name, "true or false")
+        return given == "true"
 
     def page(self) -> tuple[str | None, int]:
         """`?page=` (opaque) and `?limit=` of a list."""
-        limit = self.number("limit", 1, LIST_LIMIT_MAX)
-        return self.get_query_argument("page", None), LIST_LIMIT if limit is None else limit
+        limit = self.number(LIMIT)
+        return self.get_query_argument(PAGE.name, None), LIST_LIMIT if limit is None else limit
 
     def page_number(self) -> tuple[int | None, int]:
         """The same where a page is a place by id."""

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from gateway.records import RecordsHandler
+from typing import Annotated
+
+from gateway.describe import NDJSON, Listed, describe, one_of
+from gateway.records import QUERY, Record, RecordsHandler
 from models import audit
 
 
+class AuditRecord(Record):
+    """One call of an admin's."""
+
+    outcome: Annotated[str, one_of((audit.DONE, audit.READ))]
+    address: str
+    request_id: str
+
+
 class AuditLog(RecordsHandler):
-    """GET: the records, each with `outcome`, `address` and `request_id` besides."""
+    """What admins did."""
 
     kind = audit.KIND
+
+    @describe("List what admins did", {200: (Listed[AuditRecord], NDJSON)}, query=QUERY)
+    async def get(self) -> None:
+        """A list of ACTIVITY, each with `outcome`, `address` and `request_id` besides; or all of them, as for activity."""
+        await self.answer_records()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from gateway.base import MESSAGE_BODY_BYTES, Handler
+from gateway.describe import PAGED, Id, Listed, chars, describe
 from models import comment as comments
 from models import removal, token
+from models.comment import CommentView
+from models.post import BODY_CHARS
 
 
 class NewComment(msgspec.Struct, forbid_unknown_fields=True):
     """A text, perhaps an answer to another comment of the post."""
 
-    body: str
-    reply_to: int | None = None
+    body: Annotated[str, chars(1, BODY_CHARS)]
+    reply_to: Id | None = None
 
 
 class Comments(Handler):
@@ -24,6 +27,7 @@ class Comments(Handler):
     body_limit = MESSAGE_BODY_BYTES
     limit: ClassVar[str] = "send"
 
+    @describe("List a post's comments", {200: Listed[CommentView]}, query=PAGED)
     async def get(self, post: str) -> None:
         """A list of COMMENT, oldest first."""
         after, limit = self.page_number()
@@ -31,6 +35,7 @@ class Comments(Handler):
         items = found[:limit]
         self.listed(items, items[-1].id if len(found) > limit else None)
 
+    @describe("Comment on a post", {201: CommentView}, NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:
         """201 COMMENT."""
         user, number, asked = self.actor.user, int(post), self.decode(NewComment)
@@ -40,6 +45,7 @@ class Comments(Handler):
 class Comment(Handler):
     """One comment."""
 
+    @describe("Delete a comment", {204: None}, refuses=("forbidden",))
     async def delete(self, comment: str) -> None:
         """204: its author, the post's author, or an admin."""
         actor, number = self.actor, int(comment)

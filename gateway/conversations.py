@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypedDict
 
 import msgspec
 
 from gateway.asked import field_error
 from gateway.base import ADMIN_BODY_BYTES, ID_MAX, Handler
+from gateway.describe import PAGED, Id, Listed, chars, describe, many
 from models import conversation as conversations
 from models import overview, reading
 from models.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
 from models.event import Log, conversation_stream
+from models.message import MessageView
 from models.wording import shows
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     """Who is to talk. The caller is added."""
 
-    members: list[int]
-    title: str | None = None
+    members: Annotated[list[Id], many(1, MEMBERS_AT_ONCE - 1)]
+    title: Annotated[str, chars(1, TITLE_CHARS)] | None = None
 
 
 class Title(msgspec.Struct, forbid_unknown_fields=True):
     """A group's new title."""
 
-    title: str
+    title: Annotated[str, chars(1, TITLE_CHARS)]
 
 
 class Typing(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,7 +39,19 @@ class Typing(msgspec.Struct, forbid_unknown_fields=True):
 class Read(msgspec.Struct, forbid_unknown_fields=True):
     """The message up to which the caller has read."""
 
-    message: int
+    message: Id
+
+
+class Unread(TypedDict):
+    """How many are left."""
+
+    unread: int
+
+
+class ConversationShape(ConversationView, kw_only=True):
+    """CONVERSATION. Of more than 50 members the first 50 stand there, and `members_count`."""
+
+    last_message: MessageView | None
 
 
 def _title(title: str | None) -> str | None:
@@ -53,6 +67,7 @@ class Conversations(Handler):
 
     body_limit = ADMIN_BODY_BYTES  # a group may begin with thousands of members
 
+    @describe("List my conversations", {200: Listed[ConversationShape]}, query=PAGED)
     async def get(self) -> None:
         """A list of CONVERSATION, newest activity first."""
         page, limit = self.page()
@@ -60,6 +75,7 @@ class Conversations(Handler):
         found, following = await self.services.read(overview.conversation_list, self.actor.user, after, limit)
         self.listed(list(found), None if following is None else f"{following[0]}.{following[1]}")
 
+    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, NewConversation, example={"members": [3]})
     async def post(self) -> None:
         """201 CONVERSATION; 200 when the pair's direct one was there."""
         asked = self.decode(NewConversation)
@@ -93,10 +109,12 @@ def _place(page: str | None) -> tuple[int, int] | None:
 class Conversation(Handler):
     """One conversation, for its members."""
 
+    @describe("Read a conversation", {200: ConversationShape})
     async def get(self, conversation: str) -> None:
         """200 CONVERSATION."""
         self.answer(await self.services.read(overview.conversation_view, self.actor.user, int(conversation)))
 
+    @describe("Rename a conversation", {200: ConversationShape}, Title, refuses=("forbidden",), example={"title": "The crew"})
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
         user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
@@ -107,12 +125,14 @@ class Conversation(Handler):
 class Member(Handler):
     """One member of a group."""
 
+    @describe("Add a member", {204: None}, refuses=("forbidden", "invalid"))
     async def put(self, conversation: str, member: str) -> None:
         """204: an owner adds."""
         user, number, added = self.actor.user, int(conversation), int(member)
         await self.commit(lambda log: conversations.add_member(log, user, number, added))
         self.answer(None, 204)
 
+    @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member"))
     async def delete(self, conversation: str, member: str) -> None:
         """204: an owner removes, or somebody leaves."""
         user, number, removed = self.actor.user, int(conversation), int(member)
@@ -125,6 +145,7 @@ class TypingNow(Handler):
 
     limit: ClassVar[str] = "typing"
 
+    @describe("Tell that I type", {204: None}, Typing, example={"typing": True})
     async def post(self, conversation: str) -> None:
         """204."""
         typing = self.decode(Typing).typing
@@ -140,6 +161,7 @@ class TypingNow(Handler):
 class ReadMark(Handler):
     """How far the caller has read."""
 
+    @describe("Mark as read", {200: Unread}, Read, example={"message": 7})
     async def post(self, conversation: str) -> None:
         """200 `{"unread"}`; a mark never goes back."""
         user, number, message = self.actor.user, int(conversation), self.decode(Read).message

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypedDict
 
+from gateway.accounts import Myself
 from gateway.asked import field_error
 from gateway.base import Handler
+from gateway.conversations import ConversationShape
+from gateway.describe import Seconds, Text, describe
 from gateway.errors import ProblemError
+from gateway.eventtypes import Event
 from gateway.hub import ExpiredError
 from gateway.reader import Answer, Types, Waiter
 from metrics import declared as metrics
@@ -19,6 +23,11 @@ from models.event import POSTS
 TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
 TYPES_MAX = 40
 BEGIN = "begin"
+CURSOR = Text("cursor", f"from here on; `{BEGIN}`: all that is kept; not given: from now on")
+TIMEOUT = Seconds("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
+TYPES = Text("types", "events of these types alone, with commas between them")
+FOLLOW = Text("follow", "these, too", one_of=(POSTS,))
+READING = (CURSOR, TYPES, FOLLOW)
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
 DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
@@ -69,7 +78,7 @@ class Reading(Handler):
 
     def types(self) -> Types:
         """`?types=a,b`: only these."""
-        given = self.text("types")
+        given = self.text(TYPES)
         types = frozenset(t for t in given.split(",") if t)
         if len(types) > TYPES_MAX:
             raise field_error("types", f"at most {TYPES_MAX} types")
@@ -77,12 +86,7 @@ class Reading(Handler):
 
     def follows_posts(self) -> bool:
         """`?follow=posts`: these, too."""
-        given = self.request.query_arguments.get("follow")
-        if given is None:
-            return False
-        if given[-1] != POSTS.encode():
-            raise field_error("follow", POSTS)
-        return True
+        return self.text(FOLLOW) == POSTS
 
     def on_connection_close(self) -> None:
         """The client is gone."""
@@ -91,12 +95,32 @@ class Reading(Handler):
         super().on_connection_close()
 
 
+class EventsAnswer(TypedDict):
+    """`cursor` is for the next poll; `more` says that there is more at once."""
+
+    events: list[Event]
+    cursor: str
+    more: bool
+
+
+class StateAnswer(TypedDict):
+    """Everything that a client starts from. `presence` is by user id."""
+
+    cursor: str
+    me: Myself
+    conversations: list[ConversationShape]
+    presence: dict[str, bool]
+    notifications_unread: int
+
+
 class Events(Reading):
     """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
 
+    @describe("Poll for events", {200: EventsAnswer}, query=(*READING, TIMEOUT), refuses=("cursor-expired",))
     async def get(self) -> None:
         """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
-        timeout_s = self._timeout_s()
+        asked_s = self.seconds(TIMEOUT)
+        timeout_s = self.services.settings.poll_timeout_s if asked_s is None else asked_s
         cursor = self.get_query_argument("cursor", None)
         hub = self.services.hub
         if cursor is None:
@@ -133,22 +157,11 @@ class Events(Reading):
         observe_delivery(answer, waiter, "poll")
         return "events" if parts else "empty"
 
-    def _timeout_s(self) -> float:
-        given = self.text("timeout")
-        if not given:
-            return self.services.settings.poll_timeout_s
-        try:
-            timeout_s = float(given)
-        except ValueError:
-            timeout_s = -1.0
-        if not 0 <= timeout_s <= TIMEOUT_MAX_S:
-            raise field_error("timeout", f"seconds from 0 to {TIMEOUT_MAX_S:g}")
-        return timeout_s
-
 
 class State(Handler):
     """Where a client starts, and starts again after a 410."""
 
+    @describe("Load the state", {200: StateAnswer})
     async def get(self) -> None:
         """200 `{"cursor","me","conversations","presence","notifications_unread"}`, all as of one moment."""
         found: dict[str, Any] = await self.services.read(state.of, self.actor.user)

@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
+from typing import NotRequired, TypedDict
+
 from gateway.admin import AdminHandler
 from gateway.asked import field_error
-from gateway.base import ID_MAX
+from gateway.describe import Number, Text, describe
 from gateway.errors import ProblemError
 from gateway.hub import ExpiredError
+from gateway.notifications import NotificationShape
 from jobs.explain import explain
 from models import notification
+from models.user import UserView
+
+EVENT = Text("event", "the cursor of an event", needed=True)
+USER = Number("user", "who heard of it, or did not", needed=True)
+
+
+class MailShape(TypedDict):
+    """A mail about it, and what became of it."""
+
+    id: int
+    kind: str
+    state: str
+    queued_at: str
+    ended_at: str | None
+    error: str | None
+
+
+class RuleShape(TypedDict):
+    """What a rule decided, and what was made of it."""
+
+    rule: str
+    type: str
+    decided: list[str]
+    notification: NotRequired[NotificationShape | None]
+    mails: NotRequired[list[MailShape]]
+    mail_due_at: NotRequired[str | None]
+
+
+class Explained(TypedDict):
+    """Each rule that looked at the event."""
+
+    event: str
+    type: str
+    at: str
+    user: UserView
+    rules: list[RuleShape]
 
 
 class Explain(AdminHandler):
-    """GET: `?event=CURSOR&user=ID`."""
+    """GET: each rule that looked at an event, and what it decided for a user."""
 
+    @describe("Explain who heard of an event", {200: Explained}, query=(EVENT, USER), refuses=("not-found",))
     async def get(self) -> None:
         """200 `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
-        cursor, user = self.text("event"), self.number("user", 1, ID_MAX)
-        if user is None:
-            raise field_error("user", "the id of a user")
+        cursor, user = self.text(EVENT), self.number(USER) or 0
         try:
             number = self.services.hub.position(cursor)
         except ValueError:

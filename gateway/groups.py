@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypedDict
+
 import msgspec
 
 from gateway.asked import field_error
 from gateway.base import Handler
+from gateway.describe import PAGED, Listed, chars, describe
 from models import group as groups
 from models.group import NAME_CHARS, GroupView
 from models.wording import shows
@@ -14,12 +17,20 @@ from models.wording import shows
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
     """What a group is called."""
 
-    name: str
+    name: Annotated[str, chars(1, NAME_CHARS)]
+
+
+class Belonging(TypedDict):
+    """Whether the caller is in the group, and how many are."""
+
+    joined: bool
+    members_count: int
 
 
 class Groups(Handler):
     """All groups."""
 
+    @describe("List groups", {200: Listed[GroupView]}, query=PAGED)
     async def get(self) -> None:
         """A list of GROUP, newest first."""
         before, limit = self.page_number()
@@ -27,6 +38,7 @@ class Groups(Handler):
         items = found[:limit]
         self.listed(items, items[-1].id if len(found) > limit else None)
 
+    @describe("Make a group", {201: GroupView}, NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:
         """201 GROUP: the caller owns it, and is its first member."""
         user, name = self.actor.user, self.decode(NewGroup).name.strip()
@@ -38,11 +50,13 @@ class Groups(Handler):
 class Membership(Handler):
     """Whether the caller is in a group."""
 
+    @describe("Join a group", {200: Belonging})
     async def put(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were in it."""
         user, number = self.actor.user, int(group)
         self._answer(await self.commit(lambda log: groups.join(log, user, number)))
 
+    @describe("Leave a group", {200: Belonging})
     async def delete(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were not in it."""
         user, number = self.actor.user, int(group)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, TypedDict
 
 from gateway.admin import AdminHandler
+from gateway.describe import Taken, describe
 from jobs import gauges, tasks
 from jobs.backlog import standing
 from jobs.broker import NAME, UNUSABLE
@@ -15,9 +16,94 @@ from models.clock import now_ms
 SHOWN = 200
 
 
+class Queue(TypedDict):
+    """Nulls of a queue that can't be used now."""
+
+    queue: str
+    depth: int | None
+    oldest_s: float | None
+
+
+class WorkerShape(TypedDict):
+    """A worker, and what it does."""
+
+    worker: str
+    alive: bool
+    started_at: str
+    seen_at: str
+    running: Any
+
+
+class Standing(TypedDict):
+    """How far a consumer of the log is."""
+
+    consumer: str
+    position: int
+    moved_at: str
+    lag_s: float
+
+
+class FailingMail(TypedDict):
+    """A mail that could not be sent yet."""
+
+    mail: int
+    type: str
+    to: str
+    attempts: int
+    error: str
+    next_at: str
+
+
+class Outbox(TypedDict):
+    """Mail that waits."""
+
+    waiting: int
+    oldest_s: float
+    failing: list[FailingMail]
+
+
+class FanoutShape(TypedDict):
+    """An announcement, and how many were told."""
+
+    job: int
+    title: str
+    by: int
+    state: str
+    done: int
+    total: int | None
+    created_at: str
+    ended_at: str | None
+
+
+class Dead(TypedDict):
+    """What was given up on: an event that a consumer failed on, or a mail."""
+
+    id: int
+    consumer: str
+    event: int | None
+    type: str | None
+    to: str | None
+    error: str
+    parked_at: str
+    retrying: bool
+
+
+class Standings(TypedDict):
+    """The work behind."""
+
+    queues: list[Queue]
+    workers: list[WorkerShape]
+    consumers: list[Standing]
+    mail: Outbox
+    fanouts: list[FanoutShape]
+    dead: list[Dead]
+    degraded: list[str]
+
+
 class Jobs(AdminHandler):
     """How far each consumer of the log is, mail that waits, announcements, and what was given up on."""
 
+    @describe("See the work behind", {200: Standings})
     async def get(self) -> None:
         """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
@@ -45,6 +131,7 @@ def _queues() -> list[dict[str, Any]]:
 class JobRetry(AdminHandler):
     """Dead work that is to be tried again."""
 
+    @describe("Try dead work again", {202: Taken})
     async def post(self, dead: str) -> None:
         """202: its drain, or the mailer, takes it up."""
         number = int(dead)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypedDict
 
 import msgspec
 from tornado.iostream import StreamClosedError
 
 from gateway.base import MESSAGE_BODY_BYTES, Handler
+from gateway.describe import Id, chars, describe
 from gateway.events import POLLS_OPEN, Reading
+from gateway.eventtypes import Event
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from models import token
 from models.catchup import BEGINNING
 from models.errors import DeadTokenError, InvalidError
-from models.message import Draft
+from models.message import BODY_CHARS, Draft
 
 POLL_S = 5.5
 OLDER_NAMES = {"to": "receiver", "body": "message"}
@@ -24,8 +26,29 @@ MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
 class Chat(msgspec.Struct):
     """A message of the older client; other fields are passed over."""
 
+    receiver: Id
+    message: Annotated[str, chars(1, BODY_CHARS)]
+
+
+EXAMPLE = {"receiver": 3, "message": "hello Bob"}
+
+
+class OlderMessage(TypedDict):
+    """A message as the older client knows it."""
+
+    id: int
+    conversation: int
+    sender: int
     receiver: int
     message: str
+    timestamp: str
+    is_read: bool
+
+
+class OlderEvents(TypedDict):
+    """Data of messages also carries `message`, the body."""
+
+    events: list[Event]
 
 
 class Chats(Handler):
@@ -34,6 +57,7 @@ class Chats(Handler):
     body_limit = MESSAGE_BODY_BYTES
     limit: ClassVar[str] = "send"
 
+    @describe("Send, as the older client", {201: OlderMessage}, Chat, refuses=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
         """201, in the older shape."""
         asked = self.decode(Chat)
@@ -64,6 +88,7 @@ class Place:
 class Poll(Reading):
     """GET: `{"events"}`. A poll that starts after the last answer was fully written, while no other is open, acknowledges it."""
 
+    @describe("Poll, as the older client", {200: OlderEvents})
     async def get(self) -> None:
         """200, at once when there is something, else within 5.5 s."""
         number = self.actor.token

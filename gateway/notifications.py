@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, TypedDict
+
 import msgspec
 
 from gateway.asked import field_error
 from gateway.base import ID_MAX, Handler
+from gateway.conversations import Unread
+from gateway.describe import PAGED, Flag, Id, Listed, Text, describe, many, one_of
 from models import message as messages
 from models import notification, search
+from models.message import MessageView
+from models.preference import TYPES
 
 IDS_AT_ONCE = 1000
-QUERY_CHARS = 200
+WORDS = Text("q", "words that the message holds", 1, 200, needed=True)
+UNREAD = Flag("unread", "those unread alone")
+TYPE = Text("type", "of this type", one_of=TYPES)
 
 
 class ReadThese(msgspec.Struct, forbid_unknown_fields=True):
     """Ids, or all."""
 
-    ids: list[int] | None = None
+    ids: Annotated[list[Id], many(0, IDS_AT_ONCE)] | None = None
     all: bool = False
+
+
+class NotificationShape(TypedDict):
+    """NOTIFICATION: `count` is of how many things it tells."""
+
+    id: int
+    type: Annotated[str, one_of(TYPES)]
+    title: str
+    body: str
+    data: dict[str, Any]
+    count: int
+    created_at: str
+    read_at: str | None
+
+
+class NotificationPage(TypedDict):
+    """A page of a list, and how many are unread in all."""
+
+    items: list[NotificationShape]
+    next: str | None
+    unread: int
 
 
 class Notifications(Handler):
     """GET: what the caller was told."""
 
+    @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
     async def get(self) -> None:
         """A list of NOTIFICATION, newest first, with `unread`."""
         before, limit = self.page_number()
-        unread_only = self.text("unread") == "true"
-        kind = self.text("type") or None
+        unread_only, kind = self.flag(UNREAD), self.text(TYPE) or None
         found = await self.services.read(notification.listed, self.actor.user, unread_only, kind, before, limit + 1)
         unread = await self.services.read(notification.unread_count, self.actor.user)
         following = str(found[limit - 1]["id"]) if len(found) > limit else None
@@ -37,6 +66,7 @@ class Notifications(Handler):
 class NotificationsRead(Handler):
     """POST: marks them read."""
 
+    @describe("Mark notifications read", {200: Unread}, ReadThese, example={"all": True})
     async def post(self) -> None:
         """200 `{"unread"}`."""
         asked = self.decode(ReadThese)
@@ -53,12 +83,10 @@ class NotificationsRead(Handler):
 class Search(Handler):
     """GET: the caller's messages that hold the words."""
 
+    @describe("Search my messages", {200: Listed[MessageView]}, query=(WORDS, *PAGED))
     async def get(self) -> None:
         """A list of MESSAGE, newest first."""
         before, limit = self.page_number()
-        text = self.text("q")
-        if not 1 <= len(text) <= QUERY_CHARS:
-            raise field_error("q", f"1 to {QUERY_CHARS} characters")
-        found = await self.services.read(search.find, self.actor.user, text, before, limit + 1)
+        found = await self.services.read(search.find, self.actor.user, self.text(WORDS), before, limit + 1)
         items = await self.services.read(messages.views, found[:limit])
         self.listed(list(items), found[limit - 1] if len(found) > limit else None)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
+from typing import Annotated, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 from gateway.asked import field_error
 from gateway.base import Handler
+from gateway.describe import describe, many
 from gateway.errors import ProblemError
 from metrics import declared, exposition
 from models import schema
@@ -18,12 +21,25 @@ PATIENCE_S = 1.0  # a store that does not answer is down, as far as whoever asks
 SECONDS_MAX, VALUES_MAX = 300.0, 100
 
 
+class Status(TypedDict):
+    """It lives."""
+
+    status: str
+
+
+class Degraded(TypedDict):
+    """What does not work at the moment, though all that is promised does."""
+
+    degraded: list[str]
+
+
 class Health(Handler):
     """The process lives."""
 
     access = "public"
     limit = "none"
 
+    @describe("Does it live", {200: Status})
     async def get(self) -> None:
         """200."""
         self.answer({"status": "ok"})
@@ -34,6 +50,7 @@ class Ready(Handler):
 
     access = "public"
 
+    @describe("Is it ready", {200: Degraded}, refuses=("unavailable",))
     async def get(self) -> None:
         """200 `{"degraded":[…]}`; 503 and which when the store or schema fails or the gateway is shutting down."""
         failing = "shutdown" if self.services.stopping else await self._failing()
@@ -54,6 +71,7 @@ class Metrics(Handler):
 
     access = "public"
 
+    @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, refuses=("forbidden",))
     async def get(self) -> None:
         """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
         peer = self.request.remote_ip or ""
@@ -74,12 +92,13 @@ class Metrics(Handler):
 class Measured(msgspec.Struct, forbid_unknown_fields=True):
     """Seconds that sends took, as their sender saw them."""
 
-    seconds: list[float]
+    seconds: Annotated[list[Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": SECONDS_MAX})]], many(0, VALUES_MAX)]
 
 
 class Telemetry(Handler):
     """POST: what senders measured themselves."""
 
+    @describe("Tell what sends took", {204: None}, Measured, example={"seconds": [0.012, 0.031]})
     async def post(self) -> None:
         """204."""
         seconds = self.decode(Measured).seconds

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 
 from gateway.asked import field_error
 from gateway.base import ID_MAX, MESSAGE_BODY_BYTES, Handler
+from gateway.describe import PAGED, Flag, Id, Listed, Number, chars, describe
 from models import like as likes
 from models import post as posts
 from models import removal, timeline, token
+from models.post import BODY_CHARS, PostView
+
+GROUP = Number("group", "posts of this group alone")
+BOOKMARKED = Flag("bookmarked", "those bookmarked alone")
 
 
 class NewPost(msgspec.Struct, forbid_unknown_fields=True):
     """A text, for everybody or for a group."""
 
-    body: str
-    group: int | None = None
+    body: Annotated[str, chars(1, BODY_CHARS)]
+    group: Id | None = None
+
+
+class Liked(TypedDict):
+    """Whether the caller likes it, and how many do."""
+
+    liked: bool
+    likes_count: int
+
+
+class Bookmarked(TypedDict):
+    """Whether the caller wants to find it again."""
+
+    bookmarked: bool
 
 
 class Posts(Handler):
@@ -26,14 +44,16 @@ class Posts(Handler):
     body_limit = MESSAGE_BODY_BYTES
     limit: ClassVar[str] = "send"
 
+    @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), refuses=("not-found",))
     async def get(self) -> None:
         """A list of POST, newest first: public ones and those of the caller's groups; one group's, or those bookmarked."""
         before, limit = self.page_number()
-        group, bookmarked = self.number("group", 1, ID_MAX), self.text("bookmarked") == "true"
+        group, bookmarked = self.number(GROUP), self.flag(BOOKMARKED)
         found = await self.services.read(timeline.listed, self.actor.user, group, bookmarked, before, limit + 1)
         items = found[:limit]
         self.listed(items, items[-1].id if len(found) > limit else None)
 
+    @describe("Write a post", {201: PostView}, NewPost, refuses=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:
         """201 POST."""
         user, asked = self.actor.user, self.decode(NewPost)
@@ -45,10 +65,12 @@ class Posts(Handler):
 class Post(Handler):
     """One post, for those who may see it."""
 
+    @describe("Read a post", {200: PostView})
     async def get(self, post: str) -> None:
         """200 POST."""
         self.answer(await self.services.read(timeline.view_for, self.actor.user, int(post)))
 
+    @describe("Delete a post", {204: None}, refuses=("forbidden",))
     async def delete(self, post: str) -> None:
         """204: its author, or an admin."""
         actor, number = self.actor, int(post)
@@ -59,11 +81,13 @@ class Post(Handler):
 class Like(Handler):
     """Whether the caller likes a post."""
 
+    @describe("Like a post", {200: Liked})
     async def put(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did already."""
         user, number = self.actor.user, int(post)
         self.answer({"liked": True, "likes_count": await self.commit(lambda log: likes.like(log, user, number))})
 
+    @describe("Like it no more", {200: Liked})
     async def delete(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did not."""
         user, number = self.actor.user, int(post)
@@ -73,12 +97,14 @@ class Like(Handler):
 class Bookmark(Handler):
     """Whether the caller wants to find a post again."""
 
+    @describe("Bookmark a post", {200: Bookmarked})
     async def put(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was already."""
         user, number = self.actor.user, int(post)
         await self.commit(lambda log: likes.bookmark(log, user, number))
         self.answer({"bookmarked": True})
 
+    @describe("Remove a bookmark", {200: Bookmarked})
     async def delete(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was not."""
         user, number = self.actor.user, int(post)

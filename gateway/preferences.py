@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.asked import field_error
 from gateway.base import Handler
+from gateway.describe import Text, describe, one_of
 from gateway.errors import ProblemError
 from jobs import unsubscribing
 from models import preference
 from models.errors import InvalidError
 from models.preference import EMAIL, TYPES, Choice
 
+OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
+SIGNED = Text("t", "what the link in the mail says", needed=True)
+
 
 class PartialChoice(msgspec.Struct, forbid_unknown_fields=True):
     """What changes of one type."""
 
     in_app: bool | None = None
-    email: str | None = None
+    email: Annotated[str, one_of(EMAIL)] | None = None
 
 
 class Choices(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,14 +42,36 @@ class Choices(msgspec.Struct, forbid_unknown_fields=True):
         return {kind: choice for kind, choice in given.items() if choice is not UNSET}
 
 
+class ChoiceShape(TypedDict):
+    """How somebody wants to hear of one type."""
+
+    in_app: bool
+    email: Annotated[str, one_of(EMAIL)]
+
+
+class AllChoices(TypedDict):
+    """Of all types."""
+
+    account: ChoiceShape
+    message: ChoiceShape
+    community: ChoiceShape
+    admin: ChoiceShape
+    system: ChoiceShape
+
+
+EXAMPLE = {"message": {"email": "daily"}, "community": {"in_app": True, "email": "off"}}
+
+
 class Preferences(Handler):
     """The caller's own."""
 
+    @describe("What I hear of, and how", {200: AllChoices})
     async def get(self) -> None:
         """200 `{TYPE:{"in_app","email"}}`, all types."""
         found = await self.services.read(preference.of, self.actor.user)
         self.answer({kind: choice._asdict() for kind, choice in found.items()})
 
+    @describe("Choose what I hear of, and how", {200: AllChoices}, Choices, example=EXAMPLE)
     async def put(self) -> None:
         """200, all types, with those named changed. Read again whenever something is to be sent."""
         asked, user = self.decode(Choices).named(), self.actor.user
@@ -74,11 +100,13 @@ class Unsubscribe(Handler):
     access = "public"
     content_types: ClassVar[tuple[str, ...]] = ("application/x-www-form-urlencoded", "multipart/form-data")
 
+    @describe("See what a mail's link would stop", {200: "text/html"}, query=(SIGNED,))
     async def get(self) -> None:
         """200: a page with a button, for mail scanners follow every link."""
         _, kinds = self._signed()
         self._page(f"Stop e-mail about {' and '.join(kinds)}?", '<form method="post"><button>Stop these e-mails</button></form>')
 
+    @describe("Stop a type of mail", {200: "text/html"}, OneClick, query=(SIGNED,), refuses=("not-found",))
     async def post(self) -> None:
         """200: that type's e-mail is off."""
         user, kinds = self._signed()
@@ -87,7 +115,7 @@ class Unsubscribe(Handler):
         self._page(f"No more e-mail about {' and '.join(kinds)}", "You can change this in your preferences.")
 
     def _signed(self) -> tuple[int, list[str]]:
-        found = unsubscribing.read(self.services.secret, self.text("t"))
+        found = unsubscribing.read(self.services.secret, self.text(SIGNED))
         if found is None:
             raise field_error("t", "a link from one of our mails, whole")
         user, kinds = found

@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from tornado.iostream import StreamClosedError
 
 from gateway import auditing
 from gateway.admin import AdminHandler
 from gateway.asked import field_error
-from gateway.base import ID_MAX
+from gateway.describe import NDJSON, PAGED, Number, Text
 from gateway.stream import DRAIN_WITHIN_S
 from gateway.wire import cut
 from models import archive, records
 from models.export import Export
 from models.records import Kind, Place, Wanted
 
-NDJSON = "application/x-ndjson"
+USER = Number("user", "what this user did")
+ACTION = Text("action", "acts of this kind")
+SITE = Text("site", "on this site")
+SINCE = Text("since", "from this time on", format="date-time")
+UNTIL = Text("until", "before this time", format="date-time")
+QUERY = (USER, ACTION, SITE, SINCE, UNTIL, *PAGED)
+
+
+class Record(TypedDict):
+    """ACTIVITY of the contract."""
+
+    id: int
+    user: int | None
+    action: str
+    description: str
+    metadata: dict[str, Any]
+    triggered_by: int | None
+    site: str | None
+    at: str
 
 
 class RecordsHandler(AdminHandler):
-    """GET: records of a kind, by `?user=`, `?action=`, `?site=`, `?since=` and `?until=`."""
+    """Records of a kind."""
 
     kind: ClassVar[Kind]
 
-    async def get(self) -> None:
-        """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
+    async def answer_records(self) -> None:
+        """A page of those that are asked for, newest first; or all of them, oldest first, for who accepts NDJSON."""
         wanted = self._wanted()
         if NDJSON in self.request.headers.get("Accept", ""):
             await self._export(wanted)
@@ -59,21 +77,21 @@ class RecordsHandler(AdminHandler):
 
     def _wanted(self) -> Wanted:
         return Wanted(
-            self.number("user", 1, ID_MAX),
-            self.text("action") or None,
-            self.text("site") or None,
-            self._time_ms("since"),
-            self._time_ms("until"),
+            self.number(USER),
+            self.text(ACTION) or None,
+            self.text(SITE) or None,
+            self._time_ms(SINCE),
+            self._time_ms(UNTIL),
         )
 
-    def _time_ms(self, name: str) -> int | None:
-        given = self.text(name)
+    def _time_ms(self, asked: Text) -> int | None:
+        given = self.text(asked)
         if not given:
             return None
         try:
             at = datetime.fromisoformat(given)
         except ValueError:
-            raise field_error(name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
+            raise field_error(asked.name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
         return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
 
 

@@ -7,19 +7,22 @@ hashed and written (models/account.py).
 from __future__ import annotations
 
 from time import perf_counter
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 
-from gateway.accounts import WRONG_CODE, SessionHandler
 from gateway.asked import field_error
 from gateway.base import Handler
+from gateway.describe import Taken, chars, describe
 from gateway.errors import ProblemError
+from gateway.sessions import WRONG_CODE, Entered, SessionHandler
 from metrics import declared as metrics
 from models import account, code, password
 from models.account import NewUser
 from models.errors import ConflictError, InvalidError
 from models.event import Log
+from models.password import PASSWORD_CHARS
+from models.user import DISPLAY_NAME_CHARS
 
 
 class SignupRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,8 +30,24 @@ class SignupRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     email: str
     username: str
-    password: str
-    display_name: str | None = None
+    password: Annotated[str, chars(*PASSWORD_CHARS)]
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
+
+
+EXAMPLE = {"email": "cleo@example.org", "username": "cleo", "password": "a long and quiet one"}
+
+
+class CodeSent(TypedDict):
+    """For how many seconds the mailed code is good."""
+
+    expires_in: int
+
+
+class SignedUp(TypedDict):
+    """What is told, whatever is known of the address."""
+
+    username: str
+    otp: CodeSent
 
 
 class Signup(Handler):
@@ -37,6 +56,7 @@ class Signup(Handler):
     access = "public"
     limit: ClassVar[str] = "signup"
 
+    @describe("Sign up", {201: SignedUp}, SignupRequest, refuses=("conflict", "forbidden"), example=EXAMPLE)
     async def post(self) -> None:
         """201 `{"username","otp":{"expires_in"}}`; 409 when the username is taken or reserved, 403 where signing up is closed."""
         require_open(self)
@@ -78,12 +98,16 @@ class VerifyRequest(msgspec.Struct, forbid_unknown_fields=True):
     cookie: bool = False
 
 
+VERIFY_EXAMPLE = {"email": "cleo@example.org", "code": "123456"}
+
+
 class Verify(SessionHandler):
     """POST: the code of an attempt, which makes its account active."""
 
     access = "public"
     limit: ClassVar[str] = "login"
 
+    @describe("Verify an address", {200: Entered}, VerifyRequest, refuses=("forbidden",), example=VERIFY_EXAMPLE)
     async def post(self) -> None:
         """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
         require_open(self)
@@ -114,6 +138,7 @@ class LoginCode(Handler):
     access = "public"
     limit: ClassVar[str] = "otp"
 
+    @describe("Ask for a login code", {202: Taken}, CodeRequest, example={"email": "cleo@example.org"})
     async def post(self) -> None:
         """202 `{}`, whoever asks and whoever is meant; a code goes to an active account's address."""
         address, secret = self.decode(CodeRequest).email, self.services.secret

@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from gateway.events import Reading, observe_delivery
+from gateway.describe import describe
+from gateway.events import READING, Reading, observe_delivery
 from gateway.hub import ExpiredError, Hub
 from gateway.reader import Answer
 from metrics import declared as metrics
@@ -27,6 +28,7 @@ def expired_event(hub: Hub) -> bytes:
 class Stream(Reading):
     """One stream: unnamed events, resumed by Last-Event-ID or `?cursor=`."""
 
+    @describe("Stream events", {200: "text/event-stream"}, query=READING)
     async def get(self) -> None:
         """200 text/event-stream, until the client goes, its token dies or the gateway stops."""
         hub = self.services.hub

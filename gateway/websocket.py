@@ -13,8 +13,9 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gateway.committer import StoreDownError
+from gateway.describe import describe
 from gateway.errors import ProblemError
-from gateway.events import BEGIN, Reading, observe_delivery
+from gateway.events import BEGIN, READING, Reading, observe_delivery
 from gateway.hub import ExpiredError
 from gateway.reader import Answer
 from gateway.stream import expired_event
@@ -38,6 +39,7 @@ class Socket(Reading, WebSocketHandler):
         """Pages of ours, which came from the host that they call, and of the allowed origins."""
         return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
+    @describe("Open a WebSocket of events", {101: None}, query=READING, refuses=("forbidden",))
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """The handshake; a cursor that is none is refused before it."""
         with contextlib.suppress(ExpiredError):

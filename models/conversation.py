@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import peewee
@@ -67,7 +67,7 @@ class MemberView(msgspec.Struct):
     """A member, with how far they have read."""
 
     user: UserView
-    role: str
+    role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("owner", "member")})]
     read: int | None
 
 
@@ -75,7 +75,7 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
     """CONVERSATION of the contract. `members_count` stands there when not all members do."""
 
     id: int
-    kind: str
+    kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("direct", "group")})]
     title: str | None
     created_at: str
     members: list[MemberView]

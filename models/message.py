@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import peewee
@@ -78,7 +79,7 @@ class MessageView(msgspec.Struct, gc=False):
     conversation: int
     sender: int
     body: str
-    priority: str
+    priority: Annotated[str, msgspec.Meta(extra_json_schema={"enum": PRIORITIES})]
     reply_to: int | None
     client_id: str | None
     created_at: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import peewee
@@ -15,6 +15,7 @@ from models.wording import shows
 EMAIL_CHARS = 255
 DISPLAY_NAME_CHARS = 80
 ROLES = ("user", "admin")
+STATUSES = ("pending", "active", "suspended")
 WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
 COLUMNS = "id, username, display_name, role, status"
 
@@ -74,8 +75,8 @@ class UserView(msgspec.Struct):
     id: int
     username: str
     display_name: str
-    role: str
-    status: str
+    role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ROLES})]
+    status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": STATUSES})]
 
 
 def search_key(name: str) -> str:
