@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from conf.masking import MASK, is_secret, without_secrets
+from conf.outlet import Outlet
 from conf.settings import Settings
 
 # Huey tells of each task at info, some lines a second with drains; the job metrics say the same for less.
@@ -109,11 +110,24 @@ def _json(event: EventDict, **_options: Any) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
-def write(text: str) -> None:
-    """Writes to standard error, which is looked up each time, as it may be exchanged. What can't be written (a full disk) is lost:
-    a log never fails what it tells of."""
+_outlet: Outlet | None = None
+
+
+def detach() -> None:
+    """From now on a thread writes the log, so that nothing stands still with standard error. For processes that serve."""
+    global _outlet
+    if _outlet is None:
+        _outlet = Outlet(sys.stderr.fileno())
+
+
+def write(lines: str, urgent: bool = False) -> None:
+    """Writes whole lines to standard error, or has them written. What can't be written (a full disk) is lost: a log never fails
+    what it tells of. `urgent` lines are out, if they can be, before this returns."""
+    if _outlet is not None:
+        _outlet.write(lines, urgent)
+        return
     with contextlib.suppress(OSError):
-        sys.stderr.write(text)
+        sys.stderr.write(lines)  # looked up each time, as it may be exchanged
 
 
 class _StderrLogger:
@@ -125,7 +139,11 @@ class _StderrLogger:
     def msg(self, line: str) -> None:
         write(line + "\n")
 
-    debug = info = warning = error = critical = exception = fatal = log = msg
+    def urgent(self, line: str) -> None:
+        write(line + "\n", urgent=True)
+
+    debug = info = warning = log = msg
+    error = critical = exception = fatal = urgent
 
 
 class _StderrHandler(logging.Handler):
@@ -133,6 +151,6 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            write(self.format(record) + "\n")
+            write(self.format(record) + "\n", record.levelno >= logging.ERROR)
         except Exception:
             self.handleError(record)

@@ -17,6 +17,7 @@ from tornado.netutil import bind_sockets
 
 import models
 from conf import Settings
+from conf.logging import detach
 from gateway.app import Application
 from gateway.background import Background
 from gateway.committer import StoreDownError
@@ -47,6 +48,7 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.setswitchinterval(SWITCH_S)
+    detach()
     sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
     runner_factory = None
     if sys.platform != "win32":

@@ -15,7 +15,7 @@ from huey.consumer import Consumer
 
 import metrics
 from conf import Settings
-from conf.logging import adopt, configure
+from conf.logging import adopt, configure, detach
 from jobs import parent, signals, tasks
 from jobs.broker import UNUSABLE, Broker
 from jobs.gauges import EVERY_S, measure_disk, measure_queue, tell_build
@@ -44,6 +44,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         """Starts everything; called once, by `run`. Raises RestoringError while a restore has the data folder."""
         hold_running_lock(self._settings.data_dir)
         configure(self._settings, "worker")
+        detach()
         adopt("huey")  # huey_consumer has just given it a handler
         tasks.stopping = self.stop_flag
         signals.begin_at_nothing(tasks.consumers)

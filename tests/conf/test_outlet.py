@@ -1,0 +1,92 @@
+"""The log's own thread, before a pipe that is read late, or never."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from conf.outlet import Outlet
+
+PIPE_BYTES = 4096
+LIMIT_S = 30
+LINE = "x" * 99 + "\n"
+
+
+class Pipe:
+    """A small pipe, read without waiting."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+        fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        os.set_blocking(self.reading, False)
+
+    def fill(self) -> int:
+        """Nobody reads; returns how many bytes it took."""
+        os.set_blocking(self.writing, False)
+        filled = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filled += os.write(self.writing, b".")
+        os.set_blocking(self.writing, True)
+        return filled
+
+    def read_all_of(self, outlet: Outlet) -> str:
+        """Reads until the outlet has nothing left."""
+        text, done = "", False
+        while not done:
+            done = outlet.flush(0.01)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    text += os.read(self.reading, PIPE_BYTES).decode()
+        return text
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    os.close(made.reading)
+    os.close(made.writing)
+
+
+def test_what_waits_for_a_late_reader_comes_whole_and_in_order(pipe: Pipe) -> None:
+    outlet = Outlet(pipe.writing)
+    lines = [f"line {n}\n" for n in range(5_000)]
+    for line in lines:
+        outlet.write(line)
+    assert outlet.flush(0.0) is False, "nobody has read anything"
+    assert pipe.read_all_of(outlet) == "".join(lines)
+
+
+def test_what_finds_no_room_is_dropped_and_its_number_told_once(pipe: Pipe) -> None:
+    filled = pipe.fill()
+    outlet = Outlet(pipe.writing, most_chars=10 * len(LINE))
+    with capture_logs() as told:
+        for _ in range(50):
+            outlet.write(LINE)
+        kept = pipe.read_all_of(outlet)[filled:]
+    came = kept.count(LINE)
+    assert kept == LINE * came, "lines come whole or not at all"
+    assert 10 <= came < 50
+    assert [line["lines"] for line in told] == [50 - came]
+
+
+def test_urgent_lines_are_out_when_the_call_returns_unless_nobody_reads(pipe: Pipe) -> None:
+    outlet = Outlet(pipe.writing)
+    outlet.write("it broke\n", urgent=True)
+    assert os.read(pipe.reading, PIPE_BYTES) == b"it broke\n"
+    filled = pipe.fill()
+    outlet.write("again\n", urgent=True)
+    assert pipe.read_all_of(outlet)[filled:] == "again\n"
+
+
+def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
+    with Path("/dev/full").open("wb") as full:
+        outlet = Outlet(full.fileno())
+        for _ in range(2):
+            outlet.write(LINE)
+            assert outlet.flush(LIMIT_S) is True
