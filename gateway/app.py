@@ -34,6 +34,7 @@ from gateway import (
     stream,
     websocket,
 )
+from gateway.auth import COOKIE_DAYS
 from gateway.base import Handler, NotFound
 from gateway.services import Services
 from gateway.wire import Awaited, BodyCap
@@ -115,7 +116,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/openapi.json", openapi.Document),
     ],
     "Pages": [
-        ("/", operations.Welcome),
+        ("/", pages.Index),
         ("/api/docs", pages.Docs),
         ("/static/(.+)", pages.Static),
     ],
@@ -132,7 +133,7 @@ class Application(web.Application):
             "default_handler_class": NotFound,
             "default_handler_args": {"services": services},
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
-            "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/"},
+            "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
             "websocket_max_message_size": 4096,
             "awaited": awaited,
             "log_function": lambda handler: None,  # gateway/traffic.py logs requests

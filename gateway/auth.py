@@ -23,6 +23,7 @@ from models.token import Actor
 TOKENS_KEPT = 50_000
 USED_NOTED_S = 60  # how often a token's last use is written down
 COOKIE = "bellwire_session"
+COOKIE_DAYS = 30  # a browser that is closed stays signed in
 
 
 class _Change(msgspec.Struct):

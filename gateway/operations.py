@@ -107,25 +107,3 @@ class Telemetry(Handler):
         for value in seconds:
             declared.CLIENT_SEND_SECONDS.observe(value)
         self.answer(None, 204)
-
-
-class Welcome(Handler):
-    """The root: what this is, and where to begin."""
-
-    access = "public"
-
-    async def get(self) -> None:
-        """200 text."""
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.answer(WELCOME.encode())
-
-
-WELCOME = """Bellwire is running.
-
-Send a message:   POST /api/v1/messages         {"to": USER_ID, "body": "hello"}
-Wait for events:  GET  /api/v1/events?cursor=CURSOR
-Where to start:   GET  /api/v1/state
-All calls take    Authorization: Bearer TOKEN   (run.py create-admin, run.py token USERNAME)
-
-README.md shows a first message with curl.
-"""

@@ -7,7 +7,7 @@ from typing import ClassVar, NotRequired, TypedDict
 import msgspec
 
 from gateway.asked import field_error
-from gateway.auth import COOKIE
+from gateway.auth import COOKIE, COOKIE_DAYS
 from gateway.base import Handler
 from gateway.describe import PAGED, Listed, describe
 from metrics import declared as metrics
@@ -42,7 +42,9 @@ class SessionHandler(Handler):
         if not cookie:
             self.answer({"token": made, "user": view})
             return
-        self.set_cookie(COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/")
+        self.set_cookie(
+            COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/", expires_days=COOKIE_DAYS
+        )
         self.xsrf_token  # noqa: B018  reading it sets the cookie that unsafe calls repeat
         self.answer({"user": view})
 

@@ -33,7 +33,7 @@ PUBLIC = {
     "operations.Health",
     "operations.Metrics",
     "operations.Ready",
-    "operations.Welcome",
+    "pages.Index",
     "pages.Docs",
     "pages.Static",
     "preferences.Unsubscribe",

@@ -1,0 +1,44 @@
+/** The page: who is signed in, where one is, and what is shown there. Addresses are `#/conversations/12`, `#/posts/7`, `#/settings`. */
+
+import { Bellwire } from "./client.js";
+import { fill, h, icon } from "./dom.js";
+import { part } from "./view.js";
+import "./sign.js";
+
+const REMEMBERED = "bellwire:user"; // who was signed in here: only then is it worth asking
+const theme = localStorage.getItem("bellwire:theme");
+if (theme) document.documentElement.dataset.theme = theme;
+
+const bell = new Bellwire();
+const app = document.querySelector("#app");
+const bar = document.querySelector("#bar");
+
+bell.addEventListener("offline", () => tell("You are offline. What you write is kept, and sent when there is a connection again."));
+bell.addEventListener("online", () => tell(""));
+bell.addEventListener("signedout", () => signIn("You were signed out."));
+
+function tell(text) {
+  bar.hidden = !text;
+  bar.textContent = text;
+}
+
+function signIn(notice = "") {
+  localStorage.removeItem(REMEMBERED);
+  bell.user = null;
+  tell("");
+  fill(app, part("bw-sign", { bell, notice, done: begin }));
+}
+
+async function begin(user) {
+  localStorage.setItem(REMEMBERED, user.id);
+  bell.user = user;
+  const { Shell } = await import("./shell.js");
+  if (!customElements.get("bw-shell")) customElements.define("bw-shell", Shell);
+  fill(app, part("bw-shell", { bell, leave: signIn }));
+}
+
+const known = Number(localStorage.getItem(REMEMBERED));
+if (known) {
+  fill(app, h("p.empty", { role: "status" }, icon("bell"), "Loading…"));
+  begin({ id: known });
+} else signIn();
