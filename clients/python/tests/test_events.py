@@ -65,17 +65,16 @@ def test_every_reader_goes_on_over_a_restart_without_a_gap_or_a_double(gateway: 
         client.close()
 
 
-def test_without_a_cursor_events_begin_now(gateway: Gateway, bot: Client, ben: Person) -> None:
-    at = ben.send("earlier", to=Person(gateway, bot.me().id, "", None))["conversation"]
-    events = bot.events(types=MESSAGES)
-    seen: list[str] = []
-    reading = threading.Thread(target=lambda: seen.extend(bodies(events, 1)))
-    reading.start()
-    gateway.waiting(1)
-    ben.send("now", at=at)
-    reading.join()
+@each_transport
+def test_without_a_cursor_the_state_comes_first_and_events_go_on_from_it(
+    bot: Client, ana: Person, ben: Person, transport: Transport
+) -> None:
+    at = ben.send("earlier", to=ana)["conversation"]
+    events = bot.events(types=MESSAGES, transport=transport)
 
-    assert seen == ["now"]
+    assert [c.last_message and c.last_message.body for c in reset(events).state.conversations] == ["earlier"]
+    ben.send("now", at=at)
+    assert bodies(events, 1) == ["now"]
 
 
 @each_transport

@@ -38,7 +38,7 @@ def test_the_wait_that_the_server_asks_for_is_kept(status: int) -> None:
     assert end.value.value == DONE
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [408, 502, 503, 504])
 def test_a_proxy_without_a_gateway_is_asked_again(status: int) -> None:
     steps = ask(SEND, 60)
     next(steps)

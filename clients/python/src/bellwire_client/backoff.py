@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-FIRST_S, LONGEST_S = 0.25, 15.0
+FIRST_S, LONGEST_S = 0.3, 20.0
 DOUBLINGS_MAX = 10  # far past LONGEST_S, and no number grows for ever
 
 

@@ -65,7 +65,7 @@ class Calls:
 
     @call
     def state(self) -> Steps[State]:
-        """All that a client starts from; `events(state.cursor)` goes on from there."""
+        """Everything as it is now; `events(state.cursor)` goes on from there."""
         return read(State, (yield from self._ask("GET", "/state")))
 
     # People and conversations

@@ -55,10 +55,10 @@ class Client(Calls):
         follow_posts: bool = False,
         transport: Transport = "poll",
     ) -> Events:
-        """What happens, from a cursor on (None: from now; `begin`: all that is kept), for ever; only these types, if any are given.
+        """What happens after a cursor (`begin`: all that is kept), in order and for ever; only these types, if any are given.
 
-        A `Reset` comes in place of what was missed when a cursor has expired. Iterating waits while the server is away, and raises
-        UnauthorizedError when the token is dead. The transport `ws` needs `bellwire-client[ws]`.
+        Without a cursor, and when it has expired, a `Reset` with the state of now comes first. Iterating waits while the server is
+        away, and raises UnauthorizedError when the token is dead. The transport `ws` needs `bellwire-client[ws]`.
         """
         return Events(self, cursor, types, follow_posts, transport)
 

@@ -20,12 +20,13 @@ from bellwire_client.steps import Close, Pause, Receive, Request, Steps, ask
 Transport = Literal["poll", "sse", "ws"]
 Frame: TypeAlias = tuple[str | None, dict[str, Any] | None]  # a cursor, an EVENT; None where there is none
 Moved: TypeAlias = tuple[str, Event | Reset | None]  # the place that is reached when it has been handled
-POLL_TIMEOUT_S = 30
+POLL_TIMEOUT_S = 25  # most proxies cut idle connections at 60 s, some at 30
 SLACK_S = 15.0  # for an answer that is on its way
 QUIET_S = {"sse": 45.0, "ws": 75.0}  # the server says something every 15 and 30 seconds: a link that is silent for longer is dead
 EARLY_S = 1.0  # an empty answer that comes sooner made room for another poll of the same user
 PATHS = {"sse": "/events/stream", "ws": "/events/ws"}
 EXPIRED = 410
+AGAIN = range(500, 600)  # whoever waits for events outlasts any failure of the server
 
 
 class _Expired(Exception):
@@ -36,7 +37,7 @@ class Feed:
     """One reader's way through the log.
 
     `cursor` is the place up to which events were handed out, the current one included: kept, and given back to `events`, it goes on
-    from there, on any gateway and transport. None until the first answer, when the caller gave none. Raises BellwireError when a
+    from there, on any gateway and transport. None until the state has come, when the caller gave none. Raises BellwireError when a
     package is missing.
     """
 
@@ -52,22 +53,21 @@ class Feed:
         self._waits = Backoff()
 
     def load(self) -> Steps[list[Moved]]:
-        """What comes next: perhaps nothing, but it has waited for it. Goes on trying while the server is away.
+        """What comes next: perhaps nothing, but it has waited for it. The state, when there is no cursor or it has expired. Goes on
+        trying while the server is away.
 
         Raises UnauthorizedError when the token is dead, and ProblemError for what would be refused again.
         """
         try:
-            if self.cursor is None:
-                return [(_cursor((yield from ask(Request("GET", "/events"), math.inf)).body), None)]
-            if self._transport == "poll":
-                return list(self._moves((yield from self._poll())))
-            return list(self._moves((yield from self._receive())))
+            if self.cursor is not None:
+                frames = yield from (self._poll() if self._transport == "poll" else self._receive())
+                return list(self._moves(frames))
         except ProblemError as error:
             if error.status != EXPIRED:
                 raise
         except _Expired:
             yield from self.close()
-        state = read(State, (yield from ask(Request("GET", "/state"), math.inf)).body)
+        state = read(State, (yield from ask(Request("GET", "/state"), math.inf, AGAIN)).body)
         return [(state.cursor, Reset(state))]
 
     def close(self) -> Steps[None]:
@@ -87,11 +87,13 @@ class Feed:
     def _poll(self) -> Steps[list[Frame]]:
         params = {**self._params, "cursor": self.cursor, "timeout": POLL_TIMEOUT_S}
         began = time.monotonic()
-        body = (yield from ask(Request("GET", "/events", params=params, timeout_s=POLL_TIMEOUT_S + SLACK_S), math.inf)).body
-        frames: list[Frame] = [(event["id"], event) for event in body["events"]] if isinstance(body, dict) else []
+        asked = Request("GET", "/events", params=params, timeout_s=POLL_TIMEOUT_S + SLACK_S)
+        body = (yield from ask(asked, math.inf, AGAIN)).body
+        reached = _cursor(body)
+        frames: list[Frame] = [(event["id"], event) for event in body.get("events", ())]
         if not frames and not body.get("more") and time.monotonic() - began < EARLY_S:
             yield Pause(EARLY_S * random.uniform(0.5, 1))
-        return [*frames, (_cursor(body), None)]
+        return [*frames, (reached, None)]
 
     def _receive(self) -> Steps[list[Frame]]:
         if self._link is None:
@@ -110,7 +112,7 @@ class Feed:
         assert transport != "poll"
         params = {**self._params, "cursor": self.cursor}
         asked = Request("GET", PATHS[transport], params=params, timeout_s=QUIET_S[transport], stream=transport)
-        self._link = (yield from ask(asked, math.inf)).link
+        self._link = (yield from ask(asked, math.inf, AGAIN)).link
         self._blocks = Blocks()
 
 

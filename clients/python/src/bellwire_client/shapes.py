@@ -123,6 +123,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Events were missed, because the cursor had expired: what a program keeps is to be replaced by this state."""
+    """Everything as it is now, in place of all events before: where a program begins without a cursor, and begins again when its
+    cursor has expired."""
 
     state: State

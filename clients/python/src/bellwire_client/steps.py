@@ -7,7 +7,7 @@ steps, `client.py` with blocking connections and `aio.py` on an event loop. What
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Container, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -17,7 +17,7 @@ from bellwire_client.errors import FieldError, ProblemError, UnauthorizedError, 
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 ANSWER_WITHIN_S = 30.0
-TRY_AGAIN = {502, 503, 504}  # of a proxy whose gateway is gone, or a gateway whose store is: it may have been done all the same
+TRY_AGAIN = frozenset({408, 502, 503, 504})  # gateway or store are away for now; it may have been done all the same
 TOO_MANY = 429  # refused before anything was done
 
 
@@ -79,10 +79,11 @@ Step: TypeAlias = Request | Receive | Close | Pause | Report
 Steps: TypeAlias = Generator[Step, Any, T]
 
 
-def ask(request: Request, patience_s: float) -> Steps[Answer]:
+def ask(request: Request, patience_s: float, again: Container[int] = TRY_AGAIN) -> Steps[Answer]:
     """The answer, after as many tries as it takes and `patience_s` has room for.
 
-    Raises ProblemError when the server refuses, UnreachableError when no answer came, both at once when waiting would be of no use.
+    It is tried again after a broken connection, a 429, and the statuses of `again`. Raises ProblemError when the server refuses,
+    UnreachableError when no answer came, both at once when waiting would be of no use.
     """
     waits, give_up_at = Backoff(), time.monotonic() + patience_s
     failure: ProblemError | UnreachableError
@@ -97,7 +98,7 @@ def ask(request: Request, patience_s: float) -> Steps[Answer]:
             if answer.status < 300:
                 return answer
             failure = problem_of(answer)
-            if failure.status != TOO_MANY and failure.status not in TRY_AGAIN:
+            if failure.status != TOO_MANY and failure.status not in again:
                 raise failure
             at_least_s = failure.retry_after_s or 0.0
         wait_s = waits.next_s(at_least_s)

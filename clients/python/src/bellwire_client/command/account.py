@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from bellwire_client.calls import PATIENCE_S
 from bellwire_client.client import Client
 
 OWNER_ONLY = 0o600
@@ -36,7 +37,7 @@ def keep(url: str, token: str) -> Path:
         raise AccountError(f"the token can't be kept: {error}") from error
 
 
-def connect() -> Client:
+def connect(patience_s: float = PATIENCE_S) -> Client:
     """A client for who is logged in. Raises AccountError."""
     url, token = os.environ.get("BELLWIRE_URL"), os.environ.get("BELLWIRE_TOKEN")
     if not (url and token):
@@ -45,7 +46,7 @@ def connect() -> Client:
     if not (url and token):
         raise AccountError("not logged in: `bellwire login URL`, or set BELLWIRE_URL and BELLWIRE_TOKEN")
     try:
-        return Client(url, token)
+        return Client(url, token, patience_s=patience_s)
     except ValueError as error:
         raise AccountError(f"BELLWIRE_URL: {error}") from error
 

@@ -8,6 +8,7 @@ from bellwire_client.command import account
 from bellwire_client.command.names import title
 
 SUMMARY = "list the conversations"
+PATIENCE_S = 5.0  # somebody waits
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """One a line."""
-    with account.connect() as client:
+    with account.connect(PATIENCE_S) as client:
         me = client.me().id
         for conversation in client.conversations():
             unread = f"{conversation.unread} unread" if conversation.unread else ""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from bellwire_client.client import Client
 from bellwire_client.command import account
 from bellwire_client.command.names import Names, plain
-from bellwire_client.shapes import Event, Reset
+from bellwire_client.shapes import Event
 
 SUMMARY = "print messages as they come"
 MESSAGES = ("message.created",)
@@ -31,12 +31,13 @@ def run(args: Namespace) -> None:
 
 
 def _follow(client: Client, args: Namespace) -> None:
-    names = Names(client)
-    for event in client.events(args.since, types=() if args.json else MESSAGES):
-        if isinstance(event, Reset):
-            print("bellwire: the cursor had expired, so events were missed; going on from now", file=sys.stderr, flush=True)
-        else:
+    names, cursor = Names(client), args.since
+    for event in (events := client.events(cursor, types=() if args.json else MESSAGES)):
+        if isinstance(event, Event):
             print(encoded(event) if args.json else shown(event, names), flush=True)
+        elif cursor is not None:
+            print("bellwire: the cursor had expired, so events were missed; going on from now", file=sys.stderr, flush=True)
+        cursor = events.cursor
 
 
 def encoded(event: Event) -> str:
