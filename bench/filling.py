@@ -42,10 +42,11 @@ def _fill(count: int, days: int) -> int:
 
 def _archive(seconds: float) -> int:
     from commands import opening
-    from jobs import archive
+    from jobs import archive, tasks
 
     archive.RUN_S = seconds
-    return archive.Archiver(opening.settings()).run(lambda: False)
+    tasks.bind(opening.settings())
+    return tasks.archiver.run(lambda: False)
 
 
 def start(server: Bellwire, *arguments: str, **settings: str) -> subprocess.Popen[str]:

@@ -1,4 +1,5 @@
-"""Old records leave the tables for files (models/archive.py), a few at a time, by one worker of all."""
+"""Old records leave the tables, a few at a time, by one worker of all: for files (models/archive.py), where the store has no
+partitions (jobs/partitioner.py)."""
 
 from __future__ import annotations
 
@@ -10,19 +11,34 @@ from pathlib import Path
 
 from conf import Settings
 from jobs.turn import transaction
-from models import activity, archive, audit, records
+from models import archive, records
+from models.archive import KINDS
 from models.checkpoint import LostRightError
 from models.clock import now_ms
+from models.months import DAY_MS, month_of
 from models.records import Kind, Record, Wanted
 
-KINDS = (activity.KIND, audit.KIND)
-DAY_MS = 24 * 3600 * 1000
 ROWS_A_TRANSACTION = 100
 RUN_S = 20.0  # of each kind; the rest waits for the next run
 RESTS = 9  # times as long as a step took: nobody waits for it, and its disk and processor are the senders', too
 LOCK = "lock"
 
 Stop = Callable[[], bool]
+Rest = Callable[[float], object]  # for so many seconds, or until this process ends
+
+
+def in_steps(step: Callable[[], int], stop: Stop, rest: Rest) -> int:
+    """Repeats a step of up to ROWS_A_TRANSACTION records until it finds none, or `stop()`, or for RUN_S; returns how many."""
+    moved, deadline = 0, time.monotonic() + RUN_S
+    while not stop() and time.monotonic() < deadline:
+        began = time.monotonic()
+        found = step()
+        moved += found
+        if found == 0:
+            break
+        if found == ROWS_A_TRANSACTION:
+            rest(RESTS * (time.monotonic() - began))
+    return moved
 
 
 class Archiver:
@@ -32,7 +48,7 @@ class Archiver:
         self._folder = archive.folder(settings.data_dir)
         self._days = settings.activity_keep_days
 
-    def run(self, stop: Stop) -> int:
+    def run(self, stop: Stop, rest: Rest = time.sleep) -> int:
         """Moves records until none is old, or `stop()`, or for a while; returns how many.
 
         Raises OSError and ArchiveError when they can't be written, and what the store raises: what was not moved stays where it is.
@@ -42,38 +58,34 @@ class Archiver:
             return 0
         place = archive.make(self._folder)
         with _alone(self._folder) as alone:
-            moved = sum(self._move_all(kind, place, before_ms, stop) for kind in KINDS) if alone else 0
+            moved = sum(self._move_all(kind, place, before_ms, stop, rest) for kind in KINDS) if alone else 0
             if alone:
                 archive.write_checksums(self._folder)
         return moved
 
-    def _move_all(self, kind: Kind, place: str, before_ms: int, stop: Stop) -> int:
-        moved, deadline = 0, time.monotonic() + RUN_S
+    def _move_all(self, kind: Kind, place: str, before_ms: int, stop: Stop, rest: Rest) -> int:
         archive.cut_off(self._folder, archive.sizes(place, kind.name))
-        while not stop() and time.monotonic() < deadline and (found := _old(kind, before_ms, ROWS_A_TRANSACTION)):
-            began = time.monotonic()
-            self._move(kind, place, found)
-            moved += len(found)
-            if len(found) == ROWS_A_TRANSACTION:
-                time.sleep(RESTS * (time.monotonic() - began))
-        return moved
+        return in_steps(lambda: self._move(kind, place, _old(kind, before_ms, ROWS_A_TRANSACTION)), stop, rest)
 
-    def _move(self, kind: Kind, place: str, found: list[Record]) -> None:
+    def _move(self, kind: Kind, place: str, found: list[Record]) -> int:
         """Appends, and then takes out of the table what is on the disk: killed in between, the file's end is cut off next time."""
-        name = archive.file_name(kind.name, archive.month_of(found[0].place[0]))
+        if not found:
+            return 0
+        name = archive.file_name(kind.name, month_of(found[0].place[0]))
         old = archive.sizes(place, kind.name).get(name, 0)
         new = archive.append(self._folder / name, old, [record.line for record in found])
         with transaction(False) as log:
             archive.grow(log, place, name, old, new)
             if records.remove(kind, [record.place[1] for record in found]) != len(found):
                 raise LostRightError
+        return len(found)
 
 
 def _old(kind: Kind, before_ms: int, limit: int) -> list[Record]:
     """The oldest records of before a time, all of one month. The one with the newest id stays, for ids to go on from there."""
     newest = records.newest_id(kind)
     found = [r for r in records.oldest(kind, Wanted(until_ms=before_ms), (0, 0), limit) if r.place[1] != newest]
-    return [record for record in found if archive.month_of(record.place[0]) == archive.month_of(found[0].place[0])]
+    return [record for record in found if month_of(record.place[0]) == month_of(found[0].place[0])]
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from models import duty, event
 
@@ -40,3 +42,18 @@ class Scheduler:
         self._until = 0.0
         with event.transaction(appends=False, durable=False) as log:
             duty.lay_down(log, DUTY, self._me)
+
+
+@contextmanager
+def alone(work: str, most_s: float) -> Iterator[bool]:
+    """Tells whether no other thread of any worker is at this work; none begins it until the end. The work is to take less than so
+    long, after which others believe that this process was killed. Raises what the store raises."""
+    me = secrets.token_hex(8)
+    with event.transaction(appends=False, durable=False) as log:
+        held = duty.take(log, work, me, int(most_s * 1000))
+    try:
+        yield held
+    finally:
+        if held:
+            with event.transaction(appends=False, durable=False) as log:
+                duty.lay_down(log, work, me)

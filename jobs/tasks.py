@@ -25,13 +25,16 @@ from jobs.feed import Feed
 from jobs.mail import Mailer
 from jobs.notify import Notify
 from jobs.outage import Outage
+from jobs.partitioner import Partitioner
 from jobs.retention import Retention
+from jobs.scheduler import alone
 from jobs.search import Search
 from jobs.watch import Watch
 from models.clock import now_ms
 from models.worker import Busy
 
 TASK_S = 5.0  # a drain that takes longer queues itself again, for other tasks to have their turn
+SWEEP_S = 120.0  # what has its time is cleared away for so long at most; the rest waits for the next minute
 TURN_S = 1.0  # of each consumer while one thread looks after all
 STALE_FLAG_S = 10.0  # a flag this old was left by a process that died; at worst two tasks are queued
 FLAG = "pending:"
@@ -43,7 +46,7 @@ NOTHING = DrainResult(0, 0, False, False)
 stopping = Event()  # set when this process ends; drains stop after their slice
 consumers: dict[str, Consumer] = {}
 retention: Retention  # of this process, once it is bound
-archiver: Archiver  # the same
+archiver: Archiver | Partitioner  # the same
 mailer: Mailer | None = None  # of this process, when it is a worker
 
 
@@ -80,7 +83,8 @@ def bind(settings: Settings) -> None:
     global retention, archiver
     broker.bind(settings)
     consumers.clear()
-    retention, archiver = Retention(settings, consumers.values()), Archiver(settings)
+    retention = Retention(settings, consumers.values())
+    archiver = Archiver(settings) if settings.database_url is None else Partitioner(settings)
     # In this order when one thread does all: who waits for what most.
     for consumer in (Notify(), Watch(), Fanouts(), Feed(), Activities(settings.activity_sample), Search()):
         consumers[consumer.name] = consumer
@@ -136,10 +140,16 @@ def send_mail() -> None:
 
 @huey.periodic_task(crontab())  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Every minute, by one worker of all: clears away what crashes have left behind, and what has had its time."""
+    """Every minute, by one thread of all workers: clears away what crashes have left behind, and what has had its time.
+
+    When there is much it takes longer than a minute. The next ones, which whoever is free takes from the queue, are over at once.
+    """
     clear_stale_flags()
-    trim()
-    archive()
+    with alone("sweep", 2 * SWEEP_S) as held:
+        if held:
+            stop = _until(SWEEP_S, stopping.is_set)
+            trim(stop)
+            archive(stop)
 
 
 def busy() -> list[Busy]:
@@ -215,15 +225,15 @@ def clear_stale_flags() -> None:
             huey.delete(FLAG + name)
 
 
-def trim() -> None:
+def trim(stop: Stop = never) -> None:
     """Clears away what has had its time."""
-    retention.run(lambda: stopping.is_set())
+    retention.run(stop)
 
 
-def archive() -> None:
+def archive(stop: Stop = never) -> None:
     """Moves old records to the archive. What fails is told, and tried again; the records are where they were."""
     try:
-        archiver.run(lambda: stopping.is_set())
+        archiver.run(stop, stopping.wait)
     except Exception as error:
         _archive.failed(error)
     else:

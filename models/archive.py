@@ -1,11 +1,12 @@
-"""Where records go that are old: monthly files of gzip'd NDJSON in the data folder, which records are appended to.
+"""Where records go that are old, on SQLite: monthly files of gzip'd NDJSON in the data folder, which records are appended to. A
+store that was carried over to PostgreSQL has them, too, and adds none (models/partitions.py).
 
 A file grows by a gzip member at a time, which is on the disk before the transaction begins that takes its records out of the
 table. That transaction also says how long the file is from then on. So what is behind that length was never committed: nobody
 reads it, and it is cut off before the next member is written. A record is in the table or in a file, never in both nor in none,
 whatever crashes, and also after an older backup is brought back.
 
-How long a file is counts for one folder, which has a name of its own: on PostgreSQL there may be workers on several hosts.
+How long a file is counts for one folder, which has a name of its own: a copy of the database may be used beside another folder.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import peewee
 
+from models import activity, audit
 from models.checkpoint import LostRightError
 from models.database import Base, changed, rows
 from models.event import Log
 from models.manifest import checksum, private, sync
 
+KINDS = (activity.KIND, audit.KIND)  # what goes to an archive when it is old
 NAME_FILE = "place"
 READ_BYTES = 64 * 1024
 ENDING = ".ndjson.gz"
@@ -73,11 +75,6 @@ def make(folder: Path) -> str:
         draft.rename(folder / NAME_FILE)
         sync(folder)
     return found
-
-
-def month_of(at_ms: int) -> str:
-    """`2026-08`, in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m")
 
 
 def file_name(kind: str, month: str) -> str:

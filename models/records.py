@@ -110,7 +110,7 @@ def _record(kind: Kind, row: Sequence[Any]) -> Record:
 
 
 def newest_id(kind: Kind) -> int:
-    """The greatest id of a record."""
+    """The greatest id of a record. On SQLite it stays in the table, however old it is, for ids to go on from."""
     return int(rows(f"SELECT coalesce(max(id), 0) FROM {kind.table}")[0][0])
 
 

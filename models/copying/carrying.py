@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import zip_longest
 from typing import cast
 
@@ -12,11 +12,13 @@ import peewee
 import psycopg
 
 from conf import Settings
-from models import connect, disconnect, event, schema, search
+from models import connect, disconnect, event, partitions, schema, search
+from models.archive import KINDS
 from models.copying.source import Source
 from models.copying.tables import CARRIED, CHECKPOINTS, CopyError, Row, Table
 from models.copying.target import ANEW, PATIENT_SQL, Target
 from models.database import chunks, engine, execute, rows
+from models.partitions import TakenError
 from models.postgres import PostgreSQL
 from models.running import exclusive
 
@@ -71,6 +73,7 @@ class _Copy:
         self._target.admit()
         schema.migrate()
         self._target.claim()
+        self._divide()
         for table in CARRIED:
             self._fill(table)
         self._index()
@@ -81,6 +84,13 @@ class _Copy:
             return False
         self._finish(dict.fromkeys(divided, engine().partitions))
         return True
+
+    def _divide(self) -> None:
+        """Makes partitions for the records that will arrive; what has none arrives, too."""
+        for kind in KINDS:
+            for month in sorted({*self._source.months(kind.table)} - {*partitions.made(kind)}):
+                with suppress(TakenError):
+                    partitions.make(kind, month)
 
     def _fill(self, table: Table) -> None:
         """Brings the rows that have not arrived yet."""

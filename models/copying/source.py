@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from models import months
 from models.copying.tables import CHECKPOINTS, CopyError, Row, Table
 from models.schema import DIRECTORY
 from models.store import EPOCH
@@ -57,6 +58,13 @@ class Source:
         where = f" WHERE ({key}) > ({', '.join('?' * len(table.key))})" if after is not None else ""
         sql = f"SELECT {', '.join(table.columns)} FROM {table.name}{where} ORDER BY {key}"
         return iter(self._connection.execute(sql, after or ()))
+
+    def months(self, table: str) -> Iterator[int]:
+        """Where the months begin that a table of records has some of."""
+        since_ms, oldest = 0, f"SELECT min(at_ms) FROM {table} WHERE at_ms>=?"
+        while (at_ms := self._connection.execute(oldest, (since_ms,)).fetchone()[0]) is not None:
+            yield months.start_of(at_ms)
+            since_ms = months.end_of(months.start_of(at_ms))
 
     def checkpoints(self, parts: dict[str, int]) -> list[Row]:
         """The checkpoints of a store that divides consumers into so many parts: each part stands where the whole did."""

@@ -14,10 +14,12 @@ from playhouse.schema_diff import diff_models
 import models
 from conf import Settings
 from models import TABLES, checkpoint, deadwork, schema
+from models.archive import KINDS
 from models.database import db, engine, execute, rows
 from tests.stores import Database, environment, settings_of
 
 ROOT = Path(__file__).parents[2]
+DIVIDING = "0008_partitions"  # which no model says of itself
 NAMES_CHARS_MAX = 63  # of PostgreSQL's identifiers
 # Reserved in PostgreSQL (its documentation, appendix C): the verbs' statements do not quote names.
 RESERVED_WORDS = """
@@ -40,7 +42,9 @@ print(len(schema.migrate()))
 
 def test_the_migrated_schema_is_what_the_models_say(store: Settings) -> None:
     told = [line for line in str(diff_models(db.obj, TABLES)).splitlines() if "_prefix" not in line]  # PostgreSQL's own
-    assert told == []
+    # peewee sees no indexes of partitioned tables; the next test does
+    divided = tuple(f"add index {kind.table}" for kind in KINDS) if engine().name == "postgresql" else ()
+    assert [line for line in told if not line.startswith(divided)] == []
 
 
 def described(table: str) -> list[object]:
@@ -78,6 +82,8 @@ def test_the_migrated_tables_are_those_that_the_models_would_make(store: Setting
     with database.fresh(migrated=False) as place:
         models.connect(settings_of(tmp_path / "made", place))
         db.create_tables(TABLES)
+        with db.atomic():
+            next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == DIVIDING).load().up(None, db)
         for table, description in migrated.items():
             assert description == described(table), table
 
