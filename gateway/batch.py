@@ -11,11 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from models import message, token
 from models.database import is_stores_fault
 from models.errors import ForbiddenError, RefusedError
 from models.event import Log, TransactionLostError
 from models.message import Draft, Posted
+
+logger = structlog.get_logger()
 
 R = TypeVar("R")
 
@@ -135,3 +139,10 @@ def _post(log: Log, group: Sequence[Operation[Any]]) -> None:
             asking.append(operation)
     for operation, result in zip(asking, message.post(log, drafts) if drafts else [], strict=True):
         operation.result = result
+
+
+def tell_defects(batch: list[Operation[Any]]) -> None:
+    """Not before the lock is given back: a trace takes its time to write, and everybody's sends would wait for it."""
+    for operation in batch:
+        if isinstance(operation.result, OperationFailedError):
+            logger.error("an operation failed", exc_info=operation.result.__cause__)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import peewee
 import structlog
 
-from gateway.batch import FailedTogetherError, Operation, OperationFailedError, SendOperation, groups_of, post_together, run_group
+from gateway.batch import FailedTogetherError, Operation, SendOperation, groups_of, post_together, run_group, tell_defects
 from metrics import declared as metrics
 from models import event, store, token
 from models.database import disconnect, engine
@@ -145,7 +145,7 @@ class Committer:
                 going_on = self._reconnect()
                 continue
             self._wake(self._resolve, committed)
-            _tell_defects(batch)
+            tell_defects(batch)
             metrics.COMMIT_SECONDS.observe(committed.at - started)  # while the loop's thread is waking up
             metrics.COMMIT_BATCH_SIZE.observe(len(batch))
             metrics.LOG_EVENTS_TOTAL.inc(committed.appended)
@@ -249,10 +249,3 @@ class Committer:
         for operation in batch:
             if not operation.future.done():
                 operation.future.set_exception(StoreDownError(str(error)))
-
-
-def _tell_defects(batch: list[Operation[Any]]) -> None:
-    """Not before the lock is given back: a trace takes its time to write, and everybody's sends would wait for it."""
-    for operation in batch:
-        if isinstance(operation.result, OperationFailedError):
-            logger.error("an operation failed", exc_info=operation.result.__cause__)

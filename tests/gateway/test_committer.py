@@ -15,6 +15,7 @@ import pytest
 from tornado.netutil import bind_sockets
 
 from conf import Settings
+from gateway import batch as batch_module
 from gateway import committer as committer_module
 from gateway import server as server_module
 from gateway.app import Application
@@ -514,7 +515,7 @@ def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.Monkey
     def defect(log: Log) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(committer_module, "logger", Telling())
+    monkeypatch.setattr(batch_module, "logger", Telling())
 
     async def scenario() -> None:
         async with Core() as core:
