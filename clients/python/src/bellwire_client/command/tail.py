@@ -5,6 +5,7 @@ With --json every event is a line of its own; its id may be given to --since lat
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
@@ -26,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Until Ctrl-C, which is how it is meant to end."""
-    with suppress(KeyboardInterrupt), account.connect() as client:
+    with suppress(KeyboardInterrupt), account.connect(math.inf) as client:
         _follow(client, args)
 
 
