@@ -24,6 +24,9 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     title: Annotated[str, chars(1, TITLE_CHARS)] | None = None
 
 
+EXAMPLE = {"members": [3, 4], "title": "The crew"}
+
+
 class Title(msgspec.Struct, forbid_unknown_fields=True):
     """A group's new title."""
 
@@ -75,7 +78,7 @@ class Conversations(Handler):
         found, following = await self.services.read(overview.conversation_list, self.actor.user, after, limit)
         self.listed(list(found), None if following is None else f"{following[0]}.{following[1]}")
 
-    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, NewConversation, example={"members": [3]})
+    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, NewConversation, example=EXAMPLE)
     async def post(self) -> None:
         """201 CONVERSATION; 200 when the pair's direct one was there."""
         asked = self.decode(NewConversation)
@@ -114,7 +117,9 @@ class Conversation(Handler):
         """200 CONVERSATION."""
         self.answer(await self.services.read(overview.conversation_view, self.actor.user, int(conversation)))
 
-    @describe("Rename a conversation", {200: ConversationShape}, Title, refuses=("forbidden",), example={"title": "The crew"})
+    @describe(
+        "Rename a conversation", {200: ConversationShape}, Title, refuses=("forbidden", "conflict"), example={"title": "Crew"}
+    )
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
         user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
@@ -125,14 +130,14 @@ class Conversation(Handler):
 class Member(Handler):
     """One member of a group."""
 
-    @describe("Add a member", {204: None}, refuses=("forbidden", "invalid"))
+    @describe("Add a member", {204: None}, refuses=("forbidden", "conflict", "invalid"))
     async def put(self, conversation: str, member: str) -> None:
         """204: an owner adds."""
         user, number, added = self.actor.user, int(conversation), int(member)
         await self.commit(lambda log: conversations.add_member(log, user, number, added))
         self.answer(None, 204)
 
-    @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member"))
+    @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member", "conflict"))
     async def delete(self, conversation: str, member: str) -> None:
         """204: an owner removes, or somebody leaves."""
         user, number, removed = self.actor.user, int(conversation), int(member)

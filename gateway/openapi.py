@@ -23,7 +23,8 @@ RETRIED = (429, 503)  # with Retry-After
 Route = tuple[str, type[Handler]]
 
 ABOUT = """JSON in UTF-8, both ways. Ids are integers below 2^53, cursors opaque strings, times RFC 3339 in UTC with milliseconds. \
-A field that is not known is refused in requests, and to be ignored in answers.
+A field that is not known is refused in requests, and to be ignored in answers. An empty argument of a query is one that is not \
+given.
 
 Errors are `application/problem+json` (RFC 9457) with a stable `type`; a 422 names each field that is wrong. Lists take `?limit=` \
 and `?page=`, and answer the `next` page or null. Every answer carries `X-Request-Id`.
