@@ -1,11 +1,11 @@
 """The committer: one thread that commits what all handlers hand it, many operations a transaction.
 
-It takes what waits, up to a bound, begins one transaction, checks who asks, runs the operations (gateway/batch.py), commits once
-with full durability, and wakes the loop once. Under load the cost of an fsync is divided by the batch; alone, it adds none.
+It takes what waits, up to a bound, checks who asks and runs it (gateway/batch.py) in one transaction, commits once with full
+durability, and wakes the loop once. Under load the cost of an fsync is divided by the batch; alone, it adds none.
 
-Crash points. Before COMMIT returned: nothing is kept, nobody was answered; a retry with the same `client_id` is safe (promise
-4). After COMMIT and before the answer: the message is kept (promise 1), the retry gets it back. An error from COMMIT itself
-leaves the outcome unknown: every operation of the batch fails with 503, and nothing is ever run again here.
+Crash points. Before COMMIT returned: nothing is kept, nobody answered; a retry with the same `client_id` is safe (promise 4). After
+COMMIT and before the answer: it is kept (promise 1), the retry gets it back. An error from COMMIT leaves the outcome unknown: all
+of the batch fail with 503, and nothing is ever run again here.
 """
 
 from __future__ import annotations
@@ -236,12 +236,10 @@ class Committer:
         finally:
             for operation in committed.operations:
                 operation.committed = committed.at
-                if operation.future.done():
-                    continue
-                if isinstance(operation.result, RefusedError):
-                    operation.future.set_exception(operation.result)
-                else:
-                    operation.future.set_result(operation.result)
+                future, result = operation.future, operation.result
+                answer = future.set_exception if isinstance(result, RefusedError) else future.set_result
+                if not future.done():
+                    answer(result)
 
     def _fail(self, batch: Sequence[Operation[Any]], error: Exception) -> None:
         self._unanswered.difference_update(batch)
