@@ -89,8 +89,7 @@ function tools(store, message, mine) {
 /** A few emoji to choose from; they go when one is chosen, or the focus leaves. */
 function pick(store, message, button) {
   const choose = (emoji) => () => {
-    picker.remove();
-    button.focus();
+    button.focus(); // and the picker is left
     trying(() => react(store, message, emoji, !(message.reactions[emoji] ?? []).includes(store.me.id)));
   };
   const keys = (event) => {
