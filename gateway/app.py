@@ -119,6 +119,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         ("/", pages.Index),
         ("/api/docs", pages.Docs),
         ("/static/(.+)", pages.Static),
+        ("/examples/(.+)", pages.Example),
     ],
 }
 ROUTES = [route for routes in AREAS.values() for route in routes]

@@ -59,11 +59,11 @@ def _read(path: Path) -> File:
     return File(TYPES[path.suffix], _version(body), zipped)
 
 
-FILES = {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
+FILES = {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES}
 
 
 class Static(Handler):
-    """A file, by its name alone: what is not in gateway/static can't be asked for."""
+    """A file, by its place in gateway/static: what is not there can't be asked for."""
 
     access = "public"
 
@@ -88,6 +88,14 @@ class Static(Handler):
     def compute_etag(self) -> str | None:
         """Tornado's hook: it answers 304 to an If-None-Match of the same."""
         return self._version.etag
+
+
+class Example(Static):
+    """A file to copy from."""
+
+    async def get(self, name: str) -> None:
+        """The same."""
+        await super().get(f"examples/{name}")
 
 
 class Page(Static):

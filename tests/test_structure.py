@@ -35,6 +35,7 @@ PUBLIC = {
     "operations.Ready",
     "pages.Index",
     "pages.Docs",
+    "pages.Example",
     "pages.Static",
     "preferences.Unsubscribe",
     "sessions.Login",

@@ -1,6 +1,6 @@
 /** Where one writes: drafts that stay, answers, corrections, how urgent it is. */
 
-import { fill, h, icon, iconButton, toast, trying } from "./dom.js";
+import { fill, h, icon, iconButton, trying } from "./dom.js";
 import { View } from "./view.js";
 import { nameOf } from "./words.js";
 
@@ -125,7 +125,6 @@ class Composer extends View {
     if (!changed) return; // what was written is still there
     this.store.threads.get(changed.conversation)?.replace(changed);
     this.#leave();
-    toast("Changed");
   }
 }
 

@@ -140,7 +140,7 @@ class Conversations extends View {
   #message(one) {
     const { store } = this;
     const conversation = store.conversations.get(one.conversation);
-    const place = conversation ? ` in ${titleOf(conversation, store.me)}` : "";
+    const place = conversation ? (conversation.kind === "direct" ? " with " : " in ") + titleOf(conversation, store.me) : "";
     const who = one.sender === store.me.id ? "You" : nameOf(store.person(one.sender));
     return this.#hit(`#/conversations/${one.conversation}/${one.id}`, `${who}${place} · ${shortly(one.created_at)}`, one.body.slice(0, 140));
   }

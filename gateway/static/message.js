@@ -58,7 +58,7 @@ function quote(store, thread, message) {
 
 function reactions(store, message) {
   const given = Object.entries(message.reactions ?? {});
-  if (!given.length) return null;
+  if (!given.length || message.deleted_at) return null;
   const buttons = given.map(([emoji, users]) => {
     const mine = users.includes(store.me.id);
     const names = users.slice(0, 20).map((id) => (id === store.me.id ? "You" : nameOf(store.person(id)))).join(", ");

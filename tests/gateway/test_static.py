@@ -10,7 +10,12 @@ from tests.gateway.running import Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
-PAGES = ["/api/docs", "/static/docs.html"]
+PAGES = {
+    "/": "index.html",
+    "/api/docs": "docs.html",
+    "/examples/chat.html": "examples/chat.html",
+    "/static/docs.html": "docs.html",
+}
 
 
 def raw(
@@ -26,7 +31,7 @@ def test_a_page_is_html_under_a_policy_that_lets_in_nothing_from_elsewhere(gatew
     answer, body = raw(gateway, path)
 
     assert answer.status_code == 200
-    assert body == (FOLDER / "docs.html").read_bytes()
+    assert body == (FOLDER / PAGES[path]).read_bytes()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = answer.headers["Content-Security-Policy"].split("; ")
     assert "default-src 'none'" in policy
