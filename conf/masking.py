@@ -13,6 +13,8 @@ _SECRET_ENDINGS = ("_token", "_password", "_secret", "_cookie", "_otp")
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(\S*)@")
 _PARAMETER = re.compile(r"(?i)\b([a-z_]*(?:token|password|passwd|secret|otp)|code)=[^&\s\"'#;,)]+")
+_ROW = re.compile(r"DETAIL:.*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)  # PostgreSQL's, of the row that it refuses
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic) [a-z0-9._~+/=-]{8,}")
 
 
@@ -24,14 +26,21 @@ def is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """`text` with passwords in URLs, `token=…` parameters and bearer tokens masked."""
+    """`text` with passwords in URLs, `token=…` parameters, bearer tokens and what an error quotes of a row masked."""
     if "://" in text and "@" in text:
         text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
     if "=" in text:
         text = _PARAMETER.sub(rf"\1={MASK}", text)
     if "earer " in text or "asic " in text:
         text = _BEARER.sub(rf"\1 {MASK}", text)
+    if "DETAIL:" in text:
+        text = _ROW.sub(f"DETAIL: {MASK}", text)
     return text
+
+
+def without_addresses(text: str) -> str:
+    """`text`, a mail server's words, with the addresses in them masked."""
+    return _ADDRESS.sub(MASK, text)
 
 
 def masked(name: str, text: str) -> str:

@@ -43,6 +43,10 @@ class Consumer(ABC):
         of = engine().partitions if self.divided else 1
         return [Part(self.name, number, of) for number in range(of)]
 
+    def about(self, event: Event) -> Mapping[str, int]:
+        """Ids, besides the event's own, by which its trouble is found in the log."""
+        return {}
+
     @abstractmethod
     def prepare(self, events: Sequence[Event]) -> Iterable[Any]:
         """The parts to write for these events, each in a transaction of its own. May be a generator: it is never advanced

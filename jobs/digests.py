@@ -6,8 +6,11 @@ queues its mail, so it has one, whatever crashes and whoever else looks. What a 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+
+import structlog
 
 from jobs.facts import Facts, about_receivers
 from jobs.turn import transaction
@@ -20,6 +23,8 @@ from models.notification import close_mail_only
 from models.periods import following, period
 
 PEOPLE_A_TRANSACTION = 25
+
+logger = structlog.get_logger("jobs")
 
 
 class Plan(NamedTuple):
@@ -49,9 +54,11 @@ def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
 
 def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
     """Queues the mails that are due, of a few people at a time, until there are no more; returns how many."""
-    queued = 0
+    began, queued = time.perf_counter(), 0
     while not stop() and (users := mailing.due_users(now(), PEOPLE_A_TRANSACTION)):
         queued += _collect_for(sorted(set(users)), now())
+    if queued:
+        logger.info("mail that was due is queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
     return queued
 
 

@@ -7,23 +7,16 @@ where it was read. If it isn't there any more, another drain was faster, and not
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 
-from jobs.consumer import Consumer, Written
+from jobs.consumer import Consumer
+from jobs.done import Done
 from jobs.turn import transaction
-from metrics.declared import (
-    DEAD_EVENTS_TOTAL,
-    DRAIN_ROWS_TOTAL,
-    DRAIN_SECONDS,
-    LOG_EVENTS_TOTAL,
-    LOG_LAG_SECONDS,
-    NOTIFICATIONS_TOTAL,
-)
+from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models import checkpoint, deadwork, event
 from models.checkpoint import LostRightError, Part, Places
 from models.clock import now_ms
@@ -66,22 +59,18 @@ def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = N
     Raises what the store's own faults raise (locked, full, I/O): nothing of the slice was written then, and a later run does it;
     no event is to blame. `events_a_slice` and `pause` are for measurements.
     """
-    started = time.perf_counter()
     run = _Run(consumer, stop, events_a_slice or consumer.events_a_slice, pause)
     try:
         return run.result()
     finally:
-        if run.events or run.rows:
-            DRAIN_SECONDS.labels(consumer.name).observe(time.perf_counter() - started)
+        run.done.end()
 
 
 class _Run:
     """One run of one drain."""
 
     def __init__(self, consumer: Consumer, stop: Stop, size: int, pause: bool) -> None:
-        self.events = 0
-        self.mails = 0
-        self.rows = 0
+        self.done = Done(consumer.name)
         self._consumer = consumer
         self._parts = consumer.parts()
         self._lost = False
@@ -96,7 +85,7 @@ class _Run:
             more = self._read_on()
         except (LostRightError, _StoppedError) as end:
             self._lost = isinstance(end, LostRightError)  # another worker is at it
-        return DrainResult(self.events, self.rows, more, self._lost, self.mails)
+        return DrainResult(self.done.events, self.done.rows, more, self._lost, self.done.mails)
 
     def _places(self, parts: Sequence[Part]) -> Places:
         """Where they stand; those that are new stand at the log's beginning from now on."""
@@ -159,7 +148,7 @@ class _Run:
         for _ in range(TRIES if len(events) == 1 else 1):
             error = self._failure(events, partial(self._move, old, new))
             if error is None:
-                self.events += len(events)
+                self.done.events += len(events)
                 return
         if len(events) == 1:
             self._park(old, new, events[0], error)
@@ -171,6 +160,7 @@ class _Run:
 
     def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
         """Prepares and writes; returns the error that these events are to blame for."""
+        self.done.begin(events)
         try:
             self._write(self._consumer.prepare(events), right)
         except (LostRightError, TransactionLostError, _StoppedError):
@@ -194,16 +184,8 @@ class _Run:
                 right(appended, following is _END)
                 written = self._consumer.write(appended, part) if part is not _END else None
             if written is not None:
-                self._count(appended, written)
+                self.done.count(appended, written)
             part = following
-
-    def _count(self, appended: Log, written: Written) -> None:
-        self.rows += written.rows
-        DRAIN_ROWS_TOTAL.labels(self._consumer.name).inc(written.rows)
-        LOG_EVENTS_TOTAL.inc(len(appended.events))
-        self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
-        for labels, count in written.by_channel.items():
-            NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
 
     def _move(self, old: Places, new: int, appended: Log, last: bool) -> None:
         if last:
@@ -216,8 +198,8 @@ class _Run:
             checkpoint.move(appended, old, new)
             deadwork.park(appended, self._consumer.name, event.id, _told(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
-        self.events += 1
-        log.error("an event is parked", consumer=self._consumer.name, event_id=event.id, type=event.type, exc_info=error)
+        self.done.events += 1
+        self._tell("an event is parked", event, error)
 
     def _retry_parked(self) -> None:
         for dead, parked in deadwork.to_retry(self._consumer.name, RETRIES_A_RUN):
@@ -232,11 +214,15 @@ class _Run:
         except (LostRightError, _StoppedError):  # another drain has done it, or a later one will
             return
         if error is None:
-            self.events += 1
+            self.done.events += 1
             return
         with transaction(False) as appended:
             deadwork.refuse_again(appended, dead, _told(error))
-        log.error("a parked event failed again", consumer=self._consumer.name, dead=dead, exc_info=error)
+        self._tell("a parked event failed again", events[0], error, dead=dead)
+
+    def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
+        ids.update(self._consumer.about(event))
+        log.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
 
 
 def _revive(dead: int, appended: Log, last: bool) -> None:

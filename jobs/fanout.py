@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import msgspec
+import structlog
 
 from jobs.consumer import Consumer, Written
 from jobs.deciding import NOTIFIED, About, judge
@@ -17,6 +19,8 @@ from models.fanout import Asked, Receiver
 from models.periods import AT_ONCE
 
 RECEIVERS_A_TRANSACTION = 50
+
+logger = structlog.get_logger("jobs")
 
 
 class Ask(msgspec.Struct, gc=False):
@@ -48,6 +52,11 @@ class Fanouts(Consumer):
     events_a_slice: ClassVar[int] = 1
     goes_on: ClassVar[bool] = True
 
+    def about(self, event: Event) -> Mapping[str, int]:
+        with contextlib.suppress(msgspec.MsgspecError):
+            return {"job": ask_of(event.data).fanout}
+        return {}
+
     def prepare(self, events: Sequence[Event]) -> Iterable[Batch]:
         for event in events:
             yield from _batches(ask_of(event.data).fanout)
@@ -55,6 +64,8 @@ class Fanouts(Consumer):
     def write(self, log: Log, part: Batch) -> Written:
         if not part.looked_at:
             fanout.end(log, part.asked)
+            seconds = (log.now_ms - part.asked.created_ms) / 1000
+            logger.info("everybody was told of an announcement", job=part.asked.id, people=part.asked.done, seconds=seconds)
             return Written(1)
         fanout.move(log, part.asked, part.position, part.asked.done + part.looked_at, part.total)
         fanout.tell(log, part.asked, part.receivers)

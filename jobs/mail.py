@@ -12,11 +12,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
 from conf import Settings
+from conf.masking import without_addresses
 from jobs import headers, letters, parent, unsubscribing
 from jobs.mailfolder import transport
 from jobs.outage import Outage
@@ -148,8 +149,13 @@ class Mailer:
         began = time.perf_counter()
         result = self._result(mail)
         self.sending = None
+        took_s = time.perf_counter() - began
         EMAILS_TOTAL.labels(mail.kind, result.outcome).inc()
-        EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(time.perf_counter() - began)
+        EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(took_s)
+        if result.outcome == "sent":
+            log.info("a mail was sent", **_named(mail), seconds=round(took_s, 3))
+        elif result.outcome == "deferred":
+            log.info("a mail is put off", **_named(mail), again_in_s=round(result.retry_s), error=without_addresses(result.error))
         return result
 
     def _result(self, mail: Mail) -> Result:
@@ -161,13 +167,13 @@ class Mailer:
         except MailDeferredError as error:
             return self._deferred(mail, str(error), backoff_s(mail.attempts))
         except RelayDownError as error:
-            self._relay.failed(error)
+            self._relay.failed(error, **_named(mail))
             self._relay_failures += 1
             pause_s = min(RELAY_RETRY_S, backoff_s(self._relay_failures) / 2)
             self._relay_again_at = time.monotonic() + pause_s
             return self._deferred(mail, str(error), pause_s)
         except Exception as error:  # a defect of ours, or of what the mail holds: the others must go on
-            log.exception("a mail can't be made", mail=mail.id, kind=mail.kind)
+            log.exception("a mail can't be made", **_named(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
         self._relay.over()
         self._relay_failures = 0
@@ -200,7 +206,13 @@ class Mailer:
             email.defer(transaction, number, self._holder, now_ms() + int(result.retry_s * 1000), result.error)
         elif email.refuse(transaction, number, result.error):
             deadwork.park_mail(transaction, number, result.error)
-            log.error("a mail is dead", mail=number, kind=result.mail.kind, error=result.error)
+            log.error("a mail is dead", **_named(result.mail), error=without_addresses(result.error))
+
+
+def _named(mail: Mail) -> dict[str, Any]:
+    """How lines of the log name it: by what it is about and whose that is, never by what it says or where it goes."""
+    about = {"user": mail.receiver, "notifications": mail.data.get("notifications")}
+    return {"mail": mail.id, "kind": mail.kind, "tries": mail.attempts} | {name: is_ for name, is_ in about.items() if is_}
 
 
 def backoff_s(attempts: int) -> float:

@@ -7,6 +7,8 @@ import time
 
 import structlog
 
+from conf.masking import without_addresses
+
 REMIND_S = 60.0
 
 log = structlog.get_logger("jobs")
@@ -22,8 +24,8 @@ class Outage:
         self._told = 0.0
         self._lock = threading.Lock()  # of several threads that meet it at once, one tells
 
-    def failed(self, error: BaseException) -> None:
-        """It failed just now."""
+    def failed(self, error: BaseException, **ids: object) -> None:
+        """It failed just now, at what `ids` name."""
         now = time.monotonic()
         with self._lock:
             due = not self.lasting or now - self._told >= REMIND_S
@@ -31,7 +33,8 @@ class Outage:
             if due:
                 self._told = now
         if due:
-            log.warning(f"{self._what} fails: {self._meanwhile}", error=f"{type(error).__name__}: {error}")
+            words = without_addresses(f"{type(error).__name__}: {error}")
+            log.warning(f"{self._what} fails: {self._meanwhile}", error=words, **ids)
 
     def over(self) -> None:
         """It works."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+import structlog
+
 from conf import Settings
 from jobs.consumer import Consumer
 from jobs.turn import transaction
@@ -25,6 +27,8 @@ ROWS_A_TRANSACTION = 200
 WORK_S = 5.0  # of each kind, a run
 TOKENS_A_RUN = 1_000  # are looked at
 
+logger = structlog.get_logger("jobs")
+
 Stop = Callable[[], bool]
 
 
@@ -38,34 +42,42 @@ class Retention:
 
     def run(self, stop: Stop) -> None:
         """Clears away what has had its time, until nothing has, or `stop()`."""
-        for work in self._works(now_ms()):
-            deadline = time.monotonic() + WORK_S
-            while not stop() and time.monotonic() < deadline:
-                with transaction(False) as log:
-                    removed = work(log)
-                if removed < ROWS_A_TRANSACTION:
-                    break
+        began = time.monotonic()
+        removed = {name: self._clear(work, stop) for name, work in self._works(now_ms()).items()}
+        if any(removed.values()):
+            told = {name: rows for name, rows in removed.items() if rows}
+            logger.info("what has had its time is cleared away", rows=told, seconds=round(time.monotonic() - began, 3))
         if not stop():
             self._end_unused(now_ms() - UNUSED_DAYS * DAY_MS)
 
-    def _works(self, now: int) -> list[Callable[[Log], int]]:
+    def _clear(self, work: Callable[[Log], int], stop: Stop) -> int:
+        deadline, total = time.monotonic() + WORK_S, 0
+        while not stop() and time.monotonic() < deadline:
+            with transaction(False) as log:
+                removed = work(log)
+            total += removed
+            if removed < ROWS_A_TRANSACTION:
+                break
+        return total
+
+    def _works(self, now: int) -> dict[str, Callable[[Log], int]]:
         sent_ms, over_ms = now - SENT_DAYS * DAY_MS, now - OVER_DAYS * DAY_MS
         events_ms = now - self._events_days * DAY_MS
         read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # events that could still cause them are gone first
         rows = ROWS_A_TRANSACTION
-        return [
-            lambda log: account.trim(log, rows),
-            lambda log: code.trim(log, rows),
-            lambda log: email.trim(log, sent_ms, rows),
-            lambda log: deadwork.trim_codes(log),
-            lambda log: deadwork.trim_mails(log, over_ms, rows),
-            lambda log: mailing.trim(log, sent_ms, rows),
-            lambda log: presence.trim(log, sent_ms, rows),
-            lambda log: fanout.trim(log, over_ms, rows),
-            lambda log: cause.trim(log, read_ms, rows),
-            lambda log: trimming.trim(log, events_ms, self._done(), rows),
-            lambda log: trimming.forget_retried(log),
-        ]
+        return {
+            "sign_ups": lambda log: account.trim(log, rows),
+            "codes": lambda log: code.trim(log, rows),
+            "mails": lambda log: email.trim(log, sent_ms, rows),
+            "dead_codes": lambda log: deadwork.trim_codes(log),
+            "dead_mails": lambda log: deadwork.trim_mails(log, over_ms, rows),
+            "digests": lambda log: mailing.trim(log, sent_ms, rows),
+            "visits": lambda log: presence.trim(log, sent_ms, rows),
+            "announcements": lambda log: fanout.trim(log, over_ms, rows),
+            "notifications": lambda log: cause.trim(log, read_ms, rows),
+            "events": lambda log: trimming.trim(log, events_ms, self._done(), rows),
+            "retried_events": lambda log: trimming.forget_retried(log),
+        }
 
     def _done(self) -> int:
         """The newest event that every consumer has done, in all its parts."""

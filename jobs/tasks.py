@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any
 
+import structlog
 from huey import crontab
 from huey.constants import EmptyData
 
@@ -42,6 +43,8 @@ MAIL = "mail"
 LONG_MS = 1_000  # what takes less is not worth telling
 FIRST = 10  # priority of what somebody waits for, such as a code
 NOTHING = DrainResult(0, 0, False, False)
+
+log = structlog.get_logger("jobs")
 
 stopping = Event()  # set when this process ends; drains stop after their slice
 consumers: dict[str, Consumer] = {}
@@ -148,7 +151,7 @@ def sweep() -> None:
     with alone("sweep", 2 * SWEEP_S) as held:
         if held:
             stop = _until(SWEEP_S, stopping.is_set)
-            trim(stop)
+            retention.run(stop)
             archive(stop)
 
 
@@ -225,19 +228,17 @@ def clear_stale_flags() -> None:
             huey.delete(FLAG + name)
 
 
-def trim(stop: Stop = never) -> None:
-    """Clears away what has had its time."""
-    retention.run(stop)
-
-
 def archive(stop: Stop = never) -> None:
     """Moves old records to the archive. What fails is told, and tried again; the records are where they were."""
+    began = time.monotonic()
     try:
-        archiver.run(stop, stopping.wait)
+        moved = archiver.run(stop, stopping.wait)
     except Exception as error:
         _archive.failed(error)
     else:
         _archive.over()
+        if moved:
+            log.info("old records have left their tables", moved=moved, seconds=round(time.monotonic() - began, 3))
 
 
 def _until(seconds: float, stop: Stop) -> Stop:

@@ -9,6 +9,7 @@ import structlog
 
 from conf import Settings
 from conf.logging import adopt, configure
+from conf.masking import without_addresses
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +150,23 @@ def test_values_json_does_not_know_are_written_as_text(capsys: pytest.CaptureFix
     start().info("x", path=Settings(_env_file=None).data_dir, kinds={"a"}, error=ValueError("bad"))
     (line,) = lines(capsys)
     assert (line["path"], line["error"]) == ("var", "bad")
+
+
+def test_what_postgresql_quotes_of_a_row_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    log = start()
+    try:
+        try:
+            raise ValueError('null value in column "at"\nDETAIL:  Failing row contains (1, hunter2,\nand more of hunter2).\n')
+        except ValueError as error:
+            raise RuntimeError("the drain") from error
+    except RuntimeError:
+        log.exception("failed")
+    (line,) = lines(capsys)
+    assert "hunter2" not in str(line)
+    assert 'null value in column "at"' in line["exception"]
+    assert line["exception"].endswith("RuntimeError: the drain")
+
+
+def test_addresses_in_a_mail_servers_words_are_masked() -> None:
+    words = "550 5.1.1 <ann+x@example.org>: unknown; relay says bob@example.org, try later"
+    assert without_addresses(words) == "550 5.1.1 <***>: unknown; relay says ***, try later"
