@@ -60,7 +60,7 @@ export async function aboutConversation(store, conversation) {
 }
 
 /** A field that finds people by the beginnings of their names, and those who were chosen. */
-class Picker {
+export class Picker {
   constructor(store, without) {
     this.store = store;
     this.without = new Set([...without, store.me.id]);
