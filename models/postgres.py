@@ -28,6 +28,7 @@ from models.hung import CUT_AFTER_S, Watch
 
 LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # advisory locks, by database
 CHANNEL = "bellwire"  # of NOTIFY: "there is something to read", with the newest id
+MIGRATION_RETRY_S = 0.05
 CONNECT_TIMEOUT_S = 2
 STATEMENT_TIMEOUT_S = 5
 IDLE_IN_TRANSACTION_S = 1  # a holder of the lock that hangs stops everybody's sends for so long
@@ -201,9 +202,11 @@ class PostgreSQL(Engine):
 
     @contextmanager
     def one_migrates(self) -> Iterator[None]:
-        """An advisory lock of the session: it goes with the connection, however the process ends."""
+        """An advisory lock of the session: it goes with the connection, however the process ends. It is asked for again and again,
+        as a statement that waits for it would be waited for by whoever has it and builds an index beside writers."""
         self.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-        self.execute(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+        while not self.execute(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})").fetchone()[0]:
+            time.sleep(MIGRATION_RETRY_S)
         try:
             yield
         finally:

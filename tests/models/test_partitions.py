@@ -244,7 +244,9 @@ def test_a_detached_table_can_be_dumped_dropped_and_brought_back_elsewhere(store
 
 
 @pytest.mark.only("postgresql")
-def test_records_from_before_there_were_partitions_are_kept_and_ids_go_on(tmp_path: Path, database: Database) -> None:
+def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_was_interrupted(
+    tmp_path: Path, database: Database
+) -> None:
     with database.fresh(migrated=False) as place:
         models.connect(settings_of(tmp_path, place))
         Runner(db.obj, str(schema.DIRECTORY)).up("0007_workers")
@@ -253,6 +255,11 @@ def test_records_from_before_there_were_partitions_are_kept_and_ids_go_on(tmp_pa
         record(root, *range(now - 9, now + 1), MARCH)
         with event.transaction() as log:
             audit.record(log, audit.Call(root, *CALL))
+        half = next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == "0008_partitions").load()
+        half._index(db, "activities")
+        half._divide(db, "activities")
+        half._index(db, "audits")
+        execute("UPDATE pg_index SET indisvalid=false WHERE indexrelid='audits_rest_pkey'::regclass")  # as an interrupted one is
         assert "0008_partitions" in schema.migrate()
         assert listed() == [*range(now, now - 10, -1), MARCH]
         assert len(partitions.made(KIND)) == 3

@@ -82,8 +82,7 @@ def test_the_migrated_tables_are_those_that_the_models_would_make(store: Setting
     with database.fresh(migrated=False) as place:
         models.connect(settings_of(tmp_path / "made", place))
         db.create_tables(TABLES)
-        with db.atomic():
-            next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == DIVIDING).load().up(None, db)
+        next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == DIVIDING).load().up(None, db)
         for table, description in migrated.items():
             assert description == described(table), table
 
