@@ -1,5 +1,7 @@
 /** Elements. Whatever people wrote goes in as text, never as markup. */
 
+import { wordsOf } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   chats: "M4 5h16v11H9l-5 4z",
@@ -103,7 +105,7 @@ export function ask(title, fields, action, submit, props = {}) {
         dialog.close();
       } catch (error) {
         problem.hidden = false;
-        problem.textContent = error.message;
+        problem.textContent = wordsOf(error);
       } finally {
         button.disabled = false;
       }
@@ -137,7 +139,7 @@ export async function trying(run) {
   try {
     return await run();
   } catch (error) {
-    toast(error.message);
+    toast(wordsOf(error));
     return undefined;
   }
 }

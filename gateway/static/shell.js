@@ -28,7 +28,7 @@ export class Shell extends View {
     this.store = new Store(this.bell);
     this.links = SECTIONS.map(([where, label, name]) => this.#link(where, label, name));
     this.list = part("bw-conversations", { store: this.store });
-    this.view = h("div.view", { id: "main", tabindex: "-1" });
+    this.view = h("main.view", { id: "main", tabindex: "-1" });
     fill(this, h("nav.rail", { "aria-label": "Main" }, this.links), this.list, this.view);
     this.on(window, "hashchange", () => this.go());
     this.on(this.store, "me conversations notifications", () => this.#count());

@@ -2,6 +2,7 @@
 
 import { field, fill, h } from "./dom.js";
 import { View } from "./view.js";
+import { wordsOf } from "./words.js";
 
 const AT_HOME = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const MAILED = AT_HOME
@@ -81,7 +82,7 @@ class Sign extends View {
       try {
         await run(this, Object.fromEntries(new FormData(form)));
       } catch (error) {
-        problem.textContent = error instanceof TypeError ? "There is no connection to the server." : error.message;
+        problem.textContent = wordsOf(error);
         problem.hidden = false;
       } finally {
         button.disabled = false;

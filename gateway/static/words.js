@@ -1,4 +1,4 @@
-/** How times, names and numbers are written. */
+/** How times, names, numbers and errors are written. */
 
 const DAY_MS = 86_400_000;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -37,6 +37,12 @@ export function titleOf(conversation, me) {
 
 export function partnerOf(conversation, me) {
   return conversation.kind === "direct" ? conversation.members.find((member) => member.user.id !== me.id)?.user : undefined;
+}
+
+/** What went wrong, in words for whoever asked for it: those of browsers are not for people. */
+export function wordsOf(error) {
+  if (error instanceof TypeError) return "There is no connection to the server.";
+  return error.name === "TimeoutError" ? "The server did not answer in time." : error.message;
 }
 
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
