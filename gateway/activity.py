@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Annotated, Any
 
 import msgspec
 
 from gateway.admin import AdminHandler
+from gateway.asked import field_error
 from gateway.base import BODY_BYTES
-from gateway.describe import NDJSON, Id, Listed, Taken, chars, describe
-from gateway.records import QUERY, Record, RecordsHandler
-from models import activity
+from gateway.describe import NDJSON, PAGED, Id, Listed, Taken, chars, describe
+from gateway.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
+from models import activity, hourly
 from models.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
 from models.errors import InvalidError
+from models.hourly import Hour, Place, Span
+from models.records import EVER
+
+_Column = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
+_decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=EVER)], _Column, _Column]).decode
 
 
 class Reported(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,3 +59,28 @@ class ActivityLog(RecordsHandler):
     async def get(self) -> None:
         """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
         await self.answer_records()
+
+
+class ActivityHours(AdminHandler):
+    """How much was done, by hour, action and site."""
+
+    @describe("Count activity by hour", {200: Listed[Hour]}, query=(ACTION, SITE, SINCE, UNTIL, *PAGED))
+    async def get(self) -> None:
+        """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
+        archived."""
+        span = Span(self.time_ms(SINCE), self.time_ms(UNTIL), self.text(ACTION) or None, self.text(SITE) or None)
+        page, limit = self.page()
+        found = await self.services.read(hourly.newest, span, None if page is None else _place(page), limit + 1)
+        following = _page(found[limit - 1][0]) if len(found) > limit else None
+        self.listed([hour for _, hour in found[:limit]], following)
+
+
+def _page(place: Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _place(page: str) -> Place:
+    try:
+        return _decode_place(base64.urlsafe_b64decode(page))
+    except (binascii.Error, ValueError):  # msgspec's are among the latter
+        raise field_error("page", "a page that was given as `next`") from None

@@ -104,6 +104,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/activity", activity.ActivityReport),
         (f"{API}/admin/activity", activity.ActivityLog),
+        (f"{API}/admin/activity/hourly", activity.ActivityHours),
         (f"{API}/admin/audit", audit.AuditLog),
         (f"{API}/admin/jobs", jobs.Jobs),
         (f"{API}/admin/jobs/{ID}/retry", jobs.JobRetry),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -91,6 +92,17 @@ class Asked(web.RequestHandler):
         if given not in ("true", "false", ""):
             raise field_error(asked.name, "true or false")
         return given == "true"
+
+    def time_ms(self, asked: Text) -> int | None:
+        """A time of the query, in ms; UTC if it does not say. Raises ProblemError 422."""
+        given = self.text(asked)
+        if not given:
+            return None
+        try:
+            at = datetime.fromisoformat(given)
+        except ValueError:
+            raise field_error(asked.name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
+        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
 
     def page(self) -> tuple[str | None, int]:
         """`?page=` (opaque) and `?limit=` of a list."""

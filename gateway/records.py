@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any, ClassVar, TypedDict
 
 from tornado.iostream import StreamClosedError
@@ -80,19 +79,9 @@ class RecordsHandler(AdminHandler):
             self.number(USER),
             self.text(ACTION) or None,
             self.text(SITE) or None,
-            self._time_ms(SINCE),
-            self._time_ms(UNTIL),
+            self.time_ms(SINCE),
+            self.time_ms(UNTIL),
         )
-
-    def _time_ms(self, asked: Text) -> int | None:
-        given = self.text(asked)
-        if not given:
-            return None
-        try:
-            at = datetime.fromisoformat(given)
-        except ValueError:
-            raise field_error(asked.name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
-        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
 
 
 def _place(page: str | None) -> Place | None:

@@ -194,14 +194,40 @@ def test_activity_is_listed_newest_first_by_user_action_site_and_time(gateway: G
     }
 
 
+def test_counts_by_hour_are_listed_newest_first_whether_their_records_are_archived_or_not(gateway: Gateway, admin: Client) -> None:
+    hour = "INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (?,?,?,?)"
+    for at, action, site, count in [(0, "a", "", 1), (0, "b", "", 2), (0, "b", "north", 3), (1, "b", "north", 4), (2, "a", "", 5)]:
+        gateway.execute(hour, at * 3_600_000, action, site, count)
+
+    def found(**filters: object) -> list[int]:
+        answer = admin.get("/admin/activity/hourly", **{"until": "1971-01-01T00:00:00Z", **filters})
+        assert answer.status_code == 200, answer.text
+        return [item["count"] for item in answer.json()["items"]]
+
+    assert found() == [5, 4, 3, 2, 1]
+    assert found(since="1970-01-01T00:30:00Z") == [5, 4]
+    assert found(until="1970-01-01T02:00:00Z", action="b") == [4, 3, 2]
+    assert found(site="north", since="1970-01-01T00:00:00Z") == [4, 3]
+    first = admin.get("/admin/activity/hourly", until="1971-01-01T00:00:00Z", limit=3).json()
+    assert found(page=first["next"]) == [2, 1]
+    assert first["items"][2] == {"hour": "1970-01-01T00:00:00.000Z", "action": "b", "site": "north", "count": 3}
+    assert admin.get("/admin/activity/hourly", until="1971-01-01T00:00:00Z", limit=5).json()["next"] is None
+    assert first["items"][0]["site"] is None
+
+
+@pytest.mark.parametrize("page", ["x", "x-y", "1", "WzEsMiwzXQ==", "WzFlOTksImEiLCJiIl0=", "WzEsIlx1MDAwMCIsImIiXQ==", "é"])
+def test_a_page_of_hours_that_was_never_given_is_named(admin: Client, page: str) -> None:
+    assert fields(admin.get("/admin/activity/hourly", page=page)) == ["page"]
+
+
 @pytest.mark.parametrize(
     "time", ["yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "5", "२०२६-01-01"]
 )
 @pytest.mark.parametrize("name", ["since", "until"])
 def test_a_time_that_cannot_be_is_named(admin: Client, name: str, time: str) -> None:
-    answer = admin.get("/admin/activity", **{name: time})
-
-    assert answer.status_code == 200 or fields(answer) == [name]
+    for path in ("/admin/activity", "/admin/activity/hourly"):
+        answer = admin.get(path, **{name: time})
+        assert answer.status_code == 200 or fields(answer) == [name]
 
 
 def test_a_user_filter_is_an_id(admin: Client) -> None:

@@ -38,6 +38,7 @@ def calls(user: int, dead: int, cursor: str) -> dict[str, Call]:
         ("GET", f"/admin/explain?event={cursor}&user={user}", None),
         ("POST", "/activity", {"action": "shop.bought", "metadata": {"card": "4711"}}),
         ("GET", "/admin/activity", None),
+        ("GET", "/admin/activity/hourly", None),
         ("GET", "/admin/audit", None),
         ("GET", "/admin/jobs", None),
         ("POST", "/admin/jobs/ID/retry", None),

@@ -218,6 +218,7 @@ ADMIN_ROUTES += [
     ("GET", "/admin/watches"),
     ("PUT", "/admin/watches"),
     ("GET", "/admin/activity"),
+    ("GET", "/admin/activity/hourly"),
 ]
 ADMIN_ROUTES += [("GET", "/admin/jobs"), ("POST", "/admin/jobs/1/retry")]
 

@@ -75,7 +75,7 @@ def test_what_a_verb_decodes_and_reads_of_the_query_is_what_it_says(handler: typ
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
     assert decoded == ({said.takes.__name__} if said.takes not in (None, OneClick) else set())
-    read = {scope[name].name for name in re.findall(r"self\.(?:text|number|seconds|flag|_time_ms)\(([A-Z]+)\)", text)}
+    read = {scope[name].name for name in re.findall(r"self\.(?:text|number|seconds|flag|time_ms)\(([A-Z]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
     if re.search(r"self\.page(_number)?\(", text):
         read |= {parameter.name for parameter in PAGED}
