@@ -11,7 +11,7 @@ const SECTIONS = [
   ["conversations", "Chats", "chats"],
   ["posts", "Posts", "posts"],
   ["notifications", "Notifications", "bell"],
-  ["admin", "Administration", "admin"],
+  ["admin", "Admin", "admin"],
   ["settings", "Settings", "settings"],
 ];
 /** What is loaded when somebody goes there. */
