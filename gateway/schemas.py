@@ -55,7 +55,7 @@ def _renamed(found: re.Match[str]) -> str:
 def _name(name: str) -> str:
     """`MessageView` is Message in the document, a list of them MessageList."""
     listed = re.fullmatch(r"Listed_(\w+?)_", name)
-    return _name(listed[1]) + "List" if listed else re.sub("(View|Shape)$", "", name)
+    return _name(listed[1]) + "List" if listed else re.sub("(View|Shape|Answer)$", "", name)
 
 
 def _finish(name: str, field: Schema) -> None:
