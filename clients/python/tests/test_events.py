@@ -135,6 +135,22 @@ def test_a_reader_whose_token_dies_is_told(gateway: Gateway, connect: Connect, a
     assert told == [UnauthorizedError]
 
 
+@pytest.mark.parametrize("transport", ["sse", "ws"])
+def test_a_reader_that_leaves_lets_go_of_its_connection(
+    gateway: Gateway, connect: Connect, ana: Person, ben: Person, transport: Transport
+) -> None:
+    ana.send("hello", to=ben)
+
+    async def scenario() -> None:
+        async with AsyncClient(gateway.url, ben.token) as other:
+            assert await bodies_async(other.events("begin", types=MESSAGES, transport=transport), 1) == ["hello"]
+            await asyncio.to_thread(gateway.waiting, 0, transport)
+
+    asyncio.run(scenario())
+    assert bodies(connect(ben).events("begin", types=MESSAGES, transport=transport), 1) == ["hello"]
+    gateway.waiting(0, transport)
+
+
 def test_types_leave_the_rest_out(connect: Connect, ana: Person, ben: Person) -> None:
     cursor = ben.now()
     ana.send("hello", to=ben)
