@@ -35,7 +35,7 @@ from gateway import (
     websocket,
 )
 from gateway.auth import COOKIE_DAYS
-from gateway.base import Handler, NotFound
+from gateway.base import JSON, Handler, NotFound
 from gateway.services import Services
 from gateway.wire import Awaited, BodyCap
 
@@ -156,4 +156,4 @@ class Application(web.Application):
 
 for _pattern, _handler in ROUTES:
     _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
-openapi.Document.body = msgspec.json.encode(openapi.document(AREAS))
+openapi.Document.file = pages.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))

@@ -12,6 +12,7 @@ from gateway.auth import COOKIE
 from gateway.base import JSON, SAFE_METHODS, Handler
 from gateway.describe import DESCRIBED, Description, describe
 from gateway.errors import STATUS
+from gateway.pages import File, FileHandler
 from gateway.schemas import Schema, Schemas
 from models.database import ID_MAX
 from models.message import EMOJI_CHARS
@@ -47,16 +48,15 @@ class OpenApi(TypedDict):
     openapi: str
 
 
-class Document(Handler):
+class Document(FileHandler):
     """The document itself."""
 
-    access = "public"
-    body: ClassVar[bytes] = b""
+    file: ClassVar[File]
 
     @describe("Read this document", {200: OpenApi})
     async def get(self) -> None:
         """200 OpenAPI 3.1."""
-        self.answer(self.body)
+        self.answer_file(self.file)
 
 
 def document(areas: Mapping[str, Sequence[Route]]) -> Schema:

@@ -22,7 +22,7 @@ TYPES = {  # by suffix; what has another one is not served. Our own, since a mac
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-PACKED = (".png",)  # compressed as they are
+PACKED = ("image/png",)
 HEADERS = {
     "Cache-Control": "no-cache",  # kept, and asked for again with its ETag: a page and its scripts are of one version
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -53,25 +53,26 @@ def _version(body: bytes) -> Version:
     return Version(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def _read(path: Path) -> File:
-    body = path.read_bytes()
-    zipped = None if path.suffix in PACKED else _version(gzip.compress(body, 9, mtime=0))
-    return File(TYPES[path.suffix], _version(body), zipped)
+def file_of(content_type: str, body: bytes) -> File:
+    """A file, compressed unless it is already."""
+    zipped = None if content_type in PACKED else _version(gzip.compress(body, 9, mtime=0))
+    return File(content_type, _version(body), zipped)
 
 
-FILES = {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES}
+FILES = {
+    path.relative_to(FOLDER).as_posix(): file_of(TYPES[path.suffix], path.read_bytes())
+    for path in sorted(FOLDER.rglob("*"))
+    if path.suffix in TYPES
+}
 
 
-class Static(Handler):
-    """A file, by its place in gateway/static: what is not there can't be asked for."""
+class FileHandler(Handler):
+    """What is the same for everybody, as long as this process lives."""
 
     access = "public"
 
-    async def get(self, name: str) -> None:
+    def answer_file(self, file: File) -> None:
         """200 the file, or 304 to whoever has it already."""
-        file = FILES.get(name)
-        if file is None:
-            raise ProblemError("not-found")
         takes_gzip = file.zipped is not None and _takes_gzip(self.request.headers.get("Accept-Encoding", ""))
         self._version = file.zipped if file.zipped is not None and takes_gzip else file.plain
         for header, value in HEADERS.items():
@@ -81,13 +82,24 @@ class Static(Handler):
             self.set_header("Content-Encoding", "gzip")
         self.answer(self._version.body)
 
-    async def head(self, name: str) -> None:
-        """The headers alone."""
-        await self.get(name)
-
     def compute_etag(self) -> str | None:
         """Tornado's hook: it answers 304 to an If-None-Match of the same."""
         return self._version.etag
+
+
+class Static(FileHandler):
+    """A file, by its place in gateway/static: what is not there can't be asked for."""
+
+    async def get(self, name: str) -> None:
+        """200 the file."""
+        file = FILES.get(name)
+        if file is None:
+            raise ProblemError("not-found")
+        self.answer_file(file)
+
+    async def head(self, name: str) -> None:
+        """The headers alone."""
+        await self.get(name)
 
 
 class Example(Static):
