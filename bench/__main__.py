@@ -22,6 +22,7 @@ from bench.like import LIKE
 from bench.live import TYPING
 from bench.machine import describe
 from bench.mail import MAIL
+from bench.metricscost import METRICSCOST
 from bench.records import ACTIVITY, ARCHIVING, EXPORT
 from bench.scaled import SCALED
 from bench.sends import ONE, SENDS
@@ -33,6 +34,7 @@ RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 ALL = (
     SENDS,
     ONE,
+    METRICSCOST,
     LIKE,
     DELIVERY,
     BACKLOG,

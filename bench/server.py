@@ -15,6 +15,7 @@ from typing import IO
 from bench.processes import free_port, launch, listener, stop, tree
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN = ("run.py",)
 START_S = 30.0  # for a first start, with an empty page cache
 
 
@@ -41,9 +42,10 @@ def all_of(log: IO[bytes]) -> str:
 class Bellwire:
     """One instance: default settings and full durability, with the rate limits off."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
-        """Choose the ports; `folder` holds its data, `settings` are environment variables."""
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, program: Sequence[str] = RUN) -> None:
+        """Choose the ports; `folder` holds its data, `settings` are environment variables, `program` what Python is to run."""
         self.folder = folder
+        self._program = program
         self._settings = settings or {}
         self.port, self.worker_port = free_port(), free_port()
         self.admin_token = ""
@@ -73,7 +75,7 @@ class Bellwire:
     def start(self, command: str, port: int | None = None) -> subprocess.Popen[bytes]:
         """Start `serve`, `gateway` or `worker` and return at once."""
         env = {**self.env(), "BELLWIRE_PORT": str(port or self.port)}
-        process = launch([sys.executable, "run.py", command], ROOT, self._log, env)
+        process = launch([sys.executable, *self._program, command], ROOT, self._log, env)
         self._running.append(process)
         return process
 
@@ -132,10 +134,11 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def bellwire(worker: bool = True, settings: Mapping[str, str] | None = None) -> Iterator[Bellwire]:
-    """Run a fresh instance with its worker (`serve`), or the gateway alone; `settings` may name other stores."""
+def bellwire(worker: bool = True, settings: Mapping[str, str] | None = None, program: Sequence[str] = RUN) -> Iterator[Bellwire]:
+    """Run a fresh instance with its worker (`serve`), or the gateway alone; `settings` may name other stores, and
+    `program` what serves in run.py's place."""
     with tempfile.TemporaryDirectory(prefix="bellwire-bench-") as folder:
-        server = Bellwire(Path(folder), settings)
+        server = Bellwire(Path(folder), settings, program)
         try:
             if not worker:
                 server.run("migrate")
