@@ -11,10 +11,12 @@ class Conversations extends View {
   #chosen = 0;
 
   show() {
+    this.setAttribute("role", "region");
+    this.setAttribute("aria-label", "Conversations");
     this.shown = SHOWN;
     const search = h("input", { type: "search", placeholder: "Search people and messages", "aria-label": "Search people and messages", oninput: () => this.#search(search.value) });
     const fresh = iconButton("new", "New conversation", () => this.#begin());
-    this.items = h("ul.conversations", { "aria-label": "Conversations" });
+    this.items = h("ul.conversations");
     this.found = h("div.found", { role: "region", "aria-label": "Search results", "aria-live": "polite", hidden: true });
     fill(this, h("header.bar", {}, h("label.search", {}, icon("search"), search), fresh), this.found, h("div.scroll", { tabindex: "-1" }, this.items));
     this.searchField = search;

@@ -43,9 +43,17 @@ class Messages extends View {
     else if (!this.target && !this.thread.atEnd) this.thread.goToEnd();
     await this.thread.loading.catch((error) => (this.top.textContent = error.message));
     this.#draw();
+    if (this.unreadFrom && !this.marked && !this.target) await this.#toMark();
     if (this.target) this.#show(this.target);
     else this.#toNew();
     this.#scrolled();
+  }
+
+  /** There is more that is new than was loaded. */
+  async #toMark() {
+    await this.thread.goTo(this.unreadFrom).catch(() => {});
+    this.atEnd = false;
+    this.#draw();
   }
 
   /** Begins at what is new; else at the end. */
@@ -75,6 +83,7 @@ class Messages extends View {
     if (!this.isConnected || (!pages.length && this.thread.older === undefined)) return;
     const count = this.thread.size;
     if (this.count && this.thread.atEnd && !this.atEnd && this.thread.last?.id > this.newest) this.news += 1;
+    this.#mark();
     this.#keeping(() => {
       for (const [page, block] of this.blocks) {
         if (pages.includes(page)) continue;
@@ -100,6 +109,13 @@ class Messages extends View {
     this.down.lastChild.textContent = this.news ? String(this.news) : "";
     this.down.setAttribute("aria-label", this.news ? `To ${plural(this.news, "new message")}` : "To the newest message");
     if (this.atEnd && this.thread.atEnd) this.thread.trim();
+  }
+
+  /** Finds where the new ones begin, as soon as that is loaded. */
+  #mark() {
+    const { first, older, pages } = this.thread;
+    if (this.marked || this.unreadFrom === null || !first || (first.id > this.unreadFrom && older !== null)) return;
+    this.marked = pages.flat().find((message) => message.id > this.unreadFrom && message.sender !== this.store.me.id)?.id;
   }
 
   #insert(page) {
@@ -134,8 +150,6 @@ class Messages extends View {
   #shape(message, before) {
     const day = !before ? this.thread.older === null : dayKey(before.created_at) !== dayKey(message.created_at);
     const close = before?.sender === message.sender && new Date(message.created_at) - new Date(before.created_at) < TOGETHER_MS;
-    const first = this.unreadFrom !== null && message.id > this.unreadFrom && message.sender !== this.store.me.id;
-    if (first && (this.marked === undefined || message.id < this.marked)) this.marked = message.id;
     const fresh = this.marked === message.id;
     return [fresh && "new", day && "day", (day || fresh || !close) && "start"].filter(Boolean).join(" ");
   }
@@ -160,7 +174,10 @@ class Messages extends View {
     const before = seen?.getBoundingClientRect().top;
     change();
     if (this.atEnd) this.#stick();
-    else if (seen?.isConnected) this.scroller.scrollTop += seen.getBoundingClientRect().top - before;
+    else if (seen) {
+      const same = seen.isConnected ? seen : this.#row(seen.dataset.message); // it was drawn anew
+      if (same) this.scroller.scrollTop += same.getBoundingClientRect().top - before;
+    }
   }
 
   #firstSeen(top) {

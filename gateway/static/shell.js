@@ -28,8 +28,9 @@ export class Shell extends View {
     this.store = new Store(this.bell);
     this.links = SECTIONS.map(([where, label, name]) => this.#link(where, label, name));
     this.list = part("bw-conversations", { store: this.store });
-    this.view = h("main.view", { id: "main", tabindex: "-1" });
-    fill(this, h("nav.rail", { "aria-label": "Main" }, this.links), this.list, this.view);
+    this.view = h("div.view", { tabindex: "-1" });
+    fill(this, h("nav.rail", { "aria-label": "Main" }, this.links), h("main", { id: "main" }, this.list, this.view));
+    this.on(document.querySelector(".skip"), "click", (_, event) => (event.preventDefault(), this.view.focus()));
     this.on(window, "hashchange", () => this.go());
     this.on(this.store, "me conversations notifications", () => this.#count());
     this.on(this.store, "heard", (message) => this.#announce(message));
@@ -57,7 +58,7 @@ export class Shell extends View {
   /** Shows what the address asks for, which stays as it is when it is shown already. */
   async go() {
     if (!this.store.me) return;
-    const [where = "conversations", ...rest] = location.hash.replace(/^#\//, "").split("/").filter(Boolean);
+    const [where = "conversations", ...rest] = (location.hash.match(/^#\/(.*)/)?.[1] ?? "").split("/").filter(Boolean);
     const section = where === "groups" ? "posts" : where;
     this.dataset.section = section;
     this.dataset.pane = section === "conversations" && !rest.length ? "list" : "view";
