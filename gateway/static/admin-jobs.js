@@ -1,0 +1,132 @@
+/** What goes on behind: asked for every two seconds while somebody looks. A part is drawn again only when it has changed. */
+
+import { fill, h, toast, trying } from "./dom.js";
+import { line, pill, table } from "./admin-list.js";
+import { progress, whileSeen } from "./admin-live.js";
+import { keepNames, named } from "./admin-who.js";
+import { View } from "./view.js";
+import { exactly, plural, shortly, wordsOf } from "./words.js";
+
+const EVERY_MS = 2000;
+const ENDED_SHOWN = 5; // announcements; they are kept for months
+const LATE_S = 30; // a consumer this far behind is shown as late
+/** In order: a part's title, what it shows of the answer, and what is said when that is nothing. */
+const PARTS = [
+  ["Given up on", ({ dead }) => dead, dead, "Nothing was given up on."],
+  ["Mail", ({ mail }) => [mail], mail, ""],
+  ["Announcements", ({ fanouts }) => fanouts, announcements, "There were none of late."],
+  ["Consumers of the log", ({ consumers }) => consumers, consumers, ""],
+  ["Workers", ({ workers }) => workers, workers, "No worker runs: what is behind a send waits."],
+  ["Queues", ({ queues }) => queues, queues, ""],
+];
+
+class Jobs extends View {
+  show() {
+    this.problem = h("p.problem", { role: "alert", hidden: true });
+    this.degraded = h("p.warn", { role: "status", hidden: true });
+    this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": title }));
+    this.drawn = [];
+    fill(this, this.problem, this.degraded, h("div.parts", {}, this.parts));
+    keepNames(this);
+    this.refresh = whileSeen(this, EVERY_MS, () => this.#look());
+  }
+
+  async #look() {
+    try {
+      this.#draw(await this.store.bell.call("GET", "/admin/jobs", null, { again: false, signal: this.ended.signal }));
+      this.problem.hidden = true;
+    } catch (error) {
+      this.problem.hidden = false;
+      this.problem.textContent = `This is how it was; it is asked for again. ${wordsOf(error)}`;
+    }
+  }
+
+  #draw(found) {
+    this.degraded.hidden = !found.degraded.length;
+    const degraded = `Degraded: ${found.degraded.join(", ")}. Nothing is lost; some things take longer.`;
+    if (found.degraded.length && this.degraded.textContent !== degraded) this.degraded.textContent = degraded;
+    PARTS.forEach(([title, take, show, empty], n) => {
+      const items = take(found);
+      const whole = JSON.stringify(items);
+      if (whole === this.drawn[n]) return;
+      this.drawn[n] = whole;
+      this.#fill(this.parts[n], h("h3", { tabindex: "-1" }, title), items.length ? show(items, this) : h("p.quiet", {}, empty));
+    });
+  }
+
+  /** The focus stays on what it was on, or goes to the part's title when that is gone. */
+  #fill(section, ...what) {
+    const held = section.contains(document.activeElement);
+    const act = document.activeElement?.dataset?.act;
+    fill(section, what);
+    if (held) (section.querySelector(`[data-act="${act}"]`) ?? section.querySelector("h3")).focus();
+  }
+
+  async retry(one) {
+    const taken = await trying(() => this.store.bell.call("POST", `/admin/jobs/${one.id}/retry`, null));
+    if (!taken) return;
+    toast("It is tried again");
+    this.refresh();
+  }
+}
+
+function dead(items, view) {
+  const heads = ["What", "Of", "Error", "Since", ""];
+  const rows = items.map((one) =>
+    line(heads, [
+      `${one.consumer}: ${one.type ?? "no longer kept"}`,
+      one.event ? h("a", { href: `#/admin/explain/${one.event}` }, `Event ${one.event}`) : (one.to ?? ""),
+      h("span.problem", {}, one.error),
+      at(one.parked_at),
+      one.retrying ? pill("Is tried again") : h("button", { type: "button", "data-act": `retry-${one.id}`, "aria-label": `Try again: ${one.type ?? one.consumer} ${one.to ?? one.event}`, onclick: () => view.retry(one) }, "Try again"),
+    ]),
+  );
+  return table("Given up on", heads, rows);
+}
+
+function announcements(items, view) {
+  const row = (one) => h("li", {}, h("p.title", {}, one.title), h("small", {}, "by ", named(view.store, one.by), ", ", at(one.created_at)), progress(one));
+  const shown = items.filter((one, n) => n < ENDED_SHOWN || one.state !== "done");
+  const rest = items.filter((one) => !shown.includes(one));
+  const earlier = rest.length > 0 && h("details", {}, h("summary", { "data-act": "earlier" }, `${rest.length} earlier`), h("ul.announcements", {}, rest.map(row)));
+  return [h("ul.announcements", {}, shown.map(row)), earlier];
+}
+
+function mail([{ waiting, oldest_s, failing }]) {
+  const heads = ["To", "Kind", "Tries", "Error", "Next"];
+  const rows = failing.map((one) => line(heads, [one.to, one.type, String(one.attempts), h("span.problem", {}, one.error), at(one.next_at)]));
+  const waits = waiting ? `${plural(waiting, "mail")} ${waiting === 1 ? "waits" : "wait"}, the oldest for ${lasting(oldest_s)}.` : "No mail waits.";
+  return [h("p", {}, waits), rows.length ? table("Mail that fails", heads, rows) : null];
+}
+
+function workers(items) {
+  const heads = ["Worker", "State", "Since", "Does now"];
+  const doing = (running) => (running.length ? h("ul", {}, running.map(({ what, since }) => h("li", {}, what, h("small", {}, ` since ${exactly(since)}`)))) : h("span.quiet", {}, "Waits for work"));
+  const rows = items.map((one) => line(heads, [one.worker, one.alive ? pill("Alive", "good") : pill(`Gone since ${shortly(one.seen_at)}`, "bad"), at(one.started_at), doing(one.running)]));
+  return table("Workers", heads, rows);
+}
+
+function consumers(items) {
+  const heads = ["Consumer", "Behind", "Has done", "Moved"];
+  const behind = (s) => (s ? pill(lasting(s), s > LATE_S ? "bad" : "quiet") : pill("Up to date", "good"));
+  return table("Consumers of the log", heads, items.map((one) => line(heads, [one.consumer, behind(one.lag_s), `Event ${one.position}`, at(one.moved_at)])));
+}
+
+function queues(items) {
+  const heads = ["Queue", "Depth", "Oldest"];
+  const rows = items.map(({ queue, depth, oldest_s }) => line(heads, [queue, depth === null ? pill("Can't be used now", "bad") : String(depth), oldest_s === null ? "" : lasting(oldest_s)]));
+  return table("Queues", heads, rows);
+}
+
+function at(time) {
+  return h("time", { datetime: time, title: exactly(time) }, shortly(time));
+}
+
+/** A length of time in its largest unit. */
+function lasting(s) {
+  if (s < 60) return `${Math.round(s)} s`;
+  if (s < 3600) return `${Math.round(s / 60)} min`;
+  return s < 172_800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} days`;
+}
+
+customElements.define("bw-admin-jobs", Jobs);

@@ -1,0 +1,198 @@
+"""What admins do on the page, with the whole house running and a mail server beside it."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.gateway.client import Client
+from tests.gateway.running import Gateway, until
+from tests.page.entering import PHONE, entered
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
+Open = Callable[..., Page]
+SCRIPT = "<img src=x onerror=alert(1)>"
+AREAS = ["users", "activity", "audit", "jobs", "announce", "explain"]
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[SmtpServer]:
+    """Where the house's mail goes."""
+    server = SmtpServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def house(make_gateway: Callable[..., Gateway], relay: SmtpServer) -> Gateway:
+    """A gateway and a worker."""
+    return make_gateway("serve", EMAIL_URL=relay.url)
+
+
+@pytest.fixture(scope="module")
+def root(house: Gateway) -> Client:
+    """The admin."""
+    return house.user("admin")
+
+
+def rows(page: Page) -> Locator:
+    """The rows of the list that is shown."""
+    return page.locator(".listing tbody tr")
+
+
+def confirm(page: Page, action: str) -> None:
+    """Presses a button of the dialog that is open."""
+    page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+
+
+def test_who_is_suspended_with_others_is_signed_out_and_may_come_back(house: Gateway, root: Client, open_page: Open) -> None:
+    ana, ben = house.users(2)
+    theirs = entered(open_page, ana)
+    page = entered(open_page, root, "#/admin")
+    page.get_by_label("Role").select_option("user")
+    expect(page.get_by_label(f"Select {root.name.capitalize()}")).to_have_count(0)
+    page.get_by_label("Select all shown").check()
+    page.get_by_role("button", name="Suspend", exact=True).click()
+    page.get_by_label("Reason").fill(f"too loud {SCRIPT}")
+    confirm(page, "Suspend")
+    outcome = page.locator(".told li")
+    expect(outcome).to_contain_text(["suspended: ", "0 unchanged", "0 missing"])
+    expect(outcome.first).to_contain_text(ana.name.capitalize())
+    expect(theirs.get_by_text("You were signed out.")).to_be_visible()
+    assert ben.get("/me").status_code == 401
+    page.get_by_label("Role").select_option("")
+    for who in (ana, root):
+        page.get_by_label(f"Select {who.name.capitalize()}", exact=True).check()
+    page.get_by_role("button", name="Activate", exact=True).click()
+    confirm(page, "Activate")
+    expect(outcome).to_contain_text(
+        [f"1 activated: {ana.name.capitalize()}", f"1 unchanged: {root.name.capitalize()}", "0 missing"]
+    )
+    expect(rows(page).filter(has_text=ana.name).get_by_text("Active")).to_be_visible()
+
+
+def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root: Client, open_page: Open) -> None:
+    page = entered(open_page, root, "#/admin/users")
+    page.get_by_role("button", name="Make an account").click()
+    page.get_by_label("Username").fill(root.name)
+    page.get_by_label("E-mail", exact=True).fill("gwen@example.org")
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill(SCRIPT)
+    confirm(page, "Make it")
+    expect(page.get_by_label("Username")).to_have_accessible_description("is taken")
+    page.get_by_label("Username").fill("gwen")
+    confirm(page, "Make it")
+    gwen = rows(page).filter(has_text="@gwen")
+    expect(gwen.get_by_text(SCRIPT)).to_be_visible()
+    page.get_by_role("button", name="Make many").click()
+    lines = page.get_by_role("dialog").get_by_role("textbox")
+    lines.fill("hugo, hugo@example.org, Hugo\n\ngwen; nowhere")
+    confirm(page, "Make them")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Line 3: email: an e-mail address")
+    lines.fill(lines.input_value().replace("gwen; nowhere", "ines\tines@example.org\tInes, née Costa"))
+    confirm(page, "Make them")
+    expect(rows(page).filter(has_text="Ines, née Costa")).to_be_visible()
+    gwen.get_by_role("button", name="Change").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Gwen")
+    page.get_by_role("dialog").get_by_label("Role").select_option("admin")
+    confirm(page, "Save")
+    expect(gwen.get_by_text("Admin", exact=True)).to_be_visible()
+    expect(gwen.get_by_role("button", name="Change: Gwen")).to_be_focused()
+    gwen.get_by_role("button", name="Make token").click()
+    confirm(page, "Make it")
+    token = page.get_by_label("Token of Gwen").input_value()
+    assert root.with_token(token).get("/me").json()["username"] == "gwen"
+    gwen.get_by_role("button", name="Revoke tokens").click()
+    confirm(page, "Revoke")
+    expect(page.get_by_text("All tokens of Gwen are revoked")).to_be_visible()
+    assert root.with_token(token).get("/me").status_code == 401
+
+
+def test_activity_is_filtered_counted_and_saved_whole(house: Gateway, root: Client, open_page: Open) -> None:
+    ana = house.user()
+    told = [
+        {"action": f"invoice.{what}", "description": SCRIPT, "user": ana.id, "site": "north"} for what in ("paid", "paid", "sent")
+    ]
+    assert [root.post("/activity", one).status_code for one in told] == [202] * 3
+    until(lambda: len(root.get("/admin/activity", site="north").json()["items"]) == 3)
+    page = entered(open_page, root, "#/admin/activity")
+    page.get_by_label("User").fill(ana.name)
+    page.get_by_label("Action").fill("invoice.paid")
+    page.keyboard.press("Enter")
+    expect(rows(page)).to_contain_text([f"{ana.name.capitalize()}invoice.paid{SCRIPT}"] * 2)
+    page.get_by_text("Counts by the hour").click()
+    expect(page.locator(".hours tbody tr")).to_contain_text([re.compile("invoice.pa.*2")])
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Download all").click()
+    lines = Path(saving.value.path()).read_text().splitlines()
+    assert [(one["action"], one["user"], one["site"]) for one in map(json.loads, lines)] == [("invoice.paid", ana.id, "north")] * 2
+    page.get_by_label("Since").fill("2100-01-01T00:00")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing is recorded like that.")).to_be_visible()
+    page.get_by_label("User").fill("nobody.at.all")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nobody has this username.")).to_be_visible()
+
+
+def test_a_mail_that_was_given_up_on_goes_when_it_is_tried_again(
+    house: Gateway, root: Client, relay: SmtpServer, open_page: Open
+) -> None:
+    relay.refused["lost@example.org"] = f"550 5.1.1 No such mailbox {SCRIPT}"
+    new = {"email": "lost@example.org", "username": "lost", "password": "correct horse battery"}
+    assert house.anonymous().post("/signup", new).status_code == 201
+    page = entered(open_page, root, "#/admin/jobs")
+    dead = page.get_by_role("region", name="Given up on")
+    expect(dead.get_by_text(f"No such mailbox {SCRIPT}")).to_be_visible()
+    relay.refused.clear()
+    dead.get_by_role("button", name="Try again").click()
+    expect(dead.get_by_text("Nothing was given up on.")).to_be_visible()
+    until(lambda: any("lost@example.org" in mail.receivers for mail in relay.mails))
+    expect(page.get_by_role("table", name="Workers").get_by_text("Alive")).to_be_visible()
+
+
+def test_an_announcement_is_followed_to_its_end_and_explained(house: Gateway, root: Client, open_page: Open) -> None:
+    ana, ben = house.users(2)
+    cursor = ana.now()
+    page = entered(open_page, root, "#/admin/announce")
+    page.get_by_role("combobox", name="To", exact=True).select_option("chosen")
+    page.get_by_label("Title").fill(SCRIPT)
+    page.get_by_role("button", name="Announce…").click()
+    expect(page.get_by_role("alert")).to_have_text("Choose somebody first.")
+    page.get_by_label("Add people").fill(ana.name)
+    page.get_by_role("button", name=ana.name.capitalize()).first.click()
+    page.get_by_role("button", name="Announce…").click()
+    confirm(page, "Announce")
+    expect(page.get_by_text("Done: 1 told")).to_be_visible()
+    assert page.get_by_label(f"Progress of “{SCRIPT}”").evaluate("(bar) => bar.value === bar.max")
+    assert [one["title"] for one in ana.get("/notifications").json()["items"]] == [SCRIPT]
+    ben.send("hello", to=ana)
+    [event] = until(lambda: [e for e in ana.events(cursor) if e["type"] == "message.created"])
+    page.get_by_role("link", name="Explain").click()
+    page.get_by_label("Event").fill(event["id"].split("-")[-1])
+    page.get_by_label("User").fill(ben.name)
+    page.get_by_role("button", name="Explain").click()
+    expect(page.get_by_role("region", name="Rule message")).to_contain_text("own act")
+
+
+def test_who_is_no_admin_finds_nothing_there(house: Gateway, open_page: Open) -> None:
+    page = entered(open_page, house.user(), "#/admin/users")
+    expect(page.get_by_text("There is nothing here for you.")).to_be_visible()
+    expect(page.get_by_role("link", name="Admin")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", {}), ("dark", PHONE)])
+def test_the_admin_area_is_for_everybody(
+    root: Client, open_page: Open, violations: Callable[[Page], list[str]], scheme: str, size: dict[str, object]
+) -> None:
+    page = entered(open_page, root, "#/admin/users", color_scheme=scheme, **size)
+    wrong: dict[str, list[str]] = {}
+    for area in AREAS:
+        page.goto(f"{root.gateway.url}/#/admin/{area}")
+        expect(page.get_by_role("navigation", name="Administration").locator("[aria-current]")).to_have_text(area.capitalize())
+        expect(page.locator("bw-admin :is(.listing tbody tr, .parts h3, form.panel)").first).to_be_visible()
+        wrong[area] = violations(page)
+    assert not any(wrong.values()), wrong
