@@ -109,6 +109,8 @@ def test_notifications_are_marked_read_by_id_or_all(served: Gateway, ana: Client
     ]
     assert told(ben, type="message") == told(ben)
     assert told(ben, type="community") == []
+    assert fields(ben.get("/notifications", type="gossip")) == ["type"]
+    assert fields(ben.get("/notifications", unread="yes")) == ["unread"]
 
 
 def test_reading_the_conversation_reads_its_notification(ana: Client, ben: Client) -> None:

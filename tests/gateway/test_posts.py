@@ -48,6 +48,7 @@ def test_posts_and_comments_are_to_be_of_the_fields_that_are_known(ana: Client) 
     assert fields(ana.post("/posts", {"body": "x", "group": 0})) == ["group"]
     assert fields(ana.post("/posts", {"body": "x", "group": 2**53})) == ["group"]
     assert fields(ana.get("/posts", group="x")) == ["group"]
+    assert fields(ana.get("/posts", bookmarked="yes")) == ["bookmarked"]
     assert fields(ana.get("/posts", page="x")) == ["page"]
 
 

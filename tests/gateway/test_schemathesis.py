@@ -20,7 +20,7 @@ from tests.gateway.running import Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
-EXAMPLES = 8  # of each operation
+EXAMPLES = 5  # of each operation
 ENDLESS = "/events/stream$|/events/ws$|/communication/poll/"  # answers that wait, or never end: test_stream.py and others have them
 IDS = 6  # so many are there of each kind, so that most calls find something
 OPEN = ("OpenApi", "Chat")  # what may hold more: the document, and what the older client sends
