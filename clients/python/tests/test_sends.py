@@ -17,6 +17,12 @@ def bodies(person: Person, conversation: int) -> list[str]:
     return [message["body"] for message in person.get(f"/conversations/{conversation}/messages").json()["items"]]
 
 
+@pytest.fixture(scope="module")
+def strict(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A gateway that soon has enough."""
+    return make_gateway(RATE_LIMITS="on", LIMIT_SEND="1/second", LIMIT_TYPING="1/hour")
+
+
 def reported(gateway: Gateway) -> float:
     """How many sends their senders have told the time of."""
     return gateway.metric("bellwire_client_send_seconds_count")
@@ -71,24 +77,23 @@ def test_the_same_client_id_gives_the_first_message_back(bot: Client, ben: Perso
     assert bot.send("second", to=ben.id, client_id="kept") == first
 
 
-def test_a_sender_who_is_too_fast_waits_as_long_as_the_gateway_asks(make_gateway: Callable[..., Gateway]) -> None:
-    gateway = make_gateway(RATE_LIMITS="on", LIMIT_SEND="1/second")
-    ana, ben = gateway.users(2)
-    with Client(gateway.url, ana.token) as bot:
+def test_a_sender_who_is_too_fast_waits_as_long_as_the_gateway_asks(strict: Gateway) -> None:
+    ana, ben = strict.users(2)
+    with Client(strict.url, ana.token) as bot:
         sent = [bot.send(str(n), to=ben.id) for n in range(3)]
 
     assert bodies(ben, sent[0].conversation) == ["2", "1", "0"]
-    refused = gateway.metric("bellwire_rate_limited_total", what="send")
+    refused = strict.metric("bellwire_rate_limited_total", what="send")
     assert 1 <= refused <= 2, "each was refused once at most: the next try came when it was due"
 
 
-def test_a_wait_that_is_longer_than_the_patience_is_told_to_the_caller(make_gateway: Callable[..., Gateway]) -> None:
-    gateway = make_gateway(RATE_LIMITS="on", LIMIT_SEND="1/hour")
-    ana, ben = gateway.users(2)
-    with Client(gateway.url, ana.token, patience_s=0) as bot:
-        bot.send("hello", to=ben.id)
+def test_a_wait_that_is_longer_than_the_patience_is_told_to_the_caller(strict: Gateway) -> None:
+    ana, ben = strict.users(2)
+    with Client(strict.url, ana.token, patience_s=0) as bot:
+        at = bot.open_conversation(ben.id).id
+        bot.typing(at)
         with pytest.raises(ProblemError) as refused:
-            bot.send("again", to=ben.id)
+            bot.typing(at)
 
     assert (refused.value.status, refused.value.slug) == (429, "rate-limited")
     assert refused.value.retry_after_s
