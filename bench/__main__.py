@@ -23,6 +23,7 @@ from bench.live import TYPING
 from bench.machine import describe
 from bench.mail import MAIL
 from bench.metricscost import METRICSCOST
+from bench.page import PAGE
 from bench.records import ACTIVITY, ARCHIVING, EXPORT
 from bench.scaled import SCALED
 from bench.sends import ONE, SENDS
@@ -52,6 +53,7 @@ ALL = (
     ACTIVITY,
     EXPORT,
     ARCHIVING,
+    PAGE,
     SCALED,
     ACROSS,
 )

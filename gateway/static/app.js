@@ -6,6 +6,7 @@ import { part } from "./view.js";
 import "./sign.js";
 
 const REMEMBERED = "bellwire:user"; // who was signed in here: only then is it worth asking
+const CHAT = ["shell", "store", "thread", "conversations", "chat", "messages", "message", "composer"]; // asked for in one go
 const theme = localStorage.getItem("bellwire:theme");
 if (theme) document.documentElement.dataset.theme = theme;
 
@@ -32,6 +33,7 @@ function signIn(notice = "") {
 async function begin(user) {
   localStorage.setItem(REMEMBERED, user.id);
   bell.user = user;
+  document.head.append(...CHAT.map((name) => h("link", { rel: "modulepreload", href: `/static/${name}.js` })));
   const { Shell } = await import("./shell.js");
   if (!customElements.get("bw-shell")) customElements.define("bw-shell", Shell);
   fill(app, part("bw-shell", { bell, leave: signIn }));
