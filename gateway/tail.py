@@ -18,7 +18,9 @@ import peewee
 import structlog
 
 from gateway.hub import Hub
+from metrics.declared import TAIL_LAG_SECONDS
 from models import event, store
+from models.clock import now_ms
 from models.database import disconnect, engine
 
 logger = structlog.get_logger()
@@ -92,6 +94,7 @@ class Tail:
                     self._call(self._hub.skip, mark)
                     position, found = mark, [each for each in found if each.id > mark]
             if found:
+                TAIL_LAG_SECONDS.observe(max(0, now_ms() - found[0].at_ms) / 1000)  # the oldest; clocks of hosts may differ
                 self._call(self._hub.publish, position, found, time.perf_counter())
                 position = found[-1].id
             if len(found) < SLICE_EVENTS:

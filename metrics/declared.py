@@ -34,6 +34,7 @@ MESSAGE_SEND_SECONDS = _latency("message_send", "POST received to answer written
 MESSAGES_SENT_TOTAL = _counter("messages_sent", "Acknowledged sends, direct or group", "kind")
 SEND_STAGE_SECONDS = _latency("send_stage", "Where a send's time goes: parse, authorize, wait, commit, publish", "stage")
 DELIVERY_SECONDS = _latency("delivery", "Event committed to bytes handed to a waiting reader's socket", "transport")
+TAIL_LAG_SECONDS = _latency("tail_lag", "Age of another process's event when this gateway has read it")
 CLIENT_SEND_SECONDS = _latency("client_send", "Sends as clients measured them")
 POLLS_OPEN = _gauge("polls_open", "Readers waiting now: poll, sse, ws", "transport")
 POLL_SECONDS = _latency("poll", "Time a poll was open: events, empty, gone, aborted", "outcome")

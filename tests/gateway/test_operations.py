@@ -2,8 +2,9 @@ import shutil
 
 import pytest
 
+from models import event
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway
+from tests.gateway.running import Gateway, until
 from tests.gateway.transports import socket, stream
 
 
@@ -125,6 +126,14 @@ def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: 
     assert [labels["database"] for labels, value in gateway.samples("bellwire_build_info") if value == 1] == [gateway.kind]
 
 
+def test_how_late_another_processs_events_come_is_measured(gateway: Gateway) -> None:
+    before = gateway.metric("bellwire_tail_lag_seconds_count")
+    with gateway.store(), event.transaction() as log:
+        log.append("user:1", "read.updated", b"{}")
+
+    until(lambda: gateway.metric("bellwire_tail_lag_seconds_count") > before)
+
+
 def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway) -> None:
     total = shutil.disk_usage(gateway.data).total
     assert 0 < gateway.metric("bellwire_disk_free_bytes") <= total
@@ -137,6 +146,7 @@ def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway)
         "bellwire_messages_sent_total",
         "bellwire_send_stage_seconds",
         "bellwire_delivery_seconds",
+        "bellwire_tail_lag_seconds",
         "bellwire_client_send_seconds",
         "bellwire_polls_open",
         "bellwire_poll_seconds",

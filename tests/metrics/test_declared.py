@@ -14,6 +14,7 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "messages_sent_total": (Counter, ("kind",)),
     "send_stage_seconds": (Histogram, ("stage",)),
     "delivery_seconds": (Histogram, ("transport",)),
+    "tail_lag_seconds": (Histogram, ()),
     "client_send_seconds": (Histogram, ()),
     "polls_open": (Gauge, ("transport",)),
     "poll_seconds": (Histogram, ("outcome",)),
