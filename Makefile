@@ -3,13 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := $(wildcard conf metrics models jobs gateway commands bench run.py clients/python/src)
+CODE := $(wildcard conf metrics models jobs gateway commands bench docs run.py clients/python/src)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --require-hashes
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-annotate --upgrade --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types bench lock clean
+.PHONY: help run test check types bench pictures lock clean
 
 help: ## this list
 	@echo "Bellwire: make TARGET [PYTHON=python3.12]"; echo
@@ -32,6 +32,9 @@ types: $(VENV)/.installed-dev ## mypy alone
 
 bench: $(VENV)/.installed-dev ## the benchmarks, one table
 	@exec $(BIN)/python -m bench
+
+pictures: $(VENV)/.installed-dev ## draw the README's pictures of the page anew
+	@exec $(BIN)/python -m docs.pictures
 
 lock: $(VENV)/.installed ## pin the newest allowed versions, with hashes, in requirements*.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv

@@ -84,7 +84,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def signed_in(browser: Browser, server: Bellwire, who: Person) -> Page:
+async def signed_in(browser: Browser, server: Bellwire, who: Person, **options: Any) -> Page:
     """Return an empty page of somebody who is signed in."""
     cookies = {"bellwire_session": who.token, "_xsrf": XSRF}
     stored: Any = {
@@ -95,7 +95,7 @@ async def signed_in(browser: Browser, server: Bellwire, who: Person) -> Page:
         ],
         "origins": [{"origin": server.base, "localStorage": [{"name": "bellwire:user", "value": str(who.id)}]}],
     }
-    context = await browser.new_context(storage_state=stored, viewport={"width": 1280, "height": 900})
+    context = await browser.new_context(storage_state=stored, **{"viewport": {"width": 1280, "height": 900}, **options})
     return await context.new_page()
 
 
