@@ -14,7 +14,6 @@ from gateway.describe import DESCRIBED, PAGED
 from gateway.openapi import VERBS
 from gateway.openapi import verbs as described_verbs
 from gateway.preferences import OneClick
-from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
@@ -109,51 +108,3 @@ def test_who_needs_no_token_is_told_so_and_nobody_else(document: dict[str, Any])
         assert ({"query": []} in one["security"]) == handler.query_token
         assert ("401" in one["responses"]) == (handler.access != "public" or path == "/api/v1/login")
         assert verb == "get" or {"cookie": []} not in one["security"]
-
-
-def closed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document's components, in which nothing may stand that they don't name."""
-
-    def close(schema: Any) -> Any:
-        if isinstance(schema, list):
-            return [close(one) for one in schema]
-        if not isinstance(schema, dict):
-            return schema
-        found = {key: close(inner) for key, inner in schema.items()}
-        if found.get("type") == "object" and isinstance(found.get("properties"), dict):
-            found.setdefault("additionalProperties", False)
-        return found
-
-    return {"components": close(document["components"])}
-
-
-def test_events_are_as_the_document_says(document: dict[str, Any], gateway: Gateway, admin: Client) -> None:
-    ana, ben = gateway.users(2)
-    cursor = {who.name: who.now() for who in (ana, ben)}
-    typed = ben.polling(cursor[ben.name], types="typing")
-    gateway.waiting(1)
-    message = ana.send("hello", to=ben)
-    ana.post(f"/conversations/{message['conversation']}/typing", {"typing": True})
-    ben.put(f"/messages/{message['id']}/reactions/👍")
-    ben.post(f"/conversations/{message['conversation']}/read", {"message": message["id"]})
-    ana.patch(f"/messages/{message['id']}", {"body": "hello, Ben"})
-    ana.delete(f"/messages/{message['id']}")
-    crew = ana.group(ben)
-    ana.patch(f"/conversations/{crew}", {"title": "The crew"})
-    ben.delete(f"/conversations/{crew}/members/{ben.id}")
-    ana.put(f"/conversations/{crew}/members/{ben.id}")
-    group = ben.post("/groups", {"name": "Gardeners"}).json()["id"]
-    post = ana.post("/posts", {"body": "a post"}).json()["id"]
-    comment = ana.post(f"/posts/{post}/comments", {"body": "a comment"}).json()["id"]
-    ana.delete(f"/comments/{comment}")
-    ana.delete(f"/posts/{post}")
-    ben.delete(f"/groups/{group}/members/me")
-    admin.patch(f"/admin/users/{ben.id}", {"display_name": "Ben B."})
-
-    found = ben.events(cursor[ben.name], follow="posts") + ana.events(cursor[ana.name]) + typed.result().json()["events"]
-    schema = {"$ref": "#/components/schemas/Event", **closed(document)}
-    for event in found:
-        jsonschema.validate(event, schema)
-    told = {event["type"] for event in found}
-    elsewhere = {"notification.created", "notification.updated", "notification.read", "post.updated", "presence", "cursor.expired"}
-    assert told >= {kind["title"] for kind in document["components"]["schemas"]["Event"]["oneOf"]} - elsewhere
