@@ -27,7 +27,7 @@ class Slow:
 @pytest.fixture
 def slow(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Slow:
     found = Slow()
-    monkeypatch.setattr(tasks, "trim", found)
+    monkeypatch.setattr(tasks.retention, "run", found)
     return found
 
 
@@ -70,7 +70,7 @@ def test_a_sweep_that_fails_leaves_the_next_one_the_turn(store: Settings, monkey
     def fail(_stop: object) -> None:
         raise OSError("why")
 
-    monkeypatch.setattr(tasks, "trim", fail)
+    monkeypatch.setattr(tasks.retention, "run", fail)
     with pytest.raises(OSError, match="why"):
         tasks.sweep.call_local()
     assert rows("SELECT * FROM duties") == []

@@ -259,7 +259,7 @@ def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_w
         half._index(db, "activities")
         half._divide(db, "activities")
         half._index(db, "audits")
-        execute("UPDATE pg_index SET indisvalid=false WHERE indexrelid='audits_rest_pkey'::regclass")  # as an interrupted one is
+        execute("UPDATE pg_index SET indisvalid=false WHERE indexrelid='audits_before_pkey'::regclass")  # as an interrupted one is
         assert "0008_partitions" in schema.migrate()
         assert listed() == [*range(now, now - 10, -1), MARCH]
         assert len(partitions.made(KIND)) == 3
