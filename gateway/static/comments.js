@@ -36,10 +36,10 @@ class Comments extends View {
     this.#draw();
   }
 
-  /** A comment behind the last page that is loaded comes with its page. */
+  /** A comment behind the last page that is loaded comes with its page; one that is made while the first page is on its way is kept. */
   #heard({ type, data }) {
     if (data.post !== this.post.id) return;
-    if (type === "comment.created" && this.next === null) this.#keep(data);
+    if (type === "comment.created" && !this.next) this.#keep(data);
     else if (type === "comment.deleted") this.#drop(data.id);
   }
 

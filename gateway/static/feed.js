@@ -43,7 +43,7 @@ class Feed extends View {
     this.problem.hidden = true;
     try {
       const page = await this.#page(this.next);
-      for (const post of page.items) if (!this.rows.has(post.id)) this.list.append(this.#row(post));
+      for (const post of page.items) this.#append(post);
       this.next = page.next;
       this.more.textContent = "Show more";
     } catch (error) {
@@ -55,6 +55,11 @@ class Feed extends View {
     this.#count();
     if (this.more.hidden || !this.problem.hidden || !this.isConnected) return;
     requestAnimationFrame(() => this.#isNear() && this.#load());
+  }
+
+  #append(post) {
+    this.fresh.delete(post.id);
+    if (!this.rows.has(post.id)) this.list.append(this.#row(post));
   }
 
   #page(page) {
@@ -90,15 +95,20 @@ class Feed extends View {
   }
 
   #heard({ type, data }) {
-    if (type === "post.created" && this.#isMine(data) && !this.rows.has(data.id)) this.fresh.set(data.id, data);
+    if (type === "post.created" && this.#belongs(data)) this.#meet(data);
     else if (type === "post.updated") this.rows.get(data.id)?.firstChild.change(data);
     else if (type === "post.deleted") this.#remove(data.id);
     this.#count();
   }
 
-  #isMine(post) {
-    const here = this.group ? post.group === this.group : !this.bookmarked;
-    return here && post.author.id !== this.store.me.id;
+  #belongs(post) {
+    return this.group ? post.group === this.group : !this.bookmarked;
+  }
+
+  /** One's own, perhaps from another device, is shown at once. */
+  #meet(post) {
+    if (post.author.id === this.store.me.id) this.#insert(post);
+    else if (!this.rows.has(post.id)) this.fresh.set(post.id, post);
   }
 
   /** The focus goes on to the next post. */

@@ -22,8 +22,9 @@ export async function allGroups(store) {
 /** What one can look at: all posts, those bookmarked, those of one's groups. `here` is the address. */
 export function bar(groups, here) {
   const joined = [...groups.values()].filter((group) => group.joined).slice(0, IN_BAR);
-  const places = [["posts", "All posts"], ["posts/bookmarked", "Bookmarked"], ...joined.map((group) => [`groups/${group.id}`, group.name]), ["groups", "Groups"]];
+  const places = [["posts", "All posts"], ["posts/bookmarked", "Bookmarked"], ["groups", "Groups"], ...joined.map((group) => [`groups/${group.id}`, group.name])];
   const links = places.map(([where, text]) => h("a", { href: `#/${where}`, "aria-current": where === here && "page" }, text));
+  requestAnimationFrame(() => links.find((link) => link.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" }));
   return h("nav.places", { "aria-label": "Posts" }, links);
 }
 

@@ -39,7 +39,7 @@ class Settings extends View {
     const fields = [
       field("Display name", "display_name", { value: display_name, maxlength: 80, required: true, autocomplete: "name" }),
       h("div.field", {}, zone, own && own !== profile.timezone && choose),
-      field("Language", "locale", { value: profile.locale, options: languages }, "For others that read your profile: this page is in English"),
+      field("Language", "locale", { value: profile.locale, options: languages }, "For applications that ask for it: this page is in English"),
     ];
     const save = form(fields, "Save", async (changes) => {
       await this.#change(changes);

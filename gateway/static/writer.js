@@ -10,7 +10,7 @@ const MOST = 20_000;
  *  and `beside` the button. */
 class Writer extends View {
   show() {
-    this.text = h("textarea", { rows: 1, "aria-label": this.label, placeholder: this.label, maxlength: String(MOST), oninput: () => this.#written(), onkeydown: (event) => this.#keys(event) });
+    this.text = h("textarea", { rows: 1, "aria-label": this.label, placeholder: this.label, maxlength: String(MOST), oninput: () => this.#written(), onfocus: () => this.#open(), onkeydown: (event) => this.#keys(event) });
     this.problem = h("p.problem", { role: "alert", hidden: true });
     const foot = h("div.row.end", {}, this.beside, h("button.primary", {}, this.action));
     const form = h("form", { onsubmit: (event) => (event.preventDefault(), this.#send()) }, this.text, this.problem, foot);
@@ -36,8 +36,13 @@ class Writer extends View {
     this.#grow();
   }
 
+  /** The button stays from then on: what is below must not move under the pointer that leaves. */
+  #open() {
+    this.setAttribute("data-open", "");
+  }
+
   #grow() {
-    this.toggleAttribute("data-filled", Boolean(this.text.value));
+    if (this.text.value) this.#open();
     this.text.style.height = "auto";
     if (this.text.scrollHeight) this.text.style.height = `${this.text.scrollHeight + 2}px`;
   }
