@@ -47,8 +47,15 @@ class Terminal:
         return done.stderr
 
     def start(self, *args: str) -> subprocess.Popen[str]:
-        """The command, running."""
-        return subprocess.Popen([*COMMAND, *args], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """The command, running, with Ctrl-C as a terminal has it: what runs in a shell's background has it ignored."""
+        return subprocess.Popen(
+            [*COMMAND, *args],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 @pytest.fixture
