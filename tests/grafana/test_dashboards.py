@@ -12,7 +12,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from metrics import declared
-from tests.grafana.dashboards import DATASOURCE, FILES, RULES, dashboard, panels, rules, selectors, variables
+from tests.grafana.dashboards import DATASOURCE, FILES, PROMETHEUS, RULES, dashboard, panels, rules, selectors, variables
 
 PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds"}
 PROCESS |= {"process_max_fds", "process_start_time_seconds"}
@@ -109,6 +109,12 @@ def test_rules_read_what_there_is() -> None:
     for rule in rules("record") + rules("alert"):
         assert names(rule.expr), rule
         assert names(rule.expr) <= series_names(), rule
+
+
+def test_each_alert_has_a_test_in_which_it_fires() -> None:
+    told = "".join(path.read_text() for path in (PROMETHEUS / "tests").glob("*.yml"))
+    fired = set(re.findall(r"- alertname: (\w+)\n +eval_time: \S+\n +exp_alerts:\n +- exp_labels", told))
+    assert fired == {rule.where for rule in rules("alert")}
 
 
 def test_no_rule_is_overlooked_by_these_tests() -> None:

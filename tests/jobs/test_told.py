@@ -22,7 +22,7 @@ from models import activity, deadwork, email, event, fanout
 from models.clock import now_ms
 from models.database import execute
 from models.email import Letter
-from models.event import Event, Log
+from models.event import FANOUTS, Event, Log
 from models.fanout import Announcement
 from tests.jobs.people import people, scalar, send
 from tests.smtp_server import SmtpServer
@@ -143,6 +143,13 @@ def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: 
     job = announce()
     drain(Poisoned())
     assert picked(told()[0], "event", "job") == {"event": "an event is parked", "job": job}
+
+
+def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
+    with event.transaction() as log:
+        log.append(FANOUTS, fanout.ASKED, b"{}")
+    drain(Fanouts())
+    assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": fanout.ASKED, "job": None}
 
 
 @pytest.fixture(scope="module")
