@@ -1,6 +1,6 @@
 /** What one wants to hear of, and how: saved as it is changed. Admins also choose what they watch. */
 
-import { fill, h } from "./dom.js";
+import { fill, h, toast } from "./dom.js";
 import { View } from "./view.js";
 import { wordsOf } from "./words.js";
 
@@ -21,11 +21,10 @@ const WATCHES = {
 
 class Preferences extends View {
   async show() {
-    this.said = h("p.done", { role: "status" });
     const { bell, me } = this.store;
     try {
       const [chosen, watched] = await Promise.all([bell.call("GET", "/notification-preferences"), me.role === "admin" && bell.call("GET", "/admin/watches")]);
-      fill(this, this.#table(chosen), watched && this.#watches(watched), this.said);
+      fill(this, this.#table(chosen), watched && this.#watches(watched));
     } catch (error) {
       fill(this, h("p.problem", { role: "alert" }, wordsOf(error), " ", h("button", { type: "button", onclick: () => this.show() }, "Try again")));
     }
@@ -74,7 +73,7 @@ class Preferences extends View {
       problem?.remove();
       try {
         holds = await save(input[property]);
-        this.said.textContent = `Saved. ${words(holds)}.`;
+        toast(`Saved. ${words(holds)}.`);
       } catch (error) {
         input[property] = holds;
         input.after(h("small.problem", { role: "alert" }, wordsOf(error)));

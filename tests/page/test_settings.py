@@ -1,0 +1,90 @@
+"""Who one is, how one signs in, how the page looks, and where one is signed in."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.gateway.running import Gateway, until
+from tests.page.entering import PHONE, entered
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
+Open = Callable[..., Page]
+SCRIPT = "<img src=x onerror=alert(1)>"
+
+
+def test_a_profile_is_changed_and_a_mistake_is_said_at_its_field(served: Gateway, open_page: Open) -> None:
+    ana = served.user()
+    page = entered(open_page, ana, "#/settings", timezone_id="Europe/Lisbon")
+    name = page.get_by_label("Display name")
+    name.fill("   ")
+    page.get_by_role("button", name="Save").click()
+    expect(name).to_have_accessible_description(re.compile("printable characters"))
+    expect(name).to_be_focused()
+
+    name.fill(SCRIPT)
+    page.get_by_role("button", name="Use that of this device: Europe/Lisbon").click()
+    page.get_by_label("Language").select_option("pt")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    me = ana.get("/me").json()
+    assert (me["display_name"], me["profile"]) == (SCRIPT, {"timezone": "Europe/Lisbon", "locale": "pt"})
+    page.reload()
+    expect(page.get_by_label("Display name")).to_have_value(SCRIPT)
+    expect(page.get_by_label("Time zone")).to_have_value("Europe/Lisbon")
+
+
+def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_page: Open) -> None:
+    ana = served.user()
+    page = entered(open_page, ana, "#/settings")
+    page.get_by_label("Current password").fill("I forgot")
+    page.get_by_label("New password").fill("correct horse battery")
+    page.get_by_role("button", name="Change the password").click()
+    expect(page.get_by_label("Current password")).to_have_accessible_description(re.compile("is not the current password"))
+    page.get_by_role("button", name="mail me a code").click()
+    expect(page.get_by_role("textbox", name="Code")).to_be_focused()
+    outbox = served.data / "mail"
+
+    def mailed() -> list[str]:
+        letters = [path.read_text() for path in outbox.glob("*.eml")]
+        return [code for one in letters if f"<{ana.name}@" in one for code in re.findall(r"^\d{6}$", one, re.MULTILINE)]
+
+    page.get_by_role("textbox", name="Code").fill(until(mailed)[0])
+    page.get_by_role("button", name="Change the password").click()
+    page.get_by_text("Your password is changed.").wait_for()
+    expect(page.get_by_label("New password")).to_have_value("")
+    signed_in = served.anonymous().post("/login", {"login": ana.name, "password": "correct horse battery"})
+    assert signed_in.status_code == 200
+
+
+def test_a_theme_is_kept_and_sessions_are_ended(served: Gateway, open_page: Open) -> None:
+    ana, admin = served.user(), served.user("admin")
+    token = admin.post(f"/admin/users/{ana.id}/tokens", {"label": SCRIPT}).json()["token"]
+    bot = ana.with_token(token)
+    page = entered(open_page, ana, "#/settings", color_scheme="light")
+    page.get_by_label("Dark").check()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.get_by_label("Dark")).to_be_checked()
+
+    rows = page.get_by_role("list", name="Sessions").get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="This one").get_by_role("button")).to_have_count(0)
+    rows.filter(has_text=SCRIPT).get_by_role("button", name="End").click()
+    expect(rows).to_have_count(1)
+    assert bot.get("/me").status_code == 401
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert ana.get("/me").status_code == 401
+
+
+def test_everybody_can_use_it(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
+    page = entered(open_page, served.user(), "#/settings", **PHONE)
+    page.wait_for_selector("bw-sessions li")
+    assert page.locator(".view").evaluate("(view) => view.scrollWidth - view.clientWidth") == 0
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == [], scheme
