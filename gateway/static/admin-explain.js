@@ -48,7 +48,7 @@ function ruled({ rule, type, decided, notification, mails = [], mail_due_at }) {
     "section.panel",
     { "aria-label": `Rule ${rule}` },
     h("h3", {}, `Rule “${rule}”`, h("small", {}, ` notifications of the type ${type}`)),
-    h("ul.decided", {}, decided.map((one, n) => h("li", {}, n ? pill(one) : pill(one, heard ? "good" : "warn")))),
+    h("ul.decided", {}, decided.map((one, n) => h("li", {}, pill(one, heard && !n ? "good" : "quiet")))),
     notification && h("blockquote", {}, h("strong", {}, notification.title), h("p", {}, notification.body), h("small", {}, `${exactly(notification.created_at)}, ${notification.read_at ? `read ${exactly(notification.read_at)}` : "unread"}`)),
     mail_due_at && h("p", {}, `A mail waits until ${exactly(mail_due_at)}.`),
     mails.length > 0 && posted(mails),

@@ -8,7 +8,7 @@ import { View } from "./view.js";
 import { exactly, plural, shortly, wordsOf } from "./words.js";
 
 const EVERY_MS = 2000;
-const ENDED_SHOWN = 5; // announcements; they are kept for months
+const SHOWN = 5; // of a list that may be long; the rest is folded away
 const LATE_S = 30; // a consumer this far behind is shown as late
 /** In order: a part's title, what it shows of the answer, and what is said when that is nothing. */
 const PARTS = [
@@ -16,14 +16,14 @@ const PARTS = [
   ["Mail", ({ mail }) => [mail], mail, ""],
   ["Announcements", ({ fanouts }) => fanouts, announcements, "There were none of late."],
   ["Consumers of the log", ({ consumers }) => consumers, consumers, ""],
-  ["Workers", ({ workers }) => workers, workers, "No worker runs: what is behind a send waits."],
+  ["Workers", ({ workers }) => workers.map((one) => (one.alive ? { ...one, seen_at: null } : one)), workers, "No worker runs: what is behind a send waits."],
   ["Queues", ({ queues }) => queues, queues, ""],
 ];
 
 class Jobs extends View {
   show() {
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    this.degraded = h("p.warn", { role: "status", hidden: true });
+    this.degraded = h("p.degraded", { role: "status", hidden: true });
     this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": title }));
     this.drawn = [];
     fill(this, this.problem, this.degraded, h("div.parts", {}, this.parts));
@@ -54,11 +54,13 @@ class Jobs extends View {
     });
   }
 
-  /** The focus stays on what it was on, or goes to the part's title when that is gone. */
+  /** What was unfolded stays so. The focus stays on what it was on, or goes to the part's title when that is gone. */
   #fill(section, ...what) {
     const held = section.contains(document.activeElement);
     const act = document.activeElement?.dataset?.act;
+    const open = Boolean(section.querySelector("details")?.open);
     fill(section, what);
+    section.querySelector("details")?.toggleAttribute("open", open);
     if (held) (section.querySelector(`[data-act="${act}"]`) ?? section.querySelector("h3")).focus();
   }
 
@@ -70,33 +72,36 @@ class Jobs extends View {
   }
 }
 
-function dead(items, view) {
+/** The first of a list, and the rest of it folded away. `show` makes a table, or the like, of some of them. */
+function folded(items, show, of = items.slice(0, SHOWN)) {
+  const rest = items.filter((one) => !of.includes(one));
+  return [show(of), rest.length > 0 && h("details", {}, h("summary", { "data-act": "rest" }, `${rest.length} more`), show(rest))];
+}
+
+function dead(all, view) {
   const heads = ["What", "Of", "Error", "Since", ""];
-  const rows = items.map((one) =>
+  const row = (one) =>
     line(heads, [
       `${one.consumer}: ${one.type ?? "no longer kept"}`,
-      one.event ? h("a", { href: `#/admin/explain/${one.event}` }, `Event ${one.event}`) : (one.to ?? ""),
+      one.event ? h("a", { href: `#/admin/explain/${one.event}`, "data-act": `event-${one.id}` }, `Event ${one.event}`) : (one.to ?? ""),
       h("span.problem", {}, one.error),
       at(one.parked_at),
       one.retrying ? pill("Is tried again") : h("button", { type: "button", "data-act": `retry-${one.id}`, "aria-label": `Try again: ${one.type ?? one.consumer} ${one.to ?? one.event}`, onclick: () => view.retry(one) }, "Try again"),
-    ]),
-  );
-  return table("Given up on", heads, rows);
+    ]);
+  return folded(all, (items) => table("Given up on", heads, items.map(row)));
 }
 
-function announcements(items, view) {
+/** Those under way are all shown. */
+function announcements(all, view) {
   const row = (one) => h("li", {}, h("p.title", {}, one.title), h("small", {}, "by ", named(view.store, one.by), ", ", at(one.created_at)), progress(one));
-  const shown = items.filter((one, n) => n < ENDED_SHOWN || one.state !== "done");
-  const rest = items.filter((one) => !shown.includes(one));
-  const earlier = rest.length > 0 && h("details", {}, h("summary", { "data-act": "earlier" }, `${rest.length} earlier`), h("ul.announcements", {}, rest.map(row)));
-  return [h("ul.announcements", {}, shown.map(row)), earlier];
+  return folded(all, (items) => h("ul.announcements", {}, items.map(row)), all.filter((one, n) => n < SHOWN || one.state !== "done"));
 }
 
 function mail([{ waiting, oldest_s, failing }]) {
   const heads = ["To", "Kind", "Tries", "Error", "Next"];
-  const rows = failing.map((one) => line(heads, [one.to, one.type, String(one.attempts), h("span.problem", {}, one.error), at(one.next_at)]));
+  const row = (one) => line(heads, [one.to, one.type, String(one.attempts), h("span.problem", {}, one.error), at(one.next_at)]);
   const waits = waiting ? `${plural(waiting, "mail")} ${waiting === 1 ? "waits" : "wait"}, the oldest for ${lasting(oldest_s)}.` : "No mail waits.";
-  return [h("p", {}, waits), rows.length ? table("Mail that fails", heads, rows) : null];
+  return [h("p", {}, waits), failing.length > 0 && folded(failing, (items) => table("Mail that fails", heads, items.map(row)))];
 }
 
 function workers(items) {

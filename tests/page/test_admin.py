@@ -114,9 +114,8 @@ def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root
 
 def test_activity_is_filtered_counted_and_saved_whole(house: Gateway, root: Client, open_page: Open) -> None:
     ana = house.user()
-    told = [
-        {"action": f"invoice.{what}", "description": SCRIPT, "user": ana.id, "site": "north"} for what in ("paid", "paid", "sent")
-    ]
+    common = {"description": SCRIPT, "user": ana.id, "site": "north"}
+    told = [{"action": f"invoice.{what}", "metadata": {"invoice": n}, **common} for n, what in enumerate(("paid", "paid", "sent"))]
     assert [root.post("/activity", one).status_code for one in told] == [202] * 3
     until(lambda: len(root.get("/admin/activity", site="north").json()["items"]) == 3)
     page = entered(open_page, root, "#/admin/activity")
