@@ -4,6 +4,7 @@ import { field, fill, h } from "./dom.js";
 import { form } from "./form.js";
 import { View, part } from "./view.js";
 import { wordsOf } from "./words.js";
+import "./password.js";
 import "./sessions.js";
 
 const THEME = "bellwire:theme";
@@ -12,14 +13,15 @@ const LANGUAGES = ["ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "
 
 class Settings extends View {
   async show() {
+    const { store } = this;
     fill(this, h("p.empty", { role: "status" }, "Loading…"));
     try {
-      this.me = await this.store.bell.call("GET", "/me");
+      this.me = await store.bell.call("GET", "/me");
     } catch (error) {
       fill(this, h("p.empty.problem", { role: "alert" }, wordsOf(error), h("button", { type: "button", onclick: () => this.show() }, "Try again")));
       return;
     }
-    const sections = [this.#profile(), this.#password(), this.#theme(), part("bw-sessions", { store: this.store }), this.#rest()];
+    const sections = [this.#profile(), part("bw-password", { store, me: this.me, change: (changes) => this.#change(changes) }), this.#theme(), part("bw-sessions", { store }), this.#rest()];
     fill(this, h("header.bar", {}, h("h1", {}, "Settings")), h("div.column", {}, sections));
   }
 
@@ -46,41 +48,6 @@ class Settings extends View {
       return "Saved.";
     });
     return h("section.sheet", {}, h("h2", {}, "Profile"), h("p.quiet", {}, `@${username}, ${email}`), save);
-  }
-
-  /** A new password needs the current one; or a code, of those who lost it. */
-  #password() {
-    const current = field("Current password", "current_password", { type: "password", autocomplete: "current-password", required: true });
-    const code = field("Code", "code", { inputmode: "numeric", autocomplete: "one-time-code", pattern: "[0-9]{6}", maxlength: 6, placeholder: "000000", disabled: true }, `Of six digits, mailed to ${this.me.email}`);
-    code.hidden = true;
-    const problem = h("p.problem", { role: "alert" });
-    const byCode = (is) => {
-      for (const [one, shown] of [[current, !is], [code, is]]) {
-        one.hidden = !shown;
-        Object.assign(one.querySelector("input"), { disabled: !shown, required: shown });
-      }
-      lost.hidden = is;
-      if (is) code.querySelector("input").focus();
-    };
-    const mail = async () => {
-      problem.textContent = "";
-      try {
-        await this.store.bell.requestCode(this.me.email);
-        byCode(true);
-      } catch (error) {
-        problem.textContent = wordsOf(error);
-      }
-    };
-    const lost = h("button.link", { type: "button", onclick: mail }, "I don’t know it: mail me a code");
-    const name = h("input", { autocomplete: "username", value: this.me.username, hidden: true, readOnly: true });
-    const fresh = field("New password", "password", { type: "password", autocomplete: "new-password", minlength: 10, maxlength: 200, required: true }, "At least 10 characters");
-    const change = form([name, current, code, h("div.row", {}, lost), problem, fresh], "Change the password", async (given, element) => {
-      await this.#change(given);
-      element.reset();
-      byCode(false);
-      return "Your password is changed.";
-    });
-    return h("section.sheet", {}, h("h2", {}, "Password"), change);
   }
 
   #theme() {
