@@ -67,7 +67,7 @@ class Announce extends View {
     const place = h("section.panel", { "aria-label": title, tabindex: "-1" }, h("h3", {}, title), progress({ title, state: "running", done: 0, total: null }));
     this.sent.prepend(place);
     place.focus();
-    whileSeen(this, EVERY_MS, async () => {
+    whileSeen(this, () => EVERY_MS, async () => {
       const { fanouts } = await this.store.bell.call("GET", "/admin/jobs", null, { again: false, signal: this.ended.signal }).catch(() => ({ fanouts: [] }));
       const one = fanouts.find((each) => each.job === job);
       if (one) place.lastChild.replaceWith(progress(one));

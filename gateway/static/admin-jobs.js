@@ -1,4 +1,4 @@
-/** What goes on behind: asked for every two seconds while somebody looks. A part is drawn again only when it has changed. */
+/** What goes on behind: asked for every two seconds while something does, and somebody looks. A part is drawn again only when it has changed. */
 
 import { fill, h, toast, trying } from "./dom.js";
 import { line, pill, table } from "./admin-list.js";
@@ -7,7 +7,8 @@ import { keepNames, named } from "./admin-who.js";
 import { View } from "./view.js";
 import { exactly, plural, shortly, wordsOf } from "./words.js";
 
-const EVERY_MS = 2000;
+const BUSY_MS = 2000;
+const CALM_MS = 10_000; // each look leaves an audit record
 const SHOWN = 5; // of a list that may be long; the rest is folded away
 const LATE_S = 30; // a consumer this far behind is shown as late
 /** In order: a part's title, what it shows of the answer, and what is said when that is nothing. */
@@ -26,9 +27,10 @@ class Jobs extends View {
     this.degraded = h("p.degraded", { role: "status", hidden: true });
     this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": title }));
     this.drawn = [];
+    this.everyMs = BUSY_MS;
     fill(this, this.problem, this.degraded, h("div.parts", {}, this.parts));
     keepNames(this);
-    this.refresh = whileSeen(this, EVERY_MS, () => this.#look());
+    this.refresh = whileSeen(this, () => this.everyMs, () => this.#look());
   }
 
   async #look() {
@@ -42,6 +44,9 @@ class Jobs extends View {
   }
 
   #draw(found) {
+    const { consumers, fanouts, mail } = found;
+    const busy = mail.waiting || fanouts.some((one) => one.state !== "done") || consumers.some((one) => one.lag_s);
+    this.everyMs = busy ? BUSY_MS : CALM_MS;
     this.degraded.hidden = !found.degraded.length;
     const degraded = `Degraded: ${found.degraded.join(", ")}. Nothing is lost; some things take longer.`;
     if (found.degraded.length && this.degraded.textContent !== degraded) this.degraded.textContent = degraded;

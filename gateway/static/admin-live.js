@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 
-/** Runs `look` now and `everyMs` after it has ended, as long as the view is shown and the page is seen, until it returns true.
+/** Runs `look` now and `everyMs()` after it has ended, as long as the view is shown and the page is seen, until it returns true.
  *  Returns what runs it at once. `look` does not throw. */
 export function whileSeen(view, everyMs, look) {
   const { signal } = view.ended;
@@ -15,7 +15,7 @@ export function whileSeen(view, everyMs, look) {
     running = true;
     over = Boolean(await look());
     running = false;
-    if (!over && !signal.aborted) timer = setTimeout(next, everyMs);
+    if (!over && !signal.aborted) timer = setTimeout(next, everyMs());
   };
   document.addEventListener("visibilitychange", next, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));

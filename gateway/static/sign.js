@@ -95,7 +95,7 @@ class Sign extends View {
       {},
       h("p.brand", {}, h("img", { src: "/static/bell.svg", alt: "", width: 36, height: 36 }), "Bellwire"),
       h("h1", {}, title),
-      notice && h("p.notice", { role: "status" }, notice),
+      notice && h("p.said", { role: "status" }, notice),
       form,
       h("div.others", {}, links),
     );
