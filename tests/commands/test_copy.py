@@ -16,6 +16,8 @@ from jobs.drain import drain
 from jobs.notify import Notify
 from models import (
     account,
+    activity,
+    archive,
     audit,
     catchup,
     checkpoint,
@@ -39,8 +41,10 @@ from models import post as posts
 from models.account import NewUser
 from models.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
 from models.database import execute, rows, shown
+from models.export import Export
 from models.message import Draft, Posted
 from models.postgres import LOG_LOCK
+from models.records import Wanted
 from models.running import hold_running_lock
 from tests.commands.installation import ROOT, Installation
 from tests.jobs.test_drain import Poisoned, poisoned_event
@@ -306,6 +310,26 @@ def test_drains_go_on_and_do_no_event_again(sqlite: Installation, target: str) -
         name: [part.number for part in consumer.parts()] for name, consumer in tasks.consumers.items()
     }
     assert draining.drain(tasks.consumers["notify"]).events == 0
+
+
+def test_records_of_old_months_arrive_in_partitions_and_files_are_read_as_before(sqlite: Installation, target: str) -> None:
+    old = [(1, "old", str(at_ms), "{}", None, None, at_ms) for at_ms in (1_741_000_000_000, 1_746_000_000_000)]
+    _open(sqlite)
+    activity.record(old)
+    assert tasks.archiver.run(lambda: False) == 1, "the one with the newest id stays"
+    activity.record(old)
+    models.disconnect()
+    sqlite.succeed("copy", "--to", target)
+
+    def exported() -> bytes:
+        return b"".join(Export(activity.KIND, Wanted(), archive.folder(sqlite.data)).steps())
+
+    here, there = both(sqlite, target, exported)
+    assert here == there
+    assert there.count(b'"old"') == 4
+    assert rows("SELECT 1 FROM activities_rest") == []
+    assert tasks.archiver.run(lambda: False) == 2, "both months are detached"
+    assert exported() == here
 
 
 def test_a_copy_killed_again_and_again_becomes_the_same(sqlite: Installation, target: str) -> None:
