@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from conf import outlet as outlets
 from conf.outlet import Outlet
 
 PIPE_BYTES = 4096
@@ -75,13 +76,17 @@ def test_what_finds_no_room_is_dropped_and_its_number_told_once(pipe: Pipe) -> N
     assert [line["lines"] for line in told] == [50 - came]
 
 
-def test_urgent_lines_are_out_when_the_call_returns_unless_nobody_reads(pipe: Pipe) -> None:
-    outlet = Outlet(pipe.writing)
-    outlet.write("it broke\n", urgent=True)
+def test_urgent_lines_are_out_when_the_call_returns(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlets, "URGENT_S", LIMIT_S)
+    Outlet(pipe.writing).write("it broke\n", urgent=True)
     assert os.read(pipe.reading, PIPE_BYTES) == b"it broke\n"
-    filled = pipe.fill()
-    outlet.write("again\n", urgent=True)
-    assert pipe.read_all_of(outlet)[filled:] == "again\n"
+
+
+def test_urgent_lines_are_not_waited_for_when_nobody_reads(pipe: Pipe) -> None:
+    filled, outlet = pipe.fill(), Outlet(pipe.writing)
+    for _ in range(2):
+        outlet.write("it broke\n", urgent=True)
+    assert pipe.read_all_of(outlet)[filled:] == "it broke\n" * 2
 
 
 def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
