@@ -3,6 +3,8 @@
 import contextlib
 import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from structlog.testing import capture_logs
 from conf import outlet as outlets
 from conf.outlet import Outlet
 
+ROOT = Path(__file__).parents[2]
 PIPE_BYTES = 4096
 LIMIT_S = 30
 LINE = "x" * 99 + "\n"
@@ -95,3 +98,34 @@ def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
         for _ in range(2):
             outlet.write(LINE)
             assert outlet.flush(LIMIT_S) is True
+
+
+ENDS = """
+import os, signal, sys
+import structlog
+from conf import Settings, outlet
+from conf.logging import configure, detach
+outlet.URGENT_S = 30
+configure(Settings(_env_file=None, log_format="json"), "gateway")
+detach()
+log = structlog.get_logger()
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("log.info('the last')", 0),
+        ("log.info('the last'); sys.exit(3)", 3),
+        ("log.info('the last'); raise ValueError", 1),
+        ("log.error('the last'); os._exit(4)", 4),
+        ("log.error('the last'); os.kill(os.getpid(), signal.SIGKILL)", -9),
+        ("import logging; logging.error('the last'); os._exit(4)", 4),
+    ],
+)
+def test_what_a_process_tells_last_comes_out_however_it_ends(end: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS + end], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == status
+    assert '"event":"the last"' in done.stderr
