@@ -25,8 +25,8 @@ class Month(NamedTuple):
 
 
 def hold(kind: Kind) -> None:
-    """Keeps records of the kind where they are until this transaction ends, as whose first statement it decides of what is read:
-    nothing was detached since. Waits while something is."""
+    """Keeps partitions of the kind as they are until this transaction ends. It is to be the first statement, for what is read to be
+    as of afterwards; it waits while a month is just being made or detached."""
     if _may_be():
         execute(f"LOCK TABLE {kind.table} IN ACCESS SHARE MODE")
 

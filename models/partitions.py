@@ -97,7 +97,7 @@ def move_rest(kind: Kind, before_ms: int, limit: int) -> int:
         return 0
     until_ms, to = min(months.end_of(start_ms), before_ms), months.table_of(detached.PREFIX + kind.table, start_ms)
     oldest = f"SELECT id FROM {kind.table}_rest WHERE {WITHIN} ORDER BY at_ms, id LIMIT ?"
-    with transaction(appends=False):
+    with transaction(appends=False, durable=False):  # what a crash takes back is in the rest again
         execute(f"CREATE TABLE IF NOT EXISTS {to} (LIKE {kind.table} INCLUDING INDEXES)")
         return _move(kind, to, f"id = ANY(ARRAY({oldest}))", (start_ms, until_ms, limit))
 
