@@ -16,7 +16,7 @@ from models.months import DAY_MS
 from models.partitions import TakenError
 from models.records import Kind
 
-TRIES = 50
+TRIES = 250  # beside senders and drains without a pause up to 140 were seen
 TRY_AGAIN_S = 0.02  # whoever has the tables mostly has them for a few milliseconds
 
 

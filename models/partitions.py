@@ -63,6 +63,8 @@ def make(kind: Kind, start_ms: int) -> bool:
         return False
     with transaction(appends=False):
         _lock(f"ONLY {table} IN SHARE UPDATE EXCLUSIVE", f"{table}_rest IN ACCESS EXCLUSIVE", "users IN SHARE ROW EXCLUSIVE")
+        if start_ms in made(kind):
+            return True  # somebody else was just at it
         if rows(of_month, (*month, 1)):
             _lock(f"ONLY {table} IN ACCESS EXCLUSIVE")  # who has planned a query without the partition would not see them
         execute(f"CREATE TABLE {partition} (LIKE {table} INCLUDING INDEXES)")
