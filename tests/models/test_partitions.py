@@ -105,12 +105,12 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
 
     def write(number: int) -> int:
         done = 0
-        with contextlib.closing(_Thread()):
-            while not stop.is_set():
-                with event.transaction(appends=False, durable=False):
-                    record(ana, old[done % len(old)] + number, now_ms())
-                done += 1
-                written.append(number)
+        while not stop.is_set():
+            with event.transaction(appends=False, durable=False):
+                record(ana, old[done % len(old)] + number, now_ms())
+            done += 1
+            written.append(number)
+        models.disconnect()  # this thread's
         return done
 
     with ThreadPoolExecutor(3) as threads:
@@ -128,12 +128,6 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
     assert away == [f"archived_activities_2025_{number:02}" for number in range(3, 9)]
     assert scalar("SELECT count(*) FROM activities") + sum(int(str(scalar(f"SELECT count(*) FROM {t}"))) for t in away) == 2 * done
     assert scalar("SELECT count(*) FROM activities_rest") > 0, "what came after its month was detached"
-
-
-class _Thread:
-    """This thread's connection, to be closed at its end."""
-
-    close = staticmethod(models.disconnect)
 
 
 def _insist(month: int) -> None:
