@@ -86,7 +86,10 @@ class Reading(Handler):
 
     def follows_posts(self) -> bool:
         """`?follow=posts`: these, too."""
-        return self.text(FOLLOW) == POSTS
+        follows = self.text(FOLLOW) == POSTS
+        if not follows and FOLLOW.name in self.request.query_arguments:
+            raise field_error(FOLLOW.name, POSTS)  # whoever says that word wants something
+        return follows
 
     def on_connection_close(self) -> None:
         """The client is gone."""

@@ -18,7 +18,7 @@ class Conversations extends View {
     const fresh = iconButton("new", "New conversation", () => this.#begin());
     this.items = h("ul.conversations");
     this.found = h("div.found", { role: "region", "aria-label": "Search results", "aria-live": "polite", hidden: true });
-    fill(this, h("header.bar", {}, h("label.search", {}, icon("search"), search), fresh), this.found, h("div.scroll", { tabindex: "-1" }, this.items));
+    fill(this, h("h1.hidden", {}, "Chats"), h("header.bar", {}, h("label.search", {}, icon("search"), search), fresh), this.found, h("div.scroll", { tabindex: "-1" }, this.items));
     this.searchField = search;
     this.draw = soon(() => this.#draw());
     this.on(this.store, "conversations presence typing thread people", this.draw);
