@@ -75,7 +75,7 @@ SCROLL = """async (step) => {
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
-    path = which("chromium")
+    path = which("chromium-headless-shell") or which("chromium")
     if path is None:
         raise RuntimeError("chromium is not installed")
     async with async_playwright() as playwright:
