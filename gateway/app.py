@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -156,4 +157,4 @@ class Application(web.Application):
 
 for _pattern, _handler in ROUTES:
     _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
-openapi.Document.file = pages.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))
+openapi.Document.made = cache(lambda: pages.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))))

@@ -1,10 +1,11 @@
-"""The API's document (OpenAPI 3.1): made once, at the start, from the route table and what its verbs say of themselves."""
+"""The API's document (OpenAPI 3.1): made when somebody first asks for it, from the route table and what verbs say of themselves."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, TypedDict
 
@@ -51,12 +52,12 @@ class OpenApi(TypedDict):
 class Document(FileHandler):
     """The document itself."""
 
-    file: ClassVar[File]
+    made: ClassVar[Callable[[], File]]
 
     @describe("Read this document", {200: OpenApi})
     async def get(self) -> None:
         """200 OpenAPI 3.1."""
-        self.answer_file(self.file)
+        self.answer_file(await asyncio.to_thread(type(self).made))
 
 
 def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
