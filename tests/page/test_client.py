@@ -1,6 +1,7 @@
 """The client for browsers, under fire: no network, gateways that die, tabs that come and go."""
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -153,13 +154,15 @@ def test_every_transport_goes_on_where_it_was_and_begins_anew_when_its_cursor_ha
         ben.send(word, to=ana)
     page = entered(open_page, ana)
     assert page.evaluate(READ, [transport, cursor, "three"]) == ["one", "two", "three"]
-    read = ana.gateway.later(lambda: [ben.send(word, to=ana) for word in ("four", "five")])
-    assert page.evaluate(READ, [transport, ana.now(), "five"])[-1] == "five"
-    read.result()
-    head = ana.now().rpartition("-")[2]
-    ana.gateway.later(lambda: until(lambda: ben.send("six", to=ana) and page.is_closed()))
-    assert page.evaluate(READ, [transport, f"00000000-{head}", "six"])[0] == "state"
-    page.context.close()
+    now = ana.now()
+    sent = ana.gateway.later(lambda: [ben.send(word, to=ana) for word in ("four", "five")])
+    assert page.evaluate(READ, [transport, now, "five"]) == ["four", "five"]
+    sent.result()
+    seen = Event()
+    again = ana.gateway.later(lambda: until(lambda: ben.send("six", to=ana) and seen.wait(0.2)))
+    assert page.evaluate(READ, [transport, f"00000000-{now.rpartition('-')[2]}", "six"])[0] == "state"
+    seen.set()
+    again.result()
 
 
 def test_sends_are_measured_and_told(gateway: Gateway, people: list[Client], open_page: Open) -> None:
