@@ -12,6 +12,7 @@ import threading
 import structlog
 
 MOST_CHARS = 4 * 2**20  # that wait; some 15,000 lines of requests
+GATHER_S = 0.02  # how long lines are gathered to one write: each wakes this thread, which wants the GIL of whoever is at work
 URGENT_S = 0.1  # how long whoever tells of an error waits for it to be written: a crash may follow
 END_S = 0.5  # the same at the process' end, for all that waits
 
@@ -29,6 +30,8 @@ class Outlet:
         self._dropped = 0
         self._writing = False
         self._stuck = False
+        self._gathering = False
+        self._hurried = False
         self._changed = threading.Condition()  # of a lock that its holder may take again: collecting garbage may log
         threading.Thread(target=self._run, name="log", daemon=True).start()
         atexit.register(self.flush, END_S)
@@ -41,19 +44,25 @@ class Outlet:
                 return
             self._waiting.append(lines)
             self._chars += len(lines)
-            self._changed.notify_all()
+            if not self._gathering:
+                self._changed.notify_all()
         if urgent and not self._stuck:  # nobody waits twice for the same reader
             self._stuck = not self.flush(URGENT_S)
 
     def flush(self, within_s: float) -> bool:
         """Waits until all is written; False when it is not within that time."""
         with self._changed:
+            self._hurried = True
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not (self._waiting or self._writing), within_s)
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
+                self._gathering = True
+                self._changed.wait_for(lambda: self._hurried, GATHER_S)
+                self._gathering = self._hurried = False
                 text, dropped = "".join(self._waiting), self._dropped
                 self._waiting.clear()
                 self._chars = self._dropped = 0
