@@ -68,7 +68,7 @@ def _apart(server: Bellwire, singles: int, receivers: int) -> tuple[Drained, Dra
     done = subprocess.run(command, cwd=ROOT, env=server.env(), capture_output=True, timeout=DRAIN_S)
     if done.returncode:
         raise StartFailed(done.stderr.decode()[-2000:])
-    return msgspec.json.decode(done.stdout, type=tuple[Drained, Drained])
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=tuple[Drained, Drained])  # behind the drains' own lines
 
 
 async def _beside(server: Bellwire, target: Chat, seconds: float) -> tuple[Stream, float, float]:

@@ -59,7 +59,7 @@ def _drain_apart(server: Bellwire, singles: int) -> tuple[Drained, Drained]:
     done = subprocess.run(command, cwd=ROOT, env=server.env(), capture_output=True, timeout=DRAIN_S)
     if done.returncode:
         raise StartFailed(done.stderr.decode()[-2000:])
-    return msgspec.json.decode(done.stdout, type=tuple[Drained, Drained])
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=tuple[Drained, Drained])  # behind the drains' own lines
 
 
 async def bulk(scale: Scale) -> Outcome:
