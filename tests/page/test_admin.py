@@ -187,6 +187,8 @@ def test_who_is_no_admin_finds_nothing_there(house: Gateway, open_page: Open) ->
 def test_the_admin_area_is_for_everybody(
     root: Client, open_page: Open, violations: Callable[[Page], list[str]], scheme: str, size: dict[str, object]
 ) -> None:
+    root.post("/activity", {"action": "page.seen"})
+    until(lambda: root.get("/admin/activity").json()["items"])
     page = entered(open_page, root, "#/admin/users", color_scheme=scheme, **size)
     wrong: dict[str, list[str]] = {}
     for area in AREAS:
