@@ -13,9 +13,10 @@ export class Thread {
   /** Forgets everything: it is loaded anew. */
   restart() {
     this.pages = [];
-    this.older = null; // where the next page begins: null when there is none
+    this.older = undefined; // where the next page begins: null when there is none, undefined as long as nothing is loaded
     this.atEnd = true; // whether the newest message is loaded
     this.loading = this.#load({});
+    this.loading.catch(() => {}); // whoever shows it waits for it, and says what went wrong
   }
 
   get first() {
