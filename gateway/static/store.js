@@ -167,14 +167,16 @@ export class Store extends EventTarget {
     this.outbox.delete(out.client_id);
     localStorage.removeItem(this.#key(out));
     this.emit("thread", out.conversation);
+    this.#sendFrom(out.conversation); // what it held up
   }
 
-  /** One after the other, so that they arrive in the order they were written in. */
+  /** One after the other, so that they arrive in the order they were written in. What failed holds up what is behind it, unless it was
+   *  refused. */
   async #sendFrom(conversation) {
     if (this.busy.has(conversation)) return;
     this.busy.add(conversation);
-    const next = () => [...this.outbox.values()].find((out) => out.conversation === conversation && !out.failed);
-    for (let out = next(); out; out = next()) {
+    const next = () => [...this.outbox.values()].find((out) => out.conversation === conversation && !out.refused);
+    for (let out = next(); out && !out.failed; out = next()) {
       try {
         const { client_id, body, priority, reply_to } = out;
         const message = { conversation, client_id, body, ...(priority && { priority }), ...(reply_to && { reply_to }) };

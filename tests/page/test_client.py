@@ -100,6 +100,27 @@ def test_what_is_refused_stays_with_its_reason_and_what_was_not_sent_outlives_th
     assert texts(ben, crew) == ["refused at first", "written offline"]
 
 
+def test_what_failed_holds_up_what_was_written_after_it(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    page = entered(open_page, ana, f"#/conversations/{crew}")
+    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json={"detail": "broken"}), times=1)
+    write(page, "one")
+    expect(page.locator(".echo")).to_contain_text("broken")
+    write(page, "two")
+    expect(page.locator(".echo")).to_have_count(2)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".message:not(.echo)")).to_have_count(2)
+    assert texts(ben, crew) == ["one", "two"]
+    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json={"detail": "broken"}), times=1)
+    write(page, "three")
+    expect(page.locator(".echo")).to_contain_text("broken")
+    write(page, "four")
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator(".message:not(.echo)")).to_have_count(3)
+    assert texts(ben, crew) == ["one", "two", "four"]
+
+
 def test_a_gateway_that_dies_under_an_open_page_costs_nothing(make_gateway: Callable[..., Gateway], open_page: Open) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
