@@ -47,9 +47,13 @@ export class Thread {
     const live = query.around ? [] : this.pages.flat().filter((one) => one.id > (messages.at(-1)?.id ?? 0));
     this.pages = [[...messages, ...live]].filter((page) => page.length);
     this.older = older;
-    const newest = this.store.conversations.get(this.conversation)?.last_message?.id ?? 0;
-    this.atEnd = !query.around || (this.last?.id ?? 0) >= newest;
+    this.#look();
     this.store.emit("thread", this.conversation);
+  }
+
+  /** Whether the newest message is here: what came while it was not, and a page was on its way, was not added. */
+  #look() {
+    this.atEnd = (this.last?.id ?? 0) >= (this.store.conversations.get(this.conversation)?.last_message?.id ?? 0);
   }
 
   /** Loads the place around a message, instead of the end. */
@@ -77,7 +81,7 @@ export class Thread {
     const { messages } = await this.#list({ around: this.last.id });
     const after = messages.filter((message) => message.id > this.last.id);
     if (after.length) this.pages.push(after);
-    else this.atEnd = true;
+    this.#look();
     this.store.emit("thread", this.conversation);
   }
 
