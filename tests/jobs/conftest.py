@@ -36,3 +36,18 @@ def smtp_server() -> Iterator[SmtpServer]:
     server = SmtpServer().start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_relay() -> Iterator[SmtpServer]:
+    """One for all tests of a file."""
+    server = SmtpServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def relay(shared_relay: SmtpServer) -> SmtpServer:
+    """A relay without a memory of other tests."""
+    shared_relay.mails.clear()
+    return shared_relay

@@ -22,19 +22,6 @@ from tests.smtp_server import SmtpServer
 MORNING = datetime(2031, 5, 6, 8, 20, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def shared_relay() -> Iterator[SmtpServer]:
-    server = SmtpServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def relay(shared_relay: SmtpServer) -> SmtpServer:
-    shared_relay.mails.clear()
-    return shared_relay
-
-
 @pytest.fixture
 def mailer(store: Settings, relay: SmtpServer) -> Iterator[Mailer]:
     made = Mailer(store.model_copy(update={"email_url": relay.url}))

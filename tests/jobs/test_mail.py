@@ -31,20 +31,6 @@ NOTE = {"title": "Something changed", "body": "Have a look."}
 Make = Callable[[], Mailer]
 
 
-@pytest.fixture(scope="module")
-def shared_relay() -> Iterator[SmtpServer]:
-    server = SmtpServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def relay(shared_relay: SmtpServer) -> SmtpServer:
-    """A relay without a memory of other tests."""
-    shared_relay.mails.clear()
-    return shared_relay
-
-
 @pytest.fixture
 def make(store: Settings, relay: SmtpServer) -> Iterator[Make]:
     """Makes mailers on the store, whose threads are not started."""

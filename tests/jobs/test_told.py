@@ -152,13 +152,6 @@ def test_an_announcement_without_its_number_is_parked_as_other_events_are(store:
     assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": fanout.ASKED, "job": None}
 
 
-@pytest.fixture(scope="module")
-def relay() -> Iterator[SmtpServer]:
-    server = SmtpServer().start()
-    yield server
-    server.stop()
-
-
 def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
     """Queues a mail and tries to send what is due; returns its id."""
     with event.transaction() as log:
