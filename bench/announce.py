@@ -28,22 +28,24 @@ LATEST_S = 60.0
 
 def _people(count: int) -> list[int]:
     """Make so many people in the store; return their ids."""
-    from models import account, event
-    from models.account import NewUser
+    from models.accounts import registration
+    from models.accounts.registration import NewUser
+    from models.log import event
 
     new = [NewUser(f"reader{number}", f"reader{number}@example.org") for number in range(count)]
     with event.transaction() as log:
-        return [made.id for made in account.create_active(log, new, [None] * count)]
+        return [made.id for made in registration.create_active(log, new, [None] * count)]
 
 
 def _announced(users: list[int], a_transaction: int) -> Drained:
     """Announce something to these people, so many a transaction."""
-    from jobs import fanout as job
-    from jobs.drain import drain
-    from models import event, fanout
+    from jobs.consumers import announcements as job
+    from jobs.drain.drain import drain
+    from models.log import event
+    from models.notices import announcement
 
     with event.transaction() as log:
-        fanout.ask(log, fanout.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
+        announcement.ask(log, announcement.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
     job.RECEIVERS_A_TRANSACTION = a_transaction
     start = perf_counter()
     drain(job.Fanouts(), pause=False)
@@ -53,7 +55,7 @@ def _announced(users: list[int], a_transaction: int) -> Drained:
 def _both_ways(singles: int, receivers: int) -> tuple[Drained, Drained]:
     """Announce to some one by one, then to all in bulk, in the store that the environment names."""
     from commands import opening
-    from jobs.fanout import RECEIVERS_A_TRANSACTION
+    from jobs.consumers.announcements import RECEIVERS_A_TRANSACTION
 
     usual = RECEIVERS_A_TRANSACTION
     with opening.store(opening.settings()):

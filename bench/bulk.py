@@ -35,8 +35,8 @@ class Drained(NamedTuple):
 
 def _drained(events_a_slice: int | None, slices: int | None) -> Drained:
     """Drain in slices of this size (None: the drain's own), so many of them (None: to the log's end)."""
-    from jobs.activity import Activities
-    from jobs.drain import drain
+    from jobs.consumers.activity import Activities
+    from jobs.drain.drain import drain
 
     looks = itertools.count()
     start = perf_counter()

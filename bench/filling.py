@@ -18,7 +18,7 @@ LATEST_S = 600.0
 
 def _records(users: list[int], count: int, days: int) -> Iterable[tuple[Any, ...]]:
     """Return rows in the order of time: of so many days, the newest of now."""
-    from models.clock import now_ms
+    from models.store.clock import now_ms
 
     now, chance = now_ms(), random.Random(7)
     for number in range(count):
@@ -30,8 +30,9 @@ def _records(users: list[int], count: int, days: int) -> Iterable[tuple[Any, ...
 
 
 def _fill(count: int, days: int) -> int:
-    from models import activity, event
-    from models.database import rows
+    from models.log import event
+    from models.records import activity
+    from models.store.database import rows
 
     rest = iter(_records([user for (user,) in rows("SELECT id FROM users")], count, days))
     while part := list(islice(rest, ROWS_A_TRANSACTION)):
@@ -42,7 +43,8 @@ def _fill(count: int, days: int) -> int:
 
 def _archive(seconds: float) -> int:
     from commands import opening
-    from jobs import archive, tasks
+    from jobs import tasks
+    from jobs.upkeep import archive
 
     archive.RUN_S = seconds
     tasks.bind(opening.settings())

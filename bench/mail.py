@@ -33,29 +33,31 @@ def _receivers(count: int) -> list[str]:
 def _fill(count: int) -> None:
     """Make so many people and queue a mail to each, in the store that the environment names."""
     from commands import opening
-    from models import account, email, event
-    from models.account import NewUser
+    from models.accounts import registration
+    from models.accounts.registration import NewUser
+    from models.log import event
+    from models.notices import outbox
 
     with opening.store(opening.settings()), event.transaction() as log:
         people = [NewUser(address.split("@")[0], address) for address in _receivers(count)]
-        made = account.create_active(log, people, [None] * count)
+        made = registration.create_active(log, people, [None] * count)
         letters = [
-            email.Letter("account", view.id, new.email, view.display_name, DATA) for view, new in zip(made, people, strict=True)
+            outbox.Letter("account", view.id, new.email, view.display_name, DATA) for view, new in zip(made, people, strict=True)
         ]
-        email.queue(log, letters)
+        outbox.queue(log, letters)
 
 
 def _loop(count: int) -> None:
     """Send letters such as the worker's, which are written before the first goes, over one connection."""
     from commands import opening
-    from jobs import letters, unsubscribing
-    from models.clock import now_ms
+    from jobs.mail import compose, unsubscribe
+    from models.store.clock import now_ms
 
     settings = opening.settings()
-    writer, sender = letters.Writer(settings.email_from, settings.url), "bellwire@example.org"
+    writer, sender = compose.Writer(settings.email_from, settings.url), "bellwire@example.org"
     written = []
     for number, address in enumerate(_receivers(count)):
-        link = unsubscribing.link(settings.url, settings.secret(), number, "account")
+        link = unsubscribe.link(settings.url, settings.secret(), number, "account")
         identity = f"<{secrets.token_hex(16)}@example.org>"
         written.append((address, writer.write("account", address, address.split("@")[0], DATA, identity, now_ms(), link).message))
     with smtplib.SMTP("127.0.0.1", int(settings.email_url.rpartition(":")[2]), "[127.0.0.1]") as smtp:

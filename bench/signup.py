@@ -44,7 +44,7 @@ class Newcomers:
 
 def _hash_ms() -> float:
     """Return the median time of a hash as the product makes it."""
-    from models.password import hashed
+    from models.identity.password import hashed
 
     times = []
     for number in range(HASHES):

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-import models
 from bench.stores import DATABASE, SECRET, Stores
 from conf import Settings
-from gateway.committer import Committed, Committer
-from models import event
-from models.database import rows
-from models.message import Draft
+from gateway.commit.committer import Committed, Committer
+from models.chat.message import Draft
+from models.log import event
+from models.store.database import connect, disconnect, rows
 
 BATCH = 50
 WARM_UP = 5  # batches, until the committer has learned who sends and where to
@@ -73,8 +72,8 @@ async def full_batches(stores: Stores, batches: int) -> tuple[float, float]:
             redis_url=stores.redis.url,
             secret_key=SecretStr(SECRET),
         )
-        models.connect(settings, "benchmark")
+        connect(settings, "benchmark")
         try:
             return await _counted(stores, batches)
         finally:
-            models.disconnect()
+            disconnect()

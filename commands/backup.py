@@ -13,9 +13,9 @@ from pathlib import Path
 from commands import opening
 from commands.errors import CommandError
 from conf import Settings
-from models import backup
-from models.manifest import BackupError
-from models.running import hold_running_lock
+from models.store.data_dir_lock import hold_running_lock
+from models.transfer import backup
+from models.transfer.manifest import BackupError
 
 MIB = 2**20
 

@@ -17,8 +17,8 @@ from conf import Settings
 from conf.masking import MASK, masked
 from conf.parsing import postgresql
 from jobs import tasks
-from models import copying
-from models.manifest import SECRET
+from models.transfer import copying
+from models.transfer.manifest import SECRET
 
 EXAMPLE = "postgresql://user:password@host/name"
 BEFORE_HOST = re.compile(r"://.*@")  # where a bad URL goes wrong, a password may end elsewhere than it should

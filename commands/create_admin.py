@@ -12,8 +12,11 @@ from getpass import getpass
 
 from commands import opening
 from commands.errors import CommandError
-from models import account, event, password, schema, token
-from models.errors import InvalidError
+from models import schema
+from models.accounts import registration
+from models.identity import password, token
+from models.log import event
+from models.store.errors import InvalidError
 
 LABEL = "made with the admin"
 
@@ -29,13 +32,13 @@ def run(args: Namespace) -> int:
     """Makes the account and its token in one transaction."""
     settings = opening.settings()
     hashed = _hashed(_password()) if args.password_stdin else None
-    new = account.NewUser(args.username, args.email, role="admin")
+    new = registration.NewUser(args.username, args.email, role="admin")
     with opening.store(settings):
         if schema.pending():
             schema.migrate()
         try:
             with event.transaction() as log:
-                (made,) = account.create_active(log, [new], [hashed])
+                (made,) = registration.create_active(log, [new], [hashed])
                 secret = token.create(log, made.id, LABEL)
         except InvalidError as error:
             wrong = "; ".join(f"{field.rpartition('.')[2]} {message}" for field, message in error.errors)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import peewee
 
-import models
 from commands.errors import CommandError
 from conf import Settings, SettingsError, load
 from models import schema
-from models import store as facts
-from models.running import RestoringError, RunningError, hold_running_lock
+from models.store import facts as facts
+from models.store.data_dir_lock import RestoringError, RunningError, hold_running_lock
+from models.store.database import connect, disconnect
 
 
 def settings() -> Settings:
@@ -47,13 +47,13 @@ def store(chosen: Settings) -> Iterator[None]:
     """
     with data_folder(chosen):
         hold_running_lock(chosen.data_dir)
-        models.connect(chosen)
+        connect(chosen)
         try:
             yield
         except peewee.PeeweeException as error:
             raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
         finally:
-            models.disconnect()
+            disconnect()
 
 
 def require_current_schema() -> None:

@@ -1,6 +1,6 @@
 """Try the rules of notifications on the log that is kept, and count what they decide. Nothing is written or sent.
 
-By people's preferences of now, and by who was looking then. Useful before a rule of jobs/rules.py is changed, and after.
+By people's preferences of now, and by who was looking then. Useful before a rule of jobs/rules/rules.py is changed, and after.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
-from jobs.rehearsal import rehearse
-from jobs.rules import RULES
+from jobs.insight.rehearsal import rehearse
+from jobs.rules.rules import RULES
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from commands import opening
 from commands.backup import refuse_postgresql
 from commands.errors import CommandError
-from models import restore
-from models.manifest import BackupError
+from models.transfer import restore
+from models.transfer.manifest import BackupError
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from commands.migrate import migrate_aloud
 from commands.supervisor import Supervisor
 from conf import Settings
 from conf.logging import configure
-from models import user
+from models.identity import user
 
 FIRST_STEP = """There is no admin yet. Make one from a second terminal, with the same settings:
   run.py create-admin --username NAME --email ADDRESS"""

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from commands import opening
 from commands.errors import CommandError
-from models import event, token, user
+from models.identity import token, user
+from models.log import event
 
 LABEL = "command line"
 

@@ -10,24 +10,16 @@ from typing import Any
 import msgspec
 from tornado import httputil, web
 
-from gateway import (
+from gateway.api import (
     accounts,
-    activity,
-    admin,
-    announcements,
-    audit,
     comments,
     conversations,
     events,
-    explain,
     groups,
-    jobs,
     legacy,
     messages,
     notifications,
-    openapi,
     operations,
-    pages,
     posts,
     preferences,
     sessions,
@@ -35,10 +27,13 @@ from gateway import (
     stream,
     websocket,
 )
-from gateway.auth import COOKIE_DAYS
-from gateway.base import JSON, Handler, NotFound
-from gateway.services import Services
-from gateway.wire import Awaited, BodyCap
+from gateway.api.admin import activity, announcements, audit, explain, jobs, users
+from gateway.apidoc import openapi
+from gateway.http import static_files
+from gateway.http.base import JSON, Handler, NotFound
+from gateway.http.deadlines import Awaited, BodyCap
+from gateway.http.services import Services
+from gateway.http.tokens import COOKIE_DAYS
 
 API = "/api/v1"
 ID = r"([1-9][0-9]{0,15})"
@@ -95,12 +90,12 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/unsubscribe", preferences.Unsubscribe),
     ],
     "Admin": [
-        (f"{API}/admin/users", admin.AdminUsers),
-        (f"{API}/admin/users/activate", admin.Activate),
-        (f"{API}/admin/users/suspend", admin.Suspend),
-        (f"{API}/admin/users/{ID}", admin.AdminUser),
-        (f"{API}/admin/users/{ID}/tokens", admin.AdminTokens),
-        (f"{API}/admin/watches", admin.Watches),
+        (f"{API}/admin/users", users.AdminUsers),
+        (f"{API}/admin/users/activate", users.Activate),
+        (f"{API}/admin/users/suspend", users.Suspend),
+        (f"{API}/admin/users/{ID}", users.AdminUser),
+        (f"{API}/admin/users/{ID}/tokens", users.AdminTokens),
+        (f"{API}/admin/watches", users.Watches),
         (f"{API}/admin/notifications", announcements.Announcements),
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/activity", activity.ActivityReport),
@@ -118,13 +113,18 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/openapi.json", openapi.Document),
     ],
     "Pages": [
-        ("/", pages.Index),
-        ("/api/docs", pages.Docs),
-        ("/static/(.+)", pages.Static),
-        ("/examples/(.+)", pages.Example),
+        ("/", static_files.Index),
+        ("/api/docs", static_files.Docs),
+        ("/static/(.+)", static_files.Static),
+        ("/examples/(.+)", static_files.Example),
     ],
 }
 ROUTES = [route for routes in AREAS.values() for route in routes]
+
+
+def route_name(pattern: str) -> str:
+    """A route's pattern as logs and metrics show it: `/api/v1/messages/ID`."""
+    return pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
 
 
 class Application(web.Application):
@@ -139,8 +139,11 @@ class Application(web.Application):
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
             "websocket_max_message_size": 4096,
             "awaited": awaited,
-            "log_function": lambda handler: None,  # gateway/traffic.py logs requests
+            "openapi_file": cache(lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))),
+            "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
+        for pattern, handler in ROUTES:
+            handler.route = route_name(pattern)
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
 
     def get_handler_delegate(
@@ -153,8 +156,3 @@ class Application(web.Application):
     ) -> BodyCap:
         """Tornado's hook: who takes a request's body and runs its handler."""
         return BodyCap(self, request, target_class, target_kwargs, path_args, path_kwargs)
-
-
-for _pattern, _handler in ROUTES:
-    _handler.route = _pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
-openapi.Document.made = cache(lambda: pages.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))))

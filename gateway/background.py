@@ -12,12 +12,12 @@ import time
 
 from conf import Settings
 from jobs import gauges, tasks
-from jobs.backlog import behind
-from jobs.broker import UNUSABLE
-from jobs.mail import Mailer
-from jobs.outage import Outage
+from jobs.drain.backlog import behind
+from jobs.infra.outage import Outage
+from jobs.mail.mailer import Mailer
+from jobs.queue.broker import UNUSABLE
 from metrics.declared import QUEUE_FALLBACK_TOTAL
-from models import disconnect
+from models.store.database import disconnect
 
 REQUESTED = "notify"
 SPACING_S = 0.1  # between two requests; one commit of the queue each

@@ -15,18 +15,18 @@ from collections.abc import Callable
 import structlog
 from tornado.netutil import bind_sockets
 
-import models
 from conf import Settings
 from conf.logging import detach
 from gateway.app import Application
 from gateway.background import Background
-from gateway.committer import StoreDownError
-from gateway.services import Services
-from gateway.wire import Awaited, Server
+from gateway.http.deadlines import Awaited, Server
+from gateway.http.services import Services
 from jobs.gauges import measure_disk, tell_build
 from metrics import declared as metrics
-from models import token
-from models.running import hold_running_lock
+from models.identity import token
+from models.store.data_dir_lock import hold_running_lock
+from models.store.database import connect, disconnect
+from models.store.errors import StoreDownError
 
 logger = structlog.get_logger()
 
@@ -63,12 +63,12 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
 async def _serve(
     settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
 ) -> None:
-    models.connect(settings, "gateway")
+    connect(settings, "gateway")
     background = Background(settings)
     services = Services(settings, background.wake)
     services.wake_mail = background.wake_mail
     services.degraded = lambda: degraded(services, background)
-    models.disconnect()
+    disconnect()
     services.start()
     background.start()
     tell_build(settings)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import models
 from conf import load
-from jobs import parent, tasks
-from jobs.broker import huey
+from jobs import tasks
+from jobs.infra import parent
+from jobs.queue.broker import huey
+from jobs.worker import WorkerConsumer
+from models.store.database import connect
 
 __all__ = ["huey"]
 
 parent.take_from_environment()  # before the settings are read, which warn of what they do not know
 settings = load()
-models.connect(settings, "worker")
+huey.consumer_class = WorkerConsumer
+connect(settings, "worker")
 tasks.bind(settings)

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from conf import VERSION, Settings
-from jobs.broker import NAME, huey, kind
-from jobs.payload import queued_ms
+from jobs.queue.broker import NAME, huey, kind
+from jobs.queue.payload import queued_ms
 from metrics.declared import BUILD_INFO, DATABASE_BYTES, DISK_FREE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
-from models.database import engine, rows, size_bytes
+from models.store.database import engine, rows, size_bytes
 
 EVERY_S = 5.0
 TABLES = ("users", "conversations", "memberships", "messages", "events", "activities", "notifications", "emails")

@@ -8,8 +8,8 @@ from typing import Any
 
 from huey import signals
 
-from jobs.broker import huey
-from jobs.letters import SUBJECTS
+from jobs.mail.compose import SUBJECTS
+from jobs.queue.broker import huey
 from metrics.declared import DEAD_EVENTS_TOTAL, EMAILS_TOTAL, JOB_SECONDS, JOB_WAIT_SECONDS
 
 _OUTCOMES = {

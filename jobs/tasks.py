@@ -13,26 +13,27 @@ from huey import crontab
 from huey.constants import EmptyData
 
 from conf import Settings
-from jobs import broker, digests
-from jobs.activity import Activities
-from jobs.archive import Archiver
-from jobs.backlog import behind
-from jobs.broker import UNUSABLE, huey
-from jobs.consumer import Consumer
-from jobs.drain import DrainResult, Stop, never
-from jobs.drain import drain as drain_log
-from jobs.fanout import Fanouts
-from jobs.feed import Feed
-from jobs.mail import Mailer
-from jobs.notify import Notify
-from jobs.outage import Outage
-from jobs.partitioner import Partitioner
-from jobs.retention import Retention
-from jobs.scheduler import alone
-from jobs.search import Search
-from jobs.watch import Watch
-from models.clock import now_ms
-from models.worker import Busy
+from jobs.consumers.activity import Activities
+from jobs.consumers.admin_watch import Watch
+from jobs.consumers.announcements import Fanouts
+from jobs.consumers.notify import Notify
+from jobs.consumers.post_counts import Feed
+from jobs.consumers.search_index import Search
+from jobs.drain.backlog import behind
+from jobs.drain.consumer import Consumer
+from jobs.drain.drain import DrainResult, Stop, never
+from jobs.drain.drain import drain as drain_log
+from jobs.infra.outage import Outage
+from jobs.mail import digests
+from jobs.mail.mailer import Mailer
+from jobs.queue import broker
+from jobs.queue.broker import UNUSABLE, huey
+from jobs.queue.scheduler import alone
+from jobs.upkeep.archive import Archiver
+from jobs.upkeep.partitioner import Partitioner
+from jobs.upkeep.retention import Retention
+from models.ops.worker import Busy
+from models.store.clock import now_ms
 
 TASK_S = 5.0  # a drain that takes longer queues itself again, for other tasks to have their turn
 SWEEP_S = 120.0  # what has its time is cleared away for so long at most; the rest waits for the next minute

@@ -16,14 +16,17 @@ from huey.consumer import Consumer
 import metrics
 from conf import Settings
 from conf.logging import adopt, configure, detach
-from jobs import parent, signals, tasks
-from jobs.broker import UNUSABLE, Broker
+from jobs import signals, tasks
 from jobs.gauges import EVERY_S, measure_disk, measure_queue, tell_build
-from jobs.mail import Mailer
-from jobs.outage import Outage
-from jobs.roll import Roll
-from models import disconnect, event, store
-from models.running import hold_running_lock
+from jobs.infra import parent
+from jobs.infra.heartbeat import Roll
+from jobs.infra.outage import Outage
+from jobs.mail.mailer import Mailer
+from jobs.queue.broker import UNUSABLE, Broker
+from models.log import event
+from models.store import facts
+from models.store.data_dir_lock import hold_running_lock
+from models.store.database import disconnect
 
 LOOK_S = 0.5
 
@@ -61,9 +64,9 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def _tell_gateways(self) -> None:
         """Events of drains are hints too; on one file, and with NOTIFY, gateways hear of them without."""
         if self._settings.redis_url is not None and self._settings.database_url is not None:
-            from jobs.bus import Publisher
+            from jobs.infra.publisher import Publisher
 
-            publisher = Publisher(self._settings.redis_url, store.epoch())
+            publisher = Publisher(self._settings.redis_url, facts.epoch())
             disconnect()
             publisher.start()
             event.on_append.append(publisher.hint)

@@ -7,11 +7,75 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
-from models import partitions
-from models.archive import KINDS
-from models.clock import now_ms
-from models.database import db, engine
-from models.partitions import TakenError
+from models.chat.conversation import Conversation, Membership
+from models.chat.message import Message, MessageCopy, Reaction
+from models.chat.presence import Lease, Online, Visit
+from models.community.comment import Comment
+from models.community.group import Group, GroupMember
+from models.community.like import Bookmark, Like
+from models.community.post import Post, PostCopy
+from models.identity.code import Code
+from models.identity.token import Token
+from models.identity.user import Profile, User, Wallet
+from models.log.checkpoint import Checkpoint
+from models.log.event import EventRow
+from models.notices.announcement import Fanout
+from models.notices.causes import NotificationCause
+from models.notices.notification import Notification
+from models.notices.outbox import Email
+from models.notices.pending_mail import Digest, WaitingMail
+from models.notices.preference import Preference
+from models.ops.dead_letters import DeadWork
+from models.ops.lease import Duty
+from models.ops.worker import Worker
+from models.records import partitions
+from models.records.activity import Activity, ActivityHour
+from models.records.archive import KINDS, ArchiveFile
+from models.records.audit import Audit
+from models.records.partitions import TakenError
+from models.store.clock import now_ms
+from models.store.database import db, engine
+from models.store.facts import Fact
+
+TABLES = [
+    Fact,
+    User,
+    Profile,
+    Wallet,
+    Token,
+    Code,
+    Preference,
+    Conversation,
+    Membership,
+    Message,
+    MessageCopy,
+    Reaction,
+    Group,
+    GroupMember,
+    Post,
+    PostCopy,
+    Like,
+    Bookmark,
+    Comment,
+    EventRow,
+    Checkpoint,
+    Email,
+    DeadWork,
+    Activity,
+    ActivityHour,
+    Audit,
+    ArchiveFile,
+    Notification,
+    NotificationCause,
+    WaitingMail,
+    Digest,
+    Fanout,
+    Lease,
+    Online,
+    Visit,
+    Duty,
+    Worker,
+]
 
 DIRECTORY = Path(__file__).parent / "migrations"
 

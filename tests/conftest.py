@@ -18,8 +18,8 @@ from tests.stores import KINDS, Database, PostgresServer
 # Of few tests each, which take long: begun first, so that the end doesn't wait for one of them.
 LONG = (
     *("tests/journeys/", "tests/deploy/", "tests/commands/", "tests/grafana/", "tests/page/"),
-    *("tests/models/test_log_machine.py", "tests/gateway/test_redis.py", "tests/gateway/test_server.py"),
-    *("tests/gateway/test_schemathesis.py", "tests/jobs/test_worker.py"),
+    *("tests/models/sync/test_catchup_machine.py", "tests/gateway/delivery/test_bus.py", "tests/gateway/test_server.py"),
+    *("tests/gateway/apidoc/test_schemathesis.py", "tests/jobs/test_worker.py"),
 )
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import psycopg
 import pytest
 
-import models
 from conf import Settings
 from models import schema
+from models.store.database import connect, disconnect, engine
 
 KINDS = ("sqlite", "postgresql")
 SECRET = "a secret for tests, long enough"
@@ -172,9 +172,9 @@ class PostgresServer:
 
 
 def _migrate(url: str, folder: Path) -> None:
-    models.connect(Settings(data_dir=folder, database_url=url, secret_key=SECRET))
+    connect(Settings(data_dir=folder, database_url=url, secret_key=SECRET))
     schema.migrate()
-    models.disconnect()
+    disconnect()
 
 
 class Database:
@@ -194,7 +194,7 @@ class Database:
         try:
             yield {"database_url": url, "secret_key": SECRET}
         finally:
-            models.disconnect()
+            disconnect()
             self.server.drop(url)
 
 
@@ -218,6 +218,6 @@ def named(settings: Settings) -> dict[str, object]:
 
 def json_number(column: str, *path: str) -> str:
     """SQL for a number inside a column of JSON text."""
-    if models.database.engine().name == "sqlite":
+    if engine().name == "sqlite":
         return f"json_extract({column}, '$.{'.'.join(path)}')"
     return f"({column}::jsonb #>> '{{{','.join(path)}}}')::bigint"

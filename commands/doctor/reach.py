@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
-from jobs.relay import Relay, RelayDownError
+from jobs.mail.smtp import Relay, RelayDownError
 
 TIMEOUT_S = 3
 TAKEN = "something else listens there: stop it, or set BELLWIRE_PORT"

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import peewee
 
-import models
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
-from models import schema, worker
-from models.clock import now_ms
-from models.database import rows, size_bytes
-from models.running import RestoringError, hold_running_lock
+from models import schema
+from models.ops import worker
+from models.store.clock import now_ms
+from models.store.data_dir_lock import RestoringError, hold_running_lock
+from models.store.database import connect, disconnect, rows, size_bytes
 
 MIB = 2**20
 AHEAD_MS = 5_000  # two hosts' clocks may differ by so much
@@ -31,14 +31,14 @@ def store(chosen: Settings) -> Iterator[Finding]:
         return
     try:
         hold_running_lock(chosen.data_dir)
-        models.connect(chosen)
+        connect(chosen)
         yield from _opened(chosen)
     except RestoringError as error:
         yield fail("store", str(error))
     except (OSError, peewee.DatabaseError, peewee.InterfaceError) as error:
         yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` brings a backup back")
     finally:
-        models.disconnect()
+        disconnect()
 
 
 def _opened(chosen: Settings) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def _newest_event() -> Iterator[Finding]:
 
 def _consumers(chosen: Settings) -> Iterator[Finding]:
     from jobs import tasks
-    from jobs.backlog import standing
+    from jobs.drain.backlog import standing
 
     tasks.bind(chosen)
     for consumer in standing(tasks.consumers.values()):
@@ -122,7 +122,7 @@ def queue(chosen: Settings) -> Iterator[Finding]:
 def _redis(url: str) -> Finding:
     import redis
 
-    from jobs.redislink import link
+    from jobs.infra.redis_client import link
 
     where = urlsplit(url)
     what = f"queue on Redis at {where.netloc.rpartition('@')[2] or where.path}"

@@ -15,9 +15,9 @@ from peewee import (
 )
 from playhouse.migrate import SchemaMigrator
 
-from models.database import NeverReusedIdField, engine
-from models.search import INDEX_DDL
-from models.store import EPOCH, TRIMMED, new_epoch
+from models.chat.search import INDEX_DDL
+from models.store.database import NeverReusedIdField, engine
+from models.store.facts import EPOCH, TRIMMED, new_epoch
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:

@@ -3,7 +3,7 @@
 from peewee import BigIntegerField, CharField, CompositeKey, Database, IntegerField, Model
 from playhouse.migrate import SchemaMigrator
 
-from models.database import engine
+from models.store.database import engine
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:

@@ -13,7 +13,7 @@ from peewee import (
 )
 from playhouse.migrate import SchemaMigrator
 
-from models.database import NeverReusedIdField
+from models.store.database import NeverReusedIdField
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:

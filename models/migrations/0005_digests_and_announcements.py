@@ -14,7 +14,7 @@ from peewee import (
 )
 from playhouse.migrate import SchemaMigrator, migrate
 
-from models.database import NeverReusedIdField
+from models.store.database import NeverReusedIdField
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:

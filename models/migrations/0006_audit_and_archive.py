@@ -3,7 +3,7 @@
 from peewee import BigIntegerField, CharField, CompositeKey, Database, ForeignKeyField, IntegerField, Model, TextField
 from playhouse.migrate import SchemaMigrator
 
-from models.database import NeverReusedIdField
+from models.store.database import NeverReusedIdField
 
 
 def up(migrator: SchemaMigrator, db: Database) -> None:

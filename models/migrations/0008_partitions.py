@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from peewee import Database, OperationalError
 from playhouse.migrate import SchemaMigrator
 
-from models.database import engine
+from models.store.database import engine
 
 atomic = False
 TABLES = ("activities", "audits")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conf import Settings
-from models.restore import restore
+from models.transfer.restore import restore
 
 STEPS = {"open", "os.link", "os.remove", "os.rename", "sqlite3.connect"}
 data, backup, copies = map(Path, sys.argv[1:])

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-import models
 from conf import Settings
-from models import activity, backup, event, schema
-from models.manifest import BackupError
+from models import schema
+from models.log import event
+from models.records import activity
+from models.store.database import connect, disconnect
+from models.transfer import backup
+from models.transfer.manifest import BackupError
 from tests.commands.installation import Installation, rows
 
 WRITER = Path(__file__).with_name("writing.py")
@@ -97,7 +100,7 @@ def test_a_backup_of_what_is_constantly_written_is_consistent_and_stops_no_write
 
 def test_commits_between_two_steps_neither_wait_nor_get_into_the_copy(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
-    models.connect(settings)
+    connect(settings)
     try:
         schema.migrate()
         with event.transaction() as log:
@@ -116,14 +119,14 @@ def test_commits_between_two_steps_neither_wait_nor_get_into_the_copy(tmp_path: 
         assert described.newest_event == 0
         assert event.head() == len(steps)
     finally:
-        models.disconnect()
+        disconnect()
 
 
 def test_a_backup_that_breaks_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(data_dir=tmp_path / "data")
-    models.connect(settings)
+    connect(settings)
     schema.migrate()
-    models.disconnect()
+    disconnect()
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

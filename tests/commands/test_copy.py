@@ -8,46 +8,34 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import models
 from conf import Settings
-from jobs import drain as draining
 from jobs import tasks
-from jobs.drain import drain
-from jobs.notify import Notify
-from models import (
-    account,
-    activity,
-    archive,
-    audit,
-    catchup,
-    checkpoint,
-    conversation,
-    deadwork,
-    event,
-    fanout,
-    like,
-    mailing,
-    message,
-    preference,
-    presence,
-    reading,
-    removal,
-    search,
-    store,
-)
-from models import comment as comments
-from models import group as groups
-from models import post as posts
-from models.account import NewUser
-from models.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
-from models.database import execute, rows, shown
-from models.export import Export
-from models.message import Draft, Posted
-from models.postgres import LOG_LOCK
-from models.records import Wanted
-from models.running import hold_running_lock
+from jobs.consumers.notify import Notify
+from jobs.drain import drain as draining
+from jobs.drain.drain import drain
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.chat import conversation, message, presence, read_marks, search
+from models.chat.message import Draft, Posted
+from models.community import comment as comments
+from models.community import group as groups
+from models.community import like, removal
+from models.community import post as posts
+from models.log import checkpoint, event
+from models.notices import announcement, pending_mail, preference
+from models.ops import dead_letters
+from models.records import activity, archive, audit
+from models.records.export import Export
+from models.records.records import Wanted
+from models.schema import TABLES
+from models.store import facts
+from models.store.data_dir_lock import hold_running_lock
+from models.store.database import connect, disconnect, execute, rows, shown
+from models.store.postgres import LOG_LOCK
+from models.sync import catchup
+from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
 from tests.commands.installation import ROOT, Installation
-from tests.jobs.test_drain import Poisoned, poisoned_event
+from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.models.people import credentials, group, people, scalar, send
 from tests.stores import SECRET, PostgresServer, free_port
 
@@ -100,7 +88,7 @@ def target(postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty database, with a password that nobody may see."""
     url = postgres.create(None)
     yield url.replace("bellwire@", "bellwire:hunter2@")
-    models.disconnect()
+    disconnect()
     postgres.drop(url)
 
 
@@ -113,7 +101,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _open(bellwire)
     users = people("ana", "ben", "cleo") + people("root", role="admin")
     _live(*users)
-    models.disconnect()
+    disconnect()
     return bellwire.data
 
 
@@ -128,7 +116,7 @@ def sqlite(bellwire: Installation, lived: Path) -> Installation:
 def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     credentials(ana, ben)
     with event.transaction() as log:
-        account.sign_up(log, SECRET, NewUser("dan", "dan@example.org"), "a hash")
+        registration.sign_up(log, SECRET, NewUser("dan", "dan@example.org"), "a hash")
         preference.unsubscribe(log, ben, ["account"])
     crew = group(ana, ben, cleo)
     first = send(ana, "the first words", at=crew, client_id="retried")
@@ -144,7 +132,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         message.react(log, ben, first, "é", True)
         message.react(log, cleo, first, "z", True)
         message.edit(log, ana, first, "the first edit")
-        reading.mark_read(log, ben, crew, first)
+        read_marks.mark_read(log, ben, crew, first)
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(Notify())
@@ -153,8 +141,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         send(cleo, f"words after the drains {n}", to=ana)
     _meet(ana, ben)
     with event.transaction() as log:
-        fanout.ask(log, fanout.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
-        mailing.begin_digest(log, ben, "daily 2026-11-26")
+        announcement.ask(log, announcement.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        pending_mail.begin_digest(log, ben, "daily 2026-11-26")
         presence.change(log, "gateway-1", [ben, cleo], [])
         presence.change(log, "gateway-1", [], [cleo])
     gone = send(ana, "secret", at=crew)
@@ -189,12 +177,12 @@ def _park(sent: int, retry: bool) -> None:
     drain(poisoned)
     if retry:
         with event.transaction() as log:
-            deadwork.ask_retry(log, max(d["id"] for d in deadwork.listed(10)))
+            dead_letters.ask_retry(log, max(d["id"] for d in dead_letters.listed(10)))
 
 
 def _open(bellwire: Installation, url: str | None = None, data: Path | None = None) -> None:
     settings = Settings(data_dir=data or bellwire.data, database_url=url, secret_key=SECRET)
-    models.connect(settings)
+    connect(settings)
     tasks.bind(settings)
 
 
@@ -203,20 +191,20 @@ def contents() -> dict[str, list[tuple[object, ...]]]:
     found = {table.name: sorted(rows(f"SELECT {', '.join(table.columns)} FROM {table.name}"), key=repr) for table in CARRIED}
     bodies = [shown(body) for (body,) in rows("SELECT body FROM messages ORDER BY id")]
     del found["messages"], found["dead_work"]
-    return found | {"bodies": [tuple(bodies)], "dead": [tuple(d.items()) for d in deadwork.listed(10)]}
+    return found | {"bodies": [tuple(bodies)], "dead": [tuple(d.items()) for d in dead_letters.listed(10)]}
 
 
 def read_from_everywhere() -> list[object]:
     """What each user's cursors give, from every place in the log."""
     newest, users = event.head(), [i for (i,) in rows("SELECT id FROM users ORDER BY id")]
-    return [store.epoch(), *(catchup.read(u, place, None, 5) for u in users for place in range(newest + 2))]
+    return [facts.epoch(), *(catchup.read(u, place, None, 5) for u in users for place in range(newest + 2))]
 
 
 def both(bellwire: Installation, url: str, ask: Callable[[], object]) -> tuple[object, object]:
     """The same asked of the SQLite store, and then of the PostgreSQL one, which stays open."""
     _open(bellwire)
     here = ask()
-    models.disconnect()
+    disconnect()
     _open(bellwire, url)
     return here, ask()
 
@@ -235,7 +223,7 @@ def killed(bellwire: Installation, url: str, steps: int) -> "subprocess.Complete
 
 def test_every_table_is_carried_but_what_processes_hold() -> None:
     names = {table.name for table in CARRIED} | {"facts", CHECKPOINTS.name}
-    assert names == {model._meta.table_name for model in models.TABLES if model not in OF_PROCESSES}
+    assert names == {model._meta.table_name for model in TABLES if model not in OF_PROCESSES}
 
 
 def test_everything_arrives_and_is_counted_and_what_comes_next_is_said(sqlite: Installation, target: str) -> None:
@@ -301,7 +289,7 @@ def test_drains_go_on_and_do_no_event_again(sqlite: Installation, target: str) -
         done = {name: drain(consumer).events for name, consumer in tasks.consumers.items()}
         made = "SELECT user_id, type, title, body, data, count, grouping FROM notifications ORDER BY user_id, grouping"
         acts = rows("SELECT user_id, action, metadata, at_ms FROM activities")
-        return [done, rows(made), sorted(acts), deadwork.retries_asked(), len(deadwork.listed(10))]
+        return [done, rows(made), sorted(acts), dead_letters.retries_asked(), len(dead_letters.listed(10))]
 
     here, there = both(sqlite, target, finish)
     assert here == there
@@ -318,7 +306,7 @@ def test_records_of_old_months_arrive_in_partitions_and_files_are_read_as_before
     activity.record(old)
     assert tasks.archiver.run(lambda: False) == 1, "the one with the newest id stays"
     activity.record(old)
-    models.disconnect()
+    disconnect()
     sqlite.succeed("copy", "--to", target)
 
     def exported() -> bytes:
@@ -347,7 +335,7 @@ def test_a_copy_killed_again_and_again_becomes_the_same(sqlite: Installation, ta
 def test_a_copy_that_is_not_finished_is_no_store_yet(sqlite: Installation, target: str) -> None:
     assert killed(sqlite, target, 20).returncode == -9
     _open(sqlite, target)
-    assert store.epoch() != sqlite.rows("SELECT value FROM facts WHERE name='epoch'")[0][0]
+    assert facts.epoch() != sqlite.rows("SELECT value FROM facts WHERE name='epoch'")[0][0]
     execute("INSERT INTO duties (name, holder, until_ms) VALUES ('watch', 'worker-1', 1)")
     assert "has run on the half-made copy (duties)" in sqlite.refused("copy", "--to", target)
 
@@ -388,7 +376,7 @@ def test_somebody_elses_data_stays_untouched(sqlite: Installation, postgres: Pos
         assert "holds other data (users, " in sqlite.refused("copy", "--to", url)
         assert before == (contents(), rows("SELECT name, value FROM facts ORDER BY name"))
     finally:
-        models.disconnect()
+        disconnect()
         postgres.drop(url)
 
 

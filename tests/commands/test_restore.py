@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.running import RestoringError, RunningError, exclusive, hold_running_lock
+from models.store.data_dir_lock import RestoringError, RunningError, exclusive, hold_running_lock
 from tests.commands.installation import Installation, rows
 
 EPOCH = "SELECT value FROM facts WHERE name='epoch'"

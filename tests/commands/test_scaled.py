@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.redislink import link, link_for_the_loop
+from jobs.infra.redis_client import link, link_for_the_loop
 from tests.commands.installation import ROOT, Installation
 from tests.commands.test_doctor import examined, line_of
 from tests.redis_server import RedisServer

@@ -3,11 +3,12 @@
 import sys
 import threading
 
-import models
 from conf import load
-from models import activity, event
+from models.log import event
+from models.records import activity
+from models.store.database import connect
 
-models.connect(load())
+connect(load())
 ended = threading.Event()
 
 

@@ -17,9 +17,14 @@ from typing import Any, TypeVar
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-import models
-from models import account, database, event, schema, token
-from models.account import NewUser
+from models import schema
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.identity import token
+from models.log import event
+from models.schema import TABLES
+from models.store import database
+from models.store.database import connect, disconnect
 from tests.gateway.client import Client
 from tests.stores import free_port, settings_of
 
@@ -118,11 +123,11 @@ class Gateway:
     @contextmanager
     def store(self) -> Iterator[None]:
         """The models, connected to its store, beside it: what another process may do."""
-        models.connect(settings_of(self.data, self.store_settings))
+        connect(settings_of(self.data, self.store_settings))
         try:
             yield
         finally:
-            models.disconnect()
+            disconnect()
 
     def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         """What stands in the database."""
@@ -137,7 +142,7 @@ class Gateway:
     def dump(self) -> str:
         """All that stands in its tables."""
         with self.store():
-            return "\n".join(str(row) for model in models.TABLES for row in model.select().tuples())
+            return "\n".join(str(row) for model in TABLES for row in model.select().tuples())
 
     # People
 
@@ -147,7 +152,7 @@ class Gateway:
         self._names += count
         new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
         with self.store(), event.transaction() as log:
-            made = account.create_active(log, new, [None] * count)
+            made = registration.create_active(log, new, [None] * count)
             tokens = [token.create(log, one.id, "test") for one in made]
         return [Client(self, one.id, one.username, secret) for one, secret in zip(made, tokens, strict=True)]
 

@@ -5,14 +5,15 @@ from time import monotonic, sleep
 import pytest
 from prometheus_client import REGISTRY
 
-import models
 from conf import Settings
 from gateway.background import Background
 from jobs import tasks
-from models import account, event, schema
-from models.account import NewUser
-from models.database import rows
-from models.message import Draft, post
+from models import schema
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.chat.message import Draft, post
+from models.log import event
+from models.store.database import connect, disconnect, rows
 from tests.stores import Database, settings_of
 
 
@@ -20,10 +21,10 @@ from tests.stores import Database, settings_of
 def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
     with database.fresh() as named:
         found = settings_of(tmp_path, named)
-        models.connect(found)
+        connect(found)
         schema.migrate()
         yield found
-        models.disconnect()
+        disconnect()
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def send(count: int = 1) -> None:
     """Ana sends to Ben; both are made when they are not there."""
     with event.transaction() as log:
         if not rows("SELECT 1 FROM users"):
-            account.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+            registration.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
         post(log, [Draft(1, 0, "hi", to=2) for _ in range(count)])
 
 
@@ -117,7 +118,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(
 def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:
     with event.transaction() as log:
         log.now_ms -= 60_000
-        account.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        registration.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
         post(log, [Draft(1, 0, "hi", to=2)])
     background.start()
     sample = REGISTRY.get_sample_value

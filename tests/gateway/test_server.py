@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from models import event
+from models.log import event
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway, until
 from tests.gateway.transports import stream

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import models
 from conf import Settings
 from jobs import tasks
 from models import schema
+from models.store.database import connect, disconnect
 from tests.smtp_server import SmtpServer
 from tests.stores import Database, settings_of
 
@@ -22,12 +22,12 @@ def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Settings]:
     """Migrated, with the models, the queue and the consumers bound to it."""
-    models.connect(settings)
+    connect(settings)
     schema.migrate()
     tasks.bind(settings)
     yield settings
     tasks.huey.storage.close()
-    models.disconnect()
+    disconnect()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.stores import environment, named
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, sys
-import models
+from models.store.database import connect
 from conf import load
 from jobs import digests, tasks
 from jobs.fanout import Fanouts
@@ -21,7 +21,7 @@ from models import database
 
 work, commit, when = sys.argv[1:]
 settings = load()
-models.connect(settings)
+connect(settings)
 tasks.bind(settings)
 real, left = database.engine().commit, int(commit)
 

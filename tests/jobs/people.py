@@ -1,16 +1,18 @@
 """People, groups and messages for the tests of background work."""
 
-from models import account, conversation, event
-from models.account import NewUser
-from models.database import rows
-from models.message import Draft, Posted, post
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.chat import conversation
+from models.chat.message import Draft, Posted, post
+from models.log import event
+from models.store.database import rows
 
 
 def people(*names: str, role: str = "user") -> list[int]:
     """Makes active users; returns their ids."""
     new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
     with event.transaction() as log:
-        return [made.id for made in account.create_active(log, new, [None] * len(new))]
+        return [made.id for made in registration.create_active(log, new, [None] * len(new))]
 
 
 def group(owner: int, members: list[int], title: str = "Crew") -> int:

@@ -6,12 +6,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from conf import Settings
-from jobs import broker, signals, tasks
-from jobs.broker import huey
-from jobs.consumer import Consumer
-from jobs.drain import DrainResult, Stop
-from models import event
-from models.database import rows
+from jobs import signals, tasks
+from jobs.drain.consumer import Consumer
+from jobs.drain.drain import DrainResult, Stop
+from jobs.queue import broker
+from jobs.queue.broker import huey
+from models.log import event
+from models.store.database import rows
 from tests.jobs.people import people, scalar, send
 
 assert signals  # connected by being loaded
@@ -89,7 +90,7 @@ def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
     with event.transaction() as log:
         log.now_ms -= 90_000
         log.append("conversation:1", "message.created", b"{}")
-    from jobs.backlog import behind
+    from jobs.drain.backlog import behind
 
     behind(tasks.consumers.values())
     lag = REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"})

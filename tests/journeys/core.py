@@ -7,17 +7,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Self
 
-import models
 from conf import Settings
-from gateway.committer import Committed, Committer
-from gateway.hub import Hub
-from gateway.pool import READERS, READS_WAITING, Pool
-from gateway.reader import Answer, Waiter
-from gateway.tail import Tail
-from models import event, schema, store, token
-from models.database import rows
-from models.event import Event, Log
-from models.message import Draft, Posted
+from gateway.commit.committer import Committed, Committer
+from gateway.commit.threads import READERS, READS_WAITING, Pool
+from gateway.delivery.hub import Hub
+from gateway.delivery.subscriptions import Answer, Waiter
+from gateway.delivery.tail import Tail
+from models import schema
+from models.chat.message import Draft, Posted
+from models.identity import token
+from models.log import event
+from models.log.event import Event, Log
+from models.store import facts
+from models.store.database import connect, disconnect, rows
 from tests.stores import settings_of
 
 
@@ -25,12 +27,12 @@ from tests.stores import settings_of
 def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
     """A migrated store, with the models bound to it."""
     chosen = settings_of(folder, settings)
-    models.connect(chosen)
+    connect(chosen)
     schema.migrate()
     try:
         yield chosen
     finally:
-        models.disconnect()
+        disconnect()
 
 
 class Core:
@@ -38,7 +40,7 @@ class Core:
 
     def __init__(self, look: bool = False) -> None:
         self.read = Pool("reader", READERS, READS_WAITING)
-        self.hub = Hub(store.epoch(), event.head(), self.read, self)
+        self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.committer = Committer(self._committed)
         self.batches: list[int] = []  # how many operations each commit had
         self.accounts: list[Event] = []  # what the hub told of accounts

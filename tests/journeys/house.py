@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
-import models
-from jobs.activity import Activities
-from jobs.notify import Notify
-from models import checkpoint, schema
-from models.database import rows
+from jobs.consumers.activity import Activities
+from jobs.consumers.notify import Notify
+from models import schema
+from models.log import checkpoint
+from models.store.database import connect, disconnect, rows
 from tests.models.people import credentials, people
 from tests.stores import environment, free_port, settings_of
 
@@ -56,7 +56,7 @@ class House:
         self._folder = folder
         self._gateways: dict[int, subprocess.Popen[bytes]] = {}
         self._started: list[subprocess.Popen[bytes]] = []
-        models.connect(self.settings)
+        connect(self.settings)
         schema.migrate()
 
     def people(self, *names: str) -> list[int]:
@@ -133,7 +133,7 @@ class House:
             process.wait()
             if process.stdin is not None:
                 process.stdin.close()
-        models.disconnect()
+        disconnect()
 
 
 def visible(user: int) -> list[tuple[int, str, str]]:

@@ -3,8 +3,8 @@
 import asyncio
 import random
 
-from models.database import engine, rows
-from models.words import query
+from models.chat.search_tokens import query
+from models.store.database import engine, rows
 from tests.journeys.clients import Link, Poller, Response, Sender, Socket, Streamer, reading
 from tests.journeys.house import House, rounds, seed
 from tests.models.people import group

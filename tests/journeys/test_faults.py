@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands.line import REFUSED
-from models import disconnect
-from models.database import rows
+from models.store.database import disconnect, rows
 from tests.deploy.proxy import Proxy
 from tests.journeys.clients import PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.core import until

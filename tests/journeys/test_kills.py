@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from models.database import rows
+from models.store.database import rows
 from tests.journeys.clients import PickyPoller, Poller, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.core import until
 from tests.journeys.house import House, drained, rounds, seed, until_now

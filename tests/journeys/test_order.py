@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from models import disconnect, event
-from models.database import rows
+from models.log import event
+from models.store.database import disconnect, rows
 from tests.journeys.house import House, rounds, seed, until_now
 from tests.models.people import group
 
 WRITERS, POLLERS = 4, 3
 WRITER = """
 import random, signal, sys, time
-import models
+from models.store.database import connect, disconnect
 from conf import load
 from models import event, message
 from models.database import is_stores_fault
@@ -25,7 +25,7 @@ from models.event import TransactionLostError
 from models.message import Draft
 
 user, crew, chance = int(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3])
-models.connect(load(), "writer")
+connect(load(), "writer")
 ended = []
 signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
 print("started", flush=True)
@@ -44,7 +44,7 @@ while not ended:
     except Exception as error:
         if not isinstance(error, TransactionLostError) and not is_stores_fault(error):
             raise
-        models.disconnect()  # thrown out, since it stood still for too long
+        disconnect()  # thrown out, since it stood still for too long
 """
 
 

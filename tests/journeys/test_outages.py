@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from models.database import rows
+from models.store.database import rows
 from tests.journeys.clients import Link, Poller, Sender, Socket, Streamer, reading
 from tests.journeys.core import until
 from tests.journeys.house import House, drained, rounds, seed, until_now

@@ -4,7 +4,7 @@ import asyncio
 import random
 from typing import Any
 
-from models.database import rows
+from models.store.database import rows
 from tests.journeys.clients import Link, PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.house import House, rounds, seed, until_now
 from tests.journeys.test_kills import check_messages

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import models
 from conf import Settings
 from models import schema
+from models.store.database import connect, disconnect
 from tests.stores import Database, settings_of
 
 
@@ -16,7 +16,7 @@ def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
     """Migrated, with the models bound to it."""
     with database.fresh() as named:
         settings = settings_of(tmp_path, named)
-        models.connect(settings)
+        connect(settings)
         schema.migrate()
         yield settings
-        models.disconnect()
+        disconnect()

@@ -1,16 +1,19 @@
 """People, groups and messages, made by the verbs themselves."""
 
-from models import account, conversation, event, message, token
-from models.account import NewUser
-from models.database import rows
-from models.message import Draft, Posted
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.chat import conversation, message
+from models.chat.message import Draft, Posted
+from models.identity import token
+from models.log import event
+from models.store.database import rows
 
 
 def people(*names: str, role: str = "user") -> list[int]:
     """Makes active users; returns their ids."""
     new = [NewUser(name, f"{name}@example.org", role=role) for name in names]
     with event.transaction() as log:
-        return [made.id for made in account.create_active(log, new, [None] * len(new))]
+        return [made.id for made in registration.create_active(log, new, [None] * len(new))]
 
 
 def credentials(*users: int) -> list[str]:

@@ -11,11 +11,13 @@ import pytest
 from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
-import models
 from conf import Settings
-from models import TABLES, checkpoint, deadwork, schema
-from models.archive import KINDS
-from models.database import db, engine, execute, rows
+from models import schema
+from models.log import checkpoint
+from models.ops import dead_letters
+from models.records.archive import KINDS
+from models.schema import TABLES
+from models.store.database import connect, db, disconnect, engine, execute, rows
 from tests.stores import Database, environment, settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -31,11 +33,11 @@ some symmetric system_user table then to trailing true union unique user using v
 """
 MIGRATE = """
 import sys
-import models
+from models.store.database import connect, disconnect
 from conf import load
 from models import schema
 sys.stdin.readline()
-models.connect(load())
+connect(load())
 print(len(schema.migrate()))
 """
 
@@ -78,9 +80,9 @@ def described_in_postgresql(table: str) -> list[object]:
 def test_the_migrated_tables_are_those_that_the_models_would_make(store: Settings, tmp_path: Path, database: Database) -> None:
     """Types, nulls, keys and partial indexes, which the difference above does not look at."""
     migrated = {model._meta.table_name: described(model._meta.table_name) for model in TABLES}
-    models.disconnect()
+    disconnect()
     with database.fresh(migrated=False) as place:
-        models.connect(settings_of(tmp_path / "made", place))
+        connect(settings_of(tmp_path / "made", place))
         db.create_tables(TABLES)
         next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == DIVIDING).load().up(None, db)
         for table, description in migrated.items():
@@ -113,15 +115,15 @@ def test_of_several_processes_that_migrate_at_once_one_does(tmp_path: Path, data
 
 
 def test_checkpoints_and_dead_work_of_earlier_versions_are_kept(tmp_path: Path) -> None:
-    models.connect(Settings(data_dir=tmp_path))
+    connect(Settings(data_dir=tmp_path))
     Runner(db.obj, str(schema.DIRECTORY)).up("0001_initial")
     execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES ('notify', 7, 1)")
     execute("INSERT INTO events (id, stream, type, at_ms, data) VALUES (7, 'user:1', 'x', 1, '{}')")
     execute("INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 7, 'why', 1, 1)")
     assert schema.migrate() == [path.stem for path in sorted(schema.DIRECTORY.glob("[0-9]*.py"))][1:]
     assert checkpoint.places() == {"notify": {0: (7, 1)}}
-    assert deadwork.to_retry("notify", 10) == [(1, 7)]
-    models.disconnect()
+    assert dead_letters.to_retry("notify", 10) == [(1, 7)]
+    disconnect()
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf import Settings
-from models.database import engine, rows
+from models.store.database import engine, rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tables.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from gateway.auth import COOKIE
+from gateway.http.tokens import COOKIE
 from tests.gateway.client import Client
 
 XSRF = "0123456789abcdef0123456789abcdef"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.apidoc.openapi import verbs
 from gateway.app import ROUTES
-from gateway.openapi import verbs
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 

@@ -1,0 +1,86 @@
+"""What users did: as admins read it, and as the application around Bellwire tells it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+import msgspec
+
+from gateway.api.admin.base import AdminHandler
+from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
+from gateway.http.base import BODY_BYTES
+from gateway.http.describe import NDJSON, PAGED, Id, Listed, Taken, chars, describe
+from gateway.http.request import field_error
+from models.records import activity, hourly
+from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
+from models.records.hourly import Hour, Place, Span
+from models.records.records import EVER
+from models.store.errors import InvalidError
+
+_Column = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
+_decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=EVER)], _Column, _Column]).decode
+
+
+class Reported(msgspec.Struct, forbid_unknown_fields=True):
+    """What a user did in the application around. `user` and `site` may be left out."""
+
+    action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`")]
+    description: Annotated[str, chars(0, DESCRIPTION_CHARS)] = ""
+    metadata: dict[str, Any] = {}
+    user: Id | None = None
+    site: Annotated[str, chars(1, SITE_CHARS)] | None = None
+
+
+class ActivityReport(AdminHandler):
+    """POST: for the application around, which has an admin's token."""
+
+    body_limit = BODY_BYTES
+
+    @describe("Report activity", {202: Taken}, Reported, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}})
+    async def post(self) -> None:
+        """202: it is in the log; the record, and the word to admins, follow from it."""
+        asked, by = self.decode(Reported), self.actor.user
+        report = Report(by, asked.action, asked.description, asked.metadata, asked.user, asked.site)
+        errors = activity.invalid_fields(report)
+        if errors:
+            raise InvalidError(*errors)
+        await self.commit(lambda log: activity.report(log, report))
+        self.answer({}, 202)
+
+
+class ActivityLog(RecordsHandler):
+    """What users did, as it was recorded."""
+
+    kind = activity.KIND
+
+    @describe("List activity", {200: (Listed[Record], NDJSON)}, query=QUERY)
+    async def get(self) -> None:
+        """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
+        await self.answer_records()
+
+
+class ActivityHours(AdminHandler):
+    """How much was done, by hour, action and site."""
+
+    @describe("Count activity by hour", {200: Listed[Hour]}, query=(ACTION, SITE, SINCE, UNTIL, *PAGED))
+    async def get(self) -> None:
+        """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
+        archived."""
+        span = Span(self.time_ms(SINCE), self.time_ms(UNTIL), self.text(ACTION) or None, self.text(SITE) or None)
+        page, limit = self.page()
+        found = await self.services.read(hourly.newest, span, None if page is None else _place(page), limit + 1)
+        following = _page(found[limit - 1][0]) if len(found) > limit else None
+        self.listed([hour for _, hour in found[:limit]], following)
+
+
+def _page(place: Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _place(page: str) -> Place:
+    try:
+        return _decode_place(base64.urlsafe_b64decode(page))
+    except (binascii.Error, ValueError):  # msgspec's are among the latter
+        raise field_error("page", "a page that was given as `next`") from None

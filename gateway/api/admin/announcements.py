@@ -1,0 +1,74 @@
+"""Announcements: admins tell many people at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from gateway.api.admin.base import AdminHandler
+from gateway.api.admin.users import IDS_AT_ONCE
+from gateway.http.base import ID_MAX
+from gateway.http.describe import Id, chars, describe, many, one_of
+from models.identity.user import ROLES
+from models.notices import announcement
+from models.notices.announcement import BODY_CHARS, DATA_BYTES, Announcement
+from models.notices.notification import TITLE_CHARS
+from models.notices.preference import TYPES
+from models.store.errors import InvalidError
+from models.store.text_rules import shows
+
+
+class Announced(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be said, and to whom."""
+
+    type: Annotated[str, one_of(TYPES)]
+    title: Annotated[str, chars(1, TITLE_CHARS)]
+    body: Annotated[str, chars(0, BODY_CHARS)]
+    role: Annotated[str, one_of(ROLES)] | None = None
+    user_ids: Annotated[list[Id], many(1, IDS_AT_ONCE)] | None = None
+    data: dict[str, Any] = {}
+
+
+EXAMPLE = {"role": "user", "type": "system", "title": "A pause on Sunday", "body": "From 6:00 to 6:15 UTC."}
+
+
+class Job(TypedDict):
+    """Its number in the list of jobs."""
+
+    job: int
+
+
+class Announcements(AdminHandler):
+    """POST: notifies all active users of a role, or those named."""
+
+    @describe("Announce to many people", {202: Job}, Announced, example=EXAMPLE)
+    async def post(self) -> None:
+        """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
+        asked = self.decode(Announced)
+        data = msgspec.json.encode(asked.data)
+        errors = _invalid(asked, data)
+        if errors:
+            raise InvalidError(*errors)
+        what = Announcement(self.actor.user, asked.role, asked.user_ids, asked.type, asked.title, asked.body, data)
+        self.answer({"job": await self.commit(lambda log: announcement.ask(log, what))}, 202)
+
+
+def _invalid(asked: Announced, data: bytes) -> list[tuple[str, str]]:
+    errors = []
+    if (asked.role is None) == (asked.user_ids is None):
+        errors.append(("role", "exactly one of role and user_ids"))
+    if asked.role is not None and asked.role not in ROLES:
+        errors.append(("role", "user or admin"))
+    ids = asked.user_ids
+    if ids is not None and not (1 <= len(ids) <= IDS_AT_ONCE and all(1 <= i < ID_MAX for i in ids)):
+        errors.append(("user_ids", f"1 to {IDS_AT_ONCE} ids of users"))
+    if asked.type not in TYPES:
+        errors.append(("type", "one of " + ", ".join(TYPES)))
+    if not (1 <= len(asked.title) <= TITLE_CHARS and shows(asked.title)):
+        errors.append(("title", f"1 to {TITLE_CHARS} printable characters"))
+    if len(asked.body) > BODY_CHARS or "\0" in asked.body:
+        errors.append(("body", f"at most {BODY_CHARS} characters"))
+    if len(data) > DATA_BYTES:
+        errors.append(("data", f"at most {DATA_BYTES} bytes as JSON"))
+    return errors

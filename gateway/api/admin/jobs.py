@@ -1,0 +1,143 @@
+"""The work behind, for admins: how far it is, what failed, and trying again."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, TypedDict
+
+from gateway.api.admin.base import AdminHandler
+from gateway.http.describe import Taken, describe
+from jobs import gauges, tasks
+from jobs.drain.backlog import standing
+from jobs.queue.broker import NAME, UNUSABLE
+from models.notices import announcement, outbox
+from models.ops import dead_letters, worker
+from models.store.clock import now_ms
+
+SHOWN = 200
+
+
+class Queue(TypedDict):
+    """Nulls of a queue that can't be used now."""
+
+    queue: str
+    depth: int | None
+    oldest_s: float | None
+
+
+class WorkerShape(TypedDict):
+    """A worker, and what it does."""
+
+    worker: str
+    alive: bool
+    started_at: str
+    seen_at: str
+    running: Any
+
+
+class Standing(TypedDict):
+    """How far a consumer of the log is."""
+
+    consumer: str
+    position: int
+    moved_at: str
+    lag_s: float
+
+
+class FailingMail(TypedDict):
+    """A mail that could not be sent yet."""
+
+    mail: int
+    type: str
+    to: str
+    attempts: int
+    error: str
+    next_at: str
+
+
+class Outbox(TypedDict):
+    """Mail that waits."""
+
+    waiting: int
+    oldest_s: float
+    failing: list[FailingMail]
+
+
+class FanoutShape(TypedDict):
+    """An announcement, and how many were told."""
+
+    job: int
+    title: str
+    by: int
+    state: str
+    done: int
+    total: int | None
+    created_at: str
+    ended_at: str | None
+
+
+class Dead(TypedDict):
+    """What was given up on: an event that a consumer failed on, or a mail."""
+
+    id: int
+    consumer: str
+    event: int | None
+    type: str | None
+    to: str | None
+    error: str
+    parked_at: str
+    retrying: bool
+
+
+class Standings(TypedDict):
+    """The work behind."""
+
+    queues: list[Queue]
+    workers: list[WorkerShape]
+    consumers: list[Standing]
+    mail: Outbox
+    fanouts: list[FanoutShape]
+    dead: list[Dead]
+    degraded: list[str]
+
+
+class Jobs(AdminHandler):
+    """How far each consumer of the log is, mail that waits, announcements, and what was given up on."""
+
+    @describe("See the work behind", {200: Standings})
+    async def get(self) -> None:
+        """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
+        queues = await self.services.read(_queues)
+        workers = await self.services.read(worker.listed)
+        consumers = await self.services.read(standing, list(tasks.consumers.values()))
+        dead = await self.services.read(dead_letters.listed, SHOWN)
+        waiting, since_ms = await self.services.read(outbox.waiting)
+        oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
+        failing = await self.services.read(outbox.failing, SHOWN)
+        mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
+        fanouts = await self.services.read(announcement.listed, SHOWN)
+        found = {"queues": queues, "workers": workers, "consumers": consumers, "mail": mail, "fanouts": fanouts, "dead": dead}
+        self.answer({**found, "degraded": self.services.degraded()})
+
+
+def _queues() -> list[dict[str, Any]]:
+    """Depth and age; nulls of a queue that can't be used now."""
+    depth: int | None = None
+    oldest_s: float | None = None
+    with contextlib.suppress(*UNUSABLE):
+        depth, oldest_s = gauges.queue_standing()
+    return [{"queue": NAME, "depth": depth, "oldest_s": oldest_s}]
+
+
+class JobRetry(AdminHandler):
+    """Dead work that is to be tried again."""
+
+    @describe("Try dead work again", {202: Taken})
+    async def post(self, dead: str) -> None:
+        """202: its drain, or the mailer, takes it up."""
+        number = int(dead)
+        if await self.commit(lambda log: dead_letters.ask_retry(log, number)):
+            self.services.wake_mail()
+        else:
+            self.services.wake_background()
+        self.answer({}, 202)

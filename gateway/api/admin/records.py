@@ -1,0 +1,92 @@
+"""Lists of records, of activity and of what admins did."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar, TypedDict
+
+from tornado.iostream import StreamClosedError
+
+from gateway.api.admin.base import AdminHandler
+from gateway.api.stream import DRAIN_WITHIN_S
+from gateway.http.deadlines import cut
+from gateway.http.describe import NDJSON, PAGED, Number, Text
+from gateway.http.request import field_error
+from models.records import archive, records
+from models.records.export import Export
+from models.records.records import Kind, Place, Wanted
+
+USER = Number("user", "what this user did")
+ACTION = Text("action", "acts of this kind")
+SITE = Text("site", "on this site")
+SINCE = Text("since", "from this time on", format="date-time")
+UNTIL = Text("until", "before this time", format="date-time")
+QUERY = (USER, ACTION, SITE, SINCE, UNTIL, *PAGED)
+
+
+class Record(TypedDict):
+    """ACTIVITY of the contract."""
+
+    id: int
+    user: int | None
+    action: str
+    description: str
+    metadata: dict[str, Any]
+    triggered_by: int | None
+    site: str | None
+    at: str
+
+
+class RecordsHandler(AdminHandler):
+    """Records of a kind."""
+
+    kind: ClassVar[Kind]
+
+    async def answer_records(self) -> None:
+        """A page of those that are asked for, newest first; or all of them, oldest first, for who accepts NDJSON."""
+        wanted = self._wanted()
+        if NDJSON in self.request.headers.get("Accept", ""):
+            await self._export(wanted)
+            return
+        page, limit = self.page()
+        found = await self.services.read(records.newest, self.kind, wanted, _place(page), limit + 1)
+        following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
+        self.listed([record.view for record in found[:limit]], following)
+
+    async def _export(self, wanted: Wanted) -> None:
+        """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
+        steps = Export(self.kind, wanted, archive.folder(self.services.settings.data_dir)).steps()
+        self.set_header("Content-Type", NDJSON)
+        self.audit_read()
+        try:
+            while (lines := await self.services.read(next, steps, None)) is not None:
+                if lines:
+                    self.write(lines)
+                    async with asyncio.timeout(DRAIN_WITHIN_S):
+                        await self.flush()
+        except (StreamClosedError, TimeoutError):
+            cut(self)
+        except Exception:
+            if self._headers_written:  # it must not be taken for the whole
+                cut(self)
+            raise
+        else:
+            self.finish()
+
+    def _wanted(self) -> Wanted:
+        return Wanted(
+            self.number(USER),
+            self.text(ACTION) or None,
+            self.text(SITE) or None,
+            self.time_ms(SINCE),
+            self.time_ms(UNTIL),
+        )
+
+
+def _place(page: str | None) -> Place | None:
+    if page is None:
+        return None
+    at_ms, _, number = page.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) < 17 for part in (at_ms, number)):
+        raise field_error("page", "a page that was given as `next`")
+    return int(at_ms), int(number)

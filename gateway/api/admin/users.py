@@ -1,0 +1,223 @@
+"""What admins do: accounts and tokens, and what they watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypedDict
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from gateway.api.accounts import Account
+from gateway.api.admin.base import AdminHandler
+from gateway.http.base import ID_MAX
+from gateway.http.describe import PAGED, Id, Listed, Text, chars, describe, many, one_of
+from gateway.http.request import field_error
+from models.accounts import registration, status
+from models.accounts.registration import NewUser
+from models.identity import password, token
+from models.identity import user as users
+from models.identity.token import LABEL_CHARS
+from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
+from models.log.event import Log
+from models.store.database import chunks
+from models.store.errors import InvalidError
+from models.store.text_rules import shows
+
+USERS_AT_ONCE = 1000
+IDS_AT_ONCE = 10_000
+IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
+REASON_CHARS = 500
+STATUS = Text("status", "accounts that are so", one_of=STATUSES)
+BEGINNING = Text("q", "what the username, display name or e-mail begins with")
+ROLE = Text("role", "accounts of this role", one_of=ROLES)
+
+
+class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
+    """Accounts to be made."""
+
+    users: Annotated[list[NewUser], many(1, USERS_AT_ONCE)]
+
+
+USERS_EXAMPLE = {"users": [{"username": "ana", "email": "ana@example.org"}, {"username": "bob", "email": "bob@example.org"}]}
+
+
+class Made(TypedDict):
+    """Accounts that were made."""
+
+    items: list[UserView]
+
+
+class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin changes of an account."""
+
+    role: Annotated[str, one_of(ROLES)] | None = None
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True):
+    """What a token is for."""
+
+    label: Annotated[str, chars(0, LABEL_CHARS)] = ""
+
+
+class Secret(TypedDict):
+    """A token."""
+
+    token: str
+
+
+class Watching(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin hears of; those left out stay as they are."""
+
+    user_created: bool | UnsetType = msgspec.field(name="user.created", default=UNSET)
+    user_status: bool | UnsetType = msgspec.field(name="user.status", default=UNSET)
+    message_sent: bool | UnsetType = msgspec.field(name="message.sent", default=UNSET)
+    user_activity: bool | UnsetType = msgspec.field(name="user.activity", default=UNSET)
+
+
+class AdminUsers(AdminHandler):
+    """All accounts."""
+
+    @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, BEGINNING, *PAGED))
+    async def get(self) -> None:
+        """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
+        after, limit = self.page_number()
+        chosen, role = self.text(STATUS) or None, self.text(ROLE) or None
+        found = await self.services.read(users.admin_list, chosen, role, self.text(BEGINNING), after or 0, limit + 1)
+        self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+
+    @describe("Make accounts", {201: Made}, NewUsers, example=USERS_EXAMPLE)
+    async def post(self) -> None:
+        """201 `{"items":[USER]}`, active at once: all or none."""
+        new = self.decode(NewUsers).users
+        if not 1 <= len(new) <= USERS_AT_ONCE:
+            raise field_error("users", f"1 to {USERS_AT_ONCE} accounts")
+        errors = await self.services.read(registration.refusals, new)  # before any password is hashed, which takes its time
+        errors += await self.services.hash(_invalid_passwords, new)
+        if errors:
+            raise InvalidError(*errors)
+        hashes = [await self.services.hash(password.hashed, u.password) if u.password is not None else None for u in new]
+        made = await self.commit(lambda log: registration.create_active(log, new, hashes))
+        self.answer({"items": made}, 201)
+
+
+def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
+    return [
+        error
+        for n, u in enumerate(users)
+        if u.password is not None
+        for error in password.invalid(u.password, (u.username, u.email), f"users.{n}.password")
+    ]
+
+
+class AdminUser(AdminHandler):
+    """One account."""
+
+    @describe("Change an account", {200: UserView}, UserChanges, refuses=("conflict",), example={"display_name": "Ana B."})
+    async def patch(self, user: str) -> None:
+        """200 USER."""
+        asked, number = self.decode(UserChanges), int(user)
+        errors = users.invalid_display_name(asked.display_name) if asked.display_name is not None else []
+        if asked.role is not None and asked.role not in ROLES:
+            errors.append(("role", "user or admin"))
+        if errors:
+            raise InvalidError(*errors)
+        fields = {k: v for k, v in (("role", asked.role), ("display_name", asked.display_name)) if v is not None}
+        self.answer(await self.commit(lambda log: users.change_by_admin(log, number, fields)))
+
+
+class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose status is to change, and why: the reason is told to them."""
+
+    ids: Annotated[list[Id], many(1, IDS_AT_ONCE)]
+    reason: Annotated[str, chars(0, REASON_CHARS)] = ""
+
+
+STATUS_EXAMPLE = {"ids": [3], "reason": "asked for it"}
+Verb = Callable[[Log, Sequence[int], int, str], status.Outcome]
+
+
+class StatusHandler(AdminHandler):
+    """Changes the status of many accounts."""
+
+    async def change(self, verb: Verb) -> None:
+        """Never oneself, so an admin always stays. Should it end in the middle, doing it again goes on: those done are unchanged
+        then."""
+        asked, admin = self.decode(StatusChange), self.actor.user
+        errors = []
+        if not 1 <= len(asked.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in asked.ids):
+            errors.append(("ids", f"1 to {IDS_AT_ONCE} ids of users"))
+        if len(asked.reason) > REASON_CHARS or (asked.reason and not shows(asked.reason)):
+            errors.append(("reason", f"at most {REASON_CHARS} printable characters"))
+        if errors:
+            raise InvalidError(*errors)
+        outcome = status.Outcome([], [], [])
+        for part in chunks(dict.fromkeys(asked.ids), IDS_A_TRANSACTION):
+            outcome.add(await self.commit(lambda log, ids=part: verb(log, ids, admin, asked.reason)))  # type: ignore[misc]
+            self.services.wake_mail()
+        self.answer(outcome)
+
+
+class Activate(StatusHandler):
+    """POST: accounts that may be used (again)."""
+
+    @describe("Activate accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    async def post(self) -> None:
+        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
+        await self.change(status.activate)
+
+
+class Suspend(StatusHandler):
+    """POST: accounts that may not; their tokens are dead, their open polls end."""
+
+    @describe("Suspend accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    async def post(self) -> None:
+        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself."""
+        await self.change(status.suspend)
+
+
+class AdminTokens(AdminHandler):
+    """An account's tokens."""
+
+    @describe("Make a token for an account", {201: Secret}, NewToken, example={"label": "a bot"})
+    async def post(self, user: str) -> None:
+        """201 `{"token"}`: the only time that it is seen."""
+        label, number = self.decode(NewToken).label, int(user)
+        if len(label) > LABEL_CHARS or (label and not shows(label)):
+            raise field_error("label", f"at most {LABEL_CHARS} printable characters")
+
+        def run(log: Log) -> str:
+            users.active_view(number)
+            return token.create(log, number, label)
+
+        self.answer({"token": await self.commit(run)}, 201)
+
+    @describe("Revoke an account's tokens", {204: None})
+    async def delete(self, user: str) -> None:
+        """204: all are dead."""
+        number = int(user)
+
+        def run(log: Log) -> None:
+            users.view(number)
+            token.revoke(log, number)
+
+        await self.commit(run)
+        self.answer(None, 204)
+
+
+class Watches(AdminHandler):
+    """What this admin hears of."""
+
+    @describe("What I hear of as an admin", {200: Watching})
+    async def get(self) -> None:
+        """200 `{NAME:bool}`."""
+        self.answer(await self.services.read(users.watches, self.actor.user))
+
+    @describe("Choose what I hear of as an admin", {200: Watching}, Watching, example={"message.sent": False})
+    async def put(self) -> None:
+        """200, with those named changed."""
+        changed: dict[str, bool] = msgspec.to_builtins(self.decode(Watching))
+        user = self.actor.user
+        await self.commit(lambda log: users.set_watches(log, user, changed))
+        await self.get()

@@ -1,0 +1,54 @@
+"""Comments on posts."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from gateway.http.base import MESSAGE_BODY_BYTES, Handler
+from gateway.http.describe import PAGED, Id, Listed, chars, describe
+from models.community import comment as comments
+from models.community import removal
+from models.community.comment import CommentView
+from models.community.post import BODY_CHARS
+from models.identity import token
+
+
+class NewComment(msgspec.Struct, forbid_unknown_fields=True):
+    """A text, perhaps an answer to another comment of the post."""
+
+    body: Annotated[str, chars(1, BODY_CHARS)]
+    reply_to: Id | None = None
+
+
+class Comments(Handler):
+    """A post's comments, for those who may see the post."""
+
+    body_limit = MESSAGE_BODY_BYTES
+    limit: ClassVar[str] = "send"
+
+    @describe("List a post's comments", {200: Listed[CommentView]}, query=PAGED)
+    async def get(self, post: str) -> None:
+        """A list of COMMENT, oldest first."""
+        after, limit = self.page_number()
+        found = await self.services.read(comments.listed, self.actor.user, int(post), after or 0, limit + 1)
+        items = found[:limit]
+        self.listed(items, items[-1].id if len(found) > limit else None)
+
+    @describe("Comment on a post", {201: CommentView}, NewComment, example={"body": "Well said."})
+    async def post(self, post: str) -> None:
+        """201 COMMENT."""
+        user, number, asked = self.actor.user, int(post), self.decode(NewComment)
+        self.answer(await self.commit(lambda log: comments.create(log, user, number, asked.body, asked.reply_to)), 201)
+
+
+class Comment(Handler):
+    """One comment."""
+
+    @describe("Delete a comment", {204: None}, refuses=("forbidden",))
+    async def delete(self, comment: str) -> None:
+        """204: its author, the post's author, or an admin."""
+        actor, number = self.actor, int(comment)
+        await self.commit(lambda log: removal.delete_comment(log, *token.check_actor(log, actor.token), number))
+        self.answer(None, 204)

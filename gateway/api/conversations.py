@@ -1,0 +1,176 @@
+"""Conversations: making, listing, renaming, who is in them, typing and read marks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, TypedDict
+
+import msgspec
+
+from gateway.http.base import ADMIN_BODY_BYTES, ID_MAX, Handler
+from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
+from gateway.http.request import field_error
+from models.chat import conversation as conversations
+from models.chat import read_marks, views
+from models.chat.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
+from models.chat.message import MessageView
+from models.log.event import Log, conversation_stream
+from models.store.text_rules import shows
+
+
+class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is to talk. The caller is added."""
+
+    members: Annotated[list[Id], many(1, MEMBERS_AT_ONCE - 1)]
+    title: Annotated[str, chars(1, TITLE_CHARS)] | None = None
+
+
+EXAMPLE = {"members": [3, 4], "title": "The crew"}
+
+
+class Title(msgspec.Struct, forbid_unknown_fields=True):
+    """A group's new title."""
+
+    title: Annotated[str, chars(1, TITLE_CHARS)]
+
+
+class Typing(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether the caller types now."""
+
+    typing: bool
+
+
+class Read(msgspec.Struct, forbid_unknown_fields=True):
+    """The message up to which the caller has read."""
+
+    message: Id
+
+
+class Unread(TypedDict):
+    """How many are left."""
+
+    unread: int
+
+
+class ConversationShape(ConversationView, kw_only=True):
+    """CONVERSATION. Of more than 50 members the first 50 stand there, and `members_count`."""
+
+    last_message: MessageView | None
+
+
+def _title(title: str | None) -> str | None:
+    if title is None:
+        return None
+    if not (len(title.strip()) <= TITLE_CHARS and shows(title)):
+        raise field_error("title", f"1 to {TITLE_CHARS} printable characters")
+    return title.strip()
+
+
+class Conversations(Handler):
+    """The caller's conversations."""
+
+    body_limit = ADMIN_BODY_BYTES  # a group may begin with thousands of members
+
+    @describe("List my conversations", {200: Listed[ConversationShape]}, query=PAGED)
+    async def get(self) -> None:
+        """A list of CONVERSATION, newest activity first."""
+        page, limit = self.page()
+        after = _place(page)
+        found, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
+        self.listed(list(found), None if following is None else f"{following[0]}.{following[1]}")
+
+    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, NewConversation, example=EXAMPLE)
+    async def post(self) -> None:
+        """201 CONVERSATION; 200 when the pair's direct one was there."""
+        asked = self.decode(NewConversation)
+        title = _title(asked.title)
+        user = self.actor.user
+        members = [m for m in dict.fromkeys(asked.members) if m != user]
+        if not 1 <= len(members) < MEMBERS_AT_ONCE or not all(0 < m < ID_MAX for m in members):
+            raise field_error("members", f"1 to {MEMBERS_AT_ONCE - 1} ids of other users")
+
+        def run(log: Log) -> tuple[int, bool]:
+            if len(members) == 1 and title is None:
+                return conversations.open_direct(log, user, members[0])
+            return conversations.create(log, user, members, title), True
+
+        made, new = await self.commit(run)
+        self.answer(await self._view(made), 201 if new else 200)
+
+    async def _view(self, conversation: int) -> ConversationView:
+        return await self.services.read(views.conversation_view, self.actor.user, conversation)
+
+
+def _place(page: str | None) -> tuple[int, int] | None:
+    if page is None:
+        return None
+    at, _, number = page.partition(".")
+    if not (page.isascii() and at.isdigit() and number.isdigit() and len(page) < 34):
+        raise field_error("page", "a page that was given as `next`")
+    return int(at), int(number)
+
+
+class Conversation(Handler):
+    """One conversation, for its members."""
+
+    @describe("Read a conversation", {200: ConversationShape})
+    async def get(self, conversation: str) -> None:
+        """200 CONVERSATION."""
+        self.answer(await self.services.read(views.conversation_view, self.actor.user, int(conversation)))
+
+    @describe(
+        "Rename a conversation", {200: ConversationShape}, Title, refuses=("forbidden", "conflict"), example={"title": "Crew"}
+    )
+    async def patch(self, conversation: str) -> None:
+        """200 CONVERSATION with its new title: a group's owner."""
+        user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
+        await self.commit(lambda log: conversations.rename(log, user, number, title))
+        await self.get(conversation)
+
+
+class Member(Handler):
+    """One member of a group."""
+
+    @describe("Add a member", {204: None}, refuses=("forbidden", "conflict", "invalid"))
+    async def put(self, conversation: str, member: str) -> None:
+        """204: an owner adds."""
+        user, number, added = self.actor.user, int(conversation), int(member)
+        await self.commit(lambda log: conversations.add_member(log, user, number, added))
+        self.answer(None, 204)
+
+    @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member", "conflict"))
+    async def delete(self, conversation: str, member: str) -> None:
+        """204: an owner removes, or somebody leaves."""
+        user, number, removed = self.actor.user, int(conversation), int(member)
+        await self.commit(lambda log: conversations.remove_member(log, user, number, removed))
+        self.answer(None, 204)
+
+
+class TypingNow(Handler):
+    """Ephemeral: told to who is there now, never stored."""
+
+    limit: ClassVar[str] = "typing"
+
+    @describe("Tell that I type", {204: None}, Typing, example={"typing": True})
+    async def post(self, conversation: str) -> None:
+        """204."""
+        typing = self.decode(Typing).typing
+        stream, user = conversation_stream(int(conversation)), self.actor.user
+        reader = self.services.hub.known(user)
+        if reader is None or not reader.follows(stream):
+            await self.services.read(conversations.require_member, int(conversation), user)
+        data: dict[str, Any] = {"conversation": int(conversation), "user": user, "typing": typing}
+        self.services.hub.whisper(None, stream, "typing", data, user)
+        self.answer(None, 204)
+
+
+class ReadMark(Handler):
+    """How far the caller has read."""
+
+    @describe("Mark as read", {200: Unread}, Read, example={"message": 7})
+    async def post(self, conversation: str) -> None:
+        """200 `{"unread"}`; a mark never goes back."""
+        user, number, message = self.actor.user, int(conversation), self.decode(Read).message
+        if not 0 < message < ID_MAX:
+            raise field_error("message", "an id")
+        left = await self.commit(lambda log: read_marks.mark_read(log, user, number, message))
+        self.answer({"unread": left})

@@ -1,0 +1,170 @@
+"""Reading the log: `/state` to start from, and the long poll."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypedDict
+
+from gateway.api.accounts import Myself
+from gateway.api.conversations import ConversationShape
+from gateway.api.event_types import Event
+from gateway.delivery.subscriptions import Answer, Types, Waiter
+from gateway.http.base import Handler
+from gateway.http.describe import Seconds, Text, describe
+from gateway.http.errors import ProblemError
+from gateway.http.request import field_error
+from metrics import declared as metrics
+from models.log.event import POSTS
+from models.store.errors import DeadTokenError, ExpiredError
+from models.sync import initial_state
+from models.sync.catchup import BEGINNING
+
+TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
+TYPES_MAX = 40
+BEGIN = "begin"
+CURSOR = Text("cursor", f"from here on; `{BEGIN}`: all that is kept; not given: from now on")
+TIMEOUT = Seconds("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
+TYPES = Text("types", "events of these types alone, with commas between them")
+FOLLOW = Text("follow", "these, too", one_of=(POSTS,))
+READING = (CURSOR, TYPES, FOLLOW)
+OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
+POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
+DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
+
+
+def observe_delivery(answer: Answer, waiter: Waiter, transport: str) -> None:
+    """Commit to socket, of events that came while the reader waited."""
+    if waiter.live:
+        now = time.perf_counter()
+        for event in answer.events:
+            DELIVERY[transport].observe(now - event.committed)
+
+
+class Reading(Handler):
+    """What long poll, SSE and WebSocket have in common: from where, and which types."""
+
+    query_token = True
+    waiter: Waiter | None = None
+
+    async def subscribe(self, cursor: str | None) -> Waiter:
+        """Registers the caller as a reader from a cursor on (None: from now). Raises ExpiredError."""
+        hub = self.services.hub
+        if cursor is None:
+            position = hub.head
+        elif cursor == BEGIN:
+            position = BEGINNING
+        else:
+            position = self.position(cursor)
+        user = self.actor.user
+        feed = await hub.feed(user) if self.follows_posts() else None
+        reader = hub.known(user) or await hub.reader(user)
+        self.waiter = hub.register(reader, self.actor.token, position, self.types(), feed)
+        await self.still_lives()
+        return self.waiter
+
+    async def still_lives(self) -> None:
+        """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
+        credential = self.credential()
+        if self.services.tokens.known(credential) is None:
+            await self.services.tokens.find(credential)
+
+    def position(self, cursor: str) -> int:
+        """The place in the log that a cursor stands for. Raises ExpiredError, or ProblemError 422 when it is none."""
+        try:
+            return self.services.hub.position(cursor)
+        except ValueError:
+            raise field_error("cursor", "a cursor that was given by an answer or event") from None
+
+    def types(self) -> Types:
+        """`?types=a,b`: only these."""
+        given = self.text(TYPES)
+        types = frozenset(t for t in given.split(",") if t)
+        if len(types) > TYPES_MAX:
+            raise field_error("types", f"at most {TYPES_MAX} types")
+        return types or None
+
+    def follows_posts(self) -> bool:
+        """`?follow=posts`: these, too."""
+        follows = self.text(FOLLOW) == POSTS
+        if not follows and FOLLOW.name in self.request.query_arguments:
+            raise field_error(FOLLOW.name, POSTS)  # whoever says that word wants something
+        return follows
+
+    def on_connection_close(self) -> None:
+        """The client is gone."""
+        if self.waiter is not None:
+            self.waiter.end("aborted")
+        super().on_connection_close()
+
+
+class EventsAnswer(TypedDict):
+    """`cursor` is for the next poll; `more` says that there is more at once."""
+
+    events: list[Event]
+    cursor: str
+    more: bool
+
+
+class StateAnswer(TypedDict):
+    """Everything that a client starts from. `presence` is by user id."""
+
+    cursor: str
+    me: Myself
+    conversations: list[ConversationShape]
+    presence: dict[str, bool]
+    notifications_unread: int
+
+
+class Events(Reading):
+    """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
+
+    @describe("Poll for events", {200: EventsAnswer}, query=(*READING, TIMEOUT), refuses=("cursor-expired",))
+    async def get(self) -> None:
+        """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
+        asked_s = self.seconds(TIMEOUT)
+        timeout_s = self.services.settings.poll_timeout_s if asked_s is None else asked_s
+        cursor = self.get_query_argument("cursor", None)
+        hub = self.services.hub
+        if cursor is None:
+            self.types()
+            self.follows_posts()
+            self.answer({"events": [], "cursor": hub.cursor(hub.head), "more": False})
+            return
+        began = time.perf_counter()
+        outcome = "gone"
+        POLLS_OPEN.inc()
+        try:
+            waiter = await self.subscribe(cursor)
+            answer = await hub.next(waiter, timeout_s)
+            outcome = self._finish(waiter, answer)
+        except ExpiredError:
+            raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
+        finally:
+            POLLS_OPEN.dec()
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+            OUTCOMES[outcome].observe(time.perf_counter() - began)
+
+    def _finish(self, waiter: Waiter, answer: Answer) -> str:
+        if waiter.ended == "aborted":
+            return "aborted"
+        if waiter.ended == "dead":
+            raise DeadTokenError("the token is dead")
+        hub = self.services.hub
+        parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
+        more = b"true}" if answer.more else b"false}"
+        self.answer(
+            b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
+        )
+        observe_delivery(answer, waiter, "poll")
+        return "events" if parts else "empty"
+
+
+class State(Handler):
+    """Where a client starts, and starts again after a 410."""
+
+    @describe("Load the state", {200: StateAnswer})
+    async def get(self) -> None:
+        """200 `{"cursor","me","conversations","presence","notifications_unread"}`, all as of one moment."""
+        found: dict[str, Any] = await self.services.read(initial_state.of, self.actor.user)
+        self.answer({"cursor": self.services.hub.cursor(found.pop("head")), **found})

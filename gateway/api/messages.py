@@ -1,0 +1,150 @@
+"""Messages: sending them is the hot path; reading, editing, deleting and reacting."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from gateway.http.base import MESSAGE_BODY_BYTES, Handler
+from gateway.http.describe import PAGED, Id, Listed, Number, chars, describe, one_of
+from gateway.http.errors import ProblemError
+from gateway.http.request import field_error
+from metrics import declared as metrics
+from models.chat import message as messages
+from models.chat.message import BODY_CHARS, CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
+from models.identity import token
+from models.store.errors import RefusedError
+
+# The stages of a send add up to the send.
+STAGES = {s: metrics.SEND_STAGE_SECONDS.labels(s) for s in ("parse", "authorize", "wait", "commit", "publish")}
+OUTCOMES = {o: metrics.MESSAGE_SEND_SECONDS.labels(o) for o in ("ok", "duplicate", "refused", "error")}
+AROUND = Number("around", "half before this message, half after it")
+SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
+
+
+class Send(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message to be sent. What else must hold is checked where a retry is recognised first."""
+
+    body: Annotated[str, chars(1, BODY_CHARS, "needed, unless `client_id` was used before")] = ""
+    to: Annotated[Id, Meta(description="a user; this, or a conversation")] | None = None
+    conversation: Id | None = None
+    client_id: Annotated[str, chars(1, CLIENT_ID_CHARS, "the same again: the first message is answered, none is made")] | None = (
+        None
+    )
+    priority: Annotated[str, one_of(PRIORITIES)] = "normal"
+    reply_to: Id | None = None
+
+
+EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """A message's new text."""
+
+    body: Annotated[str, chars(1, BODY_CHARS)]
+
+
+class Messages(Handler):
+    """POST: one message, answered when it is on disk."""
+
+    body_limit = MESSAGE_BODY_BYTES
+    limit: ClassVar[str] = "send"
+
+    @describe("Send a message", {201: MessageView, 200: MessageView}, Send, refuses=("not-found",), example=EXAMPLE)
+    async def post(self) -> None:
+        """201 MESSAGE, or 200 and the first one when this `client_id` was used before."""
+        authorize_s, arrived = self.request.request_time(), time.perf_counter()
+        outcome = "error"
+        try:
+            operation = self.services.committer.post(self._draft())
+            posted = await operation.future
+            outcome = "ok" if posted.created else "duplicate"
+            self.stages = operation.stages(arrived, authorize_s)
+            self.answer(posted.json, 201 if posted.created else 200)
+        except (RefusedError, ProblemError):
+            outcome = "refused"
+            raise
+        finally:
+            answered = time.perf_counter()
+            OUTCOMES[outcome].observe(authorize_s + answered - arrived)
+        if posted.created:
+            SENT[posted.kind].inc()
+        STAGES["authorize"].observe(authorize_s)
+        STAGES["parse"].observe(operation.submitted - arrived)
+        STAGES["wait"].observe(operation.taken - operation.submitted)
+        STAGES["commit"].observe(operation.committed - operation.taken)
+        STAGES["publish"].observe(answered - operation.committed)
+
+    def _draft(self) -> Draft:
+        asked = self.decode(Send)
+        if asked.client_id is not None and not 1 <= len(asked.client_id) <= CLIENT_ID_CHARS:
+            raise field_error("client_id", f"1 to {CLIENT_ID_CHARS} characters")
+        return Draft(
+            self.actor.user,
+            self.actor.token,
+            asked.body,
+            asked.to,
+            asked.conversation,
+            asked.client_id,
+            asked.priority,
+            asked.reply_to,
+        )
+
+
+class Message(Handler):
+    """One message, for the members of its conversation."""
+
+    body_limit = MESSAGE_BODY_BYTES
+
+    @describe("Read a message", {200: MessageView})
+    async def get(self, message: str) -> None:
+        """200 MESSAGE."""
+        self.answer(await self.services.read(messages.view_for, self.actor.user, int(message)))
+
+    @describe("Edit a message", {200: MessageView}, Body, refuses=("forbidden",), example={"body": "hello, Bob"})
+    async def patch(self, message: str) -> None:
+        """200 MESSAGE with the new text: the sender's own."""
+        user, number, body = self.actor.user, int(message), self.decode(Body).body
+        self.answer(await self.commit(lambda log: messages.edit(log, user, number, body)))
+
+    @describe("Delete a message", {204: None}, refuses=("forbidden",))
+    async def delete(self, message: str) -> None:
+        """204; the message stays as an empty one."""
+        actor, number = self.actor, int(message)
+        await self.commit(lambda log: messages.delete(log, *token.check_actor(log, actor.token), number))
+        self.answer(None, 204)
+
+
+class Reaction(Handler):
+    """The caller's emoji on a message."""
+
+    @describe("React to a message", {204: None}, refuses=("invalid",))
+    async def put(self, message: str, emoji: str) -> None:
+        """204, also when it was there."""
+        await self._react(message, emoji, True)
+
+    @describe("Take a reaction back", {204: None}, refuses=("invalid",))
+    async def delete(self, message: str, emoji: str) -> None:
+        """204, also when it was not there."""
+        await self._react(message, emoji, False)
+
+    async def _react(self, message: str, emoji: str, added: bool) -> None:
+        user, number = self.actor.user, int(message)
+        await self.commit(lambda log: messages.react(log, user, number, emoji, added))
+        self.answer(None, 204)
+
+
+class History(Handler):
+    """A conversation's messages."""
+
+    @describe("List a conversation's messages", {200: Listed[MessageView]}, query=(AROUND, *PAGED))
+    async def get(self, conversation: str) -> None:
+        """A list of MESSAGE, newest first, or those around one."""
+        before, limit = self.page_number()
+        around = self.number(AROUND)
+        found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
+        items = found[:limit]
+        self.listed(items, items[-1].id if len(found) > limit else None)

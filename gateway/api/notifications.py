@@ -1,0 +1,93 @@
+"""The caller's notifications, and search over their messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from gateway.api.conversations import Unread
+from gateway.http.base import ID_MAX, Handler
+from gateway.http.describe import PAGED, Flag, Id, Listed, Text, describe, many, one_of
+from gateway.http.request import field_error
+from models.chat import message as messages
+from models.chat import search
+from models.chat.message import MessageView
+from models.notices import notification
+from models.notices.preference import TYPES
+
+IDS_AT_ONCE = 1000
+WORDS = Text("q", "words that the message holds", 1, 200, needed=True)
+UNREAD = Flag("unread", "those unread alone")
+TYPE = Text("type", "of this type", one_of=TYPES)
+
+
+class ReadThese(msgspec.Struct, forbid_unknown_fields=True):
+    """Ids, or all."""
+
+    ids: Annotated[list[Id], many(0, IDS_AT_ONCE)] | None = None
+    all: bool = False
+
+
+class NotificationShape(TypedDict):
+    """NOTIFICATION: `count` is of how many things it tells."""
+
+    id: int
+    type: Annotated[str, one_of(TYPES)]
+    title: str
+    body: str
+    data: dict[str, Any]
+    count: int
+    created_at: str
+    read_at: str | None
+
+
+class NotificationPage(TypedDict):
+    """A page of a list, and how many are unread in all."""
+
+    items: list[NotificationShape]
+    next: str | None
+    unread: int
+
+
+class Notifications(Handler):
+    """GET: what the caller was told."""
+
+    @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
+    async def get(self) -> None:
+        """A list of NOTIFICATION, newest first, with `unread`."""
+        before, limit = self.page_number()
+        unread_only, kind = self.flag(UNREAD), self.text(TYPE) or None
+        found = await self.services.read(notification.listed, self.actor.user, unread_only, kind, before, limit + 1)
+        unread = await self.services.read(notification.unread_count, self.actor.user)
+        following = str(found[limit - 1]["id"]) if len(found) > limit else None
+        self.answer({"items": found[:limit], "next": following, "unread": unread})
+
+
+class NotificationsRead(Handler):
+    """POST: marks them read."""
+
+    @describe("Mark notifications read", {200: Unread}, ReadThese, example={"all": True})
+    async def post(self) -> None:
+        """200 `{"unread"}`."""
+        asked = self.decode(ReadThese)
+        if (asked.ids is None) == (not asked.all):
+            raise field_error("ids", "exactly one of ids and all")
+        ids = asked.ids
+        if ids is not None and not (len(ids) <= IDS_AT_ONCE and all(0 < i < ID_MAX for i in ids)):
+            raise field_error("ids", f"at most {IDS_AT_ONCE} ids")
+        user = self.actor.user
+        left = await self.commit(lambda log: notification.mark_read(log, user, ids))
+        self.answer({"unread": left})
+
+
+class Search(Handler):
+    """GET: the caller's messages that hold the words."""
+
+    @describe("Search my messages", {200: Listed[MessageView]}, query=(WORDS, *PAGED))
+    async def get(self) -> None:
+        """A list of MESSAGE, newest first."""
+        before, limit = self.page_number()
+        found = await self.services.read(search.find, self.actor.user, self.text(WORDS), before, limit + 1)
+        items = await self.services.read(messages.views, found[:limit])
+        self.listed(list(items), found[limit - 1] if len(found) > limit else None)

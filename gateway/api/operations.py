@@ -1,0 +1,109 @@
+"""For those who run it: health, readiness, metrics, and what clients measured."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+from typing import Annotated, TypedDict
+
+import msgspec
+from msgspec import Meta
+
+from gateway.http.base import Handler
+from gateway.http.describe import describe, many
+from gateway.http.errors import ProblemError
+from gateway.http.request import field_error
+from metrics import declared, exposition
+from models import schema
+
+PATIENCE_S = 1.0  # a store that does not answer is down, as far as whoever asks is concerned
+SECONDS_MAX, VALUES_MAX = 300.0, 100
+
+
+class Status(TypedDict):
+    """It lives."""
+
+    status: str
+
+
+class Degraded(TypedDict):
+    """What does not work at the moment, though all that is promised does."""
+
+    degraded: list[str]
+
+
+class Health(Handler):
+    """The process lives."""
+
+    access = "public"
+    limit = "none"
+
+    @describe("Does it live", {200: Status})
+    async def get(self) -> None:
+        """200."""
+        self.answer({"status": "ok"})
+
+
+class Ready(Handler):
+    """Whether to send it requests."""
+
+    access = "public"
+
+    @describe("Is it ready", {200: Degraded}, refuses=("unavailable",))
+    async def get(self) -> None:
+        """200 `{"degraded":[…]}`; 503 and which when the store or schema fails or the gateway is shutting down."""
+        failing = "shutdown" if self.services.stopping else await self._failing()
+        if failing:
+            raise ProblemError("unavailable", f"not ready: {failing}", {"Retry-After": "1"}, failing=[failing])
+        self.answer({"degraded": self.services.degraded()})
+
+    async def _failing(self) -> str:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return "schema" if await self.services.read(schema.pending) else ""
+        except Exception:
+            return "store"
+
+
+class Metrics(Handler):
+    """Prometheus text or OpenMetrics."""
+
+    access = "public"
+
+    @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, refuses=("forbidden",))
+    async def get(self) -> None:
+        """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
+        peer = self.request.remote_ip or ""
+        told = "X-Forwarded-For" in self.request.headers
+        if (told and not self.services.trusts(peer)) or (not told and "Forwarded" in self.request.headers):
+            raise ProblemError("forbidden")
+        try:
+            address = ipaddress.ip_address(self.client_address())
+        except ValueError:
+            raise ProblemError("forbidden") from None
+        if not any(address in network for network in self.services.settings.metrics_allow):
+            raise ProblemError("forbidden")
+        body, content_type = exposition(self.request.headers.get("Accept", ""))
+        self.set_header("Content-Type", content_type)
+        self.answer(body)
+
+
+class Measured(msgspec.Struct, forbid_unknown_fields=True):
+    """Seconds that sends took, as their sender saw them."""
+
+    seconds: Annotated[list[Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": SECONDS_MAX})]], many(0, VALUES_MAX)]
+
+
+class Telemetry(Handler):
+    """POST: what senders measured themselves."""
+
+    @describe("Tell what sends took", {204: None}, Measured, example={"seconds": [0.012, 0.031]})
+    async def post(self) -> None:
+        """204."""
+        seconds = self.decode(Measured).seconds
+        if len(seconds) > VALUES_MAX or not all(math.isfinite(s) and 0 <= s <= SECONDS_MAX for s in seconds):
+            raise field_error("seconds", f"at most {VALUES_MAX} values from 0 to {SECONDS_MAX:g}")
+        for value in seconds:
+            declared.CLIENT_SEND_SECONDS.observe(value)
+        self.answer(None, 204)

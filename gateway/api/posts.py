@@ -1,0 +1,113 @@
+"""Posts: writing, listing and deleting them, liking and bookmarking."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, TypedDict
+
+import msgspec
+
+from gateway.http.base import ID_MAX, MESSAGE_BODY_BYTES, Handler
+from gateway.http.describe import PAGED, Flag, Id, Listed, Number, chars, describe
+from gateway.http.request import field_error
+from models.community import like as likes
+from models.community import post as posts
+from models.community import post_queries, removal
+from models.community.post import BODY_CHARS, PostView
+from models.identity import token
+
+GROUP = Number("group", "posts of this group alone")
+BOOKMARKED = Flag("bookmarked", "those bookmarked alone")
+
+
+class NewPost(msgspec.Struct, forbid_unknown_fields=True):
+    """A text, for everybody or for a group."""
+
+    body: Annotated[str, chars(1, BODY_CHARS)]
+    group: Id | None = None
+
+
+class Liked(TypedDict):
+    """Whether the caller likes it, and how many do."""
+
+    liked: bool
+    likes_count: int
+
+
+class Bookmarked(TypedDict):
+    """Whether the caller wants to find it again."""
+
+    bookmarked: bool
+
+
+class Posts(Handler):
+    """What the caller may read."""
+
+    body_limit = MESSAGE_BODY_BYTES
+    limit: ClassVar[str] = "send"
+
+    @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), refuses=("not-found",))
+    async def get(self) -> None:
+        """A list of POST, newest first: public ones and those of the caller's groups; one group's, or those bookmarked."""
+        before, limit = self.page_number()
+        group, bookmarked = self.number(GROUP), self.flag(BOOKMARKED)
+        found = await self.services.read(post_queries.listed, self.actor.user, group, bookmarked, before, limit + 1)
+        items = found[:limit]
+        self.listed(items, items[-1].id if len(found) > limit else None)
+
+    @describe("Write a post", {201: PostView}, NewPost, refuses=("not-found",), example={"body": "Hello, everybody."})
+    async def post(self) -> None:
+        """201 POST."""
+        user, asked = self.actor.user, self.decode(NewPost)
+        if asked.group is not None and not 0 < asked.group < ID_MAX:
+            raise field_error("group", "an id")
+        self.answer(await self.commit(lambda log: posts.create(log, user, asked.group, asked.body)), 201)
+
+
+class Post(Handler):
+    """One post, for those who may see it."""
+
+    @describe("Read a post", {200: PostView})
+    async def get(self, post: str) -> None:
+        """200 POST."""
+        self.answer(await self.services.read(post_queries.view_for, self.actor.user, int(post)))
+
+    @describe("Delete a post", {204: None}, refuses=("forbidden",))
+    async def delete(self, post: str) -> None:
+        """204: its author, or an admin."""
+        actor, number = self.actor, int(post)
+        await self.commit(lambda log: removal.delete_post(log, *token.check_actor(log, actor.token), number))
+        self.answer(None, 204)
+
+
+class Like(Handler):
+    """Whether the caller likes a post."""
+
+    @describe("Like a post", {200: Liked})
+    async def put(self, post: str) -> None:
+        """200 `{"liked","likes_count"}`, also when they did already."""
+        user, number = self.actor.user, int(post)
+        self.answer({"liked": True, "likes_count": await self.commit(lambda log: likes.like(log, user, number))})
+
+    @describe("Like it no more", {200: Liked})
+    async def delete(self, post: str) -> None:
+        """200 `{"liked","likes_count"}`, also when they did not."""
+        user, number = self.actor.user, int(post)
+        self.answer({"liked": False, "likes_count": await self.commit(lambda log: likes.unlike(log, user, number))})
+
+
+class Bookmark(Handler):
+    """Whether the caller wants to find a post again."""
+
+    @describe("Bookmark a post", {200: Bookmarked})
+    async def put(self, post: str) -> None:
+        """200 `{"bookmarked"}`, also when it was already."""
+        user, number = self.actor.user, int(post)
+        await self.commit(lambda log: likes.bookmark(log, user, number))
+        self.answer({"bookmarked": True})
+
+    @describe("Remove a bookmark", {200: Bookmarked})
+    async def delete(self, post: str) -> None:
+        """200 `{"bookmarked"}`, also when it was not."""
+        user, number = self.actor.user, int(post)
+        await self.commit(lambda log: likes.remove_bookmark(log, user, number))
+        self.answer({"bookmarked": False})

@@ -1,0 +1,71 @@
+"""The same log as server-sent events (WHATWG HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from tornado.iostream import StreamClosedError
+
+from gateway.api.events import READING, Reading, observe_delivery
+from gateway.delivery.hub import Hub
+from gateway.delivery.subscriptions import Answer
+from gateway.http.describe import describe
+from metrics import declared as metrics
+from models.store.clock import now_ms, rfc3339
+from models.store.errors import ExpiredError
+
+HEARTBEAT_S = 15.0
+DRAIN_WITHIN_S = 60.0  # a reader that takes nothing for so long is gone
+STREAMS_OPEN = metrics.POLLS_OPEN.labels("sse")
+
+
+def expired_event(hub: Hub) -> bytes:
+    """The EVENT that tells a stream's reader to load the state again; the stream goes on from now."""
+    data = {"cursor": hub.cursor(hub.head)}
+    return msgspec.json.encode({"id": None, "type": "cursor.expired", "at": rfc3339(now_ms()), "data": data})
+
+
+class Stream(Reading):
+    """One stream: unnamed events, resumed by Last-Event-ID or `?cursor=`."""
+
+    @describe("Stream events", {200: "text/event-stream"}, query=READING)
+    async def get(self) -> None:
+        """200 text/event-stream, until the client goes, its token dies or the gateway stops."""
+        hub = self.services.hub
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+        cursor = self.request.headers.get("Last-Event-ID") or self.get_query_argument("cursor", None)
+        STREAMS_OPEN.inc()
+        try:
+            try:
+                waiter = await self.subscribe(cursor)
+                first = await hub.next(waiter, 0)
+            except ExpiredError:
+                if self.waiter is not None:
+                    hub.unregister(self.waiter)
+                waiter = await self.subscribe(None)
+                first = await hub.next(waiter, 0)
+                self.write(b"data: " + expired_event(hub) + b"\n\n")
+            await self._send(first)
+            while not waiter.ended:
+                answer = await hub.next(waiter, HEARTBEAT_S)
+                await self._send(answer)
+                observe_delivery(answer, waiter, "sse")
+        except (StreamClosedError, TimeoutError):
+            return
+        finally:
+            STREAMS_OPEN.dec()
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+
+    async def _send(self, answer: Answer) -> None:
+        hub = self.services.hub
+        for event in answer.events:
+            self.write(b"id: %s\ndata: %s\n\n" % (hub.cursor(event.id).encode(), hub.encode(event)))
+        for data in answer.ephemeral:
+            self.write(b"data: %s\n\n" % data)
+        self.write(b"id: %s\n\n" % hub.cursor(answer.position).encode())
+        async with asyncio.timeout(DRAIN_WITHIN_S):
+            await self.flush()

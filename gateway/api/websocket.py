@@ -1,0 +1,131 @@
+"""The same log over a WebSocket (RFC 6455): one EVENT a frame."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from gateway.api.events import BEGIN, READING, Reading, observe_delivery
+from gateway.api.stream import expired_event
+from gateway.delivery.subscriptions import Answer
+from gateway.http.describe import describe
+from gateway.http.errors import ProblemError
+from metrics import declared as metrics
+from models.store.errors import ExpiredError, RefusedError, StoreDownError
+from models.sync.catchup import BEGINNING
+
+logger = structlog.get_logger()
+
+CURSOR_EVERY_S = 30.0
+DRAIN_WITHIN_S = 20.0
+GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD = 1001, 1011, 1013, 4401
+CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
+SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
+
+
+class Socket(Reading, WebSocketHandler):
+    """One socket. What the client sends is read and passed over."""
+
+    def check_origin(self, origin: str) -> bool:
+        """Pages of ours, which came from the host that they call, and of the allowed origins."""
+        return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
+
+    @describe("Open a WebSocket of events", {101: None}, query=READING, refuses=("forbidden",))
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """The handshake; a cursor that is none is refused before it."""
+        with contextlib.suppress(ExpiredError):
+            cursor = self.get_query_argument("cursor", None)
+            if cursor is not None and cursor != BEGIN:
+                self.position(cursor)
+        self.types()
+        self.follows_posts()
+        self._require_handshake()
+        await WebSocketHandler.get(self, *args, **kwargs)
+
+    def _require_handshake(self) -> None:
+        """Refuses what Tornado would refuse in words of its own."""
+        asked = self.request.headers
+        if asked.get("Upgrade", "").lower() != "websocket" or "upgrade" not in asked.get("Connection", "").lower():
+            raise ProblemError("malformed", "a WebSocket handshake is needed")
+        origin = asked.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            raise ProblemError("forbidden", "the page's origin is not allowed")
+
+    def open(self, *args: Any, **kwargs: Any) -> None:
+        """Starts sending, beside Tornado's reading of the client's frames."""
+        self._pump_task = asyncio.ensure_future(self._pump())
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing is expected of a client."""
+
+    def on_close(self) -> None:
+        """The client is gone."""
+        if self.waiter is not None:
+            self.waiter.end("aborted")
+
+    async def _pump(self) -> None:
+        hub = self.services.hub
+        cursor = self.get_query_argument("cursor", None)
+        SOCKETS_OPEN.inc()
+        try:
+            try:
+                waiter = await self.subscribe(cursor)
+                start = waiter.position
+                first = await hub.next(waiter, 0)
+                start = _before(first) if start == BEGINNING else start
+            except ExpiredError:
+                if self.waiter is not None:
+                    hub.unregister(self.waiter)
+                waiter = await self.subscribe(None)
+                start = waiter.position
+                first = await hub.next(waiter, 0)
+                await self._frame(expired_event(hub))
+            await self._cursor(start)
+            await self._send(first)
+            while not waiter.ended:
+                answer = await hub.next(waiter, CURSOR_EVERY_S)
+                await self._send(answer)
+                observe_delivery(answer, waiter, "ws")
+                if not answer.events and not answer.ephemeral and not waiter.ended:
+                    await self._cursor(answer.position)
+            self.close(CODES.get(waiter.ended, GOING_AWAY))
+        except TimeoutError:
+            self.close(TRY_LATER, "reader too slow")
+        except (WebSocketClosedError, StreamClosedError):
+            return
+        except RefusedError:
+            self.close(TOKEN_DEAD)
+        except StoreDownError:
+            self.close(TRY_LATER, "the store is down")
+        except Exception:
+            logger.exception("a socket failed")
+            self.close(FAILED)
+        finally:
+            SOCKETS_OPEN.dec()
+            if self.waiter is not None:
+                hub.unregister(self.waiter)
+
+    async def _send(self, answer: Answer) -> None:
+        for event in answer.events:
+            await self._frame(self.services.hub.encode(event))
+        for data in answer.ephemeral:
+            await self._frame(data)
+
+    async def _cursor(self, position: int) -> None:
+        await self._frame(msgspec.json.encode({"type": "cursor", "id": self.services.hub.cursor(position)}))
+
+    async def _frame(self, data: bytes) -> None:
+        async with asyncio.timeout(DRAIN_WITHIN_S):
+            await self.write_message(data.decode())
+
+
+def _before(first: Answer) -> int:
+    """A place from which the same comes again."""
+    return first.events[0].id - 1 if first.events else first.position

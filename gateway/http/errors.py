@@ -1,0 +1,72 @@
+"""The catalogue of errors: what each refusal is in HTTP (RFC 9457, `application/problem+json`)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from tornado.web import HTTPError
+
+from models.store.errors import ExpiredError, InvalidError, RefusedError, StoreDownError
+
+STATUS = {
+    "malformed": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "suspended": 403,
+    "xsrf": 403,
+    "not-found": 404,
+    "not-a-member": 404,
+    "method-not-allowed": 405,
+    "conflict": 409,
+    "cursor-expired": 410,
+    "too-large": 413,
+    "unsupported-media-type": 415,
+    "invalid": 422,
+    "rate-limited": 429,
+    "internal": 500,
+    "unavailable": 503,
+}
+SLUGS = {status: slug for slug, status in reversed(STATUS.items())}
+RETRY_AFTER_S = 1
+
+
+class ProblemError(Exception):
+    """An answer that is an error: a slug of STATUS, what people should know, and fields or headers beside it."""
+
+    def __init__(self, slug: str, detail: str = "", headers: dict[str, str] | None = None, **members: Any) -> None:
+        super().__init__(detail or slug)
+        self.slug = slug
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUS[self.slug]
+
+    def body(self) -> bytes:
+        """The problem document."""
+        title = HTTPStatus(self.status).phrase
+        body = {"type": f"/problems/{self.slug}", "title": title, "status": self.status, "detail": self.detail or title}
+        return msgspec.json.encode({**body, **self.members})
+
+
+def problem_of(error: BaseException | None, default: int) -> ProblemError:
+    """What to answer to an exception. What is not foreseen tells nothing of itself but 500."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, InvalidError):
+        return ProblemError("invalid", str(error), errors=[{"field": f, "message": m} for f, m in error.errors])
+    if isinstance(error, RefusedError):
+        detail = "" if error.slug == "internal" or error.detail == error.slug else error.detail
+        return ProblemError(error.slug, detail)
+    if isinstance(error, StoreDownError):
+        return ProblemError("unavailable", "the store is down or full: try again", {"Retry-After": str(RETRY_AFTER_S)})
+    if isinstance(error, ExpiredError):
+        return ProblemError("cursor-expired", "load the state again")
+    if isinstance(error, HTTPError):
+        return ProblemError(SLUGS.get(error.status_code, "malformed" if error.status_code < 500 else "internal"))
+    return ProblemError(SLUGS.get(default, "internal"))

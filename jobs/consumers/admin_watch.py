@@ -1,0 +1,84 @@
+"""What admins watch: one unread notification each, which grows with the activity since they last read it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from jobs.consumers.activity import MESSAGE_SENT
+from jobs.drain.consumer import Consumer, Written
+from jobs.rules.decisions import NOTIFIED, About, judge
+from jobs.rules.facts import Facts, about_receivers
+from jobs.rules.payloads import NEW_STATUS, NEW_USER, REPORTED, Judged, Reported, Sent, act_of
+from jobs.rules.rules import WATCHES, heard_of
+from models.identity.user import active_admins
+from models.log.event import Event, Log
+from models.notices.causes import Cause
+from models.notices.counts import Growth, foresee, grow_foreseen
+from models.store.clock import now_ms
+
+Counted = tuple[list[tuple[Cause, int]], list[Growth]]
+Acts = Mapping[str, Mapping[int, int]]  # watch -> who acted -> how often
+
+
+def acts_of(events: Iterable[Event]) -> Acts:
+    """Who did what how often."""
+    acts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for event in events:
+        match act_of(event):
+            case Sent() as act:
+                acts[MESSAGE_SENT][act.sender] += 1
+            case Judged() as act:
+                acts[NEW_STATUS][act.by] += len(act.users)
+            case Reported() as act:
+                acts[REPORTED][act.user or act.by] += 1
+            case act:
+                acts[NEW_USER][act.user] += 1
+    return acts
+
+
+class Watch(Consumer):
+    """Adds up what was done, once a second for all admins together, however much it is.
+
+    A count carries no trace of what went into it, so nothing could tell afterwards that a slice was counted twice. It isn't,
+    since the checkpoint moves in the transaction that adds: either both happen or neither. Hence one part for all admins.
+    """
+
+    name: ClassVar[str] = "watch"
+    types: ClassVar[tuple[str, ...]] = ("message.created", NEW_USER, NEW_STATUS, REPORTED)
+    appends: ClassVar[bool] = True
+    divided: ClassVar[bool] = False  # one sum for all
+    events_a_slice: ClassVar[int] = 5_000
+    slices_a_run: ClassVar[int | None] = 1
+    interval_ms: ClassVar[int] = 1_000
+
+    def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
+        admins = active_admins()
+        facts = about_receivers(Facts(now_ms()), [admin for admin, _ in admins])
+        counted = list(_counted(admins, acts_of(events), facts))
+        return [(counted, foresee(counted))] if counted else []
+
+    def write(self, log: Log, part: Counted) -> Written:
+        return Written(*grow_foreseen(log, *part))
+
+
+def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:
+    for admin, chosen in admins:
+        for watch, by in acts.items():
+            n = heard_of(admin, chosen, watch, by)
+            cause = _cause(admin, watch, facts) if n else None
+            if cause is not None:
+                yield cause, n
+
+
+def _cause(admin: int, watch: str, facts: Facts) -> Cause | None:
+    about = About(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
+    decision = judge("admin", about, admin, None, facts)
+    in_app = decision.in_app is NOTIFIED
+    if not in_app and decision.mail_ms is None:
+        return None
+    said = (WATCHES[watch], about.values, about.data)
+    return Cause(admin, about.cause, about.grouping, "admin", *said, in_app=in_app, mail_ms=decision.mail_ms)

@@ -1,0 +1,97 @@
+"""Announcements to many people: a few at a time, on from where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import msgspec
+import structlog
+
+from jobs.drain.consumer import Consumer, Written
+from jobs.rules.decisions import NOTIFIED, About, judge
+from jobs.rules.facts import Facts, about_receivers
+from models.log.event import Event, Log
+from models.notices import announcement
+from models.notices.announcement import Asked, Receiver
+from models.notices.schedule import AT_ONCE
+from models.store.clock import now_ms
+
+RECEIVERS_A_TRANSACTION = 50
+
+logger = structlog.get_logger("jobs")
+
+
+class Ask(msgspec.Struct, gc=False):
+    """Which announcement an event asks for."""
+
+    fanout: int
+
+
+ask_of = msgspec.json.Decoder(Ask).decode
+
+
+class Batch(NamedTuple):
+    """The next of an announcement's receivers; none: that was all. `position` is the last of those who were looked at."""
+
+    asked: Asked
+    receivers: list[Receiver]
+    position: int
+    looked_at: int
+    total: int
+
+
+class Fanouts(Consumer):
+    """Tells each receiver once: the place reached moves in the transaction that tells them."""
+
+    name: ClassVar[str] = "fanout"
+    types: ClassVar[tuple[str, ...]] = (announcement.ASKED,)
+    appends: ClassVar[bool] = True
+    divided: ClassVar[bool] = False
+    events_a_slice: ClassVar[int] = 1
+    goes_on: ClassVar[bool] = True
+
+    def about(self, event: Event) -> Mapping[str, int]:
+        with contextlib.suppress(msgspec.MsgspecError):
+            return {"job": ask_of(event.data).fanout}
+        return {}
+
+    def prepare(self, events: Sequence[Event]) -> Iterable[Batch]:
+        for event in events:
+            yield from _batches(ask_of(event.data).fanout)
+
+    def write(self, log: Log, part: Batch) -> Written:
+        if not part.looked_at:
+            announcement.end(log, part.asked)
+            seconds = (log.now_ms - part.asked.created_ms) / 1000
+            logger.info("everybody was told of an announcement", job=part.asked.id, people=part.asked.done, seconds=seconds)
+            return Written(1)
+        announcement.move(log, part.asked, part.position, part.asked.done + part.looked_at, part.total)
+        announcement.tell(log, part.asked, part.receivers)
+        kind = part.asked.what.type
+        shown = sum(receiver.in_app for receiver in part.receivers)
+        mailed = sum(receiver.mail_ms == AT_ONCE for receiver in part.receivers)
+        return Written(len(part.receivers), {(kind, "in_app"): shown, (kind, "email"): mailed})
+
+
+def _batches(number: int) -> Iterable[Batch]:
+    """The first goes on from the place that is stored, each other one from where the one before it ends."""
+    asked = announcement.find(number)
+    total = asked.total if asked.total is not None else announcement.count(asked.what)
+    while asked.ended_ms is None:
+        users = announcement.receivers(asked.what, asked.position, RECEIVERS_A_TRANSACTION)
+        batch = Batch(asked, list(_receivers(asked, users)), users[-1] if users else asked.position, len(users), total)
+        yield batch
+        if not users:
+            return
+        asked = asked._replace(position=batch.position, done=asked.done + len(users), total=total)
+
+
+def _receivers(asked: Asked, users: Sequence[int]) -> Iterable[Receiver]:
+    facts = about_receivers(Facts(now_ms()), users)
+    about = About(None, "", "", b"{}", {})
+    for user in users:
+        decision = judge(asked.what.type, about, user, None, facts)
+        if decision.in_app is NOTIFIED or decision.mail_ms is not None:
+            yield Receiver(user, decision.in_app is NOTIFIED, decision.mail_ms)

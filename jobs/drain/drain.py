@@ -1,0 +1,237 @@
+"""The drain: how every consumer reads on from its checkpoint, and how each event is done exactly once whatever crashes.
+
+What a slice of events leads to is prepared outside any transaction, then written in one that first moves the checkpoint from
+where it was read. If it isn't there any more, another drain was faster, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+
+from jobs.drain.consumer import Consumer
+from jobs.drain.pacing import transaction
+from jobs.drain.stats import Done
+from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
+from models.log import checkpoint, event
+from models.log.checkpoint import LostRightError, Part, Places
+from models.log.event import Event, Log, TransactionLostError
+from models.ops import dead_letters
+from models.store.clock import now_ms
+from models.store.database import is_stores_fault
+
+TRIES = 3  # of an event by itself, before it is parked
+SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
+RETRIES_A_RUN = 50
+
+log = structlog.get_logger("jobs")
+
+Stop = Callable[[], bool]
+Right = Callable[[Log, bool], None]  # takes the right to write inside the transaction; True in the last one of a slice
+_END = object()
+
+
+class _StoppedError(Exception):
+    """Between two parts of a consumer that `goes_on`."""
+
+
+class DrainResult(NamedTuple):
+    """What one run did. `more`: it was stopped before the end; `lost`: another drain was faster; `mails`: so many were queued."""
+
+    events: int
+    rows: int
+    more: bool
+    lost: bool
+    mails: int = 0
+
+
+def never() -> bool:
+    """A `stop` for runs that go on to the end."""
+    return False
+
+
+def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = None, pause: bool = True) -> DrainResult:
+    """Does what the consumer has not done yet, until the log's end or until `stop()`.
+
+    Raises what the store's own faults raise (locked, full, I/O): nothing of the slice was written then, and a later run does it;
+    no event is to blame. `events_a_slice` and `pause` are for measurements.
+    """
+    run = _Run(consumer, stop, events_a_slice or consumer.events_a_slice, pause)
+    try:
+        return run.result()
+    finally:
+        run.done.end()
+
+
+class _Run:
+    """One run of one drain."""
+
+    def __init__(self, consumer: Consumer, stop: Stop, size: int, pause: bool) -> None:
+        self.done = Done(consumer.name)
+        self._consumer = consumer
+        self._parts = consumer.parts()
+        self._lost = False
+        self._stop = stop
+        self._size = size
+        self._pause = pause
+
+    def result(self) -> DrainResult:
+        self._retry_parked()
+        more = True
+        try:
+            more = self._read_on()
+        except (LostRightError, _StoppedError) as end:
+            self._lost = isinstance(end, LostRightError)  # another worker is at it
+        return DrainResult(self.done.events, self.done.rows, more, self._lost, self.done.mails)
+
+    def _places(self, parts: Sequence[Part]) -> Places:
+        """Where they stand; those that are new stand at the log's beginning from now on."""
+        found = checkpoint.positions(parts)
+        if len(found) < len(parts):
+            with transaction(False) as appended:
+                checkpoint.ensure(appended, parts)
+            found = checkpoint.positions(parts)
+        return found
+
+    def _read_on(self) -> bool:
+        """Tells whether more is left: it was to stop before the end."""
+        done = 0
+        while not self._stop():
+            if done == self._consumer.slices_a_run:
+                return True
+            if not self._together():
+                return False
+            done += 1
+            if len(self._parts) > 1:
+                self._share()
+        return True
+
+    def _together(self) -> bool:
+        """A slice of all parts. When another worker was faster with it and there are several, each worker goes on with some of
+        them."""
+        try:
+            return self._next_slice(self._parts)
+        except LostRightError:
+            if len(self._parts) == 1:
+                raise
+            self._lost = True
+            return True
+
+    def _share(self) -> None:
+        """There is more than a slice of all parts: each by itself, in an order of its own, so that workers seldom meet at one."""
+        for part in random.sample(self._parts, len(self._parts)):
+            try:
+                while not self._stop() and self._next_slice([part]):
+                    pass
+            except LostRightError:
+                self._lost = True
+
+    def _next_slice(self, parts: Sequence[Part]) -> bool:
+        """Does the next slice after the checkpoints of these parts together; False when that was the last."""
+        old = self._places(parts)
+        newest = event.head()  # read first: what is appended meanwhile must not be passed over
+        events, reached = checkpoint.unread(old, newest, self._consumer.types, self._size)
+        if events:
+            self._do(old, reached, events)
+        elif reached < newest or newest - min(old.values()) >= SKIP_EVENTS:
+            self._write([], partial(self._move, old, reached))
+        lag_ms = now_ms() - events[-1].at_ms if events and reached < newest else 0
+        LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
+        return reached < newest
+
+    def _do(self, old: Places, new: int, events: Sequence[Event]) -> None:
+        """Does these events, all there are up to `new`. When they fail, halves of them, down to the one that is to blame."""
+        error = None
+        for _ in range(TRIES if len(events) == 1 else 1):
+            error = self._failure(events, partial(self._move, old, new))
+            if error is None:
+                self.done.events += len(events)
+                return
+        if len(events) == 1:
+            self._park(old, new, events[0], error)
+            return
+        middle = len(events) // 2
+        place = events[middle - 1].id
+        self._do(old, place, events[:middle])
+        self._do(checkpoint.moved(old, place), new, events[middle:])
+
+    def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
+        """Prepares and writes; returns the error that these events are to blame for."""
+        self.done.begin(events)
+        try:
+            self._write(self._consumer.prepare(events), right)
+        except (LostRightError, TransactionLostError, _StoppedError):
+            raise
+        except Exception as error:
+            if is_stores_fault(error):
+                raise
+            return error
+        return None
+
+    def _write(self, parts: Iterable[Any], right: Right) -> None:
+        """Writes each part in a transaction, or just moves on if there is none. A part is prepared before one begins."""
+        remaining = iter(parts)
+        part = next(remaining, _END)
+        following = None
+        while following is not _END:
+            if self._consumer.goes_on and self._stop():
+                raise _StoppedError
+            following = next(remaining, _END) if part is not _END else _END
+            with transaction(self._consumer.appends and part is not _END, self._pause) as appended:
+                right(appended, following is _END)
+                written = self._consumer.write(appended, part) if part is not _END else None
+            if written is not None:
+                self.done.count(appended, written)
+            part = following
+
+    def _move(self, old: Places, new: int, appended: Log, last: bool) -> None:
+        if last:
+            checkpoint.move(appended, old, new)
+        else:
+            checkpoint.hold(appended, old)
+
+    def _park(self, old: Places, new: int, event: Event, error: Exception | None) -> None:
+        with transaction(False) as appended:
+            checkpoint.move(appended, old, new)
+            dead_letters.park(appended, self._consumer.name, event.id, _told(error))
+        DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
+        self.done.events += 1
+        self._tell("an event is parked", event, error)
+
+    def _retry_parked(self) -> None:
+        for dead, parked in dead_letters.to_retry(self._consumer.name, RETRIES_A_RUN):
+            if self._stop():
+                return
+            self._retry(dead, checkpoint.read_one(parked, self._consumer.types))
+
+    def _retry(self, dead: int, events: Sequence[Event]) -> None:
+        """Does a parked event again, when it still is kept."""
+        try:
+            error = self._failure(events, partial(_revive, dead))
+        except (LostRightError, _StoppedError):  # another drain has done it, or a later one will
+            return
+        if error is None:
+            self.done.events += 1
+            return
+        with transaction(False) as appended:
+            dead_letters.refuse_again(appended, dead, _told(error))
+        self._tell("a parked event failed again", events[0], error, dead=dead)
+
+    def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
+        ids.update(self._consumer.about(event))
+        log.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
+
+
+def _revive(dead: int, appended: Log, last: bool) -> None:
+    if last:
+        dead_letters.revive(appended, dead)
+    else:
+        dead_letters.hold(appended, dead)
+
+
+def _told(error: Exception | None) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,57 @@
+"""What a run of a drain has done: counted in the metrics, and told in a line of the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from jobs.drain.consumer import Written
+from metrics.declared import DRAIN_ROWS_TOTAL, DRAIN_SECONDS, LOG_EVENTS_TOTAL, NOTIFICATIONS_TOTAL
+from models.log.event import Event, Log
+
+log = structlog.get_logger("jobs")
+
+
+class Done:
+    """Counts of one run. `events` are done or given up on, `mails` were queued."""
+
+    def __init__(self, consumer: str) -> None:
+        self.events = self.rows = self.mails = 0
+        self._consumer = consumer
+        self._began = time.perf_counter()
+        self._first: int | None = None
+        self._last = 0
+
+    def begin(self, events: Sequence[Event]) -> None:
+        """It is at these events now."""
+        if events:
+            self._first = min(self._first or events[0].id, events[0].id)
+            self._last = max(self._last, events[-1].id)
+
+    def count(self, appended: Log, written: Written) -> None:
+        """A transaction was committed."""
+        self.rows += written.rows
+        self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
+        DRAIN_ROWS_TOTAL.labels(self._consumer).inc(written.rows)
+        LOG_EVENTS_TOTAL.inc(len(appended.events))
+        for labels, count in written.by_channel.items():
+            NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
+
+    def end(self) -> None:
+        """The run is over, well or not. One that found nothing to do says nothing."""
+        if not (self.events or self.rows):
+            return
+        took_s = time.perf_counter() - self._began
+        DRAIN_SECONDS.labels(self._consumer).observe(took_s)
+        log.info(
+            "a drain has run",
+            consumer=self._consumer,
+            seconds=round(took_s, 3),
+            events=self.events,
+            first_event=self._first,
+            last_event=self._last,
+            rows=self.rows,
+            mails=self.mails,
+        )

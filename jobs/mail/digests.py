@@ -1,0 +1,95 @@
+"""Mail about what is still unread: collected into hourly and daily digests, or alone when its time has come.
+
+Whatever waits is looked at when it is due, with what its owner wants by then. A person's period is claimed in the transaction that
+queues its mail, so it has one, whatever crashes and whoever else looks. What a mail holds is looked at once more when it is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from jobs.drain.pacing import transaction
+from jobs.rules.facts import Facts, about_receivers
+from metrics.declared import NOTIFICATIONS_TOTAL
+from models.log.event import Log
+from models.notices import pending_mail
+from models.notices.notification import close_mail_only
+from models.notices.pending_mail import ALONE, DIGEST, Waiting
+from models.notices.schedule import following, period
+from models.store.clock import now_ms
+
+PEOPLE_A_TRANSACTION = 25
+
+logger = structlog.get_logger("jobs")
+
+
+class Plan(NamedTuple):
+    """What becomes of what is due: dropped, mailed alone, collected by (user, period), or not due after all."""
+
+    dropped: list[int]
+    alone: list[Waiting]
+    digests: dict[tuple[int, str], list[Waiting]]
+    later: list[tuple[Waiting, int]]
+
+
+def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
+    """Decides, by what each person wants now. Pure."""
+    found = Plan([], [], {}, [])
+    for one in due:
+        person, wanted = facts.people.get(one.user), facts.choice(one.user, one.type).email
+        if not one.unread or person is None or not person.active or wanted == "off":
+            found.dropped.append(one.notification)
+        elif one.alone or wanted == "instant":
+            found.alone.append(one)
+        elif (at := following(wanted, one.since_ms, person.timezone)) > facts.now_ms:
+            found.later.append((one, at))
+        else:
+            found.digests.setdefault((one.user, period(wanted, facts.now_ms, person.timezone)), []).append(one)
+    return found
+
+
+def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
+    """Queues the mails that are due, of a few people at a time, until there are no more; returns how many."""
+    began, queued = time.perf_counter(), 0
+    while not stop() and (users := pending_mail.due_users(now(), PEOPLE_A_TRANSACTION)):
+        queued += _collect_for(sorted(set(users)), now())
+    if queued:
+        logger.info("mail that was due is queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
+    return queued
+
+
+def _collect_for(users: Sequence[int], at_ms: int) -> int:
+    facts = about_receivers(Facts(at_ms), users)
+    done = plan(pending_mail.due(users, at_ms), facts)
+    with transaction(False) as log:
+        pending_mail.put_off(log, done.later)
+        close_mail_only(log, sorted(pending_mail.take(log, done.dropped)))
+        alone = _take(log, done.alone)
+        pending_mail.queue(log, ALONE, [(one.user, [one.notification], one.alone) for one in alone])
+        digests = _claimed(log, done.digests, facts)
+        pending_mail.queue(log, DIGEST, [(user, [one.notification for one in those], False) for user, those in digests])
+    for one in [*alone, *(one for _, those in digests for one in those)]:
+        NOTIFICATIONS_TOTAL.labels(one.type, "email").inc()
+    return len(alone) + len(digests)
+
+
+def _take(log: Log, waiting: Sequence[Waiting]) -> list[Waiting]:
+    taken = pending_mail.take(log, [one.notification for one in waiting])
+    return [one for one in waiting if one.notification in taken]
+
+
+def _claimed(log: Log, digests: Mapping[tuple[int, str], list[Waiting]], facts: Facts) -> list[tuple[int, list[Waiting]]]:
+    """Those whose period has no mail yet. Of the others, all that waits goes into the next one."""
+    claimed = []
+    for (user, name), waiting in digests.items():
+        if pending_mail.begin_digest(log, user, name):
+            claimed.append((user, _take(log, waiting)))
+            continue
+        every = name.partition(" ")[0]
+        at = following(every, facts.now_ms, facts.people[user].timezone)
+        pending_mail.put_off(log, [(one, at) for one in waiting])
+    return [(user, those) for user, those in claimed if those]

@@ -1,0 +1,110 @@
+"""Deciding: what rules are made of, and what all of them have in common. Pure: an event and the facts about it in, decisions with
+their reasons out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from jobs.rules.facts import Facts
+from models.log.event import Event
+from models.notices.causes import Cause, Words
+from models.notices.schedule import AT_ONCE, due, told
+
+# What is decided, and why.
+NOTIFIED = "notified"
+OWN_ACT = "own act"
+NO_MEMBER = "no member then"
+NOT_ACTIVE = "not active"
+HAS_READ = "has read it"
+LOOKING = "was looking"
+OFF = "off by preference"
+DELETED = "deleted since"
+AS_REPLY = "hears of it as a reply"
+MAILED = "mailed"
+UNSEEN_MS = 5 * 60_000  # an important message is mailed when it was not seen for so long
+
+
+class About(NamedTuple):
+    """What there is to say of an event: who did it, what it is counted as, and the values for the words. `priority` decides of mail
+    besides preferences."""
+
+    by: int | None
+    cause: str
+    grouping: str
+    data: bytes
+    values: dict[str, str]
+    priority: str = "normal"
+
+
+Who = Iterable[tuple[int, str | None]]  # users who may hear, each with what keeps them from it, if anything does
+
+
+class Rule(NamedTuple):
+    """One kind of notification. `type` is what its receivers' preferences call it."""
+
+    name: str
+    on: str  # type of event
+    type: str
+    words: Words
+    about: Callable[[Any, Facts], About]
+    who: Callable[[Event, Any, Facts], Who]
+
+
+class Decision(NamedTuple):
+    """What becomes of one event for one user: shown or not and why, and when a mail is due (AT_ONCE, Unix ms, or never)."""
+
+    user: int
+    in_app: str
+    email: str = ""
+    mail_ms: int | None = None
+    again: bool = False
+
+    def reasons(self, timezone: str) -> list[str]:
+        """In words."""
+        if self.email == "":
+            return [self.in_app]
+        if self.mail_ms is None:
+            return [self.in_app, f"mail: {OFF}"]
+        if self.mail_ms == AT_ONCE:
+            return [self.in_app, MAILED]
+        at = told(self.mail_ms, timezone)
+        return [self.in_app, f"waiting until {at}, to be mailed if unseen" if self.again else f"waiting for the digest of {at}"]
+
+
+def decide(rule: Rule, about: About, event: Event, act: Any, facts: Facts) -> Iterator[Decision]:
+    """What becomes of an event, by one rule, for each who may hear of it."""
+    return (judge(rule.type, about, user, refusal, facts) for user, refusal in rule.who(event, act, facts))
+
+
+def judge(kind: str, about: About, user: int, refusal: str | None, facts: Facts) -> Decision:
+    """The part that all rules share: nobody hears of their own acts, and everybody as they prefer."""
+    if user == about.by:
+        return Decision(user, OWN_ACT)
+    if refusal is not None:
+        return Decision(user, refusal)
+    person = facts.people.get(user)
+    if person is None or not person.active:
+        return Decision(user, NOT_ACTIVE)
+    choice = facts.choice(user, kind)
+    mail_ms = due(choice.email, facts.now_ms, person.timezone)
+    again = about.priority != "normal" and mail_ms is not None
+    if again and about.priority == "urgent":
+        mail_ms = AT_ONCE
+    elif again and mail_ms != AT_ONCE:
+        mail_ms = facts.now_ms + UNSEEN_MS
+    return Decision(user, NOTIFIED if choice.in_app else OFF, choice.email, mail_ms, again)
+
+
+def cause_of(rule: Rule, about: About, decision: Decision) -> Cause | None:
+    """What is to be written of a decision, if anything is."""
+    in_app = decision.in_app is NOTIFIED
+    if not in_app and decision.mail_ms is None:
+        return None
+    grouping, words, values = about.grouping, rule.words, about.values
+    return Cause(
+        *(decision.user, about.cause, grouping, rule.type, words, values, about.data, about.by),
+        in_app=in_app,
+        mail_ms=decision.mail_ms,
+        again=decision.again,
+    )

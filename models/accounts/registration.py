@@ -1,0 +1,200 @@
+"""Making accounts: by an admin, active at once, or by signing up, active when a mailed code comes back.
+
+Every attempt to sign up makes a pending account of its own, with its own code and password, whether its address has an account
+already or not: so no answer and no time tells which addresses are known, a username is reserved by whoever asked first, and a code
+activates nothing but the attempt that it was mailed for. An address that is owned gets a mail that says so instead of a code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from models.identity import code
+from models.identity.user import EMAIL_CHARS, ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
+from models.log.event import ACCOUNTS, Log
+from models.notices import outbox
+from models.notices.outbox import CODES_FIRST, Letter
+from models.store.clock import now_ms
+from models.store.database import changed, chunks, execute, insert_rows, marks, rows
+from models.store.errors import ConflictError, InvalidError
+
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
+EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,64}@[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,190}")  # no quoted local parts
+RESERVED_MS = 24 * 3600 * 1000  # how long an attempt keeps its username from others
+RESERVED = "username: is taken, or reserved for a day by somebody who signs up with it"
+KEYS_A_QUERY = 500
+COLUMNS = (
+    *("id", "username", "username_key", "email", "email_key", "display_name", "display_key"),
+    *("role", "status", "password_hash", "watches", "created_ms"),
+)
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """What an admin says of an account to be made."""
+
+    username: str
+    email: str
+    display_name: str | None = None
+    role: str = "user"
+    password: str | None = None
+
+
+def invalid_fields(username: str, address: str, display_name: str | None, prefix: str = "") -> list[tuple[str, str]]:
+    """(field, message) of each field that can't be."""
+    errors: list[tuple[str, str]] = []
+    if not USERNAME.fullmatch(username):
+        rule = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
+        errors.append((f"{prefix}username", rule))
+    if not EMAIL.fullmatch(address) or len(address.lower()) > EMAIL_CHARS:
+        errors.append((f"{prefix}email", "an e-mail address such as ana@example.org"))
+    if display_name is not None:
+        errors += invalid_display_name(display_name, prefix)
+    return errors
+
+
+def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
+    """Makes active accounts with profile and wallet, all or none.
+
+    Raises InvalidError naming each bad one as `users.N.field`.
+    """
+    errors = refusals(users)
+    if errors:
+        raise InvalidError(*errors)
+    _forget_old_attempts([new.username.lower() for new in users], log.now_ms)
+    return _insert(log, users, password_hashes, "active")
+
+
+def _insert(log: Log, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
+    """User, profile and wallet of each: the only place that makes them."""
+    made = [UserView(log.take_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
+    insert_rows(User, COLUMNS, [_row(log, *one) for one in zip(made, users, hashes, strict=True)])
+    insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
+    insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
+    return made
+
+
+def _row(log: Log, view: UserView, new: NewUser, hashed: str | None) -> tuple[Any, ...]:
+    return (
+        *(view.id, view.username, view.username.lower(), new.email, new.email.lower()),
+        *(view.display_name, search_key(view.display_name)),
+        *(view.role, view.status, hashed, "{}", log.now_ms),
+    )
+
+
+def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
+    """(`users.N.field`, message) of all that keeps these accounts from being made."""
+    errors: list[tuple[str, str]] = []
+    for n, new in enumerate(users):
+        errors += invalid_fields(new.username, new.email, new.display_name, f"users.{n}.")
+        if new.role not in ROLES:
+            errors.append((f"users.{n}.role", "user or admin"))
+    names, addresses = [new.username.lower() for new in users], [new.email.lower() for new in users]
+    errors += _repeated("username", names, reserved(names, now_ms()))
+    return errors + _repeated("email", addresses, owned(addresses))
+
+
+def _repeated(field: str, keys: Sequence[str], there: Collection[str]) -> list[tuple[str, str]]:
+    seen = set(there)
+    errors = []
+    for n, key in enumerate(keys):
+        if key in seen:
+            errors.append((f"users.{n}.{field}", "is taken"))
+        seen.add(key)
+    return errors
+
+
+def reserved(keys: Sequence[str], now: int) -> set[str]:
+    """Those of these usernames, in lower case, that somebody has, or has asked for within the last day."""
+    sql = "SELECT username_key FROM users WHERE username_key IN ({}) AND (status<>'pending' OR created_ms>?)"
+    return _found(sql, keys, now - RESERVED_MS)
+
+
+def is_reserved(username: str) -> bool:
+    """Whether this one is."""
+    return bool(reserved([username.lower()], now_ms()))
+
+
+def owned(keys: Sequence[str]) -> set[str]:
+    """Those of these addresses, in lower case, that belong to an account which is not pending."""
+    return _found("SELECT email_key FROM users WHERE email_key IN ({}) AND status<>'pending'", keys)
+
+
+def _found(sql: str, keys: Sequence[str], *params: int) -> set[str]:
+    found: set[str] = set()
+    for part in chunks(keys, KEYS_A_QUERY):
+        found |= {key for (key,) in rows(sql.format(marks(len(part))), (*part, *params))}
+    return found
+
+
+def sign_up(log: Log, secret: str, new: NewUser, hashed: str) -> None:
+    """An attempt: a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
+    name, address = new.username.lower(), new.email.lower()
+    if reserved([name], log.now_ms):
+        raise ConflictError(RESERVED)
+    _forget_old_attempts([name], log.now_ms)
+    digits = code.new()
+    (made,) = _insert(log, [new], [hashed], "pending")
+    expires_ms = code.issue(log, secret, made.id, code.SIGNUP, digits)
+    owner = rows("SELECT id, display_name FROM users WHERE email_key=? AND status<>'pending'", (address,))
+    if owner:
+        letter = Letter("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
+    else:
+        told = {"code": digits, "username": new.username}
+        letter = Letter("signup_code", made.id, new.email, made.display_name, told, expires_ms, CODES_FIRST)
+    outbox.queue(log, [letter])
+
+
+def verify(log: Log, secret: str, address: str, digits: str) -> int | None:
+    """Makes the attempt active that this code was mailed for; its user, or None when no code of this address is so."""
+    key = address.lower()
+    attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
+    found = code.spend(log, secret, attempts, code.SIGNUP, digits)
+    if found is None or owned([key]):
+        return None
+    code.forget(log, attempts, code.SIGNUP)
+    execute("UPDATE users SET status='active' WHERE id=?", (found,))
+    announce(log, [found])
+    return found
+
+
+def announce(log: Log, users: Sequence[int]) -> None:
+    """Somebody is new: what follows is done from the log."""
+    for user in users:
+        log.append(ACCOUNTS, "user.created", msgspec.json.encode({"user": user}))
+
+
+def ask_login_code(log: Log, secret: str, address: str) -> None:
+    """Mails a login code to an active account's address; for any other as much is written, and nothing sent."""
+    found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (address.lower(),))
+    user, to, name = found[0] if found else (code.NOBODY, "", "")
+    digits = code.new()
+    expires_ms = code.issue(log, secret, user, code.LOGIN, digits)
+    letter = Letter("login_code", user, to, name, {"code": digits if found else ""}, expires_ms, CODES_FIRST)
+    outbox.queue(log, [letter], "queued" if found else "dropped")
+
+
+def log_in(log: Log, secret: str, address: str, digits: str) -> int | None:
+    """The active user whose login code this is, or None."""
+    found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (address.lower(),))
+    return code.spend(log, secret, [i for (i,) in found], code.LOGIN, digits)
+
+
+def _forget_old_attempts(names: Sequence[str], now: int) -> None:
+    """Makes usernames free that were reserved for long enough."""
+    for part in chunks(names, KEYS_A_QUERY):
+        execute(
+            f"DELETE FROM users WHERE username_key IN ({marks(len(part))}) AND status='pending' AND created_ms<=?",
+            (*part, now - RESERVED_MS),
+        )
+
+
+def trim(log: Log, limit: int) -> int:
+    """Forgets attempts whose username is reserved no more; returns how many."""
+    return changed(
+        "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE status='pending' AND created_ms<=? ORDER BY created_ms LIMIT ?)",
+        (log.now_ms - RESERVED_MS, limit),
+    )

@@ -1,0 +1,150 @@
+"""Whether accounts may be used: pending → active → suspended → active, changed by admins.
+
+Whoever's account it is hears of it in the same transaction; gateways hear of it through the log and end what is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from models.accounts.registration import announce, owned
+from models.identity import code, token
+from models.identity import user as users
+from models.identity.user import COLUMNS, UserView
+from models.log.event import ACCOUNTS, GATEWAYS, Log, user_stream
+from models.notices import audience, notifying, outbox, preference
+from models.notices.causes import Cause, Words
+from models.notices.outbox import Letter
+from models.notices.schedule import AT_ONCE, due
+from models.store.database import chunks, execute, marks, rows
+
+KEYS_A_QUERY = 500
+SUSPENDED = "Your account was suspended"
+ACTIVE = "Your account is active again"
+CHANGED = "Your password was changed"
+NOT_YOU = "If it was not you, ask for a login code, log in with it, set another password and end the sessions that are not yours."
+
+
+class Outcome(msgspec.Struct):
+    """What became of each id, in the order asked."""
+
+    changed: list[int]
+    unchanged: list[int]
+    missing: list[int]
+
+    def add(self, more: Outcome) -> None:
+        """That of the next ids."""
+        self.changed += more.changed
+        self.unchanged += more.unchanged
+        self.missing += more.missing
+
+
+class _Account(msgspec.Struct):
+    """What is known of one that may change."""
+
+    view: UserView
+    address: str
+
+
+def suspend(log: Log, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
+    """Active accounts become suspended, their tokens die, their open polls end. Never the admin's own: so one always stays."""
+    there = _accounts(ids)
+    chosen = [i for i in there if there[i].view.status == "active" and i != admin]
+    _set_status(chosen, "suspended")
+    token.revoke_all(log, chosen)
+    code.forget(log, chosen, code.LOGIN)
+    _tell(log, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
+    return _outcome(ids, there, chosen)
+
+
+def activate(log: Log, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
+    """Suspended accounts may be used again; pending ones are vouched for by the admin, unless their address is owned by then."""
+    there = _accounts(ids)
+    again = [i for i in there if there[i].view.status == "suspended"]
+    new = _vouched({i: account for i, account in there.items() if account.view.status == "pending"})
+    _set_status(again + new, "active")
+    code.forget(log, new, code.SIGNUP)
+    announce(log, new)
+    _tell(log, [there[i] for i in again], "active", ACTIVE, admin, reason)
+    return _outcome(ids, there, [*again, *new])
+
+
+def change_password(log: Log, user: int, hashed: str) -> None:
+    """A new password, of which its owner hears, also by mail."""
+    users.set_password(log, user, hashed)
+    told = {user: f"password:{log.next_event()}"}
+    _notify(log, list(_accounts([user]).values()), told, CHANGED, NOT_YOU, b"{}")
+
+
+def _accounts(ids: Sequence[int]) -> dict[int, _Account]:
+    """Those that are there, in the order asked."""
+    found: dict[int, _Account] = {}
+    for part in chunks(dict.fromkeys(ids), KEYS_A_QUERY):
+        for *view, address in rows(f"SELECT {COLUMNS}, email FROM users WHERE id IN ({marks(len(part))})", part):
+            found[view[0]] = _Account(UserView(*view), address)
+    return {i: found[i] for i in dict.fromkeys(ids) if i in found}
+
+
+def _vouched(pending: dict[int, _Account]) -> list[int]:
+    """Those whose address nobody owns; of several attempts with one address, the first."""
+    by_address: dict[str, int] = {}
+    for i, account in pending.items():
+        by_address.setdefault(account.address.lower(), i)
+    there = owned(list(by_address))
+    return [i for address, i in by_address.items() if address not in there]
+
+
+def _set_status(users: Sequence[int], status: str) -> None:
+    for part in chunks(users, KEYS_A_QUERY):
+        execute(f"UPDATE users SET status=? WHERE id IN ({marks(len(part))})", (status, *part))
+
+
+def _tell(log: Log, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
+    """Gateways, the people themselves (also by mail) and, through the log, the admins who watch."""
+    if not accounts:
+        return
+    body = f"Reason: {reason}" if reason else ""
+    data = msgspec.json.encode({"status": status, "reason": reason or None})
+    causes = {}
+    for account in accounts:
+        account.view.status = status
+        causes[account.view.id] = f"status:{log.next_event()}"
+        log.append(user_stream(account.view.id), "account.updated", msgspec.json.encode(account.view))
+    _notify(log, accounts, causes, title, body, data)
+    for account in accounts:
+        change = {"user": account.view.id, "status": status}
+        log.append(GATEWAYS, "account.changed", msgspec.json.encode(change))
+    users = [account.view.id for account in accounts]
+    log.append(ACCOUNTS, "user.status", msgspec.json.encode({"users": users, "status": status, "by": admin}))
+
+
+def _notify(log: Log, accounts: Sequence[_Account], cause_of: Mapping[int, str], title: str, body: str, data: bytes) -> None:
+    """In-app and by mail, as each wants it. A mail that goes at once is their own, whoever reads the notification meanwhile: it may
+    be somebody who should not be there."""
+    users = [account.view.id for account in accounts]
+    chosen, people = preference.chosen(users), audience.people(users)
+    told, usual = {"title": title, "body": body}, preference.default("account")
+    causes, letters = [], []
+    for account in accounts:
+        user = account.view.id
+        choice = chosen.get((user, "account"), usual)
+        mail_ms = due(choice.email, log.now_ms, people[user].timezone)
+        if mail_ms == AT_ONCE:
+            letters.append(Letter("account", user, account.address, account.view.display_name, told))
+        later_ms = mail_ms or None
+        if choice.in_app or later_ms is not None:
+            words, cause = Words("{title}", "{body}"), cause_of[user]
+            causes.append(Cause(user, cause, cause, "account", words, told, data, in_app=choice.in_app, mail_ms=later_ms))
+    notifying.add(log, causes)
+    outbox.queue(log, letters)
+
+
+def _outcome(ids: Sequence[int], there: dict[int, _Account], chosen: Sequence[int]) -> Outcome:
+    asked, changed = list(dict.fromkeys(ids)), set(chosen)
+    return Outcome(
+        [i for i in asked if i in changed],
+        [i for i in asked if i in there and i not in changed],
+        [i for i in asked if i not in there],
+    )

@@ -1,0 +1,77 @@
+"""Posts as one person sees them: one of them, the newest, one group's, or those that they bookmarked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.community import group as groups
+from models.community.post import VISIBLE, PostView, announced, require_visible
+from models.store.database import chunks, marks, rows, snapshot
+
+PLACES_A_QUERY = 100
+
+
+def views(user: int, ids: Sequence[int]) -> list[PostView]:
+    """Posts as the user sees them, newest first: who may see them is asked before."""
+    found = announced(ids)
+    liked, bookmarked = (_marked(table, user, ids) for table in ("likes", "bookmarks"))
+    for view in found:
+        view.liked, view.bookmarked = view.id in liked, view.id in bookmarked
+    return found
+
+
+def _marked(table: str, user: int, ids: Sequence[int]) -> set[int]:
+    if not ids:
+        return set()
+    return {
+        post for (post,) in rows(f"SELECT post_id FROM {table} WHERE user_id=? AND post_id IN ({marks(len(ids))})", (user, *ids))
+    }
+
+
+def view_for(user: int, post: int) -> PostView:
+    """One post, as the user sees it. Raises NotFoundError."""
+    with snapshot():
+        require_visible(user, post)
+        return views(user, [post])[0]
+
+
+def listed(user: int, group: int | None, bookmarked: bool, before: int | None, limit: int) -> list[PostView]:
+    """Public posts and those of the user's groups, newest first: all, one group's, or those that the user has bookmarked.
+
+    Raises NotFoundError when the user is not in the group.
+    """
+    before = before if before is not None else 2**62
+    with snapshot():
+        if group is not None:
+            groups.require_member(group, user)
+        if bookmarked:
+            ids = _bookmarked(user, group, before, limit)
+        else:
+            ids = _newest([None, *groups.joined_by(user)] if group is None else [group], before, limit)
+        return views(user, ids)
+
+
+def _newest(places: Sequence[int | None], before: int, limit: int) -> list[int]:
+    """The newest posts of groups (None: public ones): a limited slice of each, merged."""
+    found: list[int] = []
+    for part in chunks(places, PLACES_A_QUERY):
+        slices = [
+            f"SELECT * FROM (SELECT id FROM posts WHERE group_id {'IS NULL' if group is None else '=?'} AND id<? "
+            "AND deleted_ms IS NULL ORDER BY id DESC LIMIT ?) AS slice"
+            for group in part
+        ]
+        params = [value for group in part for value in (group, before, limit) if value is not None]
+        found += [post for (post,) in rows(" UNION ALL ".join(slices), params)]
+    return sorted(found, reverse=True)[:limit]
+
+
+def _bookmarked(user: int, group: int | None, before: int, limit: int) -> list[int]:
+    params: list[Any] = [user, before, user, *([group] if group is not None else []), limit]
+    chosen = " AND p.group_id=?" if group is not None else ""
+    found = rows(
+        "SELECT b.post_id FROM bookmarks b CROSS JOIN posts p WHERE b.user_id=? AND b.post_id<? AND p.id=b.post_id "
+        f"AND {VISIBLE}{chosen} ORDER BY b.post_id DESC LIMIT ?",
+        params,
+    )
+    return [post for (post,) in found]

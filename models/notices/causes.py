@@ -1,0 +1,102 @@
+"""What notifications are made for.
+
+A cause is a row of its own, unique by user and cause and kept when the notification is read or what caused it is undone, so that
+whatever is done again, by a person or after a crash, is counted once (promise 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+import peewee
+
+from models.identity.user import User
+from models.log.event import Log
+from models.notices.notification import HIDDEN, TITLE_CHARS
+from models.store.database import Base, changed, execute, marks, rows
+
+ONCE = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+class NotificationCause(Base):
+    """What a notification was made for: `message:12`."""
+
+    user = peewee.ForeignKeyField(User, index=False)
+    cause = peewee.CharField(max_length=64)
+    notification = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "notification_causes"
+        primary_key = peewee.CompositeKey("user", "cause")
+
+
+class Words(NamedTuple):
+    """What a notification says: of one cause, and of more (empty: the same). In braces stand a cause's values, and the count as
+    `{n}` or `{others}` ("4 others")."""
+
+    title: str
+    body: str = ""
+    title_more: str = ""
+    body_more: str = ""
+
+    def filled(self, count: int, values: Mapping[str, str]) -> tuple[str, str]:
+        """Title and body. Values are people's text: they are put in at once, so that none is taken for a place."""
+        counted = {**values, "n": str(count), "others": "1 other" if count == 2 else f"{count - 1} others"}
+        more = count > 1
+        title = self.title_more if more and self.title_more else self.title
+        body = self.body_more if more and self.body_more else self.body
+        return PLACE.sub(lambda at: counted[at[1]], title)[:TITLE_CHARS], PLACE.sub(lambda at: counted[at[1]], body)
+
+
+class Cause(msgspec.Struct, gc=False):
+    """One reason to notify one user. `mail_ms`: when a mail about it is due, or AT_ONCE, or never; `again`: also when the
+    notification was there already, and in a mail of its own."""
+
+    user: int
+    cause: str
+    grouping: str
+    type: str
+    words: Words
+    values: dict[str, str]
+    data: bytes
+    by: int | None = None
+    in_app: bool = True
+    mail_ms: int | None = None
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        """What is not shown is counted apart from what is."""
+        if not self.in_app and not self.grouping.startswith(HIDDEN):
+            self.grouping = HIDDEN + self.grouping
+
+
+class Made(NamedTuple):
+    """What was written: causes counted, and how many notifications were made and mails queued, by (type, channel)."""
+
+    causes: int
+    by_channel: Counter[tuple[str, str]]
+
+
+def trim(log: Log, before_ms: int, limit: int) -> int:
+    """Forgets notifications that were read long ago, with those of their causes that nothing can repeat: what a message or comment
+    causes comes from its event alone, which is gone by then. What people can do again (a like, a join) stays, to be told once.
+
+    As long as an event is listed that notifying failed on, all causes stay: some of its may be written. Returns how many
+    notifications are gone.
+    """
+    found = rows("SELECT id, user_id FROM notifications WHERE read_ms<? ORDER BY read_ms LIMIT ?", (before_ms, limit))
+    if not found:
+        return 0
+    numbers, users = [number for number, _ in found], sorted({user for _, user in found})
+    once = " OR ".join(f"cause LIKE '{kind}:%'" for kind in ONCE)
+    execute(
+        f"DELETE FROM notification_causes WHERE user_id IN ({marks(len(users))}) AND notification IN ({marks(len(numbers))}) "
+        f"AND ({once}) AND NOT EXISTS (SELECT 1 FROM dead_work WHERE consumer='notify')",
+        (*users, *numbers),
+    )
+    return changed(f"DELETE FROM notifications WHERE id IN ({marks(len(numbers))})", numbers)

@@ -1,0 +1,164 @@
+"""How notifications are made and grow: one unread row for a group of causes, announced to its owner, and the mails about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from models.log.event import Log, user_stream
+from models.notices import pending_mail
+from models.notices.causes import Cause, Made
+from models.notices.notification import Notification, view
+from models.notices.schedule import AT_ONCE
+from models.store.database import chunks, execute, given, insert_rows, rows
+
+INSERTED = (
+    *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
+    *("by_user", "mail_only"),
+)
+KEYS_A_QUERY = 200
+
+Key = tuple[int, str]  # a user, and what is counted together
+Unread = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the notification that is unread
+
+
+class Grown(NamedTuple):
+    """A notification that was made or grew."""
+
+    id: int
+    new: bool
+
+
+def grow(log: Log, counted: Sequence[tuple[Cause, int]]) -> Made:
+    """Adds counts to unread notifications, one of each (user, group), making those that are not there."""
+    _, by_channel = grow_groups(log, [([cause], n) for cause, n in counted], unread_of([cause for cause, _ in counted]))
+    return Made(len(counted), by_channel)
+
+
+def grow_groups(
+    log: Log, groups: Sequence[tuple[list[Cause], int]], unread: Unread
+) -> tuple[dict[Key, Grown], Counter[tuple[str, str]]]:
+    """The same for groups of causes, the newest of which gives the words. Also returns what was made, by (type, channel)."""
+    made = _write(log, [(group[-1], n) for group, n in groups], unread)
+    shown = [g[0] for g, _ in groups if g[0].in_app]
+    new = Counter((cause.type, "in_app") for cause in shown if made[cause.user, cause.grouping].new)
+    return made, new + _mail(log, [(made[group[0].user, group[0].grouping], group) for group, _ in groups])
+
+
+def _write(log: Log, counted: Sequence[tuple[Cause, int]], unread: Unread) -> dict[Key, Grown]:
+    made: dict[Key, Grown] = {}
+    new: list[tuple[Any, ...]] = []
+    grown: list[tuple[Any, ...]] = []
+    for cause, n in counted:
+        there = unread.get((cause.user, cause.grouping))
+        id_, count, created = there or (log.take_id("notifications"), 0, log.now_ms)
+        count += n
+        title, body = cause.words.filled(count, cause.values)
+        data = cause.data.decode()
+        if there is None:
+            row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created, log.now_ms)
+            new.append((*row, cause.by, None if cause.in_app else True))
+        else:
+            grown.append((id_, count, title, body, data))
+        made[cause.user, cause.grouping] = Grown(id_, there is None)
+        if cause.in_app:
+            seen = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
+            kind = "notification.created" if there is None else "notification.updated"
+            log.append(user_stream(cause.user), kind, seen)
+    insert_rows(Notification, INSERTED, new)
+    _update(log, grown)
+    return made
+
+
+def _mail(log: Log, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counter[tuple[str, str]]:
+    """Queues mails that are to go now, and lines the others up. What was mailed at once and grows unread is not mailed again."""
+    now: list[tuple[int, list[int], bool]] = []
+    later: list[tuple[int, int, int, bool]] = []
+    types: Counter[tuple[str, str]] = Counter()
+    for notification, group in grown:
+        wanted = [c for c in group if c.mail_ms is not None]
+        if any(c.mail_ms == AT_ONCE and (notification.new or c.again) for c in wanted):
+            now.append((group[0].user, [notification.id], any(c.again for c in wanted)))
+            types[group[0].type, "email"] += 1
+        else:
+            waits = [(c.mail_ms, c.again) for c in wanted if c.mail_ms]
+            later += [(notification.id, group[0].user, due_ms, again) for due_ms, again in sorted(waits)[:1]]
+    pending_mail.queue(log, pending_mail.ALONE, now)
+    pending_mail.wait(log, later)
+    return types
+
+
+class Growth(NamedTuple):
+    """How an unread notification will look when its count has grown from `old` to `new`; `seen` is NOTIFICATION as JSON."""
+
+    cause: Cause
+    id: int
+    old: int
+    new: int
+    title: str
+    body: str
+    seen: bytes
+
+
+def foresee(counted: Sequence[tuple[Cause, int]]) -> list[Growth]:
+    """What `grow` would make of the notifications that are unread now: most of its work, done before the write lock is taken."""
+    unread = unread_of([cause for cause, _ in counted])
+    found = []
+    for cause, n in counted:
+        there = unread.get((cause.user, cause.grouping))
+        if there is not None:
+            id_, old, created = there
+            title, body = cause.words.filled(old + n, cause.values)
+            seen = view((id_, cause.user, cause.type, title, body, cause.data, old + n, created, None))
+            found.append(Growth(cause, id_, old, old + n, title, body, msgspec.json.encode(seen)))
+    return found
+
+
+def grow_foreseen(log: Log, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[Growth]) -> Made:
+    """The same as `grow(log, counted)`, faster: those still as they were foreseen are written as prepared, the others grow now."""
+    still: set[int] = set()
+    for part in chunks(foreseen, KEYS_A_QUERY):
+        still |= {
+            i
+            for (i,) in rows(
+                given("id, old, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, "
+                "title=given.title, body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id "
+                "AND notifications.count=given.old AND notifications.read_ms IS NULL RETURNING notifications.id",
+                [*(v for g in part for v in (g.id, g.old, g.new, g.title, g.body, g.cause.data.decode())), log.now_ms],
+            )
+        }
+    written = [g for g in foreseen if g.id in still]
+    for growth in written:
+        if growth.cause.in_app:
+            log.append(user_stream(growth.cause.user), "notification.updated", growth.seen)
+    _mail(log, [(Grown(g.id, False), [g.cause]) for g in written])
+    done = {(g.cause.user, g.cause.grouping) for g in written}
+    made = grow(log, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
+    return Made(len(counted), made.by_channel)
+
+
+def _update(log: Log, grown: Sequence[tuple[Any, ...]]) -> None:
+    """Writes (id, count, title, body, data) of those that grew, many a statement: thousands may grow at once."""
+    for part in chunks(grown, KEYS_A_QUERY):
+        execute(
+            given("id, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, title=given.title, "
+            "body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id",
+            [*(value for row in part for value in row), log.now_ms],
+        )
+
+
+def unread_of(causes: Iterable[Cause]) -> Unread:
+    """Those of the causes' notifications that are there and unread."""
+    unread: Unread = {}
+    for part in chunks(causes, KEYS_A_QUERY):
+        keys = [v for c in part for v in (c.user, c.grouping)]
+        found = rows(
+            given("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms FROM given "
+            "CROSS JOIN notifications n WHERE n.user_id=given.member AND n.grouping=given.grouping AND n.read_ms IS NULL",
+            keys,
+        )
+        unread |= {(user, grouping): (i, count, created) for user, grouping, i, count, created in found}
+    return unread

@@ -1,0 +1,170 @@
+"""In-app notifications: one unread row for a group of causes, growing while unread (models/notices/counts.py); reading and
+listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import peewee
+
+from models.identity.user import User
+from models.log.event import Log, user_stream
+from models.store.clock import rfc3339, rfc3339_or_none
+from models.store.database import Base, NeverReusedIdField, chunks, execute, marks, rows
+
+COLUMNS = "id, user_id, type, title, body, data, count, created_ms, read_ms"
+TITLE_CHARS = 200
+HIDDEN = "~"  # begins the groups of those that are not shown
+SHOWN = "mail_only IS NULL"
+IDS_A_QUERY = 500
+
+
+class Notification(Base):
+    """One notification. `grouping` says what is counted together while unread; `by_user` who caused it first, if it was a person.
+    `mail_only`: nobody sees it but in a mail, since in-app notifications of its type are off; else null."""
+
+    id = NeverReusedIdField()
+    user = peewee.ForeignKeyField(User, index=False)
+    type = peewee.CharField(max_length=16)
+    title = peewee.CharField(max_length=TITLE_CHARS)
+    body = peewee.TextField()
+    data = peewee.TextField()
+    count = peewee.IntegerField()
+    grouping = peewee.CharField(max_length=64)
+    created_ms = peewee.BigIntegerField()
+    updated_ms = peewee.BigIntegerField()
+    read_ms = peewee.BigIntegerField(null=True)
+    by_user = peewee.BigIntegerField(null=True)
+    mail_only = peewee.BooleanField(null=True)
+
+    class Meta:
+        table_name = "notifications"
+        indexes = ((("user", "id"), False),)
+
+
+Notification.add_index(  # one unread row a user and group
+    Notification.index(
+        Notification.user,
+        Notification.grouping,
+        unique=True,
+        where=peewee.SQL("read_ms IS NULL"),
+        name="notification_unread",
+    )
+)
+Notification.add_index(  # those that have had their time
+    Notification.index(Notification.read_ms, where=peewee.SQL("read_ms IS NOT NULL"), name="notification_read")
+)
+Notification.add_index(  # how many one person has caused another lately
+    Notification.index(
+        Notification.by_user,
+        Notification.user,
+        Notification.type,
+        Notification.created_ms,
+        where=peewee.SQL("by_user IS NOT NULL"),
+        name="notification_by_user",
+    )
+)
+
+
+def conversation_group(conversation: int) -> str:
+    """Messages of one conversation are counted together."""
+    return f"conversation:{conversation}"
+
+
+def view(row: Sequence[Any]) -> dict[str, Any]:
+    """NOTIFICATION of the contract, from a row of COLUMNS."""
+    id_, _, kind, title, body, data, count, created, read = row
+    return {
+        "id": id_,
+        "type": kind,
+        "title": title,
+        "body": body,
+        "data": msgspec.Raw(data if isinstance(data, bytes) else data.encode()),
+        "count": count,
+        "created_at": rfc3339(created),
+        "read_at": rfc3339_or_none(read),
+    }
+
+
+def listed(user: int, unread_only: bool, kind: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """The user's notifications, newest first."""
+    where, params = ["user_id=?", SHOWN, "id<?"], [user, before if before is not None else 2**62]  # type: list[str], list[Any]
+    if unread_only:
+        where.append("read_ms IS NULL")
+    if kind is not None:
+        where.append("type=?")
+        params.append(kind)
+    found = rows(f"SELECT {COLUMNS} FROM notifications WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*params, limit))
+    return [view(row) for row in found]
+
+
+def find(number: int) -> dict[str, Any] | None:
+    """One notification, whoever's it is."""
+    return next((view(row) for row in rows(f"SELECT {COLUMNS} FROM notifications WHERE id=?", (number,))), None)
+
+
+def unread_count(user: int) -> int:
+    """How many of the user's notifications are unread."""
+    return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {SHOWN}", (user,))[0][0])
+
+
+def mark_read(log: Log, user: int, ids: Sequence[int] | None) -> int:
+    """Marks the user's notifications read (None: all) and returns how many are left unread. Other people's ids are passed over."""
+    chosen = "" if ids is None else f" AND id IN ({marks(len(ids))})"
+    where = f"user_id=? AND read_ms IS NULL AND {SHOWN}{chosen}"
+    read = sorted(i for (i,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
+    _close(log, read)
+    left = unread_count(user)
+    if read:
+        what: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
+        log.append(user_stream(user), "notification.read", msgspec.json.encode({**what, "unread": left}))
+    return left
+
+
+def mark_group_read(log: Log, user: int, grouping: str) -> None:
+    """Reads the group's unread notification, when there is one: its conversation was read."""
+    found = rows(
+        "SELECT id, mail_only FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
+        (user, grouping, HIDDEN + grouping),
+    )
+    _close(log, [i for i, hidden in found if hidden])
+    shown = [i for i, hidden in found if not hidden]
+    if shown:
+        mark_read(log, user, shown)
+
+
+def close_mail_only(log: Log, ids: Sequence[int]) -> None:
+    """Those of them that only a mail tells of have had theirs: what comes next is a new one."""
+    for part in chunks(ids, IDS_A_QUERY):
+        sql = f"SELECT id FROM notifications WHERE id IN ({marks(len(part))}) AND NOT ({SHOWN})"
+        _close(log, [i for (i,) in rows(sql, part)])
+
+
+def _close(log: Log, ids: Sequence[int]) -> None:
+    for part in chunks(ids, IDS_A_QUERY):
+        execute(f"UPDATE notifications SET read_ms=? WHERE id IN ({marks(len(part))}) AND read_ms IS NULL", (log.now_ms, *part))
+
+
+class Unread(NamedTuple):
+    """What a mail says of a notification."""
+
+    id: int
+    type: str
+    title: str
+    body: str
+    data: dict[str, Any]
+
+
+def unread_of(user: int, ids: Sequence[int]) -> list[Unread]:
+    """Those of the user's notifications that are unread, oldest first."""
+    found: list[Unread] = []
+    for part in chunks(sorted(ids), IDS_A_QUERY):
+        for i, kind, title, body, data in rows(
+            f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({marks(len(part))}) "
+            "AND read_ms IS NULL ORDER BY id",
+            (user, *part),
+        ):
+            found.append(Unread(i, kind, title, body, msgspec.json.decode(data)))
+    return found

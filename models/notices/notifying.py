@@ -1,0 +1,116 @@
+"""Notifying: each cause is counted once, and nobody is flooded by one other person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from models.log.event import Log
+from models.notices.causes import Cause, Made, NotificationCause, Words
+from models.notices.counts import Unread, grow_groups, unread_of
+from models.store.database import chunks, given, insert_rows, rows
+
+KEYS_A_QUERY = 200
+PAIR_WINDOW_MS = 3_600_000
+PAIR_MOST = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
+PAIR_MOST_ELSE = 20
+MORE = "more:"  # begins the groups of what is only counted
+FLOOD = Words("{name} did something more", title_more="{name} did {n} more things")
+
+
+def add(log: Log, causes: Sequence[Cause]) -> Made:
+    """Counts each cause that is new, once: in the unread notification of its group, or a new one; and has mails sent.
+
+    A fixed few statements, whatever the number of causes.
+    """
+    groups = _grouped(_new_causes(causes))
+    unread = unread_of([group[0] for group in groups])
+    kept, flood = _limited(log, groups, unread)
+    groups = kept + flood
+    unread |= unread_of([group[0] for group in flood])
+    made, by_channel = grow_groups(log, [(group, len(group)) for group in groups], unread)
+    values = [(c.user, c.cause, made[c.user, c.grouping].id) for group in groups for c in group]
+    insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
+    return Made(len(values), by_channel)
+
+
+class MadeOf(NamedTuple):
+    """The notification that counts a cause."""
+
+    id: int
+    created_ms: int
+    only_counted: bool
+
+
+def made_of(user: int, cause: str) -> MadeOf | None:
+    """What a cause was counted in, if it was."""
+    found = rows(
+        "SELECT n.id, n.created_ms, n.grouping FROM notification_causes c JOIN notifications n ON n.id=c.notification "
+        "WHERE c.user_id=? AND c.cause=?",
+        (user, cause),
+    )
+    return next((MadeOf(i, at, grouping.startswith(MORE)) for i, at, grouping in found), None)
+
+
+def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
+    """Those that are counted together."""
+    groups: dict[tuple[int, str], list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault((cause.user, cause.grouping), []).append(cause)
+    return list(groups.values())
+
+
+def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
+    known: set[tuple[int, str]] = set()
+    for part in chunks(causes, KEYS_A_QUERY):
+        keys = [v for c in part for v in (c.user, c.cause)]
+        known |= set(
+            rows(
+                given("member, cause", len(part)) + "SELECT c.user_id, c.cause FROM given CROSS JOIN notification_causes c "
+                "WHERE c.user_id=given.member AND c.cause=given.cause",
+                keys,
+            )
+        )
+    fresh = {(c.user, c.cause): c for c in causes if (c.user, c.cause) not in known}
+    return list(fresh.values())
+
+
+def _limited(log: Log, groups: list[list[Cause]], unread: Unread) -> tuple[list[list[Cause]], list[list[Cause]]]:
+    """What is as it is; and what would be one new notification of one person by another too many: that is only counted, in one for
+    all of it."""
+    new = [g for g in groups if g[0].by is not None and (g[0].user, g[0].grouping) not in unread]
+    made = _made_lately(log, [group[0] for group in new])
+    flood: list[Cause] = []
+    for group in new:
+        first = group[0]
+        made[first.by, first.user, first.type] += 1
+        if made[first.by, first.user, first.type] > PAIR_MOST.get(first.type, PAIR_MOST_ELSE):
+            flood += group
+    if not flood:
+        return groups, []
+    too_many = {(cause.user, cause.grouping) for cause in flood}
+    kept = [group for group in groups if (group[0].user, group[0].grouping) not in too_many]
+    return kept, _grouped(map(_only_counted, flood))
+
+
+def _only_counted(cause: Cause) -> Cause:
+    grouping = f"{MORE}{cause.by}:{cause.type}"
+    data = msgspec.json.encode({"user": cause.by})
+    return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD, data=data, mail_ms=None)
+
+
+def _made_lately(log: Log, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
+    """How many notifications each pair has had of a type within the window."""
+    found: Counter[tuple[int | None, int, str]] = Counter()
+    for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_A_QUERY):
+        sql = (
+            given("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM given "
+            "CROSS JOIN notifications n WHERE n.by_user=given.actor AND n.user_id=given.member AND n.type=given.kind "
+            "AND n.created_ms>? GROUP BY n.by_user, n.user_id, n.type"
+        )
+        for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), log.now_ms - PAIR_WINDOW_MS]):
+            found[actor, member, kind] = count
+    return found

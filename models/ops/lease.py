@@ -1,0 +1,33 @@
+"""Work that one process does for all: held for a while, renewed, and taken over when its holder is gone."""
+
+from __future__ import annotations
+
+import peewee
+
+from models.log.event import Log
+from models.store.database import Base, changed
+
+
+class Duty(Base):
+    """Who holds it, and until when unless it is renewed."""
+
+    name = peewee.CharField(primary_key=True, max_length=32)
+    holder = peewee.CharField(max_length=32)
+    until_ms = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "duties"
+
+
+def take(log: Log, name: str, holder: str, for_ms: int) -> bool:
+    """Takes a duty that nobody holds any more, or renews one's own; tells whether it is held now."""
+    return changed(
+        "INSERT INTO duties (name, holder, until_ms) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET holder=excluded.holder, "
+        "until_ms=excluded.until_ms WHERE duties.holder=excluded.holder OR duties.until_ms<?",
+        (name, holder, log.now_ms + for_ms, log.now_ms),
+    ) == 1  # fmt: skip
+
+
+def lay_down(log: Log, name: str, holder: str) -> None:
+    """Ends one's own."""
+    changed("DELETE FROM duties WHERE name=? AND holder=?", (name, holder))

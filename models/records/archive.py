@@ -1,0 +1,169 @@
+"""Where records go that are old, on SQLite: monthly files of gzip'd NDJSON in the data folder, which records are appended to. A
+store that was carried over to PostgreSQL has them, too, and adds none (models/records/partitions.py).
+
+A file grows by a gzip member at a time, which is on the disk before the transaction begins that takes its records out of the
+table. That transaction also says how long the file is from then on. So what is behind that length was never committed: nobody
+reads it, and it is cut off before the next member is written. A record is in the table or in a file, never in both nor in none,
+whatever crashes, and also after an older backup is brought back.
+
+How long a file is counts for one folder, which has a name of its own: a copy of the database may be used beside another folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import secrets
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import peewee
+
+from models.log.checkpoint import LostRightError
+from models.log.event import Log
+from models.records import activity, audit
+from models.store.database import Base, changed, rows
+from models.store.files import checksum, private, sync
+
+KINDS = (activity.KIND, audit.KIND)  # what goes to an archive when it is old
+NAME_FILE = "place"
+READ_BYTES = 64 * 1024
+ENDING = ".ndjson.gz"
+GZIP = 31  # zlib's window bits for a gzip member
+
+
+class ArchiveFile(Base):
+    """A file of one folder: so much of it are members whose records have left the table."""
+
+    place = peewee.CharField(max_length=16)
+    name = peewee.CharField(max_length=40)
+    size_bytes = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "archive_files"
+        primary_key = peewee.CompositeKey("place", "name")
+
+
+class ArchiveError(Exception):
+    """A file is shorter than what was written to it: somebody has changed it, and nothing is added to it."""
+
+
+def folder(data_dir: Path) -> Path:
+    """Where the files are."""
+    return data_dir / "archive"
+
+
+def place_of(folder: Path) -> str | None:
+    """The folder's name, if it has one yet."""
+    try:
+        return (folder / NAME_FILE).read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def make(folder: Path) -> str:
+    """Makes the folder, for its owner alone, unless it is there; returns its name. Raises OSError."""
+    found = place_of(folder)
+    if found is None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found, draft = secrets.token_hex(8), folder / f"{NAME_FILE}.draft"
+        with private(draft) as file:
+            file.write(f"{found}\n".encode())
+        sync(draft)
+        draft.rename(folder / NAME_FILE)
+        sync(folder)
+    return found
+
+
+def file_name(kind: str, month: str) -> str:
+    """The file of a kind of records and a month."""
+    return f"{kind}-{month}{ENDING}"
+
+
+def sizes(place: str | None, kind: str) -> dict[str, int]:
+    """Files of a folder, by month, and how long each is."""
+    found = rows("SELECT name, size_bytes FROM archive_files WHERE place=? ORDER BY name", (place or "",))
+    return {name: size for name, size in found if name.startswith(f"{kind}-")}
+
+
+def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
+    """Adds a member of lines behind the first `size` bytes, cutting off what else is there; returns how long the file is now.
+
+    A file that is gone was taken elsewhere, and is begun anew; one that nothing is known of is put aside. Raises ArchiveError, and
+    OSError, when nothing can be added.
+    """
+    if not size and path.exists():
+        path.rename(path.with_name(f"{path.name}.unknown-{secrets.token_hex(4)}"))
+    new = not path.exists()
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        if not new:
+            _cut_off(path, file, size)
+        file.seek(0, os.SEEK_END)
+        file.write(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
+        file.flush()
+        os.fsync(file.fileno())
+        grown = file.tell()
+    if new:
+        sync(path.parent)
+    return grown
+
+
+def _cut_off(path: Path, file: IO[bytes], size: int) -> None:
+    there = file.seek(0, os.SEEK_END)
+    if there < size:
+        raise ArchiveError(f"{path} has {there} bytes of {size}: take it elsewhere, and a new one is begun")
+    file.truncate(size)
+
+
+def cut_off(folder: Path, sizes: Mapping[str, int]) -> None:
+    """Cuts off what crashes have left behind the end of files. Raises OSError."""
+    for name, size in sizes.items():
+        path = folder / name
+        if path.exists() and path.stat().st_size > size:
+            os.truncate(path, size)
+
+
+def grow(log: Log, place: str, name: str, old: int, new: int) -> None:
+    """The right to take out of the table what was appended: says that the file is longer, or raises LostRightError."""
+    if old:
+        done = changed("UPDATE archive_files SET size_bytes=? WHERE place=? AND name=? AND size_bytes=?", (new, place, name, old))
+    else:
+        sql = "INSERT INTO archive_files (place, name, size_bytes) VALUES (?,?,?) ON CONFLICT DO NOTHING"
+        done = changed(sql, (place, name, new))
+    if done != 1:
+        raise LostRightError
+
+
+def read(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """The lines between two lengths that the file has had. Little of it is in memory; nothing, if it was taken elsewhere."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    rest, member = b"", zlib.decompressobj(GZIP)
+    with file:
+        file.seek(start)
+        while start < end and (packed := file.read(min(READ_BYTES, end - start))):
+            start += len(packed)
+            while packed:
+                rest += member.decompress(packed)
+                packed = member.unused_data
+                if member.eof:
+                    member = zlib.decompressobj(GZIP)
+            *lines, rest = rest.split(b"\n")
+            yield from lines
+
+
+def write_checksums(folder: Path) -> None:
+    """Brings `FILE.sha256`, as `sha256sum -c` reads it, up to date beside each file that has changed since. Raises OSError."""
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        beside, changed_ns = path.with_name(f"{path.name}.sha256"), path.stat().st_mtime_ns
+        if beside.exists() and beside.stat().st_mtime_ns >= changed_ns:
+            continue
+        draft = beside.with_suffix(".draft")
+        with private(draft) as file:
+            file.write(f"{checksum(path).sha256}  {path.name}\n".encode())
+        sync(draft)
+        draft.replace(beside)

@@ -1,0 +1,60 @@
+"""What admins did: one record of each call of theirs, written by the transaction that does what it asks for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import peewee
+
+from models.identity.user import User
+from models.log.event import Log
+from models.records import records
+from models.records.records import Kind
+from models.store.database import Base, NeverReusedIdField, execute
+
+KIND = Kind("audit", "audits", ("outcome", "address", "request_id"))
+DONE, READ = "done", "read"  # outcomes
+
+
+class Audit(Base):
+    """One call: `action` is its method and route, `description` its path, `metadata` what it asked for, without secrets (JSON)."""
+
+    id = NeverReusedIdField()
+    user = peewee.ForeignKeyField(User, null=True, index=False)
+    action = peewee.CharField(max_length=120)
+    description = peewee.TextField()
+    metadata = peewee.TextField()
+    triggered_by = peewee.BigIntegerField(null=True)
+    site = peewee.CharField(max_length=64, null=True)
+    at_ms = peewee.BigIntegerField()
+    outcome = peewee.CharField(max_length=8)
+    address = peewee.CharField(max_length=45)
+    request_id = peewee.CharField(max_length=64)
+
+    class Meta:
+        table_name = "audits"
+        indexes = ((("at_ms", "id"), False), (("user", "at_ms", "id"), False), (("action", "at_ms", "id"), False))
+
+
+Audit.add_index(records.site_index(Audit, "audit_site"))
+
+
+class Call(NamedTuple):
+    """A call of an admin's."""
+
+    user: int
+    action: str
+    path: str
+    asked: bytes
+    outcome: str
+    address: str
+    request_id: str
+
+
+def record(log: Log, call: Call) -> None:
+    """Writes the call down, as one of its user's site."""
+    execute(
+        "INSERT INTO audits (user_id, action, description, metadata, triggered_by, site, at_ms, outcome, address, request_id) "
+        "SELECT id, ?, ?, ?, id, site, ?, ?, ?, ? FROM users WHERE id=?",
+        (call.action, call.path, call.asked.decode(), log.now_ms, call.outcome, call.address, call.request_id, call.user),
+    )

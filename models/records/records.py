@@ -1,0 +1,120 @@
+"""Records of what was done, of users (models/records/activity.py) and of admins (models/records/audit.py): the same lists and
+exports for both.
+
+They are in the order of time. Each filter has an index that begins with it and goes on in that order, so a page costs the same
+whatever the number of records. The comparisons are of whole keys, for which no other index could be chosen, however many
+records a value has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import peewee
+
+from models.store.clock import rfc3339
+from models.store.database import changed, marks, rows
+
+COLUMNS = ("user_id", "action", "description", "metadata", "triggered_by", "site", "at_ms")
+EVER = 2**62
+# A filter that does not lead is written so that its own index does not come into question.
+BESIDE = {"user_id": "user_id + 0 = ?", "site": "site || '' = ?", "action": "action || '' = ?"}
+
+Place = tuple[int, int]  # at_ms and id: where a record is
+
+
+class Kind(NamedTuple):
+    """A kind of records: what its archive's files are called, its table, and the columns (of text) besides COLUMNS."""
+
+    name: str
+    table: str
+    more: tuple[str, ...] = ()
+
+
+class Wanted(NamedTuple):
+    """Which records are asked for. None: any."""
+
+    user: int | None = None
+    action: str | None = None
+    site: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Column -> value; the first one leads: what is asked of one user, or site, is mostly the least."""
+        all_of = {"user_id": self.user, "site": self.site, "action": self.action}
+        return {column: value for column, value in all_of.items() if value is not None}
+
+
+class Record(NamedTuple):
+    """One record: where it is, and as it is shown."""
+
+    place: Place
+    view: dict[str, Any]
+
+    @property
+    def line(self) -> bytes:
+        """As a line of an export, which is one of an archive, too."""
+        return msgspec.json.encode(self.view)
+
+
+def site_index(model: Any, name: str) -> Any:
+    """The index that leads to a site's records: most have none."""
+    return model.index(model.site, model.at_ms, model.id, where=peewee.SQL("site IS NOT NULL"), name=name)
+
+
+def newest(kind: Kind, wanted: Wanted, before: Place | None, limit: int) -> list[Record]:
+    """Those that are wanted, newest first, from before a place on."""
+    return _between(kind, wanted, (0, 0), before or (EVER, 0), limit, " DESC")
+
+
+def oldest(kind: Kind, wanted: Wanted, after: Place, limit: int) -> list[Record]:
+    """The same, oldest first, from after a place on."""
+    return _between(kind, wanted, after, (EVER, 0), limit, "")
+
+
+def _between(kind: Kind, wanted: Wanted, after: Place, before: Place, limit: int, direction: str) -> list[Record]:
+    after = max(after, (wanted.since_ms or 0, 0))
+    before = min(before, (EVER if wanted.until_ms is None else wanted.until_ms, 0))
+    given = wanted.given()
+    leading, *beside = given or [""]
+    key = [leading, "at_ms", "id"] if leading else ["at_ms", "id"]
+    lead = [given[leading]] if leading else []
+    whole, value = f"({', '.join(key)})", f"({marks(len(key))})"
+    where = [f"{whole}>{value}", f"{whole}<{value}", *(BESIDE[column] for column in beside)]
+    if leading == "site":
+        where.append("site IS NOT NULL")  # what its index is of
+    columns = ", ".join(("id", *COLUMNS, *kind.more))
+    ordered = ", ".join(column + direction for column in key)
+    found = rows(
+        f"SELECT {columns} FROM {kind.table} WHERE {' AND '.join(where)} ORDER BY {ordered} LIMIT ?",
+        (*lead, *after, *lead, *before, *(given[column] for column in beside), limit),
+    )
+    return [_record(kind, row) for row in found]
+
+
+def _record(kind: Kind, row: Sequence[Any]) -> Record:
+    number, user, action, description, metadata, by, site, at_ms, *more = row
+    view = {
+        "id": number,
+        "user": user,
+        "action": action,
+        "description": description,
+        "metadata": msgspec.Raw(metadata.encode()),
+        "triggered_by": by,
+        "site": site,
+        "at": rfc3339(at_ms),
+    }
+    return Record((at_ms, number), view | dict(zip(kind.more, more, strict=True)))
+
+
+def newest_id(kind: Kind) -> int:
+    """The greatest id of a record. On SQLite it stays in the table, however old it is, for ids to go on from."""
+    return int(rows(f"SELECT coalesce(max(id), 0) FROM {kind.table}")[0][0])
+
+
+def remove(kind: Kind, numbers: Sequence[int]) -> int:
+    """Takes records out of the table, which are archived by then; returns how many there were."""
+    return changed(f"DELETE FROM {kind.table} WHERE id IN ({marks(len(numbers))})", numbers)

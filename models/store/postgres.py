@@ -1,0 +1,228 @@
+"""The store as a PostgreSQL database, shared by any number of gateways and workers on any hosts (psycopg 3).
+
+Order: `pg_advisory_xact_lock` is the first thing that every transaction does that appends, and it is held through COMMIT, so
+ids become visible in id order. Whoever hangs while holding it is thrown out by the server after a second
+(idle_in_transaction_session_timeout). Isolation is READ COMMITTED: each statement after the lock sees all that was committed
+before it was had.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import peewee
+import psycopg
+from psycopg import RawCursor
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8Dumper
+
+from conf import Settings
+from models.store.backoff import Backoff
+from models.store.engine import Begun, Engine
+from models.store.socket_watchdog import CUT_AFTER_S, Watch
+
+LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # advisory locks, by database
+CHANNEL = "bellwire"  # of NOTIFY: "there is something to read", with the newest id
+MIGRATION_RETRY_S = 0.05
+CONNECT_TIMEOUT_S = 2
+STATEMENT_TIMEOUT_S = 5
+IDLE_IN_TRANSACTION_S = 1  # a holder of the lock that hangs stops everybody's sends for so long
+DROPPED_S = 1.0  # a dropped connection shows at once; one that took longer was lost otherwise
+ESCAPE = "\ufdd0"
+STATEMENTS_KEPT = 400  # prepared, a connection; bulk statements differ by their number of rows
+OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+HEAD_SQL = "SELECT greatest((SELECT max(id) FROM events), (SELECT value::bigint FROM facts WHERE name='trimmed'))"
+LAST = "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}_id_seq)"
+BEGIN_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); SELECT ({HEAD_SQL}), {LAST.format('events')}, {LAST.format('messages')}"
+
+# All statements are written to be led by one index, in its order. A plan that is made while the tables are empty, as all are on the
+# first day, would rather scan and sort, and is kept until the server gathers statistics.
+SESSION_SQL = f"""
+SET default_transaction_isolation = 'read committed'; SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
+SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'; SET jit = off;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off
+"""
+FULL_SQL = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+NORMAL_SQL = "SET synchronous_commit = off"
+
+
+@lru_cache(maxsize=4096)
+def numbered(sql: str) -> str:
+    """`?` as PostgreSQL's own `$1`, `$2`, …"""
+    first, *parts = sql.split("?")
+    return first + "".join(f"${n}{part}" for n, part in enumerate(parts, 1))
+
+
+class _Database(peewee.PostgresqlDatabase):
+    """peewee's, with connections of our own making."""
+
+    opener: PostgreSQL
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return self.opener.open()
+
+
+class PostgreSQL(Engine):
+    """Ids come from sequences, under the log's lock; what a transaction that is undone has taken of them is left out for good."""
+
+    name: ClassVar[str] = "postgresql"
+    looks_every_s: ClassVar[float] = 0.5
+    partitions: ClassVar[int] = 8
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        assert settings.database_url is not None
+        self._url = settings.database_url
+        self._name = name
+        self._session_sql = f"{SESSION_SQL}; {FULL_SQL if settings.durability == 'full' else NORMAL_SQL}"
+        self._notifies = settings.redis_url is None
+        self._backoff = Backoff()
+        self._watch = Watch()
+        self._thread = threading.local()
+        self.db = _Database("bellwire", prefer_psycopg3=True)
+        self.db.opener = self
+
+    def open(self, purpose: str = "") -> psycopg.Connection[Any]:
+        """A new connection, named after the process and the thread. Raises at once while the server is known to be down."""
+        name = f"bellwire {self._name} {purpose or threading.current_thread().name}"[:63]
+        with self._backoff.attempt(psycopg.OperationalError):
+            connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                application_name=name,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
+                tcp_user_timeout=int(CUT_AFTER_S * 1000),
+                target_session_attrs=None if "target_session_attrs" in self._url else "read-write",
+            )
+            connection.execute(self._session_sql)
+        connection.prepared_max = STATEMENTS_KEPT
+        connection.adapters.register_dumper(int, Int8Dumper)  # else each size of number would be another statement to prepare
+        return connection
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """A connection that the server has dropped since it was last used is replaced: outside a transaction there are only
+        reads and beginnings, which may be done again."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            connection = self._connection()
+            outside, began = connection.pgconn.transaction_status == TransactionStatus.IDLE, time.monotonic()
+            try:
+                return self._run(connection, sql, params)
+            except psycopg.OperationalError:
+                if outside and self.db.is_closed() and time.monotonic() - began < DROPPED_S:
+                    return self._run(self._connection(), sql, params)
+                raise
+
+    def _run(self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]) -> Any:
+        with self._watch.over(connection):
+            try:
+                return RawCursor(connection).execute(numbered(sql), params or None)
+            except psycopg.Error:
+                if connection.closed or connection.broken:
+                    self.db.close()
+                raise
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        """This thread's; never a fresh one in the middle of a transaction that was lost with the one before."""
+        if self.db.is_closed() and getattr(self._thread, "writing", False):
+            raise psycopg.OperationalError("the connection was lost in the middle of a transaction")
+        connection: psycopg.Connection[Any] = self.db.connection()  # type: ignore[no-untyped-call]
+        return connection
+
+    def begin(self, appends: bool, durable: bool) -> Begun:
+        """BEGIN, the lock and the newest ids: one round trip."""
+        parts = ["BEGIN", *([] if durable else ["SET LOCAL synchronous_commit = off"]), *([BEGIN_SQL] if appends else [])]
+        try:
+            cursor = self.execute("; ".join(parts))
+        except BaseException:
+            self.rollback()
+            raise
+        self._thread.writing = True
+        if not appends:
+            return Begun(0, {})
+        while cursor.nextset():
+            pass
+        head, events, messages = cursor.fetchone()
+        return Begun(head, {"events": max(head, events), "messages": messages})
+
+    def newest_id(self, table: str) -> int:
+        return int(self.execute(f"SELECT {LAST.format(table)}").fetchone()[0])
+
+    def commit(self, taken: Mapping[str, int], newest: int | None) -> bool:
+        """The sequences follow what was taken, and whoever listens hears of it: one round trip with the COMMIT."""
+        moves = ", ".join(f"setval('{table}_id_seq', {last})" for table, last in taken.items())
+        statements = [f"SELECT {moves}"] if moves else []
+        if newest is not None and self._notifies:
+            statements.append(f"NOTIFY {CHANNEL}, '{newest}'")
+        cursor = self.execute("; ".join([*statements, "COMMIT"]))
+        self._thread.writing = False
+        while cursor.nextset():
+            pass
+        return bool(cursor.statusmessage == "COMMIT")  # of a transaction that had failed, it would be ROLLBACK
+
+    def rollback(self) -> None:
+        self._thread.writing = False
+        if self.in_transaction():
+            self.execute("ROLLBACK")
+
+    def in_transaction(self) -> bool:
+        return not self.db.is_closed() and self._connection().pgconn.transaction_status in OPEN
+
+    def begin_snapshot(self) -> None:
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def begin_gathering(self) -> None:
+        self.execute("BEGIN READ ONLY; SET LOCAL enable_bitmapscan = on")
+
+    def head(self) -> int:
+        return int(self.execute(HEAD_SQL).fetchone()[0])
+
+    def part_sql(self, of: int) -> str:
+        """By the hash that the server's own partitions go by, so it stays what it is from version to version."""
+        return f"(hashtextextended(stream, 0) & {of - 1})"
+
+    def version(self) -> int | None:
+        return None
+
+    def is_fault(self, error: BaseException) -> bool:
+        return isinstance(error, (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError))
+
+    def for_the_committer(self) -> None:
+        """Opens the connection, which tells whether the server is there."""
+        self._connection()
+
+    def tidy(self) -> None:
+        """The server does that by itself."""
+
+    @contextmanager
+    def one_migrates(self) -> Iterator[None]:
+        """An advisory lock of the session: it goes with the connection, however the process ends. It is asked for again and again,
+        as a statement that waits for it would be waited for by whoever has it and builds an index beside writers."""
+        self.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        while not self.execute(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})").fetchone()[0]:
+            time.sleep(MIGRATION_RETRY_S)
+        try:
+            yield
+        finally:
+            self.db.close()
+
+    def stored(self, text: str) -> str:
+        """No column can hold a NUL: it is written as ESCAPE and 0, and ESCAPE itself, a character without a meaning, as itself
+        and 1."""
+        if "\0" in text or ESCAPE in text:
+            return text.replace(ESCAPE, ESCAPE + "1").replace("\0", ESCAPE + "0")
+        return text
+
+    def shown(self, text: str) -> str:
+        if ESCAPE in text:
+            return text.replace(ESCAPE + "0", "\0").replace(ESCAPE + "1", ESCAPE)
+        return text
+
+    def size_bytes(self) -> int:
+        return int(self.execute("SELECT pg_database_size(current_database())").fetchone()[0])

@@ -1,0 +1,113 @@
+"""A consistent copy of the store while it is in use: the database, the generated secret and a manifest, in a folder of its own.
+
+The pages are copied by SQLite's online backup, in steps, within one read transaction. Left to itself that interface begins
+again whenever another process commits, which with a busy gateway is for ever; a read transaction that is open already
+pins one snapshot, and in WAL mode it holds up no writer. Its price is that the WAL can't be reused meanwhile: it grows by what
+is written during the copy. `VACUUM INTO` has the same snapshot but rebuilds every index, so it would hold it several
+times longer.
+
+The queue is not copied: all its work follows from the log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from conf import Settings
+from models.store.files import FileSum, checksum, private, sync
+from models.transfer.manifest import DATABASE, MANIFEST, SECRET, BackupError, Manifest, describe
+
+PAGES_A_STEP = 2048  # 8 MiB
+BUSY_TIMEOUT_S = 30
+SPARE_BYTES = 64 * 1024 * 1024  # left free on the disk that a backup goes to
+
+Progress = Callable[[int, int], None]
+
+
+def make(settings: Settings, folder: Path, progress: Progress | None = None) -> Manifest:
+    """Backs up into `folder`, which is made, or is empty. `progress` is called with bytes done and bytes in all.
+
+    Everything is written under other names, forced to the disk and renamed, the manifest last. Raises BackupError.
+    """
+    if not settings.sqlite_path.exists():
+        raise BackupError(f"there is no database at {settings.sqlite_path}")
+    _claim(folder, settings.sqlite_path)
+    try:
+        return _fill(folder, settings, progress)
+    except (OSError, sqlite3.Error) as error:
+        for left in folder.iterdir():  # it was empty
+            left.unlink()
+        raise BackupError(f"the backup to {folder} failed: {error}") from error
+
+
+def _claim(folder: Path, database: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if any(folder.iterdir()):
+            raise BackupError(f"{folder} is not empty: name a new folder")
+    except OSError as error:
+        raise BackupError(f"{folder} can't be used: {error.strerror}") from error
+    free = shutil.disk_usage(folder).free
+    if free < database.stat().st_size + SPARE_BYTES:
+        raise BackupError(f"the disk of {folder} has {free // 2**20} MiB left, too little: name a folder on another")
+
+
+def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manifest:
+    files = {}
+    draft = _draft(folder, DATABASE)
+    private(draft).close()
+    _copy(settings.sqlite_path, draft, progress)
+    manifest = describe(draft, {})
+    files[DATABASE] = _finish(draft, DATABASE)
+    if settings.secret_key is None and (secret := settings.data_dir / SECRET).exists():
+        draft = _draft(folder, SECRET)
+        with private(draft) as file:
+            file.write(secret.read_bytes())
+        files[SECRET] = _finish(draft, SECRET)
+    manifest.files = files
+    draft = _draft(folder, MANIFEST)
+    with private(draft) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    _finish(draft, MANIFEST)
+    return manifest
+
+
+def _copy(database: Path, draft: Path, progress: Progress | None) -> None:
+    """One snapshot of the database as a file in rollback mode: whole without any side file. Raises sqlite3.Error."""
+    with (
+        closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as source,
+        closing(sqlite3.connect(draft, isolation_level=None)) as target,
+    ):
+        (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
+
+        def tell(_status: int, remaining: int, total: int) -> None:
+            if progress:
+                progress((total - remaining) * page_bytes, total * page_bytes)
+
+        target.execute("PRAGMA synchronous=OFF")  # it is forced to the disk at once, when whole
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # here the snapshot is taken
+        source.backup(target, pages=PAGES_A_STEP, progress=tell)
+        source.execute("ROLLBACK")
+        target.execute("PRAGMA journal_mode=DELETE")
+        if (found := target.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(f"the database itself is damaged: {found}")
+
+
+def _draft(folder: Path, name: str) -> Path:
+    return folder / f".{name}.partial"
+
+
+def _finish(draft: Path, name: str) -> FileSum:
+    sync(draft)
+    found = checksum(draft)
+    os.replace(draft, draft.with_name(name))
+    sync(draft.parent)
+    return found

@@ -1,0 +1,230 @@
+import shutil
+
+import pytest
+
+from models.log import event
+from tests.gateway.client import Client, fields, problem
+from tests.gateway.running import Gateway, until
+from tests.gateway.transports import socket, stream
+
+
+def test_health_and_readiness_are_told_to_everybody(gateway: Gateway) -> None:
+    assert gateway.anonymous().get("//healthz").status_code == 200
+    ready = gateway.anonymous().get("//readyz")
+    assert (ready.status_code, ready.json()) == (200, {"degraded": []})
+
+
+def test_a_store_without_its_schema_is_not_ready(gateway: Gateway) -> None:
+    table = "schema_migration"
+    gateway.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+    try:
+        answer = gateway.anonymous().get("//readyz")
+        told = problem(answer, 503, "unavailable")
+        assert told["failing"] == ["schema"]
+        assert answer.headers["Retry-After"]
+        assert gateway.anonymous().get("//healthz").status_code == 200
+    finally:
+        gateway.execute("DROP TABLE IF EXISTS " + table)
+        gateway.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
+    assert gateway.anonymous().get("//readyz").status_code == 200
+
+
+def test_a_call_that_the_store_fails_is_503_and_tells_nothing_of_it(gateway: Gateway, ana: Client) -> None:
+    gateway.execute("ALTER TABLE profiles RENAME TO elsewhere")
+    try:
+        answer = ana.get("/me")
+        problem(answer, 503, "unavailable")
+        assert answer.headers["Retry-After"]
+    finally:
+        gateway.execute("ALTER TABLE elsewhere RENAME TO profiles")
+    assert ana.get("/me").status_code == 200
+
+
+def test_metrics_come_as_prometheus_text_or_openmetrics(gateway: Gateway) -> None:
+    text = gateway.anonymous().get("//metrics")
+    assert text.headers["Content-Type"].startswith("text/plain")
+    openmetrics = gateway.anonymous().get("//metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
+
+
+def test_sends_are_counted_by_outcome_and_kind_and_their_stages_add_up(gateway: Gateway, ana: Client, ben: Client) -> None:
+    def sends(outcome: str) -> float:
+        return gateway.metric("bellwire_message_send_seconds_count", outcome=outcome)
+
+    before = {o: sends(o) for o in ("ok", "duplicate", "refused", "error")}
+    kinds = {k: gateway.metric("bellwire_messages_sent_total", kind=k) for k in ("direct", "group")}
+    group = ana.group(ben)
+    for n in range(20):
+        ana.send("hi", to=ben, client_id=f"m{n}")
+    ana.send("hi", at=group)
+    for n in range(3):
+        ana.post("/messages", {"to": ben.id, "body": "hi", "client_id": f"m{n}"})
+    ana.post("/messages", {"to": ben.id, "body": ""})
+    ana.post("/messages", {"to": 10**15, "body": "hi"})
+
+    assert {o: sends(o) - before[o] for o in before} == {"ok": 21, "duplicate": 3, "refused": 2, "error": 0}
+    assert gateway.metric("bellwire_messages_sent_total", kind="direct") - kinds["direct"] == 20
+    assert gateway.metric("bellwire_messages_sent_total", kind="group") - kinds["group"] == 1
+
+    answered = sum(gateway.metric("bellwire_message_send_seconds_sum", outcome=o) for o in ("ok", "duplicate"))
+    stages = {labels["stage"]: value for labels, value in gateway.samples("bellwire_send_stage_seconds_sum")}
+    assert set(stages) == {"parse", "authorize", "wait", "commit", "publish"}
+    assert all(value > 0 for value in stages.values())
+    assert sum(stages.values()) == pytest.approx(answered, rel=0.03)
+
+
+def test_deliveries_are_measured_on_every_transport(gateway: Gateway, ana: Client, ben: Client) -> None:
+    def delivered(transport: str) -> float:
+        return gateway.metric("bellwire_delivery_seconds_count", transport=transport)
+
+    place = ana.send("hi", to=ben)["conversation"]
+    before = {t: delivered(t) for t in ("poll", "sse", "ws")}
+    with stream(ben) as streaming, socket(ben) as talking:
+        next(streaming.blocks())
+        talking.frame()
+        poll = ben.polling(ben.now())
+        gateway.waiting(1)
+        for transport in ("poll", "sse", "ws"):
+            assert gateway.metric("bellwire_polls_open", transport=transport) == 1
+        ana.send("there", at=place)
+        assert poll.result().json()["events"]
+        streaming.events(1)
+        talking.events(1)
+        ana.send("a second one, so that the first is counted", at=place)
+        streaming.events(1)
+        talking.events(1)
+
+    gateway.waiting(0, "sse")
+    gateway.waiting(0, "ws")
+    assert delivered("poll") - before["poll"] == 1
+    assert delivered("sse") - before["sse"] >= 1
+    assert delivered("ws") - before["ws"] >= 1
+
+
+def test_polls_are_counted_by_how_they_ended(gateway: Gateway, ana: Client, ben: Client) -> None:
+    def polls(outcome: str) -> float:
+        return gateway.metric("bellwire_poll_seconds_count", outcome=outcome)
+
+    before = {o: polls(o) for o in ("events", "empty", "gone")}
+    ana.send("hi", to=ben)
+    ben.poll("begin")
+    ben.poll(ben.now())
+    ben.get("/events", cursor="00000000-1")
+    assert {o: polls(o) - before[o] for o in before} == {"events": 1, "empty": 1, "gone": 1}
+
+
+def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: Client, ben: Client) -> None:
+    before = gateway.metric("bellwire_log_events_total")
+    ana.send("hi", to=ben)
+
+    assert gateway.metric("bellwire_log_events_total") - before == 3
+    assert gateway.metric("bellwire_commit_seconds_count") > 0
+    assert gateway.metric("bellwire_commit_seconds_sum") > 0
+    assert gateway.metric("bellwire_commit_batch_size_count") > 0
+    assert gateway.metric("bellwire_commit_queue") == 0
+    assert [labels["database"] for labels, value in gateway.samples("bellwire_build_info") if value == 1] == [gateway.kind]
+
+
+def test_how_late_another_processs_events_come_is_measured(gateway: Gateway) -> None:
+    before = gateway.metric("bellwire_tail_lag_seconds_count")
+    with gateway.store(), event.transaction() as log:
+        log.append("user:1", "read.updated", b"{}")
+
+    until(lambda: gateway.metric("bellwire_tail_lag_seconds_count") > before)
+
+
+def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway) -> None:
+    total = shutil.disk_usage(gateway.data).total
+    assert 0 < gateway.metric("bellwire_disk_free_bytes") <= total
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bellwire_message_send_seconds",
+        "bellwire_messages_sent_total",
+        "bellwire_send_stage_seconds",
+        "bellwire_delivery_seconds",
+        "bellwire_tail_lag_seconds",
+        "bellwire_client_send_seconds",
+        "bellwire_polls_open",
+        "bellwire_poll_seconds",
+        "bellwire_commit_seconds",
+        "bellwire_commit_batch_size",
+        "bellwire_commit_queue",
+        "bellwire_log_events_total",
+        "bellwire_log_lag_seconds",
+        "bellwire_job_seconds",
+        "bellwire_job_wait_seconds",
+        "bellwire_queue_depth",
+        "bellwire_queue_oldest_seconds",
+        "bellwire_queue_fallback_total",
+        "bellwire_notifications_total",
+        "bellwire_emails_total",
+        "bellwire_email_seconds",
+        "bellwire_signup_stage_seconds",
+        "bellwire_table_rows",
+        "bellwire_database_bytes",
+        "bellwire_disk_free_bytes",
+        "bellwire_drain_seconds",
+        "bellwire_drain_rows_total",
+        "bellwire_dead_events_total",
+        "bellwire_http_requests_total",
+        "bellwire_http_request_seconds",
+        "bellwire_loop_lag_seconds",
+        "bellwire_rate_limited_total",
+        "bellwire_auth_failures_total",
+        "bellwire_build_info",
+    ],
+)
+def test_each_metric_is_told_under_its_name(gateway: Gateway, name: str) -> None:
+    assert f"# TYPE {name} " in gateway.anonymous().get("//metrics").text
+
+
+def test_refused_tokens_are_counted(gateway: Gateway, ana: Client) -> None:
+    before = gateway.metric("bellwire_auth_failures_total", what="token")
+    ana.with_token("dead").get("/me")
+
+    assert gateway.metric("bellwire_auth_failures_total", what="token") == before + 1
+
+
+def test_no_label_holds_what_a_client_made_up(gateway: Gateway, ana: Client) -> None:
+    def labels() -> set[tuple[str, str, str]]:
+        return {(found["method"], found["route"], found["status"]) for found, _ in gateway.samples("bellwire_http_requests_total")}
+
+    for n in range(30):
+        ana.call(f"BREW{n}", f"/me{n}")
+        ana.call(f"BREW{n}", "/me")
+        ana.get(f"/nothing/{n}/{ana.id}")
+        ana.get(f"/users/{1000 + n}")
+        ana.put(f"/messages/{n + 1}/reactions/x{n}")
+    assert ("OTHER", "/api/v1/me", "405") in labels()
+    assert ("GET", "unknown", "404") in labels()
+    assert ("GET", "/api/v1/users/ID", "404") in labels()
+    series = [line.rpartition(" ")[0] for line in gateway.anonymous().get("//metrics").text.splitlines()]
+    for made_up in ("BREW", "nothing", "x29", "1029", ana.name):
+        assert not [one for one in series if made_up in one]
+    assert len(labels()) < 60
+
+
+def test_what_senders_measured_is_kept(gateway: Gateway, ana: Client) -> None:
+    before = gateway.metric("bellwire_client_send_seconds_count")
+
+    assert ana.post("/telemetry/send", {"seconds": [0, 0.25, 300, 1]}).status_code == 204
+    assert gateway.metric("bellwire_client_send_seconds_count") - before == 4
+    assert gateway.metric("bellwire_client_send_seconds_sum") >= 301.25
+    assert ana.post("/telemetry/send", {"seconds": []}).status_code == 204
+
+
+@pytest.mark.parametrize("seconds", [[-0.1], [300.1], [0.1] * 101, ["1"], [None], "1", None])
+def test_a_measurement_that_cannot_be_is_named(gateway: Gateway, ana: Client, seconds: object) -> None:
+    before = gateway.metric("bellwire_client_send_seconds_count")
+    (field,) = fields(ana.post("/telemetry/send", {"seconds": seconds}))
+
+    assert field.partition(".")[0] == "seconds"
+    assert gateway.metric("bellwire_client_send_seconds_count") == before
+
+
+def test_measurements_are_users_alone(gateway: Gateway) -> None:
+    problem(gateway.anonymous().post("/telemetry/send", {"seconds": [1]}), 401, "unauthorized")

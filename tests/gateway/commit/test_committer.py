@@ -1,0 +1,528 @@
+"""The committer against bad operations, a store that fails, and its own end."""
+
+import asyncio
+import random
+import resource
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+from tornado.netutil import bind_sockets
+
+from conf import Settings
+from gateway import server as server_module
+from gateway.app import Application
+from gateway.commit import batch as batch_module
+from gateway.commit import committer as committer_module
+from gateway.commit.batch import OperationFailedError
+from gateway.commit.committer import Committer
+from gateway.http.deadlines import Awaited, Server
+from gateway.http.services import Services
+from models.chat import conversation, message
+from models.chat.message import Draft, MessageCopy
+from models.identity import token
+from models.identity.token import Actor
+from models.log import event
+from models.log.event import Log
+from models.store.database import db, engine, execute, in_transaction, insert_rows, rows
+from models.store.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
+from tests.journeys.clients import BROKEN, Link, Sender
+from tests.journeys.core import Core, opened, token_of, until
+from tests.journeys.house import House, seed
+from tests.journeys.test_kills import check_messages
+from tests.models.people import credentials, group, people, scalar, send
+from tests.stores import Database, named
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
+    with database.fresh() as place, opened(tmp_path, durability="normal", **place) as settings:
+        yield settings
+
+
+async def together(core: Core, *waiting: "asyncio.Future[Any]") -> list[Any]:
+    """Waits for operations handed over in one go; returns results and errors."""
+    return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[object]]":
+    """Keeps the committer's thread in a transaction until the event is set."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(log: Log) -> None:
+        begun.set()
+        while not gate.wait(0.2):
+            rows("SELECT 1")  # PostgreSQL throws out who idles in a transaction for a second
+
+    held = committer.call(None, wait)
+    await until(begun.is_set)
+    return gate, held
+
+
+def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    first = send(ana, at=crew)
+
+    def defect(log: Log) -> None:
+        conversation.rename(log, ana, crew, "undone")
+        raise ZeroDivisionError
+
+    def bad_sql(log: Log) -> None:
+        message.edit(log, ana, first, "undone")
+        execute("SELECT * FROM no_such_table")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            call, post = core.committer.call, core.committer.post
+            gate, held = await busy(core.committer)
+            waiting = together(
+                core,
+                post(Draft(ana, token_of(ana), "one", conversation=crew)).future,
+                call(None, defect),
+                post(Draft(ana, token_of(ana), "", conversation=crew)).future,
+                post(Draft(ana, token_of(ana), "two", conversation=crew)).future,
+                call(None, bad_sql),
+                call(None, lambda log: message.edit(log, ben, first, "not his")),
+                post(Draft(ben, token_of(ben), "three", conversation=crew)).future,
+            )
+            gate.set()
+            results = await waiting
+            await held
+            assert core.batches == [1, 7]
+        kinds = [type(result) for result in results]
+        assert kinds[1:3] == [OperationFailedError, InvalidError]
+        assert kinds[4:6] == [OperationFailedError, ForbiddenError]
+        assert all(results[n].created for n in (0, 3, 6))
+
+    token_of(ana), token_of(ben)
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages ORDER BY id") == [("words",), ("one",), ("two",), ("three",)]
+    assert scalar("SELECT title FROM conversations") == "Crew"
+    assert rows("SELECT type FROM events WHERE stream LIKE 'conversation:%'") == [("message.created",)] * 4
+
+
+@pytest.mark.only("sqlite")
+def test_a_message_with_more_copies_than_a_statement_takes_is_deleted() -> None:
+    ana, ben = people("ana", "ben")
+    first = send(ana, "secret", to=ben)
+    db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)  # some builds take 250,000, which would need as many rows
+    with event.transaction() as log:
+        copies = [log.append("conversation:1", "message.updated", b'{"id":1,"body":"secret"}') for _ in range(2_100)]
+        insert_rows(MessageCopy, ("message_id", "event"), [(first, number) for number in copies])
+    with event.transaction() as log:
+        message.delete(log, ana, "user", first)
+    assert scalar("SELECT count(*) FROM events WHERE data LIKE '%secret%'") == 0
+
+
+@pytest.mark.only("sqlite")
+def test_a_user_with_more_tokens_than_a_statement_takes_loses_them_all() -> None:
+    (ana,) = people("ana")
+    db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)
+    with event.transaction() as log:
+        for _ in range(2_100):
+            token.create(log, ana)
+    with event.transaction() as log:
+        token.revoke(log, ana)
+    assert scalar("SELECT count(*) FROM tokens") == 0
+
+
+def test_an_id_of_a_token_never_comes_to_mean_anothers() -> None:
+    ana, ben = people("ana", "ben")
+    old = token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            await core.do(lambda log: token.revoke(log, ana))
+            await core.do(lambda log: token.create(log, ben))
+            with pytest.raises(DeadTokenError):
+                await core.committer.post(Draft(ana, old, "from the grave", to=ben)).future
+
+    asyncio.run(scenario())
+    assert scalar("SELECT count(*) FROM messages") == 0
+
+
+def test_what_is_handed_over_after_the_end_is_refused() -> None:
+    ana, ben = people("ana", "ben")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            before = core.committer.post(Draft(ana, token_of(ana), "in time", to=ben))
+            ending = asyncio.ensure_future(core.committer.stop())
+            await asyncio.sleep(0)
+            with pytest.raises(StoreDownError):
+                core.committer.post(Draft(ana, token_of(ana), "too late", to=ben))
+            await ending
+            assert (await before.future).created
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("in time",)]
+
+
+def test_a_token_that_died_in_the_same_batch_sends_no_more() -> None:
+    ana, ben = people("ana", "ben")
+    number = token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            post = core.committer.post
+            results = await together(
+                core,
+                core.committer.call(None, lambda log: execute("SELECT 1")),
+                post(Draft(ana, number, "before", to=ben)).future,
+                core.committer.call(number, lambda log: token.revoke(log, ana)),
+                post(Draft(ana, number, "after", to=ben)).future,
+                core.committer.call(number, lambda log: conversation.create(log, ana, [ben], "after")),
+            )
+            assert [type(result) for result in results[3:]] == [DeadTokenError] * 2
+            with pytest.raises(DeadTokenError):
+                await post(Draft(ana, number, "long after", to=ben)).future
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("before",)]
+
+
+def test_a_connection_that_falls_out_of_its_transaction_takes_the_whole_batch_with_it() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    def fall(log: Log) -> None:
+        execute("ROLLBACK")  # as SQLite does by itself on an I/O error
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gate, held = await busy(core.committer)  # so that the others share the next batch
+            operations = [core.committer.post(Draft(ana, token_of(ana), f"one {n}", to=ben)).future for n in range(3)]
+            operations.insert(1, core.committer.call(None, fall))
+            gate.set()
+            await held
+            assert [type(result) for result in await together(core, *operations)] == [StoreDownError] * 4
+            assert core.hub.head == event.head()
+            assert (await core.send(ana, "two", to=ben)).created
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("two",)]
+    assert scalar("SELECT count(*) FROM events WHERE type='message.created'") == 1
+    assert scalar("SELECT count(*) FROM conversations") == 1
+
+
+def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
+    """A direct conversation that was made in a transaction that is undone is made anew by the next."""
+    ana, ben = people("ana", "ben")
+
+    async def scenario() -> None:
+        async with Core() as core:
+
+            def make_and_fall(log: Log) -> None:
+                conversation.open_direct(log, ana, ben)
+                execute("ROLLBACK")
+
+            with pytest.raises(StoreDownError):
+                await core.do(make_and_fall)
+            assert (await core.send(ana, to=ben)).created
+
+    asyncio.run(scenario())
+    assert rows("SELECT conversation_id FROM messages") == rows("SELECT id FROM conversations")
+
+
+def test_a_store_that_is_locked_when_the_gateway_starts_ends_no_committer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it may be while another process recovers it after a crash: a moment that no test could meet by itself."""
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    tries = iter([peewee.OperationalError("database is locked")] * 3)
+    usual = engine().for_the_committer
+
+    def locked() -> None:
+        for error in tries:
+            raise error
+        usual()
+
+    monkeypatch.setattr(engine(), "for_the_committer", locked)
+
+    async def scenario() -> None:
+        async with Core() as core, asyncio.timeout(30):
+            await until(lambda: next(tries, None) is None)
+            await until(lambda: not core.committer.down)
+            assert (await core.send(ana, to=ben)).created
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> None:
+    """Whichever process committed the leaving: what the committer remembers of members ends with it."""
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+
+            async def change(verb: Callable[[Log, int, int, int], None]) -> None:
+                if elsewhere:
+                    with event.transaction() as log:
+                        verb(log, ana, crew, ben)
+                else:
+                    await core.do(lambda log: verb(log, ana, crew, ben))
+
+            for _ in range(3):
+                assert (await core.send(ben, "in", conversation=crew)).created
+                await change(conversation.remove_member)
+                with pytest.raises(NotFoundError):
+                    await core.send(ben, "out", conversation=crew)
+                await change(conversation.add_member)
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("in",)] * 3
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool) -> None:
+    ana, ben = people("ana", "ben")
+    number = token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            assert (await core.send(ana, "one", to=ben)).created
+            if elsewhere:
+                with event.transaction() as log:
+                    token.revoke(log, ana)
+            else:
+                await core.do(lambda log: token.revoke(log, ana))
+            with pytest.raises(DeadTokenError):
+                await core.committer.post(Draft(ana, number, "two", to=ben)).future
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages") == [("one",)]
+
+
+@pytest.mark.parametrize("events", [committer_module.GAP_EVENTS - 1, committer_module.GAP_EVENTS, committer_module.GAP_EVENTS + 1])
+def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(events: int) -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            assert (await core.send(ben, "in", conversation=crew)).created
+            with event.transaction() as log:
+                message.post(log, [Draft(ana, 0, "aside", conversation=crew) for _ in range(events - 2)])
+                conversation.remove_member(log, ana, crew, ben)
+            with pytest.raises(NotFoundError):
+                await core.send(ben, "out", conversation=crew)
+
+    asyncio.run(scenario())
+
+
+def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
+    ana, ben = people("ana", "ben")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gone = core.committer.post(Draft(ana, token_of(ana), "one", to=ben)).future
+            gone.cancel()
+            refused = core.committer.post(Draft(ana, token_of(ana), "", to=ben)).future
+            refused.cancel()
+            assert (await core.send(ana, "two", to=ben)).created
+
+            fallen = threading.Event()
+
+            def fall(log: Log) -> None:
+                fallen.set()
+                execute("ROLLBACK")
+
+            core.committer.call(None, fall).cancel()
+            await until(fallen.is_set)
+            assert (await core.send(ana, "three", to=ben)).created
+
+    asyncio.run(scenario())
+
+
+def test_another_writer_only_delays(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            with event.transaction():
+                sends = [core.committer.post(Draft(ana, token_of(ana), f"{n}", to=ben)).future for n in range(50)]
+                await asyncio.wait(sends, timeout=0.3)
+                assert not any(send.done() for send in sends)
+            assert all(posted.created for posted in await asyncio.gather(*sends))
+
+    asyncio.run(scenario())
+    assert scalar("SELECT count(*) FROM messages") == 50
+
+
+def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 5)  # the real bound would need thousands of connections
+    ana, ben = people("ana", "ben")
+    (credential,) = credentials(ana)
+
+    async def scenario() -> None:
+        services = Services(store.model_copy(update={"rate_limits": False}), lambda: None)
+        services.start()
+        awaited: Awaited = {}
+        server = Server(Application(services, awaited), awaited=awaited)
+        sockets = bind_sockets(0, "127.0.0.1")
+        server.add_sockets(sockets)
+        port = sockets[0].getsockname()[1]
+        gate, held = await busy(services.committer)
+        links = [Link(port, credential) for _ in range(12)]
+        sends = [asyncio.ensure_future(link.call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})) for link in links]
+        await until(lambda: sum(send.done() for send in sends) >= 8)  # with what holds the thread, four are taken
+        early = [send.result() for send in sends if send.done()]
+        assert {answer.status for answer in early} == {503}
+        assert all(answer.headers["retry-after"] == "1" and answer.body["type"] == "/problems/unavailable" for answer in early)
+        gate.set()
+        await held
+        statuses = sorted([(await send).status for send in sends])
+        assert set(statuses) == {201, 503}
+        assert statuses.count(503) >= len(early)
+        assert statuses.count(201) <= 5
+        assert scalar("SELECT count(*) FROM messages") == statuses.count(201) > 0
+        assert (await links[0].call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})).status == 201
+        for link in links:
+            link.close()
+        server.stop()
+        await services.committer.stop()
+        await server.close_all_connections()
+        services.bus.stop()
+        services.tail.stop()
+        services.read.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 0)
+    monkeypatch.setattr(server_module, "TICK_S", 0.001)
+    monkeypatch.setattr(server_module, "USED_NOTED_EVERY", 1)
+    (ana,) = people("ana")
+    actor = Actor(ana, token_of(ana), "user", "active")
+
+    async def scenario() -> None:
+        services = Services(store, lambda: None)
+        swept = 0
+
+        def sweep() -> None:
+            nonlocal swept
+            swept += 1
+
+        monkeypatch.setattr(services.presence, "sweep", sweep)
+        services.tokens.used(actor, "127.0.0.1")
+        ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), awaited={})))
+        await until(lambda: swept > 3 or ticking.done())
+        assert not ticking.done()
+        ticking.cancel()
+        services.read.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def house(tmp_path_factory: pytest.TempPathFactory, store: Settings) -> Iterator[House]:
+    place = {name: str(value) for name, value in named(store).items() if name != "data_dir"}
+    built = House(tmp_path_factory.mktemp("house"), place)
+    yield built
+    built.close()
+
+
+@pytest.mark.only("sqlite")
+def test_a_full_disk_is_answered_503_loses_nothing_and_is_over_when_there_is_room(house: House) -> None:
+    """The gateway may not write files beyond their present size, which fails its writes as a full disk does."""
+    ana, ben = house.people("ana", "ben")
+    port = house.start_gateway()
+    chance = random.Random(seed())
+
+    async def scenario() -> list[Sender]:
+        senders = [Sender(house, ana, [{"to": ben}], chance, f"s{n}") for n in range(4)]
+        stopped = False
+        async with asyncio.TaskGroup() as tasks:
+            for sender in senders:
+                tasks.create_task(sender.go_on(lambda: stopped))
+            for _ in range(3):
+                wanted = answered(senders) + 50
+                await until(lambda wanted=wanted: answered(senders) >= wanted)
+                refused = sum(sender.unavailable for sender in senders)
+                limit(house.process(port).pid, 40_000)
+                await until(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 8)
+                limit(house.process(port).pid, resource.RLIM_INFINITY)
+            wanted = answered(senders) + 50
+            await until(lambda: answered(senders) >= wanted)
+            stopped = True
+        return senders
+
+    senders = asyncio.run(scenario())
+    check_messages(senders)
+    assert rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def answered(senders: list[Sender]) -> int:
+    return sum(len(sender.sent) for sender in senders)
+
+
+def limit(process: int, file_bytes: int) -> None:
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
+
+
+def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(house: House) -> None:
+    ana, ben = house.people("ana", "ben")
+    port = house.start_gateway()
+
+    async def sending(name: str, kept: dict[str, int]) -> None:
+        link = Link(port, house.token[ana])
+        number = 0
+        while True:
+            number += 1
+            body = {"to": ben, "body": "hi", "client_id": f"{name}-{number}"}
+            try:
+                answer = await link.call("POST", "/api/v1/messages", body)
+            except BROKEN:
+                link.close()
+                return
+            assert answer.status in (201, 503), answer
+            if answer.status == 201:
+                kept[str(body["client_id"])] = answer.body["id"]
+
+    async def scenario() -> dict[str, int]:
+        kept: dict[str, int] = {}
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(8):
+                tasks.create_task(sending(f"s{n}", kept))
+            await until(lambda: len(kept) > 100)
+            house.process(port).send_signal(signal.SIGTERM)
+        return kept
+
+    kept = asyncio.run(scenario())
+    assert house.process(port).wait(20) == 0
+    stored = dict(rows("SELECT client_id, id FROM messages"))
+    assert kept.items() <= stored.items()
+    assert len(stored) - len(kept) <= 8, "more than what was on its way was kept without an answer"
+
+
+def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, type[BaseException], bool]] = []
+
+    class Telling:  # in the place of the log, since it is asked when it is written, not what
+        def error(self, said: str, exc_info: BaseException) -> None:
+            told.append((said, type(exc_info), in_transaction()))
+
+    def defect(log: Log) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(batch_module, "logger", Telling())
+
+    async def scenario() -> None:
+        async with Core() as core:
+            with pytest.raises(OperationFailedError):
+                await core.committer.call(None, defect)
+
+    asyncio.run(scenario())
+    assert told == [("an operation failed", ZeroDivisionError, False)]

@@ -1,0 +1,416 @@
+"""The hub against the races between a reader and the log."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conf import Settings
+from gateway.commit.threads import Pool
+from gateway.delivery import recent_events as ring_module
+from gateway.delivery.hub import WOKEN_A_TICK
+from gateway.delivery.recent_events import Ring
+from gateway.delivery.subscriptions import EVENTS_AN_ANSWER, Waiter
+from models.chat import conversation
+from models.chat.message import Draft, post
+from models.identity import token, user
+from models.log import event
+from models.log.event import Event
+from models.store.database import execute
+from models.store.errors import ExpiredError, StoreDownError
+from models.sync import catchup
+from tests.journeys.core import Core, opened, token_of
+from tests.models.people import group, people, send
+from tests.stores import Database
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
+    with database.fresh() as place, opened(tmp_path, durability="normal", **place) as settings:
+        yield settings
+
+
+def created(number: int, body: str = "") -> Event:
+    return Event(number, "conversation:1", "message.created", 0, b'{"id":%d,"body":"%s"}' % (number, body.encode()))
+
+
+def test_texts_that_were_deleted_take_no_room_in_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "RING_BYTES", 10_000)
+    ring = Ring(0)
+    for number in range(1, 200, 2):
+        ring.append(created(number, "x" * 1_000))
+        deleted = Event(number + 1, "conversation:1", "message.deleted", 0, b'{"id":%d,"body":""}' % number)
+        ring.append(deleted)
+        ring.forget_text(deleted)
+    assert len(ring.after(ring.low)) > 20, "the ring shrank as if the texts were still there"
+
+
+def test_a_reader_thread_whose_read_failed_reads_again() -> None:
+    """A statement that fails inside a read's transaction may leave the connection in it: each later read there would fail."""
+
+    def falls_over() -> None:
+        execute("BEGIN")
+        execute("SELECT * FROM no_such_table")
+
+    async def scenario() -> None:
+        pool = Pool("reader", 3, 100)
+        for _ in range(6):
+            results = await asyncio.gather(*(pool(falls_over) for _ in range(3)), return_exceptions=True)
+            assert [type(result) for result in results] == [StoreDownError] * 3
+            heads = await asyncio.gather(*(pool(catchup.place, 1, 0) for _ in range(30)))
+            assert {place.head for place in heads} == {0}
+        pool.close()
+
+    asyncio.run(scenario())
+
+
+def ids(events: list[Event]) -> list[int]:
+    return [e.id for e in events]
+
+
+def seen_by(number: int, after: int = 0) -> list[int]:
+    """Ids of what the store says a user sees."""
+    return ids(catchup.read(number, after, None, 100_000).events)
+
+
+def while_reading(core: Core, once: Callable[[], Any]) -> None:
+    """Does something on the loop's thread between the store's snapshot and the answer of the next read."""
+    read = core.hub._read
+
+    async def slow(work: Callable[..., Any], *args: Any) -> Any:
+        core.hub._read = read
+        found = await read(work, *args)
+        result = once()
+        if inspect.isawaitable(result):
+            await result
+        return found
+
+    core.hub._read = slow
+
+
+def test_what_is_published_while_a_poll_reads_the_store_is_in_its_answer_once() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    for _ in range(3):
+        send(ana, to=ben)
+
+    async def scenario() -> None:
+        async with Core() as core:  # whose ring begins here
+            await core.hub.reader(ben)
+            while_reading(core, lambda: asyncio.gather(*(core.send(ana, to=ben) for _ in range(5))))
+            answer = await core.poll(ben, 0)
+            assert not answer.more
+            assert ids(answer.events) == seen_by(ben)
+            assert len(answer.events) == 9
+            assert answer.position == event.head() == core.hub.head
+
+    asyncio.run(scenario())
+
+
+def test_what_is_published_before_a_poll_reads_the_store_is_in_its_answer_once() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    send(ana, to=ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            waiter = await core.waiter(ben, 0)
+            read = core.hub._read
+
+            async def late(work: Callable[..., Any], *args: Any) -> Any:
+                await core.send(ana, to=ben)
+                return await read(work, *args)
+
+            core.hub._read = late
+            answer = await core.hub.next(waiter, 0)
+            assert ids(answer.events) == seen_by(ben)
+            assert (await core.hub.next(waiter, 0)).events == []
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_whose_read_failed_skips_nothing_when_it_goes_on() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    send(ana, to=ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            waiter = await core.waiter(ben, 0)
+            read = core.hub._read
+
+            async def fail(*_: Any) -> Any:
+                core.hub._read = read
+                raise StoreDownError
+
+            core.hub._read = fail
+            with pytest.raises(StoreDownError):
+                await core.hub.next(waiter, 0)
+            await core.send(ana, to=ben)
+            assert ids((await core.hub.next(waiter, 0)).events) == seen_by(ben)
+
+    asyncio.run(scenario())
+
+
+def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "RING_EVENTS", 20)
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            start = core.hub.head
+            for _ in range(100):
+                await core.send(ana, to=ben)
+            assert core.hub.ring.low > start
+            expected = seen_by(ben)
+            for after in range(start, core.hub.head + 1):
+                found, position = await core.all_after(ben, after)
+                assert ids(found) == [i for i in expected if i > after]
+                assert position == core.hub.head
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_who_does_not_read_for_a_long_time_misses_nothing() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    many = 2 * EVENTS_AN_ANSWER + 50
+
+    async def scenario() -> None:
+        async with Core() as core:
+            start = core.hub.head
+            waiter = await core.waiter(ben, start)
+            assert (await core.hub.next(waiter, 0)).events == []  # from here on, events are offered to it
+            await asyncio.gather(*(core.send(ana, to=ben) for _ in range(many)))
+            assert len(waiter.events) == EVENTS_AN_ANSWER, "what it does not read is not kept for it"
+            found: list[int] = []
+            while len(found) < many + 1:
+                answer = await core.hub.next(waiter, 0)
+                assert answer.events
+                found += ids(answer.events)
+            assert found == seen_by(ben, start)
+            assert waiter.position == core.hub.head
+
+    asyncio.run(scenario())
+
+
+def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    crew = group(ana)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            start = core.hub.head
+
+            async def come_and_go() -> None:
+                await core.send(ana, "before", conversation=crew)
+                await core.do(lambda log: conversation.add_member(log, ana, crew, ben))
+                await core.send(ana, "while", conversation=crew)
+                await core.do(lambda log: conversation.remove_member(log, ana, crew, ben))
+                await core.send(ana, "after", conversation=crew)
+                await core.do(lambda log: conversation.add_member(log, ana, crew, ben))
+
+            while_reading(core, come_and_go)
+            waiter = await core.waiter(ben, start)
+            await core.send(ana, "again", conversation=crew)
+            found = (await core.hub.next(waiter, 0)).events
+            assert ids(found) == seen_by(ben)
+            assert [e.type for e in found if e.type.startswith("message")] == ["message.created"] * 2
+            assert [b"while" in e.data or b"again" in e.data for e in found if e.type == "message.created"] == [True] * 2
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_whom_the_log_outruns_is_refused_rather_than_half_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "RING_EVENTS", 4)
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            read = core.hub._read
+
+            async def outrun(work: Callable[..., Any], *args: Any) -> Any:
+                found = await read(work, *args)
+                for _ in range(8):
+                    await core.send(ana, to=ben)
+                return found
+
+            core.hub._read = outrun
+            with pytest.raises(StoreDownError):
+                await core.hub.reader(ben)
+            core.hub._read = read
+            assert ids((await core.all_after(ben, 0))[0]) == seen_by(ben)
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_with_a_gap_before_it_waits_for_the_tail() -> None:
+    (ana,) = people("ana")
+
+    async def scenario() -> None:
+        core = Core()
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+
+        core.hub.look = look
+        first = Event(core.hub.head + 1, f"user:{ana}", "account.updated", 0, b"{}")
+        second = Event(core.hub.head + 2, f"user:{ana}", "account.updated", 0, b"{}")
+        waiter = await core.waiter(ana, core.hub.head)
+        await core.hub.next(waiter, 0)
+        core.hub.publish(first.id, [second], 0.0)
+        assert (looks, waiter.events) == (1, [])
+        core.hub.publish(first.id - 1, [first, second], 0.0)
+        core.hub.publish(first.id, [second], 0.0)
+        assert waiter.events == [first, second]
+        core.read.close()
+
+    asyncio.run(scenario())
+
+
+def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
+    """Another process commits more events than a batch reads along; then this one commits, and later everything is there."""
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core(look=True) as core:
+            start = core.hub.head
+            waiter = await core.waiter(ben, start)
+            found: list[int] = []
+            with event.transaction() as log:
+                post(log, [Draft(ana, 0, "aside", to=ben) for _ in range(1_500)])
+            await core.send(ana, to=ben)
+            while len(found) < 1_502:
+                found += ids((await core.hub.next(waiter, 30)).events)
+            assert found == seen_by(ben, start)
+
+    asyncio.run(scenario())
+
+
+def test_a_cursor_ahead_of_this_gateway_is_good() -> None:
+    """Another gateway has read further: what it gave out is neither refused nor repeated here."""
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:  # without a tail: it does not know what others commit
+            behind = core.hub.head
+            send(ana, "one", to=ben)
+            ahead = event.head()
+            waiter = await core.waiter(ben, ahead)
+            assert (await core.hub.next(waiter, 0)).events == []
+            send(ana, "two", to=ben)
+            assert core.hub.head == behind < waiter.position
+            await core.send(ana, "three", to=ben)  # reads along what came before
+            found = (await core.hub.next(waiter, 0)).events
+            assert ids(found) == seen_by(ben, ahead)
+            assert len(found) == 2
+            with pytest.raises(ExpiredError):
+                await core.poll(ben, event.head() + 1)
+
+    asyncio.run(scenario())
+
+
+def test_accounts_are_told_of_and_no_reader_sees_it() -> None:
+    ana, ben = people("ana", "ben")
+    numbers = token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            start = core.hub.head
+            await core.do(lambda log: user.change(log, ana, status="suspended"))
+            await core.do(lambda log: token.revoke(log, ben, [numbers[1]]))
+            assert [e.type for e in core.accounts] == ["account.changed", "token.revoked"]
+            (mine,), _ = await core.all_after(ana, start)
+            assert mine.type == "account.updated"
+            assert (await core.all_after(ben, start))[0] == []
+
+    asyncio.run(scenario())
+
+
+def test_the_polls_of_a_dead_token_end_and_no_others() -> None:
+    (ana,) = people("ana")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            reader = await core.hub.reader(ana)
+            polls = [core.hub.register(reader, number, core.hub.head, None) for number in (1, 2, 1)]
+            waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in polls]
+            await asyncio.sleep(0)
+            core.hub.end(ana, [1], "dead")
+            await asyncio.gather(waiting[0], waiting[2])
+            assert [poll.ended for poll in polls] == ["dead", "", "dead"]
+            assert not waiting[1].done()
+            core.hub.end(ana, None, "dead")
+            await waiting[1]
+
+    asyncio.run(scenario())
+
+
+def test_thousands_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = 3_000
+    (ana, ben) = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    in_a_tick: list[int] = []
+    wake = Waiter.wake
+
+    def counted(waiter: Waiter) -> None:
+        in_a_tick[-1] += 1
+        wake(waiter)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            core.hub.polls_a_user = many
+            reader = await core.hub.reader(ben)
+            polls = [core.hub.register(reader, 1, core.hub.head, None) for _ in range(many)]
+            waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in polls]
+            await asyncio.sleep(0)
+            monkeypatch.setattr(Waiter, "wake", counted)
+
+            def tick() -> None:
+                in_a_tick.append(0)
+                if core.hub._ready or not all(answer.done() for answer in waiting):
+                    asyncio.get_running_loop().call_soon(tick)
+
+            tick()
+            await core.send(ana, to=ben)
+            answers = await asyncio.gather(*waiting)
+            assert len({tuple(ids(answer.events)) for answer in answers}) == 1
+
+    asyncio.run(scenario())
+    assert sum(in_a_tick) >= many
+    assert max(in_a_tick) <= 2 * WOKEN_A_TICK, "one slice a tick, and at most one more when a tick of ours comes between"
+
+
+def test_of_too_many_polls_the_oldest_is_answered_empty() -> None:
+    (ana,) = people("ana")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            core.hub.polls_a_user = 2
+            reader = await core.hub.reader(ana)
+            polls = []
+            waiting = []
+            for _ in range(3):
+                polls.append(core.hub.register(reader, 1, core.hub.head, None))
+                waiting.append(asyncio.ensure_future(core.hub.next(polls[-1], 60)))
+                await asyncio.sleep(0)
+            assert (await waiting[0]).events == []
+            assert [poll.ended for poll in polls] == ["superseded", "", ""]
+            core.hub.close()
+            await asyncio.gather(*waiting)
+            assert core.online == [(ana, True)]
+            for poll in polls:
+                core.hub.unregister(poll)
+            assert core.online == [(ana, True), (ana, False)]
+
+    asyncio.run(scenario())

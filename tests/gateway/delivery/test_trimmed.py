@@ -1,0 +1,103 @@
+"""Gateways over a log whose beginning is gone: nothing that they know comes from there, and who slept through it notices."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.delivery.tail import Tail
+from models.chat import conversation
+from models.chat.message import Draft
+from models.identity import token
+from models.log import event, trimming
+from models.store import facts
+from models.store.errors import DeadTokenError, ExpiredError, NotFoundError
+from models.sync.catchup import BEGINNING
+from tests.gateway.client import Client, problem
+from tests.gateway.running import Gateway
+from tests.journeys.core import Core, opened, token_of
+from tests.models.people import group, people, send
+from tests.stores import Database
+
+
+def trim() -> int:
+    """All of the log, as far as it is; returns the mark."""
+    with event.transaction(appends=False) as log:
+        trimming.trim(log, log.now_ms + 1, event.head(), 10_000)
+    return facts.trimmed()
+
+
+def test_memberships_need_no_event_that_is_gone(tmp_path: Path, database: Database) -> None:
+    async def play() -> None:
+        async with Core() as core:
+            ana, ben, cy = people("ana", "ben", "cy")
+            crew = group(ana, ben)
+            send(ben, at=crew)
+            core.hub.publish(core.hub.head, event.read_after(core.hub.head, 500), 0.0)
+            await core.send(ben, conversation=crew)
+            mark = trim()
+            await core.send(ben, "remembered", conversation=crew)
+            await core.do(lambda log: conversation.add_member(log, ana, crew, cy))
+            await core.send(cy, "from cy", conversation=crew)
+            await core.do(lambda log: conversation.remove_member(log, ana, crew, ben))
+            with pytest.raises(NotFoundError):
+                await core.send(ben, "after leaving", conversation=crew)
+            for user, kinds in (
+                (ana, ["message.created", "member.joined", "message.created", "member.left"]),
+                (ben, ["message.created", "member.joined", "message.created", "member.left"]),
+                (cy, ["conversation.created", "member.joined", "message.created", "member.left"]),
+            ):
+                for position in (mark, BEGINNING):
+                    events, _ = await core.all_after(user, position)
+                    assert [e.type for e in events] == kinds
+            assert core.missing == 0
+
+    with database.fresh() as named, opened(tmp_path, **named):
+        asyncio.run(play())
+
+
+def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, database: Database) -> None:
+    """Of a machine that was stopped for weeks: a token was revoked meanwhile, in an event that nobody can read any more."""
+
+    async def play() -> None:
+        async with Core() as core:
+            ana, ben = people("ana", "ben")
+            core.hub.publish(core.hub.head, event.read_after(core.hub.head, 500), 0.0)
+            await core.send(ben, to=ana)
+            old = token_of(ben)
+            position = core.hub.head
+            waiter = await core.waiter(ana, position)
+            assert (await core.hub.next(waiter, 0)).events == []
+            polling = asyncio.create_task(core.hub.next(waiter, 30))
+            with event.transaction() as log:
+                token.revoke(log, ben)
+            mark = trim()
+            with pytest.raises(DeadTokenError):
+                await core.committer.post(Draft(ben, old, "words", to=ana)).future
+            await asyncio.to_thread(Tail(core.hub)._read_on)
+            answer = await polling
+            assert (answer.events, answer.position, waiter.ended) == ([], position, "missed")
+            assert (core.missing, core.hub.head, core.hub.known(ana)) == (1, mark, None)
+            with pytest.raises(ExpiredError):
+                await core.all_after(ana, position)
+            await core.send(ben, "words", to=ana)
+            await asyncio.to_thread(Tail(core.hub)._read_on)
+            assert [e.type for e in (await core.all_after(ana, mark))[0]] == ["message.created"]
+
+    with database.fresh() as named, opened(tmp_path, **named):
+        asyncio.run(play())
+
+
+@pytest.mark.only("sqlite")
+def test_clients_hear_that_their_cursor_is_older_than_what_is_kept(gateway: Gateway, ana: Client, ben: Client) -> None:
+    ana.send("gone", to=ben)
+    before = ben.now()
+    ana.send("gone, too", to=ben)
+    with gateway.store():
+        trim()
+    gateway.restart()
+    ana.send("kept", to=ben)
+    now = problem(ben.get("/events", cursor=before), 410, "cursor-expired")["cursor"]
+    assert ben.kinds("begin") == ["message.created"]
+    assert ben.events(now) == []
+    assert ben.get("/state").status_code == 200

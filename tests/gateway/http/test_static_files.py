@@ -1,0 +1,137 @@
+import gzip
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from gateway.http.static_files import FILES, FOLDER
+from tests.gateway.client import Client, problem
+from tests.gateway.running import Gateway
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
+PAGES = {
+    "/": "index.html",
+    "/api/docs": "docs.html",
+    "/examples/chat.html": "examples/chat.html",
+    "/static/docs.html": "docs.html",
+}
+KEPT = [*PAGES, "/api/v1/openapi.json"]
+
+
+def raw(
+    gateway: Gateway, path: str, encoding: str = "identity", method: str = "GET", **headers: str
+) -> tuple[httpx.Response, bytes]:
+    """An answer, and its body as it came."""
+    with gateway.http.stream(method, path, headers={"Accept-Encoding": encoding, **headers}) as answer:
+        return answer, b"".join(answer.iter_raw())
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_html_under_a_policy_that_lets_in_nothing_from_elsewhere(gateway: Gateway, path: str) -> None:
+    answer, body = raw(gateway, path)
+
+    assert answer.status_code == 200
+    assert body == (FOLDER / PAGES[path]).read_bytes()
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert not any(word in answer.headers["Content-Security-Policy"] for word in ("unsafe", "http", "*"))
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in answer.headers["Permissions-Policy"]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_every_file_comes_whole_with_and_without_gzip(gateway: Gateway, name: str) -> None:
+    plain, body = raw(gateway, f"/static/{name}")
+    zipped, packed = raw(gateway, f"/static/{name}", "gzip, deflate, br")
+
+    assert body == (FOLDER / name).read_bytes()
+    assert "Content-Encoding" not in plain.headers
+    if zipped.headers.get("Content-Encoding") == "gzip":
+        assert len(packed) < len(body)
+        packed = gzip.decompress(packed)
+        assert zipped.headers["ETag"] != plain.headers["ETag"]
+    assert packed == body
+    assert plain.headers["Vary"] == zipped.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.5", True),
+        ("*", True),
+        ("", False),
+        ("br", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.0", False),
+    ],
+)
+def test_gzip_is_for_who_takes_it(gateway: Gateway, accepted: str, sent: bool) -> None:
+    answer, _ = raw(gateway, "/api/docs", accepted)
+
+    assert ("Content-Encoding" in answer.headers) is sent
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("path", KEPT)
+def test_who_has_it_already_is_told_so_and_nothing_else(gateway: Gateway, path: str, encoding: str) -> None:
+    first, _ = raw(gateway, path, encoding)
+    assert first.headers["Cache-Control"] == "no-cache"
+
+    again, body = raw(gateway, path, encoding, **{"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, body) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert raw(gateway, path, encoding, **{"If-None-Match": '"another"'})[0].status_code == 200
+
+
+def test_head_answers_the_headers_alone(gateway: Gateway) -> None:
+    for path in PAGES:
+        whole, body = raw(gateway, path)
+        answer, nothing = raw(gateway, path, method="HEAD")
+        assert (answer.status_code, nothing) == (200, b"")
+        assert answer.headers["Content-Length"] == str(len(body))
+        assert answer.headers["ETag"] == whole.headers["ETag"]
+
+
+OTHERS = [
+    *("", "nothing.js", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "..%5capp.py", "/etc/passwd", "%2fetc%2fpasswd"),
+    *("docs.html/", "./docs.html", "/docs.html", "DOCS.HTML", "%00", "docs.html%00.js", "%ff"),
+]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_else_is_served(gateway: Gateway, fetch: Callable[[str], tuple[int, bytes]], name: str) -> None:
+    status, body = fetch(f"/static/{name}")
+
+    assert status in (400, 404)
+    assert b"/problems/" in body
+
+
+@pytest.fixture
+def fetch(gateway: Gateway) -> Callable[[str], tuple[int, bytes]]:
+    """GET of a path exactly as it is written: a client of HTTP would tidy it up."""
+    import socket
+
+    def get(path: str) -> tuple[int, bytes]:
+        with socket.create_connection(("127.0.0.1", int(gateway.settings["PORT"])), 10) as link:
+            link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: link.recv(65536), b""))
+        return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
+
+    return get
+
+
+def test_a_file_is_read_not_written(gateway: Gateway) -> None:
+    problem(gateway.anonymous().post("//static/docs.html"), 405, "method-not-allowed")
+    problem(gateway.anonymous().delete("//api/docs"), 405, "method-not-allowed")
+
+
+def test_answers_of_the_api_are_not_kept_and_are_what_they_say(gateway: Gateway, ana: Client) -> None:
+    for answer in (ana.get("/me"), ana.get("/nothing"), gateway.anonymous().get("/me"), ana.post("/messages", {})):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"

@@ -1,0 +1,207 @@
+"""Notifications of what people do in the community: once for each cause, many of a kind as one, and no flood."""
+
+import pytest
+
+from conf import Settings
+from jobs.consumers.admin_watch import Watch
+from jobs.consumers.notify import Notify
+from jobs.drain.drain import drain
+from jobs.insight import explain
+from jobs.insight.rehearsal import rehearse
+from jobs.rules.rules import RULES
+from models.chat import presence
+from models.community import comment, group, like, post, removal
+from models.log import event
+from models.notices import notification, notifying, preference
+from models.notices.preference import Choice
+from models.records.activity import Report, report
+from models.store.database import execute, rows
+from models.store.errors import NotFoundError
+from tests.jobs.people import people, scalar, send
+
+
+def posted(author: int, body: str = "a post") -> int:
+    with event.transaction() as log:
+        return post.create(log, author, None, body).id
+
+
+def liked(user: int, *posts: int) -> None:
+    with event.transaction() as log:
+        for number in posts:
+            like.like(log, user, number)
+
+
+def commented(user: int, number: int, reply_to: int | None = None) -> int:
+    with event.transaction() as log:
+        return comment.create(log, user, number, "words of mine", reply_to).id
+
+
+def told(user: int) -> list[tuple[str, int]]:
+    drain(Notify())
+    return [(one["title"], one["count"]) for one in notification.listed(user, True, None, None, 50)]
+
+
+def test_many_likes_are_one_notification_with_the_newest_name(store: Settings) -> None:
+    ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
+    number = posted(ana)
+    liked(ana, number)
+    assert told(ana) == [], "never about one's own act"
+    liked(ben, number)
+    assert told(ana) == [("Ben liked your post", 1)]
+    liked(eve, number)
+    liked(kim, number)
+    assert told(ana) == [("Kim and 2 others liked your post", 3)]
+    kinds = [kind for (kind,) in rows("SELECT type FROM events WHERE type LIKE 'notification.%' ORDER BY id")]
+    assert kinds == ["notification.created", "notification.updated"]
+
+
+def test_undoing_and_doing_again_does_not_notify_twice(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    number = posted(ana)
+    for _ in range(3):
+        liked(ben, number)
+        drain(Notify())
+        with event.transaction() as log:
+            like.unlike(log, ben, number)
+            notification.mark_read(log, ana, None)
+    assert told(ana) == []
+    assert scalar("SELECT count(*) FROM notifications") == 1
+
+
+def test_comments_answers_bookmarks_and_joins_reach_whom_they_concern(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    number = posted(ana)
+    first = commented(ben, number)
+    commented(eve, number, first)
+    commented(ana, number, first)
+    with event.transaction() as log:
+        like.bookmark(log, eve, number)
+        club = group.create(log, ben, "Gardeners").id
+        group.join(log, ana, club)
+        group.join(log, eve, club)
+    assert told(ana) == [("Eve bookmarked your post", 1), ("2 new comments on your post", 2)]
+    assert told(ben) == [("Eve and 1 other joined Gardeners", 2), ("2 new answers to your comment", 2)]
+    assert told(eve) == []
+    assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
+
+
+def test_what_was_deleted_before_it_was_told_is_not_told(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    number, gone = posted(ana), posted(ana)
+    answer = commented(ben, number)
+    liked(ben, gone)
+    with event.transaction() as log:
+        removal.delete_comment(log, ben, "user", answer)
+        removal.delete_post(log, ana, "user", gone)
+    assert told(ana) == []
+
+
+def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "PAIR_MOST_ELSE", 3)
+    ana, ben, eve = people("ana", "ben", "eve")
+    posts = [posted(ana) for _ in range(10)]
+    for number in posts[:5]:
+        liked(ben, number)
+        drain(Notify())
+    liked(ben, *posts[5:])
+    assert told(ana) == [("Ben did 7 more things", 7), *[("Ben liked your post", 1)] * 3]
+    assert scalar("SELECT count(*) FROM emails") == 3, "what is only counted is not mailed"
+    newest = scalar("SELECT max(id) FROM events WHERE type='post.liked'")
+    assert explained(newest, ana) == {"like": ["only counted: too many by one person"]}
+    liked(eve, posts[9])
+    assert told(ana)[0] == ("Eve liked your post", 1), "others are heard"
+    for number in posts:
+        liked(ben, number)
+    assert told(ana)[1] == ("Ben did 7 more things", 7), "nor is it counted twice"
+
+
+def test_off_is_off_and_mail_alone_is_mail_alone(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    for choice, mails in ((Choice(False, "off"), 0), (Choice(False, "instant"), 1), (Choice(True, "off"), 1)):
+        with event.transaction() as log:
+            preference.choose(log, ana, {"community": choice})
+        liked(ben, posted(ana))
+        assert len(told(ana)) == choice.in_app
+        assert scalar("SELECT count(*) FROM emails") == mails
+
+
+def explained(number: int, user: int) -> dict[str, list[str]]:
+    return {rule["rule"]: rule["decided"] for rule in explain.explain(number, user)["rules"]}
+
+
+def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    [root] = people("root", role="admin")
+    number = posted(ana)
+    liked(ben, number)
+    first = event.head()
+    assert explained(first, ana) == {"like": [explain.NOT_YET]}
+    drain(Notify())
+    assert explained(first, ana) == {"like": ["notified", "mailed"]}
+    assert explained(first, ben) == {"like": ["own act"]}
+    assert explained(first, eve) == {"like": ["does not concern them"]}
+    liked(eve, number)
+    second = event.head()
+    execute("UPDATE notifications SET created_ms=created_ms-5000")
+    drain(Notify())
+    assert explained(second, ana)["like"] == ["merged", "mail: went for the first of what is unread"]
+    send(ben, 1, to=ana)
+    sent = event.head()
+    drain(Notify())
+    [waiting] = [rule for rule in explain.explain(sent, ana)["rules"] if rule["rule"] == "message"]
+    assert waiting["decided"][1].startswith("waiting for the digest of ")
+    assert waiting["mail_due_at"].endswith("00:00.000Z")
+    assert explained(sent, ben)["message"] == ["own act"]
+    assert explained(sent, eve)["message"] == ["does not concern them"]
+    assert explained(sent, root)["watch message.sent"] == ["counted"]
+    with pytest.raises(NotFoundError):
+        explain.explain(sent + 1000, ana)
+
+
+def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        presence.renew(log, "gateway-1")
+        presence.change(log, "gateway-1", [ben], [])
+    send(ana, 1, to=ben)
+    sent = event.head()
+    drain(Notify())
+    with event.transaction() as log:
+        presence.change(log, "gateway-1", [], [ben])
+    assert explained(sent, ben) == {"message": ["was looking"]}
+
+
+def test_admins_hear_of_what_the_application_around_tells(store: Settings) -> None:
+    (ana,) = people("ana")
+    root, ops = people("root", "ops", role="admin")
+    with event.transaction() as log:
+        report(log, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
+        report(log, Report(root, "night.ran", "", {}, None, "north"))
+    drain(Watch())
+    assert [(one["title"], one["count"]) for one in notification.listed(ops, True, None, None, 10)] == [("2 activities", 2)]
+    assert [one["count"] for one in notification.listed(root, True, None, None, 10)] == [1], "what nobody did, root did"
+
+
+def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    number = posted(ana)
+    liked(ben, number)
+    liked(ana, number)
+    with event.transaction() as log:
+        presence.renew(log, "gateway-1")
+        presence.change(log, "gateway-1", [eve], [])
+    send(ben, 2, to=ana)
+    send(ben, 1, to=eve)
+    newest = event.head()
+    assert rehearse() == {
+        ("like", "notified", "instant"): 1,
+        ("like", "own act", "–"): 1,
+        ("message", "notified", "hourly"): 2,
+        ("message", "was looking", "–"): 1,
+        ("message", "own act", "–"): 3,
+    }
+    assert set(rehearse([rule for rule in RULES if rule.name == "like"])) == {
+        ("like", "notified", "instant"),
+        ("like", "own act", "–"),
+    }
+    assert (event.head(), scalar("SELECT count(*) FROM notifications")) == (newest, 0)

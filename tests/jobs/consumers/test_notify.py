@@ -1,0 +1,85 @@
+import msgspec
+
+from conf import Settings
+from jobs.consumers.notify import Notify
+from jobs.drain.drain import drain
+from models.chat import conversation, message, presence, read_marks
+from models.log import event
+from models.notices import notification
+from models.store.database import execute
+from tests.jobs.people import group, people, scalar, send
+
+
+def test_one_notification_a_conversation_counts_while_unread(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    drain(Notify())
+    [one] = notification.listed(ben, True, None, None, 10)
+    assert (one["title"], one["body"], one["count"]) == ("Ana", "1 new message", 1)
+    newest = send(ana, 2, to=ben)[-1]
+    drain(Notify())
+    [one] = notification.listed(ben, True, None, None, 10)
+    assert (one["title"], one["body"], one["count"]) == ("Ana", "3 new messages", 3)
+    assert msgspec.json.decode(one["data"]) == {"conversation": 1, "message": newest}
+    assert notification.listed(ana, True, None, None, 10) == []
+    kinds = [k for (k,) in execute("SELECT type FROM events WHERE type LIKE 'notification.%' ORDER BY id").fetchall()]
+    assert kinds == ["notification.created", "notification.updated"]
+
+
+def test_after_reading_a_new_row_starts(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    [first] = send(ana, 1, to=ben)
+    drain(Notify())
+    with event.transaction() as log:
+        read_marks.mark_read(log, ben, 1, first)
+    send(ana, 1, to=ben)
+    drain(Notify())
+    assert [n["count"] for n in notification.listed(ben, False, None, None, 10)] == [1, 1]
+    assert notification.unread_count(ben) == 1
+
+
+def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    execute("UPDATE users SET display_name='{n}' WHERE id=?", (ana,))
+    send(ana, 2, at=group(ana, [ben, eve], "The {n} club"))
+    drain(Notify())
+    assert {n["title"] for user in (ben, eve) for n in notification.listed(user, True, None, None, 10)} == {"{n} in The {n} club"}
+
+
+def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        presence.renew(log, "gateway-1")
+        presence.change(log, "gateway-1", [ben], [])
+    send(ana, 1, to=ben)
+    drain(Notify())
+    assert notification.unread_count(ben) == 0
+    execute("UPDATE leases SET until_ms=0")
+    send(ana, 1, to=ben)
+    drain(Notify())
+    assert notification.unread_count(ben) == 1
+
+
+def test_who_left_before_and_who_came_after_hear_nothing(store: Settings) -> None:
+    ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
+    crew = group(ana, [ben, eve])
+    with event.transaction() as log:
+        conversation.remove_member(log, ana, crew, ben)
+    send(ana, 1, at=crew)
+    with event.transaction() as log:
+        conversation.add_member(log, ana, crew, kim)
+        conversation.remove_member(log, ana, crew, eve)
+    drain(Notify())
+    assert [notification.unread_count(u) for u in (ben, eve, kim)] == [0, 1, 0]
+
+
+def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    deleted, _ = send(ana, 2, to=ben)
+    with event.transaction() as log:
+        message.delete(log, ana, "user", deleted)
+    drain(Notify())
+    [one] = notification.listed(ben, True, None, None, 10)
+    assert one["count"] == 1
+    assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%' AND data LIKE '%words%'") == 0

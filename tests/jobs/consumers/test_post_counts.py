@@ -1,0 +1,83 @@
+import msgspec
+
+from conf import Settings
+from jobs import tasks
+from jobs.consumers.post_counts import Feed
+from jobs.drain.drain import drain
+from models.community import comment, group, like, post, removal
+from models.log import event
+from models.store.database import rows
+from tests.jobs.killing import drains, killed_at
+from tests.jobs.people import people, scalar
+
+
+def told(stream: str = "posts") -> list[tuple[int, int, int]]:
+    """(post, likes, comments) of each update."""
+    found = rows("SELECT data FROM events WHERE type='post.updated' AND stream=? ORDER BY id", (stream,))
+    data = [msgspec.json.decode(text) for (text,) in found]
+    return [(one["id"], one["likes_count"], one["comments_count"]) for one in data]
+
+
+def posted(author: int, crew: int | None = None) -> int:
+    with event.transaction() as log:
+        return post.create(log, author, crew, "hush-hush").id
+
+
+def liked(users: list[int], *posts: int) -> None:
+    with event.transaction() as log:
+        for user in users:
+            for number in posts:
+                like.like(log, user, number)
+
+
+def test_a_post_is_told_of_once_a_slice_with_its_counts(store: Settings) -> None:
+    ana, *crowd = people("ana", *[f"user{n}" for n in range(20)])
+    with event.transaction() as log:
+        crew = group.create(log, ana, "Crew").id
+    quiet, first, second = posted(ana), posted(ana), posted(ana, crew)
+    liked(crowd, first)
+    liked([ana], second)
+    with event.transaction() as log:
+        comment.create(log, ana, first, "words", None)
+        like.unlike(log, crowd[0], first)
+        like.bookmark(log, ana, quiet)
+
+    assert drain(Feed()).rows == 2
+    assert (told(), told(f"group:{crew}")) == ([(first, 19, 1)], [(second, 1, 0)])
+    assert drain(Feed()).rows == 0
+
+    with event.transaction() as log:
+        removal.delete_comment(log, ana, "user", 1)
+    drain(Feed())
+    assert told() == [(first, 19, 1), (first, 19, 0)]
+
+
+def test_a_deleted_post_is_not_told_of_and_what_was_told_loses_its_text(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    first, second = posted(ana), posted(ana)
+    liked([ana], first, second)
+    drain(Feed())
+    liked([ben], first, second)
+    with event.transaction() as log:
+        removal.delete_post(log, ana, "user", first)
+
+    assert drain(Feed()).rows == 1
+    assert [number for number, *_ in told()] == [first, second, second]
+    texts = rows("SELECT type, data FROM events WHERE data LIKE ? ORDER BY id", ('%"hush-hush"%',))
+    assert [(kind, msgspec.json.decode(text)["id"]) for kind, text in texts] == [
+        ("post.created", second),
+        ("post.updated", second),
+        ("post.updated", second),
+    ]
+
+
+def test_a_kill_at_any_commit_neither_loses_nor_doubles_an_update(store: Settings) -> None:
+    ana, *crowd = people("ana", *[f"user{n}" for n in range(200)])
+    number = posted(ana)
+    liked(crowd, number)
+    for commit, when in ((3, "after"), (2, "before")):  # of slices of 40 events
+        killed_at(store, drains("feed"), commit, when)
+    drain(tasks.consumers["feed"], events_a_slice=40)
+
+    assert told() == [(number, 200, 0)] * 5
+    assert scalar("SELECT count(*) FROM post_copies") == 5

@@ -1,0 +1,227 @@
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import peewee
+import pytest
+from prometheus_client import REGISTRY
+
+from conf import Settings
+from jobs import tasks
+from jobs.consumers.activity import Activities, Part
+from jobs.consumers.notify import CAUSES_A_TRANSACTION, Notify
+from jobs.drain import drain as draining
+from jobs.drain.consumer import Written
+from jobs.drain.drain import drain
+from models.log import checkpoint, event
+from models.log.event import Event, Log
+from models.ops import dead_letters
+from tests.jobs.killing import ROOT, drains, killed_at
+from tests.jobs.people import group, people, scalar, send
+from tests.stores import environment, named
+
+
+class Poisoned(Activities):
+    """Fails on one event, as long as it is poisoned."""
+
+    poison: int | None = None
+
+    def prepare(self, events: Sequence[Event]) -> object:
+        if any(e.id == self.poison for e in events):
+            raise ValueError("can't be done")
+        return super().prepare(events)
+
+
+def consumer() -> Poisoned:
+    return Poisoned({})
+
+
+def poisoned_event(message: int) -> int:
+    return int(str(scalar("SELECT event FROM messages WHERE id=?", message)))
+
+
+def test_a_second_run_finds_nothing_left(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 7, to=ben)
+    assert drain(consumer(), events_a_slice=3).rows == 7
+    assert drain(consumer(), events_a_slice=3).rows == 0
+    assert scalar("SELECT count(*) FROM activities") == 7
+
+
+def test_a_poison_event_is_found_parked_and_passed(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    messages = send(ana, 50, to=ben)
+    poisoned = consumer()
+    poisoned.poison = poisoned_event(messages[20])
+    dead = REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) or 0
+    assert drain(poisoned).more is False
+    assert scalar("SELECT count(*) FROM activities") == 49
+    [parked] = dead_letters.listed(10)
+    assert (parked["event"], parked["error"]) == (poisoned.poison, "ValueError: can't be done")
+    assert REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) == dead + 1
+
+
+def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    poisoned = consumer()
+    poisoned.poison = poisoned_event(send(ana, 1, to=ben)[0])
+    drain(poisoned)
+    [parked] = dead_letters.listed(10)
+    with event.transaction() as log:
+        dead_letters.ask_retry(log, parked["id"])
+    drain(poisoned)
+    assert [d["retrying"] for d in dead_letters.listed(10)] == [False], "it failed again, and waits for another asking"
+    with event.transaction() as log:
+        dead_letters.ask_retry(log, parked["id"])
+    poisoned.poison = None
+    drain(poisoned)
+    drain(poisoned)
+    assert dead_letters.listed(10) == []
+    assert scalar("SELECT count(*) FROM activities") == 1
+
+
+def test_a_drain_that_was_overtaken_writes_nothing(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 5, to=ben)
+
+    class Overtaken(Poisoned):
+        def prepare(self, events: Sequence[Event]) -> object:
+            parts = super().prepare(events)
+            drain(consumer())
+            return parts
+
+    result = drain(Overtaken({}))
+    assert (result.lost, result.rows) == (True, 0)
+    assert scalar("SELECT count(*) FROM activities") == 5
+
+
+def test_the_stores_failure_is_raised_and_parks_nothing(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 5, to=ben)
+
+    class Full(Poisoned):
+        def write(self, log: object, part: object) -> object:
+            raise peewee.OperationalError("database or disk is full")
+
+    with pytest.raises(peewee.OperationalError):
+        drain(Full({}))
+    assert dead_letters.listed(10) == []
+    assert drain(consumer()).rows == 5
+
+
+def test_a_long_stretch_that_nobody_wants_moves_the_checkpoint_at_once(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    drain(consumer())
+    with event.transaction() as log:
+        for _ in range(draining.SKIP_EVENTS):
+            log.append("user:1", "read.updated", b"{}")
+    drain(consumer(), events_a_slice=10)
+    assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
+
+
+def test_what_drains_append_is_drained_by_none(store: Settings) -> None:
+    assert all(not kind.startswith("notification.") for c in tasks.consumers.values() for kind in c.types)
+
+
+def test_a_stop_leaves_the_rest_for_the_next_run(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    drain(consumer())
+    send(ana, 10, to=ben)
+    result = drain(consumer(), lambda: scalar("SELECT count(*) FROM activities") == 4, events_a_slice=2)
+    assert (result.events, result.more) == (4, True)
+    assert drain(consumer()).events == 6
+
+
+@pytest.mark.parametrize("name", ["activity", "notify", "search"])
+def test_a_kill_at_any_commit_neither_loses_nor_doubles(store: Settings, name: str) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 400, to=ben)
+    for when in ("before", "after"):
+        killed_at(store, drains(name), random.randint(2, 4), when)
+    drain(tasks.consumers[name])
+    counted = {
+        "activity": "SELECT count(*) FROM activities",
+        "notify": "SELECT sum(count) FROM notifications",
+        "search": "SELECT count(*) FROM message_search",
+    }
+    assert scalar(counted[name]) == 400
+    assert name != "activity" or scalar("SELECT sum(count) FROM activity_hourly WHERE action='message.sent'") == 400
+
+
+def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) -> None:
+    ana, *others = people("ana", *[f"user{n}" for n in range(450)])
+    crew = group(ana, others)
+    drain(Notify())
+    send(ana, 1, at=crew)
+    killed_at(store, drains("notify"), 2, "after")
+    assert scalar("SELECT sum(count) FROM notifications") == 2 * CAUSES_A_TRANSACTION < 450
+    assert drain(Notify()).more is False
+    assert scalar("SELECT count(DISTINCT user_id) FROM notifications WHERE count=1") == 450
+    assert scalar("SELECT count(*) FROM notifications") == 450
+    assert scalar("SELECT count(*) FROM events WHERE type='notification.created'") == 450
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize(("appends", "inside"), [(False, 1), (True, 2)])
+def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: bool, inside: int) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    seen = []
+
+    class Curious(Activities):
+        def write(self, log: Log, part: Part) -> Written:
+            seen.append(scalar("PRAGMA synchronous"))
+            return super().write(log, part)
+
+    Curious.appends = appends
+    drain(Curious({}))
+    assert seen == [inside]
+    assert scalar("PRAGMA synchronous") == 2
+
+
+SHARED = """
+import sys
+from models.store.database import connect
+from conf import load
+from jobs import tasks
+
+settings = load()
+connect(settings)
+tasks.bind(settings)
+print("ready", flush=True)
+sys.stdin.readline()
+print(tasks.drain_log(tasks.consumers[sys.argv[1]], events_a_slice=20).events)
+"""
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.parametrize("name", ["activity", "notify", "search"])
+def test_workers_share_a_backlog_and_each_event_is_done_once(store: Settings, name: str) -> None:
+    ana, *others = people("ana", *[f"user{n}" for n in range(40)])
+    for other in others:
+        send(ana, 40, to=other)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
+    command = [sys.executable, "-c", SHARED, name]
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    done = [int(worker.communicate(timeout=60)[0].splitlines()[-1]) for worker in workers]
+    assert sum(done) == 1600
+    assert min(done) > 0, "one did nothing"
+    assert drain(tasks.consumers[name]).events == 0
+    counted = {
+        "activity": "SELECT count(*) FROM activities",
+        "notify": "SELECT sum(count) FROM notifications",
+        "search": "SELECT count(*) FROM message_search",
+    }
+    assert scalar(counted[name]) == 1600

@@ -1,0 +1,233 @@
+"""What jobs tell the log: what they were about, once they have done something, and nothing of what people wrote."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import structlog
+
+from conf import Settings
+from conf.logging import configure
+from jobs import tasks
+from jobs.consumers.activity import Activities
+from jobs.consumers.announcements import Fanouts
+from jobs.drain.drain import drain
+from jobs.mail.mailer import Mailer
+from jobs.upkeep.retention import OVER_DAYS
+from models.log import event
+from models.log.event import FANOUTS, Event, Log
+from models.notices import announcement, outbox
+from models.notices.announcement import Announcement
+from models.notices.outbox import Letter
+from models.ops import dead_letters
+from models.records import activity
+from models.store.clock import now_ms
+from models.store.database import execute
+from tests.jobs.people import people, scalar, send
+from tests.smtp_server import SmtpServer
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+
+Lines = Callable[[], list[dict[str, Any]]]
+NOT_TOLD = ("look for", "@example.org", "123456")
+
+
+@pytest.fixture
+def told(store: Settings, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    """The lines of the log since the last look."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure(store, "worker")
+
+    def lines() -> list[dict[str, Any]]:
+        told = [line for line in capsys.readouterr().err.splitlines() if '"logger":"mail.log"' not in line]  # the relay's own
+        assert not [words for words in NOT_TOLD if words in str(told)]
+        return [json.loads(line) for line in told]
+
+    lines()
+    yield lines
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+def picked(line: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: line.get(name) for name in names}
+
+
+def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store: Settings, told: Lines) -> None:
+    ana, ben = people("ana", "ben")
+    drain(Activities({}))
+    told()
+    send(ana, 5, to=ben)
+    first, last = scalar("SELECT min(event) FROM messages"), scalar("SELECT max(event) FROM messages")
+    drain(Activities({}), events_a_slice=2)
+    (line,) = told()
+    assert line["seconds"] > 0
+    del line["timestamp"], line["seconds"]
+    assert line == {
+        "event": "a drain has run",
+        "level": "info",
+        "component": "worker",
+        "consumer": "activity",
+        "events": 5,
+        "first_event": first,
+        "last_event": last,
+        "rows": 5,
+        "mails": 0,
+    }
+    drain(Activities({}))
+    assert told() == []
+
+
+def test_a_look_and_a_sweep_that_find_nothing_tell_nothing(store: Settings, told: Lines) -> None:
+    people("ana")
+    tasks.look()
+    tasks.sweep.call_local()
+    told()
+    tasks.look()
+    tasks.sweep.call_local()
+    assert told() == []
+
+
+def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told: Lines) -> None:
+    class Poisoned(Activities):
+        def prepare(self, events: Sequence[Event]) -> object:
+            raise ValueError("can't be done")
+
+    ana, ben = people("ana", "ben")
+    drain(Activities({}))
+    send(ana, 1, to=ben)
+    drain(Poisoned({}))
+    number = scalar("SELECT max(event) FROM messages")
+    names = ("event", "consumer", "event_id", "type", "dead")
+    ids = {"consumer": "activity", "event_id": number, "type": "message.created"}
+    parked, _ = told()
+    assert picked(parked, *names) == {"event": "an event is parked", "dead": None, **ids}
+    [dead] = [one["id"] for one in dead_letters.listed(10)]
+    with event.transaction() as log:
+        dead_letters.ask_retry(log, dead)
+    drain(Poisoned({}))
+    (again,) = told()
+    assert picked(again, *names) == {"event": "a parked event failed again", "dead": dead, **ids}
+    assert "can't be done" in again["exception"]
+
+
+def announce() -> int:
+    what = Announcement(1, "user", None, "system", "A title to look for", "A body to look for.", b"{}")
+    with event.transaction() as log:
+        return announcement.ask(log, what)
+
+
+def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Settings, told: Lines) -> None:
+    people("ana", "ben")
+    drain(Fanouts())
+    told()
+    job = announce()
+    drain(Fanouts())
+    done, run = told()
+    assert picked(done, "event", "job", "people") == {"event": "everybody was told of an announcement", "job": job, "people": 2}
+    assert picked(run, "consumer", "events") == {"consumer": "fanout", "events": 1}
+
+
+def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: Lines) -> None:
+    class Poisoned(Fanouts):
+        def write(self, log: Log, part: object) -> object:
+            raise ValueError("can't be done")
+
+    people("ana")
+    drain(Fanouts())
+    told()
+    job = announce()
+    drain(Poisoned())
+    assert picked(told()[0], "event", "job") == {"event": "an event is parked", "job": job}
+
+
+def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
+    with event.transaction() as log:
+        log.append(FANOUTS, announcement.ASKED, b"{}")
+    drain(Fanouts())
+    assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.ASKED, "job": None}
+
+
+def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
+    """Queues a mail and tries to send what is due; returns its id."""
+    with event.transaction() as log:
+        outbox.queue(log, [Letter(kind, receiver, "bob@example.org", "Bob", data)])
+    mailer = Mailer(store.model_copy(update={"email_url": relay.url}))
+    mailer.send_due()
+    mailer.close()
+    return int(str(scalar("SELECT max(id) FROM emails")))
+
+
+NOTE = {"title": "A title to look for", "body": "A body to look for.", "notifications": [4, 5]}
+
+
+def test_a_mail_is_told_with_what_it_is_about_and_not_what_it_says(store: Settings, told: Lines, relay: SmtpServer) -> None:
+    number = send_mail(store, relay, "account", 7, NOTE)
+    (line,) = told()
+    names = ("event", "level", "mail", "kind", "user", "notifications", "tries")
+    assert picked(line, *names) == {
+        "event": "a mail was sent",
+        "level": "info",
+        "mail": number,
+        "kind": "account",
+        "user": 7,
+        "notifications": [4, 5],
+        "tries": 1,
+    }
+    code = send_mail(store, relay, "signup_code", None, {"code": "123456", "username": "bob"})
+    (line,) = told()
+    assert picked(line, *names[2:]) == {"mail": code, "kind": "signup_code", "user": None, "notifications": None, "tries": 1}
+
+
+def test_a_mail_that_is_put_off_or_dead_is_told_without_the_address_in_the_relays_words(
+    store: Settings, told: Lines, relay: SmtpServer
+) -> None:
+    relay.answers["RCPT"].append("450 4.2.0 <bob@example.org>: greylisted")
+    number = send_mail(store, relay, "account", 7, NOTE)
+    (line,) = told()
+    assert picked(line, "event", "level", "mail", "user") == {
+        "event": "a mail is put off",
+        "level": "info",
+        "mail": number,
+        "user": 7,
+    }
+    assert "450 4.2.0 <***>: greylisted" in line["error"]
+    relay.answers["RCPT"].append("550 5.1.1 <bob@example.org>: unknown")
+    number = send_mail(store, relay, "account", 7, NOTE)
+    (line,) = told()
+    assert picked(line, "event", "level", "mail", "user") == {
+        "event": "a mail is dead",
+        "level": "error",
+        "mail": number,
+        "user": 7,
+    }
+    assert "550 5.1.1 <***>: unknown" in line["error"]
+
+
+def test_a_relay_that_is_down_is_told_with_the_mail_that_met_it(store: Settings, told: Lines, relay: SmtpServer) -> None:
+    relay.answers["MAIL"].append("421 4.3.2 closing, bob@example.org")
+    relay.answers["MAIL"].append("421 4.3.2 closing, bob@example.org")
+    number = send_mail(store, relay, "account", 7, NOTE)
+    down, put_off = told()
+    assert picked(down, "level", "mail", "user") == {"level": "warning", "mail": number, "user": 7}
+    assert down["event"].startswith("the mail relay fails")
+    assert picked(put_off, "event", "mail") == {"event": "a mail is put off", "mail": number}
+
+
+def test_a_sweep_tells_how_much_it_has_cleared_away_and_archived(store: Settings, told: Lines) -> None:
+    announce()
+    drain(Fanouts())
+    execute("UPDATE fanouts SET ended_ms=ended_ms-?", (OVER_DAYS * 24 * 3_600_000 + 1,))
+    activity.record([(None, "shop.bought", "", "{}", None, None, at) for at in (1, now_ms())])
+    told()
+    tasks.sweep.call_local()
+    cleared, archived = told()
+    assert cleared["rows"]["announcements"] == 1
+    assert picked(archived, "event", "moved") == {"event": "old records have left their tables", "moved": 1}

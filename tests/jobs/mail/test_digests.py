@@ -1,0 +1,235 @@
+"""Mail about what is unread: when it goes, to whom, how often, and what it says by then. With a real relay and a moving clock."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from conf import Settings
+from jobs.consumers.notify import Notify
+from jobs.drain.drain import drain, never
+from jobs.mail import digests
+from jobs.mail.mailer import Mailer
+from models.chat import presence, read_marks
+from models.identity import user as users
+from models.log import event
+from models.notices import notification, pending_mail, preference
+from models.notices.preference import Choice
+from models.store.database import execute, rows
+from tests.jobs.killing import killed_at
+from tests.jobs.people import people, scalar, send
+from tests.smtp_server import SmtpServer
+
+MORNING = datetime(2031, 5, 6, 8, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def mailer(store: Settings, relay: SmtpServer) -> Iterator[Mailer]:
+    made = Mailer(store.model_copy(update={"email_url": relay.url}))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(MORNING, tick=False) as traveller:
+        yield traveller
+
+
+def want(user: int, email: str, kind: str = "message", in_app: bool = True) -> None:
+    with event.transaction() as log:
+        preference.choose(log, user, {kind: Choice(in_app, email)})
+
+
+def settle(mailer: Mailer) -> None:
+    """All that background work does now."""
+    drain(Notify())
+    digests.collect(never)
+    mailer.send_due()
+
+
+def subjects(relay: SmtpServer) -> list[tuple[str, str]]:
+    return [(one.receivers[0].partition("@")[0], one.parsed["Subject"]) for one in relay.mails]
+
+
+def test_what_is_unread_goes_as_one_mail_when_the_clock_strikes(
+    clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    send(ana, 3, to=ben)
+    send(eve, 1, to=ben)
+    settle(mailer)
+    clock.shift(timedelta(minutes=39))
+    settle(mailer)
+    assert relay.mails == []
+    clock.shift(timedelta(minutes=1))
+    settle(mailer)
+    settle(mailer)
+    assert subjects(relay) == [("ben", "2 things you have not read")]
+    parsed = relay.mails[0].parsed
+    for kind in ("plain", "html"):
+        body = parsed.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        assert all(said in body for said in ("Ana", "3 new messages", "Eve", "1 new message", "/#/conversations/1"))
+    assert parsed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    clock.shift(timedelta(hours=1))
+    settle(mailer)
+    assert len(relay.mails) == 1, "nothing new, nothing sent"
+    send(ana, 1, to=ben)
+    settle(mailer)
+    clock.shift(timedelta(hours=1))
+    settle(mailer)
+    assert subjects(relay)[1:] == [("ben", "Ana")], "it grew since"
+
+
+def test_who_has_read_it_gets_no_mail(clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    [first] = send(ana, 1, to=ben)
+    send(eve, 1, to=ben)
+    settle(mailer)
+    with event.transaction() as log:
+        read_marks.mark_read(log, ben, 1, first)
+    clock.shift(timedelta(minutes=40))
+    digests.collect(never)
+    with event.transaction() as log:
+        notification.mark_read(log, ben, None)  # after the digest was queued, before it is sent
+    mailer.send_due()
+    assert relay.mails == []
+    assert rows("SELECT state FROM emails") == [("dropped",)]
+    assert scalar("SELECT count(*) FROM waiting_mail") == 0
+
+
+def test_a_daily_digest_comes_at_nine_of_the_persons_own_clock(
+    clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    for user, zone in ((ben, "Pacific/Kiritimati"), (eve, "America/New_York")):
+        want(user, "daily")
+        with event.transaction() as log:
+            users.set_profile(log, user, zone, None)
+        send(ana, 1, to=user)
+    sent = []
+    for hour in range(1, 25):
+        clock.shift(timedelta(hours=1))
+        settle(mailer)
+        sent += [(one.receivers[0].partition("@")[0], hour) for one in relay.mails]
+        relay.mails.clear()
+    assert sent == [("eve", 5), ("ben", 11)]  # 13:00 and 19:00 UTC, of which the first full minute is 20 past
+
+
+@pytest.mark.parametrize(
+    ("changed_to", "after_minutes", "sent"),
+    [("off", 0, 0), ("off", 60, 0), ("instant", 0, 1), ("daily", 39, 0), ("daily", 40, 1), ("hourly", 39, 0), ("hourly", 40, 1)],
+)
+def test_a_preference_that_changed_counts_for_what_is_waiting(
+    changed_to: str, after_minutes: int, sent: int, clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben = people("ana", "ben")
+    want(ben, "daily" if changed_to == "hourly" else "hourly")
+    send(ana, 1, to=ben)
+    settle(mailer)
+    want(ben, changed_to)
+    clock.shift(timedelta(minutes=after_minutes))
+    settle(mailer)
+    assert len(relay.mails) == sent
+
+
+@pytest.mark.parametrize(("changed_to", "waiting"), [("off", 0), ("hourly", 1)])
+def test_a_preference_that_changed_counts_for_a_mail_in_the_outbox(
+    changed_to: str, waiting: int, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben = people("ana", "ben")
+    want(ben, "instant")
+    send(ana, 1, to=ben)
+    drain(Notify())
+    assert scalar("SELECT count(*) FROM emails WHERE state='queued'") == 1
+    want(ben, changed_to)
+    mailer.send_due()
+    assert relay.mails == []
+    assert scalar("SELECT count(*) FROM waiting_mail") == waiting
+
+
+def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
+    clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    want(eve, "off")
+    for user in (ben, eve):
+        send(ana, 1, to=user)
+        send(ana, 1, to=user, priority="important")
+    settle(mailer)
+    assert relay.mails == []
+    clock.shift(timedelta(minutes=5))
+    settle(mailer)
+    assert subjects(relay) == [("ben", "Ana")]
+    for user in (ben, eve):
+        send(ana, 1, to=user, priority="urgent")
+    settle(mailer)
+    assert subjects(relay) == [("ben", "Ana")] * 2
+    clock.shift(timedelta(hours=2))
+    settle(mailer)
+    assert len(relay.mails) == 2, "what was mailed is not digested"
+
+
+def test_who_is_looking_gets_no_mail_whatever_the_priority(mailer: Mailer, relay: SmtpServer) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        presence.renew(log, "gateway-1")
+        presence.change(log, "gateway-1", [ben], [])
+    send(ana, 1, to=ben, priority="urgent")
+    settle(mailer)
+    assert (relay.mails, scalar("SELECT count(*) FROM waiting_mail")) == ([], 0)
+
+
+def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mailer, relay: SmtpServer) -> None:
+    ana, ben = people("ana", "ben")
+    want(ben, "instant", in_app=False)
+    for n in (1, 2):
+        send(ana, 1, to=ben)
+        settle(mailer)
+        assert subjects(relay) == [("ben", "Ana")] * n, "what was mailed is done, and the next one is new"
+    assert notification.listed(ben, False, None, None, 10) == []
+    assert notification.unread_count(ben) == 0
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 0
+
+
+def test_of_two_workers_one_makes_the_digest(clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    drain(Notify())
+    clock.shift(timedelta(minutes=40))
+    with event.transaction() as log:
+        assert pending_mail.begin_digest(log, ben, "hourly 2031-05-06T09:00+00:00")
+    settle(mailer)
+    assert relay.mails == [], "the other one has it"
+    clock.shift(timedelta(hours=1))
+    settle(mailer)
+    assert len(relay.mails) == 1, "what it did not hold goes with the next"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_in_the_middle_of_collecting_leaves_everyone_one_digest(
+    store: Settings, when: str, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, *others = people("ana", *[f"user{n}" for n in range(60)])
+    for user in others:
+        send(ana, 1, to=user)
+    drain(Notify())
+    execute("UPDATE waiting_mail SET due_ms=1, since_ms=1")
+    killed_at(store, "digests.collect(lambda: False)", 2, when)
+    assert scalar("SELECT count(*) FROM digests") == {"before": 25, "after": 50}[when]
+    settle(mailer)
+    assert sorted(name for name, _ in subjects(relay)) == sorted(f"user{n}" for n in range(60))
+
+
+def test_a_hundred_unread_are_a_mail_of_fifty_and_a_number(
+    clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ben, *others = people("ben", *[f"user{n}" for n in range(70)])
+    for user in others:
+        send(user, 1, to=ben)
+    drain(Notify())
+    clock.shift(timedelta(hours=1))
+    settle(mailer)
+    assert subjects(relay) == [("ben", "70 things you have not read")]
+    assert "and 20 more" in relay.mails[0].parsed.get_body(("plain",)).get_content()  # type: ignore[union-attr]

@@ -1,0 +1,181 @@
+"""What has had its time is cleared away, and nothing else."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+import time_machine
+
+from conf import Settings
+from jobs import tasks
+from jobs.drain.drain import drain
+from jobs.upkeep.retention import OVER_DAYS, READ_DAYS, UNUSED_DAYS
+from models.chat import message
+from models.community import like, post
+from models.identity import token
+from models.log import checkpoint, event
+from models.notices import announcement, notification, outbox
+from models.notices.announcement import Announcement
+from models.notices.outbox import Letter
+from models.ops import dead_letters
+from models.store import facts
+from models.store.clock import now_ms
+from models.store.database import execute, rows
+from models.sync import catchup
+from tests.jobs.drain.test_drain import Poisoned, poisoned_event
+from tests.jobs.people import people, scalar, send
+
+KEPT_DAYS = 14
+
+
+def later(days: int) -> None:
+    """What is cleared away after so many days."""
+    with time_machine.travel(timedelta(days=days), tick=True):
+        tasks.retention.run(lambda: False)
+
+
+def done() -> int:
+    """All consumers do what there is, to the last event; returns the log's head."""
+    tasks.look()
+    for consumer in tasks.consumers.values():
+        drain(consumer)
+    places = {part: event.head() for consumer in tasks.consumers.values() for part in consumer.parts()}
+    for part, place in places.items():
+        execute("UPDATE checkpoints SET position=? WHERE consumer=? AND part=?", (place, part.consumer, part.number))
+    return event.head()
+
+
+def edit(user: int, sent: int) -> None:
+    with event.transaction() as log:
+        message.edit(log, user, sent, "other words")
+
+
+def test_old_events_go_with_what_points_at_them_and_younger_ones_stay(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    edit(ana, send(ana, 250, to=ben)[0])
+    head = done()
+    later(KEPT_DAYS - 1)
+    assert (scalar("SELECT count(*) FROM message_copies"), mark()) == (1, 0)
+    with time_machine.travel(timedelta(days=KEPT_DAYS - 1)):
+        [young] = send(ana, to=ben)
+    later(KEPT_DAYS + 1)
+    assert (mark(), scalar("SELECT min(id) FROM events")) == (head, head + 1)
+    assert scalar("SELECT count(*) FROM message_copies") == 0
+    assert catchup.read(ben, head - 1, None, 10).expired
+    for position in (head, catchup.BEGINNING):
+        assert [msgspec.json.decode(e.data)["id"] for e in catchup.read(ben, position, None, 10).events] == [young]
+
+
+def mark() -> int:
+    return facts.trimmed()
+
+
+@pytest.mark.parametrize("name", ["search", "activity"])
+def test_no_event_goes_that_a_part_of_a_consumer_has_not_done(store: Settings, name: str) -> None:
+    ana, ben = people("ana", "ben")
+    head = done()
+    send(ana, 3, to=ben)
+    done()
+    part = tasks.consumers[name].parts()[-1]
+    execute("UPDATE checkpoints SET position=? WHERE consumer=? AND part=?", (head, name, part.number))
+    later(KEPT_DAYS + 1)
+    assert mark() == head
+    execute("DELETE FROM checkpoints WHERE consumer=? AND part=?", (name, part.number))
+    done()
+    execute("UPDATE checkpoints SET position=0 WHERE consumer=? AND part=?", (name, part.number))
+    later(KEPT_DAYS + 1)
+    assert mark() == head, "who has just begun has done nothing"
+    assert checkpoint.positions([part]) == {part: 0}
+
+
+def test_a_log_of_which_nothing_is_left_goes_on_where_it_was(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 3, to=ben)
+    head = done()
+    later(KEPT_DAYS + 1)
+    assert scalar("SELECT count(*) FROM events") == 0
+    assert (event.head(), mark()) == (head, head)
+    assert catchup.read(ben, head, None, 10) == catchup.Slice([], head, False, False)
+    send(ana, to=ben)
+    assert rows("SELECT id FROM events WHERE type='message.created'") == [(head + 1,)]
+
+
+def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    poisoned = Poisoned({})
+    [sent] = send(ana, to=ben)
+    poisoned.poison = dead = poisoned_event(sent)
+    drain(poisoned)
+    edit(ana, sent)
+    done()
+    later(KEPT_DAYS + 1)
+    assert mark() > dead
+    assert rows("SELECT id FROM events") == [(dead,)]
+    assert catchup.read(ben, catchup.BEGINNING, None, 10).events == []
+    with event.transaction() as log:
+        message.delete(log, ana, "user", sent)
+    assert scalar("SELECT count(*) FROM events WHERE data LIKE '%words%'") == 0, "its text is no safer there"
+    with event.transaction() as log:
+        dead_letters.ask_retry(log, dead_letters.listed(1)[0]["id"])
+    assert scalar("SELECT count(*) FROM activities") == 0
+    poisoned.poison = None
+    drain(poisoned)
+    assert scalar("SELECT count(*) FROM activities") == 1
+    later(1)
+    assert event.find(dead) is None
+
+
+def test_notifications_go_when_they_were_read_long_ago_and_what_can_be_done_again_is_not_told_again(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        liked = post.create(log, ana, None, "words").id
+    with event.transaction() as log:
+        like.like(log, ben, liked)
+    send(ben, 2, to=ana)
+    done()
+    with event.transaction() as log:
+        notification.mark_read(log, ana, None)
+    unread = int(str(scalar("SELECT count(*) FROM notifications WHERE read_ms IS NULL")))
+    later(READ_DAYS - 1)
+    assert scalar("SELECT count(*) FROM notifications WHERE user_id=?", ana) > 0
+    done()
+    later(READ_DAYS + 1)
+    assert scalar("SELECT count(*) FROM notifications WHERE read_ms IS NOT NULL") == 0
+    assert scalar("SELECT count(*) FROM notifications") == unread
+    assert scalar("SELECT count(*) FROM notification_causes WHERE cause LIKE 'message:%'") == 0
+    with event.transaction() as log:
+        like.unlike(log, ben, liked)
+        like.like(log, ben, liked)
+    done()
+    assert scalar("SELECT count(*) FROM notifications WHERE type='community'") == 0
+
+
+def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settings) -> None:
+    (ana,) = people("ana")
+    with event.transaction() as log:
+        old, used = token.create(log, ana), token.create(log, ana)
+    execute("UPDATE tokens SET used_ms=? WHERE hash=?", (now_ms() + 5 * 24 * 3_600_000, token.digest(used)))
+    later(UNUSED_DAYS - 1)
+    assert token.find(token.digest(old)) is not None
+    with time_machine.travel(timedelta(days=UNUSED_DAYS + 1)):
+        for _ in range(2):  # it looks at some a run, in a circle
+            tasks.retention.run(lambda: False)
+    assert token.find(token.digest(old)) is None
+    assert token.find(token.digest(used)) is not None
+    [(data,)] = rows("SELECT data FROM events WHERE stream='gateways' AND type='token.revoked'")
+    assert msgspec.json.decode(data)["user"] == ana
+
+
+def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: Settings) -> None:
+    (ana,) = people("ana")
+    with event.transaction() as log:
+        announcement.ask(log, Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        outbox.queue(log, [Letter("welcome", ana, "ana@example.org", "Ana", {})])
+        outbox.refuse(log, 1, "550")
+        dead_letters.park_mail(log, 1, "550")
+    done()
+    later(OVER_DAYS - 1)
+    assert (len(announcement.listed(10)), len(dead_letters.listed(10))) == (1, 1)
+    later(OVER_DAYS + 1)
+    assert (announcement.listed(10), dead_letters.listed(10)) == ([], [])
+    assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0

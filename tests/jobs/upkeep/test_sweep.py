@@ -1,0 +1,76 @@
+"""What is done every minute is done by one thread of all workers, however long it takes."""
+
+from threading import Event, Thread
+
+import pytest
+
+from conf import Settings
+from jobs import tasks
+from jobs.queue.broker import huey
+from models.store.database import execute, rows
+from tests.gateway.running import until
+
+
+class Slow:
+    """A sweep that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.entered, self.leave = Event(), Event()
+
+    def __call__(self, _stop: object) -> None:
+        self.runs += 1
+        self.entered.set()
+        assert self.leave.wait(30)
+
+
+@pytest.fixture
+def slow(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    found = Slow()
+    monkeypatch.setattr(tasks.retention, "run", found)
+    return found
+
+
+def queued() -> Thread:
+    """A worker's thread that does a sweep which waits in the queue."""
+    tasks.sweep()
+    return Thread(target=huey.execute, args=(huey.dequeue(),), daemon=True)
+
+
+def test_a_sweep_that_takes_longer_than_a_minute_holds_one_thread_of_all(slow: Slow) -> None:
+    first, second = queued(), queued()
+    first.start()
+    assert slow.entered.wait(30)
+    second.start()
+    second.join(30)
+    assert not second.is_alive(), "it has nothing to wait for"
+    assert slow.runs == 1
+    slow.leave.set()
+    first.join(30)
+    tasks.sweep.call_local()
+    assert slow.runs == 2
+    assert rows("SELECT * FROM duties") == []
+
+
+def test_a_sweep_that_was_killed_is_followed_by_another_later(slow: Slow) -> None:
+    killed = queued()
+    killed.start()
+    assert slow.entered.wait(30)
+    execute("UPDATE duties SET until_ms=until_ms-?", (int(2_000 * tasks.SWEEP_S) + 1,))
+    after = queued()
+    after.start()
+    until(lambda: slow.runs == 2)
+    slow.leave.set()
+    for thread in (killed, after):
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_sweep_that_fails_leaves_the_next_one_the_turn(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_stop: object) -> None:
+        raise OSError("why")
+
+    monkeypatch.setattr(tasks.retention, "run", fail)
+    with pytest.raises(OSError, match="why"):
+        tasks.sweep.call_local()
+    assert rows("SELECT * FROM duties") == []

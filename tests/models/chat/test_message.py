@@ -1,0 +1,157 @@
+"""Sending, editing, deleting, reacting and finding."""
+
+import pytest
+
+from models.chat import conversation, message, search
+from models.chat.message import Draft, Posted
+from models.log import event
+from models.store.database import engine, rows
+from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, RefusedError
+from tests.models.people import group, people, scalar, send
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+def test_a_retry_gets_the_first_message_whatever_became_of_it() -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ben, ana)
+    first = send(ana, "one", at=crew, client_id="x")
+
+    def again() -> Posted:
+        with event.transaction() as log:
+            (result,) = message.post(log, [Draft(ana, 0, "", to=ana, client_id="x")])
+        assert isinstance(result, Posted)
+        assert f'"id":{first},'.encode() in result.json
+        assert not result.created
+        return result
+
+    again()
+    with event.transaction() as log:
+        message.edit(log, ana, first, "two")
+    assert b'"body":"two"' in again().json
+    with event.transaction() as log:
+        conversation.remove_member(log, ana, crew, ana)
+    again()
+    with event.transaction() as log:
+        message.delete(log, ben, "admin", first)
+    assert b'"body":""' in again().json
+    assert scalar("SELECT count(*) FROM messages") == 1
+    assert send(ben, "one", at=crew, client_id="x") != first, "a client_id is its sender's own"
+
+
+def test_twins_in_one_batch_are_one_message() -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        results = message.post(log, [Draft(ana, 0, "hi", to=ben, client_id="x") for _ in range(3)])
+    assert [result.created for result in results if isinstance(result, Posted)] == [True, False, False]
+    assert scalar("SELECT count(*) FROM messages") == 1
+
+
+@pytest.mark.parametrize(
+    ("draft", "error"),
+    [
+        ({"body": "", "to": 2}, InvalidError),
+        ({"body": "x" * 20_001, "to": 2}, InvalidError),
+        ({"body": "hi"}, InvalidError),
+        ({"body": "hi", "to": 2, "conversation": 1}, InvalidError),
+        ({"body": "hi", "to": 1}, InvalidError),
+        ({"body": "hi", "to": 99}, NotFoundError),
+        ({"body": "hi", "conversation": 99}, NotFoundError),
+        ({"body": "hi", "conversation": 1}, NotFoundError),
+        ({"body": "hi", "to": 2, "priority": "high"}, InvalidError),
+        ({"body": "hi", "to": 2, "reply_to": 1}, InvalidError),
+    ],
+)
+def test_a_draft_that_is_wrong_is_refused_and_leaves_nothing(draft: dict[str, object], error: type[RefusedError]) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    send(cy, at=group(ben, cy))
+    with event.transaction() as log:
+        (result,) = message.post(log, [Draft(ana, 0, **draft)])  # type: ignore[arg-type]
+    assert type(result) is error
+    assert scalar("SELECT count(*) FROM messages") == 1
+
+
+def test_any_text_comes_back_as_it_was() -> None:
+    ana, ben = people("ana", "ben")
+    for text in (
+        "a\u0000b",
+        "\ufdd00\0\ufdd01\ufdd0",
+        "👩‍👩‍👧 \U0010ffff",
+        '"\\\n\u2028',
+        "'; DROP TABLE messages; --",
+        "x" * 20_000,
+        "𝔘" * 20_000,
+    ):
+        assert message.view_for(ben, send(ana, text, to=ben)).body == text
+
+
+def test_only_the_sender_edits_and_only_the_sender_or_an_admin_deletes() -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    first = send(ana, to=ben)
+    with event.transaction() as log:
+        for user, error in ((ben, ForbiddenError), (cy, NotFoundError)):
+            with pytest.raises(error), log.savepoint():
+                message.edit(log, user, first, "no")
+            with pytest.raises(error), log.savepoint():
+                message.delete(log, user, "user", first)
+        message.delete(log, cy, "admin", first)
+        with pytest.raises(NotFoundError):
+            message.edit(log, ana, first, "again")
+    assert [kind for (kind,) in rows("SELECT type FROM events WHERE stream LIKE 'conversation:%' ORDER BY id")] == [
+        "message.created",
+        "message.deleted",
+    ]
+
+
+def test_deleting_takes_every_earlier_text_out_of_log_and_search_also_within_one_transaction() -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction() as log:
+        message.post(log, [Draft(ana, 0, "secret one", to=ben)])
+        message.edit(log, ana, 1, "secret two")
+        search.index([1])
+    with event.transaction() as log:
+        message.edit(log, ana, 1, "secret three")
+        search.index([1])
+        message.delete(log, ana, "user", 1)
+    stored = rows("SELECT data FROM events UNION ALL SELECT body FROM messages")
+    stored += rows(f"SELECT {'body' if engine().name == 'sqlite' else 'words::text'} FROM message_search")
+    assert stored
+    assert not [text for (text,) in stored if "secret" in text]
+    with event.transaction():
+        search.index([1])
+    assert search.find(ben, "secret", None, 10) == []
+
+
+def test_a_reaction_counts_once_and_is_told_once() -> None:
+    ana, ben = people("ana", "ben")
+    first = send(ana, to=ben)
+    with event.transaction() as log:
+        for added in (True, True, False, False, True):
+            message.react(log, ben, first, "👍", added)
+    assert message.view_for(ana, first).reactions == {"👍": [ben]}
+    assert scalar("SELECT count(*) FROM events WHERE type='message.reacted'") == 3
+
+
+def test_search_finds_only_in_the_searchers_conversations() -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    both = [send(ana, "der Fluß", to=ben), send(ana, "der Fluss", to=cy)]
+    with event.transaction():
+        search.index(both)
+    assert search.find(ben, "DER flu", None, 10) == both[:1]
+    assert search.find(ana, "flu", None, 10) == both[::-1]
+    for odd in ('"', "* OR", "a AND (", "NEAR/", "col:x", "-"):
+        assert search.find(ana, odd, None, 10) == []
+
+
+def test_nobody_leaves_or_renames_a_direct_conversation() -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    send(ana, to=ben)
+    with event.transaction() as log:
+        for verb in (
+            lambda: conversation.remove_member(log, ana, 1, ana),
+            lambda: conversation.add_member(log, ana, 1, cy),
+            lambda: conversation.rename(log, ana, 1, "ours"),
+        ):
+            with pytest.raises(ConflictError):
+                verb()
+        assert conversation.open_direct(log, ben, ana) == (1, False)

@@ -1,0 +1,167 @@
+"""The one way into the log: transactions, savepoints, ids and intervals."""
+
+import threading
+
+import peewee
+import pytest
+
+from conf import Settings
+from models.chat import conversation
+from models.log import event
+from models.log.event import Log, TransactionLostError, user_stream
+from models.store.database import disconnect, execute, in_transaction, rows
+from models.store.sqlite import is_locked
+from models.sync import catchup
+from tests.models.people import group, people, scalar, send
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Settings) -> None:
+    (ana,) = people("ana")
+    before = event.head()
+
+    def fail(log: Log) -> None:
+        conversation.create(log, ana, [], "Crew")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), event.transaction() as log:
+        fail(log)
+    assert event.head() == before
+    assert scalar("SELECT count(*) FROM conversations") == 0
+    assert not in_transaction()
+
+
+def test_a_savepoint_that_fails_takes_its_events_along_and_no_others(store: Settings) -> None:
+    def fail(log: Log) -> None:
+        log.append("user:1", "two", b"{}")
+        raise ZeroDivisionError
+
+    with event.transaction() as log:
+        log.append("user:1", "one", b"{}")
+        with pytest.raises(ZeroDivisionError), log.savepoint():
+            fail(log)
+        with log.savepoint():
+            log.append("user:1", "three", b"{}")
+    assert rows("SELECT type FROM events ORDER BY id") == [("one",), ("three",)]
+
+
+def test_a_transaction_that_the_store_has_left_is_not_taken_for_committed(store: Settings) -> None:
+    def fall(log: Log) -> None:
+        log.append("user:1", "one", b"{}")
+        execute("ROLLBACK")
+
+    with pytest.raises(TransactionLostError), event.transaction() as log:
+        fall(log)
+    with pytest.raises(TransactionLostError), event.transaction() as log, log.savepoint():
+        execute("ROLLBACK")
+    assert rows("SELECT * FROM events") == []
+
+
+def test_ids_are_not_given_again_when_the_newest_events_are_gone(store: Settings) -> None:
+    with event.transaction() as log:
+        first = log.append("user:1", "one", b"{}")
+    with event.transaction():
+        execute("DELETE FROM events")
+        execute("UPDATE facts SET value=? WHERE name='trimmed'", (str(first),))
+    assert event.head() == first
+    with event.transaction() as log:
+        assert log.append("user:1", "two", b"{}") == first + 1
+
+
+def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store: Settings) -> None:
+    seen: list[list[int]] = []
+    done = threading.Event()
+
+    def write(name: str) -> None:
+        for _ in range(50):
+            with event.transaction() as log:
+                log.append("user:1", name, b"{}")
+        disconnect()
+
+    def follow() -> None:
+        found: list[int] = []
+        while not (done.is_set() and event.head() == (found[-1] if found else 0)):
+            found += [e.id for e in event.read_after(found[-1] if found else 0, 7)]
+        seen.append(found)
+        disconnect()
+
+    reader = threading.Thread(target=follow)
+    writers = [threading.Thread(target=write, args=(f"writer {n}",)) for n in range(4)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert seen == [list(range(1, 201))], "an event became visible after one with a higher id"
+
+
+@pytest.mark.only("sqlite")
+def test_waiting_for_the_lock_ends(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.store.sqlite.WRITE_WAIT_S", 0.01)
+    errors: list[BaseException] = []
+
+    def try_to_write() -> None:
+        try:
+            with event.transaction():
+                pass
+        except peewee.OperationalError as error:
+            errors.append(error)
+        disconnect()
+
+    with event.transaction():
+        other = threading.Thread(target=try_to_write)
+        other.start()
+        other.join()
+    assert [is_locked(error) for error in errors] == [True]
+
+
+def test_a_member_sees_from_joining_to_leaving_and_history_by_asking(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ana)
+    sent = []
+    for change in (conversation.add_member, conversation.remove_member) * 2:
+        sent.append(send(ana, at=crew))
+        with event.transaction() as log:
+            change(log, ana, crew, ben)
+    sent.append(send(ana, at=crew))
+    found = catchup.read(ben, 0, None, 100).events
+    assert [e.type for e in found] == ["conversation.created", "member.joined", "message.created", "member.left"] * 2
+    told = [e for e in found if e.type == "member.left"]
+    assert {e.stream for e in told} == {user_stream(ben)}
+
+
+def test_the_last_owner_who_leaves_hands_over_to_the_eldest(store: Settings) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    crew = group(ana, ben, cy)
+    with event.transaction() as log:
+        conversation.remove_member(log, ana, crew, ana)
+        assert [conversation.require_member(crew, user) for user in (ben, cy)] == ["owner", "member"]
+        conversation.remove_member(log, ben, crew, ben)
+        conversation.remove_member(log, cy, crew, cy)
+    assert scalar("SELECT members_count FROM conversations") == 0
+
+
+def test_slices_of_any_size_add_up_to_the_whole(store: Settings) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    crew = group(ana, ben)
+    for n in range(30):
+        send(ana, at=crew) if n % 3 else send(cy, to=ben)
+    whole = catchup.read(ben, 0, None, 1_000)
+    assert (whole.more, whole.position) == (False, event.head())
+    for limit in (1, 2, 7, len(whole.events) - 1, len(whole.events)):
+        found, position, more = [], 0, True
+        while more:
+            part = catchup.read(ben, position, None, limit)
+            found += part.events
+            position, more = part.position, part.more
+        assert found == whole.events
+
+
+def test_a_position_past_the_head_or_before_what_is_kept_has_expired(store: Settings) -> None:
+    (ana,) = people("ana")
+    group(ana)
+    assert catchup.read(ana, event.head() + 1, None, 10).expired
+    with event.transaction():
+        execute("UPDATE facts SET value='1' WHERE name='trimmed'")
+    assert catchup.read(ana, 0, None, 10).expired
+    assert not catchup.read(ana, 1, None, 10).expired
