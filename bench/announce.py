@@ -33,8 +33,8 @@ def _people(count: int) -> list[int]:
     from models.log import event
 
     new = [NewUser(f"reader{number}", f"reader{number}@example.org") for number in range(count)]
-    with event.transaction() as log:
-        return [made.id for made in registration.create_active(log, new, [None] * count)]
+    with event.transaction() as tx:
+        return [made.id for made in registration.create_active(tx, new, [None] * count)]
 
 
 def _announced(users: list[int], a_transaction: int) -> Drained:
@@ -44,8 +44,8 @@ def _announced(users: list[int], a_transaction: int) -> Drained:
     from models.log import event
     from models.notices import announcement
 
-    with event.transaction() as log:
-        announcement.ask(log, announcement.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
+    with event.transaction() as tx:
+        announcement.ask(tx, announcement.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
     job.RECEIVERS_A_TRANSACTION = a_transaction
     start = perf_counter()
     drain(job.Fanouts(), pause=False)

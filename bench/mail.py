@@ -38,13 +38,13 @@ def _fill(count: int) -> None:
     from models.log import event
     from models.notices import outbox
 
-    with opening.store(opening.settings()), event.transaction() as log:
+    with opening.store(opening.settings()), event.transaction() as tx:
         people = [NewUser(address.split("@")[0], address) for address in _receivers(count)]
-        made = registration.create_active(log, people, [None] * count)
+        made = registration.create_active(tx, people, [None] * count)
         letters = [
             outbox.Letter("account", view.id, new.email, view.display_name, DATA) for view, new in zip(made, people, strict=True)
         ]
-        outbox.queue(log, letters)
+        outbox.queue(tx, letters)
 
 
 def _loop(count: int) -> None:

@@ -22,9 +22,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def launch(command: Sequence[str], folder: Path, log: IO[bytes], env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def launch(command: Sequence[str], folder: Path, tx: IO[bytes], env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a command in a process group of its own, its output into `log`."""
-    return subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    return subprocess.Popen(command, cwd=folder, env=env, stdout=tx, stderr=tx, start_new_session=True)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -60,11 +60,11 @@ class Relay:
 def relay(delay_s: float) -> Iterator[Relay]:
     """Run a relay that takes `delay_s` over each mail."""
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bellwire-bench-relay-") as path, tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryDirectory(prefix="bellwire-bench-relay-") as path, tempfile.TemporaryFile() as tx:
         file = Path(path) / "taken"
-        process = launch([sys.executable, "-m", "bench.relay", str(port), str(delay_s), str(file)], ROOT, log)
+        process = launch([sys.executable, "-m", "bench.relay", str(port), str(delay_s), str(file)], ROOT, tx)
         try:
-            wait_for(file.exists, [process], lambda: all_of(log))  # it is made when the relay listens
+            wait_for(file.exists, [process], lambda: all_of(tx))  # it is made when the relay listens
             yield Relay(port, file)
         finally:
             stop(process)

@@ -33,10 +33,10 @@ def wait_for(answers: Callable[[], bool], running: Sequence[subprocess.Popen[byt
         time.sleep(0.02)
 
 
-def all_of(log: IO[bytes]) -> str:
+def all_of(tx: IO[bytes]) -> str:
     """Return what was written to a log."""
-    log.seek(0)
-    return log.read().decode()
+    tx.seek(0)
+    return tx.read().decode()
 
 
 class Bellwire:
@@ -168,10 +168,10 @@ class Floor:
 def floor() -> Iterator[Floor]:
     """Run the floors' server."""
     port = free_port()
-    with tempfile.TemporaryFile() as log:
-        process = launch([sys.executable, "-m", "bench.floors", str(port)], ROOT, log)
+    with tempfile.TemporaryFile() as tx:
+        process = launch([sys.executable, "-m", "bench.floors", str(port)], ROOT, tx)
         try:
-            wait_for(lambda: _listens(port), [process], lambda: all_of(log))
+            wait_for(lambda: _listens(port), [process], lambda: all_of(tx))
             yield Floor(port, process)
         finally:
             stop(process)

@@ -37,9 +37,9 @@ def run(args: Namespace) -> int:
         if schema.pending():
             schema.migrate()
         try:
-            with event.transaction() as log:
-                (made,) = registration.create_active(log, [new], [hashed])
-                secret = token.create(log, made.id, LABEL)
+            with event.transaction() as tx:
+                (made,) = registration.create_active(tx, [new], [hashed])
+                secret = token.create(tx, made.id, LABEL)
         except InvalidError as error:
             wrong = "; ".join(f"{field.rpartition('.')[2]} {message}" for field, message in error.errors)
             raise CommandError(wrong) from None

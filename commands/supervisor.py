@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-log = logging.getLogger("serve")
+logger = logging.getLogger("serve")
 
 RUN_PY = Path(__file__).resolve().parent.parent / "run.py"
 WORKER = (sys.executable, str(RUN_PY), "worker")
@@ -80,7 +80,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             delay = next_delay(delay, time.monotonic() - began)
-            log.warning("the worker ended (%s); it is started again in %.1f s", status, delay)
+            logger.warning("the worker ended (%s); it is started again in %.1f s", status, delay)
 
     def _run_once(self) -> str:
         with self._lock:

@@ -21,13 +21,13 @@ def run(args: Namespace) -> int:
     """Makes it, in a transaction that has seen the account active."""
     with opening.store(opening.settings()):
         opening.require_current_schema()
-        with event.transaction() as log:
+        with event.transaction() as tx:
             found = user.for_login(args.username)
             if found is None:
                 raise CommandError(f"there is no user {args.username!r}")
             account, status, _ = found
             if status != "active":
                 raise CommandError(f"the account of {args.username!r} is {status}, not active")
-            secret = token.create(log, account, LABEL)
+            secret = token.create(tx, account, LABEL)
     print(secret)
     return 0

@@ -16,7 +16,7 @@ GATHER_S = 0.02  # how long lines are gathered to one write: each wakes this thr
 URGENT_S = 0.1  # how long whoever tells of an error waits for it to be written: a crash may follow
 END_S = 0.5  # the same at the process' end, for all that waits
 
-log = structlog.get_logger("log")
+logger = structlog.get_logger("log")
 
 
 class Outlet:
@@ -68,7 +68,7 @@ class Outlet:
                 self._chars = self._dropped = 0
                 self._writing = True
             if dropped:  # told behind the lines that came before, while there is room for it
-                log.warning("lines of this log were dropped: standard error did not take them", lines=dropped)
+                logger.warning("lines of this log were dropped: standard error did not take them", lines=dropped)
             self._write_all(memoryview(text.encode("utf-8", "backslashreplace")))
             with self._changed:
                 self._writing = self._stuck = False

@@ -143,4 +143,4 @@ async def _tick(services: Services, server: Server) -> None:
         used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()
         if used:
             with contextlib.suppress(StoreDownError):  # they are used again, or not worth a note
-                services.committer.call(None, lambda log, u=used: token.mark_used(log, u))  # type: ignore[misc]
+                services.committer.call(None, lambda tx, u=used: token.mark_used(tx, u))  # type: ignore[misc]

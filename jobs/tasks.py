@@ -45,7 +45,7 @@ LONG_MS = 1_000  # what takes less is not worth telling
 FIRST = 10  # priority of what somebody waits for, such as a code
 NOTHING = DrainResult(0, 0, False, False)
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 stopping = Event()  # set when this process ends; drains stop after their slice
 consumers: dict[str, Consumer] = {}
@@ -239,7 +239,7 @@ def archive(stop: Stop = never) -> None:
     else:
         _archive.over()
         if moved:
-            log.info("old records have left their tables", moved=moved, seconds=round(time.monotonic() - began, 3))
+            logger.info("old records have left their tables", moved=moved, seconds=round(time.monotonic() - began, 3))
 
 
 def _until(seconds: float, stop: Stop) -> Stop:

@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 Network = IPv4Network | IPv6Network
 
-log = logging.getLogger("metrics")
+logger = logging.getLogger("metrics")
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
@@ -32,7 +32,7 @@ def serve(port: int, allow: Iterable[Network]) -> ThreadingHTTPServer | None:
     try:
         server = _MetricsServer(port, tuple(allow))
     except OSError as error:
-        log.warning("metrics are not served: port %d can't be used (%s)", port, error.strerror or error)
+        logger.warning("metrics are not served: port %d can't be used (%s)", port, error.strerror or error)
         return None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
@@ -86,4 +86,4 @@ class _MetricsHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        log.debug(format, *args)
+        logger.debug(format, *args)

@@ -19,7 +19,7 @@ from models.identity import code, password
 from models.identity import user as users
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import pending_mail
 from models.store.errors import InvalidError
 
@@ -93,22 +93,22 @@ class Me(Handler):
             raise InvalidError(*errors)
         if asked.password is not None:
             hashed = await self._new_hash(asked)
-        if await self.commit(lambda log: self._change(log, asked, hashed)) is None:
+        if await self.commit(lambda tx: self._change(tx, asked, hashed)) is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)
         await self.get()
 
-    def _change(self, log: Log, asked: Changes, hashed: str | None) -> int | None:
+    def _change(self, tx: Transaction, asked: Changes, hashed: str | None) -> int | None:
         """Inside the transaction; None when the code is not the one."""
         user, by_code = self.actor.user, hashed is not None and asked.code is not None
-        if by_code and code.spend(log, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
+        if by_code and code.spend(tx, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
             return None
-        users.change(log, user, **({"display_name": asked.display_name} if asked.display_name is not None else {}))
-        users.set_profile(log, user, asked.timezone, asked.locale)
+        users.change(tx, user, **({"display_name": asked.display_name} if asked.display_name is not None else {}))
+        users.set_profile(tx, user, asked.timezone, asked.locale)
         if asked.timezone is not None:
-            pending_mail.reconsider(log, user)  # digests go by its clock
+            pending_mail.reconsider(tx, user)  # digests go by its clock
         if hashed is not None:
-            status.change_password(log, user, hashed)
+            status.change_password(tx, user, hashed)
         return user
 
     async def _new_hash(self, asked: Changes) -> str:

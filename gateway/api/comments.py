@@ -40,7 +40,7 @@ class Comments(Handler):
     async def post(self, post: str) -> None:
         """201 COMMENT."""
         user, number, asked = self.actor.user, int(post), self.decode(NewComment)
-        self.answer(await self.commit(lambda log: comments.create(log, user, number, asked.body, asked.reply_to)), 201)
+        self.answer(await self.commit(lambda tx: comments.create(tx, user, number, asked.body, asked.reply_to)), 201)
 
 
 class Comment(Handler):
@@ -50,5 +50,5 @@ class Comment(Handler):
     async def delete(self, comment: str) -> None:
         """204: its author, the post's author, or an admin."""
         actor, number = self.actor, int(comment)
-        await self.commit(lambda log: removal.delete_comment(log, *token.check_actor(log, actor.token), number))
+        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, actor.token), number))
         self.answer(None, 204)

@@ -13,7 +13,7 @@ from models.chat import conversation as conversations
 from models.chat import read_marks, views
 from models.chat.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
-from models.log.event import Log, conversation_stream
+from models.log.event import Transaction, conversation_stream
 from models.store.text_rules import shows
 
 
@@ -88,10 +88,10 @@ class Conversations(Handler):
         if not 1 <= len(members) < MEMBERS_AT_ONCE or not all(0 < m < ID_MAX for m in members):
             raise field_error("members", f"1 to {MEMBERS_AT_ONCE - 1} ids of other users")
 
-        def run(log: Log) -> tuple[int, bool]:
+        def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
-                return conversations.open_direct(log, user, members[0])
-            return conversations.create(log, user, members, title), True
+                return conversations.open_direct(tx, user, members[0])
+            return conversations.create(tx, user, members, title), True
 
         made, new = await self.commit(run)
         self.answer(await self._view(made), 201 if new else 200)
@@ -123,7 +123,7 @@ class Conversation(Handler):
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
         user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
-        await self.commit(lambda log: conversations.rename(log, user, number, title))
+        await self.commit(lambda tx: conversations.rename(tx, user, number, title))
         await self.get(conversation)
 
 
@@ -134,14 +134,14 @@ class Member(Handler):
     async def put(self, conversation: str, member: str) -> None:
         """204: an owner adds."""
         user, number, added = self.actor.user, int(conversation), int(member)
-        await self.commit(lambda log: conversations.add_member(log, user, number, added))
+        await self.commit(lambda tx: conversations.add_member(tx, user, number, added))
         self.answer(None, 204)
 
     @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member", "conflict"))
     async def delete(self, conversation: str, member: str) -> None:
         """204: an owner removes, or somebody leaves."""
         user, number, removed = self.actor.user, int(conversation), int(member)
-        await self.commit(lambda log: conversations.remove_member(log, user, number, removed))
+        await self.commit(lambda tx: conversations.remove_member(tx, user, number, removed))
         self.answer(None, 204)
 
 
@@ -172,5 +172,5 @@ class ReadMark(Handler):
         user, number, message = self.actor.user, int(conversation), self.decode(Read).message
         if not 0 < message < ID_MAX:
             raise field_error("message", "an id")
-        left = await self.commit(lambda log: read_marks.mark_read(log, user, number, message))
+        left = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))
         self.answer({"unread": left})

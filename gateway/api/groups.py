@@ -44,7 +44,7 @@ class Groups(Handler):
         user, name = self.actor.user, self.decode(NewGroup).name.strip()
         if not (len(name) <= NAME_CHARS and shows(name)):
             raise field_error("name", f"1 to {NAME_CHARS} printable characters")
-        self.answer(await self.commit(lambda log: groups.create(log, user, name)), 201)
+        self.answer(await self.commit(lambda tx: groups.create(tx, user, name)), 201)
 
 
 class Membership(Handler):
@@ -54,13 +54,13 @@ class Membership(Handler):
     async def put(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were in it."""
         user, number = self.actor.user, int(group)
-        self._answer(await self.commit(lambda log: groups.join(log, user, number)))
+        self._answer(await self.commit(lambda tx: groups.join(tx, user, number)))
 
     @describe("Leave a group", {200: Belonging})
     async def delete(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were not in it."""
         user, number = self.actor.user, int(group)
-        self._answer(await self.commit(lambda log: groups.leave(log, user, number)))
+        self._answer(await self.commit(lambda tx: groups.leave(tx, user, number)))
 
     def _answer(self, found: GroupView) -> None:
         self.answer({"joined": found.joined, "members_count": found.members_count})

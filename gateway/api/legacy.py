@@ -147,7 +147,7 @@ class Poll(Reading):
         return written
 
     async def _note(self, number: int, acked: int | None, written: int | None) -> None:
-        await self.services.committer.call(None, lambda log: token.set_poll_places(log, number, acked, written))
+        await self.services.committer.call(None, lambda tx: token.set_poll_places(tx, number, acked, written))
 
     @staticmethod
     def _older(encoded: bytes, kind: str) -> bytes:

@@ -108,13 +108,13 @@ class Message(Handler):
     async def patch(self, message: str) -> None:
         """200 MESSAGE with the new text: the sender's own."""
         user, number, body = self.actor.user, int(message), self.decode(Body).body
-        self.answer(await self.commit(lambda log: messages.edit(log, user, number, body)))
+        self.answer(await self.commit(lambda tx: messages.edit(tx, user, number, body)))
 
     @describe("Delete a message", {204: None}, refuses=("forbidden",))
     async def delete(self, message: str) -> None:
         """204; the message stays as an empty one."""
         actor, number = self.actor, int(message)
-        await self.commit(lambda log: messages.delete(log, *token.check_actor(log, actor.token), number))
+        await self.commit(lambda tx: messages.delete(tx, *token.check_actor(tx, actor.token), number))
         self.answer(None, 204)
 
 
@@ -133,7 +133,7 @@ class Reaction(Handler):
 
     async def _react(self, message: str, emoji: str, added: bool) -> None:
         user, number = self.actor.user, int(message)
-        await self.commit(lambda log: messages.react(log, user, number, emoji, added))
+        await self.commit(lambda tx: messages.react(tx, user, number, emoji, added))
         self.answer(None, 204)
 
 

@@ -77,7 +77,7 @@ class NotificationsRead(Handler):
         if ids is not None and not (len(ids) <= IDS_AT_ONCE and all(0 < i < ID_MAX for i in ids)):
             raise field_error("ids", f"at most {IDS_AT_ONCE} ids")
         user = self.actor.user
-        left = await self.commit(lambda log: notification.mark_read(log, user, ids))
+        left = await self.commit(lambda tx: notification.mark_read(tx, user, ids))
         self.answer({"unread": left})
 
 

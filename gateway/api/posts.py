@@ -60,7 +60,7 @@ class Posts(Handler):
         user, asked = self.actor.user, self.decode(NewPost)
         if asked.group is not None and not 0 < asked.group < ID_MAX:
             raise field_error("group", "an id")
-        self.answer(await self.commit(lambda log: posts.create(log, user, asked.group, asked.body)), 201)
+        self.answer(await self.commit(lambda tx: posts.create(tx, user, asked.group, asked.body)), 201)
 
 
 class Post(Handler):
@@ -75,7 +75,7 @@ class Post(Handler):
     async def delete(self, post: str) -> None:
         """204: its author, or an admin."""
         actor, number = self.actor, int(post)
-        await self.commit(lambda log: removal.delete_post(log, *token.check_actor(log, actor.token), number))
+        await self.commit(lambda tx: removal.delete_post(tx, *token.check_actor(tx, actor.token), number))
         self.answer(None, 204)
 
 
@@ -86,13 +86,13 @@ class Like(Handler):
     async def put(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did already."""
         user, number = self.actor.user, int(post)
-        self.answer({"liked": True, "likes_count": await self.commit(lambda log: likes.like(log, user, number))})
+        self.answer({"liked": True, "likes_count": await self.commit(lambda tx: likes.like(tx, user, number))})
 
     @describe("Like it no more", {200: Liked})
     async def delete(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did not."""
         user, number = self.actor.user, int(post)
-        self.answer({"liked": False, "likes_count": await self.commit(lambda log: likes.unlike(log, user, number))})
+        self.answer({"liked": False, "likes_count": await self.commit(lambda tx: likes.unlike(tx, user, number))})
 
 
 class Bookmark(Handler):
@@ -102,12 +102,12 @@ class Bookmark(Handler):
     async def put(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was already."""
         user, number = self.actor.user, int(post)
-        await self.commit(lambda log: likes.bookmark(log, user, number))
+        await self.commit(lambda tx: likes.bookmark(tx, user, number))
         self.answer({"bookmarked": True})
 
     @describe("Remove a bookmark", {200: Bookmarked})
     async def delete(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was not."""
         user, number = self.actor.user, int(post)
-        await self.commit(lambda log: likes.remove_bookmark(log, user, number))
+        await self.commit(lambda tx: likes.remove_bookmark(tx, user, number))
         self.answer({"bookmarked": False})

@@ -79,7 +79,7 @@ class Preferences(Handler):
         errors = [(f"{kind}.email", "one of " + ", ".join(EMAIL)) for kind, new in asked.items() if new.email not in allowed]
         if errors:
             raise InvalidError(*errors)
-        await self.commit(lambda log: preference.choose(log, user, _merged(preference.of(user), asked)))
+        await self.commit(lambda tx: preference.choose(tx, user, _merged(preference.of(user), asked)))
         await self.get()
 
 
@@ -110,7 +110,7 @@ class Unsubscribe(Handler):
     async def post(self) -> None:
         """200: that type's e-mail is off."""
         user, kinds = self._signed()
-        if not await self.services.committer.call(None, lambda log: preference.unsubscribe(log, user, kinds)):
+        if not await self.services.committer.call(None, lambda tx: preference.unsubscribe(tx, user, kinds)):
             raise ProblemError("not-found")
         self._page(f"No more e-mail about {' and '.join(kinds)}", "You can change this in your preferences.")
 

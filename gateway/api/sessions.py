@@ -15,7 +15,7 @@ from models.accounts import registration
 from models.identity import password, token
 from models.identity import user as users
 from models.identity.user import UserView
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.errors import DeadTokenError, SuspendedError
 
 LABEL_FROM_AGENT_CHARS = 64
@@ -32,10 +32,10 @@ class Entered(TypedDict):
 class SessionHandler(Handler):
     """Begins sessions."""
 
-    def new_token(self, log: Log, user: int) -> str:
+    def new_token(self, tx: Transaction, user: int) -> str:
         """A token for who calls, inside the transaction."""
         label = self.request.headers.get("User-Agent", "").replace("\0", "")[:LABEL_FROM_AGENT_CHARS]
-        return token.create(log, user, label, self.client_address())
+        return token.create(tx, user, label, self.client_address())
 
     async def answer_session(self, user: int, made: str, cookie: bool) -> None:
         """200 `{"token","user"}`; or `{"user"}`, and the token in a cookie that scripts can't read."""
@@ -92,22 +92,22 @@ class Login(SessionHandler):
         if not right or standing != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
             raise DeadTokenError("login or password is wrong")
-        made = await self.services.committer.call(None, lambda log: self._still_active(log, number, kept))
+        made = await self.services.committer.call(None, lambda tx: self._still_active(tx, number, kept))
         return number, made
 
-    def _still_active(self, log: Log, user: int, kept: str | None) -> str:
+    def _still_active(self, tx: Transaction, user: int, kept: str | None) -> str:
         """The token, unless the account was suspended, or its password changed, since it was looked at."""
         if users.view(user).status != "active" or users.password_hash(user) != kept:
             raise DeadTokenError("login or password is wrong")
-        return self.new_token(log, user)
+        return self.new_token(tx, user)
 
     async def _by_code(self, address: str, given: str) -> tuple[int, str]:
         await self.services.limits.hit("login", f"code:{address.lower()[:255]}")
         secret = self.services.secret
 
-        def run(log: Log) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it
-            user = registration.log_in(log, secret, address, given)
-            return None if user is None else (user, self.new_token(log, user))
+        def run(tx: Transaction) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it
+            user = registration.log_in(tx, secret, address, given)
+            return None if user is None else (user, self.new_token(tx, user))
 
         found = await self.services.committer.call(None, run)
         if found is None:
@@ -123,7 +123,7 @@ class Logout(Handler):
     async def post(self) -> None:
         """204; its open polls end, on every gateway."""
         user, number = self.actor.user, self.actor.token
-        await self.commit(lambda log: token.revoke(log, user, [number]))
+        await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.clear_cookie(COOKIE, path="/")
         self.answer(None, 204)
 
@@ -159,5 +159,5 @@ class Session(Handler):
     async def delete(self, session: str) -> None:
         """204: revoked."""
         user, number = self.actor.user, int(session)
-        await self.commit(lambda log: token.revoke(log, user, [number]))
+        await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.answer(None, 204)

@@ -22,7 +22,7 @@ from models.accounts.registration import NewUser
 from models.identity import code, password
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.errors import ConflictError, InvalidError
 
 
@@ -73,7 +73,7 @@ class Signup(Handler):
         hashed = await self.services.hash(password.hashed, asked.password)
         hashing_s = perf_counter() - began
         new, secret = NewUser(asked.username, asked.email, asked.display_name), self.services.secret
-        operation = self.services.committer.submit(lambda log: registration.sign_up(log, secret, new, hashed))
+        operation = self.services.committer.submit(lambda tx: registration.sign_up(tx, secret, new, hashed))
         await operation.future
         self.services.wake_mail()
         for stage, seconds in (
@@ -115,9 +115,9 @@ class Verify(SessionHandler):
         asked, secret = self.decode(VerifyRequest), self.services.secret
         await self.services.limits.hit("login", f"code:{asked.email.lower()[:255]}")
 
-        def run(log: Log) -> tuple[int, str] | None:
-            user = registration.verify(log, secret, asked.email, asked.code)
-            return None if user is None else (user, self.new_token(log, user))
+        def run(tx: Transaction) -> tuple[int, str] | None:
+            user = registration.verify(tx, secret, asked.email, asked.code)
+            return None if user is None else (user, self.new_token(tx, user))
 
         found = await self.services.committer.call(None, run)
         if found is None:
@@ -146,6 +146,6 @@ class LoginCode(Handler):
         if not registration.EMAIL.fullmatch(address):
             raise field_error("email", "an e-mail address such as ana@example.org")
         await self.services.limits.hit("otp", f"email:{address.lower()}")
-        await self.services.committer.call(None, lambda log: registration.ask_login_code(log, secret, address))
+        await self.services.committer.call(None, lambda tx: registration.ask_login_code(tx, secret, address))
         self.services.wake_mail()
         self.answer({}, 202)

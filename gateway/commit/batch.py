@@ -16,7 +16,7 @@ import structlog
 from models.chat import message
 from models.chat.message import Draft, Posted
 from models.identity import token
-from models.log.event import Log, TransactionLostError
+from models.log.event import Transaction, TransactionLostError
 from models.store.database import is_stores_fault
 from models.store.errors import ForbiddenError, RefusedError
 
@@ -31,7 +31,7 @@ class Operation(Generic[R]):
     __slots__ = ("admin", "committed", "future", "result", "run", "submitted", "taken", "token")
 
     def __init__(
-        self, run: Callable[[Log], R] | None, actor_token: int | None, future: asyncio.Future[R], admin: bool = False
+        self, run: Callable[[Transaction], R] | None, actor_token: int | None, future: asyncio.Future[R], admin: bool = False
     ) -> None:
         self.run = run
         self.admin = admin
@@ -76,9 +76,9 @@ class FailedTogetherError(Exception):
     """Sends without savepoints of their own failed: which of them is to blame is not known yet."""
 
 
-def post_together(log: Log, group: list[Operation[Any]]) -> None:
+def post_together(tx: Transaction, group: list[Operation[Any]]) -> None:
     try:
-        _post(log, group)
+        _post(tx, group)
     except TransactionLostError:
         raise
     except Exception as error:
@@ -87,14 +87,14 @@ def post_together(log: Log, group: list[Operation[Any]]) -> None:
         raise FailedTogetherError from error
 
 
-def run_group(log: Log, group: list[Operation[Any]]) -> None:
+def run_group(tx: Transaction, group: list[Operation[Any]]) -> None:
     """Runs a group under one savepoint; when a send of several fails for no reason of its own, each is run alone."""
     try:
-        with log.savepoint():
+        with tx.savepoint():
             if isinstance(group[0], SendOperation):
-                _post(log, group)
+                _post(tx, group)
             else:
-                _call(log, group[0])
+                _call(tx, group[0])
     except TransactionLostError:
         raise
     except Exception as error:
@@ -102,7 +102,7 @@ def run_group(log: Log, group: list[Operation[Any]]) -> None:
             raise
         if len(group) > 1:
             for operation in group:
-                run_group(log, [operation])
+                run_group(tx, [operation])
         elif isinstance(error, RefusedError):
             group[0].result = error
         else:
@@ -116,29 +116,29 @@ class OperationFailedError(RefusedError):
     slug = "internal"
 
 
-def _call(log: Log, operation: Operation[Any]) -> None:
+def _call(tx: Transaction, operation: Operation[Any]) -> None:
     assert operation.run is not None
     if operation.token is not None:
-        _, role = token.check_actor(log, operation.token)
+        _, role = token.check_actor(tx, operation.token)
         if operation.admin and role != "admin":
             raise ForbiddenError("for admins")
-    operation.result = operation.run(log)
+    operation.result = operation.run(tx)
 
 
-def _post(log: Log, group: Sequence[Operation[Any]]) -> None:
+def _post(tx: Transaction, group: Sequence[Operation[Any]]) -> None:
     """Posts the drafts of those who may speak; the others are refused."""
     drafts: list[Draft] = []
     asking: list[Operation[Any]] = []
     for operation in group:
         assert isinstance(operation, SendOperation)
         try:
-            token.check_actor(log, operation.draft.token)
+            token.check_actor(tx, operation.draft.token)
         except RefusedError as refusal:
             operation.result = refusal
         else:
             drafts.append(operation.draft)
             asking.append(operation)
-    for operation, result in zip(asking, message.post(log, drafts) if drafts else [], strict=True):
+    for operation, result in zip(asking, message.post(tx, drafts) if drafts else [], strict=True):
         operation.result = result
 
 

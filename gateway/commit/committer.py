@@ -26,7 +26,7 @@ from metrics import declared as metrics
 from models.chat.message import Draft
 from models.identity import token
 from models.log import event
-from models.log.event import Event, Log, Memory, TransactionLostError
+from models.log.event import Event, Memory, Transaction, TransactionLostError
 from models.store import facts
 from models.store.database import disconnect, engine
 from models.store.errors import RefusedError, StoreDownError
@@ -89,14 +89,14 @@ class Committer:
         """Answers what still waits when the time to stop is over: the store did not take it, as far as anybody knows."""
         self._fail(list(self._unanswered), TimeoutError("the gateway stops"))
 
-    def call(self, actor_token: int | None, run: Callable[[Log], R], admin: bool = False) -> asyncio.Future[R]:
+    def call(self, actor_token: int | None, run: Callable[[Transaction], R], admin: bool = False) -> asyncio.Future[R]:
         """Runs a verb in the next transaction, if the token (None: the gateway itself) still lives there, as an admin's if asked.
 
         Raises StoreDownError when too much waits already. The future raises RefusedError or StoreDownError.
         """
         return self.submit(run, actor_token, admin).future
 
-    def submit(self, run: Callable[[Log], R], actor_token: int | None = None, admin: bool = False) -> Operation[R]:
+    def submit(self, run: Callable[[Transaction], R], actor_token: int | None = None, admin: bool = False) -> Operation[R]:
         """The same; the operation tells its times besides."""
         operation = Operation(run, actor_token, self._loop.create_future(), admin)
         self._put(operation)
@@ -190,21 +190,24 @@ class Committer:
         return self._transact(batch, groups, run_group)
 
     def _transact(
-        self, batch: list[Operation[Any]], groups: list[list[Operation[Any]]], run: Callable[[Log, list[Operation[Any]]], None]
+        self,
+        batch: list[Operation[Any]],
+        groups: list[list[Operation[Any]]],
+        run: Callable[[Transaction, list[Operation[Any]]], None],
     ) -> Committed:
         taken = time.perf_counter()
-        with event.transaction(self._memory) as log:
-            between = self._read_along(log.head)
-            after = self.seen if between is not None else log.head
+        with event.transaction(self._memory) as tx:
+            between = self._read_along(tx.head)
+            after = self.seen if between is not None else tx.head
             self._heed(between)
-            token.load_actors(log, [operation.token for operation in batch if operation.token is not None])
+            token.load_actors(tx, [operation.token for operation in batch if operation.token is not None])
             for group in groups:
-                run(log, group)
+                run(tx, group)
         for operation in batch:
             operation.taken = taken
-        self.seen = log.events[-1].id if log.events else log.head
-        events = [*(between or ()), *log.events]
-        return Committed(batch, after, events, len(log.events))
+        self.seen = tx.events[-1].id if tx.events else tx.head
+        events = [*(between or ()), *tx.events]
+        return Committed(batch, after, events, len(tx.events))
 
     def _read_along(self, head: int) -> list[Event] | None:
         """What others committed since this thread's last transaction; None when that is much, or a part is no longer kept."""

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.commit.committer import Committer
 from gateway.commit.threads import Pool
 from models.chat import presence, views
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.errors import StoreDownError
 
 AWAY_AFTER_S = 30.0  # clients poll again within this
@@ -70,7 +70,7 @@ class Presence:
                 came, went = sorted(self._came), sorted(self._went)
                 self._came, self._went = set(), set()
                 try:
-                    changed = self._committer.call(None, lambda log, c=came, w=went: self._changed(log, c, w))  # type: ignore[misc]
+                    changed = self._committer.call(None, lambda tx, c=came, w=went: self._changed(tx, c, w))  # type: ignore[misc]
                     online, offline = await changed
                 except StoreDownError:
                     self._came |= set(came)  # the next sweep tries again
@@ -86,10 +86,10 @@ class Presence:
         finally:
             self._writing = False
 
-    def _changed(self, log: Log, came: list[int], went: list[int]) -> tuple[list[int], list[int]]:
+    def _changed(self, tx: Transaction, came: list[int], went: list[int]) -> tuple[list[int], list[int]]:
         """Who is online now and who is offline, on all gateways together; also those whom a dead gateway leaves behind."""
-        left = presence.renew(log, self.gateway)
-        online, offline = presence.change(log, self.gateway, came, went)
+        left = presence.renew(tx, self.gateway)
+        online, offline = presence.change(tx, self.gateway, came, went)
         return online, [*offline, *(user for user in left if user not in online)]
 
     async def _announce(self, user: int, online: bool) -> None:
@@ -104,6 +104,6 @@ class Presence:
     async def close(self) -> None:
         """Takes this gateway's users and lease out of the store."""
         try:
-            await self._committer.call(None, lambda log: presence.leave(log, self.gateway))
+            await self._committer.call(None, lambda tx: presence.leave(tx, self.gateway))
         except StoreDownError:
             return  # the lease runs out by itself

@@ -20,7 +20,7 @@ from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
 from gateway.http.traffic import METHODS
 from models.identity.token import Actor
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import ID_MAX as ID_MAX
 from models.store.errors import DeadTokenError, RefusedError
 
@@ -204,7 +204,7 @@ class Handler(Asked, web.RequestHandler):
         """CORS preflight."""
         self.answer(None, 204)
 
-    def commit(self, run: Callable[[Log], T]) -> Awaitable[T]:
+    def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a verb in the next transaction, where the caller's token is checked again."""
         return self.services.committer.call(self.actor.token, run)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from jobs.drain.consumer import Consumer, Written
 from jobs.rules.payloads import NEW_USER, REPORTED, Newcomer, Reported, Sent, act_of
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.notices.audience import sites
 from models.records import activity
 
@@ -70,9 +70,9 @@ class Activities(Consumer):
     def _share(self, action: str) -> float:
         return self._sample.get(action, 1.0)
 
-    def write(self, log: Log, part: Part) -> Written:
+    def write(self, tx: Transaction, part: Part) -> Written:
         activity.record(part.rows)
-        activity.add_up(log, part.hours)
+        activity.add_up(tx, part.hours)
         return Written(len(part.rows))
 
 

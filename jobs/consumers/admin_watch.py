@@ -15,7 +15,7 @@ from jobs.rules.facts import Facts, about_receivers
 from jobs.rules.payloads import NEW_STATUS, NEW_USER, REPORTED, Judged, Reported, Sent, act_of
 from jobs.rules.rules import WATCHES, heard_of
 from models.identity.user import active_admins
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.notices.causes import Cause
 from models.notices.counts import Growth, foresee, grow_foreseen
 from models.store.clock import now_ms
@@ -61,8 +61,8 @@ class Watch(Consumer):
         counted = list(_counted(admins, acts_of(events), facts))
         return [(counted, foresee(counted))] if counted else []
 
-    def write(self, log: Log, part: Counted) -> Written:
-        return Written(*grow_foreseen(log, *part))
+    def write(self, tx: Transaction, part: Counted) -> Written:
+        return Written(*grow_foreseen(tx, *part))
 
 
 def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:

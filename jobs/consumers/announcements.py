@@ -12,7 +12,7 @@ import structlog
 from jobs.drain.consumer import Consumer, Written
 from jobs.rules.decisions import NOTIFIED, About, judge
 from jobs.rules.facts import Facts, about_receivers
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.notices import announcement
 from models.notices.announcement import Asked, Receiver
 from models.notices.schedule import AT_ONCE
@@ -61,14 +61,14 @@ class Fanouts(Consumer):
         for event in events:
             yield from _batches(ask_of(event.data).fanout)
 
-    def write(self, log: Log, part: Batch) -> Written:
+    def write(self, tx: Transaction, part: Batch) -> Written:
         if not part.looked_at:
-            announcement.end(log, part.asked)
-            seconds = (log.now_ms - part.asked.created_ms) / 1000
+            announcement.end(tx, part.asked)
+            seconds = (tx.now_ms - part.asked.created_ms) / 1000
             logger.info("everybody was told of an announcement", job=part.asked.id, people=part.asked.done, seconds=seconds)
             return Written(1)
-        announcement.move(log, part.asked, part.position, part.asked.done + part.looked_at, part.total)
-        announcement.tell(log, part.asked, part.receivers)
+        announcement.move(tx, part.asked, part.position, part.asked.done + part.looked_at, part.total)
+        announcement.tell(tx, part.asked, part.receivers)
         kind = part.asked.what.type
         shown = sum(receiver.in_app for receiver in part.receivers)
         mailed = sum(receiver.mail_ms == AT_ONCE for receiver in part.receivers)

@@ -10,7 +10,7 @@ from jobs.rules.decisions import About, Rule, cause_of, judge
 from jobs.rules.facts import Facts, Happened, about_receivers, gather
 from jobs.rules.payloads import Sent, act_of
 from jobs.rules.rules import BY_EVENT
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.notices import notifying
 from models.notices.causes import Cause
 from models.store.database import chunks
@@ -33,8 +33,8 @@ class Notify(Consumer):
         if happened:
             yield from chunks(_causes(*_known(happened)), CAUSES_A_TRANSACTION)
 
-    def write(self, log: Log, part: list[Cause]) -> Written:
-        return Written(*notifying.add(log, part))
+    def write(self, tx: Transaction, part: list[Cause]) -> Written:
+        return Written(*notifying.add(tx, part))
 
 
 def _is_gone(act: object) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from jobs.drain.consumer import Consumer, Written
 from models.community import post as posts
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 
 
 class Touched(msgspec.Struct, gc=False):
@@ -38,5 +38,5 @@ class Feed(Consumer):
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
         return [sorted({touched(e.data).post for e in events})]
 
-    def write(self, log: Log, part: list[int]) -> Written:
-        return Written(posts.tell_counts(log, part))
+    def write(self, tx: Transaction, part: list[int]) -> Written:
+        return Written(posts.tell_counts(tx, part))

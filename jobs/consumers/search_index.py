@@ -8,7 +8,7 @@ from typing import ClassVar
 from jobs.drain.consumer import Consumer, Written
 from jobs.rules.payloads import act_of
 from models.chat import search
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 
 
 class Search(Consumer):
@@ -21,5 +21,5 @@ class Search(Consumer):
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
         return [sorted({act_of(e).id for e in events})]
 
-    def write(self, log: Log, part: list[int]) -> Written:
+    def write(self, tx: Transaction, part: list[int]) -> Written:
         return Written(search.index(part))

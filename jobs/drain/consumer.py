@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from models.log.checkpoint import Part
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.store.database import engine
 
 EVENTS_A_SLICE = 200
@@ -53,5 +53,5 @@ class Consumer(ABC):
         inside a transaction."""
 
     @abstractmethod
-    def write(self, log: Log, part: Any) -> Written:
+    def write(self, tx: Transaction, part: Any) -> Written:
         """Writes one part, inside the transaction."""

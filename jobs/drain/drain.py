@@ -19,7 +19,7 @@ from jobs.drain.stats import Done
 from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models.log import checkpoint, event
 from models.log.checkpoint import LostRightError, Part, Places
-from models.log.event import Event, Log, TransactionLostError
+from models.log.event import Event, Transaction, TransactionLostError
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import is_stores_fault
@@ -28,10 +28,10 @@ TRIES = 3  # of an event by itself, before it is parked
 SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
 RETRIES_A_RUN = 50
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 Stop = Callable[[], bool]
-Right = Callable[[Log, bool], None]  # takes the right to write inside the transaction; True in the last one of a slice
+Right = Callable[[Transaction, bool], None]  # takes the right to write inside the transaction; True in the last one of a slice
 _END = object()
 
 
@@ -92,8 +92,8 @@ class _Run:
         """Where they stand; those that are new stand at the log's beginning from now on."""
         found = checkpoint.positions(parts)
         if len(found) < len(parts):
-            with transaction(False) as appended:
-                checkpoint.ensure(appended, parts)
+            with transaction(False) as tx:
+                checkpoint.ensure(tx, parts)
             found = checkpoint.positions(parts)
         return found
 
@@ -181,23 +181,23 @@ class _Run:
             if self._consumer.goes_on and self._stop():
                 raise _StoppedError
             following = next(remaining, _END) if part is not _END else _END
-            with transaction(self._consumer.appends and part is not _END, self._pause) as appended:
-                right(appended, following is _END)
-                written = self._consumer.write(appended, part) if part is not _END else None
+            with transaction(self._consumer.appends and part is not _END, self._pause) as tx:
+                right(tx, following is _END)
+                written = self._consumer.write(tx, part) if part is not _END else None
             if written is not None:
-                self.done.count(appended, written)
+                self.done.count(tx, written)
             part = following
 
-    def _move(self, old: Places, new: int, appended: Log, last: bool) -> None:
+    def _move(self, old: Places, new: int, tx: Transaction, last: bool) -> None:
         if last:
-            checkpoint.move(appended, old, new)
+            checkpoint.move(tx, old, new)
         else:
-            checkpoint.hold(appended, old)
+            checkpoint.hold(tx, old)
 
     def _park(self, old: Places, new: int, event: Event, error: Exception | None) -> None:
-        with transaction(False) as appended:
-            checkpoint.move(appended, old, new)
-            dead_letters.park(appended, self._consumer.name, event.id, _told(error))
+        with transaction(False) as tx:
+            checkpoint.move(tx, old, new)
+            dead_letters.park(tx, self._consumer.name, event.id, _told(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
         self.done.events += 1
         self._tell("an event is parked", event, error)
@@ -217,20 +217,20 @@ class _Run:
         if error is None:
             self.done.events += 1
             return
-        with transaction(False) as appended:
-            dead_letters.refuse_again(appended, dead, _told(error))
+        with transaction(False) as tx:
+            dead_letters.refuse_again(tx, dead, _told(error))
         self._tell("a parked event failed again", events[0], error, dead=dead)
 
     def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
         ids.update(self._consumer.about(event))
-        log.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
+        logger.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
 
 
-def _revive(dead: int, appended: Log, last: bool) -> None:
+def _revive(dead: int, tx: Transaction, last: bool) -> None:
     if last:
-        dead_letters.revive(appended, dead)
+        dead_letters.revive(tx, dead)
     else:
-        dead_letters.hold(appended, dead)
+        dead_letters.hold(tx, dead)
 
 
 def _told(error: Exception | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models.log import event
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import engine
 
 PAUSE_HOLDS = 3
@@ -21,7 +21,7 @@ _free_at = 0.0  # time.monotonic() before which no drain of this process may tak
 
 
 @contextmanager
-def transaction(appends: bool, pause: bool = True) -> Iterator[Log]:
+def transaction(appends: bool, pause: bool = True) -> Iterator[Transaction]:
     """`models.log.event.transaction` for drains; it raises the same.
 
     Only one that `appends` must outlive a power cut: a client may have seen its events, and their ids must never come to mean
@@ -30,13 +30,13 @@ def transaction(appends: bool, pause: bool = True) -> Iterator[Log]:
     """
     global _free_at
     if not appends and engine().partitions > 1:
-        with event.transaction(appends=False, durable=False) as log:
-            yield log
+        with event.transaction(appends=False, durable=False) as tx:
+            yield tx
         return
     with _one_at_a_time:
         time.sleep(max(0.0, _free_at - time.monotonic()))
-        with event.transaction(appends=appends, durable=appends) as log:
+        with event.transaction(appends=appends, durable=appends) as tx:
             held_from = time.monotonic()
-            yield log
+            yield tx
         now = time.monotonic()
         _free_at = now + PAUSE_HOLDS * (now - held_from) if pause else now

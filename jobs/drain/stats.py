@@ -9,9 +9,9 @@ import structlog
 
 from jobs.drain.consumer import Written
 from metrics.declared import DRAIN_ROWS_TOTAL, DRAIN_SECONDS, LOG_EVENTS_TOTAL, NOTIFICATIONS_TOTAL
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 
 class Done:
@@ -30,12 +30,12 @@ class Done:
             self._first = min(self._first or events[0].id, events[0].id)
             self._last = max(self._last, events[-1].id)
 
-    def count(self, appended: Log, written: Written) -> None:
+    def count(self, tx: Transaction, written: Written) -> None:
         """A transaction was committed."""
         self.rows += written.rows
         self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
         DRAIN_ROWS_TOTAL.labels(self._consumer).inc(written.rows)
-        LOG_EVENTS_TOTAL.inc(len(appended.events))
+        LOG_EVENTS_TOTAL.inc(len(tx.events))
         for labels, count in written.by_channel.items():
             NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
 
@@ -45,7 +45,7 @@ class Done:
             return
         took_s = time.perf_counter() - self._began
         DRAIN_SECONDS.labels(self._consumer).observe(took_s)
-        log.info(
+        logger.info(
             "a drain has run",
             consumer=self._consumer,
             seconds=round(took_s, 3),

@@ -32,11 +32,11 @@ class Roll:
         busy = self._busy()
         if time.monotonic() < self._again_at and busy == self._told:
             return
-        with event.transaction(appends=False, durable=False) as log:
-            worker.tell(log, self._name, self._started_ms, busy)
+        with event.transaction(appends=False, durable=False) as tx:
+            worker.tell(tx, self._name, self._started_ms, busy)
         self._told, self._again_at = busy, time.monotonic() + EVERY_S
 
     def end(self) -> None:
         """This worker ends. Raises what the store raises."""
-        with event.transaction(appends=False, durable=False) as log:
-            worker.leave(log, self._name)
+        with event.transaction(appends=False, durable=False) as tx:
+            worker.leave(tx, self._name)

@@ -11,7 +11,7 @@ from conf.masking import without_addresses
 
 REMIND_S = 60.0
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 
 class Outage:
@@ -34,7 +34,7 @@ class Outage:
                 self._told = now
         if due:
             words = without_addresses(f"{type(error).__name__}: {error}")
-            log.warning(f"{self._what} fails: {self._meanwhile}", error=words, **ids)
+            logger.warning(f"{self._what} fails: {self._meanwhile}", error=words, **ids)
 
     def over(self) -> None:
         """It works."""
@@ -43,4 +43,4 @@ class Outage:
         with self._lock:
             was, self.lasting = self.lasting, False
         if was:
-            log.info(f"{self._what} works again")
+            logger.info(f"{self._what} works again")

@@ -15,7 +15,7 @@ import structlog
 from jobs.drain.pacing import transaction
 from jobs.rules.facts import Facts, about_receivers
 from metrics.declared import NOTIFICATIONS_TOTAL
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import pending_mail
 from models.notices.notification import close_mail_only
 from models.notices.pending_mail import ALONE, DIGEST, Waiting
@@ -65,31 +65,31 @@ def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
     facts = about_receivers(Facts(at_ms), users)
     done = plan(pending_mail.due(users, at_ms), facts)
-    with transaction(False) as log:
-        pending_mail.put_off(log, done.later)
-        close_mail_only(log, sorted(pending_mail.take(log, done.dropped)))
-        alone = _take(log, done.alone)
-        pending_mail.queue(log, ALONE, [(one.user, [one.notification], one.alone) for one in alone])
-        digests = _claimed(log, done.digests, facts)
-        pending_mail.queue(log, DIGEST, [(user, [one.notification for one in those], False) for user, those in digests])
+    with transaction(False) as tx:
+        pending_mail.put_off(tx, done.later)
+        close_mail_only(tx, sorted(pending_mail.take(tx, done.dropped)))
+        alone = _take(tx, done.alone)
+        pending_mail.queue(tx, ALONE, [(one.user, [one.notification], one.alone) for one in alone])
+        digests = _claimed(tx, done.digests, facts)
+        pending_mail.queue(tx, DIGEST, [(user, [one.notification for one in those], False) for user, those in digests])
     for one in [*alone, *(one for _, those in digests for one in those)]:
         NOTIFICATIONS_TOTAL.labels(one.type, "email").inc()
     return len(alone) + len(digests)
 
 
-def _take(log: Log, waiting: Sequence[Waiting]) -> list[Waiting]:
-    taken = pending_mail.take(log, [one.notification for one in waiting])
+def _take(tx: Transaction, waiting: Sequence[Waiting]) -> list[Waiting]:
+    taken = pending_mail.take(tx, [one.notification for one in waiting])
     return [one for one in waiting if one.notification in taken]
 
 
-def _claimed(log: Log, digests: Mapping[tuple[int, str], list[Waiting]], facts: Facts) -> list[tuple[int, list[Waiting]]]:
+def _claimed(tx: Transaction, digests: Mapping[tuple[int, str], list[Waiting]], facts: Facts) -> list[tuple[int, list[Waiting]]]:
     """Those whose period has no mail yet. Of the others, all that waits goes into the next one."""
     claimed = []
     for (user, name), waiting in digests.items():
-        if pending_mail.begin_digest(log, user, name):
-            claimed.append((user, _take(log, waiting)))
+        if pending_mail.begin_digest(tx, user, name):
+            claimed.append((user, _take(tx, waiting)))
             continue
         every = name.partition(" ")[0]
         at = following(every, facts.now_ms, facts.people[user].timezone)
-        pending_mail.put_off(log, [(one, at) for one in waiting])
+        pending_mail.put_off(tx, [(one, at) for one in waiting])
     return [(user, those) for user, those in claimed if those]

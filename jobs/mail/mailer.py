@@ -26,7 +26,7 @@ from jobs.mail.recheck import as_wanted, types_of
 from jobs.mail.smtp import MailDeferredError, MailRefusedError, RelayDownError
 from metrics.declared import EMAIL_SECONDS, EMAILS_TOTAL
 from models.log import event
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.notification import close_mail_only
 from models.notices.outbox import Mail
@@ -42,7 +42,7 @@ GIVE_UP_S = 24 * 3600.0  # of a relay that defers a mail again and again
 DROPS_A_TRANSACTION = 50  # of mails that nobody wants any more: senders need the store's lock, too
 RELAY_RETRY_S = 30.0  # the longest pause while the relay itself is down
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 
 class Result(NamedTuple):
@@ -134,7 +134,7 @@ class Mailer:
             tried += mail is not None
         return tried
 
-    def _take(self, transaction: Log) -> Mail | None:
+    def _take(self, transaction: Transaction) -> Mail | None:
         """The next mail that is still wanted, if there is one among the next DROPS_A_TRANSACTION; the others are dropped."""
         for _ in range(DROPS_A_TRANSACTION):
             mail = outbox.next_due(transaction.now_ms)
@@ -157,9 +157,11 @@ class Mailer:
         EMAILS_TOTAL.labels(mail.kind, result.outcome).inc()
         EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(took_s)
         if result.outcome == "sent":
-            log.info("a mail was sent", **_named(mail), seconds=round(took_s, 3))
+            logger.info("a mail was sent", **_named(mail), seconds=round(took_s, 3))
         elif result.outcome == "deferred":
-            log.info("a mail is put off", **_named(mail), again_in_s=round(result.retry_s), error=without_addresses(result.error))
+            logger.info(
+                "a mail is put off", **_named(mail), again_in_s=round(result.retry_s), error=without_addresses(result.error)
+            )
         return result
 
     def _result(self, mail: Mail) -> Result:
@@ -177,7 +179,7 @@ class Mailer:
             self._relay_again_at = time.monotonic() + pause_s
             return self._deferred(mail, str(error), pause_s)
         except Exception as error:  # a defect of ours, or of what the mail holds: the others must go on
-            log.exception("a mail can't be made", **_named(mail))
+            logger.exception("a mail can't be made", **_named(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
         self._relay.over()
         self._relay_failures = 0
@@ -201,7 +203,7 @@ class Mailer:
             code = f", {mail.data['code']}" if "code" in mail.data else ""
             print(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})", flush=True)
 
-    def _write(self, transaction: Log, result: Result) -> None:
+    def _write(self, transaction: Transaction, result: Result) -> None:
         number, outcome = result.mail.id, result.outcome
         if outcome == "sent":
             outbox.sent(transaction, number)
@@ -210,7 +212,7 @@ class Mailer:
             outbox.defer(transaction, number, self._holder, now_ms() + int(result.retry_s * 1000), result.error)
         elif outbox.refuse(transaction, number, result.error):
             dead_letters.park_mail(transaction, number, result.error)
-            log.error("a mail is dead", **_named(result.mail), error=without_addresses(result.error))
+            logger.error("a mail is dead", **_named(result.mail), error=without_addresses(result.error))
 
 
 def _named(mail: Mail) -> dict[str, Any]:

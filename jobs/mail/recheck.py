@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import audience, pending_mail, preference
 from models.notices.notification import Unread, close_mail_only, unread_of
 from models.notices.outbox import Mail
@@ -18,13 +18,13 @@ ITEMS = 50  # of a digest; more are counted
 PLACES = ("conversation", "post", "group")  # what a notification may be about, as its data names it
 
 
-def as_wanted(log: Log, mail: Mail) -> Mail | None:
+def as_wanted(tx: Transaction, mail: Mail) -> Mail | None:
     """The mail as it is to be sent now; None when nobody wants it any more. A code that has expired helps nobody, preferences are
     read at the moment of sending, and what was read meanwhile needs no mail."""
-    if mail.expires_ms is not None and mail.expires_ms <= log.now_ms:
+    if mail.expires_ms is not None and mail.expires_ms <= tx.now_ms:
         return None
     if mail.kind in (ALONE, DIGEST) and mail.receiver is not None:
-        return _of_notifications(log, mail, mail.receiver)
+        return _of_notifications(tx, mail, mail.receiver)
     kind = TYPES.get(mail.kind)
     unwanted = kind is not None and mail.receiver is not None and preference.of(mail.receiver)[kind].email == "off"
     return None if unwanted else mail
@@ -37,26 +37,26 @@ def types_of(mail: Mail) -> list[str]:
     return sorted({item["type"] for item in mail.data.get("items", ())})
 
 
-def _of_notifications(log: Log, mail: Mail, user: int) -> Mail | None:
+def _of_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | None:
     ids, again = mail.data["notifications"], mail.data.get("again", False)
     people, wanted = audience.people([user]), preference.of(user)
     active = user in people and people[user].active
     unread = [one for one in unread_of(user, ids) if active and wanted[one.type].email != "off"]
     if unread and mail.kind == ALONE and not again and wanted[unread[0].type].email != "instant":
-        _put_off(log, user, unread, wanted, people[user].timezone)
+        _put_off(tx, user, unread, wanted, people[user].timezone)
         return None
     if not unread:
-        close_mail_only(log, ids)
+        close_mail_only(tx, ids)
         return None
     return mail._replace(data={"notifications": ids, **_told(unread)})
 
 
-def _put_off(log: Log, user: int, unread: Sequence[Unread], wanted: Mapping[str, Choice], timezone: str) -> None:
+def _put_off(tx: Transaction, user: int, unread: Sequence[Unread], wanted: Mapping[str, Choice], timezone: str) -> None:
     """Its owner wants digests by now."""
     for one in unread:
-        at = due(wanted[one.type].email, log.now_ms, timezone)
+        at = due(wanted[one.type].email, tx.now_ms, timezone)
         if at:
-            pending_mail.wait(log, [(one.id, user, at, False)])
+            pending_mail.wait(tx, [(one.id, user, at, False)])
 
 
 def _told(unread: Sequence[Unread]) -> dict[str, Any]:

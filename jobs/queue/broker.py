@@ -24,7 +24,7 @@ MAX_FILE_DELAY_S = 0.04  # the same for a file, where a look costs some 20 µs
 SHUTDOWN_S = 8.0  # for tasks to end after SIGTERM; a drain ends after its slice
 UNUSABLE = (sqlite3.Error, OSError)  # what the queue raises while it can't be used; jobs.queue.errors's is among them
 
-log = structlog.get_logger("jobs")
+logger = structlog.get_logger("jobs")
 
 
 class UnboundError(RuntimeError):
@@ -72,7 +72,7 @@ class Broker(Huey):  # type: ignore[misc]
         try:
             return self.deserialize_task(data)
         except Exception as error:  # of another version, or written by hand; it is gone from the queue already
-            log.warning("a task that can't be read is dropped", error=f"{type(error).__name__}: {error}")
+            logger.warning("a task that can't be read is dropped", error=f"{type(error).__name__}: {error}")
             return None
 
     def read_schedule(self, timestamp: Any = None) -> list[Any]:

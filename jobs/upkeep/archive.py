@@ -75,8 +75,8 @@ class Archiver:
         name = archive.file_name(kind.name, month_of(found[0].place[0]))
         old = archive.sizes(place, kind.name).get(name, 0)
         new = archive.append(self._folder / name, old, [record.line for record in found])
-        with transaction(False) as log:
-            archive.grow(log, place, name, old, new)
+        with transaction(False) as tx:
+            archive.grow(tx, place, name, old, new)
             if records.remove(kind, [record.place[1] for record in found]) != len(found):
                 raise LostRightError
         return len(found)

@@ -18,7 +18,7 @@ from models.accounts import registration
 from models.chat import presence
 from models.identity import code, token
 from models.log import checkpoint, trimming
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import announcement, causes, outbox, pending_mail
 from models.ops import dead_letters
 from models.store.clock import now_ms
@@ -55,33 +55,33 @@ class Retention:
         if not stop():
             self._end_unused(now_ms() - UNUSED_DAYS * DAY_MS)
 
-    def _clear(self, work: Callable[[Log], int], stop: Stop) -> int:
+    def _clear(self, work: Callable[[Transaction], int], stop: Stop) -> int:
         deadline, total = time.monotonic() + WORK_S, 0
         while not stop() and time.monotonic() < deadline:
-            with transaction(False) as log:
-                removed = work(log)
+            with transaction(False) as tx:
+                removed = work(tx)
             total += removed
             if removed < ROWS_A_TRANSACTION:
                 break
         return total
 
-    def _works(self, now: int) -> dict[str, Callable[[Log], int]]:
+    def _works(self, now: int) -> dict[str, Callable[[Transaction], int]]:
         sent_ms, over_ms = now - SENT_DAYS * DAY_MS, now - OVER_DAYS * DAY_MS
         events_ms = now - self._events_days * DAY_MS
         read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # events that could still cause them are gone first
         rows = ROWS_A_TRANSACTION
         return {
-            "sign_ups": lambda log: registration.trim(log, rows),
-            "codes": lambda log: code.trim(log, rows),
-            "mails": lambda log: outbox.trim(log, sent_ms, rows),
-            "dead_codes": lambda log: dead_letters.trim_codes(log),
-            "dead_mails": lambda log: dead_letters.trim_mails(log, over_ms, rows),
-            "digests": lambda log: pending_mail.trim(log, sent_ms, rows),
-            "visits": lambda log: presence.trim(log, sent_ms, rows),
-            "announcements": lambda log: announcement.trim(log, over_ms, rows),
-            "notifications": lambda log: causes.trim(log, read_ms, rows),
-            "events": lambda log: trimming.trim(log, events_ms, self._done(), rows),
-            "retried_events": lambda log: trimming.forget_retried(log),
+            "sign_ups": lambda tx: registration.trim(tx, rows),
+            "codes": lambda tx: code.trim(tx, rows),
+            "mails": lambda tx: outbox.trim(tx, sent_ms, rows),
+            "dead_codes": lambda tx: dead_letters.trim_codes(tx),
+            "dead_mails": lambda tx: dead_letters.trim_mails(tx, over_ms, rows),
+            "digests": lambda tx: pending_mail.trim(tx, sent_ms, rows),
+            "visits": lambda tx: presence.trim(tx, sent_ms, rows),
+            "announcements": lambda tx: announcement.trim(tx, over_ms, rows),
+            "notifications": lambda tx: causes.trim(tx, read_ms, rows),
+            "events": lambda tx: trimming.trim(tx, events_ms, self._done(), rows),
+            "retried_events": lambda tx: trimming.forget_retried(tx),
         }
 
     def _done(self) -> int:
@@ -97,6 +97,6 @@ class Retention:
         """Ends sessions of long ago, of some tokens a run: their gateways hear of it."""
         looked_at, unused = token.unused(self._token, before_ms, TOKENS_A_RUN)
         for user, tokens in unused.items():
-            with transaction(True) as log:
-                token.revoke_unused(log, user, tokens, before_ms)
+            with transaction(True) as tx:
+                token.revoke_unused(tx, user, tokens, before_ms)
         self._token = looked_at

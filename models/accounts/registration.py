@@ -15,7 +15,7 @@ import msgspec
 
 from models.identity import code
 from models.identity.user import EMAIL_CHARS, ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
-from models.log.event import ACCOUNTS, Log
+from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODES_FIRST, Letter
 from models.store.clock import now_ms
@@ -56,7 +56,7 @@ def invalid_fields(username: str, address: str, display_name: str | None, prefix
     return errors
 
 
-def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
+def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
     """Makes active accounts with profile and wallet, all or none.
 
     Raises InvalidError naming each bad one as `users.N.field`.
@@ -64,24 +64,24 @@ def create_active(log: Log, users: Sequence[NewUser], password_hashes: Sequence[
     errors = refusals(users)
     if errors:
         raise InvalidError(*errors)
-    _forget_old_attempts([new.username.lower() for new in users], log.now_ms)
-    return _insert(log, users, password_hashes, "active")
+    _forget_old_attempts([new.username.lower() for new in users], tx.now_ms)
+    return _insert(tx, users, password_hashes, "active")
 
 
-def _insert(log: Log, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
+def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
     """User, profile and wallet of each: the only place that makes them."""
-    made = [UserView(log.take_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
-    insert_rows(User, COLUMNS, [_row(log, *one) for one in zip(made, users, hashes, strict=True)])
+    made = [UserView(tx.take_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
+    insert_rows(User, COLUMNS, [_row(tx, *one) for one in zip(made, users, hashes, strict=True)])
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
     return made
 
 
-def _row(log: Log, view: UserView, new: NewUser, hashed: str | None) -> tuple[Any, ...]:
+def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> tuple[Any, ...]:
     return (
         *(view.id, view.username, view.username.lower(), new.email, new.email.lower()),
         *(view.display_name, search_key(view.display_name)),
-        *(view.role, view.status, hashed, "{}", log.now_ms),
+        *(view.role, view.status, hashed, "{}", tx.now_ms),
     )
 
 
@@ -130,57 +130,57 @@ def _found(sql: str, keys: Sequence[str], *params: int) -> set[str]:
     return found
 
 
-def sign_up(log: Log, secret: str, new: NewUser, hashed: str) -> None:
+def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
     """An attempt: a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
     name, address = new.username.lower(), new.email.lower()
-    if reserved([name], log.now_ms):
+    if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
-    _forget_old_attempts([name], log.now_ms)
+    _forget_old_attempts([name], tx.now_ms)
     digits = code.new()
-    (made,) = _insert(log, [new], [hashed], "pending")
-    expires_ms = code.issue(log, secret, made.id, code.SIGNUP, digits)
+    (made,) = _insert(tx, [new], [hashed], "pending")
+    expires_ms = code.issue(tx, secret, made.id, code.SIGNUP, digits)
     owner = rows("SELECT id, display_name FROM users WHERE email_key=? AND status<>'pending'", (address,))
     if owner:
         letter = Letter("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
     else:
         told = {"code": digits, "username": new.username}
         letter = Letter("signup_code", made.id, new.email, made.display_name, told, expires_ms, CODES_FIRST)
-    outbox.queue(log, [letter])
+    outbox.queue(tx, [letter])
 
 
-def verify(log: Log, secret: str, address: str, digits: str) -> int | None:
+def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
     """Makes the attempt active that this code was mailed for; its user, or None when no code of this address is so."""
     key = address.lower()
     attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
-    found = code.spend(log, secret, attempts, code.SIGNUP, digits)
+    found = code.spend(tx, secret, attempts, code.SIGNUP, digits)
     if found is None or owned([key]):
         return None
-    code.forget(log, attempts, code.SIGNUP)
+    code.forget(tx, attempts, code.SIGNUP)
     execute("UPDATE users SET status='active' WHERE id=?", (found,))
-    announce(log, [found])
+    announce(tx, [found])
     return found
 
 
-def announce(log: Log, users: Sequence[int]) -> None:
+def announce(tx: Transaction, users: Sequence[int]) -> None:
     """Somebody is new: what follows is done from the log."""
     for user in users:
-        log.append(ACCOUNTS, "user.created", msgspec.json.encode({"user": user}))
+        tx.append(ACCOUNTS, "user.created", msgspec.json.encode({"user": user}))
 
 
-def ask_login_code(log: Log, secret: str, address: str) -> None:
+def ask_login_code(tx: Transaction, secret: str, address: str) -> None:
     """Mails a login code to an active account's address; for any other as much is written, and nothing sent."""
     found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (address.lower(),))
     user, to, name = found[0] if found else (code.NOBODY, "", "")
     digits = code.new()
-    expires_ms = code.issue(log, secret, user, code.LOGIN, digits)
+    expires_ms = code.issue(tx, secret, user, code.LOGIN, digits)
     letter = Letter("login_code", user, to, name, {"code": digits if found else ""}, expires_ms, CODES_FIRST)
-    outbox.queue(log, [letter], "queued" if found else "dropped")
+    outbox.queue(tx, [letter], "queued" if found else "dropped")
 
 
-def log_in(log: Log, secret: str, address: str, digits: str) -> int | None:
+def log_in(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
     """The active user whose login code this is, or None."""
     found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (address.lower(),))
-    return code.spend(log, secret, [i for (i,) in found], code.LOGIN, digits)
+    return code.spend(tx, secret, [i for (i,) in found], code.LOGIN, digits)
 
 
 def _forget_old_attempts(names: Sequence[str], now: int) -> None:
@@ -192,9 +192,9 @@ def _forget_old_attempts(names: Sequence[str], now: int) -> None:
         )
 
 
-def trim(log: Log, limit: int) -> int:
+def trim(tx: Transaction, limit: int) -> int:
     """Forgets attempts whose username is reserved no more; returns how many."""
     return changed(
         "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE status='pending' AND created_ms<=? ORDER BY created_ms LIMIT ?)",
-        (log.now_ms - RESERVED_MS, limit),
+        (tx.now_ms - RESERVED_MS, limit),
     )

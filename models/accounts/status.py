@@ -13,7 +13,7 @@ from models.accounts.registration import announce, owned
 from models.identity import code, token
 from models.identity import user as users
 from models.identity.user import COLUMNS, UserView
-from models.log.event import ACCOUNTS, GATEWAYS, Log, user_stream
+from models.log.event import ACCOUNTS, GATEWAYS, Transaction, user_stream
 from models.notices import audience, notifying, outbox, preference
 from models.notices.causes import Cause, Words
 from models.notices.outbox import Letter
@@ -48,34 +48,34 @@ class _Account(msgspec.Struct):
     address: str
 
 
-def suspend(log: Log, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
+def suspend(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
     """Active accounts become suspended, their tokens die, their open polls end. Never the admin's own: so one always stays."""
     there = _accounts(ids)
     chosen = [i for i in there if there[i].view.status == "active" and i != admin]
     _set_status(chosen, "suspended")
-    token.revoke_all(log, chosen)
-    code.forget(log, chosen, code.LOGIN)
-    _tell(log, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
+    token.revoke_all(tx, chosen)
+    code.forget(tx, chosen, code.LOGIN)
+    _tell(tx, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
     return _outcome(ids, there, chosen)
 
 
-def activate(log: Log, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
+def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
     """Suspended accounts may be used again; pending ones are vouched for by the admin, unless their address is owned by then."""
     there = _accounts(ids)
     again = [i for i in there if there[i].view.status == "suspended"]
     new = _vouched({i: account for i, account in there.items() if account.view.status == "pending"})
     _set_status(again + new, "active")
-    code.forget(log, new, code.SIGNUP)
-    announce(log, new)
-    _tell(log, [there[i] for i in again], "active", ACTIVE, admin, reason)
+    code.forget(tx, new, code.SIGNUP)
+    announce(tx, new)
+    _tell(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
     return _outcome(ids, there, [*again, *new])
 
 
-def change_password(log: Log, user: int, hashed: str) -> None:
+def change_password(tx: Transaction, user: int, hashed: str) -> None:
     """A new password, of which its owner hears, also by mail."""
-    users.set_password(log, user, hashed)
-    told = {user: f"password:{log.next_event()}"}
-    _notify(log, list(_accounts([user]).values()), told, CHANGED, NOT_YOU, b"{}")
+    users.set_password(tx, user, hashed)
+    told = {user: f"password:{tx.next_event()}"}
+    _notify(tx, list(_accounts([user]).values()), told, CHANGED, NOT_YOU, b"{}")
 
 
 def _accounts(ids: Sequence[int]) -> dict[int, _Account]:
@@ -101,7 +101,7 @@ def _set_status(users: Sequence[int], status: str) -> None:
         execute(f"UPDATE users SET status=? WHERE id IN ({marks(len(part))})", (status, *part))
 
 
-def _tell(log: Log, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
+def _tell(tx: Transaction, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
     """Gateways, the people themselves (also by mail) and, through the log, the admins who watch."""
     if not accounts:
         return
@@ -110,17 +110,17 @@ def _tell(log: Log, accounts: Sequence[_Account], status: str, title: str, admin
     causes = {}
     for account in accounts:
         account.view.status = status
-        causes[account.view.id] = f"status:{log.next_event()}"
-        log.append(user_stream(account.view.id), "account.updated", msgspec.json.encode(account.view))
-    _notify(log, accounts, causes, title, body, data)
+        causes[account.view.id] = f"status:{tx.next_event()}"
+        tx.append(user_stream(account.view.id), "account.updated", msgspec.json.encode(account.view))
+    _notify(tx, accounts, causes, title, body, data)
     for account in accounts:
         change = {"user": account.view.id, "status": status}
-        log.append(GATEWAYS, "account.changed", msgspec.json.encode(change))
+        tx.append(GATEWAYS, "account.changed", msgspec.json.encode(change))
     users = [account.view.id for account in accounts]
-    log.append(ACCOUNTS, "user.status", msgspec.json.encode({"users": users, "status": status, "by": admin}))
+    tx.append(ACCOUNTS, "user.status", msgspec.json.encode({"users": users, "status": status, "by": admin}))
 
 
-def _notify(log: Log, accounts: Sequence[_Account], cause_of: Mapping[int, str], title: str, body: str, data: bytes) -> None:
+def _notify(tx: Transaction, accounts: Sequence[_Account], cause_of: Mapping[int, str], title: str, body: str, data: bytes) -> None:
     """In-app and by mail, as each wants it. A mail that goes at once is their own, whoever reads the notification meanwhile: it may
     be somebody who should not be there."""
     users = [account.view.id for account in accounts]
@@ -130,15 +130,15 @@ def _notify(log: Log, accounts: Sequence[_Account], cause_of: Mapping[int, str],
     for account in accounts:
         user = account.view.id
         choice = chosen.get((user, "account"), usual)
-        mail_ms = due(choice.email, log.now_ms, people[user].timezone)
+        mail_ms = due(choice.email, tx.now_ms, people[user].timezone)
         if mail_ms == AT_ONCE:
             letters.append(Letter("account", user, account.address, account.view.display_name, told))
         later_ms = mail_ms or None
         if choice.in_app or later_ms is not None:
             words, cause = Words("{title}", "{body}"), cause_of[user]
             causes.append(Cause(user, cause, cause, "account", words, told, data, in_app=choice.in_app, mail_ms=later_ms))
-    notifying.add(log, causes)
-    outbox.queue(log, letters)
+    notifying.add(tx, causes)
+    outbox.queue(tx, letters)
 
 
 def _outcome(ids: Sequence[int], there: dict[int, _Account], chosen: Sequence[int]) -> Outcome:

@@ -10,7 +10,7 @@ import peewee
 
 from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
-from models.log.event import Log, conversation_stream, user_stream
+from models.log.event import Transaction, conversation_stream, user_stream
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, execute, given, insert_rows, marks, rows
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
@@ -116,18 +116,18 @@ def pair_key(one: int, other: int) -> str:
     return f"{min(one, other)}:{max(one, other)}"
 
 
-def direct_between(log: Log, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
+def direct_between(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
     """pair -> conversation, for the direct conversations that are there: remembered, else asked for by one query."""
-    known = log.memory.direct
+    known = tx.memory.direct
     missing = sorted({key for one, other in pairs if (key := pair_key(one, other)) not in known})
     if missing:
         known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({marks(len(missing))})", missing))
     return known
 
 
-def kinds_for_members(log: Log, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+def kinds_for_members(tx: Transaction, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """(conversation, user) -> kind, for those who are members now: remembered, else asked for by one query."""
-    known = log.memory.kinds
+    known = tx.memory.kinds
     missing = {place for place in asked if place not in known}
     if missing:
         found = rows(
@@ -148,18 +148,18 @@ def require_member(conversation: int, user: int) -> str:
     return str(found[0][0])
 
 
-def create(log: Log, creator: int, members: Sequence[int], title: str | None) -> int:
+def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None) -> int:
     """Makes a conversation and tells each member. Raises InvalidError when one of them is no active user."""
     everyone = list(dict.fromkeys([creator, *members]))
     direct = len(everyone) == 2 and title is None
     _require_active([m for m in everyone if m != creator])
-    id_ = log.take_id("conversations")
+    id_ = tx.take_id("conversations")
     pair = pair_key(*everyone) if direct else None
     execute(
         "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms) VALUES (?,?,?,?,?,?)",
-        (id_, "direct" if direct else "group", title, pair, len(everyone), log.now_ms),
+        (id_, "direct" if direct else "group", title, pair, len(everyone), tx.now_ms),
     )
-    opened = log.next_event()
+    opened = tx.next_event()
     insert_rows(
         Membership,
         MEMBERSHIP_COLUMNS,
@@ -167,17 +167,17 @@ def create(log: Log, creator: int, members: Sequence[int], title: str | None) ->
     )
     data = announcement(id_)
     for member in everyone:
-        log.append(user_stream(member), "conversation.created", data)
+        tx.append(user_stream(member), "conversation.created", data)
     return id_
 
 
-def open_direct(log: Log, user: int, other: int) -> tuple[int, bool]:
+def open_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
     """The one direct conversation of a pair, and whether it was made just now."""
     pair = pair_key(user, other)
-    direct = direct_between(log, [(user, other)])
+    direct = direct_between(tx, [(user, other)])
     if pair in direct:
         return direct[pair], False
-    direct[pair] = create(log, user, [other], None)
+    direct[pair] = create(tx, user, [other], None)
     return direct[pair], True
 
 
@@ -191,12 +191,12 @@ def _require_active(users: Sequence[int]) -> None:
         raise InvalidError(("members", f"no such user: {missing[0]}"))
 
 
-def rename(log: Log, user: int, conversation: int, title: str | None) -> None:
+def rename(tx: Transaction, user: int, conversation: int, title: str | None) -> None:
     """An owner gives a group another title."""
     _require_owner(conversation, user)
     execute("UPDATE conversations SET title=? WHERE id=?", (title, conversation))
     data = msgspec.json.encode({"id": conversation, "title": title})
-    log.append(conversation_stream(conversation), "conversation.updated", data)
+    tx.append(conversation_stream(conversation), "conversation.updated", data)
 
 
 def _require_owner(conversation: int, user: int) -> None:
@@ -211,21 +211,21 @@ def _kind(conversation: int) -> str:
     return str(rows("SELECT kind FROM conversations WHERE id=?", (conversation,))[0][0])
 
 
-def add_member(log: Log, user: int, conversation: int, added: int) -> None:
+def add_member(tx: Transaction, user: int, conversation: int, added: int) -> None:
     """An owner adds a member, from this place in the log on. What came before counts as read."""
     _require_owner(conversation, user)
     member = active_view(added)
     if rows("SELECT 1 FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, added)):
         return
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
-    insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", log.next_event(), newest)])
+    insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event(), newest)])
     execute("UPDATE conversations SET members_count=members_count+1 WHERE id=?", (conversation,))
-    log.append(user_stream(added), "conversation.created", announcement(conversation))
+    tx.append(user_stream(added), "conversation.created", announcement(conversation))
     data = msgspec.json.encode({"conversation": conversation, "user": member})
-    log.append(conversation_stream(conversation), "member.joined", data)
+    tx.append(conversation_stream(conversation), "member.joined", data)
 
 
-def remove_member(log: Log, user: int, conversation: int, removed: int) -> None:
+def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -> None:
     """An owner removes a member, or one leaves: their interval closes here, and their own stream tells them.
 
     The last owner's leaving makes the eldest member owner.
@@ -240,13 +240,13 @@ def remove_member(log: Log, user: int, conversation: int, removed: int) -> None:
     except NotFoundError:
         raise NotMemberError from None
     data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed)})
-    closed = log.append(user_stream(removed), "member.left", data)
+    closed = tx.append(user_stream(removed), "member.left", data)
     execute(
         "UPDATE memberships SET to_event=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL",
         (closed, conversation, removed),
     )
     execute("UPDATE conversations SET members_count=members_count-1 WHERE id=?", (conversation,))
-    log.append(conversation_stream(conversation), "member.left", data)
+    tx.append(conversation_stream(conversation), "member.left", data)
     if role == "owner":
         _keep_an_owner(conversation)
 

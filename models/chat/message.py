@@ -12,7 +12,7 @@ from models.chat import conversation as conversations
 from models.chat import search
 from models.chat.conversation import Conversation, require_member
 from models.identity.user import User
-from models.log.event import Log, conversation_stream
+from models.log.event import Transaction, conversation_stream
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import ID_MAX, Base, NeverReusedIdField, execute, given, insert_rows, marks, rows, shown, stored
 from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
@@ -109,17 +109,17 @@ class Posted(msgspec.Struct, gc=False):
     kind: str
 
 
-def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
+def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
     """Posts many messages by a fixed few statements, whatever their number: one result for each draft, in order.
 
     A draft whose sender used its `client_id` before gets the first message back, whatever else it says (promise 4).
     """
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
     first = _earlier(drafts)
-    places = _places(log, drafts, first)
+    places = _places(tx, drafts, first)
     replies = _reply_places([d for d, place in zip(drafts, places, strict=True) if not isinstance(place, RefusedError)])
     made: list[tuple[object, ...]] = []
-    created_at = rfc3339(log.now_ms)
+    created_at = rfc3339(tx.now_ms)
     for n, draft in enumerate(drafts):
         key = (draft.sender, draft.client_id)
         if key in first:
@@ -132,7 +132,7 @@ def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
         if draft.reply_to is not None and replies.get(draft.reply_to) != conversation:
             results[n] = InvalidError(("reply_to", "no message of this conversation"))
             continue
-        id_ = log.take_id("messages")
+        id_ = tx.take_id("messages")
         view = MessageView(
             id_,
             conversation,
@@ -147,7 +147,7 @@ def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
             {},
         )
         data = msgspec.json.encode(view)
-        event = log.append(conversation_stream(conversation), "message.created", data)
+        event = tx.append(conversation_stream(conversation), "message.created", data)
         made.append(
             (
                 id_,
@@ -157,7 +157,7 @@ def post(log: Log, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
                 draft.priority,
                 draft.reply_to,
                 draft.client_id,
-                log.now_ms,
+                tx.now_ms,
                 event,
             )
         )
@@ -204,19 +204,21 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
     return errors
 
 
-def _places(log: Log, drafts: Sequence[Draft], first: dict[tuple[int, str | None], int]) -> list[tuple[int, str] | RefusedError]:
+def _places(
+    tx: Transaction, drafts: Sequence[Draft], first: dict[tuple[int, str | None], int]
+) -> list[tuple[int, str] | RefusedError]:
     """Where each draft goes, (conversation, kind): the sender is a member there now, as the transaction sees it."""
     invalid = [() if (d.sender, d.client_id) in first else invalid_fields(d) for d in drafts]
     valid = [d for d, bad in zip(drafts, invalid, strict=True) if not bad]
-    kinds = conversations.kinds_for_members(log, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
-    direct = conversations.direct_between(log, [(d.sender, d.to) for d in valid if d.to is not None])
+    kinds = conversations.kinds_for_members(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
+    direct = conversations.direct_between(tx, [(d.sender, d.to) for d in valid if d.to is not None])
     places: list[tuple[int, str] | RefusedError] = []
     for draft, bad in zip(drafts, invalid, strict=True):
         key = (draft.sender, draft.client_id)
         if key in first or bad:
             places.append(InvalidError(*bad))
         elif draft.to is not None:
-            places.append(_direct_place(log, draft.sender, draft.to, direct))
+            places.append(_direct_place(tx, draft.sender, draft.to, direct))
         elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
             places.append((draft.conversation, kinds[draft.conversation, draft.sender]))
         else:
@@ -224,11 +226,11 @@ def _places(log: Log, drafts: Sequence[Draft], first: dict[tuple[int, str | None
     return places
 
 
-def _direct_place(log: Log, sender: int, to: int, direct: dict[str, int]) -> tuple[int, str] | RefusedError:
+def _direct_place(tx: Transaction, sender: int, to: int, direct: dict[str, int]) -> tuple[int, str] | RefusedError:
     pair = conversations.pair_key(sender, to)
     if pair not in direct:
         try:
-            direct[pair] = conversations.create(log, sender, [to], None)
+            direct[pair] = conversations.create(tx, sender, [to], None)
         except InvalidError:
             return NotFoundError("no such user")
     return direct[pair], "direct"
@@ -298,7 +300,7 @@ def history(user: int, conversation: int, before: int | None, around: int | None
     return views([i for (i,) in newer + older])
 
 
-def edit(log: Log, user: int, message: int, body: str) -> MessageView:
+def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
     """Changes the text of one's own message."""
     found = view_for(user, message)
     if found.sender != user:
@@ -307,15 +309,15 @@ def edit(log: Log, user: int, message: int, body: str) -> MessageView:
         raise NotFoundError("the message is deleted")
     if not 1 <= len(body) <= BODY_CHARS:
         raise InvalidError(("body", f"1 to {BODY_CHARS} characters"))
-    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (stored(body), log.now_ms, message))
+    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (stored(body), tx.now_ms, message))
     search.forget(message)  # the search drain indexes it anew
     changed = views([message])[0]
-    event = log.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))
+    event = tx.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))
     execute("INSERT INTO message_copies (message_id, event) VALUES (?, ?)", (message, event))
     return changed
 
 
-def delete(log: Log, user: int, role: str, message: int) -> None:
+def delete(tx: Transaction, user: int, role: str, message: int) -> None:
     """Empties one's own message (an admin any): its text leaves row, log and search in this transaction."""
     found = views([message])
     if not found:
@@ -326,18 +328,18 @@ def delete(log: Log, user: int, role: str, message: int) -> None:
             raise ForbiddenError("only its sender or an admin deletes a message")
     if found[0].deleted_at is not None:
         return
-    execute("UPDATE messages SET body='', deleted_ms=? WHERE id=?", (log.now_ms, message))
+    execute("UPDATE messages SET body='', deleted_ms=? WHERE id=?", (tx.now_ms, message))
     search.forget(message)
     data = msgspec.json.encode(views([message])[0])
     copies = rows(
         "SELECT event FROM messages WHERE id=? UNION SELECT event FROM message_copies WHERE message_id=?",
         (message, message),
     )
-    log.scrub([event for (event,) in copies], data)
-    log.append(conversation_stream(found[0].conversation), "message.deleted", data)
+    tx.scrub([event for (event,) in copies], data)
+    tx.append(conversation_stream(found[0].conversation), "message.deleted", data)
 
 
-def react(log: Log, user: int, message: int, emoji: str, added: bool) -> None:
+def react(tx: Transaction, user: int, message: int, emoji: str, added: bool) -> None:
     """Puts or takes back one emoji; doing it twice changes nothing and announces nothing."""
     found = view_for(user, message)
     if added and found.deleted_at is not None:
@@ -352,4 +354,4 @@ def react(log: Log, user: int, message: int, emoji: str, added: bool) -> None:
     else:
         execute("DELETE FROM reactions WHERE message_id=? AND user_id=? AND emoji=?", (message, user, emoji))
     data = {"message": message, "conversation": found.conversation, "user": user, "emoji": emoji, "added": added}
-    log.append(conversation_stream(found.conversation), "message.reacted", msgspec.json.encode(data))
+    tx.append(conversation_stream(found.conversation), "message.reacted", msgspec.json.encode(data))

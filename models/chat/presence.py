@@ -8,7 +8,7 @@ from typing import Any
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.clock import now_ms
 from models.store.database import Base, changed, chunks, execute, insert_rows, marks, rows
 
@@ -51,16 +51,16 @@ class Visit(Base):
         indexes = ((("user", "went_ms"), False),)
 
 
-def renew(log: Log, gateway: str) -> list[int]:
+def renew(tx: Transaction, gateway: str) -> list[int]:
     """Renews the gateway's lease, and forgets gateways whose lease ran out. Returns the users who were there and are nowhere
     else."""
-    dead = [g for (g,) in rows("SELECT gateway FROM leases WHERE until_ms<? AND gateway<>?", (log.now_ms, gateway))]
+    dead = [g for (g,) in rows("SELECT gateway FROM leases WHERE until_ms<? AND gateway<>?", (tx.now_ms, gateway))]
     gone: list[int] = []
     if dead:
         gone = [u for (u,) in rows(f"SELECT DISTINCT user_id FROM online WHERE gateway IN ({marks(len(dead))})", dead)]
-        _end(f"gateway IN ({marks(len(dead))})", log.now_ms, dead)
+        _end(f"gateway IN ({marks(len(dead))})", tx.now_ms, dead)
         execute(f"DELETE FROM leases WHERE gateway IN ({marks(len(dead))})", dead)
-    until = log.now_ms + LEASE_S * 1000
+    until = tx.now_ms + LEASE_S * 1000
     execute(
         "INSERT INTO leases (gateway, until_ms) VALUES (?,?) ON CONFLICT (gateway) DO UPDATE SET until_ms=excluded.until_ms",
         (gateway, until),
@@ -68,20 +68,20 @@ def renew(log: Log, gateway: str) -> list[int]:
     return sorted(set(gone) - looking(gone))
 
 
-def change(log: Log, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
+def change(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
     """Users who came to a gateway and who went, in bulk. Returns those of them who are online now and were nowhere before, and
     those who are offline now."""
     there = looking(came)
     for part in chunks(went, IDS_A_QUERY):
-        _end(f"gateway=? AND user_id IN ({marks(len(part))})", log.now_ms, (gateway, *part))
-    values = [(u, gateway, log.now_ms) for u in came]
+        _end(f"gateway=? AND user_id IN ({marks(len(part))})", tx.now_ms, (gateway, *part))
+    values = [(u, gateway, tx.now_ms) for u in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
     return [u for u in came if u not in there], sorted(set(went) - looking(went))
 
 
-def leave(log: Log, gateway: str) -> None:
+def leave(tx: Transaction, gateway: str) -> None:
     """A gateway that stops takes its users and its lease with it."""
-    _end("gateway=?", log.now_ms, (gateway,))
+    _end("gateway=?", tx.now_ms, (gateway,))
     execute("DELETE FROM leases WHERE gateway=?", (gateway,))
 
 
@@ -103,7 +103,7 @@ def looked(users: Collection[int], at_ms: int) -> set[int]:
     return found
 
 
-def trim(log: Log, before_ms: int, limit: int) -> int:
+def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets who was there long ago; returns of how many visits."""
     return changed(
         "DELETE FROM visits WHERE id IN (SELECT id FROM visits WHERE went_ms<? ORDER BY went_ms LIMIT ?)", (before_ms, limit)

@@ -6,13 +6,13 @@ import msgspec
 
 from models.chat.conversation import MEMBERS_SHOWN, require_member
 from models.chat.views import unread
-from models.log.event import Log, conversation_stream, user_stream
+from models.log.event import Transaction, conversation_stream, user_stream
 from models.notices import notification as notifications
 from models.store.database import changed, rows
 from models.store.errors import InvalidError
 
 
-def mark_read(log: Log, user: int, conversation: int, message: int) -> int:
+def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> int:
     """Reads up to a message and returns what is left unread. What an earlier or equal mark says changes nothing.
 
     The reader's devices hear of it with the others when the conversation is small, else alone (anybody in the conversation
@@ -34,7 +34,7 @@ def mark_read(log: Log, user: int, conversation: int, message: int) -> int:
     if moved:
         data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": left})
         small = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MEMBERS_SHOWN, conversation))[0][0]
-        log.append(conversation_stream(conversation) if small else user_stream(user), "read.updated", data)
+        tx.append(conversation_stream(conversation) if small else user_stream(user), "read.updated", data)
         if not left:
-            notifications.mark_group_read(log, user, notifications.conversation_group(conversation))
+            notifications.mark_group_read(tx, user, notifications.conversation_group(conversation))
     return left

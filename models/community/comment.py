@@ -11,7 +11,7 @@ import peewee
 from models.community.post import AUTHOR, Post, feed_stream, require_text, require_visible
 from models.identity import user as users
 from models.identity.user import User, UserView
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.clock import rfc3339
 from models.store.database import ID_MAX, Base, NeverReusedIdField, execute, rows
 from models.store.errors import InvalidError
@@ -47,17 +47,17 @@ class CommentView(msgspec.Struct, gc=False):
     created_at: str
 
 
-def create(log: Log, user: int, post: int, body: str, reply_to: int | None) -> CommentView:
+def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | None) -> CommentView:
     """Comments on a post that the user sees, or answers one of its comments. Raises InvalidError and NotFoundError."""
     place = require_visible(user, post)
     require_text(body)
     if reply_to is not None and not _stands(reply_to, post):
         raise InvalidError(("reply_to", "no comment of this post"))
-    made = CommentView(log.take_id("comments"), post, users.view(user), body, reply_to, rfc3339(log.now_ms))
-    event = log.append(feed_stream(place.group), "comment.created", msgspec.json.encode(made))
+    made = CommentView(tx.take_id("comments"), post, users.view(user), body, reply_to, rfc3339(tx.now_ms))
+    event = tx.append(feed_stream(place.group), "comment.created", msgspec.json.encode(made))
     execute(
         "INSERT INTO comments (id, post_id, author_id, body, reply_to, created_ms, event) VALUES (?,?,?,?,?,?,?)",
-        (made.id, post, user, body, reply_to, log.now_ms, event),
+        (made.id, post, user, body, reply_to, tx.now_ms, event),
     )
     execute("UPDATE posts SET comments_count=comments_count+1 WHERE id=?", (post,))
     return made

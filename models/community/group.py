@@ -11,7 +11,7 @@ import peewee
 
 from models.identity import user as users
 from models.identity.user import User
-from models.log.event import Log, user_stream
+from models.log.event import Transaction, user_stream
 from models.store.database import Base, NeverReusedIdField, changed, execute, rows
 from models.store.errors import NotFoundError
 
@@ -68,49 +68,49 @@ class GroupView(msgspec.Struct):
     joined: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def create(log: Log, user: int, name: str) -> GroupView:
+def create(tx: Transaction, user: int, name: str) -> GroupView:
     """Makes a group with its maker as owner and first member."""
-    id_ = log.take_id("community_groups")
+    id_ = tx.take_id("community_groups")
     execute(
         "INSERT INTO community_groups (id, name, owner_id, members_count, created_ms) VALUES (?,?,?,?,?)",
-        (id_, name, user, 0, log.now_ms),
+        (id_, name, user, 0, tx.now_ms),
     )
-    return join(log, user, id_)
+    return join(tx, user, id_)
 
 
-def join(log: Log, user: int, group: int) -> GroupView:
+def join(tx: Transaction, user: int, group: int) -> GroupView:
     """Makes the user a member from this place in the log on. Who joins an empty group is its owner. Raises NotFoundError."""
     opened = changed(
         "INSERT INTO group_members (group_id, user_id, from_event) SELECT g.id, ?, ? FROM community_groups g WHERE g.id=? "
         "ON CONFLICT DO NOTHING",
-        (user, log.next_event(), group),
+        (user, tx.next_event(), group),
     )
     if opened:
         owner = "CASE WHEN members_count=0 THEN ? ELSE owner_id END"
         execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count+1 WHERE id=?", (user, group))
-        _tell(log, JOINED, user, group)
+        _tell(tx, JOINED, user, group)
     return view_for(user, group)
 
 
-def leave(log: Log, user: int, group: int) -> GroupView:
+def leave(tx: Transaction, user: int, group: int) -> GroupView:
     """Closes the user's interval here, if one is open. The owner's leaving makes the eldest member owner. Raises NotFoundError."""
     closed = changed(
         "UPDATE group_members SET to_event=? WHERE group_id=? AND user_id=? AND to_event IS NULL",
-        (log.next_event(), group, user),
+        (tx.next_event(), group, user),
     )
     if closed:
         members = "FROM group_members m WHERE m.group_id=community_groups.id AND m.to_event IS NULL"
         eldest = f"(SELECT m.user_id {members} ORDER BY m.id LIMIT 1)"
         owner = f"CASE WHEN owner_id=? THEN coalesce({eldest}, owner_id) ELSE owner_id END"
         execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count-1 WHERE id=?", (user, group))
-        _tell(log, LEFT, user, group)
+        _tell(tx, LEFT, user, group)
     return view_for(user, group)
 
 
-def _tell(log: Log, kind: str, user: int, group: int) -> None:
+def _tell(tx: Transaction, kind: str, user: int, group: int) -> None:
     """The member's own stream tells of both, which is what the hubs go by."""
     (found,) = rows(f"SELECT {COLUMNS} FROM community_groups WHERE id=?", (group,))
-    log.append(user_stream(user), kind, msgspec.json.encode({"group": GroupView(*found), "user": users.view(user)}))
+    tx.append(user_stream(user), kind, msgspec.json.encode({"group": GroupView(*found), "user": users.view(user)}))
 
 
 def require_member(group: int, user: int) -> None:

@@ -7,7 +7,7 @@ import peewee
 
 from models.community.post import VISIBLE, Place, Post, require_visible
 from models.identity.user import User
-from models.log.event import Log, post_stream
+from models.log.event import Transaction, post_stream
 from models.store.database import Base, changed, rows
 
 
@@ -33,29 +33,29 @@ class Bookmark(Base):
         primary_key = peewee.CompositeKey("user", "post")
 
 
-def like(log: Log, user: int, post: int) -> int:
+def like(tx: Transaction, user: int, post: int) -> int:
     """Likes a post that the user sees; returns how many do. Raises NotFoundError."""
     if _mark("likes", user, post):
-        return _counted(log, "post.liked", user, post, 1)
+        return _counted(tx, "post.liked", user, post, 1)
     return _count_for(user, post)
 
 
-def unlike(log: Log, user: int, post: int) -> int:
+def unlike(tx: Transaction, user: int, post: int) -> int:
     """Takes the like back; returns how many are left. Raises NotFoundError."""
     if _unmark("likes", user, post):
-        return _counted(log, "post.unliked", user, post, -1)
+        return _counted(tx, "post.unliked", user, post, -1)
     return _count_for(user, post)
 
 
-def bookmark(log: Log, user: int, post: int) -> None:
+def bookmark(tx: Transaction, user: int, post: int) -> None:
     """Bookmarks a post that the user sees. Raises NotFoundError."""
     new = _mark("bookmarks", user, post)
     place = require_visible(user, post)
     if new:
-        _tell(log, "post.bookmarked", user, post, place)
+        _tell(tx, "post.bookmarked", user, post, place)
 
 
-def remove_bookmark(log: Log, user: int, post: int) -> None:
+def remove_bookmark(tx: Transaction, user: int, post: int) -> None:
     """Takes the bookmark back, which nobody hears of. Raises NotFoundError."""
     if not _unmark("bookmarks", user, post):
         require_visible(user, post)
@@ -74,12 +74,12 @@ def _unmark(table: str, user: int, post: int) -> int:
     return changed(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {seen}", (post, user, user))
 
 
-def _counted(log: Log, kind: str, user: int, post: int, change: int) -> int:
+def _counted(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:
     """The count changes in the transaction that changes the rows."""
     ((count, *place),) = rows(
         "UPDATE posts SET likes_count=likes_count+? WHERE id=? RETURNING likes_count, author_id, group_id", (change, post)
     )
-    _tell(log, kind, user, post, Place(*place))
+    _tell(tx, kind, user, post, Place(*place))
     return int(count)
 
 
@@ -88,7 +88,7 @@ def _count_for(user: int, post: int) -> int:
     return int(rows("SELECT likes_count FROM posts WHERE id=?", (post,))[0][0])
 
 
-def _tell(log: Log, kind: str, user: int, post: int, place: Place) -> None:
+def _tell(tx: Transaction, kind: str, user: int, post: int, place: Place) -> None:
     """For the drains: which clients hear of it, and when, is theirs to decide."""
     data = {"post": post, "user": user, "author": place.author, "group": place.group}
-    log.append(post_stream(post), kind, msgspec.json.encode(data))
+    tx.append(post_stream(post), kind, msgspec.json.encode(data))

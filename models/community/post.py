@@ -12,7 +12,7 @@ from models.community import group as groups
 from models.community.group import Group
 from models.identity import user as users
 from models.identity.user import User, UserView
-from models.log.event import POSTS, Log, group_stream
+from models.log.event import POSTS, Transaction, group_stream
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
 from models.store.errors import InvalidError, NotFoundError
@@ -87,18 +87,18 @@ def require_text(body: str) -> None:
         raise InvalidError(("body", f"1 to {BODY_CHARS} characters, no NUL"))
 
 
-def create(log: Log, user: int, group: int | None, body: str) -> PostView:
+def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView:
     """Posts for everybody, or to a group that the user is in. Raises InvalidError and NotFoundError."""
     require_text(body)
     if group is not None:
         groups.require_member(group, user)
-    id_ = log.take_id("posts")
-    made = PostView(id_, users.view(user), group, body, rfc3339(log.now_ms), 0, 0)
-    event = log.append(feed_stream(group), "post.created", msgspec.json.encode(made))
+    id_ = tx.take_id("posts")
+    made = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
+    event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(made))
     execute(
         "INSERT INTO posts (id, author_id, group_id, body, likes_count, comments_count, created_ms, event) "
         "VALUES (?,?,?,?,0,0,?,?)",
-        (id_, user, group, body, log.now_ms, event),
+        (id_, user, group, body, tx.now_ms, event),
     )
     return msgspec.structs.replace(made, liked=False, bookmarked=False)
 
@@ -135,9 +135,9 @@ def announced(ids: Sequence[int]) -> list[PostView]:
     ]
 
 
-def tell_counts(log: Log, ids: Sequence[int]) -> int:
+def tell_counts(tx: Transaction, ids: Sequence[int]) -> int:
     """Tells those who follow posts how often these are liked and commented on now; returns of how many it told."""
     found = announced(ids)
-    copies = [(post.id, log.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(found)]
+    copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(found)]
     insert_rows(PostCopy, ("post_id", "event"), copies)
     return len(found)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import peewee
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import Base, changed, execute, marks, rows
 
 SIGNUP, LOGIN = "signup", "login"  # purposes
@@ -46,9 +46,9 @@ def mac(secret: str, account: int, purpose: str, code: str) -> str:
     return hmac.new(secret.encode(), f"{purpose} code of {account}: {code}".encode(), hashlib.sha256).hexdigest()
 
 
-def issue(log: Log, secret: str, account: int, purpose: str, code: str) -> int:
+def issue(tx: Transaction, secret: str, account: int, purpose: str, code: str) -> int:
     """Makes a code the account's one for this purpose. Returns when it ends to be good, in ms."""
-    expires_ms = log.now_ms + GOOD_FOR_S * 1000
+    expires_ms = tx.now_ms + GOOD_FOR_S * 1000
     execute(
         "INSERT INTO codes (account, purpose, mac, tries, expires_ms) VALUES (?,?,?,0,?) ON CONFLICT (account, purpose) "
         "DO UPDATE SET mac=excluded.mac, tries=0, expires_ms=excluded.expires_ms",
@@ -57,7 +57,7 @@ def issue(log: Log, secret: str, account: int, purpose: str, code: str) -> int:
     return expires_ms
 
 
-def spend(log: Log, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
+def spend(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
     """Uses up a code: the account of these whose code it is, or None. A wrong one counts as a try of each.
 
     The caller commits either way, or the try would not be counted.
@@ -65,28 +65,28 @@ def spend(log: Log, secret: str, accounts: Sequence[int], purpose: str, code: st
     found = rows(
         f"SELECT account, mac FROM codes WHERE account IN ({marks(len(accounts) + 1)}) AND account<>? AND purpose=? AND tries<? "
         "AND expires_ms>?",
-        (*accounts, NOBODY, NOBODY, purpose, TRIES, log.now_ms),
+        (*accounts, NOBODY, NOBODY, purpose, TRIES, tx.now_ms),
     )
     matching = [account for account, kept in found if hmac.compare_digest(kept, mac(secret, account, purpose, code))]
     if matching:
-        forget(log, matching[:1], purpose)
+        forget(tx, matching[:1], purpose)
         return int(matching[0])
     tried = [account for account, _ in found] or [NOBODY]
     if not changed(f"UPDATE codes SET tries=tries+1 WHERE account IN ({marks(len(tried))}) AND purpose=?", (*tried, purpose)):
-        issue(log, secret, NOBODY, purpose, new())
+        issue(tx, secret, NOBODY, purpose, new())
     return None
 
 
-def forget(log: Log, accounts: Sequence[int], purpose: str) -> None:
+def forget(tx: Transaction, accounts: Sequence[int], purpose: str) -> None:
     """Voids codes."""
     if accounts:
         execute(f"DELETE FROM codes WHERE account IN ({marks(len(accounts))}) AND purpose=?", (*accounts, purpose))
 
 
-def trim(log: Log, limit: int) -> int:
+def trim(tx: Transaction, limit: int) -> int:
     """Forgets codes that are no longer good; returns how many."""
     return changed(
         "DELETE FROM codes WHERE (account, purpose) IN "
         "(SELECT account, purpose FROM codes WHERE expires_ms<=? AND account<>? LIMIT ?)",
-        (log.now_ms, NOBODY, limit),
+        (tx.now_ms, NOBODY, limit),
     )

@@ -11,7 +11,7 @@ import msgspec
 import peewee
 
 from models.identity.user import User
-from models.log.event import GATEWAYS, Log, head
+from models.log.event import GATEWAYS, Transaction, head
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, chunks, execute, marks, rows
 from models.store.errors import DeadTokenError, NotFoundError, SuspendedError
@@ -53,13 +53,13 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def create(log: Log, user: int, label: str = "", address: str = "") -> str:
+def create(tx: Transaction, user: int, label: str = "", address: str = "") -> str:
     """Makes a token and returns it: the only time that it is seen. The older client's cursor starts here."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    start = log.head
+    start = tx.head
     execute(
         "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written) VALUES (?,?,?,?,?,?,?)",
-        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], log.now_ms, start, start),
+        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], tx.now_ms, start, start),
     )
     return token
 
@@ -73,23 +73,23 @@ def find(hashed: str) -> Actor | None:
     return Actor(*found[0]) if found else None
 
 
-def load_actors(log: Log, tokens: Sequence[int]) -> None:
+def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
     """Looks up, in one query, who stands behind the tokens of a batch, inside its transaction."""
-    missing = sorted({t for t in tokens if t not in log.memory.actors})
+    missing = sorted({t for t in tokens if t not in tx.memory.actors})
     if missing:
         found = rows(
             "SELECT t.id, t.user_id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id "
             f"WHERE t.id IN ({marks(len(missing))})",
             missing,
         )
-        log.memory.actors.update({token: (user, role, status) for token, user, role, status in found})
+        tx.memory.actors.update({token: (user, role, status) for token, user, role, status in found})
 
 
-def check_actor(log: Log, token: int) -> tuple[int, str]:
+def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
     """(user, role) behind a token of this batch. Raises DeadTokenError or SuspendedError."""
-    if token not in log.memory.actors:
-        load_actors(log, [token])
-    actor = log.memory.actors.get(token)
+    if token not in tx.memory.actors:
+        load_actors(tx, [token])
+    actor = tx.memory.actors.get(token)
     if actor is None:
         raise DeadTokenError
     if actor[2] == "suspended":
@@ -97,7 +97,7 @@ def check_actor(log: Log, token: int) -> tuple[int, str]:
     return actor[0], actor[1]
 
 
-def revoke(log: Log, user: int, tokens: Sequence[int] | None = None) -> None:
+def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> None:
     """Kills a user's tokens (None: all of them) and tells every gateway. Raises NotFoundError when a named one isn't theirs."""
     mine = {t for (t,) in rows("SELECT id FROM tokens WHERE user_id=?", (user,))}
     dead = sorted(mine if tokens is None else mine & set(tokens))
@@ -107,10 +107,10 @@ def revoke(log: Log, user: int, tokens: Sequence[int] | None = None) -> None:
         return
     for part in chunks(dead, IDS_A_STATEMENT):
         execute(f"DELETE FROM tokens WHERE id IN ({marks(len(part))})", part)
-    log.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
+    tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
-def revoke_all(log: Log, users: Sequence[int]) -> None:
+def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
     """Kills all tokens of users whose change of status tells the gateways of it."""
     for part in chunks(users, IDS_A_STATEMENT):
         execute(f"DELETE FROM tokens WHERE user_id IN ({marks(len(part))})", part)
@@ -127,10 +127,10 @@ def unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[
     return found[-1][0] if len(found) == limit else 0, by_user
 
 
-def revoke_unused(log: Log, user: int, tokens: Sequence[int], before_ms: int) -> None:
+def revoke_unused(tx: Transaction, user: int, tokens: Sequence[int], before_ms: int) -> None:
     """Kills those of a user's tokens that are still unused."""
     sql = f"SELECT id FROM tokens WHERE user_id=? AND id IN ({marks(len(tokens))}) AND coalesce(used_ms, created_ms)<?"
-    revoke(log, user, [number for (number,) in rows(sql, (user, *tokens, before_ms))])
+    revoke(tx, user, [number for (number,) in rows(sql, (user, *tokens, before_ms))])
 
 
 def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def mark_used(log: Log, used: Sequence[tuple[int, int, str]]) -> None:
+def mark_used(tx: Transaction, used: Sequence[tuple[int, int, str]]) -> None:
     """Notes (token, at_ms, address) of tokens used lately: in bulk, from time to time."""
     for token, at_ms, address in used:
         execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address[:ADDRESS_CHARS], token))
@@ -165,7 +165,7 @@ def poll_places(token: int) -> tuple[int, int, int]:
     return int(found[0][0]), int(found[0][1]), head()
 
 
-def set_poll_places(log: Log, token: int, acked: int | None, written: int | None) -> None:
+def set_poll_places(tx: Transaction, token: int, acked: int | None, written: int | None) -> None:
     """Moves the older client's cursor; places never go back."""
     if acked is not None:
         execute("UPDATE tokens SET poll_acked=? WHERE id=? AND poll_acked<?", (acked, token, acked))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
-from models.log.event import GATEWAYS, Log, user_stream
+from models.log.event import GATEWAYS, Transaction, user_stream
 from models.store.database import Base, NeverReusedIdField, execute, gathering, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from models.store.text_rules import shows
@@ -153,7 +153,7 @@ def me(user: int) -> dict[str, Any]:
     }
 
 
-def change(log: Log, user: int, **fields: str) -> UserView:
+def change(tx: Transaction, user: int, **fields: str) -> UserView:
     """Sets columns of one account (role, display_name, status) and tells its owner and every gateway."""
     if "display_name" in fields:
         fields["display_key"] = search_key(fields["display_name"])
@@ -162,12 +162,12 @@ def change(log: Log, user: int, **fields: str) -> UserView:
         execute(f"UPDATE users SET {names} WHERE id=?", (*fields.values(), user))
     changed = view(user)
     if fields:
-        log.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
-        log.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
+        tx.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
+        tx.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
     return changed
 
 
-def set_profile(log: Log, user: int, timezone: str | None, locale: str | None) -> None:
+def set_profile(tx: Transaction, user: int, timezone: str | None, locale: str | None) -> None:
     """Sets what is given of the profile."""
     for column, value in (("timezone", timezone), ("locale", locale)):
         if value is not None:
@@ -193,7 +193,7 @@ def password_hash(user: int) -> str | None:
     return found[0][0] if found else None
 
 
-def set_password(log: Log, user: int, hashed: str) -> None:
+def set_password(tx: Transaction, user: int, hashed: str) -> None:
     """Stores a new password's hash."""
     execute("UPDATE users SET password_hash=? WHERE id=?", (hashed, user))
 
@@ -204,7 +204,7 @@ def watches(user: int) -> dict[str, bool]:
     return {name: bool(stored.get(name, True)) for name in WATCHED}
 
 
-def set_watches(log: Log, user: int, changed: dict[str, bool]) -> None:
+def set_watches(tx: Transaction, user: int, changed: dict[str, bool]) -> None:
     """Turns watches on and off; those not named stay. Raises InvalidError for a name that is none."""
     unknown = sorted(set(changed) - set(WATCHED))
     if unknown:
@@ -213,9 +213,9 @@ def set_watches(log: Log, user: int, changed: dict[str, bool]) -> None:
     execute("UPDATE users SET watches=? WHERE id=?", (stored, user))
 
 
-def change_by_admin(log: Log, user: int, fields: dict[str, str]) -> UserView:
+def change_by_admin(tx: Transaction, user: int, fields: dict[str, str]) -> UserView:
     """Changes an account; the last active admin stays one. Raises ConflictError or NotFoundError."""
     there = view(user)
     if fields.get("role") == "user" and there.role == "admin" and [i for i, _ in active_admins()] == [user]:
         raise ConflictError("the last admin stays one")
-    return change(log, user, **fields)
+    return change(tx, user, **fields)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import peewee
 
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.store.database import Base, changed, engine, insert_rows, marks, rows
 
 LOOKED_AT = 1_000  # events, to see which parts have something to do
@@ -51,32 +51,32 @@ def positions(parts: Sequence[Part]) -> dict[Part, int]:
     return {part: found[part.number] for part in parts if part.number in found}
 
 
-def ensure(log: Log, parts: Sequence[Part]) -> None:
+def ensure(tx: Transaction, parts: Sequence[Part]) -> None:
     """Makes the parts' checkpoints at the log's beginning, once."""
-    values = [(part.consumer, part.number, 0, log.now_ms) for part in parts]
+    values = [(part.consumer, part.number, 0, tx.now_ms) for part in parts]
     insert_rows(Checkpoint, ("consumer", "part", "position", "moved_ms"), values, " ON CONFLICT DO NOTHING")
 
 
-def move(log: Log, old: Places, new: int) -> None:
+def move(tx: Transaction, old: Places, new: int) -> None:
     """The right to write: moves checkpoints on from where they were read, or raises LostRightError.
 
     The first is moved before the others, so that two who move several wait for each other there, and nowhere else.
     """
     first, *others = sorted(old.items())
     for some in ([first], others):
-        if some and _moved(log, some, new) != len(some):
+        if some and _moved(tx, some, new) != len(some):
             raise LostRightError
 
 
-def _moved(log: Log, old: Sequence[tuple[Part, int]], new: int) -> int:
+def _moved(tx: Transaction, old: Sequence[tuple[Part, int]], new: int) -> int:
     here = " OR ".join(["part=? AND position=?"] * len(old))
     return changed(
         f"UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? WHERE consumer=? AND ({here})",
-        (new, new, log.now_ms, old[0][0].consumer, *(v for part, place in old for v in (part.number, place))),
+        (new, new, tx.now_ms, old[0][0].consumer, *(v for part, place in old for v in (part.number, place))),
     )
 
 
-def hold(log: Log, old: Places) -> None:
+def hold(tx: Transaction, old: Places) -> None:
     """The right to write some of what lies after checkpoints that another transaction will move, or raises LostRightError."""
     if positions(list(old)) != old:
         raise LostRightError

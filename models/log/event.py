@@ -118,7 +118,7 @@ class Memory:
                 remembered.clear()
 
 
-class Log:
+class Transaction:
     """What one write transaction appends, buffered and inserted by one statement before COMMIT.
 
     `head` is the newest event id before this transaction. Ids are taken here, under the write lock, so the JSON that
@@ -202,7 +202,7 @@ class Log:
 
 
 @contextmanager
-def transaction(memory: Memory | None = None, appends: bool = True, durable: bool = True) -> Iterator[Log]:
+def transaction(memory: Memory | None = None, appends: bool = True, durable: bool = True) -> Iterator[Transaction]:
     """One write transaction, the only kind there is: everything in it is committed together, or nothing.
 
     One that never `appends` need not wait for those that do. Unless `durable`, a crash of the machine may take it back as a whole.
@@ -211,13 +211,13 @@ def transaction(memory: Memory | None = None, appends: bool = True, durable: boo
     """
     begun = engine().begin(appends, durable)
     try:
-        log = Log(memory or Memory(), begun, appends)
-        yield log
+        tx = Transaction(memory or Memory(), begun, appends)
+        yield tx
         if not in_transaction():  # each statement from here on would commit by itself
             raise TransactionLostError
-        log.flush()
-        newest = log.events[-1].id if log.events else None
-        if not engine().commit(log.taken, newest):
+        tx.flush()
+        newest = tx.events[-1].id if tx.events else None
+        if not engine().commit(tx.taken, newest):
             raise TransactionLostError
     except BaseException:
         if memory is not None:

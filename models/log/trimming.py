@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store import facts
 from models.store.database import changed, execute, rows
 from models.store.facts import TRIMMED
@@ -18,7 +18,7 @@ LISTED = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL"
 COPIES = ("message_copies", "post_copies")  # which events carry a text
 
 
-def trim(log: Log, before_ms: int, upto: int, limit: int) -> int:
+def trim(tx: Transaction, before_ms: int, upto: int, limit: int) -> int:
     """Deletes at most `limit` events of before a time, the oldest, up to an id; returns of how many it has moved the mark."""
     mark = facts.trimmed()
     found = rows("SELECT id, at_ms FROM events WHERE id>? AND id<=? ORDER BY id LIMIT ?", (mark, upto, limit))
@@ -29,7 +29,7 @@ def trim(log: Log, before_ms: int, upto: int, limit: int) -> int:
     return len(old)
 
 
-def forget_retried(log: Log) -> int:
+def forget_retried(tx: Transaction) -> int:
     """Deletes events below the mark whose work is no longer listed; returns how many."""
     return _forget(0, facts.trimmed())
 

@@ -12,7 +12,7 @@ import msgspec
 import peewee
 
 from models.log.checkpoint import LostRightError
-from models.log.event import FANOUTS, Log, user_stream
+from models.log.event import FANOUTS, Transaction, user_stream
 from models.notices import pending_mail
 from models.notices.counts import INSERTED
 from models.notices.notification import HIDDEN, TITLE_CHARS, Notification, view
@@ -81,16 +81,16 @@ class Receiver(NamedTuple):
     mail_ms: int | None
 
 
-def ask(log: Log, what: Announcement) -> int:
+def ask(tx: Transaction, what: Announcement) -> int:
     """Takes an announcement; returns its number. Telling people is a drain's work."""
     users = None if what.users is None else msgspec.json.encode(sorted(set(what.users))).decode()
-    number = log.take_id("fanouts")
+    number = tx.take_id("fanouts")
     insert_rows(
         Fanout,
         ("id", "by_user", "role", "user_ids", "type", "title", "body", "data", "done", "position", "created_ms"),
-        [(number, what.by, what.role, users, what.type, what.title, what.body, what.data.decode(), 0, 0, log.now_ms)],
+        [(number, what.by, what.role, users, what.type, what.title, what.body, what.data.decode(), 0, 0, tx.now_ms)],
     )
-    log.append(FANOUTS, ASKED, msgspec.json.encode({"fanout": number}))
+    tx.append(FANOUTS, ASKED, msgspec.json.encode({"fanout": number}))
     return number
 
 
@@ -128,37 +128,37 @@ def count(what: Announcement) -> int:
     return len(receivers(what, 0, len(what.users)))
 
 
-def move(log: Log, asked: Asked, position: int, done: int, total: int) -> None:
+def move(tx: Transaction, asked: Asked, position: int, done: int, total: int) -> None:
     """The right to tell the next: moves the place on from where it was read, or raises LostRightError."""
     sql = "UPDATE fanouts SET position=?, done=?, total=? WHERE id=? AND position=? AND ended_ms IS NULL"
     if changed(sql, (position, done, total, asked.id, asked.position)) != 1:
         raise LostRightError
 
 
-def end(log: Log, asked: Asked) -> None:
+def end(tx: Transaction, asked: Asked) -> None:
     """Everybody was told."""
-    execute("UPDATE fanouts SET ended_ms=?, total=coalesce(total, 0) WHERE id=? AND ended_ms IS NULL", (log.now_ms, asked.id))
+    execute("UPDATE fanouts SET ended_ms=?, total=coalesce(total, 0) WHERE id=? AND ended_ms IS NULL", (tx.now_ms, asked.id))
 
 
-def tell(log: Log, asked: Asked, receivers: Sequence[Receiver]) -> None:
+def tell(tx: Transaction, asked: Asked, receivers: Sequence[Receiver]) -> None:
     """Notifies receivers, all in the same words, and has the mails sent."""
     what, group = asked.what, f"fanout:{asked.id}"
-    before, after = _halves(what, log.now_ms)
+    before, after = _halves(what, tx.now_ms)
     data, new = what.data.decode(), []
     now, later = [], []
     for user, in_app, mail_ms in receivers:
-        number = log.take_id("notifications")
-        row = (number, user, what.type, what.title, what.body, data, 1, group if in_app else HIDDEN + group, log.now_ms, log.now_ms)
+        number = tx.take_id("notifications")
+        row = (number, user, what.type, what.title, what.body, data, 1, group if in_app else HIDDEN + group, tx.now_ms, tx.now_ms)
         new.append((*row, None, None if in_app else True))
         if in_app:
-            log.append(user_stream(user), "notification.created", b"%s%d%s" % (before, number, after))
+            tx.append(user_stream(user), "notification.created", b"%s%d%s" % (before, number, after))
         if mail_ms == AT_ONCE:
             now.append((user, [number], False))
         elif mail_ms is not None:
             later.append((number, user, mail_ms, False))
     insert_rows(Notification, INSERTED, new)
-    pending_mail.queue(log, pending_mail.ALONE, now)
-    pending_mail.wait(log, later)
+    pending_mail.queue(tx, pending_mail.ALONE, now)
+    pending_mail.wait(tx, later)
 
 
 def _halves(what: Announcement, now_ms: int) -> tuple[bytes, bytes]:
@@ -186,7 +186,7 @@ def listed(limit: int) -> list[Mapping[str, Any]]:
     ]
 
 
-def trim(log: Log, before_ms: int, limit: int) -> int:
+def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets those that ended long ago; returns how many."""
     return changed(
         "DELETE FROM fanouts WHERE id IN (SELECT id FROM fanouts WHERE ended_ms<? ORDER BY id LIMIT ?)", (before_ms, limit)

@@ -15,7 +15,7 @@ import msgspec
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices.notification import HIDDEN, TITLE_CHARS
 from models.store.database import Base, changed, execute, marks, rows
 
@@ -82,7 +82,7 @@ class Made(NamedTuple):
     by_channel: Counter[tuple[str, str]]
 
 
-def trim(log: Log, before_ms: int, limit: int) -> int:
+def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets notifications that were read long ago, with those of their causes that nothing can repeat: what a message or comment
     causes comes from its event alone, which is gone by then. What people can do again (a like, a join) stays, to be told once.
 

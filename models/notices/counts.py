@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from models.log.event import Log, user_stream
+from models.log.event import Transaction, user_stream
 from models.notices import pending_mail
 from models.notices.causes import Cause, Made
 from models.notices.notification import Notification, view
@@ -32,34 +32,34 @@ class Grown(NamedTuple):
     new: bool
 
 
-def grow(log: Log, counted: Sequence[tuple[Cause, int]]) -> Made:
+def grow(tx: Transaction, counted: Sequence[tuple[Cause, int]]) -> Made:
     """Adds counts to unread notifications, one of each (user, group), making those that are not there."""
-    _, by_channel = grow_groups(log, [([cause], n) for cause, n in counted], unread_of([cause for cause, _ in counted]))
+    _, by_channel = grow_groups(tx, [([cause], n) for cause, n in counted], unread_of([cause for cause, _ in counted]))
     return Made(len(counted), by_channel)
 
 
 def grow_groups(
-    log: Log, groups: Sequence[tuple[list[Cause], int]], unread: Unread
+    tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: Unread
 ) -> tuple[dict[Key, Grown], Counter[tuple[str, str]]]:
     """The same for groups of causes, the newest of which gives the words. Also returns what was made, by (type, channel)."""
-    made = _write(log, [(group[-1], n) for group, n in groups], unread)
+    made = _write(tx, [(group[-1], n) for group, n in groups], unread)
     shown = [g[0] for g, _ in groups if g[0].in_app]
     new = Counter((cause.type, "in_app") for cause in shown if made[cause.user, cause.grouping].new)
-    return made, new + _mail(log, [(made[group[0].user, group[0].grouping], group) for group, _ in groups])
+    return made, new + _mail(tx, [(made[group[0].user, group[0].grouping], group) for group, _ in groups])
 
 
-def _write(log: Log, counted: Sequence[tuple[Cause, int]], unread: Unread) -> dict[Key, Grown]:
+def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread) -> dict[Key, Grown]:
     made: dict[Key, Grown] = {}
     new: list[tuple[Any, ...]] = []
     grown: list[tuple[Any, ...]] = []
     for cause, n in counted:
         there = unread.get((cause.user, cause.grouping))
-        id_, count, created = there or (log.take_id("notifications"), 0, log.now_ms)
+        id_, count, created = there or (tx.take_id("notifications"), 0, tx.now_ms)
         count += n
         title, body = cause.words.filled(count, cause.values)
         data = cause.data.decode()
         if there is None:
-            row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created, log.now_ms)
+            row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created, tx.now_ms)
             new.append((*row, cause.by, None if cause.in_app else True))
         else:
             grown.append((id_, count, title, body, data))
@@ -67,13 +67,13 @@ def _write(log: Log, counted: Sequence[tuple[Cause, int]], unread: Unread) -> di
         if cause.in_app:
             seen = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
             kind = "notification.created" if there is None else "notification.updated"
-            log.append(user_stream(cause.user), kind, seen)
+            tx.append(user_stream(cause.user), kind, seen)
     insert_rows(Notification, INSERTED, new)
-    _update(log, grown)
+    _update(tx, grown)
     return made
 
 
-def _mail(log: Log, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counter[tuple[str, str]]:
+def _mail(tx: Transaction, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counter[tuple[str, str]]:
     """Queues mails that are to go now, and lines the others up. What was mailed at once and grows unread is not mailed again."""
     now: list[tuple[int, list[int], bool]] = []
     later: list[tuple[int, int, int, bool]] = []
@@ -86,8 +86,8 @@ def _mail(log: Log, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counter[tuple
         else:
             waits = [(c.mail_ms, c.again) for c in wanted if c.mail_ms]
             later += [(notification.id, group[0].user, due_ms, again) for due_ms, again in sorted(waits)[:1]]
-    pending_mail.queue(log, pending_mail.ALONE, now)
-    pending_mail.wait(log, later)
+    pending_mail.queue(tx, pending_mail.ALONE, now)
+    pending_mail.wait(tx, later)
     return types
 
 
@@ -117,7 +117,7 @@ def foresee(counted: Sequence[tuple[Cause, int]]) -> list[Growth]:
     return found
 
 
-def grow_foreseen(log: Log, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[Growth]) -> Made:
+def grow_foreseen(tx: Transaction, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[Growth]) -> Made:
     """The same as `grow(log, counted)`, faster: those still as they were foreseen are written as prepared, the others grow now."""
     still: set[int] = set()
     for part in chunks(foreseen, KEYS_A_QUERY):
@@ -127,26 +127,26 @@ def grow_foreseen(log: Log, counted: Sequence[tuple[Cause, int]], foreseen: Sequ
                 given("id, old, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, "
                 "title=given.title, body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id "
                 "AND notifications.count=given.old AND notifications.read_ms IS NULL RETURNING notifications.id",
-                [*(v for g in part for v in (g.id, g.old, g.new, g.title, g.body, g.cause.data.decode())), log.now_ms],
+                [*(v for g in part for v in (g.id, g.old, g.new, g.title, g.body, g.cause.data.decode())), tx.now_ms],
             )
         }
     written = [g for g in foreseen if g.id in still]
     for growth in written:
         if growth.cause.in_app:
-            log.append(user_stream(growth.cause.user), "notification.updated", growth.seen)
-    _mail(log, [(Grown(g.id, False), [g.cause]) for g in written])
+            tx.append(user_stream(growth.cause.user), "notification.updated", growth.seen)
+    _mail(tx, [(Grown(g.id, False), [g.cause]) for g in written])
     done = {(g.cause.user, g.cause.grouping) for g in written}
-    made = grow(log, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
+    made = grow(tx, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
     return Made(len(counted), made.by_channel)
 
 
-def _update(log: Log, grown: Sequence[tuple[Any, ...]]) -> None:
+def _update(tx: Transaction, grown: Sequence[tuple[Any, ...]]) -> None:
     """Writes (id, count, title, body, data) of those that grew, many a statement: thousands may grow at once."""
     for part in chunks(grown, KEYS_A_QUERY):
         execute(
             given("id, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, title=given.title, "
             "body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id",
-            [*(value for row in part for value in row), log.now_ms],
+            [*(value for row in part for value in row), tx.now_ms],
         )
 
 

@@ -10,7 +10,7 @@ import msgspec
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log, user_stream
+from models.log.event import Transaction, user_stream
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, chunks, execute, marks, rows
 
@@ -110,41 +110,41 @@ def unread_count(user: int) -> int:
     return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {SHOWN}", (user,))[0][0])
 
 
-def mark_read(log: Log, user: int, ids: Sequence[int] | None) -> int:
+def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:
     """Marks the user's notifications read (None: all) and returns how many are left unread. Other people's ids are passed over."""
     chosen = "" if ids is None else f" AND id IN ({marks(len(ids))})"
     where = f"user_id=? AND read_ms IS NULL AND {SHOWN}{chosen}"
     read = sorted(i for (i,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
-    _close(log, read)
+    _close(tx, read)
     left = unread_count(user)
     if read:
         what: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
-        log.append(user_stream(user), "notification.read", msgspec.json.encode({**what, "unread": left}))
+        tx.append(user_stream(user), "notification.read", msgspec.json.encode({**what, "unread": left}))
     return left
 
 
-def mark_group_read(log: Log, user: int, grouping: str) -> None:
+def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
     """Reads the group's unread notification, when there is one: its conversation was read."""
     found = rows(
         "SELECT id, mail_only FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
         (user, grouping, HIDDEN + grouping),
     )
-    _close(log, [i for i, hidden in found if hidden])
+    _close(tx, [i for i, hidden in found if hidden])
     shown = [i for i, hidden in found if not hidden]
     if shown:
-        mark_read(log, user, shown)
+        mark_read(tx, user, shown)
 
 
-def close_mail_only(log: Log, ids: Sequence[int]) -> None:
+def close_mail_only(tx: Transaction, ids: Sequence[int]) -> None:
     """Those of them that only a mail tells of have had theirs: what comes next is a new one."""
     for part in chunks(ids, IDS_A_QUERY):
         sql = f"SELECT id FROM notifications WHERE id IN ({marks(len(part))}) AND NOT ({SHOWN})"
-        _close(log, [i for (i,) in rows(sql, part)])
+        _close(tx, [i for (i,) in rows(sql, part)])
 
 
-def _close(log: Log, ids: Sequence[int]) -> None:
+def _close(tx: Transaction, ids: Sequence[int]) -> None:
     for part in chunks(ids, IDS_A_QUERY):
-        execute(f"UPDATE notifications SET read_ms=? WHERE id IN ({marks(len(part))}) AND read_ms IS NULL", (log.now_ms, *part))
+        execute(f"UPDATE notifications SET read_ms=? WHERE id IN ({marks(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part))
 
 
 class Unread(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices.causes import Cause, Made, NotificationCause, Words
 from models.notices.counts import Unread, grow_groups, unread_of
 from models.store.database import chunks, given, insert_rows, rows
@@ -21,17 +21,17 @@ MORE = "more:"  # begins the groups of what is only counted
 FLOOD = Words("{name} did something more", title_more="{name} did {n} more things")
 
 
-def add(log: Log, causes: Sequence[Cause]) -> Made:
+def add(tx: Transaction, causes: Sequence[Cause]) -> Made:
     """Counts each cause that is new, once: in the unread notification of its group, or a new one; and has mails sent.
 
     A fixed few statements, whatever the number of causes.
     """
     groups = _grouped(_new_causes(causes))
     unread = unread_of([group[0] for group in groups])
-    kept, flood = _limited(log, groups, unread)
+    kept, flood = _limited(tx, groups, unread)
     groups = kept + flood
     unread |= unread_of([group[0] for group in flood])
-    made, by_channel = grow_groups(log, [(group, len(group)) for group in groups], unread)
+    made, by_channel = grow_groups(tx, [(group, len(group)) for group in groups], unread)
     values = [(c.user, c.cause, made[c.user, c.grouping].id) for group in groups for c in group]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
     return Made(len(values), by_channel)
@@ -78,11 +78,11 @@ def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
     return list(fresh.values())
 
 
-def _limited(log: Log, groups: list[list[Cause]], unread: Unread) -> tuple[list[list[Cause]], list[list[Cause]]]:
+def _limited(tx: Transaction, groups: list[list[Cause]], unread: Unread) -> tuple[list[list[Cause]], list[list[Cause]]]:
     """What is as it is; and what would be one new notification of one person by another too many: that is only counted, in one for
     all of it."""
     new = [g for g in groups if g[0].by is not None and (g[0].user, g[0].grouping) not in unread]
-    made = _made_lately(log, [group[0] for group in new])
+    made = _made_lately(tx, [group[0] for group in new])
     flood: list[Cause] = []
     for group in new:
         first = group[0]
@@ -102,7 +102,7 @@ def _only_counted(cause: Cause) -> Cause:
     return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD, data=data, mail_ms=None)
 
 
-def _made_lately(log: Log, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
+def _made_lately(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
     """How many notifications each pair has had of a type within the window."""
     found: Counter[tuple[int | None, int, str]] = Counter()
     for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_A_QUERY):
@@ -111,6 +111,6 @@ def _made_lately(log: Log, causes: Sequence[Cause]) -> Counter[tuple[int | None,
             "CROSS JOIN notifications n WHERE n.by_user=given.actor AND n.user_id=given.member AND n.type=given.kind "
             "AND n.created_ms>? GROUP BY n.by_user, n.user_id, n.type"
         )
-        for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), log.now_ms - PAIR_WINDOW_MS]):
+        for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), tx.now_ms - PAIR_WINDOW_MS]):
             found[actor, member, kind] = count
     return found

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import peewee
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, changed, execute, insert_rows, rows
 
@@ -88,9 +88,9 @@ class Mail(NamedTuple):
     tried_from_ms: int
 
 
-def queue(log: Log, letters: Sequence[Letter], state: str = "queued") -> None:
+def queue(tx: Transaction, letters: Sequence[Letter], state: str = "queued") -> None:
     """Puts mails into the outbox; as `dropped`, they are but a trace, of as much work as a mail."""
-    now = log.now_ms
+    now = tx.now_ms
     ended = None if state == "queued" else now
     values = [
         (
@@ -114,7 +114,7 @@ def next_due(now_ms: int) -> Mail | None:
     return Mail(number, kind, receiver, address, name, msgspec.json.decode(data), *rest)
 
 
-def take(log: Log, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
+def take(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
     """The right to send a mail, until the lease runs out; None when another has it.
 
     With the first try its Message-ID gets the sender's domain (RFC 5322, section 3.6.4), and keeps it.
@@ -124,38 +124,38 @@ def take(log: Log, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail 
         taken = taken._replace(message_id=f"<{mail.message_id}@{domain}>")
     mine = changed(
         "UPDATE emails SET next_ms=?, attempts=?, holder=?, message_id=? WHERE id=? AND state='queued' AND next_ms=?",
-        (log.now_ms + lease_ms, taken.attempts, holder, taken.message_id, mail.id, mail.next_ms),
+        (tx.now_ms + lease_ms, taken.attempts, holder, taken.message_id, mail.id, mail.next_ms),
     )
     return taken if mine else None
 
 
-def renew(log: Log, number: int, holder: str, lease_ms: int) -> None:
+def renew(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
     """Sending takes its time: the lease begins anew."""
     execute(
         "UPDATE emails SET next_ms=? WHERE id=? AND state='queued' AND holder=?",
-        (log.now_ms + lease_ms, number, holder),
+        (tx.now_ms + lease_ms, number, holder),
     )
 
 
-def sent(log: Log, number: int) -> None:
+def sent(tx: Transaction, number: int) -> None:
     """It is the relay's now, whoever else may have taken it meanwhile."""
-    _end(log, number, "sent")
+    _end(tx, number, "sent")
 
 
-def drop(log: Log, number: int) -> None:
+def drop(tx: Transaction, number: int) -> None:
     """It is not sent any more."""
-    _end(log, number, "dropped")
+    _end(tx, number, "dropped")
 
 
-def _end(log: Log, number: int, state: str) -> None:
+def _end(tx: Transaction, number: int, state: str) -> None:
     execute(
         "UPDATE emails SET state=?, data=CASE WHEN kind IN ('notification','digest') THEN data ELSE ? END, ended_ms=?, error=NULL "
         "WHERE id=? AND state='queued'",
-        (state, NOTHING, log.now_ms, number),
+        (state, NOTHING, tx.now_ms, number),
     )
 
 
-def defer(log: Log, number: int, holder: str, next_ms: int, error: str) -> None:
+def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -> None:
     """It could not be sent now, and is tried again."""
     execute(
         "UPDATE emails SET next_ms=?, error=?, holder=NULL WHERE id=? AND state='queued' AND holder=?",
@@ -163,20 +163,20 @@ def defer(log: Log, number: int, holder: str, next_ms: int, error: str) -> None:
     )
 
 
-def refuse(log: Log, number: int, error: str) -> bool:
+def refuse(tx: Transaction, number: int, error: str) -> bool:
     """It can't be sent: dead, unless it has ended already, which the answer tells."""
     return changed(
         "UPDATE emails SET state='dead', ended_ms=?, error=? WHERE id=? AND state='queued'",
-        (log.now_ms, error[:ERROR_CHARS], number),
+        (tx.now_ms, error[:ERROR_CHARS], number),
     ) == 1  # fmt: skip
 
 
-def retry(log: Log, number: int) -> None:
+def retry(tx: Transaction, number: int) -> None:
     """A dead mail is queued again, as if it were new."""
     execute(
         "UPDATE emails SET state='queued', attempts=0, next_ms=?, tried_from_ms=?, ended_ms=NULL, error=NULL "
         "WHERE id=? AND state='dead'",
-        (log.now_ms, log.now_ms, number),
+        (tx.now_ms, tx.now_ms, number),
     )
 
 
@@ -213,7 +213,7 @@ def failing(limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def trim(log: Log, ended_before_ms: int, limit: int) -> int:
+def trim(tx: Transaction, ended_before_ms: int, limit: int) -> int:
     """Forgets mails that were sent or dropped long ago; returns how many."""
     return changed(
         "DELETE FROM emails WHERE id IN (SELECT id FROM emails WHERE state IN ('sent', 'dropped') AND ended_ms<? "

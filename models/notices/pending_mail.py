@@ -13,7 +13,7 @@ from typing import NamedTuple
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.notification import Notification
 from models.notices.outbox import Letter
@@ -61,20 +61,20 @@ class Waiting(NamedTuple):
     unread: bool
 
 
-def wait(log: Log, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
+def wait(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
     """Puts (notification, user, due_ms, alone) in line; of one that waits already, the earlier time counts."""
     for part in chunks(waiting, KEYS_A_QUERY):
         insert_rows(
             WaitingMail,
             ("notification_id", "user_id", "since_ms", "due_ms", "alone"),
-            [(notification, user, log.now_ms, due_ms, alone) for notification, user, due_ms, alone in part],
+            [(notification, user, tx.now_ms, due_ms, alone) for notification, user, due_ms, alone in part],
             " ON CONFLICT (notification_id) DO UPDATE SET "
             "due_ms=CASE WHEN excluded.due_ms<waiting_mail.due_ms THEN excluded.due_ms ELSE waiting_mail.due_ms END, "
             "alone=waiting_mail.alone OR excluded.alone",
         )
 
 
-def queue(log: Log, kind: str, mails: Collection[tuple[int, Sequence[int], bool]]) -> None:
+def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int], bool]]) -> None:
     """Queues mails to (user, their notifications, `again`), whose words are looked up when they are sent. `again`: they go also to
     who wants digests by then."""
     letters = []
@@ -83,7 +83,7 @@ def queue(log: Log, kind: str, mails: Collection[tuple[int, Sequence[int], bool]
         people = {user: (address, name) for user, address, name in found}
         for user, ids, again in part:
             letters.append(Letter(kind, user, *people[user], {"notifications": list(ids), "again": again}))
-    outbox.queue(log, letters)
+    outbox.queue(tx, letters)
 
 
 def waits_until(notification: int) -> int | None:
@@ -108,7 +108,7 @@ def due(users: Collection[int], now_ms: int) -> list[Waiting]:
     return [Waiting(n, user, since, at, bool(alone), kind, bool(unread)) for n, user, since, at, alone, kind, unread in found]
 
 
-def take(log: Log, notifications: Sequence[int]) -> set[int]:
+def take(tx: Transaction, notifications: Sequence[int]) -> set[int]:
     """Takes these out of the line; returns those that were in it: another worker may have been faster."""
     taken: set[int] = set()
     for part in chunks(notifications, KEYS_A_QUERY):
@@ -117,7 +117,7 @@ def take(log: Log, notifications: Sequence[int]) -> set[int]:
     return taken
 
 
-def put_off(log: Log, later: Iterable[tuple[Waiting, int]]) -> None:
+def put_off(tx: Transaction, later: Iterable[tuple[Waiting, int]]) -> None:
     """(waiting, until): not yet, unless it has another time since."""
     same: dict[tuple[int, int], list[int]] = {}
     for waiting, until_ms in later:
@@ -128,18 +128,18 @@ def put_off(log: Log, later: Iterable[tuple[Waiting, int]]) -> None:
             execute(f"UPDATE waiting_mail SET due_ms=? WHERE {where}", (until_ms, due_ms, *part))
 
 
-def begin_digest(log: Log, user: int, period: str) -> bool:
+def begin_digest(tx: Transaction, user: int, period: str) -> bool:
     """Claims a person's digest of a period; False when it is made already."""
     sql = "INSERT INTO digests (user_id, period, at_ms) VALUES (?,?,?) ON CONFLICT DO NOTHING"
-    return changed(sql, (user, period, log.now_ms)) == 1
+    return changed(sql, (user, period, tx.now_ms)) == 1
 
 
-def reconsider(log: Log, user: int) -> None:
+def reconsider(tx: Transaction, user: int) -> None:
     """What the person wants, or their clock, has changed: all that waits for a digest is looked at now."""
     execute("UPDATE waiting_mail SET due_ms=0 WHERE user_id=? AND alone=?", (user, False))
 
 
-def trim(log: Log, before_ms: int, limit: int) -> int:
+def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets the periods of long ago; returns how many."""
     return changed(
         "DELETE FROM digests WHERE (user_id, period) IN (SELECT user_id, period FROM digests WHERE at_ms<? ORDER BY at_ms LIMIT ?)",

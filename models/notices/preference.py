@@ -8,7 +8,7 @@ from typing import NamedTuple
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log
+from models.log.event import Transaction
 from models.notices import pending_mail
 from models.store.database import Base, chunks, execute, marks, rows
 
@@ -58,9 +58,9 @@ def chosen(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     return found
 
 
-def choose(log: Log, user: int, chosen: Mapping[str, Choice]) -> None:
+def choose(tx: Transaction, user: int, chosen: Mapping[str, Choice]) -> None:
     """Sets these types, also for what is still waiting to be mailed."""
-    pending_mail.reconsider(log, user)
+    pending_mail.reconsider(tx, user)
     for kind, choice in chosen.items():
         execute(
             "INSERT INTO preferences (user_id, type, in_app, email) VALUES (?,?,?,?) ON CONFLICT (user_id, type) "
@@ -69,10 +69,10 @@ def choose(log: Log, user: int, chosen: Mapping[str, Choice]) -> None:
         )
 
 
-def unsubscribe(log: Log, user: int, kinds: Collection[str]) -> bool:
+def unsubscribe(tx: Transaction, user: int, kinds: Collection[str]) -> bool:
     """No more e-mail of these types; False when there is no such user or type."""
     if not set(kinds) <= set(TYPES) or not rows("SELECT 1 FROM users WHERE id=?", (user,)):
         return False
     now = of(user)
-    choose(log, user, {kind: now[kind]._replace(email="off") for kind in kinds})
+    choose(tx, user, {kind: now[kind]._replace(email="off") for kind in kinds})
     return True

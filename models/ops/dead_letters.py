@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from models.log.checkpoint import LostRightError
-from models.log.event import EventRow, Log
+from models.log.event import EventRow, Transaction
 from models.notices.outbox import NOTHING, Email
 from models.notices.outbox import retry as retry_mail
 from models.store.clock import rfc3339
@@ -38,24 +38,24 @@ def _told(error: str) -> str:
     return error.replace("\0", "")[:ERROR_CHARS]  # PostgreSQL keeps no NUL
 
 
-def park(log: Log, consumer: str, event: int, error: str) -> None:
+def park(tx: Transaction, consumer: str, event: int, error: str) -> None:
     """Gives up on one event."""
-    _insert(log, consumer, event, None, error)
+    _insert(tx, consumer, event, None, error)
 
 
-def park_mail(log: Log, email: int, error: str) -> None:
+def park_mail(tx: Transaction, email: int, error: str) -> None:
     """Lists a mail that is dead."""
-    _insert(log, MAIL, None, email, error)
+    _insert(tx, MAIL, None, email, error)
 
 
-def _insert(log: Log, consumer: str, event: int | None, email: int | None, error: str) -> None:
+def _insert(tx: Transaction, consumer: str, event: int | None, email: int | None, error: str) -> None:
     execute(
         "INSERT INTO dead_work (consumer, event_id, email_id, error, parked_ms, retry) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (consumer, event, email, _told(error), log.now_ms, False),
+        (consumer, event, email, _told(error), tx.now_ms, False),
     )
 
 
-def ask_retry(log: Log, dead: int) -> bool:
+def ask_retry(tx: Transaction, dead: int) -> bool:
     """An admin asks for another try; tells whether it is a mail, which is queued at once. Raises NotFoundError."""
     found = rows("SELECT email_id FROM dead_work WHERE id=?", (dead,))
     if not found:
@@ -65,20 +65,20 @@ def ask_retry(log: Log, dead: int) -> bool:
         execute("UPDATE dead_work SET retry=? WHERE id=?", (True, dead))
         return False
     execute("DELETE FROM dead_work WHERE id=?", (dead,))
-    retry_mail(log, email)
+    retry_mail(tx, email)
     return True
 
 
-def trim_codes(log: Log) -> int:
+def trim_codes(tx: Transaction) -> int:
     """Takes codes that are no longer good out of dead mails, which stay listed; returns of how many."""
     return changed(
         "UPDATE emails SET data=? WHERE id IN (SELECT email_id FROM dead_work WHERE email_id IS NOT NULL) "
         "AND expires_ms<=? AND data<>?",
-        (NOTHING, log.now_ms, NOTHING),
+        (NOTHING, tx.now_ms, NOTHING),
     )
 
 
-def trim_mails(log: Log, before_ms: int, limit: int) -> int:
+def trim_mails(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets mails that were given up on long ago; returns how many."""
     found = rows(
         "SELECT id, email_id FROM dead_work WHERE email_id IS NOT NULL AND parked_ms<? ORDER BY id LIMIT ?", (before_ms, limit)
@@ -102,19 +102,19 @@ def retries_asked() -> set[str]:
     return {c for (c,) in rows("SELECT DISTINCT consumer FROM dead_work WHERE retry=?", (True,))}
 
 
-def hold(log: Log, dead: int) -> None:
+def hold(tx: Transaction, dead: int) -> None:
     """The right to write a part of a parked event's work that another transaction will end, or raises LostRightError."""
     if not rows("SELECT 1 FROM dead_work WHERE id=? AND retry=?", (dead, True)):
         raise LostRightError
 
 
-def revive(log: Log, dead: int) -> None:
+def revive(tx: Transaction, dead: int) -> None:
     """The right to do a parked event: takes it off the list, or raises LostRightError when another did."""
     if changed("DELETE FROM dead_work WHERE id=? AND retry=?", (dead, True)) != 1:
         raise LostRightError
 
 
-def refuse_again(log: Log, dead: int, error: str) -> None:
+def refuse_again(tx: Transaction, dead: int, error: str) -> None:
     """The retry failed too: it stays parked, with the new error."""
     execute("UPDATE dead_work SET retry=?, error=? WHERE id=?", (False, _told(error), dead))
 

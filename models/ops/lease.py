@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import Base, changed
 
 
@@ -19,15 +19,15 @@ class Duty(Base):
         table_name = "duties"
 
 
-def take(log: Log, name: str, holder: str, for_ms: int) -> bool:
+def take(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
     """Takes a duty that nobody holds any more, or renews one's own; tells whether it is held now."""
     return changed(
         "INSERT INTO duties (name, holder, until_ms) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET holder=excluded.holder, "
         "until_ms=excluded.until_ms WHERE duties.holder=excluded.holder OR duties.until_ms<?",
-        (name, holder, log.now_ms + for_ms, log.now_ms),
+        (name, holder, tx.now_ms + for_ms, tx.now_ms),
     ) == 1  # fmt: skip
 
 
-def lay_down(log: Log, name: str, holder: str) -> None:
+def lay_down(tx: Transaction, name: str, holder: str) -> None:
     """Ends one's own."""
     changed("DELETE FROM duties WHERE name=? AND holder=?", (name, holder))

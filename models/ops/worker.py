@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import peewee
 
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.clock import now_ms, rfc3339
 from models.store.database import Base, execute, rows
 
@@ -35,18 +35,18 @@ class Busy(NamedTuple):
     since_ms: int
 
 
-def tell(log: Log, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
+def tell(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
     """A worker says that it is there, and what it does. Those long gone are forgotten."""
     told = msgspec.json.encode([{"what": one.what, "since": rfc3339(one.since_ms)} for one in busy]).decode()
     execute(
         "INSERT INTO workers (name, started_ms, seen_ms, busy) VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE SET "
         "seen_ms=excluded.seen_ms, busy=excluded.busy",
-        (name, started_ms, log.now_ms, told),
+        (name, started_ms, tx.now_ms, told),
     )
-    execute("DELETE FROM workers WHERE seen_ms<?", (log.now_ms - FORGOTTEN_MS,))
+    execute("DELETE FROM workers WHERE seen_ms<?", (tx.now_ms - FORGOTTEN_MS,))
 
 
-def leave(log: Log, name: str) -> None:
+def leave(tx: Transaction, name: str) -> None:
     """A worker ends."""
     execute("DELETE FROM workers WHERE name=?", (name,))
 

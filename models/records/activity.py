@@ -10,7 +10,7 @@ import msgspec
 import peewee
 
 from models.identity.user import User
-from models.log.event import ACTIVITY, Log
+from models.log.event import ACTIVITY, Transaction
 from models.records import records
 from models.records.records import COLUMNS, Kind
 from models.store.database import ID_MAX, Base, insert_rows, rows
@@ -85,12 +85,12 @@ def invalid_fields(report: Report) -> list[tuple[str, str]]:
     return errors
 
 
-def report(log: Log, told: Report) -> None:
+def report(tx: Transaction, told: Report) -> None:
     """Puts it into the log, from which the record follows. Raises InvalidError when there is no such user: who has not verified may
     be gone again soon."""
     if told.user is not None and not rows("SELECT 1 FROM users WHERE id=? AND status<>'pending'", (told.user,)):
         raise InvalidError(("user", "no such user"))
-    log.append(ACTIVITY, "user.activity", msgspec.json.encode(told._asdict()))
+    tx.append(ACTIVITY, "user.activity", msgspec.json.encode(told._asdict()))
 
 
 def record(values: Sequence[tuple[Any, ...]]) -> None:
@@ -98,7 +98,7 @@ def record(values: Sequence[tuple[Any, ...]]) -> None:
     insert_rows(Activity, COLUMNS, values)
 
 
-def add_up(log: Log, hours: Mapping[tuple[int, str, str], int]) -> None:
+def add_up(tx: Transaction, hours: Mapping[tuple[int, str, str], int]) -> None:
     """Counts acts by (hour, action, site), always in the same order: on PostgreSQL several do so at once, no two of whom may wait
     for each other."""
     insert_rows(

@@ -22,7 +22,7 @@ from typing import IO
 import peewee
 
 from models.log.checkpoint import LostRightError
-from models.log.event import Log
+from models.log.event import Transaction
 from models.records import activity, audit
 from models.store.database import Base, changed, rows
 from models.store.files import checksum, private, sync
@@ -125,7 +125,7 @@ def cut_off(folder: Path, sizes: Mapping[str, int]) -> None:
             os.truncate(path, size)
 
 
-def grow(log: Log, place: str, name: str, old: int, new: int) -> None:
+def grow(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
     """The right to take out of the table what was appended: says that the file is longer, or raises LostRightError."""
     if old:
         done = changed("UPDATE archive_files SET size_bytes=? WHERE place=? AND name=? AND size_bytes=?", (new, place, name, old))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import peewee
 
 from models.identity.user import User
-from models.log.event import Log
+from models.log.event import Transaction
 from models.records import records
 from models.records.records import Kind
 from models.store.database import Base, NeverReusedIdField, execute
@@ -51,10 +51,10 @@ class Call(NamedTuple):
     request_id: str
 
 
-def record(log: Log, call: Call) -> None:
+def record(tx: Transaction, call: Call) -> None:
     """Writes the call down, as one of its user's site."""
     execute(
         "INSERT INTO audits (user_id, action, description, metadata, triggered_by, site, at_ms, outcome, address, request_id) "
         "SELECT id, ?, ?, ?, id, site, ?, ?, ?, ? FROM users WHERE id=?",
-        (call.action, call.path, call.asked.decode(), log.now_ms, call.outcome, call.address, call.request_id, call.user),
+        (call.action, call.path, call.asked.decode(), tx.now_ms, call.outcome, call.address, call.request_id, call.user),
     )

@@ -103,15 +103,15 @@ def test_commits_between_two_steps_neither_wait_nor_get_into_the_copy(tmp_path: 
     connect(settings)
     try:
         schema.migrate()
-        with event.transaction() as log:
-            activity.record([(None, "filler", "x" * 4000, "{}", None, None, log.now_ms)] * FILLERS)
+        with event.transaction() as tx:
+            activity.record([(None, "filler", "x" * 4000, "{}", None, None, tx.now_ms)] * FILLERS)
         steps: list[int] = []
 
         def commit(done: int, _total: int) -> None:
             steps.append(done)
             assert len(steps) < 100, "the copy begins again at each commit"
-            with event.transaction() as log:
-                log.append("user:1", "written", b"{}")
+            with event.transaction() as tx:
+                tx.append("user:1", "written", b"{}")
 
         described = backup.make(settings, tmp_path / "backup", commit)
         assert len(steps) > 2

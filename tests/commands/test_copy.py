@@ -115,24 +115,24 @@ def sqlite(bellwire: Installation, lived: Path) -> Installation:
 
 def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     credentials(ana, ben)
-    with event.transaction() as log:
-        registration.sign_up(log, SECRET, NewUser("dan", "dan@example.org"), "a hash")
-        preference.unsubscribe(log, ben, ["account"])
+    with event.transaction() as tx:
+        registration.sign_up(tx, SECRET, NewUser("dan", "dan@example.org"), "a hash")
+        preference.unsubscribe(tx, ben, ["account"])
     crew = group(ana, ben, cleo)
     first = send(ana, "the first words", at=crew, client_id="retried")
     send(ana, ODD, to=ben)
     for n in range(7):
         send(ben, f"words {n}", at=crew)
-    with event.transaction() as log:
-        conversation.remove_member(log, ana, crew, cleo)
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ana, crew, cleo)
     send(ben, "words without Cleo", at=crew)
-    with event.transaction() as log:
-        conversation.add_member(log, ana, crew, cleo)
-        message.react(log, ben, first, "🎉", True)
-        message.react(log, ben, first, "é", True)
-        message.react(log, cleo, first, "z", True)
-        message.edit(log, ana, first, "the first edit")
-        read_marks.mark_read(log, ben, crew, first)
+    with event.transaction() as tx:
+        conversation.add_member(tx, ana, crew, cleo)
+        message.react(tx, ben, first, "🎉", True)
+        message.react(tx, ben, first, "é", True)
+        message.react(tx, cleo, first, "z", True)
+        message.edit(tx, ana, first, "the first edit")
+        read_marks.mark_read(tx, ben, crew, first)
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(Notify())
@@ -140,35 +140,35 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)
     _meet(ana, ben)
-    with event.transaction() as log:
-        announcement.ask(log, announcement.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
-        pending_mail.begin_digest(log, ben, "daily 2026-11-26")
-        presence.change(log, "gateway-1", [ben, cleo], [])
-        presence.change(log, "gateway-1", [], [cleo])
+    with event.transaction() as tx:
+        announcement.ask(tx, announcement.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        pending_mail.begin_digest(tx, ben, "daily 2026-11-26")
+        presence.change(tx, "gateway-1", [ben, cleo], [])
+        presence.change(tx, "gateway-1", [], [cleo])
     gone = send(ana, "secret", at=crew)
-    with event.transaction() as log:
-        message.delete(log, ana, "user", gone)
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", gone)
         execute("DELETE FROM events WHERE id<=?", (LONG_AGO,))
         execute("UPDATE facts SET value=? WHERE name='trimmed'", (str(LONG_AGO),))
         execute("DELETE FROM activities WHERE id=(SELECT max(id) FROM activities)")
         execute("DELETE FROM tokens WHERE id=(SELECT max(id) FROM tokens)")
-        audit.record(log, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
+        audit.record(tx, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
     execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
     execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
     execute("INSERT INTO leases VALUES ('gateway-1', 1)")
 
 
 def _meet(ana: int, ben: int) -> None:
-    with event.transaction() as log:
-        hikers = groups.create(log, ana, "Hikers").id
-        groups.join(log, ben, hikers)
-        groups.leave(log, ben, hikers)
-        first, second = (posts.create(log, ana, place, ODD.replace("\0", "")).id for place in (None, hikers))
-        like.like(log, ana, first)
-        like.bookmark(log, ana, second)
-        comments.create(log, ana, first, "a comment", None)
-        posts.tell_counts(log, [first, second])
-        removal.delete_post(log, ana, "user", second)
+    with event.transaction() as tx:
+        hikers = groups.create(tx, ana, "Hikers").id
+        groups.join(tx, ben, hikers)
+        groups.leave(tx, ben, hikers)
+        first, second = (posts.create(tx, ana, place, ODD.replace("\0", "")).id for place in (None, hikers))
+        like.like(tx, ana, first)
+        like.bookmark(tx, ana, second)
+        comments.create(tx, ana, first, "a comment", None)
+        posts.tell_counts(tx, [first, second])
+        removal.delete_post(tx, ana, "user", second)
 
 
 def _park(sent: int, retry: bool) -> None:
@@ -176,8 +176,8 @@ def _park(sent: int, retry: bool) -> None:
     poisoned.poison = poisoned_event(sent)
     drain(poisoned)
     if retry:
-        with event.transaction() as log:
-            dead_letters.ask_retry(log, max(d["id"] for d in dead_letters.listed(10)))
+        with event.transaction() as tx:
+            dead_letters.ask_retry(tx, max(d["id"] for d in dead_letters.listed(10)))
 
 
 def _open(bellwire: Installation, url: str | None = None, data: Path | None = None) -> None:
@@ -257,8 +257,8 @@ def test_retries_are_known_and_new_ids_follow_all_that_ever_were(sqlite: Install
     newest |= {t: sqlite.rows(f"SELECT max(id) FROM {t}")[0][0] for t in numbered if t not in newest}
     _open(sqlite, target)
     drafts = [Draft(1, 0, "another text", to=2, client_id="retried"), Draft(1, 0, "new", to=2, client_id="other")]
-    with event.transaction() as log:
-        (earlier, new) = message.post(log, drafts)
+    with event.transaction() as tx:
+        (earlier, new) = message.post(tx, drafts)
     assert isinstance(earlier, Posted)
     assert isinstance(new, Posted)
     assert b"the first edit" in earlier.json

@@ -20,10 +20,10 @@ def wait_for_the_end() -> None:
 threading.Thread(target=wait_for_the_end, daemon=True).start()
 transactions = 0
 while not ended.is_set():
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for _ in range(3):
-            log.append("user:1", "written", b'{"filler":"%s"}' % (b"x" * 200))
-        activity.record([(None, "written", "", "{}", None, None, log.now_ms)])
+            tx.append("user:1", "written", b'{"filler":"%s"}' % (b"x" * 200))
+        activity.record([(None, "written", "", "{}", None, None, tx.now_ms)])
     transactions += 1
     if transactions == 1:
         print("writing", flush=True)

@@ -67,10 +67,10 @@ def test_text_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lines_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
-    log = start(log_level="warning")
-    log.info("no")
+    tx = start(log_level="warning")
+    tx.info("no")
     logging.getLogger("tornado").info("no")
-    log.error("yes")
+    tx.error("yes")
     assert [line["event"] for line in lines(capsys)] == ["yes"]
 
 
@@ -129,20 +129,20 @@ def test_what_is_no_secret_is_left_alone(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_exception_is_one_line_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
-    log = start()
+    tx = start()
     try:
         raise ValueError("no such page: /x?token=hunter2")
     except ValueError:
-        log.exception("failed")
+        tx.exception("failed")
     (line,) = lines(capsys)
     assert "ValueError: no such page: /x?token=***" in line["exception"]
 
 
 def test_context_of_a_request_is_in_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    log = start()
+    tx = start()
     with structlog.contextvars.bound_contextvars(request_id="r1"):
-        log.info("in")
-    log.info("out")
+        tx.info("in")
+    tx.info("out")
     assert [line.get("request_id") for line in lines(capsys)] == ["r1", None]
 
 
@@ -153,14 +153,14 @@ def test_values_json_does_not_know_are_written_as_text(capsys: pytest.CaptureFix
 
 
 def test_what_postgresql_quotes_of_a_row_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
-    log = start()
+    tx = start()
     try:
         try:
             raise ValueError('null value in column "at"\nDETAIL:  Failing row contains (1, hunter2,\nand more of hunter2).\n')
         except ValueError as error:
             raise RuntimeError("the drain") from error
     except RuntimeError:
-        log.exception("failed")
+        tx.exception("failed")
     (line,) = lines(capsys)
     assert "hunter2" not in str(line)
     assert 'null value in column "at"' in line["exception"]

@@ -85,8 +85,8 @@ class Proxy:
 
     def start(self) -> Proxy:
         """Starts it and waits until it listens."""
-        with (self.logs / "output.log").open("wb") as log:
-            self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"], stdout=log, stderr=log)
+        with (self.logs / "output.log").open("wb") as tx:
+            self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"], stdout=tx, stderr=tx)
         until_now(self._listens)
         return self
 

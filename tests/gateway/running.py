@@ -151,9 +151,9 @@ class Gateway:
         names = [f"person{self._names + n}" for n in range(count)]
         self._names += count
         new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
-        with self.store(), event.transaction() as log:
-            made = registration.create_active(log, new, [None] * count)
-            tokens = [token.create(log, one.id, "test") for one in made]
+        with self.store(), event.transaction() as tx:
+            made = registration.create_active(tx, new, [None] * count)
+            tokens = [token.create(tx, one.id, "test") for one in made]
         return [Client(self, one.id, one.username, secret) for one, secret in zip(made, tokens, strict=True)]
 
     def user(self, role: str = "user") -> Client:

@@ -45,10 +45,10 @@ def until(condition: Callable[[], object]) -> None:
 
 def send(count: int = 1) -> None:
     """Ana sends to Ben; both are made when they are not there."""
-    with event.transaction() as log:
+    with event.transaction() as tx:
         if not rows("SELECT 1 FROM users"):
-            registration.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
-        post(log, [Draft(1, 0, "hi", to=2) for _ in range(count)])
+            registration.create_active(tx, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        post(tx, [Draft(1, 0, "hi", to=2) for _ in range(count)])
 
 
 def notified() -> int:
@@ -116,10 +116,10 @@ def test_an_outage_is_told_once_and_so_is_its_end(
 
 
 def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:
-    with event.transaction() as log:
-        log.now_ms -= 60_000
-        registration.create_active(log, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
-        post(log, [Draft(1, 0, "hi", to=2)])
+    with event.transaction() as tx:
+        tx.now_ms -= 60_000
+        registration.create_active(tx, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
+        post(tx, [Draft(1, 0, "hi", to=2)])
     background.start()
     sample = REGISTRY.get_sample_value
     until(lambda: (sample("bellwire_log_lag_seconds", {"consumer": "notify"}) or 0) >= 60)

@@ -11,21 +11,21 @@ from models.store.database import rows
 def people(*names: str, role: str = "user") -> list[int]:
     """Makes active users; returns their ids."""
     new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
-    with event.transaction() as log:
-        return [made.id for made in registration.create_active(log, new, [None] * len(new))]
+    with event.transaction() as tx:
+        return [made.id for made in registration.create_active(tx, new, [None] * len(new))]
 
 
 def group(owner: int, members: list[int], title: str = "Crew") -> int:
     """Makes a group; returns its id."""
-    with event.transaction() as log:
-        return conversation.create(log, owner, members, title)
+    with event.transaction() as tx:
+        return conversation.create(tx, owner, members, title)
 
 
 def send(sender: int, count: int = 1, *, to: int | None = None, at: int | None = None, priority: str = "normal") -> list[int]:
     """Sends messages to a user or to a conversation (`at`), in one transaction; returns their ids."""
     drafts = [Draft(sender, 0, f"words {n}", to=to, conversation=at, priority=priority) for n in range(count)]
-    with event.transaction() as log:
-        sent = post(log, drafts)
+    with event.transaction() as tx:
+        sent = post(tx, drafts)
     assert all(isinstance(one, Posted) for one in sent)
     newest = rows("SELECT max(id) FROM messages")[0][0]
     return list(range(newest - count + 1, newest + 1))

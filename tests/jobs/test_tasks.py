@@ -87,9 +87,9 @@ def test_a_look_does_all_that_waits(store: Settings) -> None:
 
 def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        log.now_ms -= 90_000
-        log.append("conversation:1", "message.created", b"{}")
+    with event.transaction() as tx:
+        tx.now_ms -= 90_000
+        tx.append("conversation:1", "message.created", b"{}")
     from jobs.drain.backlog import behind
 
     behind(tasks.consumers.values())

@@ -48,8 +48,8 @@ def start(store: Settings) -> Iterator[Start]:
     def begin(port: int = 0, **options: object) -> subprocess.Popen[bytes]:
         env = {**os.environ, **environment(named(store)), "BELLWIRE_WORKER_METRICS_PORT": str(port)}
         env |= {"BELLWIRE_PARENT_FD": str(options["pass_fds"][0])} if "pass_fds" in options else {}  # type: ignore[index]
-        with (store.data_dir / f"worker-{len(started)}.log").open("wb") as log:
-            started.append(subprocess.Popen(CONSUMER, cwd=ROOT, env=env, stderr=log, **options))  # type: ignore[call-overload]
+        with (store.data_dir / f"worker-{len(started)}.log").open("wb") as tx:
+            started.append(subprocess.Popen(CONSUMER, cwd=ROOT, env=env, stderr=tx, **options))  # type: ignore[call-overload]
         return started[-1]
 
     yield begin
@@ -177,8 +177,8 @@ def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings
     assert (found["alive"], found["running"]) == (True, [])
     process.terminate()
     until(lambda: workers.listed() == [])
-    with event.transaction(appends=False) as log:
-        workers.tell(log, "somewhere:1", 1, [Busy("drain search", 1)])
+    with event.transaction(appends=False) as tx:
+        workers.tell(tx, "somewhere:1", 1, [Busy("drain search", 1)])
     (found,) = workers.listed()
     assert (found["alive"], found["running"]) == (True, [{"what": "drain search", "since": "1970-01-01T00:00:00.001Z"}])
     execute("UPDATE workers SET seen_ms=seen_ms-?", (workers.GONE_MS,))

@@ -17,7 +17,7 @@ from models import schema
 from models.chat.message import Draft, Posted
 from models.identity import token
 from models.log import event
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.store import facts
 from models.store.database import connect, disconnect, rows
 from tests.stores import settings_of
@@ -82,7 +82,7 @@ class Core:
         """Posts with a token of the sender's. Raises what the future raises."""
         return await self.committer.post(Draft(sender, token_of(sender), body, **draft)).future
 
-    async def do(self, run: Callable[[Log], Any]) -> Any:
+    async def do(self, run: Callable[[Transaction], Any]) -> Any:
         """Runs a verb as the gateway itself."""
         return await self.committer.call(None, run)
 
@@ -117,8 +117,8 @@ def token_of(user: int) -> int:
     """The id of a user's newest token, made when there is none."""
     found = rows("SELECT max(id) FROM tokens WHERE user_id=?", (user,))[0][0]
     if found is None:
-        with event.transaction() as log:
-            token.create(log, user)
+        with event.transaction() as tx:
+            token.create(tx, user)
         return token_of(user)
     return int(found)
 

@@ -113,9 +113,9 @@ class House:
             "BELLWIRE_WORKER_METRICS_PORT": "0",
             **environment(self.store),
         }
-        with (self._folder / f"{len(self._started)}.log").open("wb") as log:
+        with (self._folder / f"{len(self._started)}.log").open("wb") as tx:
             process = subprocess.Popen(
-                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
+                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=tx, stderr=tx
             )
         self._started.append(process)
         return process

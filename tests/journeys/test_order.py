@@ -31,14 +31,14 @@ signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
 print("started", flush=True)
 while not ended:
     try:
-        with event.transaction() as log:
+        with event.transaction() as tx:
             time.sleep(chance.random() ** 6 / 20)  # seldom long
-            message.post(log, [Draft(user, 0, f"{n}", conversation=crew) for n in range(chance.randint(1, 5))])
+            message.post(tx, [Draft(user, 0, f"{n}", conversation=crew) for n in range(chance.randint(1, 5))])
             time.sleep(chance.random() ** 6 / 20)
             if chance.random() < 0.1:
                 raise ZeroDivisionError  # ids that were taken are given back, or left out
             for _ in range(chance.randint(0, 3)):
-                log.append(f"user:{user}", "read.updated", b"{}")
+                tx.append(f"user:{user}", "read.updated", b"{}")
     except ZeroDivisionError:
         pass
     except Exception as error:

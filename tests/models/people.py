@@ -12,26 +12,26 @@ from models.store.database import rows
 def people(*names: str, role: str = "user") -> list[int]:
     """Makes active users; returns their ids."""
     new = [NewUser(name, f"{name}@example.org", role=role) for name in names]
-    with event.transaction() as log:
-        return [made.id for made in registration.create_active(log, new, [None] * len(new))]
+    with event.transaction() as tx:
+        return [made.id for made in registration.create_active(tx, new, [None] * len(new))]
 
 
 def credentials(*users: int) -> list[str]:
     """A new token for each user."""
-    with event.transaction() as log:
-        return [token.create(log, user) for user in users]
+    with event.transaction() as tx:
+        return [token.create(tx, user) for user in users]
 
 
 def group(*members: int, title: str = "Crew") -> int:
     """Makes a group, owned by the first; returns its id."""
-    with event.transaction() as log:
-        return conversation.create(log, members[0], members[1:], title)
+    with event.transaction() as tx:
+        return conversation.create(tx, members[0], members[1:], title)
 
 
 def send(sender: int, body: str = "words", *, to: int | None = None, at: int | None = None, client_id: str | None = None) -> int:
     """Sends one message to a user or to a conversation (`at`); returns its id. Raises what refuses it."""
-    with event.transaction() as log:
-        (posted,) = message.post(log, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id)])
+    with event.transaction() as tx:
+        (posted,) = message.post(tx, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id)])
     if not isinstance(posted, Posted):
         raise posted
     return int(rows("SELECT max(id) FROM messages")[0][0])

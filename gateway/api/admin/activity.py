@@ -46,7 +46,7 @@ class ActivityReport(AdminHandler):
         errors = activity.invalid_fields(report)
         if errors:
             raise InvalidError(*errors)
-        await self.commit(lambda log: activity.report(log, report))
+        await self.commit(lambda tx: activity.report(tx, report))
         self.answer({}, 202)
 
 

@@ -51,7 +51,7 @@ class Announcements(AdminHandler):
         if errors:
             raise InvalidError(*errors)
         what = Announcement(self.actor.user, asked.role, asked.user_ids, asked.type, asked.title, asked.body, data)
-        self.answer({"job": await self.commit(lambda log: announcement.ask(log, what))}, 202)
+        self.answer({"job": await self.commit(lambda tx: announcement.ask(tx, what))}, 202)
 
 
 def _invalid(asked: Announced, data: bytes) -> list[tuple[str, str]]:

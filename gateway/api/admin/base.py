@@ -13,7 +13,7 @@ import structlog
 
 from gateway.api.admin import auditing
 from gateway.http.base import ADMIN_BODY_BYTES, Handler
-from models.log.event import Log
+from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, READ
 from models.store.errors import StoreDownError
@@ -33,19 +33,19 @@ class AdminHandler(Handler):
     body_limit = ADMIN_BODY_BYTES
     is_audited = False
 
-    def commit(self, run: Callable[[Log], T]) -> Awaitable[T]:
+    def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a verb in the next transaction, where the caller's token and role are checked again, and record the call there. Of
         a call that needs several transactions, the first one records it."""
         verb = run if self.is_audited else self._audited(run)
         return self.services.committer.call(self.actor.token, verb, admin=True)
 
-    def _audited(self, run: Callable[[Log], T]) -> Callable[[Log], T]:
+    def _audited(self, run: Callable[[Transaction], T]) -> Callable[[Transaction], T]:
         self.is_audited = True
         call = auditing.call_of(self, DONE)
 
-        def run_and_record(log: Log) -> T:
-            result = run(log)
-            audit.record(log, call)
+        def run_and_record(tx: Transaction) -> T:
+            result = run(tx)
+            audit.record(tx, call)
             return result
 
         return run_and_record
@@ -55,7 +55,7 @@ class AdminHandler(Handler):
         self.is_audited = True
         call = auditing.call_of(self, READ)
         try:
-            self.services.committer.call(None, lambda log: audit.record(log, call)).add_done_callback(_log_failure)
+            self.services.committer.call(None, lambda tx: audit.record(tx, call)).add_done_callback(_log_failure)
         except StoreDownError as error:
             _log_error(error)
 

@@ -136,7 +136,7 @@ class JobRetry(AdminHandler):
     async def post(self, dead: str) -> None:
         """202: its drain, or the mailer, takes it up."""
         number = int(dead)
-        if await self.commit(lambda log: dead_letters.ask_retry(log, number)):
+        if await self.commit(lambda tx: dead_letters.ask_retry(tx, number)):
             self.services.wake_mail()
         else:
             self.services.wake_background()

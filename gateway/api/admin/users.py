@@ -19,7 +19,7 @@ from models.identity import password, token
 from models.identity import user as users
 from models.identity.token import LABEL_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import shows
@@ -98,7 +98,7 @@ class AdminUsers(AdminHandler):
         if errors:
             raise InvalidError(*errors)
         hashes = [await self.services.hash(password.hashed, u.password) if u.password is not None else None for u in new]
-        made = await self.commit(lambda log: registration.create_active(log, new, hashes))
+        made = await self.commit(lambda tx: registration.create_active(tx, new, hashes))
         self.answer({"items": made}, 201)
 
 
@@ -124,7 +124,7 @@ class AdminUser(AdminHandler):
         if errors:
             raise InvalidError(*errors)
         fields = {k: v for k, v in (("role", asked.role), ("display_name", asked.display_name)) if v is not None}
-        self.answer(await self.commit(lambda log: users.change_by_admin(log, number, fields)))
+        self.answer(await self.commit(lambda tx: users.change_by_admin(tx, number, fields)))
 
 
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -135,7 +135,7 @@ class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 STATUS_EXAMPLE = {"ids": [3], "reason": "asked for it"}
-Verb = Callable[[Log, Sequence[int], int, str], status.Outcome]
+Verb = Callable[[Transaction, Sequence[int], int, str], status.Outcome]
 
 
 class StatusHandler(AdminHandler):
@@ -154,7 +154,7 @@ class StatusHandler(AdminHandler):
             raise InvalidError(*errors)
         outcome = status.Outcome([], [], [])
         for part in chunks(dict.fromkeys(asked.ids), IDS_A_TRANSACTION):
-            outcome.add(await self.commit(lambda log, ids=part: verb(log, ids, admin, asked.reason)))  # type: ignore[misc]
+            outcome.add(await self.commit(lambda tx, ids=part: verb(tx, ids, admin, asked.reason)))  # type: ignore[misc]
             self.services.wake_mail()
         self.answer(outcome)
 
@@ -187,9 +187,9 @@ class AdminTokens(AdminHandler):
         if len(label) > LABEL_CHARS or (label and not shows(label)):
             raise field_error("label", f"at most {LABEL_CHARS} printable characters")
 
-        def run(log: Log) -> str:
+        def run(tx: Transaction) -> str:
             users.active_view(number)
-            return token.create(log, number, label)
+            return token.create(tx, number, label)
 
         self.answer({"token": await self.commit(run)}, 201)
 
@@ -198,9 +198,9 @@ class AdminTokens(AdminHandler):
         """204: all are dead."""
         number = int(user)
 
-        def run(log: Log) -> None:
+        def run(tx: Transaction) -> None:
             users.view(number)
-            token.revoke(log, number)
+            token.revoke(tx, number)
 
         await self.commit(run)
         self.answer(None, 204)
@@ -219,5 +219,5 @@ class Watches(AdminHandler):
         """200, with those named changed."""
         changed: dict[str, bool] = msgspec.to_builtins(self.decode(Watching))
         user = self.actor.user
-        await self.commit(lambda log: users.set_watches(log, user, changed))
+        await self.commit(lambda tx: users.set_watches(tx, user, changed))
         await self.get()

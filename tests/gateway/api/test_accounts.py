@@ -54,8 +54,8 @@ def test_an_account_without_a_password_has_no_password_that_fits(gateway: Gatewa
 def test_a_suspended_account_is_told_so_only_after_the_right_password(gateway: Gateway, admin: Client) -> None:
     new = {"username": "sus", "email": "sus@example.org", "password": PASSWORD}
     number = admin.post("/admin/users", {"users": [new]}).json()["items"][0]["id"]
-    with gateway.store(), event.transaction() as log:
-        user.change(log, number, status="suspended")
+    with gateway.store(), event.transaction() as tx:
+        user.change(tx, number, status="suspended")
 
     problem(gateway.anonymous().post("/login", {"login": "sus", "password": PASSWORD}), 403, "suspended")
     problem(gateway.anonymous().post("/login", {"login": "sus", "password": "something else"}), 401, "unauthorized")
@@ -131,9 +131,9 @@ def test_somebody_elses_session_is_not_there(gateway: Gateway, ana: Client) -> N
 
 
 def test_sessions_come_in_pages(gateway: Gateway, ana: Client) -> None:
-    with gateway.store(), event.transaction() as log:
+    with gateway.store(), event.transaction() as tx:
         for n in range(4):
-            token.create(log, ana.id, f"bot {n}")
+            token.create(tx, ana.id, f"bot {n}")
 
     first = ana.get("/me/sessions", limit=3).json()
     second = ana.get("/me/sessions", limit=3, page=first["next"]).json()
@@ -145,8 +145,8 @@ def test_suspending_kills_tokens_and_ends_open_polls(gateway: Gateway, ana: Clie
     poll = ana.polling(ana.now())
     gateway.waiting(1)
 
-    with gateway.store(), event.transaction() as log:
-        user.change(log, ana.id, status="suspended")
+    with gateway.store(), event.transaction() as tx:
+        user.change(tx, ana.id, status="suspended")
 
     problem(poll.result(), 401, "unauthorized")
     assert ana.get("/me").status_code in (401, 403)

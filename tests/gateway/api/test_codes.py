@@ -185,11 +185,11 @@ def test_what_opens_an_account_is_in_no_log_line_and_as_it_is_in_no_table(gatewa
     tokens.append(log_in(gateway, email=who["email"], code=given).json()["token"])
     problem(log_in(gateway, login=who["username"], password="third secret to find"), 401, "unauthorized")
 
-    log, store = gateway.stderr(), gateway.dump()
-    assert '"event"' in log
+    tx, store = gateway.stderr(), gateway.dump()
+    assert '"event"' in tx
     for secret in ("secret to find", *tokens):
-        assert secret not in log
+        assert secret not in tx
         assert secret not in store
-    assert all(f'"{one}"' not in log and f" {one} " not in log for one in (code, given))
+    assert all(f'"{one}"' not in tx and f" {one} " not in tx for one in (code, given))
     for stage in ("hash", "wait", "commit"):
         assert gateway.metric("bellwire_signup_stage_seconds_count", stage=stage) > 0

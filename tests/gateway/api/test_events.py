@@ -448,17 +448,17 @@ def test_a_token_that_dies_on_one_gateway_dies_on_all(gateway: Gateway, make_gat
 
 
 def test_a_token_revoked_behind_the_gateways_back_ends_its_polls_and_no_other_tokens(gateway: Gateway, ana: Client) -> None:
-    with gateway.store(), event.transaction() as log:
-        other = ana.with_token(token.create(log, ana.id))
+    with gateway.store(), event.transaction() as tx:
+        other = ana.with_token(token.create(tx, ana.id))
     number = gateway.rows("SELECT max(id) FROM tokens")[0][0]
     cursor = ana.now()
     dying, living = other.polling(cursor, timeout=60), ana.polling(cursor, timeout=60)
     gateway.waiting(2)
 
-    with gateway.store(), event.transaction() as log:
-        token.revoke(log, ana.id, [number])
+    with gateway.store(), event.transaction() as tx:
+        token.revoke(tx, ana.id, [number])
     problem(dying.result(), 401, "unauthorized")
     assert not living.done()
-    with gateway.store(), event.transaction() as log:
-        user.change(log, ana.id, status="suspended")
+    with gateway.store(), event.transaction() as tx:
+        user.change(tx, ana.id, status="suspended")
     problem(living.result(), 401, "unauthorized")

@@ -83,8 +83,8 @@ def test_a_poll_needs_a_living_token(gateway: Gateway) -> None:
 
 def test_the_first_poll_begins_where_the_token_was_made(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("before the token", to=ben)
-    with gateway.store(), event.transaction() as log:
-        later = ben.with_token(token.create(log, ben.id))
+    with gateway.store(), event.transaction() as tx:
+        later = ben.with_token(token.create(tx, ben.id))
     ana.send("after the token", to=ben)
 
     events = polled(later)
@@ -148,8 +148,8 @@ def test_two_open_polls_of_a_token_acknowledge_nothing_of_each_other(gateway: Ga
 
 
 def test_each_token_has_a_cursor_of_its_own(gateway: Gateway, ana: Client, ben: Client) -> None:
-    with gateway.store(), event.transaction() as log:
-        other = ben.with_token(token.create(log, ben.id))
+    with gateway.store(), event.transaction() as tx:
+        other = ben.with_token(token.create(tx, ben.id))
     ana.send("to both", to=ben)
 
     assert messages(polled(ben)) == messages(polled(other)) == ["to both"]

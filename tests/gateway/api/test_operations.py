@@ -128,8 +128,8 @@ def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: 
 
 def test_how_late_another_processs_events_come_is_measured(gateway: Gateway) -> None:
     before = gateway.metric("bellwire_tail_lag_seconds_count")
-    with gateway.store(), event.transaction() as log:
-        log.append("user:1", "read.updated", b"{}")
+    with gateway.store(), event.transaction() as tx:
+        tx.append("user:1", "read.updated", b"{}")
 
     until(lambda: gateway.metric("bellwire_tail_lag_seconds_count") > before)
 

@@ -28,7 +28,7 @@ from models.chat.message import Draft, MessageCopy
 from models.identity import token
 from models.identity.token import Actor
 from models.log import event
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import db, engine, execute, in_transaction, insert_rows, rows
 from models.store.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
 from tests.journeys.clients import BROKEN, Link, Sender
@@ -54,7 +54,7 @@ async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[o
     """Keeps the committer's thread in a transaction until the event is set."""
     begun, gate = threading.Event(), threading.Event()
 
-    def wait(log: Log) -> None:
+    def wait(tx: Transaction) -> None:
         begun.set()
         while not gate.wait(0.2):
             rows("SELECT 1")  # PostgreSQL throws out who idles in a transaction for a second
@@ -69,12 +69,12 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
     crew = group(ana, ben)
     first = send(ana, at=crew)
 
-    def defect(log: Log) -> None:
-        conversation.rename(log, ana, crew, "undone")
+    def defect(tx: Transaction) -> None:
+        conversation.rename(tx, ana, crew, "undone")
         raise ZeroDivisionError
 
-    def bad_sql(log: Log) -> None:
-        message.edit(log, ana, first, "undone")
+    def bad_sql(tx: Transaction) -> None:
+        message.edit(tx, ana, first, "undone")
         execute("SELECT * FROM no_such_table")
 
     async def scenario() -> None:
@@ -88,7 +88,7 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
                 post(Draft(ana, token_of(ana), "", conversation=crew)).future,
                 post(Draft(ana, token_of(ana), "two", conversation=crew)).future,
                 call(None, bad_sql),
-                call(None, lambda log: message.edit(log, ben, first, "not his")),
+                call(None, lambda tx: message.edit(tx, ben, first, "not his")),
                 post(Draft(ben, token_of(ben), "three", conversation=crew)).future,
             )
             gate.set()
@@ -112,11 +112,11 @@ def test_a_message_with_more_copies_than_a_statement_takes_is_deleted() -> None:
     ana, ben = people("ana", "ben")
     first = send(ana, "secret", to=ben)
     db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)  # some builds take 250,000, which would need as many rows
-    with event.transaction() as log:
-        copies = [log.append("conversation:1", "message.updated", b'{"id":1,"body":"secret"}') for _ in range(2_100)]
+    with event.transaction() as tx:
+        copies = [tx.append("conversation:1", "message.updated", b'{"id":1,"body":"secret"}') for _ in range(2_100)]
         insert_rows(MessageCopy, ("message_id", "event"), [(first, number) for number in copies])
-    with event.transaction() as log:
-        message.delete(log, ana, "user", first)
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", first)
     assert scalar("SELECT count(*) FROM events WHERE data LIKE '%secret%'") == 0
 
 
@@ -124,11 +124,11 @@ def test_a_message_with_more_copies_than_a_statement_takes_is_deleted() -> None:
 def test_a_user_with_more_tokens_than_a_statement_takes_loses_them_all() -> None:
     (ana,) = people("ana")
     db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for _ in range(2_100):
-            token.create(log, ana)
-    with event.transaction() as log:
-        token.revoke(log, ana)
+            token.create(tx, ana)
+    with event.transaction() as tx:
+        token.revoke(tx, ana)
     assert scalar("SELECT count(*) FROM tokens") == 0
 
 
@@ -138,8 +138,8 @@ def test_an_id_of_a_token_never_comes_to_mean_anothers() -> None:
 
     async def scenario() -> None:
         async with Core() as core:
-            await core.do(lambda log: token.revoke(log, ana))
-            await core.do(lambda log: token.create(log, ben))
+            await core.do(lambda tx: token.revoke(tx, ana))
+            await core.do(lambda tx: token.create(tx, ben))
             with pytest.raises(DeadTokenError):
                 await core.committer.post(Draft(ana, old, "from the grave", to=ben)).future
 
@@ -173,11 +173,11 @@ def test_a_token_that_died_in_the_same_batch_sends_no_more() -> None:
             post = core.committer.post
             results = await together(
                 core,
-                core.committer.call(None, lambda log: execute("SELECT 1")),
+                core.committer.call(None, lambda tx: execute("SELECT 1")),
                 post(Draft(ana, number, "before", to=ben)).future,
-                core.committer.call(number, lambda log: token.revoke(log, ana)),
+                core.committer.call(number, lambda tx: token.revoke(tx, ana)),
                 post(Draft(ana, number, "after", to=ben)).future,
-                core.committer.call(number, lambda log: conversation.create(log, ana, [ben], "after")),
+                core.committer.call(number, lambda tx: conversation.create(tx, ana, [ben], "after")),
             )
             assert [type(result) for result in results[3:]] == [DeadTokenError] * 2
             with pytest.raises(DeadTokenError):
@@ -191,7 +191,7 @@ def test_a_connection_that_falls_out_of_its_transaction_takes_the_whole_batch_wi
     ana, ben = people("ana", "ben")
     token_of(ana)
 
-    def fall(log: Log) -> None:
+    def fall(tx: Transaction) -> None:
         execute("ROLLBACK")  # as SQLite does by itself on an I/O error
 
     async def scenario() -> None:
@@ -218,8 +218,8 @@ def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
     async def scenario() -> None:
         async with Core() as core:
 
-            def make_and_fall(log: Log) -> None:
-                conversation.open_direct(log, ana, ben)
+            def make_and_fall(tx: Transaction) -> None:
+                conversation.open_direct(tx, ana, ben)
                 execute("ROLLBACK")
 
             with pytest.raises(StoreDownError):
@@ -264,12 +264,12 @@ def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> Non
     async def scenario() -> None:
         async with Core() as core:
 
-            async def change(verb: Callable[[Log, int, int, int], None]) -> None:
+            async def change(verb: Callable[[Transaction, int, int, int], None]) -> None:
                 if elsewhere:
-                    with event.transaction() as log:
-                        verb(log, ana, crew, ben)
+                    with event.transaction() as tx:
+                        verb(tx, ana, crew, ben)
                 else:
-                    await core.do(lambda log: verb(log, ana, crew, ben))
+                    await core.do(lambda tx: verb(tx, ana, crew, ben))
 
             for _ in range(3):
                 assert (await core.send(ben, "in", conversation=crew)).created
@@ -291,10 +291,10 @@ def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool
         async with Core() as core:
             assert (await core.send(ana, "one", to=ben)).created
             if elsewhere:
-                with event.transaction() as log:
-                    token.revoke(log, ana)
+                with event.transaction() as tx:
+                    token.revoke(tx, ana)
             else:
-                await core.do(lambda log: token.revoke(log, ana))
+                await core.do(lambda tx: token.revoke(tx, ana))
             with pytest.raises(DeadTokenError):
                 await core.committer.post(Draft(ana, number, "two", to=ben)).future
 
@@ -311,9 +311,9 @@ def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(eve
     async def scenario() -> None:
         async with Core() as core:
             assert (await core.send(ben, "in", conversation=crew)).created
-            with event.transaction() as log:
-                message.post(log, [Draft(ana, 0, "aside", conversation=crew) for _ in range(events - 2)])
-                conversation.remove_member(log, ana, crew, ben)
+            with event.transaction() as tx:
+                message.post(tx, [Draft(ana, 0, "aside", conversation=crew) for _ in range(events - 2)])
+                conversation.remove_member(tx, ana, crew, ben)
             with pytest.raises(NotFoundError):
                 await core.send(ben, "out", conversation=crew)
 
@@ -333,7 +333,7 @@ def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
 
             fallen = threading.Event()
 
-            def fall(log: Log) -> None:
+            def fall(tx: Transaction) -> None:
                 fallen.set()
                 execute("ROLLBACK")
 
@@ -514,7 +514,7 @@ def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.Monkey
         def error(self, said: str, exc_info: BaseException) -> None:
             told.append((said, type(exc_info), in_transaction()))
 
-    def defect(log: Log) -> None:
+    def defect(tx: Transaction) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(batch_module, "logger", Telling())

@@ -18,7 +18,7 @@ from models.community import group as groups
 from models.community import like, removal
 from models.community import post as posts
 from models.log import event
-from models.log.event import Log
+from models.log.event import Transaction
 from models.store.database import rows
 from models.store.errors import RefusedError
 from models.sync import catchup
@@ -130,8 +130,8 @@ class History:
         verb, self.going = self._verb() if moving is None else self._move(moving, self.random.choice([*self.members])), []
         try:
             if self.random.random() < 0.3:
-                with event.transaction() as log:
-                    verb(log)
+                with event.transaction() as tx:
+                    verb(tx)
             else:
                 await self.core.do(verb)
         except RefusedError:
@@ -146,29 +146,29 @@ class History:
             await self.act(args[0] if work is catchup.posts_place else None)
         return found
 
-    def _move(self, who: int, crew: int) -> Callable[[Log], Any]:
+    def _move(self, who: int, crew: int) -> Callable[[Transaction], Any]:
         verb = groups.leave if who in self.members[crew] else groups.join
-        return lambda log: verb(log, who, crew)
+        return lambda tx: verb(tx, who, crew)
 
-    def _verb(self) -> Callable[[Log], Any]:
+    def _verb(self) -> Callable[[Transaction], Any]:
         who, n = self.random.choice(self.people), self.random.randint(1, 12)
         crew = self.random.choice([None, *self.members])
         text = f"text {self.random.random()}"
-        verbs: list[Callable[[Log], Any]] = [lambda log: posts.create(log, who, crew, text)] * 5
-        verbs += [lambda log: comments.create(log, who, n, text, None)] * 4
-        verbs += [lambda log: like.like(log, who, n), lambda log: posts.tell_counts(log, [n, n + 1])]
-        verbs += [lambda log: self._delete(log, "posts", n), lambda log: self._delete(log, "comments", n)]
+        verbs: list[Callable[[Transaction], Any]] = [lambda tx: posts.create(tx, who, crew, text)] * 5
+        verbs += [lambda tx: comments.create(tx, who, n, text, None)] * 4
+        verbs += [lambda tx: like.like(tx, who, n), lambda tx: posts.tell_counts(tx, [n, n + 1])]
+        verbs += [lambda tx: self._delete(tx, "posts", n), lambda tx: self._delete(tx, "comments", n)]
         if len(self.members) < 3:
-            verbs.append(lambda log: groups.create(log, who, "Crew"))
+            verbs.append(lambda tx: groups.create(tx, who, "Crew"))
         if crew is not None:
             verbs += [self._move(who, crew)] * 6
         return self.random.choice(verbs)
 
-    def _delete(self, log: Log, table: str, number: int) -> None:
+    def _delete(self, tx: Transaction, table: str, number: int) -> None:
         of = "id" if table == "posts" else "post_id"
         gone = rows(f"SELECT body FROM {table} WHERE id=?", (number,))
         gone += rows("SELECT body FROM comments WHERE post_id=?", (number,)) if of == "id" else []
-        (removal.delete_post if of == "id" else removal.delete_comment)(log, self.people[0], "admin", number)
+        (removal.delete_post if of == "id" else removal.delete_comment)(tx, self.people[0], "admin", number)
         self.going = [text for (text,) in gone if text]
 
     def _note(self) -> None:
@@ -241,7 +241,7 @@ def test_random_histories_are_heard_by_whom_they_are_for(
                         reader.idle_since -= 10 * following.READER_KEPT_S
                     core.hub.forget_idle()
                     live[user] = await core.waiter(user, waiter.position, posts=True), found
-            await core.do(lambda log: posts.create(log, history.people[0], None, "the last one"))
+            await core.do(lambda tx: posts.create(tx, history.people[0], None, "the last one"))
             history._note()
             for user, (waiter, found) in live.items():
                 while waiter.position < core.hub.head:

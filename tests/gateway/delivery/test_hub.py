@@ -209,11 +209,11 @@ def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
 
             async def come_and_go() -> None:
                 await core.send(ana, "before", conversation=crew)
-                await core.do(lambda log: conversation.add_member(log, ana, crew, ben))
+                await core.do(lambda tx: conversation.add_member(tx, ana, crew, ben))
                 await core.send(ana, "while", conversation=crew)
-                await core.do(lambda log: conversation.remove_member(log, ana, crew, ben))
+                await core.do(lambda tx: conversation.remove_member(tx, ana, crew, ben))
                 await core.send(ana, "after", conversation=crew)
-                await core.do(lambda log: conversation.add_member(log, ana, crew, ben))
+                await core.do(lambda tx: conversation.add_member(tx, ana, crew, ben))
 
             while_reading(core, come_and_go)
             waiter = await core.waiter(ben, start)
@@ -286,8 +286,8 @@ def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
             start = core.hub.head
             waiter = await core.waiter(ben, start)
             found: list[int] = []
-            with event.transaction() as log:
-                post(log, [Draft(ana, 0, "aside", to=ben) for _ in range(1_500)])
+            with event.transaction() as tx:
+                post(tx, [Draft(ana, 0, "aside", to=ben) for _ in range(1_500)])
             await core.send(ana, to=ben)
             while len(found) < 1_502:
                 found += ids((await core.hub.next(waiter, 30)).events)
@@ -327,8 +327,8 @@ def test_accounts_are_told_of_and_no_reader_sees_it() -> None:
     async def scenario() -> None:
         async with Core() as core:
             start = core.hub.head
-            await core.do(lambda log: user.change(log, ana, status="suspended"))
-            await core.do(lambda log: token.revoke(log, ben, [numbers[1]]))
+            await core.do(lambda tx: user.change(tx, ana, status="suspended"))
+            await core.do(lambda tx: token.revoke(tx, ben, [numbers[1]]))
             assert [e.type for e in core.accounts] == ["account.changed", "token.revoked"]
             (mine,), _ = await core.all_after(ana, start)
             assert mine.type == "account.updated"

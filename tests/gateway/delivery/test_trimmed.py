@@ -22,8 +22,8 @@ from tests.stores import Database
 
 def trim() -> int:
     """All of the log, as far as it is; returns the mark."""
-    with event.transaction(appends=False) as log:
-        trimming.trim(log, log.now_ms + 1, event.head(), 10_000)
+    with event.transaction(appends=False) as tx:
+        trimming.trim(tx, tx.now_ms + 1, event.head(), 10_000)
     return facts.trimmed()
 
 
@@ -37,9 +37,9 @@ def test_memberships_need_no_event_that_is_gone(tmp_path: Path, database: Databa
             await core.send(ben, conversation=crew)
             mark = trim()
             await core.send(ben, "remembered", conversation=crew)
-            await core.do(lambda log: conversation.add_member(log, ana, crew, cy))
+            await core.do(lambda tx: conversation.add_member(tx, ana, crew, cy))
             await core.send(cy, "from cy", conversation=crew)
-            await core.do(lambda log: conversation.remove_member(log, ana, crew, ben))
+            await core.do(lambda tx: conversation.remove_member(tx, ana, crew, ben))
             with pytest.raises(NotFoundError):
                 await core.send(ben, "after leaving", conversation=crew)
             for user, kinds in (
@@ -69,8 +69,8 @@ def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, da
             waiter = await core.waiter(ana, position)
             assert (await core.hub.next(waiter, 0)).events == []
             polling = asyncio.create_task(core.hub.next(waiter, 30))
-            with event.transaction() as log:
-                token.revoke(log, ben)
+            with event.transaction() as tx:
+                token.revoke(tx, ben)
             mark = trim()
             with pytest.raises(DeadTokenError):
                 await core.committer.post(Draft(ben, old, "words", to=ana)).future

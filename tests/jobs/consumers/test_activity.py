@@ -46,10 +46,10 @@ def test_important_and_urgent_are_kept_whatever_the_share(store: Settings) -> No
 
 
 def report(ana: int, *actions: str, minute: int = 0, **metadata: object) -> None:
-    with event.transaction() as log:
-        log.now_ms = 1_700_000_040_000 + minute * 60_000
+    with event.transaction() as tx:
+        tx.now_ms = 1_700_000_040_000 + minute * 60_000
         for action in actions:
-            activity.report(log, Report(ana, action, "", metadata, ana, None))
+            activity.report(tx, Report(ana, action, "", metadata, ana, None))
 
 
 def test_what_the_application_tells_again_and_again_is_one_record_a_minute(store: Settings) -> None:

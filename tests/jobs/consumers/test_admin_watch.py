@@ -32,8 +32,8 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
     [root] = people("root", role="admin")
     send(ana, 2, to=ben)
     drain(Watch())
-    with event.transaction() as log:
-        notification.mark_read(log, root, None)
+    with event.transaction() as tx:
+        notification.mark_read(tx, root, None)
     send(ana, 3, to=ben)
     drain(Watch())
     assert [n["count"] for n in notification.listed(root, False, None, None, 10)] == [3, 2]
@@ -72,8 +72,8 @@ def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings)
     class ReadMeanwhile(Watch):
         def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
             parts = list(super().prepare(events))
-            with event.transaction() as log:
-                notification.mark_read(log, root, None)
+            with event.transaction() as tx:
+                notification.mark_read(tx, root, None)
             return parts
 
     send(ana, 3, to=ben)

@@ -18,8 +18,8 @@ from tests.jobs.people import people, scalar
 
 def announce(role: str | None = "user", users: list[int] | None = None, kind: str = "system") -> int:
     what = Announcement(1, role if users is None else None, users, kind, "Down on Sunday", "At noon.", b'{"link":"/status"}')
-    with event.transaction() as log:
-        return announcement.ask(log, what)
+    with event.transaction() as tx:
+        return announcement.ask(tx, what)
 
 
 def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settings) -> None:
@@ -51,9 +51,9 @@ def test_those_named_hear_whatever_their_role_if_they_are_active(store: Settings
 def test_everybody_hears_as_they_prefer(store: Settings) -> None:
     ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
     wanted = {ana: Choice(True, "instant"), ben: Choice(False, "daily"), eve: Choice(False, "off"), kim: Choice(True, "off")}
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for user, choice in wanted.items():
-            preference.choose(log, user, {"system": choice})
+            preference.choose(tx, user, {"system": choice})
     announce()
     drain(Fanouts())
     assert [notification.unread_count(user) for user in wanted] == [1, 0, 0, 1]

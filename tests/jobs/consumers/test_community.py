@@ -21,19 +21,19 @@ from tests.jobs.people import people, scalar, send
 
 
 def posted(author: int, body: str = "a post") -> int:
-    with event.transaction() as log:
-        return post.create(log, author, None, body).id
+    with event.transaction() as tx:
+        return post.create(tx, author, None, body).id
 
 
 def liked(user: int, *posts: int) -> None:
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for number in posts:
-            like.like(log, user, number)
+            like.like(tx, user, number)
 
 
 def commented(user: int, number: int, reply_to: int | None = None) -> int:
-    with event.transaction() as log:
-        return comment.create(log, user, number, "words of mine", reply_to).id
+    with event.transaction() as tx:
+        return comment.create(tx, user, number, "words of mine", reply_to).id
 
 
 def told(user: int) -> list[tuple[str, int]]:
@@ -61,9 +61,9 @@ def test_undoing_and_doing_again_does_not_notify_twice(store: Settings) -> None:
     for _ in range(3):
         liked(ben, number)
         drain(Notify())
-        with event.transaction() as log:
-            like.unlike(log, ben, number)
-            notification.mark_read(log, ana, None)
+        with event.transaction() as tx:
+            like.unlike(tx, ben, number)
+            notification.mark_read(tx, ana, None)
     assert told(ana) == []
     assert scalar("SELECT count(*) FROM notifications") == 1
 
@@ -74,11 +74,11 @@ def test_comments_answers_bookmarks_and_joins_reach_whom_they_concern(store: Set
     first = commented(ben, number)
     commented(eve, number, first)
     commented(ana, number, first)
-    with event.transaction() as log:
-        like.bookmark(log, eve, number)
-        club = group.create(log, ben, "Gardeners").id
-        group.join(log, ana, club)
-        group.join(log, eve, club)
+    with event.transaction() as tx:
+        like.bookmark(tx, eve, number)
+        club = group.create(tx, ben, "Gardeners").id
+        group.join(tx, ana, club)
+        group.join(tx, eve, club)
     assert told(ana) == [("Eve bookmarked your post", 1), ("2 new comments on your post", 2)]
     assert told(ben) == [("Eve and 1 other joined Gardeners", 2), ("2 new answers to your comment", 2)]
     assert told(eve) == []
@@ -90,9 +90,9 @@ def test_what_was_deleted_before_it_was_told_is_not_told(store: Settings) -> Non
     number, gone = posted(ana), posted(ana)
     answer = commented(ben, number)
     liked(ben, gone)
-    with event.transaction() as log:
-        removal.delete_comment(log, ben, "user", answer)
-        removal.delete_post(log, ana, "user", gone)
+    with event.transaction() as tx:
+        removal.delete_comment(tx, ben, "user", answer)
+        removal.delete_post(tx, ana, "user", gone)
     assert told(ana) == []
 
 
@@ -118,8 +118,8 @@ def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.
 def test_off_is_off_and_mail_alone_is_mail_alone(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     for choice, mails in ((Choice(False, "off"), 0), (Choice(False, "instant"), 1), (Choice(True, "off"), 1)):
-        with event.transaction() as log:
-            preference.choose(log, ana, {"community": choice})
+        with event.transaction() as tx:
+            preference.choose(tx, ana, {"community": choice})
         liked(ben, posted(ana))
         assert len(told(ana)) == choice.in_app
         assert scalar("SELECT count(*) FROM emails") == mails
@@ -160,23 +160,23 @@ def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> 
 
 def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        presence.renew(log, "gateway-1")
-        presence.change(log, "gateway-1", [ben], [])
+    with event.transaction() as tx:
+        presence.renew(tx, "gateway-1")
+        presence.change(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     sent = event.head()
     drain(Notify())
-    with event.transaction() as log:
-        presence.change(log, "gateway-1", [], [ben])
+    with event.transaction() as tx:
+        presence.change(tx, "gateway-1", [], [ben])
     assert explained(sent, ben) == {"message": ["was looking"]}
 
 
 def test_admins_hear_of_what_the_application_around_tells(store: Settings) -> None:
     (ana,) = people("ana")
     root, ops = people("root", "ops", role="admin")
-    with event.transaction() as log:
-        report(log, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
-        report(log, Report(root, "night.ran", "", {}, None, "north"))
+    with event.transaction() as tx:
+        report(tx, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
+        report(tx, Report(root, "night.ran", "", {}, None, "north"))
     drain(Watch())
     assert [(one["title"], one["count"]) for one in notification.listed(ops, True, None, None, 10)] == [("2 activities", 2)]
     assert [one["count"] for one in notification.listed(root, True, None, None, 10)] == [1], "what nobody did, root did"
@@ -187,9 +187,9 @@ def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings
     number = posted(ana)
     liked(ben, number)
     liked(ana, number)
-    with event.transaction() as log:
-        presence.renew(log, "gateway-1")
-        presence.change(log, "gateway-1", [eve], [])
+    with event.transaction() as tx:
+        presence.renew(tx, "gateway-1")
+        presence.change(tx, "gateway-1", [eve], [])
     send(ben, 2, to=ana)
     send(ben, 1, to=eve)
     newest = event.head()

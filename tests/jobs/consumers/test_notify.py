@@ -30,8 +30,8 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [first] = send(ana, 1, to=ben)
     drain(Notify())
-    with event.transaction() as log:
-        read_marks.mark_read(log, ben, 1, first)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, ben, 1, first)
     send(ana, 1, to=ben)
     drain(Notify())
     assert [n["count"] for n in notification.listed(ben, False, None, None, 10)] == [1, 1]
@@ -48,9 +48,9 @@ def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None
 
 def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        presence.renew(log, "gateway-1")
-        presence.change(log, "gateway-1", [ben], [])
+    with event.transaction() as tx:
+        presence.renew(tx, "gateway-1")
+        presence.change(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     drain(Notify())
     assert notification.unread_count(ben) == 0
@@ -63,12 +63,12 @@ def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) 
 def test_who_left_before_and_who_came_after_hear_nothing(store: Settings) -> None:
     ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
     crew = group(ana, [ben, eve])
-    with event.transaction() as log:
-        conversation.remove_member(log, ana, crew, ben)
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ana, crew, ben)
     send(ana, 1, at=crew)
-    with event.transaction() as log:
-        conversation.add_member(log, ana, crew, kim)
-        conversation.remove_member(log, ana, crew, eve)
+    with event.transaction() as tx:
+        conversation.add_member(tx, ana, crew, kim)
+        conversation.remove_member(tx, ana, crew, eve)
     drain(Notify())
     assert [notification.unread_count(u) for u in (ben, eve, kim)] == [0, 1, 0]
 
@@ -76,8 +76,8 @@ def test_who_left_before_and_who_came_after_hear_nothing(store: Settings) -> Non
 def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     deleted, _ = send(ana, 2, to=ben)
-    with event.transaction() as log:
-        message.delete(log, ana, "user", deleted)
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", deleted)
     drain(Notify())
     [one] = notification.listed(ben, True, None, None, 10)
     assert one["count"] == 1

@@ -19,35 +19,35 @@ def told(stream: str = "posts") -> list[tuple[int, int, int]]:
 
 
 def posted(author: int, crew: int | None = None) -> int:
-    with event.transaction() as log:
-        return post.create(log, author, crew, "hush-hush").id
+    with event.transaction() as tx:
+        return post.create(tx, author, crew, "hush-hush").id
 
 
 def liked(users: list[int], *posts: int) -> None:
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for user in users:
             for number in posts:
-                like.like(log, user, number)
+                like.like(tx, user, number)
 
 
 def test_a_post_is_told_of_once_a_slice_with_its_counts(store: Settings) -> None:
     ana, *crowd = people("ana", *[f"user{n}" for n in range(20)])
-    with event.transaction() as log:
-        crew = group.create(log, ana, "Crew").id
+    with event.transaction() as tx:
+        crew = group.create(tx, ana, "Crew").id
     quiet, first, second = posted(ana), posted(ana), posted(ana, crew)
     liked(crowd, first)
     liked([ana], second)
-    with event.transaction() as log:
-        comment.create(log, ana, first, "words", None)
-        like.unlike(log, crowd[0], first)
-        like.bookmark(log, ana, quiet)
+    with event.transaction() as tx:
+        comment.create(tx, ana, first, "words", None)
+        like.unlike(tx, crowd[0], first)
+        like.bookmark(tx, ana, quiet)
 
     assert drain(Feed()).rows == 2
     assert (told(), told(f"group:{crew}")) == ([(first, 19, 1)], [(second, 1, 0)])
     assert drain(Feed()).rows == 0
 
-    with event.transaction() as log:
-        removal.delete_comment(log, ana, "user", 1)
+    with event.transaction() as tx:
+        removal.delete_comment(tx, ana, "user", 1)
     drain(Feed())
     assert told() == [(first, 19, 1), (first, 19, 0)]
 
@@ -58,8 +58,8 @@ def test_a_deleted_post_is_not_told_of_and_what_was_told_loses_its_text(store: S
     liked([ana], first, second)
     drain(Feed())
     liked([ben], first, second)
-    with event.transaction() as log:
-        removal.delete_post(log, ana, "user", first)
+    with event.transaction() as tx:
+        removal.delete_post(tx, ana, "user", first)
 
     assert drain(Feed()).rows == 1
     assert [number for number, *_ in told()] == [first, second, second]

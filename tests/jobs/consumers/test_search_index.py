@@ -9,9 +9,9 @@ from tests.jobs.people import people, send
 def test_messages_are_found_as_they_stand_and_deleted_ones_not(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     kept, edited, deleted = send(ana, 3, to=ben)
-    with event.transaction() as log:
-        message.edit(log, ana, edited, "tulips")
-        message.delete(log, ana, "user", deleted)
+    with event.transaction() as tx:
+        message.edit(tx, ana, edited, "tulips")
+        message.delete(tx, ana, "user", deleted)
     drain(Search())
     assert search.find(ben, "words", None, 10) == [kept]
     assert search.find(ben, "tulips", None, 10) == [edited]
@@ -21,8 +21,8 @@ def test_a_later_edit_replaces_what_was_indexed(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [sent] = send(ana, 1, to=ben)
     drain(Search())
-    with event.transaction() as log:
-        message.edit(log, ana, sent, "tulips")
+    with event.transaction() as tx:
+        message.edit(tx, ana, sent, "tulips")
     drain(Search())
     assert search.find(ben, "words", None, 10) == []
     assert search.find(ben, "tulips", None, 10) == [sent]

@@ -16,7 +16,7 @@ from jobs.drain import drain as draining
 from jobs.drain.consumer import Written
 from jobs.drain.drain import drain
 from models.log import checkpoint, event
-from models.log.event import Event, Log
+from models.log.event import Event, Transaction
 from models.ops import dead_letters
 from tests.jobs.killing import ROOT, drains, killed_at
 from tests.jobs.people import group, people, scalar, send
@@ -69,12 +69,12 @@ def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
     poisoned.poison = poisoned_event(send(ana, 1, to=ben)[0])
     drain(poisoned)
     [parked] = dead_letters.listed(10)
-    with event.transaction() as log:
-        dead_letters.ask_retry(log, parked["id"])
+    with event.transaction() as tx:
+        dead_letters.ask_retry(tx, parked["id"])
     drain(poisoned)
     assert [d["retrying"] for d in dead_letters.listed(10)] == [False], "it failed again, and waits for another asking"
-    with event.transaction() as log:
-        dead_letters.ask_retry(log, parked["id"])
+    with event.transaction() as tx:
+        dead_letters.ask_retry(tx, parked["id"])
     poisoned.poison = None
     drain(poisoned)
     drain(poisoned)
@@ -102,7 +102,7 @@ def test_the_stores_failure_is_raised_and_parks_nothing(store: Settings) -> None
     send(ana, 5, to=ben)
 
     class Full(Poisoned):
-        def write(self, log: object, part: object) -> object:
+        def write(self, tx: object, part: object) -> object:
             raise peewee.OperationalError("database or disk is full")
 
     with pytest.raises(peewee.OperationalError):
@@ -115,9 +115,9 @@ def test_a_long_stretch_that_nobody_wants_moves_the_checkpoint_at_once(store: Se
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(consumer())
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for _ in range(draining.SKIP_EVENTS):
-            log.append("user:1", "read.updated", b"{}")
+            tx.append("user:1", "read.updated", b"{}")
     drain(consumer(), events_a_slice=10)
     assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
 
@@ -172,9 +172,9 @@ def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: 
     seen = []
 
     class Curious(Activities):
-        def write(self, log: Log, part: Part) -> Written:
+        def write(self, tx: Transaction, part: Part) -> Written:
             seen.append(scalar("PRAGMA synchronous"))
-            return super().write(log, part)
+            return super().write(tx, part)
 
     Curious.appends = appends
     drain(Curious({}))

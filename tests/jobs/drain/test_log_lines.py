@@ -19,7 +19,7 @@ from jobs.drain.drain import drain
 from jobs.mail.mailer import Mailer
 from jobs.upkeep.retention import OVER_DAYS
 from models.log import event
-from models.log.event import FANOUTS, Event, Log
+from models.log.event import FANOUTS, Event, Transaction
 from models.notices import announcement, outbox
 from models.notices.announcement import Announcement
 from models.notices.outbox import Letter
@@ -110,8 +110,8 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
     parked, _ = told()
     assert picked(parked, *names) == {"event": "an event is parked", "dead": None, **ids}
     [dead] = [one["id"] for one in dead_letters.listed(10)]
-    with event.transaction() as log:
-        dead_letters.ask_retry(log, dead)
+    with event.transaction() as tx:
+        dead_letters.ask_retry(tx, dead)
     drain(Poisoned({}))
     (again,) = told()
     assert picked(again, *names) == {"event": "a parked event failed again", "dead": dead, **ids}
@@ -120,8 +120,8 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
 
 def announce() -> int:
     what = Announcement(1, "user", None, "system", "A title to look for", "A body to look for.", b"{}")
-    with event.transaction() as log:
-        return announcement.ask(log, what)
+    with event.transaction() as tx:
+        return announcement.ask(tx, what)
 
 
 def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Settings, told: Lines) -> None:
@@ -137,7 +137,7 @@ def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Setting
 
 def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: Lines) -> None:
     class Poisoned(Fanouts):
-        def write(self, log: Log, part: object) -> object:
+        def write(self, tx: Transaction, part: object) -> object:
             raise ValueError("can't be done")
 
     people("ana")
@@ -149,16 +149,16 @@ def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: 
 
 
 def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
-    with event.transaction() as log:
-        log.append(FANOUTS, announcement.ASKED, b"{}")
+    with event.transaction() as tx:
+        tx.append(FANOUTS, announcement.ASKED, b"{}")
     drain(Fanouts())
     assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.ASKED, "job": None}
 
 
 def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
     """Queues a mail and tries to send what is due; returns its id."""
-    with event.transaction() as log:
-        outbox.queue(log, [Letter(kind, receiver, "bob@example.org", "Bob", data)])
+    with event.transaction() as tx:
+        outbox.queue(tx, [Letter(kind, receiver, "bob@example.org", "Bob", data)])
     mailer = Mailer(store.model_copy(update={"email_url": relay.url}))
     mailer.send_due()
     mailer.close()

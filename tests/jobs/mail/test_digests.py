@@ -38,8 +38,8 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 def want(user: int, email: str, kind: str = "message", in_app: bool = True) -> None:
-    with event.transaction() as log:
-        preference.choose(log, user, {kind: Choice(in_app, email)})
+    with event.transaction() as tx:
+        preference.choose(tx, user, {kind: Choice(in_app, email)})
 
 
 def settle(mailer: Mailer) -> None:
@@ -87,12 +87,12 @@ def test_who_has_read_it_gets_no_mail(clock: time_machine.Traveller, mailer: Mai
     [first] = send(ana, 1, to=ben)
     send(eve, 1, to=ben)
     settle(mailer)
-    with event.transaction() as log:
-        read_marks.mark_read(log, ben, 1, first)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, ben, 1, first)
     clock.shift(timedelta(minutes=40))
     digests.collect(never)
-    with event.transaction() as log:
-        notification.mark_read(log, ben, None)  # after the digest was queued, before it is sent
+    with event.transaction() as tx:
+        notification.mark_read(tx, ben, None)  # after the digest was queued, before it is sent
     mailer.send_due()
     assert relay.mails == []
     assert rows("SELECT state FROM emails") == [("dropped",)]
@@ -105,8 +105,8 @@ def test_a_daily_digest_comes_at_nine_of_the_persons_own_clock(
     ana, ben, eve = people("ana", "ben", "eve")
     for user, zone in ((ben, "Pacific/Kiritimati"), (eve, "America/New_York")):
         want(user, "daily")
-        with event.transaction() as log:
-            users.set_profile(log, user, zone, None)
+        with event.transaction() as tx:
+            users.set_profile(tx, user, zone, None)
         send(ana, 1, to=user)
     sent = []
     for hour in range(1, 25):
@@ -173,9 +173,9 @@ def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
 
 def test_who_is_looking_gets_no_mail_whatever_the_priority(mailer: Mailer, relay: SmtpServer) -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        presence.renew(log, "gateway-1")
-        presence.change(log, "gateway-1", [ben], [])
+    with event.transaction() as tx:
+        presence.renew(tx, "gateway-1")
+        presence.change(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben, priority="urgent")
     settle(mailer)
     assert (relay.mails, scalar("SELECT count(*) FROM waiting_mail")) == ([], 0)
@@ -198,8 +198,8 @@ def test_of_two_workers_one_makes_the_digest(clock: time_machine.Traveller, mail
     send(ana, 1, to=ben)
     drain(Notify())
     clock.shift(timedelta(minutes=40))
-    with event.transaction() as log:
-        assert pending_mail.begin_digest(log, ben, "hourly 2031-05-06T09:00+00:00")
+    with event.transaction() as tx:
+        assert pending_mail.begin_digest(tx, ben, "hourly 2031-05-06T09:00+00:00")
     settle(mailer)
     assert relay.mails == [], "the other one has it"
     clock.shift(timedelta(hours=1))

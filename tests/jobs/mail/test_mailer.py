@@ -54,15 +54,15 @@ def mailer(make: Make) -> Mailer:
 
 
 def queue(*names: str, kind: str = "account", receiver: int | None = None) -> None:
-    with event.transaction() as log:
-        outbox.queue(log, [Letter(kind, receiver, f"{name}@example.org", name, NOTE) for name in names])
+    with event.transaction() as tx:
+        outbox.queue(tx, [Letter(kind, receiver, f"{name}@example.org", name, NOTE) for name in names])
 
 
 def queue_code(name: str, good_for_ms: int = 600_000) -> None:
     told = {"code": "123456", "username": name}
-    with event.transaction() as log:
-        letter = Letter("signup_code", None, f"{name}@example.org", name, told, log.now_ms + good_for_ms, CODES_FIRST)
-        outbox.queue(log, [letter])
+    with event.transaction() as tx:
+        letter = Letter("signup_code", None, f"{name}@example.org", name, told, tx.now_ms + good_for_ms, CODES_FIRST)
+        outbox.queue(tx, [letter])
 
 
 def make_due() -> None:
@@ -141,8 +141,8 @@ def test_a_mail_refused_for_good_is_dead_until_an_admin_has_it_tried_again(maile
     [dead] = dead_letters.listed(10)
     assert (dead["consumer"], dead["type"], dead["to"]) == ("mail", "account", "ana@example.org")
     assert "No such mailbox" in dead["error"]
-    with event.transaction() as log:
-        assert dead_letters.ask_retry(log, dead["id"])
+    with event.transaction() as tx:
+        assert dead_letters.ask_retry(tx, dead["id"])
     mailer.send_due()
     assert states() == {"ana": "sent", "ben": "sent"}
     assert dead_letters.listed(10) == []
@@ -186,8 +186,8 @@ def test_a_code_does_not_stay_in_a_dead_mail_after_it_has_expired(mailer: Mailer
     tasks.retention.run(lambda: False)
     assert scalar("SELECT data FROM emails") == "{}"
     [dead] = dead_letters.listed(10)
-    with event.transaction() as log:
-        dead_letters.ask_retry(log, dead["id"])
+    with event.transaction() as tx:
+        dead_letters.ask_retry(tx, dead["id"])
     mailer.send_due()
     assert (relay.mails, states()) == ([], {"ana": "dropped"})
 
@@ -196,8 +196,8 @@ def test_preferences_are_read_when_a_mail_is_sent(mailer: Mailer, relay: SmtpSer
     ana, ben = people("ana", "ben")
     queue("ana", receiver=ana)
     queue("ben", receiver=ben)
-    with event.transaction() as log:
-        preference.unsubscribe(log, ana, ["account"])
+    with event.transaction() as tx:
+        preference.unsubscribe(tx, ana, ["account"])
     mailer.send_due()
     assert states() == {"ana": "dropped", "ben": "sent"}
 
@@ -241,8 +241,8 @@ def test_each_wait_is_twice_as_long_give_or_take_a_quarter_and_an_hour_at_most()
 
 
 def test_a_mail_that_cannot_be_made_is_dead_and_the_others_go(mailer: Mailer, relay: SmtpServer) -> None:
-    with event.transaction() as log:
-        outbox.queue(log, [Letter("no such kind", None, "ana@example.org", "ana", {})])
+    with event.transaction() as tx:
+        outbox.queue(tx, [Letter("no such kind", None, "ana@example.org", "ana", {})])
     queue("ben")
     mailer.send_due()
     assert states() == {"ana": "dead", "ben": "sent"}
@@ -299,8 +299,8 @@ def test_what_was_sent_long_ago_is_cleared_away_and_what_waits_or_is_dead_stays(
     relay.answers["RCPT"].append("550 5.1.1 No such mailbox")
     mailer.send_due()
     queue("cleo")
-    with event.transaction() as log:
-        registration.ask_login_code(log, "a secret", "nobody@example.org")
+    with event.transaction() as tx:
+        registration.ask_login_code(tx, "a secret", "nobody@example.org")
     tasks.retention.run(lambda: False)
     assert states() == {"ana": "dead", "ben": "sent", "cleo": "queued", "": "dropped"}
     with time_machine.travel(timedelta(days=31), tick=False):

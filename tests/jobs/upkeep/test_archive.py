@@ -115,9 +115,9 @@ def ahead() -> int:
 def test_what_admins_did_is_archived_alike(store: Settings) -> None:
     (root,) = people("root", role="admin")
     for _ in range(3):
-        with event.transaction(appends=False) as log:
-            log.now_ms -= 130 * DAY_MS
-            audit.record(log, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a"))
+        with event.transaction(appends=False) as tx:
+            tx.now_ms -= 130 * DAY_MS
+            audit.record(tx, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a"))
     assert archived() == (2 if engine().name == "sqlite" else 3), "in a file, where the newest stays for its id"
     lines = b"".join(Export(audit.KIND, Wanted(), archive.folder(store.data_dir)).steps()).splitlines()
     assert [msgspec.json.decode(line)["id"] for line in lines] == [1, 2, 3]

@@ -46,8 +46,8 @@ def done() -> int:
 
 
 def edit(user: int, sent: int) -> None:
-    with event.transaction() as log:
-        message.edit(log, user, sent, "other words")
+    with event.transaction() as tx:
+        message.edit(tx, user, sent, "other words")
 
 
 def test_old_events_go_with_what_points_at_them_and_younger_ones_stay(store: Settings) -> None:
@@ -112,11 +112,11 @@ def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None
     assert mark() > dead
     assert rows("SELECT id FROM events") == [(dead,)]
     assert catchup.read(ben, catchup.BEGINNING, None, 10).events == []
-    with event.transaction() as log:
-        message.delete(log, ana, "user", sent)
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", sent)
     assert scalar("SELECT count(*) FROM events WHERE data LIKE '%words%'") == 0, "its text is no safer there"
-    with event.transaction() as log:
-        dead_letters.ask_retry(log, dead_letters.listed(1)[0]["id"])
+    with event.transaction() as tx:
+        dead_letters.ask_retry(tx, dead_letters.listed(1)[0]["id"])
     assert scalar("SELECT count(*) FROM activities") == 0
     poisoned.poison = None
     drain(poisoned)
@@ -127,14 +127,14 @@ def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None
 
 def test_notifications_go_when_they_were_read_long_ago_and_what_can_be_done_again_is_not_told_again(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        liked = post.create(log, ana, None, "words").id
-    with event.transaction() as log:
-        like.like(log, ben, liked)
+    with event.transaction() as tx:
+        liked = post.create(tx, ana, None, "words").id
+    with event.transaction() as tx:
+        like.like(tx, ben, liked)
     send(ben, 2, to=ana)
     done()
-    with event.transaction() as log:
-        notification.mark_read(log, ana, None)
+    with event.transaction() as tx:
+        notification.mark_read(tx, ana, None)
     unread = int(str(scalar("SELECT count(*) FROM notifications WHERE read_ms IS NULL")))
     later(READ_DAYS - 1)
     assert scalar("SELECT count(*) FROM notifications WHERE user_id=?", ana) > 0
@@ -143,17 +143,17 @@ def test_notifications_go_when_they_were_read_long_ago_and_what_can_be_done_agai
     assert scalar("SELECT count(*) FROM notifications WHERE read_ms IS NOT NULL") == 0
     assert scalar("SELECT count(*) FROM notifications") == unread
     assert scalar("SELECT count(*) FROM notification_causes WHERE cause LIKE 'message:%'") == 0
-    with event.transaction() as log:
-        like.unlike(log, ben, liked)
-        like.like(log, ben, liked)
+    with event.transaction() as tx:
+        like.unlike(tx, ben, liked)
+        like.like(tx, ben, liked)
     done()
     assert scalar("SELECT count(*) FROM notifications WHERE type='community'") == 0
 
 
 def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settings) -> None:
     (ana,) = people("ana")
-    with event.transaction() as log:
-        old, used = token.create(log, ana), token.create(log, ana)
+    with event.transaction() as tx:
+        old, used = token.create(tx, ana), token.create(tx, ana)
     execute("UPDATE tokens SET used_ms=? WHERE hash=?", (now_ms() + 5 * 24 * 3_600_000, token.digest(used)))
     later(UNUSED_DAYS - 1)
     assert token.find(token.digest(old)) is not None
@@ -168,11 +168,11 @@ def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settin
 
 def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: Settings) -> None:
     (ana,) = people("ana")
-    with event.transaction() as log:
-        announcement.ask(log, Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
-        outbox.queue(log, [Letter("welcome", ana, "ana@example.org", "Ana", {})])
-        outbox.refuse(log, 1, "550")
-        dead_letters.park_mail(log, 1, "550")
+    with event.transaction() as tx:
+        announcement.ask(tx, Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        outbox.queue(tx, [Letter("welcome", ana, "ana@example.org", "Ana", {})])
+        outbox.refuse(tx, 1, "550")
+        dead_letters.park_mail(tx, 1, "550")
     done()
     later(OVER_DAYS - 1)
     assert (len(announcement.listed(10)), len(dead_letters.listed(10))) == (1, 1)

@@ -18,22 +18,22 @@ def test_a_retry_gets_the_first_message_whatever_became_of_it() -> None:
     first = send(ana, "one", at=crew, client_id="x")
 
     def again() -> Posted:
-        with event.transaction() as log:
-            (result,) = message.post(log, [Draft(ana, 0, "", to=ana, client_id="x")])
+        with event.transaction() as tx:
+            (result,) = message.post(tx, [Draft(ana, 0, "", to=ana, client_id="x")])
         assert isinstance(result, Posted)
         assert f'"id":{first},'.encode() in result.json
         assert not result.created
         return result
 
     again()
-    with event.transaction() as log:
-        message.edit(log, ana, first, "two")
+    with event.transaction() as tx:
+        message.edit(tx, ana, first, "two")
     assert b'"body":"two"' in again().json
-    with event.transaction() as log:
-        conversation.remove_member(log, ana, crew, ana)
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ana, crew, ana)
     again()
-    with event.transaction() as log:
-        message.delete(log, ben, "admin", first)
+    with event.transaction() as tx:
+        message.delete(tx, ben, "admin", first)
     assert b'"body":""' in again().json
     assert scalar("SELECT count(*) FROM messages") == 1
     assert send(ben, "one", at=crew, client_id="x") != first, "a client_id is its sender's own"
@@ -41,8 +41,8 @@ def test_a_retry_gets_the_first_message_whatever_became_of_it() -> None:
 
 def test_twins_in_one_batch_are_one_message() -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        results = message.post(log, [Draft(ana, 0, "hi", to=ben, client_id="x") for _ in range(3)])
+    with event.transaction() as tx:
+        results = message.post(tx, [Draft(ana, 0, "hi", to=ben, client_id="x") for _ in range(3)])
     assert [result.created for result in results if isinstance(result, Posted)] == [True, False, False]
     assert scalar("SELECT count(*) FROM messages") == 1
 
@@ -65,8 +65,8 @@ def test_twins_in_one_batch_are_one_message() -> None:
 def test_a_draft_that_is_wrong_is_refused_and_leaves_nothing(draft: dict[str, object], error: type[RefusedError]) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     send(cy, at=group(ben, cy))
-    with event.transaction() as log:
-        (result,) = message.post(log, [Draft(ana, 0, **draft)])  # type: ignore[arg-type]
+    with event.transaction() as tx:
+        (result,) = message.post(tx, [Draft(ana, 0, **draft)])  # type: ignore[arg-type]
     assert type(result) is error
     assert scalar("SELECT count(*) FROM messages") == 1
 
@@ -88,15 +88,15 @@ def test_any_text_comes_back_as_it_was() -> None:
 def test_only_the_sender_edits_and_only_the_sender_or_an_admin_deletes() -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     first = send(ana, to=ben)
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for user, error in ((ben, ForbiddenError), (cy, NotFoundError)):
-            with pytest.raises(error), log.savepoint():
-                message.edit(log, user, first, "no")
-            with pytest.raises(error), log.savepoint():
-                message.delete(log, user, "user", first)
-        message.delete(log, cy, "admin", first)
+            with pytest.raises(error), tx.savepoint():
+                message.edit(tx, user, first, "no")
+            with pytest.raises(error), tx.savepoint():
+                message.delete(tx, user, "user", first)
+        message.delete(tx, cy, "admin", first)
         with pytest.raises(NotFoundError):
-            message.edit(log, ana, first, "again")
+            message.edit(tx, ana, first, "again")
     assert [kind for (kind,) in rows("SELECT type FROM events WHERE stream LIKE 'conversation:%' ORDER BY id")] == [
         "message.created",
         "message.deleted",
@@ -105,14 +105,14 @@ def test_only_the_sender_edits_and_only_the_sender_or_an_admin_deletes() -> None
 
 def test_deleting_takes_every_earlier_text_out_of_log_and_search_also_within_one_transaction() -> None:
     ana, ben = people("ana", "ben")
-    with event.transaction() as log:
-        message.post(log, [Draft(ana, 0, "secret one", to=ben)])
-        message.edit(log, ana, 1, "secret two")
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "secret one", to=ben)])
+        message.edit(tx, ana, 1, "secret two")
         search.index([1])
-    with event.transaction() as log:
-        message.edit(log, ana, 1, "secret three")
+    with event.transaction() as tx:
+        message.edit(tx, ana, 1, "secret three")
         search.index([1])
-        message.delete(log, ana, "user", 1)
+        message.delete(tx, ana, "user", 1)
     stored = rows("SELECT data FROM events UNION ALL SELECT body FROM messages")
     stored += rows(f"SELECT {'body' if engine().name == 'sqlite' else 'words::text'} FROM message_search")
     assert stored
@@ -125,9 +125,9 @@ def test_deleting_takes_every_earlier_text_out_of_log_and_search_also_within_one
 def test_a_reaction_counts_once_and_is_told_once() -> None:
     ana, ben = people("ana", "ben")
     first = send(ana, to=ben)
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for added in (True, True, False, False, True):
-            message.react(log, ben, first, "👍", added)
+            message.react(tx, ben, first, "👍", added)
     assert message.view_for(ana, first).reactions == {"👍": [ben]}
     assert scalar("SELECT count(*) FROM events WHERE type='message.reacted'") == 3
 
@@ -146,12 +146,12 @@ def test_search_finds_only_in_the_searchers_conversations() -> None:
 def test_nobody_leaves_or_renames_a_direct_conversation() -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     send(ana, to=ben)
-    with event.transaction() as log:
+    with event.transaction() as tx:
         for verb in (
-            lambda: conversation.remove_member(log, ana, 1, ana),
-            lambda: conversation.add_member(log, ana, 1, cy),
-            lambda: conversation.rename(log, ana, 1, "ours"),
+            lambda: conversation.remove_member(tx, ana, 1, ana),
+            lambda: conversation.add_member(tx, ana, 1, cy),
+            lambda: conversation.rename(tx, ana, 1, "ours"),
         ):
             with pytest.raises(ConflictError):
                 verb()
-        assert conversation.open_direct(log, ben, ana) == (1, False)
+        assert conversation.open_direct(tx, ben, ana) == (1, False)

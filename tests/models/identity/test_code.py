@@ -21,13 +21,13 @@ START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def issue(account: int, digits: str, purpose: str = code.LOGIN) -> None:
-    with event.transaction() as log:
-        code.issue(log, SECRET, account, purpose, digits)
+    with event.transaction() as tx:
+        code.issue(tx, SECRET, account, purpose, digits)
 
 
 def spend(digits: str, *accounts: int, purpose: str = code.LOGIN) -> int | None:
-    with event.transaction() as log:
-        return code.spend(log, SECRET, accounts, purpose, digits)
+    with event.transaction() as tx:
+        return code.spend(tx, SECRET, accounts, purpose, digits)
 
 
 def test_a_code_is_good_once(store: Settings) -> None:
@@ -99,8 +99,8 @@ def test_codes_that_have_expired_are_cleared_away(store: Settings) -> None:
         issue(code.NOBODY, "123456")
         clock.shift(timedelta(seconds=code.GOOD_FOR_S))
         issue(BEN, "123456")
-        with event.transaction() as log:
-            assert code.trim(log, 10) == 1
+        with event.transaction() as tx:
+            assert code.trim(tx, 10) == 1
     assert {account for (account,) in rows("SELECT account FROM codes")} == {BEN, code.NOBODY}
 
 

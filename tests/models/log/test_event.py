@@ -8,7 +8,7 @@ import pytest
 from conf import Settings
 from models.chat import conversation
 from models.log import event
-from models.log.event import Log, TransactionLostError, user_stream
+from models.log.event import Transaction, TransactionLostError, user_stream
 from models.store.database import disconnect, execute, in_transaction, rows
 from models.store.sqlite import is_locked
 from models.sync import catchup
@@ -19,52 +19,52 @@ def test_a_transaction_that_fails_leaves_nothing(store: Settings) -> None:
     (ana,) = people("ana")
     before = event.head()
 
-    def fail(log: Log) -> None:
-        conversation.create(log, ana, [], "Crew")
+    def fail(tx: Transaction) -> None:
+        conversation.create(tx, ana, [], "Crew")
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), event.transaction() as log:
-        fail(log)
+    with pytest.raises(ZeroDivisionError), event.transaction() as tx:
+        fail(tx)
     assert event.head() == before
     assert scalar("SELECT count(*) FROM conversations") == 0
     assert not in_transaction()
 
 
 def test_a_savepoint_that_fails_takes_its_events_along_and_no_others(store: Settings) -> None:
-    def fail(log: Log) -> None:
-        log.append("user:1", "two", b"{}")
+    def fail(tx: Transaction) -> None:
+        tx.append("user:1", "two", b"{}")
         raise ZeroDivisionError
 
-    with event.transaction() as log:
-        log.append("user:1", "one", b"{}")
-        with pytest.raises(ZeroDivisionError), log.savepoint():
-            fail(log)
-        with log.savepoint():
-            log.append("user:1", "three", b"{}")
+    with event.transaction() as tx:
+        tx.append("user:1", "one", b"{}")
+        with pytest.raises(ZeroDivisionError), tx.savepoint():
+            fail(tx)
+        with tx.savepoint():
+            tx.append("user:1", "three", b"{}")
     assert rows("SELECT type FROM events ORDER BY id") == [("one",), ("three",)]
 
 
 def test_a_transaction_that_the_store_has_left_is_not_taken_for_committed(store: Settings) -> None:
-    def fall(log: Log) -> None:
-        log.append("user:1", "one", b"{}")
+    def fall(tx: Transaction) -> None:
+        tx.append("user:1", "one", b"{}")
         execute("ROLLBACK")
 
-    with pytest.raises(TransactionLostError), event.transaction() as log:
-        fall(log)
-    with pytest.raises(TransactionLostError), event.transaction() as log, log.savepoint():
+    with pytest.raises(TransactionLostError), event.transaction() as tx:
+        fall(tx)
+    with pytest.raises(TransactionLostError), event.transaction() as tx, tx.savepoint():
         execute("ROLLBACK")
     assert rows("SELECT * FROM events") == []
 
 
 def test_ids_are_not_given_again_when_the_newest_events_are_gone(store: Settings) -> None:
-    with event.transaction() as log:
-        first = log.append("user:1", "one", b"{}")
+    with event.transaction() as tx:
+        first = tx.append("user:1", "one", b"{}")
     with event.transaction():
         execute("DELETE FROM events")
         execute("UPDATE facts SET value=? WHERE name='trimmed'", (str(first),))
     assert event.head() == first
-    with event.transaction() as log:
-        assert log.append("user:1", "two", b"{}") == first + 1
+    with event.transaction() as tx:
+        assert tx.append("user:1", "two", b"{}") == first + 1
 
 
 def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store: Settings) -> None:
@@ -73,8 +73,8 @@ def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store:
 
     def write(name: str) -> None:
         for _ in range(50):
-            with event.transaction() as log:
-                log.append("user:1", name, b"{}")
+            with event.transaction() as tx:
+                tx.append("user:1", name, b"{}")
         disconnect()
 
     def follow() -> None:
@@ -121,8 +121,8 @@ def test_a_member_sees_from_joining_to_leaving_and_history_by_asking(store: Sett
     sent = []
     for change in (conversation.add_member, conversation.remove_member) * 2:
         sent.append(send(ana, at=crew))
-        with event.transaction() as log:
-            change(log, ana, crew, ben)
+        with event.transaction() as tx:
+            change(tx, ana, crew, ben)
     sent.append(send(ana, at=crew))
     found = catchup.read(ben, 0, None, 100).events
     assert [e.type for e in found] == ["conversation.created", "member.joined", "message.created", "member.left"] * 2
@@ -133,11 +133,11 @@ def test_a_member_sees_from_joining_to_leaving_and_history_by_asking(store: Sett
 def test_the_last_owner_who_leaves_hands_over_to_the_eldest(store: Settings) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     crew = group(ana, ben, cy)
-    with event.transaction() as log:
-        conversation.remove_member(log, ana, crew, ana)
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ana, crew, ana)
         assert [conversation.require_member(crew, user) for user in (ben, cy)] == ["owner", "member"]
-        conversation.remove_member(log, ben, crew, ben)
-        conversation.remove_member(log, cy, crew, cy)
+        conversation.remove_member(tx, ben, crew, ben)
+        conversation.remove_member(tx, cy, crew, cy)
     assert scalar("SELECT members_count FROM conversations") == 0
 
 

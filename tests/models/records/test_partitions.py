@@ -60,9 +60,9 @@ def test_records_of_any_month_are_kept_and_listed_in_their_order(store: Settings
     times = [0, MARCH - 1, MARCH, now - 40 * DAY_MS, now, now + 40 * DAY_MS, now + 400 * DAY_MS, 9_000_000_000_000]
     record(root, *times)
     for at_ms in times:
-        with event.transaction() as log:  # as the gateway's committer, which holds the log's lock
-            log.now_ms = at_ms
-            audit.record(log, audit.Call(root, *CALL))
+        with event.transaction() as tx:  # as the gateway's committer, which holds the log's lock
+            tx.now_ms = at_ms
+            audit.record(tx, audit.Call(root, *CALL))
     assert listed() == times[::-1]
     assert [r.place[0] for r in records.oldest(audit.KIND, Wanted(), (0, 0), 100)] == times
 
@@ -248,8 +248,8 @@ def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_w
         (root,) = people("root", role="admin")
         now = now_ms()
         record(root, *range(now - 9, now + 1), MARCH)
-        with event.transaction() as log:
-            audit.record(log, audit.Call(root, *CALL))
+        with event.transaction() as tx:
+            audit.record(tx, audit.Call(root, *CALL))
         half = next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == "0008_partitions").load()
         half._index(db, "activities")
         half._divide(db, "activities")
@@ -260,8 +260,8 @@ def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_w
         assert len(partitions.made(KIND)) == 3
         assert rows("SELECT at_ms FROM activities_rest") == [(MARCH,)]
         record(root, now)
-        with event.transaction() as log:
-            audit.record(log, audit.Call(root, *CALL))
+        with event.transaction() as tx:
+            audit.record(tx, audit.Call(root, *CALL))
         assert (records.newest_id(KIND), records.newest_id(audit.KIND)) == (12, 2)
         assert engine().execute("SELECT pg_get_serial_sequence('activities', 'id')").fetchone()[0] == "public.activities_id_seq"
         disconnect()

@@ -126,8 +126,8 @@ class LogMachine(RuleBasedStateMachine):
         try:
             if not aside:
                 return self.runner.run(self.core.do(run))
-            with event.transaction() as log:
-                return run(log)
+            with event.transaction() as tx:
+                return run(tx)
         except RefusedError as refusal:
             return refusal
 
@@ -152,8 +152,8 @@ class LogMachine(RuleBasedStateMachine):
         text = f"t{self.texts}x"
         asked = Draft(self.users[sender], token_of(self.users[sender]), text, client_id=client_id, **draft)
 
-        def post(log: event.Log) -> Posted:
-            (result,) = message.post(log, [asked])
+        def post(tx: event.Log) -> Posted:
+            (result,) = message.post(tx, [asked])
             if isinstance(result, RefusedError):
                 raise result
             return result
@@ -226,7 +226,7 @@ class LogMachine(RuleBasedStateMachine):
         user = said.sender if by is None else self.users[by]
         self.texts += 1
         text = f"t{self.texts}x"
-        result = self._apply(aside, lambda log: message.edit(log, user, said.id, text))
+        result = self._apply(aside, lambda tx: message.edit(tx, user, said.id, text))
         if user == said.sender and user in self._within(said.place) and not said.deleted:
             said.was.append(said.text)
             said.text = text
@@ -240,7 +240,7 @@ class LogMachine(RuleBasedStateMachine):
     def delete(self, pick: int, by: int | None, aside: bool) -> None:
         said = self.said[pick % len(self.said)]
         user = said.sender if by is None else self.users[by]
-        result = self._apply(aside, lambda log: message.delete(log, user, "user", said.id))
+        result = self._apply(aside, lambda tx: message.delete(tx, user, "user", said.id))
         if user != said.sender or user not in self._within(said.place):
             assert isinstance(result, RefusedError)
         elif not said.deleted:
@@ -256,7 +256,7 @@ class LogMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.said)
     def react(self, pick: int, by: int, added: bool, aside: bool) -> None:
         said, user = self.said[pick % len(self.said)], self.users[by]
-        result = self._apply(aside, lambda log: message.react(log, user, said.id, "👍", added))
+        result = self._apply(aside, lambda tx: message.react(tx, user, said.id, "👍", added))
         if user not in self._within(said.place) or (added and said.deleted):
             assert isinstance(result, RefusedError)
         elif ((said.id, user) in self.reactions) != added:
@@ -269,7 +269,7 @@ class LogMachine(RuleBasedStateMachine):
     def found_group(self, owner: int, others: set[int], aside: bool) -> None:
         user = self.users[owner]
         everyone = [user, *(self.users[n] for n in sorted(others) if n != owner)]
-        place = self._apply(aside, lambda log: conversation.create(log, user, everyone[1:], "Crew"))
+        place = self._apply(aside, lambda tx: conversation.create(tx, user, everyone[1:], "Crew"))
         self.members[place], self.owners[place] = everyone, {user}
         for member in everyone:
             self._expect("conversation.created", {member})
@@ -282,7 +282,7 @@ class LogMachine(RuleBasedStateMachine):
         out = [user for user in self.users if user not in self.members[place]]
         added = out[who % len(out)] if out else self.users[who]
         user = self._owner(place) if by is None else self.users[by]
-        result = self._apply(aside, lambda log: conversation.add_member(log, user, place, added))
+        result = self._apply(aside, lambda tx: conversation.add_member(tx, user, place, added))
         if user not in self.owners[place]:
             assert isinstance(result, RefusedError)
         elif added not in self.members[place]:
@@ -299,7 +299,7 @@ class LogMachine(RuleBasedStateMachine):
     def leave(self, pick: int, by: int | None, who: int, alone: bool, aside: bool) -> None:
         place, removed = sorted(self.members)[pick % len(self.members)], self.users[who]
         user = removed if alone else self._owner(place) if by is None else self.users[by]
-        result = self._apply(aside, lambda log: conversation.remove_member(log, user, place, removed))
+        result = self._apply(aside, lambda tx: conversation.remove_member(tx, user, place, removed))
         group = place not in self.direct.values()
         may = user in self.owners[place] or (user == removed and user in self.members[place])
         if not group or not may or removed not in self.members[place]:
@@ -321,7 +321,7 @@ class LogMachine(RuleBasedStateMachine):
             "SELECT coalesce(read_message, 0) FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL",
             (said.place, user),
         )
-        result = self._apply(aside, lambda log: read_marks.mark_read(log, user, said.place, said.id))
+        result = self._apply(aside, lambda tx: read_marks.mark_read(tx, user, said.place, said.id))
         if user not in self._within(said.place):
             assert isinstance(result, RefusedError)
         else:
@@ -363,8 +363,8 @@ class LogMachine(RuleBasedStateMachine):
     def trim(self, pick: int) -> None:
         """What the worker does to the log's beginning. A stream that has not got so far has expired."""
         upto = self.kept + pick % (self.core.hub.head - self.kept + 1) if self.core.hub.head > self.kept else self.kept
-        with event.transaction(appends=False) as log:
-            trimming.trim(log, log.now_ms + 1, upto, len(self.log))
+        with event.transaction(appends=False) as tx:
+            trimming.trim(tx, tx.now_ms + 1, upto, len(self.log))
         assert facts.trimmed() == upto
         self.kept = upto
         for user, (waiter, _, _) in list(self.live.items()):
