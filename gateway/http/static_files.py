@@ -127,7 +127,7 @@ class Page(Static):
 class Docs(Page):
     """The API's documentation, with calls to try."""
 
-    file = "docs.html"
+    file = "docs/index.html"
 
 
 class Index(Page):

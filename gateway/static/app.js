@@ -1,12 +1,12 @@
 /** The page: who is signed in, where one is, and what is shown there. Addresses are `#/conversations/12`, `#/posts/7`, `#/settings`. */
 
 import { Bellwire } from "./client.js";
-import { fill, h, icon } from "./dom.js";
-import { part } from "./view.js";
-import "./sign.js";
+import { fill, h, icon } from "./shared/dom.js";
+import { part } from "./shared/view.js";
+import "./account/sign-in.js";
 
 const REMEMBERED = "bellwire:user"; // who was signed in here: only then is it worth asking
-const CHAT = ["shell", "store", "thread", "conversations", "chat", "messages", "message", "composer"]; // asked for in one go
+const CHAT = ["shell", ...["store", "thread", "conversations", "chat", "messages", "message", "composer"].map((name) => `chat/${name}`)]; // asked for in one go
 const theme = localStorage.getItem("bellwire:theme");
 if (theme) document.documentElement.dataset.theme = theme;
 

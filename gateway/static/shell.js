@@ -1,11 +1,11 @@
 /** The frame: where one can go, the list of conversations beside, and what the address asks for. */
 
-import { fill, h, icon } from "./dom.js";
-import { Store } from "./store.js";
-import { View, part } from "./view.js";
-import { titleOf } from "./words.js";
-import "./conversations.js";
-import "./chat.js";
+import { fill, h, icon } from "./shared/dom.js";
+import { Store } from "./chat/store.js";
+import { View, part } from "./shared/view.js";
+import { titleOf } from "./shared/format.js";
+import "./chat/conversations.js";
+import "./chat/chat.js";
 
 const SECTIONS = [
   ["conversations", "Chats", "chats"],
@@ -16,11 +16,11 @@ const SECTIONS = [
 ];
 /** What is loaded when somebody goes there. */
 const PARTS = {
-  posts: () => import("./posts.js"),
-  groups: () => import("./posts.js"),
-  notifications: () => import("./notifications.js"),
-  settings: () => import("./settings.js"),
-  admin: () => import("./admin.js"),
+  posts: () => import("./community/posts.js"),
+  groups: () => import("./community/posts.js"),
+  notifications: () => import("./account/notifications.js"),
+  settings: () => import("./account/settings.js"),
+  admin: () => import("./admin/admin.js"),
 };
 
 export class Shell extends View {

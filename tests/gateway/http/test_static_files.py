@@ -12,9 +12,9 @@ pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
 PAGES = {
     "/": "index.html",
-    "/api/docs": "docs.html",
+    "/api/docs": "docs/index.html",
     "/examples/chat.html": "examples/chat.html",
-    "/static/docs.html": "docs.html",
+    "/static/docs/index.html": "docs/index.html",
 }
 KEPT = [*PAGES, "/api/v1/openapi.json"]
 
@@ -100,7 +100,17 @@ def test_head_answers_the_headers_alone(gateway: Gateway) -> None:
 
 OTHERS = [
     *("", "nothing.js", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "..%5capp.py", "/etc/passwd", "%2fetc%2fpasswd"),
-    *("docs.html/", "./docs.html", "/docs.html", "DOCS.HTML", "%00", "docs.html%00.js", "%ff"),
+    *("index.html/", "./index.html", "/index.html", "INDEX.HTML", "%00", "index.html%00.js", "%ff"),
+    *(
+        "docs",
+        "docs/",
+        "docs.html",
+        "docs/nothing.js",
+        "docs//index.html",
+        "docs/../index.html",
+        "docs/..%2findex.html",
+        "docs%5cindex.html",
+    ),
 ]
 
 
@@ -127,7 +137,7 @@ def fetch(gateway: Gateway) -> Callable[[str], tuple[int, bytes]]:
 
 
 def test_a_file_is_read_not_written(gateway: Gateway) -> None:
-    problem(gateway.anonymous().post("//static/docs.html"), 405, "method-not-allowed")
+    problem(gateway.anonymous().post("//static/index.html"), 405, "method-not-allowed")
     problem(gateway.anonymous().delete("//api/docs"), 405, "method-not-allowed")
 
 

@@ -1,0 +1,145 @@
+/** Elements. Whatever people wrote goes in as text, never as markup. */
+
+import { wordsOf } from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const ICONS = {
+  chats: "M4 5h16v11H9l-5 4z",
+  posts: "M4 4h16v16H4zM8 9h8M8 13h8M8 17h4",
+  bell: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4",
+  admin: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6z",
+  settings: "M4 7h10M18 7h2M4 17h2M10 17h10M14 4v6M8 14v6",
+  search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l5 5",
+  new: "M12 5v14M5 12h14",
+  back: "M15 5l-7 7 7 7",
+  close: "M6 6l12 12M18 6L6 18",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
+  send: "M4 12l16-8-6 16-3-7z",
+  reply: "M9 6l-5 5 5 5M4 11h9a7 7 0 0 1 7 7v1",
+  edit: "M4 20l1-5L16 4l4 4L9 19z",
+  delete: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+  smile: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM8 14a4 4 0 0 0 8 0M9 9h.01M15 9h.01",
+  heart: "M12 20S4 15 4 9a4 4 0 0 1 8-1 4 4 0 0 1 8 1c0 6-8 11-8 11z",
+  comment: "M4 5h16v11H9l-5 4z",
+  bookmark: "M7 4h10v16l-5-4-5 4z",
+  down: "M6 9l6 6 6-6",
+  people: "M9 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM2 21c0-4 3-7 7-7s7 3 7 7M16 3a4 4 0 0 1 0 8M18 14c3 1 4 4 4 7",
+  urgent: "M12 4v10M12 19h.01",
+};
+
+/** An element: `h("button.primary", { onclick, "aria-label": "Send" }, "Send")`. Null children are left out. */
+export function h(what, props = {}, ...children) {
+  const [tag, ...classes] = what.split(".");
+  const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [name, value] of Object.entries(props)) {
+    if (value == null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && !name.startsWith("aria-") && typeof value !== "string") element[name] = value;
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  return element;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  svg.classList.add("icon");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button that shows an icon and is called by its label. */
+export function iconButton(name, label, onclick, props = {}) {
+  return h("button.icon-button", { type: "button", "aria-label": label, title: label, onclick, ...props }, icon(name));
+}
+
+/** Initials on a colour of one's own. */
+export function avatar(name, key, online = null) {
+  const initials = name.split(/\s+/).filter(Boolean).slice(0, 2).map((word) => Array.from(word)[0].toUpperCase()).join("");
+  const dot = online === null ? null : h(`span.dot${online ? ".online" : ""}`, {}, h("span.hidden", {}, online ? "online" : "offline"));
+  return h("span.avatar", { "data-hue": String(key % 8) }, h("span", { "aria-hidden": "true" }, initials || "?"), dot);
+}
+
+/** Text with its http(s) addresses as links. */
+export function linked(text) {
+  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/).map((part, n) =>
+    n % 2 ? h("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part,
+  );
+}
+
+/** Takes the place of an element's children. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  return element;
+}
+
+/** Calls `run` once before the next frame, however often it is asked to. */
+export function soon(run) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      run();
+    });
+  };
+}
+
+/** A dialog with a form; resolves to what `submit` returned, or to undefined when it was closed. `submit` gets the fields' values. */
+export function ask(title, fields, action, submit, props = {}) {
+  return new Promise((resolve) => {
+    let result;
+    const problem = h("p.problem", { role: "alert", hidden: true });
+    const go = async (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      try {
+        result = await submit(Object.fromEntries(new FormData(form)));
+        dialog.close();
+      } catch (error) {
+        problem.hidden = false;
+        problem.textContent = wordsOf(error);
+      } finally {
+        button.disabled = false;
+      }
+    };
+    const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
+    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+    const form = h("form", { onsubmit: go }, fields, problem, h("div.row.end", {}, cancel, button));
+    const dialog = h("dialog", { "aria-label": title, onclose: () => (dialog.remove(), resolve(result)) }, h("h2", {}, title), form);
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** A labelled input; with `options`, pairs of a value and its text, a choice of them; with `rows`, lines of text. */
+export function field(label, name, { options = null, ...props } = {}, hint = null) {
+  const choices = options?.map(([value, text]) => h("option", { value, selected: value === props.value }, text));
+  const input = h(options ? "select" : props.rows ? "textarea" : "input", { name, ...props }, choices ?? []);
+  return h("label.field", {}, h("span", {}, label), input, hint && h("small", {}, hint));
+}
+
+/** A short word at the bottom, read out, too. */
+export function toast(text) {
+  const place = document.querySelector("#toasts");
+  const word = h("div.toast", {}, text);
+  place.append(word);
+  setTimeout(() => word.remove(), 5000);
+}
+
+/** Runs what a button does, and says what went wrong. */
+export async function trying(run) {
+  try {
+    return await run();
+  } catch (error) {
+    toast(wordsOf(error));
+    return undefined;
+  }
+}
