@@ -269,6 +269,6 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         ]
     )
     for statement in INDEX_DDL[engine().name]:
-        db.execute_sql(statement)  # type: ignore[no-untyped-call]
+        db.execute_sql(statement)
     Fact.create(name=EPOCH, value=new_epoch())
     Fact.create(name=TRIMMED, value="0")

@@ -27,11 +27,11 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             database = db
             table_name = "duties"
 
-    found = db.execute_sql("SELECT consumer, position, moved_ms FROM checkpoints").fetchall()  # type: ignore[no-untyped-call]
-    db.execute_sql("DROP TABLE checkpoints")  # type: ignore[no-untyped-call]
+    found = db.execute_sql("SELECT consumer, position, moved_ms FROM checkpoints").fetchall()
+    db.execute_sql("DROP TABLE checkpoints")
     db.create_tables([Checkpoint, Duty])
     for consumer, position, moved_ms in found:
         Checkpoint.create(consumer=consumer, part=0, position=position, moved_ms=moved_ms)
     if engine().name == "postgresql":  # people are looked for by how their names begin, which its usual indexes do not know
         for column in ("username_key", "display_key"):
-            db.execute_sql(f"CREATE INDEX users_{column}_prefix ON users ({column} text_pattern_ops)")  # type: ignore[no-untyped-call]
+            db.execute_sql(f"CREATE INDEX users_{column}_prefix ON users ({column} text_pattern_ops)")

@@ -92,7 +92,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             indexes = ((("consumer", "event"), True), (("email",), True))
 
     def run(statement: str) -> None:
-        db.execute_sql(statement)  # type: ignore[no-untyped-call]
+        db.execute_sql(statement)
 
     db.create_tables([Code, Email, Preference, DeadWork])
     run(

@@ -106,6 +106,4 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             indexes = ((("post", "id"), False),)
 
     db.create_tables([Group, GroupMember, Post, PostCopy, Like, Bookmark, Comment])
-    db.execute_sql(  # type: ignore[no-untyped-call]
-        "CREATE UNIQUE INDEX group_member_open ON group_members (group_id, user_id) WHERE to_event IS NULL"
-    )
+    db.execute_sql("CREATE UNIQUE INDEX group_member_open ON group_members (group_id, user_id) WHERE to_event IS NULL")

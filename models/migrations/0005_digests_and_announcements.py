@@ -88,9 +88,9 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         migrator.add_column("notifications", "mail_only", BooleanField(null=True)),
         migrator.add_column("online", "came_ms", BigIntegerField(null=True)),
     )
-    db.execute_sql(  # type: ignore[no-untyped-call]
+    db.execute_sql(
         "CREATE INDEX notification_by_user ON notifications (by_user, user_id, type, created_ms) WHERE by_user IS NOT NULL"
     )
-    db.execute_sql("CREATE INDEX email_receiver ON emails (receiver, id) WHERE receiver IS NOT NULL")  # type: ignore[no-untyped-call]
-    db.execute_sql("DELETE FROM checkpoints WHERE consumer='welcome'")  # type: ignore[no-untyped-call] # notify does its work
+    db.execute_sql("CREATE INDEX email_receiver ON emails (receiver, id) WHERE receiver IS NOT NULL")
+    db.execute_sql("DELETE FROM checkpoints WHERE consumer='welcome'")  # notify does its work
     db.create_tables([WaitingMail, Digest, Fanout, Visit])

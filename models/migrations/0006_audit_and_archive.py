@@ -54,7 +54,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             primary_key = CompositeKey("place", "name")
 
     def run(statement: str) -> None:
-        db.execute_sql(statement)  # type: ignore[no-untyped-call]
+        db.execute_sql(statement)
 
     db.create_tables([Audit, ActivityHour, ArchiveFile])
     run("CREATE INDEX audit_site ON audits (site, at_ms, id) WHERE site IS NOT NULL")

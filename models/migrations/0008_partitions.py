@@ -30,24 +30,24 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
 
 
 def _rows(db: Database, sql: str, *params: str) -> list[tuple[str | bool, ...]]:
-    return list(db.execute_sql(sql, params).fetchall())  # type: ignore[no-untyped-call]
+    return list(db.execute_sql(sql, params).fetchall())
 
 
 def _index(db: Database, table: str) -> None:
     """The new primary key's, which holds up nobody."""
     if _rows(db, IS_BROKEN_SQL, f"{table}_before_pkey"):
-        db.execute_sql(f"DROP INDEX {table}_before_pkey")  # type: ignore[no-untyped-call]
+        db.execute_sql(f"DROP INDEX {table}_before_pkey")
     sql = f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {table}_before_pkey ON {table} (id, at_ms)"
-    db.execute_sql(sql)  # type: ignore[no-untyped-call]
+    db.execute_sql(sql)
 
 
 def _divide(db: Database, table: str) -> None:
     for left in reversed(range(TRIES)):
         try:
             with db.atomic():
-                db.execute_sql(f"LOCK TABLE {table}, users IN ACCESS EXCLUSIVE MODE NOWAIT")  # type: ignore[no-untyped-call]
+                db.execute_sql(f"LOCK TABLE {table}, users IN ACCESS EXCLUSIVE MODE NOWAIT")
                 for statement in _statements(table, _end_ms(db, table), _rows(db, INDEXES_SQL, table)):
-                    db.execute_sql(statement)  # type: ignore[no-untyped-call]
+                    db.execute_sql(statement)
             return
         except OperationalError as error:
             if not left or getattr(error.__context__, "sqlstate", None) != LOCK_NOT_AVAILABLE:

@@ -66,6 +66,12 @@ class _Database(peewee.PostgresqlDatabase):
     def _connect(self) -> psycopg.Connection[Any]:
         return self.opener.open()
 
+    def execute(self, query: Any, **options: Any) -> Any:
+        """Runs a Peewee query like every other statement: with `?` parameters, watched, and again on a new connection when the
+        server has dropped the old one."""
+        sql, params = self.get_sql_context(param="?", **options).sql(query).query()
+        return self.opener.execute(sql, params)
+
 
 class PostgreSQL(Engine):
     """Ids come from sequences, under the log's lock; what a transaction that is undone has taken of them is left out for good."""
@@ -132,7 +138,7 @@ class PostgreSQL(Engine):
         """This thread's; never a fresh one in the middle of a transaction that was lost with the one before."""
         if self.db.is_closed() and getattr(self._thread, "writing", False):
             raise psycopg.OperationalError("the connection was lost in the middle of a transaction")
-        connection: psycopg.Connection[Any] = self.db.connection()  # type: ignore[no-untyped-call]
+        connection: psycopg.Connection[Any] = self.db.connection()
         return connection
 
     def begin(self, appends: bool, durable: bool) -> Begun:

@@ -64,10 +64,10 @@ class SQLite(Engine):
         )
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        return self.db.execute_sql(sql, params)  # type: ignore[no-untyped-call]
+        return self.db.execute_sql(sql, params)
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection = self.db.connection()  # type: ignore[no-untyped-call]
+        connection: sqlite3.Connection = self.db.connection()
         return connection
 
     def begin(self, appends: bool, durable: bool) -> Begun:

@@ -70,7 +70,7 @@ class Table(NamedTuple):
 def table(model: type[Base]) -> Table:
     """A model's table."""
     fields = model._meta.sorted_fields
-    key = model._meta.get_primary_keys()  # type: ignore[no-untyped-call]
+    key = model._meta.get_primary_keys()
     return Table(
         model._meta.table_name,
         tuple(field.column_name for field in fields),

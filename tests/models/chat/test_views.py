@@ -14,9 +14,9 @@ from tests.models.people import group, people, send
 
 
 def statements(run: Callable[[], object]) -> int:
-    """How many statements are run meanwhile."""
-    store, seen = engine(), 0
-    execute = store.execute
+    """How many statements are run meanwhile, Peewee's queries included."""
+    store, name = (engine().db, "execute_sql") if engine().name == "sqlite" else (engine(), "execute")
+    execute, seen = getattr(store, name), 0
 
     def counted(sql: str, params: Sequence[Any] = ()) -> Any:
         nonlocal seen
@@ -24,7 +24,7 @@ def statements(run: Callable[[], object]) -> int:
         return execute(sql, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "execute", counted)
+        patch.setattr(store, name, counted)
         run()
     return seen
 

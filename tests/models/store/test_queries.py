@@ -1,0 +1,29 @@
+"""Peewee's queries run on the engine's own connections, like raw statements."""
+
+import pytest
+
+from conf import Settings
+from models.identity.user import User
+from models.log import event
+from models.store.database import disconnect, engine, rows
+from tests.models.people import people
+
+
+def test_a_query_returns_rows_and_the_number_of_rows_that_it_wrote(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    with event.transaction():
+        assert User.update(display_name="100% ?").where(User.id == ana).execute() == 1
+    found = User.select(User.id, User.display_name).where(User.id.in_([ana, ben])).order_by(User.id).tuples()
+    assert list(found) == [(ana, "100% ?"), (ben, "ben")]
+
+
+@pytest.mark.only("postgresql")
+def test_a_query_is_run_again_on_a_new_connection_when_the_server_has_dropped_the_old_one(store: Settings) -> None:
+    (ana,) = people("ana")
+    (number,) = rows("SELECT pg_backend_pid()")[0]
+    with engine().open("other") as other:  # type: ignore[attr-defined]
+        other.execute("SELECT pg_terminate_backend(%s::int)", (number,))
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid=%s::int", (number,)).fetchone():
+            pass
+    assert list(User.select(User.id).tuples()) == [(ana,)]
+    disconnect()
