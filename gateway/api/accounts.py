@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.api.sessions import WRONG_CODE
 from gateway.http.base import Handler
-from gateway.http.describe import PAGED, Listed, Text, chars, describe, one_of
+from gateway.http.describe import PAGED, Listed, TextParameter, chars, describe, one_of
 from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.accounts import status
@@ -25,7 +25,7 @@ from models.store.errors import InvalidError
 
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 timezones = cache(available_timezones)  # it walks the whole database of time zones
-BEGINNING = Text("q", "what the username or display name begins with")
+BEGINNING = TextParameter("q", "what the username or display name begins with")
 
 
 class Account(TypedDict):
@@ -79,7 +79,7 @@ class Me(Handler):
         """200 USER with e-mail, profile and wallet."""
         self.answer(await self.services.read(users.me, self.actor.user))
 
-    @describe("Change myself", {200: Myself}, Changes, example={"display_name": "Ana", "timezone": "Europe/Berlin"})
+    @describe("Change myself", {200: Myself}, body=Changes, example={"display_name": "Ana", "timezone": "Europe/Berlin"})
     async def patch(self) -> None:
         """200, changed. A new password needs the current one, or a code that was mailed just now."""
         asked = self.decode(Changes)
@@ -140,9 +140,9 @@ class Users(Handler):
     @describe("Find people", {200: Listed[UserView]}, query=(BEGINNING, *PAGED))
     async def get(self) -> None:
         """A list of active USERs whose username or display name begins with `?q=`."""
-        after, limit = self.page_number()
-        found = await self.services.read(users.search, self.text(BEGINNING), after or 0, limit + 1)
-        self.listed(list(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+        after, limit = self.query_page_id()
+        found = await self.services.read(users.search, self.query_text(BEGINNING), after or 0, limit + 1)
+        self.answer_list(list(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
 
 class User(Handler):

@@ -26,17 +26,17 @@ class Comments(Handler):
     """A post's comments, for those who may see the post."""
 
     body_limit = MESSAGE_BODY_BYTES
-    limit: ClassVar[str] = "send"
+    rate_limit: ClassVar[str] = "send"
 
     @describe("List a post's comments", {200: Listed[CommentView]}, query=PAGED)
     async def get(self, post: str) -> None:
         """A list of COMMENT, oldest first."""
-        after, limit = self.page_number()
+        after, limit = self.query_page_id()
         found = await self.services.read(comments.listed, self.actor.user, int(post), after or 0, limit + 1)
         items = found[:limit]
-        self.listed(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, items[-1].id if len(found) > limit else None)
 
-    @describe("Comment on a post", {201: CommentView}, NewComment, example={"body": "Well said."})
+    @describe("Comment on a post", {201: CommentView}, body=NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:
         """201 COMMENT."""
         user, number, asked = self.actor.user, int(post), self.decode(NewComment)
@@ -46,7 +46,7 @@ class Comments(Handler):
 class Comment(Handler):
     """One comment."""
 
-    @describe("Delete a comment", {204: None}, refuses=("forbidden",))
+    @describe("Delete a comment", {204: None}, errors=("forbidden",))
     async def delete(self, comment: str) -> None:
         """204: its author, the post's author, or an admin."""
         actor, number = self.actor, int(comment)

@@ -73,12 +73,12 @@ class Conversations(Handler):
     @describe("List my conversations", {200: Listed[ConversationShape]}, query=PAGED)
     async def get(self) -> None:
         """A list of CONVERSATION, newest activity first."""
-        page, limit = self.page()
+        page, limit = self.query_page()
         after = _place(page)
         found, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
-        self.listed(list(found), None if following is None else f"{following[0]}.{following[1]}")
+        self.answer_list(list(found), None if following is None else f"{following[0]}.{following[1]}")
 
-    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, NewConversation, example=EXAMPLE)
+    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:
         """201 CONVERSATION; 200 when the pair's direct one was there."""
         asked = self.decode(NewConversation)
@@ -118,7 +118,7 @@ class Conversation(Handler):
         self.answer(await self.services.read(views.conversation_view, self.actor.user, int(conversation)))
 
     @describe(
-        "Rename a conversation", {200: ConversationShape}, Title, refuses=("forbidden", "conflict"), example={"title": "Crew"}
+        "Rename a conversation", {200: ConversationShape}, body=Title, errors=("forbidden", "conflict"), example={"title": "Crew"}
     )
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
@@ -130,14 +130,14 @@ class Conversation(Handler):
 class Member(Handler):
     """One member of a group."""
 
-    @describe("Add a member", {204: None}, refuses=("forbidden", "conflict", "invalid"))
+    @describe("Add a member", {204: None}, errors=("forbidden", "conflict", "invalid"))
     async def put(self, conversation: str, member: str) -> None:
         """204: an owner adds."""
         user, number, added = self.actor.user, int(conversation), int(member)
         await self.commit(lambda tx: conversations.add_member(tx, user, number, added))
         self.answer(None, 204)
 
-    @describe("Remove a member, or leave", {204: None}, refuses=("forbidden", "not-a-member", "conflict"))
+    @describe("Remove a member, or leave", {204: None}, errors=("forbidden", "not-a-member", "conflict"))
     async def delete(self, conversation: str, member: str) -> None:
         """204: an owner removes, or somebody leaves."""
         user, number, removed = self.actor.user, int(conversation), int(member)
@@ -148,9 +148,9 @@ class Member(Handler):
 class TypingNow(Handler):
     """Ephemeral: told to who is there now, never stored."""
 
-    limit: ClassVar[str] = "typing"
+    rate_limit: ClassVar[str] = "typing"
 
-    @describe("Tell that I type", {204: None}, Typing, example={"typing": True})
+    @describe("Tell that I type", {204: None}, body=Typing, example={"typing": True})
     async def post(self, conversation: str) -> None:
         """204."""
         typing = self.decode(Typing).typing
@@ -166,7 +166,7 @@ class TypingNow(Handler):
 class ReadMark(Handler):
     """How far the caller has read."""
 
-    @describe("Mark as read", {200: Unread}, Read, example={"message": 7})
+    @describe("Mark as read", {200: Unread}, body=Read, example={"message": 7})
     async def post(self, conversation: str) -> None:
         """200 `{"unread"}`; a mark never goes back."""
         user, number, message = self.actor.user, int(conversation), self.decode(Read).message

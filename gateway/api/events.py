@@ -10,7 +10,7 @@ from gateway.api.conversations import ConversationShape
 from gateway.api.event_types import Event
 from gateway.delivery.subscriptions import Answer, Types, Waiter
 from gateway.http.base import Handler
-from gateway.http.describe import Seconds, Text, describe
+from gateway.http.describe import SecondsParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
@@ -22,10 +22,10 @@ from models.sync.catchup import BEGINNING
 TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
 TYPES_MAX = 40
 BEGIN = "begin"
-CURSOR = Text("cursor", f"from here on; `{BEGIN}`: all that is kept; not given: from now on")
-TIMEOUT = Seconds("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
-TYPES = Text("types", "events of these types alone, with commas between them")
-FOLLOW = Text("follow", "these, too", one_of=(POSTS,))
+CURSOR = TextParameter("cursor", f"from here on; `{BEGIN}`: all that is kept; not given: from now on")
+TIMEOUT = SecondsParameter("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
+TYPES = TextParameter("types", "events of these types alone, with commas between them")
+FOLLOW = TextParameter("follow", "these, too", one_of=(POSTS,))
 READING = (CURSOR, TYPES, FOLLOW)
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
@@ -77,7 +77,7 @@ class Reading(Handler):
 
     def types(self) -> Types:
         """`?types=a,b`: only these."""
-        given = self.text(TYPES)
+        given = self.query_text(TYPES)
         types = frozenset(t for t in given.split(",") if t)
         if len(types) > TYPES_MAX:
             raise field_error("types", f"at most {TYPES_MAX} types")
@@ -85,7 +85,7 @@ class Reading(Handler):
 
     def follows_posts(self) -> bool:
         """`?follow=posts`: these, too."""
-        follows = self.text(FOLLOW) == POSTS
+        follows = self.query_text(FOLLOW) == POSTS
         if not follows and FOLLOW.name in self.request.query_arguments:
             raise field_error(FOLLOW.name, POSTS)  # whoever says that word wants something
         return follows
@@ -118,10 +118,10 @@ class StateAnswer(TypedDict):
 class Events(Reading):
     """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
 
-    @describe("Poll for events", {200: EventsAnswer}, query=(*READING, TIMEOUT), refuses=("cursor-expired",))
+    @describe("Poll for events", {200: EventsAnswer}, query=(*READING, TIMEOUT), errors=("cursor-expired",))
     async def get(self) -> None:
         """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
-        asked_s = self.seconds(TIMEOUT)
+        asked_s = self.query_seconds(TIMEOUT)
         timeout_s = self.services.settings.poll_timeout_s if asked_s is None else asked_s
         cursor = self.get_query_argument("cursor", None)
         hub = self.services.hub

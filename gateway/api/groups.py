@@ -33,12 +33,12 @@ class Groups(Handler):
     @describe("List groups", {200: Listed[GroupView]}, query=PAGED)
     async def get(self) -> None:
         """A list of GROUP, newest first."""
-        before, limit = self.page_number()
+        before, limit = self.query_page_id()
         found = await self.services.read(groups.listed, self.actor.user, before, limit + 1)
         items = found[:limit]
-        self.listed(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, items[-1].id if len(found) > limit else None)
 
-    @describe("Make a group", {201: GroupView}, NewGroup, example={"name": "Gardeners"})
+    @describe("Make a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:
         """201 GROUP: the caller owns it, and is its first member."""
         user, name = self.actor.user, self.decode(NewGroup).name.strip()

@@ -54,9 +54,9 @@ class Chats(Handler):
     """POST: a direct message."""
 
     body_limit = MESSAGE_BODY_BYTES
-    limit: ClassVar[str] = "send"
+    rate_limit: ClassVar[str] = "send"
 
-    @describe("Send, as the older client", {201: OlderMessage}, Chat, refuses=("not-found",), example=EXAMPLE)
+    @describe("Send, as the older client", {201: OlderMessage}, body=Chat, errors=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
         """201, in the older shape."""
         asked = self.decode(Chat)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
-from gateway.http.describe import PAGED, Id, Listed, Number, chars, describe, one_of
+from gateway.http.describe import PAGED, Id, IntParameter, Listed, chars, describe, one_of
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
@@ -21,7 +21,7 @@ from models.store.errors import RefusedError
 # The stages of a send add up to the send.
 STAGES = {s: metrics.SEND_STAGE_SECONDS.labels(s) for s in ("parse", "authorize", "wait", "commit", "publish")}
 OUTCOMES = {o: metrics.MESSAGE_SEND_SECONDS.labels(o) for o in ("ok", "duplicate", "refused", "error")}
-AROUND = Number("around", "half before this message, half after it")
+AROUND = IntParameter("around", "half before this message, half after it")
 SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 
 
@@ -51,9 +51,9 @@ class Messages(Handler):
     """POST: one message, answered when it is on disk."""
 
     body_limit = MESSAGE_BODY_BYTES
-    limit: ClassVar[str] = "send"
+    rate_limit: ClassVar[str] = "send"
 
-    @describe("Send a message", {201: MessageView, 200: MessageView}, Send, refuses=("not-found",), example=EXAMPLE)
+    @describe("Send a message", {201: MessageView, 200: MessageView}, body=Send, errors=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
         """201 MESSAGE, or 200 and the first one when this `client_id` was used before."""
         authorize_s, arrived = self.request.request_time(), time.perf_counter()
@@ -104,13 +104,13 @@ class Message(Handler):
         """200 MESSAGE."""
         self.answer(await self.services.read(messages.view_for, self.actor.user, int(message)))
 
-    @describe("Edit a message", {200: MessageView}, Body, refuses=("forbidden",), example={"body": "hello, Bob"})
+    @describe("Edit a message", {200: MessageView}, body=Body, errors=("forbidden",), example={"body": "hello, Bob"})
     async def patch(self, message: str) -> None:
         """200 MESSAGE with the new text: the sender's own."""
         user, number, body = self.actor.user, int(message), self.decode(Body).body
         self.answer(await self.commit(lambda tx: messages.edit(tx, user, number, body)))
 
-    @describe("Delete a message", {204: None}, refuses=("forbidden",))
+    @describe("Delete a message", {204: None}, errors=("forbidden",))
     async def delete(self, message: str) -> None:
         """204; the message stays as an empty one."""
         actor, number = self.actor, int(message)
@@ -121,12 +121,12 @@ class Message(Handler):
 class Reaction(Handler):
     """The caller's emoji on a message."""
 
-    @describe("React to a message", {204: None}, refuses=("invalid",))
+    @describe("React to a message", {204: None}, errors=("invalid",))
     async def put(self, message: str, emoji: str) -> None:
         """204, also when it was there."""
         await self._react(message, emoji, True)
 
-    @describe("Take a reaction back", {204: None}, refuses=("invalid",))
+    @describe("Take a reaction back", {204: None}, errors=("invalid",))
     async def delete(self, message: str, emoji: str) -> None:
         """204, also when it was not there."""
         await self._react(message, emoji, False)
@@ -143,8 +143,8 @@ class History(Handler):
     @describe("List a conversation's messages", {200: Listed[MessageView]}, query=(AROUND, *PAGED))
     async def get(self, conversation: str) -> None:
         """A list of MESSAGE, newest first, or those around one."""
-        before, limit = self.page_number()
-        around = self.number(AROUND)
+        before, limit = self.query_page_id()
+        around = self.query_int(AROUND)
         found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
         items = found[:limit]
-        self.listed(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, items[-1].id if len(found) > limit else None)

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.api.conversations import Unread
 from gateway.http.base import ID_MAX, Handler
-from gateway.http.describe import PAGED, Flag, Id, Listed, Text, describe, many, one_of
+from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
 from models.chat import message as messages
 from models.chat import search
@@ -17,9 +17,9 @@ from models.notices import notification
 from models.notices.preference import TYPES
 
 IDS_AT_ONCE = 1000
-WORDS = Text("q", "words that the message holds", 1, 200, needed=True)
-UNREAD = Flag("unread", "those unread alone")
-TYPE = Text("type", "of this type", one_of=TYPES)
+WORDS = TextParameter("q", "words that the message holds", 1, 200, required=True)
+UNREAD = BoolParameter("unread", "those unread alone")
+TYPE = TextParameter("type", "of this type", one_of=TYPES)
 
 
 class ReadThese(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,8 +56,8 @@ class Notifications(Handler):
     @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
     async def get(self) -> None:
         """A list of NOTIFICATION, newest first, with `unread`."""
-        before, limit = self.page_number()
-        unread_only, kind = self.flag(UNREAD), self.text(TYPE) or None
+        before, limit = self.query_page_id()
+        unread_only, kind = self.query_bool(UNREAD), self.query_text(TYPE) or None
         found = await self.services.read(notification.listed, self.actor.user, unread_only, kind, before, limit + 1)
         unread = await self.services.read(notification.unread_count, self.actor.user)
         following = str(found[limit - 1]["id"]) if len(found) > limit else None
@@ -67,7 +67,7 @@ class Notifications(Handler):
 class NotificationsRead(Handler):
     """POST: marks them read."""
 
-    @describe("Mark notifications read", {200: Unread}, ReadThese, example={"all": True})
+    @describe("Mark notifications read", {200: Unread}, body=ReadThese, example={"all": True})
     async def post(self) -> None:
         """200 `{"unread"}`."""
         asked = self.decode(ReadThese)
@@ -87,7 +87,7 @@ class Search(Handler):
     @describe("Search my messages", {200: Listed[MessageView]}, query=(WORDS, *PAGED))
     async def get(self) -> None:
         """A list of MESSAGE, newest first."""
-        before, limit = self.page_number()
-        found = await self.services.read(search.find, self.actor.user, self.text(WORDS), before, limit + 1)
+        before, limit = self.query_page_id()
+        found = await self.services.read(search.find, self.actor.user, self.query_text(WORDS), before, limit + 1)
         items = await self.services.read(messages.views, found[:limit])
-        self.listed(list(items), found[limit - 1] if len(found) > limit else None)
+        self.answer_list(list(items), found[limit - 1] if len(found) > limit else None)

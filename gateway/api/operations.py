@@ -37,7 +37,7 @@ class Health(Handler):
     """The process lives."""
 
     access = "public"
-    limit = "none"
+    rate_limit = "none"
 
     @describe("Does it live", {200: Status})
     async def get(self) -> None:
@@ -50,7 +50,7 @@ class Ready(Handler):
 
     access = "public"
 
-    @describe("Is it ready", {200: Degraded}, refuses=("unavailable",))
+    @describe("Is it ready", {200: Degraded}, errors=("unavailable",))
     async def get(self) -> None:
         """200 `{"degraded":[…]}`; 503 and which when the store or schema fails or the gateway is shutting down."""
         failing = "shutdown" if self.services.stopping else await self._failing()
@@ -71,7 +71,7 @@ class Metrics(Handler):
 
     access = "public"
 
-    @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, refuses=("forbidden",))
+    @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, errors=("forbidden",))
     async def get(self) -> None:
         """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
         peer = self.request.remote_ip or ""
@@ -98,7 +98,7 @@ class Measured(msgspec.Struct, forbid_unknown_fields=True):
 class Telemetry(Handler):
     """POST: what senders measured themselves."""
 
-    @describe("Tell what sends took", {204: None}, Measured, example={"seconds": [0.012, 0.031]})
+    @describe("Tell what sends took", {204: None}, body=Measured, example={"seconds": [0.012, 0.031]})
     async def post(self) -> None:
         """204."""
         seconds = self.decode(Measured).seconds

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, TypedDict
 import msgspec
 
 from gateway.http.base import ID_MAX, MESSAGE_BODY_BYTES, Handler
-from gateway.http.describe import PAGED, Flag, Id, Listed, Number, chars, describe
+from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, chars, describe
 from gateway.http.request import field_error
 from models.community import like as likes
 from models.community import post as posts
@@ -15,8 +15,8 @@ from models.community import post_queries, removal
 from models.community.post import BODY_CHARS, PostView
 from models.identity import token
 
-GROUP = Number("group", "posts of this group alone")
-BOOKMARKED = Flag("bookmarked", "those bookmarked alone")
+GROUP = IntParameter("group", "posts of this group alone")
+BOOKMARKED = BoolParameter("bookmarked", "those bookmarked alone")
 
 
 class NewPost(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,18 +43,18 @@ class Posts(Handler):
     """What the caller may read."""
 
     body_limit = MESSAGE_BODY_BYTES
-    limit: ClassVar[str] = "send"
+    rate_limit: ClassVar[str] = "send"
 
-    @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), refuses=("not-found",))
+    @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), errors=("not-found",))
     async def get(self) -> None:
         """A list of POST, newest first: public ones and those of the caller's groups; one group's, or those bookmarked."""
-        before, limit = self.page_number()
-        group, bookmarked = self.number(GROUP), self.flag(BOOKMARKED)
+        before, limit = self.query_page_id()
+        group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
         found = await self.services.read(post_queries.listed, self.actor.user, group, bookmarked, before, limit + 1)
         items = found[:limit]
-        self.listed(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, items[-1].id if len(found) > limit else None)
 
-    @describe("Write a post", {201: PostView}, NewPost, refuses=("not-found",), example={"body": "Hello, everybody."})
+    @describe("Write a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:
         """201 POST."""
         user, asked = self.actor.user, self.decode(NewPost)
@@ -71,7 +71,7 @@ class Post(Handler):
         """200 POST."""
         self.answer(await self.services.read(post_queries.view_for, self.actor.user, int(post)))
 
-    @describe("Delete a post", {204: None}, refuses=("forbidden",))
+    @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:
         """204: its author, or an admin."""
         actor, number = self.actor, int(post)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.http.base import Handler
-from gateway.http.describe import Text, describe, one_of
+from gateway.http.describe import TextParameter, describe, one_of
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from jobs.mail import unsubscribe
@@ -17,7 +17,7 @@ from models.notices.preference import EMAIL, TYPES, Choice
 from models.store.errors import InvalidError
 
 OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
-SIGNED = Text("t", "what the link in the mail says", needed=True)
+SIGNED = TextParameter("t", "what the link in the mail says", required=True)
 
 
 class PartialChoice(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ class Preferences(Handler):
         found = await self.services.read(preference.of, self.actor.user)
         self.answer({kind: choice._asdict() for kind, choice in found.items()})
 
-    @describe("Choose what I hear of, and how", {200: AllChoices}, Choices, example=EXAMPLE)
+    @describe("Choose what I hear of, and how", {200: AllChoices}, body=Choices, example=EXAMPLE)
     async def put(self) -> None:
         """200, all types, with those named changed. Read again whenever something is to be sent."""
         asked, user = self.decode(Choices).named(), self.actor.user
@@ -106,7 +106,7 @@ class Unsubscribe(Handler):
         _, kinds = self._signed()
         self._page(f"Stop e-mail about {' and '.join(kinds)}?", '<form method="post"><button>Stop these e-mails</button></form>')
 
-    @describe("Stop a type of mail", {200: "text/html"}, OneClick, query=(SIGNED,), refuses=("not-found",))
+    @describe("Stop a type of mail", {200: "text/html"}, body=OneClick, query=(SIGNED,), errors=("not-found",))
     async def post(self) -> None:
         """200: that type's e-mail is off."""
         user, kinds = self._signed()
@@ -115,7 +115,7 @@ class Unsubscribe(Handler):
         self._page(f"No more e-mail about {' and '.join(kinds)}", "You can change this in your preferences.")
 
     def _signed(self) -> tuple[int, list[str]]:
-        found = unsubscribe.read(self.services.secret, self.text(SIGNED))
+        found = unsubscribe.read(self.services.secret, self.query_text(SIGNED))
         if found is None:
             raise field_error("t", "a link from one of our mails, whole")
         user, kinds = found

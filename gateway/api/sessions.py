@@ -67,9 +67,9 @@ class Login(SessionHandler):
     """POST: a token for a password, or for a mailed code."""
 
     access = "public"
-    limit: ClassVar[str] = "login"
+    rate_limit: ClassVar[str] = "login"
 
-    @describe("Log in", {200: Entered}, Credentials, refuses=("unauthorized", "suspended"), example=LOGIN_EXAMPLE)
+    @describe("Log in", {200: Entered}, body=Credentials, errors=("unauthorized", "suspended"), example=LOGIN_EXAMPLE)
     async def post(self) -> None:
         """200 `{"token","user"}`; 401, also for a pending account; 403 for a suspended one, after the right password only."""
         asked = self.decode(Credentials)
@@ -145,11 +145,11 @@ class Sessions(Handler):
     @describe("List my sessions", {200: Listed[SessionShape]}, query=PAGED)
     async def get(self) -> None:
         """A list of `{"id","label","created_at","last_used_at","address","current"}`."""
-        after, limit = self.page_number()
+        after, limit = self.query_page_id()
         found = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
         for session in found:
             session["current"] = session["id"] == self.actor.token
-        self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+        self.answer_list(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
 
 class Session(Handler):

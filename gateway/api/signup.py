@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.api.sessions import WRONG_CODE, Entered, SessionHandler
 from gateway.http.base import Handler
-from gateway.http.describe import Taken, chars, describe
+from gateway.http.describe import Accepted, chars, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
@@ -55,9 +55,9 @@ class Signup(Handler):
     """POST: an attempt to sign up."""
 
     access = "public"
-    limit: ClassVar[str] = "signup"
+    rate_limit: ClassVar[str] = "signup"
 
-    @describe("Sign up", {201: SignedUp}, SignupRequest, refuses=("conflict", "forbidden"), example=EXAMPLE)
+    @describe("Sign up", {201: SignedUp}, body=SignupRequest, errors=("conflict", "forbidden"), example=EXAMPLE)
     async def post(self) -> None:
         """201 `{"username","otp":{"expires_in"}}`; 409 when the username is taken or reserved, 403 where signing up is closed."""
         require_open(self)
@@ -106,9 +106,9 @@ class Verify(SessionHandler):
     """POST: the code of an attempt, which makes its account active."""
 
     access = "public"
-    limit: ClassVar[str] = "login"
+    rate_limit: ClassVar[str] = "login"
 
-    @describe("Verify an address", {200: Entered}, VerifyRequest, refuses=("forbidden",), example=VERIFY_EXAMPLE)
+    @describe("Verify an address", {200: Entered}, body=VerifyRequest, errors=("forbidden",), example=VERIFY_EXAMPLE)
     async def post(self) -> None:
         """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
         require_open(self)
@@ -137,9 +137,9 @@ class LoginCode(Handler):
     """POST: a login code by mail."""
 
     access = "public"
-    limit: ClassVar[str] = "otp"
+    rate_limit: ClassVar[str] = "otp"
 
-    @describe("Ask for a login code", {202: Taken}, CodeRequest, example={"email": "cleo@example.org"})
+    @describe("Ask for a login code", {202: Accepted}, body=CodeRequest, example={"email": "cleo@example.org"})
     async def post(self) -> None:
         """202 `{}`, whoever asks and whoever is meant; a code goes to an active account's address."""
         address, secret = self.decode(CodeRequest).email, self.services.secret

@@ -37,7 +37,7 @@ class Socket(Reading, WebSocketHandler):
         """Pages of ours, which came from the host that they call, and of the allowed origins."""
         return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
-    @describe("Open a WebSocket of events", {101: None}, query=READING, refuses=("forbidden",))
+    @describe("Open a WebSocket of events", {101: None}, query=READING, errors=("forbidden",))
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """The handshake; a cursor that is none is refused before it."""
         with contextlib.suppress(ExpiredError):

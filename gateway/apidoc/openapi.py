@@ -61,7 +61,7 @@ class Document(FileHandler):
 def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
     """All routes whose verbs are described, by area. What is not described is no call of the API: its pages."""
     described = [one for routes in areas.values() for _, handler in routes for _, _, one in verbs(handler)]
-    schemas = Schemas(kind for one in described for kind in (one.takes, *map(_kind, one.answers.values())) if kind is not None)
+    schemas = Schemas(kind for one in described for kind in (one.body, *map(_kind, one.answers.values())) if kind is not None)
     paths: Schema = {}
     for area, routes in areas.items():
         for pattern, handler in routes:
@@ -118,7 +118,8 @@ def _operation(
 ) -> Schema:
     path = [_path_parameter(name, group) for name, group in zip(_names(method), re.findall(r"\(([^)]*)\)", pattern), strict=True)]
     query = [
-        {"name": p.name, "in": "query", "required": p.needed, "description": p.about, "schema": p.schema()} for p in described.query
+        {"name": p.name, "in": "query", "required": p.required, "description": p.about, "schema": p.schema()}
+        for p in described.query
     ]
     found: Schema = {
         "tags": [area],
@@ -131,7 +132,7 @@ def _operation(
     }
     for status in sorted({STATUS[slug] for slug in _refusals(handler, verb, described, bool(path))}):
         found["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
-    if described.takes is not None:
+    if described.body is not None:
         found["requestBody"] = _body(handler, described, schemas)
     return found
 
@@ -157,12 +158,12 @@ def _security(handler: type[Handler], verb: str) -> list[Schema]:
 
 def _refusals(handler: type[Handler], verb: str, described: Description, has_path: bool) -> Iterator[str]:
     """Slugs: those that the verb names, and those that follow from what it is."""
-    yield from (*described.refuses, *ALWAYS)
+    yield from (*described.errors, *ALWAYS)
     if handler.access != "public":
         yield from ("unauthorized", "suspended")
     if has_path:
         yield "not-found"
-    if described.takes is not None:
+    if described.body is not None:
         yield from ("malformed", "too-large", "unsupported-media-type", "invalid")
     if described.query:
         yield from ("malformed", "invalid")
@@ -183,10 +184,10 @@ def _answer(status: int, answer: Any, schemas: Schemas) -> Schema:
 
 
 def _body(handler: type[Handler], described: Description, schemas: Schemas) -> Schema:
-    schema = schemas.of(described.takes)
+    schema = schemas.of(described.body)
     media: Schema = {"schema": schema} if described.example is None else {"schema": schema, "example": described.example}
     return {
-        "required": bool(schemas.component(described.takes).get("required")),
+        "required": bool(schemas.component(described.body).get("required")),
         "content": dict.fromkeys(handler.content_types, media),
     }
 

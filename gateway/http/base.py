@@ -15,7 +15,7 @@ from tornado import httputil, web
 
 from gateway.http.access_log import Answered
 from gateway.http.errors import ProblemError, problem_of
-from gateway.http.request import Asked
+from gateway.http.request import RequestReader
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
 from gateway.http.traffic import METHODS
@@ -50,13 +50,13 @@ class Clock:
         return cls.date
 
 
-class Handler(Asked, web.RequestHandler):
+class Handler(RequestReader, web.RequestHandler):
     """The base of all routes. `access` says who may call: `public`, `user` or `admin`."""
 
     access: ClassVar[str] = "user"
     body_limit: ClassVar[int] = BODY_BYTES
     content_types: ClassVar[tuple[str, ...]] = (JSON,)
-    limit: ClassVar[str] = "api"
+    rate_limit: ClassVar[str] = "api"
     query_token: ClassVar[bool] = False  # whether ?token= counts, as it does on event endpoints
     route: ClassVar[str] = "unknown"  # the pattern, for metrics
     SUPPORTED_METHODS = METHODS
@@ -141,8 +141,8 @@ class Handler(Asked, web.RequestHandler):
     async def _limited(self, actor: Actor | None) -> None:
         who = f"user:{actor.user}" if actor is not None else f"address:{self.client_address()}"
         await self.services.limits.hit("api", who)
-        if self.limit != "api" and self.request.method not in SAFE_METHODS:
-            await self.services.limits.hit(self.limit, who)
+        if self.rate_limit != "api" and self.request.method not in SAFE_METHODS:
+            await self.services.limits.hit(self.rate_limit, who)
 
     def credential(self) -> str:
         """The token presented. A cookie's counts for unsafe methods only with its XSRF token. Raises DeadTokenError."""
@@ -156,7 +156,7 @@ class Handler(Asked, web.RequestHandler):
             return given[-1].decode("utf-8", "replace")
         cookie = self.get_cookie(COOKIE)
         if cookie is None:
-            raise DeadTokenError("a token is needed: Authorization: Bearer TOKEN")
+            raise DeadTokenError("a token is required: Authorization: Bearer TOKEN")
         if self.request.method not in SAFE_METHODS:
             self._check_xsrf()
         return cookie
@@ -220,8 +220,8 @@ class Handler(Asked, web.RequestHandler):
         else:
             self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
 
-    def listed(self, items: list[Any], following: Any) -> None:
-        """A list's answer; `following` is where the next page starts."""
+    def answer_list(self, items: list[Any], following: Any) -> None:
+        """Answer a page of a list; `following` is where the next page starts, None at the end."""
         self.answer({"items": items, "next": None if following is None else str(following)})
 
     def compute_etag(self) -> str | None:

@@ -1,4 +1,7 @@
-"""What a route takes, answers and refuses, said at its verb: it reads requests by it, and the API's document is made from it."""
+"""Descriptions of a route's verbs: body, query parameters, answers and errors.
+
+A handler reads its request by them, and `gateway.apidoc` makes the OpenAPI document from them.
+"""
 
 from __future__ import annotations
 
@@ -10,95 +13,95 @@ from msgspec import Meta, Struct
 from models.store.database import ID_MAX
 
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
-QUERY_CHARS = 1000
+MAX_QUERY_CHARS = 1000
 NDJSON = "application/x-ndjson"
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# Fields of bodies. What is said here of a type is documentation: its verb checks it, for some rules wait for others.
+# Types of body fields. These constraints are documentation only: the verb checks them, some of them after other rules.
 
 Id = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": ID_MAX - 1})]
 
 
 def chars(low: int, high: int, about: str = "") -> Meta:
-    """A text of so many characters (Unicode code points)."""
+    """A text of `low` to `high` characters (Unicode code points)."""
     return Meta(description=about or None, extra_json_schema={"minLength": low, "maxLength": high})
 
 
 def one_of(values: tuple[str, ...]) -> Meta:
-    """One of these."""
+    """A text that is one of the values."""
     return Meta(extra_json_schema={"enum": list(values)})
 
 
 def many(low: int, high: int) -> Meta:
-    """A list of so many."""
+    """A list of `low` to `high` items."""
     return Meta(extra_json_schema={"minItems": low, "maxItems": high})
 
 
 class Listed(Struct, Generic[T]):
-    """A page of a list. `next` is the `?page=` of the following one, null at the end."""
+    """A page of a list. `next` is the `?page=` of the following page, null at the end."""
 
     items: list[T]
     next: str | None
 
 
-class Taken(TypedDict):
-    """It was taken, and is done later."""
+class Accepted(TypedDict):
+    """The request was accepted and is carried out later."""
 
 
-# Arguments of the query
+# Query parameters
 
 
-class Number(NamedTuple):
-    """An integer within bounds."""
+class IntParameter(NamedTuple):
+    """An integer from `low` to `high`."""
 
     name: str
     about: str
     low: int = 1
     high: int = ID_MAX - 1
-    needed: bool = False
+    required: bool = False
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-class Seconds(NamedTuple):
-    """A time to wait."""
+class SecondsParameter(NamedTuple):
+    """A duration from 0 to `high` seconds."""
 
     name: str
     about: str
     high: float
-    needed: bool = False
+    required: bool = False
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema."""
         return {"type": "number", "minimum": 0, "maximum": self.high}
 
 
-class Flag(NamedTuple):
+class BoolParameter(NamedTuple):
     """`true` or `false`."""
 
     name: str
     about: str
-    needed: bool = False
+    required: bool = False
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema."""
         return {"type": "boolean"}
 
 
-class Text(NamedTuple):
-    """A text; `one_of` names all that it may be, `format` is JSON Schema's."""
+class TextParameter(NamedTuple):
+    """A text of `low` to `high` characters. `one_of` lists all allowed values, if set; `format` is JSON Schema's."""
 
     name: str
     about: str
     low: int = 0
-    high: int = QUERY_CHARS
+    high: int = MAX_QUERY_CHARS
     one_of: tuple[str, ...] = ()
     format: str = ""
-    needed: bool = False
+    required: bool = False
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema."""
@@ -109,21 +112,24 @@ class Text(NamedTuple):
         return {"type": "string", "minLength": self.low, "maxLength": self.high}
 
 
-Parameter = Number | Seconds | Flag | Text
-LIMIT = Number("limit", f"how many at most; {LIST_LIMIT} when not given", 1, LIST_LIMIT_MAX)
-PAGE = Text("page", "where to go on: `next` of the answer before")
+Parameter = IntParameter | SecondsParameter | BoolParameter | TextParameter
+LIMIT = IntParameter("limit", f"the maximum number of items; {LIST_LIMIT} by default", 1, LIST_LIMIT_MAX)
+PAGE = TextParameter("page", "the page to continue with: `next` of the previous answer")
 PAGED = (LIMIT, PAGE)
 
 
 class Description(NamedTuple):
-    """Of a verb. An answer is a type (JSON), None (no body) or another content type; of two, the client chooses by `Accept`.
-    `refuses` are slugs of gateway/http/errors.py, besides those that follow from access, body, path and query."""
+    """The description of a verb.
+
+    An answer is a type (JSON), None (no body) or another content type; of several, the client chooses by `Accept`.
+    `errors` are slugs of gateway/http/errors.py, in addition to those that follow from access, body, path and query.
+    """
 
     summary: str
     answers: Mapping[int, Any]
-    takes: Any
+    body: Any
     query: tuple[Parameter, ...]
-    refuses: tuple[str, ...]
+    errors: tuple[str, ...]
     example: Any
 
 
@@ -133,16 +139,16 @@ DESCRIBED: dict[Callable[..., Any], Description] = {}
 def describe(
     summary: str,
     answers: Mapping[int, Any],
-    takes: Any = None,
     *,
+    body: Any = None,
     query: tuple[Parameter, ...] = (),
-    refuses: tuple[str, ...] = (),
+    errors: tuple[str, ...] = (),
     example: Any = None,
 ) -> Callable[[F], F]:
-    """Notes a verb's description, and leaves the verb as it is. `takes` is what it decodes its body as, `example` such a body."""
+    """Record a verb's description, without changing the verb. `body` is the type of its body, `example` such a body."""
 
-    def note(verb: F) -> F:
-        DESCRIBED[verb] = Description(summary, answers, takes, query, refuses, example)
+    def record(verb: F) -> F:
+        DESCRIBED[verb] = Description(summary, answers, body, query, errors, example)
         return verb
 
-    return note
+    return record

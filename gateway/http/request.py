@@ -1,4 +1,4 @@
-"""Reading a request: its body as one of our types, its query arguments within bounds, and which field is wrong."""
+"""Reading a request: the body as a type of ours, query parameters within their bounds, and the name of the field that is wrong."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, TypeVar
 import msgspec
 from tornado import httputil, web
 
-from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, Flag, Number, Seconds, Text
+from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, BoolParameter, IntParameter, SecondsParameter, TextParameter
 from gateway.http.errors import ProblemError
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-NUL = b"\\u0000"  # as JSON has it
+NUL = b"\\u0000"  # as JSON writes it
 FREE_TEXT = ("body", "message")  # of messages, the older client's too
 T = TypeVar("T")
 
 
-class Asked(web.RequestHandler):
-    """What handlers ask of their request."""
+class RequestReader(web.RequestHandler):
+    """The part of a handler that reads its request."""
 
     request: httputil.HTTPServerRequest
 
     def decode(self, kind: type[T]) -> T:
-        """The body as one of our types. Raises ProblemError 400 for what is no JSON, 422 for a field that is wrong."""
+        """Decode the body. Raises ProblemError 400 if it is not valid JSON, 422 if a field is wrong."""
         try:
             decoded = msgspec.json.decode(self.request.body or b"{}", type=kind)
             if NUL in self.request.body:
@@ -33,92 +33,97 @@ class Asked(web.RequestHandler):
             return decoded
         except msgspec.ValidationError as error:
             self._require_json()
-            field, message = _wrong(str(error))
+            field, message = _wrong_field(str(error))
             raise ProblemError("invalid", message, errors=[{"field": field, "message": message}]) from None
         except NO_JSON:
             raise malformed() from None
 
     def _require_json(self) -> None:
-        """Raises ProblemError 400 for a body that is no JSON further on than where a field was found wrong."""
+        """Raise ProblemError 400 if the body is not valid JSON after the field that was found wrong."""
         try:
             msgspec.json.decode(self.request.body)
         except msgspec.ValidationError:
-            return  # a number that only JSON can hold
+            return  # a number that JSON allows and we cannot represent
         except NO_JSON:
             raise malformed() from None
 
     def _refuse_nul(self) -> None:
-        """Raises ProblemError 422 for a NUL character anywhere but in a message's text: names and the like have no use for one."""
+        """Raise ProblemError 422 for a NUL character outside a message's text: names and the like have no use for one."""
         for field, value in _strings("", msgspec.json.decode(self.request.body)):
             if "\0" in value and field not in FREE_TEXT:
-                raise field_error(field, "no NUL characters")
+                raise field_error(field, "must not contain NUL characters")
 
-    def text(self, asked: Text) -> str:
-        """A query argument, without control characters; empty when it is not given. Raises ProblemError 422."""
-        given: str = self.get_query_argument(asked.name, "")
-        if not given and not asked.needed:
+    def query_text(self, parameter: TextParameter) -> str:
+        """A text of the query, without control characters; empty if absent. Raises ProblemError 422."""
+        value: str = self.get_query_argument(parameter.name, "")
+        if not value and not parameter.required:
             return ""
-        if asked.one_of and given not in asked.one_of:
-            raise field_error(asked.name, "one of " + ", ".join(asked.one_of))
-        if not asked.low <= len(given) <= asked.high:  # longer than the store would look for
-            raise field_error(asked.name, f"{asked.low} to {asked.high} characters")
-        return given
+        if parameter.one_of and value not in parameter.one_of:
+            raise field_error(parameter.name, "must be one of " + ", ".join(parameter.one_of))
+        if not parameter.low <= len(value) <= parameter.high:
+            raise field_error(parameter.name, f"must have {parameter.low} to {parameter.high} characters")
+        return value
 
-    def number(self, asked: Number) -> int | None:
-        """An integer of the query, within bounds. Raises ProblemError 422."""
-        given = self.get_query_argument(asked.name, "")
-        if not given and not asked.needed:
+    def query_int(self, parameter: IntParameter) -> int | None:
+        """An integer of the query, within its bounds; None if absent. Raises ProblemError 422."""
+        value = self.get_query_argument(parameter.name, "")
+        if not value and not parameter.required:
             return None
-        if not (given.isascii() and given.isdigit() and len(given) < 17 and asked.low <= int(given) <= asked.high):
-            raise field_error(asked.name, f"a number from {asked.low} to {asked.high}")
-        return int(given)
+        if not (is_number(value) and parameter.low <= int(value) <= parameter.high):
+            raise field_error(parameter.name, f"must be an integer from {parameter.low} to {parameter.high}")
+        return int(value)
 
-    def seconds(self, asked: Seconds) -> float | None:
-        """A time of the query. Raises ProblemError 422."""
-        given = self.get_query_argument(asked.name, "")
-        if not given:
-            return None
-        try:
-            found = float(given)
-        except ValueError:
-            found = -1.0
-        if not 0 <= found <= asked.high:
-            raise field_error(asked.name, f"seconds from 0 to {asked.high:g}")
-        return found
-
-    def flag(self, asked: Flag) -> bool:
-        """`true` or `false` of the query. Raises ProblemError 422."""
-        given: str = self.get_query_argument(asked.name, "false")
-        if given not in ("true", "false", ""):
-            raise field_error(asked.name, "true or false")
-        return given == "true"
-
-    def time_ms(self, asked: Text) -> int | None:
-        """A time of the query, in ms; UTC if it does not say. Raises ProblemError 422."""
-        given = self.text(asked)
-        if not given:
+    def query_seconds(self, parameter: SecondsParameter) -> float | None:
+        """A duration of the query, in seconds; None if absent. Raises ProblemError 422."""
+        value = self.get_query_argument(parameter.name, "")
+        if not value:
             return None
         try:
-            at = datetime.fromisoformat(given)
+            seconds = float(value)
         except ValueError:
-            raise field_error(asked.name, "an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
+            seconds = -1.0
+        if not 0 <= seconds <= parameter.high:
+            raise field_error(parameter.name, f"must be a number of seconds from 0 to {parameter.high:g}")
+        return seconds
+
+    def query_bool(self, parameter: BoolParameter) -> bool:
+        """`true` or `false` of the query; False if absent. Raises ProblemError 422."""
+        value: str = self.get_query_argument(parameter.name, "false")
+        if value not in ("true", "false", ""):
+            raise field_error(parameter.name, "must be true or false")
+        return value == "true"
+
+    def query_time_ms(self, parameter: TextParameter) -> int | None:
+        """A time of the query, in Unix milliseconds, UTC unless it names an offset; None if absent. Raises ProblemError 422."""
+        value = self.query_text(parameter)
+        if not value:
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            raise field_error(parameter.name, "must be an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
         return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
 
-    def page(self) -> tuple[str | None, int]:
-        """`?page=` (opaque) and `?limit=` of a list."""
-        limit = self.number(LIMIT)
+    def query_page(self) -> tuple[str | None, int]:
+        """`?page=` (opaque) and `?limit=` of a list. Raises ProblemError 422."""
+        limit = self.query_int(LIMIT)
         return self.get_query_argument(PAGE.name, None), LIST_LIMIT if limit is None else limit
 
-    def page_number(self) -> tuple[int | None, int]:
-        """The same where a page is a place by id."""
-        page, limit = self.page()
-        if page is not None and not (page.isascii() and page.isdigit() and len(page) < 17):
-            raise field_error("page", "a page that was given as `next`")
+    def query_page_id(self) -> tuple[int | None, int]:
+        """`?page=` and `?limit=` of a list whose pages are positions by id. Raises ProblemError 422."""
+        page, limit = self.query_page()
+        if page is not None and not is_number(page):
+            raise field_error("page", "must be the `next` of a previous answer")
         return None if page is None else int(page), limit
 
 
+def is_number(text: str) -> bool:
+    """Whether the text is a decimal number of at most 16 digits, which an id or a position fits in."""
+    return text.isascii() and text.isdigit() and len(text) < 17
+
+
 def _strings(field: str, value: Any) -> Iterator[tuple[str, str]]:
-    """(field, text) of all texts within a decoded body: `users.1.email`."""
+    """(field, text) of all texts within a decoded body; a field is like `users.1.email`."""
     if isinstance(value, str):
         yield field, value
     elif isinstance(value, dict):
@@ -136,12 +141,12 @@ def field_error(field: str, message: str) -> ProblemError:
 
 def malformed() -> ProblemError:
     """400."""
-    return ProblemError("malformed", "the body is no JSON that can be read")
+    return ProblemError("malformed", "the request body is not valid JSON")
 
 
-def _wrong(said: str) -> tuple[str, str]:
+def _wrong_field(message: str) -> tuple[str, str]:
     """(field, message) of a decoder's error: "Object missing required field `email` - at `$.users[1]`" is about users.1.email."""
-    message, _, path = said.partition(" - at `$")
-    place = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`"))
-    named = re.search(r"field `(.+)`$", message)
-    return ".".join([place, named.group(1)] if named else [place]).lstrip("."), message
+    message, _, path = message.partition(" - at `$")
+    parent = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`"))
+    missing = re.search(r"field `(.+)`$", message)
+    return ".".join([parent, missing.group(1)] if missing else [parent]).lstrip("."), message

@@ -11,7 +11,7 @@ import msgspec
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
 from gateway.http.base import BODY_BYTES
-from gateway.http.describe import NDJSON, PAGED, Id, Listed, Taken, chars, describe
+from gateway.http.describe import NDJSON, PAGED, Accepted, Id, Listed, chars, describe
 from gateway.http.request import field_error
 from models.records import activity, hourly
 from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
@@ -38,7 +38,9 @@ class ActivityReport(AdminHandler):
 
     body_limit = BODY_BYTES
 
-    @describe("Report activity", {202: Taken}, Reported, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}})
+    @describe(
+        "Report activity", {202: Accepted}, body=Reported, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}}
+    )
     async def post(self) -> None:
         """202: it is in the log; the record, and the word to admins, follow from it."""
         asked, by = self.decode(Reported), self.actor.user
@@ -68,11 +70,13 @@ class ActivityHours(AdminHandler):
     async def get(self) -> None:
         """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
         archived."""
-        span = Span(self.time_ms(SINCE), self.time_ms(UNTIL), self.text(ACTION) or None, self.text(SITE) or None)
-        page, limit = self.page()
+        span = Span(
+            self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
+        )
+        page, limit = self.query_page()
         found = await self.services.read(hourly.newest, span, None if page is None else _place(page), limit + 1)
         following = _page(found[limit - 1][0]) if len(found) > limit else None
-        self.listed([hour for _, hour in found[:limit]], following)
+        self.answer_list([hour for _, hour in found[:limit]], following)
 
 
 def _page(place: Place) -> str:

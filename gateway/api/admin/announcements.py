@@ -42,7 +42,7 @@ class Job(TypedDict):
 class Announcements(AdminHandler):
     """POST: notifies all active users of a role, or those named."""
 
-    @describe("Announce to many people", {202: Job}, Announced, example=EXAMPLE)
+    @describe("Announce to many people", {202: Job}, body=Announced, example=EXAMPLE)
     async def post(self) -> None:
         """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
         asked = self.decode(Announced)

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.notifications import NotificationShape
-from gateway.http.describe import Number, Text, describe
+from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from jobs.insight.explain import explain
@@ -14,8 +14,8 @@ from models.identity.user import UserView
 from models.notices import notification
 from models.store.errors import ExpiredError
 
-EVENT = Text("event", "the cursor of an event", needed=True)
-USER = Number("user", "who heard of it, or did not", needed=True)
+EVENT = TextParameter("event", "the cursor of an event", required=True)
+USER = IntParameter("user", "who heard of it, or did not", required=True)
 
 
 class MailShape(TypedDict):
@@ -53,10 +53,10 @@ class Explained(TypedDict):
 class Explain(AdminHandler):
     """GET: each rule that looked at an event, and what it decided for a user."""
 
-    @describe("Explain who heard of an event", {200: Explained}, query=(EVENT, USER), refuses=("not-found",))
+    @describe("Explain who heard of an event", {200: Explained}, query=(EVENT, USER), errors=("not-found",))
     async def get(self) -> None:
         """200 `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
-        cursor, user = self.text(EVENT), self.number(USER) or 0
+        cursor, user = self.query_text(EVENT), self.query_int(USER) or 0
         try:
             number = self.services.hub.position(cursor)
         except ValueError:

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any, TypedDict
 
 from gateway.api.admin.base import AdminHandler
-from gateway.http.describe import Taken, describe
+from gateway.http.describe import Accepted, describe
 from jobs import gauges, tasks
 from jobs.drain.backlog import standing
 from jobs.queue.broker import NAME, UNUSABLE
@@ -132,7 +132,7 @@ def _queues() -> list[dict[str, Any]]:
 class JobRetry(AdminHandler):
     """Dead work that is to be tried again."""
 
-    @describe("Try dead work again", {202: Taken})
+    @describe("Try dead work again", {202: Accepted})
     async def post(self, dead: str) -> None:
         """202: its drain, or the mailer, takes it up."""
         number = int(dead)

@@ -10,17 +10,17 @@ from tornado.iostream import StreamClosedError
 from gateway.api.admin.base import AdminHandler
 from gateway.api.stream import DRAIN_WITHIN_S
 from gateway.http.deadlines import cut
-from gateway.http.describe import NDJSON, PAGED, Number, Text
+from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
 from gateway.http.request import field_error
 from models.records import archive, records
 from models.records.export import Export
 from models.records.records import Kind, Place, Wanted
 
-USER = Number("user", "what this user did")
-ACTION = Text("action", "acts of this kind")
-SITE = Text("site", "on this site")
-SINCE = Text("since", "from this time on", format="date-time")
-UNTIL = Text("until", "before this time", format="date-time")
+USER = IntParameter("user", "what this user did")
+ACTION = TextParameter("action", "acts of this kind")
+SITE = TextParameter("site", "on this site")
+SINCE = TextParameter("since", "from this time on", format="date-time")
+UNTIL = TextParameter("until", "before this time", format="date-time")
 QUERY = (USER, ACTION, SITE, SINCE, UNTIL, *PAGED)
 
 
@@ -48,10 +48,10 @@ class RecordsHandler(AdminHandler):
         if NDJSON in self.request.headers.get("Accept", ""):
             await self._export(wanted)
             return
-        page, limit = self.page()
+        page, limit = self.query_page()
         found = await self.services.read(records.newest, self.kind, wanted, _place(page), limit + 1)
         following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
-        self.listed([record.view for record in found[:limit]], following)
+        self.answer_list([record.view for record in found[:limit]], following)
 
     async def _export(self, wanted: Wanted) -> None:
         """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
@@ -75,11 +75,11 @@ class RecordsHandler(AdminHandler):
 
     def _wanted(self) -> Wanted:
         return Wanted(
-            self.number(USER),
-            self.text(ACTION) or None,
-            self.text(SITE) or None,
-            self.time_ms(SINCE),
-            self.time_ms(UNTIL),
+            self.query_int(USER),
+            self.query_text(ACTION) or None,
+            self.query_text(SITE) or None,
+            self.query_time_ms(SINCE),
+            self.query_time_ms(UNTIL),
         )
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from gateway.api.accounts import Account
 from gateway.api.admin.base import AdminHandler
 from gateway.http.base import ID_MAX
-from gateway.http.describe import PAGED, Id, Listed, Text, chars, describe, many, one_of
+from gateway.http.describe import PAGED, Id, Listed, TextParameter, chars, describe, many, one_of
 from gateway.http.request import field_error
 from models.accounts import registration, status
 from models.accounts.registration import NewUser
@@ -28,9 +28,9 @@ USERS_AT_ONCE = 1000
 IDS_AT_ONCE = 10_000
 IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
 REASON_CHARS = 500
-STATUS = Text("status", "accounts that are so", one_of=STATUSES)
-BEGINNING = Text("q", "what the username, display name or e-mail begins with")
-ROLE = Text("role", "accounts of this role", one_of=ROLES)
+STATUS = TextParameter("status", "accounts that are so", one_of=STATUSES)
+BEGINNING = TextParameter("q", "what the username, display name or e-mail begins with")
+ROLE = TextParameter("role", "accounts of this role", one_of=ROLES)
 
 
 class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,12 +82,12 @@ class AdminUsers(AdminHandler):
     @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, BEGINNING, *PAGED))
     async def get(self) -> None:
         """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
-        after, limit = self.page_number()
-        chosen, role = self.text(STATUS) or None, self.text(ROLE) or None
-        found = await self.services.read(users.admin_list, chosen, role, self.text(BEGINNING), after or 0, limit + 1)
-        self.listed(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+        after, limit = self.query_page_id()
+        chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
+        found = await self.services.read(users.admin_list, chosen, role, self.query_text(BEGINNING), after or 0, limit + 1)
+        self.answer_list(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
-    @describe("Make accounts", {201: Made}, NewUsers, example=USERS_EXAMPLE)
+    @describe("Make accounts", {201: Made}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
         """201 `{"items":[USER]}`, active at once: all or none."""
         new = self.decode(NewUsers).users
@@ -114,7 +114,7 @@ def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
 class AdminUser(AdminHandler):
     """One account."""
 
-    @describe("Change an account", {200: UserView}, UserChanges, refuses=("conflict",), example={"display_name": "Ana B."})
+    @describe("Change an account", {200: UserView}, body=UserChanges, errors=("conflict",), example={"display_name": "Ana B."})
     async def patch(self, user: str) -> None:
         """200 USER."""
         asked, number = self.decode(UserChanges), int(user)
@@ -162,7 +162,7 @@ class StatusHandler(AdminHandler):
 class Activate(StatusHandler):
     """POST: accounts that may be used (again)."""
 
-    @describe("Activate accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    @describe("Activate accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
         """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
         await self.change(status.activate)
@@ -171,7 +171,7 @@ class Activate(StatusHandler):
 class Suspend(StatusHandler):
     """POST: accounts that may not; their tokens are dead, their open polls end."""
 
-    @describe("Suspend accounts", {200: status.Outcome}, StatusChange, example=STATUS_EXAMPLE)
+    @describe("Suspend accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
         """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself."""
         await self.change(status.suspend)
@@ -180,7 +180,7 @@ class Suspend(StatusHandler):
 class AdminTokens(AdminHandler):
     """An account's tokens."""
 
-    @describe("Make a token for an account", {201: Secret}, NewToken, example={"label": "a bot"})
+    @describe("Make a token for an account", {201: Secret}, body=NewToken, example={"label": "a bot"})
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
@@ -214,7 +214,7 @@ class Watches(AdminHandler):
         """200 `{NAME:bool}`."""
         self.answer(await self.services.read(users.watches, self.actor.user))
 
-    @describe("Choose what I hear of as an admin", {200: Watching}, Watching, example={"message.sent": False})
+    @describe("Choose what I hear of as an admin", {200: Watching}, body=Watching, example={"message.sent": False})
     async def put(self) -> None:
         """200, with those named changed."""
         changed: dict[str, bool] = msgspec.to_builtins(self.decode(Watching))

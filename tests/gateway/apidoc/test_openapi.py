@@ -73,10 +73,10 @@ def test_what_a_verb_decodes_and_reads_of_the_query_is_what_it_says(handler: typ
         scope |= vars(inspect.getmodule(one))
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
-    assert decoded == ({said.takes.__name__} if said.takes not in (None, OneClick) else set())
-    read = {scope[name].name for name in re.findall(r"self\.(?:text|number|seconds|flag|time_ms)\(([A-Z]+)\)", text)}
+    assert decoded == ({said.body.__name__} if said.body not in (None, OneClick) else set())
+    read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|seconds|bool|time_ms)\(([A-Z]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
-    if re.search(r"self\.page(_number)?\(", text):
+    if re.search(r"self\.query_page(_id)?\(", text):
         read |= {parameter.name for parameter in PAGED}
     assert read == {parameter.name for parameter in said.query}
 
@@ -91,9 +91,9 @@ def test_each_operation_has_a_name_of_its_own_and_says_what_it_does(document: di
 
 def test_each_body_that_must_say_something_has_an_example_that_is_one(document: dict[str, Any]) -> None:
     for described in DESCRIBED.values():
-        if described.takes is not None and issubclass(described.takes, msgspec.Struct):
+        if described.body is not None and issubclass(described.body, msgspec.Struct):
             assert described.example is not None, described.summary
-            msgspec.convert(described.example, described.takes)
+            msgspec.convert(described.example, described.body)
     for one in by_verb(document).values():
         for media in one.get("requestBody", {}).get("content", {}).values():
             if "example" in media:
