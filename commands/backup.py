@@ -13,7 +13,7 @@ from pathlib import Path
 from commands import opening
 from commands.errors import CommandError
 from conf import Settings
-from models.store.data_dir_lock import hold_running_lock
+from models.store.data_dir_lock import acquire_running_lock
 from models.transfer import backup
 from models.transfer.manifest import BackupError
 
@@ -30,7 +30,7 @@ def run(args: Namespace) -> int:
     settings = opening.settings()
     refuse_postgresql(settings, "pg_dump")
     with opening.data_folder(settings):
-        hold_running_lock(settings.data_dir)
+        acquire_running_lock(settings.data_dir)
     try:
         made = backup.make(settings, args.folder, _show if sys.stderr.isatty() else None)
     except BackupError as error:

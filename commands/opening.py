@@ -11,7 +11,7 @@ from commands.errors import CommandError
 from conf import Settings, SettingsError, load
 from models import schema
 from models.store import facts as facts
-from models.store.data_dir_lock import RestoringError, RunningError, hold_running_lock
+from models.store.data_dir_lock import RestoringError, RunningError, acquire_running_lock
 from models.store.database import connect, disconnect
 
 
@@ -46,7 +46,7 @@ def store(chosen: Settings) -> Iterator[None]:
     Raises CommandError when the data folder or the store can't be used.
     """
     with data_folder(chosen):
-        hold_running_lock(chosen.data_dir)
+        acquire_running_lock(chosen.data_dir)
         connect(chosen)
         try:
             yield

@@ -22,7 +22,7 @@ def run(args: Namespace) -> int:
     with opening.store(opening.settings()):
         opening.require_current_schema()
         with event.transaction() as tx:
-            found = user.for_login(args.username)
+            found = user.find_login(args.username)
             if found is None:
                 raise CommandError(f"there is no user {args.username!r}")
             account, status, _ = found

@@ -24,7 +24,7 @@ from gateway.http.services import Services
 from jobs.gauges import measure_disk, tell_build
 from metrics import declared as metrics
 from models.identity import token
-from models.store.data_dir_lock import hold_running_lock
+from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import connect, disconnect
 from models.store.errors import StoreDownError
 
@@ -55,7 +55,7 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
         import uvloop
 
         runner_factory = uvloop.new_event_loop
-    with hold_running_lock(settings.data_dir), asyncio.Runner(loop_factory=runner_factory) as runner:
+    with acquire_running_lock(settings.data_dir), asyncio.Runner(loop_factory=runner_factory) as runner:
         runner.run(_serve(settings, sockets, on_ready, on_stop))
     return 0
 

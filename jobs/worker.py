@@ -25,7 +25,7 @@ from jobs.mail.mailer import Mailer
 from jobs.queue.broker import UNUSABLE, Broker
 from models.log import event
 from models.store import facts
-from models.store.data_dir_lock import hold_running_lock
+from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import disconnect
 
 LOOK_S = 0.5
@@ -45,7 +45,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
 
     def start(self) -> None:
         """Starts everything; called once, by `run`. Raises RestoringError while a restore has the data folder."""
-        hold_running_lock(self._settings.data_dir)
+        acquire_running_lock(self._settings.data_dir)
         configure(self._settings, "worker")
         detach()
         adopt("huey")  # huey_consumer has just given it a handler

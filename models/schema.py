@@ -9,7 +9,7 @@ from playhouse.migrations import Runner
 
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, MessageCopy, Reaction
-from models.chat.presence import Lease, Online, Visit
+from models.chat.presence import GatewayLease, Online, Visit
 from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
@@ -25,8 +25,8 @@ from models.notices.notification import Notification
 from models.notices.outbox import Email
 from models.notices.pending_mail import Digest, WaitingMail
 from models.notices.preference import Preference
-from models.ops.dead_letters import DeadWork
-from models.ops.lease import Duty
+from models.ops.dead_letters import DeadLetter
+from models.ops.lease import Lease
 from models.ops.worker import Worker
 from models.records import partitions
 from models.records.activity import Activity, ActivityHour
@@ -60,7 +60,7 @@ TABLES = [
     EventRow,
     Checkpoint,
     Email,
-    DeadWork,
+    DeadLetter,
     Activity,
     ActivityHour,
     Audit,
@@ -70,10 +70,10 @@ TABLES = [
     WaitingMail,
     Digest,
     Fanout,
-    Lease,
+    GatewayLease,
     Online,
     Visit,
-    Duty,
+    Lease,
     Worker,
 ]
 
@@ -82,7 +82,7 @@ DIRECTORY = Path(__file__).parent / "migrations"
 
 def migrate() -> list[str]:
     """Applies what is pending and returns the names. Safe to run twice, and by several processes at once."""
-    with engine().one_migrates():
+    with engine().migration_lock():
         names: list[str] = Runner(db.obj, str(DIRECTORY)).up()
         if engine().name == "postgresql":
             _make_partitions(now_ms())

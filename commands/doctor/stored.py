@@ -14,7 +14,7 @@ from conf import Settings
 from models import schema
 from models.ops import worker
 from models.store.clock import now_ms
-from models.store.data_dir_lock import RestoringError, hold_running_lock
+from models.store.data_dir_lock import RestoringError, acquire_running_lock
 from models.store.database import connect, disconnect, rows, size_bytes
 
 MIB = 2**20
@@ -30,7 +30,7 @@ def store(chosen: Settings) -> Iterator[Finding]:
         yield warn(f"store {chosen.sqlite_path}", "it is not there yet: `run.py serve` or `run.py migrate` makes it")
         return
     try:
-        hold_running_lock(chosen.data_dir)
+        acquire_running_lock(chosen.data_dir)
         connect(chosen)
         yield from _opened(chosen)
     except RestoringError as error:
@@ -98,7 +98,7 @@ def _consumers(chosen: Settings) -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    found = worker.listed()
+    found = worker.all_workers()
     for one in found:
         doing = ", ".join(f"{busy['what']} since {busy['since']}" for busy in one["running"])
         what = f"worker {one['worker']}: {doing or 'at rest'}"

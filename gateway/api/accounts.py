@@ -101,7 +101,7 @@ class Me(Handler):
     def _change(self, tx: Transaction, asked: Changes, hashed: str | None) -> int | None:
         """Inside the transaction; None when the code is not the one."""
         user, by_code = self.actor.user, hashed is not None and asked.code is not None
-        if by_code and code.spend(tx, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
+        if by_code and code.redeem(tx, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
             return None
         users.change(tx, user, **({"display_name": asked.display_name} if asked.display_name is not None else {}))
         users.set_profile(tx, user, asked.timezone, asked.locale)

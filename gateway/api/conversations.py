@@ -14,7 +14,7 @@ from models.chat import read_marks, views
 from models.chat.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ class ConversationShape(ConversationView, kw_only=True):
 def _title(title: str | None) -> str | None:
     if title is None:
         return None
-    if not (len(title.strip()) <= TITLE_CHARS and shows(title)):
+    if not (len(title.strip()) <= TITLE_CHARS and is_displayable(title)):
         raise field_error("title", f"1 to {TITLE_CHARS} printable characters")
     return title.strip()
 

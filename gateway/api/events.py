@@ -166,5 +166,5 @@ class State(Handler):
     @describe("Load the state", {200: StateAnswer})
     async def get(self) -> None:
         """200 `{"cursor","me","conversations","presence","notifications_unread"}`, all as of one moment."""
-        found: dict[str, Any] = await self.services.read(initial_state.of, self.actor.user)
+        found: dict[str, Any] = await self.services.read(initial_state.load, self.actor.user)
         self.answer({"cursor": self.services.hub.cursor(found.pop("head")), **found})

@@ -11,7 +11,7 @@ from gateway.http.describe import PAGED, Listed, chars, describe
 from gateway.http.request import field_error
 from models.community import group as groups
 from models.community.group import NAME_CHARS, GroupView
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +42,7 @@ class Groups(Handler):
     async def post(self) -> None:
         """201 GROUP: the caller owns it, and is its first member."""
         user, name = self.actor.user, self.decode(NewGroup).name.strip()
-        if not (len(name) <= NAME_CHARS and shows(name)):
+        if not (len(name) <= NAME_CHARS and is_displayable(name)):
             raise field_error("name", f"1 to {NAME_CHARS} printable characters")
         self.answer(await self.commit(lambda tx: groups.create(tx, user, name)), 201)
 

@@ -139,7 +139,7 @@ class Poll(Reading):
 
     async def _start(self, number: int, written_here: int | None) -> int:
         """Where this poll reads from. It acknowledges what was written, unless another poll was open (None)."""
-        acked, written, _ = await self.services.read(token.poll_places, number)
+        acked, written, _ = await self.services.read(token.poll_positions, number)
         if written_here is None or max(written, written_here) <= acked:
             return acked
         written = max(written, written_here)
@@ -147,7 +147,7 @@ class Poll(Reading):
         return written
 
     async def _note(self, number: int, acked: int | None, written: int | None) -> None:
-        await self.services.committer.call(None, lambda tx: token.set_poll_places(tx, number, acked, written))
+        await self.services.committer.call(None, lambda tx: token.advance_poll_positions(tx, number, acked, written))
 
     @staticmethod
     def _older(encoded: bytes, kind: str) -> bytes:

@@ -84,7 +84,7 @@ class Login(SessionHandler):
 
     async def _by_password(self, login: str, given: str) -> tuple[int, str]:
         await self.services.limits.hit("login", f"login:{login.lower()[:255]}")
-        found = await self.services.read(users.for_login, login)
+        found = await self.services.read(users.find_login, login)
         number, standing, kept = found or (0, "", None)
         right = await self.services.hash(password.matches, kept, given)
         if right and standing == "suspended":

@@ -146,6 +146,6 @@ class LoginCode(Handler):
         if not registration.EMAIL.fullmatch(address):
             raise field_error("email", "an e-mail address such as ana@example.org")
         await self.services.limits.hit("otp", f"email:{address.lower()}")
-        await self.services.committer.call(None, lambda tx: registration.ask_login_code(tx, secret, address))
+        await self.services.committer.call(None, lambda tx: registration.queue_login_code(tx, secret, address))
         self.services.wake_mail()
         self.answer({}, 202)

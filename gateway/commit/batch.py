@@ -17,7 +17,7 @@ from models.chat import message
 from models.chat.message import Draft, Posted
 from models.identity import token
 from models.log.event import Transaction, TransactionLostError
-from models.store.database import is_stores_fault
+from models.store.database import is_store_error
 from models.store.errors import ForbiddenError, RefusedError
 
 logger = structlog.get_logger()
@@ -82,7 +82,7 @@ def post_together(tx: Transaction, group: list[Operation[Any]]) -> None:
     except TransactionLostError:
         raise
     except Exception as error:
-        if is_stores_fault(error):
+        if is_store_error(error):
             raise
         raise FailedTogetherError from error
 
@@ -98,7 +98,7 @@ def run_group(tx: Transaction, group: list[Operation[Any]]) -> None:
     except TransactionLostError:
         raise
     except Exception as error:
-        if is_stores_fault(error):
+        if is_store_error(error):
             raise
         if len(group) > 1:
             for operation in group:

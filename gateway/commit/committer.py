@@ -26,7 +26,7 @@ from metrics import declared as metrics
 from models.chat.message import Draft
 from models.identity import token
 from models.log import event
-from models.log.event import Event, Memory, Transaction, TransactionLostError
+from models.log.event import Event, Transaction, TransactionCache, TransactionLostError
 from models.store import facts
 from models.store.database import disconnect, engine
 from models.store.errors import RefusedError, StoreDownError
@@ -64,7 +64,7 @@ class Committer:
         self._pending: list[Operation[Any]] = []  # not handed over yet
         self._unanswered: set[Operation[Any]] = set()
         self._loop = asyncio.get_running_loop()
-        self._memory = Memory()
+        self._cache = TransactionCache()
         self._stopping = False
         self.down = False  # the store can't be reached
         self._ended = asyncio.Event()
@@ -158,7 +158,7 @@ class Committer:
         disconnect()
         while True:
             try:
-                engine().for_the_committer()
+                engine().configure_committer_connection()
             except peewee.PeeweeException as error:
                 self.down = True
                 with contextlib.suppress(Empty):
@@ -196,7 +196,7 @@ class Committer:
         run: Callable[[Transaction, list[Operation[Any]]], None],
     ) -> Committed:
         taken = time.perf_counter()
-        with event.transaction(self._memory) as tx:
+        with event.transaction(self._cache) as tx:
             between = self._read_along(tx.head)
             after = self.seen if between is not None else tx.head
             self._heed(between)
@@ -221,10 +221,10 @@ class Committer:
     def _heed(self, between: list[Event] | None) -> None:
         """What others committed may have changed what this thread remembers."""
         if between is None:
-            self._memory.forget()
+            self._cache.clear()
         for appended in between or ():
-            self._memory.heed(appended.stream, appended.type)
-        self._memory.bound()
+            self._cache.apply(appended.stream, appended.type)
+        self._cache.limit_size()
 
     def _wake(self, callback: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

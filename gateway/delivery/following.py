@@ -17,7 +17,7 @@ from gateway.delivery.recent_events import Ring
 from gateway.delivery.subscriptions import Reader, Waiter
 from models.log.event import Event, conversation_stream, group_stream, user_stream
 from models.store.errors import StoreDownError
-from models.sync.catchup import Place
+from models.sync.catchup import Intervals
 
 READER_KEPT_S = 120  # how long a user without an open poll stays known
 LOADS_AT_ONCE = 5
@@ -64,7 +64,9 @@ GROUPS = Changes("group.joined", "group.left", _group)
 class Following:
     """The readers of one kind, by user. `followers` has those of all kinds, by stream; `load` asks the store for a user's place."""
 
-    def __init__(self, changes: Changes, ring: Ring, followers: Followers, load: Callable[[int, int], Awaitable[Place]]) -> None:
+    def __init__(
+        self, changes: Changes, ring: Ring, followers: Followers, load: Callable[[int, int], Awaitable[Intervals]]
+    ) -> None:
         self.readers: dict[int, Reader] = {}
         self.kinds = (changes.joining, changes.leaving)
         self._changes = changes

@@ -39,8 +39,10 @@ class Hub:
         self._read = read
         self._listener = listener
         self._followers: Followers = {}
-        self._members = Following(CONVERSATIONS, self.ring, self._followers, lambda *asked: self._read(catchup.place, *asked))
-        self._feeds = Following(GROUPS, self.ring, self._followers, lambda *asked: self._read(catchup.posts_place, *asked))
+        self._members = Following(
+            CONVERSATIONS, self.ring, self._followers, lambda *asked: self._read(catchup.conversation_intervals, *asked)
+        )
+        self._feeds = Following(GROUPS, self.ring, self._followers, lambda *asked: self._read(catchup.post_intervals, *asked))
         self._changes = {kind: which for which in (self._members, self._feeds) for kind in which.kinds}
         self._readers = self._members.readers
         self._ready: deque[Waiter] = deque()

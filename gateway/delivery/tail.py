@@ -69,14 +69,14 @@ class Tail:
         version: int | None = -1
         tidied_at = 0.0
         while not self._stopping:
-            asked = self._asked.wait(engine().looks_every_s)
+            asked = self._asked.wait(engine().tail_interval_s)
             self._asked.clear()
             try:
                 now = engine().version()
                 if asked or now is None or now != version:
                     self._read_on()
                     if time.monotonic() - tidied_at > TIDY_EVERY_S:
-                        engine().tidy()
+                        engine().run_maintenance()
                         tidied_at = time.monotonic()
                 version = now
             except peewee.PeeweeException as error:

@@ -18,7 +18,7 @@ Places = dict[str, dict[int, tuple[int, int]]]
 
 def behind(consumers: Iterable[Consumer]) -> list[str]:
     """Consumers to run now, leaving out those whose interval has not passed. Sets each one's lag gauge on the way."""
-    places, retries, newest = checkpoint.places(), dead_letters.retries_asked(), event.head()
+    places, retries, newest = checkpoint.all_positions(), dead_letters.consumers_to_retry(), event.head()
     found = []
     for consumer in consumers:
         positions, moved_ms = _stands(consumer, places, 0)
@@ -34,7 +34,7 @@ def behind(consumers: Iterable[Consumer]) -> list[str]:
 
 def standing(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:
     """Each consumer's place in the log, and the age in seconds of the oldest event that it has not done."""
-    places, now = checkpoint.places(), now_ms()
+    places, now = checkpoint.all_positions(), now_ms()
     found = []
     for consumer in consumers:
         positions, moved_ms = _stands(consumer, places, now)
@@ -53,7 +53,7 @@ def _stands(consumer: Consumer, places: Places, moved_ms: int) -> tuple[dict[Par
 
 
 def _since(consumer: Consumer, positions: dict[Part, int]) -> int | None:
-    return min(checkpoint.waiting(positions, consumer.types).values(), default=None)
+    return min(checkpoint.oldest_unread_by_part(positions, consumer.types).values(), default=None)
 
 
 def _rested(consumer: Consumer, moved_ms: int) -> bool:

@@ -40,7 +40,7 @@ class Consumer(ABC):
 
     def parts(self) -> list[Part]:
         """What its work is divided into, each with a checkpoint of its own: as many as the store lets write at once."""
-        of = engine().partitions if self.divided else 1
+        of = engine().parts_per_consumer if self.divided else 1
         return [Part(self.name, number, of) for number in range(of)]
 
     def about(self, event: Event) -> Mapping[str, int]:

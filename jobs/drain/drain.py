@@ -18,11 +18,11 @@ from jobs.drain.pacing import transaction
 from jobs.drain.stats import Done
 from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models.log import checkpoint, event
-from models.log.checkpoint import LostRightError, Part, Places
+from models.log.checkpoint import CheckpointMovedError, Part, Positions
 from models.log.event import Event, Transaction, TransactionLostError
 from models.ops import dead_letters
 from models.store.clock import now_ms
-from models.store.database import is_stores_fault
+from models.store.database import is_store_error
 
 TRIES = 3  # of an event by itself, before it is parked
 SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
@@ -84,11 +84,11 @@ class _Run:
         more = True
         try:
             more = self._read_on()
-        except (LostRightError, _StoppedError) as end:
-            self._lost = isinstance(end, LostRightError)  # another worker is at it
+        except (CheckpointMovedError, _StoppedError) as end:
+            self._lost = isinstance(end, CheckpointMovedError)  # another worker is at it
         return DrainResult(self.done.events, self.done.rows, more, self._lost, self.done.mails)
 
-    def _places(self, parts: Sequence[Part]) -> Places:
+    def _places(self, parts: Sequence[Part]) -> Positions:
         """Where they stand; those that are new stand at the log's beginning from now on."""
         found = checkpoint.positions(parts)
         if len(found) < len(parts):
@@ -115,7 +115,7 @@ class _Run:
         them."""
         try:
             return self._next_slice(self._parts)
-        except LostRightError:
+        except CheckpointMovedError:
             if len(self._parts) == 1:
                 raise
             self._lost = True
@@ -127,14 +127,14 @@ class _Run:
             try:
                 while not self._stop() and self._next_slice([part]):
                     pass
-            except LostRightError:
+            except CheckpointMovedError:
                 self._lost = True
 
     def _next_slice(self, parts: Sequence[Part]) -> bool:
         """Does the next slice after the checkpoints of these parts together; False when that was the last."""
         old = self._places(parts)
         newest = event.head()  # read first: what is appended meanwhile must not be passed over
-        events, reached = checkpoint.unread(old, newest, self._consumer.types, self._size)
+        events, reached = checkpoint.read_unread(old, newest, self._consumer.types, self._size)
         if events:
             self._do(old, reached, events)
         elif reached < newest or newest - min(old.values()) >= SKIP_EVENTS:
@@ -143,7 +143,7 @@ class _Run:
         LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
         return reached < newest
 
-    def _do(self, old: Places, new: int, events: Sequence[Event]) -> None:
+    def _do(self, old: Positions, new: int, events: Sequence[Event]) -> None:
         """Does these events, all there are up to `new`. When they fail, halves of them, down to the one that is to blame."""
         error = None
         for _ in range(TRIES if len(events) == 1 else 1):
@@ -157,17 +157,17 @@ class _Run:
         middle = len(events) // 2
         place = events[middle - 1].id
         self._do(old, place, events[:middle])
-        self._do(checkpoint.moved(old, place), new, events[middle:])
+        self._do(checkpoint.advanced(old, place), new, events[middle:])
 
     def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
         """Prepares and writes; returns the error that these events are to blame for."""
         self.done.begin(events)
         try:
             self._write(self._consumer.prepare(events), right)
-        except (LostRightError, TransactionLostError, _StoppedError):
+        except (CheckpointMovedError, TransactionLostError, _StoppedError):
             raise
         except Exception as error:
-            if is_stores_fault(error):
+            if is_store_error(error):
                 raise
             return error
         return None
@@ -188,22 +188,22 @@ class _Run:
                 self.done.count(tx, written)
             part = following
 
-    def _move(self, old: Places, new: int, tx: Transaction, last: bool) -> None:
+    def _move(self, old: Positions, new: int, tx: Transaction, last: bool) -> None:
         if last:
-            checkpoint.move(tx, old, new)
+            checkpoint.advance(tx, old, new)
         else:
-            checkpoint.hold(tx, old)
+            checkpoint.require_unmoved(tx, old)
 
-    def _park(self, old: Places, new: int, event: Event, error: Exception | None) -> None:
+    def _park(self, old: Positions, new: int, event: Event, error: Exception | None) -> None:
         with transaction(False) as tx:
-            checkpoint.move(tx, old, new)
+            checkpoint.advance(tx, old, new)
             dead_letters.park(tx, self._consumer.name, event.id, _told(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
         self.done.events += 1
         self._tell("an event is parked", event, error)
 
     def _retry_parked(self) -> None:
-        for dead, parked in dead_letters.to_retry(self._consumer.name, RETRIES_A_RUN):
+        for dead, parked in dead_letters.letters_to_retry(self._consumer.name, RETRIES_A_RUN):
             if self._stop():
                 return
             self._retry(dead, checkpoint.read_one(parked, self._consumer.types))
@@ -212,13 +212,13 @@ class _Run:
         """Does a parked event again, when it still is kept."""
         try:
             error = self._failure(events, partial(_revive, dead))
-        except (LostRightError, _StoppedError):  # another drain has done it, or a later one will
+        except (CheckpointMovedError, _StoppedError):  # another drain has done it, or a later one will
             return
         if error is None:
             self.done.events += 1
             return
         with transaction(False) as tx:
-            dead_letters.refuse_again(tx, dead, _told(error))
+            dead_letters.park_again(tx, dead, _told(error))
         self._tell("a parked event failed again", events[0], error, dead=dead)
 
     def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
@@ -228,9 +228,9 @@ class _Run:
 
 def _revive(dead: int, tx: Transaction, last: bool) -> None:
     if last:
-        dead_letters.revive(tx, dead)
+        dead_letters.remove_retried(tx, dead)
     else:
-        dead_letters.hold(tx, dead)
+        dead_letters.require_retry(tx, dead)
 
 
 def _told(error: Exception | None) -> str:

@@ -29,7 +29,7 @@ def transaction(appends: bool, pause: bool = True) -> Iterator[Transaction]:
     does them anew. And where the store does not make it, it takes no turn at the log's lock.
     """
     global _free_at
-    if not appends and engine().partitions > 1:
+    if not appends and engine().parts_per_consumer > 1:
         with event.transaction(appends=False, durable=False) as tx:
             yield tx
         return

@@ -33,10 +33,10 @@ class Roll:
         if time.monotonic() < self._again_at and busy == self._told:
             return
         with event.transaction(appends=False, durable=False) as tx:
-            worker.tell(tx, self._name, self._started_ms, busy)
+            worker.record(tx, self._name, self._started_ms, busy)
         self._told, self._again_at = busy, time.monotonic() + EVERY_S
 
     def end(self) -> None:
         """This worker ends. Raises what the store raises."""
         with event.transaction(appends=False, durable=False) as tx:
-            worker.leave(tx, self._name)
+            worker.remove(tx, self._name)

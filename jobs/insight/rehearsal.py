@@ -12,7 +12,7 @@ from jobs.rules.payloads import act_of
 from jobs.rules.rules import BY_EVENT, RULES
 from models.chat import presence
 from models.log import event
-from models.log.checkpoint import Part, unread
+from models.log.checkpoint import Part, read_unread
 from models.log.event import Event
 
 EVENTS_A_SLICE = 200
@@ -31,7 +31,7 @@ def rehearse(rules: Sequence[Rule] = RULES, show: Show = lambda *_: None) -> Dec
     types = [on for on in BY_EVENT if any(rule.on == on for rule in rules)]
     newest, position = event.head(), 0
     while position < newest:
-        events, position = unread({FIRST_PART: position}, newest, types, EVENTS_A_SLICE)
+        events, position = read_unread({FIRST_PART: position}, newest, types, EVENTS_A_SLICE)
         for together in _close(events):
             _add(decided, [(one, act_of(one)) for one in together], rules)
         show(position, newest)

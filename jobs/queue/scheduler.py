@@ -35,14 +35,14 @@ class Scheduler:
             return
         self._renew_at = now + RENEW_S
         with event.transaction(appends=False, durable=False) as tx:
-            held = lease.take(tx, DUTY, self._me, int(HELD_S * 1000))
+            held = lease.acquire(tx, DUTY, self._me, int(HELD_S * 1000))
         self._until = now + HELD_S if held else 0.0
 
     def end(self) -> None:
         """Lays the duty down, for another to take it at once. Raises what the store raises."""
         self._until = 0.0
         with event.transaction(appends=False, durable=False) as tx:
-            lease.lay_down(tx, DUTY, self._me)
+            lease.release(tx, DUTY, self._me)
 
 
 @contextmanager
@@ -51,10 +51,10 @@ def alone(work: str, most_s: float) -> Iterator[bool]:
     long, after which others believe that this process was killed. Raises what the store raises."""
     me = secrets.token_hex(8)
     with event.transaction(appends=False, durable=False) as tx:
-        held = lease.take(tx, work, me, int(most_s * 1000))
+        held = lease.acquire(tx, work, me, int(most_s * 1000))
     try:
         yield held
     finally:
         if held:
             with event.transaction(appends=False, durable=False) as tx:
-                lease.lay_down(tx, work, me)
+                lease.release(tx, work, me)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from conf import Settings
 from jobs.drain.pacing import transaction
-from models.log.checkpoint import LostRightError
+from models.log.checkpoint import CheckpointMovedError
 from models.records import archive, records
 from models.records.archive import KINDS
 from models.records.partition_months import DAY_MS, month_of
@@ -78,7 +78,7 @@ class Archiver:
         with transaction(False) as tx:
             archive.grow(tx, place, name, old, new)
             if records.remove(kind, [record.place[1] for record in found]) != len(found):
-                raise LostRightError
+                raise CheckpointMovedError
         return len(found)
 
 

@@ -95,7 +95,7 @@ class Retention:
 
     def _end_unused(self, before_ms: int) -> None:
         """Ends sessions of long ago, of some tokens a run: their gateways hear of it."""
-        looked_at, unused = token.unused(self._token, before_ms, TOKENS_A_RUN)
+        looked_at, unused = token.find_unused(self._token, before_ms, TOKENS_A_RUN)
         for user, tokens in unused.items():
             with transaction(True) as tx:
                 token.revoke_unused(tx, user, tokens, before_ms)

@@ -19,7 +19,7 @@ from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODES_FIRST, Letter
 from models.store.clock import now_ms
-from models.store.database import changed, chunks, execute, insert_rows, marks, rows
+from models.store.database import affected_rows, chunks, execute, insert_rows, placeholders, rows
 from models.store.errors import ConflictError, InvalidError
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
@@ -70,7 +70,7 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
 
 def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
     """User, profile and wallet of each: the only place that makes them."""
-    made = [UserView(tx.take_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
+    made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
     insert_rows(User, COLUMNS, [_row(tx, *one) for one in zip(made, users, hashes, strict=True)])
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
@@ -126,7 +126,7 @@ def owned(keys: Sequence[str]) -> set[str]:
 def _found(sql: str, keys: Sequence[str], *params: int) -> set[str]:
     found: set[str] = set()
     for part in chunks(keys, KEYS_A_QUERY):
-        found |= {key for (key,) in rows(sql.format(marks(len(part))), (*part, *params))}
+        found |= {key for (key,) in rows(sql.format(placeholders(len(part))), (*part, *params))}
     return found
 
 
@@ -152,10 +152,10 @@ def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | Non
     """Makes the attempt active that this code was mailed for; its user, or None when no code of this address is so."""
     key = address.lower()
     attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
-    found = code.spend(tx, secret, attempts, code.SIGNUP, digits)
+    found = code.redeem(tx, secret, attempts, code.SIGNUP, digits)
     if found is None or owned([key]):
         return None
-    code.forget(tx, attempts, code.SIGNUP)
+    code.void(tx, attempts, code.SIGNUP)
     execute("UPDATE users SET status='active' WHERE id=?", (found,))
     announce(tx, [found])
     return found
@@ -167,7 +167,7 @@ def announce(tx: Transaction, users: Sequence[int]) -> None:
         tx.append(ACCOUNTS, "user.created", msgspec.json.encode({"user": user}))
 
 
-def ask_login_code(tx: Transaction, secret: str, address: str) -> None:
+def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
     """Mails a login code to an active account's address; for any other as much is written, and nothing sent."""
     found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (address.lower(),))
     user, to, name = found[0] if found else (code.NOBODY, "", "")
@@ -180,21 +180,21 @@ def ask_login_code(tx: Transaction, secret: str, address: str) -> None:
 def log_in(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
     """The active user whose login code this is, or None."""
     found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (address.lower(),))
-    return code.spend(tx, secret, [i for (i,) in found], code.LOGIN, digits)
+    return code.redeem(tx, secret, [i for (i,) in found], code.LOGIN, digits)
 
 
 def _forget_old_attempts(names: Sequence[str], now: int) -> None:
     """Makes usernames free that were reserved for long enough."""
     for part in chunks(names, KEYS_A_QUERY):
         execute(
-            f"DELETE FROM users WHERE username_key IN ({marks(len(part))}) AND status='pending' AND created_ms<=?",
+            f"DELETE FROM users WHERE username_key IN ({placeholders(len(part))}) AND status='pending' AND created_ms<=?",
             (*part, now - RESERVED_MS),
         )
 
 
 def trim(tx: Transaction, limit: int) -> int:
     """Forgets attempts whose username is reserved no more; returns how many."""
-    return changed(
+    return affected_rows(
         "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE status='pending' AND created_ms<=? ORDER BY created_ms LIMIT ?)",
         (tx.now_ms - RESERVED_MS, limit),
     )

@@ -18,7 +18,7 @@ from models.notices import audience, notifying, outbox, preference
 from models.notices.causes import Cause, Words
 from models.notices.outbox import Letter
 from models.notices.schedule import AT_ONCE, due
-from models.store.database import chunks, execute, marks, rows
+from models.store.database import chunks, execute, placeholders, rows
 
 KEYS_A_QUERY = 500
 SUSPENDED = "Your account was suspended"
@@ -54,7 +54,7 @@ def suspend(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -
     chosen = [i for i in there if there[i].view.status == "active" and i != admin]
     _set_status(chosen, "suspended")
     token.revoke_all(tx, chosen)
-    code.forget(tx, chosen, code.LOGIN)
+    code.void(tx, chosen, code.LOGIN)
     _tell(tx, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
     return _outcome(ids, there, chosen)
 
@@ -65,7 +65,7 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
     again = [i for i in there if there[i].view.status == "suspended"]
     new = _vouched({i: account for i, account in there.items() if account.view.status == "pending"})
     _set_status(again + new, "active")
-    code.forget(tx, new, code.SIGNUP)
+    code.void(tx, new, code.SIGNUP)
     announce(tx, new)
     _tell(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
     return _outcome(ids, there, [*again, *new])
@@ -74,7 +74,7 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
 def change_password(tx: Transaction, user: int, hashed: str) -> None:
     """A new password, of which its owner hears, also by mail."""
     users.set_password(tx, user, hashed)
-    told = {user: f"password:{tx.next_event()}"}
+    told = {user: f"password:{tx.next_event_id()}"}
     _notify(tx, list(_accounts([user]).values()), told, CHANGED, NOT_YOU, b"{}")
 
 
@@ -82,7 +82,7 @@ def _accounts(ids: Sequence[int]) -> dict[int, _Account]:
     """Those that are there, in the order asked."""
     found: dict[int, _Account] = {}
     for part in chunks(dict.fromkeys(ids), KEYS_A_QUERY):
-        for *view, address in rows(f"SELECT {COLUMNS}, email FROM users WHERE id IN ({marks(len(part))})", part):
+        for *view, address in rows(f"SELECT {COLUMNS}, email FROM users WHERE id IN ({placeholders(len(part))})", part):
             found[view[0]] = _Account(UserView(*view), address)
     return {i: found[i] for i in dict.fromkeys(ids) if i in found}
 
@@ -98,7 +98,7 @@ def _vouched(pending: dict[int, _Account]) -> list[int]:
 
 def _set_status(users: Sequence[int], status: str) -> None:
     for part in chunks(users, KEYS_A_QUERY):
-        execute(f"UPDATE users SET status=? WHERE id IN ({marks(len(part))})", (status, *part))
+        execute(f"UPDATE users SET status=? WHERE id IN ({placeholders(len(part))})", (status, *part))
 
 
 def _tell(tx: Transaction, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
@@ -110,7 +110,7 @@ def _tell(tx: Transaction, accounts: Sequence[_Account], status: str, title: str
     causes = {}
     for account in accounts:
         account.view.status = status
-        causes[account.view.id] = f"status:{tx.next_event()}"
+        causes[account.view.id] = f"status:{tx.next_event_id()}"
         tx.append(user_stream(account.view.id), "account.updated", msgspec.json.encode(account.view))
     _notify(tx, accounts, causes, title, body, data)
     for account in accounts:

@@ -12,7 +12,7 @@ from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, execute, given, insert_rows, marks, rows
+from models.store.database import Base, NeverReusedIdField, execute, insert_rows, placeholders, rows, values_cte
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
 TITLE_CHARS = 120
@@ -101,7 +101,7 @@ def members_shown(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView
     found: list[tuple[Any, ...]] = []
     source = "FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.to_event IS NULL AND m.conversation_id"
     if small:
-        found += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({marks(len(small))}) ORDER BY m.id", small)
+        found += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({placeholders(len(small))}) ORDER BY m.id", small)
     if large:
         first = f"SELECT * FROM (SELECT {MEMBER_COLUMNS} {source}=? ORDER BY m.id LIMIT {MEMBERS_SHOWN}) AS part"
         found += rows(" UNION ALL ".join([first] * len(large)), large)
@@ -118,22 +118,22 @@ def pair_key(one: int, other: int) -> str:
 
 def direct_between(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
     """pair -> conversation, for the direct conversations that are there: remembered, else asked for by one query."""
-    known = tx.memory.direct
+    known = tx.cache.direct
     missing = sorted({key for one, other in pairs if (key := pair_key(one, other)) not in known})
     if missing:
-        known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({marks(len(missing))})", missing))
+        known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({placeholders(len(missing))})", missing))
     return known
 
 
 def kinds_for_members(tx: Transaction, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """(conversation, user) -> kind, for those who are members now: remembered, else asked for by one query."""
-    known = tx.memory.kinds
+    known = tx.cache.kinds
     missing = {place for place in asked if place not in known}
     if missing:
         found = rows(
-            given("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM given "
-            "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=given.conversation "
-            "AND m.user_id=given.member AND m.to_event IS NULL AND c.id=m.conversation_id",
+            values_cte("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM input "
+            "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=input.conversation "
+            "AND m.user_id=input.member AND m.to_event IS NULL AND c.id=m.conversation_id",
             [v for place in missing for v in place],
         )
         known.update({(conversation, user): kind for conversation, user, kind in found})
@@ -153,13 +153,13 @@ def create(tx: Transaction, creator: int, members: Sequence[int], title: str | N
     everyone = list(dict.fromkeys([creator, *members]))
     direct = len(everyone) == 2 and title is None
     _require_active([m for m in everyone if m != creator])
-    id_ = tx.take_id("conversations")
+    id_ = tx.next_id("conversations")
     pair = pair_key(*everyone) if direct else None
     execute(
         "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms) VALUES (?,?,?,?,?,?)",
         (id_, "direct" if direct else "group", title, pair, len(everyone), tx.now_ms),
     )
-    opened = tx.next_event()
+    opened = tx.next_event_id()
     insert_rows(
         Membership,
         MEMBERSHIP_COLUMNS,
@@ -185,7 +185,7 @@ def _require_active(users: Sequence[int]) -> None:
     there: set[int] = set()
     for start in range(0, len(users), 500):
         part = users[start : start + 500]
-        there |= {u for (u,) in rows(f"SELECT id FROM users WHERE status='active' AND id IN ({marks(len(part))})", part)}
+        there |= {u for (u,) in rows(f"SELECT id FROM users WHERE status='active' AND id IN ({placeholders(len(part))})", part)}
     missing = [u for u in users if u not in there]
     if missing:
         raise InvalidError(("members", f"no such user: {missing[0]}"))
@@ -218,7 +218,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     if rows("SELECT 1 FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, added)):
         return
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
-    insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event(), newest)])
+    insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
     execute("UPDATE conversations SET members_count=members_count+1 WHERE id=?", (conversation,))
     tx.append(user_stream(added), "conversation.created", announcement(conversation))
     data = msgspec.json.encode({"conversation": conversation, "user": member})

@@ -14,9 +14,20 @@ from models.chat.conversation import Conversation, require_member
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import ID_MAX, Base, NeverReusedIdField, execute, given, insert_rows, marks, rows, shown, stored
+from models.store.database import (
+    ID_MAX,
+    Base,
+    NeverReusedIdField,
+    decode_text,
+    encode_text,
+    execute,
+    insert_rows,
+    placeholders,
+    rows,
+    values_cte,
+)
 from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 BODY_CHARS = 20_000
 CLIENT_ID_CHARS = 64
@@ -132,7 +143,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
         if draft.reply_to is not None and replies.get(draft.reply_to) != conversation:
             results[n] = InvalidError(("reply_to", "no message of this conversation"))
             continue
-        id_ = tx.take_id("messages")
+        id_ = tx.next_id("messages")
         view = MessageView(
             id_,
             conversation,
@@ -153,7 +164,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
                 id_,
                 conversation,
                 draft.sender,
-                stored(draft.body),
+                encode_text(draft.body),
                 draft.priority,
                 draft.reply_to,
                 draft.client_id,
@@ -180,8 +191,8 @@ def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], int]:
     if not keys:
         return {}
     found = rows(
-        given("sender, client_id", len(keys) // 2) + "SELECT m.sender_id, m.client_id, m.id FROM given CROSS JOIN messages m "
-        "WHERE m.sender_id=given.sender AND m.client_id=given.client_id",
+        values_cte("sender, client_id", len(keys) // 2) + "SELECT m.sender_id, m.client_id, m.id FROM input CROSS JOIN messages m "
+        "WHERE m.sender_id=input.sender AND m.client_id=input.client_id",
         keys,
     )
     return {(sender, client_id): id_ for sender, client_id, id_ in found}
@@ -240,17 +251,17 @@ def _reply_places(drafts: Sequence[Draft]) -> dict[int, int]:
     asked = sorted({d.reply_to for d in drafts if d.reply_to is not None})
     if not asked:
         return {}
-    return dict(rows(f"SELECT id, conversation_id FROM messages WHERE id IN ({marks(len(asked))})", asked))
+    return dict(rows(f"SELECT id, conversation_id FROM messages WHERE id IN ({placeholders(len(asked))})", asked))
 
 
 def views(ids: Sequence[int]) -> list[MessageView]:
     """Messages with their reactions, newest first, by two queries."""
     if not ids:
         return []
-    found = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({marks(len(ids))}) ORDER BY id DESC", ids)
+    found = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
     reactions: dict[int, dict[str, list[int]]] = {}
     reacted = rows(
-        f"SELECT message_id, emoji, user_id FROM reactions WHERE message_id IN ({marks(len(ids))}) ORDER BY emoji, user_id",
+        f"SELECT message_id, emoji, user_id FROM reactions WHERE message_id IN ({placeholders(len(ids))}) ORDER BY emoji, user_id",
         ids,
     )
     for message, emoji, user in reacted:
@@ -260,7 +271,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             i,
             place,
             by,
-            shown(body),
+            decode_text(body),
             priority,
             reply,
             client_id,
@@ -309,7 +320,7 @@ def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
         raise NotFoundError("the message is deleted")
     if not 1 <= len(body) <= BODY_CHARS:
         raise InvalidError(("body", f"1 to {BODY_CHARS} characters"))
-    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (stored(body), tx.now_ms, message))
+    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (encode_text(body), tx.now_ms, message))
     search.forget(message)  # the search drain indexes it anew
     changed = views([message])[0]
     event = tx.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))
@@ -344,7 +355,7 @@ def react(tx: Transaction, user: int, message: int, emoji: str, added: bool) -> 
     found = view_for(user, message)
     if added and found.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if len(emoji) > EMOJI_CHARS or not shows(emoji) or " " in emoji:
+    if len(emoji) > EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:
         raise InvalidError(("emoji", f"1 to {EMOJI_CHARS} printable characters without spaces"))
     there = user in found.reactions.get(emoji, [])
     if there == added:

@@ -10,13 +10,13 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction
 from models.store.clock import now_ms
-from models.store.database import Base, changed, chunks, execute, insert_rows, marks, rows
+from models.store.database import Base, affected_rows, chunks, execute, insert_rows, placeholders, rows
 
 LEASE_S = 30  # a gateway that renews its lease no more is dead after so long, and its users are offline
 IDS_A_QUERY = 500
 
 
-class Lease(Base):
+class GatewayLease(Base):
     """One running gateway."""
 
     gateway = peewee.CharField(primary_key=True, max_length=32)
@@ -57,9 +57,9 @@ def renew(tx: Transaction, gateway: str) -> list[int]:
     dead = [g for (g,) in rows("SELECT gateway FROM leases WHERE until_ms<? AND gateway<>?", (tx.now_ms, gateway))]
     gone: list[int] = []
     if dead:
-        gone = [u for (u,) in rows(f"SELECT DISTINCT user_id FROM online WHERE gateway IN ({marks(len(dead))})", dead)]
-        _end(f"gateway IN ({marks(len(dead))})", tx.now_ms, dead)
-        execute(f"DELETE FROM leases WHERE gateway IN ({marks(len(dead))})", dead)
+        gone = [u for (u,) in rows(f"SELECT DISTINCT user_id FROM online WHERE gateway IN ({placeholders(len(dead))})", dead)]
+        _end(f"gateway IN ({placeholders(len(dead))})", tx.now_ms, dead)
+        execute(f"DELETE FROM leases WHERE gateway IN ({placeholders(len(dead))})", dead)
     until = tx.now_ms + LEASE_S * 1000
     execute(
         "INSERT INTO leases (gateway, until_ms) VALUES (?,?) ON CONFLICT (gateway) DO UPDATE SET until_ms=excluded.until_ms",
@@ -73,7 +73,7 @@ def change(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[in
     those who are offline now."""
     there = looking(came)
     for part in chunks(went, IDS_A_QUERY):
-        _end(f"gateway=? AND user_id IN ({marks(len(part))})", tx.now_ms, (gateway, *part))
+        _end(f"gateway=? AND user_id IN ({placeholders(len(part))})", tx.now_ms, (gateway, *part))
     values = [(u, gateway, tx.now_ms) for u in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
     return [u for u in came if u not in there], sorted(set(went) - looking(went))
@@ -97,7 +97,7 @@ def looked(users: Collection[int], at_ms: int) -> set[int]:
     """Which of these users were online at a moment of the past."""
     found: set[int] = set()
     for part in chunks(sorted(users), IDS_A_QUERY):
-        among = f"user_id IN ({marks(len(part))}) AND coalesce(came_ms, 0)<=?"
+        among = f"user_id IN ({placeholders(len(part))}) AND coalesce(came_ms, 0)<=?"
         found |= {u for (u,) in rows(f"SELECT user_id FROM online WHERE {among}", (*part, at_ms))}
         found |= {u for (u,) in rows(f"SELECT user_id FROM visits WHERE {among} AND went_ms>=?", (*part, at_ms, at_ms))}
     return found
@@ -105,7 +105,7 @@ def looked(users: Collection[int], at_ms: int) -> set[int]:
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets who was there long ago; returns of how many visits."""
-    return changed(
+    return affected_rows(
         "DELETE FROM visits WHERE id IN (SELECT id FROM visits WHERE went_ms<? ORDER BY went_ms LIMIT ?)", (before_ms, limit)
     )
 
@@ -115,5 +115,5 @@ def looking(users: Collection[int]) -> set[int]:
     found: set[int] = set()
     for part in chunks(sorted(users), IDS_A_QUERY):
         living = "SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway WHERE l.until_ms>=?"
-        found |= {u for (u,) in rows(f"{living} AND o.user_id IN ({marks(len(part))})", (now_ms(), *part))}
+        found |= {u for (u,) in rows(f"{living} AND o.user_id IN ({placeholders(len(part))})", (now_ms(), *part))}
     return found

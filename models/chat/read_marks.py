@@ -8,7 +8,7 @@ from models.chat.conversation import MEMBERS_SHOWN, require_member
 from models.chat.views import unread
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.notices import notification as notifications
-from models.store.database import changed, rows
+from models.store.database import affected_rows, rows
 from models.store.errors import InvalidError
 
 
@@ -25,7 +25,7 @@ def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> in
     )[0]
     if not there:
         raise InvalidError(("message", "no message of this conversation"))
-    moved = changed(
+    moved = affected_rows(
         "UPDATE memberships SET read_message=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL "
         "AND coalesce(read_message, 0)<?",
         (message, conversation, user, message),

@@ -9,7 +9,7 @@ from models.chat import message as messages
 from models.chat.conversation import MEMBERS_SHOWN, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
-from models.store.database import marks, rows
+from models.store.database import placeholders, rows
 from models.store.errors import NotFoundError
 
 UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
@@ -51,7 +51,7 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.read_message, 0) "
         f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED}) AS counted) "
         "FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
-        f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({marks(len(ids))})",
+        f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
     members = conversations.members_shown([(i, count) for i, _, _, _, count, _, _ in heads])

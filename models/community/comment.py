@@ -53,7 +53,7 @@ def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | Non
     require_text(body)
     if reply_to is not None and not _stands(reply_to, post):
         raise InvalidError(("reply_to", "no comment of this post"))
-    made = CommentView(tx.take_id("comments"), post, users.view(user), body, reply_to, rfc3339(tx.now_ms))
+    made = CommentView(tx.next_id("comments"), post, users.view(user), body, reply_to, rfc3339(tx.now_ms))
     event = tx.append(feed_stream(place.group), "comment.created", msgspec.json.encode(made))
     execute(
         "INSERT INTO comments (id, post_id, author_id, body, reply_to, created_ms, event) VALUES (?,?,?,?,?,?,?)",

@@ -12,7 +12,7 @@ import peewee
 from models.identity import user as users
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
-from models.store.database import Base, NeverReusedIdField, changed, execute, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, execute, rows
 from models.store.errors import NotFoundError
 
 NAME_CHARS = 80
@@ -70,7 +70,7 @@ class GroupView(msgspec.Struct):
 
 def create(tx: Transaction, user: int, name: str) -> GroupView:
     """Makes a group with its maker as owner and first member."""
-    id_ = tx.take_id("community_groups")
+    id_ = tx.next_id("community_groups")
     execute(
         "INSERT INTO community_groups (id, name, owner_id, members_count, created_ms) VALUES (?,?,?,?,?)",
         (id_, name, user, 0, tx.now_ms),
@@ -80,10 +80,10 @@ def create(tx: Transaction, user: int, name: str) -> GroupView:
 
 def join(tx: Transaction, user: int, group: int) -> GroupView:
     """Makes the user a member from this place in the log on. Who joins an empty group is its owner. Raises NotFoundError."""
-    opened = changed(
+    opened = affected_rows(
         "INSERT INTO group_members (group_id, user_id, from_event) SELECT g.id, ?, ? FROM community_groups g WHERE g.id=? "
         "ON CONFLICT DO NOTHING",
-        (user, tx.next_event(), group),
+        (user, tx.next_event_id(), group),
     )
     if opened:
         owner = "CASE WHEN members_count=0 THEN ? ELSE owner_id END"
@@ -94,9 +94,9 @@ def join(tx: Transaction, user: int, group: int) -> GroupView:
 
 def leave(tx: Transaction, user: int, group: int) -> GroupView:
     """Closes the user's interval here, if one is open. The owner's leaving makes the eldest member owner. Raises NotFoundError."""
-    closed = changed(
+    closed = affected_rows(
         "UPDATE group_members SET to_event=? WHERE group_id=? AND user_id=? AND to_event IS NULL",
-        (tx.next_event(), group, user),
+        (tx.next_event_id(), group, user),
     )
     if closed:
         members = "FROM group_members m WHERE m.group_id=community_groups.id AND m.to_event IS NULL"

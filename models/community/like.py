@@ -8,7 +8,7 @@ import peewee
 from models.community.post import VISIBLE, Place, Post, require_visible
 from models.identity.user import User
 from models.log.event import Transaction, post_stream
-from models.store.database import Base, changed, rows
+from models.store.database import Base, affected_rows, rows
 
 
 class Like(Base):
@@ -63,7 +63,7 @@ def remove_bookmark(tx: Transaction, user: int, post: int) -> None:
 
 def _mark(table: str, user: int, post: int) -> int:
     """Adds the row when it isn't there and the user sees the post: one statement, for a like is to take as long as a send."""
-    return changed(
+    return affected_rows(
         f"INSERT INTO {table} (post_id, user_id) SELECT p.id, ? FROM posts p WHERE p.id=? AND {VISIBLE} ON CONFLICT DO NOTHING",
         (user, post, user),
     )
@@ -71,7 +71,7 @@ def _mark(table: str, user: int, post: int) -> int:
 
 def _unmark(table: str, user: int, post: int) -> int:
     seen = f"EXISTS (SELECT 1 FROM posts p WHERE p.id={table}.post_id AND {VISIBLE})"
-    return changed(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {seen}", (post, user, user))
+    return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {seen}", (post, user, user))
 
 
 def _counted(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:

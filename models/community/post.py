@@ -14,7 +14,7 @@ from models.identity import user as users
 from models.identity.user import User, UserView
 from models.log.event import POSTS, Transaction, group_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, execute, insert_rows, marks, rows
+from models.store.database import Base, NeverReusedIdField, execute, insert_rows, placeholders, rows
 from models.store.errors import InvalidError, NotFoundError
 
 BODY_CHARS = 20_000
@@ -92,7 +92,7 @@ def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView
     require_text(body)
     if group is not None:
         groups.require_member(group, user)
-    id_ = tx.take_id("posts")
+    id_ = tx.next_id("posts")
     made = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
     event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(made))
     execute(
@@ -126,7 +126,7 @@ def announced(ids: Sequence[int]) -> list[PostView]:
         return []
     found = rows(
         f"SELECT {COLUMNS}, {AUTHOR} FROM posts p JOIN users u ON u.id=p.author_id "
-        f"WHERE p.id IN ({marks(len(ids))}) AND p.deleted_ms IS NULL ORDER BY p.id DESC",
+        f"WHERE p.id IN ({placeholders(len(ids))}) AND p.deleted_ms IS NULL ORDER BY p.id DESC",
         ids,
     )
     return [

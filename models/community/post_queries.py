@@ -7,7 +7,7 @@ from typing import Any
 
 from models.community import group as groups
 from models.community.post import VISIBLE, PostView, announced, require_visible
-from models.store.database import chunks, marks, rows, snapshot
+from models.store.database import chunks, placeholders, rows, snapshot
 
 PLACES_A_QUERY = 100
 
@@ -25,7 +25,8 @@ def _marked(table: str, user: int, ids: Sequence[int]) -> set[int]:
     if not ids:
         return set()
     return {
-        post for (post,) in rows(f"SELECT post_id FROM {table} WHERE user_id=? AND post_id IN ({marks(len(ids))})", (user, *ids))
+        post
+        for (post,) in rows(f"SELECT post_id FROM {table} WHERE user_id=? AND post_id IN ({placeholders(len(ids))})", (user, *ids))
     }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import peewee
 
 from models.log.event import Transaction
-from models.store.database import Base, changed, execute, marks, rows
+from models.store.database import Base, affected_rows, execute, placeholders, rows
 
 SIGNUP, LOGIN = "signup", "login"  # purposes
 GOOD_FOR_S = 600
@@ -57,35 +57,37 @@ def issue(tx: Transaction, secret: str, account: int, purpose: str, code: str) -
     return expires_ms
 
 
-def spend(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
+def redeem(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
     """Uses up a code: the account of these whose code it is, or None. A wrong one counts as a try of each.
 
     The caller commits either way, or the try would not be counted.
     """
     found = rows(
-        f"SELECT account, mac FROM codes WHERE account IN ({marks(len(accounts) + 1)}) AND account<>? AND purpose=? AND tries<? "
-        "AND expires_ms>?",
+        f"SELECT account, mac FROM codes WHERE account IN ({placeholders(len(accounts) + 1)}) AND account<>? AND purpose=? "
+        "AND tries<? AND expires_ms>?",
         (*accounts, NOBODY, NOBODY, purpose, TRIES, tx.now_ms),
     )
     matching = [account for account, kept in found if hmac.compare_digest(kept, mac(secret, account, purpose, code))]
     if matching:
-        forget(tx, matching[:1], purpose)
+        void(tx, matching[:1], purpose)
         return int(matching[0])
     tried = [account for account, _ in found] or [NOBODY]
-    if not changed(f"UPDATE codes SET tries=tries+1 WHERE account IN ({marks(len(tried))}) AND purpose=?", (*tried, purpose)):
+    if not affected_rows(
+        f"UPDATE codes SET tries=tries+1 WHERE account IN ({placeholders(len(tried))}) AND purpose=?", (*tried, purpose)
+    ):
         issue(tx, secret, NOBODY, purpose, new())
     return None
 
 
-def forget(tx: Transaction, accounts: Sequence[int], purpose: str) -> None:
+def void(tx: Transaction, accounts: Sequence[int], purpose: str) -> None:
     """Voids codes."""
     if accounts:
-        execute(f"DELETE FROM codes WHERE account IN ({marks(len(accounts))}) AND purpose=?", (*accounts, purpose))
+        execute(f"DELETE FROM codes WHERE account IN ({placeholders(len(accounts))}) AND purpose=?", (*accounts, purpose))
 
 
 def trim(tx: Transaction, limit: int) -> int:
     """Forgets codes that are no longer good; returns how many."""
-    return changed(
+    return affected_rows(
         "DELETE FROM codes WHERE (account, purpose) IN "
         "(SELECT account, purpose FROM codes WHERE expires_ms<=? AND account<>? LIMIT ?)",
         (tx.now_ms, NOBODY, limit),

@@ -13,7 +13,7 @@ import peewee
 from models.identity.user import User
 from models.log.event import GATEWAYS, Transaction, head
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, marks, rows
+from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, rows
 from models.store.errors import DeadTokenError, NotFoundError, SuspendedError
 
 TOKEN_BYTES = 32
@@ -75,21 +75,21 @@ def find(hashed: str) -> Actor | None:
 
 def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
     """Looks up, in one query, who stands behind the tokens of a batch, inside its transaction."""
-    missing = sorted({t for t in tokens if t not in tx.memory.actors})
+    missing = sorted({t for t in tokens if t not in tx.cache.actors})
     if missing:
         found = rows(
             "SELECT t.id, t.user_id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id "
-            f"WHERE t.id IN ({marks(len(missing))})",
+            f"WHERE t.id IN ({placeholders(len(missing))})",
             missing,
         )
-        tx.memory.actors.update({token: (user, role, status) for token, user, role, status in found})
+        tx.cache.actors.update({token: (user, role, status) for token, user, role, status in found})
 
 
 def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
     """(user, role) behind a token of this batch. Raises DeadTokenError or SuspendedError."""
-    if token not in tx.memory.actors:
+    if token not in tx.cache.actors:
         load_actors(tx, [token])
-    actor = tx.memory.actors.get(token)
+    actor = tx.cache.actors.get(token)
     if actor is None:
         raise DeadTokenError
     if actor[2] == "suspended":
@@ -106,17 +106,17 @@ def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> N
     if not dead:
         return
     for part in chunks(dead, IDS_A_STATEMENT):
-        execute(f"DELETE FROM tokens WHERE id IN ({marks(len(part))})", part)
+        execute(f"DELETE FROM tokens WHERE id IN ({placeholders(len(part))})", part)
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
 def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
     """Kills all tokens of users whose change of status tells the gateways of it."""
     for part in chunks(users, IDS_A_STATEMENT):
-        execute(f"DELETE FROM tokens WHERE user_id IN ({marks(len(part))})", part)
+        execute(f"DELETE FROM tokens WHERE user_id IN ({placeholders(len(part))})", part)
 
 
-def unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[int]]]:
+def find_unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[int]]]:
     """Of the next so many tokens after an id, those that nobody has used since a time, by user; and the id of the last that was
     looked at, 0 at the end."""
     found = rows("SELECT id, user_id, coalesce(used_ms, created_ms) FROM tokens WHERE id>? ORDER BY id LIMIT ?", (after, limit))
@@ -129,7 +129,7 @@ def unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[
 
 def revoke_unused(tx: Transaction, user: int, tokens: Sequence[int], before_ms: int) -> None:
     """Kills those of a user's tokens that are still unused."""
-    sql = f"SELECT id FROM tokens WHERE user_id=? AND id IN ({marks(len(tokens))}) AND coalesce(used_ms, created_ms)<?"
+    sql = f"SELECT id FROM tokens WHERE user_id=? AND id IN ({placeholders(len(tokens))}) AND coalesce(used_ms, created_ms)<?"
     revoke(tx, user, [number for (number,) in rows(sql, (user, *tokens, before_ms))])
 
 
@@ -157,7 +157,7 @@ def mark_used(tx: Transaction, used: Sequence[tuple[int, int, str]]) -> None:
         execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address[:ADDRESS_CHARS], token))
 
 
-def poll_places(token: int) -> tuple[int, int, int]:
+def poll_positions(token: int) -> tuple[int, int, int]:
     """The older client's cursor: (acknowledged, written) positions of this token, and the newest event id."""
     found = rows("SELECT poll_acked, poll_written FROM tokens WHERE id=?", (token,))
     if not found:
@@ -165,7 +165,7 @@ def poll_places(token: int) -> tuple[int, int, int]:
     return int(found[0][0]), int(found[0][1]), head()
 
 
-def set_poll_places(tx: Transaction, token: int, acked: int | None, written: int | None) -> None:
+def advance_poll_positions(tx: Transaction, token: int, acked: int | None, written: int | None) -> None:
     """Moves the older client's cursor; places never go back."""
     if acked is not None:
         execute("UPDATE tokens SET poll_acked=? WHERE id=? AND poll_acked<?", (acked, token, acked))

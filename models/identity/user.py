@@ -8,9 +8,9 @@ import msgspec
 import peewee
 
 from models.log.event import GATEWAYS, Transaction, user_stream
-from models.store.database import Base, NeverReusedIdField, execute, gathering, rows
+from models.store.database import Base, NeverReusedIdField, execute, multi_index_read, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 EMAIL_CHARS = 255
 DISPLAY_NAME_CHARS = 80
@@ -86,7 +86,7 @@ def search_key(name: str) -> str:
 
 def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
     """(field, message) when the name can't be shown."""
-    if len(name) <= DISPLAY_NAME_CHARS and shows(name):
+    if len(name) <= DISPLAY_NAME_CHARS and is_displayable(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
 
@@ -114,7 +114,7 @@ def _prefix(text: str) -> str:
 def search(text: str, after: int, limit: int) -> list[UserView]:
     """Active users whose username or display name begins so, by id."""
     like = _prefix(text)
-    with gathering():
+    with multi_index_read():
         found = rows(
             f"SELECT {COLUMNS} FROM users WHERE status='active' AND id>? "
             "AND (username_key LIKE ? ESCAPE '\\' OR display_key LIKE ? ESCAPE '\\') ORDER BY id LIMIT ?",
@@ -174,7 +174,7 @@ def set_profile(tx: Transaction, user: int, timezone: str | None, locale: str | 
             execute(f"UPDATE profiles SET {column}=? WHERE user_id=?", (value, user))
 
 
-def for_login(login: str) -> tuple[int, str, str | None] | None:
+def find_login(login: str) -> tuple[int, str, str | None] | None:
     """(id, status, password hash) by username or e-mail."""
     key = login.lower()
     where = "email_key=? AND status<>'pending'" if "@" in key else "username_key=?"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import peewee
 
 from models.log.event import Event, Transaction
-from models.store.database import Base, changed, engine, insert_rows, marks, rows
+from models.store.database import Base, affected_rows, engine, insert_rows, placeholders, rows
 
 LOOKED_AT = 1_000  # events, to see which parts have something to do
 
@@ -30,7 +30,7 @@ class Checkpoint(Base):
         primary_key = peewee.CompositeKey("consumer", "part")
 
 
-class LostRightError(Exception):
+class CheckpointMovedError(Exception):
     """Another drain of this consumer moved the checkpoint first: what was prepared must not be written."""
 
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     of: int = 1
 
 
-Places = Mapping[Part, int]  # parts of one consumer -> where each stands
+Positions = Mapping[Part, int]  # parts of one consumer -> where each stands
 
 
 def positions(parts: Sequence[Part]) -> dict[Part, int]:
@@ -57,37 +57,37 @@ def ensure(tx: Transaction, parts: Sequence[Part]) -> None:
     insert_rows(Checkpoint, ("consumer", "part", "position", "moved_ms"), values, " ON CONFLICT DO NOTHING")
 
 
-def move(tx: Transaction, old: Places, new: int) -> None:
-    """The right to write: moves checkpoints on from where they were read, or raises LostRightError.
+def advance(tx: Transaction, old: Positions, new: int) -> None:
+    """The right to write: moves checkpoints on from where they were read, or raises CheckpointMovedError.
 
     The first is moved before the others, so that two who move several wait for each other there, and nowhere else.
     """
     first, *others = sorted(old.items())
     for some in ([first], others):
         if some and _moved(tx, some, new) != len(some):
-            raise LostRightError
+            raise CheckpointMovedError
 
 
 def _moved(tx: Transaction, old: Sequence[tuple[Part, int]], new: int) -> int:
     here = " OR ".join(["part=? AND position=?"] * len(old))
-    return changed(
+    return affected_rows(
         f"UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? WHERE consumer=? AND ({here})",
         (new, new, tx.now_ms, old[0][0].consumer, *(v for part, place in old for v in (part.number, place))),
     )
 
 
-def hold(tx: Transaction, old: Places) -> None:
-    """The right to write some of what lies after checkpoints that another transaction will move, or raises LostRightError."""
+def require_unmoved(tx: Transaction, old: Positions) -> None:
+    """The right to write some of what lies after checkpoints that another transaction will move, or raises CheckpointMovedError."""
     if positions(list(old)) != old:
-        raise LostRightError
+        raise CheckpointMovedError
 
 
-def moved(old: Places, new: int) -> dict[Part, int]:
+def advanced(old: Positions, new: int) -> dict[Part, int]:
     """Where the parts stand after a move."""
     return {part: max(place, new) for part, place in old.items()}
 
 
-def unread(old: Places, upto: int, types: Collection[str], limit: int) -> tuple[list[Event], int]:
+def read_unread(old: Positions, upto: int, types: Collection[str], limit: int) -> tuple[list[Event], int]:
     """Events of these types after each part's place and up to an id, in order, and how far was read: to that id, or to the limit.
 
     Those of other types and parts are passed over inside the store; what some of the parts have done already, here.
@@ -98,7 +98,7 @@ def unread(old: Places, upto: int, types: Collection[str], limit: int) -> tuple[
     within = f" AND {part_sql} IN ({','.join(map(str, by_number))})" if len(old) < of else ""
     found = rows(
         f"SELECT id, stream, type, at_ms, data, {part_sql} FROM events "
-        f"WHERE id>? AND id<=? AND type IN ({marks(len(types))}){within} ORDER BY id LIMIT ?",
+        f"WHERE id>? AND id<=? AND type IN ({placeholders(len(types))}){within} ORDER BY id LIMIT ?",
         (min(old.values()), upto, *types, limit),
     )
     events = [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data, part in found if i > by_number[part]]
@@ -107,7 +107,7 @@ def unread(old: Places, upto: int, types: Collection[str], limit: int) -> tuple[
 
 def read_one(event: int, types: Collection[str]) -> list[Event]:
     """One event, when it is still kept."""
-    return unread({Part("", 0): event - 1}, event, types, 1)[0]
+    return read_unread({Part("", 0): event - 1}, event, types, 1)[0]
 
 
 def _within(part: Part) -> str:
@@ -118,13 +118,13 @@ def _within(part: Part) -> str:
 def oldest_unread_ms(part: Part, position: int, types: Collection[str]) -> int | None:
     """When the first event of these types after a position was appended; None when there is none."""
     found = rows(
-        f"SELECT at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}){_within(part)} ORDER BY id LIMIT 1",
+        f"SELECT at_ms FROM events WHERE id>? AND type IN ({placeholders(len(types))}){_within(part)} ORDER BY id LIMIT 1",
         (position, *types),
     )
     return int(found[0][0]) if found else None
 
 
-def waiting(positions: Places, types: Collection[str]) -> dict[Part, int]:
+def oldest_unread_by_part(positions: Positions, types: Collection[str]) -> dict[Part, int]:
     """Parts of one consumer that have events to do -> when the oldest of them was appended, in ms."""
     parts = {part.number: part for part in positions}
     if len(parts) == 1:
@@ -132,7 +132,7 @@ def waiting(positions: Places, types: Collection[str]) -> dict[Part, int]:
         since = oldest_unread_ms(part, place, types)
         return {} if since is None else {part: since}
     found = rows(
-        f"SELECT id, {engine().part_sql(len(parts))}, at_ms FROM events WHERE id>? AND type IN ({marks(len(types))}) "
+        f"SELECT id, {engine().part_sql(len(parts))}, at_ms FROM events WHERE id>? AND type IN ({placeholders(len(types))}) "
         f"ORDER BY id LIMIT {LOOKED_AT}",
         (min(positions.values()), *types),
     )
@@ -147,7 +147,7 @@ def waiting(positions: Places, types: Collection[str]) -> dict[Part, int]:
     return oldest
 
 
-def places() -> dict[str, dict[int, tuple[int, int]]]:
+def all_positions() -> dict[str, dict[int, tuple[int, int]]]:
     """Consumer -> part -> (position, when it last moved in ms)."""
     found: dict[str, dict[int, tuple[int, int]]] = {}
     for consumer, part, place, moved_ms in rows("SELECT consumer, part, position, moved_ms FROM checkpoints"):

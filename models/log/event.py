@@ -14,8 +14,8 @@ import msgspec
 import peewee
 
 from models.store.clock import now_ms
-from models.store.database import Base, NeverReusedIdField, chunks, engine, execute, given, in_transaction, insert_rows, rows
-from models.store.engine import Begun
+from models.store.database import Base, NeverReusedIdField, chunks, engine, execute, in_transaction, insert_rows, rows, values_cte
+from models.store.engine import TransactionStart
 
 GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
 ACCOUNTS = "accounts"  # people who are new, or whose status changed, for the drains; no client reads this one either
@@ -23,7 +23,7 @@ FANOUTS = "fanouts"  # announcements that admins ask for, for the drain
 ACTIVITY = "activity"  # what users do in the application around, for the drains
 POSTS = "posts"  # public posts and their comments, for clients that ask for them
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
-REMEMBERED = 50_000  # of a kind
+MAX_CACHED_ENTRIES = 50_000  # of a kind
 SCRUBBED_A_STATEMENT = 200
 
 on_append: list[
@@ -85,7 +85,7 @@ class NotForAppendingError(RuntimeError):
     """A defect of ours: ids are given, and events appended, only under the log's lock."""
 
 
-class Memory:
+class TransactionCache:
     """What a thread that commits again and again need not ask the store each time: exact, for the log tells of every change.
 
     Whoever holds the write lock and has heeded every event up to the log's head knows that what is remembered is still so.
@@ -98,23 +98,23 @@ class Memory:
         self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind
         self.direct: dict[str, int] = {}  # pair -> conversation
 
-    def heed(self, stream: str, kind: str) -> None:
+    def apply(self, stream: str, kind: str) -> None:
         """An event that was appended, by whomever."""
         if stream == GATEWAYS:
             self.actors.clear()
         elif kind == "member.left":
             self.kinds.clear()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """What was learned in a transaction that is undone may never have been."""
         self.actors.clear()
         self.kinds.clear()
         self.direct.clear()
 
-    def bound(self) -> None:
+    def limit_size(self) -> None:
         """Keeps it small."""
         for remembered in (self.actors, self.kinds, self.direct):
-            if len(remembered) > REMEMBERED:
+            if len(remembered) > MAX_CACHED_ENTRIES:
                 remembered.clear()
 
 
@@ -125,13 +125,13 @@ class Transaction:
     holds them can be made before the rows are inserted.
     """
 
-    def __init__(self, memory: Memory, begun: Begun, appends: bool) -> None:
+    def __init__(self, cache: TransactionCache, start: TransactionStart, *, appends: bool) -> None:
         self.now_ms = now_ms()
         self.events: list[Event] = []
-        self.memory = memory
-        self.head = begun.head
-        self.taken: dict[str, int] = {}  # the newest ids taken here, by table
-        self._last = begun.newest
+        self.cache = cache
+        self.head = start.head
+        self.assigned_ids: dict[str, int] = {}  # the newest ids taken here, by table
+        self._last = start.newest
         self._appends = appends
 
     def _newest(self, table: str) -> int:
@@ -142,21 +142,21 @@ class Transaction:
             self._last[table] = engine().newest_id(table)
         return self._last[table]
 
-    def take_id(self, table: str) -> int:
+    def next_id(self, table: str) -> int:
         """The next id of a table whose rows are inserted with ids taken here."""
         taken = self._newest(table) + 1
-        self._last[table] = self.taken[table] = taken
+        self._last[table] = self.assigned_ids[table] = taken
         return taken
 
-    def next_event(self) -> int:
+    def next_event_id(self) -> int:
         """The id that the next event appended will have: where an interval opens."""
         return self._newest("events") + 1
 
     def append(self, stream: str, kind: str, data: bytes) -> int:
         """Appends one event and returns its id. The only way into the log."""
-        event = Event(self.take_id("events"), stream, kind, self.now_ms, data)
+        event = Event(self.next_id("events"), stream, kind, self.now_ms, data)
         self.events.append(event)
-        self.memory.heed(stream, kind)
+        self.cache.apply(stream, kind)
         return event.id
 
     def scrub(self, ids: Sequence[int], data: bytes) -> None:
@@ -169,7 +169,7 @@ class Transaction:
             event.data = wanted.get(event.id, event.data)
         for part in chunks(wanted.items(), SCRUBBED_A_STATEMENT):
             execute(
-                given("id, data", len(part)) + "UPDATE events SET data=given.data FROM given WHERE events.id=given.id",
+                values_cte("id, data", len(part)) + "UPDATE events SET data=input.data FROM input WHERE events.id=input.id",
                 [value for event, data in part for value in (event, data.decode())],
             )
 
@@ -193,7 +193,7 @@ class Transaction:
         execute("ROLLBACK TO operation")
         execute("RELEASE operation")
         del self.events[kept:]
-        self.memory.forget()
+        self.cache.clear()
 
     def flush(self) -> None:
         """Inserts what was appended."""
@@ -202,31 +202,31 @@ class Transaction:
 
 
 @contextmanager
-def transaction(memory: Memory | None = None, appends: bool = True, durable: bool = True) -> Iterator[Transaction]:
+def transaction(cache: TransactionCache | None = None, *, appends: bool = True, durable: bool = True) -> Iterator[Transaction]:
     """One write transaction, the only kind there is: everything in it is committed together, or nothing.
 
     One that never `appends` need not wait for those that do. Unless `durable`, a crash of the machine may take it back as a whole.
     Raises TransactionLostError when the store left the transaction on its own, peewee.DatabaseError when it can't be begun
     or committed. What raised is rolled back; after an error in COMMIT itself the outcome is unknown and nothing is run again.
     """
-    begun = engine().begin(appends, durable)
+    start = engine().begin(appends=appends, durable=durable)
     try:
-        tx = Transaction(memory or Memory(), begun, appends)
+        tx = Transaction(cache or TransactionCache(), start, appends=appends)
         yield tx
         if not in_transaction():  # each statement from here on would commit by itself
             raise TransactionLostError
         tx.flush()
         newest = tx.events[-1].id if tx.events else None
-        if not engine().commit(tx.taken, newest):
+        if not engine().commit(tx.assigned_ids, newest):
             raise TransactionLostError
     except BaseException:
-        if memory is not None:
-            memory.forget()
+        if cache is not None:
+            cache.clear()
         engine().rollback()
         raise
     if newest is not None:
-        for hear in on_append:
-            hear(newest)
+        for callback in on_append:
+            callback(newest)
 
 
 def read_after(position: int, limit: int) -> list[Event]:

@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from models.log.event import Transaction
 from models.store import facts
-from models.store.database import changed, execute, rows
+from models.store.database import affected_rows, execute, rows
 from models.store.facts import TRIMMED
 
 LISTED = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL"
@@ -38,4 +38,4 @@ def _forget(after: int, upto: int) -> int:
     """Deletes events after an id up to another, with what says that they carry a text; unless they are listed."""
     for table in COPIES:
         execute(f"DELETE FROM {table} WHERE event>? AND event<=? AND event NOT IN ({LISTED})", (after, upto))
-    return changed(f"DELETE FROM events WHERE id>? AND id<=? AND id NOT IN ({LISTED})", (after, upto))
+    return affected_rows(f"DELETE FROM events WHERE id>? AND id<=? AND id NOT IN ({LISTED})", (after, upto))

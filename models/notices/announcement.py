@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 import peewee
 
-from models.log.checkpoint import LostRightError
+from models.log.checkpoint import CheckpointMovedError
 from models.log.event import FANOUTS, Transaction, user_stream
 from models.notices import pending_mail
 from models.notices.counts import INSERTED
 from models.notices.notification import HIDDEN, TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, changed, execute, insert_rows, marks, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, placeholders, rows
 
 ASKED = "announcement.asked"
 BODY_CHARS = 2_000
@@ -84,7 +84,7 @@ class Receiver(NamedTuple):
 def ask(tx: Transaction, what: Announcement) -> int:
     """Takes an announcement; returns its number. Telling people is a drain's work."""
     users = None if what.users is None else msgspec.json.encode(sorted(set(what.users))).decode()
-    number = tx.take_id("fanouts")
+    number = tx.next_id("fanouts")
     insert_rows(
         Fanout,
         ("id", "by_user", "role", "user_ids", "type", "title", "body", "data", "done", "position", "created_ms"),
@@ -114,7 +114,7 @@ def receivers(what: Announcement, after: int, limit: int) -> list[int]:
     rest = [user for user in what.users if user > after]
     for start in range(0, len(rest), IDS_A_QUERY):
         part = rest[start : start + IDS_A_QUERY]
-        sql = f"SELECT id FROM users WHERE id IN ({marks(len(part))}) AND status='active' ORDER BY id"
+        sql = f"SELECT id FROM users WHERE id IN ({placeholders(len(part))}) AND status='active' ORDER BY id"
         found += [i for (i,) in rows(sql, part)]
         if len(found) >= limit:
             break
@@ -129,10 +129,10 @@ def count(what: Announcement) -> int:
 
 
 def move(tx: Transaction, asked: Asked, position: int, done: int, total: int) -> None:
-    """The right to tell the next: moves the place on from where it was read, or raises LostRightError."""
+    """The right to tell the next: moves the place on from where it was read, or raises CheckpointMovedError."""
     sql = "UPDATE fanouts SET position=?, done=?, total=? WHERE id=? AND position=? AND ended_ms IS NULL"
-    if changed(sql, (position, done, total, asked.id, asked.position)) != 1:
-        raise LostRightError
+    if affected_rows(sql, (position, done, total, asked.id, asked.position)) != 1:
+        raise CheckpointMovedError
 
 
 def end(tx: Transaction, asked: Asked) -> None:
@@ -147,7 +147,7 @@ def tell(tx: Transaction, asked: Asked, receivers: Sequence[Receiver]) -> None:
     data, new = what.data.decode(), []
     now, later = [], []
     for user, in_app, mail_ms in receivers:
-        number = tx.take_id("notifications")
+        number = tx.next_id("notifications")
         row = (number, user, what.type, what.title, what.body, data, 1, group if in_app else HIDDEN + group, tx.now_ms, tx.now_ms)
         new.append((*row, None, None if in_app else True))
         if in_app:
@@ -188,6 +188,6 @@ def listed(limit: int) -> list[Mapping[str, Any]]:
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets those that ended long ago; returns how many."""
-    return changed(
+    return affected_rows(
         "DELETE FROM fanouts WHERE id IN (SELECT id FROM fanouts WHERE ended_ms<? ORDER BY id LIMIT ?)", (before_ms, limit)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from models.store.database import chunks, marks, rows
+from models.store.database import chunks, placeholders, rows
 
 IDS_A_QUERY = 500
 
@@ -26,7 +26,7 @@ def intervals_of(conversations: Collection[int], closed_after: int) -> dict[int,
     for part in chunks(sorted(conversations), IDS_A_QUERY):
         for conversation, user, status, opened, closed, read in rows(
             "SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message "
-            f"FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({marks(len(part))}) "
+            f"FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({placeholders(len(part))}) "
             "AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id",
             (*part, closed_after),
         ):
@@ -48,7 +48,7 @@ def people(users: Collection[int]) -> dict[int, Person]:
     for part in chunks(sorted(users), IDS_A_QUERY):
         for user, name, status, timezone in rows(
             "SELECT u.id, u.display_name, u.status, p.timezone FROM users u JOIN profiles p ON p.user_id=u.id "
-            f"WHERE u.id IN ({marks(len(part))})",
+            f"WHERE u.id IN ({placeholders(len(part))})",
             part,
         ):
             found[user] = Person(name, status == "active", timezone)
@@ -78,5 +78,5 @@ def sites(users: Collection[int]) -> dict[int, str | None]:
 def _by_id(columns: str, table: str, ids: Collection[int]) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     for part in chunks(sorted(ids), IDS_A_QUERY):
-        found += rows(f"SELECT {columns} FROM {table} WHERE id IN ({marks(len(part))})", part)
+        found += rows(f"SELECT {columns} FROM {table} WHERE id IN ({placeholders(len(part))})", part)
     return found

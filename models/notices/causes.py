@@ -17,7 +17,7 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction
 from models.notices.notification import HIDDEN, TITLE_CHARS
-from models.store.database import Base, changed, execute, marks, rows
+from models.store.database import Base, affected_rows, execute, placeholders, rows
 
 ONCE = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
 PLACE = re.compile(r"\{(\w+)\}")
@@ -95,8 +95,9 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     numbers, users = [number for number, _ in found], sorted({user for _, user in found})
     once = " OR ".join(f"cause LIKE '{kind}:%'" for kind in ONCE)
     execute(
-        f"DELETE FROM notification_causes WHERE user_id IN ({marks(len(users))}) AND notification IN ({marks(len(numbers))}) "
-        f"AND ({once}) AND NOT EXISTS (SELECT 1 FROM dead_work WHERE consumer='notify')",
+        f"DELETE FROM notification_causes WHERE user_id IN ({placeholders(len(users))}) "
+        f"AND notification IN ({placeholders(len(numbers))}) AND ({once}) "
+        "AND NOT EXISTS (SELECT 1 FROM dead_work WHERE consumer='notify')",
         (*users, *numbers),
     )
-    return changed(f"DELETE FROM notifications WHERE id IN ({marks(len(numbers))})", numbers)
+    return affected_rows(f"DELETE FROM notifications WHERE id IN ({placeholders(len(numbers))})", numbers)

@@ -13,7 +13,7 @@ from models.notices import pending_mail
 from models.notices.causes import Cause, Made
 from models.notices.notification import Notification, view
 from models.notices.schedule import AT_ONCE
-from models.store.database import chunks, execute, given, insert_rows, rows
+from models.store.database import chunks, execute, insert_rows, rows, values_cte
 
 INSERTED = (
     *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
@@ -54,7 +54,7 @@ def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread
     grown: list[tuple[Any, ...]] = []
     for cause, n in counted:
         there = unread.get((cause.user, cause.grouping))
-        id_, count, created = there or (tx.take_id("notifications"), 0, tx.now_ms)
+        id_, count, created = there or (tx.next_id("notifications"), 0, tx.now_ms)
         count += n
         title, body = cause.words.filled(count, cause.values)
         data = cause.data.decode()
@@ -124,9 +124,9 @@ def grow_foreseen(tx: Transaction, counted: Sequence[tuple[Cause, int]], foresee
         still |= {
             i
             for (i,) in rows(
-                given("id, old, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, "
-                "title=given.title, body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id "
-                "AND notifications.count=given.old AND notifications.read_ms IS NULL RETURNING notifications.id",
+                values_cte("id, old, count, title, body, data", len(part)) + "UPDATE notifications SET count=input.count, "
+                "title=input.title, body=input.body, data=input.data, updated_ms=? FROM input WHERE notifications.id=input.id "
+                "AND notifications.count=input.old AND notifications.read_ms IS NULL RETURNING notifications.id",
                 [*(v for g in part for v in (g.id, g.old, g.new, g.title, g.body, g.cause.data.decode())), tx.now_ms],
             )
         }
@@ -144,8 +144,9 @@ def _update(tx: Transaction, grown: Sequence[tuple[Any, ...]]) -> None:
     """Writes (id, count, title, body, data) of those that grew, many a statement: thousands may grow at once."""
     for part in chunks(grown, KEYS_A_QUERY):
         execute(
-            given("id, count, title, body, data", len(part)) + "UPDATE notifications SET count=given.count, title=given.title, "
-            "body=given.body, data=given.data, updated_ms=? FROM given WHERE notifications.id=given.id",
+            values_cte("id, count, title, body, data", len(part))
+            + "UPDATE notifications SET count=input.count, title=input.title, "
+            "body=input.body, data=input.data, updated_ms=? FROM input WHERE notifications.id=input.id",
             [*(value for row in part for value in row), tx.now_ms],
         )
 
@@ -156,8 +157,8 @@ def unread_of(causes: Iterable[Cause]) -> Unread:
     for part in chunks(causes, KEYS_A_QUERY):
         keys = [v for c in part for v in (c.user, c.grouping)]
         found = rows(
-            given("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms FROM given "
-            "CROSS JOIN notifications n WHERE n.user_id=given.member AND n.grouping=given.grouping AND n.read_ms IS NULL",
+            values_cte("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms FROM input "
+            "CROSS JOIN notifications n WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NULL",
             keys,
         )
         unread |= {(user, grouping): (i, count, created) for user, grouping, i, count, created in found}

@@ -12,7 +12,7 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, marks, rows
+from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, rows
 
 COLUMNS = "id, user_id, type, title, body, data, count, created_ms, read_ms"
 TITLE_CHARS = 200
@@ -112,7 +112,7 @@ def unread_count(user: int) -> int:
 
 def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:
     """Marks the user's notifications read (None: all) and returns how many are left unread. Other people's ids are passed over."""
-    chosen = "" if ids is None else f" AND id IN ({marks(len(ids))})"
+    chosen = "" if ids is None else f" AND id IN ({placeholders(len(ids))})"
     where = f"user_id=? AND read_ms IS NULL AND {SHOWN}{chosen}"
     read = sorted(i for (i,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
     _close(tx, read)
@@ -138,13 +138,15 @@ def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
 def close_mail_only(tx: Transaction, ids: Sequence[int]) -> None:
     """Those of them that only a mail tells of have had theirs: what comes next is a new one."""
     for part in chunks(ids, IDS_A_QUERY):
-        sql = f"SELECT id FROM notifications WHERE id IN ({marks(len(part))}) AND NOT ({SHOWN})"
+        sql = f"SELECT id FROM notifications WHERE id IN ({placeholders(len(part))}) AND NOT ({SHOWN})"
         _close(tx, [i for (i,) in rows(sql, part)])
 
 
 def _close(tx: Transaction, ids: Sequence[int]) -> None:
     for part in chunks(ids, IDS_A_QUERY):
-        execute(f"UPDATE notifications SET read_ms=? WHERE id IN ({marks(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part))
+        execute(
+            f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
+        )
 
 
 class Unread(NamedTuple):
@@ -162,7 +164,7 @@ def unread_of(user: int, ids: Sequence[int]) -> list[Unread]:
     found: list[Unread] = []
     for part in chunks(sorted(ids), IDS_A_QUERY):
         for i, kind, title, body, data in rows(
-            f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({marks(len(part))}) "
+            f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({placeholders(len(part))}) "
             "AND read_ms IS NULL ORDER BY id",
             (user, *part),
         ):

@@ -11,7 +11,7 @@ import msgspec
 from models.log.event import Transaction
 from models.notices.causes import Cause, Made, NotificationCause, Words
 from models.notices.counts import Unread, grow_groups, unread_of
-from models.store.database import chunks, given, insert_rows, rows
+from models.store.database import chunks, insert_rows, rows, values_cte
 
 KEYS_A_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
@@ -69,8 +69,8 @@ def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
         keys = [v for c in part for v in (c.user, c.cause)]
         known |= set(
             rows(
-                given("member, cause", len(part)) + "SELECT c.user_id, c.cause FROM given CROSS JOIN notification_causes c "
-                "WHERE c.user_id=given.member AND c.cause=given.cause",
+                values_cte("member, cause", len(part)) + "SELECT c.user_id, c.cause FROM input CROSS JOIN notification_causes c "
+                "WHERE c.user_id=input.member AND c.cause=input.cause",
                 keys,
             )
         )
@@ -107,8 +107,8 @@ def _made_lately(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int 
     found: Counter[tuple[int | None, int, str]] = Counter()
     for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_A_QUERY):
         sql = (
-            given("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM given "
-            "CROSS JOIN notifications n WHERE n.by_user=given.actor AND n.user_id=given.member AND n.type=given.kind "
+            values_cte("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM input "
+            "CROSS JOIN notifications n WHERE n.by_user=input.actor AND n.user_id=input.member AND n.type=input.kind "
             "AND n.created_ms>? GROUP BY n.by_user, n.user_id, n.type"
         )
         for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), tx.now_ms - PAIR_WINDOW_MS]):

@@ -16,7 +16,7 @@ import peewee
 
 from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, changed, execute, insert_rows, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, rows
 
 CODES_FIRST, USUAL = 0, 1  # priorities
 NOTHING = "{}"
@@ -122,7 +122,7 @@ def take(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -
     taken = mail._replace(attempts=mail.attempts + 1)
     if "@" not in mail.message_id:
         taken = taken._replace(message_id=f"<{mail.message_id}@{domain}>")
-    mine = changed(
+    mine = affected_rows(
         "UPDATE emails SET next_ms=?, attempts=?, holder=?, message_id=? WHERE id=? AND state='queued' AND next_ms=?",
         (tx.now_ms + lease_ms, taken.attempts, holder, taken.message_id, mail.id, mail.next_ms),
     )
@@ -165,7 +165,7 @@ def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -
 
 def refuse(tx: Transaction, number: int, error: str) -> bool:
     """It can't be sent: dead, unless it has ended already, which the answer tells."""
-    return changed(
+    return affected_rows(
         "UPDATE emails SET state='dead', ended_ms=?, error=? WHERE id=? AND state='queued'",
         (tx.now_ms, error[:ERROR_CHARS], number),
     ) == 1  # fmt: skip
@@ -215,7 +215,7 @@ def failing(limit: int) -> list[dict[str, Any]]:
 
 def trim(tx: Transaction, ended_before_ms: int, limit: int) -> int:
     """Forgets mails that were sent or dropped long ago; returns how many."""
-    return changed(
+    return affected_rows(
         "DELETE FROM emails WHERE id IN (SELECT id FROM emails WHERE state IN ('sent', 'dropped') AND ended_ms<? "
         "ORDER BY ended_ms LIMIT ?)",
         (ended_before_ms, limit),

@@ -17,7 +17,7 @@ from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.notification import Notification
 from models.notices.outbox import Letter
-from models.store.database import Base, changed, chunks, execute, insert_rows, marks, rows
+from models.store.database import Base, affected_rows, chunks, execute, insert_rows, placeholders, rows
 
 ALONE, DIGEST = "notification", "digest"  # kinds of mail
 KEYS_A_QUERY = 200
@@ -79,7 +79,9 @@ def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int]
     who wants digests by then."""
     letters = []
     for part in chunks(mails, KEYS_A_QUERY):
-        found = rows(f"SELECT id, email, display_name FROM users WHERE id IN ({marks(len(part))})", [user for user, *_ in part])
+        found = rows(
+            f"SELECT id, email, display_name FROM users WHERE id IN ({placeholders(len(part))})", [user for user, *_ in part]
+        )
         people = {user: (address, name) for user, address, name in found}
         for user, ids, again in part:
             letters.append(Letter(kind, user, *people[user], {"notifications": list(ids), "again": again}))
@@ -101,7 +103,7 @@ def due(users: Collection[int], now_ms: int) -> list[Waiting]:
     """All that is due of these people, oldest first."""
     found = rows(
         "SELECT w.notification_id, w.user_id, w.since_ms, w.due_ms, w.alone, n.type, n.read_ms IS NULL FROM waiting_mail w "
-        f"JOIN notifications n ON n.id=w.notification_id WHERE w.user_id IN ({marks(len(users))}) AND w.due_ms<=? "
+        f"JOIN notifications n ON n.id=w.notification_id WHERE w.user_id IN ({placeholders(len(users))}) AND w.due_ms<=? "
         "ORDER BY w.notification_id",
         (*users, now_ms),
     )
@@ -112,7 +114,7 @@ def take(tx: Transaction, notifications: Sequence[int]) -> set[int]:
     """Takes these out of the line; returns those that were in it: another worker may have been faster."""
     taken: set[int] = set()
     for part in chunks(notifications, KEYS_A_QUERY):
-        sql = f"DELETE FROM waiting_mail WHERE notification_id IN ({marks(len(part))}) RETURNING notification_id"
+        sql = f"DELETE FROM waiting_mail WHERE notification_id IN ({placeholders(len(part))}) RETURNING notification_id"
         taken |= {n for (n,) in rows(sql, part)}
     return taken
 
@@ -124,14 +126,14 @@ def put_off(tx: Transaction, later: Iterable[tuple[Waiting, int]]) -> None:
         same.setdefault((waiting.due_ms, until_ms), []).append(waiting.notification)
     for (due_ms, until_ms), notifications in same.items():
         for part in chunks(notifications, KEYS_A_QUERY):
-            where = f"due_ms=? AND notification_id IN ({marks(len(part))})"
+            where = f"due_ms=? AND notification_id IN ({placeholders(len(part))})"
             execute(f"UPDATE waiting_mail SET due_ms=? WHERE {where}", (until_ms, due_ms, *part))
 
 
 def begin_digest(tx: Transaction, user: int, period: str) -> bool:
     """Claims a person's digest of a period; False when it is made already."""
     sql = "INSERT INTO digests (user_id, period, at_ms) VALUES (?,?,?) ON CONFLICT DO NOTHING"
-    return changed(sql, (user, period, tx.now_ms)) == 1
+    return affected_rows(sql, (user, period, tx.now_ms)) == 1
 
 
 def reconsider(tx: Transaction, user: int) -> None:
@@ -141,7 +143,7 @@ def reconsider(tx: Transaction, user: int) -> None:
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     """Forgets the periods of long ago; returns how many."""
-    return changed(
+    return affected_rows(
         "DELETE FROM digests WHERE (user_id, period) IN (SELECT user_id, period FROM digests WHERE at_ms<? ORDER BY at_ms LIMIT ?)",
         (before_ms, limit),
     )

@@ -10,7 +10,7 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import pending_mail
-from models.store.database import Base, chunks, execute, marks, rows
+from models.store.database import Base, chunks, execute, placeholders, rows
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
 TYPES = tuple(EMAIL_DEFAULTS)
@@ -53,7 +53,7 @@ def chosen(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     """(user, type) -> what they chose, for those who did."""
     found: dict[tuple[int, str], Choice] = {}
     for part in chunks(sorted(users), IDS_A_QUERY):
-        sql = f"SELECT user_id, type, in_app, email FROM preferences WHERE user_id IN ({marks(len(part))})"
+        sql = f"SELECT user_id, type, in_app, email FROM preferences WHERE user_id IN ({placeholders(len(part))})"
         found |= {(user, kind): Choice(bool(in_app), email) for user, kind, in_app, email in rows(sql, part)}
     return found
 

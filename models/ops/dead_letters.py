@@ -6,19 +6,19 @@ from typing import Any
 
 import peewee
 
-from models.log.checkpoint import LostRightError
+from models.log.checkpoint import CheckpointMovedError
 from models.log.event import EventRow, Transaction
 from models.notices.outbox import NOTHING, Email
 from models.notices.outbox import retry as retry_mail
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, changed, execute, marks, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, execute, placeholders, rows
 from models.store.errors import NotFoundError
 
 ERROR_CHARS = 500
 MAIL = "mail"  # the consumer, so to speak, of mails
 
 
-class DeadWork(Base):
+class DeadLetter(Base):
     """Either an event that a consumer failed on, or a mail."""
 
     id = NeverReusedIdField()
@@ -55,7 +55,7 @@ def _insert(tx: Transaction, consumer: str, event: int | None, email: int | None
     )
 
 
-def ask_retry(tx: Transaction, dead: int) -> bool:
+def request_retry(tx: Transaction, dead: int) -> bool:
     """An admin asks for another try; tells whether it is a mail, which is queued at once. Raises NotFoundError."""
     found = rows("SELECT email_id FROM dead_work WHERE id=?", (dead,))
     if not found:
@@ -71,7 +71,7 @@ def ask_retry(tx: Transaction, dead: int) -> bool:
 
 def trim_codes(tx: Transaction) -> int:
     """Takes codes that are no longer good out of dead mails, which stay listed; returns of how many."""
-    return changed(
+    return affected_rows(
         "UPDATE emails SET data=? WHERE id IN (SELECT email_id FROM dead_work WHERE email_id IS NOT NULL) "
         "AND expires_ms<=? AND data<>?",
         (NOTHING, tx.now_ms, NOTHING),
@@ -85,11 +85,11 @@ def trim_mails(tx: Transaction, before_ms: int, limit: int) -> int:
     )
     for table, numbers in (("dead_work", [dead for dead, _ in found]), ("emails", [mail for _, mail in found])):
         if numbers:
-            execute(f"DELETE FROM {table} WHERE id IN ({marks(len(numbers))})", numbers)
+            execute(f"DELETE FROM {table} WHERE id IN ({placeholders(len(numbers))})", numbers)
     return len(found)
 
 
-def to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
+def letters_to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
     """(dead work's id, event id) of those an admin wants retried."""
     return rows(
         "SELECT id, event_id FROM dead_work WHERE consumer=? AND retry=? ORDER BY event_id LIMIT ?",
@@ -97,29 +97,29 @@ def to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
     )
 
 
-def retries_asked() -> set[str]:
+def consumers_to_retry() -> set[str]:
     """Consumers with a parked event that an admin wants retried."""
     return {c for (c,) in rows("SELECT DISTINCT consumer FROM dead_work WHERE retry=?", (True,))}
 
 
-def hold(tx: Transaction, dead: int) -> None:
-    """The right to write a part of a parked event's work that another transaction will end, or raises LostRightError."""
+def require_retry(tx: Transaction, dead: int) -> None:
+    """The right to write a part of a parked event's work that another transaction will end, or raises CheckpointMovedError."""
     if not rows("SELECT 1 FROM dead_work WHERE id=? AND retry=?", (dead, True)):
-        raise LostRightError
+        raise CheckpointMovedError
 
 
-def revive(tx: Transaction, dead: int) -> None:
-    """The right to do a parked event: takes it off the list, or raises LostRightError when another did."""
-    if changed("DELETE FROM dead_work WHERE id=? AND retry=?", (dead, True)) != 1:
-        raise LostRightError
+def remove_retried(tx: Transaction, dead: int) -> None:
+    """The right to do a parked event: takes it off the list, or raises CheckpointMovedError when another did."""
+    if affected_rows("DELETE FROM dead_work WHERE id=? AND retry=?", (dead, True)) != 1:
+        raise CheckpointMovedError
 
 
-def refuse_again(tx: Transaction, dead: int, error: str) -> None:
+def park_again(tx: Transaction, dead: int, error: str) -> None:
     """The retry failed too: it stays parked, with the new error."""
     execute("UPDATE dead_work SET retry=?, error=? WHERE id=?", (False, _told(error), dead))
 
 
-def listed(limit: int) -> list[dict[str, Any]]:
+def newest(limit: int) -> list[dict[str, Any]]:
     """What is dead, newest first. `type` is the event's, or the mail's kind; `to` the mail's address."""
     found = rows(
         "SELECT d.id, d.consumer, d.event_id, coalesce(e.type, m.kind), m.address, d.error, d.parked_ms, d.retry FROM dead_work d "

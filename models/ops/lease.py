@@ -5,10 +5,10 @@ from __future__ import annotations
 import peewee
 
 from models.log.event import Transaction
-from models.store.database import Base, changed
+from models.store.database import Base, affected_rows
 
 
-class Duty(Base):
+class Lease(Base):
     """Who holds it, and until when unless it is renewed."""
 
     name = peewee.CharField(primary_key=True, max_length=32)
@@ -19,15 +19,15 @@ class Duty(Base):
         table_name = "duties"
 
 
-def take(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
+def acquire(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
     """Takes a duty that nobody holds any more, or renews one's own; tells whether it is held now."""
-    return changed(
+    return affected_rows(
         "INSERT INTO duties (name, holder, until_ms) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET holder=excluded.holder, "
         "until_ms=excluded.until_ms WHERE duties.holder=excluded.holder OR duties.until_ms<?",
         (name, holder, tx.now_ms + for_ms, tx.now_ms),
     ) == 1  # fmt: skip
 
 
-def lay_down(tx: Transaction, name: str, holder: str) -> None:
+def release(tx: Transaction, name: str, holder: str) -> None:
     """Ends one's own."""
-    changed("DELETE FROM duties WHERE name=? AND holder=?", (name, holder))
+    affected_rows("DELETE FROM duties WHERE name=? AND holder=?", (name, holder))

@@ -35,7 +35,7 @@ class Busy(NamedTuple):
     since_ms: int
 
 
-def tell(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
+def record(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
     """A worker says that it is there, and what it does. Those long gone are forgotten."""
     told = msgspec.json.encode([{"what": one.what, "since": rfc3339(one.since_ms)} for one in busy]).decode()
     execute(
@@ -46,12 +46,12 @@ def tell(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> N
     execute("DELETE FROM workers WHERE seen_ms<?", (tx.now_ms - FORGOTTEN_MS,))
 
 
-def leave(tx: Transaction, name: str) -> None:
+def remove(tx: Transaction, name: str) -> None:
     """A worker ends."""
     execute("DELETE FROM workers WHERE name=?", (name,))
 
 
-def listed() -> list[dict[str, Any]]:
+def all_workers() -> list[dict[str, Any]]:
     """All of them, with whether they are alive."""
     now = now_ms()
     return [

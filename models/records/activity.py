@@ -15,7 +15,7 @@ from models.records import records
 from models.records.records import COLUMNS, Kind
 from models.store.database import ID_MAX, Base, insert_rows, rows
 from models.store.errors import InvalidError
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 ACTION_CHARS = 64
@@ -74,13 +74,13 @@ def invalid_fields(report: Report) -> list[tuple[str, str]]:
     errors = []
     if not ACTION.fullmatch(report.action):
         errors.append(("action", f"1 to {ACTION_CHARS} letters, digits, dots, dashes, colons or underscores, such as invoice.paid"))
-    if len(report.description) > DESCRIPTION_CHARS or not (report.description == "" or shows(report.description)):
+    if len(report.description) > DESCRIPTION_CHARS or not (report.description == "" or is_displayable(report.description)):
         errors.append(("description", f"at most {DESCRIPTION_CHARS} printable characters"))
     if len(msgspec.json.encode(report.metadata)) > METADATA_BYTES:
         errors.append(("metadata", f"at most {METADATA_BYTES} bytes as JSON"))
     if report.user is not None and not 0 < report.user < ID_MAX:
         errors.append(("user", "the id of a user"))
-    if report.site is not None and not (len(report.site) <= SITE_CHARS and shows(report.site)):
+    if report.site is not None and not (len(report.site) <= SITE_CHARS and is_displayable(report.site)):
         errors.append(("site", f"1 to {SITE_CHARS} printable characters"))
     return errors
 

@@ -21,11 +21,11 @@ from typing import IO
 
 import peewee
 
-from models.log.checkpoint import LostRightError
+from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Transaction
 from models.records import activity, audit
-from models.store.database import Base, changed, rows
-from models.store.files import checksum, private, sync
+from models.store.database import Base, affected_rows, rows
+from models.store.files import checksum, fsync, open_private
 
 KINDS = (activity.KIND, audit.KIND)  # what goes to an archive when it is old
 NAME_FILE = "place"
@@ -69,11 +69,11 @@ def make(folder: Path) -> str:
     if found is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found, draft = secrets.token_hex(8), folder / f"{NAME_FILE}.draft"
-        with private(draft) as file:
+        with open_private(draft) as file:
             file.write(f"{found}\n".encode())
-        sync(draft)
+        fsync(draft)
         draft.rename(folder / NAME_FILE)
-        sync(folder)
+        fsync(folder)
     return found
 
 
@@ -106,7 +106,7 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
         os.fsync(file.fileno())
         grown = file.tell()
     if new:
-        sync(path.parent)
+        fsync(path.parent)
     return grown
 
 
@@ -126,14 +126,16 @@ def cut_off(folder: Path, sizes: Mapping[str, int]) -> None:
 
 
 def grow(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
-    """The right to take out of the table what was appended: says that the file is longer, or raises LostRightError."""
+    """The right to take out of the table what was appended: says that the file is longer, or raises CheckpointMovedError."""
     if old:
-        done = changed("UPDATE archive_files SET size_bytes=? WHERE place=? AND name=? AND size_bytes=?", (new, place, name, old))
+        done = affected_rows(
+            "UPDATE archive_files SET size_bytes=? WHERE place=? AND name=? AND size_bytes=?", (new, place, name, old)
+        )
     else:
         sql = "INSERT INTO archive_files (place, name, size_bytes) VALUES (?,?,?) ON CONFLICT DO NOTHING"
-        done = changed(sql, (place, name, new))
+        done = affected_rows(sql, (place, name, new))
     if done != 1:
-        raise LostRightError
+        raise CheckpointMovedError
 
 
 def read(path: Path, start: int, end: int) -> Iterator[bytes]:
@@ -163,7 +165,7 @@ def write_checksums(folder: Path) -> None:
         if beside.exists() and beside.stat().st_mtime_ns >= changed_ns:
             continue
         draft = beside.with_suffix(".draft")
-        with private(draft) as file:
+        with open_private(draft) as file:
             file.write(f"{checksum(path).sha256}  {path.name}\n".encode())
-        sync(draft)
+        fsync(draft)
         draft.replace(beside)

@@ -15,7 +15,7 @@ import msgspec
 import peewee
 
 from models.store.clock import rfc3339
-from models.store.database import changed, marks, rows
+from models.store.database import affected_rows, placeholders, rows
 
 COLUMNS = ("user_id", "action", "description", "metadata", "triggered_by", "site", "at_ms")
 EVER = 2**62
@@ -82,7 +82,7 @@ def _between(kind: Kind, wanted: Wanted, after: Place, before: Place, limit: int
     leading, *beside = given or [""]
     key = [leading, "at_ms", "id"] if leading else ["at_ms", "id"]
     lead = [given[leading]] if leading else []
-    whole, value = f"({', '.join(key)})", f"({marks(len(key))})"
+    whole, value = f"({', '.join(key)})", f"({placeholders(len(key))})"
     where = [f"{whole}>{value}", f"{whole}<{value}", *(BESIDE[column] for column in beside)]
     if leading == "site":
         where.append("site IS NOT NULL")  # what its index is of
@@ -117,4 +117,4 @@ def newest_id(kind: Kind) -> int:
 
 def remove(kind: Kind, numbers: Sequence[int]) -> int:
     """Takes records out of the table, which are archived by then; returns how many there were."""
-    return changed(f"DELETE FROM {kind.table} WHERE id IN ({marks(len(numbers))})", numbers)
+    return affected_rows(f"DELETE FROM {kind.table} WHERE id IN ({placeholders(len(numbers))})", numbers)

@@ -29,7 +29,7 @@ def _open(data_dir: Path) -> IO[str]:
     return (data_dir / LOCK_FILE).open("w")
 
 
-def hold_running_lock(data_dir: Path) -> IO[str]:
+def acquire_running_lock(data_dir: Path) -> IO[str]:
     """Keeps restores away until this process ends, or the returned file is closed. May be called more than once.
 
     Raises RestoringError while a restore runs, OSError when the folder can't be written.
@@ -45,7 +45,7 @@ def hold_running_lock(data_dir: Path) -> IO[str]:
 
 
 @contextmanager
-def exclusive(data_dir: Path) -> Iterator[None]:
+def acquire_exclusive(data_dir: Path) -> Iterator[None]:
     """Has the data folder alone. Raises RunningError when a gateway, a worker or another command uses it."""
     with _open(data_dir) as file:
         try:

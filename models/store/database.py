@@ -68,27 +68,27 @@ def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     return list(_engine.execute(sql, params).fetchall())
 
 
-def changed(sql: str, params: Sequence[Any] = ()) -> int:
+def affected_rows(sql: str, params: Sequence[Any] = ()) -> int:
     """Runs one statement and returns how many rows it wrote."""
     return int(_engine.execute(sql, params).rowcount)
 
 
-def marks(count: int, group: int = 0) -> str:
+def placeholders(count: int, group: int = 0) -> str:
     """Parameter marks: `?,?,?`, or with a group size `(?,?),(?,?)`."""
     one = "(" + ",".join("?" * group) + ")" if group else "?"
     return ",".join([one] * count)
 
 
-def given(names: str, count: int) -> str:
-    """`WITH given(a, b) AS (VALUES (?,?),…) `: tuples to look up, joined by `given CROSS JOIN table WHERE …`, which seeks the index
+def values_cte(names: str, count: int) -> str:
+    """`WITH input(a, b) AS (VALUES (?,?),…) `: tuples to look up, joined by `input CROSS JOIN table WHERE …`, which seeks the index
     for each (SQLite scans the whole table for `(a, b) IN (VALUES …)`)."""
-    return f"WITH given({names}) AS (VALUES {marks(count, names.count(',') + 1)}) "
+    return f"WITH input({names}) AS (VALUES {placeholders(count, names.count(',') + 1)}) "
 
 
 @lru_cache(maxsize=512)
 def _insert_sql(table: str, columns: tuple[str, ...], count: int, suffix: str) -> str:
     names = ",".join(f'"{c}"' for c in columns)
-    return f'INSERT INTO "{table}" ({names}) VALUES {marks(count, len(columns))}{suffix}'
+    return f'INSERT INTO "{table}" ({names}) VALUES {placeholders(count, len(columns))}{suffix}'
 
 
 def insert_rows(model: type[Base], columns: tuple[str, ...], values: Sequence[Sequence[Any]], suffix: str = "") -> None:
@@ -110,18 +110,18 @@ def snapshot() -> Iterator[None]:
 
 
 @contextmanager
-def gathering() -> Iterator[None]:
+def multi_index_read() -> Iterator[None]:
     """For a query that one index in its order can't lead: alternatives joined by OR, words of a text."""
-    _engine.begin_gathering()
+    _engine.begin_multi_index_read()
     try:
         yield
     finally:
         _engine.rollback()
 
 
-def is_stores_fault(error: BaseException) -> bool:
+def is_store_error(error: BaseException) -> bool:
     """Whether the store failed (down, full, locked, I/O), rather than the statement that it was given."""
-    return _engine.is_fault(error)
+    return _engine.is_store_error(error)
 
 
 def in_transaction() -> bool:
@@ -129,12 +129,12 @@ def in_transaction() -> bool:
     return _engine.in_transaction()
 
 
-def stored(text: str) -> str:
+def encode_text(text: str) -> str:
     """People's text, as a column can hold it; `shown` brings it back."""
     return _engine.stored(text)
 
 
-def shown(text: str) -> str:
+def decode_text(text: str) -> str:
     """Text that was `stored`, as it was."""
     return _engine.shown(text)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import peewee
 
 
-class Begun(NamedTuple):
+class TransactionStart(NamedTuple):
     """What a transaction that appends needs at its start: the newest event, and the newest ids ever given to some tables' rows."""
 
     head: int
@@ -22,8 +22,8 @@ class Engine(ABC):
     """One database, reached by a connection a thread. Statements have `?` for parameters; errors are peewee's."""
 
     name: ClassVar[str]
-    looks_every_s: ClassVar[float]  # how often a gateway's tail asks for events without being told
-    partitions: ClassVar[int]  # of each consumer: how many drains of it may write at once
+    tail_interval_s: ClassVar[float]  # how often a gateway's tail asks for events without being told
+    parts_per_consumer: ClassVar[int]  # of each consumer: how many drains of it may write at once
     db: peewee.Database
 
     @abstractmethod
@@ -31,7 +31,7 @@ class Engine(ABC):
         """Runs one statement and returns its cursor."""
 
     @abstractmethod
-    def begin(self, appends: bool, durable: bool) -> Begun:
+    def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         """Begins a transaction that writes. One that `appends` holds the log's one lock from here through its end.
 
         Unless `durable`, a crash of the machine may take it back as a whole. Raises peewee.OperationalError when the lock can't
@@ -43,7 +43,7 @@ class Engine(ABC):
         """The newest id ever given to a row of the table, under the log's lock."""
 
     @abstractmethod
-    def commit(self, taken: Mapping[str, int], newest: int | None) -> bool:
+    def commit(self, assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
         """Commits. `taken` has the newest ids that were given by hand, `newest` the newest event appended, if any.
 
         False when there was nothing to commit any more: the store had left the transaction.
@@ -61,7 +61,7 @@ class Engine(ABC):
     def begin_snapshot(self) -> None:
         """Begins a transaction that reads, all as of one moment."""
 
-    def begin_gathering(self) -> None:
+    def begin_multi_index_read(self) -> None:
         """Begins one that reads rows which several indexes lead to, or an index of words."""
         self.begin_snapshot()
 
@@ -69,7 +69,7 @@ class Engine(ABC):
     def head(self) -> int:
         """The newest event that is committed, also when it is no longer kept."""
 
-    def part_sql(self, of: int) -> str:
+    def part_sql(self, count: int) -> str:
         """SQL for which of so many parts, a power of two, an event of the log is in: by its stream. Where there is one, that."""
         return "0"
 
@@ -78,19 +78,19 @@ class Engine(ABC):
         """A number that changes when another connection commits; None when only reading tells."""
 
     @abstractmethod
-    def is_fault(self, error: BaseException) -> bool:
+    def is_store_error(self, error: BaseException) -> bool:
         """Whether the store failed (down, full, locked), rather than the statement that it was given."""
 
     @abstractmethod
-    def for_the_committer(self) -> None:
+    def configure_committer_connection(self) -> None:
         """Sets this thread's connection up for one whose commits others wait for."""
 
     @abstractmethod
-    def tidy(self) -> None:
+    def run_maintenance(self) -> None:
         """What is due now and then while there are commits."""
 
     @abstractmethod
-    def one_migrates(self) -> AbstractContextManager[None]:
+    def migration_lock(self) -> AbstractContextManager[None]:
         """Keeps every other process from migrating."""
 
     def stored(self, text: str) -> str:

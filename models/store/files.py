@@ -29,12 +29,12 @@ def checksum(path: Path) -> FileSum:
     return FileSum(length, digest.hexdigest())
 
 
-def private(path: Path) -> IO[bytes]:
+def open_private(path: Path) -> IO[bytes]:
     """Opens a new file, or an emptied one, that only its owner may read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Has a file's content, or a folder's names, on the disk before it returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -23,8 +23,8 @@ from psycopg.types.numeric import Int8Dumper
 
 from conf import Settings
 from models.store.backoff import Backoff
-from models.store.engine import Begun, Engine
-from models.store.socket_watchdog import CUT_AFTER_S, Watch
+from models.store.engine import Engine, TransactionStart
+from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 
 LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # advisory locks, by database
 CHANNEL = "bellwire"  # of NOTIFY: "there is something to read", with the newest id
@@ -77,8 +77,8 @@ class PostgreSQL(Engine):
     """Ids come from sequences, under the log's lock; what a transaction that is undone has taken of them is left out for good."""
 
     name: ClassVar[str] = "postgresql"
-    looks_every_s: ClassVar[float] = 0.5
-    partitions: ClassVar[int] = 8
+    tail_interval_s: ClassVar[float] = 0.5
+    parts_per_consumer: ClassVar[int] = 8
 
     def __init__(self, settings: Settings, name: str) -> None:
         assert settings.database_url is not None
@@ -87,7 +87,7 @@ class PostgreSQL(Engine):
         self._session_sql = f"{SESSION_SQL}; {FULL_SQL if settings.durability == 'full' else NORMAL_SQL}"
         self._notifies = settings.redis_url is None
         self._backoff = Backoff()
-        self._watch = Watch()
+        self._watchdog = SocketWatchdog()
         self._thread = threading.local()
         self.db = _Database("bellwire", prefer_psycopg3=True)
         self.db.opener = self
@@ -126,7 +126,7 @@ class PostgreSQL(Engine):
                 raise
 
     def _run(self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]) -> Any:
-        with self._watch.over(connection):
+        with self._watchdog.watch(connection):
             try:
                 return RawCursor(connection).execute(numbered(sql), params or None)
             except psycopg.Error:
@@ -141,7 +141,7 @@ class PostgreSQL(Engine):
         connection: psycopg.Connection[Any] = self.db.connection()
         return connection
 
-    def begin(self, appends: bool, durable: bool) -> Begun:
+    def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         """BEGIN, the lock and the newest ids: one round trip."""
         parts = ["BEGIN", *([] if durable else ["SET LOCAL synchronous_commit = off"]), *([BEGIN_SQL] if appends else [])]
         try:
@@ -151,21 +151,21 @@ class PostgreSQL(Engine):
             raise
         self._thread.writing = True
         if not appends:
-            return Begun(0, {})
+            return TransactionStart(0, {})
         while cursor.nextset():
             pass
         head, events, messages = cursor.fetchone()
-        return Begun(head, {"events": max(head, events), "messages": messages})
+        return TransactionStart(head, {"events": max(head, events), "messages": messages})
 
     def newest_id(self, table: str) -> int:
         return int(self.execute(f"SELECT {LAST.format(table)}").fetchone()[0])
 
-    def commit(self, taken: Mapping[str, int], newest: int | None) -> bool:
+    def commit(self, assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
         """The sequences follow what was taken, and whoever listens hears of it: one round trip with the COMMIT."""
-        moves = ", ".join(f"setval('{table}_id_seq', {last})" for table, last in taken.items())
+        moves = ", ".join(f"setval('{table}_id_seq', {last})" for table, last in assigned_ids.items())
         statements = [f"SELECT {moves}"] if moves else []
-        if newest is not None and self._notifies:
-            statements.append(f"NOTIFY {CHANNEL}, '{newest}'")
+        if newest_event is not None and self._notifies:
+            statements.append(f"NOTIFY {CHANNEL}, '{newest_event}'")
         cursor = self.execute("; ".join([*statements, "COMMIT"]))
         self._thread.writing = False
         while cursor.nextset():
@@ -183,31 +183,31 @@ class PostgreSQL(Engine):
     def begin_snapshot(self) -> None:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
-    def begin_gathering(self) -> None:
+    def begin_multi_index_read(self) -> None:
         self.execute("BEGIN READ ONLY; SET LOCAL enable_bitmapscan = on")
 
     def head(self) -> int:
         return int(self.execute(HEAD_SQL).fetchone()[0])
 
-    def part_sql(self, of: int) -> str:
+    def part_sql(self, count: int) -> str:
         """By the hash that the server's own partitions go by, so it stays what it is from version to version."""
-        return f"(hashtextextended(stream, 0) & {of - 1})"
+        return f"(hashtextextended(stream, 0) & {count - 1})"
 
     def version(self) -> int | None:
         return None
 
-    def is_fault(self, error: BaseException) -> bool:
+    def is_store_error(self, error: BaseException) -> bool:
         return isinstance(error, (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError))
 
-    def for_the_committer(self) -> None:
+    def configure_committer_connection(self) -> None:
         """Opens the connection, which tells whether the server is there."""
         self._connection()
 
-    def tidy(self) -> None:
+    def run_maintenance(self) -> None:
         """The server does that by itself."""
 
     @contextmanager
-    def one_migrates(self) -> Iterator[None]:
+    def migration_lock(self) -> Iterator[None]:
         """An advisory lock of the session: it goes with the connection, however the process ends. It is asked for again and again,
         as a statement that waits for it would be waited for by whoever has it and builds an index beside writers."""
         self.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")

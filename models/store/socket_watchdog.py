@@ -21,7 +21,7 @@ class Connection(Protocol):
         """The socket's descriptor."""
 
 
-class Watch:
+class SocketWatchdog:
     """One thread a process, which cuts what waits for too long. Who waits gets the driver's error of a lost connection."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Watch:
         self._lock = threading.Lock()
 
     @contextmanager
-    def over(self, connection: Any) -> Iterator[None]:
+    def watch(self, connection: Any) -> Iterator[None]:
         """Watches one statement of this thread."""
         if self._thread is None:
             self._start()

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import peewee
 
 from conf import Settings
-from models.store.engine import Begun, Engine
+from models.store.engine import Engine, TransactionStart
 
 READ_BUSY_TIMEOUT_S = 5  # readers meet a lock only while the WAL is recovered after a crash
 WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms; a send can't
@@ -42,8 +42,8 @@ class SQLite(Engine):
     """Ids are AUTOINCREMENT's, which come back with a transaction that is undone."""
 
     name: ClassVar[str] = "sqlite"
-    looks_every_s: ClassVar[float] = 0.025  # `version` costs 2 µs
-    partitions: ClassVar[int] = 1  # with one writer at a time, more would only wait for each other
+    tail_interval_s: ClassVar[float] = 0.025  # `version` costs 2 µs
+    parts_per_consumer: ClassVar[int] = 1  # with one writer at a time, more would only wait for each other
 
     def __init__(self, settings: Settings) -> None:
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,7 +70,7 @@ class SQLite(Engine):
         connection: sqlite3.Connection = self.db.connection()
         return connection
 
-    def begin(self, appends: bool, durable: bool) -> Begun:
+    def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         if not durable:
             # A power cut takes the newest commits back as a whole, effects and checkpoint together, and the drain does them anew.
             self.execute("PRAGMA synchronous=NORMAL")
@@ -81,7 +81,7 @@ class SQLite(Engine):
             self._ended()
             raise
         events, messages = self.execute(NEWEST_IDS_SQL).fetchone()
-        return Begun(events, {"events": events, "messages": messages})
+        return TransactionStart(events, {"events": events, "messages": messages})
 
     def _take_lock(self) -> None:
         """Retries tightly."""
@@ -106,7 +106,7 @@ class SQLite(Engine):
     def newest_id(self, table: str) -> int:
         return int(self.execute(f"{NEWEST_SQL}?", (table,)).fetchone()[0])
 
-    def commit(self, taken: Mapping[str, int], newest: int | None) -> bool:
+    def commit(self, assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
         if not self.in_transaction():
             return False
         self.execute("COMMIT")
@@ -131,21 +131,21 @@ class SQLite(Engine):
     def version(self) -> int | None:
         return int(self.execute("PRAGMA data_version").fetchone()[0])
 
-    def is_fault(self, error: BaseException) -> bool:
+    def is_store_error(self, error: BaseException) -> bool:
         driver = error.__context__  # peewee raises its own error while it handles the driver's
         return isinstance(error, peewee.OperationalError) and getattr(driver, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
-    def for_the_committer(self) -> None:
+    def configure_committer_connection(self) -> None:
         """It copies the WAL back into the database only when nobody else has for long: every process that drains does it after
-        its own commits, and so does `tidy`, beside the writer and without its lock."""
+        its own commits, and so does `run_maintenance`, beside the writer and without its lock."""
         self.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_MOST}")
 
-    def tidy(self) -> None:
+    def run_maintenance(self) -> None:
         """Copies back what the WAL holds, as far as no reader needs it there."""
         self.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
-    def one_migrates(self) -> Iterator[None]:
+    def migration_lock(self) -> Iterator[None]:
         with Path(self.db.database).with_name("migrate.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

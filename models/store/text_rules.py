@@ -6,7 +6,7 @@ from __future__ import annotations
 JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)))
 
 
-def shows(text: str) -> bool:
+def is_displayable(text: str) -> bool:
     """Whether something shows, and all else joins what does: no line breaks, no controls, no change of direction."""
     seen = text.translate(JOINERS)
     return seen.isprintable() and not seen.isspace() and seen != ""

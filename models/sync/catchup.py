@@ -10,7 +10,7 @@ from models.community import group as groups
 from models.log import event
 from models.log.event import POSTS, Event, conversation_stream, group_stream, user_stream
 from models.store import facts
-from models.store.database import marks, rows, snapshot
+from models.store.database import placeholders, rows, snapshot
 
 BEGINNING = -1  # the position of who asks for all that is kept
 
@@ -24,17 +24,17 @@ class Slice(NamedTuple):
     expired: bool
 
 
-class Place(NamedTuple):
+class Intervals(NamedTuple):
     """What a gateway must know of a user to serve them: intervals of streams, as of the newest event `head`."""
 
     intervals: list[tuple[str, int, int | None]]
     head: int
 
 
-def place(user: int, closed_after: int) -> Place:
+def conversation_intervals(user: int, closed_after: int) -> Intervals:
     """The streams a user follows, those included that they left after a place in the log."""
     with snapshot():
-        return Place(_intervals(user, closed_after), event.head())
+        return Intervals(_intervals(user, closed_after), event.head())
 
 
 def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
@@ -42,10 +42,10 @@ def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]
     return [(user_stream(user), 0, None), *mine]
 
 
-def posts_place(user: int, closed_after: int) -> Place:
+def post_intervals(user: int, closed_after: int) -> Intervals:
     """The streams of posts that a user may follow, in the same way."""
     with snapshot():
-        return Place(_post_intervals(user, closed_after), event.head())
+        return Intervals(_post_intervals(user, closed_after), event.head())
 
 
 def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
@@ -73,7 +73,7 @@ def read(user: int, position: int, types: Collection[str] | None, limit: int, po
 
 
 def _slice(stream: str, after: int, closed: int | None, types: Collection[str] | None, limit: int) -> list[Event]:
-    chosen = f" AND type IN ({marks(len(types))})" if types else ""
+    chosen = f" AND type IN ({placeholders(len(types))})" if types else ""
     found = rows(
         f"SELECT id, stream, type, at_ms, data FROM events WHERE stream=? AND id>? AND id<?{chosen} ORDER BY id LIMIT ?",
         (stream, after, closed if closed is not None else 2**62, *(types or ()), limit),

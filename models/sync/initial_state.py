@@ -14,7 +14,7 @@ from models.store.database import snapshot
 CONVERSATIONS_SHOWN = 1000  # the newest; older ones are on the list's pages
 
 
-def of(user: int) -> dict[str, Any]:
+def load(user: int) -> dict[str, Any]:
     """`head`, me, conversations, presence of who is in small ones, and the number of unread notifications."""
     with snapshot():
         newest = conversations.ids_by_activity(user)[:CONVERSATIONS_SHOWN]

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from conf import Settings
-from models.store.files import FileSum, checksum, private, sync
+from models.store.files import FileSum, checksum, fsync, open_private
 from models.transfer.manifest import DATABASE, MANIFEST, SECRET, BackupError, Manifest, describe
 
 PAGES_A_STEP = 2048  # 8 MiB
@@ -62,18 +62,18 @@ def _claim(folder: Path, database: Path) -> None:
 def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manifest:
     files = {}
     draft = _draft(folder, DATABASE)
-    private(draft).close()
+    open_private(draft).close()
     _copy(settings.sqlite_path, draft, progress)
     manifest = describe(draft, {})
     files[DATABASE] = _finish(draft, DATABASE)
     if settings.secret_key is None and (secret := settings.data_dir / SECRET).exists():
         draft = _draft(folder, SECRET)
-        with private(draft) as file:
+        with open_private(draft) as file:
             file.write(secret.read_bytes())
         files[SECRET] = _finish(draft, SECRET)
     manifest.files = files
     draft = _draft(folder, MANIFEST)
-    with private(draft) as file:
+    with open_private(draft) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     _finish(draft, MANIFEST)
     return manifest
@@ -106,8 +106,8 @@ def _draft(folder: Path, name: str) -> Path:
 
 
 def _finish(draft: Path, name: str) -> FileSum:
-    sync(draft)
+    fsync(draft)
     found = checksum(draft)
     os.replace(draft, draft.with_name(name))
-    sync(draft.parent)
+    fsync(draft.parent)
     return found

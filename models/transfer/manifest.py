@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from models.store.clock import now_ms, rfc3339
-from models.store.files import READ_BYTES, FileSum, checksum, private, sync
+from models.store.files import READ_BYTES, FileSum, checksum, fsync, open_private
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -72,7 +72,7 @@ def read(folder: Path) -> Manifest:
 def verified_copy(source: Path, draft: Path, expected: FileSum) -> None:
     """Copies a file of a backup to `draft`, mode 0600, onto the disk. Raises BackupError when it is not what was backed up."""
     try:
-        with source.open("rb") as reading, private(draft) as writing:
+        with source.open("rb") as reading, open_private(draft) as writing:
             while part := reading.read(READ_BYTES):
                 writing.write(part)
     except FileNotFoundError as error:
@@ -80,4 +80,4 @@ def verified_copy(source: Path, draft: Path, expected: FileSum) -> None:
     if checksum(draft) != expected:
         draft.unlink()
         raise BackupError(f"{source} is damaged: its checksum is not the one in {MANIFEST}. Take another backup")
-    sync(draft)
+    fsync(draft)

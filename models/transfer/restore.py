@@ -13,9 +13,9 @@ from pathlib import Path
 
 from conf import Settings
 from models.schema import DIRECTORY
-from models.store.data_dir_lock import exclusive
+from models.store.data_dir_lock import acquire_exclusive
 from models.store.facts import EPOCH, new_epoch
-from models.store.files import private, sync
+from models.store.files import fsync, open_private
 from models.transfer.manifest import DATABASE as NAME
 from models.transfer.manifest import SECRET, BackupError, Manifest, read, verified_copy
 
@@ -32,7 +32,7 @@ def restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Manif
     that is there is kept beside it. Raises BackupError, and models.store.data_dir_lock.RunningError while anything runs on the
     data folder.
     """
-    with exclusive(settings.data_dir):
+    with acquire_exclusive(settings.data_dir):
         try:
             return _restore(settings, folder, force, say)
         except (OSError, sqlite3.Error) as error:
@@ -54,9 +54,9 @@ def _restore(settings: Settings, folder: Path, force: bool, say: Say) -> Manifes
     if database.exists():
         say(f"kept the old database as {_keep(database)}")
     _clear(settings)
-    sync(settings.data_dir)
+    fsync(settings.data_dir)
     os.replace(draft, database)
-    sync(settings.data_dir)
+    fsync(settings.data_dir)
     say(f"restored {database}: epoch {epoch} (was {manifest.epoch})")
     return manifest
 
@@ -73,7 +73,7 @@ def _renew(draft: Path) -> str:
         connection.execute("DELETE FROM online")
         connection.execute("DELETE FROM leases")
         connection.execute("COMMIT")
-    sync(draft)
+    fsync(draft)
     return epoch
 
 
@@ -126,9 +126,9 @@ def _link(path: Path, name: Path) -> Path:
     try:
         os.link(path, name)
     except (PermissionError, NotImplementedError):
-        with path.open("rb") as reading, private(name) as writing:
+        with path.open("rb") as reading, open_private(name) as writing:
             shutil.copyfileobj(reading, writing)
-        sync(name)
+        fsync(name)
     return name
 
 

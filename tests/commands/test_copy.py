@@ -29,8 +29,8 @@ from models.records.export import Export
 from models.records.records import Wanted
 from models.schema import TABLES
 from models.store import facts
-from models.store.data_dir_lock import hold_running_lock
-from models.store.database import connect, disconnect, execute, rows, shown
+from models.store.data_dir_lock import acquire_running_lock
+from models.store.database import connect, decode_text, disconnect, execute, rows
 from models.store.postgres import LOG_LOCK
 from models.sync import catchup
 from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
@@ -177,7 +177,7 @@ def _park(sent: int, retry: bool) -> None:
     drain(poisoned)
     if retry:
         with event.transaction() as tx:
-            dead_letters.ask_retry(tx, max(d["id"] for d in dead_letters.listed(10)))
+            dead_letters.request_retry(tx, max(d["id"] for d in dead_letters.newest(10)))
 
 
 def _open(bellwire: Installation, url: str | None = None, data: Path | None = None) -> None:
@@ -189,9 +189,9 @@ def _open(bellwire: Installation, url: str | None = None, data: Path | None = No
 def contents() -> dict[str, list[tuple[object, ...]]]:
     """All that clients could ask for and more, from whichever database is open."""
     found = {table.name: sorted(rows(f"SELECT {', '.join(table.columns)} FROM {table.name}"), key=repr) for table in CARRIED}
-    bodies = [shown(body) for (body,) in rows("SELECT body FROM messages ORDER BY id")]
+    bodies = [decode_text(body) for (body,) in rows("SELECT body FROM messages ORDER BY id")]
     del found["messages"], found["dead_work"]
-    return found | {"bodies": [tuple(bodies)], "dead": [tuple(d.items()) for d in dead_letters.listed(10)]}
+    return found | {"bodies": [tuple(bodies)], "dead": [tuple(d.items()) for d in dead_letters.newest(10)]}
 
 
 def read_from_everywhere() -> list[object]:
@@ -289,11 +289,11 @@ def test_drains_go_on_and_do_no_event_again(sqlite: Installation, target: str) -
         done = {name: drain(consumer).events for name, consumer in tasks.consumers.items()}
         made = "SELECT user_id, type, title, body, data, count, grouping FROM notifications ORDER BY user_id, grouping"
         acts = rows("SELECT user_id, action, metadata, at_ms FROM activities")
-        return [done, rows(made), sorted(acts), dead_letters.retries_asked(), len(dead_letters.listed(10))]
+        return [done, rows(made), sorted(acts), dead_letters.consumers_to_retry(), len(dead_letters.newest(10))]
 
     here, there = both(sqlite, target, finish)
     assert here == there
-    stands = checkpoint.places()
+    stands = checkpoint.all_positions()
     assert {name: sorted(parts) for name, parts in stands.items()} == {
         name: [part.number for part in consumer.parts()] for name, consumer in tasks.consumers.items()
     }
@@ -402,7 +402,7 @@ def test_a_row_that_postgresql_can_not_hold_is_named_and_the_rest_goes_on_when_i
 
 
 def test_what_runs_on_the_folder_must_be_stopped_first(sqlite: Installation, target: str) -> None:
-    held = hold_running_lock(sqlite.data)
+    held = acquire_running_lock(sqlite.data)
     assert "a gateway, worker or other command uses" in sqlite.refused("copy", "--to", target)
     held.close()
     sqlite.succeed("copy", "--to", target)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.store.data_dir_lock import RestoringError, RunningError, exclusive, hold_running_lock
+from models.store.data_dir_lock import RestoringError, RunningError, acquire_exclusive, acquire_running_lock
 from tests.commands.installation import Installation, rows
 
 EPOCH = "SELECT value FROM facts WHERE name='epoch'"
@@ -165,7 +165,7 @@ def test_an_unfinished_backup_is_refused(backed_up: tuple[Installation, Path]) -
 
 def test_nothing_is_restored_under_what_runs(backed_up: tuple[Installation, Path]) -> None:
     bellwire, folder = backed_up
-    held = hold_running_lock(bellwire.data)
+    held = acquire_running_lock(bellwire.data)
     assert "stop it first" in bellwire.refused("restore", str(folder), "--force")
     held.close()
     bellwire.succeed("restore", str(folder), "--force")
@@ -191,12 +191,12 @@ def test_a_database_too_damaged_to_open_is_kept_as_it_is(backed_up: tuple[Instal
 
 def test_nothing_starts_during_a_restore(bellwire: Installation) -> None:
     bellwire.succeed("migrate")
-    with exclusive(bellwire.data):
+    with acquire_exclusive(bellwire.data):
         assert "a restore runs" in bellwire.refused("migrate")
         assert "a restore runs" in bellwire.refused("worker")
         with pytest.raises(RestoringError):
-            hold_running_lock(bellwire.data)
-        with pytest.raises(RunningError), exclusive(bellwire.data):
+            acquire_running_lock(bellwire.data)
+        with pytest.raises(RunningError), acquire_exclusive(bellwire.data):
             pass
     bellwire.succeed("migrate")
 

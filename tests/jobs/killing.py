@@ -15,9 +15,10 @@ SCRIPT = """
 import os, signal, sys
 from models.store.database import connect
 from conf import load
-from jobs import digests, tasks
-from jobs.fanout import Fanouts
-from models import database
+from jobs import tasks
+from jobs.consumers.announcements import Fanouts
+from jobs.mail import digests
+from models.store import database
 
 work, commit, when = sys.argv[1:]
 settings = load()
@@ -25,14 +26,14 @@ connect(settings)
 tasks.bind(settings)
 real, left = database.engine().commit, int(commit)
 
-def counted(taken, newest):
+def counted(assigned_ids, newest_event):
     global left
     left -= 1
     if left == 0:
         if when == "after":
-            real(taken, newest)
+            real(assigned_ids, newest_event)
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(taken, newest)
+    return real(assigned_ids, newest_event)
 
 database.engine().commit = counted
 exec(work)

@@ -20,7 +20,7 @@ from jobs.worker import WorkerConsumer
 from models.log import event
 from models.ops import worker as workers
 from models.ops.worker import Busy
-from models.store.data_dir_lock import RunningError, exclusive
+from models.store.data_dir_lock import RunningError, acquire_exclusive
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
 from tests.stores import environment, free_port, named
@@ -156,7 +156,7 @@ def test_a_worker_keeps_a_restore_away(store: Settings, start: Start) -> None:
     send(ana, 1, to=ben)
     start()
     until(lambda: scalar("SELECT count(*) FROM activities") == 1)
-    with pytest.raises(RunningError), exclusive(store.data_dir):
+    with pytest.raises(RunningError), acquire_exclusive(store.data_dir):
         pass
 
 
@@ -173,16 +173,16 @@ def test_a_bare_consumer_behaves(tmp_path: Path, options: dict[str, int], worker
 
 def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings, start: Start) -> None:
     process = start()
-    (found,) = until(workers.listed)
+    (found,) = until(workers.all_workers)
     assert (found["alive"], found["running"]) == (True, [])
     process.terminate()
-    until(lambda: workers.listed() == [])
+    until(lambda: workers.all_workers() == [])
     with event.transaction(appends=False) as tx:
-        workers.tell(tx, "somewhere:1", 1, [Busy("drain search", 1)])
-    (found,) = workers.listed()
+        workers.record(tx, "somewhere:1", 1, [Busy("drain search", 1)])
+    (found,) = workers.all_workers()
     assert (found["alive"], found["running"]) == (True, [{"what": "drain search", "since": "1970-01-01T00:00:00.001Z"}])
     execute("UPDATE workers SET seen_ms=seen_ms-?", (workers.GONE_MS,))
-    assert workers.listed()[0]["alive"] is False
+    assert workers.all_workers()[0]["alive"] is False
 
 
 @pytest.mark.only("sqlite")

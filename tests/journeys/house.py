@@ -149,9 +149,9 @@ def visible(user: int) -> list[tuple[int, str, str]]:
 def drained(consumers: Sequence[str] = ("notify", "activity")) -> bool:
     """Whether these consumers have done all messages there are."""
     of = {consumer.name: consumer for consumer in (Notify(), Activities({}))}
-    places = checkpoint.places()
+    places = checkpoint.all_positions()
     for name in consumers:
         positions = {part: places.get(name, {}).get(part.number, (-1, 0))[0] for part in of[name].parts()}
-        if min(positions.values()) < 0 or checkpoint.waiting(positions, of[name].types):
+        if min(positions.values()) < 0 or checkpoint.oldest_unread_by_part(positions, of[name].types):
             return False
     return True

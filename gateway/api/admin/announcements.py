@@ -16,7 +16,7 @@ from models.notices.announcement import BODY_CHARS, DATA_BYTES, Announcement
 from models.notices.notification import TITLE_CHARS
 from models.notices.preference import TYPES
 from models.store.errors import InvalidError
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 
 class Announced(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,7 +65,7 @@ def _invalid(asked: Announced, data: bytes) -> list[tuple[str, str]]:
         errors.append(("user_ids", f"1 to {IDS_AT_ONCE} ids of users"))
     if asked.type not in TYPES:
         errors.append(("type", "one of " + ", ".join(TYPES)))
-    if not (1 <= len(asked.title) <= TITLE_CHARS and shows(asked.title)):
+    if not (1 <= len(asked.title) <= TITLE_CHARS and is_displayable(asked.title)):
         errors.append(("title", f"1 to {TITLE_CHARS} printable characters"))
     if len(asked.body) > BODY_CHARS or "\0" in asked.body:
         errors.append(("body", f"at most {BODY_CHARS} characters"))

@@ -108,9 +108,9 @@ class Jobs(AdminHandler):
     async def get(self) -> None:
         """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
-        workers = await self.services.read(worker.listed)
+        workers = await self.services.read(worker.all_workers)
         consumers = await self.services.read(standing, list(tasks.consumers.values()))
-        dead = await self.services.read(dead_letters.listed, SHOWN)
+        dead = await self.services.read(dead_letters.newest, SHOWN)
         waiting, since_ms = await self.services.read(outbox.waiting)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
         failing = await self.services.read(outbox.failing, SHOWN)
@@ -136,7 +136,7 @@ class JobRetry(AdminHandler):
     async def post(self, dead: str) -> None:
         """202: its drain, or the mailer, takes it up."""
         number = int(dead)
-        if await self.commit(lambda tx: dead_letters.ask_retry(tx, number)):
+        if await self.commit(lambda tx: dead_letters.request_retry(tx, number)):
             self.services.wake_mail()
         else:
             self.services.wake_background()

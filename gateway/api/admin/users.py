@@ -22,7 +22,7 @@ from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.log.event import Transaction
 from models.store.database import chunks
 from models.store.errors import InvalidError
-from models.store.text_rules import shows
+from models.store.text_rules import is_displayable
 
 USERS_AT_ONCE = 1000
 IDS_AT_ONCE = 10_000
@@ -148,7 +148,7 @@ class StatusHandler(AdminHandler):
         errors = []
         if not 1 <= len(asked.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in asked.ids):
             errors.append(("ids", f"1 to {IDS_AT_ONCE} ids of users"))
-        if len(asked.reason) > REASON_CHARS or (asked.reason and not shows(asked.reason)):
+        if len(asked.reason) > REASON_CHARS or (asked.reason and not is_displayable(asked.reason)):
             errors.append(("reason", f"at most {REASON_CHARS} printable characters"))
         if errors:
             raise InvalidError(*errors)
@@ -184,7 +184,7 @@ class AdminTokens(AdminHandler):
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
-        if len(label) > LABEL_CHARS or (label and not shows(label)):
+        if len(label) > LABEL_CHARS or (label and not is_displayable(label)):
             raise field_error("label", f"at most {LABEL_CHARS} printable characters")
 
         def run(tx: Transaction) -> str:

@@ -18,7 +18,7 @@ from models.log import event
 from models.records import partitions
 from models.records.archive import KINDS
 from models.records.partitions import TakenError
-from models.store.data_dir_lock import exclusive
+from models.store.data_dir_lock import acquire_exclusive
 from models.store.database import chunks, connect, disconnect, engine, execute, rows
 from models.store.postgres import PostgreSQL
 from models.transfer.copying.source import Source
@@ -40,7 +40,7 @@ def carry(settings: Settings, url: str, divided: Collection[str], say: Say, show
     `divided` are the consumers whose events are done in parts. `say` is told a line for each table, `show` the progress. Raises
     CopyError, and models.store.data_dir_lock.RunningError while anything runs on the data folder.
     """
-    with _told(), closing(Source(settings.sqlite_path)) as source, exclusive(settings.data_dir):
+    with _told(), closing(Source(settings.sqlite_path)) as source, acquire_exclusive(settings.data_dir):
         source.require_current_schema()
         connect(settings.model_copy(update={"database_url": url}), "copy")
         try:
@@ -85,7 +85,7 @@ class _Copy:
         if not all([*alike, self._check_index()]):
             self._say(f"the copy is not what the SQLite database holds, and stays unfinished: {ANEW}")
             return False
-        self._finish(dict.fromkeys(divided, engine().partitions))
+        self._finish(dict.fromkeys(divided, engine().parts_per_consumer))
         return True
 
     def _divide(self) -> None:

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import peewee
 
 from models.chat.message import Message
-from models.chat.presence import Lease, Online
+from models.chat.presence import GatewayLease, Online
 from models.log.checkpoint import Checkpoint
-from models.ops.lease import Duty
+from models.ops.lease import Lease
 from models.ops.worker import Worker
 from models.schema import TABLES
-from models.store.database import Base, shown, stored
+from models.store.database import Base, decode_text, encode_text
 from models.store.facts import Fact
 
 Row = tuple[Any, ...]
-OF_PROCESSES = (Lease, Online, Duty, Worker)  # what running gateways and workers hold; none of them comes along
+OF_PROCESSES = (GatewayLease, Online, Lease, Worker)  # what running gateways and workers hold; none of them comes along
 WRITTEN_LAST = (Fact, Checkpoint)  # by the transaction that makes a copy a store
 
 
@@ -85,7 +85,7 @@ def _difference(field: Any) -> Difference | None:
     """SQLite's booleans are 0 and 1, and only its text columns hold a NUL."""
     if isinstance(field, peewee.BooleanField):
         return Difference(lambda value: None if value is None else bool(value), lambda value: None if value is None else int(value))
-    return Difference(stored, shown) if field is Message.body else None
+    return Difference(encode_text, decode_text) if field is Message.body else None
 
 
 # In this order a row comes after those that it refers to.

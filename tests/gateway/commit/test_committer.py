@@ -236,14 +236,14 @@ def test_a_store_that_is_locked_when_the_gateway_starts_ends_no_committer(monkey
     token_of(ana)
 
     tries = iter([peewee.OperationalError("database is locked")] * 3)
-    usual = engine().for_the_committer
+    usual = engine().configure_committer_connection
 
     def locked() -> None:
         for error in tries:
             raise error
         usual()
 
-    monkeypatch.setattr(engine(), "for_the_committer", locked)
+    monkeypatch.setattr(engine(), "configure_committer_connection", locked)
 
     async def scenario() -> None:
         async with Core() as core, asyncio.timeout(30):

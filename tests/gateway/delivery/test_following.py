@@ -143,7 +143,7 @@ class History:
         """A read of the store whose answer takes its time: the hub goes on meanwhile."""
         found = await self.core.read(work, *args)
         if self.members and self.random.random() < 0.5:
-            await self.act(args[0] if work is catchup.posts_place else None)
+            await self.act(args[0] if work is catchup.post_intervals else None)
         return found
 
     def _move(self, who: int, crew: int) -> Callable[[Transaction], Any]:

@@ -60,7 +60,7 @@ def test_a_reader_thread_whose_read_failed_reads_again() -> None:
         for _ in range(6):
             results = await asyncio.gather(*(pool(falls_over) for _ in range(3)), return_exceptions=True)
             assert [type(result) for result in results] == [StoreDownError] * 3
-            heads = await asyncio.gather(*(pool(catchup.place, 1, 0) for _ in range(30)))
+            heads = await asyncio.gather(*(pool(catchup.conversation_intervals, 1, 0) for _ in range(30)))
             assert {place.head for place in heads} == {0}
         pool.close()
 

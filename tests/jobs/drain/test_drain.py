@@ -58,7 +58,7 @@ def test_a_poison_event_is_found_parked_and_passed(store: Settings) -> None:
     dead = REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) or 0
     assert drain(poisoned).more is False
     assert scalar("SELECT count(*) FROM activities") == 49
-    [parked] = dead_letters.listed(10)
+    [parked] = dead_letters.newest(10)
     assert (parked["event"], parked["error"]) == (poisoned.poison, "ValueError: can't be done")
     assert REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) == dead + 1
 
@@ -68,17 +68,17 @@ def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
     poisoned = consumer()
     poisoned.poison = poisoned_event(send(ana, 1, to=ben)[0])
     drain(poisoned)
-    [parked] = dead_letters.listed(10)
+    [parked] = dead_letters.newest(10)
     with event.transaction() as tx:
-        dead_letters.ask_retry(tx, parked["id"])
+        dead_letters.request_retry(tx, parked["id"])
     drain(poisoned)
-    assert [d["retrying"] for d in dead_letters.listed(10)] == [False], "it failed again, and waits for another asking"
+    assert [d["retrying"] for d in dead_letters.newest(10)] == [False], "it failed again, and waits for another asking"
     with event.transaction() as tx:
-        dead_letters.ask_retry(tx, parked["id"])
+        dead_letters.request_retry(tx, parked["id"])
     poisoned.poison = None
     drain(poisoned)
     drain(poisoned)
-    assert dead_letters.listed(10) == []
+    assert dead_letters.newest(10) == []
     assert scalar("SELECT count(*) FROM activities") == 1
 
 
@@ -107,7 +107,7 @@ def test_the_stores_failure_is_raised_and_parks_nothing(store: Settings) -> None
 
     with pytest.raises(peewee.OperationalError):
         drain(Full({}))
-    assert dead_letters.listed(10) == []
+    assert dead_letters.newest(10) == []
     assert drain(consumer()).rows == 5
 
 

@@ -109,9 +109,9 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
     ids = {"consumer": "activity", "event_id": number, "type": "message.created"}
     parked, _ = told()
     assert picked(parked, *names) == {"event": "an event is parked", "dead": None, **ids}
-    [dead] = [one["id"] for one in dead_letters.listed(10)]
+    [dead] = [one["id"] for one in dead_letters.newest(10)]
     with event.transaction() as tx:
-        dead_letters.ask_retry(tx, dead)
+        dead_letters.request_retry(tx, dead)
     drain(Poisoned({}))
     (again,) = told()
     assert picked(again, *names) == {"event": "a parked event failed again", "dead": dead, **ids}

@@ -138,14 +138,14 @@ def test_a_mail_refused_for_good_is_dead_until_an_admin_has_it_tried_again(maile
     relay.answers[stage].append("550 5.1.1 No such mailbox")
     mailer.send_due()
     assert states() == {"ana": "dead", "ben": "sent"}
-    [dead] = dead_letters.listed(10)
+    [dead] = dead_letters.newest(10)
     assert (dead["consumer"], dead["type"], dead["to"]) == ("mail", "account", "ana@example.org")
     assert "No such mailbox" in dead["error"]
     with event.transaction() as tx:
-        assert dead_letters.ask_retry(tx, dead["id"])
+        assert dead_letters.request_retry(tx, dead["id"])
     mailer.send_due()
     assert states() == {"ana": "sent", "ben": "sent"}
-    assert dead_letters.listed(10) == []
+    assert dead_letters.newest(10) == []
 
 
 def test_a_code_that_has_expired_is_dropped_unsent(mailer: Mailer, relay: SmtpServer) -> None:
@@ -185,9 +185,9 @@ def test_a_code_does_not_stay_in_a_dead_mail_after_it_has_expired(mailer: Mailer
     execute("UPDATE emails SET expires_ms=?", (now_ms(),))
     tasks.retention.run(lambda: False)
     assert scalar("SELECT data FROM emails") == "{}"
-    [dead] = dead_letters.listed(10)
+    [dead] = dead_letters.newest(10)
     with event.transaction() as tx:
-        dead_letters.ask_retry(tx, dead["id"])
+        dead_letters.request_retry(tx, dead["id"])
     mailer.send_due()
     assert (relay.mails, states()) == ([], {"ana": "dropped"})
 
@@ -231,7 +231,7 @@ def test_a_mail_that_is_put_off_for_a_day_is_given_up(mailer: Mailer, relay: Smt
         make_due()
         mailer.send_due()
     assert states() == {"ana": "dead"}
-    assert "given up after a day" in dead_letters.listed(1)[0]["error"]
+    assert "given up after a day" in dead_letters.newest(1)[0]["error"]
 
 
 def test_each_wait_is_twice_as_long_give_or_take_a_quarter_and_an_hour_at_most() -> None:
@@ -300,7 +300,7 @@ def test_what_was_sent_long_ago_is_cleared_away_and_what_waits_or_is_dead_stays(
     mailer.send_due()
     queue("cleo")
     with event.transaction() as tx:
-        registration.ask_login_code(tx, "a secret", "nobody@example.org")
+        registration.queue_login_code(tx, "a secret", "nobody@example.org")
     tasks.retention.run(lambda: False)
     assert states() == {"ana": "dead", "ben": "sent", "cleo": "queued", "": "dropped"}
     with time_machine.travel(timedelta(days=31), tick=False):

@@ -116,7 +116,7 @@ def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None
         message.delete(tx, ana, "user", sent)
     assert scalar("SELECT count(*) FROM events WHERE data LIKE '%words%'") == 0, "its text is no safer there"
     with event.transaction() as tx:
-        dead_letters.ask_retry(tx, dead_letters.listed(1)[0]["id"])
+        dead_letters.request_retry(tx, dead_letters.newest(1)[0]["id"])
     assert scalar("SELECT count(*) FROM activities") == 0
     poisoned.poison = None
     drain(poisoned)
@@ -175,7 +175,7 @@ def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: S
         dead_letters.park_mail(tx, 1, "550")
     done()
     later(OVER_DAYS - 1)
-    assert (len(announcement.listed(10)), len(dead_letters.listed(10))) == (1, 1)
+    assert (len(announcement.listed(10)), len(dead_letters.newest(10))) == (1, 1)
     later(OVER_DAYS + 1)
-    assert (announcement.listed(10), dead_letters.listed(10)) == ([], [])
+    assert (announcement.listed(10), dead_letters.newest(10)) == ([], [])
     assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0

@@ -29,7 +29,7 @@ def statements(run: Callable[[], object]) -> int:
     return seen
 
 
-@pytest.mark.parametrize("first", [lambda user: initial_state.of(user), lambda user: views.conversation_list(user, None, 200)])
+@pytest.mark.parametrize("first", [lambda user: initial_state.load(user), lambda user: views.conversation_list(user, None, 200)])
 def test_more_conversations_cost_no_more_statements(store: Settings, first: Callable[[int], object]) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
 

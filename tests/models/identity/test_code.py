@@ -27,7 +27,7 @@ def issue(account: int, digits: str, purpose: str = code.LOGIN) -> None:
 
 def spend(digits: str, *accounts: int, purpose: str = code.LOGIN) -> int | None:
     with event.transaction() as tx:
-        return code.spend(tx, SECRET, accounts, purpose, digits)
+        return code.redeem(tx, SECRET, accounts, purpose, digits)
 
 
 def test_a_code_is_good_once(store: Settings) -> None:

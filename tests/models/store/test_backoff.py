@@ -7,7 +7,7 @@ import pytest
 
 from models.store import backoff, socket_watchdog
 from models.store.backoff import Backoff
-from models.store.socket_watchdog import Watch
+from models.store.socket_watchdog import SocketWatchdog
 
 
 class DownError(Exception):
@@ -71,20 +71,20 @@ def test_a_connection_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
     monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
     ours, theirs = socket.socketpair()
-    with ours, theirs, Watch().over(ours):
+    with ours, theirs, SocketWatchdog().watch(ours):
         assert ours.recv(1) == b""
 
 
 def test_a_connection_that_nobody_waits_on_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
     monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
-    watch = Watch()
+    watchdog = SocketWatchdog()
     quiet, other = socket.socketpair()
     stuck, peer = socket.socketpair()
     with quiet, other, stuck, peer:
-        with watch.over(quiet):
+        with watchdog.watch(quiet):
             pass
-        with watch.over(stuck):
+        with watchdog.watch(stuck):
             assert stuck.recv(1) == b""
         quiet.send(b"x")
         assert other.recv(1) == b"x"

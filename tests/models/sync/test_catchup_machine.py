@@ -120,7 +120,7 @@ class LogMachine(RuleBasedStateMachine):
 
     # What happens
 
-    def _apply(self, aside: bool, run: Callable[[event.Log], Any]) -> Any:
+    def _apply(self, aside: bool, run: Callable[[event.Transaction], Any]) -> Any:
         """Runs a verb through the committer, or aside as another gateway would. Returns its result or refusal."""
         self.pending = []
         try:
@@ -152,7 +152,7 @@ class LogMachine(RuleBasedStateMachine):
         text = f"t{self.texts}x"
         asked = Draft(self.users[sender], token_of(self.users[sender]), text, client_id=client_id, **draft)
 
-        def post(tx: event.Log) -> Posted:
+        def post(tx: event.Transaction) -> Posted:
             (result,) = message.post(tx, [asked])
             if isinstance(result, RefusedError):
                 raise result
