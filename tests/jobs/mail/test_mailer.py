@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from conf import Settings
 from jobs import tasks
+from jobs.mail import mailer as mailer_module
 from jobs.mail.mailer import LONGEST_RETRY_S, Mailer, backoff_s
 from models.accounts import registration
 from models.log import event
@@ -29,7 +30,7 @@ from tests.jobs.people import people, scalar
 from tests.smtp_server import SmtpServer
 from tests.stores import environment, named
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NOTE = {"title": "Something changed", "body": "Have a look."}
 Make = Callable[[], Mailer]
 
@@ -167,7 +168,7 @@ def test_a_code_is_not_tried_again_after_it_has_expired(mailer: Mailer, relay: S
 def test_many_mails_that_nobody_wants_any_more_are_dropped_in_several_transactions_before_the_next(
     mailer: Mailer, relay: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailer, "DROPS_A_TRANSACTION", 2)
+    monkeypatch.setattr(mailer_module, "DROPS_A_TRANSACTION", 2)
     for n in range(5):
         queue_code(f"late{n}", good_for_ms=0)
     queue("ana")
@@ -267,7 +268,7 @@ def test_many_mailers_send_each_mail_once(make: Make, relay: SmtpServer) -> None
 def test_the_lease_of_a_mail_that_takes_its_time_is_renewed(
     mailer: Mailer, make: Make, relay: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailer, "RENEW_S", 0.0)
+    monkeypatch.setattr(mailer_module, "RENEW_S", 0.0)
     queue("ana")
     relay.open.clear()
     sending = Thread(target=lambda: (mailer.send_due(), disconnect()))
@@ -312,8 +313,8 @@ DIES = """
 import os, signal
 from conf import load
 from models.store.database import connect
-from jobs.mail import Mailer
-from models import email
+from jobs.mail.mailer import Mailer
+from models.notices import outbox
 
 outbox.sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 connect(load())
