@@ -54,12 +54,14 @@ def _loop(count: int) -> None:
     from models.store.clock import now_ms
 
     settings = opening.settings()
-    writer, sender = compose.Writer(settings.email_from, settings.url), "bellwire@example.org"
+    composer, sender = compose.Composer(settings.email_from, settings.url), "bellwire@example.org"
     written = []
     for number, address in enumerate(_receivers(count)):
         link = unsubscribe.link(settings.url, settings.secret(), number, "account")
         identity = f"<{secrets.token_hex(16)}@example.org>"
-        written.append((address, writer.write("account", address, address.split("@")[0], DATA, identity, now_ms(), link).message))
+        written.append(
+            (address, composer.compose("account", address, address.split("@")[0], DATA, identity, now_ms(), link).message)
+        )
     with smtplib.SMTP("127.0.0.1", int(settings.email_url.rpartition(":")[2]), "[127.0.0.1]") as smtp:
         for address, message in written:
             smtp.sendmail(sender, [address], message)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
-from jobs.mail.smtp import Relay, RelayDownError
+from jobs.mail.smtp import RelayDownError, SmtpTransport
 
 TIMEOUT_S = 3
 TAKEN = "something else listens there: stop it, or set BELLWIRE_PORT"
@@ -42,7 +42,7 @@ def _mail_server(url: str) -> Finding:
     parts = urlsplit(url)
     what = f"mail server {parts.hostname}" + (f" port {parts.port}" if parts.port else "")
     try:
-        Relay(url).check(TIMEOUT_S)
+        SmtpTransport(url).check(TIMEOUT_S)
     except RelayDownError as error:
         return fail(what, f"{error}: correct BELLWIRE_EMAIL_URL, or open the firewall")
     return ok(f"{what}: takes mail from us")

@@ -34,7 +34,7 @@ SUBJECTS = {
 ASKED_FOR = frozenset({"signup_code", "login_code"})  # nobody can unsubscribe from these
 
 
-class Letter(NamedTuple):
+class ComposedMail(NamedTuple):
     """What goes over the wire."""
 
     message: bytes  # lines end by CRLF; ready for DATA, but for its dots
@@ -47,7 +47,7 @@ class _Pair(NamedTuple):
     html: Template
 
 
-class Writer:
+class Composer:
     """Writes from one sender, `Name <a@b>` or `a@b`, about the installation at `base_url`. Made once a process, for any
     thread. Raises ValueError when the sender has no mail address."""
 
@@ -57,7 +57,7 @@ class Writer:
         self._base_url = headers.url(base_url)
         self._pairs: dict[str, _Pair] = {}
 
-    def write(
+    def compose(
         self,
         kind: str,
         address: str,
@@ -66,7 +66,7 @@ class Writer:
         message_id: str,
         at_ms: int,
         unsubscribe: str | None,
-    ) -> Letter:
+    ) -> ComposedMail:
         """A letter of one of the SUBJECTS to `name` at `address`, dated `at_ms` (Unix time). `data` has for signup_code: code and
         username, login_code: code, address_known: username or nothing, account: title and body (text, may be of several lines),
         notification and digest: title, items (each of title, body and place) and more, the number of those left out.
@@ -89,7 +89,7 @@ class Writer:
             fields += [f"List-Unsubscribe: <{link}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
         places = known | {"subject": subject, "name": headers.one_line(name), "unsubscribe": link}
         message = _message(fields, *self._bodies(kind, places), message_id)
-        return Letter(message, subject, smtputf8=not (receiver + self._sender).isascii())
+        return ComposedMail(message, subject, smtputf8=not (receiver + self._sender).isascii())
 
     def _bodies(self, kind: str, places: Mapping[str, Any]) -> tuple[str, str]:
         pair = self._pairs.get(kind)

@@ -9,21 +9,21 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from conf import Settings
-from jobs.mail.compose import Letter
-from jobs.mail.smtp import Relay, RelayDownError
+from jobs.mail.compose import ComposedMail
+from jobs.mail.smtp import RelayDownError, SmtpTransport
 
 _DATE = re.compile(rb"^Date: (.*?)\r?$", re.MULTILINE)
 _MESSAGE_ID = re.compile(rb"^Message-ID: <([0-9a-f]{4})([0-9a-f]{4})", re.MULTILINE)
 
 
-class MailFolder:
+class FileTransport:
     """A folder with a file a letter. It is called what the letter's Date and Message-ID say, so another try writes the same file
     again: `2026-11-06T12-34-56Z-1f2e-3d4c.eml`. The second hyphen keeps anything like a code of six digits out of the name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, sender: str, receiver: str, letter: Letter) -> None:
+    def send(self, sender: str, receiver: str, letter: ComposedMail) -> None:
         """Writes a letter, readable by the owner alone, whole or not at all. Raises RelayDownError when that can't be done."""
         del sender, receiver  # both are in the letter
         try:
@@ -42,8 +42,8 @@ class MailFolder:
             Path(draft).unlink(missing_ok=True)
             raise
 
-    def tidy(self) -> None:
-        """There is nothing to tidy."""
+    def close_if_idle(self) -> None:
+        """There is nothing to close_if_idle."""
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -57,6 +57,6 @@ def _name(message: bytes) -> str:
     return f"{at:%Y-%m-%dT%H-%M-%SZ}-{message_id[1].decode()}-{message_id[2].decode()}.eml"
 
 
-def transport(settings: Settings) -> Relay | MailFolder:
+def create_transport(settings: Settings) -> SmtpTransport | FileTransport:
     """What the settings say that mail is handed to."""
-    return MailFolder(settings.data_dir / "mail") if settings.email_url == "file:" else Relay(settings.email_url)
+    return FileTransport(settings.data_dir / "mail") if settings.email_url == "file:" else SmtpTransport(settings.email_url)

@@ -21,8 +21,8 @@ from conf.masking import without_addresses
 from jobs.infra import parent
 from jobs.infra.outage import Outage
 from jobs.mail import compose, headers, unsubscribe
-from jobs.mail.file_transport import transport
-from jobs.mail.recheck import as_wanted, types_of
+from jobs.mail.file_transport import create_transport
+from jobs.mail.recheck import current_mail, preference_types
 from jobs.mail.smtp import MailDeferredError, MailRefusedError, RelayDownError
 from metrics.declared import EMAIL_SECONDS, EMAILS_TOTAL
 from models.log import event
@@ -69,8 +69,8 @@ class Mailer:
         self._settings = settings
         self._wanted = wanted
         self._holder = secrets.token_hex(8)
-        self._transport = transport(settings)
-        self._writer = compose.Writer(settings.email_from, settings.url)
+        self._transport = create_transport(settings)
+        self._composer = compose.Composer(settings.email_from, settings.url)
         self._domain = headers.envelope(settings.email_from).rpartition("@")[2]
         self._relay = Outage("the mail relay", "mail waits, and is tried again")
         self._store = Outage("sending mail", "it is tried again")
@@ -107,10 +107,10 @@ class Mailer:
             try:
                 if self._wanted():
                     self.send_due()
-                self._transport.tidy()
-                self._store.over()
+                self._transport.close_if_idle()
+                self._store.record_success()
             except Exception as error:  # the store's; the next look may do better, and the thread must live
-                self._store.failed(error)
+                self._store.record_failure(error)
                 disconnect()
         self.close()
         disconnect()
@@ -140,7 +140,7 @@ class Mailer:
             mail = outbox.next_due(transaction.now_ms)
             if mail is None:
                 return None
-            wanted = as_wanted(transaction, mail)
+            wanted = current_mail(transaction, mail)
             if wanted is None:
                 outbox.drop(transaction, mail.id)
                 EMAILS_TOTAL.labels(mail.kind, "dropped").inc()
@@ -173,7 +173,7 @@ class Mailer:
         except MailDeferredError as error:
             return self._deferred(mail, str(error), backoff_s(mail.attempts))
         except RelayDownError as error:
-            self._relay.failed(error, **_named(mail))
+            self._relay.record_failure(error, **_named(mail))
             self._relay_failures += 1
             pause_s = min(RELAY_RETRY_S, backoff_s(self._relay_failures) / 2)
             self._relay_again_at = time.monotonic() + pause_s
@@ -181,7 +181,7 @@ class Mailer:
         except Exception as error:  # a defect of ours, or of what the mail holds: the others must go on
             logger.exception("a mail can't be made", **_named(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
-        self._relay.over()
+        self._relay.record_success()
         self._relay_failures = 0
         self._show(mail, letter.subject)
         return Result(mail, "sent")
@@ -191,11 +191,11 @@ class Mailer:
             return Result(mail, "dead", f"given up after a day: {error}")
         return Result(mail, "deferred", error, retry_s)
 
-    def _letter(self, mail: Mail) -> compose.Letter:
-        types, link = types_of(mail), None
+    def _letter(self, mail: Mail) -> compose.ComposedMail:
+        types, link = preference_types(mail), None
         if types and mail.receiver is not None:
             link = unsubscribe.link(self._settings.url, self._settings.secret(), mail.receiver, ",".join(types))
-        return self._writer.write(mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, link)
+        return self._composer.compose(mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, link)
 
     def _show(self, mail: Mail, subject: str) -> None:
         """A newcomer without a mail server reads their code where `serve` runs; it is no log."""

@@ -18,7 +18,7 @@ ITEMS = 50  # of a digest; more are counted
 PLACES = ("conversation", "post", "group")  # what a notification may be about, as its data names it
 
 
-def as_wanted(tx: Transaction, mail: Mail) -> Mail | None:
+def current_mail(tx: Transaction, mail: Mail) -> Mail | None:
     """The mail as it is to be sent now; None when nobody wants it any more. A code that has expired helps nobody, preferences are
     read at the moment of sending, and what was read meanwhile needs no mail."""
     if mail.expires_ms is not None and mail.expires_ms <= tx.now_ms:
@@ -30,7 +30,7 @@ def as_wanted(tx: Transaction, mail: Mail) -> Mail | None:
     return None if unwanted else mail
 
 
-def types_of(mail: Mail) -> list[str]:
+def preference_types(mail: Mail) -> list[str]:
     """The preferences that decide of the mail; none for what was asked for."""
     if mail.kind in TYPES:
         return [TYPES[mail.kind]]

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-from jobs.mail.compose import Letter
+from jobs.mail.compose import ComposedMail
 from jobs.mail.headers import envelope
-from jobs.mail.smtp_connection import RelayDownError, RelayLink
+from jobs.mail.smtp_connection import RelayConnector, RelayDownError
 
-__all__ = ["MailDeferredError", "MailRefusedError", "Relay", "RelayDownError"]
+__all__ = ["MailDeferredError", "MailRefusedError", "RelayDownError", "SmtpTransport"]
 
 CONNECT_TIMEOUT_S = 10.0  # for each of the host's addresses, and for the greeting, which some hold back for 6 s
 ANSWER_TIMEOUT_S = 30.0  # a relay that looks through a mail before it answers takes 4 s and more
@@ -40,17 +40,17 @@ class _LineCutError(MailDeferredError):
     """The relay went away in the middle of a mail."""
 
 
-class Relay:
+class SmtpTransport:
     """The mail server at a URL (see `jobs.mail.smtp_connection`). Used by one thread at a time. The text of each error is one
     line with the
     relay's code and words, and without the password."""
 
     def __init__(self, url: str) -> None:
-        self._link = RelayLink(url)
+        self._link = RelayConnector(url)
         self._smtp: smtplib.SMTP | None = None
         self._used_at = 0.0
 
-    def send(self, sender: str, receiver: str, letter: Letter) -> None:
+    def send(self, sender: str, receiver: str, letter: ComposedMail) -> None:
         """Has the relay take a letter, over the kept connection or a new one. Returns when it has taken responsibility for it.
         Raises MailRefusedError, MailDeferredError or RelayDownError."""
         kept = self._smtp is not None
@@ -69,7 +69,7 @@ class Relay:
         self._ask(hand_over, 250)
         self._used_at = time.monotonic()
 
-    def _announce(self, sender: str, receiver: str, letter: Letter) -> smtplib.SMTP:
+    def _announce(self, sender: str, receiver: str, letter: ComposedMail) -> smtplib.SMTP:
         """MAIL, RCPT and DATA, after which the relay waits for the letter."""
         try:
             sender, receiver = envelope(sender), envelope(receiver)
@@ -115,7 +115,7 @@ class Relay:
             self._drop()
         self._used_at = time.monotonic()
 
-    def tidy(self) -> None:
+    def close_if_idle(self) -> None:
         """Closes a connection that nothing was sent over for IDLE_S."""
         if self._smtp is not None and time.monotonic() - self._used_at >= IDLE_S:
             self.close()

@@ -23,7 +23,7 @@ class RelayDownError(Exception):
     """The relay can't be reached, is not to be trusted, refuses the login, or takes nothing at present, whatever the mail."""
 
 
-class RelayLink:
+class RelayConnector:
     """What it takes to reach one relay and to log in there."""
 
     def __init__(self, url: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from jobs.mail import headers
-from jobs.mail.compose import Letter, Writer
+from jobs.mail.compose import ComposedMail, Composer
 
 SENDER = "Bellwire <bell@chat.example.org>"
 URL = "https://chat.example.org"
@@ -29,18 +29,18 @@ DATA: dict[str, dict[str, Any]] = {
 CODES = ("signup_code", "login_code")
 NAMES = {"date", "from", "to", "subject", "message-id", "auto-submitted", "mime-version", "content-type"}
 
-WRITER = Writer(SENDER, URL)
+COMPOSER = Composer(SENDER, URL)
 
 
-def written(kind: str, address: str = "ana@example.org", name: str = "Ana", **data: Any) -> Letter:
-    return WRITER.write(kind, address, name, DATA[kind] | data, MESSAGE_ID, AT_MS, UNSUBSCRIBE)
+def written(kind: str, address: str = "ana@example.org", name: str = "Ana", **data: Any) -> ComposedMail:
+    return COMPOSER.compose(kind, address, name, DATA[kind] | data, MESSAGE_ID, AT_MS, UNSUBSCRIBE)
 
 
-def parsed(letter: Letter) -> EmailMessage:
+def parsed(letter: ComposedMail) -> EmailMessage:
     return email.message_from_bytes(letter.message, policy=email.policy.default)
 
 
-def texts(letter: Letter) -> tuple[str, str]:
+def texts(letter: ComposedMail) -> tuple[str, str]:
     """What is read as plain text, and the HTML."""
     plain, html = parsed(letter).iter_parts()
     assert (plain.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
@@ -83,7 +83,7 @@ def test_a_code_to_sign_up_says_for_which_username() -> None:
 
 def test_an_account_that_is_there_already_is_named_when_that_is_known() -> None:
     assert "already, ana." in texts(written("address_known"))[0]
-    letter = WRITER.write("address_known", "ana@example.org", "", {}, MESSAGE_ID, AT_MS, None)
+    letter = COMPOSER.compose("address_known", "ana@example.org", "", {}, MESSAGE_ID, AT_MS, None)
     assert "already." in texts(letter)[0]
 
 
@@ -94,7 +94,7 @@ def test_a_change_of_an_account_has_its_title_as_subject() -> None:
 
 
 def test_the_same_letter_is_the_same_bytes_at_every_try() -> None:
-    assert written("signup_code") == Writer(SENDER, URL).write(
+    assert written("signup_code") == Composer(SENDER, URL).compose(
         "signup_code", "ana@example.org", "Ana", DATA["signup_code"], MESSAGE_ID, AT_MS, None
     )
 
@@ -191,9 +191,9 @@ def test_html_asks_for_nothing_and_has_its_styles_inside(kind: str) -> None:
 
 def test_a_letter_needs_its_data() -> None:
     with pytest.raises(UndefinedError):
-        WRITER.write("signup_code", "ana@example.org", "Ana", {"code": CODE}, MESSAGE_ID, AT_MS, None)
+        COMPOSER.compose("signup_code", "ana@example.org", "Ana", {"code": CODE}, MESSAGE_ID, AT_MS, None)
     with pytest.raises(KeyError):
-        WRITER.write("digest", "ana@example.org", "Ana", {}, MESSAGE_ID, AT_MS, None)
+        COMPOSER.compose("digest", "ana@example.org", "Ana", {}, MESSAGE_ID, AT_MS, None)
 
 
 def test_the_sender_may_be_a_bare_address_or_have_any_name() -> None:
@@ -202,7 +202,7 @@ def test_the_sender_may_be_a_bare_address_or_have_any_name() -> None:
         ("Acme, Inc. <a@b.example>", "Acme, Inc."),
         ('"Glöckchen" <a@b.example>', "Glöckchen"),
     ):
-        letter = Writer(sender, URL).write("login_code", "ana@example.org", "Ana", DATA["login_code"], MESSAGE_ID, AT_MS, None)
+        letter = Composer(sender, URL).compose("login_code", "ana@example.org", "Ana", DATA["login_code"], MESSAGE_ID, AT_MS, None)
         (address,) = parsed(letter)["From"].addresses
         assert (address.display_name, address.addr_spec) == (name, "a@b.example")
 
@@ -215,7 +215,7 @@ def test_nothing_that_is_written_becomes_a_header_or_a_part(
     name: str, title: str, body: str, message_id: str, unsubscribe: str
 ) -> None:
     data = {"title": title, "body": f"{body}\r\n.\r\nBcc: eve@example.org"}
-    letter = WRITER.write(
+    letter = COMPOSER.compose(
         "account", "ana@example.org", name, data, message_id.encode("utf-8", "replace").decode(), AT_MS, unsubscribe
     )
     head, _, rest = letter.message.partition(b"\r\n\r\n")

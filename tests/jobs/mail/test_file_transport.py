@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from conf import Settings
-from jobs.mail.compose import Letter, Writer
-from jobs.mail.file_transport import MailFolder, transport
-from jobs.mail.smtp import Relay, RelayDownError
+from jobs.mail.compose import ComposedMail, Composer
+from jobs.mail.file_transport import FileTransport, create_transport
+from jobs.mail.smtp import RelayDownError, SmtpTransport
 
-WRITER = Writer("bell@example.org", "https://chat.example.org")
+COMPOSER = Composer("bell@example.org", "https://chat.example.org")
 AT_MS = 1_792_000_000_000
 SENDER, ANA = "bell@example.org", "ana@example.org"
 
 
-def letter(digits: str = "0123456789abcdef", at_ms: int = AT_MS) -> Letter:
-    return WRITER.write("login_code", ANA, "Ana", {"code": "482913"}, f"<{digits}@example.org>", at_ms, None)
+def letter(digits: str = "0123456789abcdef", at_ms: int = AT_MS) -> ComposedMail:
+    return COMPOSER.compose("login_code", ANA, "Ana", {"code": "482913"}, f"<{digits}@example.org>", at_ms, None)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_letter_is_a_file_for_its_owner_alone(folder: Path) -> None:
-    MailFolder(folder).send(SENDER, ANA, letter())
+    FileTransport(folder).send(SENDER, ANA, letter())
     (file,) = folder.iterdir()
     assert file.name == "2026-10-14T17-46-40Z-0123-4567.eml"
     assert file.read_bytes() == letter().message
@@ -36,17 +36,17 @@ def test_a_letter_is_a_file_for_its_owner_alone(folder: Path) -> None:
 
 
 def test_another_try_writes_the_same_file_and_another_letter_another(folder: Path) -> None:
-    mails = MailFolder(folder)
+    mails = FileTransport(folder)
     for one in (letter(), letter(), letter("fedcba9876543210"), letter(at_ms=AT_MS + 1000)):
         mails.send(SENDER, ANA, one)
-    mails.tidy()
+    mails.close_if_idle()
     mails.close()
     assert len(list(folder.iterdir())) == 3
 
 
 @pytest.mark.parametrize("digits", ["123456ab", "a123456b", "ab123456", "12345678"])
 def test_no_name_has_what_looks_like_a_code(folder: Path, digits: str) -> None:
-    MailFolder(folder).send(SENDER, ANA, letter(digits))
+    FileTransport(folder).send(SENDER, ANA, letter(digits))
     assert not re.search(r"\d{5}", next(folder.iterdir()).name)
 
 
@@ -54,11 +54,11 @@ def test_a_folder_that_can_not_be_written_is_a_relay_that_is_down(folder: Path) 
     folder.parent.mkdir()
     folder.write_text("a file")
     with pytest.raises(RelayDownError, match="can't be written"):
-        MailFolder(folder).send(SENDER, ANA, letter())
+        FileTransport(folder).send(SENDER, ANA, letter())
 
 
 def test_a_letter_that_can_not_be_finished_leaves_nothing(folder: Path) -> None:
-    mails = MailFolder(folder)
+    mails = FileTransport(folder)
     mails.send(SENDER, ANA, letter())
     (file,) = folder.iterdir()
     file.unlink()
@@ -69,5 +69,5 @@ def test_a_letter_that_can_not_be_finished_leaves_nothing(folder: Path) -> None:
 
 
 def test_the_settings_say_where_mail_goes(tmp_path: Path) -> None:
-    assert isinstance(transport(Settings(data_dir=tmp_path)), MailFolder)
-    assert isinstance(transport(Settings(data_dir=tmp_path, email_url="smtp://relay.example")), Relay)
+    assert isinstance(create_transport(Settings(data_dir=tmp_path)), FileTransport)
+    assert isinstance(create_transport(Settings(data_dir=tmp_path, email_url="smtp://relay.example")), SmtpTransport)

@@ -10,25 +10,25 @@ from urllib.parse import quote
 import pytest
 
 from jobs.mail import smtp as relay_module
-from jobs.mail.compose import Letter, Writer
-from jobs.mail.smtp import MailDeferredError, MailRefusedError, Relay, RelayDownError
+from jobs.mail.compose import ComposedMail, Composer
+from jobs.mail.smtp import MailDeferredError, MailRefusedError, RelayDownError, SmtpTransport
 from tests.smtp_server import Certificate, SmtpServer
 from tests.stores import LIMIT_S, free_port
 
 SENDER, ANA, BEN = "bell@example.org", "ana@example.org", "ben@example.org"
 PASSWORD = "pä%ss:wörd/hunter2"
 Serve = Callable[..., SmtpServer]
-WRITER = Writer(SENDER, "https://chat.example.org")
+COMPOSER = Composer(SENDER, "https://chat.example.org")
 
 
-def letter(address: str = ANA, body: str = "It was changed.") -> Letter:
+def letter(address: str = ANA, body: str = "It was changed.") -> ComposedMail:
     data = {"title": "Your password was changed", "body": body}
-    return WRITER.write("account", address, "Ana", data, "<0123456789abcdef@example.org>", 1_792_000_000_000, None)
+    return COMPOSER.compose("account", address, "Ana", data, "<0123456789abcdef@example.org>", 1_792_000_000_000, None)
 
 
 @pytest.fixture
-def relay(smtp_server: SmtpServer) -> Iterator[Relay]:
-    one = Relay(smtp_server.url)
+def relay(smtp_server: SmtpServer) -> Iterator[SmtpTransport]:
+    one = SmtpTransport(smtp_server.url)
     yield one
     one.close()
 
@@ -61,7 +61,7 @@ def with_login(server: SmtpServer, user: str, password: str) -> str:
     return server.url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@")
 
 
-def test_a_burst_goes_over_one_connection_byte_by_byte(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_burst_goes_over_one_connection_byte_by_byte(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     letters = [letter(body=body) for body in ("One", ".\n..dots\n.", "Grüße\n" * 500)]
     for one in letters:
         relay.send(SENDER, ANA, one)
@@ -70,7 +70,9 @@ def test_a_burst_goes_over_one_connection_byte_by_byte(relay: Relay, smtp_server
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(relay: Relay, smtp_server: SmtpServer, command: str) -> None:
+def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(
+    relay: SmtpTransport, smtp_server: SmtpServer, command: str
+) -> None:
     smtp_server.answers[command].append("550 5.1.1 No such user")
     with pytest.raises(MailRefusedError, match=r"^550 5\.1\.1 No such user$"):
         relay.send(SENDER, ANA, letter())
@@ -80,7 +82,7 @@ def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(relay: Relay
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_a_mail_may_be_put_off_and_taken_later(relay: Relay, smtp_server: SmtpServer, command: str) -> None:
+def test_a_mail_may_be_put_off_and_taken_later(relay: SmtpTransport, smtp_server: SmtpServer, command: str) -> None:
     smtp_server.answers[command].append("451 4.7.1 Greylisted")
     with pytest.raises(MailDeferredError, match="451"):
         relay.send(SENDER, ANA, letter())
@@ -89,7 +91,7 @@ def test_a_mail_may_be_put_off_and_taken_later(relay: Relay, smtp_server: SmtpSe
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_421_is_about_the_relay(relay: Relay, smtp_server: SmtpServer, command: str) -> None:
+def test_421_is_about_the_relay(relay: SmtpTransport, smtp_server: SmtpServer, command: str) -> None:
     smtp_server.answers[command].append("421 4.3.2 Shutting down")
     with pytest.raises(RelayDownError, match="421"):
         relay.send(SENDER, ANA, letter())
@@ -97,7 +99,7 @@ def test_421_is_about_the_relay(relay: Relay, smtp_server: SmtpServer, command: 
     assert smtp_server.connections == 2
 
 
-def test_a_receiver_is_refused_while_others_are_not(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_receiver_is_refused_while_others_are_not(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     smtp_server.refused[ANA] = "550 5.1.1 No such user"
     with pytest.raises(MailRefusedError):
         relay.send(SENDER, ANA, letter())
@@ -105,7 +107,7 @@ def test_a_receiver_is_refused_while_others_are_not(relay: Relay, smtp_server: S
     assert len(smtp_server.mails) == 1
 
 
-def test_a_cut_after_the_letter_leaves_its_fate_unknown(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_cut_after_the_letter_leaves_its_fate_unknown(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.send(SENDER, ANA, letter())
     smtp_server.cuts = 1
     with pytest.raises(MailDeferredError, match="in the middle"):
@@ -115,21 +117,23 @@ def test_a_cut_after_the_letter_leaves_its_fate_unknown(relay: Relay, smtp_serve
     assert [mail.connection for mail in smtp_server.mails] == [1, 2]
 
 
-def test_an_answer_that_never_comes_is_a_cut(relay: Relay, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_never_comes_is_a_cut(
+    relay: SmtpTransport, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(relay_module, "ANSWER_TIMEOUT_S", 1.0)
     smtp_server.open.clear()
     with pytest.raises(MailDeferredError, match="timed out"):
         relay.send(SENDER, ANA, letter())
 
 
-def test_a_connection_that_was_closed_meanwhile_is_replaced(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_connection_that_was_closed_meanwhile_is_replaced(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.send(SENDER, ANA, letter())
     smtp_server.cut()
     relay.send(SENDER, ANA, letter())
     assert [mail.connection for mail in smtp_server.mails] == [1, 2]
 
 
-def test_a_relay_may_take_a_few_mails_a_connection_or_one(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_relay_may_take_a_few_mails_a_connection_or_one(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     smtp_server.takes = 2
     for _ in range(4):
         relay.send(SENDER, ANA, letter())
@@ -140,25 +144,25 @@ def test_a_relay_may_take_a_few_mails_a_connection_or_one(relay: Relay, smtp_ser
     assert [mail.connection for mail in smtp_server.mails[4:]] == [2, 3]
 
 
-def test_an_idle_connection_is_closed(relay: Relay, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    relay.tidy()
+def test_an_idle_connection_is_closed(relay: SmtpTransport, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay.close_if_idle()
     relay.send(SENDER, ANA, letter())
-    relay.tidy()
+    relay.close_if_idle()
     relay.send(SENDER, ANA, letter())
     monkeypatch.setattr(relay_module, "IDLE_S", 0.0)
-    relay.tidy()
+    relay.close_if_idle()
     relay.send(SENDER, ANA, letter())
     assert [mail.connection for mail in smtp_server.mails] == [1, 1, 2]
 
 
-def test_leaving_never_fails(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_leaving_never_fails(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.close()
     relay.send(SENDER, ANA, letter())
     smtp_server.stop()
     relay.close()
 
 
-def test_a_relay_that_was_down_is_found_again(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_relay_that_was_down_is_found_again(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.send(SENDER, ANA, letter())
     smtp_server.stop()
     for _ in range(2):
@@ -172,7 +176,7 @@ def test_a_relay_that_was_down_is_found_again(relay: Relay, smtp_server: SmtpSer
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}", "smtps://127.0.0.1:{}", "smtp://nowhere.invalid:{}", "smtp://.x:{}"])
 def test_a_relay_that_is_not_there_is_down(url: str) -> None:
     with pytest.raises(RelayDownError):
-        Relay(url.format(free_port())).send(SENDER, ANA, letter())
+        SmtpTransport(url.format(free_port())).send(SENDER, ANA, letter())
 
 
 @contextmanager
@@ -198,18 +202,18 @@ def saying(*answers: str) -> Iterator[str]:
 @pytest.mark.parametrize("greeting", ["554 5.3.2 No mail here", "421 4.3.2 Too busy", "HTTP/1.1 400 Bad Request"])
 def test_what_does_not_greet_as_a_mail_server_is_down(greeting: str) -> None:
     with saying(greeting) as place, pytest.raises(RelayDownError, match="it is not ready"):
-        Relay(f"smtp://{place}").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, letter())
 
 
 def test_a_relay_that_says_nothing_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "CONNECT_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(RelayDownError, match="timed out"):
-        Relay(f"smtp://127.0.0.1:{listener.getsockname()[1]}").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://127.0.0.1:{listener.getsockname()[1]}").send(SENDER, ANA, letter())
 
 
 def test_a_missing_login_is_about_the_relay_and_loses_no_mail() -> None:
     with saying("220 hello", "250 hello", "530 5.7.0 Authentication required", "250 reset", "221 bye") as place:
-        relay = Relay(f"smtp://{place}")
+        relay = SmtpTransport(f"smtp://{place}")
         with pytest.raises(RelayDownError, match="530"):
             relay.send(SENDER, ANA, letter())
         relay.close()
@@ -217,26 +221,26 @@ def test_a_missing_login_is_about_the_relay_and_loses_no_mail() -> None:
 
 def test_a_relay_that_talks_nonsense_is_down() -> None:
     with saying("220 hello", "250 hello", "250 sender", "hm") as place, pytest.raises(RelayDownError):
-        Relay(f"smtp://{place}").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, letter())
 
 
 def test_no_error_repeats_the_password_or_is_longer_than_a_line() -> None:
     plain = b64encode(b"\0ana\0hunter2").decode()
     nagging = f"535 no {plain} hunter2 {b64encode(b'hunter2').decode()} " + "no " * 200
     with saying("220 hello", "250-hello\r\n250 AUTH PLAIN", nagging) as place, pytest.raises(RelayDownError) as caught:
-        Relay(f"smtp://ana:hunter2@{place}").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://ana:hunter2@{place}").send(SENDER, ANA, letter())
     assert str(caught.value).startswith("it refuses the login (535 no *** *** *** no")
     assert len(str(caught.value)) == 300
 
 
 def test_a_password_is_not_sent_unencrypted_over_a_network() -> None:
     with pytest.raises(RelayDownError, match="unencrypted"):
-        Relay("smtp://ana:hunter2@192.0.2.1").send(SENDER, ANA, letter())
+        SmtpTransport("smtp://ana:hunter2@192.0.2.1").send(SENDER, ANA, letter())
 
 
 def test_no_encryption_is_no_mail_where_it_is_asked_for() -> None:
     with saying("220 hello", "250-hello\r\n250 AUTH PLAIN") as place, pytest.raises(RelayDownError, match="STARTTLS"):
-        Relay(f"smtp://ana:hunter2@{place}?starttls=1").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://ana:hunter2@{place}?starttls=1").send(SENDER, ANA, letter())
 
 
 @pytest.mark.usefixtures("trusted")
@@ -244,7 +248,7 @@ def test_no_encryption_is_no_mail_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize("password", ["hunter2", PASSWORD])
 def test_mail_goes_encrypted_with_a_login(serve: Serve, certificate: Certificate, smtps: bool, password: str) -> None:
     server = serve(certificate, smtps=smtps, login=("ana@example.org", password))
-    relay = Relay(with_login(server, "ana@example.org", password))
+    relay = SmtpTransport(with_login(server, "ana@example.org", password))
     relay.check(5)
     assert server.connections == 1
     for _ in range(2):
@@ -252,14 +256,14 @@ def test_mail_goes_encrypted_with_a_login(serve: Serve, certificate: Certificate
     relay.close()
     assert [mail.connection for mail in server.mails] == [2, 2]
     with pytest.raises(RelayDownError, match="refuses the login"):
-        Relay(with_login(server, "ana@example.org", "wrong")).send(SENDER, ANA, letter())
+        SmtpTransport(with_login(server, "ana@example.org", "wrong")).send(SENDER, ANA, letter())
 
 
 @pytest.mark.parametrize("smtps", [False, True])
 def test_a_certificate_that_is_not_trusted_is_a_relay_that_is_down(serve: Serve, certificate: Certificate, smtps: bool) -> None:
     server = serve(certificate, smtps=smtps)
     with pytest.raises(RelayDownError, match="certificate is not trusted"):
-        Relay(server.url).send(SENDER, ANA, letter())
+        SmtpTransport(server.url).send(SENDER, ANA, letter())
     assert not server.mails
 
 
@@ -267,12 +271,12 @@ def test_a_certificate_that_is_not_trusted_is_a_relay_that_is_down(serve: Serve,
 def test_a_certificate_of_another_host_is_not_trusted(serve: Serve, certificate: Certificate) -> None:
     server = serve(certificate, smtps=True)
     with pytest.raises(RelayDownError, match="certificate is not trusted"):
-        Relay(server.url.replace("localhost", "127.0.0.1")).send(SENDER, ANA, letter())
+        SmtpTransport(server.url.replace("localhost", "127.0.0.1")).send(SENDER, ANA, letter())
 
 
 def test_a_login_may_go_unencrypted_to_this_host(serve: Serve) -> None:
     server = serve(login=("ana", PASSWORD))
-    relay = Relay(with_login(server, "ana", PASSWORD))
+    relay = SmtpTransport(with_login(server, "ana", PASSWORD))
     relay.send(SENDER, ANA, letter())
     relay.close()
     assert len(server.mails) == 1
@@ -281,7 +285,7 @@ def test_a_login_may_go_unencrypted_to_this_host(serve: Serve) -> None:
 def test_addresses_of_other_letters_go_where_they_are_understood(serve: Serve) -> None:
     for understands in (True, False):
         server = serve(smtputf8=understands)
-        relay = Relay(server.url)
+        relay = SmtpTransport(server.url)
         if understands:
             relay.send(SENDER, "änne@bücher.example", letter("änne@bücher.example"))
             assert server.mails[0].receivers == ["änne@xn--bcher-kva.example"]
@@ -295,9 +299,9 @@ def test_addresses_of_other_letters_go_where_they_are_understood(serve: Serve) -
 
 def test_what_can_not_be_an_address_is_refused_without_asking() -> None:
     with pytest.raises(MailRefusedError, match="not a mail address"):
-        Relay("smtp://nowhere.invalid").send(SENDER, "ana@example.org>\r\nDATA", letter())
+        SmtpTransport("smtp://nowhere.invalid").send(SENDER, "ana@example.org>\r\nDATA", letter())
 
 
-def test_a_check_sends_nothing(relay: Relay, smtp_server: SmtpServer) -> None:
+def test_a_check_sends_nothing(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.check(5)
     assert (smtp_server.connections, smtp_server.mails) == (1, [])
