@@ -15,7 +15,7 @@ from jobs import gauges, tasks
 from jobs.drain.backlog import behind
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
-from jobs.queue.broker import UNUSABLE
+from jobs.queue.broker import QUEUE_ERRORS
 from metrics.declared import QUEUE_FALLBACK_TOTAL
 from models.store.database import disconnect
 
@@ -75,9 +75,9 @@ class Background:
             woken = self._asleep.acquire(timeout=IDLE_S)
             try:
                 self._turn(woken)
-                self._store.over()
+                self._store.record_success()
             except Exception as error:  # the store's; the next turn may do better, and the thread must live
-                self._store.failed(error)
+                self._store.record_failure(error)
                 disconnect()
             self._stopping.wait(SPACING_S)
         disconnect()
@@ -105,13 +105,13 @@ class Background:
             if self._mail:
                 tasks.request_mail()
                 self._mail = False
-        except UNUSABLE as error:
+        except QUEUE_ERRORS as error:
             self.degraded = True
             self._try_at = time.monotonic() + RETRY_QUEUE_S
-            self._queue.failed(error)
+            self._queue.record_failure(error)
         else:
             self.degraded = False
-            self._queue.over()
+            self._queue.record_success()
 
     def _send_mail(self) -> None:
         """The mailer takes its time, on a thread of its own, which rests while the queue works."""
@@ -130,6 +130,6 @@ class Background:
         gauges.measure_store()
         try:
             gauges.measure_queue()
-        except UNUSABLE as error:
+        except QUEUE_ERRORS as error:
             self.degraded = True
-            self._queue.failed(error)
+            self._queue.record_failure(error)

@@ -11,7 +11,7 @@ from models.store.database import connect
 
 __all__ = ["huey"]
 
-parent.take_from_environment()  # before the settings are read, which warn of what they do not know
+parent.inherit_pipe()  # before the settings are read, which warn of what they do not know
 settings = load()
 huey.consumer_class = WorkerConsumer
 connect(settings, "worker")

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from conf import VERSION, Settings
-from jobs.queue.broker import NAME, huey, kind
+from jobs.queue.broker import NAME, huey, queue_type
 from jobs.queue.payload import queued_ms
 from metrics.declared import BUILD_INFO, DATABASE_BYTES, DISK_FREE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
 from models.store.database import engine, rows, size_bytes
@@ -21,7 +21,7 @@ TABLES = ("users", "conversations", "memberships", "messages", "events", "activi
 
 def tell_build(settings: Settings) -> None:
     """What runs: the version, and which database, queue and bus. What carries the queue wakes gateways, too, but for a file."""
-    queue = kind(settings)
+    queue = queue_type(settings)
     BUILD_INFO.labels(VERSION, engine().name, queue, "none" if queue == "sqlite" else queue).set(1)
 
 
@@ -32,14 +32,14 @@ def measure_disk(data_dir: Path) -> None:
 
 
 def measure_queue() -> None:
-    """Depth and age of the queue. Raises broker.UNUSABLE errors."""
+    """Depth and age of the queue. Raises broker.QUEUE_ERRORS errors."""
     depth, oldest_s = queue_standing()
     QUEUE_DEPTH.labels(NAME).set(depth)
     QUEUE_OLDEST_SECONDS.labels(NAME).set(oldest_s)
 
 
 def queue_standing() -> tuple[int, float]:
-    """How many tasks wait, and for how long the oldest has, in seconds. Raises broker.UNUSABLE errors."""
+    """How many tasks wait, and for how long the oldest has, in seconds. Raises broker.QUEUE_ERRORS errors."""
     oldest = huey.storage.oldest()
     try:
         waiting = time.time() - queued_ms(oldest) / 1000 if oldest else 0.0

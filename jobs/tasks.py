@@ -27,8 +27,8 @@ from jobs.infra.outage import Outage
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
 from jobs.queue import broker
-from jobs.queue.broker import UNUSABLE, huey
-from jobs.queue.scheduler import alone
+from jobs.queue.broker import QUEUE_ERRORS, huey
+from jobs.queue.scheduler import exclusive
 from jobs.upkeep.archive import Archiver
 from jobs.upkeep.partitioner import Partitioner
 from jobs.upkeep.retention import Retention
@@ -98,7 +98,7 @@ def bind(settings: Settings) -> None:
 def request(consumer: str) -> bool:
     """Queues a drain of the consumer unless one is waiting already; tells whether it did. Some 0.1 ms, not for the loop.
 
-    Raises broker.UNUSABLE errors when the queue can't be used.
+    Raises broker.QUEUE_ERRORS errors when the queue can't be used.
     """
     return _queue_once(consumer, lambda: drain(consumer))
 
@@ -109,7 +109,7 @@ def _queue_once(name: str, put: Callable[[], object]) -> bool:
     try:
         put()
     except BaseException:
-        with contextlib.suppress(*UNUSABLE):
+        with contextlib.suppress(*QUEUE_ERRORS):
             huey.delete(FLAG + name)
         raise
     return True
@@ -118,25 +118,25 @@ def _queue_once(name: str, put: Callable[[], object]) -> bool:
 @huey.task(context=True)  # type: ignore[untyped-decorator]
 def drain(consumer: str, task: Any = None) -> None:
     """The task: drains one consumer, for up to TASK_S. `task` is Huey's own object of it."""
-    with contextlib.suppress(*UNUSABLE):
+    with contextlib.suppress(*QUEUE_ERRORS):
         huey.delete(FLAG + consumer)  # first, so that whoever commits from now on queues another
     result = _reported(consumer, _until(TASK_S, stopping.is_set))
     if result is None:
         task.outcome = "error"
     elif result.more and not stopping.is_set():
-        with contextlib.suppress(*UNUSABLE):  # the worker's look goes on instead
+        with contextlib.suppress(*QUEUE_ERRORS):  # the worker's look goes on instead
             request(consumer)
 
 
 def request_mail() -> None:
-    """Queues a look at the outbox, unless one is waiting already. Raises broker.UNUSABLE errors."""
+    """Queues a look at the outbox, unless one is waiting already. Raises broker.QUEUE_ERRORS errors."""
     _queue_once(MAIL, send_mail)
 
 
 @huey.task(priority=FIRST)  # type: ignore[untyped-decorator]
 def send_mail() -> None:
     """The task: wakes this worker's mailer, for whom a slow relay may take its time without holding up other tasks."""
-    with contextlib.suppress(*UNUSABLE):
+    with contextlib.suppress(*QUEUE_ERRORS):
         huey.delete(FLAG + MAIL)
     if mailer is not None:
         mailer.wake()
@@ -149,8 +149,8 @@ def sweep() -> None:
     When there is much it takes longer than a minute. The next ones, which whoever is free takes from the queue, are over at once.
     """
     clear_stale_flags()
-    with alone("sweep", 2 * SWEEP_S) as held:
-        if held:
+    with exclusive("sweep", 2 * SWEEP_S) as acquired:
+        if acquired:
             stop = _until(SWEEP_S, stopping.is_set)
             retention.run(stop)
             archive(stop)
@@ -201,9 +201,9 @@ def _collect_mail(stop: Stop) -> int:
     try:
         queued = digests.collect(stop)
     except Exception as error:
-        _digests.failed(error)
+        _digests.record_failure(error)
         return 0
-    _digests.over()
+    _digests.record_success()
     if queued and mailer is not None:
         mailer.wake()
     return queued
@@ -215,14 +215,14 @@ def _reported(name: str, stop: Stop) -> DrainResult | None:
     try:
         result = run(name, stop)
     except Exception as error:
-        lane.outage.failed(error)
+        lane.outage.record_failure(error)
         return None
-    lane.outage.over()
+    lane.outage.record_success()
     return result
 
 
 def clear_stale_flags() -> None:
-    """Takes away flags of tasks that a crash has swallowed. Raises broker.UNUSABLE errors."""
+    """Takes away flags of tasks that a crash has swallowed. Raises broker.QUEUE_ERRORS errors."""
     for name in (*consumers, MAIL):
         raw = huey.storage.peek_data(FLAG + name)
         if raw is not EmptyData and not 0 <= time.time() - huey.serializer.deserialize(raw) < STALE_FLAG_S:
@@ -235,9 +235,9 @@ def archive(stop: Stop = never) -> None:
     try:
         moved = archiver.run(stop, stopping.wait)
     except Exception as error:
-        _archive.failed(error)
+        _archive.record_failure(error)
     else:
-        _archive.over()
+        _archive.record_success()
         if moved:
             logger.info("old records have left their tables", moved=moved, seconds=round(time.monotonic() - began, 3))
 

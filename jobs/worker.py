@@ -19,10 +19,10 @@ from conf.logging import adopt, configure, detach
 from jobs import signals, tasks
 from jobs.gauges import EVERY_S, measure_disk, measure_queue, tell_build
 from jobs.infra import parent
-from jobs.infra.heartbeat import Roll
+from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
-from jobs.queue.broker import UNUSABLE, Broker
+from jobs.queue.broker import QUEUE_ERRORS, Broker
 from models.log import event
 from models.store import facts
 from models.store.data_dir_lock import acquire_running_lock
@@ -40,7 +40,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().__init__(huey, **options)
         self._settings = settings
         self._mailer = Mailer(settings)
-        self._roll = Roll(tasks.busy)
+        self._heartbeat = Heartbeat(tasks.busy)
         self._looking = threading.Thread(target=self._look_again_and_again, name="look", daemon=True)
 
     def start(self) -> None:
@@ -84,20 +84,20 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         measured = 0.0
         while not self.stop_flag.wait(LOOK_S):
             try:
-                self.huey.scheduler.look()
+                self.huey.scheduler.renew()
                 tasks.look(self.stop_flag.is_set)
                 self._mailer.renew()
-                self._roll.tell()
-                outage.over()
+                self._heartbeat.send()
+                outage.record_success()
             except Exception as error:  # whatever it is, the next look may do better
-                outage.failed(error)
+                outage.record_failure(error)
                 disconnect()
             if time.monotonic() - measured > EVERY_S:
                 measured = time.monotonic()
                 measure_disk(self._settings.data_dir)
-                with contextlib.suppress(*UNUSABLE):  # reported by those who need it
+                with contextlib.suppress(*QUEUE_ERRORS):  # reported by those who need it
                     measure_queue()
         with contextlib.suppress(Exception):  # then it runs out by itself
-            self.huey.scheduler.end()
-            self._roll.end()
+            self.huey.scheduler.release()
+            self._heartbeat.stop()
         disconnect()

@@ -122,12 +122,12 @@ def queue(chosen: Settings) -> Iterator[Finding]:
 def _redis(url: str) -> Finding:
     import redis
 
-    from jobs.infra.redis_client import link
+    from jobs.infra.redis_client import create_client
 
     where = urlsplit(url)
     what = f"queue on Redis at {where.netloc.rpartition('@')[2] or where.path}"
     try:
-        with closing(link(url, TIMEOUT_S)) as client:
+        with closing(create_client(url, TIMEOUT_S)) as client:
             client.ping()
     except (redis.RedisError, OSError) as error:
         return fail(what, f"does not answer ({error}): start it, or correct BELLWIRE_REDIS_URL")

@@ -63,14 +63,14 @@ class Listener(ABC):
                 self._listen()
             except Exception as error:  # whatever it is, the next attempt may do better
                 self.down = True
-                self._outage.failed(error)
+                self._outage.record_failure(error)
                 self._stopping.wait(AGAIN_S)
         disconnect()
 
     def _works(self) -> None:
         """It has just begun to hear: what was told before was not heard."""
         self.down = False
-        self._outage.over()
+        self._outage.record_success()
         self._look()
 
     def _hint(self, newest: int) -> None:
@@ -91,10 +91,10 @@ class RedisListener(Listener):
     ) -> None:
         super().__init__(look, known)
         from jobs.infra.publisher import channels
-        from jobs.infra.redis_client import link
+        from jobs.infra.redis_client import create_client
 
         self._whispered = whispered
-        self._client = link(url, WAIT_S * 2)
+        self._client = create_client(url, WAIT_S * 2)
         self._hints, self._now = channels(epoch)
 
     def _listen(self) -> None:
@@ -169,7 +169,7 @@ class Bus:
         """Tells the other gateways what is ephemeral; without Redis they do not hear of it."""
         if self._publisher is not None:
             chosen = None if users is None else list(users)
-            self._publisher.whisper(msgspec.json.encode(Said(self._me, chosen, stream, but, kind, msgspec.Raw(event))))
+            self._publisher.publish_ephemeral(msgspec.json.encode(Said(self._me, chosen, stream, but, kind, msgspec.Raw(event))))
 
     def _whispered(self, data: bytes) -> None:
         """On the listener's thread."""

@@ -44,9 +44,9 @@ class Limits:
         import redis
         from limits.aio.storage import RedisStorage
 
-        from jobs.infra.redis_client import link_for_the_loop
+        from jobs.infra.redis_client import create_async_client
 
-        pool = link_for_the_loop(url, PATIENCE_S).connection_pool
+        pool = create_async_client(url, PATIENCE_S).connection_pool
         storage = RedisStorage("redis://", implementation="redispy", key_prefix="bellwire", connection_pool=pool)  # type: ignore[arg-type]
         self._shared = FixedWindowRateLimiter(storage)
         self._faults = (redis.RedisError, OSError)
@@ -72,7 +72,7 @@ class Limits:
     def _go_alone(self, error: Exception) -> None:
         if not self.alone:
             self.alone = True
-            self._outage.failed(error)
+            self._outage.record_failure(error)
             self._asking = asyncio.ensure_future(self._until_it_answers())
 
     async def _until_it_answers(self) -> None:
@@ -84,8 +84,8 @@ class Limits:
                 async with asyncio.timeout(1):
                     self.alone = not await self._shared.storage.check()
             except self._faults as error:
-                self._outage.failed(error)
-        self._outage.over()
+                self._outage.record_failure(error)
+        self._outage.record_success()
 
 
 async def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, what: str, who: str) -> int:

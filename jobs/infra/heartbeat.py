@@ -13,30 +13,30 @@ from models.ops import worker
 from models.ops.worker import Busy
 from models.store.clock import now_ms
 
-EVERY_S = 5.0
+INTERVAL_S = 5.0
 HOST_CHARS = 60
 
 
-class Roll:
+class Heartbeat:
     """Tells every few seconds, and sooner when what takes long has changed. `busy` says what goes on."""
 
     def __init__(self, busy: Callable[[], list[Busy]]) -> None:
         self._busy = busy
         self._name = f"{socket.gethostname()[:HOST_CHARS]}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_ms = now_ms()
-        self._told: list[Busy] = []
+        self._sent_busy: list[Busy] = []
         self._again_at = 0.0
 
-    def tell(self) -> None:
+    def send(self) -> None:
         """Called at each look. Raises what the store raises."""
         busy = self._busy()
-        if time.monotonic() < self._again_at and busy == self._told:
+        if time.monotonic() < self._again_at and busy == self._sent_busy:
             return
         with event.transaction(appends=False, durable=False) as tx:
             worker.record(tx, self._name, self._started_ms, busy)
-        self._told, self._again_at = busy, time.monotonic() + EVERY_S
+        self._sent_busy, self._again_at = busy, time.monotonic() + INTERVAL_S
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """This worker ends. Raises what the store raises."""
         with event.transaction(appends=False, durable=False) as tx:
             worker.remove(tx, self._name)

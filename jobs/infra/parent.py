@@ -13,7 +13,7 @@ GRACE_S = 3.0
 inherited: int | None = None
 
 
-def take_from_environment() -> None:
+def inherit_pipe() -> None:
     """Remembers the pipe that this process inherited. The variable is gone from the environment then."""
     global inherited
     number = os.environ.pop(VARIABLE, "")

@@ -14,12 +14,12 @@ from collections import deque
 import redis
 
 from jobs.infra.outage import Outage
-from jobs.infra.redis_client import link
+from jobs.infra.redis_client import create_client
 
 TIMEOUT_S = 1.0
 BEAT_S = 1.0  # how often it is tried whether the bus works, when there is nothing to tell
 AGAIN_S = 0.5  # after a failure
-WHISPERS_KEPT = 1_000
+MAX_WAITING_EPHEMERAL = 1_000
 
 
 def channels(epoch: str) -> tuple[str, str]:
@@ -32,10 +32,10 @@ class Publisher:
 
     def __init__(self, url: str, epoch: str) -> None:
         self.down = False
-        self._client = link(url, TIMEOUT_S)
-        self._hints, self._now = channels(epoch)
+        self._client = create_client(url, TIMEOUT_S)
+        self._hint_channel, self._ephemeral_channel = channels(epoch)
         self._newest = 0
-        self._whispers: deque[bytes] = deque(maxlen=WHISPERS_KEPT)
+        self._ephemeral: deque[bytes] = deque(maxlen=MAX_WAITING_EPHEMERAL)
         self._asleep = threading.Lock()  # held while there is nothing to tell; releasing it is the cheapest way to wake a thread
         self._asleep.acquire()
         self._stopping = threading.Event()
@@ -57,9 +57,9 @@ class Publisher:
             self._newest = newest
             self._wake()
 
-    def whisper(self, said: bytes) -> None:
+    def publish_ephemeral(self, said: bytes) -> None:
         """Tells what is ephemeral; the oldest is dropped when too much waits."""
-        self._whispers.append(said)
+        self._ephemeral.append(said)
         self._wake()
 
     def _wake(self) -> None:
@@ -74,18 +74,18 @@ class Publisher:
             try:
                 newest = self._newest
                 if newest > told:
-                    self._client.publish(self._hints, newest)
+                    self._client.publish(self._hint_channel, newest)
                     told = newest
-                elif not self._whispers:
+                elif not self._ephemeral:
                     self._client.ping()
-                while self._whispers:
-                    self._client.publish(self._now, self._whispers.popleft())
+                while self._ephemeral:
+                    self._client.publish(self._ephemeral_channel, self._ephemeral.popleft())
             except (redis.RedisError, OSError) as error:
                 self.down = True
-                self._outage.failed(error)
-                self._whispers.clear()  # by then it is not true any more
+                self._outage.record_failure(error)
+                self._ephemeral.clear()  # by then it is not true any more
                 self._stopping.wait(AGAIN_S)
             else:
                 self.down = False
-                self._outage.over()
+                self._outage.record_success()
         self._client.close()

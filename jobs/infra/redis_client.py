@@ -51,7 +51,7 @@ def _plain(url: str) -> str:
     return f"{SCHEMES.get(scheme, scheme)}{mark}{rest}"
 
 
-def link(url: str, timeout_s: float) -> redis.Redis:
+def create_client(url: str, timeout_s: float) -> redis.Redis:
     """A client for threads. Opens nothing yet; each call raises redis.RedisError within `timeout_s`, or twice that to connect."""
     options = {**_options(timeout_s), "retry": Retry(NoBackoff(), 0)}
     if "+sentinel" in url.partition("://")[0]:
@@ -61,7 +61,7 @@ def link(url: str, timeout_s: float) -> redis.Redis:
     return redis.Redis.from_url(_plain(url), **options)
 
 
-def link_for_the_loop(url: str, timeout_s: float) -> redis.asyncio.Redis:
+def create_async_client(url: str, timeout_s: float) -> redis.asyncio.Redis:
     """The same for the event loop."""
     options = {**_options(timeout_s), "retry": AsyncRetry(NoBackoff(), 0)}
     if "+sentinel" in url.partition("://")[0]:

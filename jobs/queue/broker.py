@@ -15,14 +15,14 @@ from conf import Settings
 from jobs.infra.outage import Outage
 from jobs.queue.payload import JsonSerializer
 from jobs.queue.scheduler import Scheduler
-from jobs.queue.sqlite import QueueFile
+from jobs.queue.sqlite import SqliteQueue
 
 NAME = "bellwire"
 FIRST_DELAY_S = 0.02  # between two looks into the queue when it has just been emptied
 MAX_DELAY_S = 0.1  # and when it stays empty; Huey's own 10 s would be a notification's delay
 MAX_FILE_DELAY_S = 0.04  # the same for a file, where a look costs some 20 µs
 SHUTDOWN_S = 8.0  # for tasks to end after SIGTERM; a drain ends after its slice
-UNUSABLE = (sqlite3.Error, OSError)  # what the queue raises while it can't be used; jobs.queue.errors's is among them
+QUEUE_ERRORS = (sqlite3.Error, OSError)  # what the queue raises while it can't be used; jobs.queue.errors's is among them
 
 logger = structlog.get_logger("jobs")
 
@@ -63,10 +63,10 @@ class Broker(Huey):  # type: ignore[misc]
         """The next task, or None; also when the queue can't be read, as the consumer would log that 20 times a second."""
         try:
             data = self.storage.dequeue()
-        except UNUSABLE as error:
-            self._outage.failed(error)
+        except QUEUE_ERRORS as error:
+            self._outage.record_failure(error)
             return None
-        self._outage.over()
+        self._outage.record_success()
         if data is None:
             return None
         try:
@@ -79,14 +79,14 @@ class Broker(Huey):  # type: ignore[misc]
         """The tasks that are due; none when the queue can't be read."""
         try:
             due: list[Any] = super().read_schedule(timestamp)
-        except UNUSABLE as error:
-            self._outage.failed(error)
+        except QUEUE_ERRORS as error:
+            self._outage.record_failure(error)
             return []
         return due
 
     def read_periodic(self, timestamp: Any) -> list[Any]:
         """The periodic tasks that are due, for the one worker that sees to them."""
-        due: list[Any] = super().read_periodic(timestamp) if self.scheduler.on_duty else []
+        due: list[Any] = super().read_periodic(timestamp) if self.scheduler.has_lease else []
         return due
 
     def create_consumer(self, **options: Any) -> Any:
@@ -105,7 +105,7 @@ class Broker(Huey):  # type: ignore[misc]
         if options.get("shutdown_timeout") is None:
             options["shutdown_timeout"] = SHUTDOWN_S
         options["initial_delay"] = min(options.get("initial_delay", FIRST_DELAY_S), FIRST_DELAY_S)
-        most_s = MAX_FILE_DELAY_S if kind(self.settings) == "sqlite" else MAX_DELAY_S
+        most_s = MAX_FILE_DELAY_S if queue_type(self.settings) == "sqlite" else MAX_DELAY_S
         options["max_delay"] = min(options.get("max_delay", most_s), most_s)
         return self.consumer_class(self, self.settings, **options)
 
@@ -125,7 +125,7 @@ def bind(settings: Settings) -> None:
     huey.storage = _storage(settings)
 
 
-def kind(settings: Settings) -> str:
+def queue_type(settings: Settings) -> str:
     """Which queue it is: `redis`, `postgresql` or `sqlite`."""
     if settings.redis_url is not None:
         return "redis"
@@ -142,4 +142,4 @@ def _storage(settings: Settings) -> Any:
         from jobs.queue.postgres import PostgresQueue
 
         return PostgresQueue(NAME)
-    return QueueFile(NAME, settings.queue_path)
+    return SqliteQueue(NAME, settings.queue_path)

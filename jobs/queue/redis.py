@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from huey.storage import PriorityRedisStorage
 
-from jobs.infra.redis_client import link
+from jobs.infra.redis_client import create_client
 from jobs.queue.errors import QueueDownError
 
 TIMEOUT_S = 1.0  # of any call; a server that accepts and says nothing is down
@@ -33,7 +33,7 @@ class RedisQueue(PriorityRedisStorage):  # type: ignore[misc]
     redis_client = _Client
 
     def __init__(self, name: str, url: str) -> None:
-        super().__init__(name, read_timeout=TAKE_TIMEOUT_S, connection_pool=link(url, TIMEOUT_S).connection_pool)
+        super().__init__(name, read_timeout=TAKE_TIMEOUT_S, connection_pool=create_client(url, TIMEOUT_S).connection_pool)
 
     def close(self) -> None:
         """Closes its connections."""

@@ -12,7 +12,7 @@ from huey.storage import SqliteStorage
 BUSY_TIMEOUT_S = 2  # each transaction on the queue takes some 20 µs; longer than this is a hung process
 
 
-class QueueFile(SqliteStorage):  # type: ignore[misc]
+class SqliteQueue(SqliteStorage):  # type: ignore[misc]
     """Huey's SQLite storage, for a path that may not be usable, now or later.
 
     Making one touches no disk. Every operation raises sqlite3.Error or OSError while the path can't be used, and works again

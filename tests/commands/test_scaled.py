@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.infra.redis_client import link, link_for_the_loop
+from jobs.infra.redis_client import create_async_client, create_client
 from tests.commands.installation import ROOT, Installation
 from tests.commands.test_doctor import examined, line_of
 from tests.redis_server import RedisServer
@@ -101,7 +101,7 @@ def sentinel(redis_server: RedisServer) -> Iterator[RedisServer]:
 def test_sentinel_says_which_redis_it_is(scaled: Installation, redis_server: RedisServer, sentinel: RedisServer) -> None:
     url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}/chat/0"
     scaled.succeed("migrate")
-    with link(url, 1.0) as client:
+    with create_client(url, 1.0) as client:
         client.set("said", "so")
     with redis_server.client() as client:
         assert client.get("said") == b"so"
@@ -118,17 +118,17 @@ def test_sentinel_says_which_redis_it_is(scaled: Installation, redis_server: Red
     ],
 )
 def test_urls_mean_what_they_say(url: str, wanted: dict[str, object]) -> None:
-    for made in (link(url, 1.0), link_for_the_loop(url, 1.0)):
+    for made in (create_client(url, 1.0), create_async_client(url, 1.0)):
         pool = made.connection_pool
         assert wanted.items() <= pool.connection_kwargs.items()
         assert ("SSL" in pool.connection_class.__name__) == (url.split("://")[0] in ("rediss", "valkeys"))
 
 
 def test_a_sentinel_url_may_log_in_and_use_tls() -> None:
-    kwargs = link("rediss+sentinel://me:p%40ss@one:1,two/chat/4", 1.0).connection_pool.connection_kwargs
+    kwargs = create_client("rediss+sentinel://me:p%40ss@one:1,two/chat/4", 1.0).connection_pool.connection_kwargs
     assert (kwargs["username"], kwargs["password"], kwargs["db"]) == ("me", "p@ss", 4)
 
 
 def test_a_redis_that_refuses_says_so_in_time() -> None:
     with pytest.raises(redis.RedisError):
-        link(f"redis://127.0.0.1:{free_port()}/0", 0.5).ping()
+        create_client(f"redis://127.0.0.1:{free_port()}/0", 0.5).ping()

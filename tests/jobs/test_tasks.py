@@ -107,7 +107,7 @@ def test_a_folder_where_the_queue_was_is_noticed_and_its_end_too(store: Settings
     assert tasks.request("notify")
     store.queue_path.rename(store.data_dir / "away.db")
     store.queue_path.mkdir()
-    with pytest.raises(broker.UNUSABLE):
+    with pytest.raises(broker.QUEUE_ERRORS):
         tasks.request("search")
     assert huey.dequeue() is None, "the worker goes on"
     assert huey.read_schedule() == []

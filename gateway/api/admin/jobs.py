@@ -9,7 +9,7 @@ from gateway.api.admin.base import AdminHandler
 from gateway.http.describe import Accepted, describe
 from jobs import gauges, tasks
 from jobs.drain.backlog import standing
-from jobs.queue.broker import NAME, UNUSABLE
+from jobs.queue.broker import NAME, QUEUE_ERRORS
 from models.notices import announcement, outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
@@ -124,7 +124,7 @@ def _queues() -> list[dict[str, Any]]:
     """Depth and age; nulls of a queue that can't be used now."""
     depth: int | None = None
     oldest_s: float | None = None
-    with contextlib.suppress(*UNUSABLE):
+    with contextlib.suppress(*QUEUE_ERRORS):
         depth, oldest_s = gauges.queue_standing()
     return [{"queue": NAME, "depth": depth, "oldest_s": oldest_s}]
 

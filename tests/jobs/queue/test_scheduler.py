@@ -17,8 +17,8 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
 def looks(*schedulers: Scheduler) -> list[bool]:
     """Who is on duty after all have looked."""
     for each in schedulers:
-        each.look()
-    return [each.on_duty for each in schedulers]
+        each.renew()
+    return [each.has_lease for each in schedulers]
 
 
 def test_of_several_workers_one_is_on_duty(store: Settings) -> None:
@@ -30,8 +30,8 @@ def test_of_several_workers_one_is_on_duty(store: Settings) -> None:
 def test_who_ends_hands_over_at_once(store: Settings) -> None:
     first, second = Scheduler(), Scheduler()
     looks(first, second)
-    first.end()
-    assert not first.on_duty
+    first.release()
+    assert not first.has_lease
     assert looks(second, first) == [True, False]
 
 
@@ -39,23 +39,23 @@ def test_who_dies_is_followed_when_the_lease_has_run_out(store: Settings) -> Non
     dead, other = Scheduler(), Scheduler()
     looks(dead)
     assert looks(other) == [False]
-    execute("UPDATE duties SET until_ms=until_ms-?", (int(scheduler_module.HELD_S * 1000) + 1,))
+    execute("UPDATE duties SET until_ms=until_ms-?", (int(scheduler_module.LEASE_S * 1000) + 1,))
     assert looks(other) == [True]
     assert looks(dead) == [False], "it was asleep, and is not on duty any more"
 
 
 def test_who_stood_still_is_not_on_duty_when_it_wakes_up(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler_module, "HELD_S", 0.0)
+    monkeypatch.setattr(scheduler_module, "LEASE_S", 0.0)
     slow = Scheduler()
-    slow.look()
-    assert not slow.on_duty
+    slow.renew()
+    assert not slow.has_lease
 
 
 def test_only_who_is_on_duty_queues_what_is_periodic(store: Settings) -> None:
     assert huey.read_periodic(None) == []
-    huey.scheduler.look()
+    huey.scheduler.renew()
     try:
         assert [task.name for task in huey.read_periodic(None)] == ["sweep"]
     finally:
-        huey.scheduler.end()
+        huey.scheduler.release()
     assert rows("SELECT * FROM duties") == []
