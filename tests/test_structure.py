@@ -18,7 +18,7 @@ PUBLIC = {
     "openapi.Document",
     "operations.Health",
     "operations.Metrics",
-    "operations.Ready",
+    "operations.Readiness",
     "static_files.Index",
     "static_files.Docs",
     "static_files.Example",

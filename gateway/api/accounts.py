@@ -25,7 +25,7 @@ from models.store.errors import InvalidError
 
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 timezones = cache(available_timezones)  # it walks the whole database of time zones
-BEGINNING = TextParameter("q", "what the username or display name begins with")
+NAME_PREFIX = TextParameter("q", "what the username or display name begins with")
 
 
 class Account(TypedDict):
@@ -53,14 +53,14 @@ class Wallet(TypedDict):
     balance: str
 
 
-class Myself(Account):
+class MyAccount(Account):
     """USER with what only its owner sees."""
 
     profile: Profile
     wallet: Wallet
 
 
-class Changes(msgspec.Struct, forbid_unknown_fields=True):
+class AccountChanges(msgspec.Struct, forbid_unknown_fields=True):
     """What a user changes of themselves."""
 
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
@@ -74,62 +74,62 @@ class Changes(msgspec.Struct, forbid_unknown_fields=True):
 class Me(Handler):
     """Oneself."""
 
-    @describe("Who am I", {200: Myself})
+    @describe("Who am I", {200: MyAccount})
     async def get(self) -> None:
         """200 USER with e-mail, profile and wallet."""
         self.answer(await self.services.read(users.me, self.actor.user))
 
-    @describe("Change myself", {200: Myself}, body=Changes, example={"display_name": "Ana", "timezone": "Europe/Berlin"})
+    @describe("Change myself", {200: MyAccount}, body=AccountChanges, example={"display_name": "Ana", "timezone": "Europe/Berlin"})
     async def patch(self) -> None:
         """200, changed. A new password needs the current one, or a code that was mailed just now."""
-        asked = self.decode(Changes)
-        errors = _change_errors(asked)
+        changes = self.decode(AccountChanges)
+        errors = _invalid_changes(changes)
         hashed = None
-        if asked.password is not None:
+        if changes.password is not None:
             me = await self.services.read(users.me, self.actor.user)
             names = (me["username"], me["email"])
-            errors += await self.services.hash(password.invalid, asked.password, names)
+            errors += await self.services.hash(password.invalid, changes.password, names)
         if errors:
             raise InvalidError(*errors)
-        if asked.password is not None:
-            hashed = await self._new_hash(asked)
-        if await self.commit(lambda tx: self._change(tx, asked, hashed)) is None:
+        if changes.password is not None:
+            hashed = await self._new_hash(changes)
+        if await self.commit(lambda tx: self._change(tx, changes, hashed)) is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)
         await self.get()
 
-    def _change(self, tx: Transaction, asked: Changes, hashed: str | None) -> int | None:
+    def _change(self, tx: Transaction, changes: AccountChanges, hashed: str | None) -> int | None:
         """Inside the transaction; None when the code is not the one."""
-        user, by_code = self.actor.user, hashed is not None and asked.code is not None
-        if by_code and code.redeem(tx, self.services.secret, [user], code.LOGIN, asked.code or "") is None:
+        user, by_code = self.actor.user, hashed is not None and changes.code is not None
+        if by_code and code.redeem(tx, self.services.secret, [user], code.LOGIN, changes.code or "") is None:
             return None
-        users.change(tx, user, **({"display_name": asked.display_name} if asked.display_name is not None else {}))
-        users.set_profile(tx, user, asked.timezone, asked.locale)
-        if asked.timezone is not None:
+        users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
+        users.set_profile(tx, user, changes.timezone, changes.locale)
+        if changes.timezone is not None:
             pending_mail.reconsider(tx, user)  # digests go by its clock
         if hashed is not None:
             status.change_password(tx, user, hashed)
         return user
 
-    async def _new_hash(self, asked: Changes) -> str:
+    async def _new_hash(self, changes: AccountChanges) -> str:
         await self.services.limits.hit("login", f"user:{self.actor.user}")
-        if asked.code is None:
+        if changes.code is None:
             kept = await self.services.read(users.password_hash, self.actor.user)
-            if not await self.services.hash(password.matches, kept, asked.current_password or ""):
+            if not await self.services.hash(password.matches, kept, changes.current_password or ""):
                 metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
                 raise field_error("current_password", "is not the current password; or ask for a code, and give that")
-        return await self.services.hash(password.hashed, asked.password or "")
+        return await self.services.hash(password.hashed, changes.password or "")
 
 
-def _change_errors(asked: Changes) -> list[tuple[str, str]]:
+def _invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
     errors: list[tuple[str, str]] = []
-    if asked.display_name is not None:
-        errors += users.invalid_display_name(asked.display_name)
-    if asked.timezone is not None and asked.timezone not in timezones():
+    if changes.display_name is not None:
+        errors += users.invalid_display_name(changes.display_name)
+    if changes.timezone is not None and changes.timezone not in timezones():
         errors.append(("timezone", "an IANA name such as Europe/Berlin"))
-    if asked.locale is not None and not LOCALE.fullmatch(asked.locale):
+    if changes.locale is not None and not LOCALE.fullmatch(changes.locale):
         errors.append(("locale", "a language tag such as en or pt-BR"))
-    if asked.password is None and (asked.code is not None or asked.current_password is not None):
+    if changes.password is None and (changes.code is not None or changes.current_password is not None):
         errors.append(("password", "is missing: what is to be the new one?"))
     return errors
 
@@ -137,11 +137,11 @@ def _change_errors(asked: Changes) -> list[tuple[str, str]]:
 class Users(Handler):
     """Other people."""
 
-    @describe("Find people", {200: Listed[UserView]}, query=(BEGINNING, *PAGED))
+    @describe("Find people", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """A list of active USERs whose username or display name begins with `?q=`."""
         after, limit = self.query_page_id()
-        found = await self.services.read(users.search, self.query_text(BEGINNING), after or 0, limit + 1)
+        found = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
         self.answer_list(list(found[:limit]), found[limit - 1].id if len(found) > limit else None)
 
 

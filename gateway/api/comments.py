@@ -39,8 +39,8 @@ class Comments(Handler):
     @describe("Comment on a post", {201: CommentView}, body=NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:
         """201 COMMENT."""
-        user, number, asked = self.actor.user, int(post), self.decode(NewComment)
-        self.answer(await self.commit(lambda tx: comments.create(tx, user, number, asked.body, asked.reply_to)), 201)
+        user, number, comment = self.actor.user, int(post), self.decode(NewComment)
+        self.answer(await self.commit(lambda tx: comments.create(tx, user, number, comment.body, comment.reply_to)), 201)
 
 
 class Comment(Handler):

@@ -27,31 +27,31 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
 EXAMPLE = {"members": [3, 4], "title": "The crew"}
 
 
-class Title(msgspec.Struct, forbid_unknown_fields=True):
+class NewTitle(msgspec.Struct, forbid_unknown_fields=True):
     """A group's new title."""
 
     title: Annotated[str, chars(1, TITLE_CHARS)]
 
 
-class Typing(msgspec.Struct, forbid_unknown_fields=True):
+class TypingState(msgspec.Struct, forbid_unknown_fields=True):
     """Whether the caller types now."""
 
     typing: bool
 
 
-class Read(msgspec.Struct, forbid_unknown_fields=True):
+class NewReadMark(msgspec.Struct, forbid_unknown_fields=True):
     """The message up to which the caller has read."""
 
     message: Id
 
 
-class Unread(TypedDict):
+class UnreadCount(TypedDict):
     """How many are left."""
 
     unread: int
 
 
-class ConversationShape(ConversationView, kw_only=True):
+class ConversationAnswer(ConversationView, kw_only=True):
     """CONVERSATION. Of more than 50 members the first 50 stand there, and `members_count`."""
 
     last_message: MessageView | None
@@ -70,7 +70,7 @@ class Conversations(Handler):
 
     body_limit = ADMIN_BODY_BYTES  # a group may begin with thousands of members
 
-    @describe("List my conversations", {200: Listed[ConversationShape]}, query=PAGED)
+    @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=PAGED)
     async def get(self) -> None:
         """A list of CONVERSATION, newest activity first."""
         page, limit = self.query_page()
@@ -78,13 +78,13 @@ class Conversations(Handler):
         found, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
         self.answer_list(list(found), None if following is None else f"{following[0]}.{following[1]}")
 
-    @describe("Begin a conversation", {201: ConversationShape, 200: ConversationShape}, body=NewConversation, example=EXAMPLE)
+    @describe("Begin a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:
         """201 CONVERSATION; 200 when the pair's direct one was there."""
-        asked = self.decode(NewConversation)
-        title = _title(asked.title)
+        new = self.decode(NewConversation)
+        title = _title(new.title)
         user = self.actor.user
-        members = [m for m in dict.fromkeys(asked.members) if m != user]
+        members = [m for m in dict.fromkeys(new.members) if m != user]
         if not 1 <= len(members) < MEMBERS_AT_ONCE or not all(0 < m < ID_MAX for m in members):
             raise field_error("members", f"1 to {MEMBERS_AT_ONCE - 1} ids of other users")
 
@@ -93,8 +93,8 @@ class Conversations(Handler):
                 return conversations.open_direct(tx, user, members[0])
             return conversations.create(tx, user, members, title), True
 
-        made, new = await self.commit(run)
-        self.answer(await self._view(made), 201 if new else 200)
+        conversation, is_new = await self.commit(run)
+        self.answer(await self._view(conversation), 201 if is_new else 200)
 
     async def _view(self, conversation: int) -> ConversationView:
         return await self.services.read(views.conversation_view, self.actor.user, conversation)
@@ -112,17 +112,21 @@ def _place(page: str | None) -> tuple[int, int] | None:
 class Conversation(Handler):
     """One conversation, for its members."""
 
-    @describe("Read a conversation", {200: ConversationShape})
+    @describe("Read a conversation", {200: ConversationAnswer})
     async def get(self, conversation: str) -> None:
         """200 CONVERSATION."""
         self.answer(await self.services.read(views.conversation_view, self.actor.user, int(conversation)))
 
     @describe(
-        "Rename a conversation", {200: ConversationShape}, body=Title, errors=("forbidden", "conflict"), example={"title": "Crew"}
+        "Rename a conversation",
+        {200: ConversationAnswer},
+        body=NewTitle,
+        errors=("forbidden", "conflict"),
+        example={"title": "Crew"},
     )
     async def patch(self, conversation: str) -> None:
         """200 CONVERSATION with its new title: a group's owner."""
-        user, number, title = self.actor.user, int(conversation), _title(self.decode(Title).title)
+        user, number, title = self.actor.user, int(conversation), _title(self.decode(NewTitle).title)
         await self.commit(lambda tx: conversations.rename(tx, user, number, title))
         await self.get(conversation)
 
@@ -145,15 +149,15 @@ class Member(Handler):
         self.answer(None, 204)
 
 
-class TypingNow(Handler):
+class TypingIndicator(Handler):
     """Ephemeral: told to who is there now, never stored."""
 
     rate_limit: ClassVar[str] = "typing"
 
-    @describe("Tell that I type", {204: None}, body=Typing, example={"typing": True})
+    @describe("Tell that I type", {204: None}, body=TypingState, example={"typing": True})
     async def post(self, conversation: str) -> None:
         """204."""
-        typing = self.decode(Typing).typing
+        typing = self.decode(TypingState).typing
         stream, user = conversation_stream(int(conversation)), self.actor.user
         reader = self.services.hub.known(user)
         if reader is None or not reader.follows(stream):
@@ -166,10 +170,10 @@ class TypingNow(Handler):
 class ReadMark(Handler):
     """How far the caller has read."""
 
-    @describe("Mark as read", {200: Unread}, body=Read, example={"message": 7})
+    @describe("Mark as read", {200: UnreadCount}, body=NewReadMark, example={"message": 7})
     async def post(self, conversation: str) -> None:
         """200 `{"unread"}`; a mark never goes back."""
-        user, number, message = self.actor.user, int(conversation), self.decode(Read).message
+        user, number, message = self.actor.user, int(conversation), self.decode(NewReadMark).message
         if not 0 < message < ID_MAX:
             raise field_error("message", "an id")
         left = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-from gateway.api.conversations import ConversationShape
-from gateway.api.notifications import NotificationShape
+from gateway.api.conversations import ConversationAnswer
+from gateway.api.notifications import NotificationAnswer
 from models.chat.message import MessageView
 from models.community.comment import CommentView
 from models.community.group import GroupView
@@ -22,7 +22,7 @@ class Event(TypedDict):
     data: Any
 
 
-class Reacted(TypedDict):
+class MessageReacted(TypedDict):
     """An emoji was put on a message, or taken back."""
 
     message: int
@@ -32,21 +32,21 @@ class Reacted(TypedDict):
     added: bool
 
 
-class Renamed(TypedDict):
+class ConversationUpdated(TypedDict):
     """A conversation's new title."""
 
     id: int
     title: str | None
 
 
-class CameOrLeft(TypedDict):
+class MemberChanged(TypedDict):
     """Who is in a conversation now, or no longer."""
 
     conversation: int
     user: UserView
 
 
-class ReadUpTo(TypedDict):
+class ReadUpdated(TypedDict):
     """How far somebody has read a conversation."""
 
     conversation: int
@@ -63,14 +63,14 @@ class NotificationsRead(TypedDict):
     unread: int
 
 
-class CameToGroup(TypedDict):
+class GroupMemberChanged(TypedDict):
     """The caller joined a group of the community, or left it."""
 
     group: GroupView
     user: UserView
 
 
-class TypingOf(TypedDict):
+class TypingChanged(TypedDict):
     """Whether somebody types now."""
 
     conversation: int
@@ -78,31 +78,31 @@ class TypingOf(TypedDict):
     typing: bool
 
 
-class PresenceOf(TypedDict):
+class PresenceChanged(TypedDict):
     """Whether somebody is there now."""
 
     user: int
     online: bool
 
 
-class Now(TypedDict):
+class CursorExpired(TypedDict):
     """The cursor to go on from, after loading the state."""
 
     cursor: str
 
 
-EVENTS: dict[str, Any] = {
+DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "message.created": MessageView,
     "message.updated": MessageView,
     "message.deleted": MessageView,
-    "message.reacted": Reacted,
-    "conversation.created": ConversationShape,
-    "conversation.updated": Renamed,
-    "member.joined": CameOrLeft,
-    "member.left": CameOrLeft,
-    "read.updated": ReadUpTo,
-    "notification.created": NotificationShape,
-    "notification.updated": NotificationShape,
+    "message.reacted": MessageReacted,
+    "conversation.created": ConversationAnswer,
+    "conversation.updated": ConversationUpdated,
+    "member.joined": MemberChanged,
+    "member.left": MemberChanged,
+    "read.updated": ReadUpdated,
+    "notification.created": NotificationAnswer,
+    "notification.updated": NotificationAnswer,
     "notification.read": NotificationsRead,
     "account.updated": UserView,
     "post.created": PostView,
@@ -110,9 +110,9 @@ EVENTS: dict[str, Any] = {
     "post.deleted": PostView,
     "comment.created": CommentView,
     "comment.deleted": CommentView,
-    "group.joined": CameToGroup,
-    "group.left": CameToGroup,
-    "typing": TypingOf,
-    "presence": PresenceOf,
-    "cursor.expired": Now,
+    "group.joined": GroupMemberChanged,
+    "group.left": GroupMemberChanged,
+    "typing": TypingChanged,
+    "presence": PresenceChanged,
+    "cursor.expired": CursorExpired,
 }

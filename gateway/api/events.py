@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
-from gateway.api.accounts import Myself
-from gateway.api.conversations import ConversationShape
+from gateway.api.accounts import MyAccount
+from gateway.api.conversations import ConversationAnswer
 from gateway.api.event_types import Event
 from gateway.delivery.subscriptions import Answer, Types, Waiter
 from gateway.http.base import Handler
@@ -26,7 +26,7 @@ CURSOR = TextParameter("cursor", f"from here on; `{BEGIN}`: all that is kept; no
 TIMEOUT = SecondsParameter("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
 TYPES = TextParameter("types", "events of these types alone, with commas between them")
 FOLLOW = TextParameter("follow", "these, too", one_of=(POSTS,))
-READING = (CURSOR, TYPES, FOLLOW)
+SUBSCRIPTION_QUERY = (CURSOR, TYPES, FOLLOW)
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
 DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
@@ -40,7 +40,7 @@ def observe_delivery(answer: Answer, waiter: Waiter, transport: str) -> None:
             DELIVERY[transport].observe(now - event.committed)
 
 
-class Reading(Handler):
+class SubscribingHandler(Handler):
     """What long poll, SSE and WebSocket have in common: from where, and which types."""
 
     query_token = True
@@ -59,10 +59,10 @@ class Reading(Handler):
         feed = await hub.feed(user) if self.follows_posts() else None
         reader = hub.known(user) or await hub.reader(user)
         self.waiter = hub.register(reader, self.actor.token, position, self.types(), feed)
-        await self.still_lives()
+        await self.require_live_token()
         return self.waiter
 
-    async def still_lives(self) -> None:
+    async def require_live_token(self) -> None:
         """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
         credential = self.credential()
         if self.services.tokens.known(credential) is None:
@@ -77,8 +77,7 @@ class Reading(Handler):
 
     def types(self) -> Types:
         """`?types=a,b`: only these."""
-        given = self.query_text(TYPES)
-        types = frozenset(t for t in given.split(",") if t)
+        types = frozenset(name for name in self.query_text(TYPES).split(",") if name)
         if len(types) > TYPES_MAX:
             raise field_error("types", f"at most {TYPES_MAX} types")
         return types or None
@@ -109,20 +108,20 @@ class StateAnswer(TypedDict):
     """Everything that a client starts from. `presence` is by user id."""
 
     cursor: str
-    me: Myself
-    conversations: list[ConversationShape]
+    me: MyAccount
+    conversations: list[ConversationAnswer]
     presence: dict[str, bool]
     notifications_unread: int
 
 
-class Events(Reading):
+class Events(SubscribingHandler):
     """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
 
-    @describe("Poll for events", {200: EventsAnswer}, query=(*READING, TIMEOUT), errors=("cursor-expired",))
+    @describe("Poll for events", {200: EventsAnswer}, query=(*SUBSCRIPTION_QUERY, TIMEOUT), errors=("cursor-expired",))
     async def get(self) -> None:
         """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
-        asked_s = self.query_seconds(TIMEOUT)
-        timeout_s = self.services.settings.poll_timeout_s if asked_s is None else asked_s
+        requested_s = self.query_seconds(TIMEOUT)
+        timeout_s = self.services.settings.poll_timeout_s if requested_s is None else requested_s
         cursor = self.get_query_argument("cursor", None)
         hub = self.services.hub
         if cursor is None:

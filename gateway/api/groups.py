@@ -20,7 +20,7 @@ class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, chars(1, NAME_CHARS)]
 
 
-class Belonging(TypedDict):
+class GroupMembershipAnswer(TypedDict):
     """Whether the caller is in the group, and how many are."""
 
     joined: bool
@@ -47,16 +47,16 @@ class Groups(Handler):
         self.answer(await self.commit(lambda tx: groups.create(tx, user, name)), 201)
 
 
-class Membership(Handler):
+class GroupMembership(Handler):
     """Whether the caller is in a group."""
 
-    @describe("Join a group", {200: Belonging})
+    @describe("Join a group", {200: GroupMembershipAnswer})
     async def put(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were in it."""
         user, number = self.actor.user, int(group)
         self._answer(await self.commit(lambda tx: groups.join(tx, user, number)))
 
-    @describe("Leave a group", {200: Belonging})
+    @describe("Leave a group", {200: GroupMembershipAnswer})
     async def delete(self, group: str) -> None:
         """200 `{"joined","members_count"}`, also when they were not in it."""
         user, number = self.actor.user, int(group)

@@ -8,7 +8,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from gateway.api.event_types import Event
-from gateway.api.events import POLLS_OPEN, Reading
+from gateway.api.events import POLLS_OPEN, SubscribingHandler
 from gateway.delivery.subscriptions import Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import Id, chars, describe
@@ -18,11 +18,11 @@ from models.store.errors import DeadTokenError, ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
 
 POLL_S = 5.5
-OLDER_NAMES = {"to": "receiver", "body": "message"}
+LEGACY_FIELD_NAMES = {"to": "receiver", "body": "message"}
 MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
 
 
-class Chat(msgspec.Struct):
+class LegacyNewMessage(msgspec.Struct):
     """A message of the older client; other fields are passed over."""
 
     receiver: Id
@@ -32,7 +32,7 @@ class Chat(msgspec.Struct):
 EXAMPLE = {"receiver": 3, "message": "hello Bob"}
 
 
-class OlderMessage(TypedDict):
+class LegacyMessage(TypedDict):
     """A message as the older client knows it."""
 
     id: int
@@ -44,113 +44,113 @@ class OlderMessage(TypedDict):
     is_read: bool
 
 
-class OlderEvents(TypedDict):
+class LegacyEvents(TypedDict):
     """Data of messages also carries `message`, the body."""
 
     events: list[Event]
 
 
-class Chats(Handler):
+class LegacyMessages(Handler):
     """POST: a direct message."""
 
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
-    @describe("Send, as the older client", {201: OlderMessage}, body=Chat, errors=("not-found",), example=EXAMPLE)
+    @describe("Send, as the older client", {201: LegacyMessage}, body=LegacyNewMessage, errors=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
         """201, in the older shape."""
-        asked = self.decode(Chat)
-        draft = Draft(self.actor.user, self.actor.token, asked.message, to=asked.receiver)
+        new = self.decode(LegacyNewMessage)
+        draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver)
         try:
             posted = await self.services.committer.post(draft).future
         except InvalidError as error:
-            raise InvalidError(*((OLDER_NAMES[field], message) for field, message in error.errors)) from None
+            raise InvalidError(*((LEGACY_FIELD_NAMES[field], message) for field, message in error.errors)) from None
         made = msgspec.json.decode(posted.json)
         shown = {name: made[name] for name in ("id", "conversation", "sender")}
         self.answer(
-            {**shown, "receiver": asked.receiver, "message": made["body"], "timestamp": made["created_at"], "is_read": False}, 201
+            {**shown, "receiver": new.receiver, "message": made["body"], "timestamp": made["created_at"], "is_read": False}, 201
         )
 
 
-class Place:
+class LegacyPollState:
     """A token's polls on this gateway: how many are open, how many still use this, and how far the last answer went that was fully
     written."""
 
-    __slots__ = ("held", "open", "written")
+    __slots__ = ("open", "users", "written")
 
     def __init__(self) -> None:
         self.open = 0
-        self.held = 0
+        self.users = 0
         self.written = 0
 
 
-class Poll(Reading):
+class LegacyPoll(SubscribingHandler):
     """GET: `{"events"}`. A poll that starts after the last answer was fully written, while no other is open, acknowledges it."""
 
-    @describe("Poll, as the older client", {200: OlderEvents})
+    @describe("Poll, as the older client", {200: LegacyEvents})
     async def get(self) -> None:
         """200, at once when there is something, else within 5.5 s."""
-        number = self.actor.token
-        place = self.services.legacy_places.setdefault(number, Place())
-        place.held += 1
+        token_id = self.actor.token
+        poll_state = self.services.legacy_polls.setdefault(token_id, LegacyPollState())
+        poll_state.users += 1
         try:
-            written = await self._answer(place, number)
+            written = await self._answer(poll_state, token_id)
             if written is not None:
-                await self._note(number, None, written)
+                await self._record_positions(token_id, None, written)
         finally:
-            place.held -= 1
-            if not place.held:
-                self.services.legacy_places.pop(number, None)
+            poll_state.users -= 1
+            if not poll_state.users:
+                self.services.legacy_polls.pop(token_id, None)
 
-    async def _answer(self, place: Place, number: int) -> int | None:
+    async def _answer(self, poll_state: LegacyPollState, token_id: int) -> int | None:
         """How far the answer went, once it is fully written: until then this poll is open. None when its client has left."""
-        place.open += 1
+        poll_state.open += 1
         POLLS_OPEN.inc()
         try:
-            answer = await self._wait(place, number)
+            answer = await self._wait(poll_state, token_id)
             hub = self.services.hub
-            parts = [self._older(hub.encode(e), e.type) for e in answer.events] + answer.ephemeral
+            parts = [self._legacy_json(hub.encode(e), e.type) for e in answer.events] + answer.ephemeral
             await self.finish(b'{"events":[' + b",".join(parts) + b"]}")
-            place.written = max(place.written, answer.position)
+            poll_state.written = max(poll_state.written, answer.position)
             return answer.position
         except StreamClosedError:
             return None
         finally:
             POLLS_OPEN.dec()
-            place.open -= 1
+            poll_state.open -= 1
             if self.waiter is not None:
                 self.services.hub.unregister(self.waiter)
 
-    async def _wait(self, place: Place, number: int) -> Answer:
+    async def _wait(self, poll_state: LegacyPollState, token_id: int) -> Answer:
         hub = self.services.hub
-        position = await self._start(number, place.written if place.open == 1 else None)
+        position = await self._start(token_id, poll_state.written if poll_state.open == 1 else None)
         reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
-        self.waiter = hub.register(reader, number, position, None)
-        await self.still_lives()
+        self.waiter = hub.register(reader, token_id, position, None)
+        await self.require_live_token()
         try:
             answer = await hub.next(self.waiter, POLL_S)
         except ExpiredError:
             hub.unregister(self.waiter)
-            self.waiter = hub.register(reader, number, BEGINNING, None)
+            self.waiter = hub.register(reader, token_id, BEGINNING, None)
             answer = await hub.next(self.waiter, POLL_S)
         if self.waiter.ended == "dead":
             raise DeadTokenError("the token is dead")
         return answer
 
-    async def _start(self, number: int, written_here: int | None) -> int:
+    async def _start(self, token_id: int, written_here: int | None) -> int:
         """Where this poll reads from. It acknowledges what was written, unless another poll was open (None)."""
-        acked, written, _ = await self.services.read(token.poll_positions, number)
+        acked, written, _ = await self.services.read(token.poll_positions, token_id)
         if written_here is None or max(written, written_here) <= acked:
             return acked
         written = max(written, written_here)
-        await self._note(number, written, None)
+        await self._record_positions(token_id, written, None)
         return written
 
-    async def _note(self, number: int, acked: int | None, written: int | None) -> None:
-        await self.services.committer.call(None, lambda tx: token.advance_poll_positions(tx, number, acked, written))
+    async def _record_positions(self, token_id: int, acked: int | None, written: int | None) -> None:
+        await self.services.committer.call(None, lambda tx: token.advance_poll_positions(tx, token_id, acked, written))
 
     @staticmethod
-    def _older(encoded: bytes, kind: str) -> bytes:
+    def _legacy_json(encoded: bytes, kind: str) -> bytes:
         """MESSAGE data also carries `message`, the body."""
         if kind not in MESSAGE_EVENTS:
             return encoded

@@ -25,7 +25,7 @@ AROUND = IntParameter("around", "half before this message, half after it")
 SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 
 
-class Send(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to be sent. What else must hold is checked where a retry is recognised first."""
 
     body: Annotated[str, chars(1, BODY_CHARS, "needed, unless `client_id` was used before")] = ""
@@ -41,7 +41,7 @@ class Send(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
+class MessageEdit(msgspec.Struct, forbid_unknown_fields=True):
     """A message's new text."""
 
     body: Annotated[str, chars(1, BODY_CHARS)]
@@ -53,7 +53,7 @@ class Messages(Handler):
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
-    @describe("Send a message", {201: MessageView, 200: MessageView}, body=Send, errors=("not-found",), example=EXAMPLE)
+    @describe("Send a message", {201: MessageView, 200: MessageView}, body=NewMessage, errors=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
         """201 MESSAGE, or 200 and the first one when this `client_id` was used before."""
         authorize_s, arrived = self.request.request_time(), time.perf_counter()
@@ -79,18 +79,18 @@ class Messages(Handler):
         STAGES["publish"].observe(answered - operation.committed)
 
     def _draft(self) -> Draft:
-        asked = self.decode(Send)
-        if asked.client_id is not None and not 1 <= len(asked.client_id) <= CLIENT_ID_CHARS:
+        new = self.decode(NewMessage)
+        if new.client_id is not None and not 1 <= len(new.client_id) <= CLIENT_ID_CHARS:
             raise field_error("client_id", f"1 to {CLIENT_ID_CHARS} characters")
         return Draft(
             self.actor.user,
             self.actor.token,
-            asked.body,
-            asked.to,
-            asked.conversation,
-            asked.client_id,
-            asked.priority,
-            asked.reply_to,
+            new.body,
+            new.to,
+            new.conversation,
+            new.client_id,
+            new.priority,
+            new.reply_to,
         )
 
 
@@ -104,10 +104,10 @@ class Message(Handler):
         """200 MESSAGE."""
         self.answer(await self.services.read(messages.view_for, self.actor.user, int(message)))
 
-    @describe("Edit a message", {200: MessageView}, body=Body, errors=("forbidden",), example={"body": "hello, Bob"})
+    @describe("Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden",), example={"body": "hello, Bob"})
     async def patch(self, message: str) -> None:
         """200 MESSAGE with the new text: the sender's own."""
-        user, number, body = self.actor.user, int(message), self.decode(Body).body
+        user, number, body = self.actor.user, int(message), self.decode(MessageEdit).body
         self.answer(await self.commit(lambda tx: messages.edit(tx, user, number, body)))
 
     @describe("Delete a message", {204: None}, errors=("forbidden",))
@@ -124,14 +124,14 @@ class Reaction(Handler):
     @describe("React to a message", {204: None}, errors=("invalid",))
     async def put(self, message: str, emoji: str) -> None:
         """204, also when it was there."""
-        await self._react(message, emoji, True)
+        await self._react(message, emoji, added=True)
 
     @describe("Take a reaction back", {204: None}, errors=("invalid",))
     async def delete(self, message: str, emoji: str) -> None:
         """204, also when it was not there."""
-        await self._react(message, emoji, False)
+        await self._react(message, emoji, added=False)
 
-    async def _react(self, message: str, emoji: str, added: bool) -> None:
+    async def _react(self, message: str, emoji: str, *, added: bool) -> None:
         user, number = self.actor.user, int(message)
         await self.commit(lambda tx: messages.react(tx, user, number, emoji, added))
         self.answer(None, 204)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypedDict
 
 import msgspec
 
-from gateway.api.conversations import Unread
+from gateway.api.conversations import UnreadCount
 from gateway.http.base import ID_MAX, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
@@ -17,19 +17,19 @@ from models.notices import notification
 from models.notices.preference import TYPES
 
 IDS_AT_ONCE = 1000
-WORDS = TextParameter("q", "words that the message holds", 1, 200, required=True)
+SEARCH_TEXT = TextParameter("q", "words that the message holds", 1, 200, required=True)
 UNREAD = BoolParameter("unread", "those unread alone")
 TYPE = TextParameter("type", "of this type", one_of=TYPES)
 
 
-class ReadThese(msgspec.Struct, forbid_unknown_fields=True):
+class ReadRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Ids, or all."""
 
     ids: Annotated[list[Id], many(0, IDS_AT_ONCE)] | None = None
     all: bool = False
 
 
-class NotificationShape(TypedDict):
+class NotificationAnswer(TypedDict):
     """NOTIFICATION: `count` is of how many things it tells."""
 
     id: int
@@ -45,7 +45,7 @@ class NotificationShape(TypedDict):
 class NotificationPage(TypedDict):
     """A page of a list, and how many are unread in all."""
 
-    items: list[NotificationShape]
+    items: list[NotificationAnswer]
     next: str | None
     unread: int
 
@@ -64,30 +64,30 @@ class Notifications(Handler):
         self.answer({"items": found[:limit], "next": following, "unread": unread})
 
 
-class NotificationsRead(Handler):
+class NotificationsReadMark(Handler):
     """POST: marks them read."""
 
-    @describe("Mark notifications read", {200: Unread}, body=ReadThese, example={"all": True})
+    @describe("Mark notifications read", {200: UnreadCount}, body=ReadRequest, example={"all": True})
     async def post(self) -> None:
         """200 `{"unread"}`."""
-        asked = self.decode(ReadThese)
-        if (asked.ids is None) == (not asked.all):
+        request = self.decode(ReadRequest)
+        if (request.ids is None) == (not request.all):
             raise field_error("ids", "exactly one of ids and all")
-        ids = asked.ids
+        ids = request.ids
         if ids is not None and not (len(ids) <= IDS_AT_ONCE and all(0 < i < ID_MAX for i in ids)):
             raise field_error("ids", f"at most {IDS_AT_ONCE} ids")
         user = self.actor.user
-        left = await self.commit(lambda tx: notification.mark_read(tx, user, ids))
-        self.answer({"unread": left})
+        unread = await self.commit(lambda tx: notification.mark_read(tx, user, ids))
+        self.answer({"unread": unread})
 
 
-class Search(Handler):
+class MessageSearch(Handler):
     """GET: the caller's messages that hold the words."""
 
-    @describe("Search my messages", {200: Listed[MessageView]}, query=(WORDS, *PAGED))
+    @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *PAGED))
     async def get(self) -> None:
         """A list of MESSAGE, newest first."""
         before, limit = self.query_page_id()
-        found = await self.services.read(search.find, self.actor.user, self.query_text(WORDS), before, limit + 1)
+        found = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
         items = await self.services.read(messages.views, found[:limit])
         self.answer_list(list(items), found[limit - 1] if len(found) > limit else None)

@@ -17,17 +17,17 @@ from gateway.http.request import field_error
 from metrics import declared, exposition
 from models import schema
 
-PATIENCE_S = 1.0  # a store that does not answer is down, as far as whoever asks is concerned
+STORE_TIMEOUT_S = 1.0  # a store that does not answer is down, as far as whoever asks is concerned
 SECONDS_MAX, VALUES_MAX = 300.0, 100
 
 
-class Status(TypedDict):
+class HealthAnswer(TypedDict):
     """It lives."""
 
     status: str
 
 
-class Degraded(TypedDict):
+class ReadinessAnswer(TypedDict):
     """What does not work at the moment, though all that is promised does."""
 
     degraded: list[str]
@@ -39,18 +39,18 @@ class Health(Handler):
     access = "public"
     rate_limit = "none"
 
-    @describe("Does it live", {200: Status})
+    @describe("Does it live", {200: HealthAnswer})
     async def get(self) -> None:
         """200."""
         self.answer({"status": "ok"})
 
 
-class Ready(Handler):
+class Readiness(Handler):
     """Whether to send it requests."""
 
     access = "public"
 
-    @describe("Is it ready", {200: Degraded}, errors=("unavailable",))
+    @describe("Is it ready", {200: ReadinessAnswer}, errors=("unavailable",))
     async def get(self) -> None:
         """200 `{"degraded":[…]}`; 503 and which when the store or schema fails or the gateway is shutting down."""
         failing = "shutdown" if self.services.stopping else await self._failing()
@@ -60,7 +60,7 @@ class Ready(Handler):
 
     async def _failing(self) -> str:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(STORE_TIMEOUT_S):
                 return "schema" if await self.services.read(schema.pending) else ""
         except Exception:
             return "store"
@@ -75,8 +75,8 @@ class Metrics(Handler):
     async def get(self) -> None:
         """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
         peer = self.request.remote_ip or ""
-        told = "X-Forwarded-For" in self.request.headers
-        if (told and not self.services.trusts(peer)) or (not told and "Forwarded" in self.request.headers):
+        forwarded = "X-Forwarded-For" in self.request.headers
+        if (forwarded and not self.services.trusts(peer)) or (not forwarded and "Forwarded" in self.request.headers):
             raise ProblemError("forbidden")
         try:
             address = ipaddress.ip_address(self.client_address())
@@ -89,19 +89,19 @@ class Metrics(Handler):
         self.answer(body)
 
 
-class Measured(msgspec.Struct, forbid_unknown_fields=True):
+class SendTimes(msgspec.Struct, forbid_unknown_fields=True):
     """Seconds that sends took, as their sender saw them."""
 
     seconds: Annotated[list[Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": SECONDS_MAX})]], many(0, VALUES_MAX)]
 
 
-class Telemetry(Handler):
+class SendTelemetry(Handler):
     """POST: what senders measured themselves."""
 
-    @describe("Tell what sends took", {204: None}, body=Measured, example={"seconds": [0.012, 0.031]})
+    @describe("Tell what sends took", {204: None}, body=SendTimes, example={"seconds": [0.012, 0.031]})
     async def post(self) -> None:
         """204."""
-        seconds = self.decode(Measured).seconds
+        seconds = self.decode(SendTimes).seconds
         if len(seconds) > VALUES_MAX or not all(math.isfinite(s) and 0 <= s <= SECONDS_MAX for s in seconds):
             raise field_error("seconds", f"at most {VALUES_MAX} values from 0 to {SECONDS_MAX:g}")
         for value in seconds:

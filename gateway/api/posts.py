@@ -26,14 +26,14 @@ class NewPost(msgspec.Struct, forbid_unknown_fields=True):
     group: Id | None = None
 
 
-class Liked(TypedDict):
+class LikeAnswer(TypedDict):
     """Whether the caller likes it, and how many do."""
 
     liked: bool
     likes_count: int
 
 
-class Bookmarked(TypedDict):
+class BookmarkAnswer(TypedDict):
     """Whether the caller wants to find it again."""
 
     bookmarked: bool
@@ -57,10 +57,10 @@ class Posts(Handler):
     @describe("Write a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:
         """201 POST."""
-        user, asked = self.actor.user, self.decode(NewPost)
-        if asked.group is not None and not 0 < asked.group < ID_MAX:
+        user, new = self.actor.user, self.decode(NewPost)
+        if new.group is not None and not 0 < new.group < ID_MAX:
             raise field_error("group", "an id")
-        self.answer(await self.commit(lambda tx: posts.create(tx, user, asked.group, asked.body)), 201)
+        self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body)), 201)
 
 
 class Post(Handler):
@@ -82,13 +82,13 @@ class Post(Handler):
 class Like(Handler):
     """Whether the caller likes a post."""
 
-    @describe("Like a post", {200: Liked})
+    @describe("Like a post", {200: LikeAnswer})
     async def put(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did already."""
         user, number = self.actor.user, int(post)
         self.answer({"liked": True, "likes_count": await self.commit(lambda tx: likes.like(tx, user, number))})
 
-    @describe("Like it no more", {200: Liked})
+    @describe("Like it no more", {200: LikeAnswer})
     async def delete(self, post: str) -> None:
         """200 `{"liked","likes_count"}`, also when they did not."""
         user, number = self.actor.user, int(post)
@@ -98,14 +98,14 @@ class Like(Handler):
 class Bookmark(Handler):
     """Whether the caller wants to find a post again."""
 
-    @describe("Bookmark a post", {200: Bookmarked})
+    @describe("Bookmark a post", {200: BookmarkAnswer})
     async def put(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was already."""
         user, number = self.actor.user, int(post)
         await self.commit(lambda tx: likes.bookmark(tx, user, number))
         self.answer({"bookmarked": True})
 
-    @describe("Remove a bookmark", {200: Bookmarked})
+    @describe("Remove a bookmark", {200: BookmarkAnswer})
     async def delete(self, post: str) -> None:
         """200 `{"bookmarked"}`, also when it was not."""
         user, number = self.actor.user, int(post)

@@ -20,43 +20,43 @@ OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 
 SIGNED = TextParameter("t", "what the link in the mail says", required=True)
 
 
-class PartialChoice(msgspec.Struct, forbid_unknown_fields=True):
+class PreferenceChange(msgspec.Struct, forbid_unknown_fields=True):
     """What changes of one type."""
 
     in_app: bool | None = None
     email: Annotated[str, one_of(EMAIL)] | None = None
 
 
-class Choices(msgspec.Struct, forbid_unknown_fields=True):
+class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
     """The types that are named: fields, since of a key of a mapping the decoder does not say which one is wrong."""
 
-    account: PartialChoice | UnsetType = UNSET
-    message: PartialChoice | UnsetType = UNSET
-    community: PartialChoice | UnsetType = UNSET
-    admin: PartialChoice | UnsetType = UNSET
-    system: PartialChoice | UnsetType = UNSET
+    account: PreferenceChange | UnsetType = UNSET
+    message: PreferenceChange | UnsetType = UNSET
+    community: PreferenceChange | UnsetType = UNSET
+    admin: PreferenceChange | UnsetType = UNSET
+    system: PreferenceChange | UnsetType = UNSET
 
-    def named(self) -> dict[str, PartialChoice]:
+    def named(self) -> dict[str, PreferenceChange]:
         """Those that are."""
-        given = {kind: getattr(self, kind) for kind in TYPES}
-        return {kind: choice for kind, choice in given.items() if choice is not UNSET}
+        choices = {notification_type: getattr(self, notification_type) for notification_type in TYPES}
+        return {notification_type: choice for notification_type, choice in choices.items() if choice is not UNSET}
 
 
-class ChoiceShape(TypedDict):
+class PreferenceAnswer(TypedDict):
     """How somebody wants to hear of one type."""
 
     in_app: bool
     email: Annotated[str, one_of(EMAIL)]
 
 
-class AllChoices(TypedDict):
+class PreferencesAnswer(TypedDict):
     """Of all types."""
 
-    account: ChoiceShape
-    message: ChoiceShape
-    community: ChoiceShape
-    admin: ChoiceShape
-    system: ChoiceShape
+    account: PreferenceAnswer
+    message: PreferenceAnswer
+    community: PreferenceAnswer
+    admin: PreferenceAnswer
+    system: PreferenceAnswer
 
 
 EXAMPLE = {"message": {"email": "daily"}, "community": {"in_app": True, "email": "off"}}
@@ -65,32 +65,32 @@ EXAMPLE = {"message": {"email": "daily"}, "community": {"in_app": True, "email":
 class Preferences(Handler):
     """The caller's own."""
 
-    @describe("What I hear of, and how", {200: AllChoices})
+    @describe("What I hear of, and how", {200: PreferencesAnswer})
     async def get(self) -> None:
         """200 `{TYPE:{"in_app","email"}}`, all types."""
         found = await self.services.read(preference.of, self.actor.user)
         self.answer({kind: choice._asdict() for kind, choice in found.items()})
 
-    @describe("Choose what I hear of, and how", {200: AllChoices}, body=Choices, example=EXAMPLE)
+    @describe("Choose what I hear of, and how", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)
     async def put(self) -> None:
         """200, all types, with those named changed. Read again whenever something is to be sent."""
-        asked, user = self.decode(Choices).named(), self.actor.user
+        changes, user = self.decode(PreferenceChanges).named(), self.actor.user
         allowed = (None, *EMAIL)
-        errors = [(f"{kind}.email", "one of " + ", ".join(EMAIL)) for kind, new in asked.items() if new.email not in allowed]
+        errors = [(f"{kind}.email", "one of " + ", ".join(EMAIL)) for kind, new in changes.items() if new.email not in allowed]
         if errors:
             raise InvalidError(*errors)
-        await self.commit(lambda tx: preference.choose(tx, user, _merged(preference.of(user), asked)))
+        await self.commit(lambda tx: preference.choose(tx, user, _merged(preference.of(user), changes)))
         await self.get()
 
 
-def _merged(now: dict[str, Choice], asked: dict[str, PartialChoice]) -> dict[str, Choice]:
+def _merged(now: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
     """The types that are named, as they are to be."""
     return {
         kind: Choice(
             now[kind].in_app if new.in_app is None else new.in_app,
             now[kind].email if new.email is None else new.email,
         )
-        for kind, new in asked.items()
+        for kind, new in changes.items()
     }
 
 

@@ -22,7 +22,7 @@ LABEL_FROM_AGENT_CHARS = 64
 WRONG_CODE = "is wrong, used up or expired: ask for a new one"
 
 
-class Entered(TypedDict):
+class LoginAnswer(TypedDict):
     """Who has come in. The token is in a cookie instead, where that was asked for."""
 
     token: NotRequired[str]
@@ -69,44 +69,44 @@ class Login(SessionHandler):
     access = "public"
     rate_limit: ClassVar[str] = "login"
 
-    @describe("Log in", {200: Entered}, body=Credentials, errors=("unauthorized", "suspended"), example=LOGIN_EXAMPLE)
+    @describe("Log in", {200: LoginAnswer}, body=Credentials, errors=("unauthorized", "suspended"), example=LOGIN_EXAMPLE)
     async def post(self) -> None:
         """200 `{"token","user"}`; 401, also for a pending account; 403 for a suspended one, after the right password only."""
-        asked = self.decode(Credentials)
-        given = {name for name in ("login", "password", "email", "code") if getattr(asked, name) is not None}
-        if given == {"login", "password"}:
-            user, made = await self._by_password(asked.login or "", asked.password or "")
-        elif given == {"email", "code"}:
-            user, made = await self._by_code(asked.email or "", asked.code or "")
+        credentials = self.decode(Credentials)
+        fields = {name for name in ("login", "password", "email", "code") if getattr(credentials, name) is not None}
+        if fields == {"login", "password"}:
+            user, made = await self._by_password(credentials.login or "", credentials.password or "")
+        elif fields == {"email", "code"}:
+            user, made = await self._by_code(credentials.email or "", credentials.code or "")
         else:
-            raise field_error("password" if "login" in given else "login", "give login and password, or email and code")
-        await self.answer_session(user, made, asked.cookie)
+            raise field_error("password" if "login" in fields else "login", "give login and password, or email and code")
+        await self.answer_session(user, made, credentials.cookie)
 
-    async def _by_password(self, login: str, given: str) -> tuple[int, str]:
+    async def _by_password(self, login: str, candidate: str) -> tuple[int, str]:
         await self.services.limits.hit("login", f"login:{login.lower()[:255]}")
         found = await self.services.read(users.find_login, login)
-        number, standing, kept = found or (0, "", None)
-        right = await self.services.hash(password.matches, kept, given)
-        if right and standing == "suspended":
+        user, account_status, password_hash = found or (0, "", None)
+        right = await self.services.hash(password.matches, password_hash, candidate)
+        if right and account_status == "suspended":
             raise SuspendedError("the account is suspended")
-        if not right or standing != "active":
+        if not right or account_status != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
             raise DeadTokenError("login or password is wrong")
-        made = await self.services.committer.call(None, lambda tx: self._still_active(tx, number, kept))
-        return number, made
+        made = await self.services.committer.call(None, lambda tx: self._new_token_if_active(tx, user, password_hash))
+        return user, made
 
-    def _still_active(self, tx: Transaction, user: int, kept: str | None) -> str:
+    def _new_token_if_active(self, tx: Transaction, user: int, checked_hash: str | None) -> str:
         """The token, unless the account was suspended, or its password changed, since it was looked at."""
-        if users.view(user).status != "active" or users.password_hash(user) != kept:
+        if users.view(user).status != "active" or users.password_hash(user) != checked_hash:
             raise DeadTokenError("login or password is wrong")
         return self.new_token(tx, user)
 
-    async def _by_code(self, address: str, given: str) -> tuple[int, str]:
+    async def _by_code(self, address: str, login_code: str) -> tuple[int, str]:
         await self.services.limits.hit("login", f"code:{address.lower()[:255]}")
         secret = self.services.secret
 
         def run(tx: Transaction) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it
-            user = registration.log_in(tx, secret, address, given)
+            user = registration.log_in(tx, secret, address, login_code)
             return None if user is None else (user, self.new_token(tx, user))
 
         found = await self.services.committer.call(None, run)
@@ -128,7 +128,7 @@ class Logout(Handler):
         self.answer(None, 204)
 
 
-class SessionShape(TypedDict):
+class SessionAnswer(TypedDict):
     """One of the caller's tokens; `current` is the one that calls."""
 
     id: int
@@ -142,7 +142,7 @@ class SessionShape(TypedDict):
 class Sessions(Handler):
     """The caller's tokens."""
 
-    @describe("List my sessions", {200: Listed[SessionShape]}, query=PAGED)
+    @describe("List my sessions", {200: Listed[SessionAnswer]}, query=PAGED)
     async def get(self) -> None:
         """A list of `{"id","label","created_at","last_used_at","address","current"}`."""
         after, limit = self.query_page_id()

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 
-from gateway.api.sessions import WRONG_CODE, Entered, SessionHandler
+from gateway.api.sessions import WRONG_CODE, LoginAnswer, SessionHandler
 from gateway.http.base import Handler
 from gateway.http.describe import Accepted, chars, describe
 from gateway.http.errors import ProblemError
@@ -44,7 +44,7 @@ class CodeSent(TypedDict):
     expires_in: int
 
 
-class SignedUp(TypedDict):
+class SignupAnswer(TypedDict):
     """What is told, whatever is known of the address."""
 
     username: str
@@ -57,22 +57,22 @@ class Signup(Handler):
     access = "public"
     rate_limit: ClassVar[str] = "signup"
 
-    @describe("Sign up", {201: SignedUp}, body=SignupRequest, errors=("conflict", "forbidden"), example=EXAMPLE)
+    @describe("Sign up", {201: SignupAnswer}, body=SignupRequest, errors=("conflict", "forbidden"), example=EXAMPLE)
     async def post(self) -> None:
         """201 `{"username","otp":{"expires_in"}}`; 409 when the username is taken or reserved, 403 where signing up is closed."""
         require_open(self)
-        asked = self.decode(SignupRequest)
-        errors = registration.invalid_fields(asked.username, asked.email, asked.display_name)
-        errors += await self.services.hash(password.invalid, asked.password, (asked.username, asked.email))
+        request = self.decode(SignupRequest)
+        errors = registration.invalid_fields(request.username, request.email, request.display_name)
+        errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
         if errors:
             raise InvalidError(*errors)
-        await self.services.limits.hit("signup", f"email:{asked.email.lower()}")
-        if await self.services.read(registration.is_reserved, asked.username):  # before a hash is made, which takes its time
+        await self.services.limits.hit("signup", f"email:{request.email.lower()}")
+        if await self.services.read(registration.is_reserved, request.username):  # before a hash is made, which takes its time
             raise ConflictError(registration.RESERVED)
         began = perf_counter()
-        hashed = await self.services.hash(password.hashed, asked.password)
+        hashed = await self.services.hash(password.hashed, request.password)
         hashing_s = perf_counter() - began
-        new, secret = NewUser(asked.username, asked.email, asked.display_name), self.services.secret
+        new, secret = NewUser(request.username, request.email, request.display_name), self.services.secret
         operation = self.services.committer.submit(lambda tx: registration.sign_up(tx, secret, new, hashed))
         await operation.future
         self.services.wake_mail()
@@ -82,7 +82,7 @@ class Signup(Handler):
             ("commit", operation.committed - operation.taken),
         ):
             metrics.SIGNUP_STAGE_SECONDS.labels(stage).observe(seconds)
-        self.answer({"username": asked.username, "otp": {"expires_in": code.GOOD_FOR_S}}, 201)
+        self.answer({"username": request.username, "otp": {"expires_in": code.GOOD_FOR_S}}, 201)
 
 
 def require_open(handler: Handler) -> None:
@@ -108,15 +108,15 @@ class Verify(SessionHandler):
     access = "public"
     rate_limit: ClassVar[str] = "login"
 
-    @describe("Verify an address", {200: Entered}, body=VerifyRequest, errors=("forbidden",), example=VERIFY_EXAMPLE)
+    @describe("Verify an address", {200: LoginAnswer}, body=VerifyRequest, errors=("forbidden",), example=VERIFY_EXAMPLE)
     async def post(self) -> None:
         """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
         require_open(self)
-        asked, secret = self.decode(VerifyRequest), self.services.secret
-        await self.services.limits.hit("login", f"code:{asked.email.lower()[:255]}")
+        request, secret = self.decode(VerifyRequest), self.services.secret
+        await self.services.limits.hit("login", f"code:{request.email.lower()[:255]}")
 
         def run(tx: Transaction) -> tuple[int, str] | None:
-            user = registration.verify(tx, secret, asked.email, asked.code)
+            user = registration.verify(tx, secret, request.email, request.code)
             return None if user is None else (user, self.new_token(tx, user))
 
         found = await self.services.committer.call(None, run)
@@ -124,7 +124,7 @@ class Verify(SessionHandler):
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)
         self.services.wake_background()
-        await self.answer_session(*found, asked.cookie)
+        await self.answer_session(*found, request.cookie)
 
 
 class CodeRequest(msgspec.Struct, forbid_unknown_fields=True):

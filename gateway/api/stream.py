@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from gateway.api.events import READING, Reading, observe_delivery
+from gateway.api.events import SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer
 from gateway.http.describe import describe
@@ -26,10 +26,10 @@ def expired_event(hub: Hub) -> bytes:
     return msgspec.json.encode({"id": None, "type": "cursor.expired", "at": rfc3339(now_ms()), "data": data})
 
 
-class Stream(Reading):
+class EventStream(SubscribingHandler):
     """One stream: unnamed events, resumed by Last-Event-ID or `?cursor=`."""
 
-    @describe("Stream events", {200: "text/event-stream"}, query=READING)
+    @describe("Stream events", {200: "text/event-stream"}, query=SUBSCRIPTION_QUERY)
     async def get(self) -> None:
         """200 text/event-stream, until the client goes, its token dies or the gateway stops."""
         hub = self.services.hub

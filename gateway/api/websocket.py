@@ -12,7 +12,7 @@ import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from gateway.api.events import BEGIN, READING, Reading, observe_delivery
+from gateway.api.events import BEGIN, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
 from gateway.api.stream import expired_event
 from gateway.delivery.subscriptions import Answer
 from gateway.http.describe import describe
@@ -30,14 +30,14 @@ CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
 SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
 
 
-class Socket(Reading, WebSocketHandler):
+class EventSocket(SubscribingHandler, WebSocketHandler):
     """One socket. What the client sends is read and passed over."""
 
     def check_origin(self, origin: str) -> bool:
         """Pages of ours, which came from the host that they call, and of the allowed origins."""
         return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
-    @describe("Open a WebSocket of events", {101: None}, query=READING, errors=("forbidden",))
+    @describe("Open a WebSocket of events", {101: None}, query=SUBSCRIPTION_QUERY, errors=("forbidden",))
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """The handshake; a cursor that is none is refused before it."""
         with contextlib.suppress(ExpiredError):
@@ -51,10 +51,10 @@ class Socket(Reading, WebSocketHandler):
 
     def _require_handshake(self) -> None:
         """Refuses what Tornado would refuse in words of its own."""
-        asked = self.request.headers
-        if asked.get("Upgrade", "").lower() != "websocket" or "upgrade" not in asked.get("Connection", "").lower():
+        headers = self.request.headers
+        if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("Connection", "").lower():
             raise ProblemError("malformed", "a WebSocket handshake is needed")
-        origin = asked.get("Origin")
+        origin = headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise ProblemError("forbidden", "the page's origin is not allowed")
 

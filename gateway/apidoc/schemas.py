@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.api.event_types import EVENTS
+from gateway.api.event_types import DATA_BY_EVENT_TYPE
 
 PLACE = "#/components/schemas/"
 Schema = dict[str, Any]
@@ -18,7 +18,7 @@ class Schemas:
     """The schemas of types, of events' data, and of all that they are made of: `components`, by name."""
 
     def __init__(self, kinds: Iterable[Any]) -> None:
-        distinct = list(dict.fromkeys([*kinds, *EVENTS.values()]))
+        distinct = list(dict.fromkeys([*kinds, *DATA_BY_EVENT_TYPE.values()]))
         found = msgspec.json.schema_components(distinct, ref_template=PLACE + "{name}")
         schemas, components = msgspec.json.decode(re.sub(PLACE + r"(\w+)", _renamed, msgspec.json.encode(found).decode()))
         self._of = dict(zip(distinct, schemas, strict=True))
@@ -42,7 +42,7 @@ class Schemas:
         """One of its types, each with its data."""
         about = schema.pop("description")
         kinds = []
-        for kind, data in EVENTS.items():
+        for kind, data in DATA_BY_EVENT_TYPE.items():
             properties = {**schema["properties"], "type": {"const": kind}, "data": self.of(data)}
             kinds.append({**schema, "title": kind, "properties": properties})
         return {"description": about, "oneOf": kinds}
@@ -55,7 +55,7 @@ def _renamed(found: re.Match[str]) -> str:
 def _name(name: str) -> str:
     """`MessageView` is Message in the document, a list of them MessageList."""
     listed = re.fullmatch(r"Listed_(\w+?)_", name)
-    return _name(listed[1]) + "List" if listed else re.sub("(View|Shape|Answer)$", "", name)
+    return _name(listed[1]) + "List" if listed else re.sub("(View|Answer)$", "", name)
 
 
 def _finish(name: str, field: Schema) -> None:

@@ -45,7 +45,7 @@ class Services:
         self.hub.look = self.tail.look
         self.bus = Bus(settings, self.hub, self.tail.look_here, lambda: max(self.hub.head, self.committer.seen))
         self.hub.tell = self.bus.whisper
-        self.legacy_places: dict[int, Any] = {}
+        self.legacy_polls: dict[int, Any] = {}
         self.wake_background = wake_background
         self.wake_mail: Callable[[], None] = lambda: None
         self.secret = settings.secret()

@@ -23,7 +23,7 @@ _Column = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), 
 _decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=EVER)], _Column, _Column]).decode
 
 
-class Reported(msgspec.Struct, forbid_unknown_fields=True):
+class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
     """What a user did in the application around. `user` and `site` may be left out."""
 
     action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`")]
@@ -33,18 +33,18 @@ class Reported(msgspec.Struct, forbid_unknown_fields=True):
     site: Annotated[str, chars(1, SITE_CHARS)] | None = None
 
 
-class ActivityReport(AdminHandler):
+class ActivityReports(AdminHandler):
     """POST: for the application around, which has an admin's token."""
 
     body_limit = BODY_BYTES
 
     @describe(
-        "Report activity", {202: Accepted}, body=Reported, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}}
+        "Report activity", {202: Accepted}, body=NewActivity, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}}
     )
     async def post(self) -> None:
         """202: it is in the log; the record, and the word to admins, follow from it."""
-        asked, by = self.decode(Reported), self.actor.user
-        report = Report(by, asked.action, asked.description, asked.metadata, asked.user, asked.site)
+        new, by = self.decode(NewActivity), self.actor.user
+        report = Report(by, new.action, new.description, new.metadata, new.user, new.site)
         errors = activity.invalid_fields(report)
         if errors:
             raise InvalidError(*errors)
@@ -74,7 +74,7 @@ class ActivityHours(AdminHandler):
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )
         page, limit = self.query_page()
-        found = await self.services.read(hourly.newest, span, None if page is None else _place(page), limit + 1)
+        found = await self.services.read(hourly.newest, span, None if page is None else _position(page), limit + 1)
         following = _page(found[limit - 1][0]) if len(found) > limit else None
         self.answer_list([hour for _, hour in found[:limit]], following)
 
@@ -83,7 +83,7 @@ def _page(place: Place) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _place(page: str) -> Place:
+def _position(page: str) -> Place:
     try:
         return _decode_place(base64.urlsafe_b64decode(page))
     except (binascii.Error, ValueError):  # msgspec's are among the latter

@@ -19,7 +19,7 @@ from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
 
-class Announced(msgspec.Struct, forbid_unknown_fields=True):
+class NewAnnouncement(msgspec.Struct, forbid_unknown_fields=True):
     """What is to be said, and to whom."""
 
     type: Annotated[str, one_of(TYPES)]
@@ -33,7 +33,7 @@ class Announced(msgspec.Struct, forbid_unknown_fields=True):
 EXAMPLE = {"role": "user", "type": "system", "title": "A pause on Sunday", "body": "From 6:00 to 6:15 UTC."}
 
 
-class Job(TypedDict):
+class AnnouncementJob(TypedDict):
     """Its number in the list of jobs."""
 
     job: int
@@ -42,32 +42,32 @@ class Job(TypedDict):
 class Announcements(AdminHandler):
     """POST: notifies all active users of a role, or those named."""
 
-    @describe("Announce to many people", {202: Job}, body=Announced, example=EXAMPLE)
+    @describe("Announce to many people", {202: AnnouncementJob}, body=NewAnnouncement, example=EXAMPLE)
     async def post(self) -> None:
         """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
-        asked = self.decode(Announced)
-        data = msgspec.json.encode(asked.data)
-        errors = _invalid(asked, data)
+        new = self.decode(NewAnnouncement)
+        data = msgspec.json.encode(new.data)
+        errors = _invalid(new, data)
         if errors:
             raise InvalidError(*errors)
-        what = Announcement(self.actor.user, asked.role, asked.user_ids, asked.type, asked.title, asked.body, data)
+        what = Announcement(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
         self.answer({"job": await self.commit(lambda tx: announcement.ask(tx, what))}, 202)
 
 
-def _invalid(asked: Announced, data: bytes) -> list[tuple[str, str]]:
+def _invalid(new: NewAnnouncement, data: bytes) -> list[tuple[str, str]]:
     errors = []
-    if (asked.role is None) == (asked.user_ids is None):
+    if (new.role is None) == (new.user_ids is None):
         errors.append(("role", "exactly one of role and user_ids"))
-    if asked.role is not None and asked.role not in ROLES:
+    if new.role is not None and new.role not in ROLES:
         errors.append(("role", "user or admin"))
-    ids = asked.user_ids
+    ids = new.user_ids
     if ids is not None and not (1 <= len(ids) <= IDS_AT_ONCE and all(1 <= i < ID_MAX for i in ids)):
         errors.append(("user_ids", f"1 to {IDS_AT_ONCE} ids of users"))
-    if asked.type not in TYPES:
+    if new.type not in TYPES:
         errors.append(("type", "one of " + ", ".join(TYPES)))
-    if not (1 <= len(asked.title) <= TITLE_CHARS and is_displayable(asked.title)):
+    if not (1 <= len(new.title) <= TITLE_CHARS and is_displayable(new.title)):
         errors.append(("title", f"1 to {TITLE_CHARS} printable characters"))
-    if len(asked.body) > BODY_CHARS or "\0" in asked.body:
+    if len(new.body) > BODY_CHARS or "\0" in new.body:
         errors.append(("body", f"at most {BODY_CHARS} characters"))
     if len(data) > DATA_BYTES:
         errors.append(("data", f"at most {DATA_BYTES} bytes as JSON"))

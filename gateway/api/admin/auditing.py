@@ -12,10 +12,10 @@ from models.identity.token import ADDRESS_CHARS
 from models.records.audit import Call
 
 SECRET = ("password", "token", "code", "secret", "key", "credential", "authorization")  # within a name, its value is left out
-FREE = ("data", "metadata")  # of others' making: who knows what they hold
+FREE_FORM = ("data", "metadata")  # of others' making: who knows what they hold
 LEFT_OUT = "(left out)"
-SHOWN, TEXT_CHARS, DEEP = 20, 200, 4
-ASKED_BYTES, PATH_CHARS = 4_096, 300
+MAX_ITEMS, TEXT_CHARS, MAX_DEPTH = 20, 200, 4
+REQUEST_BYTES, PATH_CHARS = 4_096, 300
 
 
 def call_of(handler: Handler, outcome: str) -> Call:
@@ -25,26 +25,26 @@ def call_of(handler: Handler, outcome: str) -> Call:
         handler.actor.user,
         f"{request.method} {handler.route}",
         request.path[:PATH_CHARS],
-        _asked(handler),
+        _request_summary(handler),
         outcome,
         handler.client_address()[:ADDRESS_CHARS],
         handler.request_id(),
     )
 
 
-def _asked(handler: Handler) -> bytes:
+def _request_summary(handler: Handler) -> bytes:
     """Ids of the path, query and body, as JSON: their fields' names alone when that would be much."""
     parts: dict[str, Any] = {
         "ids": [int(i) for i in handler.path_args if i.isdigit()],
-        "query": {name: given[-1].decode("utf-8", "replace") for name, given in handler.request.query_arguments.items()},
+        "query": {name: values[-1].decode("utf-8", "replace") for name, values in handler.request.query_arguments.items()},
         "body": _body(handler.request.body),
     }
-    asked = msgspec.json.encode({name: summary(part) for name, part in parts.items() if part})
-    if len(asked) > ASKED_BYTES:
-        asked = msgspec.json.encode(
-            {name: {"fields": sorted(part)[:SHOWN]} for name, part in parts.items() if isinstance(part, dict)}
+    encoded = msgspec.json.encode({name: summary(part) for name, part in parts.items() if part})
+    if len(encoded) > REQUEST_BYTES:
+        encoded = msgspec.json.encode(
+            {name: {"fields": sorted(part)[:MAX_ITEMS]} for name, part in parts.items() if isinstance(part, dict)}
         )
-    return asked if len(asked) <= ASKED_BYTES else b"{}"
+    return encoded if len(encoded) <= REQUEST_BYTES else b"{}"
 
 
 def _body(body: bytes) -> Any:
@@ -54,18 +54,18 @@ def _body(body: bytes) -> Any:
         return None
 
 
-def summary(value: Any, deep: int = DEEP) -> Any:
+def summary(value: Any, depth: int = MAX_DEPTH) -> Any:
     """A value without its secrets, and not much of what is long."""
     if isinstance(value, dict):
-        return {name: _member(name, inner, deep) for name, inner in list(value.items())[:SHOWN]} if deep else LEFT_OUT
+        return {name: _member(name, inner, depth) for name, inner in list(value.items())[:MAX_ITEMS]} if depth else LEFT_OUT
     if isinstance(value, list):
-        shown = [summary(inner, deep - 1) for inner in value[:SHOWN]] if deep else []
+        shown = [summary(inner, depth - 1) for inner in value[:MAX_ITEMS]] if depth else []
         return shown if len(shown) == len(value) else {"first": shown, "count": len(value)}
     if isinstance(value, str) and len(value) > TEXT_CHARS:
         return value[:TEXT_CHARS] + "…"
     return value
 
 
-def _member(name: str, value: Any, deep: int) -> Any:
-    hidden = name in FREE or any(word in name.lower() for word in SECRET)
-    return LEFT_OUT if hidden and value else summary(value, deep - 1)
+def _member(name: str, value: Any, depth: int) -> Any:
+    hidden = name in FREE_FORM or any(word in name.lower() for word in SECRET)
+    return LEFT_OUT if hidden and value else summary(value, depth - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.notifications import NotificationShape
+from gateway.api.notifications import NotificationAnswer
 from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
@@ -18,7 +18,7 @@ EVENT = TextParameter("event", "the cursor of an event", required=True)
 USER = IntParameter("user", "who heard of it, or did not", required=True)
 
 
-class MailShape(TypedDict):
+class ExplainedMailAnswer(TypedDict):
     """A mail about it, and what became of it."""
 
     id: int
@@ -29,31 +29,31 @@ class MailShape(TypedDict):
     error: str | None
 
 
-class RuleShape(TypedDict):
+class RuleDecisionAnswer(TypedDict):
     """What a rule decided, and what was made of it."""
 
     rule: str
     type: str
     decided: list[str]
-    notification: NotRequired[NotificationShape | None]
-    mails: NotRequired[list[MailShape]]
+    notification: NotRequired[NotificationAnswer | None]
+    mails: NotRequired[list[ExplainedMailAnswer]]
     mail_due_at: NotRequired[str | None]
 
 
-class Explained(TypedDict):
+class ExplanationAnswer(TypedDict):
     """Each rule that looked at the event."""
 
     event: str
     type: str
     at: str
     user: UserView
-    rules: list[RuleShape]
+    rules: list[RuleDecisionAnswer]
 
 
 class Explain(AdminHandler):
     """GET: each rule that looked at an event, and what it decided for a user."""
 
-    @describe("Explain who heard of an event", {200: Explained}, query=(EVENT, USER), errors=("not-found",))
+    @describe("Explain who heard of an event", {200: ExplanationAnswer}, query=(EVENT, USER), errors=("not-found",))
     async def get(self) -> None:
         """200 `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
         cursor, user = self.query_text(EVENT), self.query_int(USER) or 0

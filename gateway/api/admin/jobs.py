@@ -14,10 +14,10 @@ from models.notices import announcement, outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
 
-SHOWN = 200
+MAX_ITEMS = 200
 
 
-class Queue(TypedDict):
+class QueueStatus(TypedDict):
     """Nulls of a queue that can't be used now."""
 
     queue: str
@@ -25,7 +25,7 @@ class Queue(TypedDict):
     oldest_s: float | None
 
 
-class WorkerShape(TypedDict):
+class WorkerAnswer(TypedDict):
     """A worker, and what it does."""
 
     worker: str
@@ -35,7 +35,7 @@ class WorkerShape(TypedDict):
     running: Any
 
 
-class Standing(TypedDict):
+class ConsumerStatus(TypedDict):
     """How far a consumer of the log is."""
 
     consumer: str
@@ -55,7 +55,7 @@ class FailingMail(TypedDict):
     next_at: str
 
 
-class Outbox(TypedDict):
+class OutboxStatus(TypedDict):
     """Mail that waits."""
 
     waiting: int
@@ -63,7 +63,7 @@ class Outbox(TypedDict):
     failing: list[FailingMail]
 
 
-class FanoutShape(TypedDict):
+class AnnouncementStatus(TypedDict):
     """An announcement, and how many were told."""
 
     job: int
@@ -76,7 +76,7 @@ class FanoutShape(TypedDict):
     ended_at: str | None
 
 
-class Dead(TypedDict):
+class DeadLetterAnswer(TypedDict):
     """What was given up on: an event that a consumer failed on, or a mail."""
 
     id: int
@@ -89,33 +89,33 @@ class Dead(TypedDict):
     retrying: bool
 
 
-class Standings(TypedDict):
+class JobsAnswer(TypedDict):
     """The work behind."""
 
-    queues: list[Queue]
-    workers: list[WorkerShape]
-    consumers: list[Standing]
-    mail: Outbox
-    fanouts: list[FanoutShape]
-    dead: list[Dead]
+    queues: list[QueueStatus]
+    workers: list[WorkerAnswer]
+    consumers: list[ConsumerStatus]
+    mail: OutboxStatus
+    fanouts: list[AnnouncementStatus]
+    dead: list[DeadLetterAnswer]
     degraded: list[str]
 
 
 class Jobs(AdminHandler):
     """How far each consumer of the log is, mail that waits, announcements, and what was given up on."""
 
-    @describe("See the work behind", {200: Standings})
+    @describe("See the work behind", {200: JobsAnswer})
     async def get(self) -> None:
         """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
         workers = await self.services.read(worker.all_workers)
         consumers = await self.services.read(standing, list(tasks.consumers.values()))
-        dead = await self.services.read(dead_letters.newest, SHOWN)
+        dead = await self.services.read(dead_letters.newest, MAX_ITEMS)
         waiting, since_ms = await self.services.read(outbox.waiting)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
-        failing = await self.services.read(outbox.failing, SHOWN)
+        failing = await self.services.read(outbox.failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
-        fanouts = await self.services.read(announcement.listed, SHOWN)
+        fanouts = await self.services.read(announcement.listed, MAX_ITEMS)
         found = {"queues": queues, "workers": workers, "consumers": consumers, "mail": mail, "fanouts": fanouts, "dead": dead}
         self.answer({**found, "degraded": self.services.degraded()})
 
@@ -129,7 +129,7 @@ def _queues() -> list[dict[str, Any]]:
     return [{"queue": NAME, "depth": depth, "oldest_s": oldest_s}]
 
 
-class JobRetry(AdminHandler):
+class DeadLetterRetry(AdminHandler):
     """Dead work that is to be tried again."""
 
     @describe("Try dead work again", {202: Accepted})

@@ -44,18 +44,18 @@ class RecordsHandler(AdminHandler):
 
     async def answer_records(self) -> None:
         """A page of those that are asked for, newest first; or all of them, oldest first, for who accepts NDJSON."""
-        wanted = self._wanted()
+        filtered = self._filter()
         if NDJSON in self.request.headers.get("Accept", ""):
-            await self._export(wanted)
+            await self._export(filtered)
             return
         page, limit = self.query_page()
-        found = await self.services.read(records.newest, self.kind, wanted, _place(page), limit + 1)
+        found = await self.services.read(records.newest, self.kind, filtered, _position(page), limit + 1)
         following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
         self.answer_list([record.view for record in found[:limit]], following)
 
-    async def _export(self, wanted: Wanted) -> None:
+    async def _export(self, filtered: Wanted) -> None:
         """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
-        steps = Export(self.kind, wanted, archive.folder(self.services.settings.data_dir)).steps()
+        steps = Export(self.kind, filtered, archive.folder(self.services.settings.data_dir)).steps()
         self.set_header("Content-Type", NDJSON)
         self.audit_read()
         try:
@@ -73,7 +73,7 @@ class RecordsHandler(AdminHandler):
         else:
             self.finish()
 
-    def _wanted(self) -> Wanted:
+    def _filter(self) -> Wanted:
         return Wanted(
             self.query_int(USER),
             self.query_text(ACTION) or None,
@@ -83,7 +83,7 @@ class RecordsHandler(AdminHandler):
         )
 
 
-def _place(page: str | None) -> Place | None:
+def _position(page: str | None) -> Place | None:
     if page is None:
         return None
     at_ms, _, number = page.partition("-")

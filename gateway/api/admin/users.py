@@ -29,7 +29,7 @@ IDS_AT_ONCE = 10_000
 IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
 REASON_CHARS = 500
 STATUS = TextParameter("status", "accounts that are so", one_of=STATUSES)
-BEGINNING = TextParameter("q", "what the username, display name or e-mail begins with")
+NAME_PREFIX = TextParameter("q", "what the username, display name or e-mail begins with")
 ROLE = TextParameter("role", "accounts of this role", one_of=ROLES)
 
 
@@ -42,7 +42,7 @@ class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
 USERS_EXAMPLE = {"users": [{"username": "ana", "email": "ana@example.org"}, {"username": "bob", "email": "bob@example.org"}]}
 
 
-class Made(TypedDict):
+class CreatedUsers(TypedDict):
     """Accounts that were made."""
 
     items: list[UserView]
@@ -61,13 +61,13 @@ class NewToken(msgspec.Struct, forbid_unknown_fields=True):
     label: Annotated[str, chars(0, LABEL_CHARS)] = ""
 
 
-class Secret(TypedDict):
+class TokenAnswer(TypedDict):
     """A token."""
 
     token: str
 
 
-class Watching(msgspec.Struct, forbid_unknown_fields=True):
+class WatchSettings(msgspec.Struct, forbid_unknown_fields=True):
     """What an admin hears of; those left out stay as they are."""
 
     user_created: bool | UnsetType = msgspec.field(name="user.created", default=UNSET)
@@ -79,15 +79,15 @@ class Watching(msgspec.Struct, forbid_unknown_fields=True):
 class AdminUsers(AdminHandler):
     """All accounts."""
 
-    @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, BEGINNING, *PAGED))
+    @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
         after, limit = self.query_page_id()
         chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
-        found = await self.services.read(users.admin_list, chosen, role, self.query_text(BEGINNING), after or 0, limit + 1)
+        found = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
         self.answer_list(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
 
-    @describe("Make accounts", {201: Made}, body=NewUsers, example=USERS_EXAMPLE)
+    @describe("Make accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
         """201 `{"items":[USER]}`, active at once: all or none."""
         new = self.decode(NewUsers).users
@@ -117,13 +117,13 @@ class AdminUser(AdminHandler):
     @describe("Change an account", {200: UserView}, body=UserChanges, errors=("conflict",), example={"display_name": "Ana B."})
     async def patch(self, user: str) -> None:
         """200 USER."""
-        asked, number = self.decode(UserChanges), int(user)
-        errors = users.invalid_display_name(asked.display_name) if asked.display_name is not None else []
-        if asked.role is not None and asked.role not in ROLES:
+        change, number = self.decode(UserChanges), int(user)
+        errors = users.invalid_display_name(change.display_name) if change.display_name is not None else []
+        if change.role is not None and change.role not in ROLES:
             errors.append(("role", "user or admin"))
         if errors:
             raise InvalidError(*errors)
-        fields = {k: v for k, v in (("role", asked.role), ("display_name", asked.display_name)) if v is not None}
+        fields = {k: v for k, v in (("role", change.role), ("display_name", change.display_name)) if v is not None}
         self.answer(await self.commit(lambda tx: users.change_by_admin(tx, number, fields)))
 
 
@@ -144,17 +144,17 @@ class StatusHandler(AdminHandler):
     async def change(self, verb: Verb) -> None:
         """Never oneself, so an admin always stays. Should it end in the middle, doing it again goes on: those done are unchanged
         then."""
-        asked, admin = self.decode(StatusChange), self.actor.user
+        change, admin = self.decode(StatusChange), self.actor.user
         errors = []
-        if not 1 <= len(asked.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in asked.ids):
+        if not 1 <= len(change.ids) <= IDS_AT_ONCE or not all(1 <= i < ID_MAX for i in change.ids):
             errors.append(("ids", f"1 to {IDS_AT_ONCE} ids of users"))
-        if len(asked.reason) > REASON_CHARS or (asked.reason and not is_displayable(asked.reason)):
+        if len(change.reason) > REASON_CHARS or (change.reason and not is_displayable(change.reason)):
             errors.append(("reason", f"at most {REASON_CHARS} printable characters"))
         if errors:
             raise InvalidError(*errors)
         outcome = status.Outcome([], [], [])
-        for part in chunks(dict.fromkeys(asked.ids), IDS_A_TRANSACTION):
-            outcome.add(await self.commit(lambda tx, ids=part: verb(tx, ids, admin, asked.reason)))  # type: ignore[misc]
+        for part in chunks(dict.fromkeys(change.ids), IDS_A_TRANSACTION):
+            outcome.add(await self.commit(lambda tx, ids=part: verb(tx, ids, admin, change.reason)))  # type: ignore[misc]
             self.services.wake_mail()
         self.answer(outcome)
 
@@ -180,7 +180,7 @@ class Suspend(StatusHandler):
 class AdminTokens(AdminHandler):
     """An account's tokens."""
 
-    @describe("Make a token for an account", {201: Secret}, body=NewToken, example={"label": "a bot"})
+    @describe("Make a token for an account", {201: TokenAnswer}, body=NewToken, example={"label": "a bot"})
     async def post(self, user: str) -> None:
         """201 `{"token"}`: the only time that it is seen."""
         label, number = self.decode(NewToken).label, int(user)
@@ -209,15 +209,15 @@ class AdminTokens(AdminHandler):
 class Watches(AdminHandler):
     """What this admin hears of."""
 
-    @describe("What I hear of as an admin", {200: Watching})
+    @describe("What I hear of as an admin", {200: WatchSettings})
     async def get(self) -> None:
         """200 `{NAME:bool}`."""
         self.answer(await self.services.read(users.watches, self.actor.user))
 
-    @describe("Choose what I hear of as an admin", {200: Watching}, body=Watching, example={"message.sent": False})
+    @describe("Choose what I hear of as an admin", {200: WatchSettings}, body=WatchSettings, example={"message.sent": False})
     async def put(self) -> None:
         """200, with those named changed."""
-        changed: dict[str, bool] = msgspec.to_builtins(self.decode(Watching))
+        changed: dict[str, bool] = msgspec.to_builtins(self.decode(WatchSettings))
         user = self.actor.user
         await self.commit(lambda tx: users.set_watches(tx, user, changed))
         await self.get()

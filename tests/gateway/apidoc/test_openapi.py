@@ -74,7 +74,7 @@ def test_what_a_verb_decodes_and_reads_of_the_query_is_what_it_says(handler: typ
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
     assert decoded == ({said.body.__name__} if said.body not in (None, OneClick) else set())
-    read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|seconds|bool|time_ms)\(([A-Z]+)\)", text)}
+    read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|seconds|bool|time_ms)\(([A-Z_]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
     if re.search(r"self\.query_page(_id)?\(", text):
         read |= {parameter.name for parameter in PAGED}
