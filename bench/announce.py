@@ -46,18 +46,18 @@ def _announced(users: list[int], a_transaction: int) -> Drained:
 
     with event.transaction() as tx:
         announcement.ask(tx, announcement.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
-    job.RECEIVERS_A_TRANSACTION = a_transaction
+    job.RECEIVERS_PER_TRANSACTION = a_transaction
     start = perf_counter()
-    drain(job.Fanouts(), pause=False)
+    drain(job.AnnouncementConsumer(), pause=False)
     return Drained(len(users), perf_counter() - start)
 
 
 def _both_ways(singles: int, receivers: int) -> tuple[Drained, Drained]:
     """Announce to some one by one, then to all in bulk, in the store that the environment names."""
     from commands import opening
-    from jobs.consumers.announcements import RECEIVERS_A_TRANSACTION
+    from jobs.consumers.announcements import RECEIVERS_PER_TRANSACTION
 
-    usual = RECEIVERS_A_TRANSACTION
+    usual = RECEIVERS_PER_TRANSACTION
     with opening.store(opening.settings()):
         users = _people(receivers)
         _announced(users[:50], usual)  # warm-up: statements, caches, the checkpoint's row

@@ -33,14 +33,14 @@ class Drained(NamedTuple):
         return self.rows / self.seconds
 
 
-def _drained(events_a_slice: int | None, slices: int | None) -> Drained:
+def _drained(events_per_slice: int | None, slices: int | None) -> Drained:
     """Drain in slices of this size (None: the drain's own), so many of them (None: to the log's end)."""
-    from jobs.consumers.activity import Activities
+    from jobs.consumers.activity import ActivityConsumer
     from jobs.drain.drain import drain
 
     looks = itertools.count()
     start = perf_counter()
-    result = drain(Activities({}), lambda: next(looks) == slices, events_a_slice, pause=False)
+    result = drain(ActivityConsumer({}), lambda: next(looks) == slices, events_per_slice, pause=False)
     return Drained(result.rows, perf_counter() - start)
 
 

@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
         raise CommandError("BELLWIRE_DATABASE_URL is set: unset it for this command, which copies the SQLite database")
     url = _checked(args.to)
     tasks.bind(settings)
-    divided = [consumer.name for consumer in tasks.consumers.values() if consumer.divided]
+    divided = [consumer.name for consumer in tasks.consumers.values() if consumer.partitioned]
     with opening.data_folder(settings):
         try:
             alike = copying.carry(settings, url, divided, lambda line: print(line, flush=True), _show)

@@ -12,7 +12,7 @@ import time
 
 from conf import Settings
 from jobs import gauges, tasks
-from jobs.drain.backlog import behind
+from jobs.drain.backlog import consumers_to_run
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
 from jobs.queue.broker import QUEUE_ERRORS
@@ -89,10 +89,10 @@ class Background:
             self._request()
         if self.degraded:
             self._send_mail()
-            done = tasks.look(self._stopping.is_set)
+            done = tasks.run_pending(self._stopping.is_set)
             if woken or done:
                 QUEUE_FALLBACK_TOTAL.labels("drain").inc()
-        if time.monotonic() - self._measured >= gauges.EVERY_S:
+        if time.monotonic() - self._measured >= gauges.MEASURE_INTERVAL_S:
             self._measured = time.monotonic()
             self._measure()
 
@@ -126,7 +126,7 @@ class Background:
     def _measure(self) -> None:
         """Gauges that must be there also when no worker runs, which is what a growing lag then shows."""
         gauges.measure_disk(self._data_dir)
-        behind(tasks.consumers.values())
+        consumers_to_run(tasks.consumers.values())
         gauges.measure_store()
         try:
             gauges.measure_queue()

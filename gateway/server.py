@@ -21,7 +21,7 @@ from gateway.app import Application
 from gateway.background import Background
 from gateway.http.deadlines import Awaited, Server
 from gateway.http.services import Services
-from jobs.gauges import measure_disk, tell_build
+from jobs.gauges import measure_disk, set_build_info
 from metrics import declared as metrics
 from models.identity import token
 from models.store.data_dir_lock import acquire_running_lock
@@ -71,7 +71,7 @@ async def _serve(
     disconnect()
     services.start()
     background.start()
-    tell_build(settings)
+    set_build_info(settings)
     measure_disk(settings.data_dir)  # before anybody reads it: 0 would be a full disk
     awaited: Awaited = {}
     server = Server(Application(services, awaited), awaited=awaited)

@@ -15,11 +15,11 @@ from jobs.queue.payload import queued_ms
 from metrics.declared import BUILD_INFO, DATABASE_BYTES, DISK_FREE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS
 from models.store.database import engine, rows, size_bytes
 
-EVERY_S = 5.0
+MEASURE_INTERVAL_S = 5.0
 TABLES = ("users", "conversations", "memberships", "messages", "events", "activities", "notifications", "emails")
 
 
-def tell_build(settings: Settings) -> None:
+def set_build_info(settings: Settings) -> None:
     """What runs: the version, and which database, queue and bus. What carries the queue wakes gateways, too, but for a file."""
     queue = queue_type(settings)
     BUILD_INFO.labels(VERSION, engine().name, queue, "none" if queue == "sqlite" else queue).set(1)
@@ -33,12 +33,12 @@ def measure_disk(data_dir: Path) -> None:
 
 def measure_queue() -> None:
     """Depth and age of the queue. Raises broker.QUEUE_ERRORS errors."""
-    depth, oldest_s = queue_standing()
+    depth, oldest_s = queue_backlog()
     QUEUE_DEPTH.labels(NAME).set(depth)
     QUEUE_OLDEST_SECONDS.labels(NAME).set(oldest_s)
 
 
-def queue_standing() -> tuple[int, float]:
+def queue_backlog() -> tuple[int, float]:
     """How many tasks wait, and for how long the oldest has, in seconds. Raises broker.QUEUE_ERRORS errors."""
     oldest = huey.storage.oldest()
     try:

@@ -20,7 +20,7 @@ _OUTCOMES = {
 }
 
 
-def begin_at_nothing(consumers: Iterable[str]) -> None:
+def create_series(consumers: Iterable[str]) -> None:
     """What seldom happens is counted from 0: of a series that begins at 1, Prometheus sees no increase."""
     for consumer in consumers:
         DEAD_EVENTS_TOTAL.labels(consumer)

@@ -13,13 +13,13 @@ from huey import crontab
 from huey.constants import EmptyData
 
 from conf import Settings
-from jobs.consumers.activity import Activities
-from jobs.consumers.admin_watch import Watch
-from jobs.consumers.announcements import Fanouts
-from jobs.consumers.notify import Notify
-from jobs.consumers.post_counts import Feed
-from jobs.consumers.search_index import Search
-from jobs.drain.backlog import behind
+from jobs.consumers.activity import ActivityConsumer
+from jobs.consumers.admin_watch import AdminWatchConsumer
+from jobs.consumers.announcements import AnnouncementConsumer
+from jobs.consumers.notify import NotifyConsumer
+from jobs.consumers.post_counts import PostCountsConsumer
+from jobs.consumers.search_index import SearchIndexConsumer
+from jobs.drain.backlog import consumers_to_run
 from jobs.drain.consumer import Consumer
 from jobs.drain.drain import DrainResult, Stop, never
 from jobs.drain.drain import drain as drain_log
@@ -42,8 +42,8 @@ STALE_FLAG_S = 10.0  # a flag this old was left by a process that died; at worst
 FLAG = "pending:"
 MAIL = "mail"
 LONG_MS = 1_000  # what takes less is not worth telling
-FIRST = 10  # priority of what somebody waits for, such as a code
-NOTHING = DrainResult(0, 0, False, False)
+MAIL_PRIORITY = 10  # priority of what somebody waits for, such as a code
+NO_WORK = DrainResult(0, 0, False, False)
 
 logger = structlog.get_logger("jobs")
 
@@ -54,7 +54,7 @@ archiver: Archiver | Partitioner  # the same
 mailer: Mailer | None = None  # of this process, when it is a worker
 
 
-class _Lane:
+class _SerialRunner:
     """One drain of a consumer at a time in a process. Who comes while one runs has it run once more, and does not wait."""
 
     def __init__(self, name: str) -> None:
@@ -65,7 +65,7 @@ class _Lane:
 
     def run(self, work: Callable[[], DrainResult]) -> DrainResult:
         self._wanted.set()
-        result = NOTHING
+        result = NO_WORK
         while self._wanted.is_set() and self._busy.acquire(blocking=False):
             try:
                 self._wanted.clear()
@@ -77,7 +77,7 @@ class _Lane:
         return result
 
 
-_lanes: dict[str, _Lane] = {}
+_runners: dict[str, _SerialRunner] = {}
 _digests = Outage("collecting digests", "it is tried again")
 _archive = Outage("archiving old records", "it is tried again")
 
@@ -90,9 +90,16 @@ def bind(settings: Settings) -> None:
     retention = Retention(settings, consumers.values())
     archiver = Archiver(settings) if settings.database_url is None else Partitioner(settings)
     # In this order when one thread does all: who waits for what most.
-    for consumer in (Notify(), Watch(), Fanouts(), Feed(), Activities(settings.activity_sample), Search()):
+    for consumer in (
+        NotifyConsumer(),
+        AdminWatchConsumer(),
+        AnnouncementConsumer(),
+        PostCountsConsumer(),
+        ActivityConsumer(settings.activity_sample),
+        SearchIndexConsumer(),
+    ):
         consumers[consumer.name] = consumer
-        _lanes[consumer.name] = _Lane(consumer.name)
+        _runners[consumer.name] = _SerialRunner(consumer.name)
 
 
 def request(consumer: str) -> bool:
@@ -123,7 +130,7 @@ def drain(consumer: str, task: Any = None) -> None:
     result = _reported(consumer, _until(TASK_S, stopping.is_set))
     if result is None:
         task.outcome = "error"
-    elif result.more and not stopping.is_set():
+    elif result.has_more and not stopping.is_set():
         with contextlib.suppress(*QUEUE_ERRORS):  # the worker's look goes on instead
             request(consumer)
 
@@ -133,7 +140,7 @@ def request_mail() -> None:
     _queue_once(MAIL, send_mail)
 
 
-@huey.task(priority=FIRST)  # type: ignore[untyped-decorator]
+@huey.task(priority=MAIL_PRIORITY)  # type: ignore[untyped-decorator]
 def send_mail() -> None:
     """The task: wakes this worker's mailer, for whom a slow relay may take its time without holding up other tasks."""
     with contextlib.suppress(*QUEUE_ERRORS):
@@ -156,10 +163,10 @@ def sweep() -> None:
             archive(stop)
 
 
-def busy() -> list[Busy]:
+def running_work() -> list[Busy]:
     """What has gone on in this process for a second or longer."""
     before_ms = now_ms() - LONG_MS
-    running = [Busy(f"drain {name}", lane.since_ms) for name, lane in _lanes.items() if lane.since_ms is not None]
+    running = [Busy(f"drain {name}", runner.since_ms) for name, runner in _runners.items() if runner.since_ms is not None]
     if mailer is not None and (sending := mailer.sending) is not None:
         running.append(Busy(f"mail {sending.number}", sending.since_ms))
     return [one for one in running if one.since_ms < before_ms]
@@ -175,10 +182,10 @@ def run(name: str, stop: Stop = never) -> DrainResult:
             mailer.wake()
         return result
 
-    return _lanes[name].run(work)
+    return _runners[name].run(work)
 
 
-def look(stop: Stop = never) -> int:
+def run_pending(stop: Stop = never) -> int:
     """Drains every consumer that is behind, in turns, until none is or until `stop()`, and queues mail that is due. Returns how
     many events were done and mails queued.
 
@@ -186,7 +193,7 @@ def look(stop: Stop = never) -> int:
     """
     done, left = 0, set(consumers)
     while left and not stop():
-        left &= set(behind(consumers.values()))
+        left &= set(consumers_to_run(consumers.values()))
         for name in [name for name in consumers if name in left]:
             result = _reported(name, _until(TURN_S, stop))
             if result is None or not (result.events or result.rows):
@@ -211,13 +218,13 @@ def _collect_mail(stop: Stop) -> int:
 
 def _reported(name: str, stop: Stop) -> DrainResult | None:
     """Runs a drain; None when it failed, which is told once as long as it goes on."""
-    lane = _lanes[name]
+    runner = _runners[name]
     try:
         result = run(name, stop)
     except Exception as error:
-        lane.outage.record_failure(error)
+        runner.outage.record_failure(error)
         return None
-    lane.outage.record_success()
+    runner.outage.record_success()
     return result
 
 

@@ -17,7 +17,7 @@ import metrics
 from conf import Settings
 from conf.logging import adopt, configure, detach
 from jobs import signals, tasks
-from jobs.gauges import EVERY_S, measure_disk, measure_queue, tell_build
+from jobs.gauges import MEASURE_INTERVAL_S, measure_disk, measure_queue, set_build_info
 from jobs.infra import parent
 from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
@@ -40,7 +40,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().__init__(huey, **options)
         self._settings = settings
         self._mailer = Mailer(settings)
-        self._heartbeat = Heartbeat(tasks.busy)
+        self._heartbeat = Heartbeat(tasks.running_work)
         self._looking = threading.Thread(target=self._look_again_and_again, name="look", daemon=True)
 
     def start(self) -> None:
@@ -50,8 +50,8 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         detach()
         adopt("huey")  # huey_consumer has just given it a handler
         tasks.stopping = self.stop_flag
-        signals.begin_at_nothing(tasks.consumers)
-        tell_build(self._settings)
+        signals.create_series(tasks.consumers)
+        set_build_info(self._settings)
         measure_disk(self._settings.data_dir)  # before anybody reads it: 0 would be a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
         self._tell_gateways()
@@ -85,14 +85,14 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         while not self.stop_flag.wait(LOOK_S):
             try:
                 self.huey.scheduler.renew()
-                tasks.look(self.stop_flag.is_set)
+                tasks.run_pending(self.stop_flag.is_set)
                 self._mailer.renew()
                 self._heartbeat.send()
                 outage.record_success()
             except Exception as error:  # whatever it is, the next look may do better
                 outage.record_failure(error)
                 disconnect()
-            if time.monotonic() - measured > EVERY_S:
+            if time.monotonic() - measured > MEASURE_INTERVAL_S:
                 measured = time.monotonic()
                 measure_disk(self._settings.data_dir)
                 with contextlib.suppress(*QUEUE_ERRORS):  # reported by those who need it

@@ -83,10 +83,10 @@ def _newest_event() -> Iterator[Finding]:
 
 def _consumers(chosen: Settings) -> Iterator[Finding]:
     from jobs import tasks
-    from jobs.drain.backlog import standing
+    from jobs.drain.backlog import consumer_lags
 
     tasks.bind(chosen)
-    for consumer in standing(tasks.consumers.values()):
+    for consumer in consumer_lags(tasks.consumers.values()):
         what = f"consumer {consumer['consumer']}: {consumer['lag_s']:.0f} s behind"
         yield warn(what, "is a worker running?") if consumer["lag_s"] > LATE_S else ok(what)
     yield from _workers()

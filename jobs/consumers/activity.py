@@ -10,14 +10,14 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.payloads import NEW_USER, REPORTED, Newcomer, Reported, Sent, act_of
+from jobs.rules.payloads import USER_ACTIVITY, USER_CREATED, ActivityPayload, MessagePayload, NewUserPayload, payload_of
 from models.log.event import Event, Transaction
 from models.notices.audience import sites
 from models.records import activity
 
 MESSAGE_SENT = "message.sent"
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
-APART = (MESSAGE_SENT, NEW_USER)  # actions of our own: each record is of one message, or one person
+APART = (MESSAGE_SENT, USER_CREATED)  # actions of our own: each record is of one message, or one person
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio: multiples of it fall evenly, so few events give the share already
 
 
@@ -27,7 +27,7 @@ def sampled(action: str, event: int, share: float) -> bool:
     return place < share * 2**64
 
 
-def recorded(event: int, message: Sent, share: float) -> bool:
+def recorded(event: int, message: MessagePayload, share: float) -> bool:
     """Whether a sent message is recorded: all important and urgent ones are."""
     return message.priority != "normal" or sampled(MESSAGE_SENT, event, share)
 
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     hours: Mapping[tuple[int, str, str], int]
 
 
-class Activities(Consumer):
+class ActivityConsumer(Consumer):
     """One Activity row for each recorded message, for each new user, and for whatever the application around tells.
 
     Of that, what is the same within a minute and a slice is one row, which has their number. Which acts share a slice is decided
@@ -48,24 +48,24 @@ class Activities(Consumer):
     """
 
     name: ClassVar[str] = "activity"
-    types: ClassVar[tuple[str, ...]] = ("message.created", NEW_USER, REPORTED)
+    types: ClassVar[tuple[str, ...]] = ("message.created", USER_CREATED, USER_ACTIVITY)
 
     def __init__(self, sample: Mapping[str, float]) -> None:
         self._sample = sample
 
     def prepare(self, events: Sequence[Event]) -> Iterable[Part]:
-        acts = [(e, act) for e in events if self._is_recorded(e.id, act := act_of(e))]
+        acts = [(e, act) for e in events if self._is_recorded(e.id, act := payload_of(e))]
         site_of = sites({_of_whom(act) for _, act in acts} - {None})
         values = [_row(e, act, site_of) for e, act in acts]
         return [Part(merged(values), _hours(values))] if values else []
 
     def _is_recorded(self, event: int, act: Any) -> bool:
         match act:
-            case Sent():
+            case MessagePayload():
                 return recorded(event, act, self._share(MESSAGE_SENT))
-            case Reported():
+            case ActivityPayload():
                 return sampled(act.action, event, self._share(act.action))
-        return sampled(NEW_USER, event, self._share(NEW_USER))
+        return sampled(USER_CREATED, event, self._share(USER_CREATED))
 
     def _share(self, action: str) -> float:
         return self._sample.get(action, 1.0)
@@ -98,17 +98,17 @@ def _hours(rows: Sequence[tuple[Any, ...]]) -> Mapping[tuple[int, str, str], int
 
 
 def _of_whom(act: Any) -> Any:
-    return act.sender if isinstance(act, Sent) else act.user
+    return act.sender if isinstance(act, MessagePayload) else act.user
 
 
 def _row(event: Event, act: Any, site_of: Mapping[int, str | None]) -> tuple[Any, ...]:
     """A record: of COLUMNS in models/records/activity.py."""
     match act:
-        case Sent():
+        case MessagePayload():
             metadata = {"message": act.id, "conversation": act.conversation, "priority": act.priority}
             told = msgspec.json.encode(metadata).decode()
             return (act.sender, MESSAGE_SENT, "Sent a message", told, act.sender, site_of.get(act.sender), event.at_ms)
-        case Newcomer():
-            return (act.user, NEW_USER, "Signed up", "{}", act.user, site_of.get(act.user), event.at_ms)
+        case NewUserPayload():
+            return (act.user, USER_CREATED, "Signed up", "{}", act.user, site_of.get(act.user), event.at_ms)
     site = act.site if act.site is not None else site_of.get(act.user)
     return (act.user, act.action, act.description, bytes(act.metadata).decode(), act.by, site, event.at_ms)

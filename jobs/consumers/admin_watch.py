@@ -10,10 +10,10 @@ import msgspec
 
 from jobs.consumers.activity import MESSAGE_SENT
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.decisions import NOTIFIED, About, judge
-from jobs.rules.facts import Facts, about_receivers
-from jobs.rules.payloads import NEW_STATUS, NEW_USER, REPORTED, Judged, Reported, Sent, act_of
-from jobs.rules.rules import WATCHES, heard_of
+from jobs.rules.decisions import NOTIFIED, Content, decide
+from jobs.rules.facts import Facts, with_receivers
+from jobs.rules.payloads import USER_ACTIVITY, USER_CREATED, USER_STATUS, ActivityPayload, MessagePayload, StatusPayload, payload_of
+from jobs.rules.rules import WATCHES, count_watched
 from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
@@ -24,23 +24,23 @@ Counted = tuple[list[tuple[Cause, int]], list[Growth]]
 Acts = Mapping[str, Mapping[int, int]]  # watch -> who acted -> how often
 
 
-def acts_of(events: Iterable[Event]) -> Acts:
+def counts_of(events: Iterable[Event]) -> Acts:
     """Who did what how often."""
     acts: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for event in events:
-        match act_of(event):
-            case Sent() as act:
+        match payload_of(event):
+            case MessagePayload() as act:
                 acts[MESSAGE_SENT][act.sender] += 1
-            case Judged() as act:
-                acts[NEW_STATUS][act.by] += len(act.users)
-            case Reported() as act:
-                acts[REPORTED][act.user or act.by] += 1
+            case StatusPayload() as act:
+                acts[USER_STATUS][act.by] += len(act.users)
+            case ActivityPayload() as act:
+                acts[USER_ACTIVITY][act.user or act.by] += 1
             case act:
-                acts[NEW_USER][act.user] += 1
+                acts[USER_CREATED][act.user] += 1
     return acts
 
 
-class Watch(Consumer):
+class AdminWatchConsumer(Consumer):
     """Adds up what was done, once a second for all admins together, however much it is.
 
     A count carries no trace of what went into it, so nothing could tell afterwards that a slice was counted twice. It isn't,
@@ -48,17 +48,17 @@ class Watch(Consumer):
     """
 
     name: ClassVar[str] = "watch"
-    types: ClassVar[tuple[str, ...]] = ("message.created", NEW_USER, NEW_STATUS, REPORTED)
-    appends: ClassVar[bool] = True
-    divided: ClassVar[bool] = False  # one sum for all
-    events_a_slice: ClassVar[int] = 5_000
-    slices_a_run: ClassVar[int | None] = 1
-    interval_ms: ClassVar[int] = 1_000
+    types: ClassVar[tuple[str, ...]] = ("message.created", USER_CREATED, USER_STATUS, USER_ACTIVITY)
+    appends_events: ClassVar[bool] = True
+    partitioned: ClassVar[bool] = False  # one sum for all
+    events_per_slice: ClassVar[int] = 5_000
+    max_slices_per_run: ClassVar[int | None] = 1
+    min_interval_ms: ClassVar[int] = 1_000
 
     def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
         admins = active_admins()
-        facts = about_receivers(Facts(now_ms()), [admin for admin, _ in admins])
-        counted = list(_counted(admins, acts_of(events), facts))
+        facts = with_receivers(Facts(now_ms()), [admin for admin, _ in admins])
+        counted = list(_counted(admins, counts_of(events), facts))
         return [(counted, foresee(counted))] if counted else []
 
     def write(self, tx: Transaction, part: Counted) -> Written:
@@ -68,17 +68,17 @@ class Watch(Consumer):
 def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:
     for admin, chosen in admins:
         for watch, by in acts.items():
-            n = heard_of(admin, chosen, watch, by)
+            n = count_watched(admin, chosen, watch, by)
             cause = _cause(admin, watch, facts) if n else None
             if cause is not None:
                 yield cause, n
 
 
 def _cause(admin: int, watch: str, facts: Facts) -> Cause | None:
-    about = About(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
-    decision = judge("admin", about, admin, None, facts)
+    content = Content(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
+    decision = decide("admin", content, admin, None, facts)
     in_app = decision.in_app is NOTIFIED
     if not in_app and decision.mail_ms is None:
         return None
-    said = (WATCHES[watch], about.values, about.data)
-    return Cause(admin, about.cause, about.grouping, "admin", *said, in_app=in_app, mail_ms=decision.mail_ms)
+    said = (WATCHES[watch], content.values, content.data)
+    return Cause(admin, content.cause, content.grouping, "admin", *said, in_app=in_app, mail_ms=decision.mail_ms)

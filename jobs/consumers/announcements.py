@@ -10,15 +10,15 @@ import msgspec
 import structlog
 
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.decisions import NOTIFIED, About, judge
-from jobs.rules.facts import Facts, about_receivers
+from jobs.rules.decisions import NOTIFIED, Content, decide
+from jobs.rules.facts import Facts, with_receivers
 from models.log.event import Event, Transaction
 from models.notices import announcement
 from models.notices.announcement import Asked, Receiver
 from models.notices.schedule import AT_ONCE
 from models.store.clock import now_ms
 
-RECEIVERS_A_TRANSACTION = 50
+RECEIVERS_PER_TRANSACTION = 50
 
 logger = structlog.get_logger("jobs")
 
@@ -29,7 +29,7 @@ class Ask(msgspec.Struct, gc=False):
     fanout: int
 
 
-ask_of = msgspec.json.Decoder(Ask).decode
+payload_of_announcement = msgspec.json.Decoder(Ask).decode
 
 
 class Batch(NamedTuple):
@@ -42,24 +42,24 @@ class Batch(NamedTuple):
     total: int
 
 
-class Fanouts(Consumer):
+class AnnouncementConsumer(Consumer):
     """Tells each receiver once: the place reached moves in the transaction that tells them."""
 
     name: ClassVar[str] = "fanout"
     types: ClassVar[tuple[str, ...]] = (announcement.ASKED,)
-    appends: ClassVar[bool] = True
-    divided: ClassVar[bool] = False
-    events_a_slice: ClassVar[int] = 1
-    goes_on: ClassVar[bool] = True
+    appends_events: ClassVar[bool] = True
+    partitioned: ClassVar[bool] = False
+    events_per_slice: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
 
-    def about(self, event: Event) -> Mapping[str, int]:
+    def log_fields(self, event: Event) -> Mapping[str, int]:
         with contextlib.suppress(msgspec.MsgspecError):
-            return {"job": ask_of(event.data).fanout}
+            return {"job": payload_of_announcement(event.data).fanout}
         return {}
 
     def prepare(self, events: Sequence[Event]) -> Iterable[Batch]:
         for event in events:
-            yield from _batches(ask_of(event.data).fanout)
+            yield from _batches(payload_of_announcement(event.data).fanout)
 
     def write(self, tx: Transaction, part: Batch) -> Written:
         if not part.looked_at:
@@ -80,7 +80,7 @@ def _batches(number: int) -> Iterable[Batch]:
     asked = announcement.find(number)
     total = asked.total if asked.total is not None else announcement.count(asked.what)
     while asked.ended_ms is None:
-        users = announcement.receivers(asked.what, asked.position, RECEIVERS_A_TRANSACTION)
+        users = announcement.receivers(asked.what, asked.position, RECEIVERS_PER_TRANSACTION)
         batch = Batch(asked, list(_receivers(asked, users)), users[-1] if users else asked.position, len(users), total)
         yield batch
         if not users:
@@ -89,9 +89,9 @@ def _batches(number: int) -> Iterable[Batch]:
 
 
 def _receivers(asked: Asked, users: Sequence[int]) -> Iterable[Receiver]:
-    facts = about_receivers(Facts(now_ms()), users)
-    about = About(None, "", "", b"{}", {})
+    facts = with_receivers(Facts(now_ms()), users)
+    content = Content(None, "", "", b"{}", {})
     for user in users:
-        decision = judge(asked.what.type, about, user, None, facts)
+        decision = decide(asked.what.type, content, user, None, facts)
         if decision.in_app is NOTIFIED or decision.mail_ms is not None:
             yield Receiver(user, decision.in_app is NOTIFIED, decision.mail_ms)

@@ -21,7 +21,7 @@ class Touched(msgspec.Struct, gc=False):
 touched = msgspec.json.Decoder(Touched).decode
 
 
-class Feed(Consumer):
+class PostCountsConsumer(Consumer):
     """One `post.updated` for each post that was touched, with its counts as they are when it is written.
 
     A like and its count are one transaction, and so are the reading of the count and the event that tells of it. So whatever
@@ -30,10 +30,10 @@ class Feed(Consumer):
 
     name: ClassVar[str] = "feed"
     types: ClassVar[tuple[str, ...]] = ("post.liked", "post.unliked", "comment.created", "comment.deleted")
-    appends: ClassVar[bool] = True
-    divided: ClassVar[bool] = False  # its writes take the log's lock, and a post's likes and comments are of two streams
-    events_a_slice: ClassVar[int] = 100  # each may be another post, whose whole text is written again
-    interval_ms: ClassVar[int] = 500
+    appends_events: ClassVar[bool] = True
+    partitioned: ClassVar[bool] = False  # its writes take the log's lock, and a post's likes and comments are of two streams
+    events_per_slice: ClassVar[int] = 100  # each may be another post, whose whole text is written again
+    min_interval_ms: ClassVar[int] = 500
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
         return [sorted({touched(e.data).post for e in events})]

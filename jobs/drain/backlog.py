@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.drain.consumer import Consumer
-from jobs.drain.drain import SKIP_EVENTS
+from jobs.drain.drain import MAX_SKIPPED_EVENTS
 from metrics.declared import LOG_LAG_SECONDS
 from models.log import checkpoint, event
 from models.log.checkpoint import Part
@@ -16,7 +16,7 @@ from models.store.clock import now_ms, rfc3339
 Places = dict[str, dict[int, tuple[int, int]]]
 
 
-def behind(consumers: Iterable[Consumer]) -> list[str]:
+def consumers_to_run(consumers: Iterable[Consumer]) -> list[str]:
     """Consumers to run now, leaving out those whose interval has not passed. Sets each one's lag gauge on the way."""
     places, retries, newest = checkpoint.all_positions(), dead_letters.consumers_to_retry(), event.head()
     found = []
@@ -24,15 +24,15 @@ def behind(consumers: Iterable[Consumer]) -> list[str]:
         positions, moved_ms = _stands(consumer, places, 0)
         position = min(positions.values())
         since = _since(consumer, positions) if newest > position else None
-        late_ms = now_ms() - since - consumer.interval_ms if since is not None else 0  # who rests on purpose is not behind
+        late_ms = now_ms() - since - consumer.min_interval_ms if since is not None else 0  # who rests on purpose is not behind
         LOG_LAG_SECONDS.labels(consumer.name).set(max(0, late_ms) / 1000)
-        work = since is not None or newest - position >= SKIP_EVENTS or consumer.name in retries
+        work = since is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries
         if work and _rested(consumer, moved_ms):
             found.append(consumer.name)
     return found
 
 
-def standing(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:
+def consumer_lags(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:
     """Each consumer's place in the log, and the age in seconds of the oldest event that it has not done."""
     places, now = checkpoint.all_positions(), now_ms()
     found = []
@@ -58,4 +58,4 @@ def _since(consumer: Consumer, positions: dict[Part, int]) -> int | None:
 
 def _rested(consumer: Consumer, moved_ms: int) -> bool:
     """Whether the consumer's interval has passed; also if the clock was set back meanwhile."""
-    return not 0 <= now_ms() - moved_ms < consumer.interval_ms
+    return not 0 <= now_ms() - moved_ms < consumer.min_interval_ms

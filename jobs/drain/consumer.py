@@ -10,7 +10,7 @@ from models.log.checkpoint import Part
 from models.log.event import Event, Transaction
 from models.store.database import engine
 
-EVENTS_A_SLICE = 200
+EVENTS_PER_SLICE = 200
 
 
 class Written(NamedTuple):
@@ -31,19 +31,19 @@ class Consumer(ABC):
 
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
-    appends: ClassVar[bool] = False  # whether `write` appends events, which clients see
-    goes_on: ClassVar[bool] = False  # whether it may stop between two parts: what is written says itself where to go on
-    divided: ClassVar[bool] = True  # whether events of different streams may be done by different workers at once
-    events_a_slice: ClassVar[int] = EVENTS_A_SLICE
-    slices_a_run: ClassVar[int | None] = None  # None: until the log's end
-    interval_ms: ClassVar[int] = 0  # from one move of the checkpoint to the next run, whichever process makes it
+    appends_events: ClassVar[bool] = False  # whether `write` appends events, which clients see
+    resumable: ClassVar[bool] = False  # whether it may stop between two parts: what is written says itself where to go on
+    partitioned: ClassVar[bool] = True  # whether events of different streams may be done by different workers at once
+    events_per_slice: ClassVar[int] = EVENTS_PER_SLICE
+    max_slices_per_run: ClassVar[int | None] = None  # None: until the log's end
+    min_interval_ms: ClassVar[int] = 0  # from one move of the checkpoint to the next run, whichever process makes it
 
     def parts(self) -> list[Part]:
         """What its work is divided into, each with a checkpoint of its own: as many as the store lets write at once."""
-        of = engine().parts_per_consumer if self.divided else 1
+        of = engine().parts_per_consumer if self.partitioned else 1
         return [Part(self.name, number, of) for number in range(of)]
 
-    def about(self, event: Event) -> Mapping[str, int]:
+    def log_fields(self, event: Event) -> Mapping[str, int]:
         """Ids, besides the event's own, by which its trouble is found in the log."""
         return {}
 

@@ -15,7 +15,7 @@ import structlog
 
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
-from jobs.drain.stats import Done
+from jobs.drain.stats import DrainStats
 from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models.log import checkpoint, event
 from models.log.checkpoint import CheckpointMovedError, Part, Positions
@@ -25,7 +25,7 @@ from models.store.clock import now_ms
 from models.store.database import is_store_error
 
 TRIES = 3  # of an event by itself, before it is parked
-SKIP_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
+MAX_SKIPPED_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
 RETRIES_A_RUN = 50
 
 logger = structlog.get_logger("jobs")
@@ -36,7 +36,7 @@ _END = object()
 
 
 class _StoppedError(Exception):
-    """Between two parts of a consumer that `goes_on`."""
+    """Between two parts of a consumer that `resumable`."""
 
 
 class DrainResult(NamedTuple):
@@ -44,8 +44,8 @@ class DrainResult(NamedTuple):
 
     events: int
     rows: int
-    more: bool
-    lost: bool
+    has_more: bool
+    overtaken: bool
     mails: int = 0
 
 
@@ -54,13 +54,13 @@ def never() -> bool:
     return False
 
 
-def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = None, pause: bool = True) -> DrainResult:
+def drain(consumer: Consumer, stop: Stop = never, events_per_slice: int | None = None, *, pause: bool = True) -> DrainResult:
     """Does what the consumer has not done yet, until the log's end or until `stop()`.
 
     Raises what the store's own faults raise (locked, full, I/O): nothing of the slice was written then, and a later run does it;
-    no event is to blame. `events_a_slice` and `pause` are for measurements.
+    no event is to blame. `events_per_slice` and `pause` are for measurements.
     """
-    run = _Run(consumer, stop, events_a_slice or consumer.events_a_slice, pause)
+    run = _Run(consumer, stop, events_per_slice or consumer.events_per_slice, pause=pause)
     try:
         return run.result()
     finally:
@@ -70,11 +70,11 @@ def drain(consumer: Consumer, stop: Stop = never, events_a_slice: int | None = N
 class _Run:
     """One run of one drain."""
 
-    def __init__(self, consumer: Consumer, stop: Stop, size: int, pause: bool) -> None:
-        self.done = Done(consumer.name)
+    def __init__(self, consumer: Consumer, stop: Stop, size: int, *, pause: bool) -> None:
+        self.done = DrainStats(consumer.name)
         self._consumer = consumer
         self._parts = consumer.parts()
-        self._lost = False
+        self._overtaken = False
         self._stop = stop
         self._size = size
         self._pause = pause
@@ -85,14 +85,14 @@ class _Run:
         try:
             more = self._read_on()
         except (CheckpointMovedError, _StoppedError) as end:
-            self._lost = isinstance(end, CheckpointMovedError)  # another worker is at it
-        return DrainResult(self.done.events, self.done.rows, more, self._lost, self.done.mails)
+            self._overtaken = isinstance(end, CheckpointMovedError)  # another worker is at it
+        return DrainResult(self.done.events, self.done.rows, more, self._overtaken, self.done.mails)
 
     def _places(self, parts: Sequence[Part]) -> Positions:
         """Where they stand; those that are new stand at the log's beginning from now on."""
         found = checkpoint.positions(parts)
         if len(found) < len(parts):
-            with transaction(False) as tx:
+            with transaction(appends=False) as tx:
                 checkpoint.ensure(tx, parts)
             found = checkpoint.positions(parts)
         return found
@@ -101,7 +101,7 @@ class _Run:
         """Tells whether more is left: it was to stop before the end."""
         done = 0
         while not self._stop():
-            if done == self._consumer.slices_a_run:
+            if done == self._consumer.max_slices_per_run:
                 return True
             if not self._together():
                 return False
@@ -118,7 +118,7 @@ class _Run:
         except CheckpointMovedError:
             if len(self._parts) == 1:
                 raise
-            self._lost = True
+            self._overtaken = True
             return True
 
     def _share(self) -> None:
@@ -128,7 +128,7 @@ class _Run:
                 while not self._stop() and self._next_slice([part]):
                     pass
             except CheckpointMovedError:
-                self._lost = True
+                self._overtaken = True
 
     def _next_slice(self, parts: Sequence[Part]) -> bool:
         """Does the next slice after the checkpoints of these parts together; False when that was the last."""
@@ -137,7 +137,7 @@ class _Run:
         events, reached = checkpoint.read_unread(old, newest, self._consumer.types, self._size)
         if events:
             self._do(old, reached, events)
-        elif reached < newest or newest - min(old.values()) >= SKIP_EVENTS:
+        elif reached < newest or newest - min(old.values()) >= MAX_SKIPPED_EVENTS:
             self._write([], partial(self._move, old, reached))
         lag_ms = now_ms() - events[-1].at_ms if events and reached < newest else 0
         LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
@@ -178,10 +178,10 @@ class _Run:
         part = next(remaining, _END)
         following = None
         while following is not _END:
-            if self._consumer.goes_on and self._stop():
+            if self._consumer.resumable and self._stop():
                 raise _StoppedError
             following = next(remaining, _END) if part is not _END else _END
-            with transaction(self._consumer.appends and part is not _END, self._pause) as tx:
+            with transaction(appends=self._consumer.appends_events and part is not _END, pause=self._pause) as tx:
                 right(tx, following is _END)
                 written = self._consumer.write(tx, part) if part is not _END else None
             if written is not None:
@@ -195,7 +195,7 @@ class _Run:
             checkpoint.require_unmoved(tx, old)
 
     def _park(self, old: Positions, new: int, event: Event, error: Exception | None) -> None:
-        with transaction(False) as tx:
+        with transaction(appends=False) as tx:
             checkpoint.advance(tx, old, new)
             dead_letters.park(tx, self._consumer.name, event.id, _told(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
@@ -217,12 +217,12 @@ class _Run:
         if error is None:
             self.done.events += 1
             return
-        with transaction(False) as tx:
+        with transaction(appends=False) as tx:
             dead_letters.park_again(tx, dead, _told(error))
         self._tell("a parked event failed again", events[0], error, dead=dead)
 
     def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
-        ids.update(self._consumer.about(event))
+        ids.update(self._consumer.log_fields(event))
         logger.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
 
 

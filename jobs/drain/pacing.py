@@ -21,7 +21,7 @@ _free_at = 0.0  # time.monotonic() before which no drain of this process may tak
 
 
 @contextmanager
-def transaction(appends: bool, pause: bool = True) -> Iterator[Transaction]:
+def transaction(*, appends: bool, pause: bool = True) -> Iterator[Transaction]:
     """`models.log.event.transaction` for drains; it raises the same.
 
     Only one that `appends` must outlive a power cut: a client may have seen its events, and their ids must never come to mean

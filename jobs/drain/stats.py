@@ -14,7 +14,7 @@ from models.log.event import Event, Transaction
 logger = structlog.get_logger("jobs")
 
 
-class Done:
+class DrainStats:
     """Counts of one run. `events` are done or given up on, `mails` were queued."""
 
     def __init__(self, consumer: str) -> None:

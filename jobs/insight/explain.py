@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from jobs.consumers.admin_watch import acts_of
-from jobs.consumers.notify import Notify
-from jobs.rules.decisions import NOTIFIED, OWN_ACT, Decision, Rule, decide
-from jobs.rules.facts import about_receivers, gather
-from jobs.rules.payloads import DECODERS, act_of
-from jobs.rules.rules import BY_EVENT, WATCHES, heard_of
+from jobs.consumers.admin_watch import counts_of
+from jobs.consumers.notify import NotifyConsumer
+from jobs.rules.decisions import NOTIFIED, OWN_ACT, Decision, Rule, apply_rule
+from jobs.rules.facts import gather_facts, with_receivers
+from jobs.rules.payloads import DECODERS, payload_of
+from jobs.rules.rules import BY_EVENT, WATCHES, count_watched
 from models.chat import presence
 from models.identity import user as users
 from models.log import checkpoint, event
@@ -49,16 +49,16 @@ def explain(number: int, user: int) -> dict[str, Any]:
 
 
 def _by_rule(rule: Rule, happened: Event, user: int) -> dict[str, Any]:
-    act = act_of(happened)
-    facts = gather([(happened, act)], partial(presence.looked, at_ms=happened.at_ms))
-    facts = about_receivers(facts, [user])
-    about = rule.about(act, facts)
-    decision = next((d for d in decide(rule, about, happened, act, facts) if d.user == user), None)
+    act = payload_of(happened)
+    facts = gather_facts([(happened, act)], partial(presence.looked, at_ms=happened.at_ms))
+    facts = with_receivers(facts, [user])
+    content = rule.content(act, facts)
+    decision = next((d for d in apply_rule(rule, content, happened, act, facts) if d.user == user), None)
     told: dict[str, Any] = {"rule": rule.name, "type": rule.type}
     if decision is None:
-        own = about.by == user
+        own = content.by == user
         return {**told, "decided": [OWN_ACT if own else NOT_CONCERNED], "notification": None, "mails": []}
-    made = notifying.made_of(user, about.cause)
+    made = notifying.made_of(user, content.cause)
     timezone = facts.people[user].timezone if user in facts.people else "UTC"
     decided = _in_words(decision, made, happened, timezone)
     return {**told, "decided": decided, **_records(user, made.id if made is not None else None)}
@@ -78,7 +78,7 @@ def _in_words(decision: Decision, made: MadeOf | None, happened: Event, timezone
 
 
 def _is_ahead(happened: Event) -> bool:
-    places = checkpoint.positions(Notify().parts())
+    places = checkpoint.positions(NotifyConsumer().parts())
     return happened.id > min(places.values(), default=0)
 
 
@@ -91,8 +91,8 @@ def _records(user: int, notification: int | None) -> dict[str, Any]:
 
 def _by_watches(happened: Event, admin: int) -> Iterator[dict[str, Any]]:
     chosen = dict(users.active_admins()).get(admin)
-    for watch, by in acts_of([happened]).items():
+    for watch, by in counts_of([happened]).items():
         if watch in WATCHES and chosen is not None:
-            on = heard_of(-1, chosen, watch, by)
-            counted = heard_of(admin, chosen, watch, by)
+            on = count_watched(-1, chosen, watch, by)
+            counted = count_watched(admin, chosen, watch, by)
             yield {"rule": f"watch {watch}", "type": "admin", "decided": [COUNTED if counted else OWN_ACT if on else NO_WATCH]}

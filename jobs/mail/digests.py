@@ -13,7 +13,7 @@ from typing import NamedTuple
 import structlog
 
 from jobs.drain.pacing import transaction
-from jobs.rules.facts import Facts, about_receivers
+from jobs.rules.facts import Facts, with_receivers
 from metrics.declared import NOTIFICATIONS_TOTAL
 from models.log.event import Transaction
 from models.notices import pending_mail
@@ -63,9 +63,9 @@ def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
 
 
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
-    facts = about_receivers(Facts(at_ms), users)
+    facts = with_receivers(Facts(at_ms), users)
     done = plan(pending_mail.due(users, at_ms), facts)
-    with transaction(False) as tx:
+    with transaction(appends=False) as tx:
         pending_mail.put_off(tx, done.later)
         close_mail_only(tx, sorted(pending_mail.take(tx, done.dropped)))
         alone = _take(tx, done.alone)

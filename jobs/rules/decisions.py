@@ -25,7 +25,7 @@ MAILED = "mailed"
 UNSEEN_MS = 5 * 60_000  # an important message is mailed when it was not seen for so long
 
 
-class About(NamedTuple):
+class Content(NamedTuple):
     """What there is to say of an event: who did it, what it is counted as, and the values for the words. `priority` decides of mail
     besides preferences."""
 
@@ -37,18 +37,18 @@ class About(NamedTuple):
     priority: str = "normal"
 
 
-Who = Iterable[tuple[int, str | None]]  # users who may hear, each with what keeps them from it, if anything does
+Receivers = Iterable[tuple[int, str | None]]  # users who may hear, each with what keeps them from it, if anything does
 
 
 class Rule(NamedTuple):
     """One kind of notification. `type` is what its receivers' preferences call it."""
 
     name: str
-    on: str  # type of event
+    event_type: str
     type: str
     words: Words
-    about: Callable[[Any, Facts], About]
-    who: Callable[[Event, Any, Facts], Who]
+    content: Callable[[Any, Facts], Content]
+    receivers: Callable[[Event, Any, Facts], Receivers]
 
 
 class Decision(NamedTuple):
@@ -72,14 +72,14 @@ class Decision(NamedTuple):
         return [self.in_app, f"waiting until {at}, to be mailed if unseen" if self.again else f"waiting for the digest of {at}"]
 
 
-def decide(rule: Rule, about: About, event: Event, act: Any, facts: Facts) -> Iterator[Decision]:
+def apply_rule(rule: Rule, content: Content, event: Event, act: Any, facts: Facts) -> Iterator[Decision]:
     """What becomes of an event, by one rule, for each who may hear of it."""
-    return (judge(rule.type, about, user, refusal, facts) for user, refusal in rule.who(event, act, facts))
+    return (decide(rule.type, content, user, refusal, facts) for user, refusal in rule.receivers(event, act, facts))
 
 
-def judge(kind: str, about: About, user: int, refusal: str | None, facts: Facts) -> Decision:
+def decide(kind: str, content: Content, user: int, refusal: str | None, facts: Facts) -> Decision:
     """The part that all rules share: nobody hears of their own acts, and everybody as they prefer."""
-    if user == about.by:
+    if user == content.by:
         return Decision(user, OWN_ACT)
     if refusal is not None:
         return Decision(user, refusal)
@@ -88,22 +88,22 @@ def judge(kind: str, about: About, user: int, refusal: str | None, facts: Facts)
         return Decision(user, NOT_ACTIVE)
     choice = facts.choice(user, kind)
     mail_ms = due(choice.email, facts.now_ms, person.timezone)
-    again = about.priority != "normal" and mail_ms is not None
-    if again and about.priority == "urgent":
+    again = content.priority != "normal" and mail_ms is not None
+    if again and content.priority == "urgent":
         mail_ms = AT_ONCE
     elif again and mail_ms != AT_ONCE:
         mail_ms = facts.now_ms + UNSEEN_MS
     return Decision(user, NOTIFIED if choice.in_app else OFF, choice.email, mail_ms, again)
 
 
-def cause_of(rule: Rule, about: About, decision: Decision) -> Cause | None:
+def cause_of(rule: Rule, content: Content, decision: Decision) -> Cause | None:
     """What is to be written of a decision, if anything is."""
     in_app = decision.in_app is NOTIFIED
     if not in_app and decision.mail_ms is None:
         return None
-    grouping, words, values = about.grouping, rule.words, about.values
+    grouping, words, values = content.grouping, rule.words, content.values
     return Cause(
-        *(decision.user, about.cause, grouping, rule.type, words, values, about.data, about.by),
+        *(decision.user, content.cause, grouping, rule.type, words, values, content.data, content.by),
         in_app=in_app,
         mail_ms=decision.mail_ms,
         again=decision.again,

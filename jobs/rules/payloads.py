@@ -8,10 +8,10 @@ import msgspec
 
 from models.log.event import Event
 
-NEW_USER, NEW_STATUS, REPORTED = "user.created", "user.status", "user.activity"
+USER_CREATED, USER_STATUS, USER_ACTIVITY = "user.created", "user.status", "user.activity"
 
 
-class Sent(msgspec.Struct, gc=False):
+class MessagePayload(msgspec.Struct, gc=False):
     """A message."""
 
     id: int
@@ -21,7 +21,7 @@ class Sent(msgspec.Struct, gc=False):
     deleted_at: str | None
 
 
-class Marked(msgspec.Struct, gc=False):
+class ReactionPayload(msgspec.Struct, gc=False):
     """A like or a bookmark: whose post, and by whom."""
 
     post: int
@@ -29,22 +29,22 @@ class Marked(msgspec.Struct, gc=False):
     author: int
 
 
-class Named(msgspec.Struct, gc=False):
+class UserRef(msgspec.Struct, gc=False):
     """A user."""
 
     id: int
 
 
-class Commented(msgspec.Struct, gc=False):
+class CommentPayload(msgspec.Struct, gc=False):
     """A comment, or the answer to one."""
 
     id: int
     post: int
-    author: Named
+    author: UserRef
     reply_to: int | None
 
 
-class OfGroup(msgspec.Struct, gc=False):
+class GroupRef(msgspec.Struct, gc=False):
     """A group."""
 
     id: int
@@ -52,27 +52,27 @@ class OfGroup(msgspec.Struct, gc=False):
     owner: int
 
 
-class Joined(msgspec.Struct, gc=False):
+class GroupJoinPayload(msgspec.Struct, gc=False):
     """Who joined which group."""
 
-    group: OfGroup
-    user: Named
+    group: GroupRef
+    user: UserRef
 
 
-class Newcomer(msgspec.Struct, gc=False):
+class NewUserPayload(msgspec.Struct, gc=False):
     """Who is new."""
 
     user: int
 
 
-class Judged(msgspec.Struct, gc=False):
+class StatusPayload(msgspec.Struct, gc=False):
     """Whose status an admin changed."""
 
     users: list[int]
     by: int
 
 
-class Reported(msgspec.Struct, gc=False):
+class ActivityPayload(msgspec.Struct, gc=False):
     """What a user did in the application around, as that tells: `by` is who told."""
 
     by: int
@@ -84,18 +84,18 @@ class Reported(msgspec.Struct, gc=False):
 
 
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    "message.created": msgspec.json.Decoder(Sent),
-    "message.updated": msgspec.json.Decoder(Sent),
-    "post.liked": msgspec.json.Decoder(Marked),
-    "post.bookmarked": msgspec.json.Decoder(Marked),
-    "comment.created": msgspec.json.Decoder(Commented),
-    "group.joined": msgspec.json.Decoder(Joined),
-    NEW_USER: msgspec.json.Decoder(Newcomer),
-    NEW_STATUS: msgspec.json.Decoder(Judged),
-    REPORTED: msgspec.json.Decoder(Reported),
+    "message.created": msgspec.json.Decoder(MessagePayload),
+    "message.updated": msgspec.json.Decoder(MessagePayload),
+    "post.liked": msgspec.json.Decoder(ReactionPayload),
+    "post.bookmarked": msgspec.json.Decoder(ReactionPayload),
+    "comment.created": msgspec.json.Decoder(CommentPayload),
+    "group.joined": msgspec.json.Decoder(GroupJoinPayload),
+    USER_CREATED: msgspec.json.Decoder(NewUserPayload),
+    USER_STATUS: msgspec.json.Decoder(StatusPayload),
+    USER_ACTIVITY: msgspec.json.Decoder(ActivityPayload),
 }
 
 
-def act_of(event: Event) -> Any:
+def payload_of(event: Event) -> Any:
     """One of the above, by the event's type."""
     return DECODERS[event.type].decode(event.data)

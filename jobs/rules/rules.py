@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from jobs.rules.decisions import AS_REPLY, DELETED, HAS_READ, LOOKING, NO_MEMBER, NOT_ACTIVE, About, Rule, Who
+from jobs.rules.decisions import AS_REPLY, DELETED, HAS_READ, LOOKING, NO_MEMBER, NOT_ACTIVE, Content, Receivers, Rule
 from jobs.rules.facts import Facts
-from jobs.rules.payloads import Commented, Joined, Marked, Newcomer, Sent
+from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from models.log.event import Event
 from models.notices.causes import Words
 from models.notices.notification import conversation_group
@@ -23,15 +23,15 @@ from models.notices.notification import conversation_group
 # The rules' own parts: what there is to say of an event, and who may hear of it
 
 
-def _of_message(act: Sent, facts: Facts) -> About:
-    kind, title = facts.places[act.conversation]
+def _of_message(act: MessagePayload, facts: Facts) -> Content:
+    kind, title = facts.conversations[act.conversation]
     name = facts.names[act.sender]
     data = msgspec.json.encode({"conversation": act.conversation, "message": act.id})
     values = {"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"}
-    return About(act.sender, f"message:{act.id}", conversation_group(act.conversation), data, values, act.priority)
+    return Content(act.sender, f"message:{act.id}", conversation_group(act.conversation), data, values, act.priority)
 
 
-def _members(event: Event, act: Sent, facts: Facts) -> Who:
+def _members(event: Event, act: MessagePayload, facts: Facts) -> Receivers:
     """Members at the message's place in the log, who have not read it and are not looking."""
     for member in facts.members.get(act.conversation, ()):
         if act.deleted_at is not None:
@@ -43,31 +43,31 @@ def _members(event: Event, act: Sent, facts: Facts) -> Who:
         elif member.read >= act.id:
             refusal = HAS_READ
         else:
-            refusal = LOOKING if member.user in facts.looking else None
+            refusal = LOOKING if member.user in facts.online else None
         yield member.user, refusal
 
 
-def _of_mark(kind: str) -> Callable[[Marked, Facts], About]:
-    def about(act: Marked, facts: Facts) -> About:
+def _of_mark(kind: str) -> Callable[[ReactionPayload, Facts], Content]:
+    def about(act: ReactionPayload, facts: Facts) -> Content:
         data = msgspec.json.encode({"post": act.post, "user": act.user})
-        return About(act.user, f"{kind}:{act.post}:{act.user}", f"{kind}:{act.post}", data, {"name": facts.names[act.user]})
+        return Content(act.user, f"{kind}:{act.post}:{act.user}", f"{kind}:{act.post}", data, {"name": facts.names[act.user]})
 
     return about
 
 
-def _marked_author(event: Event, act: Marked, facts: Facts) -> Who:
+def _marked_author(event: Event, act: ReactionPayload, facts: Facts) -> Receivers:
     yield act.author, None if act.post in facts.post_authors else DELETED
 
 
-def _of_comment(group: Callable[[Commented], str]) -> Callable[[Commented, Facts], About]:
-    def about(act: Commented, facts: Facts) -> About:
+def _of_comment(group: Callable[[CommentPayload], str]) -> Callable[[CommentPayload, Facts], Content]:
+    def about(act: CommentPayload, facts: Facts) -> Content:
         data = msgspec.json.encode({"post": act.post, "comment": act.id, "user": act.author.id})
-        return About(act.author.id, f"comment:{act.id}", group(act), data, {"name": facts.names[act.author.id]})
+        return Content(act.author.id, f"comment:{act.id}", group(act), data, {"name": facts.names[act.author.id]})
 
     return about
 
 
-def _post_author(event: Event, act: Commented, facts: Facts) -> Who:
+def _post_author(event: Event, act: CommentPayload, facts: Facts) -> Receivers:
     """Unless the comment answers one of theirs, of which they hear so."""
     author = facts.post_authors.get(act.post)
     if author is not None:
@@ -76,20 +76,20 @@ def _post_author(event: Event, act: Commented, facts: Facts) -> Who:
         yield author, gone or (AS_REPLY if replied_to else None)
 
 
-def _comment_author(event: Event, act: Commented, facts: Facts) -> Who:
+def _comment_author(event: Event, act: CommentPayload, facts: Facts) -> Receivers:
     author = facts.comment_authors.get(act.reply_to) if act.reply_to is not None else None
     if author is not None:
         yield author, None if act.id in facts.comment_authors else DELETED
 
 
-def _of_join(act: Joined, facts: Facts) -> About:
+def _of_join(act: GroupJoinPayload, facts: Facts) -> Content:
     data = msgspec.json.encode({"group": act.group.id, "user": act.user.id})
     values = {"name": facts.names[act.user.id], "group": act.group.name}
-    return About(act.user.id, f"join:{act.group.id}:{act.user.id}", f"join:{act.group.id}", data, values)
+    return Content(act.user.id, f"join:{act.group.id}:{act.user.id}", f"join:{act.group.id}", data, values)
 
 
-def _of_newcomer(act: Newcomer, facts: Facts) -> About:
-    return About(None, "welcome", "welcome", b"{}", {"name": facts.names.get(act.user, "")})
+def _of_newcomer(act: NewUserPayload, facts: Facts) -> Content:
+    return Content(None, "welcome", "welcome", b"{}", {"name": facts.names.get(act.user, "")})
 
 
 RULES = (
@@ -143,7 +143,7 @@ RULES = (
         lambda event, act, facts: [(act.user, None)],
     ),
 )
-BY_EVENT = {on: tuple(rule for rule in RULES if rule.on == on) for on in dict.fromkeys(rule.on for rule in RULES)}
+BY_EVENT = {on: tuple(rule for rule in RULES if rule.event_type == on) for on in dict.fromkeys(rule.event_type for rule in RULES)}
 
 # What admins hear of, added up, unless they switch it off: by watch, what one and many are called.
 WATCHES = {
@@ -161,6 +161,6 @@ def watches(chosen: str) -> Mapping[str, Any]:
     return found
 
 
-def heard_of(admin: int, chosen: str, watch: str, by: Mapping[int, int]) -> int:
+def count_watched(admin: int, chosen: str, watch: str, by: Mapping[int, int]) -> int:
     """How many of these acts the admin hears of: none if switched off, and never about one's own."""
     return sum(by.values()) - by.get(admin, 0) if watches(chosen).get(watch, True) else 0

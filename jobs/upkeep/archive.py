@@ -19,7 +19,7 @@ from models.records.partition_months import DAY_MS, month_of
 from models.records.records import Kind, Record, Wanted
 from models.store.clock import now_ms
 
-ROWS_A_TRANSACTION = 100
+ROWS_PER_TRANSACTION = 100
 RUN_S = 20.0  # of each kind; the rest waits for the next run
 RESTS = 9  # times as long as a step took: nobody waits for it, and its disk and processor are the senders', too
 LOCK = "lock"
@@ -29,7 +29,7 @@ Rest = Callable[[float], object]  # for so many seconds, or until this process e
 
 
 def in_steps(step: Callable[[], int], stop: Stop, rest: Rest) -> int:
-    """Repeats a step of up to ROWS_A_TRANSACTION records until it finds none, or `stop()`, or for RUN_S; returns how many."""
+    """Repeats a step of up to ROWS_PER_TRANSACTION records until it finds none, or `stop()`, or for RUN_S; returns how many."""
     moved, deadline = 0, time.monotonic() + RUN_S
     while not stop() and time.monotonic() < deadline:
         began = time.monotonic()
@@ -37,7 +37,7 @@ def in_steps(step: Callable[[], int], stop: Stop, rest: Rest) -> int:
         moved += found
         if found == 0:
             break
-        if found == ROWS_A_TRANSACTION:
+        if found == ROWS_PER_TRANSACTION:
             rest(RESTS * (time.monotonic() - began))
     return moved
 
@@ -66,7 +66,7 @@ class Archiver:
 
     def _move_all(self, kind: Kind, place: str, before_ms: int, stop: Stop, rest: Rest) -> int:
         archive.cut_off(self._folder, archive.sizes(place, kind.name))
-        return in_steps(lambda: self._move(kind, place, _old(kind, before_ms, ROWS_A_TRANSACTION)), stop, rest)
+        return in_steps(lambda: self._move(kind, place, _old(kind, before_ms, ROWS_PER_TRANSACTION)), stop, rest)
 
     def _move(self, kind: Kind, place: str, found: list[Record]) -> int:
         """Appends, and then takes out of the table what is on the disk: killed in between, the file's end is cut off next time."""
@@ -75,7 +75,7 @@ class Archiver:
         name = archive.file_name(kind.name, month_of(found[0].place[0]))
         old = archive.sizes(place, kind.name).get(name, 0)
         new = archive.append(self._folder / name, old, [record.line for record in found])
-        with transaction(False) as tx:
+        with transaction(appends=False) as tx:
             archive.grow(tx, place, name, old, new)
             if records.remove(kind, [record.place[1] for record in found]) != len(found):
                 raise CheckpointMovedError

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from conf import Settings
-from jobs.upkeep.archive import ROWS_A_TRANSACTION, Rest, Stop, in_steps
+from jobs.upkeep.archive import ROWS_PER_TRANSACTION, Rest, Stop, in_steps
 from models.records import partition_months, partitions
 from models.records.archive import KINDS
 from models.records.partition_months import DAY_MS
@@ -38,7 +38,7 @@ class Partitioner:
         for kind in KINDS:
             for month in partitions.missing(kind, before_ms, now):
                 _tried(partial(partitions.make, kind, month), stop, rest)
-        moved = sum(in_steps(partial(partitions.move_rest, kind, before_ms, ROWS_A_TRANSACTION), stop, rest) for kind in KINDS)
+        moved = sum(in_steps(partial(partitions.move_rest, kind, before_ms, ROWS_PER_TRANSACTION), stop, rest) for kind in KINDS)
         return moved + sum(_detach_old(kind, before_ms, stop, rest) for kind in KINDS)
 
 

@@ -28,7 +28,7 @@ SENT_DAYS = 30  # mails that went, digests that were made, visits
 READ_DAYS = 90  # notifications after they were read
 OVER_DAYS = 90  # announcements that everybody was told of, mails that were given up on
 UNUSED_DAYS = 400  # sessions: more than a year, for what is used once a year
-ROWS_A_TRANSACTION = 200
+ROWS_PER_TRANSACTION = 200
 WORK_S = 5.0  # of each kind, a run
 TOKENS_A_RUN = 1_000  # are looked at
 
@@ -58,10 +58,10 @@ class Retention:
     def _clear(self, work: Callable[[Transaction], int], stop: Stop) -> int:
         deadline, total = time.monotonic() + WORK_S, 0
         while not stop() and time.monotonic() < deadline:
-            with transaction(False) as tx:
+            with transaction(appends=False) as tx:
                 removed = work(tx)
             total += removed
-            if removed < ROWS_A_TRANSACTION:
+            if removed < ROWS_PER_TRANSACTION:
                 break
         return total
 
@@ -69,7 +69,7 @@ class Retention:
         sent_ms, over_ms = now - SENT_DAYS * DAY_MS, now - OVER_DAYS * DAY_MS
         events_ms = now - self._events_days * DAY_MS
         read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # events that could still cause them are gone first
-        rows = ROWS_A_TRANSACTION
+        rows = ROWS_PER_TRANSACTION
         return {
             "sign_ups": lambda tx: registration.trim(tx, rows),
             "codes": lambda tx: code.trim(tx, rows),
@@ -97,6 +97,6 @@ class Retention:
         """Ends sessions of long ago, of some tokens a run: their gateways hear of it."""
         looked_at, unused = token.find_unused(self._token, before_ms, TOKENS_A_RUN)
         for user, tokens in unused.items():
-            with transaction(True) as tx:
+            with transaction(appends=True) as tx:
                 token.revoke_unused(tx, user, tokens, before_ms)
         self._token = looked_at

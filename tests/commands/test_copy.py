@@ -10,7 +10,7 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.notify import Notify
+from jobs.consumers.notify import NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.drain import drain
 from models.accounts import registration
@@ -135,7 +135,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         read_marks.mark_read(tx, ben, crew, first)
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
-    drain(Notify())
+    drain(NotifyConsumer())
     drain(tasks.consumers["watch"])
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)

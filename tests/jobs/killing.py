@@ -16,7 +16,7 @@ import os, signal, sys
 from models.store.database import connect
 from conf import load
 from jobs import tasks
-from jobs.consumers.announcements import Fanouts
+from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.mail import digests
 from models.store import database
 
@@ -41,7 +41,10 @@ exec(work)
 
 
 def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
-    """Runs a statement of `work`, killed `before` or `after` its nth commit. `tasks`, `digests` and `Fanouts` are there for it."""
+    """Run the statement `work`, which may use `tasks`, `digests` and `AnnouncementConsumer`; kill it before or after a commit.
+
+    `when` is "before" or "after"; `commit` counts from 1.
+    """
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
     command = [sys.executable, "-c", SCRIPT, work, str(commit), when]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60)
@@ -50,4 +53,4 @@ def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
 
 def drains(consumer: str) -> str:
     """The statement that drains a consumer, in slices of 40 events."""
-    return f"tasks.drain_log(tasks.consumers[{consumer!r}], events_a_slice=40)"
+    return f"tasks.drain_log(tasks.consumers[{consumer!r}], events_per_slice=40)"

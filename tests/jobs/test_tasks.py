@@ -78,8 +78,8 @@ def test_a_look_does_all_that_waits(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     people("root", role="admin")
     send(ana, 250, to=ben)
-    assert tasks.look() == 4 * 250
-    assert tasks.look() == 0
+    assert tasks.run_pending() == 4 * 250
+    assert tasks.run_pending() == 0
     found = scalar("SELECT (SELECT count(*) FROM activities) || ' ' || (SELECT count(*) FROM message_search)")
     assert found == "250 250"
     assert rows("SELECT count FROM notifications") == [(250,), (250,)]
@@ -90,13 +90,13 @@ def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
     with event.transaction() as tx:
         tx.now_ms -= 90_000
         tx.append("conversation:1", "message.created", b"{}")
-    from jobs.drain.backlog import behind
+    from jobs.drain.backlog import consumers_to_run
 
-    behind(tasks.consumers.values())
+    consumers_to_run(tasks.consumers.values())
     lag = REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"})
     assert lag is not None
     assert 90 <= lag < 600
-    tasks.look()  # it is no message, so everybody parks it
+    tasks.run_pending()  # it is no message, so everybody parks it
     assert REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"}) == 0
     assert scalar("SELECT count(*) FROM dead_work") == 4
     assert (ana, ben) == (1, 2)

@@ -193,9 +193,9 @@ def test_what_takes_long_is_told_with_its_beginning(store: Settings, monkeypatch
     seen = []
 
     def work(*_: object) -> DrainResult:
-        seen.extend(one.what for one in tasks.busy())
-        return tasks.NOTHING
+        seen.extend(one.what for one in tasks.running_work())
+        return tasks.NO_WORK
 
     monkeypatch.setattr(tasks, "drain_log", work)
     tasks.run("search")
-    assert (seen, tasks.busy()) == (["drain search"], [])
+    assert (seen, tasks.running_work()) == (["drain search"], [])

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
-from jobs.consumers.activity import Activities
-from jobs.consumers.notify import Notify
+from jobs.consumers.activity import ActivityConsumer
+from jobs.consumers.notify import NotifyConsumer
 from models import schema
 from models.log import checkpoint
 from models.store.database import connect, disconnect, rows
@@ -148,7 +148,7 @@ def visible(user: int) -> list[tuple[int, str, str]]:
 
 def drained(consumers: Sequence[str] = ("notify", "activity")) -> bool:
     """Whether these consumers have done all messages there are."""
-    of = {consumer.name: consumer for consumer in (Notify(), Activities({}))}
+    of = {consumer.name: consumer for consumer in (NotifyConsumer(), ActivityConsumer({}))}
     places = checkpoint.all_positions()
     for name in consumers:
         positions = {part: places.get(name, {}).get(part.number, (-1, 0))[0] for part in of[name].parts()}

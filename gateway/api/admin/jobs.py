@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from gateway.api.admin.base import AdminHandler
 from gateway.http.describe import Accepted, describe
 from jobs import gauges, tasks
-from jobs.drain.backlog import standing
+from jobs.drain.backlog import consumer_lags
 from jobs.queue.broker import NAME, QUEUE_ERRORS
 from models.notices import announcement, outbox
 from models.ops import dead_letters, worker
@@ -109,7 +109,7 @@ class Jobs(AdminHandler):
         """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
         workers = await self.services.read(worker.all_workers)
-        consumers = await self.services.read(standing, list(tasks.consumers.values()))
+        consumers = await self.services.read(consumer_lags, list(tasks.consumers.values()))
         dead = await self.services.read(dead_letters.newest, MAX_ITEMS)
         waiting, since_ms = await self.services.read(outbox.waiting)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
@@ -125,7 +125,7 @@ def _queues() -> list[dict[str, Any]]:
     depth: int | None = None
     oldest_s: float | None = None
     with contextlib.suppress(*QUEUE_ERRORS):
-        depth, oldest_s = gauges.queue_standing()
+        depth, oldest_s = gauges.queue_backlog()
     return [{"queue": NAME, "depth": depth, "oldest_s": oldest_s}]
 
 

@@ -1,7 +1,7 @@
 import msgspec
 
 from conf import Settings
-from jobs.consumers.activity import Activities, sampled
+from jobs.consumers.activity import ActivityConsumer, sampled
 from jobs.drain.drain import drain
 from models.log import event
 from models.records import activity, records
@@ -15,7 +15,7 @@ def test_a_message_leaves_one_record_of_who_did_what_where(store: Settings) -> N
     ana, ben = people("ana", "ben")
     execute("UPDATE users SET site='north' WHERE id=?", (ana,))
     [message] = send(ana, to=ben, priority="important")
-    drain(Activities({}))
+    drain(ActivityConsumer({}))
     [(_, record)] = records.newest(activity.KIND, Wanted(), None, 10)
     told = msgspec.json.decode(record.pop("metadata"))
     assert told == {"message": message, "conversation": 1, "priority": "important"}
@@ -41,7 +41,7 @@ def test_important_and_urgent_are_kept_whatever_the_share(store: Settings) -> No
     ana, ben = people("ana", "ben")
     for priority in ("normal", "important", "urgent"):
         send(ana, 10, to=ben, priority=priority)
-    drain(Activities({"message.sent": 0.0}))
+    drain(ActivityConsumer({"message.sent": 0.0}))
     assert scalar("SELECT count(*) FROM activities") == 20
 
 
@@ -59,7 +59,7 @@ def test_what_the_application_tells_again_and_again_is_one_record_a_minute(store
     report(ana, "page.viewed", "page.viewed", page="/x", minute=1)
     report(ana, "page.viewed", "page.viewed", count=7)
     for _ in range(2):
-        drain(Activities({}))
+        drain(ActivityConsumer({}))
     found = records.oldest(activity.KIND, Wanted(ana), (0, 0), 20)
     told = [(r.view["action"], msgspec.json.decode(r.view["metadata"])) for r in found]
     assert sorted(told[:-1], key=str) == [
@@ -81,6 +81,6 @@ def test_messages_are_records_of_their_own_and_hours_count_them_by_site(store: S
     execute("UPDATE users SET site='north' WHERE id=?", (ana,))
     send(ana, 300, to=ben)
     send(ben, 20, to=ana)
-    drain(Activities({"user.created": 0.0}))
+    drain(ActivityConsumer({"user.created": 0.0}))
     assert scalar("SELECT count(*) FROM activities") == 320
     assert rows("SELECT site, sum(count) FROM activity_hourly GROUP BY site ORDER BY site") == [("", 20), ("north", 300)]

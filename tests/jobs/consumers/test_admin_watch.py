@@ -2,8 +2,8 @@ from collections.abc import Iterable, Sequence
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.admin_watch import Counted, Watch
-from jobs.drain.backlog import behind
+from jobs.consumers.admin_watch import AdminWatchConsumer, Counted
+from jobs.drain.backlog import consumers_to_run
 from jobs.drain.drain import drain
 from models.log import event
 from models.log.event import Event
@@ -17,12 +17,12 @@ def test_one_unread_row_an_admin_grows_by_exactly_what_others_sent(store: Settin
     root, ops, off = people("root", "ops", "off", role="admin")
     execute("""UPDATE users SET watches='{"message.sent":false}' WHERE id=?""", (off,))
     send(ana, 1, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
     [one] = notification.listed(root, True, None, None, 10)
     assert (one["type"], one["title"], one["count"]) == ("admin", "1 message sent", 1)
     send(root, 4, to=ben)
     send(ana, 5, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
     rows = {u: [(n["title"], n["count"]) for n in notification.listed(u, True, None, None, 10)] for u in (root, ops, off, ana)}
     assert rows == {root: [("6 messages sent", 6)], ops: [("10 messages sent", 10)], off: [], ana: []}
 
@@ -31,11 +31,11 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [root] = people("root", role="admin")
     send(ana, 2, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
     with event.transaction() as tx:
         notification.mark_read(tx, root, None)
     send(ana, 3, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
     assert [n["count"] for n in notification.listed(root, False, None, None, 10)] == [3, 2]
 
 
@@ -44,7 +44,7 @@ def test_many_admins_take_one_transaction(store: Settings) -> None:
     admins = people(*[f"admin{n}" for n in range(450)], role="admin")
     for _ in range(2):
         send(ana, 1, to=ben)
-        assert drain(Watch()).rows == len(admins)
+        assert drain(AdminWatchConsumer()).rows == len(admins)
     assert scalar("SELECT count(*) FROM notifications WHERE count=2 AND title='2 messages sent'") == 450
     moments = scalar("SELECT count(DISTINCT at_ms) FROM events WHERE type LIKE 'notification.%'")
     assert moments == 2
@@ -54,22 +54,22 @@ def test_it_rests_for_a_second_whichever_process_ran_it(store: Settings) -> None
     ana, ben = people("ana", "ben")
     people("root", role="admin")
     send(ana, 1, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
     send(ana, 1, to=ben)
-    assert "watch" not in behind(tasks.consumers.values())
+    assert "watch" not in consumers_to_run(tasks.consumers.values())
     execute("UPDATE checkpoints SET moved_ms=moved_ms-1000 WHERE consumer='watch'")
-    assert "watch" in behind(tasks.consumers.values())
+    assert "watch" in consumers_to_run(tasks.consumers.values())
     execute("UPDATE checkpoints SET moved_ms=moved_ms+999999 WHERE consumer='watch'")
-    assert "watch" in behind(tasks.consumers.values()), "a clock set back must not stop it"
+    assert "watch" in consumers_to_run(tasks.consumers.values()), "a clock set back must not stop it"
 
 
 def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     root, ops = people("root", "ops", role="admin")
     send(ana, 2, to=ben)
-    drain(Watch())
+    drain(AdminWatchConsumer())
 
-    class ReadMeanwhile(Watch):
+    class ReadMeanwhile(AdminWatchConsumer):
         def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
             parts = list(super().prepare(events))
             with event.transaction() as tx:

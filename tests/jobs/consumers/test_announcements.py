@@ -5,7 +5,7 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.announcements import RECEIVERS_A_TRANSACTION, Fanouts
+from jobs.consumers.announcements import RECEIVERS_PER_TRANSACTION, AnnouncementConsumer
 from jobs.drain.drain import drain
 from models.log import event
 from models.notices import announcement, notification, preference
@@ -28,7 +28,7 @@ def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settin
     execute("UPDATE users SET status='suspended' WHERE id=?", (gone,))
     number = announce()
     for _ in range(2):
-        drain(Fanouts())
+        drain(AnnouncementConsumer())
     for user in (ana, ben):
         [one] = notification.listed(user, True, None, None, 10)
         assert (one["type"], one["title"], one["body"], one["count"]) == ("system", "Down on Sunday", "At noon.", 1)
@@ -44,7 +44,7 @@ def test_those_named_hear_whatever_their_role_if_they_are_active(store: Settings
     ana, ben = people("ana", "ben")
     [root] = people("root", role="admin")
     announce(users=[root, ana, ana, 999])
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     assert [notification.unread_count(user) for user in (ana, ben, root)] == [1, 0, 1]
 
 
@@ -55,7 +55,7 @@ def test_everybody_hears_as_they_prefer(store: Settings) -> None:
         for user, choice in wanted.items():
             preference.choose(tx, user, {"system": choice})
     announce()
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     assert [notification.unread_count(user) for user in wanted] == [1, 0, 0, 1]
     assert rows("SELECT receiver FROM emails") == [(ana,)]
     assert rows("SELECT user_id FROM waiting_mail") == [(ben,)]
@@ -63,33 +63,33 @@ def test_everybody_hears_as_they_prefer(store: Settings) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when: str) -> None:
-    users = people(*[f"user{n}" for n in range(5 * RECEIVERS_A_TRANSACTION)])
+    users = people(*[f"user{n}" for n in range(5 * RECEIVERS_PER_TRANSACTION)])
     announce()
-    drain(Fanouts(), lambda: True)  # its checkpoint is there
-    killed_at(store, "tasks.drain_log(Fanouts())", 4, when)
+    drain(AnnouncementConsumer(), lambda: True)  # its checkpoint is there
+    killed_at(store, "tasks.drain_log(AnnouncementConsumer())", 4, when)
     [job] = announcement.listed(1)
     reached = job["done"]
     assert job["state"] == "running"
     assert 0 < reached < len(users)
     assert scalar("SELECT count(*) FROM notifications") == reached
-    assert drain(Fanouts()).rows == len(users) - reached + 1, "it goes on from where it stopped"
+    assert drain(AnnouncementConsumer()).rows == len(users) - reached + 1, "it goes on from where it stopped"
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications") == scalar("SELECT count(*) FROM notifications") == len(users)
     assert scalar("SELECT count(DISTINCT stream) FROM events WHERE type='notification.created'") == len(users)
     assert announcement.listed(1)[0]["done"] == len(users)
 
 
 def test_it_stops_between_two_batches_and_goes_on_when_asked_again(store: Settings) -> None:
-    people(*[f"user{n}" for n in range(3 * RECEIVERS_A_TRANSACTION)])
+    people(*[f"user{n}" for n in range(3 * RECEIVERS_PER_TRANSACTION)])
     announce()
     looks = iter([False, False, True])
-    first = drain(Fanouts(), lambda: next(looks, True))
-    assert (first.more, scalar("SELECT count(*) FROM notifications")) == (True, RECEIVERS_A_TRANSACTION)
-    assert drain(Fanouts()).more is False
-    assert scalar("SELECT count(*) FROM notifications") == 3 * RECEIVERS_A_TRANSACTION
+    first = drain(AnnouncementConsumer(), lambda: next(looks, True))
+    assert (first.has_more, scalar("SELECT count(*) FROM notifications")) == (True, RECEIVERS_PER_TRANSACTION)
+    assert drain(AnnouncementConsumer()).has_more is False
+    assert scalar("SELECT count(*) FROM notifications") == 3 * RECEIVERS_PER_TRANSACTION
 
 
 def test_the_workers_look_does_it_without_being_asked(store: Settings) -> None:
-    users = people(*[f"user{n}" for n in range(2 * RECEIVERS_A_TRANSACTION)])
+    users = people(*[f"user{n}" for n in range(2 * RECEIVERS_PER_TRANSACTION)])
     announce()
-    tasks.look()
+    tasks.run_pending()
     assert scalar("SELECT count(*) FROM notifications WHERE type='system'") == len(users)

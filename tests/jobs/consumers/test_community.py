@@ -3,8 +3,8 @@
 import pytest
 
 from conf import Settings
-from jobs.consumers.admin_watch import Watch
-from jobs.consumers.notify import Notify
+from jobs.consumers.admin_watch import AdminWatchConsumer
+from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
 from jobs.insight import explain
 from jobs.insight.rehearsal import rehearse
@@ -37,7 +37,7 @@ def commented(user: int, number: int, reply_to: int | None = None) -> int:
 
 
 def told(user: int) -> list[tuple[str, int]]:
-    drain(Notify())
+    drain(NotifyConsumer())
     return [(one["title"], one["count"]) for one in notification.listed(user, True, None, None, 50)]
 
 
@@ -60,7 +60,7 @@ def test_undoing_and_doing_again_does_not_notify_twice(store: Settings) -> None:
     number = posted(ana)
     for _ in range(3):
         liked(ben, number)
-        drain(Notify())
+        drain(NotifyConsumer())
         with event.transaction() as tx:
             like.unlike(tx, ben, number)
             notification.mark_read(tx, ana, None)
@@ -102,7 +102,7 @@ def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.
     posts = [posted(ana) for _ in range(10)]
     for number in posts[:5]:
         liked(ben, number)
-        drain(Notify())
+        drain(NotifyConsumer())
     liked(ben, *posts[5:])
     assert told(ana) == [("Ben did 7 more things", 7), *[("Ben liked your post", 1)] * 3]
     assert scalar("SELECT count(*) FROM emails") == 3, "what is only counted is not mailed"
@@ -136,18 +136,18 @@ def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> 
     liked(ben, number)
     first = event.head()
     assert explained(first, ana) == {"like": [explain.NOT_YET]}
-    drain(Notify())
+    drain(NotifyConsumer())
     assert explained(first, ana) == {"like": ["notified", "mailed"]}
     assert explained(first, ben) == {"like": ["own act"]}
     assert explained(first, eve) == {"like": ["does not concern them"]}
     liked(eve, number)
     second = event.head()
     execute("UPDATE notifications SET created_ms=created_ms-5000")
-    drain(Notify())
+    drain(NotifyConsumer())
     assert explained(second, ana)["like"] == ["merged", "mail: went for the first of what is unread"]
     send(ben, 1, to=ana)
     sent = event.head()
-    drain(Notify())
+    drain(NotifyConsumer())
     [waiting] = [rule for rule in explain.explain(sent, ana)["rules"] if rule["rule"] == "message"]
     assert waiting["decided"][1].startswith("waiting for the digest of ")
     assert waiting["mail_due_at"].endswith("00:00.000Z")
@@ -165,7 +165,7 @@ def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> 
         presence.change(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     sent = event.head()
-    drain(Notify())
+    drain(NotifyConsumer())
     with event.transaction() as tx:
         presence.change(tx, "gateway-1", [], [ben])
     assert explained(sent, ben) == {"message": ["was looking"]}
@@ -177,7 +177,7 @@ def test_admins_hear_of_what_the_application_around_tells(store: Settings) -> No
     with event.transaction() as tx:
         report(tx, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
         report(tx, Report(root, "night.ran", "", {}, None, "north"))
-    drain(Watch())
+    drain(AdminWatchConsumer())
     assert [(one["title"], one["count"]) for one in notification.listed(ops, True, None, None, 10)] == [("2 activities", 2)]
     assert [one["count"] for one in notification.listed(root, True, None, None, 10)] == [1], "what nobody did, root did"
 

@@ -1,7 +1,7 @@
 import msgspec
 
 from conf import Settings
-from jobs.consumers.notify import Notify
+from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
 from models.chat import conversation, message, presence, read_marks
 from models.log import event
@@ -13,11 +13,11 @@ from tests.jobs.people import group, people, scalar, send
 def test_one_notification_a_conversation_counts_while_unread(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     [one] = notification.listed(ben, True, None, None, 10)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "1 new message", 1)
     newest = send(ana, 2, to=ben)[-1]
-    drain(Notify())
+    drain(NotifyConsumer())
     [one] = notification.listed(ben, True, None, None, 10)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "3 new messages", 3)
     assert msgspec.json.decode(one["data"]) == {"conversation": 1, "message": newest}
@@ -29,11 +29,11 @@ def test_one_notification_a_conversation_counts_while_unread(store: Settings) ->
 def test_after_reading_a_new_row_starts(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [first] = send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     with event.transaction() as tx:
         read_marks.mark_read(tx, ben, 1, first)
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     assert [n["count"] for n in notification.listed(ben, False, None, None, 10)] == [1, 1]
     assert notification.unread_count(ben) == 1
 
@@ -42,7 +42,7 @@ def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None
     ana, ben, eve = people("ana", "ben", "eve")
     execute("UPDATE users SET display_name='{n}' WHERE id=?", (ana,))
     send(ana, 2, at=group(ana, [ben, eve], "The {n} club"))
-    drain(Notify())
+    drain(NotifyConsumer())
     assert {n["title"] for user in (ben, eve) for n in notification.listed(user, True, None, None, 10)} == {"{n} in The {n} club"}
 
 
@@ -52,11 +52,11 @@ def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) 
         presence.renew(tx, "gateway-1")
         presence.change(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     assert notification.unread_count(ben) == 0
     execute("UPDATE leases SET until_ms=0")
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     assert notification.unread_count(ben) == 1
 
 
@@ -69,7 +69,7 @@ def test_who_left_before_and_who_came_after_hear_nothing(store: Settings) -> Non
     with event.transaction() as tx:
         conversation.add_member(tx, ana, crew, kim)
         conversation.remove_member(tx, ana, crew, eve)
-    drain(Notify())
+    drain(NotifyConsumer())
     assert [notification.unread_count(u) for u in (ben, eve, kim)] == [0, 1, 0]
 
 
@@ -78,7 +78,7 @@ def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store
     deleted, _ = send(ana, 2, to=ben)
     with event.transaction() as tx:
         message.delete(tx, ana, "user", deleted)
-    drain(Notify())
+    drain(NotifyConsumer())
     [one] = notification.listed(ben, True, None, None, 10)
     assert one["count"] == 1
     assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0

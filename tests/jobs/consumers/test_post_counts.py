@@ -2,7 +2,7 @@ import msgspec
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.post_counts import Feed
+from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.drain.drain import drain
 from models.community import comment, group, like, post, removal
 from models.log import event
@@ -42,13 +42,13 @@ def test_a_post_is_told_of_once_a_slice_with_its_counts(store: Settings) -> None
         like.unlike(tx, crowd[0], first)
         like.bookmark(tx, ana, quiet)
 
-    assert drain(Feed()).rows == 2
+    assert drain(PostCountsConsumer()).rows == 2
     assert (told(), told(f"group:{crew}")) == ([(first, 19, 1)], [(second, 1, 0)])
-    assert drain(Feed()).rows == 0
+    assert drain(PostCountsConsumer()).rows == 0
 
     with event.transaction() as tx:
         removal.delete_comment(tx, ana, "user", 1)
-    drain(Feed())
+    drain(PostCountsConsumer())
     assert told() == [(first, 19, 1), (first, 19, 0)]
 
 
@@ -56,12 +56,12 @@ def test_a_deleted_post_is_not_told_of_and_what_was_told_loses_its_text(store: S
     ana, ben = people("ana", "ben")
     first, second = posted(ana), posted(ana)
     liked([ana], first, second)
-    drain(Feed())
+    drain(PostCountsConsumer())
     liked([ben], first, second)
     with event.transaction() as tx:
         removal.delete_post(tx, ana, "user", first)
 
-    assert drain(Feed()).rows == 1
+    assert drain(PostCountsConsumer()).rows == 1
     assert [number for number, *_ in told()] == [first, second, second]
     texts = rows("SELECT type, data FROM events WHERE data LIKE ? ORDER BY id", ('%"hush-hush"%',))
     assert [(kind, msgspec.json.decode(text)["id"]) for kind, text in texts] == [
@@ -77,7 +77,7 @@ def test_a_kill_at_any_commit_neither_loses_nor_doubles_an_update(store: Setting
     liked(crowd, number)
     for commit, when in ((3, "after"), (2, "before")):  # of slices of 40 events
         killed_at(store, drains("feed"), commit, when)
-    drain(tasks.consumers["feed"], events_a_slice=40)
+    drain(tasks.consumers["feed"], events_per_slice=40)
 
     assert told() == [(number, 200, 0)] * 5
     assert scalar("SELECT count(*) FROM post_copies") == 5

@@ -1,5 +1,5 @@
 from conf import Settings
-from jobs.consumers.search_index import Search
+from jobs.consumers.search_index import SearchIndexConsumer
 from jobs.drain.drain import drain
 from models.chat import message, search
 from models.log import event
@@ -12,7 +12,7 @@ def test_messages_are_found_as_they_stand_and_deleted_ones_not(store: Settings) 
     with event.transaction() as tx:
         message.edit(tx, ana, edited, "tulips")
         message.delete(tx, ana, "user", deleted)
-    drain(Search())
+    drain(SearchIndexConsumer())
     assert search.find(ben, "words", None, 10) == [kept]
     assert search.find(ben, "tulips", None, 10) == [edited]
 
@@ -20,9 +20,9 @@ def test_messages_are_found_as_they_stand_and_deleted_ones_not(store: Settings) 
 def test_a_later_edit_replaces_what_was_indexed(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [sent] = send(ana, 1, to=ben)
-    drain(Search())
+    drain(SearchIndexConsumer())
     with event.transaction() as tx:
         message.edit(tx, ana, sent, "tulips")
-    drain(Search())
+    drain(SearchIndexConsumer())
     assert search.find(ben, "words", None, 10) == []
     assert search.find(ben, "tulips", None, 10) == [sent]

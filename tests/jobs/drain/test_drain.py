@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.activity import Activities, Part
-from jobs.consumers.notify import CAUSES_A_TRANSACTION, Notify
+from jobs.consumers.activity import ActivityConsumer, Part
+from jobs.consumers.notify import CAUSES_PER_TRANSACTION, NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.consumer import Written
 from jobs.drain.drain import drain
@@ -23,7 +23,7 @@ from tests.jobs.people import group, people, scalar, send
 from tests.stores import environment, named
 
 
-class Poisoned(Activities):
+class Poisoned(ActivityConsumer):
     """Fails on one event, as long as it is poisoned."""
 
     poison: int | None = None
@@ -45,8 +45,8 @@ def poisoned_event(message: int) -> int:
 def test_a_second_run_finds_nothing_left(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 7, to=ben)
-    assert drain(consumer(), events_a_slice=3).rows == 7
-    assert drain(consumer(), events_a_slice=3).rows == 0
+    assert drain(consumer(), events_per_slice=3).rows == 7
+    assert drain(consumer(), events_per_slice=3).rows == 0
     assert scalar("SELECT count(*) FROM activities") == 7
 
 
@@ -56,7 +56,7 @@ def test_a_poison_event_is_found_parked_and_passed(store: Settings) -> None:
     poisoned = consumer()
     poisoned.poison = poisoned_event(messages[20])
     dead = REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) or 0
-    assert drain(poisoned).more is False
+    assert drain(poisoned).has_more is False
     assert scalar("SELECT count(*) FROM activities") == 49
     [parked] = dead_letters.newest(10)
     assert (parked["event"], parked["error"]) == (poisoned.poison, "ValueError: can't be done")
@@ -93,7 +93,7 @@ def test_a_drain_that_was_overtaken_writes_nothing(store: Settings) -> None:
             return parts
 
     result = drain(Overtaken({}))
-    assert (result.lost, result.rows) == (True, 0)
+    assert (result.overtaken, result.rows) == (True, 0)
     assert scalar("SELECT count(*) FROM activities") == 5
 
 
@@ -116,9 +116,9 @@ def test_a_long_stretch_that_nobody_wants_moves_the_checkpoint_at_once(store: Se
     send(ana, 1, to=ben)
     drain(consumer())
     with event.transaction() as tx:
-        for _ in range(draining.SKIP_EVENTS):
+        for _ in range(draining.MAX_SKIPPED_EVENTS):
             tx.append("user:1", "read.updated", b"{}")
-    drain(consumer(), events_a_slice=10)
+    drain(consumer(), events_per_slice=10)
     assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
 
 
@@ -130,8 +130,8 @@ def test_a_stop_leaves_the_rest_for_the_next_run(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     drain(consumer())
     send(ana, 10, to=ben)
-    result = drain(consumer(), lambda: scalar("SELECT count(*) FROM activities") == 4, events_a_slice=2)
-    assert (result.events, result.more) == (4, True)
+    result = drain(consumer(), lambda: scalar("SELECT count(*) FROM activities") == 4, events_per_slice=2)
+    assert (result.events, result.has_more) == (4, True)
     assert drain(consumer()).events == 6
 
 
@@ -154,11 +154,11 @@ def test_a_kill_at_any_commit_neither_loses_nor_doubles(store: Settings, name: s
 def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) -> None:
     ana, *others = people("ana", *[f"user{n}" for n in range(450)])
     crew = group(ana, others)
-    drain(Notify())
+    drain(NotifyConsumer())
     send(ana, 1, at=crew)
     killed_at(store, drains("notify"), 2, "after")
-    assert scalar("SELECT sum(count) FROM notifications") == 2 * CAUSES_A_TRANSACTION < 450
-    assert drain(Notify()).more is False
+    assert scalar("SELECT sum(count) FROM notifications") == 2 * CAUSES_PER_TRANSACTION < 450
+    assert drain(NotifyConsumer()).has_more is False
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications WHERE count=1") == 450
     assert scalar("SELECT count(*) FROM notifications") == 450
     assert scalar("SELECT count(*) FROM events WHERE type='notification.created'") == 450
@@ -171,12 +171,12 @@ def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: 
     send(ana, 1, to=ben)
     seen = []
 
-    class Curious(Activities):
+    class Curious(ActivityConsumer):
         def write(self, tx: Transaction, part: Part) -> Written:
             seen.append(scalar("PRAGMA synchronous"))
             return super().write(tx, part)
 
-    Curious.appends = appends
+    Curious.appends_events = appends
     drain(Curious({}))
     assert seen == [inside]
     assert scalar("PRAGMA synchronous") == 2
@@ -193,7 +193,7 @@ connect(settings)
 tasks.bind(settings)
 print("ready", flush=True)
 sys.stdin.readline()
-print(tasks.drain_log(tasks.consumers[sys.argv[1]], events_a_slice=20).events)
+print(tasks.drain_log(tasks.consumers[sys.argv[1]], events_per_slice=20).events)
 """
 
 

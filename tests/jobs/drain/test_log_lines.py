@@ -13,8 +13,8 @@ import structlog
 from conf import Settings
 from conf.logging import configure
 from jobs import tasks
-from jobs.consumers.activity import Activities
-from jobs.consumers.announcements import Fanouts
+from jobs.consumers.activity import ActivityConsumer
+from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.drain.drain import drain
 from jobs.mail.mailer import Mailer
 from jobs.upkeep.retention import OVER_DAYS
@@ -62,11 +62,11 @@ def picked(line: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store: Settings, told: Lines) -> None:
     ana, ben = people("ana", "ben")
-    drain(Activities({}))
+    drain(ActivityConsumer({}))
     told()
     send(ana, 5, to=ben)
     first, last = scalar("SELECT min(event) FROM messages"), scalar("SELECT max(event) FROM messages")
-    drain(Activities({}), events_a_slice=2)
+    drain(ActivityConsumer({}), events_per_slice=2)
     (line,) = told()
     assert line["seconds"] > 0
     del line["timestamp"], line["seconds"]
@@ -81,27 +81,27 @@ def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store
         "rows": 5,
         "mails": 0,
     }
-    drain(Activities({}))
+    drain(ActivityConsumer({}))
     assert told() == []
 
 
 def test_a_look_and_a_sweep_that_find_nothing_tell_nothing(store: Settings, told: Lines) -> None:
     people("ana")
-    tasks.look()
+    tasks.run_pending()
     tasks.sweep.call_local()
     told()
-    tasks.look()
+    tasks.run_pending()
     tasks.sweep.call_local()
     assert told() == []
 
 
 def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told: Lines) -> None:
-    class Poisoned(Activities):
+    class Poisoned(ActivityConsumer):
         def prepare(self, events: Sequence[Event]) -> object:
             raise ValueError("can't be done")
 
     ana, ben = people("ana", "ben")
-    drain(Activities({}))
+    drain(ActivityConsumer({}))
     send(ana, 1, to=ben)
     drain(Poisoned({}))
     number = scalar("SELECT max(event) FROM messages")
@@ -126,22 +126,22 @@ def announce() -> int:
 
 def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Settings, told: Lines) -> None:
     people("ana", "ben")
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     told()
     job = announce()
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     done, run = told()
     assert picked(done, "event", "job", "people") == {"event": "everybody was told of an announcement", "job": job, "people": 2}
     assert picked(run, "consumer", "events") == {"consumer": "fanout", "events": 1}
 
 
 def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: Lines) -> None:
-    class Poisoned(Fanouts):
+    class Poisoned(AnnouncementConsumer):
         def write(self, tx: Transaction, part: object) -> object:
             raise ValueError("can't be done")
 
     people("ana")
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     told()
     job = announce()
     drain(Poisoned())
@@ -151,7 +151,7 @@ def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: 
 def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
     with event.transaction() as tx:
         tx.append(FANOUTS, announcement.ASKED, b"{}")
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.ASKED, "job": None}
 
 
@@ -223,7 +223,7 @@ def test_a_relay_that_is_down_is_told_with_the_mail_that_met_it(store: Settings,
 
 def test_a_sweep_tells_how_much_it_has_cleared_away_and_archived(store: Settings, told: Lines) -> None:
     announce()
-    drain(Fanouts())
+    drain(AnnouncementConsumer())
     execute("UPDATE fanouts SET ended_ms=ended_ms-?", (OVER_DAYS * 24 * 3_600_000 + 1,))
     activity.record([(None, "shop.bought", "", "{}", None, None, at) for at in (1, now_ms())])
     told()

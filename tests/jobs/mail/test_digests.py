@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from conf import Settings
-from jobs.consumers.notify import Notify
+from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain, never
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
@@ -44,7 +44,7 @@ def want(user: int, email: str, kind: str = "message", in_app: bool = True) -> N
 
 def settle(mailer: Mailer) -> None:
     """All that background work does now."""
-    drain(Notify())
+    drain(NotifyConsumer())
     digests.collect(never)
     mailer.send_due()
 
@@ -141,7 +141,7 @@ def test_a_preference_that_changed_counts_for_a_mail_in_the_outbox(
     ana, ben = people("ana", "ben")
     want(ben, "instant")
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     assert scalar("SELECT count(*) FROM emails WHERE state='queued'") == 1
     want(ben, changed_to)
     mailer.send_due()
@@ -196,7 +196,7 @@ def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mai
 def test_of_two_workers_one_makes_the_digest(clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     clock.shift(timedelta(minutes=40))
     with event.transaction() as tx:
         assert pending_mail.begin_digest(tx, ben, "hourly 2031-05-06T09:00+00:00")
@@ -214,7 +214,7 @@ def test_a_kill_in_the_middle_of_collecting_leaves_everyone_one_digest(
     ana, *others = people("ana", *[f"user{n}" for n in range(60)])
     for user in others:
         send(ana, 1, to=user)
-    drain(Notify())
+    drain(NotifyConsumer())
     execute("UPDATE waiting_mail SET due_ms=1, since_ms=1")
     killed_at(store, "digests.collect(lambda: False)", 2, when)
     assert scalar("SELECT count(*) FROM digests") == {"before": 25, "after": 50}[when]
@@ -228,7 +228,7 @@ def test_a_hundred_unread_are_a_mail_of_fifty_and_a_number(
     ben, *others = people("ben", *[f"user{n}" for n in range(70)])
     for user in others:
         send(user, 1, to=ben)
-    drain(Notify())
+    drain(NotifyConsumer())
     clock.shift(timedelta(hours=1))
     settle(mailer)
     assert subjects(relay) == [("ben", "70 things you have not read")]

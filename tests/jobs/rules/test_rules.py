@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from jobs.rules import decisions
-from jobs.rules.decisions import cause_of, decide
+from jobs.rules.decisions import apply_rule, cause_of
 from jobs.rules.facts import Facts
-from jobs.rules.payloads import Sent, act_of
-from jobs.rules.rules import BY_EVENT, RULES, WATCHES, heard_of
+from jobs.rules.payloads import MessagePayload, payload_of
+from jobs.rules.rules import BY_EVENT, RULES, WATCHES, count_watched
 from models.identity.user import WATCHED
 from models.log.event import Event
 from models.notices.audience import Interval, Person
@@ -22,7 +22,7 @@ ANA, BEN, EVE = 1, 2, 3
 PEOPLE = {user: Person(name, True, "UTC") for user, name in ((ANA, "Ana"), (BEN, "Ben"), (EVE, "Eve"))}
 FACTS = Facts(AT_MS, names={ANA: "Ana", BEN: "Ben", EVE: "Eve"}, people=PEOPLE)
 IN_CHAT = FACTS._replace(
-    places={1: ("direct", None)}, members={1: [Interval(ANA, True, 1, None, 0), Interval(BEN, True, 1, None, 0)]}
+    conversations={1: ("direct", None)}, members={1: [Interval(ANA, True, 1, None, 0), Interval(BEN, True, 1, None, 0)]}
 )
 
 
@@ -37,11 +37,11 @@ def message(priority: str = "normal", sender: int = ANA) -> Event:
 
 def decided(happened: Event, facts: Facts) -> dict[tuple[str, int], decisions.Decision]:
     """(rule, user) -> what is decided."""
-    act = act_of(happened)
+    act = payload_of(happened)
     return {
         (rule.name, decision.user): decision
         for rule in BY_EVENT[happened.type]
-        for decision in decide(rule, rule.about(act, facts), happened, act, facts)
+        for decision in apply_rule(rule, rule.content(act, facts), happened, act, facts)
     }
 
 
@@ -60,7 +60,7 @@ def decided(happened: Event, facts: Facts) -> dict[tuple[str, int], decisions.De
     ],
 )
 def test_who_hears_of_a_message_is_decided_by_place_in_the_log(member: Interval, looking: bool, decision: str) -> None:
-    facts = IN_CHAT._replace(members={1: [member]}, looking={BEN} if looking else set())
+    facts = IN_CHAT._replace(members={1: [member]}, online={BEN} if looking else set())
     assert decided(message(), facts)["message", member.user].in_app == decision
 
 
@@ -78,7 +78,7 @@ def test_who_hears_of_a_message_is_decided_by_place_in_the_log(member: Interval,
     ],
 )
 def test_priority_and_preference_decide_of_mail(email: str, priority: str, after_ms: int | None, again: bool) -> None:
-    facts = IN_CHAT._replace(chosen={(BEN, "message"): Choice(True, email)})
+    facts = IN_CHAT._replace(choices={(BEN, "message"): Choice(True, email)})
     decision = decided(message(priority), facts)["message", BEN]
     due_ms = after_ms if after_ms in (None, AT_ONCE) else AT_MS + after_ms
     assert (decision.in_app, decision.mail_ms, decision.again) == (decisions.NOTIFIED, due_ms, again)
@@ -86,10 +86,10 @@ def test_priority_and_preference_decide_of_mail(email: str, priority: str, after
 
 def test_what_is_off_in_app_may_still_be_mailed_and_what_is_off_altogether_is_not_written() -> None:
     (rule,) = BY_EVENT["message.created"]
-    about = rule.about(act_of(message()), IN_CHAT)
+    content = rule.content(payload_of(message()), IN_CHAT)
     for email, written in (("hourly", True), ("off", False)):
-        decision = decided(message(), IN_CHAT._replace(chosen={(BEN, "message"): Choice(False, email)}))["message", BEN]
-        cause = cause_of(rule, about, decision)
+        decision = decided(message(), IN_CHAT._replace(choices={(BEN, "message"): Choice(False, email)}))["message", BEN]
+        cause = cause_of(rule, content, decision)
         assert decision.in_app == decisions.OFF
         assert (cause is not None) == written
         if cause is not None:
@@ -104,8 +104,8 @@ LIKED = FACTS._replace(post_authors={7: BEN})
 def test_a_mark_is_counted_once_a_person_and_post_and_never_told_to_oneself(kind: str) -> None:
     happened = event({"like": "post.liked", "bookmark": "post.bookmarked"}[kind], MARK)
     (rule,) = BY_EVENT[happened.type]
-    about = rule.about(act_of(happened), LIKED)
-    assert (about.cause, about.grouping) == (f"{kind}:7:{ANA}", f"{kind}:7")
+    content = rule.content(payload_of(happened), LIKED)
+    assert (content.cause, content.grouping) == (f"{kind}:7:{ANA}", f"{kind}:7")
     assert decided(happened, LIKED)[kind, BEN].in_app == decisions.NOTIFIED
     assert decided(happened, LIKED._replace(post_authors={}))[kind, BEN].in_app == decisions.DELETED
     own = event(happened.type, {**MARK, "user": BEN})
@@ -150,8 +150,8 @@ def test_who_is_suspended_hears_nothing() -> None:
 )
 def test_a_name_is_never_a_pattern(count: int, title: str) -> None:
     (rule,) = BY_EVENT["post.liked"]
-    about = rule.about(act_of(event("post.liked", MARK)), LIKED._replace(names={ANA: "{n}"}))
-    assert rule.words.filled(count, about.values)[0] == title
+    content = rule.content(payload_of(event("post.liked", MARK)), LIKED._replace(names={ANA: "{n}"}))
+    assert rule.words.filled(count, content.values)[0] == title
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_a_name_is_never_a_pattern(count: int, title: str) -> None:
     [("{}", 7), ('{"message.sent":true}', 7), ('{"message.sent":false}', 0), ('{"user.created":false}', 7)],
 )
 def test_what_is_missing_is_on_and_ones_own_acts_do_not_count(watches: str, heard: int) -> None:
-    assert heard_of(1, watches, "message.sent", {1: 3, 2: 7}) == heard
+    assert count_watched(1, watches, "message.sent", {1: 3, 2: 7}) == heard
 
 
 def test_the_reasons_are_words() -> None:
-    hourly, off = decided(message(), IN_CHAT)["message", BEN], IN_CHAT._replace(chosen={(BEN, "message"): Choice(True, "off")})
+    hourly, off = decided(message(), IN_CHAT)["message", BEN], IN_CHAT._replace(choices={(BEN, "message"): Choice(True, "off")})
     assert hourly.reasons("Asia/Kathmandu") == ["notified", "waiting for the digest of 20:45"]
     assert decided(message(), off)["message", BEN].reasons("UTC") == ["notified", "mail: off by preference"]
     assert decided(message("urgent"), IN_CHAT)["message", BEN].reasons("UTC") == ["notified", "mailed"]
@@ -174,4 +174,4 @@ def test_the_table_is_complete() -> None:
     assert {rule.type for rule in RULES} <= set(TYPES)
     assert set(WATCHES) == set(WATCHED)
     assert len({rule.name for rule in RULES}) == len(RULES)
-    assert isinstance(act_of(message()), Sent)
+    assert isinstance(payload_of(message()), MessagePayload)

@@ -143,8 +143,8 @@ def test_an_export_goes_on_while_records_are_moved(store: Settings, monkeypatch:
     (ana,) = people("ana")
     years(ana)
     monkeypatch.setattr("models.records.export.LINES_A_STEP", 50)
-    monkeypatch.setattr(archiving, "ROWS_A_TRANSACTION", 20)
-    monkeypatch.setattr("jobs.upkeep.partitioner.ROWS_A_TRANSACTION", 20)
+    monkeypatch.setattr(archiving, "ROWS_PER_TRANSACTION", 20)
+    monkeypatch.setattr("jobs.upkeep.partitioner.ROWS_PER_TRANSACTION", 20)
     found, moved = b"", 0
     for step in Export(activity.KIND, Wanted(), archive.folder(store.data_dir)).steps():
         found += step
@@ -171,16 +171,16 @@ def test_killed_between_any_two_commits_nothing_is_lost_or_doubled(store: Settin
 
 def test_a_slow_step_holds_up_no_end(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
-    record(ana, *[130.0] * (3 * archiving.ROWS_A_TRANSACTION))
+    record(ana, *[130.0] * (3 * archiving.ROWS_PER_TRANSACTION))
     monkeypatch.setattr(archiving, "RESTS", 1e9)
     monkeypatch.setattr(tasks, "stopping", Event())
     resting = Thread(target=tasks.archive, args=(tasks.stopping.is_set,), daemon=True)
     resting.start()
-    until(lambda: len(kept()) == 2 * archiving.ROWS_A_TRANSACTION)
+    until(lambda: len(kept()) == 2 * archiving.ROWS_PER_TRANSACTION)
     tasks.stopping.set()
     resting.join(30)
     assert not resting.is_alive()
-    assert len(kept()) == 2 * archiving.ROWS_A_TRANSACTION
+    assert len(kept()) == 2 * archiving.ROWS_PER_TRANSACTION
 
 
 @pytest.mark.only("sqlite")

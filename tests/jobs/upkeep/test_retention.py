@@ -36,7 +36,7 @@ def later(days: int) -> None:
 
 def done() -> int:
     """All consumers do what there is, to the last event; returns the log's head."""
-    tasks.look()
+    tasks.run_pending()
     for consumer in tasks.consumers.values():
         drain(consumer)
     places = {part: event.head() for consumer in tasks.consumers.values() for part in consumer.parts()}
