@@ -45,7 +45,9 @@ def _announced(users: list[int], a_transaction: int) -> Drained:
     from models.notices import announcement
 
     with event.transaction() as tx:
-        announcement.ask(tx, announcement.Announcement(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}"))
+        announcement.create(
+            tx, announcement.AnnouncementContent(users[0], None, users, SAID["type"], SAID["title"], SAID["body"], b"{}")
+        )
     job.RECEIVERS_PER_TRANSACTION = a_transaction
     start = perf_counter()
     drain(job.AnnouncementConsumer(), pause=False)

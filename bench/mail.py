@@ -42,7 +42,7 @@ def _fill(count: int) -> None:
         people = [NewUser(address.split("@")[0], address) for address in _receivers(count)]
         made = registration.create_active(tx, people, [None] * count)
         letters = [
-            outbox.Letter("account", view.id, new.email, view.display_name, DATA) for view, new in zip(made, people, strict=True)
+            outbox.NewMail("account", view.id, new.email, view.display_name, DATA) for view, new in zip(made, people, strict=True)
         ]
         outbox.queue(tx, letters)
 

@@ -19,7 +19,7 @@ from models.identity.token import Token
 from models.identity.user import Profile, User, Wallet
 from models.log.checkpoint import Checkpoint
 from models.log.event import EventRow
-from models.notices.announcement import Fanout
+from models.notices.announcement import Announcement
 from models.notices.causes import NotificationCause
 from models.notices.notification import Notification
 from models.notices.outbox import Email
@@ -30,9 +30,9 @@ from models.ops.lease import Lease
 from models.ops.worker import Worker
 from models.records import partitions
 from models.records.activity import Activity, ActivityHour
-from models.records.archive import KINDS, ArchiveFile
+from models.records.archive import RECORD_TYPES, ArchiveFile
 from models.records.audit import Audit
-from models.records.partitions import TakenError
+from models.records.partitions import TablesBusyError
 from models.store.clock import now_ms
 from models.store.database import db, engine
 from models.store.facts import Fact
@@ -69,7 +69,7 @@ TABLES = [
     NotificationCause,
     WaitingMail,
     Digest,
-    Fanout,
+    Announcement,
     GatewayLease,
     Online,
     Visit,
@@ -91,10 +91,10 @@ def migrate() -> list[str]:
 
 def _make_partitions(now: int) -> None:
     """Before records need them. Workers make those that can't be had now, too."""
-    for kind in KINDS:
-        with suppress(TakenError):
-            for month in partitions.missing(kind, now, now):
-                partitions.make(kind, month)
+    for kind in RECORD_TYPES:
+        with suppress(TablesBusyError):
+            for month in partitions.missing_months(kind, now, now):
+                partitions.create(kind, month)
 
 
 def pending() -> list[str]:

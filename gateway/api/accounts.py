@@ -106,7 +106,7 @@ class Me(Handler):
         users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
         users.set_profile(tx, user, changes.timezone, changes.locale)
         if changes.timezone is not None:
-            pending_mail.reconsider(tx, user)  # digests go by its clock
+            pending_mail.make_due_now(tx, user)  # digests go by its clock
         if hashed is not None:
             status.change_password(tx, user, hashed)
         return user

@@ -32,7 +32,7 @@ class Comments(Handler):
     async def get(self, post: str) -> None:
         """A list of COMMENT, oldest first."""
         after, limit = self.query_page_id()
-        found = await self.services.read(comments.listed, self.actor.user, int(post), after or 0, limit + 1)
+        found = await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, limit + 1)
         items = found[:limit]
         self.answer_list(items, items[-1].id if len(found) > limit else None)
 

@@ -11,7 +11,7 @@ from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
 from gateway.http.request import field_error
 from models.chat import conversation as conversations
 from models.chat import read_marks, views
-from models.chat.conversation import MEMBERS_AT_ONCE, TITLE_CHARS, ConversationView
+from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
 from models.store.text_rules import is_displayable
@@ -20,7 +20,7 @@ from models.store.text_rules import is_displayable
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     """Who is to talk. The caller is added."""
 
-    members: Annotated[list[Id], many(1, MEMBERS_AT_ONCE - 1)]
+    members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1)]
     title: Annotated[str, chars(1, TITLE_CHARS)] | None = None
 
 
@@ -85,12 +85,12 @@ class Conversations(Handler):
         title = _title(new.title)
         user = self.actor.user
         members = [m for m in dict.fromkeys(new.members) if m != user]
-        if not 1 <= len(members) < MEMBERS_AT_ONCE or not all(0 < m < ID_MAX for m in members):
-            raise field_error("members", f"1 to {MEMBERS_AT_ONCE - 1} ids of other users")
+        if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST or not all(0 < m < ID_MAX for m in members):
+            raise field_error("members", f"1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
-                return conversations.open_direct(tx, user, members[0])
+                return conversations.get_or_create_direct(tx, user, members[0])
             return conversations.create(tx, user, members, title), True
 
         conversation, is_new = await self.commit(run)

@@ -34,7 +34,7 @@ class Groups(Handler):
     async def get(self) -> None:
         """A list of GROUP, newest first."""
         before, limit = self.query_page_id()
-        found = await self.services.read(groups.listed, self.actor.user, before, limit + 1)
+        found = await self.services.read(groups.list_page, self.actor.user, before, limit + 1)
         items = found[:limit]
         self.answer_list(items, items[-1].id if len(found) > limit else None)
 

@@ -102,7 +102,7 @@ class Message(Handler):
     @describe("Read a message", {200: MessageView})
     async def get(self, message: str) -> None:
         """200 MESSAGE."""
-        self.answer(await self.services.read(messages.view_for, self.actor.user, int(message)))
+        self.answer(await self.services.read(messages.get_view, self.actor.user, int(message)))
 
     @describe("Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden",), example={"body": "hello, Bob"})
     async def patch(self, message: str) -> None:

@@ -58,7 +58,7 @@ class Notifications(Handler):
         """A list of NOTIFICATION, newest first, with `unread`."""
         before, limit = self.query_page_id()
         unread_only, kind = self.query_bool(UNREAD), self.query_text(TYPE) or None
-        found = await self.services.read(notification.listed, self.actor.user, unread_only, kind, before, limit + 1)
+        found = await self.services.read(notification.list_page, self.actor.user, unread_only, kind, before, limit + 1)
         unread = await self.services.read(notification.unread_count, self.actor.user)
         following = str(found[limit - 1]["id"]) if len(found) > limit else None
         self.answer({"items": found[:limit], "next": following, "unread": unread})

@@ -50,7 +50,7 @@ class Posts(Handler):
         """A list of POST, newest first: public ones and those of the caller's groups; one group's, or those bookmarked."""
         before, limit = self.query_page_id()
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
-        found = await self.services.read(post_queries.listed, self.actor.user, group, bookmarked, before, limit + 1)
+        found = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
         items = found[:limit]
         self.answer_list(items, items[-1].id if len(found) > limit else None)
 
@@ -69,7 +69,7 @@ class Post(Handler):
     @describe("Read a post", {200: PostView})
     async def get(self, post: str) -> None:
         """200 POST."""
-        self.answer(await self.services.read(post_queries.view_for, self.actor.user, int(post)))
+        self.answer(await self.services.read(post_queries.get_view, self.actor.user, int(post)))
 
     @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:

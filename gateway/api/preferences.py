@@ -13,7 +13,7 @@ from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from jobs.mail import unsubscribe
 from models.notices import preference
-from models.notices.preference import EMAIL, TYPES, Choice
+from models.notices.preference import EMAIL_FREQUENCIES, TYPES, Choice
 from models.store.errors import InvalidError
 
 OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
@@ -24,7 +24,7 @@ class PreferenceChange(msgspec.Struct, forbid_unknown_fields=True):
     """What changes of one type."""
 
     in_app: bool | None = None
-    email: Annotated[str, one_of(EMAIL)] | None = None
+    email: Annotated[str, one_of(EMAIL_FREQUENCIES)] | None = None
 
 
 class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class PreferenceAnswer(TypedDict):
     """How somebody wants to hear of one type."""
 
     in_app: bool
-    email: Annotated[str, one_of(EMAIL)]
+    email: Annotated[str, one_of(EMAIL_FREQUENCIES)]
 
 
 class PreferencesAnswer(TypedDict):
@@ -68,18 +68,20 @@ class Preferences(Handler):
     @describe("What I hear of, and how", {200: PreferencesAnswer})
     async def get(self) -> None:
         """200 `{TYPE:{"in_app","email"}}`, all types."""
-        found = await self.services.read(preference.of, self.actor.user)
+        found = await self.services.read(preference.all_choices, self.actor.user)
         self.answer({kind: choice._asdict() for kind, choice in found.items()})
 
     @describe("Choose what I hear of, and how", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)
     async def put(self) -> None:
         """200, all types, with those named changed. Read again whenever something is to be sent."""
         changes, user = self.decode(PreferenceChanges).named(), self.actor.user
-        allowed = (None, *EMAIL)
-        errors = [(f"{kind}.email", "one of " + ", ".join(EMAIL)) for kind, new in changes.items() if new.email not in allowed]
+        allowed = (None, *EMAIL_FREQUENCIES)
+        errors = [
+            (f"{kind}.email", "one of " + ", ".join(EMAIL_FREQUENCIES)) for kind, new in changes.items() if new.email not in allowed
+        ]
         if errors:
             raise InvalidError(*errors)
-        await self.commit(lambda tx: preference.choose(tx, user, _merged(preference.of(user), changes)))
+        await self.commit(lambda tx: preference.set_choices(tx, user, _merged(preference.all_choices(user), changes)))
         await self.get()
 
 

@@ -88,8 +88,8 @@ class Presence:
 
     def _changed(self, tx: Transaction, came: list[int], went: list[int]) -> tuple[list[int], list[int]]:
         """Who is online now and who is offline, on all gateways together; also those whom a dead gateway leaves behind."""
-        left = presence.renew(tx, self.gateway)
-        online, offline = presence.change(tx, self.gateway, came, went)
+        left = presence.renew_lease(tx, self.gateway)
+        online, offline = presence.record_changes(tx, self.gateway, came, went)
         return online, [*offline, *(user for user in left if user not in online)]
 
     async def _announce(self, user: int, online: bool) -> None:
@@ -104,6 +104,6 @@ class Presence:
     async def close(self) -> None:
         """Takes this gateway's users and lease out of the store."""
         try:
-            await self._committer.call(None, lambda tx: presence.leave(tx, self.gateway))
+            await self._committer.call(None, lambda tx: presence.remove_gateway(tx, self.gateway))
         except StoreDownError:
             return  # the lease runs out by itself

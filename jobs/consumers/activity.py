@@ -72,7 +72,7 @@ class ActivityConsumer(Consumer):
 
     def write(self, tx: Transaction, part: Part) -> Written:
         activity.record(part.rows)
-        activity.add_up(tx, part.hours)
+        activity.add_hourly_counts(tx, part.hours)
         return Written(len(part.rows))
 
 

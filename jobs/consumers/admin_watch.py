@@ -17,10 +17,10 @@ from jobs.rules.rules import WATCHES, count_watched
 from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
-from models.notices.counts import Growth, foresee, grow_foreseen
+from models.notices.counts import PreparedUpdate, prepare, write_prepared
 from models.store.clock import now_ms
 
-Counted = tuple[list[tuple[Cause, int]], list[Growth]]
+Counted = tuple[list[tuple[Cause, int]], list[PreparedUpdate]]
 Acts = Mapping[str, Mapping[int, int]]  # watch -> who acted -> how often
 
 
@@ -59,10 +59,10 @@ class AdminWatchConsumer(Consumer):
         admins = active_admins()
         facts = with_receivers(Facts(now_ms()), [admin for admin, _ in admins])
         counted = list(_counted(admins, counts_of(events), facts))
-        return [(counted, foresee(counted))] if counted else []
+        return [(counted, prepare(counted))] if counted else []
 
     def write(self, tx: Transaction, part: Counted) -> Written:
-        return Written(*grow_foreseen(tx, *part))
+        return Written(*write_prepared(tx, *part))
 
 
 def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:

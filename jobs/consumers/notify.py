@@ -34,7 +34,7 @@ class NotifyConsumer(Consumer):
             yield from chunks(_causes(*_known(happened)), CAUSES_PER_TRANSACTION)
 
     def write(self, tx: Transaction, part: list[Cause]) -> Written:
-        return Written(*notifying.add(tx, part))
+        return Written(*notifying.add_causes(tx, part))
 
 
 def _is_gone(act: object) -> bool:

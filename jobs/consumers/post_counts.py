@@ -39,4 +39,4 @@ class PostCountsConsumer(Consumer):
         return [sorted({touched(e.data).post for e in events})]
 
     def write(self, tx: Transaction, part: list[int]) -> Written:
-        return Written(posts.tell_counts(tx, part))
+        return Written(posts.append_count_updates(tx, part))

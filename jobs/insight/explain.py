@@ -17,7 +17,7 @@ from models.identity import user as users
 from models.log import checkpoint, event
 from models.log.event import Event
 from models.notices import notifying, outbox, pending_mail
-from models.notices.notifying import MadeOf
+from models.notices.notifying import CauseNotification
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.errors import NotFoundError
@@ -50,7 +50,7 @@ def explain(number: int, user: int) -> dict[str, Any]:
 
 def _by_rule(rule: Rule, happened: Event, user: int) -> dict[str, Any]:
     act = payload_of(happened)
-    facts = gather_facts([(happened, act)], partial(presence.looked, at_ms=happened.at_ms))
+    facts = gather_facts([(happened, act)], partial(presence.online_at, at_ms=happened.at_ms))
     facts = with_receivers(facts, [user])
     content = rule.content(act, facts)
     decision = next((d for d in apply_rule(rule, content, happened, act, facts) if d.user == user), None)
@@ -58,13 +58,13 @@ def _by_rule(rule: Rule, happened: Event, user: int) -> dict[str, Any]:
     if decision is None:
         own = content.by == user
         return {**told, "decided": [OWN_ACT if own else NOT_CONCERNED], "notification": None, "mails": []}
-    made = notifying.made_of(user, content.cause)
+    made = notifying.notification_of_cause(user, content.cause)
     timezone = facts.people[user].timezone if user in facts.people else "UTC"
     decided = _in_words(decision, made, happened, timezone)
     return {**told, "decided": decided, **_records(user, made.id if made is not None else None)}
 
 
-def _in_words(decision: Decision, made: MadeOf | None, happened: Event, timezone: str) -> list[str]:
+def _in_words(decision: Decision, made: CauseNotification | None, happened: Event, timezone: str) -> list[str]:
     """What was decided, in the light of what was made: what is only counted has no mail, and what grows no second one at once."""
     reasons = decision.reasons(timezone)
     if made is None:
@@ -85,8 +85,12 @@ def _is_ahead(happened: Event) -> bool:
 def _records(user: int, notification: int | None) -> dict[str, Any]:
     if notification is None:
         return {"notification": None, "mails": []}
-    waits = pending_mail.waits_until(notification)
-    return {"notification": notification, "mails": outbox.about(user, notification, MAILS), "mail_due_at": rfc3339_or_none(waits)}
+    waits = pending_mail.find_due_ms(notification)
+    return {
+        "notification": notification,
+        "mails": outbox.list_about(user, notification, MAILS),
+        "mail_due_at": rfc3339_or_none(waits),
+    }
 
 
 def _by_watches(happened: Event, admin: int) -> Iterator[dict[str, Any]]:

@@ -51,7 +51,7 @@ def _close(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def _add(decided: Decided, happened: Sequence[DecodedEvent], rules: Sequence[Rule]) -> None:
-    facts = gather_facts(happened, partial(presence.looked, at_ms=happened[-1][0].at_ms))
+    facts = gather_facts(happened, partial(presence.online_at, at_ms=happened[-1][0].at_ms))
     said = [(rule, rule.content(act, facts), one, act) for one, act in happened for rule in BY_EVENT[one.type] if rule in rules]
     hearers = {user for rule, _, one, act in said for user, refusal in rule.receivers(one, act, facts) if refusal is None}
     facts = with_receivers(facts, hearers)

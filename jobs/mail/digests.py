@@ -17,9 +17,9 @@ from jobs.rules.facts import Facts, with_receivers
 from metrics.declared import NOTIFICATIONS_TOTAL
 from models.log.event import Transaction
 from models.notices import pending_mail
-from models.notices.notification import close_mail_only
-from models.notices.pending_mail import ALONE, DIGEST, Waiting
-from models.notices.schedule import following, period
+from models.notices.notification import mark_mail_only_read
+from models.notices.pending_mail import DIGEST, SINGLE, PendingMail
+from models.notices.schedule import digest_period, next_digest_ms
 from models.store.clock import now_ms
 
 PEOPLE_A_TRANSACTION = 25
@@ -31,12 +31,12 @@ class Plan(NamedTuple):
     """What becomes of what is due: dropped, mailed alone, collected by (user, period), or not due after all."""
 
     dropped: list[int]
-    alone: list[Waiting]
-    digests: dict[tuple[int, str], list[Waiting]]
-    later: list[tuple[Waiting, int]]
+    alone: list[PendingMail]
+    digests: dict[tuple[int, str], list[PendingMail]]
+    later: list[tuple[PendingMail, int]]
 
 
-def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
+def plan(due: Sequence[PendingMail], facts: Facts) -> Plan:
     """Decides, by what each person wants now. Pure."""
     found = Plan([], [], {}, [])
     for one in due:
@@ -45,17 +45,17 @@ def plan(due: Sequence[Waiting], facts: Facts) -> Plan:
             found.dropped.append(one.notification)
         elif one.alone or wanted == "instant":
             found.alone.append(one)
-        elif (at := following(wanted, one.since_ms, person.timezone)) > facts.now_ms:
+        elif (at := next_digest_ms(wanted, one.since_ms, person.timezone)) > facts.now_ms:
             found.later.append((one, at))
         else:
-            found.digests.setdefault((one.user, period(wanted, facts.now_ms, person.timezone)), []).append(one)
+            found.digests.setdefault((one.user, digest_period(wanted, facts.now_ms, person.timezone)), []).append(one)
     return found
 
 
 def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
     """Queues the mails that are due, of a few people at a time, until there are no more; returns how many."""
     began, queued = time.perf_counter(), 0
-    while not stop() and (users := pending_mail.due_users(now(), PEOPLE_A_TRANSACTION)):
+    while not stop() and (users := pending_mail.list_due_users(now(), PEOPLE_A_TRANSACTION)):
         queued += _collect_for(sorted(set(users)), now())
     if queued:
         logger.info("mail that was due is queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
@@ -64,12 +64,12 @@ def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
 
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
     facts = with_receivers(Facts(at_ms), users)
-    done = plan(pending_mail.due(users, at_ms), facts)
+    done = plan(pending_mail.list_due(users, at_ms), facts)
     with transaction(appends=False) as tx:
-        pending_mail.put_off(tx, done.later)
-        close_mail_only(tx, sorted(pending_mail.take(tx, done.dropped)))
+        pending_mail.postpone(tx, done.later)
+        mark_mail_only_read(tx, sorted(pending_mail.remove(tx, done.dropped)))
         alone = _take(tx, done.alone)
-        pending_mail.queue(tx, ALONE, [(one.user, [one.notification], one.alone) for one in alone])
+        pending_mail.queue(tx, SINGLE, [(one.user, [one.notification], one.alone) for one in alone])
         digests = _claimed(tx, done.digests, facts)
         pending_mail.queue(tx, DIGEST, [(user, [one.notification for one in those], False) for user, those in digests])
     for one in [*alone, *(one for _, those in digests for one in those)]:
@@ -77,19 +77,21 @@ def _collect_for(users: Sequence[int], at_ms: int) -> int:
     return len(alone) + len(digests)
 
 
-def _take(tx: Transaction, waiting: Sequence[Waiting]) -> list[Waiting]:
-    taken = pending_mail.take(tx, [one.notification for one in waiting])
+def _take(tx: Transaction, waiting: Sequence[PendingMail]) -> list[PendingMail]:
+    taken = pending_mail.remove(tx, [one.notification for one in waiting])
     return [one for one in waiting if one.notification in taken]
 
 
-def _claimed(tx: Transaction, digests: Mapping[tuple[int, str], list[Waiting]], facts: Facts) -> list[tuple[int, list[Waiting]]]:
+def _claimed(
+    tx: Transaction, digests: Mapping[tuple[int, str], list[PendingMail]], facts: Facts
+) -> list[tuple[int, list[PendingMail]]]:
     """Those whose period has no mail yet. Of the others, all that waits goes into the next one."""
     claimed = []
     for (user, name), waiting in digests.items():
-        if pending_mail.begin_digest(tx, user, name):
+        if pending_mail.claim_digest(tx, user, name):
             claimed.append((user, _take(tx, waiting)))
             continue
         every = name.partition(" ")[0]
-        at = following(every, facts.now_ms, facts.people[user].timezone)
-        pending_mail.put_off(tx, [(one, at) for one in waiting])
+        at = next_digest_ms(every, facts.now_ms, facts.people[user].timezone)
+        pending_mail.postpone(tx, [(one, at) for one in waiting])
     return [(user, those) for user, those in claimed if those]

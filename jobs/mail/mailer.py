@@ -28,7 +28,7 @@ from metrics.declared import EMAIL_SECONDS, EMAILS_TOTAL
 from models.log import event
 from models.log.event import Transaction
 from models.notices import outbox
-from models.notices.notification import close_mail_only
+from models.notices.notification import mark_mail_only_read
 from models.notices.outbox import Mail
 from models.ops import dead_letters
 from models.store.clock import now_ms
@@ -96,7 +96,7 @@ class Mailer:
         sending = self.sending
         if sending is not None and time.monotonic() > sending.renew_at:
             with event.transaction(appends=False, durable=False) as transaction:
-                outbox.renew(transaction, sending.number, self._holder, int(LEASE_S * 1000))
+                outbox.renew_lease(transaction, sending.number, self._holder, int(LEASE_S * 1000))
             if self.sending is sending:
                 self.sending = sending._replace(renew_at=time.monotonic() + RENEW_S)
 
@@ -144,7 +144,7 @@ class Mailer:
             if wanted is None:
                 outbox.drop(transaction, mail.id)
                 EMAILS_TOTAL.labels(mail.kind, "dropped").inc()
-            elif taken := outbox.take(transaction, wanted, self._holder, int(LEASE_S * 1000), self._domain):
+            elif taken := outbox.acquire(transaction, wanted, self._holder, int(LEASE_S * 1000), self._domain):
                 return taken
         return None
 
@@ -206,11 +206,11 @@ class Mailer:
     def _write(self, transaction: Transaction, result: Result) -> None:
         number, outcome = result.mail.id, result.outcome
         if outcome == "sent":
-            outbox.sent(transaction, number)
-            close_mail_only(transaction, result.mail.data.get("notifications", ()))
+            outbox.mark_sent(transaction, number)
+            mark_mail_only_read(transaction, result.mail.data.get("notifications", ()))
         elif outcome == "deferred":
             outbox.defer(transaction, number, self._holder, now_ms() + int(result.retry_s * 1000), result.error)
-        elif outbox.refuse(transaction, number, result.error):
+        elif outbox.mark_dead(transaction, number, result.error):
             dead_letters.park_mail(transaction, number, result.error)
             logger.error("a mail is dead", **_named(result.mail), error=without_addresses(result.error))
 

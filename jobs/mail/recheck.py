@@ -7,11 +7,11 @@ from typing import Any
 
 from models.log.event import Transaction
 from models.notices import audience, pending_mail, preference
-from models.notices.notification import Unread, close_mail_only, unread_of
+from models.notices.notification import UnreadNotification, find_unread, mark_mail_only_read
 from models.notices.outbox import Mail
-from models.notices.pending_mail import ALONE, DIGEST
+from models.notices.pending_mail import DIGEST, SINGLE
 from models.notices.preference import Choice
-from models.notices.schedule import due
+from models.notices.schedule import mail_due_ms
 
 TYPES = {"address_known": "account", "account": "account"}  # kinds of mail by the preference that decides of them; codes have none
 ITEMS = 50  # of a digest; more are counted
@@ -23,10 +23,10 @@ def current_mail(tx: Transaction, mail: Mail) -> Mail | None:
     read at the moment of sending, and what was read meanwhile needs no mail."""
     if mail.expires_ms is not None and mail.expires_ms <= tx.now_ms:
         return None
-    if mail.kind in (ALONE, DIGEST) and mail.receiver is not None:
+    if mail.kind in (SINGLE, DIGEST) and mail.receiver is not None:
         return _of_notifications(tx, mail, mail.receiver)
     kind = TYPES.get(mail.kind)
-    unwanted = kind is not None and mail.receiver is not None and preference.of(mail.receiver)[kind].email == "off"
+    unwanted = kind is not None and mail.receiver is not None and preference.all_choices(mail.receiver)[kind].email == "off"
     return None if unwanted else mail
 
 
@@ -39,27 +39,27 @@ def preference_types(mail: Mail) -> list[str]:
 
 def _of_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | None:
     ids, again = mail.data["notifications"], mail.data.get("again", False)
-    people, wanted = audience.people([user]), preference.of(user)
+    people, wanted = audience.people([user]), preference.all_choices(user)
     active = user in people and people[user].active
-    unread = [one for one in unread_of(user, ids) if active and wanted[one.type].email != "off"]
-    if unread and mail.kind == ALONE and not again and wanted[unread[0].type].email != "instant":
+    unread = [one for one in find_unread(user, ids) if active and wanted[one.type].email != "off"]
+    if unread and mail.kind == SINGLE and not again and wanted[unread[0].type].email != "instant":
         _put_off(tx, user, unread, wanted, people[user].timezone)
         return None
     if not unread:
-        close_mail_only(tx, ids)
+        mark_mail_only_read(tx, ids)
         return None
     return mail._replace(data={"notifications": ids, **_told(unread)})
 
 
-def _put_off(tx: Transaction, user: int, unread: Sequence[Unread], wanted: Mapping[str, Choice], timezone: str) -> None:
+def _put_off(tx: Transaction, user: int, unread: Sequence[UnreadNotification], wanted: Mapping[str, Choice], timezone: str) -> None:
     """Its owner wants digests by now."""
     for one in unread:
-        at = due(wanted[one.type].email, tx.now_ms, timezone)
+        at = mail_due_ms(wanted[one.type].email, tx.now_ms, timezone)
         if at:
-            pending_mail.wait(tx, [(one.id, user, at, False)])
+            pending_mail.add(tx, [(one.id, user, at, False)])
 
 
-def _told(unread: Sequence[Unread]) -> dict[str, Any]:
+def _told(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
     """What the templates are filled with: `title`, and `items` of type, title, body and place (`#/posts/7`), newest first."""
     newest = unread[::-1]
     items = [{"type": one.type, "title": one.title, "body": one.body, "place": _place(one.data)} for one in newest[:ITEMS]]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobs.rules.facts import Facts
 from models.log.event import Event
 from models.notices.causes import Cause, Words
-from models.notices.schedule import AT_ONCE, due, told
+from models.notices.schedule import AT_ONCE, local_time, mail_due_ms
 
 # What is decided, and why.
 NOTIFIED = "notified"
@@ -68,7 +68,7 @@ class Decision(NamedTuple):
             return [self.in_app, f"mail: {OFF}"]
         if self.mail_ms == AT_ONCE:
             return [self.in_app, MAILED]
-        at = told(self.mail_ms, timezone)
+        at = local_time(self.mail_ms, timezone)
         return [self.in_app, f"waiting until {at}, to be mailed if unseen" if self.again else f"waiting for the digest of {at}"]
 
 
@@ -87,7 +87,7 @@ def decide(kind: str, content: Content, user: int, refusal: str | None, facts: F
     if person is None or not person.active:
         return Decision(user, NOT_ACTIVE)
     choice = facts.choice(user, kind)
-    mail_ms = due(choice.email, facts.now_ms, person.timezone)
+    mail_ms = mail_due_ms(choice.email, facts.now_ms, person.timezone)
     again = content.priority != "normal" and mail_ms is not None
     if again and content.priority == "urgent":
         mail_ms = AT_ONCE

@@ -31,17 +31,17 @@ class Facts(NamedTuple):
 
     def choice(self, user: int, kind: str) -> Choice:
         """What a user wants of a type of notification."""
-        return self.choices.get((user, kind)) or preference.default(kind)
+        return self.choices.get((user, kind)) or preference.default_choice(kind)
 
 
 def gather_facts(
-    happened: Sequence[DecodedEvent], looking: Callable[[Collection[int]], Collection[int]] = presence.looking
+    happened: Sequence[DecodedEvent], looking: Callable[[Collection[int]], Collection[int]] = presence.online_now
 ) -> Facts:
     """The facts about events in the log's order, but for those about receivers: see `with_receivers`."""
     sent = [act for _, act in happened if isinstance(act, MessagePayload)]
     comments = [act for _, act in happened if isinstance(act, CommentPayload)]
     conversations = {act.conversation for act in sent}
-    members = audience.intervals_of(conversations, happened[0][0].id) if sent else {}
+    members = audience.membership_intervals(conversations, happened[0][0].id) if sent else {}
     posts = {act.post for _, act in happened if isinstance(act, ReactionPayload | CommentPayload)}
     of_comments = {act.id for act in comments} | {act.reply_to for act in comments if act.reply_to is not None}
     return Facts(
@@ -57,7 +57,7 @@ def gather_facts(
 
 def with_receivers(facts: Facts, users: Collection[int]) -> Facts:
     """The same, with what there is to know about these users."""
-    return facts._replace(people=audience.people(users), choices=preference.chosen(users))
+    return facts._replace(people=audience.people(users), choices=preference.find_choices(users))
 
 
 def _actors(act: Any) -> Iterable[int]:

@@ -18,7 +18,7 @@ from jobs.rules.facts import Facts
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from models.log.event import Event
 from models.notices.causes import Words
-from models.notices.notification import conversation_group
+from models.notices.notification import conversation_grouping
 
 # The rules' own parts: what there is to say of an event, and who may hear of it
 
@@ -28,7 +28,7 @@ def _of_message(act: MessagePayload, facts: Facts) -> Content:
     name = facts.names[act.sender]
     data = msgspec.json.encode({"conversation": act.conversation, "message": act.id})
     values = {"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"}
-    return Content(act.sender, f"message:{act.id}", conversation_group(act.conversation), data, values, act.priority)
+    return Content(act.sender, f"message:{act.id}", conversation_grouping(act.conversation), data, values, act.priority)
 
 
 def _members(event: Event, act: MessagePayload, facts: Facts) -> Receivers:

@@ -14,9 +14,9 @@ from conf import Settings
 from jobs.drain.pacing import transaction
 from models.log.checkpoint import CheckpointMovedError
 from models.records import archive, records
-from models.records.archive import KINDS
+from models.records.archive import RECORD_TYPES
 from models.records.partition_months import DAY_MS, month_of
-from models.records.records import Kind, Record, Wanted
+from models.records.records import Record, RecordFilter, RecordType
 from models.store.clock import now_ms
 
 ROWS_PER_TRANSACTION = 100
@@ -55,37 +55,37 @@ class Archiver:
         Raises OSError and ArchiveError when they can't be written, and what the store raises: what was not moved stays where it is.
         """
         before_ms = now_ms() - self._days * DAY_MS
-        if not any(_old(kind, before_ms, 2) for kind in KINDS):
+        if not any(_old(kind, before_ms, 2) for kind in RECORD_TYPES):
             return 0
-        place = archive.make(self._folder)
+        place = archive.create_folder(self._folder)
         with _alone(self._folder) as alone:
-            moved = sum(self._move_all(kind, place, before_ms, stop, rest) for kind in KINDS) if alone else 0
+            moved = sum(self._move_all(kind, place, before_ms, stop, rest) for kind in RECORD_TYPES) if alone else 0
             if alone:
                 archive.write_checksums(self._folder)
         return moved
 
-    def _move_all(self, kind: Kind, place: str, before_ms: int, stop: Stop, rest: Rest) -> int:
-        archive.cut_off(self._folder, archive.sizes(place, kind.name))
+    def _move_all(self, kind: RecordType, place: str, before_ms: int, stop: Stop, rest: Rest) -> int:
+        archive.truncate_all(self._folder, archive.file_sizes(place, kind.name))
         return in_steps(lambda: self._move(kind, place, _old(kind, before_ms, ROWS_PER_TRANSACTION)), stop, rest)
 
-    def _move(self, kind: Kind, place: str, found: list[Record]) -> int:
+    def _move(self, kind: RecordType, place: str, found: list[Record]) -> int:
         """Appends, and then takes out of the table what is on the disk: killed in between, the file's end is cut off next time."""
         if not found:
             return 0
         name = archive.file_name(kind.name, month_of(found[0].place[0]))
-        old = archive.sizes(place, kind.name).get(name, 0)
+        old = archive.file_sizes(place, kind.name).get(name, 0)
         new = archive.append(self._folder / name, old, [record.line for record in found])
         with transaction(appends=False) as tx:
-            archive.grow(tx, place, name, old, new)
-            if records.remove(kind, [record.place[1] for record in found]) != len(found):
+            archive.extend(tx, place, name, old, new)
+            if records.delete(kind, [record.place[1] for record in found]) != len(found):
                 raise CheckpointMovedError
         return len(found)
 
 
-def _old(kind: Kind, before_ms: int, limit: int) -> list[Record]:
+def _old(kind: RecordType, before_ms: int, limit: int) -> list[Record]:
     """The oldest records of before a time, all of one month. The one with the newest id stays, for ids to go on from there."""
     newest = records.newest_id(kind)
-    found = [r for r in records.oldest(kind, Wanted(until_ms=before_ms), (0, 0), limit) if r.place[1] != newest]
+    found = [r for r in records.list_oldest(kind, RecordFilter(until_ms=before_ms), (0, 0), limit) if r.place[1] != newest]
     return [record for record in found if month_of(record.place[0]) == month_of(found[0].place[0])]
 
 

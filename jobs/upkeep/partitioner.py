@@ -11,10 +11,10 @@ from functools import partial
 from conf import Settings
 from jobs.upkeep.archive import ROWS_PER_TRANSACTION, Rest, Stop, in_steps
 from models.records import partition_months, partitions
-from models.records.archive import KINDS
+from models.records.archive import RECORD_TYPES
 from models.records.partition_months import DAY_MS
-from models.records.partitions import TakenError
-from models.records.records import Kind
+from models.records.partitions import TablesBusyError
+from models.records.records import RecordType
 from models.store.clock import now_ms
 
 TRIES = 250  # beside senders and drains without a pause up to 140 were seen
@@ -35,15 +35,17 @@ class Partitioner:
         """
         now = now_ms()
         before_ms = partition_months.start_of(now - self._days * DAY_MS)
-        for kind in KINDS:
-            for month in partitions.missing(kind, before_ms, now):
-                _tried(partial(partitions.make, kind, month), stop, rest)
-        moved = sum(in_steps(partial(partitions.move_rest, kind, before_ms, ROWS_PER_TRANSACTION), stop, rest) for kind in KINDS)
-        return moved + sum(_detach_old(kind, before_ms, stop, rest) for kind in KINDS)
+        for kind in RECORD_TYPES:
+            for month in partitions.missing_months(kind, before_ms, now):
+                _tried(partial(partitions.create, kind, month), stop, rest)
+        moved = sum(
+            in_steps(partial(partitions.move_rest, kind, before_ms, ROWS_PER_TRANSACTION), stop, rest) for kind in RECORD_TYPES
+        )
+        return moved + sum(_detach_old(kind, before_ms, stop, rest) for kind in RECORD_TYPES)
 
 
-def _detach_old(kind: Kind, before_ms: int, stop: Stop, rest: Rest) -> int:
-    old = [month for month in partitions.made(kind) if month < before_ms]
+def _detach_old(kind: RecordType, before_ms: int, stop: Stop, rest: Rest) -> int:
+    old = [month for month in partitions.existing_months(kind) if month < before_ms]
     return [_tried(partial(partitions.detach, kind, month), stop, rest) for month in old].count(True)
 
 
@@ -55,7 +57,7 @@ def _tried(change: Callable[[], object], stop: Stop, rest: Rest) -> bool:
         try:
             change()
             return True
-        except TakenError:
+        except TablesBusyError:
             if not left:
                 raise
         rest(TRY_AGAIN_S)

@@ -17,7 +17,7 @@ from models.identity import code
 from models.identity.user import EMAIL_CHARS, ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
 from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
-from models.notices.outbox import CODES_FIRST, Letter
+from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.store.clock import now_ms
 from models.store.database import affected_rows, chunks, execute, insert_rows, placeholders, rows
 from models.store.errors import ConflictError, InvalidError
@@ -141,10 +141,10 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
     expires_ms = code.issue(tx, secret, made.id, code.SIGNUP, digits)
     owner = rows("SELECT id, display_name FROM users WHERE email_key=? AND status<>'pending'", (address,))
     if owner:
-        letter = Letter("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
+        letter = NewMail("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
     else:
         told = {"code": digits, "username": new.username}
-        letter = Letter("signup_code", made.id, new.email, made.display_name, told, expires_ms, CODES_FIRST)
+        letter = NewMail("signup_code", made.id, new.email, made.display_name, told, expires_ms, CODE_PRIORITY)
     outbox.queue(tx, [letter])
 
 
@@ -173,7 +173,7 @@ def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
     user, to, name = found[0] if found else (code.NOBODY, "", "")
     digits = code.new()
     expires_ms = code.issue(tx, secret, user, code.LOGIN, digits)
-    letter = Letter("login_code", user, to, name, {"code": digits if found else ""}, expires_ms, CODES_FIRST)
+    letter = NewMail("login_code", user, to, name, {"code": digits if found else ""}, expires_ms, CODE_PRIORITY)
     outbox.queue(tx, [letter], "queued" if found else "dropped")
 
 

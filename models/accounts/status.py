@@ -16,8 +16,8 @@ from models.identity.user import COLUMNS, UserView
 from models.log.event import ACCOUNTS, GATEWAYS, Transaction, user_stream
 from models.notices import audience, notifying, outbox, preference
 from models.notices.causes import Cause, Words
-from models.notices.outbox import Letter
-from models.notices.schedule import AT_ONCE, due
+from models.notices.outbox import NewMail
+from models.notices.schedule import AT_ONCE, mail_due_ms
 from models.store.database import chunks, execute, placeholders, rows
 
 KEYS_A_QUERY = 500
@@ -124,20 +124,20 @@ def _notify(tx: Transaction, accounts: Sequence[_Account], cause_of: Mapping[int
     """In-app and by mail, as each wants it. A mail that goes at once is their own, whoever reads the notification meanwhile: it may
     be somebody who should not be there."""
     users = [account.view.id for account in accounts]
-    chosen, people = preference.chosen(users), audience.people(users)
-    told, usual = {"title": title, "body": body}, preference.default("account")
+    chosen, people = preference.find_choices(users), audience.people(users)
+    told, usual = {"title": title, "body": body}, preference.default_choice("account")
     causes, letters = [], []
     for account in accounts:
         user = account.view.id
         choice = chosen.get((user, "account"), usual)
-        mail_ms = due(choice.email, tx.now_ms, people[user].timezone)
+        mail_ms = mail_due_ms(choice.email, tx.now_ms, people[user].timezone)
         if mail_ms == AT_ONCE:
-            letters.append(Letter("account", user, account.address, account.view.display_name, told))
+            letters.append(NewMail("account", user, account.address, account.view.display_name, told))
         later_ms = mail_ms or None
         if choice.in_app or later_ms is not None:
             words, cause = Words("{title}", "{body}"), cause_of[user]
             causes.append(Cause(user, cause, cause, "account", words, told, data, in_app=choice.in_app, mail_ms=later_ms))
-    notifying.add(tx, causes)
+    notifying.add_causes(tx, causes)
     outbox.queue(tx, letters)
 
 

@@ -16,8 +16,8 @@ from models.store.database import Base, NeverReusedIdField, execute, insert_rows
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
 TITLE_CHARS = 120
-MEMBERS_SHOWN = 50  # of a larger conversation, the first so many and a count
-MEMBERS_AT_ONCE = 10_000
+MAX_MEMBERS_IN_VIEW = 50  # of a larger conversation, the first so many and a count
+MAX_MEMBERS_PER_REQUEST = 10_000
 MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
@@ -84,26 +84,26 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
     members_count: int | None = None
 
 
-def announcement(conversation: int) -> bytes:
+def created_event_data(conversation: int) -> bytes:
     """CONVERSATION as `conversation.created` carries it: without its last message, whose text the log must be able to lose."""
     found = rows("SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,))
     kind, title, created, count = found[0]
-    members = members_shown([(conversation, count)])[conversation]
-    shown = count if count > MEMBERS_SHOWN else None
+    members = first_members([(conversation, count)])[conversation]
+    shown = count if count > MAX_MEMBERS_IN_VIEW else None
     return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created), members, None, 0, shown))
 
 
-def members_shown(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView]]:
+def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView]]:
     """Members by conversation, given (conversation, members_count): all of small ones by one query, the first of large ones by
     another."""
-    small = [i for i, count in sizes if count <= MEMBERS_SHOWN]
-    large = [i for i, count in sizes if count > MEMBERS_SHOWN]
+    small = [i for i, count in sizes if count <= MAX_MEMBERS_IN_VIEW]
+    large = [i for i, count in sizes if count > MAX_MEMBERS_IN_VIEW]
     found: list[tuple[Any, ...]] = []
     source = "FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.to_event IS NULL AND m.conversation_id"
     if small:
         found += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({placeholders(len(small))}) ORDER BY m.id", small)
     if large:
-        first = f"SELECT * FROM (SELECT {MEMBER_COLUMNS} {source}=? ORDER BY m.id LIMIT {MEMBERS_SHOWN}) AS part"
+        first = f"SELECT * FROM (SELECT {MEMBER_COLUMNS} {source}=? ORDER BY m.id LIMIT {MAX_MEMBERS_IN_VIEW}) AS part"
         found += rows(" UNION ALL ".join([first] * len(large)), large)
     members: dict[int, list[MemberView]] = {}
     for conversation, *of_user, role, read in found:
@@ -116,7 +116,7 @@ def pair_key(one: int, other: int) -> str:
     return f"{min(one, other)}:{max(one, other)}"
 
 
-def direct_between(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
+def direct_conversations(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
     """pair -> conversation, for the direct conversations that are there: remembered, else asked for by one query."""
     known = tx.cache.direct
     missing = sorted({key for one, other in pairs if (key := pair_key(one, other)) not in known})
@@ -125,7 +125,7 @@ def direct_between(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[
     return known
 
 
-def kinds_for_members(tx: Transaction, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+def kinds_by_member(tx: Transaction, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """(conversation, user) -> kind, for those who are members now: remembered, else asked for by one query."""
     known = tx.cache.kinds
     missing = {place for place in asked if place not in known}
@@ -165,16 +165,16 @@ def create(tx: Transaction, creator: int, members: Sequence[int], title: str | N
         MEMBERSHIP_COLUMNS,
         [(id_, m, "owner" if m == creator and not direct else "member", opened, None) for m in everyone],
     )
-    data = announcement(id_)
+    data = created_event_data(id_)
     for member in everyone:
         tx.append(user_stream(member), "conversation.created", data)
     return id_
 
 
-def open_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
+def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
     """The one direct conversation of a pair, and whether it was made just now."""
     pair = pair_key(user, other)
-    direct = direct_between(tx, [(user, other)])
+    direct = direct_conversations(tx, [(user, other)])
     if pair in direct:
         return direct[pair], False
     direct[pair] = create(tx, user, [other], None)
@@ -220,7 +220,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
     execute("UPDATE conversations SET members_count=members_count+1 WHERE id=?", (conversation,))
-    tx.append(user_stream(added), "conversation.created", announcement(conversation))
+    tx.append(user_stream(added), "conversation.created", created_event_data(conversation))
     data = msgspec.json.encode({"conversation": conversation, "user": member})
     tx.append(conversation_stream(conversation), "member.joined", data)
 
@@ -264,7 +264,7 @@ def _keep_an_owner(conversation: int) -> None:
         )
 
 
-def intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
+def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
     """(conversation, from_event, to_event) of all the user's memberships that reach past a place in the log."""
     return rows(
         "SELECT conversation_id, from_event, to_event FROM memberships WHERE user_id=? AND (to_event IS NULL OR to_event>?)",

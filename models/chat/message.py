@@ -34,7 +34,7 @@ CLIENT_ID_CHARS = 64
 EMOJI_CHARS = 32
 PRIORITIES = ("normal", "important", "urgent")
 COLUMNS = "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms"
-INSERTED = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
+INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
 
 
 class Message(Base):
@@ -175,7 +175,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
         results[n] = Posted(data, True, kind)
         if draft.client_id is not None:
             first[key] = id_
-    insert_rows(Message, INSERTED, made)
+    insert_rows(Message, INSERT_COLUMNS, made)
     repeated = [n for n, result in enumerate(results) if result is None]
     if repeated:
         found = {v.id: v for v in views([first[drafts[n].sender, drafts[n].client_id] for n in repeated])}
@@ -221,8 +221,8 @@ def _places(
     """Where each draft goes, (conversation, kind): the sender is a member there now, as the transaction sees it."""
     invalid = [() if (d.sender, d.client_id) in first else invalid_fields(d) for d in drafts]
     valid = [d for d, bad in zip(drafts, invalid, strict=True) if not bad]
-    kinds = conversations.kinds_for_members(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
-    direct = conversations.direct_between(tx, [(d.sender, d.to) for d in valid if d.to is not None])
+    kinds = conversations.kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
+    direct = conversations.direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
     places: list[tuple[int, str] | RefusedError] = []
     for draft, bad in zip(drafts, invalid, strict=True):
         key = (draft.sender, draft.client_id)
@@ -284,7 +284,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
     ]
 
 
-def view_for(user: int, message: int) -> MessageView:
+def get_view(user: int, message: int) -> MessageView:
     """One message of one of the user's conversations. Raises NotFoundError."""
     found = views([message])
     if not found:
@@ -313,7 +313,7 @@ def history(user: int, conversation: int, before: int | None, around: int | None
 
 def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
     """Changes the text of one's own message."""
-    found = view_for(user, message)
+    found = get_view(user, message)
     if found.sender != user:
         raise ForbiddenError("only its sender edits a message")
     if found.deleted_at is not None:
@@ -321,7 +321,7 @@ def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
     if not 1 <= len(body) <= BODY_CHARS:
         raise InvalidError(("body", f"1 to {BODY_CHARS} characters"))
     execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (encode_text(body), tx.now_ms, message))
-    search.forget(message)  # the search drain indexes it anew
+    search.unindex(message)  # the search drain indexes it anew
     changed = views([message])[0]
     event = tx.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))
     execute("INSERT INTO message_copies (message_id, event) VALUES (?, ?)", (message, event))
@@ -340,7 +340,7 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
     if found[0].deleted_at is not None:
         return
     execute("UPDATE messages SET body='', deleted_ms=? WHERE id=?", (tx.now_ms, message))
-    search.forget(message)
+    search.unindex(message)
     data = msgspec.json.encode(views([message])[0])
     copies = rows(
         "SELECT event FROM messages WHERE id=? UNION SELECT event FROM message_copies WHERE message_id=?",
@@ -352,7 +352,7 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
 
 def react(tx: Transaction, user: int, message: int, emoji: str, added: bool) -> None:
     """Puts or takes back one emoji; doing it twice changes nothing and announces nothing."""
-    found = view_for(user, message)
+    found = get_view(user, message)
     if added and found.deleted_at is not None:
         raise NotFoundError("the message is deleted")
     if len(emoji) > EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:

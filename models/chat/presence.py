@@ -51,41 +51,41 @@ class Visit(Base):
         indexes = ((("user", "went_ms"), False),)
 
 
-def renew(tx: Transaction, gateway: str) -> list[int]:
+def renew_lease(tx: Transaction, gateway: str) -> list[int]:
     """Renews the gateway's lease, and forgets gateways whose lease ran out. Returns the users who were there and are nowhere
     else."""
     dead = [g for (g,) in rows("SELECT gateway FROM leases WHERE until_ms<? AND gateway<>?", (tx.now_ms, gateway))]
     gone: list[int] = []
     if dead:
         gone = [u for (u,) in rows(f"SELECT DISTINCT user_id FROM online WHERE gateway IN ({placeholders(len(dead))})", dead)]
-        _end(f"gateway IN ({placeholders(len(dead))})", tx.now_ms, dead)
+        _end_visits(f"gateway IN ({placeholders(len(dead))})", tx.now_ms, dead)
         execute(f"DELETE FROM leases WHERE gateway IN ({placeholders(len(dead))})", dead)
     until = tx.now_ms + LEASE_S * 1000
     execute(
         "INSERT INTO leases (gateway, until_ms) VALUES (?,?) ON CONFLICT (gateway) DO UPDATE SET until_ms=excluded.until_ms",
         (gateway, until),
     )
-    return sorted(set(gone) - looking(gone))
+    return sorted(set(gone) - online_now(gone))
 
 
-def change(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
+def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
     """Users who came to a gateway and who went, in bulk. Returns those of them who are online now and were nowhere before, and
     those who are offline now."""
-    there = looking(came)
+    there = online_now(came)
     for part in chunks(went, IDS_A_QUERY):
-        _end(f"gateway=? AND user_id IN ({placeholders(len(part))})", tx.now_ms, (gateway, *part))
+        _end_visits(f"gateway=? AND user_id IN ({placeholders(len(part))})", tx.now_ms, (gateway, *part))
     values = [(u, gateway, tx.now_ms) for u in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
-    return [u for u in came if u not in there], sorted(set(went) - looking(went))
+    return [u for u in came if u not in there], sorted(set(went) - online_now(went))
 
 
-def leave(tx: Transaction, gateway: str) -> None:
+def remove_gateway(tx: Transaction, gateway: str) -> None:
     """A gateway that stops takes its users and its lease with it."""
-    _end("gateway=?", tx.now_ms, (gateway,))
+    _end_visits("gateway=?", tx.now_ms, (gateway,))
     execute("DELETE FROM leases WHERE gateway=?", (gateway,))
 
 
-def _end(where: str, went_ms: int, params: Sequence[Any]) -> None:
+def _end_visits(where: str, went_ms: int, params: Sequence[Any]) -> None:
     """These are there no more; that they were is kept."""
     execute(
         f"INSERT INTO visits (user_id, came_ms, went_ms) SELECT user_id, came_ms, ? FROM online WHERE {where}", (went_ms, *params)
@@ -93,7 +93,7 @@ def _end(where: str, went_ms: int, params: Sequence[Any]) -> None:
     execute(f"DELETE FROM online WHERE {where}", params)
 
 
-def looked(users: Collection[int], at_ms: int) -> set[int]:
+def online_at(users: Collection[int], at_ms: int) -> set[int]:
     """Which of these users were online at a moment of the past."""
     found: set[int] = set()
     for part in chunks(sorted(users), IDS_A_QUERY):
@@ -110,7 +110,7 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     )
 
 
-def looking(users: Collection[int]) -> set[int]:
+def online_now(users: Collection[int]) -> set[int]:
     """Which of these users are online, on any living gateway."""
     found: set[int] = set()
     for part in chunks(sorted(users), IDS_A_QUERY):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from models.chat.conversation import MEMBERS_SHOWN, require_member
-from models.chat.views import unread
+from models.chat.conversation import MAX_MEMBERS_IN_VIEW, require_member
+from models.chat.views import count_unread
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.notices import notification as notifications
 from models.store.database import affected_rows, rows
@@ -30,11 +30,11 @@ def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> in
         "AND coalesce(read_message, 0)<?",
         (message, conversation, user, message),
     )
-    left = 0 if message == newest else unread(user, conversation)
+    left = 0 if message == newest else count_unread(user, conversation)
     if moved:
         data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": left})
-        small = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MEMBERS_SHOWN, conversation))[0][0]
+        small = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MAX_MEMBERS_IN_VIEW, conversation))[0][0]
         tx.append(conversation_stream(conversation) if small else user_stream(user), "read.updated", data)
         if not left:
-            notifications.mark_group_read(tx, user, notifications.conversation_group(conversation))
+            notifications.mark_group_read(tx, user, notifications.conversation_grouping(conversation))
     return left

@@ -42,7 +42,7 @@ def index(ids: Sequence[int]) -> int:
     )
 
 
-def forget(message: int) -> None:
+def unindex(message: int) -> None:
     """Takes one message's text out of the index, in the transaction that has changed it."""
     execute("DELETE FROM message_search WHERE rowid=?", (message,))
 

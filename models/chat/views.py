@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from models.chat import conversation as conversations
 from models.chat import message as messages
-from models.chat.conversation import MEMBERS_SHOWN, ConversationView
+from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
 from models.store.database import placeholders, rows
 from models.store.errors import NotFoundError
 
-UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
+MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
 IDS_A_QUERY = 500
 
 
@@ -49,12 +49,12 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
         "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED}) AS counted) "
+        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted) "
         "FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
-    members = conversations.members_shown([(i, count) for i, _, _, _, count, _, _ in heads])
+    members = conversations.first_members([(i, count) for i, _, _, _, count, _, _ in heads])
     last = _last_messages([newest for *_, newest, _ in heads if newest is not None])
     return {
         i: ConversationView(
@@ -65,7 +65,7 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
             members.get(i, []),
             last.get(newest),
             unread,
-            count if count > MEMBERS_SHOWN else None,
+            count if count > MAX_MEMBERS_IN_VIEW else None,
         )
         for i, kind, title, created, count, newest, unread in heads
     }
@@ -75,12 +75,12 @@ def _last_messages(ids: Sequence[int]) -> dict[int, MessageView]:
     return {view.id: view for view in messages.views(ids)}
 
 
-def unread(user: int, conversation: int) -> int:
+def count_unread(user: int, conversation: int) -> int:
     """Messages of others past the user's read mark, counted up to UNREAD_COUNTED."""
     found = rows(
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
         "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {UNREAD_COUNTED}) AS counted",
+        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted",
         (conversation, user),
     )
     return int(found[0][0])
@@ -92,6 +92,6 @@ def peers(user: int) -> list[int]:
         "SELECT DISTINCT o.user_id FROM memberships m JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
         "JOIN memberships o ON o.conversation_id=c.id AND o.to_event IS NULL AND o.user_id<>m.user_id "
         "WHERE m.user_id=? AND m.to_event IS NULL",
-        (MEMBERS_SHOWN, user),
+        (MAX_MEMBERS_IN_VIEW, user),
     )
     return [u for (u,) in found]

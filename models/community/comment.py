@@ -51,7 +51,7 @@ def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | Non
     """Comments on a post that the user sees, or answers one of its comments. Raises InvalidError and NotFoundError."""
     place = require_visible(user, post)
     require_text(body)
-    if reply_to is not None and not _stands(reply_to, post):
+    if reply_to is not None and not _exists(reply_to, post):
         raise InvalidError(("reply_to", "no comment of this post"))
     made = CommentView(tx.next_id("comments"), post, users.view(user), body, reply_to, rfc3339(tx.now_ms))
     event = tx.append(feed_stream(place.group), "comment.created", msgspec.json.encode(made))
@@ -63,12 +63,12 @@ def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | Non
     return made
 
 
-def _stands(comment: int, post: int) -> bool:
+def _exists(comment: int, post: int) -> bool:
     asked = "SELECT 1 FROM comments WHERE id=? AND post_id=? AND deleted_ms IS NULL"
     return 0 < comment < ID_MAX and bool(rows(asked, (comment, post)))
 
 
-def standing(condition: str, params: Sequence[Any]) -> list[CommentView]:
+def find_comments(condition: str, params: Sequence[Any]) -> list[CommentView]:
     """Comments `c` that are not deleted and of which an SQL condition holds."""
     found = rows(
         f"SELECT {COLUMNS}, {AUTHOR} FROM comments c CROSS JOIN users u "
@@ -80,7 +80,7 @@ def standing(condition: str, params: Sequence[Any]) -> list[CommentView]:
     ]
 
 
-def listed(user: int, post: int, after: int, limit: int) -> list[CommentView]:
+def list_page(user: int, post: int, after: int, limit: int) -> list[CommentView]:
     """A post's comments as they are read: oldest first. Raises NotFoundError."""
     require_visible(user, post)
-    return standing("c.post_id=? AND c.id>? ORDER BY c.id LIMIT ?", (post, after, limit))
+    return find_comments("c.post_id=? AND c.id>? ORDER BY c.id LIMIT ?", (post, after, limit))

@@ -88,8 +88,8 @@ def join(tx: Transaction, user: int, group: int) -> GroupView:
     if opened:
         owner = "CASE WHEN members_count=0 THEN ? ELSE owner_id END"
         execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count+1 WHERE id=?", (user, group))
-        _tell(tx, JOINED, user, group)
-    return view_for(user, group)
+        _append_event(tx, JOINED, user, group)
+    return get_view(user, group)
 
 
 def leave(tx: Transaction, user: int, group: int) -> GroupView:
@@ -103,11 +103,11 @@ def leave(tx: Transaction, user: int, group: int) -> GroupView:
         eldest = f"(SELECT m.user_id {members} ORDER BY m.id LIMIT 1)"
         owner = f"CASE WHEN owner_id=? THEN coalesce({eldest}, owner_id) ELSE owner_id END"
         execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count-1 WHERE id=?", (user, group))
-        _tell(tx, LEFT, user, group)
-    return view_for(user, group)
+        _append_event(tx, LEFT, user, group)
+    return get_view(user, group)
 
 
-def _tell(tx: Transaction, kind: str, user: int, group: int) -> None:
+def _append_event(tx: Transaction, kind: str, user: int, group: int) -> None:
     """The member's own stream tells of both, which is what the hubs go by."""
     (found,) = rows(f"SELECT {COLUMNS} FROM community_groups WHERE id=?", (group,))
     tx.append(user_stream(user), kind, msgspec.json.encode({"group": GroupView(*found), "user": users.view(user)}))
@@ -119,7 +119,7 @@ def require_member(group: int, user: int) -> None:
         raise NotFoundError
 
 
-def intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
+def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
     """(group, from_event, to_event) of all the user's memberships that reach past a place in the log."""
     return rows(
         "SELECT group_id, from_event, to_event FROM group_members WHERE user_id=? AND (to_event IS NULL OR to_event>?)",
@@ -127,7 +127,7 @@ def intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]
     )
 
 
-def joined_by(user: int) -> list[int]:
+def group_ids_of(user: int) -> list[int]:
     """The groups that the user is in."""
     return [group for (group,) in rows("SELECT group_id FROM group_members WHERE user_id=? AND to_event IS NULL", (user,))]
 
@@ -138,7 +138,7 @@ def _views(where: str, params: Sequence[Any], user: int) -> list[GroupView]:
     return [GroupView(i, name, owner, count, bool(mine)) for i, name, owner, count, mine in found]
 
 
-def view_for(user: int, group: int) -> GroupView:
+def get_view(user: int, group: int) -> GroupView:
     """One group. Raises NotFoundError."""
     found = _views("id=?", (group,), user)
     if not found:
@@ -146,6 +146,6 @@ def view_for(user: int, group: int) -> GroupView:
     return found[0]
 
 
-def listed(user: int, before: int | None, limit: int) -> list[GroupView]:
+def list_page(user: int, before: int | None, limit: int) -> list[GroupView]:
     """All groups, newest first."""
     return _views("id<? ORDER BY id DESC LIMIT ?", (before if before is not None else 2**62, limit), user)

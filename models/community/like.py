@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import peewee
 
-from models.community.post import VISIBLE, Place, Post, require_visible
+from models.community.post import VISIBLE, Post, PostOrigin, require_visible
 from models.identity.user import User
 from models.log.event import Transaction, post_stream
 from models.store.database import Base, affected_rows, rows
@@ -36,14 +36,14 @@ class Bookmark(Base):
 def like(tx: Transaction, user: int, post: int) -> int:
     """Likes a post that the user sees; returns how many do. Raises NotFoundError."""
     if _mark("likes", user, post):
-        return _counted(tx, "post.liked", user, post, 1)
+        return _change_count(tx, "post.liked", user, post, 1)
     return _count_for(user, post)
 
 
 def unlike(tx: Transaction, user: int, post: int) -> int:
     """Takes the like back; returns how many are left. Raises NotFoundError."""
     if _unmark("likes", user, post):
-        return _counted(tx, "post.unliked", user, post, -1)
+        return _change_count(tx, "post.unliked", user, post, -1)
     return _count_for(user, post)
 
 
@@ -52,7 +52,7 @@ def bookmark(tx: Transaction, user: int, post: int) -> None:
     new = _mark("bookmarks", user, post)
     place = require_visible(user, post)
     if new:
-        _tell(tx, "post.bookmarked", user, post, place)
+        _append_event(tx, "post.bookmarked", user, post, place)
 
 
 def remove_bookmark(tx: Transaction, user: int, post: int) -> None:
@@ -74,12 +74,12 @@ def _unmark(table: str, user: int, post: int) -> int:
     return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {seen}", (post, user, user))
 
 
-def _counted(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:
+def _change_count(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:
     """The count changes in the transaction that changes the rows."""
     ((count, *place),) = rows(
         "UPDATE posts SET likes_count=likes_count+? WHERE id=? RETURNING likes_count, author_id, group_id", (change, post)
     )
-    _tell(tx, kind, user, post, Place(*place))
+    _append_event(tx, kind, user, post, PostOrigin(*place))
     return int(count)
 
 
@@ -88,7 +88,7 @@ def _count_for(user: int, post: int) -> int:
     return int(rows("SELECT likes_count FROM posts WHERE id=?", (post,))[0][0])
 
 
-def _tell(tx: Transaction, kind: str, user: int, post: int, place: Place) -> None:
+def _append_event(tx: Transaction, kind: str, user: int, post: int, place: PostOrigin) -> None:
     """For the drains: which clients hear of it, and when, is theirs to decide."""
     data = {"post": post, "user": user, "author": place.author, "group": place.group}
     tx.append(post_stream(post), kind, msgspec.json.encode(data))

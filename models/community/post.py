@@ -69,7 +69,7 @@ class PostView(msgspec.Struct, gc=False):
     bookmarked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Place(NamedTuple):
+class PostOrigin(NamedTuple):
     """Whose a post is, and in which group, if any."""
 
     author: int
@@ -103,24 +103,24 @@ def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView
     return msgspec.structs.replace(made, liked=False, bookmarked=False)
 
 
-def place(post: int) -> Place:
+def get_origin(post: int) -> PostOrigin:
     """A post that is there, whoever may see it. Raises NotFoundError."""
-    return _place("p.deleted_ms IS NULL", (post,))
+    return _get_origin("p.deleted_ms IS NULL", (post,))
 
 
-def require_visible(user: int, post: int) -> Place:
+def require_visible(user: int, post: int) -> PostOrigin:
     """A post that the user may see. Raises NotFoundError."""
-    return _place(VISIBLE, (post, user))
+    return _get_origin(VISIBLE, (post, user))
 
 
-def _place(condition: str, params: Sequence[int]) -> Place:
+def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
     found = rows(f"SELECT p.author_id, p.group_id FROM posts p WHERE p.id=? AND {condition}", params)
     if not found:
         raise NotFoundError
-    return Place(*found[0])
+    return PostOrigin(*found[0])
 
 
-def announced(ids: Sequence[int]) -> list[PostView]:
+def event_views(ids: Sequence[int]) -> list[PostView]:
     """Posts as events carry them, newest first. Deleted ones are left out."""
     if not ids:
         return []
@@ -135,9 +135,9 @@ def announced(ids: Sequence[int]) -> list[PostView]:
     ]
 
 
-def tell_counts(tx: Transaction, ids: Sequence[int]) -> int:
+def append_count_updates(tx: Transaction, ids: Sequence[int]) -> int:
     """Tells those who follow posts how often these are liked and commented on now; returns of how many it told."""
-    found = announced(ids)
+    found = event_views(ids)
     copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(found)]
     insert_rows(PostCopy, ("post_id", "event"), copies)
     return len(found)

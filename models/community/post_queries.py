@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.community import group as groups
-from models.community.post import VISIBLE, PostView, announced, require_visible
+from models.community.post import VISIBLE, PostView, event_views, require_visible
 from models.store.database import chunks, placeholders, rows, snapshot
 
 PLACES_A_QUERY = 100
@@ -14,7 +14,7 @@ PLACES_A_QUERY = 100
 
 def views(user: int, ids: Sequence[int]) -> list[PostView]:
     """Posts as the user sees them, newest first: who may see them is asked before."""
-    found = announced(ids)
+    found = event_views(ids)
     liked, bookmarked = (_marked(table, user, ids) for table in ("likes", "bookmarks"))
     for view in found:
         view.liked, view.bookmarked = view.id in liked, view.id in bookmarked
@@ -30,14 +30,14 @@ def _marked(table: str, user: int, ids: Sequence[int]) -> set[int]:
     }
 
 
-def view_for(user: int, post: int) -> PostView:
+def get_view(user: int, post: int) -> PostView:
     """One post, as the user sees it. Raises NotFoundError."""
     with snapshot():
         require_visible(user, post)
         return views(user, [post])[0]
 
 
-def listed(user: int, group: int | None, bookmarked: bool, before: int | None, limit: int) -> list[PostView]:
+def list_page(user: int, group: int | None, bookmarked: bool, before: int | None, limit: int) -> list[PostView]:
     """Public posts and those of the user's groups, newest first: all, one group's, or those that the user has bookmarked.
 
     Raises NotFoundError when the user is not in the group.
@@ -49,7 +49,7 @@ def listed(user: int, group: int | None, bookmarked: bool, before: int | None, l
         if bookmarked:
             ids = _bookmarked(user, group, before, limit)
         else:
-            ids = _newest([None, *groups.joined_by(user)] if group is None else [group], before, limit)
+            ids = _newest([None, *groups.group_ids_of(user)] if group is None else [group], before, limit)
         return views(user, ids)
 
 

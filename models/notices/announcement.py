@@ -1,4 +1,4 @@
-"""Announcements to many people: who is to hear what, and how far that is.
+"""Announcements to many people: their contents, and how far their delivery has come.
 
 The place reached is moved by the transaction that notifies, so whatever crashes, each receiver hears once.
 """
@@ -14,20 +14,20 @@ import peewee
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import FANOUTS, Transaction, user_stream
 from models.notices import pending_mail
-from models.notices.counts import INSERTED
-from models.notices.notification import HIDDEN, TITLE_CHARS, Notification, view
+from models.notices.counts import INSERT_COLUMNS
+from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, placeholders, rows
 
-ASKED = "announcement.asked"
+REQUESTED = "announcement.asked"
 BODY_CHARS = 2_000
 DATA_BYTES = 4_096
 IDS_A_QUERY = 500
 COLUMNS = "id, by_user, role, user_ids, type, title, body, data, total, done, position, created_ms, ended_ms"
 
 
-class Fanout(Base):
+class Announcement(Base):
     """One announcement: to all active users of a role, or to those of `user_ids` (JSON, ascending). `position` is the last user
     that was reached, `done` how many were, of `total` when that is known."""
 
@@ -49,7 +49,7 @@ class Fanout(Base):
         table_name = "fanouts"
 
 
-class Announcement(NamedTuple):
+class AnnouncementContent(NamedTuple):
     """What is to be said, and to whom."""
 
     by: int
@@ -61,11 +61,11 @@ class Announcement(NamedTuple):
     data: bytes
 
 
-class Asked(NamedTuple):
+class AnnouncementProgress(NamedTuple):
     """An announcement as it stands."""
 
     id: int
-    what: Announcement
+    content: AnnouncementContent
     total: int | None
     done: int
     position: int
@@ -81,37 +81,51 @@ class Receiver(NamedTuple):
     mail_ms: int | None
 
 
-def ask(tx: Transaction, what: Announcement) -> int:
+def create(tx: Transaction, content: AnnouncementContent) -> int:
     """Takes an announcement; returns its number. Telling people is a drain's work."""
-    users = None if what.users is None else msgspec.json.encode(sorted(set(what.users))).decode()
+    users = None if content.users is None else msgspec.json.encode(sorted(set(content.users))).decode()
     number = tx.next_id("fanouts")
     insert_rows(
-        Fanout,
+        Announcement,
         ("id", "by_user", "role", "user_ids", "type", "title", "body", "data", "done", "position", "created_ms"),
-        [(number, what.by, what.role, users, what.type, what.title, what.body, what.data.decode(), 0, 0, tx.now_ms)],
+        [
+            (
+                number,
+                content.by,
+                content.role,
+                users,
+                content.type,
+                content.title,
+                content.body,
+                content.data.decode(),
+                0,
+                0,
+                tx.now_ms,
+            )
+        ],
     )
-    tx.append(FANOUTS, ASKED, msgspec.json.encode({"fanout": number}))
+    tx.append(FANOUTS, REQUESTED, msgspec.json.encode({"fanout": number}))
     return number
 
 
-def find(number: int) -> Asked:
+def find(number: int) -> AnnouncementProgress:
     """One announcement."""
-    return _asked(rows(f"SELECT {COLUMNS} FROM fanouts WHERE id=?", (number,))[0])
+    return _progress(rows(f"SELECT {COLUMNS} FROM fanouts WHERE id=?", (number,))[0])
 
 
-def _asked(row: tuple[Any, ...]) -> Asked:
+def _progress(row: tuple[Any, ...]) -> AnnouncementProgress:
     number, by, role, users, kind, title, body, data, *rest = row
     ids = None if users is None else msgspec.json.decode(users, type=list[int])
-    return Asked(number, Announcement(by, role, ids, kind, title, body, data.encode()), *rest)
+    return AnnouncementProgress(number, AnnouncementContent(by, role, ids, kind, title, body, data.encode()), *rest)
 
 
-def receivers(what: Announcement, after: int, limit: int) -> list[int]:
+def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list[int]:
     """The next of its receivers by id: active users only."""
-    if what.users is None:
+    if content.users is None:
         sql = "SELECT id FROM users WHERE role=? AND status='active' AND id>? ORDER BY id LIMIT ?"
-        return [i for (i,) in rows(sql, (what.role, after, limit))]
+        return [i for (i,) in rows(sql, (content.role, after, limit))]
     found: list[int] = []
-    rest = [user for user in what.users if user > after]
+    rest = [user for user in content.users if user > after]
     for start in range(0, len(rest), IDS_A_QUERY):
         part = rest[start : start + IDS_A_QUERY]
         sql = f"SELECT id FROM users WHERE id IN ({placeholders(len(part))}) AND status='active' ORDER BY id"
@@ -121,34 +135,45 @@ def receivers(what: Announcement, after: int, limit: int) -> list[int]:
     return found[:limit]
 
 
-def count(what: Announcement) -> int:
+def count_receivers(content: AnnouncementContent) -> int:
     """How many receivers there are now."""
-    if what.users is None:
-        return int(rows("SELECT count(*) FROM users WHERE role=? AND status='active'", (what.role,))[0][0])
-    return len(receivers(what, 0, len(what.users)))
+    if content.users is None:
+        return int(rows("SELECT count(*) FROM users WHERE role=? AND status='active'", (content.role,))[0][0])
+    return len(next_receivers(content, 0, len(content.users)))
 
 
-def move(tx: Transaction, asked: Asked, position: int, done: int, total: int) -> None:
+def advance(tx: Transaction, progress: AnnouncementProgress, position: int, done: int, total: int) -> None:
     """The right to tell the next: moves the place on from where it was read, or raises CheckpointMovedError."""
     sql = "UPDATE fanouts SET position=?, done=?, total=? WHERE id=? AND position=? AND ended_ms IS NULL"
-    if affected_rows(sql, (position, done, total, asked.id, asked.position)) != 1:
+    if affected_rows(sql, (position, done, total, progress.id, progress.position)) != 1:
         raise CheckpointMovedError
 
 
-def end(tx: Transaction, asked: Asked) -> None:
+def complete(tx: Transaction, progress: AnnouncementProgress) -> None:
     """Everybody was told."""
-    execute("UPDATE fanouts SET ended_ms=?, total=coalesce(total, 0) WHERE id=? AND ended_ms IS NULL", (tx.now_ms, asked.id))
+    execute("UPDATE fanouts SET ended_ms=?, total=coalesce(total, 0) WHERE id=? AND ended_ms IS NULL", (tx.now_ms, progress.id))
 
 
-def tell(tx: Transaction, asked: Asked, receivers: Sequence[Receiver]) -> None:
+def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[Receiver]) -> None:
     """Notifies receivers, all in the same words, and has the mails sent."""
-    what, group = asked.what, f"fanout:{asked.id}"
-    before, after = _halves(what, tx.now_ms)
-    data, new = what.data.decode(), []
+    content, group = progress.content, f"fanout:{progress.id}"
+    before, after = _halves(content, tx.now_ms)
+    data, new = content.data.decode(), []
     now, later = [], []
     for user, in_app, mail_ms in receivers:
         number = tx.next_id("notifications")
-        row = (number, user, what.type, what.title, what.body, data, 1, group if in_app else HIDDEN + group, tx.now_ms, tx.now_ms)
+        row = (
+            number,
+            user,
+            content.type,
+            content.title,
+            content.body,
+            data,
+            1,
+            group if in_app else MAIL_ONLY_PREFIX + group,
+            tx.now_ms,
+            tx.now_ms,
+        )
         new.append((*row, None, None if in_app else True))
         if in_app:
             tx.append(user_stream(user), "notification.created", b"%s%d%s" % (before, number, after))
@@ -156,26 +181,26 @@ def tell(tx: Transaction, asked: Asked, receivers: Sequence[Receiver]) -> None:
             now.append((user, [number], False))
         elif mail_ms is not None:
             later.append((number, user, mail_ms, False))
-    insert_rows(Notification, INSERTED, new)
-    pending_mail.queue(tx, pending_mail.ALONE, now)
-    pending_mail.wait(tx, later)
+    insert_rows(Notification, INSERT_COLUMNS, new)
+    pending_mail.queue(tx, pending_mail.SINGLE, now)
+    pending_mail.add(tx, later)
 
 
-def _halves(what: Announcement, now_ms: int) -> tuple[bytes, bytes]:
+def _halves(content: AnnouncementContent, now_ms: int) -> tuple[bytes, bytes]:
     """NOTIFICATION as JSON, before and after its id, which comes first: all else is the same for everybody."""
-    whole = msgspec.json.encode(view((0, 0, what.type, what.title, what.body, what.data, 1, now_ms, None)))
+    whole = msgspec.json.encode(view((0, 0, content.type, content.title, content.body, content.data, 1, now_ms, None)))
     before, _, after = whole.partition(b"0")
     return before, after
 
 
-def listed(limit: int) -> list[Mapping[str, Any]]:
+def list_newest(limit: int) -> list[Mapping[str, Any]]:
     """Announcements, newest first, and how far each is."""
-    found = [_asked(row) for row in rows(f"SELECT {COLUMNS} FROM fanouts ORDER BY id DESC LIMIT ?", (limit,))]
+    found = [_progress(row) for row in rows(f"SELECT {COLUMNS} FROM fanouts ORDER BY id DESC LIMIT ?", (limit,))]
     return [
         {
             "job": one.id,
-            "title": one.what.title,
-            "by": one.what.by,
+            "title": one.content.title,
+            "by": one.content.by,
             "state": "running" if one.ended_ms is None else "done",
             "done": one.done,
             "total": one.total,

@@ -20,7 +20,7 @@ class Interval(NamedTuple):
     read: int
 
 
-def intervals_of(conversations: Collection[int], closed_after: int) -> dict[int, list[Interval]]:
+def membership_intervals(conversations: Collection[int], closed_after: int) -> dict[int, list[Interval]]:
     """The memberships of conversations that reach to an event id or past it."""
     found: dict[int, list[Interval]] = {}
     for part in chunks(sorted(conversations), IDS_A_QUERY):

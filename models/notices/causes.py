@@ -16,11 +16,11 @@ import peewee
 
 from models.identity.user import User
 from models.log.event import Transaction
-from models.notices.notification import HIDDEN, TITLE_CHARS
+from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS
 from models.store.database import Base, affected_rows, execute, placeholders, rows
 
-ONCE = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
-PLACE = re.compile(r"\{(\w+)\}")
+UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class NotificationCause(Base):
@@ -50,7 +50,7 @@ class Words(NamedTuple):
         more = count > 1
         title = self.title_more if more and self.title_more else self.title
         body = self.body_more if more and self.body_more else self.body
-        return PLACE.sub(lambda at: counted[at[1]], title)[:TITLE_CHARS], PLACE.sub(lambda at: counted[at[1]], body)
+        return PLACEHOLDER.sub(lambda at: counted[at[1]], title)[:TITLE_CHARS], PLACEHOLDER.sub(lambda at: counted[at[1]], body)
 
 
 class Cause(msgspec.Struct, gc=False):
@@ -71,11 +71,11 @@ class Cause(msgspec.Struct, gc=False):
 
     def __post_init__(self) -> None:
         """What is not shown is counted apart from what is."""
-        if not self.in_app and not self.grouping.startswith(HIDDEN):
-            self.grouping = HIDDEN + self.grouping
+        if not self.in_app and not self.grouping.startswith(MAIL_ONLY_PREFIX):
+            self.grouping = MAIL_ONLY_PREFIX + self.grouping
 
 
-class Made(NamedTuple):
+class NotifyingCounts(NamedTuple):
     """What was written: causes counted, and how many notifications were made and mails queued, by (type, channel)."""
 
     causes: int
@@ -93,7 +93,7 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     if not found:
         return 0
     numbers, users = [number for number, _ in found], sorted({user for _, user in found})
-    once = " OR ".join(f"cause LIKE '{kind}:%'" for kind in ONCE)
+    once = " OR ".join(f"cause LIKE '{kind}:%'" for kind in UNREPEATABLE_CAUSES)
     execute(
         f"DELETE FROM notification_causes WHERE user_id IN ({placeholders(len(users))}) "
         f"AND notification IN ({placeholders(len(numbers))}) AND ({once}) "

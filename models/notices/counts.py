@@ -10,37 +10,37 @@ import msgspec
 
 from models.log.event import Transaction, user_stream
 from models.notices import pending_mail
-from models.notices.causes import Cause, Made
+from models.notices.causes import Cause, NotifyingCounts
 from models.notices.notification import Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.database import chunks, execute, insert_rows, rows, values_cte
 
-INSERTED = (
+INSERT_COLUMNS = (
     *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
     *("by_user", "mail_only"),
 )
 KEYS_A_QUERY = 200
 
 Key = tuple[int, str]  # a user, and what is counted together
-Unread = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the notification that is unread
+UnreadByKey = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the notification that is unread
 
 
-class Grown(NamedTuple):
+class CountedNotification(NamedTuple):
     """A notification that was made or grew."""
 
     id: int
     new: bool
 
 
-def grow(tx: Transaction, counted: Sequence[tuple[Cause, int]]) -> Made:
+def increase(tx: Transaction, counted: Sequence[tuple[Cause, int]]) -> NotifyingCounts:
     """Adds counts to unread notifications, one of each (user, group), making those that are not there."""
-    _, by_channel = grow_groups(tx, [([cause], n) for cause, n in counted], unread_of([cause for cause, _ in counted]))
-    return Made(len(counted), by_channel)
+    _, by_channel = increase_groups(tx, [([cause], n) for cause, n in counted], find_unread([cause for cause, _ in counted]))
+    return NotifyingCounts(len(counted), by_channel)
 
 
-def grow_groups(
-    tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: Unread
-) -> tuple[dict[Key, Grown], Counter[tuple[str, str]]]:
+def increase_groups(
+    tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey
+) -> tuple[dict[Key, CountedNotification], Counter[tuple[str, str]]]:
     """The same for groups of causes, the newest of which gives the words. Also returns what was made, by (type, channel)."""
     made = _write(tx, [(group[-1], n) for group, n in groups], unread)
     shown = [g[0] for g, _ in groups if g[0].in_app]
@@ -48,8 +48,8 @@ def grow_groups(
     return made, new + _mail(tx, [(made[group[0].user, group[0].grouping], group) for group, _ in groups])
 
 
-def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread) -> dict[Key, Grown]:
-    made: dict[Key, Grown] = {}
+def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:
+    made: dict[Key, CountedNotification] = {}
     new: list[tuple[Any, ...]] = []
     grown: list[tuple[Any, ...]] = []
     for cause, n in counted:
@@ -63,17 +63,17 @@ def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread
             new.append((*row, cause.by, None if cause.in_app else True))
         else:
             grown.append((id_, count, title, body, data))
-        made[cause.user, cause.grouping] = Grown(id_, there is None)
+        made[cause.user, cause.grouping] = CountedNotification(id_, there is None)
         if cause.in_app:
             seen = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
             kind = "notification.created" if there is None else "notification.updated"
             tx.append(user_stream(cause.user), kind, seen)
-    insert_rows(Notification, INSERTED, new)
+    insert_rows(Notification, INSERT_COLUMNS, new)
     _update(tx, grown)
     return made
 
 
-def _mail(tx: Transaction, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counter[tuple[str, str]]:
+def _mail(tx: Transaction, grown: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:
     """Queues mails that are to go now, and lines the others up. What was mailed at once and grows unread is not mailed again."""
     now: list[tuple[int, list[int], bool]] = []
     later: list[tuple[int, int, int, bool]] = []
@@ -86,12 +86,12 @@ def _mail(tx: Transaction, grown: Sequence[tuple[Grown, list[Cause]]]) -> Counte
         else:
             waits = [(c.mail_ms, c.again) for c in wanted if c.mail_ms]
             later += [(notification.id, group[0].user, due_ms, again) for due_ms, again in sorted(waits)[:1]]
-    pending_mail.queue(tx, pending_mail.ALONE, now)
-    pending_mail.wait(tx, later)
+    pending_mail.queue(tx, pending_mail.SINGLE, now)
+    pending_mail.add(tx, later)
     return types
 
 
-class Growth(NamedTuple):
+class PreparedUpdate(NamedTuple):
     """How an unread notification will look when its count has grown from `old` to `new`; `seen` is NOTIFICATION as JSON."""
 
     cause: Cause
@@ -103,9 +103,9 @@ class Growth(NamedTuple):
     seen: bytes
 
 
-def foresee(counted: Sequence[tuple[Cause, int]]) -> list[Growth]:
+def prepare(counted: Sequence[tuple[Cause, int]]) -> list[PreparedUpdate]:
     """What `grow` would make of the notifications that are unread now: most of its work, done before the write lock is taken."""
-    unread = unread_of([cause for cause, _ in counted])
+    unread = find_unread([cause for cause, _ in counted])
     found = []
     for cause, n in counted:
         there = unread.get((cause.user, cause.grouping))
@@ -113,11 +113,11 @@ def foresee(counted: Sequence[tuple[Cause, int]]) -> list[Growth]:
             id_, old, created = there
             title, body = cause.words.filled(old + n, cause.values)
             seen = view((id_, cause.user, cause.type, title, body, cause.data, old + n, created, None))
-            found.append(Growth(cause, id_, old, old + n, title, body, msgspec.json.encode(seen)))
+            found.append(PreparedUpdate(cause, id_, old, old + n, title, body, msgspec.json.encode(seen)))
     return found
 
 
-def grow_foreseen(tx: Transaction, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[Growth]) -> Made:
+def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[PreparedUpdate]) -> NotifyingCounts:
     """The same as `grow(log, counted)`, faster: those still as they were foreseen are written as prepared, the others grow now."""
     still: set[int] = set()
     for part in chunks(foreseen, KEYS_A_QUERY):
@@ -134,10 +134,10 @@ def grow_foreseen(tx: Transaction, counted: Sequence[tuple[Cause, int]], foresee
     for growth in written:
         if growth.cause.in_app:
             tx.append(user_stream(growth.cause.user), "notification.updated", growth.seen)
-    _mail(tx, [(Grown(g.id, False), [g.cause]) for g in written])
+    _mail(tx, [(CountedNotification(g.id, False), [g.cause]) for g in written])
     done = {(g.cause.user, g.cause.grouping) for g in written}
-    made = grow(tx, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
-    return Made(len(counted), made.by_channel)
+    made = increase(tx, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
+    return NotifyingCounts(len(counted), made.by_channel)
 
 
 def _update(tx: Transaction, grown: Sequence[tuple[Any, ...]]) -> None:
@@ -151,9 +151,9 @@ def _update(tx: Transaction, grown: Sequence[tuple[Any, ...]]) -> None:
         )
 
 
-def unread_of(causes: Iterable[Cause]) -> Unread:
+def find_unread(causes: Iterable[Cause]) -> UnreadByKey:
     """Those of the causes' notifications that are there and unread."""
-    unread: Unread = {}
+    unread: UnreadByKey = {}
     for part in chunks(causes, KEYS_A_QUERY):
         keys = [v for c in part for v in (c.user, c.grouping)]
         found = rows(

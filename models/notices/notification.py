@@ -16,8 +16,8 @@ from models.store.database import Base, NeverReusedIdField, chunks, execute, pla
 
 COLUMNS = "id, user_id, type, title, body, data, count, created_ms, read_ms"
 TITLE_CHARS = 200
-HIDDEN = "~"  # begins the groups of those that are not shown
-SHOWN = "mail_only IS NULL"
+MAIL_ONLY_PREFIX = "~"  # begins the groups of those that are not shown
+VISIBLE_SQL = "mail_only IS NULL"
 IDS_A_QUERY = 500
 
 
@@ -68,7 +68,7 @@ Notification.add_index(  # how many one person has caused another lately
 )
 
 
-def conversation_group(conversation: int) -> str:
+def conversation_grouping(conversation: int) -> str:
     """Messages of one conversation are counted together."""
     return f"conversation:{conversation}"
 
@@ -88,9 +88,9 @@ def view(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def listed(user: int, unread_only: bool, kind: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
+def list_page(user: int, unread_only: bool, kind: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
     """The user's notifications, newest first."""
-    where, params = ["user_id=?", SHOWN, "id<?"], [user, before if before is not None else 2**62]  # type: list[str], list[Any]
+    where, params = ["user_id=?", VISIBLE_SQL, "id<?"], [user, before if before is not None else 2**62]  # type: list[str], list[Any]
     if unread_only:
         where.append("read_ms IS NULL")
     if kind is not None:
@@ -107,15 +107,15 @@ def find(number: int) -> dict[str, Any] | None:
 
 def unread_count(user: int) -> int:
     """How many of the user's notifications are unread."""
-    return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {SHOWN}", (user,))[0][0])
+    return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}", (user,))[0][0])
 
 
 def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:
     """Marks the user's notifications read (None: all) and returns how many are left unread. Other people's ids are passed over."""
     chosen = "" if ids is None else f" AND id IN ({placeholders(len(ids))})"
-    where = f"user_id=? AND read_ms IS NULL AND {SHOWN}{chosen}"
+    where = f"user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}{chosen}"
     read = sorted(i for (i,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
-    _close(tx, read)
+    _set_read(tx, read)
     left = unread_count(user)
     if read:
         what: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
@@ -127,29 +127,29 @@ def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
     """Reads the group's unread notification, when there is one: its conversation was read."""
     found = rows(
         "SELECT id, mail_only FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
-        (user, grouping, HIDDEN + grouping),
+        (user, grouping, MAIL_ONLY_PREFIX + grouping),
     )
-    _close(tx, [i for i, hidden in found if hidden])
+    _set_read(tx, [i for i, hidden in found if hidden])
     shown = [i for i, hidden in found if not hidden]
     if shown:
         mark_read(tx, user, shown)
 
 
-def close_mail_only(tx: Transaction, ids: Sequence[int]) -> None:
+def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
     """Those of them that only a mail tells of have had theirs: what comes next is a new one."""
     for part in chunks(ids, IDS_A_QUERY):
-        sql = f"SELECT id FROM notifications WHERE id IN ({placeholders(len(part))}) AND NOT ({SHOWN})"
-        _close(tx, [i for (i,) in rows(sql, part)])
+        sql = f"SELECT id FROM notifications WHERE id IN ({placeholders(len(part))}) AND NOT ({VISIBLE_SQL})"
+        _set_read(tx, [i for (i,) in rows(sql, part)])
 
 
-def _close(tx: Transaction, ids: Sequence[int]) -> None:
+def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
     for part in chunks(ids, IDS_A_QUERY):
         execute(
             f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
         )
 
 
-class Unread(NamedTuple):
+class UnreadNotification(NamedTuple):
     """What a mail says of a notification."""
 
     id: int
@@ -159,14 +159,14 @@ class Unread(NamedTuple):
     data: dict[str, Any]
 
 
-def unread_of(user: int, ids: Sequence[int]) -> list[Unread]:
+def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     """Those of the user's notifications that are unread, oldest first."""
-    found: list[Unread] = []
+    found: list[UnreadNotification] = []
     for part in chunks(sorted(ids), IDS_A_QUERY):
         for i, kind, title, body, data in rows(
             f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({placeholders(len(part))}) "
             "AND read_ms IS NULL ORDER BY id",
             (user, *part),
         ):
-            found.append(Unread(i, kind, title, body, msgspec.json.decode(data)))
+            found.append(UnreadNotification(i, kind, title, body, msgspec.json.decode(data)))
     return found

@@ -9,35 +9,35 @@ from typing import NamedTuple
 import msgspec
 
 from models.log.event import Transaction
-from models.notices.causes import Cause, Made, NotificationCause, Words
-from models.notices.counts import Unread, grow_groups, unread_of
+from models.notices.causes import Cause, NotificationCause, NotifyingCounts, Words
+from models.notices.counts import UnreadByKey, find_unread, increase_groups
 from models.store.database import chunks, insert_rows, rows, values_cte
 
 KEYS_A_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
-PAIR_MOST = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
-PAIR_MOST_ELSE = 20
-MORE = "more:"  # begins the groups of what is only counted
-FLOOD = Words("{name} did something more", title_more="{name} did {n} more things")
+MAX_PER_PAIR = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
+MAX_PER_PAIR_DEFAULT = 20
+FLOOD_PREFIX = "more:"  # begins the groups of what is only counted
+FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more things")
 
 
-def add(tx: Transaction, causes: Sequence[Cause]) -> Made:
+def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     """Counts each cause that is new, once: in the unread notification of its group, or a new one; and has mails sent.
 
     A fixed few statements, whatever the number of causes.
     """
     groups = _grouped(_new_causes(causes))
-    unread = unread_of([group[0] for group in groups])
+    unread = find_unread([group[0] for group in groups])
     kept, flood = _limited(tx, groups, unread)
     groups = kept + flood
-    unread |= unread_of([group[0] for group in flood])
-    made, by_channel = grow_groups(tx, [(group, len(group)) for group in groups], unread)
+    unread |= find_unread([group[0] for group in flood])
+    made, by_channel = increase_groups(tx, [(group, len(group)) for group in groups], unread)
     values = [(c.user, c.cause, made[c.user, c.grouping].id) for group in groups for c in group]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
-    return Made(len(values), by_channel)
+    return NotifyingCounts(len(values), by_channel)
 
 
-class MadeOf(NamedTuple):
+class CauseNotification(NamedTuple):
     """The notification that counts a cause."""
 
     id: int
@@ -45,14 +45,14 @@ class MadeOf(NamedTuple):
     only_counted: bool
 
 
-def made_of(user: int, cause: str) -> MadeOf | None:
+def notification_of_cause(user: int, cause: str) -> CauseNotification | None:
     """What a cause was counted in, if it was."""
     found = rows(
         "SELECT n.id, n.created_ms, n.grouping FROM notification_causes c JOIN notifications n ON n.id=c.notification "
         "WHERE c.user_id=? AND c.cause=?",
         (user, cause),
     )
-    return next((MadeOf(i, at, grouping.startswith(MORE)) for i, at, grouping in found), None)
+    return next((CauseNotification(i, at, grouping.startswith(FLOOD_PREFIX)) for i, at, grouping in found), None)
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
@@ -78,7 +78,7 @@ def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
     return list(fresh.values())
 
 
-def _limited(tx: Transaction, groups: list[list[Cause]], unread: Unread) -> tuple[list[list[Cause]], list[list[Cause]]]:
+def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) -> tuple[list[list[Cause]], list[list[Cause]]]:
     """What is as it is; and what would be one new notification of one person by another too many: that is only counted, in one for
     all of it."""
     new = [g for g in groups if g[0].by is not None and (g[0].user, g[0].grouping) not in unread]
@@ -87,7 +87,7 @@ def _limited(tx: Transaction, groups: list[list[Cause]], unread: Unread) -> tupl
     for group in new:
         first = group[0]
         made[first.by, first.user, first.type] += 1
-        if made[first.by, first.user, first.type] > PAIR_MOST.get(first.type, PAIR_MOST_ELSE):
+        if made[first.by, first.user, first.type] > MAX_PER_PAIR.get(first.type, MAX_PER_PAIR_DEFAULT):
             flood += group
     if not flood:
         return groups, []
@@ -97,9 +97,9 @@ def _limited(tx: Transaction, groups: list[list[Cause]], unread: Unread) -> tupl
 
 
 def _only_counted(cause: Cause) -> Cause:
-    grouping = f"{MORE}{cause.by}:{cause.type}"
+    grouping = f"{FLOOD_PREFIX}{cause.by}:{cause.type}"
     data = msgspec.json.encode({"user": cause.by})
-    return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD, data=data, mail_ms=None)
+    return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD_WORDS, data=data, mail_ms=None)
 
 
 def _made_lately(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:

@@ -18,10 +18,10 @@ from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, rows
 
-CODES_FIRST, USUAL = 0, 1  # priorities
-NOTHING = "{}"
+CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # priorities
+EMPTY_DATA = "{}"
 ERROR_CHARS = 500
-INSERTED = (
+INSERT_COLUMNS = (
     *("kind", "receiver", "address", "name", "data", "message_id", "priority", "state"),
     *("attempts", "next_ms", "expires_ms", "created_ms", "tried_from_ms", "ended_ms"),
 )
@@ -59,7 +59,7 @@ Email.add_index(Email.index(Email.receiver, Email.id, where=peewee.SQL("receiver
 Email.add_index(Email.index(Email.ended_ms, where=peewee.SQL("state<>'queued'"), name="email_ended"))
 
 
-class Letter(NamedTuple):
+class NewMail(NamedTuple):
     """A mail to be queued: what its template is named and filled with, and to whom it goes."""
 
     kind: str
@@ -68,7 +68,7 @@ class Letter(NamedTuple):
     name: str
     data: dict[str, Any]
     expires_ms: int | None = None
-    priority: int = USUAL
+    priority: int = USUAL_PRIORITY
 
 
 class Mail(NamedTuple):
@@ -88,7 +88,7 @@ class Mail(NamedTuple):
     tried_from_ms: int
 
 
-def queue(tx: Transaction, letters: Sequence[Letter], state: str = "queued") -> None:
+def queue(tx: Transaction, letters: Sequence[NewMail], state: str = "queued") -> None:
     """Puts mails into the outbox; as `dropped`, they are but a trace, of as much work as a mail."""
     now = tx.now_ms
     ended = None if state == "queued" else now
@@ -99,7 +99,7 @@ def queue(tx: Transaction, letters: Sequence[Letter], state: str = "queued") -> 
         )
         for one in letters
     ]
-    insert_rows(Email, INSERTED, values)
+    insert_rows(Email, INSERT_COLUMNS, values)
 
 
 def next_due(now_ms: int) -> Mail | None:
@@ -114,7 +114,7 @@ def next_due(now_ms: int) -> Mail | None:
     return Mail(number, kind, receiver, address, name, msgspec.json.decode(data), *rest)
 
 
-def take(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
+def acquire(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
     """The right to send a mail, until the lease runs out; None when another has it.
 
     With the first try its Message-ID gets the sender's domain (RFC 5322, section 3.6.4), and keeps it.
@@ -129,7 +129,7 @@ def take(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -
     return taken if mine else None
 
 
-def renew(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
+def renew_lease(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
     """Sending takes its time: the lease begins anew."""
     execute(
         "UPDATE emails SET next_ms=? WHERE id=? AND state='queued' AND holder=?",
@@ -137,7 +137,7 @@ def renew(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
     )
 
 
-def sent(tx: Transaction, number: int) -> None:
+def mark_sent(tx: Transaction, number: int) -> None:
     """It is the relay's now, whoever else may have taken it meanwhile."""
     _end(tx, number, "sent")
 
@@ -151,7 +151,7 @@ def _end(tx: Transaction, number: int, state: str) -> None:
     execute(
         "UPDATE emails SET state=?, data=CASE WHEN kind IN ('notification','digest') THEN data ELSE ? END, ended_ms=?, error=NULL "
         "WHERE id=? AND state='queued'",
-        (state, NOTHING, tx.now_ms, number),
+        (state, EMPTY_DATA, tx.now_ms, number),
     )
 
 
@@ -163,7 +163,7 @@ def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -
     )
 
 
-def refuse(tx: Transaction, number: int, error: str) -> bool:
+def mark_dead(tx: Transaction, number: int, error: str) -> bool:
     """It can't be sent: dead, unless it has ended already, which the answer tells."""
     return affected_rows(
         "UPDATE emails SET state='dead', ended_ms=?, error=? WHERE id=? AND state='queued'",
@@ -180,13 +180,13 @@ def retry(tx: Transaction, number: int) -> None:
     )
 
 
-def waiting() -> tuple[int, int | None]:
+def count_queued() -> tuple[int, int | None]:
     """How many wait, and when the one that has waited longest was queued, in ms."""
     count, since = rows("SELECT count(*), min(tried_from_ms) FROM emails WHERE state='queued'")[0]
     return int(count), since
 
 
-def about(receiver: int, notification: int, limit: int) -> list[dict[str, Any]]:
+def list_about(receiver: int, notification: int, limit: int) -> list[dict[str, Any]]:
     """The newest mails to a user that hold a notification, and what became of them."""
     found = rows(
         "SELECT id, kind, state, data, created_ms, ended_ms, error FROM emails WHERE receiver=? "
@@ -200,7 +200,7 @@ def about(receiver: int, notification: int, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def failing(limit: int) -> list[dict[str, Any]]:
+def list_failing(limit: int) -> list[dict[str, Any]]:
     """Mails that could not be sent yet, those tried most often first."""
     found = rows(
         "SELECT id, kind, address, attempts, error, next_ms FROM emails WHERE state='queued' AND error IS NOT NULL "

@@ -16,10 +16,10 @@ from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.notification import Notification
-from models.notices.outbox import Letter
+from models.notices.outbox import NewMail
 from models.store.database import Base, affected_rows, chunks, execute, insert_rows, placeholders, rows
 
-ALONE, DIGEST = "notification", "digest"  # kinds of mail
+SINGLE, DIGEST = "notification", "digest"  # kinds of mail
 KEYS_A_QUERY = 200
 
 
@@ -49,7 +49,7 @@ class Digest(Base):
         primary_key = peewee.CompositeKey("user", "period")
 
 
-class Waiting(NamedTuple):
+class PendingMail(NamedTuple):
     """One that waits, with what decides of it."""
 
     notification: int
@@ -61,7 +61,7 @@ class Waiting(NamedTuple):
     unread: bool
 
 
-def wait(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
+def add(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
     """Puts (notification, user, due_ms, alone) in line; of one that waits already, the earlier time counts."""
     for part in chunks(waiting, KEYS_A_QUERY):
         insert_rows(
@@ -84,22 +84,22 @@ def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int]
         )
         people = {user: (address, name) for user, address, name in found}
         for user, ids, again in part:
-            letters.append(Letter(kind, user, *people[user], {"notifications": list(ids), "again": again}))
+            letters.append(NewMail(kind, user, *people[user], {"notifications": list(ids), "again": again}))
     outbox.queue(tx, letters)
 
 
-def waits_until(notification: int) -> int | None:
+def find_due_ms(notification: int) -> int | None:
     """When its mail is due, if one is to be sent."""
     found = rows("SELECT due_ms FROM waiting_mail WHERE notification_id=?", (notification,))
     return int(found[0][0]) if found else None
 
 
-def due_users(now_ms: int, limit: int) -> list[int]:
+def list_due_users(now_ms: int, limit: int) -> list[int]:
     """People of whom something is due, those who have waited longest first."""
     return [u for (u,) in rows("SELECT user_id FROM waiting_mail WHERE due_ms<=? ORDER BY due_ms LIMIT ?", (now_ms, limit))]
 
 
-def due(users: Collection[int], now_ms: int) -> list[Waiting]:
+def list_due(users: Collection[int], now_ms: int) -> list[PendingMail]:
     """All that is due of these people, oldest first."""
     found = rows(
         "SELECT w.notification_id, w.user_id, w.since_ms, w.due_ms, w.alone, n.type, n.read_ms IS NULL FROM waiting_mail w "
@@ -107,10 +107,10 @@ def due(users: Collection[int], now_ms: int) -> list[Waiting]:
         "ORDER BY w.notification_id",
         (*users, now_ms),
     )
-    return [Waiting(n, user, since, at, bool(alone), kind, bool(unread)) for n, user, since, at, alone, kind, unread in found]
+    return [PendingMail(n, user, since, at, bool(alone), kind, bool(unread)) for n, user, since, at, alone, kind, unread in found]
 
 
-def take(tx: Transaction, notifications: Sequence[int]) -> set[int]:
+def remove(tx: Transaction, notifications: Sequence[int]) -> set[int]:
     """Takes these out of the line; returns those that were in it: another worker may have been faster."""
     taken: set[int] = set()
     for part in chunks(notifications, KEYS_A_QUERY):
@@ -119,7 +119,7 @@ def take(tx: Transaction, notifications: Sequence[int]) -> set[int]:
     return taken
 
 
-def put_off(tx: Transaction, later: Iterable[tuple[Waiting, int]]) -> None:
+def postpone(tx: Transaction, later: Iterable[tuple[PendingMail, int]]) -> None:
     """(waiting, until): not yet, unless it has another time since."""
     same: dict[tuple[int, int], list[int]] = {}
     for waiting, until_ms in later:
@@ -130,13 +130,13 @@ def put_off(tx: Transaction, later: Iterable[tuple[Waiting, int]]) -> None:
             execute(f"UPDATE waiting_mail SET due_ms=? WHERE {where}", (until_ms, due_ms, *part))
 
 
-def begin_digest(tx: Transaction, user: int, period: str) -> bool:
+def claim_digest(tx: Transaction, user: int, period: str) -> bool:
     """Claims a person's digest of a period; False when it is made already."""
     sql = "INSERT INTO digests (user_id, period, at_ms) VALUES (?,?,?) ON CONFLICT DO NOTHING"
     return affected_rows(sql, (user, period, tx.now_ms)) == 1
 
 
-def reconsider(tx: Transaction, user: int) -> None:
+def make_due_now(tx: Transaction, user: int) -> None:
     """What the person wants, or their clock, has changed: all that waits for a digest is looked at now."""
     execute("UPDATE waiting_mail SET due_ms=0 WHERE user_id=? AND alone=?", (user, False))
 

@@ -15,7 +15,7 @@ from models.store.database import Base, chunks, execute, placeholders, rows
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
 TYPES = tuple(EMAIL_DEFAULTS)
 IDS_A_QUERY = 500
-EMAIL = ("off", "instant", "hourly", "daily")
+EMAIL_FREQUENCIES = ("off", "instant", "hourly", "daily")
 
 
 class Preference(Base):
@@ -38,18 +38,18 @@ class Choice(NamedTuple):
     email: str
 
 
-def of(user: int) -> dict[str, Choice]:
+def all_choices(user: int) -> dict[str, Choice]:
     """All types, with what was chosen or else the default."""
-    found = chosen([user])
-    return {kind: found.get((user, kind), default(kind)) for kind in TYPES}
+    found = find_choices([user])
+    return {kind: found.get((user, kind), default_choice(kind)) for kind in TYPES}
 
 
-def default(kind: str) -> Choice:
+def default_choice(kind: str) -> Choice:
     """What holds for who never chose."""
     return Choice(True, EMAIL_DEFAULTS[kind])
 
 
-def chosen(users: Collection[int]) -> dict[tuple[int, str], Choice]:
+def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     """(user, type) -> what they chose, for those who did."""
     found: dict[tuple[int, str], Choice] = {}
     for part in chunks(sorted(users), IDS_A_QUERY):
@@ -58,10 +58,10 @@ def chosen(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     return found
 
 
-def choose(tx: Transaction, user: int, chosen: Mapping[str, Choice]) -> None:
+def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> None:
     """Sets these types, also for what is still waiting to be mailed."""
-    pending_mail.reconsider(tx, user)
-    for kind, choice in chosen.items():
+    pending_mail.make_due_now(tx, user)
+    for kind, choice in choices.items():
         execute(
             "INSERT INTO preferences (user_id, type, in_app, email) VALUES (?,?,?,?) ON CONFLICT (user_id, type) "
             "DO UPDATE SET in_app=excluded.in_app, email=excluded.email",
@@ -73,6 +73,6 @@ def unsubscribe(tx: Transaction, user: int, kinds: Collection[str]) -> bool:
     """No more e-mail of these types; False when there is no such user or type."""
     if not set(kinds) <= set(TYPES) or not rows("SELECT 1 FROM users WHERE id=?", (user,)):
         return False
-    now = of(user)
-    choose(tx, user, {kind: now[kind]._replace(email="off") for kind in kinds})
+    now = all_choices(user)
+    set_choices(tx, user, {kind: now[kind]._replace(email="off") for kind in kinds})
     return True

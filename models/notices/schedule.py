@@ -24,14 +24,14 @@ def zone(timezone: str) -> tzinfo:
         return UTC
 
 
-def due(email: str, since_ms: int, timezone: str) -> int | None:
+def mail_due_ms(email: str, since_ms: int, timezone: str) -> int | None:
     """When a mail about something that happened is due, by its receiver's preference: AT_ONCE, a moment in Unix ms, or never."""
     if email == "off":
         return None
-    return AT_ONCE if email == "instant" else following(email, since_ms, timezone)
+    return AT_ONCE if email == "instant" else next_digest_ms(email, since_ms, timezone)
 
 
-def following(every: str, since_ms: int, timezone: str) -> int:
+def next_digest_ms(every: str, since_ms: int, timezone: str) -> int:
     """When the first `hourly` or `daily` digest after a moment is due, in Unix ms."""
     if every == "hourly":
         return _hour_of(since_ms, timezone) + HOUR_MS
@@ -40,7 +40,7 @@ def following(every: str, since_ms: int, timezone: str) -> int:
     return today if today > since_ms else _nine_of(local + timedelta(days=1))
 
 
-def period(every: str, now_ms: int, timezone: str) -> str:
+def digest_period(every: str, now_ms: int, timezone: str) -> str:
     """The name of the period whose digest is due now: `hourly 2026-11-26T10:00+01:00`, `daily 2026-11-26`."""
     local = _local(now_ms, timezone)
     if every == "hourly":
@@ -49,7 +49,7 @@ def period(every: str, now_ms: int, timezone: str) -> str:
     return f"daily {day.date().isoformat()}"
 
 
-def told(due_ms: int, timezone: str) -> str:
+def local_time(due_ms: int, timezone: str) -> str:
     """A moment as the person's clock shows it: `09:00`."""
     return _local(due_ms, timezone).strftime("%H:%M")
 

@@ -8,7 +8,7 @@ import peewee
 
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import EventRow, Transaction
-from models.notices.outbox import NOTHING, Email
+from models.notices.outbox import EMPTY_DATA, Email
 from models.notices.outbox import retry as retry_mail
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, affected_rows, execute, placeholders, rows
@@ -74,7 +74,7 @@ def trim_codes(tx: Transaction) -> int:
     return affected_rows(
         "UPDATE emails SET data=? WHERE id IN (SELECT email_id FROM dead_work WHERE email_id IS NOT NULL) "
         "AND expires_ms<=? AND data<>?",
-        (NOTHING, tx.now_ms, NOTHING),
+        (EMPTY_DATA, tx.now_ms, EMPTY_DATA),
     )
 
 

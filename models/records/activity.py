@@ -12,7 +12,7 @@ import peewee
 from models.identity.user import User
 from models.log.event import ACTIVITY, Transaction
 from models.records import records
-from models.records.records import COLUMNS, Kind
+from models.records.records import COLUMNS, RecordType
 from models.store.database import ID_MAX, Base, insert_rows, rows
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
@@ -22,7 +22,7 @@ ACTION_CHARS = 64
 DESCRIPTION_CHARS = 500
 METADATA_BYTES = 4_096
 SITE_CHARS = 64
-KIND = Kind("activity", "activities")
+RECORD_TYPE = RecordType("activity", "activities")
 
 
 class Activity(Base):
@@ -98,7 +98,7 @@ def record(values: Sequence[tuple[Any, ...]]) -> None:
     insert_rows(Activity, COLUMNS, values)
 
 
-def add_up(tx: Transaction, hours: Mapping[tuple[int, str, str], int]) -> None:
+def add_hourly_counts(tx: Transaction, hours: Mapping[tuple[int, str, str], int]) -> None:
     """Counts acts by (hour, action, site), always in the same order: on PostgreSQL several do so at once, no two of whom may wait
     for each other."""
     insert_rows(

@@ -27,7 +27,7 @@ from models.records import activity, audit
 from models.store.database import Base, affected_rows, rows
 from models.store.files import checksum, fsync, open_private
 
-KINDS = (activity.KIND, audit.KIND)  # what goes to an archive when it is old
+RECORD_TYPES = (activity.RECORD_TYPE, audit.RECORD_TYPE)  # what goes to an archive when it is old
 NAME_FILE = "place"
 READ_BYTES = 64 * 1024
 ENDING = ".ndjson.gz"
@@ -55,7 +55,7 @@ def folder(data_dir: Path) -> Path:
     return data_dir / "archive"
 
 
-def place_of(folder: Path) -> str | None:
+def read_folder_id(folder: Path) -> str | None:
     """The folder's name, if it has one yet."""
     try:
         return (folder / NAME_FILE).read_text().strip()
@@ -63,9 +63,9 @@ def place_of(folder: Path) -> str | None:
         return None
 
 
-def make(folder: Path) -> str:
+def create_folder(folder: Path) -> str:
     """Makes the folder, for its owner alone, unless it is there; returns its name. Raises OSError."""
-    found = place_of(folder)
+    found = read_folder_id(folder)
     if found is None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found, draft = secrets.token_hex(8), folder / f"{NAME_FILE}.draft"
@@ -82,7 +82,7 @@ def file_name(kind: str, month: str) -> str:
     return f"{kind}-{month}{ENDING}"
 
 
-def sizes(place: str | None, kind: str) -> dict[str, int]:
+def file_sizes(place: str | None, kind: str) -> dict[str, int]:
     """Files of a folder, by month, and how long each is."""
     found = rows("SELECT name, size_bytes FROM archive_files WHERE place=? ORDER BY name", (place or "",))
     return {name: size for name, size in found if name.startswith(f"{kind}-")}
@@ -99,7 +99,7 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
     new = not path.exists()
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         if not new:
-            _cut_off(path, file, size)
+            _truncate(path, file, size)
         file.seek(0, os.SEEK_END)
         file.write(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
         file.flush()
@@ -110,14 +110,14 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
     return grown
 
 
-def _cut_off(path: Path, file: IO[bytes], size: int) -> None:
+def _truncate(path: Path, file: IO[bytes], size: int) -> None:
     there = file.seek(0, os.SEEK_END)
     if there < size:
         raise ArchiveError(f"{path} has {there} bytes of {size}: take it elsewhere, and a new one is begun")
     file.truncate(size)
 
 
-def cut_off(folder: Path, sizes: Mapping[str, int]) -> None:
+def truncate_all(folder: Path, sizes: Mapping[str, int]) -> None:
     """Cuts off what crashes have left behind the end of files. Raises OSError."""
     for name, size in sizes.items():
         path = folder / name
@@ -125,7 +125,7 @@ def cut_off(folder: Path, sizes: Mapping[str, int]) -> None:
             os.truncate(path, size)
 
 
-def grow(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
+def extend(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
     """The right to take out of the table what was appended: says that the file is longer, or raises CheckpointMovedError."""
     if old:
         done = affected_rows(
@@ -138,7 +138,7 @@ def grow(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
         raise CheckpointMovedError
 
 
-def read(path: Path, start: int, end: int) -> Iterator[bytes]:
+def read_lines(path: Path, start: int, end: int) -> Iterator[bytes]:
     """The lines between two lengths that the file has had. Little of it is in memory; nothing, if it was taken elsewhere."""
     try:
         file = path.open("rb")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from models.records import partition_months
-from models.records.records import EVER, Kind, Place
+from models.records.records import END_OF_TIME_MS, Position, RecordType
 from models.store.database import engine, execute, rows
 
 PREFIX = "archived_"
@@ -17,21 +17,21 @@ TABLES_SQL = (
 )
 
 
-class Month(NamedTuple):
+class ArchivedMonth(NamedTuple):
     """The tables of a month, mostly one, and where the month ends. No table: there is no such month."""
 
     tables: list[str]
     end_ms: int
 
 
-def hold(kind: Kind) -> None:
+def lock(kind: RecordType) -> None:
     """Keeps partitions of the kind as they are until this transaction ends. It is to be the first statement, for what is read to be
     as of afterwards; it waits while a month is just being made or detached."""
     if _may_be():
         execute(f"LOCK TABLE {kind.table} IN ACCESS SHARE MODE")
 
 
-def tables(kind: Kind) -> dict[str, int]:
+def list_tables(kind: RecordType) -> dict[str, int]:
     """Tables of the kind, in the order of their months, and where each month begins."""
     if not _may_be():
         return {}
@@ -40,13 +40,13 @@ def tables(kind: Kind) -> dict[str, int]:
     return partition_months.by_month(table, (name for (name,) in found))
 
 
-def first_after(kind: Kind, place: Place) -> Month:
+def first_after(kind: RecordType, place: Position) -> ArchivedMonth:
     """The first month that ends after a place."""
-    after = {name: start for name, start in tables(kind).items() if partition_months.end_of(start) > place[0]}
+    after = {name: start for name, start in list_tables(kind).items() if partition_months.end_of(start) > place[0]}
     if not after:
-        return Month([], EVER)
+        return ArchivedMonth([], END_OF_TIME_MS)
     first = min(after.values())
-    return Month([name for name, start in after.items() if start == first], partition_months.end_of(first))
+    return ArchivedMonth([name for name, start in after.items() if start == first], partition_months.end_of(first))
 
 
 def _may_be() -> bool:

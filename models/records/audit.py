@@ -9,10 +9,10 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction
 from models.records import records
-from models.records.records import Kind
+from models.records.records import RecordType
 from models.store.database import Base, NeverReusedIdField, execute
 
-KIND = Kind("audit", "audits", ("outcome", "address", "request_id"))
+RECORD_TYPE = RecordType("audit", "audits", ("outcome", "address", "request_id"))
 DONE, READ = "done", "read"  # outcomes
 
 
@@ -39,22 +39,22 @@ class Audit(Base):
 Audit.add_index(records.site_index(Audit, "audit_site"))
 
 
-class Call(NamedTuple):
+class AdminCall(NamedTuple):
     """A call of an admin's."""
 
     user: int
     action: str
     path: str
-    asked: bytes
+    body: bytes
     outcome: str
     address: str
     request_id: str
 
 
-def record(tx: Transaction, call: Call) -> None:
+def record(tx: Transaction, call: AdminCall) -> None:
     """Writes the call down, as one of its user's site."""
     execute(
         "INSERT INTO audits (user_id, action, description, metadata, triggered_by, site, at_ms, outcome, address, request_id) "
         "SELECT id, ?, ?, ?, id, site, ?, ?, ?, ? FROM users WHERE id=?",
-        (call.action, call.path, call.asked.decode(), tx.now_ms, call.outcome, call.address, call.request_id, call.user),
+        (call.action, call.path, call.body.decode(), tx.now_ms, call.outcome, call.address, call.request_id, call.user),
     )

@@ -20,7 +20,7 @@ import msgspec
 
 from models.records import archive, archived_tables, records
 from models.records.partition_months import month_of
-from models.records.records import EVER, Kind, Place, Record, Wanted
+from models.records.records import END_OF_TIME_MS, Position, Record, RecordFilter, RecordType
 from models.store.database import chunks, snapshot
 
 LINES_A_STEP = 500
@@ -42,20 +42,20 @@ line_of = msgspec.json.Decoder(_Line).decode
 class Export:
     """One export. `steps` may be advanced by a thread after another."""
 
-    def __init__(self, kind: Kind, wanted: Wanted, folder: Path) -> None:
+    def __init__(self, kind: RecordType, wanted: RecordFilter, folder: Path) -> None:
         self._kind = kind
         self._wanted = wanted
         self._folder = folder
         self._read: dict[str, int] = {}  # file -> how far it was read
-        self._after: Place = (0, 0)  # how far the store was
+        self._after: Position = (0, 0)  # how far the store was
 
     def steps(self) -> Iterator[bytes]:
         """Some lines of NDJSON at a time, none when there are none. Raises what the store raises."""
-        yield from self._archived(archive.sizes(archive.place_of(self._folder), self._kind.name))
+        yield from self._archived(archive.file_sizes(archive.read_folder_id(self._folder), self._kind.name))
         while True:
             with snapshot():
-                archived_tables.hold(self._kind)
-                sizes = archive.sizes(archive.place_of(self._folder), self._kind.name)
+                archived_tables.lock(self._kind)
+                sizes = archive.file_sizes(archive.read_folder_id(self._folder), self._kind.name)
                 found, following = self._page()
             if sizes != self._read:
                 yield from self._archived(sizes)
@@ -65,14 +65,14 @@ class Export:
                 return
             self._after = following
 
-    def _page(self) -> tuple[list[Record], Place | None]:
+    def _page(self) -> tuple[list[Record], Position | None]:
         """The next records, of one month at most as long as there are detached ones; and where to go on, unless that was all."""
-        until_ms = EVER if self._wanted.until_ms is None else self._wanted.until_ms
+        until_ms = END_OF_TIME_MS if self._wanted.until_ms is None else self._wanted.until_ms
         after = max(self._after, (self._wanted.since_ms or 0, 0))
         month = archived_tables.first_after(self._kind, after)
         wanted = self._wanted._replace(until_ms=min(month.end_ms, until_ms))
         tables = [self._kind._replace(table=table) for table in (*month.tables, self._kind.table)]
-        found = [record for table in tables for record in records.oldest(table, wanted, after, LINES_A_STEP)]
+        found = [record for table in tables for record in records.list_oldest(table, wanted, after, LINES_A_STEP)]
         page = sorted(found, key=lambda record: record.place)[:LINES_A_STEP]
         if len(page) == LINES_A_STEP:
             return page, page[-1].place
@@ -84,7 +84,7 @@ class Export:
             start = self._read.get(name, 0)
             self._read[name] = size
             if start < size and self._may_have(name):
-                for lines in chunks(archive.read(self._folder / name, start, size), LINES_A_STEP):
+                for lines in chunks(archive.read_lines(self._folder / name, start, size), LINES_A_STEP):
                     yield b"".join(line + b"\n" for line in lines if self._is_wanted(line_of(line)))
 
     def _may_have(self, name: str) -> bool:

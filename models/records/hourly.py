@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypedDict
 
-from models.records.records import EVER
+from models.records.records import END_OF_TIME_MS
 from models.store.clock import rfc3339
 from models.store.database import rows
 
-Place = tuple[int, str, str]  # where a count is: hour_ms, action and site (empty: on none)
+HourPosition = tuple[int, str, str]  # where a count is: hour_ms, action and site (empty: on none)
 
 
-class Span(NamedTuple):
+class HourFilter(NamedTuple):
     """Which counts are asked for: of hours that begin within a time, of an action, of a site. None: any."""
 
     since_ms: int | None = None
@@ -29,9 +29,9 @@ class Hour(TypedDict):
     count: int
 
 
-def newest(span: Span, before: Place | None, limit: int) -> list[tuple[Place, Hour]]:
+def list_newest(span: HourFilter, before: HourPosition | None, limit: int) -> list[tuple[HourPosition, Hour]]:
     """Counts with their places, the newest hour first, from before a place on."""
-    upto = min(before or (EVER, "", ""), (EVER if span.until_ms is None else span.until_ms, "", ""))
+    upto = min(before or (END_OF_TIME_MS, "", ""), (END_OF_TIME_MS if span.until_ms is None else span.until_ms, "", ""))
     filters = {"action": span.action, "site": span.site}
     given = {column: value for column, value in filters.items() if value is not None}
     found = rows(

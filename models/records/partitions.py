@@ -16,7 +16,7 @@ import peewee
 
 from models.log.event import transaction
 from models.records import archived_tables, partition_months
-from models.records.records import COLUMNS, Kind
+from models.records.records import COLUMNS, RecordType
 from models.store.database import execute, rows
 
 AHEAD = 2  # months besides this one: so long may every worker be down, and only then the rest grows
@@ -27,27 +27,27 @@ FOREIGN_KEYS_SQL = "SELECT conname::text FROM pg_constraint WHERE conrelid=?::te
 WITHIN = "at_ms>=? AND at_ms<?"
 
 
-class TakenError(Exception):
+class TablesBusyError(Exception):
     """Others are at the tables: nothing was changed, and trying again may do."""
 
 
-def made(kind: Kind) -> list[int]:
+def existing_months(kind: RecordType) -> list[int]:
     """Where the months begin that have a partition, in their order."""
     return list(partition_months.by_month(kind.table, (name for (name,) in rows(PARTITIONS_SQL, (kind.table,)))).values())
 
 
-def missing(kind: Kind, since_ms: int, now_ms: int) -> list[int]:
+def missing_months(kind: RecordType, since_ms: int, now_ms: int) -> list[int]:
     """Where the months begin that should have a partition and have none: those since a time that the rest has records of, this one,
     and those ahead."""
     this = partition_months.start_of(now_ms)
     wanted = [*_in_rest(kind, since_ms, this), this]
     for _ in range(AHEAD):
         wanted.append(partition_months.end_of(wanted[-1]))
-    there = made(kind)
+    there = existing_months(kind)
     return [start_ms for start_ms in wanted if start_ms not in there]
 
 
-def _in_rest(kind: Kind, since_ms: int, until_ms: int) -> Iterator[int]:
+def _in_rest(kind: RecordType, since_ms: int, until_ms: int) -> Iterator[int]:
     """Where the months begin that the rest has records of."""
     sql = f"SELECT min(at_ms) FROM {kind.table}_rest WHERE {WITHIN}"
     while (oldest_ms := rows(sql, (since_ms, until_ms))[0][0]) is not None:
@@ -55,7 +55,7 @@ def _in_rest(kind: Kind, since_ms: int, until_ms: int) -> Iterator[int]:
         since_ms = partition_months.end_of(partition_months.start_of(oldest_ms))
 
 
-def make(kind: Kind, start_ms: int) -> bool:
+def create(kind: RecordType, start_ms: int) -> bool:
     """Makes a month's partition, of what the rest has of it; tells whether that was little enough. Raises TakenError."""
     table, partition, month = (
         kind.table,
@@ -67,7 +67,7 @@ def make(kind: Kind, start_ms: int) -> bool:
         return False
     with transaction(appends=False):
         _lock(f"ONLY {table} IN SHARE UPDATE EXCLUSIVE", f"{table}_rest IN ACCESS EXCLUSIVE", "users IN SHARE ROW EXCLUSIVE")
-        if start_ms in made(kind):
+        if start_ms in existing_months(kind):
             return True  # somebody else was just at it
         if rows(of_month, (*month, 1)):
             _lock(f"ONLY {table} IN ACCESS EXCLUSIVE")  # who has planned a query without the partition would not see them
@@ -77,7 +77,7 @@ def make(kind: Kind, start_ms: int) -> bool:
     return True
 
 
-def detach(kind: Kind, start_ms: int) -> None:
+def detach(kind: RecordType, start_ms: int) -> None:
     """Makes a month's partition a table of its own, and unties it from users: it can be dropped, and brought back elsewhere. Raises
     TakenError."""
     table, partition = kind.table, partition_months.table_of(kind.table, start_ms)
@@ -89,13 +89,13 @@ def detach(kind: Kind, start_ms: int) -> None:
         execute(f"ALTER TABLE {partition} RENAME TO {_free_name(kind, start_ms)}")
 
 
-def _free_name(kind: Kind, start_ms: int) -> str:
+def _free_name(kind: RecordType, start_ms: int) -> str:
     """A month may have been detached before, if a clock was wrong."""
-    taken, name = archived_tables.tables(kind), partition_months.table_of(archived_tables.PREFIX + kind.table, start_ms)
+    taken, name = archived_tables.list_tables(kind), partition_months.table_of(archived_tables.PREFIX + kind.table, start_ms)
     return next(free for free in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 2))) if free not in taken)
 
 
-def move_rest(kind: Kind, before_ms: int, limit: int) -> int:
+def move_rest(kind: RecordType, before_ms: int, limit: int) -> int:
     """Moves records of the rest, the oldest, from before a time and of one month, to that month's detached table. At most `limit`;
     returns how many. Nobody is held up."""
     start_ms = next(_in_rest(kind, 0, before_ms), None)
@@ -111,7 +111,7 @@ def move_rest(kind: Kind, before_ms: int, limit: int) -> int:
         return _move(kind, to, f"id = ANY(ARRAY({oldest}))", (start_ms, until_ms, limit))
 
 
-def _move(kind: Kind, to: str, where: str, params: Sequence[int]) -> int:
+def _move(kind: RecordType, to: str, where: str, params: Sequence[int]) -> int:
     """Moves records of the rest by one statement; returns how many."""
     columns = ", ".join(("id", *COLUMNS, *kind.more))
     moved = f"DELETE FROM {kind.table}_rest WHERE {where} RETURNING {columns}"
@@ -126,4 +126,4 @@ def _lock(*wanted: str) -> None:
     except peewee.OperationalError as error:
         if getattr(error.__context__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
-        raise TakenError("others use the tables") from error
+        raise TablesBusyError("others use the tables") from error

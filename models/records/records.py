@@ -18,14 +18,14 @@ from models.store.clock import rfc3339
 from models.store.database import affected_rows, placeholders, rows
 
 COLUMNS = ("user_id", "action", "description", "metadata", "triggered_by", "site", "at_ms")
-EVER = 2**62
+END_OF_TIME_MS = 2**62
 # A filter that does not lead is written so that its own index does not come into question.
 BESIDE = {"user_id": "user_id + 0 = ?", "site": "site || '' = ?", "action": "action || '' = ?"}
 
-Place = tuple[int, int]  # at_ms and id: where a record is
+Position = tuple[int, int]  # at_ms and id: where a record is
 
 
-class Kind(NamedTuple):
+class RecordType(NamedTuple):
     """A kind of records: what its archive's files are called, its table, and the columns (of text) besides COLUMNS."""
 
     name: str
@@ -33,7 +33,7 @@ class Kind(NamedTuple):
     more: tuple[str, ...] = ()
 
 
-class Wanted(NamedTuple):
+class RecordFilter(NamedTuple):
     """Which records are asked for. None: any."""
 
     user: int | None = None
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
     since_ms: int | None = None
     until_ms: int | None = None
 
-    def given(self) -> dict[str, Any]:
+    def conditions(self) -> dict[str, Any]:
         """Column -> value; the first one leads: what is asked of one user, or site, is mostly the least."""
         all_of = {"user_id": self.user, "site": self.site, "action": self.action}
         return {column: value for column, value in all_of.items() if value is not None}
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
 class Record(NamedTuple):
     """One record: where it is, and as it is shown."""
 
-    place: Place
+    place: Position
     view: dict[str, Any]
 
     @property
@@ -65,20 +65,20 @@ def site_index(model: Any, name: str) -> Any:
     return model.index(model.site, model.at_ms, model.id, where=peewee.SQL("site IS NOT NULL"), name=name)
 
 
-def newest(kind: Kind, wanted: Wanted, before: Place | None, limit: int) -> list[Record]:
+def list_newest(kind: RecordType, wanted: RecordFilter, before: Position | None, limit: int) -> list[Record]:
     """Those that are wanted, newest first, from before a place on."""
-    return _between(kind, wanted, (0, 0), before or (EVER, 0), limit, " DESC")
+    return _between(kind, wanted, (0, 0), before or (END_OF_TIME_MS, 0), limit, " DESC")
 
 
-def oldest(kind: Kind, wanted: Wanted, after: Place, limit: int) -> list[Record]:
+def list_oldest(kind: RecordType, wanted: RecordFilter, after: Position, limit: int) -> list[Record]:
     """The same, oldest first, from after a place on."""
-    return _between(kind, wanted, after, (EVER, 0), limit, "")
+    return _between(kind, wanted, after, (END_OF_TIME_MS, 0), limit, "")
 
 
-def _between(kind: Kind, wanted: Wanted, after: Place, before: Place, limit: int, direction: str) -> list[Record]:
+def _between(kind: RecordType, wanted: RecordFilter, after: Position, before: Position, limit: int, direction: str) -> list[Record]:
     after = max(after, (wanted.since_ms or 0, 0))
-    before = min(before, (EVER if wanted.until_ms is None else wanted.until_ms, 0))
-    given = wanted.given()
+    before = min(before, (END_OF_TIME_MS if wanted.until_ms is None else wanted.until_ms, 0))
+    given = wanted.conditions()
     leading, *beside = given or [""]
     key = [leading, "at_ms", "id"] if leading else ["at_ms", "id"]
     lead = [given[leading]] if leading else []
@@ -95,7 +95,7 @@ def _between(kind: Kind, wanted: Wanted, after: Place, before: Place, limit: int
     return [_record(kind, row) for row in found]
 
 
-def _record(kind: Kind, row: Sequence[Any]) -> Record:
+def _record(kind: RecordType, row: Sequence[Any]) -> Record:
     number, user, action, description, metadata, by, site, at_ms, *more = row
     view = {
         "id": number,
@@ -110,11 +110,11 @@ def _record(kind: Kind, row: Sequence[Any]) -> Record:
     return Record((at_ms, number), view | dict(zip(kind.more, more, strict=True)))
 
 
-def newest_id(kind: Kind) -> int:
+def newest_id(kind: RecordType) -> int:
     """The greatest id of a record. On SQLite it stays in the table, however old it is, for ids to go on from."""
     return int(rows(f"SELECT coalesce(max(id), 0) FROM {kind.table}")[0][0])
 
 
-def remove(kind: Kind, numbers: Sequence[int]) -> int:
+def delete(kind: RecordType, numbers: Sequence[int]) -> int:
     """Takes records out of the table, which are archived by then; returns how many there were."""
     return affected_rows(f"DELETE FROM {kind.table} WHERE id IN ({placeholders(len(numbers))})", numbers)

@@ -38,7 +38,9 @@ def conversation_intervals(user: int, closed_after: int) -> Intervals:
 
 
 def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine = [(conversation_stream(c), opened, closed) for c, opened, closed in conversations.intervals(user, closed_after)]
+    mine = [
+        (conversation_stream(c), opened, closed) for c, opened, closed in conversations.membership_intervals(user, closed_after)
+    ]
     return [(user_stream(user), 0, None), *mine]
 
 
@@ -49,7 +51,7 @@ def post_intervals(user: int, closed_after: int) -> Intervals:
 
 
 def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine = [(group_stream(g), opened, closed) for g, opened, closed in groups.intervals(user, closed_after)]
+    mine = [(group_stream(g), opened, closed) for g, opened, closed in groups.membership_intervals(user, closed_after)]
     return [(POSTS, 0, None), *mine]
 
 

@@ -20,7 +20,7 @@ def load(user: int) -> dict[str, Any]:
         newest = conversations.ids_by_activity(user)[:CONVERSATIONS_SHOWN]
         shown = views.conversation_views(user, [i for _, i in newest])
         peers = {m.user.id for view in shown if view.members_count is None for m in view.members} - {user}
-        online = presence.looking(peers)
+        online = presence.online_now(peers)
         return {
             "head": event.head(),
             "me": users.me(user),

@@ -26,7 +26,7 @@ from models.notices import announcement, pending_mail, preference
 from models.ops import dead_letters
 from models.records import activity, archive, audit
 from models.records.export import Export
-from models.records.records import Wanted
+from models.records.records import RecordFilter
 from models.schema import TABLES
 from models.store import facts
 from models.store.data_dir_lock import acquire_running_lock
@@ -141,10 +141,10 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         send(cleo, f"words after the drains {n}", to=ana)
     _meet(ana, ben)
     with event.transaction() as tx:
-        announcement.ask(tx, announcement.Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
-        pending_mail.begin_digest(tx, ben, "daily 2026-11-26")
-        presence.change(tx, "gateway-1", [ben, cleo], [])
-        presence.change(tx, "gateway-1", [], [cleo])
+        announcement.create(tx, announcement.AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        pending_mail.claim_digest(tx, ben, "daily 2026-11-26")
+        presence.record_changes(tx, "gateway-1", [ben, cleo], [])
+        presence.record_changes(tx, "gateway-1", [], [cleo])
     gone = send(ana, "secret", at=crew)
     with event.transaction() as tx:
         message.delete(tx, ana, "user", gone)
@@ -152,7 +152,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         execute("UPDATE facts SET value=? WHERE name='trimmed'", (str(LONG_AGO),))
         execute("DELETE FROM activities WHERE id=(SELECT max(id) FROM activities)")
         execute("DELETE FROM tokens WHERE id=(SELECT max(id) FROM tokens)")
-        audit.record(tx, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
+        audit.record(tx, audit.AdminCall(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
     execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
     execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
     execute("INSERT INTO leases VALUES ('gateway-1', 1)")
@@ -167,7 +167,7 @@ def _meet(ana: int, ben: int) -> None:
         like.like(tx, ana, first)
         like.bookmark(tx, ana, second)
         comments.create(tx, ana, first, "a comment", None)
-        posts.tell_counts(tx, [first, second])
+        posts.append_count_updates(tx, [first, second])
         removal.delete_post(tx, ana, "user", second)
 
 
@@ -310,7 +310,7 @@ def test_records_of_old_months_arrive_in_partitions_and_files_are_read_as_before
     sqlite.succeed("copy", "--to", target)
 
     def exported() -> bytes:
-        return b"".join(Export(activity.KIND, Wanted(), archive.folder(sqlite.data)).steps())
+        return b"".join(Export(activity.RECORD_TYPE, RecordFilter(), archive.folder(sqlite.data)).steps())
 
     here, there = both(sqlite, target, exported)
     assert here == there

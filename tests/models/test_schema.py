@@ -15,7 +15,7 @@ from conf import Settings
 from models import schema
 from models.log import checkpoint
 from models.ops import dead_letters
-from models.records.archive import KINDS
+from models.records.archive import RECORD_TYPES
 from models.schema import TABLES
 from models.store.database import connect, db, disconnect, engine, execute, rows
 from tests.stores import Database, environment, settings_of
@@ -45,7 +45,7 @@ print(len(schema.migrate()))
 def test_the_migrated_schema_is_what_the_models_say(store: Settings) -> None:
     told = [line for line in str(diff_models(db.obj, TABLES)).splitlines() if "_prefix" not in line]  # PostgreSQL's own
     # peewee sees no indexes of partitioned tables; the next test does
-    divided = tuple(f"add index {kind.table}" for kind in KINDS) if engine().name == "postgresql" else ()
+    divided = tuple(f"add index {kind.table}" for kind in RECORD_TYPES) if engine().name == "postgresql" else ()
     assert [line for line in told if not line.startswith(divided)] == []
 
 

@@ -15,12 +15,12 @@ from gateway.http.describe import NDJSON, PAGED, Accepted, Id, Listed, chars, de
 from gateway.http.request import field_error
 from models.records import activity, hourly
 from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
-from models.records.hourly import Hour, Place, Span
-from models.records.records import EVER
+from models.records.hourly import Hour, HourFilter, HourPosition
+from models.records.records import END_OF_TIME_MS
 from models.store.errors import InvalidError
 
 _Column = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
-_decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=EVER)], _Column, _Column]).decode
+_decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME_MS)], _Column, _Column]).decode
 
 
 class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ class ActivityReports(AdminHandler):
 class ActivityLog(RecordsHandler):
     """What users did, as it was recorded."""
 
-    kind = activity.KIND
+    kind = activity.RECORD_TYPE
 
     @describe("List activity", {200: (Listed[Record], NDJSON)}, query=QUERY)
     async def get(self) -> None:
@@ -70,20 +70,20 @@ class ActivityHours(AdminHandler):
     async def get(self) -> None:
         """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
         archived."""
-        span = Span(
+        span = HourFilter(
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )
         page, limit = self.query_page()
-        found = await self.services.read(hourly.newest, span, None if page is None else _position(page), limit + 1)
+        found = await self.services.read(hourly.list_newest, span, None if page is None else _position(page), limit + 1)
         following = _page(found[limit - 1][0]) if len(found) > limit else None
         self.answer_list([hour for _, hour in found[:limit]], following)
 
 
-def _page(place: Place) -> str:
+def _page(place: HourPosition) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _position(page: str) -> Place:
+def _position(page: str) -> HourPosition:
     try:
         return _decode_place(base64.urlsafe_b64decode(page))
     except (binascii.Error, ValueError):  # msgspec's are among the latter

@@ -12,7 +12,7 @@ from gateway.http.base import ID_MAX
 from gateway.http.describe import Id, chars, describe, many, one_of
 from models.identity.user import ROLES
 from models.notices import announcement
-from models.notices.announcement import BODY_CHARS, DATA_BYTES, Announcement
+from models.notices.announcement import BODY_CHARS, DATA_BYTES, AnnouncementContent
 from models.notices.notification import TITLE_CHARS
 from models.notices.preference import TYPES
 from models.store.errors import InvalidError
@@ -50,8 +50,8 @@ class Announcements(AdminHandler):
         errors = _invalid(new, data)
         if errors:
             raise InvalidError(*errors)
-        what = Announcement(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
-        self.answer({"job": await self.commit(lambda tx: announcement.ask(tx, what))}, 202)
+        what = AnnouncementContent(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
+        self.answer({"job": await self.commit(lambda tx: announcement.create(tx, what))}, 202)
 
 
 def _invalid(new: NewAnnouncement, data: bytes) -> list[tuple[str, str]]:

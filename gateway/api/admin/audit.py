@@ -20,7 +20,7 @@ class AuditRecord(Record):
 class AuditLog(RecordsHandler):
     """What admins did."""
 
-    kind = audit.KIND
+    kind = audit.RECORD_TYPE
 
     @describe("List what admins did", {200: (Listed[AuditRecord], NDJSON)}, query=QUERY)
     async def get(self) -> None:

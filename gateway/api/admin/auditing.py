@@ -9,7 +9,7 @@ import msgspec
 from gateway.http.base import Handler
 from gateway.http.request import NO_JSON
 from models.identity.token import ADDRESS_CHARS
-from models.records.audit import Call
+from models.records.audit import AdminCall
 
 SECRET = ("password", "token", "code", "secret", "key", "credential", "authorization")  # within a name, its value is left out
 FREE_FORM = ("data", "metadata")  # of others' making: who knows what they hold
@@ -18,10 +18,10 @@ MAX_ITEMS, TEXT_CHARS, MAX_DEPTH = 20, 200, 4
 REQUEST_BYTES, PATH_CHARS = 4_096, 300
 
 
-def call_of(handler: Handler, outcome: str) -> Call:
+def call_of(handler: Handler, outcome: str) -> AdminCall:
     """Who asked for what, from where."""
     request = handler.request
-    return Call(
+    return AdminCall(
         handler.actor.user,
         f"{request.method} {handler.route}",
         request.path[:PATH_CHARS],

@@ -111,11 +111,11 @@ class Jobs(AdminHandler):
         workers = await self.services.read(worker.all_workers)
         consumers = await self.services.read(consumer_lags, list(tasks.consumers.values()))
         dead = await self.services.read(dead_letters.newest, MAX_ITEMS)
-        waiting, since_ms = await self.services.read(outbox.waiting)
+        waiting, since_ms = await self.services.read(outbox.count_queued)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
-        failing = await self.services.read(outbox.failing, MAX_ITEMS)
+        failing = await self.services.read(outbox.list_failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
-        fanouts = await self.services.read(announcement.listed, MAX_ITEMS)
+        fanouts = await self.services.read(announcement.list_newest, MAX_ITEMS)
         found = {"queues": queues, "workers": workers, "consumers": consumers, "mail": mail, "fanouts": fanouts, "dead": dead}
         self.answer({**found, "degraded": self.services.degraded()})
 

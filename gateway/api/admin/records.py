@@ -14,7 +14,7 @@ from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
 from gateway.http.request import field_error
 from models.records import archive, records
 from models.records.export import Export
-from models.records.records import Kind, Place, Wanted
+from models.records.records import Position, RecordFilter, RecordType
 
 USER = IntParameter("user", "what this user did")
 ACTION = TextParameter("action", "acts of this kind")
@@ -40,7 +40,7 @@ class Record(TypedDict):
 class RecordsHandler(AdminHandler):
     """Records of a kind."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[RecordType]
 
     async def answer_records(self) -> None:
         """A page of those that are asked for, newest first; or all of them, oldest first, for who accepts NDJSON."""
@@ -49,11 +49,11 @@ class RecordsHandler(AdminHandler):
             await self._export(filtered)
             return
         page, limit = self.query_page()
-        found = await self.services.read(records.newest, self.kind, filtered, _position(page), limit + 1)
+        found = await self.services.read(records.list_newest, self.kind, filtered, _position(page), limit + 1)
         following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
         self.answer_list([record.view for record in found[:limit]], following)
 
-    async def _export(self, filtered: Wanted) -> None:
+    async def _export(self, filtered: RecordFilter) -> None:
         """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
         steps = Export(self.kind, filtered, archive.folder(self.services.settings.data_dir)).steps()
         self.set_header("Content-Type", NDJSON)
@@ -73,8 +73,8 @@ class RecordsHandler(AdminHandler):
         else:
             self.finish()
 
-    def _filter(self) -> Wanted:
-        return Wanted(
+    def _filter(self) -> RecordFilter:
+        return RecordFilter(
             self.query_int(USER),
             self.query_text(ACTION) or None,
             self.query_text(SITE) or None,
@@ -83,7 +83,7 @@ class RecordsHandler(AdminHandler):
         )
 
 
-def _position(page: str | None) -> Place | None:
+def _position(page: str | None) -> Position | None:
     if page is None:
         return None
     at_ms, _, number = page.partition("-")

@@ -16,8 +16,8 @@ from models import schema
 from models.chat import search
 from models.log import event
 from models.records import partitions
-from models.records.archive import KINDS
-from models.records.partitions import TakenError
+from models.records.archive import RECORD_TYPES
+from models.records.partitions import TablesBusyError
 from models.store.data_dir_lock import acquire_exclusive
 from models.store.database import chunks, connect, disconnect, engine, execute, rows
 from models.store.postgres import PostgreSQL
@@ -90,10 +90,10 @@ class _Copy:
 
     def _divide(self) -> None:
         """Makes partitions for the records that will arrive; what has none arrives, too."""
-        for kind in KINDS:
-            for month in sorted({*self._source.months(kind.table)} - {*partitions.made(kind)}):
-                with suppress(TakenError):
-                    partitions.make(kind, month)
+        for kind in RECORD_TYPES:
+            for month in sorted({*self._source.months(kind.table)} - {*partitions.existing_months(kind)}):
+                with suppress(TablesBusyError):
+                    partitions.create(kind, month)
 
     def _fill(self, table: Table) -> None:
         """Brings the rows that have not arrived yet."""

@@ -219,7 +219,7 @@ def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
         async with Core() as core:
 
             def make_and_fall(tx: Transaction) -> None:
-                conversation.open_direct(tx, ana, ben)
+                conversation.get_or_create_direct(tx, ana, ben)
                 execute("ROLLBACK")
 
             with pytest.raises(StoreDownError):

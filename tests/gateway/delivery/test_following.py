@@ -156,7 +156,7 @@ class History:
         text = f"text {self.random.random()}"
         verbs: list[Callable[[Transaction], Any]] = [lambda tx: posts.create(tx, who, crew, text)] * 5
         verbs += [lambda tx: comments.create(tx, who, n, text, None)] * 4
-        verbs += [lambda tx: like.like(tx, who, n), lambda tx: posts.tell_counts(tx, [n, n + 1])]
+        verbs += [lambda tx: like.like(tx, who, n), lambda tx: posts.append_count_updates(tx, [n, n + 1])]
         verbs += [lambda tx: self._delete(tx, "posts", n), lambda tx: self._delete(tx, "comments", n)]
         if len(self.members) < 3:
             verbs.append(lambda tx: groups.create(tx, who, "Crew"))

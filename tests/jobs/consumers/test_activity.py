@@ -6,7 +6,7 @@ from jobs.drain.drain import drain
 from models.log import event
 from models.records import activity, records
 from models.records.activity import Report
-from models.records.records import Wanted
+from models.records.records import RecordFilter
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
 
@@ -16,7 +16,7 @@ def test_a_message_leaves_one_record_of_who_did_what_where(store: Settings) -> N
     execute("UPDATE users SET site='north' WHERE id=?", (ana,))
     [message] = send(ana, to=ben, priority="important")
     drain(ActivityConsumer({}))
-    [(_, record)] = records.newest(activity.KIND, Wanted(), None, 10)
+    [(_, record)] = records.list_newest(activity.RECORD_TYPE, RecordFilter(), None, 10)
     told = msgspec.json.decode(record.pop("metadata"))
     assert told == {"message": message, "conversation": 1, "priority": "important"}
     assert {k: record[k] for k in ("user", "action", "triggered_by", "site")} == {
@@ -60,7 +60,7 @@ def test_what_the_application_tells_again_and_again_is_one_record_a_minute(store
     report(ana, "page.viewed", "page.viewed", count=7)
     for _ in range(2):
         drain(ActivityConsumer({}))
-    found = records.oldest(activity.KIND, Wanted(ana), (0, 0), 20)
+    found = records.list_oldest(activity.RECORD_TYPE, RecordFilter(ana), (0, 0), 20)
     told = [(r.view["action"], msgspec.json.decode(r.view["metadata"])) for r in found]
     assert sorted(told[:-1], key=str) == [
         ("page.viewed", {"count": 7}),

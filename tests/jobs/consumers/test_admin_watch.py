@@ -18,12 +18,12 @@ def test_one_unread_row_an_admin_grows_by_exactly_what_others_sent(store: Settin
     execute("""UPDATE users SET watches='{"message.sent":false}' WHERE id=?""", (off,))
     send(ana, 1, to=ben)
     drain(AdminWatchConsumer())
-    [one] = notification.listed(root, True, None, None, 10)
+    [one] = notification.list_page(root, True, None, None, 10)
     assert (one["type"], one["title"], one["count"]) == ("admin", "1 message sent", 1)
     send(root, 4, to=ben)
     send(ana, 5, to=ben)
     drain(AdminWatchConsumer())
-    rows = {u: [(n["title"], n["count"]) for n in notification.listed(u, True, None, None, 10)] for u in (root, ops, off, ana)}
+    rows = {u: [(n["title"], n["count"]) for n in notification.list_page(u, True, None, None, 10)] for u in (root, ops, off, ana)}
     assert rows == {root: [("6 messages sent", 6)], ops: [("10 messages sent", 10)], off: [], ana: []}
 
 
@@ -36,7 +36,7 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
         notification.mark_read(tx, root, None)
     send(ana, 3, to=ben)
     drain(AdminWatchConsumer())
-    assert [n["count"] for n in notification.listed(root, False, None, None, 10)] == [3, 2]
+    assert [n["count"] for n in notification.list_page(root, False, None, None, 10)] == [3, 2]
 
 
 def test_many_admins_take_one_transaction(store: Settings) -> None:
@@ -78,5 +78,5 @@ def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings)
 
     send(ana, 3, to=ben)
     drain(ReadMeanwhile())
-    assert [n["count"] for n in notification.listed(root, False, None, None, 10)] == [3, 2]
-    assert [n["count"] for n in notification.listed(ops, False, None, None, 10)] == [5]
+    assert [n["count"] for n in notification.list_page(root, False, None, None, 10)] == [3, 2]
+    assert [n["count"] for n in notification.list_page(ops, False, None, None, 10)] == [5]

@@ -9,7 +9,7 @@ from jobs.consumers.announcements import RECEIVERS_PER_TRANSACTION, Announcement
 from jobs.drain.drain import drain
 from models.log import event
 from models.notices import announcement, notification, preference
-from models.notices.announcement import Announcement
+from models.notices.announcement import AnnouncementContent
 from models.notices.preference import Choice
 from models.store.database import execute, rows
 from tests.jobs.killing import killed_at
@@ -17,9 +17,9 @@ from tests.jobs.people import people, scalar
 
 
 def announce(role: str | None = "user", users: list[int] | None = None, kind: str = "system") -> int:
-    what = Announcement(1, role if users is None else None, users, kind, "Down on Sunday", "At noon.", b'{"link":"/status"}')
+    what = AnnouncementContent(1, role if users is None else None, users, kind, "Down on Sunday", "At noon.", b'{"link":"/status"}')
     with event.transaction() as tx:
-        return announcement.ask(tx, what)
+        return announcement.create(tx, what)
 
 
 def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settings) -> None:
@@ -30,13 +30,13 @@ def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settin
     for _ in range(2):
         drain(AnnouncementConsumer())
     for user in (ana, ben):
-        [one] = notification.listed(user, True, None, None, 10)
+        [one] = notification.list_page(user, True, None, None, 10)
         assert (one["type"], one["title"], one["body"], one["count"]) == ("system", "Down on Sunday", "At noon.", 1)
         assert msgspec.json.decode(one["data"]) == {"link": "/status"}
         [seen] = rows("SELECT data FROM events WHERE type='notification.created' AND stream=?", (f"user:{user}",))
         assert msgspec.json.decode(seen[0]) == msgspec.json.decode(msgspec.json.encode(one))
     assert [notification.unread_count(user) for user in (gone, root)] == [0, 0]
-    [job] = announcement.listed(10)
+    [job] = announcement.list_newest(10)
     assert (job["job"], job["state"], job["done"], job["total"]) == (number, "done", 2, 2)
 
 
@@ -53,7 +53,7 @@ def test_everybody_hears_as_they_prefer(store: Settings) -> None:
     wanted = {ana: Choice(True, "instant"), ben: Choice(False, "daily"), eve: Choice(False, "off"), kim: Choice(True, "off")}
     with event.transaction() as tx:
         for user, choice in wanted.items():
-            preference.choose(tx, user, {"system": choice})
+            preference.set_choices(tx, user, {"system": choice})
     announce()
     drain(AnnouncementConsumer())
     assert [notification.unread_count(user) for user in wanted] == [1, 0, 0, 1]
@@ -67,7 +67,7 @@ def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when:
     announce()
     drain(AnnouncementConsumer(), lambda: True)  # its checkpoint is there
     killed_at(store, "tasks.drain_log(AnnouncementConsumer())", 4, when)
-    [job] = announcement.listed(1)
+    [job] = announcement.list_newest(1)
     reached = job["done"]
     assert job["state"] == "running"
     assert 0 < reached < len(users)
@@ -75,7 +75,7 @@ def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when:
     assert drain(AnnouncementConsumer()).rows == len(users) - reached + 1, "it goes on from where it stopped"
     assert scalar("SELECT count(DISTINCT user_id) FROM notifications") == scalar("SELECT count(*) FROM notifications") == len(users)
     assert scalar("SELECT count(DISTINCT stream) FROM events WHERE type='notification.created'") == len(users)
-    assert announcement.listed(1)[0]["done"] == len(users)
+    assert announcement.list_newest(1)[0]["done"] == len(users)
 
 
 def test_it_stops_between_two_batches_and_goes_on_when_asked_again(store: Settings) -> None:

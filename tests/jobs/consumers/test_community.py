@@ -38,7 +38,7 @@ def commented(user: int, number: int, reply_to: int | None = None) -> int:
 
 def told(user: int) -> list[tuple[str, int]]:
     drain(NotifyConsumer())
-    return [(one["title"], one["count"]) for one in notification.listed(user, True, None, None, 50)]
+    return [(one["title"], one["count"]) for one in notification.list_page(user, True, None, None, 50)]
 
 
 def test_many_likes_are_one_notification_with_the_newest_name(store: Settings) -> None:
@@ -97,7 +97,7 @@ def test_what_was_deleted_before_it_was_told_is_not_told(store: Settings) -> Non
 
 
 def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "PAIR_MOST_ELSE", 3)
+    monkeypatch.setattr(notifying, "MAX_PER_PAIR_DEFAULT", 3)
     ana, ben, eve = people("ana", "ben", "eve")
     posts = [posted(ana) for _ in range(10)]
     for number in posts[:5]:
@@ -119,7 +119,7 @@ def test_off_is_off_and_mail_alone_is_mail_alone(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     for choice, mails in ((Choice(False, "off"), 0), (Choice(False, "instant"), 1), (Choice(True, "off"), 1)):
         with event.transaction() as tx:
-            preference.choose(tx, ana, {"community": choice})
+            preference.set_choices(tx, ana, {"community": choice})
         liked(ben, posted(ana))
         assert len(told(ana)) == choice.in_app
         assert scalar("SELECT count(*) FROM emails") == mails
@@ -161,13 +161,13 @@ def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> 
 def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew(tx, "gateway-1")
-        presence.change(tx, "gateway-1", [ben], [])
+        presence.renew_lease(tx, "gateway-1")
+        presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     sent = event.head()
     drain(NotifyConsumer())
     with event.transaction() as tx:
-        presence.change(tx, "gateway-1", [], [ben])
+        presence.record_changes(tx, "gateway-1", [], [ben])
     assert explained(sent, ben) == {"message": ["was looking"]}
 
 
@@ -178,8 +178,8 @@ def test_admins_hear_of_what_the_application_around_tells(store: Settings) -> No
         report(tx, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
         report(tx, Report(root, "night.ran", "", {}, None, "north"))
     drain(AdminWatchConsumer())
-    assert [(one["title"], one["count"]) for one in notification.listed(ops, True, None, None, 10)] == [("2 activities", 2)]
-    assert [one["count"] for one in notification.listed(root, True, None, None, 10)] == [1], "what nobody did, root did"
+    assert [(one["title"], one["count"]) for one in notification.list_page(ops, True, None, None, 10)] == [("2 activities", 2)]
+    assert [one["count"] for one in notification.list_page(root, True, None, None, 10)] == [1], "what nobody did, root did"
 
 
 def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings) -> None:
@@ -188,8 +188,8 @@ def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings
     liked(ben, number)
     liked(ana, number)
     with event.transaction() as tx:
-        presence.renew(tx, "gateway-1")
-        presence.change(tx, "gateway-1", [eve], [])
+        presence.renew_lease(tx, "gateway-1")
+        presence.record_changes(tx, "gateway-1", [eve], [])
     send(ben, 2, to=ana)
     send(ben, 1, to=eve)
     newest = event.head()

@@ -14,14 +14,14 @@ def test_one_notification_a_conversation_counts_while_unread(store: Settings) ->
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
-    [one] = notification.listed(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, True, None, None, 10)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "1 new message", 1)
     newest = send(ana, 2, to=ben)[-1]
     drain(NotifyConsumer())
-    [one] = notification.listed(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, True, None, None, 10)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "3 new messages", 3)
     assert msgspec.json.decode(one["data"]) == {"conversation": 1, "message": newest}
-    assert notification.listed(ana, True, None, None, 10) == []
+    assert notification.list_page(ana, True, None, None, 10) == []
     kinds = [k for (k,) in execute("SELECT type FROM events WHERE type LIKE 'notification.%' ORDER BY id").fetchall()]
     assert kinds == ["notification.created", "notification.updated"]
 
@@ -34,7 +34,7 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
         read_marks.mark_read(tx, ben, 1, first)
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
-    assert [n["count"] for n in notification.listed(ben, False, None, None, 10)] == [1, 1]
+    assert [n["count"] for n in notification.list_page(ben, False, None, None, 10)] == [1, 1]
     assert notification.unread_count(ben) == 1
 
 
@@ -43,14 +43,16 @@ def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None
     execute("UPDATE users SET display_name='{n}' WHERE id=?", (ana,))
     send(ana, 2, at=group(ana, [ben, eve], "The {n} club"))
     drain(NotifyConsumer())
-    assert {n["title"] for user in (ben, eve) for n in notification.listed(user, True, None, None, 10)} == {"{n} in The {n} club"}
+    assert {n["title"] for user in (ben, eve) for n in notification.list_page(user, True, None, None, 10)} == {
+        "{n} in The {n} club"
+    }
 
 
 def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew(tx, "gateway-1")
-        presence.change(tx, "gateway-1", [ben], [])
+        presence.renew_lease(tx, "gateway-1")
+        presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
     assert notification.unread_count(ben) == 0
@@ -79,7 +81,7 @@ def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store
     with event.transaction() as tx:
         message.delete(tx, ana, "user", deleted)
     drain(NotifyConsumer())
-    [one] = notification.listed(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, True, None, None, 10)
     assert one["count"] == 1
     assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%' AND data LIKE '%words%'") == 0

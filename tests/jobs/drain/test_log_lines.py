@@ -21,8 +21,8 @@ from jobs.upkeep.retention import OVER_DAYS
 from models.log import event
 from models.log.event import FANOUTS, Event, Transaction
 from models.notices import announcement, outbox
-from models.notices.announcement import Announcement
-from models.notices.outbox import Letter
+from models.notices.announcement import AnnouncementContent
+from models.notices.outbox import NewMail
 from models.ops import dead_letters
 from models.records import activity
 from models.store.clock import now_ms
@@ -119,9 +119,9 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
 
 
 def announce() -> int:
-    what = Announcement(1, "user", None, "system", "A title to look for", "A body to look for.", b"{}")
+    what = AnnouncementContent(1, "user", None, "system", "A title to look for", "A body to look for.", b"{}")
     with event.transaction() as tx:
-        return announcement.ask(tx, what)
+        return announcement.create(tx, what)
 
 
 def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Settings, told: Lines) -> None:
@@ -150,15 +150,15 @@ def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: 
 
 def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
     with event.transaction() as tx:
-        tx.append(FANOUTS, announcement.ASKED, b"{}")
+        tx.append(FANOUTS, announcement.REQUESTED, b"{}")
     drain(AnnouncementConsumer())
-    assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.ASKED, "job": None}
+    assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.REQUESTED, "job": None}
 
 
 def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
     """Queues a mail and tries to send what is due; returns its id."""
     with event.transaction() as tx:
-        outbox.queue(tx, [Letter(kind, receiver, "bob@example.org", "Bob", data)])
+        outbox.queue(tx, [NewMail(kind, receiver, "bob@example.org", "Bob", data)])
     mailer = Mailer(store.model_copy(update={"email_url": relay.url}))
     mailer.send_due()
     mailer.close()

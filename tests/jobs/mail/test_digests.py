@@ -39,7 +39,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 def want(user: int, email: str, kind: str = "message", in_app: bool = True) -> None:
     with event.transaction() as tx:
-        preference.choose(tx, user, {kind: Choice(in_app, email)})
+        preference.set_choices(tx, user, {kind: Choice(in_app, email)})
 
 
 def settle(mailer: Mailer) -> None:
@@ -174,8 +174,8 @@ def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
 def test_who_is_looking_gets_no_mail_whatever_the_priority(mailer: Mailer, relay: SmtpServer) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew(tx, "gateway-1")
-        presence.change(tx, "gateway-1", [ben], [])
+        presence.renew_lease(tx, "gateway-1")
+        presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben, priority="urgent")
     settle(mailer)
     assert (relay.mails, scalar("SELECT count(*) FROM waiting_mail")) == ([], 0)
@@ -188,7 +188,7 @@ def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mai
         send(ana, 1, to=ben)
         settle(mailer)
         assert subjects(relay) == [("ben", "Ana")] * n, "what was mailed is done, and the next one is new"
-    assert notification.listed(ben, False, None, None, 10) == []
+    assert notification.list_page(ben, False, None, None, 10) == []
     assert notification.unread_count(ben) == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 0
 
@@ -199,7 +199,7 @@ def test_of_two_workers_one_makes_the_digest(clock: time_machine.Traveller, mail
     drain(NotifyConsumer())
     clock.shift(timedelta(minutes=40))
     with event.transaction() as tx:
-        assert pending_mail.begin_digest(tx, ben, "hourly 2031-05-06T09:00+00:00")
+        assert pending_mail.claim_digest(tx, ben, "hourly 2031-05-06T09:00+00:00")
     settle(mailer)
     assert relay.mails == [], "the other one has it"
     clock.shift(timedelta(hours=1))

@@ -21,7 +21,7 @@ from jobs.mail.mailer import LONGEST_RETRY_S, Mailer, backoff_s
 from models.accounts import registration
 from models.log import event
 from models.notices import outbox, preference
-from models.notices.outbox import CODES_FIRST, Letter
+from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import disconnect, execute, rows
@@ -56,13 +56,13 @@ def mailer(make: Make) -> Mailer:
 
 def queue(*names: str, kind: str = "account", receiver: int | None = None) -> None:
     with event.transaction() as tx:
-        outbox.queue(tx, [Letter(kind, receiver, f"{name}@example.org", name, NOTE) for name in names])
+        outbox.queue(tx, [NewMail(kind, receiver, f"{name}@example.org", name, NOTE) for name in names])
 
 
 def queue_code(name: str, good_for_ms: int = 600_000) -> None:
     told = {"code": "123456", "username": name}
     with event.transaction() as tx:
-        letter = Letter("signup_code", None, f"{name}@example.org", name, told, tx.now_ms + good_for_ms, CODES_FIRST)
+        letter = NewMail("signup_code", None, f"{name}@example.org", name, told, tx.now_ms + good_for_ms, CODE_PRIORITY)
         outbox.queue(tx, [letter])
 
 
@@ -243,7 +243,7 @@ def test_each_wait_is_twice_as_long_give_or_take_a_quarter_and_an_hour_at_most()
 
 def test_a_mail_that_cannot_be_made_is_dead_and_the_others_go(mailer: Mailer, relay: SmtpServer) -> None:
     with event.transaction() as tx:
-        outbox.queue(tx, [Letter("no such kind", None, "ana@example.org", "ana", {})])
+        outbox.queue(tx, [NewMail("no such kind", None, "ana@example.org", "ana", {})])
     queue("ben")
     mailer.send_due()
     assert states() == {"ana": "dead", "ben": "sent"}
@@ -316,7 +316,7 @@ from models.store.database import connect
 from jobs.mail.mailer import Mailer
 from models.notices import outbox
 
-outbox.sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+outbox.mark_sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 connect(load())
 Mailer(load()).send_due()
 """

@@ -15,10 +15,10 @@ from jobs import tasks
 from jobs.upkeep import archive as archiving
 from models.log import event
 from models.records import activity, archive, archived_tables, audit, partition_months, partitions, records
-from models.records.archive import KINDS, ArchiveError
+from models.records.archive import RECORD_TYPES, ArchiveError
 from models.records.export import Export
 from models.records.partition_months import month_of
-from models.records.records import Wanted
+from models.records.records import RecordFilter
 from models.store.clock import now_ms
 from models.store.database import engine, rows
 from tests.gateway.running import until
@@ -40,7 +40,7 @@ def years(user: int) -> None:
     """Records of a year: some 275 of them are old, of ten months. Half of these months have partitions, where there are any."""
     if engine().name == "postgresql":
         for number in range(3, 13, 2):
-            partitions.make(activity.KIND, partition_months.start_of(now_ms() - number * 30 * DAY_MS))
+            partitions.create(activity.RECORD_TYPE, partition_months.start_of(now_ms() - number * 30 * DAY_MS))
     record(user, *(float(days) for days in range(365, 0, -1)))
 
 
@@ -51,7 +51,7 @@ def archived() -> int:
 
 def exported(settings: Settings, **wanted: object) -> list[str]:
     """Descriptions of what an export gives."""
-    found = b"".join(Export(activity.KIND, Wanted(**wanted), archive.folder(settings.data_dir)).steps())
+    found = b"".join(Export(activity.RECORD_TYPE, RecordFilter(**wanted), archive.folder(settings.data_dir)).steps())
     return [msgspec.json.decode(line)["description"] for line in found.splitlines()]
 
 
@@ -59,7 +59,7 @@ def filed(settings: Settings) -> list[int]:
     """Ids that the files have, whole as they are; or the detached tables."""
     files = sorted(archive.folder(settings.data_dir).glob("*.gz"))
     in_files = [msgspec.json.decode(line)["id"] for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
-    tables = archived_tables.tables(activity.KIND)
+    tables = archived_tables.list_tables(activity.RECORD_TYPE)
     return in_files + [number for table in tables for (number,) in rows(f"SELECT id FROM {table} ORDER BY at_ms, id")]
 
 
@@ -95,8 +95,10 @@ def test_months_all_of_which_is_old_become_tables_of_their_own(store: Settings) 
     assert filed(store) + kept() == ids
     assert exported(store) == before == [f"{days:.3f}" for days in range(365, 0, -1)]
     first, last = partition_months.start_of(now_ms() - 365 * DAY_MS), partition_months.start_of(now_ms() - KEPT_DAYS * DAY_MS)
-    assert list(archived_tables.tables(activity.KIND).values()) == list(itertools.takewhile(lambda m: m < last, following(first)))
-    assert partitions.made(activity.KIND) == list(itertools.takewhile(lambda m: m <= ahead(), following(last)))
+    assert list(archived_tables.list_tables(activity.RECORD_TYPE).values()) == list(
+        itertools.takewhile(lambda m: m < last, following(first))
+    )
+    assert partitions.existing_months(activity.RECORD_TYPE) == list(itertools.takewhile(lambda m: m <= ahead(), following(last)))
     assert scalar("SELECT count(*) FROM activities_rest") == 0
     assert archived() == 0
     assert list(archive.folder(store.data_dir).glob("*")) == []
@@ -117,9 +119,9 @@ def test_what_admins_did_is_archived_alike(store: Settings) -> None:
     for _ in range(3):
         with event.transaction(appends=False) as tx:
             tx.now_ms -= 130 * DAY_MS
-            audit.record(tx, audit.Call(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a"))
+            audit.record(tx, audit.AdminCall(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a"))
     assert archived() == (2 if engine().name == "sqlite" else 3), "in a file, where the newest stays for its id"
-    lines = b"".join(Export(audit.KIND, Wanted(), archive.folder(store.data_dir)).steps()).splitlines()
+    lines = b"".join(Export(audit.RECORD_TYPE, RecordFilter(), archive.folder(store.data_dir)).steps()).splitlines()
     assert [msgspec.json.decode(line)["id"] for line in lines] == [1, 2, 3]
     assert msgspec.json.decode(lines[0])["outcome"] == "read"
 
@@ -146,7 +148,7 @@ def test_an_export_goes_on_while_records_are_moved(store: Settings, monkeypatch:
     monkeypatch.setattr(archiving, "ROWS_PER_TRANSACTION", 20)
     monkeypatch.setattr("jobs.upkeep.partitioner.ROWS_PER_TRANSACTION", 20)
     found, moved = b"", 0
-    for step in Export(activity.KIND, Wanted(), archive.folder(store.data_dir)).steps():
+    for step in Export(activity.RECORD_TYPE, RecordFilter(), archive.folder(store.data_dir)).steps():
         found += step
         asked = itertools.count()
         moved += tasks.archiver.run(lambda asked=asked: next(asked) == 4)
@@ -234,7 +236,7 @@ def test_ids_go_on_though_everything_is_old(store: Settings) -> None:
 def test_two_at_once_are_one_after_the_other(store: Settings) -> None:
     (ana,) = people("ana")
     record(ana, 100, 1)
-    archive.make(archive.folder(store.data_dir))
+    archive.create_folder(archive.folder(store.data_dir))
     with archiving._alone(archive.folder(store.data_dir)) as alone:
         assert alone
         assert archived() == 0
@@ -253,12 +255,17 @@ def test_a_page_is_led_by_one_index_in_its_order(store: Settings, monkeypatch: p
     record(ana, *([1.0] * 2000))
     plans: list[str] = []
     monkeypatch.setattr(records, "rows", lambda sql, params: plans.append(planned(sql, params)) or [])
-    leads = {"at_ms": Wanted(), "user_id": Wanted(ana), "action": Wanted(action="shop.bought"), "site": Wanted(site="s")}
-    for kind in KINDS:
-        for lead, wanted in [*leads.items(), ("user_id", Wanted(ana, "a", "s", 5, 9))]:
+    leads = {
+        "at_ms": RecordFilter(),
+        "user_id": RecordFilter(ana),
+        "action": RecordFilter(action="shop.bought"),
+        "site": RecordFilter(site="s"),
+    }
+    for kind in RECORD_TYPES:
+        for lead, wanted in [*leads.items(), ("user_id", RecordFilter(ana, "a", "s", 5, 9))]:
             plans.clear()
-            records.newest(kind, wanted, None, 50)
-            records.oldest(kind, wanted, (7, 7), 50)
+            records.list_newest(kind, wanted, None, 50)
+            records.list_oldest(kind, wanted, (7, 7), 50)
             for plan in plans:
                 found = re.findall(rf"SEARCH {kind.table} USING INDEX \w+ \(+{lead}|Index Cond: .*?ROW\(+{lead}", plan)
                 assert len(found) == (1 if engine().name == "sqlite" else plan.count("Index Scan")), plan

@@ -15,8 +15,8 @@ from models.community import like, post
 from models.identity import token
 from models.log import checkpoint, event
 from models.notices import announcement, notification, outbox
-from models.notices.announcement import Announcement
-from models.notices.outbox import Letter
+from models.notices.announcement import AnnouncementContent
+from models.notices.outbox import NewMail
 from models.ops import dead_letters
 from models.store import facts
 from models.store.clock import now_ms
@@ -169,13 +169,13 @@ def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settin
 def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: Settings) -> None:
     (ana,) = people("ana")
     with event.transaction() as tx:
-        announcement.ask(tx, Announcement(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
-        outbox.queue(tx, [Letter("welcome", ana, "ana@example.org", "Ana", {})])
-        outbox.refuse(tx, 1, "550")
+        announcement.create(tx, AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
+        outbox.queue(tx, [NewMail("welcome", ana, "ana@example.org", "Ana", {})])
+        outbox.mark_dead(tx, 1, "550")
         dead_letters.park_mail(tx, 1, "550")
     done()
     later(OVER_DAYS - 1)
-    assert (len(announcement.listed(10)), len(dead_letters.newest(10))) == (1, 1)
+    assert (len(announcement.list_newest(10)), len(dead_letters.newest(10))) == (1, 1)
     later(OVER_DAYS + 1)
-    assert (announcement.listed(10), dead_letters.newest(10)) == ([], [])
+    assert (announcement.list_newest(10), dead_letters.newest(10)) == ([], [])
     assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0

@@ -82,7 +82,7 @@ def test_any_text_comes_back_as_it_was() -> None:
         "x" * 20_000,
         "𝔘" * 20_000,
     ):
-        assert message.view_for(ben, send(ana, text, to=ben)).body == text
+        assert message.get_view(ben, send(ana, text, to=ben)).body == text
 
 
 def test_only_the_sender_edits_and_only_the_sender_or_an_admin_deletes() -> None:
@@ -128,7 +128,7 @@ def test_a_reaction_counts_once_and_is_told_once() -> None:
     with event.transaction() as tx:
         for added in (True, True, False, False, True):
             message.react(tx, ben, first, "👍", added)
-    assert message.view_for(ana, first).reactions == {"👍": [ben]}
+    assert message.get_view(ana, first).reactions == {"👍": [ben]}
     assert scalar("SELECT count(*) FROM events WHERE type='message.reacted'") == 3
 
 
@@ -154,4 +154,4 @@ def test_nobody_leaves_or_renames_a_direct_conversation() -> None:
         ):
             with pytest.raises(ConflictError):
                 verb()
-        assert conversation.open_direct(tx, ben, ana) == (1, False)
+        assert conversation.get_or_create_direct(tx, ben, ana) == (1, False)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from models.notices.schedule import AT_ONCE, due, following, period, told
+from models.notices.schedule import AT_ONCE, digest_period, local_time, mail_due_ms, next_digest_ms
 
 ZONES = (
     "UTC",
@@ -34,7 +34,7 @@ def at(text: str, zone: str = "UTC", fold: int = 0) -> int:
     ],
 )
 def test_an_hourly_digest_is_due_as_the_persons_clock_strikes(since: str, zone: str, due_at: str) -> None:
-    assert following("hourly", at(since, zone), zone) == at(due_at, zone)
+    assert next_digest_ms("hourly", at(since, zone), zone) == at(due_at, zone)
 
 
 @pytest.mark.parametrize(
@@ -50,39 +50,39 @@ def test_an_hourly_digest_is_due_as_the_persons_clock_strikes(since: str, zone: 
     ],
 )
 def test_a_daily_digest_is_due_at_nine(since: str, zone: str, due_at: str) -> None:
-    assert following("daily", at(since, zone), zone) == at(due_at, zone)
+    assert next_digest_ms("daily", at(since, zone), zone) == at(due_at, zone)
 
 
 def test_the_hour_that_is_lived_twice_is_two_periods() -> None:
     once, again = (at("2026-10-25 02:30", "Europe/Berlin", fold) for fold in (0, 1))
     assert again - once == 3_600_000
-    assert period("hourly", once, "Europe/Berlin") == "hourly 2026-10-25T02:00+02:00"
-    assert period("hourly", again, "Europe/Berlin") == "hourly 2026-10-25T02:00+01:00"
+    assert digest_period("hourly", once, "Europe/Berlin") == "hourly 2026-10-25T02:00+02:00"
+    assert digest_period("hourly", again, "Europe/Berlin") == "hourly 2026-10-25T02:00+01:00"
 
 
 def test_a_day_begins_at_nine_whatever_its_length() -> None:
     for day in ("2026-03-29", "2026-10-25", "2026-11-26"):
-        assert period("daily", at(f"{day} 09:00", "Europe/Berlin"), "Europe/Berlin") == f"daily {day}"
+        assert digest_period("daily", at(f"{day} 09:00", "Europe/Berlin"), "Europe/Berlin") == f"daily {day}"
         yesterday = datetime.fromisoformat(day).date() - timedelta(days=1)
-        assert period("daily", at(f"{day} 08:59:59", "Europe/Berlin"), "Europe/Berlin") == f"daily {yesterday}"
+        assert digest_period("daily", at(f"{day} 08:59:59", "Europe/Berlin"), "Europe/Berlin") == f"daily {yesterday}"
 
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("every", ["hourly", "daily"])
 def test_over_a_year_every_period_follows_the_one_before_and_has_one_name(every: str, zone: str) -> None:
     now, end = at("2026-01-01 00:20"), at("2027-01-01 00:00")
-    names = [period(every, now, zone)]
+    names = [digest_period(every, now, zone)]
     while now < end:
-        due_ms = following(every, now, zone)
+        due_ms = next_digest_ms(every, now, zone)
         assert now < due_ms <= now + (3_600_000 if every == "hourly" else 25 * 3_600_000)
-        assert period(every, due_ms - 1, zone) == names[-1], datetime.fromtimestamp(due_ms / 1000, UTC)
+        assert digest_period(every, due_ms - 1, zone) == names[-1], datetime.fromtimestamp(due_ms / 1000, UTC)
         now = due_ms
-        names.append(period(every, now, zone))
+        names.append(digest_period(every, now, zone))
     assert len(set(names)) == len(names) >= (8_760 if every == "hourly" else 366)
 
 
 def test_preferences_decide_when_mail_is_due_and_unknown_zones_are_utc() -> None:
     now = at("2026-11-26 10:15")
-    assert (due("off", now, "UTC"), due("instant", now, "UTC")) == (None, AT_ONCE)
-    assert due("hourly", now, "UTC") == due("hourly", now, "Mars/Base") == at("2026-11-26 11:00")
-    assert told(now, "Asia/Kathmandu") == "16:00"
+    assert (mail_due_ms("off", now, "UTC"), mail_due_ms("instant", now, "UTC")) == (None, AT_ONCE)
+    assert mail_due_ms("hourly", now, "UTC") == mail_due_ms("hourly", now, "Mars/Base") == at("2026-11-26 11:00")
+    assert local_time(now, "Asia/Kathmandu") == "16:00"
