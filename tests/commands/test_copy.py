@@ -47,9 +47,10 @@ QUERIES = ("words", "unicode", "secret", "edit", "new")
 KILLED = """
 import os, signal, sys
 from conf import load
-from models import copying, search
-from models.copying import carrying
-from models.copying.target import Target
+from models.chat import search
+from models.transfer import copying
+from models.transfer.copying import carrying
+from models.transfer.copying.target import Target
 
 left = int(sys.argv[2])
 

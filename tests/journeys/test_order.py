@@ -18,11 +18,12 @@ WRITER = """
 import random, signal, sys, time
 from models.store.database import connect, disconnect
 from conf import load
-from models import event, message
-from models.database import is_stores_fault
-from models.errors import RefusedError
-from models.event import TransactionLostError
-from models.message import Draft
+from models.chat import message
+from models.chat.message import Draft
+from models.log import event
+from models.log.event import TransactionLostError
+from models.store.database import is_store_error
+from models.store.errors import RefusedError
 
 user, crew, chance = int(sys.argv[1]), int(sys.argv[2]), random.Random(sys.argv[3])
 connect(load(), "writer")
@@ -42,7 +43,7 @@ while not ended:
     except ZeroDivisionError:
         pass
     except Exception as error:
-        if not isinstance(error, TransactionLostError) and not is_stores_fault(error):
+        if not isinstance(error, TransactionLostError) and not is_store_error(error):
             raise
         disconnect()  # thrown out, since it stood still for too long
 """
