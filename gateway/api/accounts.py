@@ -142,7 +142,7 @@ class Users(Handler):
         """A list of active USERs whose username or display name begins with `?q=`."""
         after, limit = self.query_page_id()
         found = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(list(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+        self.answer_list(list(found[:limit]), (found[limit - 1].id,) if len(found) > limit else None)
 
 
 class User(Handler):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypedDict
+from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
 
 import msgspec
 
+from gateway.http import page_cursor
 from gateway.http.base import ADMIN_BODY_BYTES, ID_MAX, Handler
 from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
 from gateway.http.request import field_error
@@ -65,6 +66,13 @@ def _title(title: str | None) -> str | None:
     return title.strip()
 
 
+class ActivityPosition(NamedTuple):
+    """A position in a list of conversations: the time of its last activity in ms, and the conversation."""
+
+    at_ms: page_cursor.Integer
+    conversation: page_cursor.Integer
+
+
 class Conversations(Handler):
     """The caller's conversations."""
 
@@ -73,10 +81,9 @@ class Conversations(Handler):
     @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=PAGED)
     async def get(self) -> None:
         """A list of CONVERSATION, newest activity first."""
-        page, limit = self.query_page()
-        after = _place(page)
-        found, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
-        self.answer_list(list(found), None if following is None else f"{following[0]}.{following[1]}")
+        after, limit = self.query_page(ActivityPosition)
+        page, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
+        self.answer_list(page, following)
 
     @describe("Begin a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:
@@ -98,15 +105,6 @@ class Conversations(Handler):
 
     async def _view(self, conversation: int) -> ConversationView:
         return await self.services.read(views.conversation_view, self.actor.user, conversation)
-
-
-def _place(page: str | None) -> tuple[int, int] | None:
-    if page is None:
-        return None
-    at, _, number = page.partition(".")
-    if not (page.isascii() and at.isdigit() and number.isdigit() and len(page) < 34):
-        raise field_error("page", "a page that was given as `next`")
-    return int(at), int(number)
 
 
 class Conversation(Handler):

@@ -36,7 +36,7 @@ class Groups(Handler):
         before, limit = self.query_page_id()
         found = await self.services.read(groups.list_page, self.actor.user, before, limit + 1)
         items = found[:limit]
-        self.answer_list(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
 
     @describe("Make a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:

@@ -147,4 +147,4 @@ class History(Handler):
         around = self.query_int(AROUND)
         found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
         items = found[:limit]
-        self.answer_list(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from gateway.api.conversations import UnreadCount
+from gateway.http import page_cursor
 from gateway.http.base import ID_MAX, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
@@ -60,7 +61,7 @@ class Notifications(Handler):
         unread_only, kind = self.query_bool(UNREAD), self.query_text(TYPE) or None
         found = await self.services.read(notification.list_page, self.actor.user, unread_only, kind, before, limit + 1)
         unread = await self.services.read(notification.unread_count, self.actor.user)
-        following = str(found[limit - 1]["id"]) if len(found) > limit else None
+        following = page_cursor.encode((found[limit - 1]["id"],)) if len(found) > limit else None
         self.answer({"items": found[:limit], "next": following, "unread": unread})
 
 
@@ -90,4 +91,4 @@ class MessageSearch(Handler):
         before, limit = self.query_page_id()
         found = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
         items = await self.services.read(messages.views, found[:limit])
-        self.answer_list(list(items), found[limit - 1] if len(found) > limit else None)
+        self.answer_list(list(items), (found[limit - 1],) if len(found) > limit else None)

@@ -52,7 +52,7 @@ class Posts(Handler):
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
         found = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
         items = found[:limit]
-        self.answer_list(items, items[-1].id if len(found) > limit else None)
+        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
 
     @describe("Write a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:

@@ -149,7 +149,7 @@ class Sessions(Handler):
         found = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
         for session in found:
             session["current"] = session["id"] == self.actor.token
-        self.answer_list(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+        self.answer_list(found[:limit], (found[limit - 1]["id"],) if len(found) > limit else None)
 
 
 class Session(Handler):

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from tornado import httputil, web
 
+from gateway.http import page_cursor
 from gateway.http.access_log import Answered
 from gateway.http.errors import ProblemError, problem_of
 from gateway.http.request import RequestReader
@@ -220,9 +221,9 @@ class Handler(RequestReader, web.RequestHandler):
         else:
             self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
 
-    def answer_list(self, items: list[Any], following: Any) -> None:
-        """Answer a page of a list; `following` is where the next page starts, None at the end."""
-        self.answer({"items": items, "next": None if following is None else str(following)})
+    def answer_list(self, items: list[Any], position: tuple[Any, ...] | None) -> None:
+        """Answer a page of a list; the next page starts after `position`, which is None at the end of the list."""
+        self.answer({"items": items, "next": None if position is None else page_cursor.encode(position)})
 
     def compute_etag(self) -> str | None:
         """None: answers of an API that changes all the time are not worth a hash."""

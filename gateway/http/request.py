@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 import msgspec
 from tornado import httputil, web
 
+from gateway.http import page_cursor
 from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, BoolParameter, IntParameter, SecondsParameter, TextParameter
 from gateway.http.errors import ProblemError
+from gateway.http.page_cursor import IdPosition
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUL = b"\\u0000"  # as JSON writes it
 FREE_TEXT = ("body", "message")  # of messages, the older client's too
+P = TypeVar("P", bound=tuple[Any, ...])
 T = TypeVar("T")
 
 
@@ -104,17 +107,24 @@ class RequestReader(web.RequestHandler):
             raise field_error(parameter.name, "must be an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
         return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
 
-    def query_page(self) -> tuple[str | None, int]:
-        """`?page=` (opaque) and `?limit=` of a list. Raises ProblemError 422."""
-        limit = self.query_int(LIMIT)
-        return self.get_query_argument(PAGE.name, None), LIST_LIMIT if limit is None else limit
+    def query_page(self, position_type: type[P]) -> tuple[P | None, int]:
+        """`?page=` and `?limit=` of a list: the page starts after the position, None is the beginning. Raises ProblemError 422."""
+        limit = self.query_int(LIMIT) or LIST_LIMIT
+        page = self.get_query_argument(PAGE.name, None)
+        if page is None:
+            return None, limit
+        try:
+            return page_cursor.decode(page, position_type), limit
+        except ValueError:
+            raise field_error(PAGE.name, "must be the `next` of a previous answer") from None
 
     def query_page_id(self) -> tuple[int | None, int]:
-        """`?page=` and `?limit=` of a list whose pages are positions by id. Raises ProblemError 422."""
-        page, limit = self.query_page()
-        if page is not None and not is_number(page):
-            raise field_error("page", "must be the `next` of a previous answer")
-        return None if page is None else int(page), limit
+        """The same, for a list that is sorted by id."""
+        page = self.get_query_argument(PAGE.name, "")
+        if is_number(page):  # a cursor of the version before
+            return int(page), self.query_int(LIMIT) or LIST_LIMIT
+        position, limit = self.query_page(IdPosition)
+        return None if position is None else position.id, limit
 
 
 def is_number(text: str) -> bool:

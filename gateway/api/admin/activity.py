@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
+from gateway.http import page_cursor
 from gateway.http.base import BODY_BYTES
 from gateway.http.describe import NDJSON, PAGED, Accepted, Id, Listed, chars, describe
-from gateway.http.request import field_error
 from models.records import activity, hourly
 from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
-from models.records.hourly import Hour, HourFilter, HourPosition
-from models.records.records import END_OF_TIME_MS
+from models.records.hourly import Hour, HourFilter
 from models.store.errors import InvalidError
 
-_Column = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
-_decode_place = msgspec.json.Decoder(tuple[Annotated[int, msgspec.Meta(ge=0, le=END_OF_TIME_MS)], _Column, _Column]).decode
+Label = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
 
 
 class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,6 +59,14 @@ class ActivityLog(RecordsHandler):
         await self.answer_records()
 
 
+class HourPosition(NamedTuple):
+    """A position in a list of hourly counts: the hour in ms, the action, and the site (empty: none)."""
+
+    hour_ms: page_cursor.Integer
+    action: Label
+    site: Label
+
+
 class ActivityHours(AdminHandler):
     """How much was done, by hour, action and site."""
 
@@ -70,21 +74,10 @@ class ActivityHours(AdminHandler):
     async def get(self) -> None:
         """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
         archived."""
-        span = HourFilter(
+        hours = HourFilter(
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )
-        page, limit = self.query_page()
-        found = await self.services.read(hourly.list_newest, span, None if page is None else _position(page), limit + 1)
-        following = _page(found[limit - 1][0]) if len(found) > limit else None
+        before, limit = self.query_page(HourPosition)
+        found = await self.services.read(hourly.list_newest, hours, before, limit + 1)
+        following = found[limit - 1][0] if len(found) > limit else None
         self.answer_list([hour for _, hour in found[:limit]], following)
-
-
-def _page(place: HourPosition) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
-
-
-def _position(page: str) -> HourPosition:
-    try:
-        return _decode_place(base64.urlsafe_b64decode(page))
-    except (binascii.Error, ValueError):  # msgspec's are among the latter
-        raise field_error("page", "a page that was given as `next`") from None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from tornado.iostream import StreamClosedError
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.stream import DRAIN_WITHIN_S
+from gateway.http import page_cursor
 from gateway.http.deadlines import cut
 from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
-from gateway.http.request import field_error
 from models.records import archive, records
 from models.records.export import Export
-from models.records.records import Position, RecordFilter, RecordType
+from models.records.records import RecordFilter, RecordType
 
 USER = IntParameter("user", "what this user did")
 ACTION = TextParameter("action", "acts of this kind")
@@ -37,6 +37,13 @@ class Record(TypedDict):
     at: str
 
 
+class RecordPosition(NamedTuple):
+    """A position in a list of records, which is sorted by time and id."""
+
+    at_ms: page_cursor.Integer
+    id: page_cursor.Integer
+
+
 class RecordsHandler(AdminHandler):
     """Records of a kind."""
 
@@ -48,9 +55,9 @@ class RecordsHandler(AdminHandler):
         if NDJSON in self.request.headers.get("Accept", ""):
             await self._export(filtered)
             return
-        page, limit = self.query_page()
-        found = await self.services.read(records.list_newest, self.kind, filtered, _position(page), limit + 1)
-        following = "-".join(map(str, found[limit - 1].place)) if len(found) > limit else None
+        before, limit = self.query_page(RecordPosition)
+        found = await self.services.read(records.list_newest, self.kind, filtered, before, limit + 1)
+        following = found[limit - 1].place if len(found) > limit else None
         self.answer_list([record.view for record in found[:limit]], following)
 
     async def _export(self, filtered: RecordFilter) -> None:
@@ -81,12 +88,3 @@ class RecordsHandler(AdminHandler):
             self.query_time_ms(SINCE),
             self.query_time_ms(UNTIL),
         )
-
-
-def _position(page: str | None) -> Position | None:
-    if page is None:
-        return None
-    at_ms, _, number = page.partition("-")
-    if not all(part.isascii() and part.isdigit() and len(part) < 17 for part in (at_ms, number)):
-        raise field_error("page", "a page that was given as `next`")
-    return int(at_ms), int(number)

@@ -85,7 +85,7 @@ class AdminUsers(AdminHandler):
         after, limit = self.query_page_id()
         chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
         found = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+        self.answer_list(found[:limit], (found[limit - 1]["id"],) if len(found) > limit else None)
 
     @describe("Make accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:

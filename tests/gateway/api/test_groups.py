@@ -92,3 +92,9 @@ def test_groups_are_listed_newest_first_a_page_at_a_time(ana: Client) -> None:
     first = ana.get("/groups", limit=2).json()
     second = ana.get("/groups", limit=2, page=first["next"]).json()
     assert [one["id"] for one in first["items"] + second["items"]][:3] == made[::-1]
+
+
+def test_a_page_that_the_version_before_named_by_its_id_is_read(ana: Client) -> None:
+    made = [group(ana) for _ in range(2)]
+
+    assert ana.get("/groups", page=str(made[1])).json()["items"][0]["id"] == made[0]

@@ -1,0 +1,65 @@
+import re
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.http import page_cursor
+from gateway.http.page_cursor import IdPosition, Integer
+from tests.gateway.client import Client, fields
+
+
+class Position(NamedTuple):
+    """A position in a list that is sorted by a number and a text."""
+
+    number: Integer
+    text: str
+
+
+INTEGERS = st.integers(0, 2**62)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(number=INTEGERS, text=TEXTS)
+def test_a_cursor_decodes_to_its_position_and_needs_no_escaping_in_a_query(number: int, text: str) -> None:
+    cursor = page_cursor.encode((number, text))
+
+    assert page_cursor.decode(cursor, Position) == (number, text)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor)
+
+
+@given(cursor=st.text())
+def test_any_other_text_is_a_value_error(cursor: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        page_cursor.decode(cursor, Position)
+
+
+@given(id=INTEGERS, data=st.data())
+def test_a_damaged_cursor_is_a_value_error_or_another_position(id: int, data: st.DataObject) -> None:
+    cursor = page_cursor.encode((id,))
+    cut = cursor[: data.draw(st.integers(0, len(cursor) - 1))]
+    place = data.draw(st.integers(0, len(cursor) - 1))
+    changed = cursor[:place] + data.draw(st.characters()) + cursor[place + 1 :]
+
+    for damaged in (cut, changed):
+        try:
+            position = page_cursor.decode(damaged, IdPosition)
+        except ValueError:
+            continue
+        assert 0 <= position.id <= 2**62
+
+
+@pytest.mark.parametrize("position", [(), (1,), (1, "a", 2), ("1", "a"), (-1, "a"), (2**62 + 1, "a"), (1, None), (1.5, "a")])
+def test_a_cursor_of_another_list_is_a_value_error(position: tuple[object, ...]) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        page_cursor.decode(page_cursor.encode(position), Position)
+
+
+LISTS = ("/conversations", "/groups", "/me/sessions", "/notifications", "/posts", "/users", "/search/messages")
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_page_that_no_answer_named_is_refused(ana: Client, path: str) -> None:
+    for page in ("", "x", "-1", "1.2", "²", "9" * 17, "WzEsMl0_", "WyJhIl0", "bnVsbA", "Wy0xXQ", "é"):
+        assert fields(ana.get(path, q="a", page=page)) == ["page"], page
