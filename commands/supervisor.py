@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.store.backoff import Backoff
+
 logger = logging.getLogger("serve")
 
 RUN_PY = Path(__file__).resolve().parent.parent / "run.py"
@@ -18,16 +20,9 @@ WORKER = (sys.executable, str(RUN_PY), "worker")
 PARENT_FD = "BELLWIRE_PARENT_FD"
 
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 5.0
+MAX_DELAY_S = 5.0
 HEALTHY_S = 10.0  # who lived so long did not die of its start: the next delay is the first again
 KILL_AFTER_S = 3.0  # leaves the gateway's own shutdown the rest of 5 s
-
-
-def next_delay(last_s: float, lived_s: float) -> float:
-    """Seconds to wait before a dead worker is started again."""
-    if last_s == 0 or lived_s >= HEALTHY_S:
-        return FIRST_DELAY_S
-    return min(2 * last_s, LONGEST_DELAY_S)
 
 
 class Supervisor:
@@ -43,6 +38,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._killer: threading.Timer | None = None
+        self._backoff = Backoff(FIRST_DELAY_S, MAX_DELAY_S)
         self._child_end, self._own_end = os.pipe()  # not inheritable, but for what pass_fds names
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -79,8 +75,14 @@ class Supervisor:
             status = self._run_once()
             if self._stopping.is_set():
                 return
-            delay = next_delay(delay, time.monotonic() - began)
+            delay = self._delay_s(time.monotonic() - began)
             logger.warning("the worker ended (%s); it is started again in %.1f s", status, delay)
+
+    def _delay_s(self, lived_s: float) -> float:
+        """Seconds to wait before a worker that ended after `lived_s` is started again."""
+        if lived_s >= HEALTHY_S:
+            self._backoff.record_success()
+        return self._backoff.record_failure()
 
     def _run_once(self) -> str:
         with self._lock:

@@ -7,7 +7,6 @@ of one mail and the taking of the next are one transaction.
 
 from __future__ import annotations
 
-import random
 import secrets
 import threading
 import time
@@ -31,16 +30,17 @@ from models.notices import outbox
 from models.notices.notification import mark_mail_only_read
 from models.notices.outbox import Mail
 from models.ops import dead_letters
+from models.store.backoff import Backoff
 from models.store.clock import now_ms
 from models.store.database import disconnect
 
 LOOK_S = 0.5  # between two looks at the outbox when nobody asks for one
 LEASE_S = 15.0  # what a dead sender has taken is taken again after so long
 RENEW_S = 5.0
-FIRST_RETRY_S, LONGEST_RETRY_S = 2.0, 3600.0
 GIVE_UP_S = 24 * 3600.0  # of a relay that defers a mail again and again
 DROPS_A_TRANSACTION = 50  # of mails that nobody wants any more: senders need the store's lock, too
-RELAY_RETRY_S = 30.0  # the longest pause while the relay itself is down
+MAIL_BACKOFF = Backoff(2.0, 3600.0, jitter=(0.75, 1.25))  # of one mail, by its attempts
+FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S = 1.0, 30.0  # between two attempts while the relay itself is down
 
 logger = structlog.get_logger("jobs")
 
@@ -74,8 +74,7 @@ class Mailer:
         self._domain = headers.envelope(settings.email_from).rpartition("@")[2]
         self._relay = Outage("the mail relay", "mail waits, and is tried again")
         self._store = Outage("sending mail", "it is tried again")
-        self._relay_failures = 0
-        self._relay_again_at = 0.0
+        self._relay_backoff = Backoff(FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S, jitter=(0.75, 1.0))
         self.sending: Sending | None = None
         self._called = threading.Event()
         self._stopping = threading.Event()
@@ -123,7 +122,7 @@ class Mailer:
         """Sends what is due, until there is no more, the relay is down or the thread is to end; returns how many it tried."""
         tried, result = 0, None
         while result is not None or outbox.next_due(now_ms()) is not None:
-            may_go_on = not self._stopping.is_set() and time.monotonic() >= self._relay_again_at
+            may_go_on = not self._stopping.is_set() and self._relay_backoff.is_due()
             if result is None and not may_go_on:
                 break
             with event.transaction(appends=False, durable=False) as transaction:
@@ -171,18 +170,15 @@ class Mailer:
         except MailRefusedError as error:
             return Result(mail, "dead", str(error))
         except MailDeferredError as error:
-            return self._deferred(mail, str(error), backoff_s(mail.attempts))
+            return self._deferred(mail, str(error), MAIL_BACKOFF.delay_s(mail.attempts))
         except RelayDownError as error:
             self._relay.record_failure(error, **_named(mail))
-            self._relay_failures += 1
-            pause_s = min(RELAY_RETRY_S, backoff_s(self._relay_failures) / 2)
-            self._relay_again_at = time.monotonic() + pause_s
-            return self._deferred(mail, str(error), pause_s)
+            return self._deferred(mail, str(error), self._relay_backoff.record_failure())
         except Exception as error:  # a defect of ours, or of what the mail holds: the others must go on
             logger.exception("a mail can't be made", **_named(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
         self._relay.record_success()
-        self._relay_failures = 0
+        self._relay_backoff.record_success()
         self._show(mail, letter.subject)
         return Result(mail, "sent")
 
@@ -219,9 +215,3 @@ def _named(mail: Mail) -> dict[str, Any]:
     """How lines of the log name it: by what it is about and whose that is, never by what it says or where it goes."""
     about = {"user": mail.receiver, "notifications": mail.data.get("notifications")}
     return {"mail": mail.id, "kind": mail.kind, "tries": mail.attempts} | {name: is_ for name, is_ in about.items() if is_}
-
-
-def backoff_s(attempts: int) -> float:
-    """How long to wait after so many attempts, in seconds: twice as long each time, up to an hour, give or take a quarter."""
-    doubled = FIRST_RETRY_S * 2 ** min(attempts - 1, 20)
-    return float(min(doubled, LONGEST_RETRY_S) * random.uniform(0.75, 1.25))

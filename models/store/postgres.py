@@ -22,7 +22,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from conf import Settings
-from models.store.backoff import Backoff
+from models.store.backoff import Backoff, RetryGate
 from models.store.engine import Engine, TransactionStart
 from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 
@@ -30,6 +30,7 @@ LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # advisory locks, by database
 CHANNEL = "bellwire"  # of NOTIFY: "there is something to read", with the newest id
 MIGRATION_RETRY_S = 0.05
 CONNECT_TIMEOUT_S = 2
+FIRST_RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0  # between two attempts while the server is down
 STATEMENT_TIMEOUT_S = 5
 IDLE_IN_TRANSACTION_S = 1  # a holder of the lock that hangs stops everybody's sends for so long
 DROPPED_S = 1.0  # a dropped connection shows at once; one that took longer was lost otherwise
@@ -86,7 +87,7 @@ class PostgreSQL(Engine):
         self._name = name
         self._session_sql = f"{SESSION_SQL}; {FULL_SQL if settings.durability == 'full' else NORMAL_SQL}"
         self._notifies = settings.redis_url is None
-        self._backoff = Backoff()
+        self._gate = RetryGate(Backoff(FIRST_RECONNECT_S, MAX_RECONNECT_S, jitter=(0.75, 1.0)))
         self._watchdog = SocketWatchdog()
         self._thread = threading.local()
         self.db = _Database("bellwire", prefer_psycopg3=True)
@@ -95,7 +96,7 @@ class PostgreSQL(Engine):
     def open(self, purpose: str = "") -> psycopg.Connection[Any]:
         """A new connection, named after the process and the thread. Raises at once while the server is known to be down."""
         name = f"bellwire {self._name} {purpose or threading.current_thread().name}"[:63]
-        with self._backoff.attempt(psycopg.OperationalError):
+        with self._gate.attempt(psycopg.OperationalError):
             connection = psycopg.connect(
                 self._url,
                 autocommit=True,

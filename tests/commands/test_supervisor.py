@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands import supervisor
-from commands.supervisor import Supervisor, next_delay
+from commands.supervisor import Supervisor
 
 # Tells who it is, and what it inherited, by a line into the file named; then waits.
 CHILD = """
@@ -79,12 +79,11 @@ def gone(pid: int) -> bool:
 
 
 def test_the_delay_doubles_to_five_seconds_and_begins_again_after_a_healthy_life() -> None:
-    delays = [0.0]
-    for _ in range(7):
-        delays.append(next_delay(delays[-1], lived_s=1))
-    assert delays[1:] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
-    assert next_delay(5.0, lived_s=9.9) == 5.0
-    assert next_delay(5.0, lived_s=10) == 0.2
+    supervisor = Supervisor()
+    assert [supervisor._delay_s(1) for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert supervisor._delay_s(9.9) == 5.0
+    assert supervisor._delay_s(10) == 0.2
+    supervisor.join()
 
 
 def test_a_child_that_is_killed_is_started_again(supervise: list[Supervisor], told: Told) -> None:

@@ -1,90 +1,95 @@
-"""Whoever asks for something that is down is refused at once, and one thread at a time tries again."""
+"""Delays grow while attempts fail; meanwhile one thread at a time attempts, and the others are refused at once."""
 
-import socket
 import threading
 
 import pytest
 
-from models.store import backoff, socket_watchdog
-from models.store.backoff import Backoff
-from models.store.socket_watchdog import SocketWatchdog
+from models.store.backoff import Backoff, RetryGate
 
 
 class DownError(Exception):
     """It is down."""
 
 
-def fail(what: Backoff) -> str:
-    with pytest.raises(DownError) as caught, what.attempt(DownError):
+def gate(delay_s: float) -> RetryGate:
+    return RetryGate(Backoff(delay_s, delay_s))
+
+
+def fail(gate: RetryGate) -> str:
+    with pytest.raises(DownError) as caught, gate.attempt(DownError):
         raise DownError("tried")
     return str(caught.value)
 
 
-def test_after_a_failure_nobody_tries_for_a_while_and_all_hear_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 1_000)
-    monkeypatch.setattr(backoff, "LONGEST_S", 1_000)
-    what, tries = Backoff(), 0
-    fail(what)
+def test_delays_grow_to_the_longest_and_start_again_after_a_success() -> None:
+    backoff = Backoff(0.5, 4.0)
+    assert [backoff.record_failure() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, 4.0]
+    backoff.record_success()
+    assert backoff.failures == 0
+    assert backoff.record_failure() == 0.5
+    assert Backoff(1.0, 100.0, factor=3.0).delay_s(3) == 9.0
+
+
+def test_no_number_of_failures_is_too_large() -> None:
+    assert Backoff(0.05, 3600.0).delay_s(10**9) == 3600.0
+
+
+def test_jitter_spreads_the_delay_between_its_bounds() -> None:
+    delays = {Backoff(2.0, 2.0, jitter=(0.75, 1.25)).delay_s(1) for _ in range(200)}
+    assert len(delays) > 100
+    assert min(delays) >= 1.5
+    assert max(delays) <= 2.5
+
+
+def test_the_next_attempt_is_due_after_the_delay_or_a_success() -> None:
+    backoff = Backoff(1_000, 1_000)
+    assert backoff.is_due()
+    backoff.record_failure()
+    assert not backoff.is_due()
+    backoff.record_success()
+    assert backoff.is_due()
+    backoff = Backoff(0.0, 0.0)
+    backoff.record_failure()
+    assert backoff.is_due()
+
+
+def test_after_a_failure_no_thread_attempts_for_a_while_and_all_get_the_reason() -> None:
+    down, attempts = gate(1_000), 0
+    fail(down)
     for _ in range(3):
-        with pytest.raises(DownError, match="tried"), what.attempt(DownError):
-            tries += 1
-    assert tries == 0
+        with pytest.raises(DownError, match="tried"), down.attempt(DownError):
+            attempts += 1
+    assert attempts == 0
 
 
-def test_what_works_again_is_asked_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
-    monkeypatch.setattr(backoff, "LONGEST_S", 1e-9)
-    what, done = Backoff(), 0
-    fail(what)
+def test_a_server_that_is_back_is_used_by_all_threads() -> None:
+    down, done = gate(1e-9), 0
+    fail(down)
     while not done:
         try:
-            with what.attempt(DownError):
+            with down.attempt(DownError):
                 done += 1
         except DownError:
             continue
-    with what.attempt(DownError), what.attempt(DownError):
+    with down.attempt(DownError), down.attempt(DownError):
         done += 1
     assert done == 2
 
 
-def test_one_thread_tries_while_the_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "LONGEST_S", 1e-9)
-    what = Backoff()
-    fail(what)
-    trying, end = threading.Event(), threading.Event()
+def test_one_thread_attempts_while_the_others_are_refused() -> None:
+    down = gate(0.0)
+    fail(down)
+    attempting, end = threading.Event(), threading.Event()
 
-    def slowly() -> None:
-        with what.attempt(DownError):
-            trying.set()
+    def attempt_slowly() -> None:
+        with down.attempt(DownError):
+            attempting.set()
             end.wait(30)
 
-    thread = threading.Thread(target=slowly)
+    thread = threading.Thread(target=attempt_slowly)
     thread.start()
-    assert trying.wait(30)
-    with pytest.raises(DownError), what.attempt(DownError):
-        pytest.fail("a second one tried")
+    assert attempting.wait(30)
+    with pytest.raises(DownError), down.attempt(DownError):
+        pytest.fail("a second one attempted")
     end.set()
     thread.join()
-
-
-def test_a_connection_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
-    monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
-    ours, theirs = socket.socketpair()
-    with ours, theirs, SocketWatchdog().watch(ours):
-        assert ours.recv(1) == b""
-
-
-def test_a_connection_that_nobody_waits_on_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
-    monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
-    watchdog = SocketWatchdog()
-    quiet, other = socket.socketpair()
-    stuck, peer = socket.socketpair()
-    with quiet, other, stuck, peer:
-        with watchdog.watch(quiet):
-            pass
-        with watchdog.watch(stuck):
-            assert stuck.recv(1) == b""
-        quiet.send(b"x")
-        assert other.recv(1) == b"x"
