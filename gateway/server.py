@@ -137,7 +137,7 @@ async def _tick(services: Services, server: Server) -> None:
         await asyncio.sleep(TICK_S)
         metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
         services.presence.sweep()
-        services.hub.forget_idle()
+        services.hub.drop_idle()
         server.cut_slow()
         ticks += 1
         used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()

@@ -157,11 +157,11 @@ class TypingIndicator(Handler):
         """204."""
         typing = self.decode(TypingState).typing
         stream, user = conversation_stream(int(conversation)), self.actor.user
-        reader = self.services.hub.known(user)
-        if reader is None or not reader.follows(stream):
+        subscriber = self.services.hub.loaded_subscriber(user)
+        if subscriber is None or not subscriber.follows(stream):
             await self.services.read(conversations.require_member, int(conversation), user)
         data: dict[str, Any] = {"conversation": int(conversation), "user": user, "typing": typing}
-        self.services.hub.whisper(None, stream, "typing", data, user)
+        self.services.hub.publish_ephemeral(None, stream, "typing", data, except_user=user)
         self.answer(None, 204)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from gateway.api.accounts import MyAccount
 from gateway.api.conversations import ConversationAnswer
 from gateway.api.event_types import Event
-from gateway.delivery.subscriptions import Answer, Types, Waiter
+from gateway.delivery.subscriptions import Answer, Subscription, Types
 from gateway.http.base import Handler
 from gateway.http.describe import SecondsParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
@@ -32,9 +32,9 @@ POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
 DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
 
 
-def observe_delivery(answer: Answer, waiter: Waiter, transport: str) -> None:
+def observe_delivery(answer: Answer, subscription: Subscription, transport: str) -> None:
     """Commit to socket, of events that came while the reader waited."""
-    if waiter.live:
+    if subscription.waited:
         now = time.perf_counter()
         for event in answer.events:
             DELIVERY[transport].observe(now - event.committed)
@@ -44,9 +44,9 @@ class SubscribingHandler(Handler):
     """What long poll, SSE and WebSocket have in common: from where, and which types."""
 
     query_token = True
-    waiter: Waiter | None = None
+    subscription: Subscription | None = None
 
-    async def subscribe(self, cursor: str | None) -> Waiter:
+    async def subscribe(self, cursor: str | None) -> Subscription:
         """Registers the caller as a reader from a cursor on (None: from now). Raises ExpiredError."""
         hub = self.services.hub
         if cursor is None:
@@ -57,10 +57,10 @@ class SubscribingHandler(Handler):
             position = self.position(cursor)
         user = self.actor.user
         feed = await hub.feed(user) if self.follows_posts() else None
-        reader = hub.known(user) or await hub.reader(user)
-        self.waiter = hub.register(reader, self.actor.token, position, self.types(), feed)
+        subscriber = hub.loaded_subscriber(user) or await hub.subscriber(user)
+        self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed)
         await self.require_live_token()
-        return self.waiter
+        return self.subscription
 
     async def require_live_token(self) -> None:
         """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
@@ -91,8 +91,8 @@ class SubscribingHandler(Handler):
 
     def on_connection_close(self) -> None:
         """The client is gone."""
-        if self.waiter is not None:
-            self.waiter.end("aborted")
+        if self.subscription is not None:
+            self.subscription.end("aborted")
         super().on_connection_close()
 
 
@@ -133,21 +133,21 @@ class Events(SubscribingHandler):
         outcome = "gone"
         POLLS_OPEN.inc()
         try:
-            waiter = await self.subscribe(cursor)
-            answer = await hub.next(waiter, timeout_s)
-            outcome = self._finish(waiter, answer)
+            subscription = await self.subscribe(cursor)
+            answer = await hub.next(subscription, timeout_s)
+            outcome = self._finish(subscription, answer)
         except ExpiredError:
             raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
         finally:
             POLLS_OPEN.dec()
-            if self.waiter is not None:
-                hub.unregister(self.waiter)
+            if self.subscription is not None:
+                hub.unregister(self.subscription)
             OUTCOMES[outcome].observe(time.perf_counter() - began)
 
-    def _finish(self, waiter: Waiter, answer: Answer) -> str:
-        if waiter.ended == "aborted":
+    def _finish(self, subscription: Subscription, answer: Answer) -> str:
+        if subscription.end_reason == "aborted":
             return "aborted"
-        if waiter.ended == "dead":
+        if subscription.end_reason == "dead":
             raise DeadTokenError("the token is dead")
         hub = self.services.hub
         parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
@@ -155,7 +155,7 @@ class Events(SubscribingHandler):
         self.answer(
             b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
         )
-        observe_delivery(answer, waiter, "poll")
+        observe_delivery(answer, subscription, "poll")
         return "events" if parts else "empty"
 
 

@@ -118,22 +118,22 @@ class LegacyPoll(SubscribingHandler):
         finally:
             POLLS_OPEN.dec()
             poll_state.open -= 1
-            if self.waiter is not None:
-                self.services.hub.unregister(self.waiter)
+            if self.subscription is not None:
+                self.services.hub.unregister(self.subscription)
 
     async def _wait(self, poll_state: LegacyPollState, token_id: int) -> Answer:
         hub = self.services.hub
         position = await self._start(token_id, poll_state.written if poll_state.open == 1 else None)
-        reader = hub.known(self.actor.user) or await hub.reader(self.actor.user)
-        self.waiter = hub.register(reader, token_id, position, None)
+        subscriber = hub.loaded_subscriber(self.actor.user) or await hub.subscriber(self.actor.user)
+        self.subscription = hub.register(subscriber, token_id, position, None)
         await self.require_live_token()
         try:
-            answer = await hub.next(self.waiter, POLL_S)
+            answer = await hub.next(self.subscription, POLL_S)
         except ExpiredError:
-            hub.unregister(self.waiter)
-            self.waiter = hub.register(reader, token_id, BEGINNING, None)
-            answer = await hub.next(self.waiter, POLL_S)
-        if self.waiter.ended == "dead":
+            hub.unregister(self.subscription)
+            self.subscription = hub.register(subscriber, token_id, BEGINNING, None)
+            answer = await hub.next(self.subscription, POLL_S)
+        if self.subscription.end_reason == "dead":
             raise DeadTokenError("the token is dead")
         return answer
 

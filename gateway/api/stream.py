@@ -40,25 +40,25 @@ class EventStream(SubscribingHandler):
         STREAMS_OPEN.inc()
         try:
             try:
-                waiter = await self.subscribe(cursor)
-                first = await hub.next(waiter, 0)
+                subscription = await self.subscribe(cursor)
+                first = await hub.next(subscription, 0)
             except ExpiredError:
-                if self.waiter is not None:
-                    hub.unregister(self.waiter)
-                waiter = await self.subscribe(None)
-                first = await hub.next(waiter, 0)
+                if self.subscription is not None:
+                    hub.unregister(self.subscription)
+                subscription = await self.subscribe(None)
+                first = await hub.next(subscription, 0)
                 self.write(b"data: " + expired_event(hub) + b"\n\n")
             await self._send(first)
-            while not waiter.ended:
-                answer = await hub.next(waiter, HEARTBEAT_S)
+            while not subscription.end_reason:
+                answer = await hub.next(subscription, HEARTBEAT_S)
                 await self._send(answer)
-                observe_delivery(answer, waiter, "sse")
+                observe_delivery(answer, subscription, "sse")
         except (StreamClosedError, TimeoutError):
             return
         finally:
             STREAMS_OPEN.dec()
-            if self.waiter is not None:
-                hub.unregister(self.waiter)
+            if self.subscription is not None:
+                hub.unregister(self.subscription)
 
     async def _send(self, answer: Answer) -> None:
         hub = self.services.hub

@@ -67,8 +67,8 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
 
     def on_close(self) -> None:
         """The client is gone."""
-        if self.waiter is not None:
-            self.waiter.end("aborted")
+        if self.subscription is not None:
+            self.subscription.end("aborted")
 
     async def _pump(self) -> None:
         hub = self.services.hub
@@ -76,26 +76,26 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         SOCKETS_OPEN.inc()
         try:
             try:
-                waiter = await self.subscribe(cursor)
-                start = waiter.position
-                first = await hub.next(waiter, 0)
+                subscription = await self.subscribe(cursor)
+                start = subscription.position
+                first = await hub.next(subscription, 0)
                 start = _before(first) if start == BEGINNING else start
             except ExpiredError:
-                if self.waiter is not None:
-                    hub.unregister(self.waiter)
-                waiter = await self.subscribe(None)
-                start = waiter.position
-                first = await hub.next(waiter, 0)
+                if self.subscription is not None:
+                    hub.unregister(self.subscription)
+                subscription = await self.subscribe(None)
+                start = subscription.position
+                first = await hub.next(subscription, 0)
                 await self._frame(expired_event(hub))
             await self._cursor(start)
             await self._send(first)
-            while not waiter.ended:
-                answer = await hub.next(waiter, CURSOR_EVERY_S)
+            while not subscription.end_reason:
+                answer = await hub.next(subscription, CURSOR_EVERY_S)
                 await self._send(answer)
-                observe_delivery(answer, waiter, "ws")
-                if not answer.events and not answer.ephemeral and not waiter.ended:
+                observe_delivery(answer, subscription, "ws")
+                if not answer.events and not answer.ephemeral and not subscription.end_reason:
                     await self._cursor(answer.position)
-            self.close(CODES.get(waiter.ended, GOING_AWAY))
+            self.close(CODES.get(subscription.end_reason, GOING_AWAY))
         except TimeoutError:
             self.close(TRY_LATER, "reader too slow")
         except (WebSocketClosedError, StreamClosedError):
@@ -109,8 +109,8 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
             self.close(FAILED)
         finally:
             SOCKETS_OPEN.dec()
-            if self.waiter is not None:
-                hub.unregister(self.waiter)
+            if self.subscription is not None:
+                hub.unregister(self.subscription)
 
     async def _send(self, answer: Answer) -> None:
         for event in answer.events:

@@ -1,7 +1,7 @@
-"""Hearing what other processes tell: that there is something to read, and what people do just now.
+"""The bus between gateways: hints that there is something to read, and ephemeral events (typing, presence).
 
-Over Redis' pub/sub, or PostgreSQL's NOTIFY where there is no Redis (then what is ephemeral stays within a gateway). A listener that
-was cut off looks at the log once when it is back: whatever was told meanwhile is there.
+It uses Redis' pub/sub, or PostgreSQL's NOTIFY where there is no Redis; then ephemeral events stay within a gateway. A listener
+that was cut off makes the tail read the log once when it is connected again, so no event is missed.
 """
 
 from __future__ import annotations
@@ -22,107 +22,118 @@ from gateway.delivery.hub import Hub
 from jobs.infra.outage import Outage
 from models.store.database import disconnect, engine
 
-AGAIN_S = 0.5
-WAIT_S = 0.5  # for something to be said, before looking whether to end
-SILENCE_S = 2.0  # of a server that does not even answer a ping
+RECONNECT_S = 0.5
+RECEIVE_TIMEOUT_S = 0.5  # how long a listener waits for a message before it checks whether to stop
+MAX_SILENCE_S = 2.0  # of a server that does not even answer a ping
 
 
-class Said(msgspec.Struct):
-    """What one gateway tells the others. `users` or `stream` say who is to hear it, `but` who is not; `event` is EVENT as JSON."""
+class EphemeralMessage(msgspec.Struct):
+    """An ephemeral event on its way to the other gateways.
 
-    by: str
+    It is for `users`, or (None) for the followers of `stream`, except one user. `event` is EVENT as JSON. The JSON field names are
+    what gateways of earlier versions read and write.
+    """
+
+    gateway: str = msgspec.field(name="by")
     users: list[int] | None
     stream: str
-    but: int
-    kind: str
+    except_user: int = msgspec.field(name="but")
+    event_type: str = msgspec.field(name="kind")
     event: msgspec.Raw
 
 
-class Listener(ABC):
-    """One thread that hears. `down`: it can't at the moment."""
+class BusListener(ABC):
+    """A thread that receives hints. `down`: it is not connected at the moment.
 
-    def __init__(self, look: Callable[[], None], known: Callable[[], int]) -> None:
+    `check_log` reads the log on; `known_head` returns the newest event id that this gateway has or will have without that.
+    """
+
+    def __init__(self, check_log: Callable[[], None], known_head: Callable[[], int]) -> None:
         self.down = False
-        self._look = look
-        self._known = known
+        self._check_log = check_log
+        self._known_head = known_head
         self._stopping = threading.Event()
         self._outage = Outage("listening to other gateways", "events are found by looking at the log")
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, soon."""
+        """Make the thread end within RECEIVE_TIMEOUT_S."""
         self._stopping.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._listen()
-            except Exception as error:  # whatever it is, the next attempt may do better
+            except Exception as error:  # of any kind: the thread must live, and the next attempt may succeed
                 self.down = True
                 self._outage.record_failure(error)
-                self._stopping.wait(AGAIN_S)
+                self._stopping.wait(RECONNECT_S)
         disconnect()
 
-    def _works(self) -> None:
-        """It has just begun to hear: what was told before was not heard."""
+    def _connected(self) -> None:
+        """Read the log: hints that were sent before the connection were missed."""
         self.down = False
         self._outage.record_success()
-        self._look()
+        self._check_log()
 
-    def _hint(self, newest: int) -> None:
-        """An event was committed somewhere; what this gateway committed itself it knows."""
-        if newest > self._known():
-            self._look()
+    def _receive_hint(self, newest: int) -> None:
+        if newest > self._known_head():  # else this gateway committed it itself
+            self._check_log()
 
     @abstractmethod
     def _listen(self) -> None:
-        """Hears until it is to stop. Raises whatever ends it sooner."""
+        """Receive until the listener is stopped. Raises any error that ends the connection."""
 
 
-class RedisListener(Listener):
-    """Hears hints and what is ephemeral."""
+class RedisListener(BusListener):
+    """Receives hints and ephemeral events."""
 
     def __init__(
-        self, url: str, epoch: str, look: Callable[[], None], known: Callable[[], int], whispered: Callable[[bytes], None]
+        self,
+        url: str,
+        epoch: str,
+        check_log: Callable[[], None],
+        known_head: Callable[[], int],
+        receive_ephemeral: Callable[[bytes], None],
     ) -> None:
-        super().__init__(look, known)
+        super().__init__(check_log, known_head)
         from jobs.infra.publisher import channels
         from jobs.infra.redis_client import create_client
 
-        self._whispered = whispered
-        self._client = create_client(url, WAIT_S * 2)
-        self._hints, self._now = channels(epoch)
+        self._receive_ephemeral = receive_ephemeral
+        self._client = create_client(url, RECEIVE_TIMEOUT_S * 2)
+        self._hint_channel, self._ephemeral_channel = channels(epoch)
 
     def _listen(self) -> None:
-        with contextlib.closing(self._client.pubsub()) as channel:  # type: ignore[no-untyped-call]
-            channel.subscribe(self._hints, self._now)
+        with contextlib.closing(self._client.pubsub()) as pubsub:  # type: ignore[no-untyped-call]
+            pubsub.subscribe(self._hint_channel, self._ephemeral_channel)
             last = time.monotonic()
             while not self._stopping.is_set():
-                said = channel.get_message(timeout=WAIT_S)
-                if said is None:
-                    if time.monotonic() - last > SILENCE_S:
+                message = pubsub.get_message(timeout=RECEIVE_TIMEOUT_S)
+                if message is None:
+                    if time.monotonic() - last > MAX_SILENCE_S:
                         raise TimeoutError("no answer to a ping")
-                    channel.ping()
+                    pubsub.ping()
                     continue
                 last = time.monotonic()
-                if said["type"] == "subscribe":
-                    self._works()
-                elif said["type"] == "message":
-                    self._take(said["channel"].decode(), said["data"])
+                if message["type"] == "subscribe":
+                    self._connected()
+                elif message["type"] == "message":
+                    self._receive(message["channel"].decode(), message["data"])
 
-    def _take(self, channel: str, data: bytes) -> None:
-        if channel == self._now:
-            self._whispered(data)
+    def _receive(self, channel: str, data: bytes) -> None:
+        if channel == self._ephemeral_channel:
+            self._receive_ephemeral(data)
         elif data.isdigit():
-            self._hint(int(data))
+            self._receive_hint(int(data))
 
 
-class NotifyListener(Listener):
-    """Hears hints alone."""
+class NotifyListener(BusListener):
+    """Receives hints only."""
 
     def _listen(self) -> None:
         from models.store.postgres import CHANNEL, PostgreSQL
@@ -131,29 +142,29 @@ class NotifyListener(Listener):
         assert isinstance(store, PostgreSQL)
         with contextlib.closing(store.open()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            self._works()
+            self._connected()
             while not self._stopping.is_set():
-                for told in connection.notifies(timeout=WAIT_S, stop_after=1):
-                    self._hint(int(told.payload))
+                for notification in connection.notifies(timeout=RECEIVE_TIMEOUT_S, stop_after=1):
+                    self._receive_hint(int(notification.payload))
 
 
 class Bus:
-    """What a gateway hears from the others and tells them."""
+    """This gateway's connection to the other gateways."""
 
-    def __init__(self, settings: Settings, hub: Hub, look: Callable[[], None], known: Callable[[], int]) -> None:
-        """`look` reads the log on; `known` tells the newest event that this gateway has or will have without that."""
+    def __init__(self, settings: Settings, hub: Hub, check_log: Callable[[], None], known_head: Callable[[], int]) -> None:
+        """`check_log` and `known_head` are those of BusListener."""
         self._hub = hub
-        self._me = secrets.token_hex(4)
+        self._gateway = secrets.token_hex(4)
         self._loop = asyncio.get_running_loop()
         self._publisher: Any = None
-        self._listener: Listener | None = None
+        self._listener: BusListener | None = None
         if settings.redis_url is not None:
             from jobs.infra.publisher import Publisher
 
             self._publisher = Publisher(settings.redis_url, hub.epoch)
-            self._listener = RedisListener(settings.redis_url, hub.epoch, look, known, self._whispered)
+            self._listener = RedisListener(settings.redis_url, hub.epoch, check_log, known_head, self._receive_ephemeral)
         elif settings.database_url is not None:
-            self._listener = NotifyListener(look, known)
+            self._listener = NotifyListener(check_log, known_head)
 
     @property
     def down(self) -> bool:
@@ -161,34 +172,44 @@ class Bus:
         return any(part is not None and part.down for part in (self._publisher, self._listener))
 
     def hint(self, newest: int) -> None:
-        """An event was committed here. Without Redis, who must hear of it hears of it otherwise."""
+        """Announce the id of an event that was committed here. Without Redis nothing is sent: NOTIFY is part of the commit."""
         if self._publisher is not None:
             self._publisher.hint(newest)
 
-    def whisper(self, users: Collection[int] | None, stream: str, kind: str, event: bytes, but: int) -> None:
-        """Tells the other gateways what is ephemeral; without Redis they do not hear of it."""
+    def publish_ephemeral(
+        self, users: Collection[int] | None, stream: str, event_type: str, encoded: bytes, except_user: int
+    ) -> None:
+        """Send an ephemeral event to the other gateways, over Redis only."""
         if self._publisher is not None:
-            chosen = None if users is None else list(users)
-            self._publisher.publish_ephemeral(msgspec.json.encode(Said(self._me, chosen, stream, but, kind, msgspec.Raw(event))))
+            recipients = None if users is None else list(users)
+            message = EphemeralMessage(self._gateway, recipients, stream, except_user, event_type, msgspec.Raw(encoded))
+            self._publisher.publish_ephemeral(msgspec.json.encode(message))
 
-    def _whispered(self, data: bytes) -> None:
-        """On the listener's thread."""
+    def _receive_ephemeral(self, data: bytes) -> None:
+        """Pass an ephemeral event of another gateway to the hub. Called on the listener's thread."""
         try:
-            said = msgspec.json.decode(data, type=Said)
+            message = msgspec.json.decode(data, type=EphemeralMessage)
         except msgspec.MsgspecError:  # of another version
             return
-        if said.by != self._me:
+        if message.gateway != self._gateway:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._hub.hear, said.users, said.stream, said.kind, bytes(said.event), said.but)
+                self._loop.call_soon_threadsafe(
+                    self._hub.deliver_ephemeral,
+                    message.users,
+                    message.stream,
+                    message.event_type,
+                    bytes(message.event),
+                    message.except_user,
+                )
 
     def start(self) -> None:
-        """Starts the threads."""
+        """Start the threads."""
         for part in (self._publisher, self._listener):
             if part is not None:
                 part.start()
 
     def stop(self) -> None:
-        """Ends them, soon."""
+        """Make the threads end soon."""
         for part in (self._publisher, self._listener):
             if part is not None:
                 part.stop()

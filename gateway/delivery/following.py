@@ -1,7 +1,7 @@
-"""Who follows what: a gateway's readers of one kind, each loaded from the store once and kept up to date by the log from then on.
+"""The subscribers of one gateway, each loaded from the store once and kept up to date by the log from then on.
 
-Joining and leaving take effect in id order, by the events that tell of them on the user's own stream. So a stale cache can neither
-skip nor leak.
+Joining and leaving take effect in id order, by the events about them on the user's own stream. So a stale cache can neither skip
+nor leak an event.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.delivery.recent_events import Ring
-from gateway.delivery.subscriptions import Reader, Waiter
+from gateway.delivery.recent_events import RecentEvents
+from gateway.delivery.subscriptions import Subscriber, Subscription
 from models.log.event import Event, conversation_stream, group_stream, user_stream
 from models.store.errors import StoreDownError
 from models.sync.catchup import Intervals
 
-READER_KEPT_S = 120  # how long a user without an open poll stays known
-LOADS_AT_ONCE = 5
+SUBSCRIBER_KEPT_S = 120  # how long a user without an open subscription stays in memory
+MAX_LOAD_ATTEMPTS = 5
 
-Followers = dict[str, set[Reader]]
+Followers = dict[str, set[Subscriber]]  # by stream
 
 
-class Changes(NamedTuple):
-    """Events that tell a user of joining and leaving, and the stream that one is about, from its data."""
+class MembershipEvents(NamedTuple):
+    """The types of events that report joining and leaving, and how to read the stream they are about from their data."""
 
     joining: str
     leaving: str
-    stream: Callable[[bytes], str]
+    stream_of: Callable[[bytes], str]
 
 
 class _Numbered(msgspec.Struct):
@@ -38,7 +38,7 @@ class _Numbered(msgspec.Struct):
 
 
 class _InConversation(msgspec.Struct):
-    """The one field of `conversation.created` and `member.left` that is needed."""
+    """The fields of `conversation.created` (`id`) and `member.left` (`conversation`) that name the conversation."""
 
     id: int = 0
     conversation: int = 0
@@ -49,87 +49,97 @@ class _InGroup(msgspec.Struct):
 
 
 def _conversation(data: bytes) -> str:
-    named = msgspec.json.decode(data, type=_InConversation)
-    return conversation_stream(named.id or named.conversation)
+    event = msgspec.json.decode(data, type=_InConversation)
+    return conversation_stream(event.id or event.conversation)
 
 
 def _group(data: bytes) -> str:
     return group_stream(msgspec.json.decode(data, type=_InGroup).group.id)
 
 
-CONVERSATIONS = Changes("conversation.created", "member.left", _conversation)
-GROUPS = Changes("group.joined", "group.left", _group)
+CONVERSATIONS = MembershipEvents("conversation.created", "member.left", _conversation)
+GROUPS = MembershipEvents("group.joined", "group.left", _group)
 
 
 class Following:
-    """The readers of one kind, by user. `followers` has those of all kinds, by stream; `load` asks the store for a user's place."""
+    """The subscribers of conversations, or those of posts, by user.
+
+    `followers` is shared by both: all subscribers by stream. `load` reads a user's intervals from the store.
+    """
 
     def __init__(
-        self, changes: Changes, ring: Ring, followers: Followers, load: Callable[[int, int], Awaitable[Intervals]]
+        self,
+        membership: MembershipEvents,
+        recent: RecentEvents,
+        followers: Followers,
+        load: Callable[[int, int], Awaitable[Intervals]],
     ) -> None:
-        self.readers: dict[int, Reader] = {}
-        self.kinds = (changes.joining, changes.leaving)
-        self._changes = changes
-        self._ring = ring
+        self.subscribers: dict[int, Subscriber] = {}
+        self.event_types = (membership.joining, membership.leaving)
+        self._membership = membership
+        self._recent = recent
         self._followers = followers
         self._load = load
-        self._loading: dict[int, asyncio.Future[Reader]] = {}
+        self._loading: dict[int, asyncio.Future[Subscriber]] = {}
 
-    async def reader(self, user: int) -> Reader:
-        """The user's reader, who is kept for a while from now on."""
-        found = self.readers.get(user)
-        if found is not None:
-            found.idle_since = time.monotonic()
-            return found
+    async def subscriber(self, user: int) -> Subscriber:
+        """The user's subscriber, loaded if it is not in memory. Raises StoreDownError."""
+        subscriber = self.subscribers.get(user)
+        if subscriber is not None:
+            subscriber.idle_since = time.monotonic()
+            return subscriber
         loading = self._loading.get(user)
         if loading is None:
             loading = self._loading[user] = asyncio.ensure_future(self._loaded(user))
             loading.add_done_callback(lambda _: self._loading.pop(user, None))
         return await asyncio.shield(loading)
 
-    async def _loaded(self, user: int) -> Reader:
-        for _ in range(LOADS_AT_ONCE):
-            place = await self._load(user, self._ring.low)
-            if place.head >= self._ring.low:
+    async def _loaded(self, user: int) -> Subscriber:
+        for _ in range(MAX_LOAD_ATTEMPTS):
+            snapshot = await self._load(user, self._recent.low)
+            if snapshot.head >= self._recent.low:
                 break
-        else:  # the ring passes by faster than the store can be read: what happened in between is not known
+        else:  # events leave memory faster than the store can be read: those in between are not known
             raise StoreDownError
-        reader = Reader(user, place.intervals, place.head)
-        self.readers[user] = reader
-        for stream in reader.intervals:
-            self._followers.setdefault(stream, set()).add(reader)
-        for event in self._ring.after(place.head):  # what happened since the snapshot was taken
-            if event.stream == user_stream(user) and event.type in self.kinds:
-                self.heed(event)
-        return reader
+        subscriber = Subscriber(user, snapshot.intervals, snapshot.head)
+        self.subscribers[user] = subscriber
+        for stream in subscriber.intervals:
+            self._followers.setdefault(stream, set()).add(subscriber)
+        for event in self._recent.after(snapshot.head):
+            if event.stream == user_stream(user) and event.type in self.event_types:
+                self.apply(event)
+        return subscriber
 
-    def heed(self, event: Event) -> None:
-        """Joining and leaving, told on a user's own stream."""
-        reader = self.readers.get(int(event.stream[5:]))
-        if reader is None or event.id <= reader.applied:
+    def apply(self, event: Event) -> None:
+        """Apply an event about joining or leaving, from a user's own stream."""
+        subscriber = self.subscribers.get(int(event.stream[5:]))
+        if subscriber is None or event.id <= subscriber.applied:
             return
-        stream = self._changes.stream(event.data)
-        if event.type == self._changes.joining:
-            reader.join(stream, event.id)
-            self._followers.setdefault(stream, set()).add(reader)
+        stream = self._membership.stream_of(event.data)
+        if event.type == self._membership.joining:
+            subscriber.join(stream, event.id)
+            self._followers.setdefault(stream, set()).add(subscriber)
         else:
-            reader.leave(stream, event.id)
+            subscriber.leave(stream, event.id)
 
-    def forget_all(self) -> list[Waiter]:
-        """Drops all readers, to be loaded again; returns who waits."""
-        waiting = [waiter for reader in self.readers.values() for waiter in reader.waiters]
-        self.readers.clear()
+    def clear(self) -> list[Subscription]:
+        """Drop all subscribers, to be loaded again; returns their open subscriptions."""
+        open_subscriptions = [s for subscriber in self.subscribers.values() for s in subscriber.subscriptions]
+        self.subscribers.clear()
         self._followers.clear()
-        return waiting
+        return open_subscriptions
 
-    def forget_idle(self) -> None:
-        """Drops readers without an open poll for a while."""
-        now = time.monotonic()
-        for reader in [r for r in self.readers.values() if not r.waiters and now - r.idle_since > READER_KEPT_S]:
-            del self.readers[reader.user]
-            for stream in reader.intervals:
-                followers = self._followers.get(stream)
-                if followers is not None:
-                    followers.discard(reader)
-                    if not followers:
-                        del self._followers[stream]
+    def drop_idle(self) -> None:
+        """Drop subscribers that have had no open subscription for a while."""
+        before = time.monotonic() - SUBSCRIBER_KEPT_S
+        for subscriber in [s for s in self.subscribers.values() if not s.subscriptions and s.idle_since < before]:
+            del self.subscribers[subscriber.user]
+            for stream in subscriber.intervals:
+                self._drop_follower(stream, subscriber)
+
+    def _drop_follower(self, stream: str, subscriber: Subscriber) -> None:
+        followers = self._followers.get(stream)
+        if followers is not None:
+            followers.discard(subscriber)
+            if not followers:
+                del self._followers[stream]

@@ -1,6 +1,6 @@
-"""The hub: it follows the log and wakes who waits for it. Everything here runs on the loop's thread.
+"""The hub delivers committed events to the open subscriptions of one gateway. It runs on the loop's thread only.
 
-A waiter is registered first and reads then, so no event slips between. Whom a user follows, `gateway.delivery.following` knows.
+A subscription is registered first and reads the log then, so that no event falls between the two.
 """
 
 from __future__ import annotations
@@ -14,199 +14,231 @@ from typing import Any
 import msgspec
 
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
-from gateway.delivery.listener import Listener
-from gateway.delivery.recent_events import FORGETTING, Ring
-from gateway.delivery.subscriptions import EVENTS_AN_ANSWER, Answer, Reader, Types, Waiter
+from gateway.delivery.observer import HubObserver
+from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types
 from models.log.event import GATEWAYS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
 from models.sync import catchup
 
-WOKEN_A_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
+MAX_WAKEUPS_PER_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
 
 
 class Hub:
-    """The readers of one gateway. `read` runs a function on a reader thread; `look` makes the tail look now."""
+    """The subscribers of one gateway, the newest events, and the head: the id of the newest event that was published here.
 
-    def __init__(self, epoch: str, head: int, read: Callable[..., Awaitable[Any]], listener: Listener) -> None:
+    `read` runs a function on a reader thread. `check_log` makes the tail read the log now, and `forward_ephemeral` sends an
+    ephemeral event to the other gateways; the gateway's services set both.
+    """
+
+    def __init__(self, epoch: str, head: int, read: Callable[..., Awaitable[Any]], observer: HubObserver) -> None:
         self.epoch = epoch
         self.head = head
-        self.ring = Ring(head)
-        self.look: Callable[[], None] = lambda: None
-        self.tell: Callable[[Collection[int] | None, str, str, bytes, int], None] = lambda *_: None  # other gateways
-        self.polls_a_user = 20
+        self.recent = RecentEvents(head)
+        self.check_log: Callable[[], None] = lambda: None
+        self.forward_ephemeral: Callable[[Collection[int] | None, str, str, bytes, int], None] = lambda *_: None
+        self.max_polls_per_user = 20
         self.closing = False
         self._read = read
-        self._listener = listener
+        self._observer = observer
         self._followers: Followers = {}
-        self._members = Following(
-            CONVERSATIONS, self.ring, self._followers, lambda *asked: self._read(catchup.conversation_intervals, *asked)
-        )
-        self._feeds = Following(GROUPS, self.ring, self._followers, lambda *asked: self._read(catchup.post_intervals, *asked))
-        self._changes = {kind: which for which in (self._members, self._feeds) for kind in which.kinds}
-        self._readers = self._members.readers
-        self._ready: deque[Waiter] = deque()
+        self._members = Following(CONVERSATIONS, self.recent, self._followers, self._load_conversations)
+        self._feeds = Following(GROUPS, self.recent, self._followers, self._load_posts)
+        self._membership = {
+            event_type: following for following in (self._members, self._feeds) for event_type in following.event_types
+        }
+        self._subscribers = self._members.subscribers
+        self._ready: deque[Subscription] = deque()
         self._loop = asyncio.get_running_loop()
+
+    async def _load_conversations(self, user: int, closed_after: int) -> catchup.Intervals:
+        intervals: catchup.Intervals = await self._read(catchup.conversation_intervals, user, closed_after)
+        return intervals
+
+    async def _load_posts(self, user: int, closed_after: int) -> catchup.Intervals:
+        intervals: catchup.Intervals = await self._read(catchup.post_intervals, user, closed_after)
+        return intervals
 
     # Following the log
 
     def publish(self, after: int, events: list[Event], committed: float) -> None:
-        """Takes the events that follow `after` without a gap. What is known already is passed over."""
+        """Deliver events that follow id `after` without a gap; those at or below the head are skipped.
+
+        `committed` is the time.perf_counter() of their commit. If the head is below
+        `after`, the tail is made to read all events instead.
+        """
         if after > self.head:
-            self.look()  # others committed in between: the tail reads it all, in order
+            self.check_log()  # other processes committed in between: the tail reads all of it, in order
             return
-        woken = bool(self._ready)
+        waking = bool(self._ready)
         for event in events:
             if event.id > self.head:
                 event.committed = committed
-                self._take(event)
-        if self._ready and not woken:
-            self._dispatch()
+                self._deliver(event)
+        if self._ready and not waking:
+            self._wake_ready()
 
-    def _take(self, event: Event) -> None:
+    def _deliver(self, event: Event) -> None:
         self.head = event.id
-        self.ring.append(event)
+        self.recent.append(event)
         if event.stream == GATEWAYS:
-            self._listener.account_event(event)
+            self._observer.account_event(event)
             return
-        if event.type in FORGETTING:
-            self.ring.forget_text(event)
-        for reader in self._followers.get(event.stream, ()):
-            if reader.waiters and reader.sees(event):
-                self._ready.extend(w for w in reader.waiters if w.offer(event))
-        changed = self._changes.get(event.type)
-        if changed is not None and event.stream.startswith("user:"):
-            changed.heed(event)
+        if event.type in EVENTS_WITH_DELETED_TEXT:
+            self.recent.erase_text(event)
+        for subscriber in self._followers.get(event.stream, ()):
+            if subscriber.subscriptions and subscriber.sees(event):
+                self._ready.extend(s for s in subscriber.subscriptions if s.offer(event))
+        following = self._membership.get(event.type)
+        if following is not None and event.stream.startswith("user:"):
+            following.apply(event)
 
-    def skip(self, mark: int) -> None:
-        """The log was trimmed beyond the head while this gateway stood still: whoever waits is to ask again, and hears so."""
+    def skip_to(self, mark: int) -> None:
+        """Move the head to the log's low-water mark when the log was trimmed past it, and end every open subscription."""
         if mark > self.head:
             self.head = mark
-            self.ring.begin_anew(mark)
-            self._listener.missed()
-            for waiter in self._members.forget_all() + self._feeds.forget_all():
-                waiter.miss()
+            self.recent.reset(mark)
+            self._observer.events_lost()
+            for subscription in self._members.clear() + self._feeds.clear():
+                subscription.end_after_gap()
 
-    def _dispatch(self) -> None:
-        for _ in range(min(WOKEN_A_TICK, len(self._ready))):
+    def _wake_ready(self) -> None:
+        for _ in range(min(MAX_WAKEUPS_PER_TICK, len(self._ready))):
             self._ready.popleft().wake()
         if self._ready:
-            self._loop.call_soon(self._dispatch)
+            self._loop.call_soon(self._wake_ready)
 
-    def whisper(self, users: Collection[int] | None, stream: str, kind: str, data: Any, but: int) -> None:
-        """An ephemeral event, now, to these users or the followers of a stream, but not to one user, on every gateway."""
-        encoded = msgspec.json.encode({"id": None, "type": kind, "at": rfc3339(time.time_ns() // 1_000_000), "data": data})
-        self.hear(users, stream, kind, encoded, but)
-        self.tell(users, stream, kind, encoded, but)
+    # Ephemeral events
 
-    def hear(self, users: Collection[int] | None, stream: str, kind: str, encoded: bytes, but: int) -> None:
-        """The same on this gateway, of an event that is encoded. Presence ends no poll."""
+    def publish_ephemeral(
+        self, users: Collection[int] | None, stream: str, event_type: str, data: Any, *, except_user: int
+    ) -> None:
+        """Deliver an ephemeral event to users, or (None) to the followers of a stream, except one user, on every gateway."""
+        encoded = msgspec.json.encode({"id": None, "type": event_type, "at": rfc3339(time.time_ns() // 1_000_000), "data": data})
+        self.deliver_ephemeral(users, stream, event_type, encoded, except_user)
+        self.forward_ephemeral(users, stream, event_type, encoded, except_user)
+
+    def deliver_ephemeral(
+        self, users: Collection[int] | None, stream: str, event_type: str, encoded: bytes, except_user: int
+    ) -> None:
+        """Deliver an encoded ephemeral event to the subscriptions of this gateway. Presence ends no poll."""
         if users is None:
-            chosen = [r for r in self._followers.get(stream, ()) if r.user != but and r.follows(stream)]
+            recipients = [s for s in self._followers.get(stream, ()) if s.user != except_user and s.follows(stream)]
         else:
-            chosen = [r for u in users if (r := self._readers.get(u)) is not None and u != but]
-        for reader in chosen:
-            self._ready.extend(w for w in reader.waiters if w.whisper(kind, encoded, kind != "presence"))
+            recipients = [s for u in users if (s := self._subscribers.get(u)) is not None and u != except_user]
+        ends_poll = event_type != "presence"
+        for subscriber in recipients:
+            self._ready.extend(s for s in subscriber.subscriptions if s.offer_ephemeral(event_type, encoded, ends_poll=ends_poll))
         if self._ready:
-            self._dispatch()
+            self._wake_ready()
 
-    # Readers
+    # Subscribers
 
-    def known(self, user: int) -> Reader | None:
-        """The user's reader, when it is loaded."""
-        return self._readers.get(user)
+    def loaded_subscriber(self, user: int) -> Subscriber | None:
+        """The user's subscriber, if it is in memory."""
+        return self._subscribers.get(user)
 
-    async def reader(self, user: int) -> Reader:
-        """The user's own stream and those of their conversations, loaded once and kept up to date by the log from then on."""
-        return await self._members.reader(user)
+    async def subscriber(self, user: int) -> Subscriber:
+        """The user as a subscriber of their own stream and of their conversations. Raises StoreDownError."""
+        return await self._members.subscriber(user)
 
-    async def feed(self, user: int) -> Reader:
-        """The same user as a reader of posts: public ones, and those of their groups."""
-        return await self._feeds.reader(user)
+    async def feed(self, user: int) -> Subscriber:
+        """The user as a subscriber of posts: public ones, and those of their groups. Raises StoreDownError."""
+        return await self._feeds.subscriber(user)
 
-    def forget_idle(self) -> None:
-        """Drops readers without an open poll for a while."""
-        for kind in (self._members, self._feeds):
-            kind.forget_idle()
+    def drop_idle(self) -> None:
+        """Drop subscribers that have had no open subscription for a while."""
+        self._members.drop_idle()
+        self._feeds.drop_idle()
 
-    # Waiters
+    # Subscriptions
 
-    def register(self, reader: Reader, token: int, position: int, types: Types, feed: Reader | None = None) -> Waiter:
-        """Opens a poll, with a `feed` one for posts, too; of too many, the oldest is answered empty."""
-        waiter = Waiter(reader, token, position, types, feed)
-        if len(reader.waiters) >= self.polls_a_user:
-            oldest = next((w for w in reader.waiters if not w.ended), None)
+    def register(
+        self, subscriber: Subscriber, token: int, position: int, types: Types, feed: Subscriber | None = None
+    ) -> Subscription:
+        """Open a subscription after a position, with `feed` to posts too. Beyond the bound per user, the oldest one is ended."""
+        subscription = Subscription(subscriber, token, position, types, feed)
+        if len(subscriber.subscriptions) >= self.max_polls_per_user:
+            oldest = next((s for s in subscriber.subscriptions if not s.end_reason), None)
             if oldest is not None:
                 oldest.end("superseded")
-        if not reader.waiters:
-            self._listener.watching(reader.user, True)
-        for each in waiter.readers:
-            each.waiters[waiter] = None
+        if not subscriber.subscriptions:
+            self._observer.user_connected(subscriber.user)
+        for owner in subscription.subscribers:
+            owner.subscriptions[subscription] = None
         if self.closing:
-            waiter.ended = "closing"
-        return waiter
+            subscription.end_reason = "closing"
+        return subscription
 
-    def unregister(self, waiter: Waiter) -> None:
-        """Ends a poll."""
-        for each in waiter.readers:
-            each.waiters.pop(waiter, None)
-            each.idle_since = time.monotonic()
-        if not waiter.reader.waiters:
-            self._listener.watching(waiter.reader.user, False)
+    def unregister(self, subscription: Subscription) -> None:
+        """Close a subscription."""
+        for owner in subscription.subscribers:
+            owner.subscriptions.pop(subscription, None)
+            owner.idle_since = time.monotonic()
+        if not subscription.subscriber.subscriptions:
+            self._observer.user_disconnected(subscription.subscriber.user)
 
-    async def next(self, waiter: Waiter, timeout_s: float) -> Answer:
-        """What comes after the waiter's position: at once if there is any, else as soon as there is, else nothing.
+    async def next(self, subscription: Subscription, timeout_s: float) -> Answer:
+        """Return the events after the subscription's position: at once if there are any, else when one arrives or the time is over.
 
-        Raises ExpiredError.
+        Raises ExpiredError, StoreDownError.
         """
-        waiter.live = False
-        if not waiter.synced:
-            answer = await self._catch_up(waiter)
+        subscription.waited = False
+        if not subscription.synced:
+            answer = await self._catch_up(subscription)
             if answer is not None:
                 return answer
-        if not (waiter.events or waiter.urgent or waiter.ended) and timeout_s > 0:
-            waiter.live = True
-            await waiter.wait(timeout_s, self._loop.call_later)
-        return waiter.take(self.head)
+        if not (subscription.events or subscription.urgent or subscription.end_reason) and timeout_s > 0:
+            subscription.waited = True
+            await subscription.wait(timeout_s, self._loop.call_later)
+        return subscription.collect(self.head)
 
-    async def _catch_up(self, waiter: Waiter) -> Answer | None:
-        waiter.events.clear()
-        waiter.synced = True  # from here on, what the hub takes is offered
-        if waiter.position == self.head:
+    async def _catch_up(self, subscription: Subscription) -> Answer | None:
+        subscription.events.clear()
+        subscription.synced = True  # from here on, published events are offered to it
+        if subscription.position == self.head:
             return None
-        if self.ring.low <= waiter.position < self.head:
-            events, position, more = self._from_ring(waiter)
+        if self.recent.low <= subscription.position < self.head:
+            events, position, more = self._from_memory(subscription)
         else:
             try:
-                events, position, more = await self._from_store(waiter)
+                events, position, more = await self._from_store(subscription)
             except BaseException:
-                waiter.synced = False  # what came before it was registered is still to be read
+                subscription.synced = False  # the events before its registration are still to be read
                 raise
-        waiter.position = position
-        waiter.synced = not more
+        subscription.position = position
+        subscription.synced = not more
         if not events and not more:
             return None
-        ephemeral, waiter.ephemeral = waiter.ephemeral, []
+        ephemeral, subscription.ephemeral = subscription.ephemeral, []
         return Answer(events, ephemeral, position, more)
 
-    def _from_ring(self, waiter: Waiter) -> tuple[list[Event], int, bool]:
-        sees, types = waiter.reader.sees if waiter.feed is None else waiter.sees, waiter.types
-        events = [e for e in self.ring.after(waiter.position) if (types is None or e.type in types) and sees(e)]
-        if len(events) > EVENTS_AN_ANSWER:
-            return events[:EVENTS_AN_ANSWER], events[EVENTS_AN_ANSWER - 1].id, True
+    def _from_memory(self, subscription: Subscription) -> tuple[list[Event], int, bool]:
+        sees = subscription.subscriber.sees if subscription.feed is None else subscription.sees
+        types = subscription.types
+        events = [e for e in self.recent.after(subscription.position) if (types is None or e.type in types) and sees(e)]
+        if len(events) > MAX_EVENTS_PER_ANSWER:
+            return events[:MAX_EVENTS_PER_ANSWER], events[MAX_EVENTS_PER_ANSWER - 1].id, True
         return events, self.head, False
 
-    async def _from_store(self, waiter: Waiter) -> tuple[list[Event], int, bool]:
-        asked = waiter.reader.user, waiter.position, waiter.types, EVENTS_AN_ANSWER, waiter.feed is not None
-        found: catchup.Slice = await self._read(catchup.read, *asked)
-        if found.expired:
+    async def _from_store(self, subscription: Subscription) -> tuple[list[Event], int, bool]:
+        past: catchup.Slice = await self._read(
+            catchup.read,
+            subscription.subscriber.user,
+            subscription.position,
+            subscription.types,
+            MAX_EVENTS_PER_ANSWER,
+            subscription.feed is not None,
+        )
+        if past.expired:
             raise ExpiredError
-        if found.more or not waiter.synced:
-            waiter.events.clear()
-            return found.events, found.position, True
-        since = [e for e in waiter.events if e.id > found.position]
-        waiter.events = []
-        return found.events + since, max(found.position, self.head), False
+        if past.more or not subscription.synced:
+            subscription.events.clear()
+            return past.events, past.position, True
+        published_meanwhile = [e for e in subscription.events if e.id > past.position]
+        subscription.events = []
+        return past.events + published_meanwhile, max(past.position, self.head), False
 
     # Cursors and ends
 
@@ -215,7 +247,7 @@ class Hub:
         return f"{self.epoch}-{position}"
 
     def position(self, cursor: str) -> int:
-        """The position a cursor stands for. Raises ExpiredError when it is of another epoch, ValueError when it is none."""
+        """The position in a cursor. Raises ExpiredError when it is of another epoch, ValueError when it is not a cursor."""
         epoch, _, number = cursor.partition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 17):
             raise ValueError("not a cursor")
@@ -224,22 +256,22 @@ class Hub:
         return int(number)
 
     def encode(self, event: Event) -> bytes:
-        """EVENT of the contract: made once for each event, the stored data spliced in."""
+        """EVENT of the contract as JSON: made once for each event, the stored data spliced in."""
         if not event.json:
             head = f'{{"id":"{self.epoch}-{event.id}","type":"{event.type}","at":"{rfc3339(event.at_ms)}","data":'
             event.json = head.encode() + event.data + b"}"
         return event.json
 
-    def end(self, user: int, tokens: Collection[int] | None, why: str) -> None:
-        """Ends the polls of these tokens of a user (None: all)."""
-        reader = self._readers.get(user)
-        for waiter in list(reader.waiters) if reader is not None else ():
-            if tokens is None or waiter.token in tokens:
-                waiter.end(why)
+    def end(self, user: int, tokens: Collection[int] | None, reason: str) -> None:
+        """End the user's subscriptions that were opened with these tokens (None: all of them)."""
+        subscriber = self._subscribers.get(user)
+        for subscription in list(subscriber.subscriptions) if subscriber is not None else ():
+            if tokens is None or subscription.token in tokens:
+                subscription.end(reason)
 
     def close(self) -> None:
-        """The gateway is going: every open poll is answered, every later one at once."""
+        """End every open subscription, and every later one at once: the gateway stops."""
         self.closing = True
-        for reader in self._readers.values():
-            for waiter in list(reader.waiters):
-                waiter.end("closing")
+        for subscriber in self._subscribers.values():
+            for subscription in list(subscriber.subscriptions):
+                subscription.end("closing")

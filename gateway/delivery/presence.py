@@ -1,4 +1,6 @@
-"""Presence: who has an open poll here, told to those who share a small conversation, and written down only when it changes."""
+"""Presence: which users have an open subscription here. It is reported to users of the same small conversations, and written only
+when it changes.
+"""
 
 from __future__ import annotations
 
@@ -16,94 +18,96 @@ from models.store.errors import StoreDownError
 
 AWAY_AFTER_S = 30.0  # clients poll again within this
 RENEW_EVERY_S = 10.0
-SWEEP_EVERY_S = 1.0
 
 
 class Presence:
-    """Users online on this gateway, under a lease that others can see run out."""
+    """The users online on this gateway, under a lease of which other gateways see when it runs out."""
 
-    def __init__(self, committer: Committer, read: Pool, tell: Callable[..., None]) -> None:
+    def __init__(self, committer: Committer, read: Pool, publish_ephemeral: Callable[..., None]) -> None:
         self.gateway = secrets.token_hex(8)
         self._committer = committer
         self._read = read
-        self._tell = tell
+        self._publish_ephemeral = publish_ephemeral
         self._online: set[int] = set()
         self._away_since: dict[int, float] = {}
-        self._came: set[int] = set()
-        self._went: set[int] = set()
+        self._arrived: set[int] = set()  # not written yet
+        self._departed: set[int] = set()  # not written yet
         self._writing = False
         self._renewed = 0.0
 
-    def watching(self, user: int, watches: bool) -> None:
-        """A user's first poll was opened, or the last one ended."""
-        if not watches:
-            self._away_since[user] = time.monotonic()
-            return
+    def connected(self, user: int) -> None:
+        """A user's first subscription was opened."""
         self._away_since.pop(user, None)
         if user not in self._online:
             self._online.add(user)
-            self._came.add(user)
-            self._went.discard(user)
-            self._write()
+            self._arrived.add(user)
+            self._departed.discard(user)
+            self._start_writing()
+
+    def disconnected(self, user: int) -> None:
+        """A user's last subscription was closed."""
+        self._away_since[user] = time.monotonic()
 
     def sweep(self) -> None:
-        """Once a second: who stayed away is offline, and the lease is renewed."""
+        """Set users offline that have been away for AWAY_AFTER_S, and renew the lease when it is due. Called once a second."""
         now = time.monotonic()
-        gone = [user for user, since in self._away_since.items() if now - since > AWAY_AFTER_S]
-        for user in gone:
+        away = [user for user, since in self._away_since.items() if now - since > AWAY_AFTER_S]
+        for user in away:
             del self._away_since[user]
             self._online.discard(user)
-            self._came.discard(user)
-            self._went.add(user)
-        if gone or self._came or self._went or (self._online and now - self._renewed > RENEW_EVERY_S):
-            self._write()
+            self._arrived.discard(user)
+            self._departed.add(user)
+        if away or self._arrived or self._departed or (self._online and now - self._renewed > RENEW_EVERY_S):
+            self._start_writing()
 
-    def _write(self) -> None:
-        """One write at a time; who comes meanwhile goes with the next."""
+    def _start_writing(self) -> None:
+        """Write one change at a time; users who arrive meanwhile go with the next one."""
         if not self._writing:
             self._writing = True
-            self._task = asyncio.ensure_future(self._write_changes())
+            self._task = asyncio.ensure_future(self._write())
 
-    async def _write_changes(self) -> None:
+    async def _write(self) -> None:
         try:
-            while True:
-                came, went = sorted(self._came), sorted(self._went)
-                self._came, self._went = set(), set()
-                try:
-                    changed = self._committer.call(None, lambda tx, c=came, w=went: self._changed(tx, c, w))  # type: ignore[misc]
-                    online, offline = await changed
-                except StoreDownError:
-                    self._came |= set(came)  # the next sweep tries again
-                    self._went |= set(went)
-                    return
-                self._renewed = time.monotonic()
-                for user in online:
-                    await self._announce(user, True)
-                for user in offline:
-                    await self._announce(user, False)
-                if not (self._came or self._went):
-                    return
+            while await self._write_once() and (self._arrived or self._departed):
+                pass
         finally:
             self._writing = False
 
-    def _changed(self, tx: Transaction, came: list[int], went: list[int]) -> tuple[list[int], list[int]]:
-        """Who is online now and who is offline, on all gateways together; also those whom a dead gateway leaves behind."""
-        left = presence.renew_lease(tx, self.gateway)
-        online, offline = presence.record_changes(tx, self.gateway, came, went)
-        return online, [*offline, *(user for user in left if user not in online)]
+    async def _write_once(self) -> bool:
+        """Write and announce the changes so far. False when the store did not take them: the next sweep tries again."""
+        arrived, departed = sorted(self._arrived), sorted(self._departed)
+        self._arrived, self._departed = set(), set()
+        try:
+            online, offline = await self._committer.call(None, lambda tx: self._change(tx, arrived, departed))
+        except StoreDownError:
+            self._arrived |= set(arrived)
+            self._departed |= set(departed)
+            return False
+        self._renewed = time.monotonic()
+        for user in online:
+            await self._announce(user, online=True)
+        for user in offline:
+            await self._announce(user, online=False)
+        return True
 
-    async def _announce(self, user: int, online: bool) -> None:
+    def _change(self, tx: Transaction, arrived: list[int], departed: list[int]) -> tuple[list[int], list[int]]:
+        """The users that are online now and those that are offline on all gateways, those of a dead gateway included."""
+        left_behind = presence.renew_lease(tx, self.gateway)
+        online, offline = presence.record_changes(tx, self.gateway, arrived, departed)
+        return online, [*offline, *(user for user in left_behind if user not in online)]
+
+    async def _announce(self, user: int, *, online: bool) -> None:
         try:
             peers = await self._read(views.peers, user)
         except StoreDownError:
-            return  # presence may be lost; nobody waits for it
+            return  # an announcement may be lost: clients load presence with the state
         data: dict[str, Any] = {"user": user, "online": online}
         if peers:
-            self._tell(peers, "", "presence", data, user)
+            self._publish_ephemeral(peers, "", "presence", data, except_user=user)
 
     async def close(self) -> None:
-        """Takes this gateway's users and lease out of the store."""
+        """Delete this gateway's users and lease from the store."""
         try:
             await self._committer.call(None, lambda tx: presence.remove_gateway(tx, self.gateway))
         except StoreDownError:
-            return  # the lease runs out by itself
+            return  # the lease runs out without it

@@ -1,4 +1,4 @@
-"""The ring: the log's newest events in memory, from which most catch-ups are answered."""
+"""The log's newest events in memory, from which most catch-ups are answered."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ import msgspec
 
 from models.log.event import Event
 
-RING_EVENTS = 10_000
-RING_BYTES = 16 * 1024 * 1024
-FORGETTING = {  # what is deleted -> the events that carried its text
+MAX_RECENT_EVENTS = 10_000
+MAX_RECENT_BYTES = 16 * 1024 * 1024
+EVENTS_WITH_DELETED_TEXT = {  # type of a deletion -> types of the earlier events that carry the deleted text
     "message.deleted": ("message.created", "message.updated"),
     "post.deleted": ("post.created", "post.updated"),
     "comment.deleted": ("comment.created",),
 }
 
 
-class Ring:
+class _Identified(msgspec.Struct):
+    id: int
+
+
+class _OfPost(msgspec.Struct):
+    post: int
+
+
+_identified = msgspec.json.Decoder(_Identified)
+_of_post = msgspec.json.Decoder(_OfPost)
+
+
+class RecentEvents:
     """All events with `low` < id <= head, in id order."""
 
     def __init__(self, head: int) -> None:
@@ -27,18 +39,18 @@ class Ring:
         self._bytes = 0
 
     def append(self, event: Event) -> None:
-        """Adds the next event; the oldest eighth goes when there are too many, or too large ones."""
+        """Append the next event. Past the bound of events or bytes, drop the oldest eighth."""
         self._ids.append(event.id)
         self._events.append(event)
         self._bytes += len(event.data)
-        if len(self._ids) > RING_EVENTS or self._bytes > RING_BYTES:
-            gone = max(1, len(self._ids) // 8)
-            self.low = self._ids[gone - 1]
-            self._bytes -= sum(len(e.data) for e in self._events[:gone])
-            del self._ids[:gone], self._events[:gone]
+        if len(self._ids) > MAX_RECENT_EVENTS or self._bytes > MAX_RECENT_BYTES:
+            dropped = max(1, len(self._ids) // 8)
+            self.low = self._ids[dropped - 1]
+            self._bytes -= sum(len(e.data) for e in self._events[:dropped])
+            del self._ids[:dropped], self._events[:dropped]
 
-    def begin_anew(self, head: int) -> None:
-        """Forgets all."""
+    def reset(self, head: int) -> None:
+        """Drop all events; the next one follows `head`."""
         self.low, self._bytes = head, 0
         self._ids.clear()
         self._events.clear()
@@ -47,20 +59,23 @@ class Ring:
         """The events after a position that is not below `low`."""
         return self._events[bisect_right(self._ids, position) :]
 
-    def forget_text(self, deleted: Event) -> None:
-        """Takes a deleted text out of memory: the earlier events carry what the one that deletes it carries, and the comments of a
-        deleted post lose theirs."""
-        same = deleted.data[: deleted.data.index(b",") + 1]  # MESSAGE, POST and COMMENT begin with their id: {"id":12,
-        kinds = FORGETTING[deleted.type]
-        for event in self._events:
-            if event.stream == deleted.stream and event.type in kinds and event.data.startswith(same):
-                self._replace(event, deleted.data)
-        if deleted.type == "post.deleted":
-            self._forget_comments(deleted.stream, b'"post":%b' % same[len(b'{"id":') :])
+    def erase_text(self, deletion: Event) -> None:
+        """Erase a deleted text from memory.
 
-    def _forget_comments(self, stream: str, on: bytes) -> None:
+        Earlier events of the same message, post or comment get the data of the deletion, and the comments of a
+        deleted post an empty body.
+        """
+        deleted = _identified.decode(deletion.data).id
+        types = EVENTS_WITH_DELETED_TEXT[deletion.type]
         for event in self._events:
-            if event.stream == stream and event.type == "comment.created" and event.data.split(b",", 1)[1].startswith(on):
+            if event.stream == deletion.stream and event.type in types and _identified.decode(event.data).id == deleted:
+                self._replace(event, deletion.data)
+        if deletion.type == "post.deleted":
+            self._erase_comments(deletion.stream, deleted)
+
+    def _erase_comments(self, stream: str, post: int) -> None:
+        for event in self._events:
+            if event.stream == stream and event.type == "comment.created" and _of_post.decode(event.data).post == post:
                 self._replace(event, msgspec.json.encode({**msgspec.json.decode(event.data), "body": ""}))
 
     def _replace(self, event: Event, data: bytes) -> None:

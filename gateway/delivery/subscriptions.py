@@ -1,4 +1,4 @@
-"""Who reads: a user with the streams they follow, and each open poll, stream or socket of theirs."""
+"""Subscribers (a user with the streams they follow) and subscriptions (their open polls, event streams and WebSockets)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from models.log.event import Event
 
-EVENTS_AN_ANSWER = 200  # a slow reader must not hold memory: `more` tells that there is more
-EPHEMERAL_KEPT = 20
+MAX_EVENTS_PER_ANSWER = 200  # bounds the memory of a slow client; `more` in the answer says that further events wait
+MAX_EPHEMERAL_KEPT = 20
 FOREVER = 2**62
 
-Types = frozenset[str] | None  # of events that are asked for; None: all
+Types = frozenset[str] | None  # event types that a subscription receives; None: all
 
 
 class Answer(NamedTuple):
-    """What a reader gets: log events, ephemeral ones as JSON, the position read to, and whether more waits."""
+    """Log events, ephemeral events as JSON, the position reached, and whether further events wait."""
 
     events: list[Event]
     ephemeral: list[bytes]
@@ -25,127 +25,130 @@ class Answer(NamedTuple):
     more: bool = False
 
 
-class Reader:
-    """A user known to this gateway, as a reader of their conversations or of posts. `intervals` say which places of which streams
-    are theirs to see."""
+class Subscriber:
+    """A user on this gateway: the intervals of the log in which they may see a stream, and their open subscriptions.
 
-    __slots__ = ("applied", "idle_since", "intervals", "user", "waiters")
+    A user has one for conversations and another one for posts.
+    """
+
+    __slots__ = ("applied", "idle_since", "intervals", "subscriptions", "user")
 
     def __init__(self, user: int, intervals: Collection[tuple[str, int, int | None]], applied: int) -> None:
         self.user = user
-        self.applied = applied  # membership events up to here are in `intervals` already
+        self.applied = applied  # membership events up to this id are in `intervals` already
         self.intervals: dict[str, list[tuple[int, int]]] = {}
-        self.waiters: dict[Waiter, None] = {}
+        self.subscriptions: dict[Subscription, None] = {}
         self.idle_since = time.monotonic()
         for stream, opened, closed in intervals:
             self.intervals.setdefault(stream, []).append((opened, FOREVER if closed is None else closed))
 
     def sees(self, event: Event) -> bool:
-        """Whether the event's place in the log is within one of the user's intervals of its stream."""
+        """Whether the event's id is within one of the user's intervals of its stream."""
         return any(opened <= event.id < closed for opened, closed in self.intervals.get(event.stream, ()))
 
     def follows(self, stream: str) -> bool:
-        """Whether the user is in the stream's conversation or group now."""
+        """Whether the user is a member of the stream's conversation or group now."""
         return any(closed == FOREVER for _, closed in self.intervals.get(stream, ()))
 
     def join(self, stream: str, event: int) -> None:
-        """Opens an interval at an event."""
+        """Open an interval at an event."""
         self.intervals.setdefault(stream, []).append((event, FOREVER))
 
     def leave(self, stream: str, event: int) -> None:
-        """Closes the open interval at an event."""
-        self.intervals[stream] = [(a, min(b, event)) for a, b in self.intervals.get(stream, ())]
+        """Close the open interval at an event."""
+        self.intervals[stream] = [(opened, min(closed, event)) for opened, closed in self.intervals.get(stream, ())]
 
 
-class Waiter:
-    """One open poll, stream or socket. While `synced`, every event of its user after `position` is offered to it."""
+class Subscription:
+    """One open poll, event stream or WebSocket. While `synced`, every event of its user after `position` is offered to it."""
 
     __slots__ = (
         "_future",
         "_timer",
-        "ended",
+        "end_reason",
         "ephemeral",
         "events",
         "feed",
-        "live",
         "position",
-        "reader",
+        "subscriber",
         "synced",
         "token",
         "types",
         "urgent",
+        "waited",
     )
 
-    def __init__(self, reader: Reader, token: int, position: int, types: Types, feed: Reader | None = None) -> None:
-        self.reader = reader
-        self.feed = feed  # the same user as a reader of posts, when these are asked for
+    def __init__(self, subscriber: Subscriber, token: int, position: int, types: Types, feed: Subscriber | None = None) -> None:
+        self.subscriber = subscriber
+        self.feed = feed  # the same user as a subscriber of posts, when the client follows these
         self.token = token
         self.position = position
         self.types = types
         self.events: list[Event] = []
         self.ephemeral: list[bytes] = []
         self.synced = False
-        self.urgent = False  # an ephemeral event that ends a poll is there
-        self.live = False  # whether what is there came while it waited
-        self.ended = ""
+        self.urgent = False  # an ephemeral event that ends a poll has arrived
+        self.waited = False  # whether the events arrived while the subscription waited
+        self.end_reason = ""
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def readers(self) -> tuple[Reader, ...]:
-        """Its user, as a reader of all that it asks for."""
-        return (self.reader,) if self.feed is None else (self.reader, self.feed)
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """The user's subscribers that this subscription belongs to."""
+        return (self.subscriber,) if self.feed is None else (self.subscriber, self.feed)
 
     def sees(self, event: Event) -> bool:
-        """Whether the event is its user's to see, posts included."""
-        return self.reader.sees(event) or (self.feed is not None and self.feed.sees(event))
+        """Whether the user may see the event, posts included."""
+        return self.subscriber.sees(event) or (self.feed is not None and self.feed.sees(event))
 
     def offer(self, event: Event) -> bool:
-        """Takes an event that its user sees, if it wants it. Returns whether somebody is to be woken."""
+        """Keep an event that the user may see, if its type matches. Returns whether the waiting request must be woken."""
         if not self.synced or event.id <= self.position or (self.types is not None and event.type not in self.types):
             return False
-        if len(self.events) >= EVENTS_AN_ANSWER:
-            self.synced = False  # the rest is read from ring or store, from the last one kept
+        if len(self.events) >= MAX_EVENTS_PER_ANSWER:
+            self.synced = False  # the rest is read from memory or store, after the last event kept
             return False
         self.events.append(event)
-        return len(self.events) == 1 and self._future is not None  # once is enough
+        return len(self.events) == 1 and self._future is not None  # waking it once is enough
 
-    def whisper(self, kind: str, data: bytes, ends_poll: bool) -> bool:
-        """Takes an ephemeral event. Returns whether somebody is to be woken."""
-        if self.types is not None and kind not in self.types:
+    def offer_ephemeral(self, event_type: str, encoded: bytes, *, ends_poll: bool) -> bool:
+        """Keep an ephemeral event, if its type matches. Returns whether the waiting request must be woken."""
+        if self.types is not None and event_type not in self.types:
             return False
-        if len(self.ephemeral) < EPHEMERAL_KEPT:
-            self.ephemeral.append(data)
+        if len(self.ephemeral) < MAX_EPHEMERAL_KEPT:
+            self.ephemeral.append(encoded)
         self.urgent = self.urgent or ends_poll
         return ends_poll and self._future is not None
 
-    def end(self, why: str) -> None:
-        """Ends the poll: `dead` token, `superseded` by newer polls, `closing` gateway, `aborted` by its client."""
-        self.ended = self.ended or why
+    def end(self, reason: str) -> None:
+        """End the subscription: `dead` token, `superseded` by newer polls, `closing` gateway, `aborted` by its client, or
+        `missed` events."""
+        self.end_reason = self.end_reason or reason
         self.wake()
 
-    def miss(self) -> None:
-        """A part of the log is gone that was never offered: its client is to ask again from where it stands."""
+    def end_after_gap(self) -> None:
+        """End it because events were trimmed before they were offered: the client continues from its own position."""
         self.synced = False
         self.end("missed")
 
     def wake(self) -> None:
-        """Wakes who waits."""
+        """Wake the request that waits, if one does."""
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
-    async def wait(self, timeout_s: float, later: Callable[..., asyncio.TimerHandle]) -> None:
-        """Until something is there, it is ended, or the time is over."""
+    async def wait(self, timeout_s: float, call_later: Callable[..., asyncio.TimerHandle]) -> None:
+        """Wait until an event arrives, the subscription is ended, or the time is over."""
         self._future = asyncio.get_running_loop().create_future()
-        self._timer = later(timeout_s, self.wake)
+        self._timer = call_later(timeout_s, self.wake)
         try:
             await self._future
         finally:
             self._timer.cancel()
             self._future = self._timer = None
 
-    def take(self, head: int) -> Answer:
-        """What is there, and moves on: to the hub's head, or to the last event when there was no room for more."""
+    def collect(self, head: int) -> Answer:
+        """Return what has arrived, and advance to the hub's head, or to the last event if there was no room for more."""
         events, ephemeral = self.events, self.ephemeral
         self.position = max(self.position, head) if self.synced else (events[-1].id if events else self.position)
         self.events, self.ephemeral, self.urgent = [], [], False

@@ -39,12 +39,12 @@ class Services:
         self.tokens = Tokens(self.read)
         self.committer = Committer(self._committed)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
-        self.hub.polls_a_user = settings.open_polls_per_user
-        self.presence = Presence(self.committer, self.read, self.hub.whisper)
+        self.hub.max_polls_per_user = settings.open_polls_per_user
+        self.presence = Presence(self.committer, self.read, self.hub.publish_ephemeral)
         self.tail = Tail(self.hub)
-        self.hub.look = self.tail.look
-        self.bus = Bus(settings, self.hub, self.tail.look_here, lambda: max(self.hub.head, self.committer.seen))
-        self.hub.tell = self.bus.whisper
+        self.hub.check_log = self.tail.check
+        self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.seen))
+        self.hub.forward_ephemeral = self.bus.publish_ephemeral
         self.legacy_polls: dict[int, Any] = {}
         self.wake_background = wake_background
         self.wake_mail: Callable[[], None] = lambda: None
@@ -68,9 +68,13 @@ class Services:
         self._waking = False
         self.wake_background()
 
-    def watching(self, user: int, watches: bool) -> None:
-        """The hub tells of a user's first poll, or of the end of the last."""
-        self.presence.watching(user, watches)
+    def user_connected(self, user: int) -> None:
+        """A user's first subscription was opened."""
+        self.presence.connected(user)
+
+    def user_disconnected(self, user: int) -> None:
+        """A user's last subscription was closed."""
+        self.presence.disconnected(user)
 
     def account_event(self, event: Event) -> None:
         """The hub tells that an account changed or tokens died, on any gateway: in force here from now on."""
@@ -80,7 +84,7 @@ class Services:
         if change.status == "suspended":
             self.hub.end(change.user, None, "dead")
 
-    def missed(self) -> None:
+    def events_lost(self) -> None:
         """The hub tells that it has missed a part of the log, and so perhaps what accounts became."""
         self.tokens.forget_all()
 

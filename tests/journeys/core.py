@@ -11,7 +11,7 @@ from conf import Settings
 from gateway.commit.committer import Committed, Committer
 from gateway.commit.threads import READERS, READS_WAITING, Pool
 from gateway.delivery.hub import Hub
-from gateway.delivery.subscriptions import Answer, Waiter
+from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.delivery.tail import Tail
 from models import schema
 from models.chat.message import Draft, Posted
@@ -48,7 +48,7 @@ class Core:
         self.missing = 0  # how often the hub has missed a part of the log
         self._tail = Tail(self.hub) if look else None
         if self._tail is not None:
-            self.hub.look = self._tail.look
+            self.hub.check_log = self._tail.check
 
     async def __aenter__(self) -> Self:
         self.committer.start(self.hub.head)
@@ -70,11 +70,15 @@ class Core:
         """The hub tells of an account."""
         self.accounts.append(event)
 
-    def watching(self, user: int, watches: bool) -> None:
-        """The hub tells who watches."""
-        self.online.append((user, watches))
+    def user_connected(self, user: int) -> None:
+        """A user's first subscription was opened."""
+        self.online.append((user, True))
 
-    def missed(self) -> None:
+    def user_disconnected(self, user: int) -> None:
+        """A user's last subscription was closed."""
+        self.online.append((user, False))
+
+    def events_lost(self) -> None:
         """The hub tells that it has missed a part of the log."""
         self.missing += 1
 
@@ -90,17 +94,19 @@ class Core:
         self, user: int, position: int, timeout_s: float = 0, types: frozenset[str] | None = None, posts: bool = False
     ) -> Answer:
         """One long poll."""
-        waiter = await self.waiter(user, position, types, posts)
+        subscription = await self.subscription(user, position, types, posts)
         try:
-            return await self.hub.next(waiter, timeout_s)
+            return await self.hub.next(subscription, timeout_s)
         finally:
-            self.hub.unregister(waiter)
+            self.hub.unregister(subscription)
 
-    async def waiter(self, user: int, position: int, types: frozenset[str] | None = None, posts: bool = False) -> Waiter:
+    async def subscription(
+        self, user: int, position: int, types: frozenset[str] | None = None, posts: bool = False
+    ) -> Subscription:
         """Registers a reader, as a poll does."""
         feed = await self.hub.feed(user) if posts else None
-        reader = self.hub.known(user) or await self.hub.reader(user)
-        return self.hub.register(reader, token_of(user), position, types, feed)
+        subscriber = self.hub.loaded_subscriber(user) or await self.hub.subscriber(user)
+        return self.hub.register(subscriber, token_of(user), position, types, feed)
 
     async def all_after(self, user: int, position: int, types: frozenset[str] | None = None) -> tuple[list[Event], int]:
         """What a user's polls give from a position on, until there is no more."""

@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.delivery import following
+from gateway.delivery import following, recent_events, subscriptions
 from gateway.delivery import hub as hub_module
-from gateway.delivery import recent_events as ring_module
-from gateway.delivery import subscriptions as reader_module
-from gateway.delivery.subscriptions import Answer, Waiter
+from gateway.delivery.subscriptions import Answer, Subscription
 from models.community import comment as comments
 from models.community import group as groups
 from models.community import like, removal
@@ -184,7 +182,7 @@ class History:
                 self.heard.append((appended.id, set(self.members[int(number)]), True))
 
     def _moved(self, appended: event.Event, user: int) -> None:
-        crew = following.GROUPS.stream(appended.data).partition(":")[2]
+        crew = following.GROUPS.stream_of(appended.data).partition(":")[2]
         members = self.members.setdefault(int(crew), set())
         (members.add if appended.type == following.GROUPS.joining else members.discard)(user)
 
@@ -214,10 +212,10 @@ class History:
 def test_random_histories_are_heard_by_whom_they_are_for(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Ring and answers are short, so that each reader catches up in every way there is."""
-    monkeypatch.setattr(ring_module, "RING_EVENTS", 12)
-    monkeypatch.setattr(hub_module, "EVENTS_AN_ANSWER", 5)
-    monkeypatch.setattr(reader_module, "EVENTS_AN_ANSWER", 5)
+    """RecentEvents and answers are short, so that each reader catches up in every way there is."""
+    monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 12)
+    monkeypatch.setattr(hub_module, "MAX_EVENTS_PER_ANSWER", 5)
+    monkeypatch.setattr(subscriptions, "MAX_EVENTS_PER_ANSWER", 5)
 
     async def scenario() -> None:
         async with Core() as core:
@@ -225,27 +223,27 @@ def test_random_histories_are_heard_by_whom_they_are_for(
             for user in history.people:
                 token_of(user)
             history.head = start = event.head()
-            live: dict[int, tuple[Waiter, list[int]]] = {}
+            live: dict[int, tuple[Subscription, list[int]]] = {}
             for _ in range(150):
                 await history.act()
                 if history.random.random() < 0.3:
                     await history.look_back()
                 user = history.random.choice(history.people)
                 if user not in live:
-                    live[user] = await core.waiter(user, start, posts=True), []
-                waiter, found = live[user]
-                found += [one.id for one in (await history.answered(core.hub.next(waiter, 0))).events]
+                    live[user] = await core.subscription(user, start, posts=True), []
+                subscription, found = live[user]
+                found += [one.id for one in (await history.answered(core.hub.next(subscription, 0))).events]
                 if history.random.random() < 0.2:  # a stream ends, whoever has none is forgotten, and it goes on elsewhere
-                    core.hub.unregister(waiter)
-                    for reader in [*core.hub._readers.values(), *core.hub._feeds.readers.values()]:
-                        reader.idle_since -= 10 * following.READER_KEPT_S
-                    core.hub.forget_idle()
-                    live[user] = await core.waiter(user, waiter.position, posts=True), found
+                    core.hub.unregister(subscription)
+                    for subscriber in [*core.hub._subscribers.values(), *core.hub._feeds.subscribers.values()]:
+                        subscriber.idle_since -= 10 * following.SUBSCRIBER_KEPT_S
+                    core.hub.drop_idle()
+                    live[user] = await core.subscription(user, subscription.position, posts=True), found
             await core.do(lambda tx: posts.create(tx, history.people[0], None, "the last one"))
             history._note()
-            for user, (waiter, found) in live.items():
-                while waiter.position < core.hub.head:
-                    found += [one.id for one in (await core.hub.next(waiter, 0)).events]
+            for user, (subscription, found) in live.items():
+                while subscription.position < core.hub.head:
+                    found += [one.id for one in (await core.hub.next(subscription, 0)).events]
                 assert found == history.expected(user, start, core.hub.head, True)
             assert len(live) == 4
             assert len(history.members) == 3

@@ -10,10 +10,10 @@ import pytest
 
 from conf import Settings
 from gateway.commit.threads import Pool
-from gateway.delivery import recent_events as ring_module
-from gateway.delivery.hub import WOKEN_A_TICK
-from gateway.delivery.recent_events import Ring
-from gateway.delivery.subscriptions import EVENTS_AN_ANSWER, Waiter
+from gateway.delivery import recent_events
+from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
+from gateway.delivery.recent_events import RecentEvents
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Subscription
 from models.chat import conversation
 from models.chat.message import Draft, post
 from models.identity import token, user
@@ -38,14 +38,14 @@ def created(number: int, body: str = "") -> Event:
 
 
 def test_texts_that_were_deleted_take_no_room_in_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring_module, "RING_BYTES", 10_000)
-    ring = Ring(0)
+    monkeypatch.setattr(recent_events, "MAX_RECENT_BYTES", 10_000)
+    recent = RecentEvents(0)
     for number in range(1, 200, 2):
-        ring.append(created(number, "x" * 1_000))
+        recent.append(created(number, "x" * 1_000))
         deleted = Event(number + 1, "conversation:1", "message.deleted", 0, b'{"id":%d,"body":""}' % number)
-        ring.append(deleted)
-        ring.forget_text(deleted)
-    assert len(ring.after(ring.low)) > 20, "the ring shrank as if the texts were still there"
+        recent.append(deleted)
+        recent.erase_text(deleted)
+    assert len(recent.after(recent.low)) > 20, "the ring shrank as if the texts were still there"
 
 
 def test_a_reader_thread_whose_read_failed_reads_again() -> None:
@@ -99,7 +99,7 @@ def test_what_is_published_while_a_poll_reads_the_store_is_in_its_answer_once() 
 
     async def scenario() -> None:
         async with Core() as core:  # whose ring begins here
-            await core.hub.reader(ben)
+            await core.hub.subscriber(ben)
             while_reading(core, lambda: asyncio.gather(*(core.send(ana, to=ben) for _ in range(5))))
             answer = await core.poll(ben, 0)
             assert not answer.more
@@ -117,7 +117,7 @@ def test_what_is_published_before_a_poll_reads_the_store_is_in_its_answer_once()
 
     async def scenario() -> None:
         async with Core() as core:
-            waiter = await core.waiter(ben, 0)
+            subscription = await core.subscription(ben, 0)
             read = core.hub._read
 
             async def late(work: Callable[..., Any], *args: Any) -> Any:
@@ -125,9 +125,9 @@ def test_what_is_published_before_a_poll_reads_the_store_is_in_its_answer_once()
                 return await read(work, *args)
 
             core.hub._read = late
-            answer = await core.hub.next(waiter, 0)
+            answer = await core.hub.next(subscription, 0)
             assert ids(answer.events) == seen_by(ben)
-            assert (await core.hub.next(waiter, 0)).events == []
+            assert (await core.hub.next(subscription, 0)).events == []
 
     asyncio.run(scenario())
 
@@ -139,7 +139,7 @@ def test_a_stream_whose_read_failed_skips_nothing_when_it_goes_on() -> None:
 
     async def scenario() -> None:
         async with Core() as core:
-            waiter = await core.waiter(ben, 0)
+            subscription = await core.subscription(ben, 0)
             read = core.hub._read
 
             async def fail(*_: Any) -> Any:
@@ -148,15 +148,15 @@ def test_a_stream_whose_read_failed_skips_nothing_when_it_goes_on() -> None:
 
             core.hub._read = fail
             with pytest.raises(StoreDownError):
-                await core.hub.next(waiter, 0)
+                await core.hub.next(subscription, 0)
             await core.send(ana, to=ben)
-            assert ids((await core.hub.next(waiter, 0)).events) == seen_by(ben)
+            assert ids((await core.hub.next(subscription, 0)).events) == seen_by(ben)
 
     asyncio.run(scenario())
 
 
 def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring_module, "RING_EVENTS", 20)
+    monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 20)
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
 
@@ -165,7 +165,7 @@ def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPat
             start = core.hub.head
             for _ in range(100):
                 await core.send(ana, to=ben)
-            assert core.hub.ring.low > start
+            assert core.hub.recent.low > start
             expected = seen_by(ben)
             for after in range(start, core.hub.head + 1):
                 found, position = await core.all_after(ben, after)
@@ -178,22 +178,22 @@ def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPat
 def test_a_reader_who_does_not_read_for_a_long_time_misses_nothing() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
-    many = 2 * EVENTS_AN_ANSWER + 50
+    many = 2 * MAX_EVENTS_PER_ANSWER + 50
 
     async def scenario() -> None:
         async with Core() as core:
             start = core.hub.head
-            waiter = await core.waiter(ben, start)
-            assert (await core.hub.next(waiter, 0)).events == []  # from here on, events are offered to it
+            subscription = await core.subscription(ben, start)
+            assert (await core.hub.next(subscription, 0)).events == []  # from here on, events are offered to it
             await asyncio.gather(*(core.send(ana, to=ben) for _ in range(many)))
-            assert len(waiter.events) == EVENTS_AN_ANSWER, "what it does not read is not kept for it"
+            assert len(subscription.events) == MAX_EVENTS_PER_ANSWER, "what it does not read is not kept for it"
             found: list[int] = []
             while len(found) < many + 1:
-                answer = await core.hub.next(waiter, 0)
+                answer = await core.hub.next(subscription, 0)
                 assert answer.events
                 found += ids(answer.events)
             assert found == seen_by(ben, start)
-            assert waiter.position == core.hub.head
+            assert subscription.position == core.hub.head
 
     asyncio.run(scenario())
 
@@ -216,9 +216,9 @@ def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
                 await core.do(lambda tx: conversation.add_member(tx, ana, crew, ben))
 
             while_reading(core, come_and_go)
-            waiter = await core.waiter(ben, start)
+            subscription = await core.subscription(ben, start)
             await core.send(ana, "again", conversation=crew)
-            found = (await core.hub.next(waiter, 0)).events
+            found = (await core.hub.next(subscription, 0)).events
             assert ids(found) == seen_by(ben)
             assert [e.type for e in found if e.type.startswith("message")] == ["message.created"] * 2
             assert [b"while" in e.data or b"again" in e.data for e in found if e.type == "message.created"] == [True] * 2
@@ -227,7 +227,7 @@ def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
 
 
 def test_a_reader_whom_the_log_outruns_is_refused_rather_than_half_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring_module, "RING_EVENTS", 4)
+    monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 4)
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
 
@@ -243,7 +243,7 @@ def test_a_reader_whom_the_log_outruns_is_refused_rather_than_half_known(monkeyp
 
             core.hub._read = outrun
             with pytest.raises(StoreDownError):
-                await core.hub.reader(ben)
+                await core.hub.subscriber(ben)
             core.hub._read = read
             assert ids((await core.all_after(ben, 0))[0]) == seen_by(ben)
 
@@ -261,16 +261,16 @@ def test_a_batch_with_a_gap_before_it_waits_for_the_tail() -> None:
             nonlocal looks
             looks += 1
 
-        core.hub.look = look
+        core.hub.check_log = look
         first = Event(core.hub.head + 1, f"user:{ana}", "account.updated", 0, b"{}")
         second = Event(core.hub.head + 2, f"user:{ana}", "account.updated", 0, b"{}")
-        waiter = await core.waiter(ana, core.hub.head)
-        await core.hub.next(waiter, 0)
+        subscription = await core.subscription(ana, core.hub.head)
+        await core.hub.next(subscription, 0)
         core.hub.publish(first.id, [second], 0.0)
-        assert (looks, waiter.events) == (1, [])
+        assert (looks, subscription.events) == (1, [])
         core.hub.publish(first.id - 1, [first, second], 0.0)
         core.hub.publish(first.id, [second], 0.0)
-        assert waiter.events == [first, second]
+        assert subscription.events == [first, second]
         core.read.close()
 
     asyncio.run(scenario())
@@ -284,13 +284,13 @@ def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
     async def scenario() -> None:
         async with Core(look=True) as core:
             start = core.hub.head
-            waiter = await core.waiter(ben, start)
+            subscription = await core.subscription(ben, start)
             found: list[int] = []
             with event.transaction() as tx:
                 post(tx, [Draft(ana, 0, "aside", to=ben) for _ in range(1_500)])
             await core.send(ana, to=ben)
             while len(found) < 1_502:
-                found += ids((await core.hub.next(waiter, 30)).events)
+                found += ids((await core.hub.next(subscription, 30)).events)
             assert found == seen_by(ben, start)
 
     asyncio.run(scenario())
@@ -306,12 +306,12 @@ def test_a_cursor_ahead_of_this_gateway_is_good() -> None:
             behind = core.hub.head
             send(ana, "one", to=ben)
             ahead = event.head()
-            waiter = await core.waiter(ben, ahead)
-            assert (await core.hub.next(waiter, 0)).events == []
+            subscription = await core.subscription(ben, ahead)
+            assert (await core.hub.next(subscription, 0)).events == []
             send(ana, "two", to=ben)
-            assert core.hub.head == behind < waiter.position
+            assert core.hub.head == behind < subscription.position
             await core.send(ana, "three", to=ben)  # reads along what came before
-            found = (await core.hub.next(waiter, 0)).events
+            found = (await core.hub.next(subscription, 0)).events
             assert ids(found) == seen_by(ben, ahead)
             assert len(found) == 2
             with pytest.raises(ExpiredError):
@@ -342,13 +342,13 @@ def test_the_polls_of_a_dead_token_end_and_no_others() -> None:
 
     async def scenario() -> None:
         async with Core() as core:
-            reader = await core.hub.reader(ana)
-            polls = [core.hub.register(reader, number, core.hub.head, None) for number in (1, 2, 1)]
+            subscriber = await core.hub.subscriber(ana)
+            polls = [core.hub.register(subscriber, number, core.hub.head, None) for number in (1, 2, 1)]
             waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in polls]
             await asyncio.sleep(0)
             core.hub.end(ana, [1], "dead")
             await asyncio.gather(waiting[0], waiting[2])
-            assert [poll.ended for poll in polls] == ["dead", "", "dead"]
+            assert [poll.end_reason for poll in polls] == ["dead", "", "dead"]
             assert not waiting[1].done()
             core.hub.end(ana, None, "dead")
             await waiting[1]
@@ -361,20 +361,20 @@ def test_thousands_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     (ana, ben) = people("ana", "ben")
     token_of(ana), token_of(ben)
     in_a_tick: list[int] = []
-    wake = Waiter.wake
+    wake = Subscription.wake
 
-    def counted(waiter: Waiter) -> None:
+    def counted(subscription: Subscription) -> None:
         in_a_tick[-1] += 1
-        wake(waiter)
+        wake(subscription)
 
     async def scenario() -> None:
         async with Core() as core:
-            core.hub.polls_a_user = many
-            reader = await core.hub.reader(ben)
-            polls = [core.hub.register(reader, 1, core.hub.head, None) for _ in range(many)]
+            core.hub.max_polls_per_user = many
+            subscriber = await core.hub.subscriber(ben)
+            polls = [core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(many)]
             waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in polls]
             await asyncio.sleep(0)
-            monkeypatch.setattr(Waiter, "wake", counted)
+            monkeypatch.setattr(Subscription, "wake", counted)
 
             def tick() -> None:
                 in_a_tick.append(0)
@@ -388,7 +388,7 @@ def test_thousands_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(scenario())
     assert sum(in_a_tick) >= many
-    assert max(in_a_tick) <= 2 * WOKEN_A_TICK, "one slice a tick, and at most one more when a tick of ours comes between"
+    assert max(in_a_tick) <= 2 * MAX_WAKEUPS_PER_TICK, "one slice a tick, and at most one more when a tick of ours comes between"
 
 
 def test_of_too_many_polls_the_oldest_is_answered_empty() -> None:
@@ -396,16 +396,16 @@ def test_of_too_many_polls_the_oldest_is_answered_empty() -> None:
 
     async def scenario() -> None:
         async with Core() as core:
-            core.hub.polls_a_user = 2
-            reader = await core.hub.reader(ana)
+            core.hub.max_polls_per_user = 2
+            subscriber = await core.hub.subscriber(ana)
             polls = []
             waiting = []
             for _ in range(3):
-                polls.append(core.hub.register(reader, 1, core.hub.head, None))
+                polls.append(core.hub.register(subscriber, 1, core.hub.head, None))
                 waiting.append(asyncio.ensure_future(core.hub.next(polls[-1], 60)))
                 await asyncio.sleep(0)
             assert (await waiting[0]).events == []
-            assert [poll.ended for poll in polls] == ["superseded", "", ""]
+            assert [poll.end_reason for poll in polls] == ["superseded", "", ""]
             core.hub.close()
             await asyncio.gather(*waiting)
             assert core.online == [(ana, True)]

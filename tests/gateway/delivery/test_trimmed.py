@@ -66,9 +66,9 @@ def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, da
             await core.send(ben, to=ana)
             old = token_of(ben)
             position = core.hub.head
-            waiter = await core.waiter(ana, position)
-            assert (await core.hub.next(waiter, 0)).events == []
-            polling = asyncio.create_task(core.hub.next(waiter, 30))
+            subscription = await core.subscription(ana, position)
+            assert (await core.hub.next(subscription, 0)).events == []
+            polling = asyncio.create_task(core.hub.next(subscription, 30))
             with event.transaction() as tx:
                 token.revoke(tx, ben)
             mark = trim()
@@ -76,8 +76,8 @@ def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, da
                 await core.committer.post(Draft(ben, old, "words", to=ana)).future
             await asyncio.to_thread(Tail(core.hub)._read_on)
             answer = await polling
-            assert (answer.events, answer.position, waiter.ended) == ([], position, "missed")
-            assert (core.missing, core.hub.head, core.hub.known(ana)) == (1, mark, None)
+            assert (answer.events, answer.position, subscription.end_reason) == ([], position, "missed")
+            assert (core.missing, core.hub.head, core.hub.loaded_subscriber(ana)) == (1, mark, None)
             with pytest.raises(ExpiredError):
                 await core.all_after(ana, position)
             await core.send(ben, "words", to=ana)

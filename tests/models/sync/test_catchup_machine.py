@@ -18,11 +18,9 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from gateway.delivery import following
+from gateway.delivery import following, recent_events, subscriptions
 from gateway.delivery import hub as hub_module
-from gateway.delivery import recent_events as ring_module
-from gateway.delivery import subscriptions as reader_module
-from gateway.delivery.subscriptions import Waiter
+from gateway.delivery.subscriptions import Subscription
 from models import schema
 from models.chat import conversation, message, read_marks, search
 from models.chat.message import Draft, Posted
@@ -87,7 +85,7 @@ class LogMachine(RuleBasedStateMachine):
         self.reactions: set[tuple[int, int]] = set()
         self.texts = 0
         self.turn = 0
-        self.live: dict[int, tuple[Waiter, int, list[int]]] = {}  # user -> open stream, where it began, ids it was given
+        self.live: dict[int, tuple[Subscription, int, list[int]]] = {}  # user -> open stream, where it began, ids it was given
 
     @initialize(owner=USERS)
     def begin(self, owner: int) -> None:
@@ -367,9 +365,9 @@ class LogMachine(RuleBasedStateMachine):
             trimming.trim(tx, tx.now_ms + 1, upto, len(self.log))
         assert facts.trimmed() == upto
         self.kept = upto
-        for user, (waiter, _, _) in list(self.live.items()):
-            if waiter.position < upto:
-                self._on_loop(lambda waiter=waiter: self.core.hub.unregister(waiter))
+        for user, (subscription, _, _) in list(self.live.items()):
+            if subscription.position < upto:
+                self._on_loop(lambda subscription=subscription: self.core.hub.unregister(subscription))
                 del self.live[user]
 
     # The gateway's own life
@@ -379,8 +377,8 @@ class LogMachine(RuleBasedStateMachine):
         """A new gateway, whose ring is empty. Streams are resumed from where they were."""
         self._stop()
         self._start()
-        for user, (waiter, began, got) in list(self.live.items()):
-            self.live[user] = (self.runner.run(self.core.waiter(user, waiter.position)), began, got)
+        for user, (subscription, began, got) in list(self.live.items()):
+            self.live[user] = (self.runner.run(self.core.subscription(user, subscription.position)), began, got)
 
     @rule()
     def look(self) -> None:
@@ -391,7 +389,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule()
     def evict(self) -> None:
         """The ring has lost its older half."""
-        ring = self.core.hub.ring
+        ring = self.core.hub.recent
         gone = len(ring._ids) // 2
         if gone:
             ring.low = ring._ids[gone - 1]
@@ -400,9 +398,9 @@ class LogMachine(RuleBasedStateMachine):
     @rule(who=USERS)
     def forget(self, who: int) -> None:
         """A reader without an open poll is forgotten after a while."""
-        for reader in self.core.hub._readers.values():
-            reader.idle_since -= 10 * following.READER_KEPT_S
-        self._on_loop(self.core.hub.forget_idle)
+        for subscriber in self.core.hub._subscribers.values():
+            subscriber.idle_since -= 10 * following.SUBSCRIBER_KEPT_S
+        self._on_loop(self.core.hub.drop_idle)
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         async def run() -> None:
@@ -439,7 +437,7 @@ class LogMachine(RuleBasedStateMachine):
     def poll(self, who: int, pick: int, types: frozenset[str] | None, limit: int) -> None:
         """From any earlier cursor, through the hub (ring or store, as it comes) and from the store in small slices."""
         user, after = self.users[who], self.kept + pick % (event.head() - self.kept + 1)
-        note(f"user {user} after {after}, hub at {self.core.hub.head}, ring from {self.core.hub.ring.low}")
+        note(f"user {user} after {after}, hub at {self.core.hub.head}, ring from {self.core.hub.recent.low}")
         events, upto = self.runner.run(self.core.all_after(user, after, types))
         assert upto >= min(after, self.core.hub.head)
         self._same(events, self._expected(user, after, upto, types), self.core.hub.head)
@@ -457,18 +455,18 @@ class LogMachine(RuleBasedStateMachine):
     def open_stream(self, who: int) -> None:
         user = self.users[who]
         if user not in self.live:
-            waiter = self.runner.run(self.core.waiter(user, self.core.hub.head))
-            self.live[user] = (waiter, waiter.position, [])
+            subscription = self.runner.run(self.core.subscription(user, self.core.hub.head))
+            self.live[user] = (subscription, subscription.position, [])
 
     @rule(who=USERS, reads=st.integers(1, 3))
     def read_stream(self, who: int, reads: int) -> None:
         user = self.users[who]
         if user in self.live:
-            waiter, began, got = self.live[user]
+            subscription, began, got = self.live[user]
             for _ in range(reads):
-                answer = self.runner.run(self.core.hub.next(waiter, 0))
+                answer = self.runner.run(self.core.hub.next(subscription, 0))
                 got += [e.id for e in answer.events]
-            assert got == [e.id for e in self._expected(user, began, waiter.position, None)]
+            assert got == [e.id for e in self._expected(user, began, subscription.position, None)]
 
     @invariant()
     def a_deleted_text_is_nowhere(self) -> None:
@@ -479,7 +477,7 @@ class LogMachine(RuleBasedStateMachine):
         stored += " ".join(d for (d,) in rows(f"SELECT {self.indexed} FROM message_search"))
         seen = self.core.hub.head
         told = {e.message.id for e in self.log if e.kind == "message.deleted" and e.id <= seen and e.message}
-        ringed = b" ".join(e.data + e.json for e in self.core.hub.ring.after(self.core.hub.ring.low))
+        ringed = b" ".join(e.data + e.json for e in self.core.hub.recent.after(self.core.hub.recent.low))
         for said in gone:
             for text in (said.text, *said.was):
                 assert text not in stored
@@ -488,9 +486,9 @@ class LogMachine(RuleBasedStateMachine):
 
 @pytest.mark.timeout(600)  # for it to find the shortest history that fails
 def test_any_history_is_read_as_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
-    monkeypatch.setattr(hub_module, "EVENTS_AN_ANSWER", 5)  # so that short histories take several answers,
-    monkeypatch.setattr(reader_module, "EVENTS_AN_ANSWER", 5)
-    monkeypatch.setattr(ring_module, "RING_EVENTS", 30)  # and leave the ring
+    monkeypatch.setattr(hub_module, "MAX_EVENTS_PER_ANSWER", 5)  # so that short histories take several answers,
+    monkeypatch.setattr(subscriptions, "MAX_EVENTS_PER_ANSWER", 5)
+    monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 30)  # and leave the ring
     with database.fresh() as place:
         connect(settings_of(tmp_path, place))
         schema.migrate()
