@@ -1,6 +1,7 @@
 """What holds for the code as a whole."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,19 @@ def test_no_handler_forgets_who_calls() -> None:
     for name, handler in handlers().items():
         overridden = [c for c in handler.__mro__ if issubclass(c, Handler) and c is not Handler and "prepare" in vars(c)]
         assert not overridden, f"{name} has a prepare of its own, which may skip the check of its caller"
+
+
+FOLDERS = "bench|clients|commands|conf|deploy|docs|gateway|grafana|jobs|metrics|models|tests"
+PATHS = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./-]+\.(?:py|md|js|yml|yaml|conf|env)\b")
+TEXTS = [
+    path
+    for pattern in ("*.py", "*.md", "*.toml", "*.yml")
+    for path in ROOT.rglob(pattern)
+    if not {".venv", "tests"} & set(path.parts)
+]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_that_is_named_exists(path: Path) -> None:
+    missing = {name for name in PATHS.findall(path.read_text()) if not (ROOT / name).exists() and not (path.parent / name).exists()}
+    assert not missing
