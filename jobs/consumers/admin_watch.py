@@ -1,4 +1,4 @@
-"""What admins watch: one unread notification each, which grows with the activity since they last read it."""
+"""The consumer `watch`: each admin has one unread notification per watch, whose count grows with the activity."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import msgspec
 
 from jobs.consumers.activity import MESSAGE_SENT
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.decisions import NOTIFIED, Content, decide
+from jobs.rules import watches
+from jobs.rules.decisions import Content, cause_with, decide
 from jobs.rules.facts import Facts, with_receivers
 from jobs.rules.payloads import USER_ACTIVITY, USER_CREATED, USER_STATUS, ActivityPayload, MessagePayload, StatusPayload, payload_of
-from jobs.rules.rules import WATCHES, count_watched
 from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
 from models.notices.counts import PreparedUpdate, prepare, write_prepared
 from models.store.clock import now_ms
 
-Counted = tuple[list[tuple[Cause, int]], list[PreparedUpdate]]
-Acts = Mapping[str, Mapping[int, int]]  # watch -> who acted -> how often
+Counted = tuple[list[tuple[Cause, int]], list[PreparedUpdate]]  # what to count, and how the unread notifications will look after it
+ActCounts = Mapping[str, Mapping[int, int]]  # watch -> user -> number of acts
 
 
-def counts_of(events: Iterable[Event]) -> Acts:
-    """Who did what how often."""
-    acts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+def count_acts(events: Iterable[Event]) -> ActCounts:
+    """Count what each user did in these events, by watch."""
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for event in events:
         match payload_of(event):
-            case MessagePayload() as act:
-                acts[MESSAGE_SENT][act.sender] += 1
-            case StatusPayload() as act:
-                acts[USER_STATUS][act.by] += len(act.users)
-            case ActivityPayload() as act:
-                acts[USER_ACTIVITY][act.user or act.by] += 1
-            case act:
-                acts[USER_CREATED][act.user] += 1
-    return acts
+            case MessagePayload() as message:
+                counts[MESSAGE_SENT][message.sender] += 1
+            case StatusPayload() as status:
+                counts[USER_STATUS][status.by] += len(status.users)
+            case ActivityPayload() as activity:
+                counts[USER_ACTIVITY][activity.user or activity.by] += 1
+            case new:
+                counts[USER_CREATED][new.user] += 1
+    return counts
 
 
 class AdminWatchConsumer(Consumer):
-    """Adds up what was done, once a second for all admins together, however much it is.
+    """Adds the activity of a slice to all admins' counts, once a second.
 
-    A count carries no trace of what went into it, so nothing could tell afterwards that a slice was counted twice. It isn't,
-    since the checkpoint moves in the transaction that adds: either both happen or neither. Hence one part for all admins.
+    A count does not show what went into it, so nothing could find out later that a slice was counted twice. The checkpoint
+    therefore moves in the transaction that adds the counts, and one batch has all admins.
     """
 
     name: ClassVar[str] = "watch"
     types: ClassVar[tuple[str, ...]] = ("message.created", USER_CREATED, USER_STATUS, USER_ACTIVITY)
     appends_events: ClassVar[bool] = True
-    partitioned: ClassVar[bool] = False  # one sum for all
+    partitioned: ClassVar[bool] = False  # one sum for all streams
     events_per_slice: ClassVar[int] = 5_000
     max_slices_per_run: ClassVar[int | None] = 1
     min_interval_ms: ClassVar[int] = 1_000
@@ -58,27 +58,23 @@ class AdminWatchConsumer(Consumer):
     def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
         admins = active_admins()
         facts = with_receivers(Facts(now_ms()), [admin for admin, _ in admins])
-        counted = list(_counted(admins, counts_of(events), facts))
+        counted = list(_causes(admins, count_acts(events), facts))
         return [(counted, prepare(counted))] if counted else []
 
-    def write(self, tx: Transaction, part: Counted) -> Written:
-        return Written(*write_prepared(tx, *part))
+    def write(self, tx: Transaction, batch: Counted) -> Written:
+        return Written(*write_prepared(tx, *batch))
 
 
-def _counted(admins: Iterable[tuple[int, str]], acts: Acts, facts: Facts) -> Iterator[tuple[Cause, int]]:
-    for admin, chosen in admins:
-        for watch, by in acts.items():
-            n = count_watched(admin, chosen, watch, by)
-            cause = _cause(admin, watch, facts) if n else None
+def _causes(admins: Iterable[tuple[int, str]], counts: ActCounts, facts: Facts) -> Iterator[tuple[Cause, int]]:
+    """The causes for all admins (id, watches as stored), each with the number of acts that it adds."""
+    for admin, stored in admins:
+        for watch, count_by_user in counts.items():
+            count = watches.count_for(admin, stored, watch, count_by_user)
+            cause = _cause(admin, watch, facts) if count else None
             if cause is not None:
-                yield cause, n
+                yield cause, count
 
 
 def _cause(admin: int, watch: str, facts: Facts) -> Cause | None:
     content = Content(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
-    decision = decide("admin", content, admin, None, facts)
-    in_app = decision.in_app is NOTIFIED
-    if not in_app and decision.mail_ms is None:
-        return None
-    said = (WATCHES[watch], content.values, content.data)
-    return Cause(admin, content.cause, content.grouping, "admin", *said, in_app=in_app, mail_ms=decision.mail_ms)
+    return cause_with("admin", watches.WATCHES[watch], content, decide("admin", content, admin, None, facts))

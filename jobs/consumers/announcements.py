@@ -1,4 +1,4 @@
-"""Announcements to many people: a few at a time, on from where it stopped."""
+"""The consumer `fanout`: it notifies the receivers of an announcement, a few per transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.decisions import NOTIFIED, Content, decide
+from jobs.rules.decisions import Content, decide
 from jobs.rules.facts import Facts, with_receivers
 from models.log.event import Event, Transaction
 from models.notices import announcement
@@ -23,27 +23,30 @@ RECEIVERS_PER_TRANSACTION = 50
 logger = structlog.get_logger("jobs")
 
 
-class Ask(msgspec.Struct, gc=False):
-    """Which announcement an event asks for."""
+class AnnouncementPayload(msgspec.Struct, gc=False):
+    """The event's data: the announcement's id."""
 
     fanout: int
 
 
-payload_of_announcement = msgspec.json.Decoder(Ask).decode
+decode_announcement = msgspec.json.Decoder(AnnouncementPayload).decode
 
 
-class Batch(NamedTuple):
-    """The next of an announcement's receivers; none: that was all. `position` is the last of those who were looked at."""
+class ReceiverBatch(NamedTuple):
+    """The next `users` of an announcement's receivers, the last of which is `position`; none of them means that all were done.
 
-    asked: AnnouncementProgress
+    `receivers` are those of them whose preferences allow a notification or a mail.
+    """
+
+    state: AnnouncementProgress
     receivers: list[Receiver]
     position: int
-    looked_at: int
+    users: int
     total: int
 
 
 class AnnouncementConsumer(Consumer):
-    """Tells each receiver once: the place reached moves in the transaction that tells them."""
+    """Notifies each receiver once: the announcement's position moves in the transaction that notifies."""
 
     name: ClassVar[str] = "fanout"
     types: ClassVar[tuple[str, ...]] = (announcement.REQUESTED,)
@@ -54,44 +57,47 @@ class AnnouncementConsumer(Consumer):
 
     def log_fields(self, event: Event) -> Mapping[str, int]:
         with contextlib.suppress(msgspec.MsgspecError):
-            return {"job": payload_of_announcement(event.data).fanout}
+            return {"job": decode_announcement(event.data).fanout}
         return {}
 
-    def prepare(self, events: Sequence[Event]) -> Iterable[Batch]:
+    def prepare(self, events: Sequence[Event]) -> Iterable[ReceiverBatch]:
         for event in events:
-            yield from _batches(payload_of_announcement(event.data).fanout)
+            yield from _batches(decode_announcement(event.data).fanout)
 
-    def write(self, tx: Transaction, part: Batch) -> Written:
-        if not part.looked_at:
-            announcement.complete(tx, part.asked)
-            seconds = (tx.now_ms - part.asked.created_ms) / 1000
-            logger.info("everybody was told of an announcement", job=part.asked.id, people=part.asked.done, seconds=seconds)
-            return Written(1)
-        announcement.advance(tx, part.asked, part.position, part.asked.done + part.looked_at, part.total)
-        announcement.notify(tx, part.asked, part.receivers)
-        kind = part.asked.content.type
-        shown = sum(receiver.in_app for receiver in part.receivers)
-        mailed = sum(receiver.mail_ms == AT_ONCE for receiver in part.receivers)
-        return Written(len(part.receivers), {(kind, "in_app"): shown, (kind, "email"): mailed})
+    def write(self, tx: Transaction, batch: ReceiverBatch) -> Written:
+        if not batch.users:
+            return _end(tx, batch.state)
+        announcement.advance(tx, batch.state, batch.position, batch.state.done + batch.users, batch.total)
+        announcement.notify(tx, batch.state, batch.receivers)
+        notification_type = batch.state.content.type
+        shown = sum(receiver.in_app for receiver in batch.receivers)
+        mailed = sum(receiver.mail_ms == AT_ONCE for receiver in batch.receivers)
+        return Written(len(batch.receivers), {(notification_type, "in_app"): shown, (notification_type, "email"): mailed})
 
 
-def _batches(number: int) -> Iterable[Batch]:
-    """The first goes on from the place that is stored, each other one from where the one before it ends."""
-    asked = announcement.find(number)
-    total = asked.total if asked.total is not None else announcement.count_receivers(asked.content)
-    while asked.ended_ms is None:
-        users = announcement.next_receivers(asked.content, asked.position, RECEIVERS_PER_TRANSACTION)
-        batch = Batch(asked, list(_receivers(asked, users)), users[-1] if users else asked.position, len(users), total)
-        yield batch
+def _end(tx: Transaction, state: AnnouncementProgress) -> Written:
+    announcement.complete(tx, state)
+    logger.info("announcement_done", job=state.id, people=state.done, seconds=(tx.now_ms - state.created_ms) / 1000)
+    return Written(1)
+
+
+def _batches(number: int) -> Iterable[ReceiverBatch]:
+    """All batches that are left: the first begins at the stored position, each other one at the end of the one before it."""
+    state = announcement.find(number)
+    total = state.total if state.total is not None else announcement.count_receivers(state.content)
+    while state.ended_ms is None:
+        users = announcement.next_receivers(state.content, state.position, RECEIVERS_PER_TRANSACTION)
+        position = users[-1] if users else state.position
+        yield ReceiverBatch(state, list(_receivers(state, users)), position, len(users), total)
         if not users:
             return
-        asked = asked._replace(position=batch.position, done=asked.done + len(users), total=total)
+        state = state._replace(position=position, done=state.done + len(users), total=total)
 
 
-def _receivers(asked: AnnouncementProgress, users: Sequence[int]) -> Iterable[Receiver]:
+def _receivers(state: AnnouncementProgress, users: Sequence[int]) -> Iterable[Receiver]:
     facts = with_receivers(Facts(now_ms()), users)
     content = Content(None, "", "", b"{}", {})
     for user in users:
-        decision = decide(asked.content.type, content, user, None, facts)
-        if decision.in_app is NOTIFIED or decision.mail_ms is not None:
-            yield Receiver(user, decision.in_app is NOTIFIED, decision.mail_ms)
+        decision = decide(state.content.type, content, user, None, facts)
+        if decision.in_app or decision.mail_ms is not None:
+            yield Receiver(user, decision.in_app, decision.mail_ms)

@@ -1,4 +1,4 @@
-"""How often posts were liked and commented on, told to those who follow them: not once a like, but once a post and slice."""
+"""The consumer `feed`: it sends the like and comment counts of posts to their followers, once per post and slice."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from models.community import post as posts
 from models.log.event import Event, Transaction
 
 
-class Touched(msgspec.Struct, gc=False):
-    """What events about likes and comments have in common."""
+class PostRef(msgspec.Struct, gc=False):
+    """The field that the events about likes and comments share: the post's id."""
 
     post: int
 
 
-touched = msgspec.json.Decoder(Touched).decode
+decode_post_ref = msgspec.json.Decoder(PostRef).decode
 
 
 class PostCountsConsumer(Consumer):
-    """One `post.updated` for each post that was touched, with its counts as they are when it is written.
+    """Appends one `post.updated` for each post of a slice, with its counts at the time of writing.
 
-    A like and its count are one transaction, and so are the reading of the count and the event that tells of it. So whatever
-    was touched after that is in a later slice, and the last event of a post has its counts exactly.
+    A like changes the count in its own transaction, and this consumer reads the count in the transaction that appends
+    `post.updated`. A change after that is in a later slice, so the last event of a post has its exact counts.
     """
 
     name: ClassVar[str] = "feed"
     types: ClassVar[tuple[str, ...]] = ("post.liked", "post.unliked", "comment.created", "comment.deleted")
     appends_events: ClassVar[bool] = True
-    partitioned: ClassVar[bool] = False  # its writes take the log's lock, and a post's likes and comments are of two streams
-    events_per_slice: ClassVar[int] = 100  # each may be another post, whose whole text is written again
+    partitioned: ClassVar[bool] = False  # its writes need the log's lock, and a post's likes and comments are of two streams
+    events_per_slice: ClassVar[int] = 100  # each may be of another post, whose whole text is written again
     min_interval_ms: ClassVar[int] = 500
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
-        return [sorted({touched(e.data).post for e in events})]
+        return [sorted({decode_post_ref(event.data).post for event in events})]
 
-    def write(self, tx: Transaction, part: list[int]) -> Written:
-        return Written(posts.append_count_updates(tx, part))
+    def write(self, tx: Transaction, batch: list[int]) -> Written:
+        return Written(posts.append_count_updates(tx, batch))

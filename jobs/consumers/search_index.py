@@ -1,4 +1,4 @@
-"""The search index: messages as they stand when the drain comes by, not as the event has them."""
+"""The consumer `search`: the full-text index of messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from models.log.event import Event, Transaction
 
 
 class SearchIndexConsumer(Consumer):
-    """Indexes what was sent or edited. A deleted message was taken out of the index with its text, and stays out."""
+    """Indexes messages that were sent or edited, with their text as it is now and not as in the event.
+
+    Deleting a message removes its text from the index in the same transaction, and this consumer does not add it again.
+    """
 
     name: ClassVar[str] = "search"
-    events_per_slice: ClassVar[int] = 50  # full text costs several times a plain row
     types: ClassVar[tuple[str, ...]] = ("message.created", "message.updated")
+    events_per_slice: ClassVar[int] = 50  # indexing a text costs several times as much as writing a row
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
-        return [sorted({payload_of(e).id for e in events})]
+        return [sorted({payload_of(event).id for event in events})]
 
-    def write(self, tx: Transaction, part: list[int]) -> Written:
-        return Written(search.index(part))
+    def write(self, tx: Transaction, batch: list[int]) -> Written:
+        return Written(search.index(batch))

@@ -1,4 +1,4 @@
-"""The rules tried on the log that is kept: what they would decide, of whom, without writing or sending anything."""
+"""Rehearse the rules on the events that are kept: count what they would decide, without writing or sending anything."""
 
 from __future__ import annotations
 
@@ -9,52 +9,61 @@ from functools import partial
 from jobs.rules.decisions import Rule, apply_rule
 from jobs.rules.facts import DecodedEvent, gather_facts, with_receivers
 from jobs.rules.payloads import payload_of
-from jobs.rules.rules import BY_EVENT, RULES
+from jobs.rules.rules import BY_EVENT_TYPE, RULES
 from models.chat import presence
 from models.log import event
 from models.log.checkpoint import Part, read_unread
 from models.log.event import Event
 
 EVENTS_PER_SLICE = 200
-TOGETHER_MS = 10_000  # whose receivers' being there is looked up for one moment
-FIRST_PART = Part("", 0)
+MAX_SPAN_MS = 10_000  # of events whose members' presence is read for one moment
+WHOLE_LOG = Part("", 0)
 
-Show = Callable[[int, int], None]  # events read, and the newest there is
+ShowProgress = Callable[[int, int], None]  # of (the event reached, the newest event)
 
-Decided = Counter[tuple[str, str, str]]  # (rule, what of the app, what of mail) -> users
+Decided = Counter[tuple[str, str, str]]  # (rule, outcome in the application, e-mail preference) -> users
 
 
-def rehearse(rules: Sequence[Rule] = RULES, show: Show = lambda *_: None) -> Decided:
-    """How often each of these rules decides what, over all events that are kept, by people's preferences of now and by who was
-    looking then."""
+def rehearse(rules: Sequence[Rule] = RULES, show: ShowProgress = lambda *_: None) -> Decided:
+    """Count what each of these rules decides over all events that are kept.
+
+    Preferences are those of now; who was online is known for the time of each event.
+    """
     decided: Decided = Counter()
-    types = [on for on in BY_EVENT if any(rule.event_type == on for rule in rules)]
+    types = [event_type for event_type in BY_EVENT_TYPE if any(rule.event_type == event_type for rule in rules)]
     newest, position = event.head(), 0
     while position < newest:
-        events, position = read_unread({FIRST_PART: position}, newest, types, EVENTS_PER_SLICE)
-        for together in _close(events):
-            _add(decided, [(one, payload_of(one)) for one in together], rules)
+        events, position = read_unread({WHOLE_LOG: position}, newest, types, EVENTS_PER_SLICE)
+        for group in _groups_in_time(events):
+            _count(decided, [(each, payload_of(each)) for each in group], rules)
         show(position, newest)
     return decided
 
 
-def _close(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events that happened within a moment."""
-    part: list[Event] = []
-    for one in events:
-        if part and one.at_ms - part[0].at_ms > TOGETHER_MS:
-            yield part
-            part = []
-        part.append(one)
-    if part:
-        yield part
+def _groups_in_time(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Split events, in order, into groups that span at most MAX_SPAN_MS."""
+    group: list[Event] = []
+    for each in events:
+        if group and each.at_ms - group[0].at_ms > MAX_SPAN_MS:
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
 
 
-def _add(decided: Decided, happened: Sequence[DecodedEvent], rules: Sequence[Rule]) -> None:
-    facts = gather_facts(happened, partial(presence.online_at, at_ms=happened[-1][0].at_ms))
-    said = [(rule, rule.content(act, facts), one, act) for one, act in happened for rule in BY_EVENT[one.type] if rule in rules]
-    hearers = {user for rule, _, one, act in said for user, refusal in rule.receivers(one, act, facts) if refusal is None}
-    facts = with_receivers(facts, hearers)
-    for rule, content, one, act in said:
-        for decision in apply_rule(rule, content, one, act, facts):
-            decided[rule.name, decision.in_app, decision.email or "–"] += 1
+def _count(decided: Decided, events: Sequence[DecodedEvent], rules: Sequence[Rule]) -> None:
+    facts = gather_facts(events, partial(presence.online_at, at_ms=events[-1][0].at_ms))
+    matches = [
+        (rule, rule.content(payload, facts), each, payload)
+        for each, payload in events
+        for rule in BY_EVENT_TYPE[each.type]
+        if rule in rules
+    ]
+    users = {
+        user for rule, _, each, payload in matches for user, refusal in rule.receivers(each, payload, facts) if refusal is None
+    }
+    facts = with_receivers(facts, users)
+    for rule, content, each, payload in matches:
+        for decision in apply_rule(rule, content, each, payload, facts):
+            decided[rule.name, decision.outcome, decision.email or "–"] += 1

@@ -1,8 +1,9 @@
-"""What the rules must know, gathered for a slice of events by a fixed few queries."""
+"""The facts that the rules decide by, read for a whole slice of events with a fixed number of queries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
@@ -13,61 +14,64 @@ from models.notices.audience import Interval, Person
 from models.notices.preference import Choice
 from models.store.clock import now_ms
 
-DecodedEvent = tuple[Event, Any]  # an event and what it says
+DecodedEvent = tuple[Event, Any]  # an event and its payload
+OnlineUsers = Callable[[Collection[int]], Collection[int]]  # user ids -> those of them that are (or were) online
 
 
 class Facts(NamedTuple):
-    """As of `now_ms`. `people` and `chosen` are there for those who may hear of something."""
+    """The state of the store at `now_ms`, as far as some events need it.
+
+    `people` and `choices` are empty until `with_receivers` adds them: who may be notified is known only after the rules have run.
+    """
 
     now_ms: int
-    names: Mapping[int, str] = {}  # of who did something
-    members: Mapping[int, Sequence[Interval]] = {}  # by conversation
-    conversations: Mapping[int, tuple[str, str | None]] = {}  # conversation -> kind and title
-    online: Collection[int] = frozenset()
-    post_authors: Mapping[int, int] = {}  # of posts and comments that are not deleted
-    comment_authors: Mapping[int, int] = {}
+    names: Mapping[int, str] = {}  # user -> display name, of those who caused the events
+    members: Mapping[int, Sequence[Interval]] = {}  # conversation -> memberships
+    conversations: Mapping[int, tuple[str, str | None]] = {}  # conversation -> its kind and title
+    online: Collection[int] = frozenset()  # members with an open poll or stream
+    post_authors: Mapping[int, int] = {}  # post -> author, of posts that are not deleted
+    comment_authors: Mapping[int, int] = {}  # comment -> author, of comments that are not deleted
     people: Mapping[int, Person] = {}
-    choices: Mapping[tuple[int, str], Choice] = {}
+    choices: Mapping[tuple[int, str], Choice] = {}  # (user, notification type) -> preference that differs from the default
 
-    def choice(self, user: int, kind: str) -> Choice:
-        """What a user wants of a type of notification."""
-        return self.choices.get((user, kind)) or preference.default_choice(kind)
+    def choice(self, user: int, notification_type: str) -> Choice:
+        """Return a user's preference for a type of notification."""
+        return self.choices.get((user, notification_type)) or preference.default_choice(notification_type)
 
 
-def gather_facts(
-    happened: Sequence[DecodedEvent], looking: Callable[[Collection[int]], Collection[int]] = presence.online_now
-) -> Facts:
-    """The facts about events in the log's order, but for those about receivers: see `with_receivers`."""
-    sent = [act for _, act in happened if isinstance(act, MessagePayload)]
-    comments = [act for _, act in happened if isinstance(act, CommentPayload)]
-    conversations = {act.conversation for act in sent}
-    members = audience.membership_intervals(conversations, happened[0][0].id) if sent else {}
-    posts = {act.post for _, act in happened if isinstance(act, ReactionPayload | CommentPayload)}
-    of_comments = {act.id for act in comments} | {act.reply_to for act in comments if act.reply_to is not None}
+def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now) -> Facts:
+    """Read all facts about these events, which are in log order, except those about receivers (see `with_receivers`)."""
+    messages = [payload for _, payload in events if isinstance(payload, MessagePayload)]
+    comments = [payload for _, payload in events if isinstance(payload, CommentPayload)]
+    conversations = {message.conversation for message in messages}
+    members = audience.membership_intervals(conversations, events[0][0].id) if messages else {}
+    posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
+    replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
     return Facts(
         now_ms(),
-        names=audience.display_names({user for _, act in happened for user in _actors(act)}),
+        names=audience.display_names({user for _, payload in events for user in _actors(payload)}),
         members=members,
         conversations=audience.titles(conversations),
-        online=looking({member.user for those in members.values() for member in those if member.active}),
+        online=online({member.user for member in chain.from_iterable(members.values()) if member.active}),
         post_authors=audience.authors("posts", posts),
-        comment_authors=audience.authors("comments", of_comments),
+        comment_authors=audience.authors("comments", {comment.id for comment in comments} | replied_to),
     )
 
 
 def with_receivers(facts: Facts, users: Collection[int]) -> Facts:
-    """The same, with what there is to know about these users."""
+    """Return the facts with the accounts and preferences of these users."""
     return facts._replace(people=audience.people(users), choices=preference.find_choices(users))
 
 
-def _actors(act: Any) -> Iterable[int]:
-    match act:
+def _actors(payload: Any) -> Iterable[int]:
+    """The users whose names the words of a notification may need."""
+    match payload:
         case MessagePayload():
-            return (act.sender,)
+            return (payload.sender,)
         case ReactionPayload() | NewUserPayload():
-            return (act.user,)
+            return (payload.user,)
         case CommentPayload():
-            return (act.author.id,)
+            return (payload.author.id,)
         case GroupJoinPayload():
-            return (act.user.id,)
+            return (payload.user.id,)
     return ()

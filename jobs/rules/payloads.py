@@ -1,4 +1,4 @@
-"""What the log's events say, as far as the drains need it: never people's text."""
+"""The data of the log's events, decoded as far as background work needs it. None of these types has people's text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USER_CREATED, USER_STATUS, USER_ACTIVITY = "user.created", "user.status", "user.
 
 
 class MessagePayload(msgspec.Struct, gc=False):
-    """A message."""
+    """`message.created` and `message.updated`."""
 
     id: int
     conversation: int
@@ -22,7 +22,7 @@ class MessagePayload(msgspec.Struct, gc=False):
 
 
 class ReactionPayload(msgspec.Struct, gc=False):
-    """A like or a bookmark: whose post, and by whom."""
+    """`post.liked` and `post.bookmarked`: `user` did it, `author` wrote the post."""
 
     post: int
     user: int
@@ -30,13 +30,13 @@ class ReactionPayload(msgspec.Struct, gc=False):
 
 
 class UserRef(msgspec.Struct, gc=False):
-    """A user."""
+    """A user inside another payload."""
 
     id: int
 
 
 class CommentPayload(msgspec.Struct, gc=False):
-    """A comment, or the answer to one."""
+    """`comment.created`. `reply_to` is the id of the comment that this one answers, or None."""
 
     id: int
     post: int
@@ -45,7 +45,7 @@ class CommentPayload(msgspec.Struct, gc=False):
 
 
 class GroupRef(msgspec.Struct, gc=False):
-    """A group."""
+    """A group inside another payload; `owner` is a user id."""
 
     id: int
     name: str
@@ -53,27 +53,27 @@ class GroupRef(msgspec.Struct, gc=False):
 
 
 class GroupJoinPayload(msgspec.Struct, gc=False):
-    """Who joined which group."""
+    """`group.joined`: `user` joined `group`."""
 
     group: GroupRef
     user: UserRef
 
 
 class NewUserPayload(msgspec.Struct, gc=False):
-    """Who is new."""
+    """`user.created`: an account became active for the first time."""
 
     user: int
 
 
 class StatusPayload(msgspec.Struct, gc=False):
-    """Whose status an admin changed."""
+    """`user.status`: the admin `by` changed the status of these accounts."""
 
     users: list[int]
     by: int
 
 
 class ActivityPayload(msgspec.Struct, gc=False):
-    """What a user did in the application around, as that tells: `by` is who told."""
+    """`user.activity`: the application around Bellwire reported that `user` did something; `by` is the account that reported it."""
 
     by: int
     action: str
@@ -97,5 +97,5 @@ DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 def payload_of(event: Event) -> Any:
-    """One of the above, by the event's type."""
+    """Decode an event's data to the struct of its type. Raises KeyError for other types, msgspec.MsgspecError for bad data."""
     return DECODERS[event.type].decode(event.data)

@@ -1,166 +1,192 @@
-"""Who hears of what, how and why: one table of rules, each a few pure functions of an event and the facts about it.
+"""The rules: which users are notified of which events, and in which words.
 
-The drains act on what is decided (jobs/consumers/notify.py, jobs/consumers/admin_watch.py, jobs/consumers/announcements.py),
-the API explains it (jobs/insight/explain.py), and
-`run.py rehearse` tries it on the log that is kept. A new kind of notification is one entry of RULES, with its words.
+To add a rule, add an entry to RULES below: the type of its events, the notification's type and words, and two pure functions.
+`content` says what a notification about the event contains, `receivers` yields each user that it concerns, with the reason not to
+notify them if there is one. A new event type needs its payload in payloads.py; a fact that no rule has used before is read in
+facts.py. Mail, preferences, merging, `explain` and `rehearse` then work without further changes.
+
+Own acts, suspended accounts and preferences are checked for all rules alike, in decisions.py. jobs/consumers/notify.py applies the
+rules to the log, jobs/insight/explain.py explains them, and `run.py rehearse` tries them on the events that are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
+from functools import partial
 
 import msgspec
 
-from jobs.rules.decisions import AS_REPLY, DELETED, HAS_READ, LOOKING, NO_MEMBER, NOT_ACTIVE, Content, Receivers, Rule
+from jobs.rules.decisions import AS_REPLY, DELETED, HAS_READ, NOT_A_MEMBER, NOT_ACTIVE, WAS_ONLINE, Content, Receivers, Rule
 from jobs.rules.facts import Facts
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from models.log.event import Event
+from models.notices.audience import Interval
 from models.notices.causes import Words
 from models.notices.notification import conversation_grouping
 
-# The rules' own parts: what there is to say of an event, and who may hear of it
+
+def _message_content(message: MessagePayload, facts: Facts) -> Content:
+    kind, title = facts.conversations[message.conversation]
+    name = facts.names[message.sender]
+    return Content(
+        by=message.sender,
+        cause=f"message:{message.id}",
+        grouping=conversation_grouping(message.conversation),
+        data=msgspec.json.encode({"conversation": message.conversation, "message": message.id}),
+        values={"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"},
+        priority=message.priority,
+    )
 
 
-def _of_message(act: MessagePayload, facts: Facts) -> Content:
-    kind, title = facts.conversations[act.conversation]
-    name = facts.names[act.sender]
-    data = msgspec.json.encode({"conversation": act.conversation, "message": act.id})
-    values = {"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"}
-    return Content(act.sender, f"message:{act.id}", conversation_grouping(act.conversation), data, values, act.priority)
+def _message_receivers(event: Event, message: MessagePayload, facts: Facts) -> Receivers:
+    for member in facts.members.get(message.conversation, ()):
+        yield member.user, _message_refusal(event, message, member, facts)
 
 
-def _members(event: Event, act: MessagePayload, facts: Facts) -> Receivers:
-    """Members at the message's place in the log, who have not read it and are not looking."""
-    for member in facts.members.get(act.conversation, ()):
-        if act.deleted_at is not None:
-            refusal: str | None = DELETED
-        elif event.id < member.from_event or (member.to_event is not None and event.id >= member.to_event):
-            refusal = NO_MEMBER
-        elif not member.active:
-            refusal = NOT_ACTIVE
-        elif member.read >= act.id:
-            refusal = HAS_READ
-        else:
-            refusal = LOOKING if member.user in facts.online else None
-        yield member.user, refusal
+def _message_refusal(event: Event, message: MessagePayload, member: Interval, facts: Facts) -> str | None:
+    """The reason not to notify a member. Membership is decided by the event's place in the log."""
+    if message.deleted_at is not None:
+        return DELETED
+    if event.id < member.from_event or (member.to_event is not None and event.id >= member.to_event):
+        return NOT_A_MEMBER
+    if not member.active:
+        return NOT_ACTIVE
+    if member.read >= message.id:
+        return HAS_READ
+    return WAS_ONLINE if member.user in facts.online else None
 
 
-def _of_mark(kind: str) -> Callable[[ReactionPayload, Facts], Content]:
-    def about(act: ReactionPayload, facts: Facts) -> Content:
-        data = msgspec.json.encode({"post": act.post, "user": act.user})
-        return Content(act.user, f"{kind}:{act.post}:{act.user}", f"{kind}:{act.post}", data, {"name": facts.names[act.user]})
-
-    return about
-
-
-def _marked_author(event: Event, act: ReactionPayload, facts: Facts) -> Receivers:
-    yield act.author, None if act.post in facts.post_authors else DELETED
+def _reaction_content(name: str, reaction: ReactionPayload, facts: Facts) -> Content:
+    return Content(
+        by=reaction.user,
+        cause=f"{name}:{reaction.post}:{reaction.user}",
+        grouping=f"{name}:{reaction.post}",
+        data=msgspec.json.encode({"post": reaction.post, "user": reaction.user}),
+        values={"name": facts.names[reaction.user]},
+    )
 
 
-def _of_comment(group: Callable[[CommentPayload], str]) -> Callable[[CommentPayload, Facts], Content]:
-    def about(act: CommentPayload, facts: Facts) -> Content:
-        data = msgspec.json.encode({"post": act.post, "comment": act.id, "user": act.author.id})
-        return Content(act.author.id, f"comment:{act.id}", group(act), data, {"name": facts.names[act.author.id]})
-
-    return about
+def _reaction_receivers(event: Event, reaction: ReactionPayload, facts: Facts) -> Receivers:
+    yield reaction.author, None if reaction.post in facts.post_authors else DELETED
 
 
-def _post_author(event: Event, act: CommentPayload, facts: Facts) -> Receivers:
-    """Unless the comment answers one of theirs, of which they hear so."""
-    author = facts.post_authors.get(act.post)
+def _comment_content(comment: CommentPayload, facts: Facts) -> Content:
+    return Content(
+        by=comment.author.id,
+        cause=f"comment:{comment.id}",
+        grouping=f"comments:{comment.post}",
+        data=msgspec.json.encode({"post": comment.post, "comment": comment.id, "user": comment.author.id}),
+        values={"name": facts.names[comment.author.id]},
+    )
+
+
+def _comment_receivers(event: Event, comment: CommentPayload, facts: Facts) -> Receivers:
+    """The post's author, except when the comment answers one of theirs: then the rule `reply` notifies them."""
+    author = facts.post_authors.get(comment.post)
+    if author is None:
+        return
+    if comment.id not in facts.comment_authors:
+        yield author, DELETED
+    else:
+        yield author, AS_REPLY if author == _replied_to(comment, facts) else None
+
+
+def _reply_content(comment: CommentPayload, facts: Facts) -> Content:
+    return _comment_content(comment, facts)._replace(grouping=f"replies:{comment.reply_to}")
+
+
+def _reply_receivers(event: Event, comment: CommentPayload, facts: Facts) -> Receivers:
+    author = _replied_to(comment, facts)
     if author is not None:
-        replied_to = act.reply_to is not None and facts.comment_authors.get(act.reply_to) == author
-        gone = DELETED if act.id not in facts.comment_authors else None
-        yield author, gone or (AS_REPLY if replied_to else None)
+        yield author, None if comment.id in facts.comment_authors else DELETED
 
 
-def _comment_author(event: Event, act: CommentPayload, facts: Facts) -> Receivers:
-    author = facts.comment_authors.get(act.reply_to) if act.reply_to is not None else None
-    if author is not None:
-        yield author, None if act.id in facts.comment_authors else DELETED
+def _replied_to(comment: CommentPayload, facts: Facts) -> int | None:
+    """The author of the comment that this one answers, unless that is deleted."""
+    return None if comment.reply_to is None else facts.comment_authors.get(comment.reply_to)
 
 
-def _of_join(act: GroupJoinPayload, facts: Facts) -> Content:
-    data = msgspec.json.encode({"group": act.group.id, "user": act.user.id})
-    values = {"name": facts.names[act.user.id], "group": act.group.name}
-    return Content(act.user.id, f"join:{act.group.id}:{act.user.id}", f"join:{act.group.id}", data, values)
+def _join_content(join: GroupJoinPayload, facts: Facts) -> Content:
+    return Content(
+        by=join.user.id,
+        cause=f"join:{join.group.id}:{join.user.id}",
+        grouping=f"join:{join.group.id}",
+        data=msgspec.json.encode({"group": join.group.id, "user": join.user.id}),
+        values={"name": facts.names[join.user.id], "group": join.group.name},
+    )
 
 
-def _of_newcomer(act: NewUserPayload, facts: Facts) -> Content:
-    return Content(None, "welcome", "welcome", b"{}", {"name": facts.names.get(act.user, "")})
+def _join_receivers(event: Event, join: GroupJoinPayload, facts: Facts) -> Receivers:
+    yield join.group.owner, None
+
+
+def _welcome_content(new: NewUserPayload, facts: Facts) -> Content:
+    return Content(by=None, cause="welcome", grouping="welcome", data=b"{}", values={"name": facts.names.get(new.user, "")})
+
+
+def _welcome_receivers(event: Event, new: NewUserPayload, facts: Facts) -> Receivers:
+    yield new.user, None
 
 
 RULES = (
-    Rule("message", "message.created", "message", Words("{title}", "1 new message", "", "{n} new messages"), _of_message, _members),
     Rule(
-        "like",
-        "post.liked",
-        "community",
-        Words("{name} liked your post", title_more="{name} and {others} liked your post"),
-        _of_mark("like"),
-        _marked_author,
+        name="message",
+        event_type="message.created",
+        type="message",
+        words=Words("{title}", "1 new message", "", "{n} new messages"),
+        content=_message_content,
+        receivers=_message_receivers,
     ),
     Rule(
-        "bookmark",
-        "post.bookmarked",
-        "community",
-        Words("{name} bookmarked your post", title_more="{name} and {others} bookmarked your post"),
-        _of_mark("bookmark"),
-        _marked_author,
+        name="like",
+        event_type="post.liked",
+        type="community",
+        words=Words("{name} liked your post", title_more="{name} and {others} liked your post"),
+        content=partial(_reaction_content, "like"),
+        receivers=_reaction_receivers,
     ),
     Rule(
-        "comment",
-        "comment.created",
-        "community",
-        Words("{name} commented on your post", title_more="{n} new comments on your post"),
-        _of_comment(lambda act: f"comments:{act.post}"),
-        _post_author,
+        name="bookmark",
+        event_type="post.bookmarked",
+        type="community",
+        words=Words("{name} bookmarked your post", title_more="{name} and {others} bookmarked your post"),
+        content=partial(_reaction_content, "bookmark"),
+        receivers=_reaction_receivers,
     ),
     Rule(
-        "reply",
-        "comment.created",
-        "community",
-        Words("{name} answered your comment", title_more="{n} new answers to your comment"),
-        _of_comment(lambda act: f"replies:{act.reply_to}"),
-        _comment_author,
+        name="comment",
+        event_type="comment.created",
+        type="community",
+        words=Words("{name} commented on your post", title_more="{n} new comments on your post"),
+        content=_comment_content,
+        receivers=_comment_receivers,
     ),
     Rule(
-        "join",
-        "group.joined",
-        "community",
-        Words("{name} joined {group}", title_more="{name} and {others} joined {group}"),
-        _of_join,
-        lambda event, act, facts: [(act.group.owner, None)],
+        name="reply",
+        event_type="comment.created",
+        type="community",
+        words=Words("{name} answered your comment", title_more="{n} new answers to your comment"),
+        content=_reply_content,
+        receivers=_reply_receivers,
     ),
     Rule(
-        "welcome",
-        "user.created",
-        "system",
-        Words("Welcome, {name}", "Find people by their names, write to one of them or make a group."),
-        _of_newcomer,
-        lambda event, act, facts: [(act.user, None)],
+        name="join",
+        event_type="group.joined",
+        type="community",
+        words=Words("{name} joined {group}", title_more="{name} and {others} joined {group}"),
+        content=_join_content,
+        receivers=_join_receivers,
+    ),
+    Rule(
+        name="welcome",
+        event_type="user.created",
+        type="system",
+        words=Words("Welcome, {name}", "Find people by their names, write to one of them or make a group."),
+        content=_welcome_content,
+        receivers=_welcome_receivers,
     ),
 )
-BY_EVENT = {on: tuple(rule for rule in RULES if rule.event_type == on) for on in dict.fromkeys(rule.event_type for rule in RULES)}
 
-# What admins hear of, added up, unless they switch it off: by watch, what one and many are called.
-WATCHES = {
-    "message.sent": Words("1 message sent", title_more="{n} messages sent"),
-    "user.created": Words("1 new user", title_more="{n} new users"),
-    "user.status": Words("1 account changed", title_more="{n} accounts changed"),
-    "user.activity": Words("1 activity", title_more="{n} activities"),
+BY_EVENT_TYPE = {
+    event_type: tuple(rule for rule in RULES if rule.event_type == event_type)
+    for event_type in dict.fromkeys(rule.event_type for rule in RULES)
 }
-
-
-@lru_cache(maxsize=256)
-def watches(chosen: str) -> Mapping[str, Any]:
-    """What an admin chose to hear of, from its JSON: what is missing is on."""
-    found: Mapping[str, Any] = msgspec.json.decode(chosen)
-    return found
-
-
-def count_watched(admin: int, chosen: str, watch: str, by: Mapping[int, int]) -> int:
-    """How many of these acts the admin hears of: none if switched off, and never about one's own."""
-    return sum(by.values()) - by.get(admin, 0) if watches(chosen).get(watch, True) else 0

@@ -131,7 +131,7 @@ def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Setting
     job = announce()
     drain(AnnouncementConsumer())
     done, run = told()
-    assert picked(done, "event", "job", "people") == {"event": "everybody was told of an announcement", "job": job, "people": 2}
+    assert picked(done, "event", "job", "people") == {"event": "announcement_done", "job": job, "people": 2}
     assert picked(run, "consumer", "events") == {"consumer": "fanout", "events": 1}
 
 
