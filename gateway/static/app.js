@@ -1,46 +1,62 @@
-/** The page: who is signed in, where one is, and what is shown there. Addresses are `#/conversations/12`, `#/posts/7`, `#/settings`. */
+/**
+ * The start of the page: it shows the sign-in or the shell. Addresses are `#/conversations/12`, `#/posts/7`,
+ * `#/settings`.
+ */
 
 import { Bellwire } from "./client.js";
-import { fill, h, icon } from "./shared/dom.js";
-import { part } from "./shared/view.js";
+import { createView, fill, h, icon } from "./shared/dom.js";
+import { applyTheme, signedInUser } from "./shared/storage.js";
 import "./account/sign-in.js";
 
-const REMEMBERED = "bellwire:user"; // who was signed in here: only then is it worth asking
-const CHAT = ["shell", ...["store", "thread", "conversations", "chat", "messages", "message", "composer"].map((name) => `chat/${name}`)]; // asked for in one go
-const theme = localStorage.getItem("bellwire:theme");
-if (theme) document.documentElement.dataset.theme = theme;
+/** The modules of the chat. They are requested together; import by import would cost one round trip each. */
+const CHAT_MODULES = [
+  "shell",
+  "chat/store",
+  "chat/thread",
+  "chat/conversations",
+  "chat/chat",
+  "chat/messages",
+  "chat/message",
+  "chat/composer",
+];
+const OFFLINE = "You are offline. Your messages are kept and will be sent when you are back online.";
 
 const bell = new Bellwire();
 const app = document.querySelector("#app");
 const bar = document.querySelector("#bar");
 
-bell.addEventListener("offline", () => tell("You are offline. What you write is kept, and sent when there is a connection again."));
-bell.addEventListener("online", () => tell(""));
-bell.addEventListener("signedout", () => signIn("You were signed out."));
+applyTheme();
+bell.addEventListener("offline", () => showBar(OFFLINE));
+bell.addEventListener("online", () => showBar(""));
+bell.addEventListener("signedout", () => showSignIn("You were signed out."));
 
-function tell(text) {
+function showBar(text) {
   bar.hidden = !text;
   bar.textContent = text;
 }
 
-function signIn(notice = "") {
-  localStorage.removeItem(REMEMBERED);
+function showSignIn(notice = "") {
+  signedInUser.remove();
   bell.user = null;
-  tell("");
-  fill(app, part("bw-sign", { bell, notice, done: begin }));
+  showBar("");
+  fill(app, createView("bw-sign", { bell, notice, done: showShell }));
 }
 
-async function begin(user) {
-  localStorage.setItem(REMEMBERED, user.id);
+async function showShell(user) {
+  signedInUser.write(String(user.id));
   bell.user = user;
-  document.head.append(...CHAT.map((name) => h("link", { rel: "modulepreload", href: `/static/${name}.js` })));
+  const preloads = CHAT_MODULES.map((name) =>
+    h("link", { rel: "modulepreload", href: `/static/${name}.js` }),
+  );
+  document.head.append(...preloads);
   const { Shell } = await import("./shell.js");
   if (!customElements.get("bw-shell")) customElements.define("bw-shell", Shell);
-  fill(app, part("bw-shell", { bell, leave: signIn }));
+  fill(app, createView("bw-shell", { bell, leave: showSignIn }));
 }
 
-const known = Number(localStorage.getItem(REMEMBERED));
-if (known) {
+// Without a stored user nobody is signed in: the sign-in is shown without a request to the server.
+const storedUser = Number(signedInUser.read());
+if (storedUser) {
   fill(app, h("p.empty", { role: "status" }, icon("bell"), "Loading…"));
-  begin({ id: known });
-} else signIn();
+  showShell({ id: storedUser });
+} else showSignIn();

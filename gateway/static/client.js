@@ -1,5 +1,5 @@
 /**
- * Bellwire's client for browsers: sends that are never lost or doubled, and every event once.
+ * Bellwire's client for browsers: each send makes one message, and each event arrives once.
  *
  *     import { Bellwire } from "/static/client.js";
  *     const bell = new Bellwire();
@@ -7,51 +7,60 @@
  *     await bell.send({ to: 2, body: "Hello" });
  *     for await (const event of bell.events()) console.log(event.type, event.data);
  *
- * It goes by a cookie session that scripts can't read; with `token`, by that. It dispatches "offline" and "online" as the way to
- * the server is lost and found, and "signedout" when the session turns out to be over.
+ * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20 or newer,
+ * give `url`, and `token` or a login. It dispatches "offline" and "online" when the connection is lost and found, and
+ * "signedout" when the session has ended.
  */
 
 const API = "/api/v1";
 const POLL_S = 25; // most proxies cut idle connections at 60 s, some at 30
-const ANSWER_WITHIN_S = 15;
-const TRIES = 8; // of a call that may be repeated: a minute or so
-const BACKOFF_S = { first: 0.3, most: 8 };
-const QUIET_S = 45; // streams: a heartbeat comes every 15 or 30 s
-const SLEPT_MS = 20_000; // a timer this late means that the machine slept, and what is open may hang
-const MEASURED_AT_ONCE = 100;
-const TELL_AFTER_MS = 30_000;
-const TRANSIENT = new Set([408, 429, 502, 503, 504]);
+const ANSWER_TIMEOUT_S = 15;
+const MAX_ATTEMPTS = 8; // of a call that may be repeated: about a minute
+const BACKOFF_S = { first: 0.3, max: 8 };
+const SILENCE_TIMEOUT_S = 45; // of a stream: a heartbeat comes every 15 or 30 s
+const CHECK_TIMER_MS = 5000;
+const SLEPT_MS = 20_000; // a timer this late means that the machine slept: open connections may be dead
+const MAX_REPORTED_S = 300;
+const MAX_SECONDS_PER_REPORT = 100;
+const REPORT_AFTER_MS = 30_000;
+const TRANSIENT_STATUSES = new Set([408, 429, 502, 503, 504]);
+const SESSION_ENDED_CODE = 4401; // of a closed WebSocket
 
-/** What a call was refused with: `status`, `slug`, `detail`, `fields` ({name: message}) and `retryAfter` in seconds. */
+/** A refusal: `status`, `slug`, `detail`, `fields` ({name: message}) and `retryAfter` in seconds. */
 export class BellwireError extends Error {
   constructor(status, problem, retryAfter) {
-    const fields = Object.fromEntries((problem.errors ?? []).map((one) => [one.field, one.message]));
-    const named = Object.entries(fields).map(([name, message]) => `${name}: ${message}`);
-    super(named.join("; ") || problem.detail || problem.title || `The server answered ${status}`);
+    const fields = Object.fromEntries((problem.errors ?? []).map((error) => [error.field, error.message]));
+    const fieldTexts = Object.entries(fields).map(([name, message]) => `${name}: ${message}`);
+    super(fieldTexts.join("; ") || problem.detail || problem.title || `The server answered ${status}`);
     Object.assign(this, { status, fields, retryAfter, problem, detail: problem.detail });
-    this.slug = String(problem.type ?? "").split("/").pop();
+    this.slug = String(problem.type ?? "")
+      .split("/")
+      .pop();
   }
 }
 
-/** A client_id: crypto.randomUUID is only there over HTTPS and on localhost. */
+/** Return a new client_id. crypto.randomUUID exists only over HTTPS and on localhost. */
 export function uniqueId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Full jitter: many clients that lost one server don't come back at one moment. */
+/**
+ * Return the seconds to wait after so many failures. The jitter keeps clients that lost one server from returning at
+ * one moment.
+ */
 export function backoffS(failures, retryAfter = 0) {
-  const most = Math.min(BACKOFF_S.most, BACKOFF_S.first * 2 ** failures);
-  return Math.max(retryAfter, most * (0.5 + Math.random() / 2));
+  const limit = Math.min(BACKOFF_S.max, BACKOFF_S.first * 2 ** failures);
+  return Math.max(retryAfter, limit * (0.5 + Math.random() / 2));
 }
 
 export class Bellwire extends EventTarget {
   #token;
-  #nudge = new AbortController();
-  #measured = [];
-  #telling;
+  #waking = new AbortController(); // aborted by wake()
+  #sendSeconds = []; // durations of sends, not reported yet
+  #reportTimer;
 
-  /** `url`: of another origin (then give a `token`). `transport`: how events come, "poll", "sse" or "ws". */
+  /** `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". */
   constructor({ url = "", token = null, transport = "poll" } = {}) {
     super();
     this.url = url.replace(/\/$/, "");
@@ -59,27 +68,27 @@ export class Bellwire extends EventTarget {
     this.user = null;
     this.online = true;
     this.#token = token;
-    this.#watch();
+    this.#watchBrowser();
   }
 
   // Accounts
 
-  /** {login, password}, or {email, code}. Returns USER. */
+  /** Sign in with {login, password} or {email, code}. Returns USER. */
   login(credentials) {
-    return this.#begin("/login", credentials);
+    return this.#startSession("/login", credentials);
   }
 
-  /** {email, username, password, display_name?}: a code is mailed. */
+  /** Create an account: {email, username, password, display_name?}. A code is e-mailed. */
   signup(account) {
     return this.call("POST", "/signup", account);
   }
 
-  /** {email, code}: the account is active and signed in. Returns USER. */
+  /** Activate an account with {email, code} and sign in. Returns USER. */
   async verify({ email, code }) {
-    return this.#begin("/signup/verify", { email, code });
+    return this.#startSession("/signup/verify", { email, code });
   }
 
-  /** Has a login code mailed, if the address has an account. */
+  /** E-mail a code for signing in, if there is an account with this address. */
   requestCode(email) {
     return this.call("POST", "/otp", { email });
   }
@@ -90,7 +99,7 @@ export class Bellwire extends EventTarget {
     this.user = null;
   }
 
-  async #begin(path, body) {
+  async #startSession(path, body) {
     const session = await this.call("POST", path, this.url ? body : { ...body, cookie: true });
     this.#token = session.token ?? null;
     this.user = session.user;
@@ -99,24 +108,28 @@ export class Bellwire extends EventTarget {
 
   // Calls
 
-  /** One call. `again`: whether it may be repeated (GET, PUT and DELETE may). Throws BellwireError, TypeError when there is no way
-   *  to the server, and DOMException when it was aborted. */
-  async call(method, path, body = null, { query = {}, signal = null, again = method !== "POST", within = ANSWER_WITHIN_S } = {}) {
-    for (let failures = 0; ; ) {
+  /**
+   * Call the API; returns the decoded answer, null for 204. `retry`: whether the call may be repeated after a failure;
+   * by default all but POST are. Throws BellwireError, TypeError without a connection, and DOMException when it was
+   * aborted or timed out.
+   */
+  async call(method, path, body = null, options = {}) {
+    const { query = {}, signal = null, retry = method !== "POST", timeoutS = ANSWER_TIMEOUT_S } = options;
+    for (let failures = 0; ;) {
       try {
-        return await this.#once(method, path, body, query, signal, within);
+        return await this.#callOnce(method, path, body, query, signal, timeoutS);
       } catch (error) {
-        const lasting = error instanceof BellwireError && !TRANSIENT.has(error.status);
-        if (!again || lasting || signal?.aborted || ++failures >= TRIES) throw error;
+        failures += 1;
+        if (!retry || isPermanent(error) || signal?.aborted || failures >= MAX_ATTEMPTS) throw error;
         await this.pause(backoffS(failures, error.retryAfter), signal);
       }
     }
   }
 
-  async #once(method, path, body, query, signal, within) {
-    const given = Object.entries(query).filter(([, value]) => value != null && value !== "");
-    const search = given.length ? `?${new URLSearchParams(given)}` : "";
-    const signals = [AbortSignal.timeout(within * 1000), ...(signal ? [signal] : [])];
+  async #callOnce(method, path, body, query, signal, timeoutS) {
+    const parameters = Object.entries(query).filter(([, value]) => value != null && value !== "");
+    const search = parameters.length ? `?${new URLSearchParams(parameters)}` : "";
+    const signals = [AbortSignal.timeout(timeoutS * 1000), ...(signal ? [signal] : [])];
     const answer = await fetch(this.url + API + path + search, {
       method,
       headers: this.#headers(method, body),
@@ -127,54 +140,65 @@ export class Bellwire extends EventTarget {
     });
     if (answer.ok) return answer.status === 204 ? null : answer.json();
     const problem = await answer.json().catch(() => ({}));
-    if (answer.status === 401 && this.user) this.#tell("signedout");
+    if (answer.status === 401 && this.user) this.#emit("signedout");
     throw new BellwireError(answer.status, problem, Number(answer.headers.get("Retry-After")) || 0);
   }
 
   #headers(method, body) {
     const headers = body === null ? {} : { "Content-Type": "application/json" };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
-    else if (method !== "GET") headers["X-XSRFToken"] = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+    else if (method !== "GET") headers["X-XSRFToken"] = xsrfToken();
     return headers;
   }
 
-  /** Where a client starts: {cursor, me, conversations, presence, notifications_unread}. */
+  /** Load the state that a client starts from: {cursor, me, conversations, presence, notifications_unread}. */
   async state(options = {}) {
     const state = await this.call("GET", "/state", null, options);
     this.user = state.me;
     return state;
   }
 
-  /** Sends {to | conversation, body, priority?, reply_to?, client_id?} and returns MESSAGE. It is tried again until an answer comes,
-   *  always under one client_id, so it is there once; should this throw, send it again with the same client_id. */
+  /**
+   * Send {to | conversation, body, priority?, reply_to?, client_id?}; returns MESSAGE. The send is repeated under one
+   * client_id until there is an answer, so there is one message. If this throws, the same client_id may be sent again.
+   */
   async send(message, { signal = null } = {}) {
-    const began = performance.now();
-    const whole = { client_id: uniqueId(), ...message };
-    const sent = await this.call("POST", "/messages", whole, { signal, again: true });
-    this.#measure((performance.now() - began) / 1000);
+    const start = performance.now();
+    const body = { client_id: uniqueId(), ...message };
+    const sent = await this.call("POST", "/messages", body, { signal, retry: true });
+    this.#recordSend((performance.now() - start) / 1000);
     return sent;
   }
 
-  #measure(seconds) {
-    this.#measured.push(Math.min(300, seconds));
-    this.#telling ??= setTimeout(() => this.#report(), TELL_AFTER_MS);
+  #recordSend(seconds) {
+    this.#sendSeconds.push(Math.min(MAX_REPORTED_S, seconds));
+    this.#scheduleReport();
   }
 
-  /** What the senders felt, for the people on call. It is not worth a retry. */
-  #report() {
-    clearTimeout(this.#telling);
-    this.#telling = undefined;
-    const seconds = this.#measured.splice(0, MEASURED_AT_ONCE);
+  #scheduleReport() {
+    this.#reportTimer ??= setTimeout(() => this.#reportSends(), REPORT_AFTER_MS);
+    this.#reportTimer.unref?.(); // Node.js: do not keep the process running
+  }
+
+  /** Report how long sends took, for the server's metrics. A failed report is not repeated. */
+  #reportSends() {
+    clearTimeout(this.#reportTimer);
+    this.#reportTimer = undefined;
+    const seconds = this.#sendSeconds.splice(0, MAX_SECONDS_PER_REPORT);
     if (!seconds.length || !this.user) return;
-    const options = { method: "POST", keepalive: true, body: JSON.stringify({ seconds }), headers: this.#headers("POST", seconds) };
+    const body = JSON.stringify({ seconds });
+    const options = { method: "POST", keepalive: true, body, headers: this.#headers("POST", seconds) };
     fetch(`${this.url}${API}/telemetry/send`, options).catch(() => {});
-    if (this.#measured.length) this.#telling = setTimeout(() => this.#report(), TELL_AFTER_MS);
+    if (this.#sendSeconds.length) this.#scheduleReport();
   }
 
   // Events
 
-  /** Every event after `cursor`, in order. Without one, and when the cursor has expired, first a {type: "state", data: STATE}, which
-   *  takes the place of all that came before. Ends when `signal` is aborted; throws BellwireError when the token is dead. */
+  /**
+   * Yield every event after `cursor`, in order. Without a cursor, and when it has expired, {type: "state", data: STATE}
+   * comes first: it replaces all that came before. `types`: only these types; `follow`: "posts" adds posts. Ends when
+   * `signal` is aborted; throws BellwireError when the session has ended.
+   */
   async *events(options = {}) {
     for await (const batch of this.batches(options)) {
       if (batch.state) yield { id: batch.cursor, type: "state", data: batch.state };
@@ -182,94 +206,112 @@ export class Bellwire extends EventTarget {
     }
   }
 
-  /** The same by the batch, as they come: {events, cursor, state?}. `shared`: one stream for all tabs of the browser. */
-  async *batches({ cursor = null, types = null, follow = null, shared = false, signal = new AbortController().signal } = {}) {
-    const wanted = { types: types?.join(","), follow };
-    if (shared && navigator.locks) {
-      yield* this.#shared(wanted, signal);
-      return;
-    }
-    yield* this.#stream(cursor, wanted, signal);
+  /**
+   * Yield the same in batches as they arrive: {events, cursor, state?}. `shared`: one stream for all tabs of the
+   * browser.
+   */
+  async *batches({
+    cursor = null,
+    types = null,
+    follow = null,
+    shared = false,
+    signal = new AbortController().signal,
+  } = {}) {
+    const filters = { types: types?.join(","), follow };
+    if (shared && globalThis.navigator?.locks) yield* this.#sharedStream(filters, signal);
+    else yield* this.#stream(cursor, filters, signal);
   }
 
-  async *#stream(cursor, wanted, signal) {
-    const read = { poll: this.#poll, sse: this.#sse, ws: this.#ws }[this.transport];
-    for (let failures = 0, reset = cursor === null; !signal.aborted; ) {
-      const nudged = this.#nudge.signal;
+  async *#stream(cursor, filters, signal) {
+    const read = { poll: this.#poll, sse: this.#serverSentEvents, ws: this.#webSocket }[this.transport];
+    for (let failures = 0, needsState = cursor === null; !signal.aborted;) {
+      const waking = this.#waking.signal;
+      const ending = AbortSignal.any([signal, waking]);
       try {
-        if (reset) {
-          const state = await this.state({ signal: AbortSignal.any([signal, nudged]), again: false });
+        if (needsState) {
+          const state = await this.state({ signal: ending, retry: false });
           ({ cursor } = state);
-          reset = false;
+          needsState = false;
           yield { state, events: [], cursor };
         }
-        for await (const batch of read.call(this, cursor, wanted, AbortSignal.any([signal, nudged]), failures > 0)) {
+        for await (const batch of read.call(this, cursor, filters, ending, failures > 0)) {
           failures = 0;
-          this.#reach(true);
+          this.#setOnline(true);
           ({ cursor } = batch);
           yield batch;
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error.status === 410) reset = true;
-        else if (error instanceof BellwireError && error.status < 500 && !TRANSIENT.has(error.status)) throw error;
-        else if (!nudged.aborted) {
-          this.#reach(false);
-          await this.pause(backoffS(failures++, error.retryAfter), signal);
+        if (error.status === 410) needsState = true;
+        else if (isPermanent(error) && error.status < 500) throw error;
+        else if (!waking.aborted) {
+          this.#setOnline(false);
+          await this.pause(backoffS(failures, error.retryAfter), signal);
+          failures += 1;
         }
       }
     }
   }
 
-  /** One poll after the other; the first one after a failure answers at once, to tell that all is well again. */
-  async *#poll(cursor, wanted, signal, probe) {
-    for (let wait = probe ? 0 : POLL_S; ; wait = POLL_S) {
-      const query = { cursor, timeout: wait, ...wanted };
-      const answer = await this.call("GET", "/events", null, { query, signal, again: false, within: wait + ANSWER_WITHIN_S });
-      ({ cursor } = answer);
-      yield answer;
+  /**
+   * Poll again and again. After a failure the first poll does not wait, so that a working connection is noticed at
+   * once.
+   */
+  async *#poll(cursor, filters, signal, hasFailed) {
+    for (let timeout = hasFailed ? 0 : POLL_S; ; timeout = POLL_S) {
+      const query = { cursor, timeout, ...filters };
+      const options = { query, signal, retry: false, timeoutS: timeout + ANSWER_TIMEOUT_S };
+      const batch = await this.call("GET", "/events", null, options);
+      ({ cursor } = batch);
+      yield batch;
     }
   }
 
-  /** Server-sent events, read with fetch: EventSource can't send a token but in the address, nor tell why it failed. */
-  async *#sse(cursor, wanted, signal) {
-    const quiet = new AbortController();
-    const query = Object.entries({ cursor, ...wanted }).filter(([, value]) => value != null);
-    const answer = await fetch(`${this.url}${API}/events/stream?${new URLSearchParams(query)}`, {
+  /**
+   * Read server-sent events with fetch: EventSource can send a token only in the address, and hides the status of a
+   * refusal.
+   */
+  async *#serverSentEvents(cursor, filters, signal) {
+    const silence = new AbortController();
+    const answer = await fetch(`${this.url}${API}/events/stream?${searchOf({ cursor, ...filters })}`, {
       headers: this.#headers("GET", null),
-      signal: AbortSignal.any([signal, quiet.signal]),
+      signal: AbortSignal.any([signal, silence.signal]),
     });
     if (!answer.ok) throw new BellwireError(answer.status, await answer.json().catch(() => ({})), 0);
-    const parts = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const chunks = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     yield { events: [], cursor };
-    for (let rest = ""; ; ) {
-      const silence = setTimeout(() => quiet.abort(), QUIET_S * 1000);
-      const { value, done } = await parts.read().finally(() => clearTimeout(silence));
+    for (let incomplete = ""; ;) {
+      const timer = setTimeout(() => silence.abort(), SILENCE_TIMEOUT_S * 1000);
+      const { value, done } = await chunks.read().finally(() => clearTimeout(timer));
       if (done) throw new TypeError("The stream ended");
-      const blocks = (rest + value).split("\n\n");
-      rest = blocks.pop();
-      const events = blocks.flatMap((block) => [...block.matchAll(/^data: ?(.*)$/gm)].map((found) => JSON.parse(found[1])));
-      const ids = blocks.flatMap((block) => [...block.matchAll(/^id: ?(.*)$/gm)].map((found) => found[1]));
-      yield this.#batch(events, ids.at(-1) ?? cursor);
-      cursor = ids.at(-1) ?? cursor;
+      const blocks = (incomplete + value).split("\n\n");
+      incomplete = blocks.pop();
+      const events = blocks
+        .flatMap((block) => linesOf(block, /^data: ?(.*)$/gm))
+        .map((data) => JSON.parse(data));
+      cursor = blocks.flatMap((block) => linesOf(block, /^id: ?(.*)$/gm)).at(-1) ?? cursor;
+      yield batchOf(events, cursor);
     }
   }
 
-  async *#ws(cursor, wanted, signal) {
-    const query = Object.entries({ cursor, token: this.#token, ...wanted }).filter(([, value]) => value != null);
-    const socket = new WebSocket(`${(this.url || location.origin).replace(/^http/, "ws")}${API}/events/ws?${new URLSearchParams(query)}`);
-    const queue = new Queue();
-    socket.onopen = () => queue.push(null);
-    socket.onmessage = ({ data }) => queue.push(JSON.parse(data));
-    socket.onclose = ({ code }) => queue.fail(code === 4401 ? new BellwireError(401, {}, 0) : new TypeError("The socket closed"));
-    const stop = () => queue.fail(signal.reason);
+  async *#webSocket(cursor, filters, signal) {
+    const origin = (this.url || location.origin).replace(/^http/, "ws");
+    const search = searchOf({ cursor, token: this.#token, ...filters });
+    const socket = new WebSocket(`${origin}${API}/events/ws?${search}`);
+    const frames = new Queue();
+    socket.onopen = () => frames.push(null);
+    socket.onmessage = ({ data }) => frames.push(JSON.parse(data));
+    socket.onclose = ({ code }) => {
+      const hasEnded = code === SESSION_ENDED_CODE;
+      frames.fail(hasEnded ? new BellwireError(401, {}, 0) : new TypeError("The WebSocket was closed"));
+    };
+    const stop = () => frames.fail(signal.reason);
     signal.addEventListener("abort", stop);
     try {
-      for await (const frame of queue.within(QUIET_S)) {
-        if (frame?.type === "cursor") cursor = frame.id;
+      for await (const frame of frames.within(SILENCE_TIMEOUT_S)) {
         const events = frame && frame.type !== "cursor" ? [frame] : [];
-        cursor = events[0]?.id ?? cursor;
-        yield this.#batch(events, cursor);
+        cursor = frame?.id ?? cursor;
+        yield batchOf(events, cursor);
       }
     } finally {
       signal.removeEventListener("abort", stop);
@@ -278,134 +320,176 @@ export class Bellwire extends EventTarget {
     }
   }
 
-  #batch(events, cursor) {
-    if (events.some((event) => event.type === "cursor.expired")) throw new BellwireError(410, {}, 0);
-    return { events, cursor };
-  }
-
-  /** The tab that holds the lock reads and tells the others. Each has begun to listen before it loads the state, so nothing is
-   *  between; what is told twice, when tabs come and go, has the same ids and changes nothing. */
-  async *#shared(wanted, signal) {
-    const name = `bellwire:${(this.user ?? (await this.call("GET", "/me"))).id}:${wanted.follow ?? ""}`;
+  /**
+   * One stream for all tabs: the tab that has the lock reads it and posts each batch to the others. Each tab listens
+   * before it loads its state, so no event is missed; an event that arrives twice has the same id.
+   */
+  async *#sharedStream(filters, signal) {
+    const { id } = this.user ?? (await this.call("GET", "/me"));
+    const name = `bellwire:${id}:${filters.follow ?? ""}`;
     const channel = new BroadcastChannel(name);
-    const queue = new Queue();
-    let place = null;
-    const take = (batch) => {
-      place = batch.cursor;
-      queue.push(batch);
+    const batches = new Queue();
+    let cursor = null;
+    const receive = (batch) => {
+      ({ cursor } = batch);
+      batches.push(batch);
     };
-    const lost = () => channel.postMessage(null);
-    channel.onmessage = ({ data }) => (data ? take(data) : this.#reach(false));
-    signal.addEventListener("abort", () => queue.fail(signal.reason));
+    const postOffline = () => channel.postMessage(null);
+    channel.onmessage = ({ data }) => (data ? receive(data) : this.#setOnline(false));
+    signal.addEventListener("abort", () => batches.fail(signal.reason));
     try {
-      for (let failures = 0; !place; failures++) {
-        try {
-          const state = await this.state({ signal, again: false });
-          place = state.cursor;
-          queue.first({ state, events: [], cursor: state.cursor });
-        } catch (error) {
-          if (signal.aborted || (error instanceof BellwireError && !TRANSIENT.has(error.status))) throw error;
-          this.#reach(false);
-          await this.pause(backoffS(failures, error.retryAfter), signal);
-        }
-      }
+      const state = await this.#firstState(signal);
+      ({ cursor } = state);
+      batches.pushFirst({ state, events: [], cursor });
       const lead = async () => {
-        this.addEventListener("offline", lost);
-        for await (const batch of this.#stream(place, wanted, signal)) {
-          take(batch);
+        this.addEventListener("offline", postOffline);
+        for await (const batch of this.#stream(cursor, filters, signal)) {
+          receive(batch);
           channel.postMessage(batch);
         }
       };
-      navigator.locks.request(name, { signal }, lead).catch((error) => queue.fail(error));
-      for await (const batch of queue) {
-        this.#reach(true);
+      navigator.locks.request(name, { signal }, lead).catch((error) => batches.fail(error));
+      for await (const batch of batches) {
+        this.#setOnline(true);
         yield batch;
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
-      this.removeEventListener("offline", lost);
+      this.removeEventListener("offline", postOffline);
       channel.close();
     }
   }
 
-  // The way to the server
-
-  #reach(online) {
-    if (online === this.online) return;
-    this.online = online;
-    this.#tell(online ? "online" : "offline");
+  /** Load the state; repeat this while the server cannot be reached. */
+  async #firstState(signal) {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.state({ signal, retry: false });
+      } catch (error) {
+        if (signal.aborted || isPermanent(error)) throw error;
+        this.#setOnline(false);
+        await this.pause(backoffS(failures, error.retryAfter), signal);
+      }
+    }
   }
 
-  #tell(type) {
+  // The connection
+
+  #setOnline(online) {
+    if (online === this.online) return;
+    this.online = online;
+    this.#emit(online ? "online" : "offline");
+  }
+
+  #emit(type) {
     this.dispatchEvent(new Event(type));
   }
 
-  /** Resolves after some seconds, or at once when there may be a way again. */
+  /** Resolve after some seconds, or earlier when wake() is called or `signal` is aborted. */
   pause(seconds, signal = null) {
-    const nudged = this.#nudge.signal;
+    const waking = this.#waking.signal;
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, seconds * 1000);
-      const now = () => (clearTimeout(timer), resolve());
-      nudged.addEventListener("abort", now, { once: true });
-      signal?.addEventListener("abort", now, { once: true });
+      const end = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      waking.addEventListener("abort", end, { once: true });
+      signal?.addEventListener("abort", end, { once: true });
     });
   }
 
-  /** Ends what waits, for it to begin again: back on the network, or awake again. */
+  /** End all waiting, so that it starts anew: the network is back, or the machine is awake again. */
   wake() {
-    const before = this.#nudge;
-    this.#nudge = new AbortController();
-    before.abort();
+    const previous = this.#waking;
+    this.#waking = new AbortController();
+    previous.abort();
   }
 
-  #watch() {
+  #watchBrowser() {
+    const listen = (type, handler) => globalThis.addEventListener?.(type, handler); // Node.js has no such events
+    listen("online", () => this.wake());
+    listen("offline", () => this.wake());
+    listen("pageshow", (event) => event.persisted && this.wake());
+    listen("pagehide", () => this.#reportSends());
     let last = Date.now();
-    addEventListener("online", () => this.wake());
-    addEventListener("offline", () => this.wake());
-    addEventListener("pageshow", (event) => event.persisted && this.wake());
-    addEventListener("pagehide", () => this.#report());
-    setInterval(() => {
+    const timer = setInterval(() => {
       if (Date.now() - last > SLEPT_MS) this.wake();
       last = Date.now();
-    }, 5000);
+    }, CHECK_TIMER_MS);
+    timer.unref?.(); // Node.js: do not keep the process running
   }
 }
 
-/** What was pushed, in order, for one reader. */
+/** Whether repeating a call cannot help. */
+function isPermanent(error) {
+  return error instanceof BellwireError && !TRANSIENT_STATUSES.has(error.status);
+}
+
+function xsrfToken() {
+  return /(?:^|; )_xsrf=([^;]*)/.exec(globalThis.document?.cookie ?? "")?.[1] ?? "";
+}
+
+function searchOf(query) {
+  return new URLSearchParams(Object.entries(query).filter(([, value]) => value != null));
+}
+
+function linesOf(text, pattern) {
+  return [...text.matchAll(pattern)].map(([, value]) => value);
+}
+
+function batchOf(events, cursor) {
+  if (events.some((event) => event.type === "cursor.expired")) throw new BellwireError(410, {}, 0);
+  return { events, cursor };
+}
+
+/** Items in the order of their arrival, for one reader. */
 class Queue {
   #items = [];
   #error = null;
-  #ready = () => {};
+  #notify = () => {};
 
   push(item) {
     this.#items.push(item);
-    this.#ready();
+    this.#notify();
   }
 
-  first(item) {
+  pushFirst(item) {
     this.#items.unshift(item);
-    this.#ready();
+    this.#notify();
   }
 
+  /** Let the reader throw this error after the items that are there. */
   fail(error) {
     this.#error ??= error;
-    this.#ready();
+    this.#notify();
   }
 
   async *[Symbol.asyncIterator]() {
     yield* this.within(null);
   }
 
-  /** The same; throws when nothing comes for so many seconds. */
+  /** Yield the items; throw when none arrives for so many seconds. */
   async *within(seconds) {
     for (;;) {
       while (this.#items.length) yield this.#items.shift();
       if (this.#error) throw this.#error;
-      await new Promise((resolve) => {
-        const timer = seconds && setTimeout(() => (this.fail(new TypeError("Nothing came")), resolve()), seconds * 1000);
-        this.#ready = () => (clearTimeout(timer), resolve());
-      });
+      await this.#nextChange(seconds);
     }
+  }
+
+  #nextChange(seconds) {
+    return new Promise((resolve) => {
+      const onTimeout = () => {
+        this.fail(new TypeError("Nothing arrived in time"));
+        resolve();
+      };
+      const timer = seconds && setTimeout(onTimeout, seconds * 1000);
+      this.#notify = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }

@@ -1,9 +1,8 @@
-/** The frame: where one can go, the list of conversations beside, and what the address asks for. */
+/** The frame of the page: the main navigation, the list of conversations, and the view for the current address. */
 
-import { fill, h, icon } from "./shared/dom.js";
-import { Store } from "./chat/store.js";
-import { View, part } from "./shared/view.js";
+import { View, createView, fill, h, icon } from "./shared/dom.js";
 import { titleOf } from "./shared/format.js";
+import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
 import "./chat/chat.js";
 
@@ -14,99 +13,125 @@ const SECTIONS = [
   ["admin", "Admin", "admin"],
   ["settings", "Settings", "settings"],
 ];
-/** What is loaded when somebody goes there. */
-const PARTS = {
+/** Modules that are loaded when their section is opened for the first time. */
+const LOADERS = {
   posts: () => import("./community/posts.js"),
   groups: () => import("./community/posts.js"),
   notifications: () => import("./account/notifications.js"),
   settings: () => import("./account/settings.js"),
   admin: () => import("./admin/admin.js"),
 };
+const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
 
 export class Shell extends View {
-  show() {
+  render() {
     this.store = new Store(this.bell);
-    this.links = SECTIONS.map(([where, label, name]) => this.#link(where, label, name));
-    this.list = part("bw-conversations", { store: this.store });
+    this.links = SECTIONS.map(([section, label, iconName]) => this.#link(section, label, iconName));
+    this.list = createView("bw-conversations", { store: this.store });
     this.view = h("div.view", { tabindex: "-1" });
-    fill(this, h("nav.rail", { "aria-label": "Main" }, this.links), h("main", { id: "main" }, this.list, this.view));
-    this.on(document.querySelector(".skip"), "click", (_, event) => (event.preventDefault(), this.view.focus()));
-    this.on(window, "hashchange", () => this.go());
-    this.on(this.store, "me conversations notifications", () => this.#count());
-    this.on(this.store, "heard", (message) => this.#announce(message));
-    this.on(this.bell, "signedout", () => this.ended.abort());
-    this.#listen();
+    fill(
+      this,
+      h("nav.rail", { "aria-label": "Main" }, this.links),
+      h("main", { id: "main" }, this.list, this.view),
+    );
+    this.listen(document.querySelector(".skip"), "click", (_, event) => {
+      event.preventDefault();
+      this.view.focus();
+    });
+    this.listen(window, "hashchange", () => this.navigate());
+    this.listen(this.store, "me conversations notifications", () => this.#showCounts());
+    this.listen(this.store, "message", (message) => this.#announce(message));
+    this.listen(this.bell, "signedout", () => this.lifetime.abort());
+    this.#followEvents();
   }
 
-  #link(where, label, name) {
-    return h("a", { href: `#/${where}`, "data-where": where, title: label }, icon(name), h("span.label", {}, label), h("span.badge", { hidden: true }));
+  #link(section, label, iconName) {
+    const badge = h("span.badge", { hidden: true });
+    const props = { href: `#/${section}`, "data-section": section, title: label };
+    return h("a", props, icon(iconName), h("span.label", {}, label), badge);
   }
 
-  /** Applies the events for as long as the page is open. Until the first state is here there is nothing to show. */
-  async #listen() {
+  /** Apply events to the store while the page is open. Nothing is shown before the first state has arrived. */
+  async #followEvents() {
+    const { signal } = this.lifetime;
     try {
-      for await (const { state, events } of this.bell.batches({ shared: true, follow: "posts", signal: this.ended.signal })) {
-        if (state) this.store.begin(state);
+      for await (const { state, events } of this.bell.batches({ shared: true, follow: "posts", signal })) {
+        if (state) this.store.reset(state);
         for (const event of events) this.store.apply(event);
-        if (state) this.go();
+        if (state) this.navigate();
       }
     } catch (error) {
-      if (!this.ended.signal.aborted) this.leave(error.status === 401 ? "" : error.message);
+      if (!signal.aborted) this.leave(error.status === 401 ? "" : error.message);
     }
   }
 
-  /** Shows what the address asks for, which stays as it is when it is shown already. */
-  async go() {
+  /** Show the view for the current address. A view that is already shown is not rendered again. */
+  async navigate() {
     if (!this.store.me) return;
-    const [where = "conversations", ...rest] = (location.hash.match(/^#\/(.*)/)?.[1] ?? "").split("/").filter(Boolean);
-    const section = where === "groups" ? "posts" : where;
+    const path = location.hash.match(/^#\/(.*)/)?.[1] ?? "";
+    const [page = "conversations", ...rest] = path.split("/").filter(Boolean);
+    const section = page === "groups" ? "posts" : page;
     this.dataset.section = section;
     this.dataset.pane = section === "conversations" && !rest.length ? "list" : "view";
-    for (const link of this.links) link.toggleAttribute("aria-current", link.dataset.where === section);
-    this.list.chosen = section === "conversations" ? Number(rest[0]) : 0;
-    const address = `${where}/${rest.join("/")}/${where === "conversations" ? this.store.conversations.has(Number(rest[0])) : ""}`;
+    for (const link of this.links) link.toggleAttribute("aria-current", link.dataset.section === section);
+    this.list.selected = section === "conversations" ? Number(rest[0]) : 0;
+    const isKnown = page === "conversations" ? this.store.conversations.has(Number(rest[0])) : "";
+    const address = `${page}/${rest.join("/")}/${isKnown}`;
     if (address === this.address) return;
     this.address = address;
-    await PARTS[where]?.();
-    if (address === this.address) this.#show(where, rest);
+    await LOADERS[page]?.();
+    if (address === this.address) this.#show(page, rest);
   }
 
-  #show(where, [id, more]) {
+  #show(page, [id, detail]) {
     const { store } = this;
-    if (where === "conversations" && id) fill(this.view, this.#chat(Number(id), Number(more)));
-    else if (PARTS[where]) fill(this.view, part(`bw-${where}`, { store, item: id, more, leave: this.leave }));
-    else fill(this.view, h("div.empty.welcome", {}, icon("chats"), h("h1", {}, `Hello, ${store.me.display_name}`), h("p", {}, "Choose a conversation, or begin one.")));
-    this.#count();
+    if (page === "conversations" && id) fill(this.view, this.#chat(Number(id), Number(detail)));
+    else if (LOADERS[page])
+      fill(this.view, createView(`bw-${page}`, { store, item: id, detail, leave: this.leave }));
+    else fill(this.view, this.#welcome());
+    this.#showCounts();
   }
 
   #chat(id, message) {
     const { store } = this;
-    if (store.conversations.has(id)) return part("bw-chat", { store, conversation: id, message });
-    store.fetch(id).then(() => store.conversations.has(id) && this.go());
+    if (store.conversations.has(id)) return createView("bw-chat", { store, conversation: id, message });
+    store.fetch(id).then(() => store.conversations.has(id) && this.navigate());
     return h("p.empty", {}, "There is no such conversation, or you are not in it.");
   }
 
-  #count() {
+  #welcome() {
+    const greeting = h("h1", {}, `Hello, ${this.store.me.display_name}`);
+    return h(
+      "div.empty.welcome",
+      {},
+      icon("chats"),
+      greeting,
+      h("p", {}, "Choose a conversation, or start a new one."),
+    );
+  }
+
+  #showCounts() {
     const { store } = this;
     const counts = { conversations: store.unread, notifications: store.unreadNotifications };
     for (const link of this.links) {
       const badge = link.querySelector(".badge");
-      const count = counts[link.dataset.where] ?? 0;
+      const count = counts[link.dataset.section] ?? 0;
       badge.hidden = !count;
       fill(badge, count > 99 ? "99+" : String(count), h("span.hidden", {}, " unread"));
-      if (link.dataset.where === "admin") link.hidden = store.me?.role !== "admin";
+      if (link.dataset.section === "admin") link.hidden = store.me?.role !== "admin";
     }
-    const open = store.conversations.get(this.list.chosen);
+    const conversation = store.conversations.get(this.list.selected);
     const unread = counts.conversations + counts.notifications;
-    document.title = `${unread ? `(${unread}) ` : ""}${open ? `${titleOf(open, store.me)} – ` : ""}Bellwire`;
-    if (this.list.chosen && !open && this.view.querySelector("bw-chat")) this.go();
+    const title = conversation ? `${titleOf(conversation, store.me)} – ` : "";
+    document.title = `${unread ? `(${unread}) ` : ""}${title}Bellwire`;
+    if (this.list.selected && !conversation && this.view.querySelector("bw-chat")) this.navigate();
   }
 
-  /** Reads out what others write. */
+  /** Let screen readers read new messages of other users. */
   #announce(message) {
     if (message.sender === this.store.me.id) return;
-    const place = document.querySelector("#heard");
-    place.append(h("p", {}, `${this.store.person(message.sender).display_name}: ${message.body}`));
-    while (place.children.length > 5) place.firstChild.remove();
+    const region = document.querySelector("#announcer");
+    region.append(h("p", {}, `${this.store.person(message.sender).display_name}: ${message.body}`));
+    while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }
 }

@@ -60,7 +60,7 @@ def test_who_is_suspended_with_others_is_signed_out_and_may_come_back(house: Gat
     page.get_by_role("button", name="Suspend", exact=True).click()
     page.get_by_label("Reason").fill(f"too loud {SCRIPT}")
     confirm(page, "Suspend")
-    outcome = page.locator(".told li")
+    outcome = page.locator(".notice-box li")
     expect(outcome).to_contain_text(["suspended: ", "0 unchanged", "0 missing"])
     expect(outcome.first).to_contain_text(ana.name.capitalize())
     expect(theirs.get_by_text("You were signed out.")).to_be_visible()
@@ -78,23 +78,23 @@ def test_who_is_suspended_with_others_is_signed_out_and_may_come_back(house: Gat
 
 def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root: Client, open_page: Open) -> None:
     page = entered(open_page, root, "#/admin/users")
-    page.get_by_role("button", name="Make an account").click()
+    page.get_by_role("button", name="Create an account").click()
     page.get_by_label("Username").fill(root.name)
     page.get_by_label("E-mail", exact=True).fill("gwen@example.org")
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill(SCRIPT)
-    confirm(page, "Make it")
+    confirm(page, "Create")
     expect(page.get_by_label("Username")).to_have_accessible_description("is taken")
     page.get_by_label("Username").fill("gwen")
-    confirm(page, "Make it")
+    confirm(page, "Create")
     gwen = rows(page).filter(has_text="@gwen")
     expect(gwen.get_by_text(SCRIPT)).to_be_visible()
-    page.get_by_role("button", name="Make many").click()
+    page.get_by_role("button", name="Create many").click()
     lines = page.get_by_role("dialog").get_by_role("textbox")
     lines.fill("hugo, hugo@example.org, Hugo\n\ngwen; nowhere")
-    confirm(page, "Make them")
+    confirm(page, "Create all")
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Line 3: email: an e-mail address")
     lines.fill(lines.input_value().replace("gwen; nowhere", "ines\tines@example.org\tInes, née Costa"))
-    confirm(page, "Make them")
+    confirm(page, "Create all")
     expect(rows(page).filter(has_text="Ines, née Costa")).to_be_visible()
     gwen.get_by_role("button", name="Change").click()
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Gwen")
@@ -102,13 +102,13 @@ def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root
     confirm(page, "Save")
     expect(gwen.get_by_text("Admin", exact=True)).to_be_visible()
     expect(gwen.get_by_role("button", name="Change: Gwen")).to_be_focused()
-    gwen.get_by_role("button", name="Make token").click()
-    confirm(page, "Make it")
+    gwen.get_by_role("button", name="Create token").click()
+    confirm(page, "Create")
     token = page.get_by_label("Token of Gwen").input_value()
     assert root.with_token(token).get("/me").json()["username"] == "gwen"
     gwen.get_by_role("button", name="Revoke tokens").click()
     confirm(page, "Revoke")
-    expect(page.get_by_text("All tokens of Gwen are revoked")).to_be_visible()
+    expect(page.get_by_text("All tokens of Gwen were revoked")).to_be_visible()
     assert root.with_token(token).get("/me").status_code == 401
 
 
@@ -131,10 +131,10 @@ def test_activity_is_filtered_counted_and_saved_whole(house: Gateway, root: Clie
     assert [(one["action"], one["user"], one["site"]) for one in map(json.loads, lines)] == [("invoice.paid", ana.id, "north")] * 2
     page.get_by_label("Since").fill("2100-01-01T00:00")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Nothing is recorded like that.")).to_be_visible()
+    expect(page.get_by_text("Nothing was recorded for these filters.")).to_be_visible()
     page.get_by_label("User").fill("nobody.at.all")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Nobody has this username.")).to_be_visible()
+    expect(page.get_by_text("There is no user with this name.")).to_be_visible()
 
 
 def test_a_mail_that_was_given_up_on_goes_when_it_is_tried_again(
@@ -144,11 +144,11 @@ def test_a_mail_that_was_given_up_on_goes_when_it_is_tried_again(
     new = {"email": "lost@example.org", "username": "lost", "password": "correct horse battery"}
     assert house.anonymous().post("/signup", new).status_code == 201
     page = entered(open_page, root, "#/admin/jobs")
-    dead = page.get_by_role("region", name="Given up on")
+    dead = page.get_by_role("region", name="Given up")
     expect(dead.get_by_text(f"No such mailbox {SCRIPT}")).to_be_visible()
     relay.refused.clear()
     dead.get_by_role("button", name="Try again").click()
-    expect(dead.get_by_text("Nothing was given up on.")).to_be_visible()
+    expect(dead.get_by_text("Nothing was given up.")).to_be_visible()
     until(lambda: any("lost@example.org" in mail.receivers for mail in relay.mails))
     expect(page.get_by_role("table", name="Workers").get_by_text("Alive")).to_be_visible()
 
@@ -165,7 +165,7 @@ def test_an_announcement_is_followed_to_its_end_and_explained(house: Gateway, ro
     page.get_by_role("button", name=ana.name.capitalize()).first.click()
     page.get_by_role("button", name="Announce…").click()
     confirm(page, "Announce")
-    expect(page.get_by_text("Done: 1 told")).to_be_visible()
+    expect(page.get_by_text("Done: 1 notified")).to_be_visible()
     assert page.get_by_label(f"Progress of “{SCRIPT}”").evaluate("(bar) => bar.value === bar.max")
     assert [one["title"] for one in ana.get("/notifications").json()["items"]] == [SCRIPT]
     ben.send("hello", to=ana)
@@ -179,7 +179,7 @@ def test_an_announcement_is_followed_to_its_end_and_explained(house: Gateway, ro
 
 def test_who_is_no_admin_finds_nothing_there(house: Gateway, open_page: Open) -> None:
     page = entered(open_page, house.user(), "#/admin/users")
-    expect(page.get_by_text("There is nothing here for you.")).to_be_visible()
+    expect(page.get_by_text("This area is for administrators only.")).to_be_visible()
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)
 
 

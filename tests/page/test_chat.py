@@ -29,7 +29,7 @@ def mailed_code(outbox: Path, address: str) -> str:
 def test_a_stranger_signs_up_and_talks_to_another_browser(served: Gateway, open_page: Open) -> None:
     ben = served.user()
     page = open_page(served.url)
-    page.get_by_role("button", name="Make an account").click()
+    page.get_by_role("button", name="Create an account").click()
     page.get_by_label("Username").fill("ana")
     page.get_by_label("Your name").fill("Ana Lopes")
     page.get_by_label("E-mail").fill("ana@example.org")
@@ -44,7 +44,7 @@ def test_a_stranger_signs_up_and_talks_to_another_browser(served: Gateway, open_
     page.get_by_role("button", name="Write to somebody").click()
     page.get_by_label("Add people").fill(ben.name)
     page.get_by_role("button", name=ben.name.capitalize()).click()
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Start").click()
     other = entered(open_page, ben)
     write(page, "Hello, who is there?")
     titled(other, "Ana Lopes").click()
@@ -68,9 +68,9 @@ def test_what_one_does_the_other_sees_at_once(people: list[Client], open_page: O
     expect(here.locator("bw-chat .typing")).to_have_text("")
     link = here.get_by_role("link", name="https://example.org/a?b=c", exact=True)
     expect(link).to_have_attribute("rel", "noopener noreferrer")
-    expect(there.locator(".ticks").last).to_have_attribute("data-word", "sent")
+    expect(there.locator(".ticks").last).to_have_attribute("data-state", "sent")
     cleo.post(f"/conversations/{crew}/read", {"message": cleo.conversation(crew)["last_message"]["id"]})
-    expect(there.locator(".ticks").last).to_have_attribute("data-word", "read")
+    expect(there.locator(".ticks").last).to_have_attribute("data-state", "read")
 
     act(here, "hello", "React")
     here.get_by_role("button", name="React with 🎉").click()
@@ -113,7 +113,7 @@ def test_what_is_new_is_counted_marked_and_read_when_it_is_seen(people: list[Cli
     expect(titled(page, ana.name.capitalize()).locator(".badge")).to_have_count(0)
     until(lambda: ben.conversation(with_ana)["unread"] == 0)
     ana.send("a third", to=ben)
-    expect(page.locator("#heard")).to_contain_text("a third")
+    expect(page.locator("#announcer")).to_contain_text("a third")
     until(lambda: ben.conversation(with_ana)["unread"] == 0)
 
 
@@ -156,7 +156,10 @@ def test_a_long_conversation_is_scrolled_without_jumps_and_little_of_it_is_there
     page.get_by_label("To the newest message").click()
     expect(page.locator(".message", has_text="line 419")).to_be_visible()
     place = page.locator(".messages")
-    while page.locator(".message", has_text="line 0").count() == 0 or page.get_by_text("This is the beginning.").count() == 0:
+    while (
+        page.locator(".message", has_text="line 0").count() == 0
+        or page.get_by_text("This is the beginning of the conversation.").count() == 0
+    ):
         moved = place.evaluate(
             """async (place) => {
                 const top = () => place.getBoundingClientRect().top;
@@ -201,7 +204,7 @@ def test_the_chat_is_for_everybody(
     ben.send("an answer", at=crew, reply_to=first["id"], priority="urgent")
     ana.send("still here", to=ben)
     signing = open_page(ana.gateway.url, color_scheme=scheme)
-    for way in ("Make an account", "I have an account", "Sign in with a code instead"):
+    for way in ("Create an account", "I have an account", "Sign in with a code instead"):
         assert violations(signing) == []
         signing.get_by_role("button", name=way).click()
     for size in ({}, PHONE, TABLET):

@@ -59,10 +59,10 @@ def test_a_call_is_tried_with_a_token_and_its_answer_is_shown(docs: Open, ana: C
     call.get_by_role("button", name="Send").click()
 
     expect(call.get_by_role("status")).to_contain_text("422 Unprocessable")
-    expect(call.get_by_label("Body of the answer")).to_contain_text('"field": "to"')
+    expect(call.get_by_label("Body of the response")).to_contain_text('"field": "to"')
     call.get_by_text("Headers").click()
-    expect(call.get_by_label("Headers of the answer")).to_contain_text("content-type: application/problem+json")
-    line = call.get_by_label("As a curl line").text_content() or ""
+    expect(call.get_by_label("Headers of the response")).to_contain_text("content-type: application/problem+json")
+    line = call.get_by_label("As a curl command").text_content() or ""
     assert line.startswith("curl -X POST ")
     assert "it'\\''s me" in line
     assert '"Authorization: Bearer $TOKEN"' in line
@@ -72,17 +72,17 @@ def test_a_call_is_tried_with_a_token_and_its_answer_is_shown(docs: Open, ana: C
 def test_fields_of_path_and_query_go_where_they_belong(docs: Open, ana: Client) -> None:
     page = docs("read_a_user")
     page.get_by_label("Token").fill(ana.token or "")
-    page.locator("#read_a_user").get_by_label("user (needed)").fill(str(ana.id))
+    page.locator("#read_a_user").get_by_label("user (required)").fill(str(ana.id))
     page.locator("#read_a_user").get_by_role("button", name="Send").click()
-    expect(page.locator("#read_a_user").get_by_label("Body of the answer")).to_contain_text(f'"username": "{ana.name}"')
+    expect(page.locator("#read_a_user").get_by_label("Body of the response")).to_contain_text(f'"username": "{ana.name}"')
 
     page.goto(page.url.partition("#")[0] + "#list_posts")
     call = page.locator("#list_posts")
     call.get_by_label("bookmarked").select_option("true")
     call.get_by_label("limit").fill("0")
     call.get_by_role("button", name="Send").click()
-    expect(call.get_by_label("Body of the answer")).to_contain_text('"field": "limit"')
-    expect(call.get_by_label("As a curl line")).to_contain_text("/api/v1/posts?bookmarked=true&limit=0")
+    expect(call.get_by_label("Body of the response")).to_contain_text('"field": "limit"')
+    expect(call.get_by_label("As a curl command")).to_contain_text("/api/v1/posts?bookmarked=true&limit=0")
 
 
 def test_a_token_lives_as_long_as_the_tab(docs: Open) -> None:
@@ -117,7 +117,7 @@ def test_an_answer_that_does_not_end_is_shown_as_it_comes_until_it_is_stopped(do
     call.get_by_role("button", name="Send").click()
 
     expect(call.get_by_role("status")).to_contain_text("200 OK")
-    expect(call.get_by_label("Body of the answer")).to_contain_text("id: ")
+    expect(call.get_by_label("Body of the response")).to_contain_text("id: ")
     gateway.waiting(1, "sse")
     call.get_by_role("button", name="Stop").click()
     expect(call.get_by_role("status")).to_contain_text("(stopped)")
@@ -128,7 +128,7 @@ def test_every_call_opens_and_says_what_it_answers(docs: Open) -> None:
     page = docs()
     page.evaluate("for (const call of document.querySelectorAll('details.call')) call.open = true")
 
-    expect(page.locator("details.call h4:text-is('Answers')")).to_have_count(CALLS)
+    expect(page.locator("details.call h4:text-is('Responses')")).to_have_count(CALLS)
     expect(page.locator("details.call h4:text-is('Try it')")).to_have_count(CALLS)
 
 
@@ -148,7 +148,7 @@ def test_the_keyboard_is_enough(docs: Open, ana: Client) -> None:
         if page.evaluate("document.activeElement.textContent") == "Send":
             break
     page.keyboard.press("Enter")
-    expect(page.locator("#who_am_i").get_by_label("Body of the answer")).to_contain_text(f'"username": "{ana.name}"')
+    expect(page.locator("#who_am_i").get_by_label("Body of the response")).to_contain_text(f'"username": "{ana.name}"')
 
 
 @pytest.mark.parametrize("width", [390, 820, 1280])
@@ -164,7 +164,7 @@ def test_the_page_is_for_everybody(docs: Open, violations: Callable[[Page], list
     page = docs("send_a_message", color_scheme=scheme)
     page.get_by_label("Token").fill(ana.token or "")
     page.locator("#send_a_message").get_by_role("button", name="Send").click()
-    expect(page.locator("#send_a_message").get_by_label("Body of the answer")).to_be_visible()
+    expect(page.locator("#send_a_message").get_by_label("Body of the response")).to_be_visible()
     for more in page.locator("#send_a_message details > summary").all():
         more.click()
 

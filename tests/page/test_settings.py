@@ -25,7 +25,7 @@ def test_a_profile_is_changed_and_a_mistake_is_said_at_its_field(served: Gateway
     expect(name).to_be_focused()
 
     name.fill(SCRIPT)
-    page.get_by_role("button", name="Use that of this device: Europe/Lisbon").click()
+    page.get_by_role("button", name="Use this device’s: Europe/Lisbon").click()
     page.get_by_label("Language").select_option("pt")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()
@@ -43,7 +43,7 @@ def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_pa
     page.get_by_label("New password").fill("correct horse battery")
     page.get_by_role("button", name="Change the password").click()
     expect(page.get_by_label("Current password")).to_have_accessible_description(re.compile("is not the current password"))
-    page.get_by_role("button", name="mail me a code").click()
+    page.get_by_role("button", name="e-mail me a code").click()
     expect(page.get_by_role("textbox", name="Code")).to_be_focused()
     outbox = served.data / "mail"
 
@@ -53,7 +53,7 @@ def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_pa
 
     page.get_by_role("textbox", name="Code").fill(until(mailed)[0])
     page.get_by_role("button", name="Change the password").click()
-    page.get_by_text("Your password is changed.").wait_for()
+    page.get_by_text("Your password was changed.").wait_for()
     expect(page.get_by_label("New password")).to_have_value("")
     signed_in = served.anonymous().post("/login", {"login": ana.name, "password": "correct horse battery"})
     assert signed_in.status_code == 200

@@ -1,114 +1,144 @@
-/** Notifications: what one was told, each a way to its place, and what one wants to hear of. */
+/** Notifications: a list of them, each linking to its subject, and the preferences. */
 
-import { fill, h, soon } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
-import { exactly, shortly, wordsOf } from "../shared/format.js";
+import { View, createView, errorText, fill, h, oncePerFrame } from "../shared/dom.js";
+import { timeElement } from "../shared/format.js";
 import "./preferences.js";
 
-const TABS = [["", "All"], ["unread", "Unread"], ["preferences", "Preferences"]];
+const TABS = [
+  ["", "All"],
+  ["unread", "Unread"],
+  ["preferences", "Preferences"],
+];
 
-/** Where a notification leads, if anywhere: announcements carry what an admin wrote there. */
-function placeOf({ conversation, message, post, group }) {
-  const given = (id) => Number.isSafeInteger(id);
-  if (given(conversation)) return `#/conversations/${conversation}${given(message) ? `/${message}` : ""}`;
-  if (given(post)) return `#/posts/${post}`;
-  return given(group) ? `#/groups/${group}` : null;
+/**
+ * Return the address that a notification links to, or null. An announcement's data is written by an admin and may be
+ * anything.
+ */
+function addressOf({ conversation, message, post, group }) {
+  const isId = (value) => Number.isSafeInteger(value);
+  if (isId(conversation)) return `#/conversations/${conversation}${isId(message) ? `/${message}` : ""}`;
+  if (isId(post)) return `#/posts/${post}`;
+  return isId(group) ? `#/groups/${group}` : null;
 }
 
+/** Properties: `store`, `item` (from the address: nothing, "unread" or "preferences"). */
 class Notifications extends View {
-  show() {
+  render() {
     const { store, item = "" } = this;
-    const tabs = TABS.map(([where, text]) => h("a", { href: `#/notifications${where && `/${where}`}`, "aria-current": where === item && "page" }, text));
-    const head = h("header.bar", {}, h("h1.hidden", {}, "Notifications"), h("nav.places", { "aria-label": "Notifications" }, tabs));
-    if (item === "preferences") fill(this, head, h("div.column", {}, part("bw-preferences", { store })));
-    else this.#list(head);
+    const tabs = TABS.map(([name, text]) => {
+      return h(
+        "a",
+        { href: `#/notifications${name && `/${name}`}`, "aria-current": name === item && "page" },
+        text,
+      );
+    });
+    const tabBar = h("nav.places", { "aria-label": "Notifications" }, tabs);
+    const header = h("header.bar", {}, h("h1.hidden", {}, "Notifications"), tabBar);
+    if (item === "preferences")
+      fill(this, header, h("div.column", {}, createView("bw-preferences", { store })));
+    else this.#renderList(header);
   }
 
-  #list(head) {
-    this.known = new Map(); // id -> NOTIFICATION
+  #renderList(header) {
+    this.notifications = new Map(); // id -> NOTIFICATION
     this.unreadOnly = this.item === "unread";
-    this.all = h("button.link", { type: "button", onclick: () => this.#readAll() }, "Mark all as read");
+    const button = (onclick) => ({ type: "button", onclick });
+    this.markAll = h(
+      "button.link",
+      button(() => this.#markRead({ all: true })),
+      "Mark all as read",
+    );
     this.list = h("ul.sheet.notices", { "aria-label": "Notifications" });
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    this.more = h("button.link", { type: "button", hidden: true, onclick: () => this.#load() }, "Show more");
-    this.said = h("p.hidden", { role: "status" });
-    fill(this, head, h("div.column", {}, h("div.row.end", {}, this.all), this.problem, this.list, h("p.center", {}, this.more), this.said));
-    this.draw = soon(() => this.#draw());
-    this.on(this.store, "notification", (told) => this.#heard(told));
-    this.on(this.store, "notifications", () => this.#count());
-    this.on(this.store, "me", () => this.#load(null)); // after a time without events
-    this.#count();
+    this.more = h("button.link", { ...button(() => this.#load()), hidden: true }, "Show more");
+    this.announcer = h("p.hidden", { role: "status" });
+    const top = h("div.row.end", {}, this.markAll);
+    const bottom = h("p.center", {}, this.more);
+    fill(this, header, h("div.column", {}, top, this.problem, this.list, bottom, this.announcer));
+    this.draw = oncePerFrame(() => this.#draw());
+    this.listen(this.store, "notification", (data) => this.#onEvent(data));
+    this.listen(this.store, "notifications", () => this.#updateMarkAll());
+    this.listen(this.store, "me", () => this.#load(null)); // there was a time without events
+    this.#updateMarkAll();
     this.#load();
   }
 
   async #load(page = this.next) {
-    const query = { unread: this.unreadOnly || null, page };
-    const found = await this.#try(() => this.store.bell.call("GET", "/notifications", null, { query }));
-    this.more.textContent = found ? "Show more" : "Try again";
-    if (!found) this.more.hidden = false;
-    if (!found || !this.isConnected) return;
-    for (const one of found.items) this.known.set(one.id, one);
-    if (page !== null) this.next = found.next;
+    const options = { query: { unread: this.unreadOnly || null, page } };
+    const answer = await this.#showErrors(() => this.store.bell.call("GET", "/notifications", null, options));
+    this.more.textContent = answer ? "Show more" : "Try again";
+    if (!answer) this.more.hidden = false;
+    if (!answer || !this.isConnected) return;
+    for (const notification of answer.items) this.notifications.set(notification.id, notification);
+    if (page !== null) this.next = answer.next;
     this.more.hidden = !this.next;
     this.#draw();
   }
 
-  /** A NOTIFICATION that is new or grew; or which ones were read. */
-  #heard(told) {
-    if (told.id) {
-      this.known.set(told.id, told);
-      this.said.textContent = told.title;
-    } else for (const one of this.known.values()) if (told.all || told.ids.includes(one.id)) one.read_at ??= new Date().toISOString();
+  /** `data` is a new or changed NOTIFICATION, or {ids} or {all} of those that were read. */
+  #onEvent(data) {
+    if (data.id) {
+      this.notifications.set(data.id, data);
+      this.announcer.textContent = data.title;
+    } else {
+      for (const notification of this.notifications.values()) {
+        if (data.all || data.ids.includes(notification.id)) notification.read_at ??= new Date().toISOString();
+      }
+    }
     this.draw();
   }
 
-  #count() {
-    this.all.disabled = !this.store.unreadNotifications;
+  #updateMarkAll() {
+    this.markAll.disabled = !this.store.unreadNotifications;
   }
 
   #draw() {
     const focused = document.activeElement?.closest?.("[data-notification]")?.dataset.notification;
-    const shown = [...this.known.values()].filter((one) => !this.unreadOnly || !one.read_at).sort((a, b) => b.id - a.id);
-    const none = h("li.empty", {}, this.unreadOnly ? "You have read everything." : "Nothing has happened yet.");
-    fill(this.list, shown.length ? shown.map((one) => h(`li${one.read_at ? "" : ".unread"}`, {}, this.#row(one))) : none);
-    if (focused) (this.list.querySelector(`[data-notification="${focused}"]`) ?? this.list.querySelector("[data-notification]"))?.focus();
+    const isShown = (notification) => !this.unreadOnly || !notification.read_at;
+    const shown = [...this.notifications.values()].filter(isShown).sort((a, b) => b.id - a.id);
+    const none = this.unreadOnly ? "You have read everything." : "There are no notifications yet.";
+    const rows = shown.map((notification) => {
+      return h(`li${notification.read_at ? "" : ".unread"}`, {}, this.#row(notification));
+    });
+    fill(this.list, rows.length ? rows : h("li.empty", {}, none));
+    if (!focused) return;
+    const same = this.list.querySelector(`[data-notification="${focused}"]`);
+    (same ?? this.list.querySelector("[data-notification]"))?.focus();
   }
 
-  #row(one) {
-    const href = placeOf(one.data);
-    const props = { "data-notification": String(one.id), onclick: () => this.#read(one) };
+  #row(notification) {
+    const { id, read_at, title, count, created_at, body, data } = notification;
+    const href = addressOf(data);
+    const onclick = () => !read_at && this.#markRead({ ids: [id] });
+    const props = { "data-notification": String(id), onclick };
     return h(
       href ? "a.notice" : "button.notice",
-      href ? { ...props, href } : { ...props, type: "button", title: one.read_at ? "Read" : "Mark as read" },
-      h("span.title", {}, !one.read_at && h("span.hidden", {}, "Unread: "), one.title),
-      one.count > 1 && h("span.badge", {}, one.count > 99 ? "99+" : String(one.count), h("span.hidden", {}, " times")),
-      h("time.quiet", { datetime: one.created_at, title: exactly(one.created_at) }, shortly(one.created_at)),
-      one.body && h("span.text", {}, one.body),
+      href ? { ...props, href } : { ...props, type: "button", title: read_at ? "Read" : "Mark as read" },
+      h("span.title", {}, !read_at && h("span.hidden", {}, "Unread: "), title),
+      count > 1 && h("span.badge", {}, count > 99 ? "99+" : String(count), h("span.hidden", {}, " times")),
+      timeElement(created_at, "time.quiet"),
+      body && h("span.text", {}, body),
     );
   }
 
-  #read(one) {
-    if (!one.read_at) return this.#mark({ ids: [one.id] });
-    return null;
-  }
-
-  #readAll() {
-    return this.#mark({ all: true });
-  }
-
-  async #mark(which) {
-    const answer = await this.#try(() => this.store.bell.call("POST", "/notifications/read", which, { again: true }));
+  /** `which` is {ids} or {all: true}. */
+  async #markRead(which) {
+    const { bell } = this.store;
+    const answer = await this.#showErrors(() =>
+      bell.call("POST", "/notifications/read", which, { retry: true }),
+    );
     if (!answer) return;
-    this.#heard(which);
-    this.store.countNotifications(answer.unread);
+    this.#onEvent(which);
+    this.store.setUnreadNotifications(answer.unread);
   }
 
-  async #try(run) {
+  /** Return the result of `run`; on an error, show it and return null. */
+  async #showErrors(run) {
     this.problem.hidden = true;
     try {
       return await run();
     } catch (error) {
-      this.problem.textContent = wordsOf(error);
+      this.problem.textContent = errorText(error);
       this.problem.hidden = false;
       return null;
     }

@@ -1,50 +1,77 @@
-/** A new password: with the current one, or with a mailed code, for those who lost it. */
+/** Changing the password: with the current one, or with an e-mailed code for users who forgot it. */
 
-import { field, fill, h } from "../shared/dom.js";
+import { View, errorText, field, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
-import { View } from "../shared/view.js";
-import { wordsOf } from "../shared/format.js";
 
-/** Properties: `me` (as GET /me answers) and `change` (async, gets what is to be changed). */
+/** Properties: `store`, `me` (the answer of GET /me) and `change` (async, gets the fields to change). */
 class Password extends View {
-  show() {
+  render() {
     const { email, username } = this.me;
-    this.current = field("Current password", "current_password", { type: "password", autocomplete: "current-password" });
-    this.code = field("Code", "code", { inputmode: "numeric", autocomplete: "one-time-code", pattern: "[0-9]{6}", maxlength: 6, placeholder: "000000" }, `Of six digits, mailed to ${email}`);
-    this.lost = h("button.link", { type: "button", onclick: () => this.#mail() }, "I don’t know it: mail me a code");
+    const passwordProps = { type: "password", autocomplete: "current-password" };
+    const codeProps = {
+      inputmode: "numeric",
+      autocomplete: "one-time-code",
+      pattern: "[0-9]{6}",
+      maxlength: 6,
+      placeholder: "000000",
+    };
+    const newProps = {
+      type: "password",
+      autocomplete: "new-password",
+      minlength: 10,
+      maxlength: 200,
+      required: true,
+    };
+    this.current = field("Current password", "current_password", passwordProps);
+    this.code = field("Code", "code", codeProps, `The six digits that we sent to ${email}`);
+    const requestCode = { type: "button", onclick: () => this.#requestCode() };
+    this.forgotten = h("button.link", requestCode, "I forgot it: e-mail me a code");
     this.problem = h("p.problem", { role: "alert" });
-    const name = h("input", { autocomplete: "username", value: username, hidden: true, readOnly: true }); // for keepers of passwords
-    const fresh = field("New password", "password", { type: "password", autocomplete: "new-password", minlength: 10, maxlength: 200, required: true }, "At least 10 characters");
-    const fields = [name, this.current, this.code, h("div.row", {}, this.lost), this.problem, fresh];
-    fill(this, h("section.sheet", {}, h("h2", {}, "Password"), form(fields, "Change the password", (given, element) => this.#submit(given, element))));
-    this.#by("current");
+    const passwordManagerName = h("input", {
+      autocomplete: "username",
+      value: username,
+      hidden: true,
+      readOnly: true,
+    });
+    const fields = [
+      passwordManagerName,
+      this.current,
+      this.code,
+      h("div.row", {}, this.forgotten),
+      this.problem,
+      field("New password", "password", newProps, "At least 10 characters"),
+    ];
+    const submit = (changes, element) => this.#submit(changes, element);
+    fill(this, h("section.sheet", {}, h("h2", {}, "Password"), form(fields, "Change the password", submit)));
+    this.#showField("current");
   }
 
-  /** Shows the field of "current" or of "code"; the other is not sent. */
-  #by(which) {
+  /** Show the field "current" or "code". The hidden one is disabled, so it is not sent. */
+  #showField(shown) {
     for (const name of ["current", "code"]) {
-      this[name].hidden = name !== which;
-      Object.assign(this[name].querySelector("input"), { disabled: name !== which, required: name === which });
+      const isShown = name === shown;
+      this[name].hidden = !isShown;
+      Object.assign(this[name].querySelector("input"), { disabled: !isShown, required: isShown });
     }
-    this.lost.hidden = which === "code";
+    this.forgotten.hidden = shown === "code";
   }
 
-  async #mail() {
+  async #requestCode() {
     this.problem.textContent = "";
     try {
       await this.store.bell.requestCode(this.me.email);
-      this.#by("code");
+      this.#showField("code");
       this.code.querySelector("input").focus();
     } catch (error) {
-      this.problem.textContent = wordsOf(error);
+      this.problem.textContent = errorText(error);
     }
   }
 
-  async #submit(given, element) {
-    await this.change(given);
+  async #submit(changes, element) {
+    await this.change(changes);
     element.reset();
-    this.#by("current");
-    return "Your password is changed.";
+    this.#showField("current");
+    return "Your password was changed.";
   }
 }
 

@@ -1,24 +1,33 @@
-/** Where one is signed in, and ending that. */
+/** The sessions of the user, and buttons to end them. */
 
-import { fill, h } from "../shared/dom.js";
-import { View } from "../shared/view.js";
-import { exactly, shortly, wordsOf } from "../shared/format.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
+import { formatDateTime, timeElement } from "../shared/format.js";
 
-const SYSTEMS = [["iPhone", "an iPhone"], ["iPad", "an iPad"], ["Android", "Android"], ["Windows", "Windows"], ["Mac OS X", "a Mac"], ["Linux", "Linux"]];
+const SYSTEMS = [
+  ["iPhone", "an iPhone"],
+  ["iPad", "an iPad"],
+  ["Android", "Android"],
+  ["Windows", "Windows"],
+  ["Mac OS X", "a Mac"],
+  ["Linux", "Linux"],
+];
 
-/** A session's label in words: browsers give theirs, at length. */
-function deviceOf(label) {
-  if (!label.startsWith("Mozilla/")) return label || "Without a name";
+/** A short text for a session's label, which for browsers is their long User-Agent. */
+function deviceName(label) {
+  if (!label.startsWith("Mozilla/")) return label || "No name";
   const [, system] = SYSTEMS.find(([mark]) => label.includes(mark)) ?? [];
   return system ? `A browser on ${system}` : "A browser";
 }
 
+/** Properties: `store`. */
 class Sessions extends View {
-  show() {
+  render() {
     this.list = h("ul.rows", { "aria-label": "Sessions" });
     this.problem = h("p.problem", { role: "alert" });
-    this.more = h("button.link", { type: "button", hidden: true, onclick: () => this.#load() }, "Show more");
-    fill(this, h("section.sheet", {}, h("h2", { tabindex: "-1" }, "Sessions"), this.list, this.problem, this.more));
+    const load = { type: "button", hidden: true, onclick: () => this.#load() };
+    this.more = h("button.link", load, "Show more");
+    const title = h("h2", { tabindex: "-1" }, "Sessions");
+    fill(this, h("section.sheet", {}, title, this.list, this.problem, this.more));
     this.#load();
   }
 
@@ -30,32 +39,37 @@ class Sessions extends View {
       this.next = page.next;
       this.more.hidden = !page.next;
     } catch (error) {
-      this.#say(error);
+      this.problem.textContent = errorText(error);
       this.more.hidden = false;
     }
   }
 
   #row(session) {
-    const name = deviceOf(session.label);
-    const used = session.last_used_at ?? session.created_at;
-    const time = h("time", { datetime: used, title: exactly(used) }, shortly(used));
-    const end = async () => {
-      this.problem.textContent = "";
-      try {
-        await this.store.bell.call("DELETE", `/me/sessions/${session.id}`);
-        row.remove();
-        this.querySelector("h2").focus();
-      } catch (error) {
-        this.#say(error);
-      }
-    };
-    const button = session.current ? h("strong", {}, "This one") : h("button", { type: "button", onclick: end, "aria-label": `End the session “${name}” of ${exactly(session.created_at)}` }, "End");
-    const row = h("li", {}, h("div.grow", {}, h("span.title", { title: session.label }, name), h("small", {}, session.address && `${session.address}, `, session.last_used_at ? "used " : "made ", time)), button);
+    const { label, address, last_used_at, created_at, current } = session;
+    const name = deviceName(label);
+    const verb = last_used_at ? "used " : "created ";
+    const details = h("small", {}, address && `${address}, `, verb, timeElement(last_used_at ?? created_at));
+    const endLabel = `End the session “${name}” of ${formatDateTime(created_at)}`;
+    const onclick = () => this.#end(session, row);
+    const button = h("button", { type: "button", onclick, "aria-label": endLabel }, "End");
+    const row = h(
+      "li",
+      {},
+      h("div.grow", {}, h("span.title", { title: label }, name), details),
+      current ? h("strong", {}, "This one") : button,
+    );
     return row;
   }
 
-  #say(error) {
-    this.problem.textContent = wordsOf(error);
+  async #end(session, row) {
+    this.problem.textContent = "";
+    try {
+      await this.store.bell.call("DELETE", `/me/sessions/${session.id}`);
+      row.remove();
+      this.querySelector("h2").focus();
+    } catch (error) {
+      this.problem.textContent = errorText(error);
+    }
   }
 }
 

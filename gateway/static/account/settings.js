@@ -1,27 +1,43 @@
-/** Settings: who one is, how one signs in, how the page looks, and where one is signed in. */
+/** Settings: the profile, the password, the appearance, the sessions, and signing out. */
 
-import { field, fill, h } from "../shared/dom.js";
+import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
-import { View, part } from "../shared/view.js";
-import { wordsOf } from "../shared/format.js";
+import { theme } from "../shared/storage.js";
 import "./password.js";
 import "./sessions.js";
 
-const THEME = "bellwire:theme";
-const THEMES = [["", "As the system"], ["light", "Light"], ["dark", "Dark"]];
-const LANGUAGES = ["ar", "bg", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sr", "sv", "th", "tr", "uk", "vi", "zh"];
+const THEMES = [
+  ["", "Like the system"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+];
+const LANGUAGES = [
+  ..."ar bg cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv".split(" "),
+  ..."nb nl pl pt pt-BR ro ru sk sl sr sv th tr uk vi zh".split(" "),
+];
 
+/** Properties: `store`, `leave` (shows the sign-in). */
 class Settings extends View {
-  async show() {
+  async render() {
     const { store } = this;
     fill(this, h("p.empty", { role: "status" }, "Loading…"));
     try {
       this.me = await store.bell.call("GET", "/me");
     } catch (error) {
-      fill(this, h("p.empty.problem", { role: "alert" }, wordsOf(error), h("button", { type: "button", onclick: () => this.show() }, "Try again")));
+      fill(
+        this,
+        loadError(error, () => this.render()),
+      );
       return;
     }
-    const sections = [this.#profile(), part("bw-password", { store, me: this.me, change: (changes) => this.#change(changes) }), this.#theme(), part("bw-sessions", { store }), this.#rest()];
+    const change = (changes) => this.#change(changes);
+    const sections = [
+      this.#profile(),
+      createView("bw-password", { store, me: this.me, change }),
+      this.#appearance(),
+      createView("bw-sessions", { store }),
+      this.#signOut(),
+    ];
     fill(this, h("header.bar", {}, h("h1", {}, "Settings")), h("div.column", {}, sections));
   }
 
@@ -32,58 +48,77 @@ class Settings extends View {
   }
 
   #profile() {
-    const { display_name, username, email, profile } = this.me;
-    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const names = new Set([profile.timezone, own, ...Intl.supportedValuesOf("timeZone"), "UTC"].filter(Boolean));
-    const zone = field("Time zone", "timezone", { value: profile.timezone, options: [...names].sort().map((name) => [name, name.replaceAll("_", " ")]) }, "Mails that gather what happened come by its clock");
-    const choose = h("button.link", { type: "button", onclick: () => (zone.querySelector("select").value = own) }, `Use that of this device: ${own}`);
-    const languages = [...new Set([...LANGUAGES, navigator.language, profile.locale])].map((tag) => [tag, named(tag)]).sort(([, a], [, b]) => a.localeCompare(b));
-    const fields = [
-      field("Display name", "display_name", { value: display_name, maxlength: 80, required: true, autocomplete: "name" }),
-      h("div.field", {}, zone, own && own !== profile.timezone && choose),
-      field("Language", "locale", { value: profile.locale, options: languages }, "For applications that ask for it: this page is in English"),
-    ];
-    const save = form(fields, "Save", async (changes) => {
+    const { display_name, username, email } = this.me;
+    const nameProps = { value: display_name, maxlength: 80, required: true, autocomplete: "name" };
+    const fields = [field("Display name", "display_name", nameProps), this.#timeZone(), this.#language()];
+    const save = async (changes) => {
       await this.#change(changes);
       return "Saved.";
-    });
-    return h("section.sheet", {}, h("h2", {}, "Profile"), h("p.quiet", {}, `@${username}, ${email}`), save);
+    };
+    const account = h("p.quiet", {}, `@${username}, ${email}`);
+    return h("section.sheet", {}, h("h2", {}, "Profile"), account, form(fields, "Save", save));
   }
 
-  #theme() {
-    const chosen = localStorage.getItem(THEME) ?? "";
-    const choices = THEMES.map(([value, text]) => h("label.row", {}, h("input", { type: "radio", name: "theme", value, checked: value === chosen, onchange: () => wear(value) }), text));
+  #timeZone() {
+    const { timezone } = this.me.profile;
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const names = new Set([timezone, own, ...Intl.supportedValuesOf("timeZone"), "UTC"].filter(Boolean));
+    const options = [...names].sort().map((name) => [name, name.replaceAll("_", " ")]);
+    const hint = "Summary e-mails are sent by this clock";
+    const label = field("Time zone", "timezone", { value: timezone, options }, hint);
+    const onclick = () => (label.querySelector("select").value = own);
+    const useOwn = h("button.link", { type: "button", onclick }, `Use this device’s: ${own}`);
+    return h("div.field", {}, label, own && own !== timezone && useOwn);
+  }
+
+  #language() {
+    const { locale } = this.me.profile;
+    const tags = new Set([...LANGUAGES, navigator.language, locale]);
+    const options = [...tags]
+      .map((tag) => [tag, languageName(tag)])
+      .sort(([, a], [, b]) => a.localeCompare(b));
+    const hint = "For connected applications: this page itself is in English";
+    return field("Language", "locale", { value: locale, options }, hint);
+  }
+
+  #appearance() {
+    const chosen = theme.read();
+    const choices = THEMES.map(([value, text]) => {
+      const onchange = () => setTheme(value);
+      const radio = h("input", { type: "radio", name: "theme", value, checked: value === chosen, onchange });
+      return h("label.row", {}, radio, text);
+    });
     return h("fieldset.sheet", {}, h("legend", {}, "Appearance"), h("div.row.choice", {}, choices));
   }
 
-  #rest() {
+  #signOut() {
     const problem = h("p.problem", { role: "alert" });
-    const out = async () => {
+    const onclick = async () => {
       problem.textContent = "";
       try {
         await this.store.bell.logout();
         this.leave("");
       } catch (error) {
-        problem.textContent = wordsOf(error);
+        problem.textContent = errorText(error);
       }
     };
-    const button = h("button.dangerous", { type: "button", onclick: out }, "Sign out");
-    return h("section.sheet", {}, h("p.row", {}, h("a.grow", { href: "/api/docs" }, "The API’s documentation"), button), problem);
+    const button = h("button.dangerous", { type: "button", onclick }, "Sign out");
+    const docs = h("a.grow", { href: "/api/docs" }, "API documentation");
+    return h("section.sheet", {}, h("p.row", {}, docs, button), problem);
   }
 }
 
-function wear(theme) {
-  if (theme) localStorage.setItem(THEME, theme);
-  else localStorage.removeItem(THEME);
-  document.documentElement.dataset.theme = theme;
+function setTheme(value) {
+  theme.write(value);
+  document.documentElement.dataset.theme = value; // also where nothing can be stored
 }
 
-/** A language in its own words. */
-function named(tag) {
+/** The name of a language in that language. */
+function languageName(tag) {
   try {
     return new Intl.DisplayNames([tag], { type: "language" }).of(tag);
   } catch {
-    return tag; // not one that the browser knows
+    return tag; // the browser does not know it
   }
 }
 

@@ -1,98 +1,150 @@
-/** One account, or new ones: dialogs that make and change them, and their tokens. */
+/** Dialogs that create accounts, change them, and create or revoke their tokens. */
 
-import { ask, field, h, toast } from "../shared/dom.js";
-import { blaming } from "./form.js";
-import { nameOf, plural, wordsOf } from "../shared/format.js";
+import { errorText, field, h, openDialog, toast } from "../shared/dom.js";
+import { nameOf, plural } from "../shared/format.js";
+import { markFieldErrors } from "./form.js";
 
-const ROLES = [["user", "User"], ["admin", "Admin"]];
-const WRONG_LINES = 10; // said at once
-const WITHIN_S = 120; // a thousand accounts
-let pasted = ""; // what was written for many and not taken yet
+const ROLES = [
+  ["user", "User"],
+  ["admin", "Admin"],
+];
+const MAX_SHOWN_ERRORS = 10;
+const TIMEOUT_S = 120; // for a thousand accounts
+let pastedLines = ""; // the text of the dialog for many accounts, until they are created
 
-/** Asks for one account; returns it in a list. */
-export async function makeOne(store) {
+/** Open a dialog for one account. Returns [account], or undefined when it is cancelled. */
+export async function createAccount(store) {
+  const passwordHint = "Without a password, the user signs in with an e-mailed code";
   const fields = [
     field("Username", "username", { required: true, autocomplete: "off", maxlength: "32" }),
     field("E-mail", "email", { type: "email", required: true, autocomplete: "off" }),
     field("Name", "display_name", { autocomplete: "off", maxlength: "80" }),
     field("Role", "role", { options: ROLES, value: "user" }),
-    field("Password", "password", { type: "password", autocomplete: "new-password" }, "Without one, they sign in with a code that is mailed to them"),
+    field("Password", "password", { type: "password", autocomplete: "new-password" }, passwordHint),
   ];
-  const made = await ask("Make an account", fields, "Make it", (given) => {
-    const account = Object.fromEntries(Object.entries(given).filter(([, value]) => value));
-    return blaming(fields, () => make(store, [account]).catch((error) => Promise.reject(ofOne(error))));
-  });
-  if (made) toast(`${nameOf(made[0])} may sign in`);
-  return made;
+  const create = (values) => {
+    const account = Object.fromEntries(Object.entries(values).filter(([, value]) => value));
+    const run = () =>
+      postAccounts(store, [account]).catch((error) => Promise.reject(singleAccountError(error)));
+    return markFieldErrors(fields, run);
+  };
+  const accounts = await openDialog("Create an account", fields, "Create", create);
+  if (accounts) toast(`${nameOf(accounts[0])} can sign in now`);
+  return accounts;
 }
 
-/** The list's errors as those of its only account. */
-function ofOne(error) {
-  const fields = Object.entries(error.fields ?? {}).map(([name, message]) => [name.replace("users.0.", ""), message]);
+/** Rename the field errors of a list with one account: "users.0.email" becomes "email". */
+function singleAccountError(error) {
+  const fields = Object.entries(error.fields ?? {}).map(([name, message]) => [
+    name.replace("users.0.", ""),
+    message,
+  ]);
   return fields.length ? Object.assign(error, { fields: Object.fromEntries(fields) }) : error;
 }
 
-/** Accounts as the list shows them, with e-mail. */
-async function make(store, users) {
-  const { items } = await store.bell.call("POST", "/admin/users", { users }, { within: WITHIN_S });
+/** Create accounts; return them as the list of accounts shows them, with the e-mail address. */
+async function postAccounts(store, users) {
+  const options = { timeoutS: TIMEOUT_S };
+  const { items } = await store.bell.call("POST", "/admin/users", { users }, options);
   return items.map((user, n) => ({ ...user, email: users[n].email }));
 }
 
-/** Asks for many, a line each; returns them. */
-export async function makeMany(store) {
-  const lines = field("One per line: username, e-mail, name", "lines", { rows: 10, required: true, spellcheck: "false", placeholder: "ana, ana@example.org, Ana Lopes", value: pasted, oninput: (event) => (pasted = event.target.value) }, "All are made or none. They sign in with a code that is mailed to them.");
-  const made = await ask("Make many accounts", [lines], "Make them", async ({ lines: text }) => {
-    const { users, places } = parsed(text);
-    if (!users.length) throw new Error("Write a line for each account.");
-    return make(store, users).catch((error) => Promise.reject(new Error(ofLines(error, places))));
+/** Open a dialog for many accounts, one per line. Returns them; an empty list when it is cancelled. */
+export async function createManyAccounts(store) {
+  const props = {
+    rows: 10,
+    required: true,
+    spellcheck: "false",
+    placeholder: "ana, ana@example.org, Ana Lopes",
+    value: pastedLines,
+    oninput: (event) => (pastedLines = event.target.value),
+  };
+  const hint = "Either all accounts are created or none. The users sign in with an e-mailed code.";
+  const linesField = field("One per line: username, e-mail, name", "lines", props, hint);
+  const create = async ({ lines }) => {
+    const { users, lineNumbers } = parseLines(lines);
+    if (!users.length) throw new Error("Write one line for each account.");
+    return postAccounts(store, users).catch((error) =>
+      Promise.reject(new Error(lineErrors(error, lineNumbers))),
+    );
+  };
+  const accounts = await openDialog("Create many accounts", [linesField], "Create all", create);
+  if (!accounts) return [];
+  pastedLines = "";
+  toast(`${plural(accounts.length, "account")} created`);
+  return accounts;
+}
+
+/**
+ * Return the accounts and their line numbers. Commas, semicolons and tabs separate values: many lists come from
+ * spreadsheets.
+ */
+function parseLines(text) {
+  const lines = text
+    .split("\n")
+    .map((line, n) => ({ number: n + 1, values: line.split(/[,;\t]/).map((value) => value.trim()) }));
+  const filled = lines.filter(({ values }) => values.some(Boolean));
+  const users = filled.map(({ values: [username, email = "", ...nameParts] }) => {
+    const display_name = nameParts.filter(Boolean).join(", "); // a name may contain a separator
+    return { username, email, ...(display_name && { display_name }) };
   });
-  if (!made) return [];
-  pasted = "";
-  toast(`${plural(made.length, "account")} made`);
-  return made;
+  return { users, lineNumbers: filled.map(({ number }) => number) };
 }
 
-/** Accounts, and the number of the line that each is on. Tabs and semicolons do as well as commas: lists come from tables. */
-function parsed(text) {
-  const rows = text.split("\n").map((row, n) => [row.split(/[,;\t]/).map((part) => part.trim()), n + 1]);
-  const given = rows.filter(([parts]) => parts.some(Boolean));
-  const users = given.map(([[username, email = "", ...name]]) => ({ username, email, ...(name.join("") && { display_name: name.filter(Boolean).join(", ") }) }));
-  return { users, places: given.map(([, place]) => place) };
-}
-
-/** What is wrong with which lines, from the top. */
-function ofLines(error, places) {
-  const wrong = Object.entries(error.fields ?? {}).map(([name, message]) => {
-    const [, n, field] = /^users\.(\d+)\.?(.*)$/.exec(name) ?? [];
-    return n === undefined ? [0, `${name}: ${message}`] : [places[n], `Line ${places[n]}: ${field ? `${field}: ` : ""}${message}`];
+/** Return the errors of a list of accounts, by line. */
+function lineErrors(error, lineNumbers) {
+  const errors = Object.entries(error.fields ?? {}).map(([name, message]) => {
+    const [, index, fieldName] = /^users\.(\d+)\.?(.*)$/.exec(name) ?? [];
+    if (index === undefined) return { line: 0, text: `${name}: ${message}` };
+    const line = lineNumbers[index];
+    return { line, text: `Line ${line}: ${fieldName ? `${fieldName}: ` : ""}${message}` };
   });
-  if (!wrong.length) return wordsOf(error);
-  const words = wrong.sort(([one], [other]) => one - other).map(([, word]) => word);
-  return [...words.slice(0, WRONG_LINES), ...(words.length > WRONG_LINES ? [`and ${words.length - WRONG_LINES} more`] : [])].join("\n");
+  if (!errors.length) return errorText(error);
+  const texts = errors.sort((a, b) => a.line - b.line).map(({ text }) => text);
+  const hidden = texts.length - MAX_SHOWN_ERRORS;
+  return [...texts.slice(0, MAX_SHOWN_ERRORS), ...(hidden > 0 ? [`and ${hidden} more`] : [])].join("\n");
 }
 
-/** Asks for another name or role; returns what the account is then. */
-export function change(store, user) {
-  const fields = [field("Name", "display_name", { value: user.display_name, required: true, maxlength: "80" }), field("Role", "role", { options: ROLES, value: user.role })];
-  return ask(`Change @${user.username}`, fields, "Save", async (given) => {
-    const body = Object.fromEntries(Object.entries(given).filter(([name, value]) => value !== user[name]));
-    return Object.keys(body).length ? blaming(fields, () => store.bell.call("PATCH", `/admin/users/${user.id}`, body)) : user;
+/** Open a dialog for an account's name and role. Returns the changed USER, or undefined when it is cancelled. */
+export function changeAccount(store, user) {
+  const fields = [
+    field("Name", "display_name", { value: user.display_name, required: true, maxlength: "80" }),
+    field("Role", "role", { options: ROLES, value: user.role }),
+  ];
+  return openDialog(`Change @${user.username}`, fields, "Save", async (values) => {
+    const changes = Object.fromEntries(
+      Object.entries(values).filter(([name, value]) => value !== user[name]),
+    );
+    if (!Object.keys(changes).length) return user;
+    return markFieldErrors(fields, () => store.bell.call("PATCH", `/admin/users/${user.id}`, changes));
   });
 }
 
-/** Asks what a token is for; returns it. */
-export function makeToken(store, user) {
-  const label = field("What it is for", "label", { maxlength: "64", placeholder: "Build bot" }, "Whoever has it is this account, until it is revoked");
-  return ask(`Make a token for ${nameOf(user)}`, [label], "Make it", (given) =>
-    blaming([label], async () => (await store.bell.call("POST", `/admin/users/${user.id}/tokens`, { label: given.label.trim() })).token),
-  );
+/** Open a dialog for a new token. Returns the token, or undefined when it is cancelled. */
+export function createToken(store, user) {
+  const hint = "Anybody who has the token can act as this account, until it is revoked";
+  const labelField = field("Purpose", "label", { maxlength: "64", placeholder: "Build bot" }, hint);
+  const create = async ({ label }) => {
+    const body = { label: label.trim() };
+    const { token } = await store.bell.call("POST", `/admin/users/${user.id}/tokens`, body);
+    return token;
+  };
+  const submit = (values) => markFieldErrors([labelField], () => create(values));
+  return openDialog(`Create a token for ${nameOf(user)}`, [labelField], "Create", submit);
 }
 
 export function revokeTokens(store, user) {
-  const what = h("p", {}, "Bots and scripts of this account stop working, and it is signed out everywhere.");
-  return ask(`Revoke all tokens of ${nameOf(user)}?`, [what], "Revoke", () =>
-    blaming([], async () => {
-      await store.bell.call("DELETE", `/admin/users/${user.id}/tokens`);
-      toast(`All tokens of ${nameOf(user)} are revoked`);
-    }), { dangerous: true });
+  const warning = h(
+    "p",
+    {},
+    "Bots and scripts of this account stop working, and it is signed out everywhere.",
+  );
+  const revoke = async () => {
+    await store.bell.call("DELETE", `/admin/users/${user.id}/tokens`);
+    toast(`All tokens of ${nameOf(user)} were revoked`);
+  };
+  const submit = () => markFieldErrors([], revoke);
+  return openDialog(`Revoke all tokens of ${nameOf(user)}?`, [warning], "Revoke", submit, {
+    dangerous: true,
+  });
 }

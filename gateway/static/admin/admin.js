@@ -1,9 +1,11 @@
-/** The admin area: its frame and tabs. Each part is a file of its own, loaded when somebody goes there; who is no admin loads none. */
+/**
+ * The admin area: its header with tabs. Each area is a module of its own, loaded when it is opened; other users load
+ * none of them.
+ */
 
-import { fill, h } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
+import { View, createView, fill, h } from "../shared/dom.js";
 
-/** In order: the word in the address, what it is called, the element that shows it, and where that comes from. */
+/** In order: the word in the address, the tab's text, the custom element, and the module that defines it. */
 const AREAS = [
   ["users", "Users", "bw-admin-users", () => import("./users.js")],
   ["activity", "Activity", "bw-admin-records", () => import("./records.js")],
@@ -12,44 +14,55 @@ const AREAS = [
   ["announce", "Announce", "bw-admin-announce", () => import("./announce.js")],
   ["explain", "Explain", "bw-admin-explain", () => import("./explain.js")],
 ];
-let byTab = false; // each address makes this element anew: who goes by a tab finds the focus on it again
+let focusTab = false; // each address creates this view again: after a click on a tab, its successor gets the focus
 
-const style = h("link", { rel: "stylesheet", href: "/static/admin/admin.css" });
-const styled = new Promise((resolve) => (style.onload = style.onerror = resolve));
-document.head.append(style);
-await styled; // nothing is shown in between that would jump
+// Load the styles before anything is shown, so that the layout does not jump.
+const styles = h("link", { rel: "stylesheet", href: "/static/admin/admin.css" });
+const stylesLoaded = new Promise((resolve) => (styles.onload = styles.onerror = resolve));
+document.head.append(styles);
+await stylesLoaded;
 
+/** Properties: `store`, `item` (the area's word from the address) and `detail` (the word after it). */
 class Admin extends View {
-  show() {
+  render() {
     this.isAdmin = null;
-    this.on(this.store, "me", () => this.#draw());
+    this.listen(this.store, "me", () => this.#draw());
     this.#draw();
   }
 
-  /** Again when the role has changed while it is shown. */
+  /** Draw again only when the user's role has changed. */
   #draw() {
     const isAdmin = this.store.me.role === "admin";
     if (isAdmin === this.isAdmin) return;
     this.isAdmin = isAdmin;
-    if (isAdmin) this.#area();
-    else fill(this, h("p.empty", {}, "There is nothing here for you."));
+    if (isAdmin) this.#showArea();
+    else fill(this, h("p.empty", {}, "This area is for administrators only."));
   }
 
-  async #area() {
-    const [where, title, name, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
-    const links = AREAS.map(([word, label]) => h("a", { href: `#/admin/${word}`, "aria-current": word === where && "page", onclick: () => (byTab = true) }, label));
+  async #showArea() {
+    const [area, title, element, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
     const body = h("div.admin-body", {}, h("p.quiet", { role: "status" }, "Loading…"));
-    fill(this, h("header.bar.admin-head", {}, h("h1", {}, "Administration"), h("nav.tabs", { "aria-label": "Administration" }, links)), body);
-    const current = links.find((link) => link.hasAttribute("aria-current"));
+    const tabs = h("nav.tabs", { "aria-label": "Administration" }, this.#tabs(area));
+    fill(this, h("header.bar.admin-head", {}, h("h1", {}, "Administration"), tabs), body);
+    const current = tabs.querySelector("[aria-current]");
     current.scrollIntoView({ block: "nearest", inline: "center" });
-    if (byTab) current.focus();
-    byTab = false;
+    if (focusTab) current.focus();
+    focusTab = false;
     try {
       await load();
-      fill(body, h("h2.hidden", {}, title), part(name, { store: this.store, area: where, more: this.more }));
+      const view = createView(element, { store: this.store, area, detail: this.detail });
+      fill(body, h("h2.hidden", {}, title), view);
     } catch {
-      fill(body, h("p.problem", { role: "alert" }, "This part could not be loaded: there is no connection to the server."));
+      const text = "This area could not be loaded: there is no connection to the server.";
+      fill(body, h("p.problem", { role: "alert" }, text));
     }
+  }
+
+  #tabs(area) {
+    const onclick = () => (focusTab = true);
+    return AREAS.map(([word, text]) => {
+      return h("a", { href: `#/admin/${word}`, "aria-current": word === area && "page", onclick }, text);
+    });
   }
 }
 

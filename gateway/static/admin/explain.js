@@ -1,40 +1,47 @@
-/** Why somebody heard of an event, or did not: each rule that looked at it, and what it decided. */
+/** Explains why a user was notified of an event, or was not: each rule for this type of event, and its decisions. */
 
-import { field, fill, h } from "../shared/dom.js";
-import { line, pill, table } from "./list.js";
-import { whoField, whoIs } from "./user-names.js";
+import { View, field, fill, h } from "../shared/dom.js";
+import { formatDateTime, nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
-import { View } from "../shared/view.js";
-import { exactly, nameOf } from "../shared/format.js";
+import { pill, table, tableRow } from "./list.js";
+import { resolveUser, userField } from "./user-names.js";
 
-const HEARD = ["notified", "merged", "mailed", "counted"]; // the first word of a decision: they heard of it
+// decisions, by their first word, by which the user was notified
+const POSITIVE = ["notified", "merged", "mailed", "counted"];
+const MAIL_HEADS = ["Mail", "State", "Queued", "Ended", "Error"];
 
+/** Properties: `store`, `detail` (the event from the address, if any). */
 class Explain extends View {
-  show() {
+  render() {
     const { store } = this;
+    const hint = "The cursor of the event (its id), or only its number";
     const fields = [
-      field("Event", "event", { required: true, autocomplete: "off", value: this.more ?? "" }, "Its cursor, the id of an event; or its number alone"),
-      whoField(store, "User", "user", { required: true, value: store.me.username }),
+      field("Event", "event", { required: true, autocomplete: "off", value: this.detail ?? "" }, hint),
+      userField(store, "User", "user", { required: true, value: store.me.username }),
     ];
     this.answer = h("div.answer", { "aria-live": "polite" });
-    const asking = form(fields, "Explain", (given) => this.#explain(given));
-    asking.classList.add("panel");
-    fill(this, asking, this.answer);
+    const element = form(fields, "Explain", (values) => this.#explain(values));
+    element.classList.add("panel");
+    fill(this, element, this.answer);
   }
 
   async #explain({ event, user }) {
     fill(this.answer);
-    const query = { event: await this.#cursor(event.trim()), user: await whoIs(this.store, user, "user") };
-    const found = await this.store.bell.call("GET", "/admin/explain", null, { query });
+    const query = {
+      event: await this.#cursor(event.trim()),
+      user: await resolveUser(this.store, user, "user"),
+    };
+    const explanation = await this.store.bell.call("GET", "/admin/explain", null, { query });
+    const none = "No rule applies to this type of event: it notifies nobody.";
     fill(
       this.answer,
-      h("h3", {}, h("code", {}, found.type), ` for ${nameOf(found.user)}`),
-      h("p.quiet", {}, `Event ${found.event}, ${exactly(found.at)}`),
-      found.rules.length ? found.rules.map(ruled) : h("p", {}, "No rule looks at such events: nobody is notified of them."),
+      h("h3", {}, h("code", {}, explanation.type), ` for ${nameOf(explanation.user)}`),
+      h("p.quiet", {}, `Event ${explanation.event}, ${formatDateTime(explanation.at)}`),
+      explanation.rules.length ? explanation.rules.map(rulePanel) : h("p", {}, none),
     );
   }
 
-  /** The list of jobs has events by number: its cursor is that of now, with this number in the place of the newest event's. */
+  /** Make a cursor from an event's number, as in the list of jobs: the newest cursor with its number replaced. */
   async #cursor(text) {
     if (!/^\d+$/.test(text)) return text;
     const { cursor } = await this.store.bell.call("GET", "/events");
@@ -42,23 +49,34 @@ class Explain extends View {
   }
 }
 
-function ruled({ rule, type, decided, notification, mails = [], mail_due_at }) {
-  const heard = HEARD.includes(decided[0].split(":")[0]);
+function rulePanel({ rule, type, decided, notification, mails = [], mail_due_at }) {
+  const isPositive = POSITIVE.includes(decided[0].split(":")[0]);
+  const decisions = decided.map((text, n) =>
+    h("li", {}, pill(text, isPositive && n === 0 ? "good" : "quiet")),
+  );
   return h(
     "section.panel",
     { "aria-label": `Rule ${rule}` },
     h("h3", {}, `Rule “${rule}”`, h("small", {}, ` notifications of the type ${type}`)),
-    h("ul.decided", {}, decided.map((one, n) => h("li", {}, pill(one, heard && !n ? "good" : "quiet")))),
-    notification && h("blockquote", {}, h("strong", {}, notification.title), h("p", {}, notification.body), h("small", {}, `${exactly(notification.created_at)}, ${notification.read_at ? `read ${exactly(notification.read_at)}` : "unread"}`)),
-    mail_due_at && h("p", {}, `A mail waits until ${exactly(mail_due_at)}.`),
-    mails.length > 0 && posted(mails),
+    h("ul.decided", {}, decisions),
+    notification && notificationQuote(notification),
+    mail_due_at && h("p", {}, `An e-mail is due at ${formatDateTime(mail_due_at)}.`),
+    mails.length > 0 && mailTable(mails),
   );
 }
 
-function posted(mails) {
-  const heads = ["Mail", "State", "Queued", "Ended", "Error"];
-  const rows = mails.map((one) => line(heads, [one.kind, one.state, exactly(one.queued_at), one.ended_at ? exactly(one.ended_at) : "", one.error ?? ""]));
-  return table("Mails about it", heads, rows);
+function notificationQuote({ title, body, created_at, read_at }) {
+  const read = read_at ? `read ${formatDateTime(read_at)}` : "unread";
+  const times = h("small", {}, `${formatDateTime(created_at)}, ${read}`);
+  return h("blockquote", {}, h("strong", {}, title), h("p", {}, body), times);
+}
+
+function mailTable(mails) {
+  const rows = mails.map(({ kind, state, queued_at, ended_at, error }) => {
+    const ended = ended_at ? formatDateTime(ended_at) : "";
+    return tableRow(MAIL_HEADS, [kind, state, formatDateTime(queued_at), ended, error ?? ""]);
+  });
+  return table("E-mails about it", MAIL_HEADS, rows);
 }
 
 customElements.define("bw-admin-explain", Explain);

@@ -1,61 +1,68 @@
-/** Saving all of a list as lines of JSON (NDJSON), however many there are: the browser keeps them on disk while they come. */
+/**
+ * Download a whole list as lines of JSON (NDJSON), of any length: the browser stores the answer on disk while it
+ * arrives.
+ */
 
 import { BellwireError } from "../client.js";
-import { h } from "../shared/dom.js";
-import { wordsOf } from "../shared/format.js";
+import { errorText, h } from "../shared/dom.js";
 
 const NDJSON = "application/x-ndjson";
-const KEPT_MS = 60_000; // the address of what is saved, until the browser has taken it
+const REVOKE_AFTER_MS = 60_000; // the browser has started to save the file by then
+const LABEL = "Download all (NDJSON)";
 
 export class Download {
-  /** `query()` resolves to what the list is filtered by. */
+  /** `query` is an async function that returns the filters of the list. */
   constructor(view, path, name, query) {
-    Object.assign(this, { view, path, name, query, stop: null });
-    this.button = h("button", { type: "button", onclick: () => (this.stop ? this.stop.abort() : this.#run()) }, "Download all (NDJSON)");
-    this.word = h("small", { role: "status" });
-    this.element = h("span.row", {}, this.button, this.word);
+    Object.assign(this, { view, path, name, query, controller: null });
+    const onclick = () => (this.controller ? this.controller.abort() : this.#run());
+    this.button = h("button", { type: "button", onclick }, LABEL);
+    this.status = h("small", { role: "status" });
+    this.element = h("span.row", {}, this.button, this.status);
   }
 
   async #run() {
-    this.stop = new AbortController();
+    this.controller = new AbortController();
     this.button.textContent = "Cancel the download";
-    this.word.textContent = "Begins…";
-    this.word.className = "";
+    this.status.textContent = "Starting…";
+    this.status.className = "";
     try {
       const bytes = this.#save(await this.#fetch());
-      this.word.textContent = `${inUnits(bytes)} saved`;
+      this.status.textContent = `${formatBytes(bytes)} saved`;
     } catch (error) {
-      this.word.className = this.stop.signal.aborted ? "" : "problem";
-      this.word.textContent = this.stop.signal.aborted ? "Cancelled" : wordsOf(error);
+      const { aborted } = this.controller.signal;
+      this.status.className = aborted ? "" : "problem";
+      this.status.textContent = aborted ? "Cancelled" : errorText(error);
     }
-    this.stop = null;
-    this.button.textContent = "Download all (NDJSON)";
+    this.controller = null;
+    this.button.textContent = LABEL;
   }
 
-  /** Rejects when the answer breaks off, so that a part is never taken for the whole. */
+  /** Return the answer as a Blob. Rejects when the answer ends early, so an incomplete file is never saved. */
   async #fetch() {
-    const given = Object.entries(await this.query()).filter(([, value]) => value != null && value !== "");
-    const signal = AbortSignal.any([this.stop.signal, this.view.ended.signal]);
-    const answer = await fetch(`/api/v1${this.path}?${new URLSearchParams(given)}`, { headers: { Accept: NDJSON }, signal, cache: "no-store" });
+    const filters = Object.entries(await this.query()).filter(([, value]) => value != null && value !== "");
+    const signal = AbortSignal.any([this.controller.signal, this.view.lifetime.signal]);
+    const options = { headers: { Accept: NDJSON }, signal, cache: "no-store" };
+    const answer = await fetch(`/api/v1${this.path}?${new URLSearchParams(filters)}`, options);
     if (!answer.ok) throw new BellwireError(answer.status, await answer.json().catch(() => ({})), 0);
     let bytes = 0;
-    const count = (chunk, out) => {
+    const transform = (chunk, output) => {
       bytes += chunk.byteLength;
-      this.word.textContent = `${inUnits(bytes)} so far`;
-      out.enqueue(chunk);
+      this.status.textContent = `${formatBytes(bytes)} so far`;
+      output.enqueue(chunk);
     };
-    const counted = answer.body.pipeThrough(new TransformStream({ transform: count }));
+    const counted = answer.body.pipeThrough(new TransformStream({ transform }));
     return new Response(counted, { headers: { "Content-Type": NDJSON } }).blob();
   }
 
   #save(blob) {
     const href = URL.createObjectURL(blob);
-    h("a", { href, download: `${this.name}-${new Date().toISOString().slice(0, 10)}.ndjson` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), KEPT_MS);
+    const date = new Date().toISOString().slice(0, 10);
+    h("a", { href, download: `${this.name}-${date}.ndjson` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), REVOKE_AFTER_MS);
     return blob.size;
   }
 }
 
-function inUnits(bytes) {
+function formatBytes(bytes) {
   return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

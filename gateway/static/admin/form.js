@@ -1,39 +1,49 @@
-/** Dialogs of the admin area say what is wrong at the field that it is about, as forms in the page do (form.js). */
+/**
+ * Errors of dialogs in the admin area, shown at the fields that they are about, as shared/form.js does for forms in the
+ * page.
+ */
 
-import { h } from "../shared/dom.js";
-import { wordsOf } from "../shared/format.js";
+import { errorText, h } from "../shared/dom.js";
 
 const CONTROL = "input, select, textarea";
-let numbers = 0;
+let noteCount = 0; // for unique ids
 
-/** Runs a call that takes these fields. Throws an Error for the form as a whole when it is refused, having marked those that are
- *  to blame and put the focus on the first of them. */
-export async function blaming(fields, run) {
-  for (const label of fields) clear(label);
+/**
+ * Run a call that sends these fields. If it is refused, mark the wrong fields, focus the first, and throw an Error for
+ * the dialog.
+ */
+export async function markFieldErrors(fields, run) {
+  for (const label of fields) clearMark(label);
   try {
     return await run();
   } catch (error) {
-    const rest = Object.entries(error.fields ?? {}).filter(([name, message]) => !blame(fields, name, message));
-    fields.map((label) => label.querySelector("[aria-invalid]")).find(Boolean)?.focus();
-    if (!error.fields || !Object.keys(error.fields).length) throw new Error(wordsOf(error));
-    throw new Error(rest.length ? rest.map(([name, message]) => `${name}: ${message}`).join("\n") : "Look at what is marked above.");
+    const errors = Object.entries(error.fields ?? {});
+    const unmarked = errors.filter(([name, message]) => !markField(fields, name, message));
+    fields
+      .map((label) => label.querySelector("[aria-invalid]"))
+      .find(Boolean)
+      ?.focus();
+    if (!errors.length) throw new Error(errorText(error));
+    const rest = unmarked.map(([name, message]) => `${name}: ${message}`).join("\n");
+    throw new Error(rest || "Correct the marked fields above.");
   }
 }
 
-function clear(label) {
+function clearMark(label) {
   label.querySelector(".problem")?.remove();
   const control = label.querySelector(CONTROL);
   control?.removeAttribute("aria-invalid");
   control?.removeAttribute("aria-describedby");
 }
 
-function blame(fields, name, message) {
-  const label = fields.find((each) => each.querySelector(CONTROL)?.name === name);
+/** Mark the field with this name; return whether there is one. */
+function markField(fields, name, message) {
+  const label = fields.find((candidate) => candidate.querySelector(CONTROL)?.name === name);
   if (!label) return false;
   const control = label.querySelector(CONTROL);
-  const word = h("small.problem", { id: `wrong-${++numbers}` }, message);
-  label.append(word);
+  const note = h("small.problem", { id: `problem-${++noteCount}` }, message);
+  label.append(note);
   control.setAttribute("aria-invalid", "true");
-  control.setAttribute("aria-describedby", word.id);
+  control.setAttribute("aria-describedby", note.id);
   return true;
 }

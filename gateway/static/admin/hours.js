@@ -1,40 +1,51 @@
-/** How much was done in each hour: counts, which stay when the records themselves are archived. Asked for when it is opened. */
+/**
+ * Counts of activity by the hour, which stay when the records themselves are archived. They are loaded when the section
+ * is opened.
+ */
 
 import { h } from "../shared/dom.js";
-import { Listing, line } from "./list.js";
-import { exactly } from "../shared/format.js";
+import { formatDateTime } from "../shared/format.js";
+import { Listing, tableRow } from "./list.js";
 
-const HEADS = ["Hour", "Action", "Site", "How often"];
+const HEADS = ["Hour", "Action", "Site", "Count"];
 
-export class Hours {
+export class HourlyCounts {
   constructor(bell) {
-    this.list = new Listing(bell, "/admin/activity/hourly", { label: "Activity by the hour", heads: HEADS, row, empty: "Nothing is counted like that.", drawn: () => this.#scale() });
-    this.element = h("details.hours", { ontoggle: () => this.#load() }, h("summary", {}, "Counts by the hour"), this.list.element);
+    this.list = new Listing(bell, "/admin/activity/hourly", {
+      label: "Activity by the hour",
+      heads: HEADS,
+      row: hourRow,
+      empty: "Nothing was counted for these filters.",
+      onDraw: () => this.#scaleBars(),
+    });
+    const summary = h("summary", {}, "Counts by the hour");
+    this.element = h("details.hours", { ontoggle: () => this.#load() }, summary, this.list.element);
   }
 
-  /** Of what the records are filtered by; there are no counts for single users. */
+  /** Set the filters. Counts are not kept per user, so `user` is ignored. */
   show({ user, ...query }) {
     this.query = query;
-    this.loaded = false;
+    this.isLoaded = false;
     this.#load();
   }
 
   #load() {
-    if (!this.element.open || this.loaded || !this.query) return;
-    this.loaded = true;
+    if (!this.element.open || this.isLoaded || !this.query) return;
+    this.isLoaded = true;
     this.list.show(this.query);
   }
 
-  /** The longest bar is that of the greatest count. */
-  #scale() {
+  /** Make the bar of the greatest count the longest one. */
+  #scaleBars() {
     const bars = [...this.element.querySelectorAll("[data-count]")];
-    const most = Math.max(...bars.map((bar) => bar.dataset.count));
-    for (const bar of bars) bar.style.width = `${(100 * bar.dataset.count) / most}%`;
+    const greatest = Math.max(...bars.map((bar) => bar.dataset.count));
+    for (const bar of bars) bar.style.width = `${(100 * bar.dataset.count) / greatest}%`;
   }
 }
 
-function row({ hour, action, site, count }) {
+function hourRow({ hour, action, site, count }) {
   const bar = h("span.scale", { "aria-hidden": "true" }, h("span", { "data-count": String(count) }));
-  const at = h("time", { datetime: hour }, exactly(hour));
-  return line(HEADS, [at, h("code", {}, action), site ?? "", h("div.counted", {}, h("span", {}, String(count)), bar)]);
+  const time = h("time", { datetime: hour }, formatDateTime(hour));
+  const counted = h("div.counted", {}, h("span", {}, String(count)), bar);
+  return tableRow(HEADS, [time, h("code", {}, action), site ?? "", counted]);
 }

@@ -1,139 +1,200 @@
-/** What goes on behind: asked for every two seconds while something does, and somebody looks. A part is drawn again only when it has changed. */
+/**
+ * Background work: dead letters, mail, announcements, consumers, workers and queues. The view is refreshed while it is
+ * visible; a part is drawn again only when it has changed.
+ */
 
-import { fill, h, toast, trying } from "../shared/dom.js";
-import { line, pill, table } from "./list.js";
-import { progress, whileSeen } from "./live.js";
-import { keepNames, named } from "./user-names.js";
-import { View } from "../shared/view.js";
-import { exactly, plural, shortly, wordsOf } from "../shared/format.js";
+import { View, errorText, fill, h, toast, toastErrors } from "../shared/dom.js";
+import { formatDateTime, formatShort, plural, timeElement } from "../shared/format.js";
+import { pill, table, tableRow } from "./list.js";
+import { progress, repeatWhileVisible } from "./live.js";
+import { updateNames, userName } from "./user-names.js";
 
-const BUSY_MS = 2000;
-const CALM_MS = 10_000; // each look leaves an audit record
-const SHOWN = 5; // of a list that may be long; the rest is folded away
-const LATE_S = 30; // a consumer this far behind is shown as late
-/** In order: a part's title, what it shows of the answer, and what is said when that is nothing. */
+const BUSY_REFRESH_MS = 2000;
+const IDLE_REFRESH_MS = 10_000; // each request leaves an audit record
+const MAX_UNFOLDED = 5; // items of a list; the rest is folded
+const LATE_S = 30; // a consumer with a greater lag is marked as late
+
+/** In order: the title of a part, its data in the answer, the function that draws it, and a text for no data. */
 const PARTS = [
-  ["Given up on", ({ dead }) => dead, dead, "Nothing was given up on."],
-  ["Mail", ({ mail }) => [mail], mail, ""],
-  ["Announcements", ({ fanouts }) => fanouts, announcements, "There were none of late."],
-  ["Consumers of the log", ({ consumers }) => consumers, consumers, ""],
-  ["Workers", ({ workers }) => workers.map((one) => (one.alive ? { ...one, seen_at: null } : one)), workers, "No worker runs: what is behind a send waits."],
-  ["Queues", ({ queues }) => queues, queues, ""],
+  ["Given up", ({ dead }) => dead, drawDeadLetters, "Nothing was given up."],
+  ["Mail", ({ mail }) => [mail], drawMail, ""],
+  ["Announcements", ({ fanouts }) => fanouts, drawAnnouncements, "There were no announcements recently."],
+  ["Consumers of the log", ({ consumers }) => consumers, drawConsumers, ""],
+  ["Workers", stableWorkers, drawWorkers, "No worker is running: background work has to wait."],
+  ["Queues", ({ queues }) => queues, drawQueues, ""],
 ];
 
+/** Properties: `store`. */
 class Jobs extends View {
-  show() {
+  render() {
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.degraded = h("p.degraded", { role: "status", hidden: true });
     this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": title }));
-    this.drawn = [];
-    this.everyMs = BUSY_MS;
+    this.drawn = []; // the JSON of each part as it was drawn
+    this.refreshMs = BUSY_REFRESH_MS;
     fill(this, this.problem, this.degraded, h("div.parts", {}, this.parts));
-    keepNames(this);
-    this.refresh = whileSeen(this, () => this.everyMs, () => this.#look());
+    updateNames(this);
+    this.refresh = repeatWhileVisible(
+      this,
+      () => this.refreshMs,
+      () => this.#load(),
+    );
   }
 
-  async #look() {
+  async #load() {
+    const options = { retry: false, signal: this.lifetime.signal };
     try {
-      this.#draw(await this.store.bell.call("GET", "/admin/jobs", null, { again: false, signal: this.ended.signal }));
+      this.#draw(await this.store.bell.call("GET", "/admin/jobs", null, options));
       this.problem.hidden = true;
     } catch (error) {
       this.problem.hidden = false;
-      this.problem.textContent = `This is how it was; it is asked for again. ${wordsOf(error)}`;
+      this.problem.textContent = `This may be out of date; it will be loaded again. ${errorText(error)}`;
     }
   }
 
-  #draw(found) {
-    const { consumers, fanouts, mail } = found;
-    const busy = mail.waiting || fanouts.some((one) => one.state !== "done") || consumers.some((one) => one.lag_s);
-    this.everyMs = busy ? BUSY_MS : CALM_MS;
-    this.degraded.hidden = !found.degraded.length;
-    const degraded = `Degraded: ${found.degraded.join(", ")}. Nothing is lost; some things take longer.`;
-    if (found.degraded.length && this.degraded.textContent !== degraded) this.degraded.textContent = degraded;
-    PARTS.forEach(([title, take, show, empty], n) => {
-      const items = take(found);
-      const whole = JSON.stringify(items);
-      if (whole === this.drawn[n]) return;
-      this.drawn[n] = whole;
-      this.#fill(this.parts[n], h("h3", { tabindex: "-1" }, title), items.length ? show(items, this) : h("p.quiet", {}, empty));
+  #draw(jobs) {
+    const { consumers, fanouts, mail } = jobs;
+    const isBusy =
+      mail.waiting || fanouts.some(({ state }) => state !== "done") || consumers.some(({ lag_s }) => lag_s);
+    this.refreshMs = isBusy ? BUSY_REFRESH_MS : IDLE_REFRESH_MS;
+    this.#drawDegraded(jobs.degraded);
+    PARTS.forEach(([title, select, draw, empty], n) => {
+      const items = select(jobs);
+      const json = JSON.stringify(items);
+      if (json === this.drawn[n]) return;
+      this.drawn[n] = json;
+      const content = items.length ? draw(items, this) : h("p.quiet", {}, empty);
+      this.#fillPart(this.parts[n], h("h3", { tabindex: "-1" }, title), content);
     });
   }
 
-  /** What was unfolded stays so. The focus stays on what it was on, or goes to the part's title when that is gone. */
-  #fill(section, ...what) {
-    const held = section.contains(document.activeElement);
-    const act = document.activeElement?.dataset?.act;
-    const open = Boolean(section.querySelector("details")?.open);
-    fill(section, what);
-    section.querySelector("details")?.toggleAttribute("open", open);
-    if (held) (section.querySelector(`[data-act="${act}"]`) ?? section.querySelector("h3")).focus();
+  #drawDegraded(names) {
+    this.degraded.hidden = !names.length;
+    const text = `Degraded: ${names.join(", ")}. Nothing is lost; some things take longer.`;
+    if (names.length && this.degraded.textContent !== text) this.degraded.textContent = text;
   }
 
-  async retry(one) {
-    const taken = await trying(() => this.store.bell.call("POST", `/admin/jobs/${one.id}/retry`, null));
-    if (!taken) return;
-    toast("It is tried again");
+  /** Fill a part. Unfolded details stay unfolded, and the focus stays on its control or moves to the title. */
+  #fillPart(section, ...content) {
+    const hadFocus = section.contains(document.activeElement);
+    const act = document.activeElement?.dataset?.act;
+    const isOpen = Boolean(section.querySelector("details")?.open);
+    fill(section, content);
+    section.querySelector("details")?.toggleAttribute("open", isOpen);
+    if (hadFocus) (section.querySelector(`[data-act="${act}"]`) ?? section.querySelector("h3")).focus();
+  }
+
+  async retry(id) {
+    const answer = await toastErrors(() => this.store.bell.call("POST", `/admin/jobs/${id}/retry`, null));
+    if (!answer) return;
+    toast("It will be tried again");
     this.refresh();
   }
 }
 
-/** The first of a list, and the rest of it folded away. `show` makes a table, or the like, of some of them. */
-function folded(items, show, of = items.slice(0, SHOWN)) {
-  const rest = items.filter((one) => !of.includes(one));
-  return [show(of), rest.length > 0 && h("details", {}, h("summary", { "data-act": "rest" }, `${rest.length} more`), show(rest))];
+/** Draw the first items, and the rest folded. `draw(items)` returns a table or a list. */
+function folded(items, draw, first = items.slice(0, MAX_UNFOLDED)) {
+  const rest = items.filter((item) => !first.includes(item));
+  const summary = h("summary", { "data-act": "rest" }, `${rest.length} more`);
+  return [draw(first), rest.length > 0 && h("details", {}, summary, draw(rest))];
 }
 
-function dead(all, view) {
-  const heads = ["What", "Of", "Error", "Since", ""];
-  const row = (one) =>
-    line(heads, [
-      `${one.consumer}: ${one.type ?? "no longer kept"}`,
-      one.event ? h("a", { href: `#/admin/explain/${one.event}`, "data-act": `event-${one.id}` }, `Event ${one.event}`) : (one.to ?? ""),
-      h("span.problem", {}, one.error),
-      at(one.parked_at),
-      one.retrying ? pill("Is tried again") : h("button", { type: "button", "data-act": `retry-${one.id}`, "aria-label": `Try again: ${one.type ?? one.consumer} ${one.to ?? one.event}`, onclick: () => view.retry(one) }, "Try again"),
+function drawDeadLetters(letters, view) {
+  const heads = ["Work", "About", "Error", "Since", ""];
+  const row = (letter) => {
+    const { id, consumer, type, event, to, error, parked_at } = letter;
+    const eventLink = h(
+      "a",
+      { href: `#/admin/explain/${event}`, "data-act": `event-${id}` },
+      `Event ${event}`,
+    );
+    return tableRow(heads, [
+      `${consumer}: ${type ?? "no longer kept"}`,
+      event ? eventLink : (to ?? ""),
+      h("span.problem", {}, error),
+      timeElement(parked_at),
+      letter.retrying ? pill("Trying again") : retryButton(letter, view),
     ]);
-  return folded(all, (items) => table("Given up on", heads, items.map(row)));
+  };
+  return folded(letters, (items) => table("Given up", heads, items.map(row)));
 }
 
-/** Those under way are all shown. */
-function announcements(all, view) {
-  const row = (one) => h("li", {}, h("p.title", {}, one.title), h("small", {}, "by ", named(view.store, one.by), ", ", at(one.created_at)), progress(one));
-  return folded(all, (items) => h("ul.announcements", {}, items.map(row)), all.filter((one, n) => n < SHOWN || one.state !== "done"));
+function retryButton({ id, consumer, type, event, to }, view) {
+  const props = {
+    type: "button",
+    "data-act": `retry-${id}`,
+    "aria-label": `Try again: ${type ?? consumer} ${to ?? event}`,
+    onclick: () => view.retry(id),
+  };
+  return h("button", props, "Try again");
 }
 
-function mail([{ waiting, oldest_s, failing }]) {
-  const heads = ["To", "Kind", "Tries", "Error", "Next"];
-  const row = (one) => line(heads, [one.to, one.type, String(one.attempts), h("span.problem", {}, one.error), at(one.next_at)]);
-  const waits = waiting ? `${plural(waiting, "mail")} ${waiting === 1 ? "waits" : "wait"}, the oldest for ${lasting(oldest_s)}.` : "No mail waits.";
-  return [h("p", {}, waits), failing.length > 0 && folded(failing, (items) => table("Mail that fails", heads, items.map(row)))];
+/** Announcements that are not done are never folded. */
+function drawAnnouncements(announcements, view) {
+  const row = (announcement) => {
+    const author = userName(view.store, announcement.by);
+    const details = h("small", {}, "by ", author, ", ", timeElement(announcement.created_at));
+    return h("li", {}, h("p.title", {}, announcement.title), details, progress(announcement));
+  };
+  const first = announcements.filter(({ state }, n) => n < MAX_UNFOLDED || state !== "done");
+  return folded(announcements, (items) => h("ul.announcements", {}, items.map(row)), first);
 }
 
-function workers(items) {
-  const heads = ["Worker", "State", "Since", "Does now"];
-  const doing = (running) => (running.length ? h("ul", {}, running.map(({ what, since }) => h("li", {}, what, h("small", {}, ` since ${exactly(since)}`)))) : h("span.quiet", {}, "Waits for work"));
-  const rows = items.map((one) => line(heads, [one.worker, one.alive ? pill("Alive", "good") : pill(`Gone since ${shortly(one.seen_at)}`, "bad"), at(one.started_at), doing(one.running)]));
+function drawMail([{ waiting, oldest_s, failing }]) {
+  const heads = ["To", "Kind", "Attempts", "Error", "Next"];
+  const row = ({ to, type, attempts, error, next_at }) =>
+    tableRow(heads, [to, type, String(attempts), h("span.problem", {}, error), timeElement(next_at)]);
+  const verb = waiting === 1 ? "is" : "are";
+  const text = waiting
+    ? `${plural(waiting, "e-mail")} ${verb} waiting, the oldest for ${formatDuration(oldest_s)}.`
+    : "No e-mail is waiting.";
+  const failures =
+    failing.length > 0 && folded(failing, (items) => table("Failing e-mails", heads, items.map(row)));
+  return [h("p", {}, text), failures];
+}
+
+/** Leave the changing time out of living workers, so that they are not drawn again each time. */
+function stableWorkers({ workers }) {
+  return workers.map((worker) => (worker.alive ? { ...worker, seen_at: null } : worker));
+}
+
+function drawWorkers(workers) {
+  const heads = ["Worker", "State", "Since", "Current work"];
+  const rows = workers.map(({ worker, alive, seen_at, started_at, running }) => {
+    const state = alive ? pill("Alive", "good") : pill(`Gone since ${formatShort(seen_at)}`, "bad");
+    return tableRow(heads, [worker, state, timeElement(started_at), runningTasks(running)]);
+  });
   return table("Workers", heads, rows);
 }
 
-function consumers(items) {
-  const heads = ["Consumer", "Behind", "Has done", "Moved"];
-  const behind = (s) => (s ? pill(lasting(s), s > LATE_S ? "bad" : "quiet") : pill("Up to date", "good"));
-  return table("Consumers of the log", heads, items.map((one) => line(heads, [one.consumer, behind(one.lag_s), `Event ${one.position}`, at(one.moved_at)])));
+function runningTasks(running) {
+  if (!running.length) return h("span.quiet", {}, "Idle");
+  const tasks = running.map(({ what, since }) =>
+    h("li", {}, what, h("small", {}, ` since ${formatDateTime(since)}`)),
+  );
+  return h("ul", {}, tasks);
 }
 
-function queues(items) {
+function drawConsumers(consumers) {
+  const heads = ["Consumer", "Lag", "Position", "Moved"];
+  const lag = (s) => (s ? pill(formatDuration(s), s > LATE_S ? "bad" : "quiet") : pill("Up to date", "good"));
+  const rows = consumers.map(({ consumer, lag_s, position, moved_at }) =>
+    tableRow(heads, [consumer, lag(lag_s), `Event ${position}`, timeElement(moved_at)]),
+  );
+  return table("Consumers of the log", heads, rows);
+}
+
+function drawQueues(queues) {
   const heads = ["Queue", "Depth", "Oldest"];
-  const rows = items.map(({ queue, depth, oldest_s }) => line(heads, [queue, depth === null ? pill("Can't be used now", "bad") : String(depth), oldest_s === null ? "" : lasting(oldest_s)]));
+  const rows = queues.map(({ queue, depth, oldest_s }) => {
+    const size = depth === null ? pill("Not available", "bad") : String(depth);
+    return tableRow(heads, [queue, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
+  });
   return table("Queues", heads, rows);
 }
 
-function at(time) {
-  return h("time", { datetime: time, title: exactly(time) }, shortly(time));
-}
-
-/** A length of time in its largest unit. */
-function lasting(s) {
+/** A duration in its largest unit. */
+function formatDuration(s) {
   if (s < 60) return `${Math.round(s)} s`;
   if (s < 3600) return `${Math.round(s / 60)} min`;
   return s < 172_800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} days`;

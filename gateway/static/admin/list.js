@@ -1,58 +1,69 @@
-/** Tables, and lists of the server's that are shown a page at a time. On a phone each row is a card (admin.css). */
+/** Tables, and lists from the server that are shown page by page. On phones each row is a card (admin.css). */
 
-import { fill, h } from "../shared/dom.js";
-import { plural, wordsOf } from "../shared/format.js";
+import { errorText, fill, h } from "../shared/dom.js";
+import { plural } from "../shared/format.js";
 
-/** `heads` names the columns; an empty name is one that needs none. */
+/** Create a table. `heads` are the columns' names; "" is for a column without one. */
 export function table(label, heads, rows) {
-  const head = h("tr", {}, heads.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))));
-  return h("div.table", {}, h("table", { "aria-label": label }, h("thead", {}, head), h("tbody", {}, rows)));
+  const head = h(
+    "tr",
+    {},
+    heads.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))),
+  );
+  const element = h("table", { "aria-label": label }, h("thead", {}, head), h("tbody", {}, rows));
+  return h("div.table", {}, element);
 }
 
-/** A row of a table: what its cells hold, in the order of `heads`. */
-export function line(heads, cells, props = {}) {
-  return h("tr", props, cells.map((cell, n) => h("td", { "data-label": heads[n] }, cell)));
+/** Create a table row with one cell for each of `heads`. */
+export function tableRow(heads, cells) {
+  return h(
+    "tr",
+    {},
+    cells.map((cell, n) => h("td", { "data-label": heads[n] }, cell)),
+  );
 }
 
-/** A state in a word, coloured: `kind` is good, quiet, warn or bad. */
-export function pill(word, kind = "quiet") {
-  return h(`span.pill.${kind}`, {}, word);
+/** Create a coloured label. `tone` is "good", "quiet", "warn" or "bad". */
+export function pill(text, tone = "quiet") {
+  return h(`span.pill.${tone}`, {}, text);
 }
 
 export class Listing {
-  /** `row(item)` makes a `tr`; `drawn(items)` hears of all that are shown whenever there are more, or others. */
-  constructor(bell, path, { label, heads, row, empty, drawn = () => {} }) {
-    Object.assign(this, { bell, path, row, empty, drawn });
+  /** `row(item)` returns a `tr`; `onDraw(items)` is called with all shown items whenever they have changed. */
+  constructor(bell, path, { label, heads, row, empty, onDraw = () => {} }) {
+    Object.assign(this, { bell, path, row, empty, onDraw });
     this.items = [];
     this.rows = new Map(); // id -> tr
     this.body = h("tbody");
     this.table = table(label, heads, []);
     this.table.querySelector("tbody").replaceWith(this.body);
-    this.word = h("p.quiet.grow", { role: "status" });
+    this.status = h("p.quiet.grow", { role: "status" });
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.button = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Show more");
-    this.element = h("section.listing", { "aria-label": label }, this.table, this.problem, h("div.row", {}, this.word, this.button));
+    const foot = h("div.row", {}, this.status, this.button);
+    this.element = h("section.listing", { "aria-label": label }, this.table, this.problem, foot);
   }
 
-  /** Begins anew, with what is asked for. */
+  /** Show the first page for these filters. */
   show(query) {
     this.query = query;
     this.next = null;
-    return this.#load(true);
+    return this.#load({ replace: true });
   }
 
-  async #load(anew = false) {
-    const asked = (this.asked = {}); // an answer that comes after another question is dropped
-    this.word.textContent = "Loading…";
+  async #load({ replace = false } = {}) {
+    const request = (this.latestRequest = {}); // the answer to an earlier request is ignored
+    this.status.textContent = "Loading…";
     this.problem.hidden = true;
     try {
-      const { items, next } = await this.bell.call("GET", this.path, null, { query: { ...this.query, page: this.next } });
-      if (asked !== this.asked) return;
-      if (anew) this.#clear();
+      const query = { ...this.query, page: this.next };
+      const { items, next } = await this.bell.call("GET", this.path, null, { query });
+      if (request !== this.latestRequest) return;
+      if (replace) this.#clear();
       this.next = next;
       this.add(items, "append");
     } catch (error) {
-      if (asked === this.asked) this.#failed(error);
+      if (request === this.latestRequest) this.#showError(error);
     }
   }
 
@@ -62,36 +73,42 @@ export class Listing {
     fill(this.body);
   }
 
-  #failed(error) {
-    this.word.textContent = "";
+  #showError(error) {
+    this.status.textContent = "";
     this.problem.hidden = false;
-    this.problem.textContent = wordsOf(error);
+    this.problem.textContent = errorText(error);
     this.button.hidden = false;
     this.button.textContent = "Try again";
   }
 
-  /** `where`: at the end ("append"), or the beginning ("prepend"). */
-  add(items, where) {
-    const made = items.map((item) => this.row(item));
-    items.forEach((item, n) => this.rows.set(item.id, made[n]));
-    this.items = where === "append" ? [...this.items, ...items] : [...items, ...this.items];
-    this.body[where](...made);
+  /** Add items at the end ("append") or at the beginning ("prepend"). */
+  add(items, position) {
+    const rows = items.map((item) => this.row(item));
+    items.forEach((item, n) => this.rows.set(item.id, rows[n]));
+    this.items = position === "append" ? [...this.items, ...items] : [...items, ...this.items];
+    this.body[position](...rows);
     this.table.hidden = !this.items.length;
     this.button.hidden = !this.next;
     this.button.textContent = "Show more";
-    this.word.textContent = this.items.length ? `${plural(this.items.length, "entry", "entries")} shown${this.next ? "" : ", and there are no more"}` : this.empty;
-    this.drawn(this.items);
+    this.status.textContent = this.#statusText();
+    this.onDraw(this.items);
   }
 
-  /** Shows an item as it is now; the focus stays where it was in it (`data-act` names what has it). */
+  #statusText() {
+    if (!this.items.length) return this.empty;
+    const count = plural(this.items.length, "entry", "entries");
+    return this.next ? `${count} shown` : `${count} shown; there are no more`;
+  }
+
+  /** Draw a changed item again. The focus stays on the control with the same `data-act`. */
   replace(item) {
     const old = this.rows.get(item.id);
     if (!old) return;
-    const act = old.contains(document.activeElement) && document.activeElement.dataset.act;
+    const focused = old.contains(document.activeElement) && document.activeElement.dataset.act;
     const row = this.row(item);
-    this.items = this.items.map((each) => (each.id === item.id ? item : each));
+    this.items = this.items.map((other) => (other.id === item.id ? item : other));
     this.rows.set(item.id, row);
     old.replaceWith(row);
-    if (act) row.querySelector(`[data-act="${act}"]`)?.focus();
+    if (focused) row.querySelector(`[data-act="${focused}"]`)?.focus();
   }
 }

@@ -1,32 +1,37 @@
-/** What goes on while one looks: asking again and again, and bars of progress. */
+/** Values that change while they are shown: repeated requests, and progress bars. */
 
 import { h } from "../shared/dom.js";
 
-/** Runs `look` now and `everyMs()` after it has ended, as long as the view is shown and the page is seen, until it returns true.
- *  Returns what runs it at once. `look` does not throw. */
-export function whileSeen(view, everyMs, look) {
-  const { signal } = view.ended;
+/**
+ * Call the async function `refresh` now, and again `intervalMs()` after each end, while the view is connected and the
+ * page is visible, until it resolves to true. `refresh` must not throw. Returns a function that calls it at once.
+ */
+export function repeatWhileVisible(view, intervalMs, refresh) {
+  const { signal } = view.lifetime;
   let timer;
-  let running = false;
-  let over = false;
-  const next = async () => {
+  let isRunning = false;
+  let isDone = false;
+  const run = async () => {
     clearTimeout(timer);
-    if (running || over || document.hidden || signal.aborted) return;
-    running = true;
-    over = Boolean(await look());
-    running = false;
-    if (!over && !signal.aborted) timer = setTimeout(next, everyMs());
+    if (isRunning || isDone || document.hidden || signal.aborted) return;
+    isRunning = true;
+    isDone = Boolean(await refresh());
+    isRunning = false;
+    if (!isDone && !signal.aborted) timer = setTimeout(run, intervalMs());
   };
-  document.addEventListener("visibilitychange", next, { signal });
+  document.addEventListener("visibilitychange", run, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
-  next();
-  return next;
+  run();
+  return run;
 }
 
-/** How far an announcement is. How many are to be told is counted by the worker, so at first it is not known. */
+/** Create the progress bar of an announcement. `total` is null until the worker has counted the recipients. */
 export function progress({ title, state, done, total }) {
-  const known = total !== null;
-  const bar = h("progress", { "aria-label": `Progress of “${title}”`, ...(known && { max: Math.max(1, total), value: state === "done" ? Math.max(1, total) : done }) });
-  const word = state === "done" ? `Done: ${done} told` : known ? `${done} of ${total} told` : "Begins soon";
-  return h("div.progress", {}, bar, h("span", {}, word));
+  const isCounted = total !== null;
+  const isDone = state === "done";
+  const max = Math.max(1, total);
+  const values = isCounted && { max, value: isDone ? max : done };
+  const bar = h("progress", { "aria-label": `Progress of “${title}”`, ...values });
+  const text = isDone ? `Done: ${done} notified` : isCounted ? `${done} of ${total} notified` : "Starts soon";
+  return h("div.progress", {}, bar, h("span", {}, text));
 }

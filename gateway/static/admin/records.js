@@ -1,39 +1,52 @@
-/** What users did, and what admins did: one view for both, whose records have the same shape. */
+/**
+ * Records of what users did (activity) and of what admins did (audit). Both have the same fields, so one view shows
+ * either.
+ */
 
-import { field, fill, h } from "../shared/dom.js";
+import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { formatDateTime } from "../shared/format.js";
 import { Download } from "./export.js";
-import { Hours } from "./hours.js";
-import { Listing, line } from "./list.js";
-import { keepNames, named, whoField, whoIs } from "./user-names.js";
-import { View } from "../shared/view.js";
-import { exactly, wordsOf } from "../shared/format.js";
+import { HourlyCounts } from "./hours.js";
+import { Listing, tableRow } from "./list.js";
+import { resolveUser, updateNames, userField, userName } from "./user-names.js";
 
 const HEADS = {
-  activity: ["When", "User", "Action", "What", "By", "Site", "More"],
-  audit: ["When", "Admin", "Action", "Path", "Outcome", "From", "More"],
+  activity: ["Time", "User", "Action", "Description", "By", "Site", "More"],
+  audit: ["Time", "Admin", "Action", "Path", "Outcome", "Address", "More"],
 };
-const TITLES = { activity: "Activity", audit: "What admins did" };
+const TITLES = { activity: "Activity", audit: "Actions of admins" };
 
+/** Properties: `store`, `area` ("activity" or "audit"). */
 class Records extends View {
-  show() {
+  render() {
     const { area, store } = this;
     const path = `/admin/${area}`;
     this.actions = h("datalist", { id: "actions" });
-    this.list = new Listing(store.bell, path, { label: TITLES[area], heads: HEADS[area], row: (record) => this.#row(record), empty: "Nothing is recorded like that.", drawn: (items) => this.#suggest(items) });
+    this.list = new Listing(store.bell, path, {
+      label: TITLES[area],
+      heads: HEADS[area],
+      row: (record) => this.#row(record),
+      empty: "Nothing was recorded for these filters.",
+      onDraw: (records) => this.#suggestActions(records),
+    });
     this.download = new Download(this, path, `bellwire-${area}`, () => this.#query());
-    this.hours = area === "activity" ? new Hours(store.bell) : null;
+    this.hours = area === "activity" ? new HourlyCounts(store.bell) : null;
     fill(this, this.#filters(), this.actions, this.hours?.element, this.list.element);
-    keepNames(this);
+    updateNames(this);
     this.#find();
   }
 
   #filters() {
-    this.who = whoField(this.store, this.area === "audit" ? "Admin" : "User", "user");
+    const user = userField(this.store, this.area === "audit" ? "Admin" : "User", "user");
     this.problem = h("p.problem", { role: "alert", hidden: true });
+    const onsubmit = (event) => {
+      event.preventDefault();
+      this.#find();
+    };
     this.filters = h(
       "form.filters",
-      { role: "search", "aria-label": TITLES[this.area], onsubmit: (event) => (event.preventDefault(), this.#find()), onchange: () => this.#find() },
-      this.who,
+      { role: "search", "aria-label": TITLES[this.area], onsubmit, onchange: () => this.#find() },
+      user,
       field("Action", "action", { list: "actions", autocomplete: "off" }),
       field("Site", "site", { autocomplete: "off" }),
       field("Since", "since", { type: "datetime-local" }),
@@ -44,51 +57,69 @@ class Records extends View {
     return this.filters;
   }
 
-  /** What is asked for, as the server takes it; times are the reader's own. */
+  /** The query for the server. Times in the form are local times. */
   async #query() {
     const { user, action, site, since, until } = Object.fromEntries(new FormData(this.filters));
-    const at = (text) => (text ? new Date(text).toISOString() : "");
-    return { user: await whoIs(this.store, user, "user"), action: action.trim(), site: site.trim(), since: at(since), until: at(until) };
+    const utc = (text) => (text ? new Date(text).toISOString() : "");
+    return {
+      user: await resolveUser(this.store, user, "user"),
+      action: action.trim(),
+      site: site.trim(),
+      since: utc(since),
+      until: utc(until),
+    };
   }
 
-  /** Enter in a field both changes it and sends the form: one question is asked. */
+  /**
+   * Load the records. Enter in a field both changes it and submits the form; the second call for the same values does
+   * nothing.
+   */
   async #find() {
-    const asked = JSON.stringify([...new FormData(this.filters)]);
-    if (asked === this.asking) return;
-    this.asking = asked;
+    const values = JSON.stringify([...new FormData(this.filters)]);
+    if (values === this.loadingValues) return;
+    this.loadingValues = values;
     this.problem.hidden = true;
     try {
       const query = await this.#query();
-      if (asked !== this.asking) return;
+      if (values !== this.loadingValues) return;
       this.hours?.show(query);
       await this.list.show(query);
     } catch (error) {
       this.problem.hidden = false;
-      this.problem.textContent = wordsOf(error);
+      this.problem.textContent = errorText(error);
     } finally {
-      if (asked === this.asking) this.asking = null;
+      if (values === this.loadingValues) this.loadingValues = null;
     }
   }
 
-  #suggest(items) {
-    fill(this.actions, [...new Set(items.map((record) => record.action))].map((value) => h("option", { value })));
+  #suggestActions(records) {
+    const actions = new Set(records.map((record) => record.action));
+    fill(
+      this.actions,
+      [...actions].map((value) => h("option", { value })),
+    );
   }
 
   #row(record) {
     const { store } = this;
-    const { id, user, action, description, metadata, triggered_by, site, at, outcome, address, request_id } = record;
-    const time = h("time", { datetime: at }, exactly(at));
-    const start = [time, named(store, user), h("code", {}, action)];
+    const { id, user, action, description, metadata, triggered_by, site, at, outcome, address, request_id } =
+      record;
+    const time = h("time", { datetime: at }, formatDateTime(at));
+    const start = [time, userName(store, user), h("code", {}, action)];
     const request = request_id && { request: request_id, ...(site && { site }) };
     const more = details({ ...metadata, ...request }, `record ${id}`);
-    if (this.area === "audit") return line(HEADS.audit, [...start, h("code", {}, description), outcome, address, more]);
-    return line(HEADS.activity, [...start, description, triggered_by === user ? "" : named(store, triggered_by), site ?? "", more]);
+    if (this.area === "audit") {
+      return tableRow(HEADS.audit, [...start, h("code", {}, description), outcome, address, more]);
+    }
+    const author = triggered_by === user ? "" : userName(store, triggered_by);
+    return tableRow(HEADS.activity, [...start, description, author, site ?? "", more]);
   }
 }
 
-function details(data, what) {
+function details(data, subject) {
   if (!Object.keys(data).length) return "";
-  return h("details", {}, h("summary", { "aria-label": `Details of ${what}` }, "Details"), h("pre", {}, JSON.stringify(data, null, 2)));
+  const summary = h("summary", { "aria-label": `Details of ${subject}` }, "Details");
+  return h("details", {}, summary, h("pre", {}, JSON.stringify(data, null, 2)));
 }
 
 customElements.define("bw-admin-records", Records);

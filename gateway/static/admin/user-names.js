@@ -1,53 +1,70 @@
-/** People in the admin area: how they are called when only their id is known, and fields that take one of them. */
+/** Users in the admin area: names for ids, and fields for one user. */
 
 import { field, fill, h } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 
 const SEARCH_AFTER_MS = 150;
-const SUGGESTED = 10;
+const MAX_SUGGESTIONS = 10;
 
-function called(store, id) {
+function nameText(store, id) {
   const user = store.person(id);
-  return user.username ? nameOf(user) : `User ${id}`; // who is suspended, say
+  return user.username ? nameOf(user) : `User ${id}`; // suspended users, for example, cannot be loaded
 }
 
-/** A person's name, which `keepNames` puts right when it comes. */
-export function named(store, id) {
-  return id == null ? "" : h("span.who", { "data-person": String(id), title: `User ${id}` }, called(store, id));
+/** Create an element with a user's name. `updateNames` replaces the text when the name has been loaded. */
+export function userName(store, id) {
+  if (id == null) return "";
+  return h("span.who", { "data-person": String(id), title: `User ${id}` }, nameText(store, id));
 }
 
-/** For a view with names in it. */
-export function keepNames(view) {
-  view.on(view.store, "people", (id) => {
-    for (const place of view.querySelectorAll(`[data-person="${id}"]`)) place.textContent = called(view.store, id);
+/** Update the names within a view as they are loaded. */
+export function updateNames(view) {
+  view.listen(view.store, "people", (id) => {
+    for (const element of view.querySelectorAll(`[data-person="${id}"]`))
+      element.textContent = nameText(view.store, id);
   });
 }
 
-/** A field that takes a username or an id, and suggests names on the way. What is in it: see `whoIs`. */
-export function whoField(store, label, name, props = {}) {
-  const names = h("datalist", { id: `people-${name}` });
+/** Create a field for a username or an id, with suggestions. `resolveUser` reads its value. */
+export function userField(store, label, name, props = {}) {
+  const suggestions = h("datalist", { id: `people-${name}` });
   let timer;
   const suggest = async (q) => {
-    const found = await store.bell.call("GET", "/users", null, { query: { q, limit: SUGGESTED } }).catch(() => ({ items: [] }));
-    fill(names, found.items.map((user) => h("option", { value: user.username }, nameOf(user))));
+    const options = { query: { q, limit: MAX_SUGGESTIONS } };
+    const page = await store.bell.call("GET", "/users", null, options).catch(() => ({ items: [] }));
+    fill(
+      suggestions,
+      page.items.map((user) => h("option", { value: user.username }, nameOf(user))),
+    );
   };
-  const later = (event) => {
+  const oninput = (event) => {
     const q = event.target.value.trim();
     clearTimeout(timer);
     if (q) timer = setTimeout(() => suggest(q), SEARCH_AFTER_MS);
   };
-  const whole = field(label, name, { autocomplete: "off", list: names.id, placeholder: "Username or id", oninput: later, ...props });
-  whole.append(names);
-  return whole;
+  const inputProps = {
+    autocomplete: "off",
+    list: suggestions.id,
+    placeholder: "Username or id",
+    oninput,
+    ...props,
+  };
+  const element = field(label, name, inputProps);
+  element.append(suggestions);
+  return element;
 }
 
-/** The id of whom a `whoField` names, null when it is empty. Throws an Error blaming the field when there is nobody. */
-export async function whoIs(store, text, name) {
-  const wanted = text.trim().replace(/^@/, "");
-  if (!wanted) return null;
-  const { items } = await store.bell.call("GET", "/admin/users", null, { query: { q: wanted, limit: 200 } });
-  const found = items.find((user) => user.username.toLowerCase() === wanted.toLowerCase());
-  if (found) return found.id;
-  if (/^[1-9]\d{0,15}$/.test(wanted)) return Number(wanted);
-  throw Object.assign(new Error("Nobody has this username."), { fields: { [name]: "Nobody has this username." } });
+/**
+ * Return the id of the user that a `userField` names; null if it is empty. Throws an Error with `fields` if there is no
+ * such user.
+ */
+export async function resolveUser(store, text, fieldName) {
+  const name = text.trim().replace(/^@/, "");
+  if (!name) return null;
+  const { items } = await store.bell.call("GET", "/admin/users", null, { query: { q: name, limit: 200 } });
+  const user = items.find(({ username }) => username.toLowerCase() === name.toLowerCase());
+  if (user) return user.id;
+  if (/^[1-9]\d{0,15}$/.test(name)) return Number(name);
+  const message = "There is no user with this name.";
+  throw Object.assign(new Error(message), { fields: { [fieldName]: message } });
 }

@@ -1,85 +1,105 @@
-/** One conversation: its head, its messages, and where one writes. */
+/** One conversation: its header, its messages, and the composer. */
 
-import { avatar, fill, h, icon, iconButton, trying } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
+import { View, avatar, createView, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { nameOf, partnerOf, plural, titleOf } from "../shared/format.js";
 import "./messages.js";
 import "./composer.js";
 
 const READ_AFTER_MS = 250;
 
+/** Properties: `store`, `conversation` (an id), `message` (the id of a message to go to, if any). */
 class Chat extends View {
-  show() {
+  render() {
     const { store } = this;
     this.thread = store.thread(this.conversation);
-    this.head = h("header.bar.chat-head");
+    this.header = h("header.bar.chat-head");
     this.typing = h("p.typing", { role: "status" });
-    this.messages = part("bw-messages", { store, thread: this.thread, target: this.message, unreadFrom: this.#unreadFrom() });
-    this.composer = part("bw-composer", { store, conversation: this.conversation });
-    fill(this, this.head, this.messages, this.typing, this.composer);
-    this.on(store, "conversations presence people", () => this.#drawHead());
-    this.on(store, "typing", (id) => id === this.conversation && this.#drawTyping());
-    this.on(store, "conversations thread", (id) => id === this.conversation && this.#read());
-    this.on(window, "focus", () => this.#read());
-    this.on(this, "reply", (message) => this.composer.replyTo(message));
-    this.on(this, "edit", (message) => this.composer.edit(message));
-    this.on(this, "edit-last", () => this.#editLast());
-    this.on(this, "atend", () => this.#read());
-    this.on(this, "posted", () => this.messages.toEnd());
-    this.#drawHead();
+    const unreadFrom = this.#unreadFrom();
+    this.messages = createView("bw-messages", {
+      store,
+      thread: this.thread,
+      target: this.message,
+      unreadFrom,
+    });
+    this.composer = createView("bw-composer", { store, conversation: this.conversation });
+    fill(this, this.header, this.messages, this.typing, this.composer);
+    const isOwn = (id) => id === this.conversation;
+    this.listen(store, "conversations presence people", () => this.#drawHeader());
+    this.listen(store, "typing", (id) => isOwn(id) && this.#drawTyping());
+    this.listen(store, "conversations thread", (id) => isOwn(id) && this.#markRead());
+    this.listen(window, "focus", () => this.#markRead());
+    this.listen(this, "reply", (message) => this.composer.replyTo(message));
+    this.listen(this, "edit", (message) => this.composer.edit(message));
+    this.listen(this, "edit-last", () => this.#editLast());
+    this.listen(this, "atend", () => this.#markRead());
+    this.listen(this, "posted", () => this.messages.toEnd());
+    this.#drawHeader();
     this.#drawTyping();
     if (matchMedia("(pointer: fine)").matches) this.composer.focus();
   }
 
-  get about() {
+  get details() {
     return this.store.conversations.get(this.conversation);
   }
 
-  /** The read mark when it was opened, if there is something new: where the marker stands. */
+  /**
+   * The id of the last message that was read before, if there are newer ones; else null. The marker is drawn after it.
+   */
   #unreadFrom() {
-    const mine = this.about.members.find((member) => member.user.id === this.store.me.id);
-    return this.about.unread ? (mine?.read ?? 0) : null;
+    const own = this.details.members.find((member) => member.user.id === this.store.me.id);
+    return this.details.unread ? (own?.read ?? 0) : null;
   }
 
-  #drawHead() {
-    const { about, store } = this;
-    if (!about) return;
-    const partner = partnerOf(about, store.me);
-    const title = titleOf(about, store.me);
+  #drawHeader() {
+    const { details, store } = this;
+    if (!details) return;
+    const partner = partnerOf(details, store.me);
+    const title = titleOf(details, store.me);
     const online = partner ? Boolean(store.online.get(partner.id)) : null;
-    const here = about.members.filter(({ user }) => user.id === store.me.id || store.online.get(user.id)).length;
-    const members = plural(about.members_count ?? about.members.length, "member");
-    const more = async () => {
-      const { aboutConversation } = await import("./people.js");
-      await trying(() => aboutConversation(store, about));
+    const openMembers = async () => {
+      const { openMembersDialog } = await import("./people.js");
+      await toastErrors(() => openMembersDialog(store, details));
     };
+    const subtitle = partner ? (online ? "Online" : "Offline") : this.#membersText();
     fill(
-      this.head,
+      this.header,
       h("a.icon-button.back", { href: "#/conversations", "aria-label": "Back to the list" }, icon("back")),
-      avatar(title, partner?.id ?? about.id, online),
-      h("div.grow", {}, h("h1", {}, title), h("p.quiet", {}, partner ? (online ? "Online" : "Offline") : `${members}, ${here} online`)),
-      about.kind === "group" && iconButton("people", "Members and title", more),
+      avatar(title, partner?.id ?? details.id, online),
+      h("div.grow", {}, h("h1", {}, title), h("p.quiet", {}, subtitle)),
+      details.kind === "group" && iconButton("people", "Members and title", openMembers),
     );
   }
 
-  #drawTyping() {
-    const names = [...(this.store.typing.get(this.conversation)?.keys() ?? [])].map((id) => nameOf(this.store.person(id)));
-    const who = names.length > 2 ? `${names.length} people` : names.join(" and ");
-    this.typing.textContent = names.length ? `${who} ${names.length > 1 ? "are" : "is"} typing…` : "";
+  #membersText() {
+    const { members, members_count } = this.details;
+    const { me, online } = this.store;
+    const present = members.filter(({ user }) => user.id === me.id || online.get(user.id)).length;
+    return `${plural(members_count ?? members.length, "member")}, ${present} online`;
   }
 
-  /** What one has seen is read: soon, once, and only if somebody looks. */
-  #read() {
-    clearTimeout(this.reading);
-    this.reading = setTimeout(() => {
-      const last = this.about?.last_message;
+  #drawTyping() {
+    const users = [...(this.store.typing.get(this.conversation)?.keys() ?? [])];
+    const names = users.map((id) => nameOf(this.store.person(id)));
+    const subject = names.length > 2 ? `${names.length} people` : names.join(" and ");
+    this.typing.textContent = names.length ? `${subject} ${names.length > 1 ? "are" : "is"} typing…` : "";
+  }
+
+  /**
+   * Mark the newest message as read if it is in view and the window has the focus. Calls within READ_AFTER_MS are
+   * merged.
+   */
+  #markRead() {
+    clearTimeout(this.readTimer);
+    this.readTimer = setTimeout(() => {
+      const last = this.details?.last_message;
       if (!last || !document.hasFocus() || document.hidden || !this.messages.atEnd) return;
-      this.store.read(this.about, Math.max(last.id, this.thread.last?.id ?? 0));
+      this.store.markRead(this.details, Math.max(last.id, this.thread.last?.id ?? 0));
     }, READ_AFTER_MS);
   }
 
   #editLast() {
-    const last = this.thread.pages.flat().findLast((message) => message.sender === this.store.me.id && !message.deleted_at);
+    const isEditable = (message) => message.sender === this.store.me.id && !message.deleted_at;
+    const last = this.thread.pages.flat().findLast(isEditable);
     if (last) this.composer.edit(last);
   }
 }

@@ -1,26 +1,46 @@
-/** Where one writes: drafts that stay, answers, corrections, how urgent it is. */
+/** The field for a new message: drafts, replies, edits and the priority. */
 
-import { fill, h, icon, iconButton, trying } from "../shared/dom.js";
-import { View } from "../shared/view.js";
+import { View, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
+import { messageDraft } from "../shared/storage.js";
 
-const TYPING_EVERY_MS = 3000;
-const MOST = 20_000;
-const PRIORITIES = { normal: "Normal", important: "Important: mailed after 5 minutes unseen", urgent: "Urgent: mailed at once" };
-const coarse = matchMedia("(pointer: coarse)");
+const TYPING_EVERY_MS = 3000; // others show it for 6 s
+const MAX_CHARACTERS = 20_000;
+const EXCERPT_CHARACTERS = 140;
+const PRIORITIES = {
+  normal: "Normal",
+  important: "Important: e-mailed if it is unread for 5 minutes",
+  urgent: "Urgent: e-mailed at once",
+};
+const coarsePointer = matchMedia("(pointer: coarse)");
 
+/** Properties: `store`, `conversation` (an id). */
 class Composer extends View {
-  show() {
-    this.key = `bellwire:draft:${this.store.me.id}:${this.conversation}`;
+  render() {
+    this.draft = messageDraft(this.store.me.id, this.conversation);
     this.priority = "normal";
     this.context = h("div.context", { hidden: true });
-    this.text = h("textarea", { rows: 1, placeholder: "Write a message", "aria-label": "Message", maxlength: String(MOST), oninput: () => this.#written(), onkeydown: (event) => this.#keys(event), onblur: () => this.#typing(false) });
-    this.urgent = iconButton("urgent", PRIORITIES.normal, () => this.#nextPriority(), { "data-priority": "normal" });
-    this.form = h("form", { onsubmit: (event) => (event.preventDefault(), this.#send()) }, this.urgent, this.text, h("button.icon-button.primary", { "aria-label": "Send", title: "Send" }, icon("send")));
-    fill(this, this.context, this.form);
-    this.text.value = localStorage.getItem(this.key) ?? "";
-    this.#grow();
-    this.ended.signal.addEventListener("abort", () => this.#typing(false));
+    this.text = h("textarea", {
+      rows: 1,
+      placeholder: "Write a message",
+      "aria-label": "Message",
+      maxlength: String(MAX_CHARACTERS),
+      oninput: () => this.#onInput(),
+      onkeydown: (event) => this.#onKey(event),
+      onblur: () => this.#sendTyping(false),
+    });
+    this.priorityButton = iconButton("urgent", PRIORITIES.normal, () => this.#nextPriority(), {
+      "data-priority": "normal",
+    });
+    const onsubmit = (event) => {
+      event.preventDefault();
+      this.#send();
+    };
+    const send = h("button.icon-button.primary", { "aria-label": "Send", title: "Send" }, icon("send"));
+    fill(this, this.context, h("form", { onsubmit }, this.priorityButton, this.text, send));
+    this.text.value = this.draft.read();
+    this.#resize();
+    this.lifetime.signal.addEventListener("abort", () => this.#sendTyping(false));
   }
 
   focus() {
@@ -28,75 +48,80 @@ class Composer extends View {
   }
 
   replyTo(message) {
-    this.#leave();
-    this.answered = message;
-    this.#about("Answering", `${nameOf(this.store.person(message.sender))}: ${message.body.slice(0, 140)}`);
+    this.#endContext();
+    this.original = message;
+    this.#showContext(
+      "Replying to",
+      `${nameOf(this.store.person(message.sender))}: ${excerpt(message)}`,
+      "Stop replying",
+    );
   }
 
   edit(message) {
-    this.#leave();
+    this.#endContext();
     this.edited = message;
-    this.kept = this.text.value;
+    this.textBefore = this.text.value;
     this.text.value = message.body;
-    this.#about("Editing", message.body.slice(0, 140));
-    this.#grow();
+    this.#showContext("Editing", excerpt(message), "Stop editing");
+    this.#resize();
   }
 
-  #about(what, words) {
+  #showContext(title, text, stopLabel) {
     this.context.hidden = false;
-    fill(this.context, h("p", {}, h("strong", {}, what), " ", words), iconButton("close", `Stop ${what.toLowerCase()}`, () => this.#leave()));
+    const stop = iconButton("close", stopLabel, () => this.#endContext());
+    fill(this.context, h("p", {}, h("strong", {}, title), " ", text), stop);
     this.focus();
   }
 
-  #leave() {
-    if (this.edited) this.text.value = this.kept;
-    this.answered = this.edited = null;
+  /** Stop replying or editing. */
+  #endContext() {
+    if (this.edited) this.text.value = this.textBefore;
+    this.original = this.edited = null;
     this.context.hidden = true;
-    this.#grow();
+    this.#resize();
   }
 
-  #nextPriority(to) {
+  #nextPriority() {
     const names = Object.keys(PRIORITIES);
-    this.priority = to ?? names[(names.indexOf(this.priority) + 1) % names.length];
-    this.urgent.dataset.priority = this.priority;
-    this.urgent.title = PRIORITIES[this.priority];
-    this.urgent.setAttribute("aria-label", `Priority: ${PRIORITIES[this.priority]}`);
+    this.#setPriority(names[(names.indexOf(this.priority) + 1) % names.length]);
   }
 
-  #keys(event) {
+  #setPriority(priority) {
+    this.priority = priority;
+    this.priorityButton.dataset.priority = priority;
+    this.priorityButton.title = PRIORITIES[priority];
+    this.priorityButton.setAttribute("aria-label", `Priority: ${PRIORITIES[priority]}`);
+  }
+
+  #onKey(event) {
     if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey && !coarse.matches) {
+    if (event.key === "Enter" && !event.shiftKey && !coarsePointer.matches) {
       event.preventDefault();
       this.#send();
-    } else if (event.key === "Escape") this.#leave();
+    } else if (event.key === "Escape") this.#endContext();
     else if (event.key === "ArrowUp" && !this.text.value) {
       event.preventDefault();
       this.dispatchEvent(new CustomEvent("edit-last", { bubbles: true }));
     }
   }
 
-  #written() {
-    this.#grow();
+  #onInput() {
+    this.#resize();
     if (this.edited) return;
-    this.#keep();
-    this.#typing(Boolean(this.text.value.trim()));
+    this.draft.write(this.text.value);
+    this.#sendTyping(Boolean(this.text.value.trim()));
   }
 
-  #keep() {
-    if (this.text.value) localStorage.setItem(this.key, this.text.value);
-    else localStorage.removeItem(this.key);
-  }
-
-  #grow() {
+  #resize() {
     this.text.style.height = "auto";
     this.text.style.height = `${this.text.scrollHeight + 2}px`;
   }
 
-  /** Others see it for some seconds; so it is said again while one goes on. */
-  #typing(typing) {
+  /** Announce to the other members that the user types, again every few seconds, or no longer types. */
+  #sendTyping(typing) {
     const now = Date.now();
-    if (typing ? now - (this.told ?? 0) < TYPING_EVERY_MS : !this.told) return;
-    this.told = typing ? now : 0;
+    if (typing ? now - (this.typingSentAt ?? 0) < TYPING_EVERY_MS : !this.typingSentAt) return;
+    this.typingSentAt = typing ? now : 0;
     this.store.bell.call("POST", `/conversations/${this.conversation}/typing`, { typing }).catch(() => {});
   }
 
@@ -104,28 +129,34 @@ class Composer extends View {
     const body = this.text.value.trim();
     if (!body) return;
     if (this.edited) {
-      this.#change(this.edited, body);
+      this.#saveEdit(this.edited, body);
       return;
     }
-    this.told = 0; // the message itself says that one no longer types
-    this.store.post(this.conversation, body, { reply_to: this.answered?.id, priority: this.priority === "normal" ? undefined : this.priority });
+    this.typingSentAt = 0; // the message itself ends the typing indicator of the others
+    const priority = this.priority === "normal" ? undefined : this.priority;
+    this.store.post(this.conversation, body, { reply_to: this.original?.id, priority });
     this.text.value = "";
-    this.#keep();
-    this.#leave();
-    this.#nextPriority("normal");
+    this.draft.remove();
+    this.#endContext();
+    this.#setPriority("normal");
     this.dispatchEvent(new CustomEvent("posted", { bubbles: true }));
   }
 
-  async #change(message, body) {
+  async #saveEdit(message, body) {
     if (body === message.body) {
-      this.#leave();
+      this.#endContext();
       return;
     }
-    const changed = await trying(() => this.store.bell.call("PATCH", `/messages/${message.id}`, { body }, { again: true }));
-    if (!changed) return; // what was written is still there
-    this.store.threads.get(changed.conversation)?.replace(changed);
-    this.#leave();
+    const { bell, threads } = this.store;
+    const changed = await toastErrors(() => bell.call("PATCH", `/messages/${message.id}`, { body }));
+    if (!changed) return; // the edited text stays in the field
+    threads.get(changed.conversation)?.replace(changed);
+    this.#endContext();
   }
+}
+
+function excerpt(message) {
+  return message.body.slice(0, EXCERPT_CHARACTERS);
 }
 
 customElements.define("bw-composer", Composer);

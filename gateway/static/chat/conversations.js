@@ -1,39 +1,54 @@
-/** The list of conversations, and the search over people and messages. */
+/** The list of conversations, and the search for people and messages. */
 
-import { avatar, fill, h, icon, iconButton, soon, trying } from "../shared/dom.js";
-import { View } from "../shared/view.js";
-import { exactly, nameOf, partnerOf, plural, shortly, titleOf } from "../shared/format.js";
+import { View, avatar, fill, h, icon, iconButton, oncePerFrame, toastErrors } from "../shared/dom.js";
+import { formatShort, nameOf, partnerOf, plural, timeElement, titleOf } from "../shared/format.js";
+import { messageDraft } from "../shared/storage.js";
 
-const SHOWN = 100;
+const PAGE_SIZE = 100;
 const SEARCH_AFTER_MS = 200;
+const REDRAW_EVERY_MS = 60_000; // for the times in the list
+const MAX_FOUND_CONVERSATIONS = 5;
 
 class Conversations extends View {
-  #chosen = 0;
+  #selected = 0;
 
-  show() {
+  render() {
     this.setAttribute("role", "region");
     this.setAttribute("aria-label", "Conversations");
-    this.shown = SHOWN;
-    const search = h("input", { type: "search", placeholder: "Search people and messages", "aria-label": "Search people and messages", oninput: () => this.#search(search.value) });
-    const fresh = iconButton("new", "New conversation", () => this.#begin());
+    this.limit = PAGE_SIZE;
+    this.searchField = h("input", {
+      type: "search",
+      placeholder: "Search people and messages",
+      "aria-label": "Search people and messages",
+      oninput: () => this.#onSearch(),
+    });
     this.items = h("ul.conversations");
-    this.found = h("div.found", { role: "region", "aria-label": "Search results", "aria-live": "polite", hidden: true });
-    fill(this, h("h1.hidden", {}, "Chats"), h("header.bar", {}, h("label.search", {}, icon("search"), search), fresh), this.found, h("div.scroll", { tabindex: "-1" }, this.items));
-    this.searchField = search;
-    this.draw = soon(() => this.#draw());
-    this.on(this.store, "conversations presence typing thread people", this.draw);
-    this.on(this, "keydown", (_, event) => this.#keys(event));
-    this.timer = setInterval(this.draw, 60_000); // times of day
-    this.ended.signal.addEventListener("abort", () => clearInterval(this.timer));
+    const results = { role: "region", "aria-label": "Search results", "aria-live": "polite", hidden: true };
+    this.results = h("div.found", results);
+    const search = h("label.search", {}, icon("search"), this.searchField);
+    const start = iconButton("new", "New conversation", () => this.#start());
+    fill(
+      this,
+      h("h1.hidden", {}, "Chats"),
+      h("header.bar", {}, search, start),
+      this.results,
+      h("div.scroll", { tabindex: "-1" }, this.items),
+    );
+    this.draw = oncePerFrame(() => this.#draw());
+    this.listen(this.store, "conversations presence typing thread people", this.draw);
+    this.listen(this, "keydown", (_, event) => this.#onKey(event));
+    const timer = setInterval(this.draw, REDRAW_EVERY_MS);
+    this.lifetime.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
-  set chosen(id) {
-    this.#chosen = id;
+  /** The id of the open conversation, or 0. */
+  get selected() {
+    return this.#selected;
+  }
+
+  set selected(id) {
+    this.#selected = id;
     this.draw?.();
-  }
-
-  get chosen() {
-    return this.#chosen;
   }
 
   #draw() {
@@ -41,110 +56,171 @@ class Conversations extends View {
     if (!store.me) return;
     const all = store.ordered();
     const focused = document.activeElement?.closest?.("[data-conversation]")?.dataset.conversation;
-    const rows = all.slice(0, this.shown).map((one) => this.#row(one));
-    const more = all.length > this.shown && h("li", {}, h("button.link", { onclick: () => ((this.shown += SHOWN), this.draw()) }, "Show more"));
-    const none = h("li.empty", {}, h("p", {}, "Nobody yet."), h("button.primary", { onclick: () => this.#begin() }, "Write to somebody"));
-    fill(this.items, rows.length ? rows : none, more);
+    const rows = all.slice(0, this.limit).map((conversation) => this.#row(conversation));
+    fill(
+      this.items,
+      rows.length ? rows : this.#noConversations(),
+      all.length > this.limit && this.#moreButton(),
+    );
     if (focused) this.items.querySelector(`[data-conversation="${focused}"]`)?.focus();
   }
 
-  #row(one) {
+  #noConversations() {
+    const start = h("button.primary", { onclick: () => this.#start() }, "Write to somebody");
+    return h("li.empty", {}, h("p", {}, "You have no conversations yet."), start);
+  }
+
+  #moreButton() {
+    const onclick = () => {
+      this.limit += PAGE_SIZE;
+      this.draw();
+    };
+    return h("li", {}, h("button.link", { onclick }, "Show more"));
+  }
+
+  #row(conversation) {
     const { store } = this;
-    const partner = partnerOf(one, store.me);
-    const title = titleOf(one, store.me);
-    const unread = one.unread > 0;
+    const { id, unread, last_message: last } = conversation;
+    const partner = partnerOf(conversation, store.me);
+    const title = titleOf(conversation, store.me);
+    const isOpen = id === this.#selected && "page";
+    const unreadLabel = h("span.hidden", {}, " unread");
     return h(
-      `li${unread ? ".unread" : ""}`,
+      `li${unread > 0 ? ".unread" : ""}`,
       {},
       h(
         "a",
-        { href: `#/conversations/${one.id}`, "data-conversation": String(one.id), "aria-current": one.id === this.#chosen && "page" },
-        avatar(title, partner?.id ?? one.id, partner ? Boolean(store.online.get(partner.id)) : null),
+        { href: `#/conversations/${id}`, "data-conversation": String(id), "aria-current": isOpen },
+        avatar(title, partner?.id ?? id, partner ? Boolean(store.online.get(partner.id)) : null),
         h("span.title", {}, title),
-        one.last_message && h("time", { datetime: one.last_message.created_at, title: exactly(one.last_message.created_at) }, shortly(one.last_message.created_at)),
-        h("span.preview", {}, this.#preview(one)),
-        unread && h("span.badge", {}, one.unread > 99 ? "99+" : String(one.unread), h("span.hidden", {}, " unread")),
+        last && timeElement(last.created_at),
+        h("span.preview", {}, this.#preview(conversation)),
+        unread > 0 && h("span.badge", {}, unread > 99 ? "99+" : String(unread), unreadLabel),
       ),
     );
   }
 
-  #preview(one) {
+  /** The line below the title: typing, an unsent message, a draft, or the last message. */
+  #preview(conversation) {
     const { store } = this;
-    const typing = [...(store.typing.get(one.id)?.keys() ?? [])];
+    const { id, last_message: last } = conversation;
+    const typing = [...(store.typing.get(id)?.keys() ?? [])];
     if (typing.length) return h("em", {}, `${nameOf(store.person(typing[0]))} is typing…`);
-    const out = [...store.outbox.values()].findLast((each) => each.conversation === one.id);
-    if (out) return `${out.failed ? "Not sent" : "Sending"}: ${out.body}`;
-    const draft = one.id !== this.#chosen && localStorage.getItem(`bellwire:draft:${store.me.id}:${one.id}`);
+    const unsent = [...store.outbox.values()].findLast((message) => message.conversation === id);
+    if (unsent) return `${unsent.failed ? "Not sent" : "Sending"}: ${unsent.body}`;
+    const draft = id !== this.#selected && messageDraft(store.me.id, id).read();
     if (draft) return [h("em.draft", {}, "Draft: "), draft.slice(0, 100)];
-    const last = one.last_message;
     if (!last) return "No messages yet";
     if (last.deleted_at) return h("em", {}, "Message deleted");
-    const who = last.sender === store.me.id ? "You: " : one.kind === "group" ? `${nameOf(store.person(last.sender))}: ` : "";
-    return who + last.body.slice(0, 100);
+    return this.#senderPrefix(conversation) + last.body.slice(0, 100);
   }
 
-  async #begin() {
-    const { beginConversation } = await import("./people.js");
-    await trying(() => beginConversation(this.store));
+  #senderPrefix({ kind, last_message: { sender } }) {
+    if (sender === this.store.me.id) return "You: ";
+    return kind === "group" ? `${nameOf(this.store.person(sender))}: ` : "";
   }
 
-  /** Arrow keys go through the list; Escape leaves the search. */
-  #keys(event) {
+  async #start() {
+    const { startConversation } = await import("./people.js");
+    await toastErrors(() => startConversation(this.store));
+  }
+
+  /** Arrow keys move through the list or the results; Escape clears the search. */
+  #onKey(event) {
     if (event.key === "Escape" && this.searchField.value) {
       this.searchField.value = "";
-      this.#search("");
+      this.#onSearch();
     }
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-    const links = [...this.querySelectorAll(this.found.hidden ? ".conversations a" : ".found a, .found button")];
+    const selector = this.results.hidden ? ".conversations a" : ".found a, .found button";
+    const links = [...this.querySelectorAll(selector)];
     const next = links[links.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
     event.preventDefault();
     (next ?? this.searchField).focus();
   }
 
-  #search(text) {
-    clearTimeout(this.searching);
-    this.found.hidden = !text.trim();
-    this.items.parentElement.hidden = !this.found.hidden;
-    if (!this.found.hidden) this.searching = setTimeout(() => trying(() => this.#find(text.trim())), SEARCH_AFTER_MS);
+  #onSearch() {
+    clearTimeout(this.searchTimer);
+    const text = this.searchField.value.trim();
+    this.results.hidden = !text;
+    this.items.parentElement.hidden = Boolean(text);
+    if (text) this.searchTimer = setTimeout(() => toastErrors(() => this.#search(text)), SEARCH_AFTER_MS);
   }
 
-  async #find(q) {
+  async #search(q) {
     const { bell, conversations, me } = this.store;
     const options = { query: { q, limit: 20 } };
-    const [people, messages] = await Promise.all([bell.call("GET", "/users", null, options), bell.call("GET", "/search/messages", null, options)]);
+    const [people, messages] = await Promise.all([
+      bell.call("GET", "/users", null, options),
+      bell.call("GET", "/search/messages", null, options),
+    ]);
     if (this.searchField.value.trim() !== q) return;
-    const named = [...conversations.values()].filter((one) => one.title?.toLowerCase().includes(q.toLowerCase())).slice(0, 5);
+    const matches = (conversation) => conversation.title?.toLowerCase().includes(q.toLowerCase());
+    const titled = [...conversations.values()].filter(matches).slice(0, MAX_FOUND_CONVERSATIONS);
+    const others = people.items.filter((user) => user.id !== me.id);
+    const isEmpty = !titled.length && !people.items.length && !messages.items.length;
     fill(
-      this.found,
-      this.#section("Conversations", named.map((one) => this.#hit(`#/conversations/${one.id}`, titleOf(one, me), plural(one.members_count ?? one.members.length, "member")))),
-      this.#section("People", people.items.filter((user) => user.id !== me.id).map((user) => this.#person(user))),
-      this.#section("Messages", messages.items.map((one) => this.#message(one))),
-      !named.length && !people.items.length && !messages.items.length && h("p.empty", {}, `Nothing found for “${q}”.`),
+      this.results,
+      this.#section(
+        "Conversations",
+        titled.map((conversation) => this.#foundConversation(conversation)),
+      ),
+      this.#section(
+        "People",
+        others.map((user) => this.#foundPerson(user)),
+      ),
+      this.#section(
+        "Messages",
+        messages.items.map((message) => this.#foundMessage(message)),
+      ),
+      isEmpty && h("p.empty", {}, `Nothing was found for “${q}”.`),
     );
   }
 
   #section(title, rows) {
-    return rows.length ? [h("h2", {}, title), h("ul", {}, rows.map((row) => h("li", {}, row)))] : null;
+    if (!rows.length) return null;
+    return [
+      h("h2", {}, title),
+      h(
+        "ul",
+        {},
+        rows.map((row) => h("li", {}, row)),
+      ),
+    ];
   }
 
-  #hit(href, title, text) {
+  #foundLink(href, title, text) {
     return h("a", { href }, h("span.title", {}, title), h("span.preview", {}, text));
   }
 
-  #person(user) {
-    const open = async () => {
-      const { openWith } = await import("./people.js");
-      await trying(() => openWith(this.store, user.id));
-    };
-    return h("button.hit", { onclick: open }, avatar(nameOf(user), user.id), h("span.title", {}, nameOf(user)), h("span.preview", {}, `@${user.username}`));
+  #foundConversation(conversation) {
+    const { id, members, members_count } = conversation;
+    const memberCount = plural(members_count ?? members.length, "member");
+    return this.#foundLink(`#/conversations/${id}`, titleOf(conversation, this.store.me), memberCount);
   }
 
-  #message(one) {
+  #foundPerson(user) {
+    const onclick = async () => {
+      const { openDirectConversation } = await import("./people.js");
+      await toastErrors(() => openDirectConversation(this.store, user.id));
+    };
+    return h(
+      "button.hit",
+      { onclick },
+      avatar(nameOf(user), user.id),
+      h("span.title", {}, nameOf(user)),
+      h("span.preview", {}, `@${user.username}`),
+    );
+  }
+
+  #foundMessage({ id, conversation: conversationId, sender, created_at, body }) {
     const { store } = this;
-    const conversation = store.conversations.get(one.conversation);
-    const place = conversation ? (conversation.kind === "direct" ? " with " : " in ") + titleOf(conversation, store.me) : "";
-    const who = one.sender === store.me.id ? "You" : nameOf(store.person(one.sender));
-    return this.#hit(`#/conversations/${one.conversation}/${one.id}`, `${who}${place} · ${shortly(one.created_at)}`, one.body.slice(0, 140));
+    const conversation = store.conversations.get(conversationId);
+    const preposition = conversation?.kind === "direct" ? "with" : "in";
+    const place = conversation ? ` ${preposition} ${titleOf(conversation, store.me)}` : "";
+    const name = sender === store.me.id ? "You" : nameOf(store.person(sender));
+    const title = `${name}${place} · ${formatShort(created_at)}`;
+    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, body.slice(0, 140));
   }
 }
 

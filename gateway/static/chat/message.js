@@ -1,27 +1,43 @@
-/** One message, as it is shown, and what one can do with it. */
+/** One message of a conversation: its row in the list and its actions. */
 
-import { ask, avatar, h, iconButton, linked, trying } from "../shared/dom.js";
-import { dayOf, exactly, nameOf, timeOf } from "../shared/format.js";
+import { avatar, h, iconButton, linkify, openDialog, toastErrors } from "../shared/dom.js";
+import { formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
+const EXCERPT_CHARACTERS = 120;
+const MAX_REACTION_NAMES = 20;
 
-/** `shape`: see Messages. */
-export function row(store, thread, message, shape) {
-  const mine = message.sender === store.me.id;
+/** Create the row of a message. `shape` is described at `#shape` in messages.js. */
+export function messageRow(store, thread, message, shape) {
+  const isOwn = message.sender === store.me.id;
   const sender = store.person(message.sender);
-  const start = shape.includes("start");
-  const classes = ["message", mine && "mine", start && "start", message.priority !== "normal" && message.priority].filter(Boolean);
+  const isStart = shape.includes("start");
+  const priority = message.priority !== "normal" && message.priority;
+  const classes = ["message", isOwn && "mine", isStart && "start", priority].filter(Boolean);
+  const props = {
+    "data-message": String(message.id),
+    tabindex: "-1",
+    "aria-label": `${isOwn ? "You" : nameOf(sender)}, ${formatDateTime(message.created_at)}`,
+    "data-unknown": !sender.username && !isOwn,
+  };
   return h(
     `article.${classes.join(".")}`,
-    { "data-message": String(message.id), tabindex: "-1", "aria-label": `${mine ? "You" : nameOf(sender)}, ${exactly(message.created_at)}`, "data-unknown": !sender.username && !mine },
+    props,
     shape.includes("new") && h("p.new-marker", {}, h("span", {}, "New messages")),
-    shape.includes("day") && h("p.day", {}, h("span", {}, dayOf(message.created_at))),
+    shape.includes("day") && h("p.day", {}, h("span", {}, formatDay(message.created_at))),
     h(
       "div.line",
       {},
-      !mine && (start ? avatar(nameOf(sender), sender.id) : h("span.avatar.none")),
-      h("div.bubble", {}, start && !mine && h("p.sender", {}, nameOf(sender)), quote(store, thread, message), text(message), foot(store, thread, message, mine)),
-      !message.deleted_at && tools(store, message, mine),
+      !isOwn && (isStart ? avatar(nameOf(sender), sender.id) : h("span.avatar.none")),
+      h(
+        "div.bubble",
+        {},
+        isStart && !isOwn && h("p.sender", {}, nameOf(sender)),
+        quote(store, thread, message),
+        text(message),
+        foot(store, thread, message, isOwn),
+      ),
+      !message.deleted_at && tools(store, message, isOwn),
     ),
     reactions(store, message),
   );
@@ -29,98 +45,133 @@ export function row(store, thread, message, shape) {
 
 function text(message) {
   if (message.deleted_at) return h("p.text.deleted", {}, "This message was deleted");
-  const urgent = message.priority !== "normal" && h("strong.priority", {}, message.priority === "urgent" ? "Urgent" : "Important");
-  return h("p.text", {}, urgent, urgent && " ", linked(message.body));
+  const label = message.priority === "urgent" ? "Urgent" : "Important";
+  const priority = message.priority !== "normal" && [h("strong.priority", {}, label), " "];
+  return h("p.text", {}, priority, linkify(message.body));
 }
 
-function foot(store, thread, message, mine) {
+function foot(store, thread, message, isOwn) {
   const conversation = store.conversations.get(thread.conversation);
-  const mark = mine && !message.deleted_at && h("span.ticks", { "data-of": String(message.id) });
-  if (mark && conversation) ticks(mark, store.readByAll(conversation) >= message.id);
-  return h("p.foot", {}, message.edited_at && !message.deleted_at && "edited · ", h("time", { datetime: message.created_at, title: exactly(message.created_at) }, timeOf(message.created_at)), mark);
+  const ticks = isOwn && !message.deleted_at && h("span.ticks", { "data-message": String(message.id) });
+  if (ticks && conversation) drawTicks(ticks, store.readByAll(conversation) >= message.id);
+  const { created_at: at } = message;
+  const time = h("time", { datetime: at, title: formatDateTime(at) }, formatTime(at));
+  return h("p.foot", {}, message.edited_at && !message.deleted_at && "edited · ", time, ticks);
 }
 
-/** One: it is on the server. Two: everybody has read it. */
-export function ticks(element, read) {
-  const word = read ? "read" : "sent";
-  if (element.dataset.word === word) return;
-  element.dataset.word = word;
-  element.replaceChildren(h("span", { "aria-hidden": "true" }, read ? "✓✓" : "✓"), h("span.hidden", {}, ` ${word}`));
+/** Draw one tick for a message that is on the server, and two when all other members have read it. */
+export function drawTicks(element, isRead) {
+  const state = isRead ? "read" : "sent";
+  if (element.dataset.state === state) return;
+  element.dataset.state = state;
+  const ticks = h("span", { "aria-hidden": "true" }, isRead ? "✓✓" : "✓");
+  element.replaceChildren(ticks, h("span.hidden", {}, ` ${state}`));
 }
 
+/** The beginning of the message that this one replies to. */
 function quote(store, thread, message) {
   if (!message.reply_to || message.deleted_at) return null;
-  const jump = (event) => event.target.dispatchEvent(new CustomEvent("jump", { bubbles: true, detail: message.reply_to }));
-  const original = thread.find(message.reply_to);
-  const words = original ? [h("strong", {}, nameOf(store.person(original.sender))), " ", original.deleted_at ? "deleted" : original.body.slice(0, 120)] : "An earlier message";
-  return h("button.quote", { type: "button", onclick: jump, "aria-label": "Go to the message that this one answers" }, words);
+  const onclick = (event) => emit(event, "jump", message.reply_to);
+  const props = { type: "button", onclick, "aria-label": "Go to the original message" };
+  return h("button.quote", props, quotedText(store, thread.find(message.reply_to)));
+}
+
+function quotedText(store, original) {
+  if (!original) return "An earlier message";
+  const excerpt = original.deleted_at ? "deleted" : original.body.slice(0, EXCERPT_CHARACTERS);
+  return [h("strong", {}, nameOf(store.person(original.sender))), " ", excerpt];
 }
 
 function reactions(store, message) {
-  const given = Object.entries(message.reactions ?? {});
-  if (!given.length || message.deleted_at) return null;
-  const buttons = given.map(([emoji, users]) => {
-    const mine = users.includes(store.me.id);
-    const names = users.slice(0, 20).map((id) => (id === store.me.id ? "You" : nameOf(store.person(id)))).join(", ");
-    const toggle = () => trying(() => react(store, message, emoji, !mine));
-    return h("button.reaction", { type: "button", onclick: toggle, "aria-pressed": String(mine), title: names, "aria-label": `${emoji} by ${names}` }, `${emoji} ${users.length}`);
-  });
+  const usersByEmoji = Object.entries(message.reactions ?? {});
+  if (!usersByEmoji.length || message.deleted_at) return null;
+  const buttons = usersByEmoji.map(([emoji, users]) => reactionButton(store, message, emoji, users));
   return h("div.reactions", {}, buttons);
 }
 
-function react(store, message, emoji, on) {
-  return store.bell.call(on ? "PUT" : "DELETE", `/messages/${message.id}/reactions/${encodeURIComponent(emoji)}`);
+function reactionButton(store, message, emoji, users) {
+  const isOwn = users.includes(store.me.id);
+  const name = (id) => (id === store.me.id ? "You" : nameOf(store.person(id)));
+  const names = users.slice(0, MAX_REACTION_NAMES).map(name).join(", ");
+  const props = {
+    type: "button",
+    onclick: () => toastErrors(() => react(store, message, emoji, !isOwn)),
+    "aria-pressed": String(isOwn),
+    title: names,
+    "aria-label": `${emoji} by ${names}`,
+  };
+  return h("button.reaction", props, `${emoji} ${users.length}`);
 }
 
-/** Buttons, seen when one points at the message or is in it. */
-function tools(store, message, mine) {
-  const tell = (what) => (event) => event.target.dispatchEvent(new CustomEvent(what, { bubbles: true, detail: message }));
-  const mayDelete = mine || store.me.role === "admin";
+/** Add or remove the user's reaction. */
+function react(store, message, emoji, isAdded) {
+  const path = `/messages/${message.id}/reactions/${encodeURIComponent(emoji)}`;
+  return store.bell.call(isAdded ? "PUT" : "DELETE", path);
+}
+
+/** The buttons of a message. They are visible while the pointer or the focus is on it. */
+function tools(store, message, isOwn) {
+  const canDelete = isOwn || store.me.role === "admin";
   return h(
     "div.tools",
     { role: "group", "aria-label": "Actions" },
-    iconButton("smile", "React", (event) => pick(store, message, event.currentTarget)),
-    iconButton("reply", "Reply", tell("reply")),
-    mine && iconButton("edit", "Edit", tell("edit")),
-    mayDelete && iconButton("delete", "Delete", () => remove(store, message)),
+    iconButton("smile", "React", (event) => openEmojiPicker(store, message, event.currentTarget)),
+    iconButton("reply", "Reply", (event) => emit(event, "reply", message)),
+    isOwn && iconButton("edit", "Edit", (event) => emit(event, "edit", message)),
+    canDelete && iconButton("delete", "Delete", () => deleteMessage(store, message)),
   );
 }
 
-/** A few emoji to choose from; they go when one is chosen, or the focus leaves. */
-function pick(store, message, button) {
-  const choose = (emoji) => () => {
-    button.focus(); // and the picker is left
-    trying(() => react(store, message, emoji, !(message.reactions[emoji] ?? []).includes(store.me.id)));
+function emit(event, name, detail) {
+  event.target.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+}
+
+/** Show a row of emoji next to the button. It closes when one is chosen or the focus leaves. */
+function openEmojiPicker(store, message, button) {
+  const choose = (emoji) => {
+    button.focus(); // the picker loses the focus and closes
+    const hasReacted = (message.reactions[emoji] ?? []).includes(store.me.id);
+    toastErrors(() => react(store, message, emoji, !hasReacted));
   };
-  const keys = (event) => {
-    const all = [...picker.children];
+  const onkeydown = (event) => {
+    const emojiButtons = [...picker.children];
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (event.key === "Escape") button.focus();
-    if (step) all.at((all.indexOf(document.activeElement) + step) % all.length).focus();
+    if (step)
+      emojiButtons.at((emojiButtons.indexOf(document.activeElement) + step) % emojiButtons.length).focus();
   };
-  const left = (event) => !picker.contains(event.relatedTarget) && picker.remove();
-  const buttons = EMOJI.map((emoji) => h("button", { type: "button", "aria-label": `React with ${emoji}`, onclick: choose(emoji) }, emoji));
-  const picker = h("div.picker.emoji", { role: "group", "aria-label": "Reactions", onkeydown: keys, onfocusout: left }, buttons);
+  const onfocusout = (event) => !picker.contains(event.relatedTarget) && picker.remove();
+  const buttons = EMOJI.map((emoji) => {
+    const props = { type: "button", "aria-label": `React with ${emoji}`, onclick: () => choose(emoji) };
+    return h("button", props, emoji);
+  });
+  const picker = h(
+    "div.picker.emoji",
+    { role: "group", "aria-label": "Reactions", onkeydown, onfocusout },
+    buttons,
+  );
   button.after(picker);
   picker.firstChild.focus();
 }
 
-function remove(store, message) {
-  const what = h("p", {}, "Its text is gone then, for everybody.");
-  return ask("Delete this message?", [what], "Delete", () => store.bell.call("DELETE", `/messages/${message.id}`), { dangerous: true });
+function deleteMessage(store, message) {
+  const warning = h("p", {}, "Its text will be removed for everybody.");
+  const run = () => store.bell.call("DELETE", `/messages/${message.id}`);
+  return openDialog("Delete this message?", [warning], "Delete", run, { dangerous: true });
 }
 
-/** What is being sent: there at once, and marked until it has arrived. */
-export function echo(store, out) {
-  const failed = out.failed && [
-    h("span.problem", {}, `${out.failed}. `),
-    h("button.link", { type: "button", onclick: () => store.again(out) }, "Try again"),
+/** Create the row of a message in the outbox: "Sending…", or the error with buttons. */
+export function unsentRow(store, message) {
+  const failed = message.failed && [
+    h("span.problem", {}, `${message.failed}. `),
+    h("button.link", { type: "button", onclick: () => store.retry(message) }, "Try again"),
     " ",
-    h("button.link", { type: "button", onclick: () => store.discard(out) }, "Discard"),
+    h("button.link", { type: "button", onclick: () => store.discard(message) }, "Discard"),
   ];
+  const status = h("p.foot", { role: failed ? "alert" : "presentation" }, failed || "Sending…");
   return h(
     `article.message.mine.start.echo${failed ? ".failed" : ""}`,
-    { tabindex: "-1", "data-client": out.client_id },
-    h("div.line", {}, h("div.bubble", {}, h("p.text", {}, linked(out.body)), h("p.foot", { role: failed ? "alert" : "presentation" }, failed || "Sending…"))),
+    { tabindex: "-1", "data-client": message.client_id },
+    h("div.line", {}, h("div.bubble", {}, h("p.text", {}, linkify(message.body)), status)),
   );
 }

@@ -1,78 +1,104 @@
 /**
- * The messages of a conversation, as long as it may be. Each page of the thread is a block; a block that is far from the view has no
- * content, only the height that it had. Whatever changes above the view, what is seen stays where it is.
+ * The scrolling list of a conversation's messages, of any length. Each page of the thread is one block. A block far
+ * from the visible part has no content, only the height that it had. Changes above the visible part do not move it.
  */
 
-import { fill, h, icon, soon } from "../shared/dom.js";
-import { echo, row, ticks } from "./message.js";
-import { View } from "../shared/view.js";
+import { View, fill, h, icon, oncePerFrame } from "../shared/dom.js";
 import { dayKey, plural } from "../shared/format.js";
+import { drawTicks, messageRow, unsentRow } from "./message.js";
 
-const NEAR = "150% 0px"; // of the view's height: blocks within have their content
-const LOAD_WITHIN = 2; // views from the end of what is loaded
-const TOGETHER_MS = 5 * 60_000; // messages of one person within are one group
-const END_PX = 60;
+const NEAR_MARGIN = "150% 0px"; // of the visible height: blocks within this distance have content
+const LOAD_WITHIN_SCREENS = 2; // distance from the end of the loaded messages
+const GROUP_WITHIN_MS = 5 * 60_000; // messages of one sender within this time are shown as one group
+const AT_END_WITHIN_PX = 60;
+const MARKER_OFFSET_PX = 40;
+const HIGHLIGHT_MS = 2500;
+const RETRY_AFTER_S = 1;
 
+/**
+ * Properties: `store`, `thread`, `target` (the id of a message to show) and `unreadFrom` (the last read message's id,
+ * or null).
+ */
 class Messages extends View {
-  show() {
-    this.blocks = new Map(); // page -> {element, rows, shown}
+  render() {
+    this.blocks = new Map(); // page -> {element, rows, isDrawn}
     this.atEnd = !this.target;
-    this.news = 0;
-    this.scroller = h("div.scroll.messages", { tabindex: "0", role: "region", "aria-label": "Messages", onscroll: () => this.#scrolled() });
+    this.newCount = 0; // messages that arrived below the visible part
+    const region = {
+      tabindex: "0",
+      role: "region",
+      "aria-label": "Messages",
+      onscroll: () => this.#onScroll(),
+    };
+    this.scroller = h("div.scroll.messages", region);
     this.top = h("p.quiet.center", {}, "Loading…");
-    this.tail = h("div.tail");
-    this.down = h("button.to-end", { hidden: true, "aria-label": "To the newest message", onclick: () => this.toEnd() }, icon("down"), h("span"));
-    fill(this, this.scroller, this.down);
-    fill(this.scroller, this.top, this.tail);
-    this.near = new IntersectionObserver((seen) => this.#seen(seen), { root: this.scroller, rootMargin: NEAR });
-    this.size = new ResizeObserver(() => this.atEnd && this.#stick());
-    this.size.observe(this.scroller);
-    this.ended.signal.addEventListener("abort", () => (this.near.disconnect(), this.size.disconnect()));
-    this.draw = soon(() => this.#draw());
-    this.on(this.store, "thread", (id) => id === this.thread.conversation && this.draw());
-    this.on(this.store, "conversations", (id) => id === this.thread.conversation && this.#ticks());
-    this.on(this.store, "people", this.draw);
-    this.on(this, "keydown", (_, event) => this.#keys(event));
-    this.on(this, "jump", (id) => this.#jump(id));
+    this.unsent = h("div.unsent");
+    const endLabel = { hidden: true, "aria-label": "To the newest message", onclick: () => this.toEnd() };
+    this.endButton = h("button.to-end", endLabel, icon("down"), h("span"));
+    fill(this, this.scroller, this.endButton);
+    fill(this.scroller, this.top, this.unsent);
+    this.#observe();
+    this.draw = oncePerFrame(() => this.#draw());
+    const isOwn = (id) => id === this.thread.conversation;
+    this.listen(this.store, "thread", (id) => isOwn(id) && this.draw());
+    this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawTicks());
+    this.listen(this.store, "people", this.draw);
+    this.listen(this, "keydown", (_, event) => this.#onKey(event));
+    this.listen(this, "jump", (id) => this.#jump(id));
     this.#open();
   }
 
+  #observe() {
+    const options = { root: this.scroller, rootMargin: NEAR_MARGIN };
+    this.nearObserver = new IntersectionObserver((entries) => this.#onIntersection(entries), options);
+    const sizeObserver = new ResizeObserver(() => this.atEnd && this.#scrollToEnd());
+    sizeObserver.observe(this.scroller);
+    this.lifetime.signal.addEventListener("abort", () => {
+      this.nearObserver.disconnect();
+      sizeObserver.disconnect();
+    });
+  }
+
+  /** Load the first messages, then scroll to the target, to the first unread message, or to the end. */
   async #open() {
-    const known = this.target && this.thread.find(this.target);
-    if (this.target && !known) this.thread.goTo(this.target);
+    const isLoaded = this.target && this.thread.find(this.target);
+    if (this.target && !isLoaded) this.thread.goTo(this.target);
     else if (!this.target && !this.thread.atEnd) this.thread.goToEnd();
     await this.thread.loading.catch((error) => (this.top.textContent = error.message));
     this.#draw();
-    if (this.unreadFrom && !this.marked && !this.target) await this.#toMark();
+    if (this.unreadFrom && !this.firstUnread && !this.target) await this.#loadUnread();
     if (this.target) this.#show(this.target);
-    else this.#toNew();
-    this.#scrolled();
+    else this.#scrollToUnread();
+    this.#onScroll();
   }
 
-  /** There is more that is new than was loaded. */
-  async #toMark() {
+  /** Load the messages around the read mark, when there are more unread messages than one page. */
+  async #loadUnread() {
     await this.thread.goTo(this.unreadFrom).catch(() => {});
     this.atEnd = false;
     this.#draw();
   }
 
-  /** Begins at what is new; else at the end. */
-  #toNew() {
+  #scrollToUnread() {
     const marker = this.querySelector(".new-marker");
-    if (!marker) return this.#stick();
-    this.scroller.scrollTop += marker.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - 40;
-    return this.#scrolled();
+    if (!marker) {
+      this.#scrollToEnd();
+      return;
+    }
+    const distance = marker.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
+    this.scroller.scrollTop += distance - MARKER_OFFSET_PX;
+    this.#onScroll();
   }
 
   async toEnd() {
     if (!this.thread.atEnd) await this.thread.goToEnd();
     this.atEnd = true;
-    this.news = 0;
+    this.newCount = 0;
     this.#draw();
-    this.#stick();
+    this.#scrollToEnd();
   }
 
-  #stick() {
+  #scrollToEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
@@ -82,159 +108,207 @@ class Messages extends View {
     const { pages } = this.thread;
     if (!this.isConnected || (!pages.length && this.thread.older === undefined)) return;
     const count = this.thread.size;
-    if (this.count && this.thread.atEnd && !this.atEnd && this.thread.last?.id > this.newest) this.news += 1;
-    this.#mark();
-    this.#keeping(() => {
-      for (const [page, block] of this.blocks) {
-        if (pages.includes(page)) continue;
-        this.near.unobserve(block.element);
-        block.element.remove();
-        this.blocks.delete(page);
-      }
-      let place = this.top;
-      for (const page of pages) {
-        if (!this.blocks.has(page)) this.#insert(page);
-        const block = this.blocks.get(page);
-        if (place.nextSibling !== block.element) place.after(block.element);
-        place = block.element;
-      }
-      pages.forEach((page, n) => this.#fill(page, pages[n - 1]?.at(-1)));
-      const more = this.thread.older !== null;
-      this.top.textContent = more ? "Loading older messages…" : count ? "This is the beginning." : "Say hello: nobody has written here yet.";
-      this.#echo();
+    const hasNewer = this.thread.last?.id > this.newest;
+    if (this.count && this.thread.atEnd && !this.atEnd && hasNewer) this.newCount += 1;
+    this.#findFirstUnread();
+    this.#keepPosition(() => {
+      this.#removeOldBlocks(pages);
+      this.#placeBlocks(pages);
+      pages.forEach((page, n) => this.#drawBlock(page, pages[n - 1]?.at(-1)));
+      this.top.textContent = this.#topText(count);
+      this.#drawUnsent();
     });
     this.count = count;
     this.newest = this.thread.last?.id ?? 0;
-    this.down.hidden = this.atEnd;
-    this.down.lastChild.textContent = this.news ? String(this.news) : "";
-    this.down.setAttribute("aria-label", this.news ? `To ${plural(this.news, "new message")}` : "To the newest message");
+    this.#drawEndButton();
     if (this.atEnd && this.thread.atEnd) this.thread.trim();
   }
 
-  /** Finds where the new ones begin, as soon as that is loaded. */
-  #mark() {
-    const { first, older, pages } = this.thread;
-    if (this.marked || this.unreadFrom === null || !first || (first.id > this.unreadFrom && older !== null)) return;
-    this.marked = pages.flat().find((message) => message.id > this.unreadFrom && message.sender !== this.store.me.id)?.id;
-  }
-
-  #insert(page) {
-    const element = h("div.block");
-    element.page = page;
-    this.blocks.set(page, { element, rows: new Map(), shown: true });
-    this.near.observe(element);
-  }
-
-  /** Brings a block's rows up to date; those that have not changed stay as they are, with their focus. */
-  #fill(page, before) {
-    const block = this.blocks.get(page);
-    if (!block.shown) return;
-    const rows = new Map();
-    page.forEach((message, n) => {
-      const shape = this.#shape(message, page[n - 1] ?? before);
-      const known = block.rows.get(message.id);
-      const same = known?.message === message && known.shape === shape && !known.element.hasAttribute("data-unknown");
-      rows.set(message.id, same ? known : { message, shape, element: row(this.store, this.thread, message, shape) });
-    });
-    const wanted = [...rows.values()].map((one) => one.element);
-    const focused = block.element.contains(document.activeElement) && document.activeElement.closest("[data-message]")?.dataset.message;
-    for (const old of [...block.element.children]) if (!wanted.includes(old)) old.remove();
-    wanted.forEach((element, n) => {
-      if (block.element.children[n] !== element) block.element.insertBefore(element, block.element.children[n] ?? null);
-    });
-    block.rows = rows;
-    if (focused && !block.element.contains(document.activeElement)) this.#row(Number(focused))?.focus();
-  }
-
-  /** What a message's neighbours make of it: "new", "day" and "start", of a group by one person. */
-  #shape(message, before) {
-    const day = !before ? this.thread.older === null : dayKey(before.created_at) !== dayKey(message.created_at);
-    const close = before?.sender === message.sender && new Date(message.created_at) - new Date(before.created_at) < TOGETHER_MS;
-    const fresh = this.marked === message.id;
-    return [fresh && "new", day && "day", (day || fresh || !close) && "start"].filter(Boolean).join(" ");
-  }
-
-  /** What is being sent stands behind everything else. */
-  #echo() {
-    const mine = [...this.store.outbox.values()].filter((out) => out.conversation === this.thread.conversation);
-    fill(this.tail, this.thread.atEnd ? mine.map((out) => echo(this.store, out)) : []);
-  }
-
-  #ticks() {
-    const about = this.store.conversations.get(this.thread.conversation);
-    if (!about) return;
-    const read = this.store.readByAll(about);
-    for (const element of this.scroller.querySelectorAll(".ticks")) ticks(element, Number(element.dataset.of) <= read);
-  }
-
-  /** Runs a change; what was seen is where it was afterwards, or the end is, if that was seen. */
-  #keeping(change) {
-    const top = this.scroller.getBoundingClientRect().top;
-    const seen = this.atEnd ? null : this.#firstSeen(top);
-    const before = seen?.getBoundingClientRect().top;
-    change();
-    if (this.atEnd) this.#stick();
-    else if (seen) {
-      const same = seen.isConnected ? seen : this.#row(seen.dataset.message); // it was drawn anew
-      if (same) this.scroller.scrollTop += same.getBoundingClientRect().top - before;
+  #removeOldBlocks(pages) {
+    for (const [page, { element }] of this.blocks) {
+      if (pages.includes(page)) continue;
+      this.nearObserver.unobserve(element);
+      element.remove();
+      this.blocks.delete(page);
     }
   }
 
-  #firstSeen(top) {
-    const below = (element) => element.getBoundingClientRect().bottom > top;
-    const block = [...this.blocks.values()].map((one) => one.element).sort((a, b) => a.page[0].id - b.page[0].id).find(below);
-    return (block && [...block.children].find(below)) ?? block;
+  #placeBlocks(pages) {
+    let previous = this.top;
+    for (const page of pages) {
+      if (!this.blocks.has(page)) this.#addBlock(page);
+      const { element } = this.blocks.get(page);
+      if (previous.nextSibling !== element) previous.after(element);
+      previous = element;
+    }
   }
 
-  /** Blocks come near, and go far. */
-  #seen(entries) {
-    const changed = entries.filter(({ target, isIntersecting }) => this.blocks.get(target.page)?.shown !== isIntersecting);
+  #topText(count) {
+    if (this.thread.older !== null) return "Loading older messages…";
+    return count ? "This is the beginning of the conversation." : "There are no messages yet. Say hello!";
+  }
+
+  #drawEndButton() {
+    this.endButton.hidden = this.atEnd;
+    this.endButton.lastChild.textContent = this.newCount ? String(this.newCount) : "";
+    const target = this.newCount ? plural(this.newCount, "new message") : "the newest message";
+    this.endButton.setAttribute("aria-label", `To ${target}`);
+  }
+
+  /** Find the first unread message, as soon as it is loaded. */
+  #findFirstUnread() {
+    const { first, older, pages } = this.thread;
+    if (this.firstUnread || this.unreadFrom === null || !first) return;
+    if (first.id > this.unreadFrom && older !== null) return;
+    const isUnread = (message) => message.id > this.unreadFrom && message.sender !== this.store.me.id;
+    this.firstUnread = pages.flat().find(isUnread)?.id;
+  }
+
+  #addBlock(page) {
+    const element = h("div.block");
+    element.page = page;
+    this.blocks.set(page, { element, rows: new Map(), isDrawn: true });
+    this.nearObserver.observe(element);
+  }
+
+  /** Update a block's rows. Rows that have not changed stay in the document, with their focus. */
+  #drawBlock(page, before) {
+    const block = this.blocks.get(page);
+    if (!block.isDrawn) return;
+    const rows = new Map();
+    page.forEach((message, n) => rows.set(message.id, this.#row(block, message, page[n - 1] ?? before)));
+    const { element } = block;
+    const elements = [...rows.values()].map((row) => row.element);
+    const focused =
+      element.contains(document.activeElement) && document.activeElement.closest("[data-message]");
+    for (const old of [...element.children]) if (!elements.includes(old)) old.remove();
+    elements.forEach((row, n) => {
+      if (element.children[n] !== row) element.insertBefore(row, element.children[n] ?? null);
+    });
+    block.rows = rows;
+    if (focused && !element.contains(document.activeElement))
+      this.#rowElement(focused.dataset.message)?.focus();
+  }
+
+  #row(block, message, before) {
+    const shape = this.#shape(message, before);
+    const known = block.rows.get(message.id);
+    const isSame =
+      known?.message === message && known.shape === shape && !known.element.hasAttribute("data-unknown");
+    return isSame ? known : { message, shape, element: messageRow(this.store, this.thread, message, shape) };
+  }
+
+  /**
+   * Words that say how a message is drawn after the one before it: "new" and "day" for a line above, "start" for a
+   * sender's name.
+   */
+  #shape(message, before) {
+    const isNewDay = before
+      ? dayKey(before.created_at) !== dayKey(message.created_at)
+      : this.thread.older === null;
+    const isSameSender = before?.sender === message.sender;
+    const isClose =
+      isSameSender && new Date(message.created_at) - new Date(before.created_at) < GROUP_WITHIN_MS;
+    const isFirstUnread = this.firstUnread === message.id;
+    const isStart = isNewDay || isFirstUnread || !isClose;
+    return [isFirstUnread && "new", isNewDay && "day", isStart && "start"].filter(Boolean).join(" ");
+  }
+
+  /** Draw unsent messages behind all others. */
+  #drawUnsent() {
+    const { conversation } = this.thread;
+    const messages = [...this.store.outbox.values()].filter(
+      (message) => message.conversation === conversation,
+    );
+    fill(this.unsent, this.thread.atEnd ? messages.map((message) => unsentRow(this.store, message)) : []);
+  }
+
+  #drawTicks() {
+    const conversation = this.store.conversations.get(this.thread.conversation);
+    if (!conversation) return;
+    const read = this.store.readByAll(conversation);
+    for (const element of this.scroller.querySelectorAll(".ticks")) {
+      drawTicks(element, Number(element.dataset.message) <= read);
+    }
+  }
+
+  /** Run a change of the list and restore the scroll position: at the end, or at the first visible row. */
+  #keepPosition(change) {
+    const top = this.scroller.getBoundingClientRect().top;
+    const visible = this.atEnd ? null : this.#firstVisible(top);
+    const before = visible?.getBoundingClientRect().top;
+    change();
+    if (this.atEnd) this.#scrollToEnd();
+    else if (visible) {
+      const row = visible.isConnected ? visible : this.#rowElement(visible.dataset.message); // it was drawn again
+      if (row) this.scroller.scrollTop += row.getBoundingClientRect().top - before;
+    }
+  }
+
+  #firstVisible(top) {
+    const isBelowTop = (element) => element.getBoundingClientRect().bottom > top;
+    const blocks = [...this.blocks.values()].map((block) => block.element);
+    const block = blocks.sort((a, b) => a.page[0].id - b.page[0].id).find(isBelowTop);
+    return (block && [...block.children].find(isBelowTop)) ?? block;
+  }
+
+  /** Draw blocks that came near the visible part; empty those that are far. */
+  #onIntersection(entries) {
+    const hasChanged = ({ target, isIntersecting }) =>
+      this.blocks.get(target.page)?.isDrawn !== isIntersecting;
+    const changed = entries.filter(hasChanged);
     if (!changed.length) return;
-    this.#keeping(() => {
+    this.#keepPosition(() => {
       for (const { target, isIntersecting } of changed) {
         const block = this.blocks.get(target.page);
         if (!block) continue;
-        block.shown = isIntersecting;
-        if (isIntersecting) {
-          const { pages } = this.thread;
-          target.style.height = "";
-          this.#fill(target.page, pages[pages.indexOf(target.page) - 1]?.at(-1));
-        } else {
-          target.style.height = `${target.offsetHeight}px`;
-          block.rows = new Map();
-          target.replaceChildren();
-        }
+        block.isDrawn = isIntersecting;
+        if (isIntersecting) this.#restoreBlock(target);
+        else this.#emptyBlock(block);
       }
     });
   }
 
-  // Going about
+  #restoreBlock(element) {
+    const { pages } = this.thread;
+    element.style.height = "";
+    this.#drawBlock(element.page, pages[pages.indexOf(element.page) - 1]?.at(-1));
+  }
 
-  #scrolled() {
+  #emptyBlock(block) {
+    block.element.style.height = `${block.element.offsetHeight}px`;
+    block.rows = new Map();
+    block.element.replaceChildren();
+  }
+
+  // Scrolling
+
+  #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const below = scrollHeight - scrollTop - clientHeight;
     const wasAtEnd = this.atEnd;
-    this.atEnd = below < END_PX && this.thread.atEnd;
-    if (this.atEnd) this.news = 0;
-    this.down.hidden = this.atEnd;
+    this.atEnd = below < AT_END_WITHIN_PX && this.thread.atEnd;
+    if (this.atEnd) this.newCount = 0;
+    this.endButton.hidden = this.atEnd;
     if (this.atEnd && !wasAtEnd) this.dispatchEvent(new CustomEvent("atend", { bubbles: true }));
-    if (scrollTop < LOAD_WITHIN * clientHeight) this.#load("loadOlder", this.thread.older !== null);
-    if (below < LOAD_WITHIN * clientHeight) this.#load("loadNewer", !this.thread.atEnd);
+    const nearby = LOAD_WITHIN_SCREENS * clientHeight;
+    if (scrollTop < nearby && this.thread.older !== null) this.#load("loadOlder");
+    if (below < nearby && !this.thread.atEnd) this.#load("loadNewer");
   }
 
-  /** One page at a time; the scrolling goes on meanwhile, and asks again. */
-  async #load(which, wanted) {
-    if (!wanted || this.busy) return;
-    this.busy = true;
+  /** Load one page at a time. Scrolling continues meanwhile, so the distance is checked again afterwards. */
+  async #load(method) {
+    if (this.loading) return;
+    this.loading = true;
     try {
-      await this.thread[which]();
+      await this.thread[method]();
       this.#draw();
     } catch {
-      await this.store.bell.pause(1, this.ended.signal);
+      await this.store.bell.pause(RETRY_AFTER_S, this.lifetime.signal);
     } finally {
-      this.busy = false;
+      this.loading = false;
     }
-    if (this.isConnected) this.#scrolled();
+    if (this.isConnected) this.#onScroll();
   }
 
   async #jump(id) {
@@ -244,36 +318,37 @@ class Messages extends View {
     this.#show(id);
   }
 
-  #row(id) {
-    return this.querySelector(`[data-message="${id}"]`);
+  #rowElement(id) {
+    return this.querySelector(`article[data-message="${id}"]`);
   }
 
+  /** Scroll to a loaded message, highlight it for a moment and focus it. */
   #show(id) {
-    const page = this.thread.pages.find((one) => one.some((message) => message.id === id));
+    const page = this.thread.pages.find((messages) => messages.some((message) => message.id === id));
     if (!page) return;
     this.atEnd = false;
-    this.blocks.get(page).element.scrollIntoView({ block: "center" });
     const block = this.blocks.get(page);
-    if (!block.shown) this.#seen([{ target: block.element, isIntersecting: true }]);
-    const element = this.#row(id);
+    block.element.scrollIntoView({ block: "center" });
+    if (!block.isDrawn) this.#onIntersection([{ target: block.element, isIntersecting: true }]);
+    const element = this.#rowElement(id);
     element?.scrollIntoView({ block: "center" });
     element?.classList.add("found");
     element?.focus({ preventScroll: true });
-    setTimeout(() => element?.classList.remove("found"), 2500);
+    setTimeout(() => element?.classList.remove("found"), HIGHLIGHT_MS);
   }
 
-  /** Arrow keys go from message to message, whose buttons Tab then reaches. */
-  #keys(event) {
-    const here = event.target.closest("[data-message]");
+  /** Arrow keys move from message to message; Tab then reaches the buttons of the focused one. */
+  #onKey(event) {
     if (event.key === "End" && event.ctrlKey) this.toEnd();
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
     if (event.target.closest("input, textarea, .picker")) return;
-    const all = [...this.scroller.querySelectorAll("[data-message]")];
-    const place = here ? all.indexOf(here) + (event.key === "ArrowUp" ? -1 : 1) : all.length - 1;
-    if (!all[place]) return;
+    const rows = [...this.scroller.querySelectorAll("article[data-message]")];
+    const current = event.target.closest("article[data-message]");
+    const index = current ? rows.indexOf(current) + (event.key === "ArrowUp" ? -1 : 1) : rows.length - 1;
+    if (!rows[index]) return;
     event.preventDefault();
-    all[place].focus();
-    all[place].scrollIntoView({ block: "nearest" });
+    rows[index].focus();
+    rows[index].scrollIntoView({ block: "nearest" });
   }
 }
 

@@ -1,7 +1,7 @@
-/** The messages of one conversation that are loaded: pages of them, oldest first, without a gap in between. */
+/** The loaded messages of one conversation: consecutive pages, oldest first, without gaps between them. */
 
-const PAGE = 50;
-const KEPT = 2000; // messages; of a conversation that goes on and on, the oldest are dropped again
+const PAGE_SIZE = 50;
+const MAX_MESSAGES = 2000; // in memory; the oldest pages of a longer thread are dropped
 
 export class Thread {
   constructor(store, conversation) {
@@ -10,13 +10,13 @@ export class Thread {
     this.restart();
   }
 
-  /** Forgets everything: it is loaded anew. */
+  /** Drop all pages and load the newest one again. */
   restart() {
     this.pages = [];
-    this.older = undefined; // where the next page begins: null when there is none, undefined as long as nothing is loaded
+    this.older = undefined; // the cursor of the next older page; null: there is none; undefined: nothing is loaded yet
     this.atEnd = true; // whether the newest message is loaded
     this.loading = this.#load({});
-    this.loading.catch(() => {}); // whoever shows it waits for it, and says what went wrong
+    this.loading.catch(() => {}); // the view awaits `loading` too, and shows the error
   }
 
   get first() {
@@ -32,31 +32,34 @@ export class Thread {
   }
 
   find(id) {
-    for (const page of this.pages) if (id <= page.at(-1)?.id) return page.find((message) => message.id === id);
+    for (const page of this.pages)
+      if (id <= page.at(-1)?.id) return page.find((message) => message.id === id);
     return undefined;
   }
 
-  async #list(query) {
+  async #fetch(query) {
     const path = `/conversations/${this.conversation}/messages`;
-    const found = await this.store.bell.call("GET", path, null, { query: { limit: PAGE, ...query } });
-    return { messages: found.items.sort((a, b) => a.id - b.id), older: found.next };
+    const page = await this.store.bell.call("GET", path, null, { query: { limit: PAGE_SIZE, ...query } });
+    return { messages: page.items.sort((a, b) => a.id - b.id), older: page.next };
   }
 
   async #load(query) {
-    const { messages, older } = await this.#list(query);
-    const live = query.around ? [] : this.pages.flat().filter((one) => one.id > (messages.at(-1)?.id ?? 0));
-    this.pages = [[...messages, ...live]].filter((page) => page.length);
+    const { messages, older } = await this.#fetch(query);
+    const newest = messages.at(-1)?.id ?? 0;
+    const arrivedMeanwhile = query.around ? [] : this.pages.flat().filter((message) => message.id > newest);
+    this.pages = [[...messages, ...arrivedMeanwhile]].filter((page) => page.length);
     this.older = older;
-    this.#look();
+    this.#updateAtEnd();
     this.store.emit("thread", this.conversation);
   }
 
-  /** Whether the newest message is here: what came while it was not, and a page was on its way, was not added. */
-  #look() {
-    this.atEnd = (this.last?.id ?? 0) >= (this.store.conversations.get(this.conversation)?.last_message?.id ?? 0);
+  /** Compare with the conversation: a message that arrived while `atEnd` was false was not added here. */
+  #updateAtEnd() {
+    const newest = this.store.conversations.get(this.conversation)?.last_message?.id ?? 0;
+    this.atEnd = (this.last?.id ?? 0) >= newest;
   }
 
-  /** Loads the place around a message, instead of the end. */
+  /** Load the messages around one message, in place of all others. */
   goTo(message) {
     this.loading = this.#load({ around: message });
     return this.loading;
@@ -69,7 +72,8 @@ export class Thread {
 
   async loadOlder() {
     if (this.older === null || !this.first) return;
-    const { messages, older } = await this.#list(this.older === "" ? { around: this.first.id } : { page: this.older });
+    const query = this.older === "" ? { around: this.first.id } : { page: this.older };
+    const { messages, older } = await this.#fetch(query);
     const before = messages.filter((message) => message.id < this.first.id);
     this.older = before.length ? older : null;
     if (before.length) this.pages.unshift(before);
@@ -78,27 +82,30 @@ export class Thread {
 
   async loadNewer() {
     if (this.atEnd) return;
-    const { messages } = await this.#list({ around: this.last.id });
+    const { messages } = await this.#fetch({ around: this.last.id });
     const after = messages.filter((message) => message.id > this.last.id);
     if (after.length) this.pages.push(after);
-    this.#look();
+    this.#updateAtEnd();
     this.store.emit("thread", this.conversation);
   }
 
-  /** One's own message may be answered before the event of an earlier one comes. */
+  /**
+   * Add a new message at its place by id: the answer to the user's own send may come before the event of an earlier
+   * message.
+   */
   add(message) {
     if (!this.atEnd || this.find(message.id)) return;
     const page = this.pages.at(-1);
-    if (!page || (page.length >= PAGE && message.id > page.at(-1).id)) this.pages.push([message]);
-    else page.splice(page.findLastIndex((one) => one.id < message.id) + 1, 0, message);
+    if (!page || (page.length >= PAGE_SIZE && message.id > page.at(-1).id)) this.pages.push([message]);
+    else page.splice(page.findLastIndex((earlier) => earlier.id < message.id) + 1, 0, message);
     this.store.emit("thread", this.conversation);
   }
 
-  /** Drops what is old, once nobody looks at it: see KEPT. */
+  /** Drop the oldest pages beyond MAX_MESSAGES. Call this only while the newest messages are in view. */
   trim() {
-    while (this.size > KEPT && this.pages.length > 2) {
+    while (this.size > MAX_MESSAGES && this.pages.length > 2) {
       this.pages.shift();
-      this.older = ""; // to be asked for by what is around the first
+      this.older = ""; // no cursor is known: the next older page is loaded around the first message
     }
   }
 
@@ -106,11 +113,12 @@ export class Thread {
     this.change(message.id, () => message);
   }
 
+  /** Replace a message, if it is loaded, with `run(message)`. */
   change(id, run) {
     for (const page of this.pages) {
-      const place = page.findIndex((message) => message.id === id);
-      if (place < 0) continue;
-      page[place] = run(page[place]);
+      const index = page.findIndex((message) => message.id === id);
+      if (index < 0) continue;
+      page[index] = run(page[index]);
       this.store.emit("thread", this.conversation);
       return;
     }

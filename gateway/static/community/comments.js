@@ -1,33 +1,56 @@
-/** The comments of a post, oldest first: reading, answering, writing and deleting them. */
+/** The comments of a post, oldest first, with a field for a new one. */
 
-import { ask, avatar, fill, h, iconButton, linked } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
-import { exactly, nameOf, shortly, wordsOf } from "../shared/format.js";
+import {
+  View,
+  avatar,
+  createView,
+  errorText,
+  fill,
+  h,
+  iconButton,
+  linkify,
+  openDialog,
+} from "../shared/dom.js";
+import { nameOf, timeElement } from "../shared/format.js";
+import { commentDraft } from "../shared/storage.js";
 import "./writer.js";
 
+const QUOTE_CHARACTERS = 120;
+const EXCERPT_CHARACTERS = 140;
+
+/** Properties: `store`, `post` (POST). */
 class Comments extends View {
-  show() {
-    this.known = new Map(); // id -> COMMENT
+  render() {
+    this.comments = new Map(); // id -> COMMENT
     this.list = h("ul", { "aria-label": "Comments" });
-    this.more = h("button.link", { type: "button", hidden: true, onclick: () => this.#load() }, "Show more comments");
+    const load = { type: "button", hidden: true, onclick: () => this.#load() };
+    this.more = h("button.link", load, "Show more comments");
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.context = h("div.context", { hidden: true });
-    this.writer = part("bw-writer", { label: "Write a comment", action: "Comment", key: `bellwire:comment:${this.store.me.id}:${this.post.id}`, above: this.context, send: (body) => this.#send(body) });
+    this.writer = createView("bw-writer", {
+      label: "Write a comment",
+      action: "Comment",
+      draft: commentDraft(this.store.me.id, this.post.id),
+      above: this.context,
+      send: (body) => this.#send(body),
+    });
     fill(this, this.list, this.problem, this.more, this.writer);
-    this.on(this.store, "posts", (event) => this.#heard(event));
-    this.on(this.writer, "keydown", (_, { key }) => key === "Escape" && this.#answer(null));
+    this.listen(this.store, "posts", (event) => this.#onEvent(event));
+    this.listen(this.writer, "keydown", (_, { key }) => key === "Escape" && this.#replyTo(null));
     this.#load();
   }
 
   async #load() {
     this.problem.hidden = true;
+    const options = { query: { page: this.next } };
     try {
-      const page = await this.store.bell.call("GET", `/posts/${this.post.id}/comments`, null, { query: { page: this.next } });
-      for (const comment of page.items) this.known.set(comment.id, comment);
+      const page = await this.store.bell.call("GET", `/posts/${this.post.id}/comments`, null, options);
+      for (const comment of page.items) this.comments.set(comment.id, comment);
       this.next = page.next;
       this.more.textContent = "Show more comments";
     } catch (error) {
-      this.#say(error);
+      this.problem.textContent = errorText(error);
+      this.problem.hidden = false;
       this.more.textContent = "Try again";
       this.more.hidden = false;
       return;
@@ -36,92 +59,103 @@ class Comments extends View {
     this.#draw();
   }
 
-  /** A comment behind the last page that is loaded comes with its page; one that is made while the first page is on its way is kept. */
-  #heard({ type, data }) {
+  /** Add a new comment only if all earlier ones are loaded; otherwise it comes with its page. */
+  #onEvent({ type, data }) {
     if (data.post !== this.post.id) return;
-    if (type === "comment.created" && !this.next) this.#keep(data);
+    if (type === "comment.created" && !this.next) this.#add(data);
     else if (type === "comment.deleted") this.#drop(data.id);
   }
 
-  /** A comment that is gone is no longer quoted, either. */
-  #drop(id) {
-    this.known.delete(id);
-    for (const row of this.list.querySelectorAll(`[data-answers="${id}"]`)) row.remove();
+  #add(comment) {
+    this.comments.set(comment.id, comment);
     this.#draw();
   }
 
-  #keep(comment) {
-    this.known.set(comment.id, comment);
+  /** Remove a comment. Rows that quote it are drawn again without its text. */
+  #drop(id) {
+    this.comments.delete(id);
+    for (const row of this.list.querySelectorAll(`[data-reply-to="${id}"]`)) row.remove();
     this.#draw();
   }
 
   async #send(body) {
-    const reply_to = this.answered?.id ?? null;
-    this.#keep(await this.store.bell.call("POST", `/posts/${this.post.id}/comments`, { body, reply_to }));
-    this.#answer(null);
+    const reply_to = this.original?.id ?? null;
+    this.#add(await this.store.bell.call("POST", `/posts/${this.post.id}/comments`, { body, reply_to }));
+    this.#replyTo(null);
   }
 
-  /** Rows that are there stay, with their focus. */
+  /** Add and remove rows. Rows that have not changed stay in the document, with their focus. */
   #draw() {
     const rows = new Map([...this.list.children].map((row) => [Number(row.dataset.comment), row]));
-    const sorted = [...this.known.values()].sort((a, b) => a.id - b.id);
-    for (const [id, row] of rows) if (!this.known.has(id)) row.remove();
+    const sorted = [...this.comments.values()].sort((a, b) => a.id - b.id);
+    for (const [id, row] of rows) if (!this.comments.has(id)) row.remove();
     sorted.forEach((comment, n) => {
-      if (Number(this.list.children[n]?.dataset.comment) === comment.id) return;
-      this.list.insertBefore(rows.get(comment.id) ?? this.#row(comment), this.list.children[n] ?? null);
+      const current = this.list.children[n] ?? null;
+      if (Number(current?.dataset.comment) === comment.id) return;
+      this.list.insertBefore(rows.get(comment.id) ?? this.#row(comment), current);
     });
   }
 
   #row(comment) {
     const { me } = this.store;
-    const mayDelete = [comment.author.id, this.post.author.id].includes(me.id) || me.role === "admin";
+    const canDelete = [comment.author.id, this.post.author.id].includes(me.id) || me.role === "admin";
     const name = nameOf(comment.author);
+    const props = {
+      "data-comment": String(comment.id),
+      "data-reply-to": comment.reply_to && String(comment.reply_to),
+      tabindex: "-1",
+    };
     return h(
       "li",
-      { "data-comment": String(comment.id), "data-answers": comment.reply_to && String(comment.reply_to), tabindex: "-1" },
+      props,
       avatar(name, comment.author.id),
       h(
         "div.grow",
         {},
-        h("p", {}, h("strong", {}, name), " ", h("time.quiet", { datetime: comment.created_at, title: exactly(comment.created_at) }, shortly(comment.created_at))),
+        h("p", {}, h("strong", {}, name), " ", timeElement(comment.created_at, "time.quiet")),
         this.#quote(comment),
-        h("p.text", {}, linked(comment.body)),
+        h("p.text", {}, linkify(comment.body)),
       ),
-      iconButton("reply", `Answer ${name}`, () => this.#answer(comment)),
-      mayDelete && iconButton("delete", `Delete ${name}’s comment`, () => this.#remove(comment)),
+      iconButton("reply", `Reply to ${name}`, () => this.#replyTo(comment)),
+      canDelete && iconButton("delete", `Delete ${name}’s comment`, () => this.#delete(comment)),
     );
   }
 
   #quote(comment) {
     if (!comment.reply_to) return null;
-    const original = this.known.get(comment.reply_to);
-    const words = original ? [h("strong", {}, nameOf(original.author)), " ", original.body.slice(0, 120)] : "An earlier comment";
-    const go = () => this.list.querySelector(`[data-comment="${comment.reply_to}"]`)?.focus();
-    return h("button.quote", { type: "button", onclick: go, title: "Go to the comment that this one answers" }, words);
+    const original = this.comments.get(comment.reply_to);
+    const excerpt = original && [
+      h("strong", {}, nameOf(original.author)),
+      " ",
+      original.body.slice(0, QUOTE_CHARACTERS),
+    ];
+    const onclick = () => this.list.querySelector(`[data-comment="${comment.reply_to}"]`)?.focus();
+    const props = { type: "button", onclick, title: "Go to the original comment" };
+    return h("button.quote", props, excerpt ?? "An earlier comment");
   }
 
-  #answer(comment) {
-    this.answered = comment;
+  /** Start replying to a comment; null stops replying. */
+  #replyTo(comment) {
+    this.original = comment;
     this.context.hidden = !comment;
     if (!comment) return;
-    const stop = iconButton("close", "Stop answering", () => (this.#answer(null), this.writer.focus()));
-    fill(this.context, h("p", {}, h("strong", {}, "Answering"), ` ${nameOf(comment.author)}: ${comment.body.slice(0, 140)}`), stop);
+    const stop = iconButton("close", "Stop replying", () => {
+      this.#replyTo(null);
+      this.writer.focus();
+    });
+    const excerpt = ` ${nameOf(comment.author)}: ${comment.body.slice(0, EXCERPT_CHARACTERS)}`;
+    fill(this.context, h("p", {}, h("strong", {}, "Replying to"), excerpt), stop);
     this.writer.focus();
   }
 
-  async #remove(comment) {
-    const what = h("p.text", {}, comment.body.slice(0, 300));
+  async #delete(comment) {
+    const excerpt = h("p.text", {}, comment.body.slice(0, 300));
     const run = async () => {
       await this.store.bell.call("DELETE", `/comments/${comment.id}`);
       this.#drop(comment.id);
       this.writer.focus();
     };
-    await ask("Delete this comment?", [what], "Delete", run, { dangerous: true });
-  }
-
-  #say(error) {
-    this.problem.textContent = wordsOf(error);
-    this.problem.hidden = false;
+    await openDialog("Delete this comment?", [excerpt], "Delete", run, { dangerous: true });
   }
 }
 

@@ -1,137 +1,174 @@
-/** Posts, newest first: all, those bookmarked, or one group's. What others write meanwhile waits until it is asked for. */
+/**
+ * A list of posts, newest first: all posts, bookmarked ones, or those of one group. New posts of others wait for a
+ * click.
+ */
 
-import { fill, h } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
-import { plural, wordsOf } from "../shared/format.js";
+import { View, createView, errorText, fill, h } from "../shared/dom.js";
+import { plural } from "../shared/format.js";
+import { postDraft } from "../shared/storage.js";
 import "./post.js";
 import "./writer.js";
 
-const NEAR = "800px 0px"; // of the end: the next page is loaded
+const LOAD_MARGIN = "800px 0px"; // distance from the end at which the next page is loaded
+const PAGE_SIZE = 20;
 
-/** Properties: `groups` (id -> GROUP); `group` (an id) or `bookmarked`, if it is one of these. */
+/**
+ * Properties: `store`, `groups` (id -> GROUP), and either `group` (an id) or `bookmarked` (true) for a part of the
+ * posts.
+ */
 class Feed extends View {
-  show() {
+  render() {
     this.rows = new Map(); // id -> li, newest first
-    this.fresh = new Map(); // id -> POST by others, not yet shown
-    this.news = h("button.primary.news", { type: "button", hidden: true, onclick: () => this.#showNews() });
+    this.waiting = new Map(); // id -> POST by other users, not shown yet
+    const button = (onclick) => ({ type: "button", onclick });
+    this.newPosts = h("button.primary.news", { ...button(() => this.#showNewPosts()), hidden: true });
     this.list = h("ul.posts", { "aria-label": "Posts" });
-    this.none = h("p.empty", { hidden: true }, this.bookmarked ? "Posts that you bookmark are found here." : "Nobody has written here yet.");
+    const none = this.bookmarked ? "Your bookmarked posts will appear here." : "There are no posts yet.";
+    this.none = h("p.empty", { hidden: true }, none);
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    this.more = h("button.link", { type: "button", onclick: () => this.#load() }, "Show more");
-    fill(this, !this.bookmarked && this.#writer(), h("div.waiting", { role: "status" }, this.news), this.list, this.none, this.problem, h("p.center", {}, this.more));
-    this.on(this.store, "posts", (event) => this.#heard(event));
-    this.on(this.store, "me", () => this.#lookAgain());
-    const end = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && this.problem.hidden && this.#load(), { root: this.closest(".view"), rootMargin: NEAR });
-    end.observe(this.more);
-    this.ended.signal.addEventListener("abort", () => end.disconnect());
+    this.more = h(
+      "button.link",
+      button(() => this.#load()),
+      "Show more",
+    );
+    fill(
+      this,
+      !this.bookmarked && this.#writer(),
+      h("div.waiting", { role: "status" }, this.newPosts),
+      this.list,
+      this.none,
+      this.problem,
+      h("p.center", {}, this.more),
+    );
+    this.listen(this.store, "posts", (event) => this.#onEvent(event));
+    this.listen(this.store, "me", () => this.#refresh());
+    this.#observeEnd();
+  }
+
+  #observeEnd() {
+    const options = { root: this.closest(".view"), rootMargin: LOAD_MARGIN };
+    const onChange = ([{ isIntersecting }]) => isIntersecting && this.problem.hidden && this.#load();
+    const observer = new IntersectionObserver(onChange, options);
+    observer.observe(this.more);
+    this.lifetime.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   #writer() {
-    const joined = [...this.groups.values()].filter((group) => group.joined);
-    const options = [["", "For everybody"], ...joined.map((group) => [String(group.id), group.name])];
-    const choice = !this.group && joined.length > 0 && h("select", { "aria-label": "Who reads it" }, options.map(([value, text]) => h("option", { value }, text)));
+    const select = this.#groupSelect();
     const send = async (body) => {
-      const group = this.group ?? (Number(choice?.value) || null);
+      const group = this.group ?? (Number(select?.value) || null);
       this.#insert(await this.store.bell.call("POST", "/posts", { body, group }));
     };
-    return part("bw-writer", { label: "Write a post", action: "Post", key: `bellwire:post:${this.store.me.id}:${this.group ?? ""}`, beside: choice, send });
+    const draft = postDraft(this.store.me.id, this.group);
+    return createView("bw-writer", { label: "Write a post", action: "Post", draft, beside: select, send });
+  }
+
+  /** A choice of the groups that the user has joined; null in a group's own feed, and without groups. */
+  #groupSelect() {
+    const joined = [...this.groups.values()].filter((group) => group.joined);
+    if (this.group || !joined.length) return null;
+    const choices = [["", "For everybody"], ...joined.map((group) => [String(group.id), group.name])];
+    const options = choices.map(([value, text]) => h("option", { value }, text));
+    return h("select", { "aria-label": "Audience" }, options);
   }
 
   async #load() {
-    if (this.busy || this.next === null) return;
-    this.busy = true;
+    if (this.loading || this.next === null) return;
+    this.loading = true;
     this.problem.hidden = true;
     try {
-      const page = await this.#page(this.next);
+      const page = await this.#fetch(this.next);
       for (const post of page.items) this.#append(post);
       this.next = page.next;
       this.more.textContent = "Show more";
     } catch (error) {
-      this.problem.textContent = wordsOf(error);
+      this.problem.textContent = errorText(error);
       this.problem.hidden = false;
       this.more.textContent = "Try again";
     }
-    this.busy = false;
-    this.#count();
+    this.loading = false;
+    this.#updateControls();
     if (this.more.hidden || !this.problem.hidden || !this.isConnected) return;
-    requestAnimationFrame(() => this.#isNear() && this.#load());
+    requestAnimationFrame(() => this.#isEndVisible() && this.#load());
   }
 
   #append(post) {
-    this.fresh.delete(post.id);
+    this.waiting.delete(post.id);
     if (!this.rows.has(post.id)) this.list.append(this.#row(post));
   }
 
-  #page(page) {
-    return this.store.bell.call("GET", "/posts", null, { query: { group: this.group, bookmarked: this.bookmarked || null, page, limit: 20 } });
+  #fetch(page) {
+    const query = { group: this.group, bookmarked: this.bookmarked || null, page, limit: PAGE_SIZE };
+    return this.store.bell.call("GET", "/posts", null, { query });
   }
 
-  /** The observer tells only of changes: an end that is still in view after a page was added is not one. */
-  #isNear() {
+  /** The observer reports only changes: an end that is still visible after a page was added is not one. */
+  #isEndVisible() {
     return this.more.getBoundingClientRect().top < innerHeight;
   }
 
-  /** After a time without events: what is new waits, and what is known is brought up to date. */
-  async #lookAgain() {
-    const page = await this.#page(null).catch(() => ({ items: [] }));
+  /** Load the newest page after a time without events: update known posts, and let new ones wait. */
+  async #refresh() {
+    const page = await this.#fetch(null).catch(() => ({ items: [] }));
     for (const post of page.items) {
       const row = this.rows.get(post.id);
-      if (row) row.firstChild.change(post);
-      else if (this.list.firstChild && post.id > Math.max(...this.rows.keys())) this.fresh.set(post.id, post);
+      if (row) row.firstChild.update(post);
+      else if (this.list.firstChild && post.id > Math.max(...this.rows.keys()))
+        this.waiting.set(post.id, post);
     }
-    this.#count();
+    this.#updateControls();
   }
 
   #row(post) {
-    const row = h("li", {}, part("bw-post", { store: this.store, post, groups: this.groups }));
+    const row = h("li", {}, createView("bw-post", { store: this.store, post, groups: this.groups }));
     this.rows.set(post.id, row);
     return row;
   }
 
   #insert(post) {
-    this.fresh.delete(post.id);
+    this.waiting.delete(post.id);
     if (!this.rows.has(post.id)) this.list.prepend(this.#row(post));
-    this.#count();
+    this.#updateControls();
   }
 
-  #heard({ type, data }) {
-    if (type === "post.created" && this.#belongs(data)) this.#meet(data);
-    else if (type === "post.updated") this.rows.get(data.id)?.firstChild.change(data);
+  #onEvent({ type, data }) {
+    if (type === "post.created" && this.#belongsHere(data)) this.#onNewPost(data);
+    else if (type === "post.updated") this.rows.get(data.id)?.firstChild.update(data);
     else if (type === "post.deleted") this.#remove(data.id);
-    this.#count();
+    this.#updateControls();
   }
 
-  #belongs(post) {
+  #belongsHere(post) {
     return this.group ? post.group === this.group : !this.bookmarked;
   }
 
-  /** One's own, perhaps from another device, is shown at once. */
-  #meet(post) {
+  /** Show the user's own post at once: it may come from another device. Posts of others wait. */
+  #onNewPost(post) {
     if (post.author.id === this.store.me.id) this.#insert(post);
-    else if (!this.rows.has(post.id)) this.fresh.set(post.id, post);
+    else if (!this.rows.has(post.id)) this.waiting.set(post.id, post);
   }
 
-  /** The focus goes on to the next post. */
+  /** Remove a post and move the focus to its neighbour. */
   #remove(id) {
-    this.fresh.delete(id);
+    this.waiting.delete(id);
     const row = this.rows.get(id);
     if (!row) return;
-    const next = row.nextElementSibling ?? row.previousElementSibling;
+    const neighbour = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
     this.rows.delete(id);
-    next?.firstChild.focus({ preventScroll: true });
+    neighbour?.firstChild.focus({ preventScroll: true });
   }
 
-  #count() {
-    const count = this.fresh.size;
-    this.news.hidden = !count;
-    this.news.textContent = `Show ${plural(count, "new post")}`;
+  #updateControls() {
+    const count = this.waiting.size;
+    this.newPosts.hidden = !count;
+    this.newPosts.textContent = `Show ${plural(count, "new post")}`;
     this.none.hidden = this.rows.size > 0 || this.next !== null;
     this.more.hidden = this.next === null;
   }
 
-  #showNews() {
-    for (const post of [...this.fresh.values()].sort((a, b) => a.id - b.id)) this.#insert(post);
+  #showNewPosts() {
+    for (const post of [...this.waiting.values()].sort((a, b) => a.id - b.id)) this.#insert(post);
     this.closest(".view").scrollTop = 0;
     this.list.firstChild.firstChild.focus();
   }

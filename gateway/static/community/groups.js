@@ -1,100 +1,153 @@
-/** Groups: all of them, or one with its posts; joining, leaving and making them. */
+/** Groups: the list of all groups, or one group with its posts; joining, leaving and creating groups. */
 
-import { ask, avatar, field, fill, h, iconButton } from "../shared/dom.js";
-import { View, part } from "../shared/view.js";
-import { plural, wordsOf } from "../shared/format.js";
+import {
+  View,
+  avatar,
+  createView,
+  errorText,
+  field,
+  fill,
+  h,
+  iconButton,
+  loadError,
+  openDialog,
+} from "../shared/dom.js";
+import { plural } from "../shared/format.js";
 import "./feed.js";
 
-const A_PAGE = 200;
-const IN_BAR = 5;
+const PAGE_SIZE = 200;
+const MAX_TABS = 5; // groups in the tab bar
 
-/** All groups by id, newest first. */
-export async function allGroups(store) {
-  const found = new Map();
-  for (let page; page !== null; ) {
-    const answer = await store.bell.call("GET", "/groups", null, { query: { limit: A_PAGE, page } });
-    for (const group of answer.items) found.set(group.id, group);
+/** Load all groups: a Map of id -> GROUP, newest first. */
+export async function loadGroups(store) {
+  const groups = new Map();
+  for (let page; page !== null;) {
+    const answer = await store.bell.call("GET", "/groups", null, { query: { limit: PAGE_SIZE, page } });
+    for (const group of answer.items) groups.set(group.id, group);
     page = answer.next;
   }
-  return found;
+  return groups;
 }
 
-/** What one can look at: all posts, those bookmarked, those of one's groups. `here` is the address. */
-export function bar(groups, here) {
-  const joined = [...groups.values()].filter((group) => group.joined).slice(0, IN_BAR);
-  const places = [["posts", "All posts"], ["posts/bookmarked", "Bookmarked"], ["groups", "Groups"], ...joined.map((group) => [`groups/${group.id}`, group.name])];
-  const links = places.map(([where, text]) => h("a", { href: `#/${where}`, "aria-current": where === here && "page" }, text));
-  requestAnimationFrame(() => links.find((link) => link.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" }));
+/**
+ * Create the tab bar of posts: all, bookmarked, groups, and the groups that the user has joined. `current` is an
+ * address.
+ */
+export function tabBar(groups, current) {
+  const joined = [...groups.values()].filter((group) => group.joined).slice(0, MAX_TABS);
+  const tabs = [
+    ["posts", "All posts"],
+    ["posts/bookmarked", "Bookmarked"],
+    ["groups", "Groups"],
+    ...joined.map((group) => [`groups/${group.id}`, group.name]),
+  ];
+  const links = tabs.map(([address, text]) => {
+    return h("a", { href: `#/${address}`, "aria-current": address === current && "page" }, text);
+  });
+  const currentLink = links.find((link) => link.hasAttribute("aria-current"));
+  requestAnimationFrame(() => currentLink?.scrollIntoView({ block: "nearest", inline: "nearest" }));
   return h("nav.places", { "aria-label": "Posts" }, links);
 }
 
+/** Properties: `store`, `item` (the id of a group from the address, if any). */
 class Groups extends View {
-  async show() {
+  async render() {
     try {
-      this.groups = await allGroups(this.store);
+      this.groups = await loadGroups(this.store);
     } catch (error) {
-      fill(this, h("p.empty.problem", { role: "alert" }, wordsOf(error), h("button", { type: "button", onclick: () => this.show() }, "Try again")));
+      fill(
+        this,
+        loadError(error, () => this.render()),
+      );
       return;
     }
     if (this.isConnected) this.#draw();
   }
 
   #draw() {
-    const group = this.groups.get(Number(this.item));
-    const content = !this.item ? this.#all() : group ? this.#one(group) : h("p.empty", {}, "There is no such group.");
-    fill(this, h("header.bar", {}, bar(this.groups, this.item ? `groups/${this.item}` : "groups")), h("div.column", {}, content));
+    const tabs = tabBar(this.groups, this.item ? `groups/${this.item}` : "groups");
+    fill(this, h("header.bar", {}, tabs), h("div.column", {}, this.item ? this.#group() : this.#list()));
   }
 
-  #all() {
-    const search = h("input", { type: "search", placeholder: "Find a group", "aria-label": "Find a group", oninput: () => this.#list(search.value) });
+  #list() {
+    const search = h("input", {
+      type: "search",
+      placeholder: "Find a group",
+      "aria-label": "Find a group",
+      oninput: () => this.#filter(search.value),
+    });
     this.rows = h("ul.sheet.rows", { "aria-label": "Groups" });
-    this.#list("");
-    return [h("div.row", {}, h("h1.grow", {}, "Groups"), iconButton("new", "New group", () => this.#make())), search, this.rows];
+    this.#filter("");
+    const create = iconButton("new", "New group", () => this.#create());
+    return [h("div.row", {}, h("h1.grow", {}, "Groups"), create), search, this.rows];
   }
 
-  #list(words) {
-    const q = words.trim().toLowerCase();
-    const found = [...this.groups.values()].filter((group) => group.name.toLowerCase().includes(q));
-    const none = h("li.quiet", {}, q ? "No group is called so." : "There are no groups yet. Make the first one.");
-    fill(this.rows, found.length ? found.map((group) => h("li", {}, this.#about(group, h("a.title", { href: `#/groups/${group.id}` }, group.name)))) : none);
+  #filter(text) {
+    const q = text.trim().toLowerCase();
+    const groups = [...this.groups.values()].filter((group) => group.name.toLowerCase().includes(q));
+    const none = q ? "No group was found." : "There are no groups yet. Create the first one.";
+    const row = (group) => {
+      const title = h("a.title", { href: `#/groups/${group.id}` }, group.name);
+      return h("li", {}, this.#summary(group, title));
+    };
+    fill(this.rows, groups.length ? groups.map(row) : h("li.quiet", {}, none));
   }
 
-  /** A group's name, how many are in it, and the button to be one of them. */
-  #about(group, name) {
+  /** A group's title, its number of members, and the button to join or leave it. */
+  #summary(group, title) {
     const members = h("small");
     const problem = h("small.problem", { role: "alert" });
     const button = h("button", { type: "button", "data-group": String(group.id) });
     const draw = () => {
-      members.textContent = plural(group.members_count, "member") + (group.owner === this.store.me.id && group.joined ? ", yours" : "");
-      button.textContent = group.joined ? "Leave" : "Join";
+      const isOwn = group.owner === this.store.me.id && group.joined;
+      const action = group.joined ? "Leave" : "Join";
+      members.textContent = plural(group.members_count, "member") + (isOwn ? ", yours" : "");
+      button.textContent = action;
       button.classList.toggle("primary", Boolean(this.item) && !group.joined);
-      button.setAttribute("aria-label", `${group.joined ? "Leave" : "Join"} ${group.name}`);
+      button.setAttribute("aria-label", `${action} ${group.name}`);
     };
     button.addEventListener("click", async () => {
       problem.textContent = "";
       try {
-        Object.assign(group, await this.store.bell.call(group.joined ? "DELETE" : "PUT", `/groups/${group.id}/members/me`));
-        if (this.item) this.#draw();
-        else this.querySelector(".places").replaceWith(bar(this.groups, "groups"));
+        await this.#toggleMembership(group);
         draw();
         this.querySelector(`[data-group="${group.id}"]`).focus();
       } catch (error) {
-        problem.textContent = wordsOf(error);
+        problem.textContent = errorText(error);
       }
     });
     draw();
-    return h("div.about", {}, avatar(group.name, group.id), h("div.grow", {}, name, members, problem), button);
+    return h(
+      "div.about",
+      {},
+      avatar(group.name, group.id),
+      h("div.grow", {}, title, members, problem),
+      button,
+    );
   }
 
-  #one(group) {
-    const posts = group.joined ? part("bw-feed", { store: this.store, groups: this.groups, group: group.id }) : h("p.empty", {}, "Its posts are for its members. Join to read them.");
-    return [h("div.sheet", {}, this.#about(group, h("h1", {}, group.name))), posts];
+  async #toggleMembership(group) {
+    const method = group.joined ? "DELETE" : "PUT";
+    Object.assign(group, await this.store.bell.call(method, `/groups/${group.id}/members/me`));
+    if (this.item) this.#draw();
+    else this.querySelector(".places").replaceWith(tabBar(this.groups, "groups"));
   }
 
-  async #make() {
-    const name = field("Name", "name", { maxlength: 80, required: true, autocomplete: "off" }, "Anybody can find and join it; its posts are for its members");
-    const made = await ask("New group", [name], "Make it", ({ name: given }) => this.store.bell.call("POST", "/groups", { name: given.trim() }));
-    if (made) location.hash = `#/groups/${made.id}`;
+  #group() {
+    const group = this.groups.get(Number(this.item));
+    if (!group) return h("p.empty", {}, "There is no such group.");
+    const summary = h("div.sheet", {}, this.#summary(group, h("h1", {}, group.name)));
+    if (!group.joined)
+      return [summary, h("p.empty", {}, "Only members can read its posts. Join to read them.")];
+    return [summary, createView("bw-feed", { store: this.store, groups: this.groups, group: group.id })];
+  }
+
+  async #create() {
+    const hint = "Everybody can find and join the group. Only its members can read its posts.";
+    const nameField = field("Name", "name", { maxlength: 80, required: true, autocomplete: "off" }, hint);
+    const create = ({ name }) => this.store.bell.call("POST", "/groups", { name: name.trim() });
+    const group = await openDialog("New group", [nameField], "Create", create);
+    if (group) location.hash = `#/groups/${group.id}`;
   }
 }
 

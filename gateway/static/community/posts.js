@@ -1,46 +1,50 @@
-/** Posts: the feed, and one post by its address, which mails and notifications lead to. */
+/** The posts section: a feed, or one post by its address, which e-mails and notifications link to. */
 
-import { fill, h, icon } from "../shared/dom.js";
-import { allGroups, bar } from "./groups.js";
-import { View, part } from "../shared/view.js";
-import { wordsOf } from "../shared/format.js";
+import { View, createView, fill, h, icon, loadError } from "../shared/dom.js";
+import { loadGroups, tabBar } from "./groups.js";
 
 const BOOKMARKED = "bookmarked";
 
+/** Properties: `store`, `item` (from the address: the id of a post, "bookmarked", or nothing). */
 class Posts extends View {
-  async show() {
+  async render() {
     const { store, item } = this;
-    const one = item && item !== BOOKMARKED;
+    const isPost = item && item !== BOOKMARKED;
     try {
-      const [groups, post] = await Promise.all([allGroups(store), one && store.bell.call("GET", `/posts/${Number(item)}`)]);
+      const loadPost = isPost && store.bell.call("GET", `/posts/${Number(item)}`);
+      const [groups, post] = await Promise.all([loadGroups(store), loadPost]);
       if (!this.isConnected) return;
-      const content = one ? this.#one(post, groups) : part("bw-feed", { store, groups, bookmarked: item === BOOKMARKED });
-      fill(this, h("header.bar", {}, h("h1.hidden", {}, "Posts"), bar(groups, one ? "" : ["posts", item].filter(Boolean).join("/"))), h("div.column", {}, content));
+      const address = isPost ? "" : ["posts", item].filter(Boolean).join("/");
+      const header = h("header.bar", {}, h("h1.hidden", {}, "Posts"), tabBar(groups, address));
+      const feed = () => createView("bw-feed", { store, groups, bookmarked: item === BOOKMARKED });
+      fill(this, header, h("div.column", {}, isPost ? this.#post(post, groups) : feed()));
     } catch (error) {
-      this.#refused(error);
+      if (error.status === 404)
+        this.#showMissing("There is no such post, or only the members of its group can read it.");
+      else
+        fill(
+          this,
+          loadError(error, () => this.render()),
+        );
     }
   }
 
-  #one(post, groups) {
-    this.on(this.store, "posts", ({ type, data }) => {
+  #post(post, groups) {
+    this.listen(this.store, "posts", ({ type, data }) => {
       if (data.id !== post.id) return;
-      if (type === "post.updated") this.querySelector("bw-post").change(data);
-      else if (type === "post.deleted") this.#gone("This post was deleted.");
+      if (type === "post.updated") this.querySelector("bw-post").update(data);
+      else if (type === "post.deleted") this.#showMissing("This post was deleted.");
     });
-    return [this.#back(), h("div.posts", {}, part("bw-post", { store: this.store, post, groups, open: true }))];
+    const view = createView("bw-post", { store: this.store, post, groups, open: true });
+    return [this.#backLink(), h("div.posts", {}, view)];
   }
 
-  #back() {
+  #backLink() {
     return h("a.to-feed", { href: "#/posts" }, icon("back"), "All posts");
   }
 
-  #gone(words) {
-    fill(this, h("div.empty", {}, h("p", { role: "status" }, words), this.#back()));
-  }
-
-  #refused(error) {
-    if (error.status === 404) this.#gone("There is no such post, or it is for members of a group.");
-    else fill(this, h("div.empty", {}, h("p.problem", { role: "alert" }, wordsOf(error)), h("button", { type: "button", onclick: () => this.show() }, "Try again")));
+  #showMissing(text) {
+    fill(this, h("div.empty", {}, h("p", { role: "status" }, text), this.#backLink()));
   }
 }
 

@@ -1,63 +1,75 @@
-/** Where one writes a post or a comment: a line that grows, and a draft that stays until it was taken. */
+/** The field for a post or a comment. It grows with its text; the draft is kept until the server has accepted it. */
 
-import { fill, h } from "../shared/dom.js";
-import { View } from "../shared/view.js";
-import { wordsOf } from "../shared/format.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
 
-const MOST = 20_000;
+const MAX_CHARACTERS = 20_000;
 
-/** Properties: `label`, `action` (the button), `key` (where the draft is kept), `send` (async, gets the text), and elements `above`
- *  and `beside` the button. */
+/**
+ * Properties: `label`, `action` (the button's text), `draft` (an entry of storage.js), `send` (async, gets the text),
+ * and elements `above` the field and `beside` the button.
+ */
 class Writer extends View {
-  show() {
-    this.text = h("textarea", { rows: 1, "aria-label": this.label, placeholder: this.label, maxlength: String(MOST), oninput: () => this.#written(), onfocus: () => this.#open(), onkeydown: (event) => this.#keys(event) });
+  render() {
+    this.text = h("textarea", {
+      rows: 1,
+      "aria-label": this.label,
+      placeholder: this.label,
+      maxlength: String(MAX_CHARACTERS),
+      oninput: () => this.#onInput(),
+      onfocus: () => this.#open(),
+      onkeydown: (event) => this.#onKey(event),
+    });
     this.problem = h("p.problem", { role: "alert", hidden: true });
+    const onsubmit = (event) => {
+      event.preventDefault();
+      this.#send();
+    };
     const foot = h("div.row.end", {}, this.beside, h("button.primary", {}, this.action));
-    const form = h("form", { onsubmit: (event) => (event.preventDefault(), this.#send()) }, this.text, this.problem, foot);
-    fill(this, this.above, form);
-    this.text.value = localStorage.getItem(this.key) ?? "";
-    this.#grow();
+    fill(this, this.above, h("form", { onsubmit }, this.text, this.problem, foot));
+    this.text.value = this.draft.read();
+    this.#resize();
   }
 
   focus() {
     this.text.focus();
   }
 
-  /** Enter begins a new line here, for posts are longer than messages. */
-  #keys(event) {
+  /** Ctrl+Enter sends. Enter starts a new line, because posts are longer than messages. */
+  #onKey(event) {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
     event.preventDefault();
     this.#send();
   }
 
-  #written() {
-    if (this.text.value) localStorage.setItem(this.key, this.text.value);
-    else localStorage.removeItem(this.key);
-    this.#grow();
+  #onInput() {
+    this.draft.write(this.text.value);
+    this.#resize();
   }
 
-  /** The button stays from then on: what is below must not move under the pointer that leaves. */
+  /**
+   * Show the button from now on. Hiding it again would move the content below while the pointer is on its way there.
+   */
   #open() {
     this.setAttribute("data-open", "");
   }
 
-  #grow() {
+  #resize() {
     if (this.text.value) this.#open();
     this.text.style.height = "auto";
     if (this.text.scrollHeight) this.text.style.height = `${this.text.scrollHeight + 2}px`;
   }
 
   async #send() {
-    const written = this.text.value;
-    if (!written.trim() || this.ariaBusy) return;
+    const text = this.text.value;
+    if (!text.trim() || this.ariaBusy) return;
     this.ariaBusy = "true";
     this.problem.hidden = true;
     try {
-      await this.send(written.trim());
-      if (this.text.value === written) this.text.value = ""; // else more was written meanwhile
-      this.#written();
+      await this.send(text.trim());
+      if (this.text.value === text) this.text.value = ""; // otherwise the user went on writing
+      this.#onInput();
     } catch (error) {
-      this.problem.textContent = wordsOf(error);
+      this.problem.textContent = errorText(error);
       this.problem.hidden = false;
     } finally {
       this.ariaBusy = null;

@@ -1,116 +1,172 @@
-/** JSON Schemas as people read them, and examples made from them. */
+/** JSON Schemas of the OpenAPI document as readable text. */
 
 import { h } from "../shared/dom.js";
 
-/** What a reference stands for, at any depth of `$ref`. */
-export function resolve(api, thing) {
-  let found = thing;
-  while (found?.$ref) found = found.$ref.slice(2).split("/").reduce((place, part) => place[part], api);
-  return found;
+/** Follow `$ref` until there is none. */
+export function resolve(api, value) {
+  let resolved = value;
+  while (resolved?.$ref) {
+    const keys = resolved.$ref.slice(2).split("/");
+    resolved = keys.reduce((parent, key) => parent[key], api);
+  }
+  return resolved;
 }
 
-/** Text with its `code`, in paragraphs. */
+/** Turn text into paragraphs; `…` becomes code. */
 export function prose(text) {
-  return text.split("\n\n").map((paragraph) => h("p", {}, marked(paragraph)));
+  return text.split("\n\n").map((paragraph) => h("p", {}, withCode(paragraph)));
 }
 
-function marked(text) {
+function withCode(text) {
   return text.split(/`([^`]*)`/).map((part, n) => (n % 2 ? h("code", {}, part) : part));
 }
 
-/** The type of a schema in a few words: "integer, 1 to 200", "text or null", "list of Message". */
-export function typeOf(api, schema) {
+/** Describe the type of a schema: "integer, 1 to 200", "text or null", "list of Message". */
+export function typeText(api, schema) {
   if (schema.$ref) return schema.$ref.split("/").pop();
-  if (schema.anyOf) return schema.anyOf.map((one) => typeOf(api, one)).join(" or ");
-  if (schema.enum) return schema.enum.length > 1 ? `one of ${schema.enum.join(", ")}` : String(schema.enum[0]);
+  if (schema.anyOf) return schema.anyOf.map((option) => typeText(api, option)).join(" or ");
+  if (schema.enum)
+    return schema.enum.length > 1 ? `one of ${schema.enum.join(", ")}` : String(schema.enum[0]);
   if ("const" in schema) return JSON.stringify(schema.const);
-  if (schema.type === "array") return `list of ${typeOf(api, schema.items ?? {})}${bounds(schema.minItems, schema.maxItems, "")}`;
-  if (schema.type === "string") return `${schema.format ?? "text"}${bounds(schema.minLength, schema.maxLength, " characters")}`;
-  if (schema.type === "object" && schema.additionalProperties?.type) return `object of ${typeOf(api, schema.additionalProperties)}`;
-  return `${schema.type ?? "anything"}${bounds(schema.minimum, schema.maximum, "")}`;
+  if (schema.type === "array") {
+    return `list of ${typeText(api, schema.items ?? {})}${boundsText(schema.minItems, schema.maxItems, "")}`;
+  }
+  if (schema.type === "string") {
+    return `${schema.format ?? "text"}${boundsText(schema.minLength, schema.maxLength, " characters")}`;
+  }
+  if (schema.type === "object" && schema.additionalProperties?.type) {
+    return `object of ${typeText(api, schema.additionalProperties)}`;
+  }
+  return `${schema.type ?? "anything"}${boundsText(schema.minimum, schema.maximum, "")}`;
 }
 
-function bounds(low, high, unit) {
-  const shown = (number) => number.toLocaleString("en");
-  if (high !== undefined && high !== Number.MAX_SAFE_INTEGER) return `, ${low || !unit ? `${shown(low ?? 0)} to` : "up to"} ${shown(high)}${unit}`;
-  return low ? `, from ${shown(low)}${unit}` : "";
+function boundsText(min, max, unit) {
+  const format = (number) => number.toLocaleString("en");
+  if (max !== undefined && max !== Number.MAX_SAFE_INTEGER) {
+    const start = min || !unit ? `${format(min ?? 0)} to` : "up to";
+    return `, ${start} ${format(max)}${unit}`;
+  }
+  return min ? `, from ${format(min)}${unit}` : "";
 }
 
-/** The schema behind a field that has fields of its own: of an object, a list of them, or of what may be null. */
-function within(api, schema) {
-  if (schema.anyOf) return schema.anyOf.map((one) => within(api, one)).find(Boolean);
-  const found = resolve(api, schema);
-  if (found?.type === "array") return within(api, found.items ?? {});
-  return found?.properties || found?.oneOf ? found : undefined;
+/** Return the schema with fields behind a schema: of an object, of a list's items, or of a value that may be null. */
+function schemaWithFields(api, schema) {
+  if (schema.anyOf) return schema.anyOf.map((option) => schemaWithFields(api, option)).find(Boolean);
+  const resolved = resolve(api, schema);
+  if (resolved?.type === "array") return schemaWithFields(api, resolved.items ?? {});
+  return resolved?.properties || resolved?.oneOf ? resolved : undefined;
 }
 
 /**
- * The fields of an object, each with those below it. Of a body it is said which are needed, of an answer which may be missing.
- * `above` are the schemas that it is inside of: none is shown within itself.
+ * List the fields of an object, each with its own fields below it. Required fields of a body are marked, and optional
+ * ones of a response. `parents` are the schemas around this one: a schema is not shown again within itself.
  */
-export function fieldsOf(api, schema, isAnswer, above = []) {
-  if (schema.oneOf) return h("ul.fields", {}, schema.oneOf.map((one) => h("li", {}, opened(h("code", {}, one.title), () => fieldsOf(api, one, isAnswer, above)))));
+function fieldList(api, schema, isResponse, parents = []) {
+  if (schema.oneOf) {
+    const options = schema.oneOf.map((option) => {
+      return h(
+        "li",
+        {},
+        unfolding(h("code", {}, option.title), () => fieldList(api, option, isResponse, parents)),
+      );
+    });
+    return h("ul.fields", {}, options);
+  }
   const required = new Set(schema.required);
   const fields = Object.entries(schema.properties ?? {});
   if (!fields.length) return h("p.quiet", {}, "No fields.");
-  const mark = (name) => (required.has(name) ? (isAnswer ? null : "needed") : isAnswer ? "may be missing" : null);
-  return h("ul.fields", {}, fields.map(([name, inner]) => field(api, name, inner, mark(name), isAnswer, above)));
+  const mark = (name) => {
+    if (isResponse) return required.has(name) ? null : "optional";
+    return required.has(name) ? "required" : null;
+  };
+  return h(
+    "ul.fields",
+    {},
+    fields.map(([name, inner]) => fieldItem(api, name, inner, mark(name), isResponse, parents)),
+  );
 }
 
-function field(api, name, schema, mark, isAnswer, above) {
-  const below = within(api, schema);
-  const about = schema.description ?? schema.anyOf?.map((one) => one.description).find(Boolean);
+function fieldItem(api, name, schema, mark, isResponse, parents) {
+  const inner = schemaWithFields(api, schema);
+  const description = schema.description ?? schema.anyOf?.map((option) => option.description).find(Boolean);
   const line = [
     h("code", {}, name),
-    h("span.type", {}, typeOf(api, schema)),
+    h("span.type", {}, typeText(api, schema)),
     mark && h("span.mark", {}, mark),
-    about && h("span.about", {}, marked(about)),
-  ].filter(Boolean);
-  return h("li", {}, !below || above.includes(below) ? line : opened(line, () => fieldsOf(api, below, isAnswer, [...above, below])));
+    description && h("span.about", {}, withCode(description)),
+  ];
+  if (!inner || parents.includes(inner)) return h("li", {}, line);
+  return h(
+    "li",
+    {},
+    unfolding(line, () => fieldList(api, inner, isResponse, [...parents, inner])),
+  );
 }
 
-/** A line that opens to more, which is made then. */
-function opened(line, more) {
+/** Create a line that unfolds; `create` returns its content when it is first opened. */
+function unfolding(line, create) {
   const element = h("details", {}, h("summary", {}, line));
-  element.addEventListener("toggle", () => element.open && element.children.length === 1 && element.append(more()));
+  element.addEventListener("toggle", () => {
+    if (element.open && element.children.length === 1) element.append(create());
+  });
   return element;
 }
 
-/** The parameters of the path and query. */
-export function parametersOf(api, operation) {
+/** The parameters of the path and the query. */
+export function parametersSection(api, operation) {
   if (!operation.parameters.length) return null;
-  const lines = operation.parameters.map((one) => {
-    const parts = [h("code", {}, one.name), h("span.type", {}, `${typeOf(api, one.schema)}, in the ${one.in}`)];
-    return h("li", {}, parts, one.required ? h("span.mark", {}, "needed") : null, one.description ? h("span.about", {}, marked(one.description)) : null);
-  });
-  return [h("h4", {}, "Parameters"), h("ul.fields", {}, lines)];
+  const items = operation.parameters.map((parameter) =>
+    h(
+      "li",
+      {},
+      h("code", {}, parameter.name),
+      h("span.type", {}, `${typeText(api, parameter.schema)}, in the ${parameter.in}`),
+      parameter.required && h("span.mark", {}, "required"),
+      parameter.description && h("span.about", {}, withCode(parameter.description)),
+    ),
+  );
+  return [h("h4", {}, "Parameters"), h("ul.fields", {}, items)];
 }
 
-/** What a body may say. */
-export function bodyOf(api, operation) {
-  const content = Object.entries(operation.requestBody?.content ?? {})[0];
+/** The fields of the request body. */
+export function bodySection(api, operation) {
+  const [content] = Object.entries(operation.requestBody?.content ?? {});
   if (!content) return null;
-  return [h("h4", {}, "Body"), h("p.quiet", {}, content[0]), fieldsOf(api, resolve(api, content[1].schema), false)];
+  const [type, { schema }] = content;
+  return [h("h4", {}, "Body"), h("p.quiet", {}, type), fieldList(api, resolve(api, schema), false)];
 }
 
-/** What it answers: in full when it goes well, in a line when it does not. */
-export function answers(api, operation) {
-  const entries = Object.entries(operation.responses).map(([status, answer]) => ({ status, ...resolve(api, answer) }));
-  const well = new Map(); // those that say the same stand together
-  for (const answer of entries.filter(({ status }) => status < 400)) {
-    const same = JSON.stringify(answer.content ?? null);
-    well.set(same, [...(well.get(same) ?? []), answer]);
+/** The responses: successful ones with their fields, errors in one line each. */
+export function responsesSection(api, operation) {
+  const responses = Object.entries(operation.responses).map(([status, response]) => {
+    return { status, ...resolve(api, response) };
+  });
+  const byContent = new Map(); // successful responses with the same content are shown together
+  for (const response of responses.filter(({ status }) => status < 400)) {
+    const key = JSON.stringify(response.content ?? null);
+    byContent.set(key, [...(byContent.get(key) ?? []), response]);
   }
-  const ill = entries.filter(({ status }) => status >= 400).map(({ status, description }) => h("li", {}, h("strong", {}, status), ` ${description}`));
-  return [h("h4", {}, "Answers"), [...well.values()].map((same) => answered(api, same)), h("details.errors", {}, h("summary", {}, "Errors"), h("ul", {}, ill))];
+  const errors = responses
+    .filter(({ status }) => status >= 400)
+    .map(({ status, description }) => {
+      return h("li", {}, h("strong", {}, status), ` ${description}`);
+    });
+  return [
+    h("h4", {}, "Responses"),
+    [...byContent.values()].map((group) => responseGroup(api, group)),
+    h("details.errors", {}, h("summary", {}, "Errors"), h("ul", {}, errors)),
+  ];
 }
 
-function answered(api, same) {
-  const content = Object.entries(same[0].content ?? {});
-  const named = content.map(([type, media]) => h("span.type", {}, media.schema.$ref ? `${typeOf(api, media.schema)}, ${type}` : type));
-  const fields = content.map(([, media]) => within(api, media.schema)).filter(Boolean);
-  return [
-    h("p", {}, same.map(({ status, description }, n) => [n ? " or " : "", h("strong", {}, status), ` ${description}`]), named),
-    fields.map((schema) => fieldsOf(api, schema, true)),
-  ];
+/** Responses with the same content. */
+function responseGroup(api, responses) {
+  const content = Object.entries(responses[0].content ?? {});
+  const types = content.map(([type, { schema }]) => {
+    return h("span.type", {}, schema.$ref ? `${typeText(api, schema)}, ${type}` : type);
+  });
+  const schemas = content.map(([, { schema }]) => schemaWithFields(api, schema)).filter(Boolean);
+  const statuses = responses.map(({ status, description }, n) => {
+    return [n ? " or " : "", h("strong", {}, status), ` ${description}`];
+  });
+  return [h("p", {}, statuses, types), schemas.map((schema) => fieldList(api, schema, true))];
 }

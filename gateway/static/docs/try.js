@@ -1,71 +1,90 @@
-/** Trying a call: fields for what it takes, the same as a curl line, and the answer as it came. */
+/** The form to try a call: fields for its parameters and body, the same call as a curl command, and the response. */
 
 import { fill, h } from "../shared/dom.js";
-import { typeOf } from "./schema.js";
+import { typeText } from "./schema.js";
 
-const SHOWN_CHARS = 200_000;
-const SAFE = ["get", "head"];
+const MAX_SHOWN_CHARACTERS = 200_000;
+const COPIED_MS = 1500;
+const SAFE_VERBS = ["get", "head"]; // they need no XSRF token
 
-/** The form of a call, and the place of its answer. `tokenOf` says which token is to be used, if any. */
-export function tryOut(api, verb, path, operation, tokenOf) {
-  if ("101" in operation.responses) return socketLine(path);
-  const inputs = operation.parameters.map((one) => ({ ...one, input: inputOf(api, operation, one) }));
+/** Create the form of a call with the place for its response. `getToken` returns the token to use, or "". */
+export function tryOut(api, verb, path, operation, getToken) {
+  if ("101" in operation.responses) return webSocketExample(path);
+  const inputs = operation.parameters.map((parameter) => ({
+    ...parameter,
+    input: parameterInput(api, parameter),
+  }));
   const [type, media] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
-  const example = media?.example ? JSON.stringify(media.example, null, 2) : "";
-  const body = media && h("textarea", { id: `${operation.operationId}-body`, rows: Math.max(3, example.split("\n").length), spellcheck: "false", value: example });
-  const curl = h("pre", { tabindex: "0", role: "region", "aria-label": "As a curl line" });
-  const result = h("div.result", {});
+  const body = media && bodyInput(operation, media);
+  const curl = h("pre", { tabindex: "0", role: "region", "aria-label": "As a curl command" });
+  const result = h("div.result");
   const stop = h("button", { type: "button", hidden: true }, "Stop");
-  const asked = () => requestOf(verb, path, inputs, type, body, tokenOf());
-  const draw = () => (curl.textContent = curlOf(asked()));
-  const copy = h("button", { type: "button", onclick: () => copied(copy, curl.textContent) }, "Copy curl");
+  const request = () => requestOf(verb, path, inputs, type, body, getToken());
+  const drawCurl = () => (curl.textContent = curlCommand(request()));
+  const copy = h("button", { type: "button", onclick: () => copyText(copy, curl.textContent) }, "Copy curl");
+  const onsubmit = (event) => {
+    event.preventDefault();
+    send(request(), result, stop);
+  };
   const form = h(
     "form.try",
-    {
-      onsubmit: (event) => {
-        event.preventDefault();
-        send(asked(), result, stop);
-      },
-      oninput: draw,
-    },
+    { onsubmit, oninput: drawCurl, onfocusin: drawCurl },
     h("h4", {}, "Try it"),
-    inputs.map(({ name, input, required }) => h("label.field", {}, h("span", {}, name, required ? " (needed)" : ""), input)),
-    body && h("label.field", {}, h("span", {}, "Body"), body),
+    inputs.map(({ name, input, required }) => labelled(name + (required ? " (required)" : ""), input)),
+    body && labelled("Body", body),
     h("div.row", {}, h("button.primary", {}, "Send"), stop, copy),
     curl,
   );
-  form.addEventListener("focusin", draw);
-  draw();
+  drawCurl();
   return h("div", {}, form, result);
 }
 
-function inputOf(api, operation, one) {
-  const options = one.schema.type === "boolean" ? ["true", "false"] : one.schema.enum;
-  const props = { name: one.name, required: one.required, autocomplete: "off", spellcheck: "false" };
-  if (options) return h("select", props, ["", ...options].map((value) => h("option", { value }, value || "not given")));
-  return h("input", { ...props, type: "text", inputmode: one.schema.type === "integer" ? "numeric" : null, placeholder: typeOf(api, one.schema) });
+function labelled(text, input) {
+  return h("label.field", {}, h("span", {}, text), input);
 }
 
-/** {method, url, headers, body} of what stands in the fields. */
+function parameterInput(api, { name, required, schema }) {
+  const choices = schema.type === "boolean" ? ["true", "false"] : schema.enum;
+  const props = { name, required, autocomplete: "off", spellcheck: "false" };
+  if (choices) {
+    const options = ["", ...choices].map((value) => h("option", { value }, value || "not set"));
+    return h("select", props, options);
+  }
+  const inputmode = schema.type === "integer" ? "numeric" : null;
+  return h("input", { ...props, type: "text", inputmode, placeholder: typeText(api, schema) });
+}
+
+function bodyInput(operation, media) {
+  const example = media.example ? JSON.stringify(media.example, null, 2) : "";
+  const rows = Math.max(3, example.split("\n").length);
+  return h("textarea", { id: `${operation.operationId}-body`, rows, spellcheck: "false", value: example });
+}
+
+/** Return {method, url, headers, body} from the form's fields. */
 function requestOf(verb, path, inputs, type, body, token) {
-  const filled = inputs.filter(({ input }) => input.value !== "");
-  const place = inputs.filter((one) => one.in === "path").reduce((at, { name, input }) => at.replace(`{${name}}`, encodeURIComponent(input.value)), path);
-  const query = new URLSearchParams(filled.filter((one) => one.in === "query").map(({ name, input }) => [name, input.value]));
-  const headers = {};
-  if (token) headers.Authorization = `Bearer ${token}`;
-  else if (!SAFE.includes(verb)) headers["X-XSRFToken"] = xsrf();
-  if (!headers["X-XSRFToken"]) delete headers["X-XSRFToken"];
+  const pathInputs = inputs.filter((parameter) => parameter.in === "path");
+  const queryInputs = inputs.filter((parameter) => parameter.in === "query" && parameter.input.value !== "");
+  const fillIn = (address, { name, input }) => address.replace(`{${name}}`, encodeURIComponent(input.value));
+  const query = new URLSearchParams(queryInputs.map(({ name, input }) => [name, input.value]));
+  const search = query.size ? `?${query}` : "";
   const text = body?.value.trim();
-  if (text) headers["Content-Type"] = type;
-  return { method: verb.toUpperCase(), url: `${location.origin}${place}${query.size ? `?${query}` : ""}`, headers, body: text || undefined };
+  return {
+    method: verb.toUpperCase(),
+    url: location.origin + pathInputs.reduce(fillIn, path) + search,
+    headers: { ...authentication(verb, token), ...(text && { "Content-Type": type }) },
+    body: text || undefined,
+  };
 }
 
-function xsrf() {
-  return /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+/** Headers for a token, or else for the session in the cookie, which needs the XSRF token to change anything. */
+function authentication(verb, token) {
+  if (token) return { Authorization: `Bearer ${token}` };
+  const xsrfToken = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1];
+  return xsrfToken && !SAFE_VERBS.includes(verb) ? { "X-XSRFToken": xsrfToken } : {};
 }
 
-/** The same for a shell; the token stays out of it. */
-function curlOf({ method, url, headers, body }) {
+/** The request as a shell command, without the token itself. */
+function curlCommand({ method, url, headers, body }) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   if (headers.Authorization) lines.push('-H "Authorization: Bearer $TOKEN"');
@@ -74,64 +93,76 @@ function curlOf({ method, url, headers, body }) {
   return lines.join(" \\\n  ");
 }
 
-async function copied(button, text) {
-  const said = button.textContent;
+async function copyText(button, text) {
+  const label = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Could not copy";
   }
-  setTimeout(() => (button.textContent = said), 1500);
+  setTimeout(() => (button.textContent = label), COPIED_MS);
 }
 
-/** Makes the call and shows its answer as it comes; one that does not end is ended by `stop`. */
+/**
+ * Send the request and show the response as it arrives. `stop` ends a response that does not end, such as an event
+ * stream.
+ */
 async function send(request, result, stop) {
-  const ending = new AbortController();
-  const status = h("p.status", { role: "status" }, "Waiting for the answer …");
-  const text = h("pre", { tabindex: "0", role: "region", "aria-label": "Body of the answer", hidden: true });
-  fill(result, status, text);
+  const controller = new AbortController();
+  const status = h("p.status", { role: "status" }, "Waiting for the response…");
+  const props = { tabindex: "0", role: "region", "aria-label": "Body of the response", hidden: true };
+  const body = h("pre", props);
+  fill(result, status, body);
   stop.hidden = false;
-  stop.onclick = () => ending.abort();
-  const began = performance.now();
+  stop.onclick = () => controller.abort();
+  const start = performance.now();
   try {
-    const answer = await fetch(request.url, { ...request, signal: ending.signal, credentials: "same-origin" });
-    status.textContent = `${answer.status} ${answer.statusText}, after ${Math.round(performance.now() - began)} ms`;
-    status.classList.toggle("problem", !answer.ok);
-    text.before(headersOf(answer));
-    await read(answer, text);
+    const response = await fetch(request.url, {
+      ...request,
+      signal: controller.signal,
+      credentials: "same-origin",
+    });
+    const duration = Math.round(performance.now() - start);
+    status.textContent = `${response.status} ${response.statusText}, after ${duration} ms`;
+    status.classList.toggle("problem", !response.ok);
+    body.before(headersElement(response));
+    await showBody(response, body);
   } catch (error) {
-    status.textContent = error.name === "AbortError" ? `${status.textContent} (stopped)` : `No answer: ${error.message}`;
+    const isStopped = error.name === "AbortError";
+    status.textContent = isStopped ? `${status.textContent} (stopped)` : `No response: ${error.message}`;
   }
   stop.hidden = true;
 }
 
-async function read(answer, text) {
-  if (!answer.body) return;
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let whole = "";
+async function showBody(response, element) {
+  if (!response.body) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    whole = (whole + part.value).slice(0, SHOWN_CHARS);
-    text.textContent = whole;
-    text.hidden = false;
+    text = (text + part.value).slice(0, MAX_SHOWN_CHARACTERS);
+    element.textContent = text;
+    element.hidden = false;
   }
-  if (/json/.test(answer.headers.get("Content-Type"))) text.textContent = formatted(whole);
+  if (/json/.test(response.headers.get("Content-Type"))) element.textContent = indented(text);
 }
 
-function formatted(text) {
+function indented(json) {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    return JSON.stringify(JSON.parse(json), null, 2);
   } catch {
-    return text;
+    return json;
   }
 }
 
-function headersOf(answer) {
-  const lines = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-  return h("details.headers", {}, h("summary", {}, "Headers"), h("pre", { tabindex: "0", role: "region", "aria-label": "Headers of the answer" }, lines));
+function headersElement(response) {
+  const lines = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+  const props = { tabindex: "0", role: "region", "aria-label": "Headers of the response" };
+  return h("details.headers", {}, h("summary", {}, "Headers"), h("pre", props, lines));
 }
 
-function socketLine(path) {
+function webSocketExample(path) {
   const line = `new WebSocket("${location.origin.replace(/^http/, "ws")}${path}?token=" + TOKEN)`;
-  return h("div.try", {}, h("h4", {}, "Try it"), h("pre", { tabindex: "0", role: "region", "aria-label": "In JavaScript" }, line));
+  const example = h("pre", { tabindex: "0", role: "region", "aria-label": "In JavaScript" }, line);
+  return h("div.try", {}, h("h4", {}, "Try it"), example);
 }

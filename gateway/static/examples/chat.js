@@ -1,18 +1,21 @@
-// A whole chat: sign in, choose a conversation, read, write. Whatever happens to the network, nothing is lost or doubled.
+// A whole chat: sign in, choose a conversation, read and write. The client repeats what fails, so nothing is lost or
+// doubled.
 import { Bellwire } from "/static/client.js";
 
 const bell = new Bellwire();
-const find = (id) => document.getElementById(id);
-const people = new Map(); // id -> name
-const [login, chat, choice, messages, send, problem] = ["login", "chat", "with", "messages", "send", "problem"].map(find);
+const byId = (id) => document.getElementById(id);
+const names = new Map(); // user id -> name
+const ids = ["login", "chat", "conversation", "messages", "send", "problem"];
+const [login, chat, conversationSelect, messages, send, problem] = ids.map(byId);
 
 login.onsubmit = (event) => {
   event.preventDefault();
-  trying(async () => {
+  showErrors(async () => {
     await bell.login(Object.fromEntries(new FormData(login)));
     login.hidden = true;
     chat.hidden = false;
-    for await (const event of bell.events({ types: ["message.created", "conversation.created"] })) take(event);
+    for await (const event of bell.events({ types: ["message.created", "conversation.created"] }))
+      apply(event);
   });
 };
 
@@ -20,43 +23,44 @@ send.onsubmit = (event) => {
   event.preventDefault();
   const body = send.body.value;
   send.reset();
-  trying(() => bell.send({ conversation: Number(choice.value), body }));
+  showErrors(() => bell.send({ conversation: Number(conversationSelect.value), body }));
 };
 
-choice.onchange = () => trying(history);
+conversationSelect.onchange = () => showErrors(loadHistory);
 
-function take({ type, data }) {
+function apply({ type, data }) {
   if (type === "state") {
-    choice.replaceChildren();
-    data.conversations.forEach(offer);
-    trying(history);
-  } else if (type === "conversation.created") offer(data);
-  else if (data.conversation === Number(choice.value)) show(data);
+    conversationSelect.replaceChildren();
+    data.conversations.forEach(addConversation);
+    showErrors(loadHistory);
+  } else if (type === "conversation.created") addConversation(data);
+  else if (data.conversation === Number(conversationSelect.value)) showMessage(data);
 }
 
-function offer(conversation) {
-  for (const { user } of conversation.members) people.set(user.id, user.display_name);
-  const others = conversation.members.filter(({ user }) => user.id !== bell.user.id).map(({ user }) => user.display_name);
-  choice.append(new Option(conversation.title ?? others.join(", "), conversation.id));
+function addConversation(conversation) {
+  for (const { user } of conversation.members) names.set(user.id, user.display_name);
+  const others = conversation.members.filter(({ user }) => user.id !== bell.user.id);
+  const title = conversation.title ?? others.map(({ user }) => user.display_name).join(", ");
+  conversationSelect.append(new Option(title, conversation.id));
 }
 
-async function history() {
+async function loadHistory() {
   messages.replaceChildren();
-  if (!choice.value) return;
-  const { items } = await bell.call("GET", `/conversations/${choice.value}/messages`);
-  items.reverse().forEach(show);
+  if (!conversationSelect.value) return;
+  const { items } = await bell.call("GET", `/conversations/${conversationSelect.value}/messages`);
+  items.reverse().forEach(showMessage);
 }
 
-function show({ id, sender, body }) {
-  if (find(`message-${id}`)) return; // it came while the history was loaded
+function showMessage({ id, sender, body }) {
+  if (byId(`message-${id}`)) return; // it arrived while the history was being loaded
   const line = document.createElement("li");
   line.id = `message-${id}`;
-  line.textContent = `${people.get(sender) ?? "Somebody"}: ${body}`; // as text: whatever people write is never markup
+  line.textContent = `${names.get(sender) ?? "Somebody"}: ${body}`; // textContent: what users write is never markup
   messages.append(line);
   messages.scrollTop = messages.scrollHeight;
 }
 
-async function trying(run) {
+async function showErrors(run) {
   problem.textContent = "";
   await run().catch((error) => (problem.textContent = error.message));
 }

@@ -1,6 +1,4 @@
-/** Elements. Whatever people wrote goes in as text, never as markup. */
-
-import { wordsOf } from "./format.js";
+/** Elements, views and dialogs. Text that users wrote becomes text nodes, never markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
@@ -27,9 +25,14 @@ const ICONS = {
   urgent: "M12 4v10M12 19h.01",
 };
 
-/** An element: `h("button.primary", { onclick, "aria-label": "Send" }, "Send")`. Null children are left out. */
-export function h(what, props = {}, ...children) {
-  const [tag, ...classes] = what.split(".");
+const TOAST_MS = 5000;
+
+/**
+ * Create an element: `h("button.primary", { onclick, "aria-label": "Send" }, "Send")`. Null and false children are left
+ * out.
+ */
+export function h(selector, props = {}, ...children) {
+  const [tag, ...classes] = selector.split(".");
   const element = document.createElement(tag);
   if (classes.length) element.className = classes.join(" ");
   for (const [name, value] of Object.entries(props)) {
@@ -39,8 +42,43 @@ export function h(what, props = {}, ...children) {
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  element.append(...nodesOf(children));
   return element;
+}
+
+/** Replace the children of an element. Null and false children are left out. */
+export function fill(element, ...children) {
+  element.replaceChildren(...nodesOf(children));
+  return element;
+}
+
+function nodesOf(children) {
+  return children.flat(Infinity).filter((child) => child != null && child !== false);
+}
+
+/** The base class of all custom elements here: it listens to events only while it is connected to the page. */
+export class View extends HTMLElement {
+  connectedCallback() {
+    this.lifetime = new AbortController();
+    this.render();
+  }
+
+  disconnectedCallback() {
+    this.lifetime.abort();
+  }
+
+  /** Call `handler(detail, event)` for each of these events, until the view is disconnected. */
+  listen(target, eventNames, handler) {
+    const { signal } = this.lifetime;
+    for (const name of eventNames.split(" ")) {
+      target.addEventListener(name, (event) => handler(event.detail, event), { signal });
+    }
+  }
+}
+
+/** Create a custom element and set its properties. */
+export function createView(name, properties) {
+  return Object.assign(document.createElement(name), properties);
 }
 
 export function icon(name) {
@@ -54,50 +92,58 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that shows an icon and is called by its label. */
+/** Create a button that shows an icon and has a label for screen readers. */
 export function iconButton(name, label, onclick, props = {}) {
-  return h("button.icon-button", { type: "button", "aria-label": label, title: label, onclick, ...props }, icon(name));
-}
-
-/** Initials on a colour of one's own. */
-export function avatar(name, key, online = null) {
-  const initials = name.split(/\s+/).filter(Boolean).slice(0, 2).map((word) => Array.from(word)[0].toUpperCase()).join("");
-  const dot = online === null ? null : h(`span.dot${online ? ".online" : ""}`, {}, h("span.hidden", {}, online ? "online" : "offline"));
-  return h("span.avatar", { "data-hue": String(key % 8) }, h("span", { "aria-hidden": "true" }, initials || "?"), dot);
-}
-
-/** Text with its http(s) addresses as links. */
-export function linked(text) {
-  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/).map((part, n) =>
-    n % 2 ? h("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part,
+  return h(
+    "button.icon-button",
+    { type: "button", "aria-label": label, title: label, onclick, ...props },
+    icon(name),
   );
 }
 
-/** Takes the place of an element's children. */
-export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
-  return element;
+/** Create a circle with initials. `key`, a user's or group's id, chooses its colour; `online` adds a presence dot. */
+export function avatar(name, key, online = null) {
+  const words = name.split(/\s+/).filter(Boolean).slice(0, 2);
+  const initials = words.map((word) => Array.from(word)[0].toUpperCase()).join("");
+  const status = h("span.hidden", {}, online ? "online" : "offline");
+  const dot = online === null ? null : h(`span.dot${online ? ".online" : ""}`, {}, status);
+  return h(
+    "span.avatar",
+    { "data-hue": String(key % 8) },
+    h("span", { "aria-hidden": "true" }, initials || "?"),
+    dot,
+  );
 }
 
-/** Calls `run` once before the next frame, however often it is asked to. */
-export function soon(run) {
-  let asked = false;
+/** Split text into strings and links: http and https addresses become links. */
+export function linkify(text) {
+  const parts = text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/);
+  const link = (href) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, href);
+  return parts.map((part, n) => (n % 2 ? link(part) : part));
+}
+
+/** Return a function that calls `run` once before the next frame, however often it is called until then. */
+export function oncePerFrame(run) {
+  let scheduled = false;
   return () => {
-    if (asked) return;
-    asked = true;
+    if (scheduled) return;
+    scheduled = true;
     requestAnimationFrame(() => {
-      asked = false;
+      scheduled = false;
       run();
     });
   };
 }
 
-/** A dialog with a form; resolves to what `submit` returned, or to undefined when it was closed. `submit` gets the fields' values. */
-export function ask(title, fields, action, submit, props = {}) {
+/**
+ * Open a dialog with a form. `submit` gets the fields' values; an error that it throws is shown and the dialog stays
+ * open. Resolves to the result of `submit`, or to undefined when the dialog was cancelled.
+ */
+export function openDialog(title, fields, action, submit, props = {}) {
   return new Promise((resolve) => {
     let result;
     const problem = h("p.problem", { role: "alert", hidden: true });
-    const go = async (event) => {
+    const onsubmit = async (event) => {
       event.preventDefault();
       button.disabled = true;
       try {
@@ -105,41 +151,58 @@ export function ask(title, fields, action, submit, props = {}) {
         dialog.close();
       } catch (error) {
         problem.hidden = false;
-        problem.textContent = wordsOf(error);
+        problem.textContent = errorText(error);
       } finally {
         button.disabled = false;
       }
     };
+    const onclose = () => {
+      dialog.remove();
+      resolve(result);
+    };
     const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
     const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-    const form = h("form", { onsubmit: go }, fields, problem, h("div.row.end", {}, cancel, button));
-    const dialog = h("dialog", { "aria-label": title, onclose: () => (dialog.remove(), resolve(result)) }, h("h2", {}, title), form);
+    const form = h("form", { onsubmit }, fields, problem, h("div.row.end", {}, cancel, button));
+    const dialog = h("dialog", { "aria-label": title, onclose }, h("h2", {}, title), form);
     document.body.append(dialog);
     dialog.showModal();
   });
 }
 
-/** A labelled input; with `options`, pairs of a value and its text, a choice of them; with `rows`, lines of text. */
+/** Create a labelled input. With `options`, pairs of value and text, it is a select; with `rows`, a textarea. */
 export function field(label, name, { options = null, ...props } = {}, hint = null) {
-  const choices = options?.map(([value, text]) => h("option", { value, selected: value === props.value }, text));
+  const choices = options?.map(([value, text]) =>
+    h("option", { value, selected: value === props.value }, text),
+  );
   const input = h(options ? "select" : props.rows ? "textarea" : "input", { name, ...props }, choices ?? []);
   return h("label.field", {}, h("span", {}, label), input, hint && h("small", {}, hint));
 }
 
-/** A short word at the bottom, read out, too. */
+/** Show a short message for some seconds. Screen readers announce it. */
 export function toast(text) {
-  const place = document.querySelector("#toasts");
-  const word = h("div.toast", {}, text);
-  place.append(word);
-  setTimeout(() => word.remove(), 5000);
+  const element = h("div.toast", {}, text);
+  document.querySelector("#toasts").append(element);
+  setTimeout(() => element.remove(), TOAST_MS);
 }
 
-/** Runs what a button does, and says what went wrong. */
-export async function trying(run) {
+/** Run an action; show its error, if it throws one, as a toast. */
+export async function toastErrors(run) {
   try {
     return await run();
   } catch (error) {
-    toast(wordsOf(error));
+    toast(errorText(error));
     return undefined;
   }
+}
+
+/** Create a text for a view that could not be loaded, with a button that loads it again. */
+export function loadError(error, retry) {
+  const button = h("button", { type: "button", onclick: retry }, "Try again");
+  return h("div.empty", {}, h("p.problem", { role: "alert" }, errorText(error)), button);
+}
+
+/** Return the text of an error for users. The browser's own texts for network errors are not meant for them. */
+export function errorText(error) {
+  if (error instanceof TypeError) return "There is no connection to the server.";
+  return error.name === "TimeoutError" ? "The server did not answer in time." : error.message;
 }

@@ -1,47 +1,56 @@
-/** Forms within the page: what went wrong is said where it is, what was typed stays, and what was done is said, too. */
+/**
+ * Forms within the page: errors are shown at their fields, input is kept until the server accepts it, success is
+ * confirmed.
+ */
 
-import { h } from "./dom.js";
-import { wordsOf } from "./format.js";
+import { errorText, h } from "./dom.js";
 
-/** A form with a button. `submit` gets the fields' values and the form; what it returns is said when it is done. */
+/**
+ * Create a form with a button. `submit` gets the fields' values and the form; the text that it returns is shown
+ * afterwards.
+ */
 export function form(fields, action, submit) {
   const problem = h("p.problem", { role: "alert", hidden: true });
-  const done = h("p.done", { role: "status" });
-  const go = async (event) => {
+  const confirmation = h("p.done", { role: "status" });
+  const onsubmit = async (event) => {
     event.preventDefault();
     if (element.ariaBusy) return;
     element.ariaBusy = "true";
-    done.textContent = "";
-    clear(element, problem);
+    confirmation.textContent = "";
+    clearProblems(element, problem);
     try {
-      done.textContent = (await submit(Object.fromEntries(new FormData(element)), element)) ?? "";
+      confirmation.textContent = (await submit(Object.fromEntries(new FormData(element)), element)) ?? "";
     } catch (error) {
-      mark(element, problem, error);
+      showProblems(element, problem, error);
     } finally {
       element.ariaBusy = null;
     }
   };
-  const element = h("form", { onsubmit: go }, fields, problem, h("div.row", {}, h("button.primary", {}, action), done));
+  const row = h("div.row", {}, h("button.primary", {}, action), confirmation);
+  const element = h("form", { onsubmit }, fields, problem, row);
   return element;
 }
 
-function clear(element, problem) {
+function clearProblems(element, problem) {
   problem.hidden = true;
   for (const note of element.querySelectorAll("small.problem")) note.remove();
   for (const input of element.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
-/** What is wrong with a field stands below it; all else above the button. */
-function mark(element, problem, error) {
-  const named = Object.entries(error.fields ?? {}).map(([name, message]) => [element.elements[name], message]);
-  const known = named.filter(([input]) => input && !input.closest("[hidden]"));
-  for (const [input, message] of known) {
-    const note = h("small.problem", { id: `wrong-${input.name}` }, message);
+/** Show the error of each field below it, and all other errors above the button. */
+function showProblems(element, problem, error) {
+  const fieldErrors = Object.entries(error.fields ?? {}).map(([name, message]) => [
+    element.elements[name],
+    message,
+  ]);
+  const visible = fieldErrors.filter(([input]) => input && !input.closest("[hidden]"));
+  for (const [input, message] of visible) {
+    const note = h("small.problem", { id: `problem-${input.name}` }, message);
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", note.id);
     input.after(note);
   }
-  problem.hidden = known.length > 0 && known.length === named.length;
-  problem.textContent = wordsOf(error);
-  known[0]?.[0].focus();
+  problem.hidden = visible.length > 0 && visible.length === fieldErrors.length;
+  problem.textContent = errorText(error);
+  visible[0]?.[0].focus();
 }

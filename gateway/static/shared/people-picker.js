@@ -1,0 +1,85 @@
+/** A search field for people, and the list of those who were chosen. */
+
+import { avatar, fill, h, iconButton } from "./dom.js";
+import { nameOf } from "./format.js";
+
+const SEARCH_AFTER_MS = 150;
+const MAX_SHOWN = 8;
+
+export class PeoplePicker {
+  /** `excluded` are ids of users who cannot be chosen. The user of this page can never be chosen. */
+  constructor(store, excluded) {
+    this.store = store;
+    this.excluded = new Set([...excluded, store.me.id]);
+    this.chosen = new Map(); // id -> USER
+    this.search = h("input", {
+      type: "search",
+      "aria-label": "Add people",
+      placeholder: "Add people by name",
+      autocomplete: "off",
+      oninput: () => this.#onInput(),
+      onkeydown: (event) => this.#onKey(event),
+    });
+    this.tags = h("ul.tags", { "aria-label": "Chosen people" });
+    this.results = h("ul.people", { "aria-label": "People found" });
+    this.element = h("div.picker", {}, this.tags, this.search, this.results);
+    this.#find();
+  }
+
+  #onInput() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#find(), SEARCH_AFTER_MS);
+  }
+
+  /** Enter chooses the first result. */
+  #onKey(event) {
+    if (event.key !== "Enter" || !this.search.value.trim()) return;
+    event.preventDefault();
+    this.results.querySelector("button")?.click();
+  }
+
+  async #find() {
+    const q = this.search.value.trim();
+    const { bell } = this.store;
+    const page = await bell
+      .call("GET", "/users", null, { query: { q, limit: 20 } })
+      .catch(() => ({ items: [] }));
+    const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id);
+    const rows = page.items
+      .filter(canChoose)
+      .slice(0, MAX_SHOWN)
+      .map((user) => this.#row(user));
+    fill(
+      this.results,
+      rows.length ? rows : h("li.quiet", {}, q ? "Nobody was found." : "There is nobody else yet."),
+    );
+  }
+
+  #row(user) {
+    const name = h("span.title", {}, nameOf(user));
+    const username = h("small", {}, `@${user.username}`);
+    const props = { type: "button", onclick: () => this.#add(user) };
+    return h("li", {}, h("button.hit", props, avatar(nameOf(user), user.id), name, username));
+  }
+
+  #add(user) {
+    this.chosen.set(user.id, user);
+    this.search.value = "";
+    this.search.focus();
+    this.#draw();
+  }
+
+  #remove(user) {
+    this.chosen.delete(user.id);
+    this.#draw();
+  }
+
+  #draw() {
+    const tag = (user) => {
+      const remove = iconButton("close", `Remove ${nameOf(user)}`, () => this.#remove(user));
+      return h("li", {}, nameOf(user), remove);
+    };
+    fill(this.tags, [...this.chosen.values()].map(tag));
+    this.#find();
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * All that the page keeps in the browser. No other file uses localStorage or sessionStorage.
+ *
+ *     bellwire:user                        id of the user who is signed in
+ *     bellwire:theme                       "light" or "dark"; no entry follows the system
+ *     bellwire:draft:USER:CONVERSATION     text of a message that is not sent yet
+ *     bellwire:draft:USER:announcement     JSON {field name: value} of an announcement that is not sent yet
+ *     bellwire:post:USER:GROUP             text of a post; GROUP is empty for a post to everybody
+ *     bellwire:comment:USER:POST           text of a comment
+ *     bellwire:out:USER:CLIENT_ID          JSON {client_id, conversation, body, at, priority?, reply_to?}: unsent
+ *     bellwire:docs-token                  token for the API documentation (sessionStorage: until the tab is closed)
+ *
+ * Storage may be forbidden (private windows), full, or damaged. A value that cannot be read counts as absent, and a
+ * value that cannot be written is dropped: it lives as long as the page.
+ */
+
+export const signedInUser = textEntry("bellwire:user");
+export const theme = textEntry("bellwire:theme");
+export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
+
+export const messageDraft = (user, conversation) => textEntry(`bellwire:draft:${user}:${conversation}`);
+export const postDraft = (user, group) => textEntry(`bellwire:post:${user}:${group ?? ""}`);
+export const commentDraft = (user, post) => textEntry(`bellwire:comment:${user}:${post}`);
+export const announcementDraft = (user) => jsonEntry(`bellwire:draft:${user}:announcement`);
+export const outboxEntry = (user, clientId) => jsonEntry(outboxPrefix(user) + clientId);
+
+/** All unsent messages of a user, oldest first. Entries without the required fields are skipped. */
+export function outboxMessages(user) {
+  const allKeys = attempt(() => Object.keys(localStorage), []);
+  const keys = allKeys.filter((key) => key.startsWith(outboxPrefix(user)));
+  const messages = keys.map((key) => jsonEntry(key).read()).filter(isMessage);
+  return messages.sort((a, b) => (a.at < b.at ? -1 : 1));
+}
+
+/** Set the colours of this document to the stored theme. */
+export function applyTheme() {
+  document.documentElement.dataset.theme = theme.read();
+}
+
+function outboxPrefix(user) {
+  return `bellwire:out:${user}:`;
+}
+
+function isMessage(value) {
+  return (
+    typeof value?.client_id === "string" &&
+    Number.isInteger(value.conversation) &&
+    typeof value.body === "string"
+  );
+}
+
+/** One key with a text. It reads as "" when there is none; writing "" removes it. */
+function textEntry(key, area = "localStorage") {
+  const remove = () => attempt(() => globalThis[area].removeItem(key));
+  return {
+    read: () => attempt(() => globalThis[area].getItem(key)) ?? "",
+    write: (text) => (text ? attempt(() => globalThis[area].setItem(key, text)) : remove()),
+    remove,
+  };
+}
+
+/** One key with a JSON object. It reads as null when there is none, or none that can be parsed. */
+function jsonEntry(key) {
+  const entry = textEntry(key);
+  const parse = () => JSON.parse(entry.read());
+  return {
+    read: () => {
+      const value = attempt(parse);
+      return typeof value === "object" ? value : null;
+    },
+    write: (value) => entry.write(JSON.stringify(value)),
+    remove: entry.remove,
+  };
+}
+
+/** Return the result of `run`, or `fallback` when the browser throws. */
+function attempt(run, fallback = undefined) {
+  try {
+    return run();
+  } catch {
+    return fallback;
+  }
+}
