@@ -1,4 +1,4 @@
-"""Which drains have something to do, and how far behind they are: cheap enough to ask twice a second (0.1 ms)."""
+"""The backlog: which consumers have events to process, and how far each is behind. Reading it costs 0.1 ms."""
 
 from __future__ import annotations
 
@@ -13,49 +13,54 @@ from models.log.checkpoint import Part
 from models.ops import dead_letters
 from models.store.clock import now_ms, rfc3339
 
-Places = dict[str, dict[int, tuple[int, int]]]
+AllPositions = dict[str, dict[int, tuple[int, int]]]  # consumer -> part number -> (position, when it moved in Unix ms)
 
 
 def consumers_to_run(consumers: Iterable[Consumer]) -> list[str]:
-    """Consumers to run now, leaving out those whose interval has not passed. Sets each one's lag gauge on the way."""
-    places, retries, newest = checkpoint.all_positions(), dead_letters.consumers_to_retry(), event.head()
-    found = []
+    """Return the consumers to run now, without those whose interval has not passed. Sets the lag gauge of each consumer."""
+    stored, retries, newest = checkpoint.all_positions(), dead_letters.consumers_to_retry(), event.head()
+    to_run = []
     for consumer in consumers:
-        positions, moved_ms = _stands(consumer, places, 0)
+        positions, moved_ms = _positions(consumer, stored, 0)
         position = min(positions.values())
-        since = _since(consumer, positions) if newest > position else None
-        late_ms = now_ms() - since - consumer.min_interval_ms if since is not None else 0  # who rests on purpose is not behind
-        LOG_LAG_SECONDS.labels(consumer.name).set(max(0, late_ms) / 1000)
-        work = since is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries
-        if work and _rested(consumer, moved_ms):
-            found.append(consumer.name)
-    return found
+        oldest_ms = _oldest_unread_ms(consumer, positions) if newest > position else None
+        _set_lag(consumer, oldest_ms)
+        has_work = oldest_ms is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries
+        if has_work and _interval_has_passed(consumer, moved_ms):
+            to_run.append(consumer.name)
+    return to_run
 
 
 def consumer_lags(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:
-    """Each consumer's place in the log, and the age in seconds of the oldest event that it has not done."""
-    places, now = checkpoint.all_positions(), now_ms()
-    found = []
+    """Return each consumer's position in the log, and the age in seconds of its oldest unprocessed event."""
+    stored, now = checkpoint.all_positions(), now_ms()
+    lags = []
     for consumer in consumers:
-        positions, moved_ms = _stands(consumer, places, now)
+        positions, moved_ms = _positions(consumer, stored, now)
+        oldest_ms = _oldest_unread_ms(consumer, positions)
+        lag_s = max(0, now - oldest_ms) / 1000 if oldest_ms is not None else 0.0
         position = min(positions.values())
-        since = _since(consumer, positions)
-        lag_s = max(0, now - since) / 1000 if since is not None else 0.0
-        found.append({"consumer": consumer.name, "position": position, "moved_at": rfc3339(moved_ms), "lag_s": lag_s})
-    return found
+        lags.append({"consumer": consumer.name, "position": position, "moved_at": rfc3339(moved_ms), "lag_s": lag_s})
+    return lags
 
 
-def _stands(consumer: Consumer, places: Places, moved_ms: int) -> tuple[dict[Part, int], int]:
-    """The position of each of its parts, and when one of them last moved."""
-    found = places.get(consumer.name, {})
-    positions = {part: found.get(part.number, (0, 0))[0] for part in consumer.parts()}
-    return positions, max((moved for _, moved in found.values()), default=moved_ms)
+def _positions(consumer: Consumer, stored: AllPositions, never_moved_ms: int) -> tuple[dict[Part, int], int]:
+    """The position of each part, and when one of them last moved (`never_moved_ms` if there is no checkpoint)."""
+    by_number = stored.get(consumer.name, {})
+    positions = {part: by_number.get(part.number, (0, 0))[0] for part in consumer.parts()}
+    return positions, max((moved_ms for _, moved_ms in by_number.values()), default=never_moved_ms)
 
 
-def _since(consumer: Consumer, positions: dict[Part, int]) -> int | None:
+def _oldest_unread_ms(consumer: Consumer, positions: dict[Part, int]) -> int | None:
     return min(checkpoint.oldest_unread_by_part(positions, consumer.types).values(), default=None)
 
 
-def _rested(consumer: Consumer, moved_ms: int) -> bool:
-    """Whether the consumer's interval has passed; also if the clock was set back meanwhile."""
+def _set_lag(consumer: Consumer, oldest_ms: int | None) -> None:
+    """A consumer that waits for its interval is not behind, so the interval is not counted."""
+    lag_ms = now_ms() - oldest_ms - consumer.min_interval_ms if oldest_ms is not None else 0
+    LOG_LAG_SECONDS.labels(consumer.name).set(max(0, lag_ms) / 1000)
+
+
+def _interval_has_passed(consumer: Consumer, moved_ms: int) -> bool:
+    """Whether the consumer may run again. A `moved_ms` in the future, after the clock was set back, counts as passed."""
     return not 0 <= now_ms() - moved_ms < consumer.min_interval_ms

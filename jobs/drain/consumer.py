@@ -1,4 +1,4 @@
-"""What a consumer of the log is, and what of events the consumers look at."""
+"""Consumer: the base class of everything that reads the log in the background."""
 
 from __future__ import annotations
 
@@ -14,44 +14,51 @@ EVENTS_PER_SLICE = 200
 
 
 class Written(NamedTuple):
-    """What one transaction wrote: rows of all kinds, and how many notifications were made (not grown) and mails queued among them,
-    by (type, channel)."""
+    """The rows that one transaction wrote.
+
+    `by_channel` counts new notifications and queued mails among them, by (notification type, "in_app" or "email"). Notifications
+    whose count grew are not new.
+    """
 
     rows: int
     by_channel: Mapping[tuple[str, str], int] = {}
 
 
 class Consumer(ABC):
-    """One kind of work that follows from events. Events of a `notification.` type are made by drains and never drained.
+    """One kind of work that follows from events. To add one, subclass it in jobs/consumers/ and list it in `jobs.tasks.bind`.
 
-    `prepare` reads facts in bulk, outside any transaction, and decides by pure functions; `write` writes one of its parts. All
-    but the last part are committed before the checkpoint moves, so a crash may write them twice: only a consumer whose writes
-    find out by themselves what is there already may prepare more than one. One part is written exactly once whatever it is.
+    `prepare` reads what it needs, outside any transaction, and returns batches; `write` writes one batch in a transaction. All
+    batches but the last are committed before the checkpoint moves, so after a crash they are written again. A consumer may
+    therefore return several batches only if `write` finds out what is written already. A single batch is written exactly once.
+
+    Drains append events of the types `notification.…`; no consumer may read these.
     """
 
-    name: ClassVar[str]
-    types: ClassVar[tuple[str, ...]]
-    appends_events: ClassVar[bool] = False  # whether `write` appends events, which clients see
-    resumable: ClassVar[bool] = False  # whether it may stop between two parts: what is written says itself where to go on
-    partitioned: ClassVar[bool] = True  # whether events of different streams may be done by different workers at once
+    name: ClassVar[str]  # stored with the checkpoints and in the queue: never change it
+    types: ClassVar[tuple[str, ...]]  # of the events to read
+    appends_events: ClassVar[bool] = False  # whether `write` appends events
+    resumable: ClassVar[bool] = False  # whether a run may stop between two batches: the stored state says where to go on
+    partitioned: ClassVar[bool] = True  # whether several workers may process events of different streams at the same time
     events_per_slice: ClassVar[int] = EVENTS_PER_SLICE
     max_slices_per_run: ClassVar[int | None] = None  # None: until the log's end
-    min_interval_ms: ClassVar[int] = 0  # from one move of the checkpoint to the next run, whichever process makes it
+    min_interval_ms: ClassVar[int] = 0  # from a move of the checkpoint to the next run, in all processes
 
     def parts(self) -> list[Part]:
-        """What its work is divided into, each with a checkpoint of its own: as many as the store lets write at once."""
-        of = engine().parts_per_consumer if self.partitioned else 1
-        return [Part(self.name, number, of) for number in range(of)]
+        """Return the parts of its work, each with a checkpoint: as many as the store lets write at the same time."""
+        count = engine().parts_per_consumer if self.partitioned else 1
+        return [Part(self.name, number, count) for number in range(count)]
 
     def log_fields(self, event: Event) -> Mapping[str, int]:
-        """Ids, besides the event's own, by which its trouble is found in the log."""
+        """Return ids to log when this event fails, besides the event's own."""
         return {}
 
     @abstractmethod
     def prepare(self, events: Sequence[Event]) -> Iterable[Any]:
-        """The parts to write for these events, each in a transaction of its own. May be a generator: it is never advanced
-        inside a transaction."""
+        """Return the batches to write for these events, each in a transaction of its own. None is not a batch.
+
+        It may be a generator: it is never advanced inside a transaction.
+        """
 
     @abstractmethod
-    def write(self, tx: Transaction, part: Any) -> Written:
-        """Writes one part, inside the transaction."""
+    def write(self, tx: Transaction, batch: Any) -> Written:
+        """Write one batch, inside the transaction."""

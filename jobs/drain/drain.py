@@ -1,14 +1,21 @@
-"""The drain: how every consumer reads on from its checkpoint, and how each event is done exactly once whatever crashes.
+"""The drain: how a consumer reads the log from its checkpoint, and processes each event exactly once even if a process crashes.
 
-What a slice of events leads to is prepared outside any transaction, then written in one that first moves the checkpoint from
-where it was read. If it isn't there any more, another drain was faster, and nothing is written.
+A run repeats these steps until the log's end:
+
+1. Read the checkpoint, and the next slice of events after it.
+2. Prepare what the events lead to, outside any transaction (`Consumer.prepare`).
+3. Begin a transaction and move the checkpoint on from where it was read. When it is no longer there, another drain has processed
+   the slice, and nothing is written.
+4. Write in the same transaction (`Consumer.write`).
+
+A slice that fails is halved until the event that fails is found. That event is parked as a dead letter, and the others go on.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -24,23 +31,24 @@ from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import is_store_error
 
-TRIES = 3  # of an event by itself, before it is parked
-MAX_SKIPPED_EVENTS = 200  # that nobody wants are passed over in memory; after so many the checkpoint follows
-RETRIES_A_RUN = 50
+TRIES_PER_EVENT = 3  # before it is parked
+MAX_SKIPPED_EVENTS = 200  # of other types: the checkpoint moves past them only after so many, to save transactions
+MAX_RETRIES_PER_RUN = 50
 
 logger = structlog.get_logger("jobs")
 
 Stop = Callable[[], bool]
-Right = Callable[[Transaction, bool], None]  # takes the right to write inside the transaction; True in the last one of a slice
-_END = object()
 
 
 class _StoppedError(Exception):
-    """Between two parts of a consumer that `resumable`."""
+    """A resumable consumer was stopped between two batches."""
 
 
 class DrainResult(NamedTuple):
-    """What one run did. `more`: it was stopped before the end; `lost`: another drain was faster; `mails`: so many were queued."""
+    """The result of one run: events processed or parked, rows written, and mails queued.
+
+    `has_more`: the run ended before the log's end. `overtaken`: another drain processed some of its events first.
+    """
 
     events: int
     rows: int
@@ -50,120 +58,156 @@ class DrainResult(NamedTuple):
 
 
 def never() -> bool:
-    """A `stop` for runs that go on to the end."""
+    """A `stop` for runs that go on to the log's end."""
     return False
 
 
 def drain(consumer: Consumer, stop: Stop = never, events_per_slice: int | None = None, *, pause: bool = True) -> DrainResult:
-    """Does what the consumer has not done yet, until the log's end or until `stop()`.
+    """Process the events after the consumer's checkpoint, until the log's end or until `stop()`.
 
-    Raises what the store's own faults raise (locked, full, I/O): nothing of the slice was written then, and a later run does it;
-    no event is to blame. `events_per_slice` and `pause` are for measurements.
+    Raises the store's own errors (locked, full, I/O): no event is to blame then, nothing of the slice was written, and a later run
+    processes it. Benchmarks set `events_per_slice` and `pause`.
     """
     run = _Run(consumer, stop, events_per_slice or consumer.events_per_slice, pause=pause)
     try:
-        return run.result()
+        return run.run()
     finally:
-        run.done.end()
+        run.stats.end()
+
+
+class _SliceClaim(NamedTuple):
+    """The right to write what follows from the events after `old`, up to the event id `new`.
+
+    Both methods raise CheckpointMovedError when a checkpoint is no longer at `old`.
+    """
+
+    old: Positions
+    new: int
+
+    def check(self, tx: Transaction) -> None:
+        """Called in every transaction of the slice but the last."""
+        checkpoint.require_unmoved(tx, self.old)
+
+    def complete(self, tx: Transaction) -> None:
+        """Called in the last transaction of the slice: moves the checkpoints."""
+        checkpoint.advance(tx, self.old, self.new)
+
+
+class _RetryClaim(NamedTuple):
+    """The right to write what follows from a parked event. Raises the same when another drain has retried it."""
+
+    dead: int
+
+    def check(self, tx: Transaction) -> None:
+        dead_letters.require_retry(tx, self.dead)
+
+    def complete(self, tx: Transaction) -> None:
+        dead_letters.remove_retried(tx, self.dead)
 
 
 class _Run:
-    """One run of one drain."""
+    """One run of the drain of one consumer."""
 
-    def __init__(self, consumer: Consumer, stop: Stop, size: int, *, pause: bool) -> None:
-        self.done = DrainStats(consumer.name)
+    def __init__(self, consumer: Consumer, stop: Stop, events_per_slice: int, *, pause: bool) -> None:
+        self.stats = DrainStats(consumer.name)
         self._consumer = consumer
         self._parts = consumer.parts()
         self._overtaken = False
         self._stop = stop
-        self._size = size
+        self._events_per_slice = events_per_slice
         self._pause = pause
 
-    def result(self) -> DrainResult:
+    def run(self) -> DrainResult:
         self._retry_parked()
-        more = True
+        has_more = True
         try:
-            more = self._read_on()
-        except (CheckpointMovedError, _StoppedError) as end:
-            self._overtaken = isinstance(end, CheckpointMovedError)  # another worker is at it
-        return DrainResult(self.done.events, self.done.rows, more, self._overtaken, self.done.mails)
+            has_more = self._drain_log()
+        except CheckpointMovedError:
+            self._overtaken = True
+        except _StoppedError:
+            pass
+        return DrainResult(self.stats.events, self.stats.rows, has_more, self._overtaken, self.stats.mails)
 
-    def _places(self, parts: Sequence[Part]) -> Positions:
-        """Where they stand; those that are new stand at the log's beginning from now on."""
-        found = checkpoint.positions(parts)
-        if len(found) < len(parts):
-            with transaction(appends=False) as tx:
-                checkpoint.ensure(tx, parts)
-            found = checkpoint.positions(parts)
-        return found
+    # Reading: which slice is next
 
-    def _read_on(self) -> bool:
-        """Tells whether more is left: it was to stop before the end."""
-        done = 0
-        while not self._stop():
-            if done == self._consumer.max_slices_per_run:
+    def _drain_log(self) -> bool:
+        """Process slices until the log's end; returns whether events are left."""
+        for slices in itertools.count():
+            if self._stop() or slices == self._consumer.max_slices_per_run:
                 return True
-            if not self._together():
+            if not self._drain_slice_of_all_parts():
                 return False
-            done += 1
             if len(self._parts) > 1:
-                self._share()
+                self._drain_parts()
         return True
 
-    def _together(self) -> bool:
-        """A slice of all parts. When another worker was faster with it and there are several, each worker goes on with some of
-        them."""
+    def _drain_slice_of_all_parts(self) -> bool:
+        """Process one slice of all parts together; returns whether events are left.
+
+        When another worker was faster and there are several parts, the workers then share the parts (`_drain_parts`).
+        """
         try:
-            return self._next_slice(self._parts)
+            return self._drain_slice(self._parts)
         except CheckpointMovedError:
             if len(self._parts) == 1:
                 raise
             self._overtaken = True
             return True
 
-    def _share(self) -> None:
-        """There is more than a slice of all parts: each by itself, in an order of its own, so that workers seldom meet at one."""
+    def _drain_parts(self) -> None:
+        """Drain one part after the other, in random order, so that workers seldom meet at the same part."""
         for part in random.sample(self._parts, len(self._parts)):
             try:
-                while not self._stop() and self._next_slice([part]):
+                while not self._stop() and self._drain_slice([part]):
                     pass
             except CheckpointMovedError:
                 self._overtaken = True
 
-    def _next_slice(self, parts: Sequence[Part]) -> bool:
-        """Does the next slice after the checkpoints of these parts together; False when that was the last."""
-        old = self._places(parts)
-        newest = event.head()  # read first: what is appended meanwhile must not be passed over
-        events, reached = checkpoint.read_unread(old, newest, self._consumer.types, self._size)
+    def _drain_slice(self, parts: Sequence[Part]) -> bool:
+        """Process the next slice of events of these parts; returns whether events are left."""
+        old = self._positions(parts)
+        newest = event.head()  # read before the events: the checkpoint must not pass over what is appended meanwhile
+        events, reached = checkpoint.read_unread(old, newest, self._consumer.types, self._events_per_slice)
         if events:
-            self._do(old, reached, events)
+            self._process(events, _SliceClaim(old, reached))
         elif reached < newest or newest - min(old.values()) >= MAX_SKIPPED_EVENTS:
-            self._write([], partial(self._move, old, reached))
+            self._complete(_SliceClaim(old, reached))
         lag_ms = now_ms() - events[-1].at_ms if events and reached < newest else 0
         LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
         return reached < newest
 
-    def _do(self, old: Positions, new: int, events: Sequence[Event]) -> None:
-        """Does these events, all there are up to `new`. When they fail, halves of them, down to the one that is to blame."""
-        error = None
-        for _ in range(TRIES if len(events) == 1 else 1):
-            error = self._failure(events, partial(self._move, old, new))
+    def _positions(self, parts: Sequence[Part]) -> Positions:
+        """The checkpoints of these parts; those that are missing are created at the log's beginning."""
+        positions = checkpoint.positions(parts)
+        if len(positions) < len(parts):
+            with transaction(appends=False) as tx:
+                checkpoint.ensure(tx, parts)
+            positions = checkpoint.positions(parts)
+        return positions
+
+    # Processing: a slice, or the event in it that fails
+
+    def _process(self, events: Sequence[Event], claim: _SliceClaim) -> None:
+        """Process these events, which are all up to `claim.new`. When they fail, process each half, down to single events."""
+        error: Exception | None = None
+        for _ in range(TRIES_PER_EVENT if len(events) == 1 else 1):
+            error = self._try(events, claim)
             if error is None:
-                self.done.events += len(events)
+                self.stats.events += len(events)
                 return
         if len(events) == 1:
-            self._park(old, new, events[0], error)
+            self._park(events[0], claim, error)
             return
         middle = len(events) // 2
-        place = events[middle - 1].id
-        self._do(old, place, events[:middle])
-        self._do(checkpoint.advanced(old, place), new, events[middle:])
+        between = events[middle - 1].id
+        self._process(events[:middle], _SliceClaim(claim.old, between))
+        self._process(events[middle:], _SliceClaim(checkpoint.advanced(claim.old, between), claim.new))
 
-    def _failure(self, events: Sequence[Event], right: Right) -> Exception | None:
-        """Prepares and writes; returns the error that these events are to blame for."""
-        self.done.begin(events)
+    def _try(self, events: Sequence[Event], claim: _SliceClaim | _RetryClaim) -> Exception | None:
+        """Prepare and write; returns the error if these events are to blame for it, and raises all others."""
+        self.stats.begin(events)
         try:
-            self._write(self._consumer.prepare(events), right)
+            self._write(self._consumer.prepare(events), claim)
         except (CheckpointMovedError, TransactionLostError, _StoppedError):
             raise
         except Exception as error:
@@ -172,66 +216,67 @@ class _Run:
             return error
         return None
 
-    def _write(self, parts: Iterable[Any], right: Right) -> None:
-        """Writes each part in a transaction, or just moves on if there is none. A part is prepared before one begins."""
-        remaining = iter(parts)
-        part = next(remaining, _END)
-        following = None
-        while following is not _END:
+    def _write(self, batches: Iterable[Any], claim: _SliceClaim | _RetryClaim) -> None:
+        """Write each batch in a transaction of its own. The next batch is prepared before that transaction begins."""
+        remaining = iter(batches)
+        batch = next(remaining, None)
+        if batch is None:
+            self._complete(claim)
+        while batch is not None:
+            following = next(remaining, None)
             if self._consumer.resumable and self._stop():
                 raise _StoppedError
-            following = next(remaining, _END) if part is not _END else _END
-            with transaction(appends=self._consumer.appends_events and part is not _END, pause=self._pause) as tx:
-                right(tx, following is _END)
-                written = self._consumer.write(tx, part) if part is not _END else None
-            if written is not None:
-                self.done.count(tx, written)
-            part = following
+            self._write_batch(batch, claim, is_last=following is None)
+            batch = following
 
-    def _move(self, old: Positions, new: int, tx: Transaction, last: bool) -> None:
-        if last:
-            checkpoint.advance(tx, old, new)
-        else:
-            checkpoint.require_unmoved(tx, old)
+    def _write_batch(self, batch: Any, claim: _SliceClaim | _RetryClaim, *, is_last: bool) -> None:
+        with transaction(appends=self._consumer.appends_events, pause=self._pause) as tx:
+            if is_last:
+                claim.complete(tx)
+            else:
+                claim.check(tx)
+            written = self._consumer.write(tx, batch)
+        self.stats.count(tx, written)
 
-    def _park(self, old: Positions, new: int, event: Event, error: Exception | None) -> None:
+    def _complete(self, claim: _SliceClaim | _RetryClaim) -> None:
+        """Move the checkpoint past events that lead to nothing."""
+        with transaction(appends=False, pause=self._pause) as tx:
+            claim.complete(tx)
+
+    # Dead letters: events that failed
+
+    def _park(self, failed: Event, claim: _SliceClaim, error: Exception | None) -> None:
         with transaction(appends=False) as tx:
-            checkpoint.advance(tx, old, new)
-            dead_letters.park(tx, self._consumer.name, event.id, _told(error))
+            claim.complete(tx)
+            dead_letters.park(tx, self._consumer.name, failed.id, _text(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
-        self.done.events += 1
-        self._tell("an event is parked", event, error)
+        self.stats.events += 1
+        self._log_failure("event_parked", failed, error)
 
     def _retry_parked(self) -> None:
-        for dead, parked in dead_letters.letters_to_retry(self._consumer.name, RETRIES_A_RUN):
+        """Process the parked events that an admin has requested to retry."""
+        for dead, parked in dead_letters.letters_to_retry(self._consumer.name, MAX_RETRIES_PER_RUN):
             if self._stop():
                 return
             self._retry(dead, checkpoint.read_one(parked, self._consumer.types))
 
     def _retry(self, dead: int, events: Sequence[Event]) -> None:
-        """Does a parked event again, when it still is kept."""
+        """Process a parked event once. `events` is empty when it is no longer kept."""
         try:
-            error = self._failure(events, partial(_revive, dead))
-        except (CheckpointMovedError, _StoppedError):  # another drain has done it, or a later one will
+            error = self._try(events, _RetryClaim(dead))
+        except (CheckpointMovedError, _StoppedError):  # another drain has processed it, or a later run will
             return
         if error is None:
-            self.done.events += 1
+            self.stats.events += 1
             return
         with transaction(appends=False) as tx:
-            dead_letters.park_again(tx, dead, _told(error))
-        self._tell("a parked event failed again", events[0], error, dead=dead)
+            dead_letters.park_again(tx, dead, _text(error))
+        self._log_failure("parked_event_failed", events[0], error, dead=dead)
 
-    def _tell(self, what: str, event: Event, error: Exception | None, **ids: int) -> None:
-        ids.update(self._consumer.log_fields(event))
-        logger.error(what, consumer=self._consumer.name, event_id=event.id, type=event.type, **ids, exc_info=error)
-
-
-def _revive(dead: int, tx: Transaction, last: bool) -> None:
-    if last:
-        dead_letters.remove_retried(tx, dead)
-    else:
-        dead_letters.require_retry(tx, dead)
+    def _log_failure(self, key: str, failed: Event, error: Exception | None, **ids: int) -> None:
+        ids.update(self._consumer.log_fields(failed))
+        logger.error(key, consumer=self._consumer.name, event_id=failed.id, type=failed.type, **ids, exc_info=error)
 
 
-def _told(error: Exception | None) -> str:
+def _text(error: Exception | None) -> str:
     return f"{type(error).__name__}: {error}"

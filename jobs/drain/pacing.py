@@ -1,7 +1,7 @@
-"""Drains take turns at the store's one write lock, and leave it free for three times as long as they held it: senders need it, too.
+"""Transactions of drains, paced so that senders get the store's one write lock.
 
-So at most every fourth send meets the lock at all, and a fan-out to thousands leaves the median of sends where it was; the rows
-`crowd` and `backlog` of the benchmarks hold this.
+Drains of a process write one at a time, and leave the lock free for three times as long as they had it. So at most every fourth
+send meets the lock, and a fan-out to thousands leaves the median send time as it was (benchmarks `crowd` and `backlog`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from models.log import event
 from models.log.event import Transaction
 from models.store.database import engine
 
-PAUSE_HOLDS = 3
+PAUSE_FACTOR = 3  # of the time that the lock was taken
 _one_at_a_time = threading.Lock()
-_free_at = 0.0  # time.monotonic() before which no drain of this process may take the lock
+_free_at = 0.0  # time.monotonic() before which no drain of this process may begin a transaction
 
 
 @contextmanager
 def transaction(*, appends: bool, pause: bool = True) -> Iterator[Transaction]:
-    """`models.log.event.transaction` for drains; it raises the same.
+    """Begin `models.log.event.transaction` for a drain; it raises the same.
 
-    Only one that `appends` must outlive a power cut: a client may have seen its events, and their ids must never come to mean
-    others. Of the rest a power cut takes the newest commits back as a whole, effects and checkpoint together, and the drain
-    does them anew. And where the store does not make it, it takes no turn at the log's lock.
+    Only a transaction that `appends` events waits for the disk: a client may have seen them, so their ids must never get another
+    meaning. A power cut takes back the newest of the others as a whole, effects and checkpoint together, and the drain repeats
+    them. Where the store lets several drains write at once, those that append nothing are not paced.
     """
     global _free_at
     if not appends and engine().parts_per_consumer > 1:
@@ -36,7 +36,7 @@ def transaction(*, appends: bool, pause: bool = True) -> Iterator[Transaction]:
     with _one_at_a_time:
         time.sleep(max(0.0, _free_at - time.monotonic()))
         with event.transaction(appends=appends, durable=appends) as tx:
-            held_from = time.monotonic()
+            began = time.monotonic()
             yield tx
         now = time.monotonic()
-        _free_at = now + PAUSE_HOLDS * (now - held_from) if pause else now
+        _free_at = now + PAUSE_FACTOR * (now - began) if pause else now

@@ -1,4 +1,4 @@
-"""What a run of a drain has done: counted in the metrics, and told in a line of the log."""
+"""Statistics of one drain's run: they are added to the metrics and logged as one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = structlog.get_logger("jobs")
 
 
 class DrainStats:
-    """Counts of one run. `events` are done or given up on, `mails` were queued."""
+    """Counts of one run: `events` were processed or parked, `rows` written, `mails` queued."""
 
     def __init__(self, consumer: str) -> None:
         self.events = self.rows = self.mails = 0
@@ -25,13 +25,13 @@ class DrainStats:
         self._last = 0
 
     def begin(self, events: Sequence[Event]) -> None:
-        """It is at these events now."""
+        """Record that the run has come to these events."""
         if events:
             self._first = min(self._first or events[0].id, events[0].id)
             self._last = max(self._last, events[-1].id)
 
     def count(self, tx: Transaction, written: Written) -> None:
-        """A transaction was committed."""
+        """Count what a committed transaction wrote."""
         self.rows += written.rows
         self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
         DRAIN_ROWS_TOTAL.labels(self._consumer).inc(written.rows)
@@ -40,15 +40,15 @@ class DrainStats:
             NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
 
     def end(self) -> None:
-        """The run is over, well or not. One that found nothing to do says nothing."""
+        """Log the run, however it ended. A run that found nothing to do is not logged."""
         if not (self.events or self.rows):
             return
-        took_s = time.perf_counter() - self._began
-        DRAIN_SECONDS.labels(self._consumer).observe(took_s)
+        seconds = time.perf_counter() - self._began
+        DRAIN_SECONDS.labels(self._consumer).observe(seconds)
         logger.info(
-            "a drain has run",
+            "drain_run",
             consumer=self._consumer,
-            seconds=round(took_s, 3),
+            seconds=round(seconds, 3),
             events=self.events,
             first_event=self._first,
             last_event=self._last,

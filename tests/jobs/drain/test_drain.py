@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.activity import ActivityConsumer, Part
+from jobs.consumers.activity import ActivityBatch, ActivityConsumer
 from jobs.consumers.notify import CAUSES_PER_TRANSACTION, NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.consumer import Written
@@ -172,9 +172,9 @@ def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: 
     seen = []
 
     class Curious(ActivityConsumer):
-        def write(self, tx: Transaction, part: Part) -> Written:
+        def write(self, tx: Transaction, batch: ActivityBatch) -> Written:
             seen.append(scalar("PRAGMA synchronous"))
-            return super().write(tx, part)
+            return super().write(tx, batch)
 
     Curious.appends_events = appends
     drain(Curious({}))

@@ -71,7 +71,7 @@ def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store
     assert line["seconds"] > 0
     del line["timestamp"], line["seconds"]
     assert line == {
-        "event": "a drain has run",
+        "event": "drain_run",
         "level": "info",
         "component": "worker",
         "consumer": "activity",
@@ -108,13 +108,13 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
     names = ("event", "consumer", "event_id", "type", "dead")
     ids = {"consumer": "activity", "event_id": number, "type": "message.created"}
     parked, _ = told()
-    assert picked(parked, *names) == {"event": "an event is parked", "dead": None, **ids}
+    assert picked(parked, *names) == {"event": "event_parked", "dead": None, **ids}
     [dead] = [one["id"] for one in dead_letters.newest(10)]
     with event.transaction() as tx:
         dead_letters.request_retry(tx, dead)
     drain(Poisoned({}))
     (again,) = told()
-    assert picked(again, *names) == {"event": "a parked event failed again", "dead": dead, **ids}
+    assert picked(again, *names) == {"event": "parked_event_failed", "dead": dead, **ids}
     assert "can't be done" in again["exception"]
 
 
@@ -145,14 +145,14 @@ def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: 
     told()
     job = announce()
     drain(Poisoned())
-    assert picked(told()[0], "event", "job") == {"event": "an event is parked", "job": job}
+    assert picked(told()[0], "event", "job") == {"event": "event_parked", "job": job}
 
 
 def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
     with event.transaction() as tx:
         tx.append(FANOUTS, announcement.REQUESTED, b"{}")
     drain(AnnouncementConsumer())
-    assert picked(told()[0], "event", "type", "job") == {"event": "an event is parked", "type": announcement.REQUESTED, "job": None}
+    assert picked(told()[0], "event", "type", "job") == {"event": "event_parked", "type": announcement.REQUESTED, "job": None}
 
 
 def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
