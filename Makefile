@@ -30,7 +30,7 @@ check: $(VENV)/.installed-dev ## formatter, linter, types
 types: $(VENV)/.installed-dev ## mypy alone
 	$(BIN)/mypy --strict $(CODE)
 
-bench: $(VENV)/.installed-dev ## the benchmarks, one table
+bench: $(VENV)/.installed-dev ## the benchmarks: one table, and a file in bench/results/
 	@exec $(BIN)/python -m bench
 
 pictures: $(VENV)/.installed-dev ## draw the README's pictures of the page anew

@@ -1,5 +1,5 @@
-"""Benchmarks: what Bellwire costs, told as ratios to what the same machine does with nothing behind it.
+"""Benchmarks: the speed and the cost of Bellwire, beside a floor measured on the same machine in the same run.
 
-`python -m bench` runs them all and prints one table; `python -m bench NAME ...` runs some;
-`python bench/replay.py` plays recorded conversations through a server and checks that every copy arrived.
+`python -m bench` runs all benchmarks and writes one JSON file under `bench/results/`; `python -m bench NAME ...` runs some of them.
+`python -m bench report` renders `bench/RESULTS.md` from these files.
 """

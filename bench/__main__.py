@@ -1,132 +1,112 @@
-"""`python -m bench [NAME ...] [--runs N] [--quick]`: run the benchmarks and print one table."""
+"""Run benchmarks and write one JSON file under bench/results/; `report` renders bench/RESULTS.md from all of them."""
 
 import argparse
 import sys
 import tempfile
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
 import uvloop
 
-from bench.across import ACROSS
-from bench.announce import ANNOUNCE
-from bench.background import BACKLOG
-from bench.bulk import BULK
-from bench.client import raise_open_files
-from bench.crowd import CROWD
-from bench.delivery import DELIVERY
-from bench.figures import TABLE_HEAD, Benchmark, Outcome, Scale, table_rows, text_beneath
-from bench.footprint import IDLE, MODEST
-from bench.heard import HEARD
-from bench.like import LIKE
-from bench.live import TYPING
-from bench.machine import describe
-from bench.mail import MAIL
-from bench.metricscost import METRICSCOST
-from bench.page import PAGE
-from bench.records import ACTIVITY, ARCHIVING, EXPORT
-from bench.scaled import SCALED
-from bench.sends import ONE, SENDS
-from bench.signup import SIGNUP
-from bench.state import STATE
-from bench.suspend import SUSPEND
+from bench import machine, report, results
+from bench.benchmark import Benchmark, Round, Scale
+from bench.benchmarks.across import ACROSS
+from bench.benchmarks.announce import ANNOUNCE
+from bench.benchmarks.backlog import BACKLOG
+from bench.benchmarks.crowd import CROWD
+from bench.benchmarks.delivery import DELIVERY, MODEST
+from bench.benchmarks.idle import IDLE
+from bench.benchmarks.like import LIKE
+from bench.benchmarks.page import PAGE
+from bench.benchmarks.scaled import SCALED
+from bench.benchmarks.sends import ONE, SENDS
+from bench.benchmarks.signup import SIGNUP
+from bench.benchmarks.state import STATE
+from bench.benchmarks.statements import STATEMENTS
+from bench.results import BenchmarkResult, Run, Settings
+from bench.servers.processes import raise_open_files
+from conf import Settings as BellwireSettings
 
-RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-ALL = (
-    SENDS,
-    ONE,
-    METRICSCOST,
-    LIKE,
-    DELIVERY,
-    BACKLOG,
-    IDLE,
-    TYPING,
-    STATE,
-    MODEST,
-    CROWD,
-    BULK,
-    SIGNUP,
-    MAIL,
-    ANNOUNCE,
-    HEARD,
-    SUSPEND,
-    ACTIVITY,
-    EXPORT,
-    ARCHIVING,
-    PAGE,
-    SCALED,
-    ACROSS,
-)
+ALL = (SENDS, ONE, LIKE, DELIVERY, BACKLOG, IDLE, MODEST, STATE, CROWD, SIGNUP, ANNOUNCE, PAGE, STATEMENTS, SCALED, ACROSS)
 BENCHMARKS = {each.name: each for each in ALL}
+REPORT = "report"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default all): {', '.join(BENCHMARKS)}")
-    parser.add_argument("--runs", type=int, default=3, help="how often each is measured (default 3)")
-    parser.add_argument("--quick", action="store_true", help="less of everything: whether it works, not how fast")
-    parser.add_argument("--folder", help="where the temporary data goes (default: the system's temporary folder)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)} (default: all); or `{REPORT}` alone"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each benchmark (default 3)")
+    parser.add_argument("--quick", action="store_true", help="small loads: to see that the benchmarks work, not for figures")
+    parser.add_argument("--folder", help="the folder for temporary data (default: the system's)")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - BENCHMARKS.keys()
-    if unknown or arguments.runs < 1:
-        parser.error(f"unknown: {', '.join(sorted(unknown))}" if unknown else "--runs must be at least 1")
+    if unknown and arguments.names != [REPORT]:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
     return arguments
 
 
-def _say(text: str) -> None:
-    """Print progress."""
+def _print(text: str) -> None:
+    """Print progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
-def _run(benchmark: Benchmark, run: int, scale: Scale) -> Outcome | str:
-    """Run once; return what was found, or why nothing was."""
+def _round(benchmark: Benchmark, scale: Scale) -> Round | str:
+    """Run one round; return its result, or the text of the exception that ended it."""
     start = time.monotonic()
-    _say(f"{benchmark.name}, run {run}")
     try:
-        outcome = uvloop.run(benchmark.run(scale))
-    except Exception as error:  # one benchmark that cannot run must not hide the others
-        _say(f"    failed: {error!r}")
+        found = uvloop.run(benchmark.run(scale))
+    except Exception as error:  # the other benchmarks still run
+        _print(f"    failed: {error!r}")
         return f"{type(error).__name__}: {error}"
-    for remark in outcome.remarks:
-        _say(f"    {remark}")
-    if outcome.failed:
-        _say(f"    {outcome.failed} requests failed: {outcome.first_failure}")
-    _say(f"    {time.monotonic() - start:.0f} s")
-    return outcome
+    found.seconds = round(time.monotonic() - start, 1)
+    for remark in found.remarks:
+        _print(f"    {remark}")
+    if found.failed:
+        _print(f"    {found.failed} requests failed: {found.first_failure}")
+    return found
 
 
-def _report(found: dict[str, list[Outcome | str]], runs: int, quick: bool) -> tuple[str, bool]:
-    """Return the table with what went wrong beneath it, and whether all went well."""
-    rows, wrong, beneath = [TABLE_HEAD], [], []
-    for name, results in found.items():
-        outcomes = [result for result in results if isinstance(result, Outcome)]
-        if outcomes:
-            rows += table_rows(BENCHMARKS[name], outcomes)
-            beneath += text_beneath(BENCHMARKS[name], outcomes)
-        wrong += [f"- `{name}`, a run that gave nothing: {text[:300]}" for text in results if isinstance(text, str)]
-        failed = sum(outcome.failed for outcome in outcomes)
-        why = next((outcome.first_failure for outcome in outcomes if outcome.first_failure), "")
-        wrong += [f"- `{name}`: {failed} requests failed, the first: {why[:300]}"] if failed else []
-    how = f"{'Quick: with smaller loads than the rows say. ' if quick else ''}Medians of {runs} runs, the range in parentheses."
-    failures = "\n".join(["Failed requests:", *wrong]) if wrong else "Failed requests: none."
-    return "\n\n".join(["\n".join(rows), failures, f"{how} {describe()}", *beneath]), not wrong
+def _benchmark(name: str, rounds: int, scale: Scale) -> BenchmarkResult:
+    """Run all rounds of a benchmark."""
+    result = BenchmarkResult(BENCHMARKS[name].lines, [], [])
+    for number in range(1, rounds + 1):
+        _print(f"{name}, round {number} of {rounds}")
+        found = _round(BENCHMARKS[name], scale)
+        if isinstance(found, Round):
+            result.rounds.append(found)
+        else:
+            result.errors.append(found)
+    return result
+
+
+def run(names: Sequence[str], rounds: int, scale: Scale) -> Run:
+    """Run the benchmarks one after the other."""
+    raise_open_files()
+    started, start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
+    defaults = BellwireSettings.model_fields
+    settings = Settings(rounds, scale.quick, "on" if defaults["rate_limits"].default else "off", defaults["durability"].default)
+    described, versions = machine.describe(), machine.versions()
+    found = {name: _benchmark(name, rounds, scale) for name in names}
+    return Run(started, round(time.monotonic() - start, 1), described, versions, settings, found)
 
 
 def main() -> int:
-    """Run what was asked for; the exit status is 1 when a request or a run failed."""
+    """Run benchmarks or render the page; return 1 when a request or a round failed."""
     arguments = _arguments()
-    raise_open_files()
+    if arguments.names == [REPORT]:
+        print(report.write_page())
+        return 0
     if arguments.folder:
         tempfile.tempdir = arguments.folder
-    scale = Scale(quick=arguments.quick)
-    found: dict[str, list[Outcome | str]] = {}
-    for name in arguments.names or BENCHMARKS:
-        found[name] = [_run(BENCHMARKS[name], run + 1, scale) for run in range(arguments.runs)]
-    table, well = _report(found, arguments.runs, scale.quick)
-    print(table)
-    if not arguments.names and not scale.quick:
-        RESULTS.write_text(f"# What was measured\n\n`python -m bench` wrote this page.\n\n{table}\n")
-    return 0 if well else 1
+    path = results.write(run(arguments.names or list(BENCHMARKS), arguments.rounds, Scale(quick=arguments.quick)))
+    written = results.read(path)
+    print(report.section(written))
+    print(f"{path}; `python -m bench report` renders bench/RESULTS.md")
+    return 0 if written.succeeded else 1
 
 
 if __name__ == "__main__":

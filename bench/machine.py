@@ -1,20 +1,66 @@
-"""The machine that the figures come from: its CPU, its versions, and how long its disk takes to be sure."""
+"""The machine and the versions that the figures come from."""
 
 import os
 import platform
 import sqlite3
-import sys
+import subprocess
 import tempfile
+import tomllib
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from time import gmtime, perf_counter, strftime
+from time import perf_counter
+
+from bench.results import Machine
+from bench.servers.bellwire import ROOT, StartFailed
+from bench.servers.stores import program
 
 SYNCS = 200
 COMMITS = 500
+PROGRAMS = {"postgres": "postgres", "redis": "redis-server"}
 
 
-def cpu_model() -> str:
-    """Return the processor's name as the kernel gives it."""
+def describe() -> Machine:
+    """Return the machine, with times of the disk of the temporary folder, where the benchmarks keep their data."""
+    folder = tempfile.gettempdir()
+    return Machine(
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        kernel=f"{platform.system()} {platform.release()}",
+        fdatasync_ms=round(1000 * fdatasync_s(folder), 3),
+        sqlite_commit_ms=round(1000 * commit_s(folder), 3),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Bellwire and of everything that its speed depends on."""
+    return {
+        "bellwire": _bellwire_version(),
+        "python": platform.python_version(),
+        "tornado": version("tornado"),
+        "peewee": version("peewee"),
+        "sqlite": sqlite3.sqlite_version,
+        **{name: _program_version(command) for name, command in PROGRAMS.items()},
+    }
+
+
+def _bellwire_version() -> str:
+    """Return the version of pyproject.toml, with the commit where there is a checkout."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"{project['version']}+{git.stdout.strip()}" if git.returncode == 0 else str(project["version"])
+
+
+def _program_version(command: str) -> str:
+    with suppress(StartFailed):
+        printed = subprocess.run([program(command), "--version"], capture_output=True, text=True, check=True).stdout
+        return next((word.removeprefix("v=") for word in printed.split() if word.removeprefix("v=")[:1].isdigit()), printed.strip())
+    return "not installed"
+
+
+def _cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -22,7 +68,7 @@ def cpu_model() -> str:
 
 
 def fdatasync_s(folder: str) -> float:
-    """Return the median time in seconds to write 4 KiB at a file's end and be sure that they are on disk."""
+    """Return the median time in seconds of writing 4 KiB at a file's end and waiting until they are on disk."""
     times = []
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(SYNCS):
@@ -49,14 +95,3 @@ def commit_s(folder: str) -> float:
             times.append(perf_counter() - start)
         connection.close()
     return median(times)
-
-
-def describe() -> str:
-    """Return a paragraph about the machine, with the date."""
-    folder = tempfile.gettempdir()
-    return (
-        f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}; "
-        f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}; "
-        f"disk: fdatasync {1000 * fdatasync_s(folder):.2f} ms, a commit of one row {1000 * commit_s(folder):.2f} ms; "
-        f"{strftime('%Y-%m-%d', gmtime())}."
-    )

@@ -6,10 +6,10 @@ from typing import Any
 
 from playwright.async_api import Browser, Page
 
-from bench.client import Client
-from bench.page import chromium, signed_in
-from bench.people import Person
-from bench.server import Bellwire, bellwire
+from bench.benchmarks.page import chromium, signed_in
+from bench.load.client import Client
+from bench.load.people import Person
+from bench.servers.bellwire import Bellwire, bellwire
 
 FOLDER = Path(__file__).parent
 NAMES = {"ana": "Ana Lopes", "ben": "Ben Okafor", "chiara": "Chiara Rossi", "dmitri": "Dmitri Volkov", "eve": "Eve Larsen"}

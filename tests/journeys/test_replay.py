@@ -1,6 +1,6 @@
-"""Recorded conversations between real people, played over HTTP against the whole house."""
+"""Recorded conversations between real people, played over HTTP against a gateway and its worker."""
 
-from bench.replay import replay
+from tests.journeys.replay.replay import replay
 
 
 def test_recorded_conversations_arrive_to_the_letter_and_are_counted_exactly() -> None:

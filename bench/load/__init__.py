@@ -1,0 +1,1 @@
+"""The load clients: raw HTTP connections, closed and open loops, readers, and the people who send."""
