@@ -31,7 +31,7 @@ from gateway.api.admin import activity, announcements, audit, explain, jobs, use
 from gateway.apidoc import openapi
 from gateway.http import static_files
 from gateway.http.base import JSON, Handler, NotFound
-from gateway.http.deadlines import Awaited, BodyCap
+from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
 
@@ -130,7 +130,7 @@ def route_name(pattern: str) -> str:
 class Application(web.Application):
     """The routes over one gateway's services."""
 
-    def __init__(self, services: Services, awaited: Awaited) -> None:
+    def __init__(self, services: Services, deadlines: Deadlines) -> None:
         prefix = secrets.token_hex(4)
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,
@@ -138,7 +138,7 @@ class Application(web.Application):
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
             "websocket_max_message_size": 4096,
-            "awaited": awaited,
+            "deadlines": deadlines,
             "openapi_file": cache(lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
@@ -153,6 +153,6 @@ class Application(web.Application):
         target_kwargs: dict[str, Any] | None = None,
         path_args: list[bytes] | None = None,
         path_kwargs: dict[str, bytes] | None = None,
-    ) -> BodyCap:
+    ) -> BodyLimiter:
         """Tornado's hook: who takes a request's body and runs its handler."""
-        return BodyCap(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        return BodyLimiter(self, request, target_class, target_kwargs, path_args, path_kwargs)

@@ -19,7 +19,7 @@ from conf import Settings
 from conf.logging import detach
 from gateway.app import Application
 from gateway.background import Background
-from gateway.http.deadlines import Awaited, Server
+from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
 from jobs.gauges import measure_disk, set_build_info
 from metrics import declared as metrics
@@ -73,8 +73,8 @@ async def _serve(
     background.start()
     set_build_info(settings)
     measure_disk(settings.data_dir)  # before anybody reads it: 0 would be a full disk
-    awaited: Awaited = {}
-    server = Server(Application(services, awaited), awaited=awaited)
+    deadlines: Deadlines = {}
+    server = Server(Application(services, deadlines), deadlines=deadlines)
     server.add_sockets(sockets)
     gc.collect()
     gc.set_threshold(*GC_THRESHOLD)
@@ -95,7 +95,7 @@ async def _serve(
 
 def degraded(services: Services, background: Background) -> list[str]:
     """What does not work at the moment, though everything that is promised does."""
-    parts = {"queue": background.degraded, "bus": services.bus.down, "limits": services.limits.alone}
+    parts = {"queue": background.degraded, "bus": services.bus.down, "limits": services.rate_limits.local_only}
     return [name for name, down in parts.items() if down]
 
 
@@ -118,7 +118,7 @@ async def _stop(services: Services, server: Server, background: Background, tick
             await services.presence.close()
             await services.committer.stop()
     except TimeoutError:
-        services.committer.give_up()
+        services.committer.fail_unanswered()
         await asyncio.sleep(ANSWER_S)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
@@ -138,9 +138,9 @@ async def _tick(services: Services, server: Server) -> None:
         metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
         services.presence.sweep()
         services.hub.drop_idle()
-        server.cut_slow()
+        server.close_overdue()
         ticks += 1
-        used = services.tokens.take_used() if ticks % USED_NOTED_EVERY == 0 else ()
+        used = services.tokens.collect_uses() if ticks % USED_NOTED_EVERY == 0 else ()
         if used:
             with contextlib.suppress(StoreDownError):  # they are used again, or not worth a note
                 services.committer.call(None, lambda tx, u=used: token.mark_used(tx, u))  # type: ignore[misc]

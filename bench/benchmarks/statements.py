@@ -14,7 +14,7 @@ from bench.load.people import Person, create_people
 from bench.servers.bellwire import bellwire
 from bench.servers.stores import SECRET, Stores, stores
 from conf import Settings
-from gateway.commit.committer import Committed, Committer
+from gateway.commit.committer import CommittedBatch, Committer
 from models.chat.message import Draft
 from models.log import event
 from models.store.database import connect, disconnect, rows
@@ -45,7 +45,7 @@ async def _count_batches(store: Stores, batches: int) -> float:
     """Run a committer like a gateway's and return its statements per send once it is warm."""
     sizes: list[int] = []
 
-    def committed(batch: Committed) -> None:
+    def committed(batch: CommittedBatch) -> None:
         sizes.append(len(batch.operations))
 
     drafts = [_drafts(number) for number in range(WARM_UP + batches)]

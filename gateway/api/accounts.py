@@ -112,7 +112,7 @@ class Me(Handler):
         return user
 
     async def _new_hash(self, changes: AccountChanges) -> str:
-        await self.services.limits.hit("login", f"user:{self.actor.user}")
+        await self.services.rate_limits.hit("login", f"user:{self.actor.user}")
         if changes.code is None:
             kept = await self.services.read(users.password_hash, self.actor.user)
             if not await self.services.hash(password.matches, kept, changes.current_password or ""):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypedDict
 import msgspec
 
 from gateway.http import page_cursor
-from gateway.http.base import ADMIN_BODY_BYTES, ID_MAX, Handler
+from gateway.http.base import ADMIN_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
 from gateway.http.request import field_error
 from models.chat import conversation as conversations
@@ -15,6 +15,7 @@ from models.chat import read_marks, views
 from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
+from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
 
 

@@ -65,7 +65,7 @@ class SubscribingHandler(Handler):
     async def require_live_token(self) -> None:
         """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
         credential = self.credential()
-        if self.services.tokens.known(credential) is None:
+        if self.services.tokens.cached(credential) is None:
             await self.services.tokens.find(credential)
 
     def position(self, cursor: str) -> int:

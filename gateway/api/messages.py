@@ -74,8 +74,8 @@ class Messages(Handler):
             SENT[posted.kind].inc()
         STAGES["authorize"].observe(authorize_s)
         STAGES["parse"].observe(operation.submitted - arrived)
-        STAGES["wait"].observe(operation.taken - operation.submitted)
-        STAGES["commit"].observe(operation.committed - operation.taken)
+        STAGES["wait"].observe(operation.started - operation.submitted)
+        STAGES["commit"].observe(operation.committed - operation.started)
         STAGES["publish"].observe(answered - operation.committed)
 
     def _draft(self) -> Draft:

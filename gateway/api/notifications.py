@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.api.conversations import UnreadCount
 from gateway.http import page_cursor
-from gateway.http.base import ID_MAX, Handler
+from gateway.http.base import Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
 from models.chat import message as messages
@@ -16,6 +16,7 @@ from models.chat import search
 from models.chat.message import MessageView
 from models.notices import notification
 from models.notices.preference import TYPES
+from models.store.database import ID_MAX
 
 IDS_AT_ONCE = 1000
 SEARCH_TEXT = TextParameter("q", "words that the message holds", 1, 200, required=True)

@@ -76,7 +76,7 @@ class Metrics(Handler):
         """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
         peer = self.request.remote_ip or ""
         forwarded = "X-Forwarded-For" in self.request.headers
-        if (forwarded and not self.services.trusts(peer)) or (not forwarded and "Forwarded" in self.request.headers):
+        if (forwarded and not self.services.is_trusted_proxy(peer)) or (not forwarded and "Forwarded" in self.request.headers):
             raise ProblemError("forbidden")
         try:
             address = ipaddress.ip_address(self.client_address())

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 
-from gateway.http.base import ID_MAX, MESSAGE_BODY_BYTES, Handler
+from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, chars, describe
 from gateway.http.request import field_error
 from models.community import like as likes
@@ -14,6 +14,7 @@ from models.community import post as posts
 from models.community import post_queries, removal
 from models.community.post import BODY_CHARS, PostView
 from models.identity import token
+from models.store.database import ID_MAX
 
 GROUP = IntParameter("group", "posts of this group alone")
 BOOKMARKED = BoolParameter("bookmarked", "those bookmarked alone")

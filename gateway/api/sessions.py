@@ -83,7 +83,7 @@ class Login(SessionHandler):
         await self.answer_session(user, made, credentials.cookie)
 
     async def _by_password(self, login: str, candidate: str) -> tuple[int, str]:
-        await self.services.limits.hit("login", f"login:{login.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"login:{login.lower()[:255]}")
         found = await self.services.read(users.find_login, login)
         user, account_status, password_hash = found or (0, "", None)
         right = await self.services.hash(password.matches, password_hash, candidate)
@@ -102,7 +102,7 @@ class Login(SessionHandler):
         return self.new_token(tx, user)
 
     async def _by_code(self, address: str, login_code: str) -> tuple[int, str]:
-        await self.services.limits.hit("login", f"code:{address.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"code:{address.lower()[:255]}")
         secret = self.services.secret
 
         def run(tx: Transaction) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it

@@ -66,7 +66,7 @@ class Signup(Handler):
         errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
         if errors:
             raise InvalidError(*errors)
-        await self.services.limits.hit("signup", f"email:{request.email.lower()}")
+        await self.services.rate_limits.hit("signup", f"email:{request.email.lower()}")
         if await self.services.read(registration.is_reserved, request.username):  # before a hash is made, which takes its time
             raise ConflictError(registration.RESERVED)
         began = perf_counter()
@@ -78,8 +78,8 @@ class Signup(Handler):
         self.services.wake_mail()
         for stage, seconds in (
             ("hash", hashing_s),
-            ("wait", operation.taken - operation.submitted),
-            ("commit", operation.committed - operation.taken),
+            ("wait", operation.started - operation.submitted),
+            ("commit", operation.committed - operation.started),
         ):
             metrics.SIGNUP_STAGE_SECONDS.labels(stage).observe(seconds)
         self.answer({"username": request.username, "otp": {"expires_in": code.GOOD_FOR_S}}, 201)
@@ -113,7 +113,7 @@ class Verify(SessionHandler):
         """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
         require_open(self)
         request, secret = self.decode(VerifyRequest), self.services.secret
-        await self.services.limits.hit("login", f"code:{request.email.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"code:{request.email.lower()[:255]}")
 
         def run(tx: Transaction) -> tuple[int, str] | None:
             user = registration.verify(tx, secret, request.email, request.code)
@@ -145,7 +145,7 @@ class LoginCode(Handler):
         address, secret = self.decode(CodeRequest).email, self.services.secret
         if not registration.EMAIL.fullmatch(address):
             raise field_error("email", "an e-mail address such as ana@example.org")
-        await self.services.limits.hit("otp", f"email:{address.lower()}")
+        await self.services.rate_limits.hit("otp", f"email:{address.lower()}")
         await self.services.committer.call(None, lambda tx: registration.queue_login_code(tx, secret, address))
         self.services.wake_mail()
         self.answer({}, 202)

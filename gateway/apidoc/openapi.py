@@ -10,7 +10,8 @@ from http import HTTPStatus
 from typing import Any, TypedDict
 
 from gateway.apidoc.schemas import Schema, Schemas
-from gateway.http.base import JSON, SAFE_METHODS, Handler
+from gateway.http.authentication import SAFE_METHODS
+from gateway.http.base import JSON, Handler
 from gateway.http.describe import DESCRIBED, Description, describe
 from gateway.http.errors import STATUS
 from gateway.http.static_files import FileHandler

@@ -1,7 +1,7 @@
-"""A batch of the committer: the operations that share a transaction, and how they are run in it.
+"""A batch of the committer: the operations that share a transaction, and how they run in it.
 
-Each runs under a savepoint of its own, so that one that fails is undone alone. Sends that follow one another are posted together,
-by a fixed few statements; a batch of nothing but sends needs no savepoint unless one of them fails.
+Each operation runs under a savepoint of its own, so that only the one that fails is undone. Consecutive sends are posted
+together, by a fixed number of statements; a batch of nothing but sends needs no savepoint unless one of them fails.
 """
 
 from __future__ import annotations
@@ -26,24 +26,32 @@ R = TypeVar("R")
 
 
 class Operation(Generic[R]):
-    """A verb to run in the next transaction, by whom, and the future that hears of it."""
+    """A function to run in the next transaction, for a caller's token (None: the gateway itself), and the future of its result.
 
-    __slots__ = ("admin", "committed", "future", "result", "run", "submitted", "taken", "token")
+    `submitted`, `started` and `committed` are times of time.perf_counter(); `started` is when its transaction began.
+    """
+
+    __slots__ = ("admin", "committed", "future", "result", "run", "started", "submitted", "token")
 
     def __init__(
-        self, run: Callable[[Transaction], R] | None, actor_token: int | None, future: asyncio.Future[R], admin: bool = False
+        self,
+        run: Callable[[Transaction], R] | None,
+        actor_token: int | None,
+        future: asyncio.Future[R],
+        *,
+        admin: bool = False,
     ) -> None:
         self.run = run
-        self.admin = admin
+        self.admin = admin  # whether only an admin's token may run it
         self.token = actor_token
         self.future = future
         self.result: Any = None
         self.submitted = time.perf_counter()
-        self.taken = self.committed = 0.0
+        self.started = self.committed = 0.0
 
 
 class SendOperation(Operation[Posted]):
-    """A message to be posted with all others of its batch."""
+    """A message to be posted together with the other messages of its batch."""
 
     __slots__ = ("draft",)
 
@@ -52,17 +60,17 @@ class SendOperation(Operation[Posted]):
         self.draft = draft
 
     def stages(self, arrived: float, authorize_s: float) -> dict[str, float]:
-        """Where its time went until it was on disk, in seconds to the microsecond; it arrived at a time.perf_counter()."""
+        """The durations of its stages until it was on disk, in seconds to the microsecond. `arrived` is a time.perf_counter()."""
         return {
             "authorize": round(authorize_s, 6),
             "parse": round(self.submitted - arrived, 6),
-            "wait": round(self.taken - self.submitted, 6),
-            "commit": round(self.committed - self.taken, 6),
+            "wait": round(self.started - self.submitted, 6),
+            "commit": round(self.committed - self.started, 6),
         }
 
 
 def groups_of(batch: Sequence[Operation[Any]]) -> list[list[Operation[Any]]]:
-    """The batch in its order, sends that follow one another together."""
+    """The batch in its order, consecutive sends in one group, every other operation in a group of its own."""
     groups: list[list[Operation[Any]]] = []
     for operation in batch:
         if groups and isinstance(operation, SendOperation) and isinstance(groups[-1][0], SendOperation):
@@ -73,10 +81,11 @@ def groups_of(batch: Sequence[Operation[Any]]) -> list[list[Operation[Any]]]:
 
 
 class FailedTogetherError(Exception):
-    """Sends without savepoints of their own failed: which of them is to blame is not known yet."""
+    """Sends that ran without savepoints failed: it is not known which of them caused it."""
 
 
 def post_together(tx: Transaction, group: list[Operation[Any]]) -> None:
+    """Post sends without a savepoint. Raises FailedTogetherError if any of them fails for a reason that is not the store's."""
     try:
         _post(tx, group)
     except TransactionLostError:
@@ -88,7 +97,7 @@ def post_together(tx: Transaction, group: list[Operation[Any]]) -> None:
 
 
 def run_group(tx: Transaction, group: list[Operation[Any]]) -> None:
-    """Runs a group under one savepoint; when a send of several fails for no reason of its own, each is run alone."""
+    """Run a group under one savepoint. If a group of several sends fails, run each of them alone."""
     try:
         with tx.savepoint():
             if isinstance(group[0], SendOperation):
@@ -111,7 +120,7 @@ def run_group(tx: Transaction, group: list[Operation[Any]]) -> None:
 
 
 class OperationFailedError(RefusedError):
-    """A defect of ours: this operation alone was undone, the rest of its batch went on."""
+    """An unexpected error in one operation: it was undone, the rest of its batch was committed."""
 
     slug = "internal"
 
@@ -126,9 +135,9 @@ def _call(tx: Transaction, operation: Operation[Any]) -> None:
 
 
 def _post(tx: Transaction, group: Sequence[Operation[Any]]) -> None:
-    """Posts the drafts of those who may speak; the others are refused."""
+    """Post the drafts of senders whose token is valid, and refuse the others."""
     drafts: list[Draft] = []
-    asking: list[Operation[Any]] = []
+    accepted: list[Operation[Any]] = []
     for operation in group:
         assert isinstance(operation, SendOperation)
         try:
@@ -137,13 +146,13 @@ def _post(tx: Transaction, group: Sequence[Operation[Any]]) -> None:
             operation.result = refusal
         else:
             drafts.append(operation.draft)
-            asking.append(operation)
-    for operation, result in zip(asking, message.post(tx, drafts) if drafts else [], strict=True):
+            accepted.append(operation)
+    for operation, result in zip(accepted, message.post(tx, drafts) if drafts else [], strict=True):
         operation.result = result
 
 
-def tell_defects(batch: list[Operation[Any]]) -> None:
-    """Not before the lock is given back: a trace takes its time to write, and everybody's sends would wait for it."""
+def log_failures(batch: list[Operation[Any]]) -> None:
+    """Log unexpected errors. Called after the transaction ends: formatting a traceback inside it would delay every other send."""
     for operation in batch:
         if isinstance(operation.result, OperationFailedError):
-            logger.error("an operation failed", exc_info=operation.result.__cause__)
+            logger.error("operation_failed", exc_info=operation.result.__cause__)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.commit.committer import Committer
-from gateway.commit.threads import Pool
+from gateway.commit.threads import ThreadPool
 from models.chat import presence, views
 from models.log.event import Transaction
 from models.store.errors import StoreDownError
@@ -23,7 +23,7 @@ RENEW_EVERY_S = 10.0
 class Presence:
     """The users online on this gateway, under a lease of which other gateways see when it runs out."""
 
-    def __init__(self, committer: Committer, read: Pool, publish_ephemeral: Callable[..., None]) -> None:
+    def __init__(self, committer: Committer, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:
         self.gateway = secrets.token_hex(8)
         self._committer = committer
         self._read = read

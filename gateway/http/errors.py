@@ -1,4 +1,4 @@
-"""The catalogue of errors: what each refusal is in HTTP (RFC 9457, `application/problem+json`)."""
+"""The catalogue of errors: the HTTP status and body of each (RFC 9457, `application/problem+json`)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RETRY_AFTER_S = 1
 
 
 class ProblemError(Exception):
-    """An answer that is an error: a slug of STATUS, what people should know, and fields or headers beside it."""
+    """An error answer: a slug of STATUS, a detail for people, and further fields or headers."""
 
     def __init__(self, slug: str, detail: str = "", headers: dict[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail or slug)
@@ -55,7 +55,7 @@ class ProblemError(Exception):
 
 
 def problem_of(error: BaseException | None, default: int) -> ProblemError:
-    """What to answer to an exception. What is not foreseen tells nothing of itself but 500."""
+    """The error answer to an exception. An unexpected one is answered 500, without any detail."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, InvalidError):

@@ -1,6 +1,6 @@
-"""What browsers load: the files of gateway/static, read and compressed once, and the pages among them.
+"""The files that browsers load: those of gateway/static, read and compressed once, and the pages among them.
 
-Nothing of a page comes from elsewhere, and no script or style stands in its text: the policy below lets a browser hold us to it.
+A page loads nothing from other hosts, and its HTML contains no script or style; the content security policy below enforces both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway.http.base import Handler
 from gateway.http.errors import ProblemError
 
 FOLDER = Path(__file__).parents[1] / "static"
-TYPES = {  # by suffix; what has another one is not served. Our own, since a machine's table may say something else
+TYPES = {  # by suffix; other files are not served. Python's mimetypes would depend on the machine's table
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -22,9 +22,9 @@ TYPES = {  # by suffix; what has another one is not served. Our own, since a mac
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-PACKED = ("image/png",)
+COMPRESSED_TYPES = ("image/png",)
 HEADERS = {
-    "Cache-Control": "no-cache",  # kept, and asked for again with its ETag: a page and its scripts are of one version
+    "Cache-Control": "no-cache",  # browsers revalidate by ETag, so that a page and its scripts are of one version
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -34,29 +34,29 @@ HEADERS = {
 }
 
 
-class Version(NamedTuple):
-    """A file's bytes as they are sent, and their ETag (RFC 9110, section 8.8.3: each encoding has its own)."""
+class EncodedFile(NamedTuple):
+    """The bytes of a file in one content encoding, and their ETag (RFC 9110, section 8.8.3: each encoding has its own)."""
 
     body: bytes
     etag: str
 
 
-class File(NamedTuple):
-    """A file of gateway/static. `zipped` is None where that would save nothing."""
+class StaticFile(NamedTuple):
+    """A file of gateway/static. `compressed` is None for a type that is compressed already."""
 
     content_type: str
-    plain: Version
-    zipped: Version | None
+    plain: EncodedFile
+    compressed: EncodedFile | None
 
 
-def _version(body: bytes) -> Version:
-    return Version(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+def _encoded(body: bytes) -> EncodedFile:
+    return EncodedFile(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-def file_of(content_type: str, body: bytes) -> File:
-    """A file, compressed unless it is already."""
-    zipped = None if content_type in PACKED else _version(gzip.compress(body, 9, mtime=0))
-    return File(content_type, _version(body), zipped)
+def file_of(content_type: str, body: bytes) -> StaticFile:
+    """A file with its content encodings."""
+    compressed = None if content_type in COMPRESSED_TYPES else _encoded(gzip.compress(body, 9, mtime=0))
+    return StaticFile(content_type, _encoded(body), compressed)
 
 
 FILES = {
@@ -67,28 +67,28 @@ FILES = {
 
 
 class FileHandler(Handler):
-    """What is the same for everybody, as long as this process lives."""
+    """A route that answers with a file, the same for every caller."""
 
     access = "public"
 
-    def answer_file(self, file: File) -> None:
-        """200 the file, or 304 to whoever has it already."""
-        takes_gzip = file.zipped is not None and _takes_gzip(self.request.headers.get("Accept-Encoding", ""))
-        self._version = file.zipped if file.zipped is not None and takes_gzip else file.plain
+    def answer_file(self, file: StaticFile) -> None:
+        """200 the file, or 304 if the client's If-None-Match is its ETag."""
+        accepts_gzip = file.compressed is not None and _accepts_gzip(self.request.headers.get("Accept-Encoding", ""))
+        self._file = file.compressed if file.compressed is not None and accepts_gzip else file.plain
         for header, value in HEADERS.items():
             self.set_header(header, value)
         self.set_header("Content-Type", file.content_type)
-        if takes_gzip:
+        if accepts_gzip:
             self.set_header("Content-Encoding", "gzip")
-        self.answer(self._version.body)
+        self.answer(self._file.body)
 
     def compute_etag(self) -> str | None:
-        """Tornado's hook: it answers 304 to an If-None-Match of the same."""
-        return self._version.etag
+        """Tornado's hook: it answers 304 if the client's If-None-Match is the same."""
+        return self._file.etag
 
 
 class Static(FileHandler):
-    """A file, by its place in gateway/static: what is not there can't be asked for."""
+    """A file, by its path in gateway/static. Only the files that were read at the start are served."""
 
     async def get(self, name: str) -> None:
         """200 the file."""
@@ -98,20 +98,20 @@ class Static(FileHandler):
         self.answer_file(file)
 
     async def head(self, name: str) -> None:
-        """The headers alone."""
+        """The headers only."""
         await self.get(name)
 
 
 class Example(Static):
-    """A file to copy from."""
+    """An example for developers."""
 
     async def get(self, name: str) -> None:
-        """The same."""
+        """200 the file."""
         await super().get(f"examples/{name}")
 
 
 class Page(Static):
-    """A page that has an address of its own."""
+    """A page with an address of its own."""
 
     file: ClassVar[str]
 
@@ -120,24 +120,24 @@ class Page(Static):
         await super().get(self.file)
 
     async def head(self) -> None:  # type: ignore[override]
-        """The headers alone."""
+        """The headers only."""
         await super().get(self.file)
 
 
 class Docs(Page):
-    """The API's documentation, with calls to try."""
+    """The page of the API's documentation, where calls can be tried."""
 
     file = "docs/index.html"
 
 
 class Index(Page):
-    """The chat."""
+    """The chat page."""
 
     file = "index.html"
 
 
-def _takes_gzip(accepted: str) -> bool:
-    """RFC 9110, section 12.5.3; weight 0 means not."""
+def _accepts_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding header accepts gzip (RFC 9110, section 12.5.3; weight 0 means no)."""
     for part in accepted.lower().split(","):
         coding, _, weight = part.partition(";")
         if coding.strip() in ("gzip", "*"):

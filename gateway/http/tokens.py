@@ -1,7 +1,7 @@
-"""Who calls: tokens of the Authorization header, the query (event endpoints only) or the session cookie.
+"""The tokens that this gateway has met, in memory.
 
-Tokens are looked up once and kept; what ends or changes them comes through the log, so it is in force on every gateway as soon
-as its tail has read it. Every write checks its token again inside its transaction.
+A token is read from the store once. Its end or change comes through the log, so it takes effect on every gateway as soon as its
+tail has read it. Every write checks its token again inside its transaction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.commit.threads import Pool
+from gateway.commit.threads import ThreadPool
 from metrics import declared as metrics
 from models.identity import token
 from models.identity.token import Actor
@@ -20,83 +20,85 @@ from models.log.event import Event
 from models.store.clock import now_ms
 from models.store.errors import DeadTokenError, SuspendedError
 
-TOKENS_KEPT = 50_000
-USED_NOTED_S = 60  # how often a token's last use is written down
+MAX_CACHED_TOKENS = 50_000
+RECORD_USE_EVERY_S = 60  # of one token
 COOKIE = "bellwire_session"
 COOKIE_DAYS = 30  # a browser that is closed stays signed in
 
 
-class _Change(msgspec.Struct):
+class AccountChange(msgspec.Struct):
+    """The data of an account event: the user, the tokens that are dead, and the new status."""
+
     user: int
     tokens: list[int] | None = None
     status: str | None = None
 
 
-class Tokens:
-    """The living tokens that this gateway has met."""
+class TokenCache:
+    """Valid tokens and their actors, by the token's hash."""
 
-    def __init__(self, read: Pool) -> None:
+    def __init__(self, read: ThreadPool) -> None:
         self._read = read
         self._actors: dict[str, Actor] = {}
         self._by_user: dict[int, set[str]] = {}
         self._changes = 0
-        self._used: dict[int, tuple[int, str]] = {}
-        self._noted: dict[int, float] = {}
+        self._uses: dict[int, tuple[int, str]] = {}  # not collected yet
+        self._use_recorded: dict[int, float] = {}
 
-    def known(self, credential: str) -> Actor | None:
-        """The actor of a token met before: no wait, no store."""
+    def cached(self, credential: str) -> Actor | None:
+        """The actor of a token, if it is in memory. It neither waits nor reads the store."""
         return self._actors.get(hashlib.sha256(credential.encode()).hexdigest())
 
     async def find(self, credential: str) -> Actor:
-        """The actor of a token. Raises DeadTokenError or SuspendedError."""
+        """The actor of a token. Raises DeadTokenError, SuspendedError or StoreDownError."""
         hashed = token.digest(credential)
         while True:
             changes = self._changes
             actor = await self._read(token.find, hashed)
-            if changes == self._changes:  # else the log told of a change while we read
+            if changes == self._changes:  # else an account changed during the read
                 break
         if actor is None:
             metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
             raise DeadTokenError
         if actor.status != "active":
             raise SuspendedError if actor.status == "suspended" else DeadTokenError
-        if len(self._actors) >= TOKENS_KEPT:
+        if len(self._actors) >= MAX_CACHED_TOKENS:
             self._drop(next(iter(self._actors)))
         self._actors[hashed] = actor
         self._by_user.setdefault(actor.user, set()).add(hashed)
         return actor
 
-    def used(self, actor: Actor, address: str) -> None:
-        """Notes that a token was used; written down now and then."""
+    def record_use(self, actor: Actor, address: str) -> None:
+        """Remember when and from where a token was used, to be written to the store later."""
         now = time.monotonic()
-        if now - self._noted.get(actor.token, -USED_NOTED_S) >= USED_NOTED_S:
-            self._noted[actor.token] = now
-            self._used[actor.token] = (now_ms(), address)
+        if now - self._use_recorded.get(actor.token, -RECORD_USE_EVERY_S) >= RECORD_USE_EVERY_S:
+            self._use_recorded[actor.token] = now
+            self._uses[actor.token] = (now_ms(), address)
 
-    def take_used(self) -> Sequence[tuple[int, int, str]]:
-        """(token, at_ms, address) noted since the last call."""
-        used, self._used = self._used, {}
-        if len(self._noted) > TOKENS_KEPT:
-            self._noted.clear()
-        return [(number, at, address) for number, (at, address) in used.items()]
+    def collect_uses(self) -> Sequence[tuple[int, int, str]]:
+        """(token, at_ms, address) of the uses recorded since the last call."""
+        uses, self._uses = self._uses, {}
+        if len(self._use_recorded) > MAX_CACHED_TOKENS:
+            self._use_recorded.clear()
+        return [(token_id, at_ms, address) for token_id, (at_ms, address) in uses.items()]
 
-    def forget(self, event: Event) -> _Change:
-        """Drops what an account event made stale, and tells of whom it was."""
-        change = msgspec.json.decode(event.data, type=_Change)
+    def apply(self, event: Event) -> AccountChange:
+        """Drop the tokens that an account event makes stale, and return the change."""
+        change = msgspec.json.decode(event.data, type=AccountChange)
         self._changes += 1
         for hashed in list(self._by_user.get(change.user, ())):
             self._drop(hashed)
         return change
 
-    def forget_all(self) -> None:
-        """Drops all: changes may have been missed."""
+    def clear(self) -> None:
+        """Drop all tokens."""
         self._changes += 1
         self._actors.clear()
         self._by_user.clear()
 
     def _drop(self, hashed: str) -> None:
         actor = self._actors.pop(hashed)
-        mine = self._by_user[actor.user]
-        mine.discard(hashed)
-        if not mine:
+        hashes = self._by_user[actor.user]
+        hashes.discard(hashed)
+        if not hashes:
             del self._by_user[actor.user]

@@ -1,4 +1,4 @@
-"""Counts and times of requests, by the route's pattern, and their log lines."""
+"""Metrics and log lines of the requests, by the route's pattern."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conf import Settings
 from conf.logging import is_json
-from gateway.http.access_log import FAILED, Answered, RequestLog
+from gateway.http.access_log import FAILED, AccessLog, AnsweredRequest
 from metrics import declared as metrics
 from metrics.latency import Latency
 
@@ -18,25 +18,25 @@ MAX_CHILDREN = 5000
 
 
 class Traffic:
-    """Keeps the metrics' children, for finding one costs more than counting with it."""
+    """Counts and logs requests. It keeps the metrics' children, because looking one up costs more than counting with it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._all = settings.log_level in ("debug", "info")
-        self.log = RequestLog(is_json(settings.log_format))
+        self._logs_all = settings.log_level in ("debug", "info")
+        self.log = AccessLog(as_json=is_json(settings.log_format))
         self._children: dict[tuple[str, str, int], tuple[Counter, Latency]] = {}
 
-    def count(self, answered: Answered) -> None:
+    def count(self, answered: AnsweredRequest) -> None:
         """Count an answered request, and log it."""
         key = (answered.method, answered.route, answered.status)
-        found = self._children.get(key)
-        if found is None:
+        children = self._children.get(key)
+        if children is None:
             method = answered.method if answered.method in METHODS else "OTHER"
             labels = (method, answered.route, str(answered.status))
-            found = metrics.HTTP_REQUESTS_TOTAL.labels(*labels), metrics.HTTP_REQUEST_SECONDS.labels(*labels)
+            children = metrics.HTTP_REQUESTS_TOTAL.labels(*labels), metrics.HTTP_REQUEST_SECONDS.labels(*labels)
             if len(self._children) < MAX_CHILDREN:
-                self._children[key] = found
-        counter, latency = found
+                self._children[key] = children
+        counter, latency = children
         counter.inc()
         latency.observe(answered.seconds)
-        if self._all or answered.status >= FAILED:
+        if self._logs_all or answered.status >= FAILED:
             self.log.add(answered)

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any, Self
 
 from conf import Settings
-from gateway.commit.committer import Committed, Committer
-from gateway.commit.threads import READERS, READS_WAITING, Pool
+from gateway.commit.committer import CommittedBatch, Committer
+from gateway.commit.threads import MAX_READS_WAITING, READER_THREADS, ThreadPool
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.delivery.tail import Tail
@@ -39,7 +39,7 @@ class Core:
     """Made and used on one loop, as `async with Core() as core`. `look`: whether a tail follows what others commit."""
 
     def __init__(self, look: bool = False) -> None:
-        self.read = Pool("reader", READERS, READS_WAITING)
+        self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.committer = Committer(self._committed)
         self.batches: list[int] = []  # how many operations each commit had
@@ -62,7 +62,7 @@ class Core:
             self._tail.stop()
         self.read.close()
 
-    def _committed(self, committed: Committed) -> None:
+    def _committed(self, committed: CommittedBatch) -> None:
         self.batches.append(len(committed.operations))
         self.hub.publish(committed.after, committed.events, committed.at)
 

@@ -8,13 +8,13 @@ import msgspec
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.users import IDS_AT_ONCE
-from gateway.http.base import ID_MAX
 from gateway.http.describe import Id, chars, describe, many, one_of
 from models.identity.user import ROLES
 from models.notices import announcement
 from models.notices.announcement import BODY_CHARS, DATA_BYTES, AnnouncementContent
 from models.notices.notification import TITLE_CHARS
 from models.notices.preference import TYPES
+from models.store.database import ID_MAX
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 

@@ -10,7 +10,7 @@ from tornado.iostream import StreamClosedError
 from gateway.api.admin.base import AdminHandler
 from gateway.api.stream import DRAIN_WITHIN_S
 from gateway.http import page_cursor
-from gateway.http.deadlines import cut
+from gateway.http.deadlines import abort_connection
 from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
 from models.records import archive, records
 from models.records.export import Export
@@ -72,10 +72,10 @@ class RecordsHandler(AdminHandler):
                     async with asyncio.timeout(DRAIN_WITHIN_S):
                         await self.flush()
         except (StreamClosedError, TimeoutError):
-            cut(self)
+            abort_connection(self)
         except Exception:
             if self._headers_written:  # it must not be taken for the whole
-                cut(self)
+                abort_connection(self)
             raise
         else:
             self.finish()

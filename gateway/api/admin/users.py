@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 
 from gateway.api.accounts import Account
 from gateway.api.admin.base import AdminHandler
-from gateway.http.base import ID_MAX
 from gateway.http.describe import PAGED, Id, Listed, TextParameter, chars, describe, many, one_of
 from gateway.http.request import field_error
 from models.accounts import registration, status
@@ -20,7 +19,7 @@ from models.identity import user as users
 from models.identity.token import LABEL_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.log.event import Transaction
-from models.store.database import chunks
+from models.store.database import ID_MAX, chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 

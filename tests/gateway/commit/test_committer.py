@@ -21,7 +21,7 @@ from gateway.commit import batch as batch_module
 from gateway.commit import committer as committer_module
 from gateway.commit.batch import OperationFailedError
 from gateway.commit.committer import Committer
-from gateway.http.deadlines import Awaited, Server
+from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
 from models.chat import conversation, message
 from models.chat.message import Draft, MessageCopy
@@ -302,7 +302,10 @@ def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool
     assert rows("SELECT body FROM messages") == [("one",)]
 
 
-@pytest.mark.parametrize("events", [committer_module.GAP_EVENTS - 1, committer_module.GAP_EVENTS, committer_module.GAP_EVENTS + 1])
+@pytest.mark.parametrize(
+    "events",
+    [committer_module.MAX_FOREIGN_EVENTS - 1, committer_module.MAX_FOREIGN_EVENTS, committer_module.MAX_FOREIGN_EVENTS + 1],
+)
 def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(events: int) -> None:
     ana, ben = people("ana", "ben")
     crew = group(ana, ben)
@@ -361,15 +364,15 @@ def test_another_writer_only_delays(store: Settings) -> None:
 
 
 def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 5)  # the real bound would need thousands of connections
+    monkeypatch.setattr(committer_module, "MAX_QUEUED_OPERATIONS", 5)  # the real bound would need thousands of connections
     ana, ben = people("ana", "ben")
     (credential,) = credentials(ana)
 
     async def scenario() -> None:
         services = Services(store.model_copy(update={"rate_limits": False}), lambda: None)
         services.start()
-        awaited: Awaited = {}
-        server = Server(Application(services, awaited), awaited=awaited)
+        deadlines: Deadlines = {}
+        server = Server(Application(services, deadlines), deadlines=deadlines)
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         port = sockets[0].getsockname()[1]
@@ -401,7 +404,7 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
 
 
 def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(committer_module, "QUEUE_OPERATIONS", 0)
+    monkeypatch.setattr(committer_module, "MAX_QUEUED_OPERATIONS", 0)
     monkeypatch.setattr(server_module, "TICK_S", 0.001)
     monkeypatch.setattr(server_module, "USED_NOTED_EVERY", 1)
     (ana,) = people("ana")
@@ -416,8 +419,8 @@ def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Sett
             swept += 1
 
         monkeypatch.setattr(services.presence, "sweep", sweep)
-        services.tokens.used(actor, "127.0.0.1")
-        ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), awaited={})))
+        services.tokens.record_use(actor, "127.0.0.1")
+        ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), deadlines={})))
         await until(lambda: swept > 3 or ticking.done())
         assert not ticking.done()
         ticking.cancel()
@@ -525,4 +528,4 @@ def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.Monkey
                 await core.committer.call(None, defect)
 
     asyncio.run(scenario())
-    assert told == [("an operation failed", ZeroDivisionError, False)]
+    assert told == [("operation_failed", ZeroDivisionError, False)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conf import Settings
-from gateway.commit.threads import Pool
+from gateway.commit.threads import ThreadPool
 from gateway.delivery import recent_events
 from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
 from gateway.delivery.recent_events import RecentEvents
@@ -56,7 +56,7 @@ def test_a_reader_thread_whose_read_failed_reads_again() -> None:
         execute("SELECT * FROM no_such_table")
 
     async def scenario() -> None:
-        pool = Pool("reader", 3, 100)
+        pool = ThreadPool("reader", 3, 100)
         for _ in range(6):
             results = await asyncio.gather(*(pool(falls_over) for _ in range(3)), return_exceptions=True)
             assert [type(result) for result in results] == [StoreDownError] * 3

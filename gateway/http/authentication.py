@@ -1,0 +1,122 @@
+"""Authentication: the caller of a request, its address, and its rate limits."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable
+from typing import ClassVar, NoReturn
+
+from tornado import web
+
+from gateway.http.errors import ProblemError
+from gateway.http.services import Services
+from gateway.http.tokens import COOKIE
+from models.identity.token import Actor
+from models.store.errors import DeadTokenError, RefusedError
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Authentication(web.RequestHandler):
+    """The part of a handler that authenticates its caller. `access` is the group of callers: `public`, `user` or `admin`."""
+
+    access: ClassVar[str] = "user"
+    rate_limit: ClassVar[str] = "api"
+    query_token: ClassVar[bool] = False  # whether ?token= is accepted, as it is on event endpoints
+    services: Services
+    actor: Actor
+    address: str
+
+    def authenticate(self) -> Awaitable[None] | None:
+        """Set `actor` and count the request. It waits only for a token that is not in memory, or for rate limits.
+
+        Raises DeadTokenError, SuspendedError, or ProblemError 403 or 429.
+        """
+        if self.access == "public":
+            return self._count(None) if self.services.rate_limits.enabled else None
+        try:
+            credential = self.credential()
+        except DeadTokenError as refusal:
+            return self._refuse(refusal)
+        actor = self.services.tokens.cached(credential)
+        if actor is None:
+            return self._find(credential)
+        self._accept(actor)
+        return self._count(actor) if self.services.rate_limits.enabled else None
+
+    async def _find(self, credential: str) -> None:
+        try:
+            actor = await self.services.tokens.find(credential)
+        except RefusedError as refusal:
+            await self._refuse(refusal)
+        else:
+            self._accept(actor)
+            if self.services.rate_limits.enabled:
+                await self._count(actor)
+
+    async def _refuse(self, refusal: RefusedError) -> NoReturn:
+        """Refuse a request without a valid token, after counting it by address."""
+        if self.services.rate_limits.enabled:
+            await self._count(None)
+        raise refusal
+
+    def _accept(self, actor: Actor) -> None:
+        if self.access == "admin" and actor.role != "admin":
+            raise ProblemError("forbidden", "only admins may do this")
+        self.actor = actor
+        self.services.tokens.record_use(actor, self.client_address())
+
+    async def _count(self, actor: Actor | None) -> None:
+        caller = f"user:{actor.user}" if actor is not None else f"address:{self.client_address()}"
+        await self.services.rate_limits.hit("api", caller)
+        if self.rate_limit != "api" and self.request.method not in SAFE_METHODS:
+            await self.services.rate_limits.hit(self.rate_limit, caller)
+
+    def credential(self) -> str:
+        """The token in the Authorization header, the query or the session cookie.
+
+        A cookie counts for unsafe methods only together with its XSRF token. Raises DeadTokenError, or ProblemError 403.
+        """
+        header = self.request.headers.get("Authorization")
+        if header is not None:
+            scheme, _, value = header.partition(" ")
+            if scheme in ("Bearer", "Token") or scheme.lower() in ("bearer", "token"):
+                return value.strip()
+            raise DeadTokenError("use Authorization: Bearer TOKEN")
+        if self.query_token and (values := self.request.query_arguments.get("token")):
+            return values[-1].decode("utf-8", "replace")
+        cookie = self.get_cookie(COOKIE)
+        if cookie is None:
+            raise DeadTokenError("a token is required: Authorization: Bearer TOKEN")
+        if self.request.method not in SAFE_METHODS:
+            self._check_xsrf()
+        return cookie
+
+    def _check_xsrf(self) -> None:
+        try:
+            self.check_xsrf_cookie()
+        except web.HTTPError:
+            raise ProblemError("xsrf", "repeat the _xsrf cookie in X-XSRFToken") from None
+
+    def client_address(self) -> str:
+        """The peer's address, or the client's address that trusted proxies report (X-Forwarded-For, read from the right)."""
+        if not self.address:
+            self.address = self._resolve_address()
+        return self.address
+
+    def _resolve_address(self) -> str:
+        peer = self.request.remote_ip or ""
+        forwarded = self.request.headers.get("X-Forwarded-For", "")
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+        while hops and self.services.is_trusted_proxy(peer):
+            try:
+                peer = str(ipaddress.ip_address(hops.pop()))
+            except ValueError:
+                break
+        return peer
+
+    def over_https(self) -> bool:
+        """Whether the client uses HTTPS, with this gateway or with a trusted proxy (X-Forwarded-Proto)."""
+        trusted = self.services.is_trusted_proxy(self.request.remote_ip or "")
+        forwarded = trusted and self.request.headers.get("X-Forwarded-Proto")
+        return (forwarded or self.request.protocol).lower() == "https"
