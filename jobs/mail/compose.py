@@ -1,15 +1,16 @@
-"""Writing letters: from a kind and its data to the bytes of a mail, in plain text and HTML, for the thread that sends them.
+"""Compose mails: from a kind of mail and its data to the bytes that go to the relay, in plain text and HTML.
 
-Every kind has two templates in `templates/`, over a common layout: `KIND.txt` and `KIND.html`. A letter depends on its arguments
-alone, so every try to send it sends the same bytes.
+Each kind has two templates in `templates/`, inside a layout for all: `KIND.txt` and `KIND.html`. A composed mail depends on its
+arguments alone, so each attempt to send it sends the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import quopri
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,44 +19,50 @@ import css_inline
 from jinja2 import Environment, StrictUndefined, Template
 
 from jobs.mail import headers
+from jobs.mail.headers import HeaderClasses
 
-FOLDER = Path(__file__).with_name("templates")
-CONTENT = "[content]"  # where a layout takes in the template of a kind
-CODE_GOOD_MINUTES = 10
-LINE_BYTES = 998  # RFC 5322 2.1.1, the hard limit
-SUBJECTS = {
+TEMPLATES = Path(__file__).with_name("templates")
+CONTENT = "[content]"  # the layout's placeholder for the template of a kind
+CODE_VALID_MINUTES = 10
+MAX_LINE_BYTES = 998  # RFC 5322 2.1.1
+SUBJECTS = {  # by kind; None: the title in the mail's data
     "signup_code": "Your sign-up code",
     "login_code": "Your login code",
     "address_known": "Someone signed up with your address",
-    "account": None,  # its title
+    "account": None,
     "notification": None,
     "digest": None,
 }
-ASKED_FOR = frozenset({"signup_code", "login_code"})  # nobody can unsubscribe from these
+CODES = frozenset({"signup_code", "login_code"})  # kinds that a person has requested; they have no unsubscribe link
+
+POLICY = SMTP.clone(header_factory=HeaderClasses())  # lines end in CRLF
+UTF8_POLICY = POLICY.clone(utf8=True)  # headers in UTF-8 (RFC 6532)
 
 
 class ComposedMail(NamedTuple):
-    """What goes over the wire."""
+    """A mail as it goes to the relay."""
 
-    message: bytes  # lines end by CRLF; ready for DATA, but for its dots
+    message: bytes  # ready for the DATA command, except that its leading dots are not doubled
     subject: str  # decoded, for people
-    smtputf8: bool  # whether the relay must offer SMTPUTF8 (RFC 6531): an address has other letters before its @
+    smtputf8: bool  # the relay must support SMTPUTF8 (RFC 6531): the local part of an address is not ASCII
 
 
-class _Pair(NamedTuple):
+class TemplatePair(NamedTuple):
+    """The two templates of a kind of mail."""
+
     text: Template
     html: Template
 
 
 class Composer:
-    """Writes from one sender, `Name <a@b>` or `a@b`, about the installation at `base_url`. Made once a process, for any
-    thread. Raises ValueError when the sender has no mail address."""
+    """Composes mails from one sender, `Name <a@b>` or `a@b`, about the installation at `base_url`. One per process serves all
+    threads. Raises ValueError when the sender is not a mail address."""
 
     def __init__(self, sender: str, base_url: str) -> None:
-        self._sender = headers.envelope(sender)
-        self._from = headers.mailbox(headers.split(sender)[0], self._sender)
-        self._base_url = headers.url(base_url)
-        self._pairs: dict[str, _Pair] = {}
+        self._sender = headers.envelope_address(sender)
+        self._from = POLICY.header_factory("From", headers.mailbox(headers.split_sender(sender)[0], self._sender))
+        self._base_url = headers.ascii_url(base_url)
+        self._templates: dict[str, TemplatePair] = {}
 
     def compose(
         self,
@@ -65,86 +72,93 @@ class Composer:
         data: Mapping[str, Any],
         message_id: str,
         at_ms: int,
-        unsubscribe: str | None,
+        unsubscribe_url: str | None,
     ) -> ComposedMail:
-        """A letter of one of the SUBJECTS to `name` at `address`, dated `at_ms` (Unix time). `data` has for signup_code: code and
-        username, login_code: code, address_known: username or nothing, account: title and body (text, may be of several lines),
-        notification and digest: title, items (each of title, body and place) and more, the number of those left out.
+        """Compose a mail of one of the SUBJECTS to `name` at `address`, dated `at_ms` (Unix time).
 
-        `unsubscribe` is a URL that takes a POST (RFC 8058); it is left out of the kinds that were asked for. Raises ValueError
-        when the address can't be one, KeyError for another kind or no title, jinja2.UndefinedError when other data is missing."""
-        receiver = headers.envelope(address)
-        known = _sane(data)
-        subject = SUBJECTS[kind] or known["title"]
-        link = headers.url(unsubscribe) if unsubscribe and kind not in ASKED_FOR else None
-        fields = [
-            f"Date: {format_datetime(datetime.fromtimestamp(at_ms / 1000, UTC))}",
-            f"From: {self._from}",
-            f"To: {headers.mailbox(name, receiver)}",
-            headers.text("Subject", subject),
-            f"Message-ID: {headers.one_line(message_id)}",
-            "Auto-Submitted: auto-generated",  # RFC 3834: nobody's holiday answers it
-        ]
+        `data` has for signup_code: code and username; login_code: code; address_known: username or nothing; account: title and
+        body (text, may have several lines); notification and digest: title, items (each with title, body and path) and more (the
+        number of items left out). `unsubscribe_url` accepts a POST (RFC 8058); CODES go without it.
+
+        Raises ValueError when the address is not a mail address, KeyError for an unknown kind or a missing title,
+        jinja2.UndefinedError when other data is missing.
+        """
+        receiver = headers.envelope_address(address)
+        texts = _clean(data)
+        subject = SUBJECTS[kind] or texts["title"]
+        link = headers.ascii_url(unsubscribe_url) if unsubscribe_url and kind not in CODES else None
+        smtputf8 = not (receiver + self._sender).isascii()
+        message = EmailMessage(UTF8_POLICY if smtputf8 else POLICY)
+        message["Date"] = format_datetime(datetime.fromtimestamp(at_ms / 1000, UTC))
+        message["From"] = self._from
+        message["To"] = headers.mailbox(name, receiver)
+        message["Subject"] = subject
+        message["Message-ID"] = headers.one_line(message_id)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
         if link:
-            fields += [f"List-Unsubscribe: <{link}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
-        places = known | {"subject": subject, "name": headers.one_line(name), "unsubscribe": link}
-        message = _message(fields, *self._bodies(kind, places), message_id)
-        return ComposedMail(message, subject, smtputf8=not (receiver + self._sender).isascii())
+            message["List-Unsubscribe"] = f"<{link}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        context = texts | {"subject": subject, "name": headers.one_line(name), "unsubscribe_url": link}
+        _add_bodies(message, *self._render(kind, context), message_id)
+        return ComposedMail(message.as_bytes(), subject, smtputf8)
 
-    def _bodies(self, kind: str, places: Mapping[str, Any]) -> tuple[str, str]:
-        pair = self._pairs.get(kind)
-        if pair is None:
-            pair = self._pairs[kind] = _compiled(kind)
-        common = {"base_url": self._base_url, "good_minutes": CODE_GOOD_MINUTES}
-        return pair.text.render(places, **common), pair.html.render(places, **common)
+    def _render(self, kind: str, context: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the plain text and the HTML."""
+        templates = self._templates.get(kind)
+        if templates is None:
+            templates = self._templates[kind] = _compile(kind)
+        constants = {"base_url": self._base_url, "valid_minutes": CODE_VALID_MINUTES}
+        return templates.text.render(context, **constants), templates.html.render(context, **constants)
 
 
-def _compiled(kind: str) -> _Pair:
-    """A kind's templates in their layouts. Styles are put into the HTML here and not into each letter, which would take ten times
-    as long: what stands in braces is text to css-inline."""
+def _add_bodies(message: EmailMessage, text: str, html: str, message_id: str) -> None:
+    """Add the bodies as multipart/alternative, the richest last (RFC 2046 5.1.4).
+
+    The boundary is derived from the Message-ID: it is the same at each attempt, and no author of a text knows it.
+    """
+    boundary = "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
+    message["MIME-Version"] = "1.0"
+    message.make_alternative(boundary=boundary)
+    message.add_alternative(text, cte=_transfer_encoding(text))
+    message.add_alternative(html, subtype="html", cte=_transfer_encoding(html))
+
+
+def _transfer_encoding(body: str) -> str:
+    """Return 7bit for short lines of ASCII, else quoted-printable, which people can read better than base64."""
+    short = all(len(line) <= MAX_LINE_BYTES for line in body.splitlines())
+    return "7bit" if short and body.isascii() else "quoted-printable"
+
+
+def _compile(kind: str) -> TemplatePair:
+    """Compile the templates of a kind inside their layouts.
+
+    Styles are inlined into the template and not into each mail, which would take ten times as long. css-inline copies the braces
+    of the template as text.
+    """
     options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     inliner = css_inline.CSSInliner(load_remote_stylesheets=False)
-    plain = Environment(autoescape=False, **options)  # noqa: S701 - of text, not HTML
+    plain = Environment(autoescape=False, **options)  # noqa: S701 - for text, not HTML
     html = Environment(autoescape=True, **options)
-    return _Pair(plain.from_string(_source(kind, "txt")), html.from_string(inliner.inline(_source(kind, "html"))))
+    return TemplatePair(plain.from_string(_source(kind, "txt")), html.from_string(inliner.inline(_source(kind, "html"))))
 
 
-def _source(kind: str, ending: str) -> str:
-    layout = (FOLDER / f"layout.{ending}").read_text("utf-8")
-    return layout.replace(CONTENT, (FOLDER / f"{kind}.{ending}").read_text("utf-8"))
+def _source(kind: str, suffix: str) -> str:
+    layout = (TEMPLATES / f"layout.{suffix}").read_text("utf-8")
+    return layout.replace(CONTENT, (TEMPLATES / f"{kind}.{suffix}").read_text("utf-8"))
 
 
-def _sane(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts of one line each, but for bodies."""
-    sane: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, list):
-            sane[key] = [_sane(item) if isinstance(item, Mapping) else item for item in value]
-        elif isinstance(value, str):
-            sane[key] = _lines(value) if key == "body" else headers.one_line(value)
-        else:
-            sane[key] = value
-    return sane
+def _clean(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data with each text on one line, except for bodies."""
+    return {key: _clean_value(key, value) for key, value in data.items()}
 
 
-def _lines(value: str) -> str:
-    return "\n".join(map(headers.one_line, value.splitlines())).strip()
+def _clean_value(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_clean(item) if isinstance(item, Mapping) else item for item in value]
+    if isinstance(value, str):
+        return _clean_lines(value) if key == "body" else headers.one_line(value)
+    return value
 
 
-def _message(fields: list[str], plain: str, html: str, message_id: str) -> bytes:
-    """multipart/alternative (RFC 2046 5.1.4), what is least first. Nobody who has a say in the text knows the boundary."""
-    boundary = "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32]
-    fields = [*fields, "MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{boundary}"', "", ""]
-    mark = f"--{boundary}".encode()
-    parts = [_part("plain", plain), _part("html", html)]
-    return "\r\n".join(fields).encode() + b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-
-
-def _part(subtype: str, body: str) -> bytes:
-    """One way to read it: as it is when that is short lines of ASCII, else quoted-printable, which people can read too."""
-    lines = body.encode().splitlines()
-    content = b"".join(line + b"\r\n" for line in lines)
-    plain = body.isascii() and all(len(line) <= LINE_BYTES for line in lines)
-    encoding = "7bit" if plain else "quoted-printable"
-    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    return head.encode() + (content if plain else quopri.encodestring(content))
+def _clean_lines(text: str) -> str:
+    return "\n".join(map(headers.one_line, text.splitlines())).strip()

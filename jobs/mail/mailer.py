@@ -71,7 +71,7 @@ class Mailer:
         self._holder = secrets.token_hex(8)
         self._transport = create_transport(settings)
         self._composer = compose.Composer(settings.email_from, settings.url)
-        self._domain = headers.envelope(settings.email_from).rpartition("@")[2]
+        self._domain = headers.envelope_address(settings.email_from).rpartition("@")[2]
         self._relay = Outage("the mail relay", "mail waits, and is tried again")
         self._store = Outage("sending mail", "it is tried again")
         self._relay_backoff = Backoff(FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S, jitter=(0.75, 1.0))

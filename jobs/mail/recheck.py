@@ -15,7 +15,7 @@ from models.notices.schedule import mail_due_ms
 
 TYPES = {"address_known": "account", "account": "account"}  # kinds of mail by the preference that decides of them; codes have none
 ITEMS = 50  # of a digest; more are counted
-PLACES = ("conversation", "post", "group")  # what a notification may be about, as its data names it
+SUBJECT_TYPES = ("conversation", "post", "group")  # what a notification may be about, as its data names it
 
 
 def current_mail(tx: Transaction, mail: Mail) -> Mail | None:
@@ -60,16 +60,16 @@ def _put_off(tx: Transaction, user: int, unread: Sequence[UnreadNotification], w
 
 
 def _told(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
-    """What the templates are filled with: `title`, and `items` of type, title, body and place (`#/posts/7`), newest first."""
+    """What the templates are filled with: `title`, and `items` of type, title, body and path (`#/posts/7`), newest first."""
     newest = unread[::-1]
-    items = [{"type": one.type, "title": one.title, "body": one.body, "place": _place(one.data)} for one in newest[:ITEMS]]
+    items = [{"type": one.type, "title": one.title, "body": one.body, "path": _path(one.data)} for one in newest[:ITEMS]]
     title = newest[0].title if len(newest) == 1 else f"{len(newest)} things you have not read"
     return {"title": title, "items": items, "more": len(newest) - len(items)}
 
 
-def _place(data: Mapping[str, Any]) -> str:
+def _path(data: Mapping[str, Any]) -> str:
     """Where on the page a notification leads."""
-    for name in PLACES:
+    for name in SUBJECT_TYPES:
         if isinstance(number := data.get(name), int):
             return f"#/{name}s/{number}"
     return ""

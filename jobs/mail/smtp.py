@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from jobs.mail.compose import ComposedMail
-from jobs.mail.headers import envelope
+from jobs.mail.headers import envelope_address
 from jobs.mail.smtp_connection import RelayConnector, RelayDownError
 
 __all__ = ["MailDeferredError", "MailRefusedError", "RelayDownError", "SmtpTransport"]
@@ -72,7 +72,7 @@ class SmtpTransport:
     def _announce(self, sender: str, receiver: str, letter: ComposedMail) -> smtplib.SMTP:
         """MAIL, RCPT and DATA, after which the relay waits for the letter."""
         try:
-            sender, receiver = envelope(sender), envelope(receiver)
+            sender, receiver = envelope_address(sender), envelope_address(receiver)
         except ValueError as error:
             raise MailRefusedError(str(error)) from None
         if self._smtp is None:

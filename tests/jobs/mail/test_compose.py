@@ -104,6 +104,7 @@ def test_who_was_not_asked_can_unsubscribe_with_one_click(kind: str) -> None:
     letter = written(kind)
     message = parsed(letter)
     assert message["List-Unsubscribe"] == f"<{UNSUBSCRIBE}>"
+    assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>\r\n".encode() in letter.message, "no encoded words, and not folded"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert all(UNSUBSCRIBE in text for text in texts(letter))
 
@@ -128,13 +129,14 @@ def test_letters_other_than_ascii_are_encoded_words_and_quoted_printable() -> No
 def test_a_domain_of_other_letters_is_written_in_ascii() -> None:
     letter = written("login_code", "ana@bücher.example")
     assert not letter.smtputf8
-    assert parsed(letter)["To"].addresses[0].addr_spec == headers.envelope("ana@bücher.example") == "ana@xn--bcher-kva.example"
+    assert parsed(letter)["To"].addresses[0].addr_spec == "ana@xn--bcher-kva.example"
+    assert headers.envelope_address("ana@bücher.example") == "ana@xn--bcher-kva.example"
 
 
 def test_other_letters_before_the_at_sign_need_smtputf8() -> None:
     letter = written("login_code", "änne@example.org", "Änne")
     assert letter.smtputf8
-    assert "To: =?utf-8?q?=C3=84nne?=\r\n <änne@example.org>\r\n".encode() in letter.message
+    assert "To: =?utf-8?b?w4RubmU=?=\r\n <änne@example.org>\r\n".encode() in letter.message
     read = email.message_from_string(letter.message.decode(), policy=email.policy.default)  # as RFC 6532 has it
     assert read["To"].addresses[0].addr_spec == "änne@example.org"
 
@@ -237,5 +239,4 @@ def test_an_address_is_refused_or_stands_alone_in_its_header(local: str) -> None
         letter = written("login_code", f"{local}@example.org")
     except ValueError:
         return
-    line = f'\r\nTo: "Ana" <{local}@example.org>\r\n'
-    assert line.encode() in letter.message
+    assert f"\r\nTo: Ana <{local}@example.org>\r\n".encode() in letter.message
