@@ -1,0 +1,233 @@
+/** client.js on its own, in Node.js, against a gateway that test_client_in_node.py starts. Faults are injected into fetch. */
+
+import assert from "node:assert/strict";
+import { afterEach, test as nodeTest } from "node:test";
+
+import { Bellwire, BellwireError, backoffS, uniqueId } from "../../gateway/static/client.js";
+
+// {url, ana, ben}; ana and ben are {id, username, password, token}
+const { url, ana, ben } = JSON.parse(process.env.BELLWIRE_TEST);
+const realFetch = globalThis.fetch;
+const TEST_TIMEOUT_MS = 30_000;
+
+const test = (name, run) => nodeTest(name, { timeout: TEST_TIMEOUT_MS }, run);
+
+afterEach(() => {
+  globalThis.fetch = realFetch;
+});
+
+/** Let `handle(forward, options, attempt)` answer the requests to a path. `forward()` makes the real request. */
+function intercept(path, handle) {
+  let attempts = 0;
+  globalThis.fetch = (address, options) => {
+    const forward = () => realFetch(address, options);
+    if (new URL(address).pathname !== `/api/v1${path}`) return forward();
+    attempts += 1;
+    return handle(forward, options, attempts);
+  };
+}
+
+function client(user, options = {}) {
+  return new Bellwire({ url, token: user.token, ...options });
+}
+
+/** Read events until `isLast(event)`, and return them. */
+async function read(bell, options, isLast) {
+  const controller = new AbortController();
+  const events = [];
+  for await (const event of bell.events({ ...options, signal: controller.signal })) {
+    events.push(event);
+    if (isLast(event)) controller.abort();
+  }
+  return events;
+}
+
+const now = async (bell) => (await bell.call("GET", "/events")).cursor;
+const hasBody = (body) => (event) => event.data.body === body;
+const bodies = (events) => events.map((event) => (event.type === "state" ? "state" : event.data.body));
+
+// Sends
+
+test("a send whose answers are lost makes one message under one client_id", async () => {
+  const bell = client(ana);
+  const cursor = await now(bell);
+  const clientIds = [];
+  intercept("/messages", async (forward, { body }, attempt) => {
+    clientIds.push(JSON.parse(body).client_id);
+    const answer = await forward();
+    if (attempt < 3) throw new TypeError("fetch failed"); // the server has the message
+    return answer;
+  });
+  const message = await bell.send({ to: ben.id, body: "once" });
+  assert.equal(message.body, "once");
+  assert.equal(clientIds.length, 3);
+  assert.equal(new Set(clientIds).size, 1);
+  await bell.send({ to: ben.id, body: "last" });
+  const events = await read(bell, { cursor, types: ["message.created"] }, hasBody("last"));
+  assert.deepEqual(bodies(events), ["once", "last"]);
+});
+
+test("a send waits as long as Retry-After says", async () => {
+  const times = [];
+  intercept("/messages", (forward, options, attempt) => {
+    times.push(performance.now());
+    if (attempt > 1) return forward();
+    return Promise.resolve(new Response("{}", { status: 503, headers: { "Retry-After": "1" } }));
+  });
+  await client(ana).send({ to: ben.id, body: "later" });
+  assert.equal(times.length, 2);
+  assert.ok(times[1] - times[0] >= 950, `waited ${times[1] - times[0]} ms`);
+});
+
+test("a refused send is not repeated, and names the field", async () => {
+  let attempts = 0;
+  intercept("/messages", (forward) => {
+    attempts += 1;
+    return forward();
+  });
+  await assert.rejects(client(ana).send({ to: ben.id, body: "" }), (error) => {
+    assert.ok(error instanceof BellwireError);
+    assert.equal(error.status, 422);
+    assert.deepEqual(Object.keys(error.fields), ["body"]);
+    return true;
+  });
+  assert.equal(attempts, 1);
+});
+
+test("a send can be repeated later with its client_id", async () => {
+  const bell = client(ana);
+  const client_id = uniqueId();
+  const first = await bell.send({ to: ben.id, body: "first", client_id });
+  const second = await bell.send({ to: ben.id, body: "second", client_id });
+  assert.deepEqual([second.id, second.body], [first.id, "first"]);
+});
+
+test("other POST calls are not repeated unless the caller says so", async () => {
+  let attempts = 0;
+  intercept("/notifications/read", (forward) => {
+    attempts += 1;
+    return attempts % 2 ? Promise.reject(new TypeError("fetch failed")) : forward();
+  });
+  const bell = client(ana);
+  await assert.rejects(bell.call("POST", "/notifications/read", { all: true }), TypeError);
+  assert.equal(attempts, 1);
+  attempts = 0;
+  await bell.call("POST", "/notifications/read", { all: true }, { retry: true });
+  assert.equal(attempts, 2);
+});
+
+test("the wait between attempts grows to a limit", () => {
+  for (let failures = 0; failures < 20; failures++) {
+    const limit = Math.min(8, 0.3 * 2 ** failures);
+    const seconds = backoffS(failures);
+    assert.ok(seconds >= limit / 2 && seconds <= limit, `${seconds} s after ${failures} failures`);
+  }
+  assert.equal(backoffS(0, 30), 30);
+});
+
+// Events (Node.js 20 has no WebSocket; tests/page/test_client.py tests that transport in a browser)
+
+for (const transport of ["poll", "sse"]) {
+  test(`${transport}: events follow the cursor in order, and each batch's cursor continues there`, async () => {
+    const bell = client(ben, { transport });
+    const sender = client(ana);
+    let cursor = await now(bell);
+    for (const body of ["one", "two", "three"]) await sender.send({ to: ben.id, body });
+    const events = await read(bell, { cursor, types: ["message.created"] }, hasBody("two"));
+    assert.deepEqual(bodies(events).slice(0, 2), ["one", "two"]);
+    cursor = events[1].id;
+    const rest = read(bell, { cursor, types: ["message.created"] }, hasBody("four"));
+    await sender.send({ to: ben.id, body: "four" });
+    assert.deepEqual(bodies(await rest), ["three", "four"]);
+  });
+
+  test(`${transport}: without a cursor the state comes first`, async () => {
+    const bell = client(ben, { transport });
+    const isFirst = (event) => {
+      if (event.type === "state") client(ana).send({ to: ben.id, body: `after the state by ${transport}` });
+      return event.data.body === `after the state by ${transport}`;
+    };
+    const events = await read(bell, { types: ["message.created"] }, isFirst);
+    assert.deepEqual(bodies(events), ["state", `after the state by ${transport}`]);
+    assert.equal(events[0].data.me.id, ben.id);
+    assert.equal(bell.user.id, ben.id);
+  });
+
+  test(`${transport}: an expired cursor is followed by the state`, async () => {
+    const bell = client(ben, { transport });
+    const cursor = `00000000-${(await now(bell)).split("-").at(-1)}`; // of another epoch, as after a restore
+    const [first] = await read(bell, { cursor }, (event) => event.type === "state");
+    assert.equal(first.type, "state");
+    assert.equal(first.id, first.data.cursor);
+  });
+
+  test(`${transport}: a lost connection is reported, and no event is missed`, async () => {
+    const bell = client(ben, { transport });
+    const cursor = await now(bell);
+    const changes = [];
+    for (const type of ["offline", "online"]) bell.addEventListener(type, () => changes.push(type));
+    intercept(transport === "poll" ? "/events" : "/events/stream", (forward, options, attempt) => {
+      return attempt <= 2 ? Promise.reject(new TypeError("fetch failed")) : forward();
+    });
+    await client(ana).send({ to: ben.id, body: "while it was away" });
+    const events = await read(bell, { cursor, types: ["message.created"] }, hasBody("while it was away"));
+    assert.deepEqual(bodies(events), ["while it was away"]);
+    assert.deepEqual(changes, ["offline", "online"]);
+  });
+
+  test(`${transport}: events end with an error when the session has ended`, async () => {
+    const bell = new Bellwire({ url, transport });
+    await bell.login({ login: ben.username, password: ben.password });
+    const cursor = await now(bell);
+    await bell.call("POST", "/logout", {});
+    await assert.rejects(
+      read(bell, { cursor }, () => false),
+      { status: 401 },
+    );
+  });
+}
+
+// Accounts
+
+test("a login gives a session that logout ends", async () => {
+  const bell = new Bellwire({ url });
+  const user = await bell.login({ login: ana.username, password: ana.password });
+  assert.deepEqual([user.id, bell.user.id], [ana.id, ana.id]);
+  assert.equal((await bell.call("GET", "/me")).username, ana.username);
+  await bell.logout();
+  assert.equal(bell.user, null);
+  await assert.rejects(bell.call("GET", "/me"), { status: 401 });
+});
+
+test("a wrong password is an error with a status and a text, and no session", async () => {
+  const bell = new Bellwire({ url });
+  let signedOut = false;
+  bell.addEventListener("signedout", () => (signedOut = true));
+  await assert.rejects(bell.login({ login: ana.username, password: "wrong horse battery" }), (error) => {
+    assert.ok(error instanceof BellwireError);
+    assert.deepEqual([error.status, error.slug], [401, "unauthorized"]);
+    assert.equal(error.message, error.detail);
+    return true;
+  });
+  assert.equal(bell.user, null);
+  assert.equal(signedOut, false);
+});
+
+test("errors of a sign-up are named by field", async () => {
+  const bell = new Bellwire({ url });
+  const account = { email: "nowhere", username: ana.username, password: "short" };
+  await assert.rejects(bell.signup(account), (error) => {
+    assert.equal(error.status, 422);
+    assert.ok("email" in error.fields && "password" in error.fields, error.message);
+    return true;
+  });
+});
+
+test("a session that has ended is reported by a call", async () => {
+  const bell = new Bellwire({ url });
+  await bell.login({ login: ana.username, password: ana.password });
+  const signedOut = new Promise((resolve) => bell.addEventListener("signedout", resolve));
+  await bell.call("POST", "/logout", {});
+  await assert.rejects(bell.call("GET", "/me"), { status: 401 });
+  await signedOut;
+});
