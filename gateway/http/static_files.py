@@ -25,13 +25,17 @@ TYPES = {  # by suffix; other files are not served. Python's mimetypes would dep
 COMPRESSED_TYPES = ("image/png",)
 HEADERS = {
     "Cache-Control": "no-cache",  # browsers revalidate by ETag, so that a page and its scripts are of one version
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
+}
+DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Referrer-Policy": "no-referrer",
-    "Vary": "Accept-Encoding",
 }
+# Browsers apply the policies of the document that loads these, never their own: a first visit is 5.8 KB smaller without them.
+WITHOUT_DOCUMENT_HEADERS = (TYPES[".css"], TYPES[".js"])
 
 
 class EncodedFile(NamedTuple):
@@ -75,7 +79,8 @@ class FileHandler(Handler):
         """200 the file, or 304 if the client's If-None-Match is its ETag."""
         accepts_gzip = file.compressed is not None and _accepts_gzip(self.request.headers.get("Accept-Encoding", ""))
         self._file = file.compressed if file.compressed is not None and accepts_gzip else file.plain
-        for header, value in HEADERS.items():
+        headers = HEADERS if file.content_type in WITHOUT_DOCUMENT_HEADERS else HEADERS | DOCUMENT_HEADERS
+        for header, value in headers.items():
             self.set_header(header, value)
         self.set_header("Content-Type", file.content_type)
         if accepts_gzip:

@@ -45,6 +45,17 @@ def test_a_page_is_html_under_a_policy_that_lets_in_nothing_from_elsewhere(gatew
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
+def test_all_but_scripts_and_styles_have_the_policies_of_a_document(gateway: Gateway, name: str) -> None:
+    answer, _ = raw(gateway, f"/static/{name}", method="HEAD")
+
+    is_document = not name.endswith((".css", ".js"))
+    for header in ("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Permissions-Policy"):
+        assert (header in answer.headers) is is_document
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_every_file_comes_whole_with_and_without_gzip(gateway: Gateway, name: str) -> None:
     plain, body = raw(gateway, f"/static/{name}")
     zipped, packed = raw(gateway, f"/static/{name}", "gzip, deflate, br")
