@@ -63,10 +63,10 @@ class MyAccount(Account):
 class AccountChanges(msgspec.Struct, forbid_unknown_fields=True):
     """What a user changes of themselves."""
 
-    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
     timezone: str | None = None
     locale: str | None = None
-    password: Annotated[str, chars(*PASSWORD_CHARS)] | None = None
+    password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)] | None = None
     current_password: str | None = None
     code: str | None = None
 

@@ -15,15 +15,14 @@ from models.chat import read_marks, views
 from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
-from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     """Who is to talk. The caller is added."""
 
-    members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1)]
-    title: Annotated[str, chars(1, TITLE_CHARS)] | None = None
+    members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1, enforced=False)]
+    title: Annotated[str, chars(1, TITLE_CHARS, enforced=False)] | None = None
 
 
 EXAMPLE = {"members": [3, 4], "title": "The crew"}
@@ -32,7 +31,7 @@ EXAMPLE = {"members": [3, 4], "title": "The crew"}
 class NewTitle(msgspec.Struct, forbid_unknown_fields=True):
     """A group's new title."""
 
-    title: Annotated[str, chars(1, TITLE_CHARS)]
+    title: Annotated[str, chars(1, TITLE_CHARS, enforced=False)]
 
 
 class TypingState(msgspec.Struct, forbid_unknown_fields=True):
@@ -63,7 +62,7 @@ def _title(title: str | None) -> str | None:
     if title is None:
         return None
     if not (len(title.strip()) <= TITLE_CHARS and is_displayable(title)):
-        raise field_error("title", f"1 to {TITLE_CHARS} printable characters")
+        raise field_error("title", f"must have 1 to {TITLE_CHARS} printable characters")
     return title.strip()
 
 
@@ -93,8 +92,8 @@ class Conversations(Handler):
         title = _title(new.title)
         user = self.actor.user
         members = [m for m in dict.fromkeys(new.members) if m != user]
-        if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST or not all(0 < m < ID_MAX for m in members):
-            raise field_error("members", f"1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
+        if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST:
+            raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
@@ -173,7 +172,5 @@ class ReadMark(Handler):
     async def post(self, conversation: str) -> None:
         """200 `{"unread"}`; a mark never goes back."""
         user, number, message = self.actor.user, int(conversation), self.decode(NewReadMark).message
-        if not 0 < message < ID_MAX:
-            raise field_error("message", "an id")
         left = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))
         self.answer({"unread": left})

@@ -17,7 +17,7 @@ from models.store.text_rules import is_displayable
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
     """What a group is called."""
 
-    name: Annotated[str, chars(1, NAME_CHARS)]
+    name: Annotated[str, chars(1, NAME_CHARS, enforced=False)]
 
 
 class GroupMembershipAnswer(TypedDict):

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
-from gateway.http.describe import PAGED, Id, IntParameter, Listed, chars, describe, one_of
+from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, chars, describe, one_of
 from gateway.http.errors import ProblemError
-from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.chat import message as messages
 from models.chat.message import BODY_CHARS, CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
@@ -28,14 +27,14 @@ SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to be sent. What else must hold is checked where a retry is recognised first."""
 
-    body: Annotated[str, chars(1, BODY_CHARS, "needed, unless `client_id` was used before")] = ""
-    to: Annotated[Id, Meta(description="a user; this, or a conversation")] | None = None
-    conversation: Id | None = None
+    body: Annotated[str, chars(1, BODY_CHARS, "needed, unless `client_id` was used before", enforced=False)] = ""
+    to: Annotated[UncheckedId, Meta(description="a user; this, or a conversation")] | None = None
+    conversation: UncheckedId | None = None
     client_id: Annotated[str, chars(1, CLIENT_ID_CHARS, "the same again: the first message is answered, none is made")] | None = (
         None
     )
-    priority: Annotated[str, one_of(PRIORITIES)] = "normal"
-    reply_to: Id | None = None
+    priority: Annotated[str, one_of(PRIORITIES, enforced=False)] = "normal"
+    reply_to: UncheckedId | None = None
 
 
 EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
@@ -80,8 +79,6 @@ class Messages(Handler):
 
     def _draft(self) -> Draft:
         new = self.decode(NewMessage)
-        if new.client_id is not None and not 1 <= len(new.client_id) <= CLIENT_ID_CHARS:
-            raise field_error("client_id", f"1 to {CLIENT_ID_CHARS} characters")
         return Draft(
             self.actor.user,
             self.actor.token,

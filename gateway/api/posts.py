@@ -8,13 +8,11 @@ import msgspec
 
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, chars, describe
-from gateway.http.request import field_error
 from models.community import like as likes
 from models.community import post as posts
 from models.community import post_queries, removal
 from models.community.post import BODY_CHARS, PostView
 from models.identity import token
-from models.store.database import ID_MAX
 
 GROUP = IntParameter("group", "posts of this group alone")
 BOOKMARKED = BoolParameter("bookmarked", "those bookmarked alone")
@@ -59,8 +57,6 @@ class Posts(Handler):
     async def post(self) -> None:
         """201 POST."""
         user, new = self.actor.user, self.decode(NewPost)
-        if new.group is not None and not 0 < new.group < ID_MAX:
-            raise field_error("group", "an id")
         self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body)), 201)
 
 

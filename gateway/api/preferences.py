@@ -14,7 +14,6 @@ from gateway.http.request import field_error
 from jobs.mail import unsubscribe
 from models.notices import preference
 from models.notices.preference import EMAIL_FREQUENCIES, TYPES, Choice
-from models.store.errors import InvalidError
 
 OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
 SIGNED = TextParameter("t", "what the link in the mail says", required=True)
@@ -75,12 +74,6 @@ class Preferences(Handler):
     async def put(self) -> None:
         """200, all types, with those named changed. Read again whenever something is to be sent."""
         changes, user = self.decode(PreferenceChanges).named(), self.actor.user
-        allowed = (None, *EMAIL_FREQUENCIES)
-        errors = [
-            (f"{kind}.email", "one of " + ", ".join(EMAIL_FREQUENCIES)) for kind, new in changes.items() if new.email not in allowed
-        ]
-        if errors:
-            raise InvalidError(*errors)
         await self.commit(lambda tx: preference.set_choices(tx, user, _merged(preference.all_choices(user), changes)))
         await self.get()
 

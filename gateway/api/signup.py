@@ -31,8 +31,8 @@ class SignupRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     email: str
     username: str
-    password: Annotated[str, chars(*PASSWORD_CHARS)]
-    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
+    password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)]
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
 
 
 EXAMPLE = {"email": "cleo@example.org", "username": "cleo", "password": "a long and quiet one"}

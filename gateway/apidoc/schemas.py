@@ -59,10 +59,11 @@ def _name(name: str) -> str:
 
 
 def _finish(name: str, field: Schema) -> None:
-    """What is called `at` is a time; an empty text as a default says nothing."""
+    """Complete a property: a text that is called `at` is a time. Remove an empty default, and a pattern that repeats an enum."""
     if field.get("default") == "":
         del field["default"]
-    if name == "at" or name.endswith("_at"):
-        for one in field.get("anyOf", [field]):
-            if one["type"] == "string":
-                one["format"] = "date-time"
+    for schema in field.get("anyOf", [field]):
+        if "enum" in schema:
+            schema.pop("pattern", None)
+        if (name == "at" or name.endswith("_at")) and schema["type"] == "string":
+            schema["format"] = "date-time"

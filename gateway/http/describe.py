@@ -19,24 +19,29 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# Types of body fields. These constraints are documentation only: the verb checks them, some of them after other rules.
+# Types of body fields. The decoder enforces the bounds, except where a verb checks the field: because another rule comes first,
+# because it trims the text, or because it names all wrong fields together.
 
-Id = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": ID_MAX - 1})]
+Id = Annotated[int, Meta(ge=1, le=ID_MAX - 1)]
+UncheckedId = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": ID_MAX - 1})]
 
 
-def chars(low: int, high: int, about: str = "") -> Meta:
+def chars(low: int, high: int, about: str = "", *, enforced: bool = True) -> Meta:
     """A text of `low` to `high` characters (Unicode code points)."""
+    if enforced:
+        return Meta(min_length=low, max_length=high, description=about or None)
     return Meta(description=about or None, extra_json_schema={"minLength": low, "maxLength": high})
 
 
-def one_of(values: tuple[str, ...]) -> Meta:
+def one_of(values: tuple[str, ...], *, enforced: bool = True) -> Meta:
     """A text that is one of the values."""
-    return Meta(extra_json_schema={"enum": list(values)})
+    pattern = f"^({'|'.join(values)})$(?!\\n)"  # `$` alone allows a line break after the value
+    return Meta(pattern=pattern if enforced else None, extra_json_schema={"enum": list(values)})
 
 
-def many(low: int, high: int) -> Meta:
+def many(low: int, high: int, *, enforced: bool = True) -> Meta:
     """A list of `low` to `high` items."""
-    return Meta(extra_json_schema={"minItems": low, "maxItems": high})
+    return Meta(min_length=low, max_length=high) if enforced else Meta(extra_json_schema={"minItems": low, "maxItems": high})
 
 
 class Listed(Struct, Generic[T]):

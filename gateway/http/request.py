@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -14,12 +13,14 @@ from gateway.http import page_cursor
 from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, BoolParameter, IntParameter, SecondsParameter, TextParameter
 from gateway.http.errors import ProblemError
 from gateway.http.page_cursor import IdPosition
+from gateway.http.wrong_fields import wrong_field, wrong_fields
+from models.store.errors import InvalidError
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUL = b"\\u0000"  # as JSON writes it
 FREE_TEXT = ("body", "message")  # of messages, the older client's too
 P = TypeVar("P", bound=tuple[Any, ...])
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class RequestReader(web.RequestHandler):
@@ -27,28 +28,28 @@ class RequestReader(web.RequestHandler):
 
     request: httputil.HTTPServerRequest
 
-    def decode(self, kind: type[T]) -> T:
+    def decode(self, body_type: type[T]) -> T:
         """Decode the body. Raises ProblemError 400 if it is not valid JSON, 422 if a field is wrong."""
         try:
-            decoded = msgspec.json.decode(self.request.body or b"{}", type=kind)
+            decoded = msgspec.json.decode(self.request.body or b"{}", type=body_type)
             if NUL in self.request.body:
                 self._refuse_nul()
             return decoded
         except msgspec.ValidationError as error:
-            self._require_json()
-            field, message = _wrong_field(str(error))
-            raise ProblemError("invalid", message, errors=[{"field": field, "message": message}]) from None
+            raise InvalidError(*self._wrong_fields(body_type, error)) from None
         except NO_JSON:
             raise malformed() from None
 
-    def _require_json(self) -> None:
-        """Raise ProblemError 400 if the body is not valid JSON after the field that was found wrong."""
+    def _wrong_fields(self, body_type: type[msgspec.Struct], error: msgspec.ValidationError) -> list[tuple[str, str]]:
+        """(field, message) of each wrong field. Raises ProblemError 400 if the body is not valid JSON after the first of them."""
         try:
-            msgspec.json.decode(self.request.body)
-        except msgspec.ValidationError:
-            return  # a number that JSON allows and we cannot represent
+            body = msgspec.json.decode(self.request.body)
+        except msgspec.ValidationError:  # a number that JSON allows and we cannot represent
+            return [wrong_field(error)]
         except NO_JSON:
             raise malformed() from None
+        errors = list(wrong_fields(body, body_type)) if isinstance(body, dict) else []
+        return errors or [wrong_field(error)]
 
     def _refuse_nul(self) -> None:
         """Raise ProblemError 422 for a NUL character outside a message's text: names and the like have no use for one."""
@@ -152,11 +153,3 @@ def field_error(field: str, message: str) -> ProblemError:
 def malformed() -> ProblemError:
     """400."""
     return ProblemError("malformed", "the request body is not valid JSON")
-
-
-def _wrong_field(message: str) -> tuple[str, str]:
-    """(field, message) of a decoder's error: "Object missing required field `email` - at `$.users[1]`" is about users.1.email."""
-    message, _, path = message.partition(" - at `$")
-    parent = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`"))
-    missing = re.search(r"field `(.+)`$", message)
-    return ".".join([parent, missing.group(1)] if missing else [parent]).lstrip("."), message

@@ -10,7 +10,7 @@ from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
 from gateway.http import page_cursor
 from gateway.http.base import BODY_BYTES
-from gateway.http.describe import NDJSON, PAGED, Accepted, Id, Listed, chars, describe
+from gateway.http.describe import NDJSON, PAGED, Accepted, Listed, UncheckedId, chars, describe
 from models.records import activity, hourly
 from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
 from models.records.hourly import Hour, HourFilter
@@ -22,11 +22,11 @@ Label = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pa
 class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
     """What a user did in the application around. `user` and `site` may be left out."""
 
-    action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`")]
-    description: Annotated[str, chars(0, DESCRIPTION_CHARS)] = ""
+    action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`", enforced=False)]
+    description: Annotated[str, chars(0, DESCRIPTION_CHARS, enforced=False)] = ""
     metadata: dict[str, Any] = {}
-    user: Id | None = None
-    site: Annotated[str, chars(1, SITE_CHARS)] | None = None
+    user: UncheckedId | None = None
+    site: Annotated[str, chars(1, SITE_CHARS, enforced=False)] | None = None
 
 
 class ActivityReports(AdminHandler):

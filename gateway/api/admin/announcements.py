@@ -14,7 +14,6 @@ from models.notices import announcement
 from models.notices.announcement import BODY_CHARS, DATA_BYTES, AnnouncementContent
 from models.notices.notification import TITLE_CHARS
 from models.notices.preference import TYPES
-from models.store.database import ID_MAX
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
@@ -57,18 +56,11 @@ class Announcements(AdminHandler):
 def _invalid(new: NewAnnouncement, data: bytes) -> list[tuple[str, str]]:
     errors = []
     if (new.role is None) == (new.user_ids is None):
-        errors.append(("role", "exactly one of role and user_ids"))
-    if new.role is not None and new.role not in ROLES:
-        errors.append(("role", "user or admin"))
-    ids = new.user_ids
-    if ids is not None and not (1 <= len(ids) <= IDS_AT_ONCE and all(1 <= i < ID_MAX for i in ids)):
-        errors.append(("user_ids", f"1 to {IDS_AT_ONCE} ids of users"))
-    if new.type not in TYPES:
-        errors.append(("type", "one of " + ", ".join(TYPES)))
-    if not (1 <= len(new.title) <= TITLE_CHARS and is_displayable(new.title)):
-        errors.append(("title", f"1 to {TITLE_CHARS} printable characters"))
-    if len(new.body) > BODY_CHARS or "\0" in new.body:
-        errors.append(("body", f"at most {BODY_CHARS} characters"))
+        errors.append(("role", "must be set, or else user_ids, but not both"))
+    if not is_displayable(new.title):
+        errors.append(("title", "must have printable characters only"))
+    if "\0" in new.body:
+        errors.append(("body", "must not contain NUL characters"))
     if len(data) > DATA_BYTES:
-        errors.append(("data", f"at most {DATA_BYTES} bytes as JSON"))
+        errors.append(("data", f"must have at most {DATA_BYTES} bytes as JSON"))
     return errors

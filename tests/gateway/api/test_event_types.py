@@ -127,9 +127,9 @@ def test_an_older_clients_answers_are_as_the_document_says(said: Said, served: G
     ana, ben = served.users(2)
     made = ana.post("/communication/chats/", {"receiver": ben.id, "message": "hello"})
     assert made.status_code == 201
-    said.check(made.json(), "OlderMessage")
+    said.check(made.json(), "LegacyMessage")
     events = ben.get("/communication/poll/events/").json()["events"]
     for event in events:
         event["data"].pop("message", None)  # the body again, which the older client knows by this name
-    said.check({"events": events}, "OlderEvents")
+    said.check({"events": events}, "LegacyEvents")
     assert "message.created" in {event["type"] for event in events}
