@@ -1,6 +1,7 @@
-"""Old records leave the tables, a few at a time, by one worker of all: for files (models/records/archive.py), where the store
-has no
-partitions (jobs/upkeep/partitioner.py)."""
+"""Archive old records on SQLite: move them from the tables to monthly files (models/records/archive.py), a few at a time.
+
+On PostgreSQL, where records are partitioned by month, jobs/upkeep/partitioner.py does this instead. One worker of all runs either.
+"""
 
 from __future__ import annotations
 
@@ -20,79 +21,92 @@ from models.records.records import Record, RecordFilter, RecordType
 from models.store.clock import now_ms
 
 ROWS_PER_TRANSACTION = 100
-RUN_S = 20.0  # of each kind; the rest waits for the next run
-RESTS = 9  # times as long as a step took: nobody waits for it, and its disk and processor are the senders', too
-LOCK = "lock"
+MAX_RUN_S = 20.0  # of each record type; the rest waits for the next run
+PAUSE_FACTOR = 9  # of the time that a step took: nobody waits for the archive, and senders need the disk and the processor
+LOCK_FILE = "lock"
 
 Stop = Callable[[], bool]
-Rest = Callable[[float], object]  # for so many seconds, or until this process ends
+Wait = Callable[[float], object]  # waits for so many seconds, or until this process ends
 
 
-def in_steps(step: Callable[[], int], stop: Stop, rest: Rest) -> int:
-    """Repeats a step of up to ROWS_PER_TRANSACTION records until it finds none, or `stop()`, or for RUN_S; returns how many."""
-    moved, deadline = 0, time.monotonic() + RUN_S
+def in_steps(step: Callable[[], int], stop: Stop, wait: Wait) -> int:
+    """Repeat a step that moves up to ROWS_PER_TRANSACTION records, until it finds none, or `stop()`, or for MAX_RUN_S.
+
+    Returns the number of records moved.
+    """
+    total, deadline = 0, time.monotonic() + MAX_RUN_S
     while not stop() and time.monotonic() < deadline:
         began = time.monotonic()
-        found = step()
-        moved += found
-        if found == 0:
+        moved = step()
+        total += moved
+        if moved == 0:
             break
-        if found == ROWS_PER_TRANSACTION:
-            rest(RESTS * (time.monotonic() - began))
-    return moved
+        if moved == ROWS_PER_TRANSACTION:
+            wait(PAUSE_FACTOR * (time.monotonic() - began))
+    return total
 
 
 class Archiver:
-    """Moves what is older than BELLWIRE_ACTIVITY_KEEP_DAYS into the data folder's `archive`."""
+    """Moves records older than BELLWIRE_ACTIVITY_KEEP_DAYS into the data folder's `archive`."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = archive.folder(settings.data_dir)
         self._days = settings.activity_keep_days
 
-    def run(self, stop: Stop, rest: Rest = time.sleep) -> int:
-        """Moves records until none is old, or `stop()`, or for a while; returns how many.
+    def run(self, stop: Stop, wait: Wait = time.sleep) -> int:
+        """Move records until none is old, or `stop()`, or for MAX_RUN_S of each type; returns their number.
 
-        Raises OSError and ArchiveError when they can't be written, and what the store raises: what was not moved stays where it is.
+        Raises OSError and ArchiveError when a file cannot be written, and the store's errors. Records that were not moved stay in
+        their table.
         """
         before_ms = now_ms() - self._days * DAY_MS
-        if not any(_old(kind, before_ms, 2) for kind in RECORD_TYPES):
+        if not any(_oldest(record_type, before_ms, 2) for record_type in RECORD_TYPES):
             return 0
-        place = archive.create_folder(self._folder)
-        with _alone(self._folder) as alone:
-            moved = sum(self._move_all(kind, place, before_ms, stop, rest) for kind in RECORD_TYPES) if alone else 0
-            if alone:
-                archive.write_checksums(self._folder)
+        folder_id = archive.create_folder(self._folder)
+        with _exclusive(self._folder) as acquired:
+            if not acquired:
+                return 0
+            moved = sum(self._move_all(record_type, folder_id, before_ms, stop, wait) for record_type in RECORD_TYPES)
+            archive.write_checksums(self._folder)
         return moved
 
-    def _move_all(self, kind: RecordType, place: str, before_ms: int, stop: Stop, rest: Rest) -> int:
-        archive.truncate_all(self._folder, archive.file_sizes(place, kind.name))
-        return in_steps(lambda: self._move(kind, place, _old(kind, before_ms, ROWS_PER_TRANSACTION)), stop, rest)
+    def _move_all(self, record_type: RecordType, folder_id: str, before_ms: int, stop: Stop, wait: Wait) -> int:
+        archive.truncate_all(self._folder, archive.file_sizes(folder_id, record_type.name))
 
-    def _move(self, kind: RecordType, place: str, found: list[Record]) -> int:
-        """Appends, and then takes out of the table what is on the disk: killed in between, the file's end is cut off next time."""
-        if not found:
+        def step() -> int:
+            return self._move(record_type, folder_id, _oldest(record_type, before_ms, ROWS_PER_TRANSACTION))
+
+        return in_steps(step, stop, wait)
+
+    def _move(self, record_type: RecordType, folder_id: str, old_records: list[Record]) -> int:
+        """Append records of one month to its file, and delete them from the table once they are on disk.
+
+        After a crash in between, the next run truncates the file to the size that the store knows.
+        """
+        if not old_records:
             return 0
-        name = archive.file_name(kind.name, month_of(found[0].place[0]))
-        old = archive.file_sizes(place, kind.name).get(name, 0)
-        new = archive.append(self._folder / name, old, [record.line for record in found])
+        name = archive.file_name(record_type.name, month_of(old_records[0].place[0]))
+        old_size = archive.file_sizes(folder_id, record_type.name).get(name, 0)
+        new_size = archive.append(self._folder / name, old_size, [record.line for record in old_records])
         with transaction(appends=False) as tx:
-            archive.extend(tx, place, name, old, new)
-            if records.delete(kind, [record.place[1] for record in found]) != len(found):
+            archive.extend(tx, folder_id, name, old_size, new_size)
+            if records.delete(record_type, [record.place[1] for record in old_records]) != len(old_records):
                 raise CheckpointMovedError
-        return len(found)
+        return len(old_records)
 
 
-def _old(kind: RecordType, before_ms: int, limit: int) -> list[Record]:
-    """The oldest records of before a time, all of one month. The one with the newest id stays, for ids to go on from there."""
-    newest = records.newest_id(kind)
-    found = [r for r in records.list_oldest(kind, RecordFilter(until_ms=before_ms), (0, 0), limit) if r.place[1] != newest]
-    return [record for record in found if month_of(record.place[0]) == month_of(found[0].place[0])]
+def _oldest(record_type: RecordType, before_ms: int, limit: int) -> list[Record]:
+    """The oldest records from before a time, all of one month. The record with the newest id stays, so that ids go on from it."""
+    newest = records.newest_id(record_type)
+    page = records.list_oldest(record_type, RecordFilter(until_ms=before_ms), (0, 0), limit)
+    old = [record for record in page if record.place[1] != newest]
+    return [record for record in old if month_of(record.place[0]) == month_of(old[0].place[0])]
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Tells whether no other process or thread is at it; none is until the end."""
-    with (folder / LOCK).open("w") as lock:
+def _exclusive(folder: Path) -> Iterator[bool]:
+    """Yield whether this thread has the folder's lock, which no other process or thread then gets until the end."""
+    with (folder / LOCK_FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

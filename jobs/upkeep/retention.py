@@ -1,7 +1,7 @@
-"""What is kept for how long. All else is cleared away every minute by one worker of all, a few rows a transaction, and for a
-few seconds at most, so that nobody is held up; what is left waits for the next time.
+"""Retention: how long each kind of row is kept. Every minute, one worker of all deletes older rows.
 
-Whatever admins or people have made themselves (accounts, conversations, messages, posts) stays until they delete it.
+It deletes a few rows per transaction and stops after a few seconds, so that senders are not delayed; the rest waits for the next
+minute. What people and admins made themselves (accounts, conversations, messages, posts) is kept until they delete it.
 """
 
 from __future__ import annotations
@@ -24,79 +24,80 @@ from models.ops import dead_letters
 from models.store.clock import now_ms
 
 DAY_MS = 24 * 3600 * 1000
-SENT_DAYS = 30  # mails that went, digests that were made, visits
-READ_DAYS = 90  # notifications after they were read
-OVER_DAYS = 90  # announcements that everybody was told of, mails that were given up on
-UNUSED_DAYS = 400  # sessions: more than a year, for what is used once a year
+SENT_DAYS = 30  # mails that were sent, digests that were queued, visits
+READ_DAYS = 90  # notifications, after they were read
+ENDED_DAYS = 90  # announcements that are done, mails that were given up on
+UNUSED_DAYS = 400  # sessions: more than a year, for devices that are used once a year
 ROWS_PER_TRANSACTION = 200
-WORK_S = 5.0  # of each kind, a run
-TOKENS_A_RUN = 1_000  # are looked at
+MAX_KIND_S = 5.0  # of each kind of rows, per run
+TOKENS_PER_RUN = 1_000  # are checked
 
 logger = structlog.get_logger("jobs")
 
 Stop = Callable[[], bool]
+Delete = Callable[[Transaction], int]  # deletes up to ROWS_PER_TRANSACTION rows, and returns their number
 
 
 class Retention:
-    """What one worker clears away. `consumers` are all that read the log."""
+    """Deletes the rows of one store whose time is over. `consumers` are all consumers of the log."""
 
     def __init__(self, settings: Settings, consumers: Collection[Consumer]) -> None:
         self._events_days = settings.events_keep_days
         self._consumers = consumers
-        self._token = 0  # the last that was looked at
+        self._checked_token = 0  # the id that the next run begins after
 
     def run(self, stop: Stop) -> None:
-        """Clears away what has had its time, until nothing has, or `stop()`."""
+        """Delete old rows until none is left or `stop()`, then end sessions that nobody uses."""
         began = time.monotonic()
-        removed = {name: self._clear(work, stop) for name, work in self._works(now_ms()).items()}
-        if any(removed.values()):
-            told = {name: rows for name, rows in removed.items() if rows}
-            logger.info("what has had its time is cleared away", rows=told, seconds=round(time.monotonic() - began, 3))
+        deleted = {name: self._delete_all(delete, stop) for name, delete in self._kinds(now_ms()).items()}
+        if any(deleted.values()):
+            rows = {name: count for name, count in deleted.items() if count}
+            logger.info("retention_run", rows=rows, seconds=round(time.monotonic() - began, 3))
         if not stop():
-            self._end_unused(now_ms() - UNUSED_DAYS * DAY_MS)
+            self._end_unused_sessions(now_ms() - UNUSED_DAYS * DAY_MS)
 
-    def _clear(self, work: Callable[[Transaction], int], stop: Stop) -> int:
-        deadline, total = time.monotonic() + WORK_S, 0
+    def _delete_all(self, delete: Delete, stop: Stop) -> int:
+        deadline, total = time.monotonic() + MAX_KIND_S, 0
         while not stop() and time.monotonic() < deadline:
             with transaction(appends=False) as tx:
-                removed = work(tx)
-            total += removed
-            if removed < ROWS_PER_TRANSACTION:
+                deleted = delete(tx)
+            total += deleted
+            if deleted < ROWS_PER_TRANSACTION:
                 break
         return total
 
-    def _works(self, now: int) -> dict[str, Callable[[Transaction], int]]:
-        sent_ms, over_ms = now - SENT_DAYS * DAY_MS, now - OVER_DAYS * DAY_MS
+    def _kinds(self, now: int) -> dict[str, Delete]:
+        sent_ms, ended_ms = now - SENT_DAYS * DAY_MS, now - ENDED_DAYS * DAY_MS
         events_ms = now - self._events_days * DAY_MS
-        read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # events that could still cause them are gone first
-        rows = ROWS_PER_TRANSACTION
+        read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # after the events that could cause them again are gone
+        limit = ROWS_PER_TRANSACTION
         return {
-            "sign_ups": lambda tx: registration.trim(tx, rows),
-            "codes": lambda tx: code.trim(tx, rows),
-            "mails": lambda tx: outbox.trim(tx, sent_ms, rows),
+            "sign_ups": lambda tx: registration.trim(tx, limit),
+            "codes": lambda tx: code.trim(tx, limit),
+            "mails": lambda tx: outbox.trim(tx, sent_ms, limit),
             "dead_codes": lambda tx: dead_letters.trim_codes(tx),
-            "dead_mails": lambda tx: dead_letters.trim_mails(tx, over_ms, rows),
-            "digests": lambda tx: pending_mail.trim(tx, sent_ms, rows),
-            "visits": lambda tx: presence.trim(tx, sent_ms, rows),
-            "announcements": lambda tx: announcement.trim(tx, over_ms, rows),
-            "notifications": lambda tx: causes.trim(tx, read_ms, rows),
-            "events": lambda tx: trimming.trim(tx, events_ms, self._done(), rows),
+            "dead_mails": lambda tx: dead_letters.trim_mails(tx, ended_ms, limit),
+            "digests": lambda tx: pending_mail.trim(tx, sent_ms, limit),
+            "visits": lambda tx: presence.trim(tx, sent_ms, limit),
+            "announcements": lambda tx: announcement.trim(tx, ended_ms, limit),
+            "notifications": lambda tx: causes.trim(tx, read_ms, limit),
+            "events": lambda tx: trimming.trim(tx, events_ms, self._processed_by_all(), limit),
             "retried_events": lambda tx: trimming.forget_retried(tx),
         }
 
-    def _done(self) -> int:
-        """The newest event that every consumer has done, in all its parts."""
-        found = []
+    def _processed_by_all(self) -> int:
+        """The id up to which all parts of all consumers have processed the log."""
+        processed = []
         for consumer in self._consumers:
             parts = consumer.parts()
             positions = checkpoint.positions(parts)
-            found += [positions.get(part, 0) for part in parts]
-        return min(found, default=0)
+            processed += [positions.get(part, 0) for part in parts]
+        return min(processed, default=0)
 
-    def _end_unused(self, before_ms: int) -> None:
-        """Ends sessions of long ago, of some tokens a run: their gateways hear of it."""
-        looked_at, unused = token.find_unused(self._token, before_ms, TOKENS_A_RUN)
+    def _end_unused_sessions(self, before_ms: int) -> None:
+        """Revoke tokens that were not used since a time, checking the next TOKENS_PER_RUN. Gateways learn it from the log."""
+        last, unused = token.find_unused(self._checked_token, before_ms, TOKENS_PER_RUN)
         for user, tokens in unused.items():
             with transaction(appends=True) as tx:
                 token.revoke_unused(tx, user, tokens, before_ms)
-        self._token = looked_at
+        self._checked_token = last

@@ -17,7 +17,7 @@ from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.drain.drain import drain
 from jobs.mail.mailer import Mailer
-from jobs.upkeep.retention import OVER_DAYS
+from jobs.upkeep.retention import ENDED_DAYS
 from models.log import event
 from models.log.event import FANOUTS, Event, Transaction
 from models.notices import announcement, outbox
@@ -224,10 +224,10 @@ def test_a_relay_that_is_down_is_told_with_the_mail_that_met_it(store: Settings,
 def test_a_sweep_tells_how_much_it_has_cleared_away_and_archived(store: Settings, told: Lines) -> None:
     announce()
     drain(AnnouncementConsumer())
-    execute("UPDATE fanouts SET ended_ms=ended_ms-?", (OVER_DAYS * 24 * 3_600_000 + 1,))
+    execute("UPDATE fanouts SET ended_ms=ended_ms-?", (ENDED_DAYS * 24 * 3_600_000 + 1,))
     activity.record([(None, "shop.bought", "", "{}", None, None, at) for at in (1, now_ms())])
     told()
     tasks.sweep.call_local()
     cleared, archived = told()
     assert cleared["rows"]["announcements"] == 1
-    assert picked(archived, "event", "moved") == {"event": "old records have left their tables", "moved": 1}
+    assert picked(archived, "event", "moved") == {"event": "archive_run", "moved": 1}

@@ -174,7 +174,7 @@ def test_killed_between_any_two_commits_nothing_is_lost_or_doubled(store: Settin
 def test_a_slow_step_holds_up_no_end(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
     record(ana, *[130.0] * (3 * archiving.ROWS_PER_TRANSACTION))
-    monkeypatch.setattr(archiving, "RESTS", 1e9)
+    monkeypatch.setattr(archiving, "PAUSE_FACTOR", 1e9)
     monkeypatch.setattr(tasks, "stopping", Event())
     resting = Thread(target=tasks.archive, args=(tasks.stopping.is_set,), daemon=True)
     resting.start()
@@ -237,8 +237,8 @@ def test_two_at_once_are_one_after_the_other(store: Settings) -> None:
     (ana,) = people("ana")
     record(ana, 100, 1)
     archive.create_folder(archive.folder(store.data_dir))
-    with archiving._alone(archive.folder(store.data_dir)) as alone:
-        assert alone
+    with archiving._exclusive(archive.folder(store.data_dir)) as acquired:
+        assert acquired
         assert archived() == 0
     assert archived() == 1
 

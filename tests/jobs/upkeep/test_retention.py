@@ -9,7 +9,7 @@ import time_machine
 from conf import Settings
 from jobs import tasks
 from jobs.drain.drain import drain
-from jobs.upkeep.retention import OVER_DAYS, READ_DAYS, UNUSED_DAYS
+from jobs.upkeep.retention import ENDED_DAYS, READ_DAYS, UNUSED_DAYS
 from models.chat import message
 from models.community import like, post
 from models.identity import token
@@ -174,8 +174,8 @@ def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: S
         outbox.mark_dead(tx, 1, "550")
         dead_letters.park_mail(tx, 1, "550")
     done()
-    later(OVER_DAYS - 1)
+    later(ENDED_DAYS - 1)
     assert (len(announcement.list_newest(10)), len(dead_letters.newest(10))) == (1, 1)
-    later(OVER_DAYS + 1)
+    later(ENDED_DAYS + 1)
     assert (announcement.list_newest(10), dead_letters.newest(10)) == ([], [])
     assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0
