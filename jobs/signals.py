@@ -1,4 +1,4 @@
-"""Job metrics, hung on Huey's signals. Loaded by whatever runs tasks."""
+"""Metrics of tasks, from Huey's signals. Importing this module connects them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OUTCOMES = {
 
 
 def create_series(consumers: Iterable[str]) -> None:
-    """What seldom happens is counted from 0: of a series that begins at 1, Prometheus sees no increase."""
+    """Create the series of rare events at 0: `rate()` does not see the first event of a series that begins at 1."""
     for consumer in consumers:
         DEAD_EVENTS_TOTAL.labels(consumer)
     for kind in SUBJECTS:
@@ -30,8 +30,8 @@ def create_series(consumers: Iterable[str]) -> None:
 
 
 @huey.signal(signals.SIGNAL_EXECUTING)  # type: ignore[untyped-decorator]
-def started(_signal: str, task: Any) -> None:
-    """A task's waiting is over."""
+def task_started(_signal: str, task: Any) -> None:
+    """Observe how long a task was queued."""
     task.started = time.perf_counter()
     queued_ms = getattr(task, "queued_ms", None)
     if queued_ms is not None:
@@ -39,9 +39,9 @@ def started(_signal: str, task: Any) -> None:
 
 
 @huey.signal(*_OUTCOMES)  # type: ignore[untyped-decorator]
-def ended(signal: str, task: Any, *_error: Exception) -> None:
-    """A task has ended, one way or another."""
+def task_ended(signal: str, task: Any, *_error: Exception) -> None:
+    """Observe how long a task ran, with its outcome."""
     began = getattr(task, "started", None)
     if began is not None:
-        outcome = getattr(task, "outcome", _OUTCOMES[signal])  # a task that has reported its failure itself says so
+        outcome = getattr(task, "outcome", _OUTCOMES[signal])  # set by tasks that log their failure and do not raise
         JOB_SECONDS.labels(task.name, outcome).observe(time.perf_counter() - began)
