@@ -1,4 +1,4 @@
-"""What `huey_consumer jobs.app.huey` loads: settings, models and tasks, bound to each other. Starts nothing."""
+"""The application that `huey_consumer jobs.app.huey` loads: it binds settings, models and tasks to each other. Starts nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.store.database import connect
 
 __all__ = ["huey"]
 
-parent.inherit_pipe()  # before the settings are read, which warn of what they do not know
+parent.inherit_pipe()  # before the settings are read, which warn of unknown variables
 settings = load()
 huey.consumer_class = WorkerConsumer
 connect(settings, "worker")

@@ -1,4 +1,12 @@
-"""When drains run: as Huey tasks that somebody requested, or since somebody looked and found work. What they do is the same."""
+"""Huey's tasks, and the same work without Huey.
+
+Drains of the log run in two ways, which do the same work: as the task `drain`, which somebody requested because events were
+committed, and by `run_pending`, which the worker calls twice a second and finds out itself which consumers have events to process.
+So the queue only makes things faster; a lost task loses no work.
+
+The names of the tasks and of the flags are stored in queues. They must not change: during a rolling restart, old gateways request
+tasks of new workers.
+"""
 
 from __future__ import annotations
 
@@ -35,40 +43,43 @@ from jobs.upkeep.retention import Retention
 from models.ops.worker import Busy
 from models.store.clock import now_ms
 
-TASK_S = 5.0  # a drain that takes longer queues itself again, for other tasks to have their turn
-SWEEP_S = 120.0  # what has its time is cleared away for so long at most; the rest waits for the next minute
-TURN_S = 1.0  # of each consumer while one thread looks after all
-STALE_FLAG_S = 10.0  # a flag this old was left by a process that died; at worst two tasks are queued
-FLAG = "pending:"
+MAX_TASK_S = 5.0  # a drain that takes longer queues itself again, so that other tasks can run in between
+MAX_SWEEP_S = 120.0  # for retention and archive together; the rest waits for the next minute
+MAX_CONSUMER_S = 1.0  # of each consumer in turn, while one thread runs them all
+STALE_FLAG_S = 10.0  # an older flag was left by a process that died; if it was not, two tasks are queued
+FLAG = "pending:"  # before a task's name: it is queued and not yet begun
 MAIL = "mail"
-LONG_MS = 1_000  # what takes less is not worth telling
-MAIL_PRIORITY = 10  # priority of what somebody waits for, such as a code
-NO_WORK = DrainResult(0, 0, False, False)
+MIN_REPORTED_MS = 1_000  # shorter work is not listed
+MAIL_PRIORITY = 10  # before drains: somebody waits for a code
+NO_WORK = DrainResult(0, 0, has_more=False, overtaken=False)
 
 logger = structlog.get_logger("jobs")
 
-stopping = Event()  # set when this process ends; drains stop after their slice
-consumers: dict[str, Consumer] = {}
-retention: Retention  # of this process, once it is bound
-archiver: Archiver | Partitioner  # the same
-mailer: Mailer | None = None  # of this process, when it is a worker
+stopping = Event()  # set when this process ends: drains stop after their slice
+consumers: dict[str, Consumer] = {}  # by name, in the order in which `run_pending` runs them
+retention: Retention  # set by `bind`
+archiver: Archiver | Partitioner  # set by `bind`
+mailer: Mailer | None = None  # set in a worker
 
 
 class _SerialRunner:
-    """One drain of a consumer at a time in a process. Who comes while one runs has it run once more, and does not wait."""
+    """Runs one consumer's drain in one thread of this process at a time.
+
+    A caller that comes while it runs returns at once, and the running thread repeats the drain for it.
+    """
 
     def __init__(self, name: str) -> None:
         self.outage = Outage(f"the drain {name}", "it is tried again")
-        self.since_ms: int | None = None  # while a drain runs
+        self.since_ms: int | None = None  # set while the drain runs
         self._busy = Lock()
-        self._wanted = Event()
+        self._requested = Event()
 
     def run(self, work: Callable[[], DrainResult]) -> DrainResult:
-        self._wanted.set()
+        self._requested.set()
         result = NO_WORK
-        while self._wanted.is_set() and self._busy.acquire(blocking=False):
+        while self._requested.is_set() and self._busy.acquire(blocking=False):
             try:
-                self._wanted.clear()
+                self._requested.clear()
                 self.since_ms = now_ms()
                 result = work()
             finally:
@@ -78,19 +89,18 @@ class _SerialRunner:
 
 
 _runners: dict[str, _SerialRunner] = {}
-_digests = Outage("collecting digests", "it is tried again")
-_archive = Outage("archiving old records", "it is tried again")
+_digests_outage = Outage("collecting digests", "it is tried again")
+_archive_outage = Outage("archiving old records", "it is tried again")
 
 
 def bind(settings: Settings) -> None:
-    """Says where the queue is and what the consumers are set to. Touches no disk; the models are bound elsewhere."""
+    """Create the consumers and set where the queue is. Touches no disk; the models are bound by `models.store.database.connect`."""
     global retention, archiver
     broker.bind(settings)
     consumers.clear()
     retention = Retention(settings, consumers.values())
     archiver = Archiver(settings) if settings.database_url is None else Partitioner(settings)
-    # In this order when one thread does all: who waits for what most.
-    for consumer in (
+    for consumer in (  # those that people wait for most come first
         NotifyConsumer(),
         AdminWatchConsumer(),
         AnnouncementConsumer(),
@@ -102,12 +112,20 @@ def bind(settings: Settings) -> None:
         _runners[consumer.name] = _SerialRunner(consumer.name)
 
 
-def request(consumer: str) -> bool:
-    """Queues a drain of the consumer unless one is waiting already; tells whether it did. Some 0.1 ms, not for the loop.
+# The tasks, and requests for them
 
-    Raises broker.QUEUE_ERRORS errors when the queue can't be used.
+
+def request(consumer: str) -> bool:
+    """Queue a drain of a consumer unless one is queued already; returns whether it was queued. Takes 0.1 ms, so not on the loop.
+
+    Raises broker.QUEUE_ERRORS.
     """
     return _queue_once(consumer, lambda: drain(consumer))
+
+
+def request_mail() -> None:
+    """Queue the task that sends mail, unless it is queued already. Raises broker.QUEUE_ERRORS."""
+    _queue_once(MAIL, send_mail)
 
 
 def _queue_once(name: str, put: Callable[[], object]) -> bool:
@@ -124,25 +142,20 @@ def _queue_once(name: str, put: Callable[[], object]) -> bool:
 
 @huey.task(context=True)  # type: ignore[untyped-decorator]
 def drain(consumer: str, task: Any = None) -> None:
-    """The task: drains one consumer, for up to TASK_S. `task` is Huey's own object of it."""
+    """Task: drain one consumer for up to MAX_TASK_S. `task` is Huey's object of this call."""
     with contextlib.suppress(*QUEUE_ERRORS):
-        huey.delete(FLAG + consumer)  # first, so that whoever commits from now on queues another
-    result = _reported(consumer, _until(TASK_S, stopping.is_set))
+        huey.delete(FLAG + consumer)  # before the work: events committed from now on need another task
+    result = _run_reported(consumer, _until(MAX_TASK_S, stopping.is_set))
     if result is None:
         task.outcome = "error"
     elif result.has_more and not stopping.is_set():
-        with contextlib.suppress(*QUEUE_ERRORS):  # the worker's look goes on instead
+        with contextlib.suppress(*QUEUE_ERRORS):  # `run_pending` does the rest
             request(consumer)
-
-
-def request_mail() -> None:
-    """Queues a look at the outbox, unless one is waiting already. Raises broker.QUEUE_ERRORS errors."""
-    _queue_once(MAIL, send_mail)
 
 
 @huey.task(priority=MAIL_PRIORITY)  # type: ignore[untyped-decorator]
 def send_mail() -> None:
-    """The task: wakes this worker's mailer, for whom a slow relay may take its time without holding up other tasks."""
+    """Task: wake this worker's mailer, whose own thread may wait for a slow relay without delaying other tasks."""
     with contextlib.suppress(*QUEUE_ERRORS):
         huey.delete(FLAG + MAIL)
     if mailer is not None:
@@ -151,29 +164,44 @@ def send_mail() -> None:
 
 @huey.periodic_task(crontab())  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Every minute, by one thread of all workers: clears away what crashes have left behind, and what has had its time.
+    """Task of every minute: delete what is no longer kept, archive old records, and clear flags that crashes have left.
 
-    When there is much it takes longer than a minute. The next ones, which whoever is free takes from the queue, are over at once.
+    One thread of all workers runs it. It may take longer than a minute; the sweeps that are queued meanwhile return at once.
     """
     clear_stale_flags()
-    with exclusive("sweep", 2 * SWEEP_S) as acquired:
+    with exclusive("sweep", 2 * MAX_SWEEP_S) as acquired:
         if acquired:
-            stop = _until(SWEEP_S, stopping.is_set)
+            stop = _until(MAX_SWEEP_S, stopping.is_set)
             retention.run(stop)
             archive(stop)
 
 
-def running_work() -> list[Busy]:
-    """What has gone on in this process for a second or longer."""
-    before_ms = now_ms() - LONG_MS
-    running = [Busy(f"drain {name}", runner.since_ms) for name, runner in _runners.items() if runner.since_ms is not None]
-    if mailer is not None and (sending := mailer.sending) is not None:
-        running.append(Busy(f"mail {sending.number}", sending.since_ms))
-    return [one for one in running if one.since_ms < before_ms]
+def clear_stale_flags() -> None:
+    """Delete the flags of tasks that were lost in a crash. Raises broker.QUEUE_ERRORS."""
+    for name in (*consumers, MAIL):
+        raw = huey.storage.peek_data(FLAG + name)
+        if raw is not EmptyData and not 0 <= time.time() - huey.serializer.deserialize(raw) < STALE_FLAG_S:
+            huey.delete(FLAG + name)
+
+
+def archive(stop: Stop = never) -> None:
+    """Move old records to the archive. A failure is logged and tried again by the next sweep; the records stay where they were."""
+    began = time.monotonic()
+    try:
+        moved = archiver.run(stop, stopping.wait)
+    except Exception as error:
+        _archive_outage.record_failure(error)
+        return
+    _archive_outage.record_success()
+    if moved:
+        logger.info("archive_run", moved=moved, seconds=round(time.monotonic() - began, 3))
+
+
+# The work itself, in the calling thread
 
 
 def run(name: str, stop: Stop = never) -> DrainResult:
-    """Drains one consumer here and now; does nothing if another thread of this process does. Raises what `drain.drain` raises."""
+    """Drain one consumer; returns NO_WORK when another thread of this process does it. Raises the errors of `drain.drain`."""
     consumer = consumers[name]
 
     def work() -> DrainResult:
@@ -186,67 +214,54 @@ def run(name: str, stop: Stop = never) -> DrainResult:
 
 
 def run_pending(stop: Stop = never) -> int:
-    """Drains every consumer that is behind, in turns, until none is or until `stop()`, and queues mail that is due. Returns how
-    many events were done and mails queued.
+    """Drain all consumers that have events to process, and queue the mail that is due, until nothing is left or `stop()`.
 
-    A drain that fails is reported, and tried again by the next look.
+    Returns the number of events processed and mails queued. A drain that fails is logged, and tried again by the next call.
     """
-    done, left = 0, set(consumers)
-    while left and not stop():
-        left &= set(consumers_to_run(consumers.values()))
-        for name in [name for name in consumers if name in left]:
-            result = _reported(name, _until(TURN_S, stop))
+    events, remaining = 0, set(consumers)
+    while remaining and not stop():
+        remaining &= set(consumers_to_run(consumers.values()))
+        for name in [name for name in consumers if name in remaining]:
+            result = _run_reported(name, _until(MAX_CONSUMER_S, stop))
             if result is None or not (result.events or result.rows):
-                left.discard(name)
+                remaining.discard(name)
             else:
-                done += result.events
-    return done + _collect_mail(stop)
+                events += result.events
+    return events + _collect_digests(stop)
 
 
-def _collect_mail(stop: Stop) -> int:
-    """Queues digests and other mail that is due now; returns how many."""
+def _collect_digests(stop: Stop) -> int:
+    """Queue digests and other mail that is due; returns their number."""
     try:
         queued = digests.collect(stop)
     except Exception as error:
-        _digests.record_failure(error)
+        _digests_outage.record_failure(error)
         return 0
-    _digests.record_success()
+    _digests_outage.record_success()
     if queued and mailer is not None:
         mailer.wake()
     return queued
 
 
-def _reported(name: str, stop: Stop) -> DrainResult | None:
-    """Runs a drain; None when it failed, which is told once as long as it goes on."""
-    runner = _runners[name]
+def _run_reported(name: str, stop: Stop) -> DrainResult | None:
+    """Run a drain; a failure is logged, once while it lasts, and None is returned."""
+    outage = _runners[name].outage
     try:
         result = run(name, stop)
     except Exception as error:
-        runner.outage.record_failure(error)
+        outage.record_failure(error)
         return None
-    runner.outage.record_success()
+    outage.record_success()
     return result
 
 
-def clear_stale_flags() -> None:
-    """Takes away flags of tasks that a crash has swallowed. Raises broker.QUEUE_ERRORS errors."""
-    for name in (*consumers, MAIL):
-        raw = huey.storage.peek_data(FLAG + name)
-        if raw is not EmptyData and not 0 <= time.time() - huey.serializer.deserialize(raw) < STALE_FLAG_S:
-            huey.delete(FLAG + name)
-
-
-def archive(stop: Stop = never) -> None:
-    """Moves old records to the archive. What fails is told, and tried again; the records are where they were."""
-    began = time.monotonic()
-    try:
-        moved = archiver.run(stop, stopping.wait)
-    except Exception as error:
-        _archive.record_failure(error)
-    else:
-        _archive.record_success()
-        if moved:
-            logger.info("old records have left their tables", moved=moved, seconds=round(time.monotonic() - began, 3))
+def running_work() -> list[Busy]:
+    """List the drains and mails that this process has been working on for MIN_REPORTED_MS or longer."""
+    before_ms = now_ms() - MIN_REPORTED_MS
+    running = [Busy(f"drain {name}", runner.since_ms) for name, runner in _runners.items() if runner.since_ms is not None]
+    if mailer is not None and (sending := mailer.sending) is not None:
+        running.append(Busy(f"mail {sending.number}", sending.since_ms))
+    return [work for work in running if work.since_ms < before_ms]
 
 
 def _until(seconds: float, stop: Stop) -> Stop:

@@ -1,7 +1,7 @@
-"""What a worker process has besides Huey's threads: its metrics port, its log, and its own look at the log of events.
+"""The worker process: Huey's consumer, with a metrics port, a mailer, and a thread that checks the log itself.
 
-The look makes the queue a matter of speed alone. A task may be lost, the queue's file may be gone: half a second later the work is
-done all the same.
+That thread makes the queue an optimization only: if a task is lost, or the queue cannot be used, the work is done half a second
+later.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ from models.store import facts
 from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import disconnect
 
-LOOK_S = 0.5
+CHECK_INTERVAL_S = 0.5
 
-__all__ = ["WorkerConsumer", "signals"]  # loading the signals connects them
+__all__ = ["WorkerConsumer", "signals"]  # importing the signals connects them
 
 
 class WorkerConsumer(Consumer):  # type: ignore[misc]
-    """Huey's consumer, which looks by itself, too."""
+    """Huey's consumer, with a thread beside it that runs pending work, the scheduler, the heartbeat and the gauges."""
 
     def __init__(self, huey: Broker, settings: Settings, **options: Any) -> None:
         super().__init__(huey, **options)
         self._settings = settings
         self._mailer = Mailer(settings)
         self._heartbeat = Heartbeat(tasks.running_work)
-        self._looking = threading.Thread(target=self._look_again_and_again, name="look", daemon=True)
+        self._checker = threading.Thread(target=self._check_repeatedly, name="checker", daemon=True)
 
     def start(self) -> None:
-        """Starts everything; called once, by `run`. Raises RestoringError while a restore has the data folder."""
+        """Start everything; called once, by `run`. Raises RestoringError while a restore uses the data folder."""
         acquire_running_lock(self._settings.data_dir)
         configure(self._settings, "worker")
         detach()
-        adopt("huey")  # huey_consumer has just given it a handler
+        adopt("huey")  # huey_consumer has given it a handler of its own
         tasks.stopping = self.stop_flag
         signals.create_series(tasks.consumers)
         set_build_info(self._settings)
-        measure_disk(self._settings.data_dir)  # before anybody reads it: 0 would be a full disk
+        measure_disk(self._settings.data_dir)  # before the port is open: 0 would look like a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
-        self._tell_gateways()
+        self._publish_hints()
         tasks.mailer = self._mailer
         self._mailer.start()
         super().start()
-        self._looking.start()
+        self._checker.start()
         parent.watch()
 
-    def _tell_gateways(self) -> None:
-        """Events of drains are hints too; on one file, and with NOTIFY, gateways hear of them without."""
+    def _publish_hints(self) -> None:
+        """Publish the ids of appended events over Redis. On SQLite, or with NOTIFY, gateways notice them without this."""
         if self._settings.redis_url is not None and self._settings.database_url is not None:
             from jobs.infra.publisher import Publisher
 
@@ -72,32 +72,38 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
             event.on_append.append(publisher.hint)
 
     def _join_workers(self) -> bool:
-        """Waits for the looking thread as well, whose slice may be half written, and for the mail that is just being sent."""
+        """Wait also for the checker, which may be writing a slice, and for the mail that is being sent."""
         self._mailer.stop()
         ended: bool = super()._join_workers()
-        self._looking.join(self.shutdown_timeout)
+        self._checker.join(self.shutdown_timeout)
         self._mailer.join(self.shutdown_timeout)
-        return ended and not self._looking.is_alive() and not self._mailer.is_alive()
+        return ended and not self._checker.is_alive() and not self._mailer.is_alive()
 
-    def _look_again_and_again(self) -> None:
+    def _check_repeatedly(self) -> None:
         outage = Outage("the worker's look at the log", "it is tried again")
-        measured = 0.0
-        while not self.stop_flag.wait(LOOK_S):
+        measured_at = 0.0
+        while not self.stop_flag.wait(CHECK_INTERVAL_S):
             try:
-                self.huey.scheduler.renew()
-                tasks.run_pending(self.stop_flag.is_set)
-                self._mailer.renew()
-                self._heartbeat.send()
+                self._check()
                 outage.record_success()
-            except Exception as error:  # whatever it is, the next look may do better
+            except Exception as error:  # of any kind: the thread must live, and the next check may succeed
                 outage.record_failure(error)
                 disconnect()
-            if time.monotonic() - measured > MEASURE_INTERVAL_S:
-                measured = time.monotonic()
-                measure_disk(self._settings.data_dir)
-                with contextlib.suppress(*QUEUE_ERRORS):  # reported by those who need it
-                    measure_queue()
-        with contextlib.suppress(Exception):  # then it runs out by itself
+            if time.monotonic() - measured_at > MEASURE_INTERVAL_S:
+                measured_at = time.monotonic()
+                self._measure()
+        with contextlib.suppress(Exception):  # the lease then expires
             self.huey.scheduler.release()
             self._heartbeat.stop()
         disconnect()
+
+    def _check(self) -> None:
+        self.huey.scheduler.renew()
+        tasks.run_pending(self.stop_flag.is_set)
+        self._mailer.renew()
+        self._heartbeat.send()
+
+    def _measure(self) -> None:
+        measure_disk(self._settings.data_dir)
+        with contextlib.suppress(*QUEUE_ERRORS):  # logged by the threads that need the queue
+            measure_queue()

@@ -58,7 +58,7 @@ def test_a_failing_drain_is_an_error_in_the_metrics_and_leaves_the_worker_alive(
 def test_a_run_cut_short_queues_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 3, to=ben)
-    monkeypatch.setattr(tasks, "TASK_S", -1.0)
+    monkeypatch.setattr(tasks, "MAX_TASK_S", -1.0)
     tasks.request("notify")
     huey.execute(huey.dequeue())
     assert huey.pending_count() == 1

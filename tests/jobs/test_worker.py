@@ -187,7 +187,7 @@ def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings
 
 @pytest.mark.only("sqlite")
 def test_what_takes_long_is_told_with_its_beginning(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "LONG_MS", -1)
+    monkeypatch.setattr(tasks, "MIN_REPORTED_MS", -1)
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     seen = []

@@ -56,7 +56,7 @@ def test_a_sweep_that_was_killed_is_followed_by_another_later(slow: Slow) -> Non
     killed = queued()
     killed.start()
     assert slow.entered.wait(30)
-    execute("UPDATE duties SET until_ms=until_ms-?", (int(2_000 * tasks.SWEEP_S) + 1,))
+    execute("UPDATE duties SET until_ms=until_ms-?", (int(2_000 * tasks.MAX_SWEEP_S) + 1,))
     after = queued()
     after.start()
     until(lambda: slow.runs == 2)
