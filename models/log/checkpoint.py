@@ -1,7 +1,7 @@
-"""How far each consumer of the log has read.
+"""Checkpoints: how far each consumer has processed the log.
 
-A consumer may be divided into parts, by stream, so that several workers share its backlog: each part has a checkpoint of its
-own. An event is in one part only, and so is all that becomes of it.
+A consumer may be divided into parts by stream, so that several workers share its backlog. Each part has a checkpoint of its own. An
+event belongs to one part, and so do all its effects.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import peewee
 
-from models.log.event import Event, Transaction
-from models.store.database import Base, affected_rows, engine, insert_rows, placeholders, rows
+from models.log.event import Event, EventRow, Transaction
+from models.store.database import Base, affected_rows, engine, fetch_rows, placeholders, rows
 
-LOOKED_AT = 1_000  # events, to see which parts have something to do
+MAX_SCANNED_EVENTS = 1_000  # in one query for the parts that have events to process
 
 
 class Checkpoint(Base):
-    """A consumer has done all events of a part up to `position`."""
+    """A consumer has processed all events of a part up to `position`."""
 
     consumer = peewee.CharField(max_length=32)
     part = peewee.IntegerField()
@@ -31,125 +31,133 @@ class Checkpoint(Base):
 
 
 class CheckpointMovedError(Exception):
-    """Another drain of this consumer moved the checkpoint first: what was prepared must not be written."""
+    """Another drain of this consumer has moved the checkpoint: the prepared effects must not be written."""
 
 
 class Part(NamedTuple):
-    """One of so many parts of a consumer."""
+    """Part `number` of the `of` parts of a consumer."""
 
     consumer: str
     number: int = 0
     of: int = 1
 
 
-Positions = Mapping[Part, int]  # parts of one consumer -> where each stands
+Positions = Mapping[Part, int]  # parts of one consumer -> their checkpoints' positions
 
 
 def positions(parts: Sequence[Part]) -> dict[Part, int]:
-    """Where parts of one consumer stand; those that have not begun are left out."""
-    found = dict(rows("SELECT part, position FROM checkpoints WHERE consumer=?", (parts[0].consumer,)))
-    return {part: found[part.number] for part in parts if part.number in found}
+    """Return the positions of parts of one consumer, without the parts that have no checkpoint yet."""
+    consumer = parts[0].consumer
+    stored = dict(fetch_rows(Checkpoint.select(Checkpoint.part, Checkpoint.position).where(Checkpoint.consumer == consumer)))
+    return {part: stored[part.number] for part in parts if part.number in stored}
 
 
 def ensure(tx: Transaction, parts: Sequence[Part]) -> None:
-    """Makes the parts' checkpoints at the log's beginning, once."""
+    """Create the parts' checkpoints at the beginning of the log, unless they exist."""
+    columns = (Checkpoint.consumer, Checkpoint.part, Checkpoint.position, Checkpoint.moved_ms)
     values = [(part.consumer, part.number, 0, tx.now_ms) for part in parts]
-    insert_rows(Checkpoint, ("consumer", "part", "position", "moved_ms"), values, " ON CONFLICT DO NOTHING")
+    Checkpoint.insert_many(values, columns).on_conflict_ignore().execute()
 
 
 def advance(tx: Transaction, old: Positions, new: int) -> None:
-    """The right to write: moves checkpoints on from where they were read, or raises CheckpointMovedError.
+    """Move checkpoints from the positions that were read to `new`. Raises CheckpointMovedError when one has moved meanwhile.
 
-    The first is moved before the others, so that two who move several wait for each other there, and nowhere else.
+    The effects of the events between may be written in the same transaction. The first checkpoint is moved before the others, so
+    that two drains that move several wait for each other only there.
     """
     first, *others = sorted(old.items())
-    for some in ([first], others):
-        if some and _moved(tx, some, new) != len(some):
+    for part_positions in ([first], others):
+        if part_positions and _advance(tx, part_positions, new) != len(part_positions):
             raise CheckpointMovedError
 
 
-def _moved(tx: Transaction, old: Sequence[tuple[Part, int]], new: int) -> int:
-    here = " OR ".join(["part=? AND position=?"] * len(old))
+def _advance(tx: Transaction, old: Sequence[tuple[Part, int]], new: int) -> int:
+    """Move checkpoints with one statement and return how many moved. Raw SQL: sends wait for the log's lock meanwhile."""
+    unmoved = " OR ".join(["part=? AND position=?"] * len(old))
     return affected_rows(
-        f"UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? WHERE consumer=? AND ({here})",
-        (new, new, tx.now_ms, old[0][0].consumer, *(v for part, place in old for v in (part.number, place))),
+        "UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? "
+        f"WHERE consumer=? AND ({unmoved})",
+        (new, new, tx.now_ms, old[0][0].consumer, *(v for part, position in old for v in (part.number, position))),
     )
 
 
 def require_unmoved(tx: Transaction, old: Positions) -> None:
-    """The right to write some of what lies after checkpoints that another transaction will move, or raises CheckpointMovedError."""
+    """Raise CheckpointMovedError unless the checkpoints are still at these positions.
+
+    For a transaction that writes some of the effects, while a later one writes the rest and moves the checkpoints.
+    """
     if positions(list(old)) != old:
         raise CheckpointMovedError
 
 
 def advanced(old: Positions, new: int) -> dict[Part, int]:
-    """Where the parts stand after a move."""
-    return {part: max(place, new) for part, place in old.items()}
+    """Return the parts' positions after `advance`."""
+    return {part: max(position, new) for part, position in old.items()}
 
 
 def read_unread(old: Positions, upto: int, types: Collection[str], limit: int) -> tuple[list[Event], int]:
-    """Events of these types after each part's place and up to an id, in order, and how far was read: to that id, or to the limit.
+    """Return the events of these types after each part's position, up to an id and in order; and the position reached.
 
-    Those of other types and parts are passed over inside the store; what some of the parts have done already, here.
+    That is `upto`, or the last event's id when there were `limit`. The store leaves out events of other types and parts; events
+    that one of several parts has processed already are left out here. Raw SQL: `part_sql` is a part of both clauses, and every
+    drain runs it.
     """
-    of = next(iter(old)).of
-    by_number = {part.number: place for part, place in old.items()}
-    part_sql = engine().part_sql(of)
-    within = f" AND {part_sql} IN ({','.join(map(str, by_number))})" if len(old) < of else ""
+    count = next(iter(old)).of
+    position_of = {part.number: position for part, position in old.items()}
+    part_sql = engine().part_sql(count)
+    within = f" AND {part_sql} IN ({','.join(map(str, position_of))})" if len(old) < count else ""
     found = rows(
         f"SELECT id, stream, type, at_ms, data, {part_sql} FROM events "
         f"WHERE id>? AND id<=? AND type IN ({placeholders(len(types))}){within} ORDER BY id LIMIT ?",
         (min(old.values()), upto, *types, limit),
     )
-    events = [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data, part in found if i > by_number[part]]
+    events = [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data, part in found if i > position_of[part]]
     return events, found[-1][0] if len(found) == limit else upto
 
 
 def read_one(event: int, types: Collection[str]) -> list[Event]:
-    """One event, when it is still kept."""
+    """Return one event in a list, which is empty when the event was trimmed or has another type."""
     return read_unread({Part("", 0): event - 1}, event, types, 1)[0]
 
 
-def _within(part: Part) -> str:
-    """SQL that leaves out the events of other parts."""
-    return f" AND {engine().part_sql(part.of)}={part.number}" if part.of > 1 else ""
-
-
 def oldest_unread_ms(part: Part, position: int, types: Collection[str]) -> int | None:
-    """When the first event of these types after a position was appended; None when there is none."""
-    found = rows(
-        f"SELECT at_ms FROM events WHERE id>? AND type IN ({placeholders(len(types))}){_within(part)} ORDER BY id LIMIT 1",
-        (position, *types),
-    )
-    return int(found[0][0]) if found else None
+    """Return when the part's first event of these types after a position was appended, in ms; None when there is none."""
+    query = EventRow.select(EventRow.at_ms).where(EventRow.id > position, EventRow.type.in_(list(types)))
+    if part.of > 1:
+        query = query.where(peewee.SQL(f"{engine().part_sql(part.of)}={part.number}"))
+    row = query.order_by(EventRow.id).limit(1).tuples().first()
+    return int(row[0]) if row else None
 
 
 def oldest_unread_by_part(positions: Positions, types: Collection[str]) -> dict[Part, int]:
-    """Parts of one consumer that have events to do -> when the oldest of them was appended, in ms."""
+    """Return when the oldest unread event of each part was appended, in ms, for those parts of one consumer that have one."""
     parts = {part.number: part for part in positions}
     if len(parts) == 1:
-        ((part, place),) = positions.items()
-        since = oldest_unread_ms(part, place, types)
-        return {} if since is None else {part: since}
-    found = rows(
-        f"SELECT id, {engine().part_sql(len(parts))}, at_ms FROM events WHERE id>? AND type IN ({placeholders(len(types))}) "
-        f"ORDER BY id LIMIT {LOOKED_AT}",
-        (min(positions.values()), *types),
+        ((part, position),) = positions.items()
+        since_ms = oldest_unread_ms(part, position, types)
+        return {} if since_ms is None else {part: since_ms}
+    scanned = fetch_rows(
+        EventRow.select(EventRow.id, peewee.SQL(engine().part_sql(len(parts))), EventRow.at_ms)
+        .where(EventRow.id > min(positions.values()), EventRow.type.in_(list(types)))
+        .order_by(EventRow.id)
+        .limit(MAX_SCANNED_EVENTS)
     )
     oldest: dict[Part, int] = {}
-    for event, number, at_ms in found:
-        if event > positions[parts[number]]:
+    last = 0
+    for last, number, at_ms in scanned:
+        if last > positions[parts[number]]:
             oldest.setdefault(parts[number], at_ms)
-    if len(found) == LOOKED_AT:  # there are more than were looked at: those of parts that have not come up yet are asked for
-        for part, place in positions.items():
-            if part not in oldest and (since := oldest_unread_ms(part, max(place, found[-1][0]), types)) is not None:
-                oldest[part] = since
+    if len(scanned) == MAX_SCANNED_EVENTS:  # parts without an event so far may have one after those that were scanned
+        for part, position in positions.items():
+            if part not in oldest and (since_ms := oldest_unread_ms(part, max(position, last), types)) is not None:
+                oldest[part] = since_ms
     return oldest
 
 
 def all_positions() -> dict[str, dict[int, tuple[int, int]]]:
-    """Consumer -> part -> (position, when it last moved in ms)."""
+    """Return every checkpoint: consumer -> part -> (position, when it last moved in ms)."""
+    columns = (Checkpoint.consumer, Checkpoint.part, Checkpoint.position, Checkpoint.moved_ms)
     found: dict[str, dict[int, tuple[int, int]]] = {}
-    for consumer, part, place, moved_ms in rows("SELECT consumer, part, position, moved_ms FROM checkpoints"):
-        found.setdefault(consumer, {})[part] = place, moved_ms
+    for consumer, part, position, moved_ms in fetch_rows(Checkpoint.select(*columns)):
+        found.setdefault(consumer, {})[part] = position, moved_ms
     return found

@@ -1,8 +1,8 @@
-"""The event log: the one table that everything else reads, and the one way into it.
+"""The event log: the table from which everything else is derived, and the transaction that appends to it.
 
-An event belongs to a stream, `conversation:7`, `user:3`, `posts` or `group:5` (or `gateways`, `accounts` and `post:9`, which no
-client reads). Ids become visible in id order: a transaction that appends holds the store's one write lock from its first statement
-through COMMIT.
+An event belongs to a stream: `conversation:7`, `user:3`, `posts`, `group:5`, or one that no client reads, such as `gateways`,
+`accounts` and `post:9`. Ids become visible in id order, because a transaction that appends has the store's one write lock from its
+first statement through COMMIT. Its statements are raw SQL: other sends wait for that lock meanwhile.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from models.store.clock import now_ms
 from models.store.database import Base, NeverReusedIdField, chunks, engine, execute, in_transaction, insert_rows, rows, values_cte
 from models.store.engine import TransactionStart
 
-GATEWAYS = "gateways"  # account changes that every gateway must hear of; no client reads this stream
-ACCOUNTS = "accounts"  # people who are new, or whose status changed, for the drains; no client reads this one either
-FANOUTS = "fanouts"  # announcements that admins ask for, for the drain
-ACTIVITY = "activity"  # what users do in the application around, for the drains
-POSTS = "posts"  # public posts and their comments, for clients that ask for them
+GATEWAYS = "gateways"  # changes of accounts and tokens, for every gateway; no client reads this stream
+ACCOUNTS = "accounts"  # new accounts and changes of status, for the drains; no client reads this stream
+FANOUTS = "fanouts"  # announcements by admins, for the drain
+ACTIVITY = "activity"  # actions of users in the embedding application, for the drains
+POSTS = "posts"  # public posts and their comments, for clients that follow posts
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
-MAX_CACHED_ENTRIES = 50_000  # of a kind
-SCRUBBED_A_STATEMENT = 200
+MAX_CACHED_ENTRIES = 50_000  # in each of a cache's dictionaries
+MAX_SCRUBBED_PER_STATEMENT = 200
 
-on_append: list[
-    Callable[[int], None]
-] = []  # told of the newest event after each commit of this process, on the thread that made it
+# Called with the newest event id after each commit of this process, on the committing thread.
+on_append: list[Callable[[int], None]] = []
 
 
 class EventRow(Base):
-    """One event as it is stored. `data` is JSON, made once, spliced as it is into every answer."""
+    """One stored event. `data` is JSON, encoded once and copied unchanged into every answer."""
 
     id = NeverReusedIdField()
     stream = peewee.CharField(max_length=40)
@@ -46,51 +45,51 @@ class EventRow(Base):
 
 
 class Event(msgspec.Struct, gc=False):
-    """One event in memory: `data` is the stored JSON's bytes."""
+    """One event in memory. `data` is the stored JSON as bytes."""
 
     id: int
     stream: str
     type: str
     at_ms: int
     data: bytes
-    json: bytes = b""  # EVENT of the contract, spliced together when somebody first reads it
-    committed: float = 0.0  # when this process knew it to be on disk, time.perf_counter()
+    json: bytes = b""  # EVENT of the contract, assembled when the event is first delivered
+    committed: float = 0.0  # when this process learned that it is committed, time.perf_counter()
 
 
 def conversation_stream(conversation: int) -> str:
-    """The stream that the members of a conversation follow."""
+    """Return the stream that the members of a conversation follow."""
     return f"conversation:{conversation}"
 
 
 def user_stream(user: int) -> str:
-    """The stream that only this user follows."""
+    """Return the stream that only this user follows."""
     return f"user:{user}"
 
 
 def group_stream(group: int) -> str:
-    """The stream of a group's posts, for those of its members who ask for posts."""
+    """Return the stream of a group's posts, for members who follow posts."""
     return f"group:{group}"
 
 
 def post_stream(post: int) -> str:
-    """What people do to one post, for the drains: no client reads it."""
+    """Return the stream of the actions on one post, for the drains; no client reads it."""
     return f"post:{post}"
 
 
 class TransactionLostError(Exception):
-    """The connection fell out of its transaction (disk full, I/O error, lost server): nothing of it was kept."""
+    """The store ended the transaction because of an error (disk full, I/O error, lost connection): nothing was written."""
 
 
 class NotForAppendingError(RuntimeError):
-    """A defect of ours: ids are given, and events appended, only under the log's lock."""
+    """A defect of the caller: only a transaction with the log's lock may assign ids and append events."""
 
 
 class TransactionCache:
-    """What a thread that commits again and again need not ask the store each time: exact, for the log tells of every change.
+    """Tokens, memberships and direct conversations that the committer's thread keeps from one transaction to the next.
 
-    Whoever holds the write lock and has heeded every event up to the log's head knows that what is remembered is still so.
-    Tokens, status and roles change only with an event of the `gateways` stream, memberships end only with a `member.left`, and a
-    direct conversation stays.
+    The cache is exact, because every change is an event: a thread that has the write lock and has applied every event up to the
+    log's head has current entries. Tokens, status and roles change only with an event of the stream `gateways`, memberships end
+    only with a `member.left`, and a direct conversation is never deleted.
     """
 
     def __init__(self) -> None:
@@ -99,30 +98,30 @@ class TransactionCache:
         self.direct: dict[str, int] = {}  # pair -> conversation
 
     def apply(self, stream: str, kind: str) -> None:
-        """An event that was appended, by whomever."""
+        """Drop the entries that an appended event makes invalid."""
         if stream == GATEWAYS:
             self.actors.clear()
         elif kind == "member.left":
             self.kinds.clear()
 
     def clear(self) -> None:
-        """What was learned in a transaction that is undone may never have been."""
+        """Drop everything, because a transaction was rolled back: entries read in it may be wrong."""
         self.actors.clear()
         self.kinds.clear()
         self.direct.clear()
 
     def limit_size(self) -> None:
-        """Keeps it small."""
-        for remembered in (self.actors, self.kinds, self.direct):
-            if len(remembered) > MAX_CACHED_ENTRIES:
-                remembered.clear()
+        """Clear each dictionary that has more than MAX_CACHED_ENTRIES."""
+        for entries in (self.actors, self.kinds, self.direct):
+            if len(entries) > MAX_CACHED_ENTRIES:
+                entries.clear()
 
 
 class Transaction:
-    """What one write transaction appends, buffered and inserted by one statement before COMMIT.
+    """One write transaction. Its events are buffered, and inserted by one statement before COMMIT.
 
-    `head` is the newest event id before this transaction. Ids are taken here, under the write lock, so the JSON that
-    holds them can be made before the rows are inserted.
+    `head` is the newest event id before this transaction. Ids are assigned here, under the write lock, so JSON with these ids can
+    be encoded before the rows are inserted.
     """
 
     def __init__(self, cache: TransactionCache, start: TransactionStart, *, appends: bool) -> None:
@@ -130,117 +129,121 @@ class Transaction:
         self.events: list[Event] = []
         self.cache = cache
         self.head = start.head
-        self.assigned_ids: dict[str, int] = {}  # the newest ids taken here, by table
-        self._last = start.newest
+        self.assigned_ids: dict[str, int] = {}  # the newest id assigned here, by table
+        self._newest_ids = start.newest
         self._appends = appends
 
     def _newest(self, table: str) -> int:
-        """The newest id ever given to a table's rows."""
+        """Return the newest id ever used for a table's rows."""
         if not self._appends:
             raise NotForAppendingError
-        if table not in self._last:
-            self._last[table] = engine().newest_id(table)
-        return self._last[table]
+        if table not in self._newest_ids:
+            self._newest_ids[table] = engine().newest_id(table)
+        return self._newest_ids[table]
 
     def next_id(self, table: str) -> int:
-        """The next id of a table whose rows are inserted with ids taken here."""
-        taken = self._newest(table) + 1
-        self._last[table] = self.assigned_ids[table] = taken
-        return taken
+        """Assign the next id of a table whose rows are inserted with explicit ids."""
+        id_ = self._newest(table) + 1
+        self._newest_ids[table] = self.assigned_ids[table] = id_
+        return id_
 
     def next_event_id(self) -> int:
-        """The id that the next event appended will have: where an interval opens."""
+        """Return the id that the next appended event will have. A membership's interval starts with it."""
         return self._newest("events") + 1
 
     def append(self, stream: str, kind: str, data: bytes) -> int:
-        """Appends one event and returns its id. The only way into the log."""
+        """Append one event and return its id. Nothing else writes new events."""
         event = Event(self.next_id("events"), stream, kind, self.now_ms, data)
         self.events.append(event)
         self.cache.apply(stream, kind)
         return event.id
 
     def scrub(self, ids: Sequence[int], data: bytes) -> None:
-        """Replaces the data of events whose text must go."""
+        """Replace the data of events whose text is deleted."""
         self.scrub_each(dict.fromkeys(ids, data))
 
-    def scrub_each(self, wanted: Mapping[int, bytes]) -> None:
-        """The same, event id -> its new data."""
+    def scrub_each(self, data_by_id: Mapping[int, bytes]) -> None:
+        """Replace the data of each event id in `data_by_id`."""
         for event in self.events:
-            event.data = wanted.get(event.id, event.data)
-        for part in chunks(wanted.items(), SCRUBBED_A_STATEMENT):
+            event.data = data_by_id.get(event.id, event.data)
+        for chunk in chunks(data_by_id.items(), MAX_SCRUBBED_PER_STATEMENT):
             execute(
-                values_cte("id, data", len(part)) + "UPDATE events SET data=input.data FROM input WHERE events.id=input.id",
-                [value for event, data in part for value in (event, data.decode())],
+                values_cte("id, data", len(chunk)) + "UPDATE events SET data=input.data FROM input WHERE events.id=input.id",
+                [value for event, data in chunk for value in (event, data.decode())],
             )
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Runs one operation: when it fails, it alone is undone, its events too."""
-        kept = len(self.events)
+        """Run one operation of a batch: when it raises, only its statements and events are undone."""
+        events_before = len(self.events)
         execute("SAVEPOINT operation")
         try:
             yield
-            if not in_transaction():  # a savepoint of the next operation would begin, and commit, one of its own
+            if not in_transaction():  # else the next operation's SAVEPOINT would start a transaction of its own
                 raise TransactionLostError
         except BaseException:
-            self._undo(kept)
+            self._undo(events_before)
             raise
         execute("RELEASE operation")
 
-    def _undo(self, kept: int) -> None:
+    def _undo(self, events_before: int) -> None:
         if not in_transaction():
             raise TransactionLostError
         execute("ROLLBACK TO operation")
         execute("RELEASE operation")
-        del self.events[kept:]
+        del self.events[events_before:]
         self.cache.clear()
 
     def flush(self) -> None:
-        """Inserts what was appended."""
+        """Insert the appended events."""
         values = [(e.id, e.stream, e.type, e.at_ms, e.data.decode()) for e in self.events]
         insert_rows(EventRow, COLUMNS, values)
 
 
 @contextmanager
 def transaction(cache: TransactionCache | None = None, *, appends: bool = True, durable: bool = True) -> Iterator[Transaction]:
-    """One write transaction, the only kind there is: everything in it is committed together, or nothing.
+    """Run one write transaction. All writes of Bellwire are in one of these.
 
-    One that never `appends` need not wait for those that do. Unless `durable`, a crash of the machine may take it back as a whole.
-    Raises TransactionLostError when the store left the transaction on its own, peewee.DatabaseError when it can't be begun
-    or committed. What raised is rolled back; after an error in COMMIT itself the outcome is unknown and nothing is run again.
+    On PostgreSQL one that never `appends` does not wait for those that do. Unless `durable`, a crash of the machine may undo the
+    whole transaction after its commit. Raises TransactionLostError when the store ended the transaction because of an error,
+    peewee.DatabaseError when it can't be begun or committed. An exception rolls it back. After an error in COMMIT the outcome is
+    unknown, and nothing is run again.
     """
     start = engine().begin(appends=appends, durable=durable)
     try:
         tx = Transaction(cache or TransactionCache(), start, appends=appends)
         yield tx
-        if not in_transaction():  # each statement from here on would commit by itself
+        if not in_transaction():  # else each statement from here on would commit alone
             raise TransactionLostError
         tx.flush()
-        newest = tx.events[-1].id if tx.events else None
-        if not engine().commit(tx.assigned_ids, newest):
+        newest_event = tx.events[-1].id if tx.events else None
+        if not engine().commit(tx.assigned_ids, newest_event):
             raise TransactionLostError
     except BaseException:
         if cache is not None:
             cache.clear()
         engine().rollback()
         raise
-    if newest is not None:
+    if newest_event is not None:
         for callback in on_append:
-            callback(newest)
+            callback(newest_event)
 
 
 def read_after(position: int, limit: int) -> list[Event]:
-    """The whole log after a position, in order: what tails and drains read."""
-    found = rows("SELECT id, stream, type, at_ms, data FROM events WHERE id>? ORDER BY id LIMIT ?", (position, limit))
-    return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found]
+    """Return at most `limit` events of all streams after a position, in order. Raw SQL: tails run it for every commit."""
+    events = rows("SELECT id, stream, type, at_ms, data FROM events WHERE id>? ORDER BY id LIMIT ?", (position, limit))
+    return [Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in events]
 
 
 def find(number: int) -> Event | None:
-    """One event, when it is kept."""
-    found = rows("SELECT id, stream, type, at_ms, data FROM events WHERE id=?", (number,))
-    return next((Event(i, stream, kind, at, data.encode()) for i, stream, kind, at, data in found), None)
+    """Return one event, or None when it was trimmed or never existed."""
+    row = EventRow.select().where(EventRow.id == number).tuples().first()
+    if row is None:
+        return None
+    id_, stream, kind, at_ms, data = row
+    return Event(id_, stream, kind, at_ms, data.encode())
 
 
 def head() -> int:
-    """The newest event id that is committed."""
+    """Return the newest committed event id."""
     return engine().head()

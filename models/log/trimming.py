@@ -1,41 +1,45 @@
-"""Forgetting the beginning of the log: events that are old, and that every consumer has done.
+"""Trimming of the log: deleting its oldest events, once every consumer has processed them.
 
-The mark of how far the log is kept moves in the transaction that deletes, so whoever reads both in one snapshot knows whether
-anything is missing. An event that was given up on stays below the mark, for the work alone, as long as it is listed. Nothing that
-is derived from the log needs what is below it: memberships are rows, and ids are never given out again.
+The low-water mark moves in the transaction that deletes, so a reader of both in one snapshot knows whether events are missing. The
+event of a dead letter stays below the mark for as long as the letter is listed; only a retry reads it. Nothing derived from the log
+needs the events below the mark: memberships are rows, and ids are never used twice.
 """
 
 from __future__ import annotations
 
 from itertools import takewhile
 
-from models.log.event import Transaction
+from models.log.event import EventRow, Transaction
 from models.store import facts
-from models.store.database import affected_rows, execute, rows
-from models.store.facts import TRIMMED
+from models.store.database import affected_rows, execute, fetch_rows
+from models.store.facts import TRIMMED, Fact
 
-LISTED = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL"
-COPIES = ("message_copies", "post_copies")  # which events carry a text
+LISTED_SQL = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL"
+COPIES = ("message_copies", "post_copies")  # the tables that list which events have a text
 
 
 def trim(tx: Transaction, before_ms: int, upto: int, limit: int) -> int:
-    """Deletes at most `limit` events of before a time, the oldest, up to an id; returns of how many it has moved the mark."""
+    """Delete the oldest events, at most `limit`, that are older than a time and not past an id.
+
+    Return by how many events the low-water mark has moved.
+    """
     mark = facts.trimmed()
-    found = rows("SELECT id, at_ms FROM events WHERE id>? AND id<=? ORDER BY id LIMIT ?", (mark, upto, limit))
-    old = [number for number, _ in takewhile(lambda row: row[1] < before_ms, found)]
-    if old:
-        execute("UPDATE facts SET value=? WHERE name=?", (str(old[-1]), TRIMMED))
-        _forget(mark, old[-1])
-    return len(old)
+    within = (EventRow.id > mark) & (EventRow.id <= upto)
+    oldest = fetch_rows(EventRow.select(EventRow.id, EventRow.at_ms).where(within).order_by(EventRow.id).limit(limit))
+    ids = [number for number, _ in takewhile(lambda row: row[1] < before_ms, oldest)]
+    if ids:
+        Fact.update(value=str(ids[-1])).where(Fact.name == TRIMMED).execute()
+        _delete(mark, ids[-1])
+    return len(ids)
 
 
 def forget_retried(tx: Transaction) -> int:
-    """Deletes events below the mark whose work is no longer listed; returns how many."""
-    return _forget(0, facts.trimmed())
+    """Delete events below the low-water mark that are no longer the event of a dead letter, and return their number."""
+    return _delete(0, facts.trimmed())
 
 
-def _forget(after: int, upto: int) -> int:
-    """Deletes events after an id up to another, with what says that they carry a text; unless they are listed."""
+def _delete(after: int, upto: int) -> int:
+    """Delete the events after an id up to another that no dead letter lists. Raw SQL: the other tables belong to packages above."""
     for table in COPIES:
-        execute(f"DELETE FROM {table} WHERE event>? AND event<=? AND event NOT IN ({LISTED})", (after, upto))
-    return affected_rows(f"DELETE FROM events WHERE id>? AND id<=? AND id NOT IN ({LISTED})", (after, upto))
+        execute(f"DELETE FROM {table} WHERE event>? AND event<=? AND event NOT IN ({LISTED_SQL})", (after, upto))
+    return affected_rows(f"DELETE FROM events WHERE id>? AND id<=? AND id NOT IN ({LISTED_SQL})", (after, upto))

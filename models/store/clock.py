@@ -1,4 +1,4 @@
-"""Time as the store keeps it: integer milliseconds since 1970 in UTC; and as the API shows it: RFC 3339."""
+"""Times: the store has integer milliseconds since 1970-01-01 UTC, the API has RFC 3339."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 
 def now_ms() -> int:
-    """Wall clock, in milliseconds since 1970-01-01 UTC."""
+    """Return the wall clock in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
 
 
@@ -18,10 +18,10 @@ def _second(second: int) -> str:
 
 
 def rfc3339(at_ms: int) -> str:
-    """`2026-11-21T09:30:00.123Z` (RFC 3339, section 5.6)."""
+    """Format a time as `2026-11-21T09:30:00.123Z` (RFC 3339, section 5.6)."""
     return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
 
 
 def rfc3339_or_none(at_ms: int | None) -> str | None:
-    """The same, for columns that may be empty."""
+    """Format a time of a column that may be NULL."""
     return None if at_ms is None else rfc3339(at_ms)

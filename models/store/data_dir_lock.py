@@ -1,6 +1,6 @@
-"""Who uses a data folder: whatever runs on it holds a shared lock on DATA_DIR/running.lock, a restore the exclusive one.
+"""The lock on a data folder: every running process has a shared lock on DATA_DIR/running.lock, a restore the exclusive one.
 
-The kernel drops the locks of a process that dies, so none is ever stale (flock(2)).
+The kernel releases the locks of a process that dies, so no lock is ever stale (flock(2)).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import IO
 
 LOCK_FILE = "running.lock"
 
-_held: list[IO[str]] = []  # keeps the files open
+_open_files: list[IO[str]] = []  # a lock ends when its file is closed
 
 
 class RestoringError(Exception):
-    """A restore has the data folder for itself."""
+    """A restore is using the data folder."""
 
 
 class RunningError(Exception):
-    """Something runs on the data folder."""
+    """Another process is using the data folder."""
 
 
 def _open(data_dir: Path) -> IO[str]:
@@ -30,26 +30,26 @@ def _open(data_dir: Path) -> IO[str]:
 
 
 def acquire_running_lock(data_dir: Path) -> IO[str]:
-    """Keeps restores away until this process ends, or the returned file is closed. May be called more than once.
+    """Acquire the shared lock, which prevents restores until this process ends or the returned file is closed.
 
-    Raises RestoringError while a restore runs, OSError when the folder can't be written.
+    May be called more than once. Raises RestoringError while a restore runs, OSError when the folder can't be written.
     """
     file = _open(data_dir)
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise RestoringError(f"a restore runs on {data_dir}: try again when it has ended") from None
-    _held.append(file)
+        raise RestoringError(f"a restore is running on {data_dir}: try again when it has ended") from None
+    _open_files.append(file)
     return file
 
 
 @contextmanager
 def acquire_exclusive(data_dir: Path) -> Iterator[None]:
-    """Has the data folder alone. Raises RunningError when a gateway, a worker or another command uses it."""
+    """Keep every other process off the data folder. Raises RunningError when a gateway, a worker or another command uses it."""
     with _open(data_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunningError(f"a gateway, worker or other command uses {data_dir}: stop it first") from None
+            raise RunningError(f"a gateway, worker or other command is using {data_dir}: stop it first") from None
         yield

@@ -1,7 +1,7 @@
-"""The store that the settings name, and how it is spoken to: one peewee database a process, one connection a thread.
+"""Access to the store that the settings name: one Peewee database for the process, one connection for each thread.
 
-Threads that write hold `transaction()`s through `models.log.event`; all others only read. SQL is written once, for SQLite and
-PostgreSQL alike, with `?` for parameters; what differs is in `models.store.sqlite` and `models.store.postgres`.
+All writes run in a transaction of `models.log.event`. Raw SQL is written once for SQLite and PostgreSQL, with `?` for parameters;
+the differences between the two are in `models.store.sqlite` and `models.store.postgres`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from models.store.engine import Engine
 
 db = peewee.DatabaseProxy()
 
-ROWS_A_STATEMENT = 200
-ID_MAX = 2**53  # ids are below: clients may hold them in a double
+MAX_ROWS_PER_STATEMENT = 200
+ID_MAX = 2**53  # ids are below this: JavaScript keeps numbers as doubles
 
 _engine: Engine
 
 
 class Base(peewee.Model):
-    """Every table: bound to the one database, columns named as in the code."""
+    """The base class of all tables, bound to the process's database."""
 
     class Meta:
         database = db
@@ -33,8 +33,10 @@ class Base(peewee.Model):
 
 
 def connect(settings: Settings, name: str = "command") -> None:
-    """Binds the models to the store that the settings name. Connections open when a thread first needs one; PostgreSQL lists them
-    by the `name` of the process."""
+    """Bind the models to the store that the settings name.
+
+    A connection opens when a thread first needs one. PostgreSQL lists connections under `name`, the kind of process.
+    """
     global _engine
     if settings.database_url is None:
         from models.store.sqlite import SQLite
@@ -48,40 +50,53 @@ def connect(settings: Settings, name: str = "command") -> None:
 
 
 def engine() -> Engine:
-    """The store's own ways."""
+    """Return the engine: the operations that SQLite and PostgreSQL do differently."""
     return _engine
 
 
 def disconnect() -> None:
-    """Closes this thread's connection."""
+    """Close this thread's connection."""
     if db.obj is not None and not db.is_closed():
         db.close()
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> Any:
-    """Runs one statement with `?` parameters and returns its cursor."""
+    """Run one statement with `?` parameters and return its cursor."""
     return _engine.execute(sql, params)
 
 
 def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """All rows of one query."""
+    """Return all rows of one query."""
     return list(_engine.execute(sql, params).fetchall())
 
 
+def fetch_rows(query: Any) -> list[tuple[Any, ...]]:
+    """All rows of a Peewee query, as tuples."""
+    return list(query.tuples())
+
+
+def fetch_column(query: Any) -> list[Any]:
+    """The one column that a Peewee query selects."""
+    return [value for (value,) in query.tuples()]
+
+
 def affected_rows(sql: str, params: Sequence[Any] = ()) -> int:
-    """Runs one statement and returns how many rows it wrote."""
+    """Run one statement and return the number of rows that it wrote."""
     return int(_engine.execute(sql, params).rowcount)
 
 
 def placeholders(count: int, group: int = 0) -> str:
-    """Parameter marks: `?,?,?`, or with a group size `(?,?),(?,?)`."""
-    one = "(" + ",".join("?" * group) + ")" if group else "?"
-    return ",".join([one] * count)
+    """Return `?,?,?` for a list of `count` parameters; with a `group` size, `(?,?),(?,?)` for a list of rows."""
+    item = "(" + ",".join("?" * group) + ")" if group else "?"
+    return ",".join([item] * count)
 
 
 def values_cte(names: str, count: int) -> str:
-    """`WITH input(a, b) AS (VALUES (?,?),…) `: tuples to look up, joined by `input CROSS JOIN table WHERE …`, which seeks the index
-    for each (SQLite scans the whole table for `(a, b) IN (VALUES …)`)."""
+    """Return `WITH input(a, b) AS (VALUES (?,?),…) ` for a query about `count` tuples with the columns `names`.
+
+    Join it as `input CROSS JOIN table WHERE …`: that seeks the table's index once for each tuple, while SQLite scans the whole
+    table for `(a, b) IN (VALUES …)`.
+    """
     return f"WITH input({names}) AS (VALUES {placeholders(count, names.count(',') + 1)}) "
 
 
@@ -92,16 +107,16 @@ def _insert_sql(table: str, columns: tuple[str, ...], count: int, suffix: str) -
 
 
 def insert_rows(model: type[Base], columns: tuple[str, ...], values: Sequence[Sequence[Any]], suffix: str = "") -> None:
-    """Bulk insert, many rows a statement: one step of SQLite is one release of the GIL, and one round trip elsewhere."""
+    """Insert many rows with few statements: each statement is one release of the GIL on SQLite, one round trip on PostgreSQL."""
     table = model._meta.table_name
-    for start in range(0, len(values), ROWS_A_STATEMENT):
-        part = values[start : start + ROWS_A_STATEMENT]
+    for start in range(0, len(values), MAX_ROWS_PER_STATEMENT):
+        part = values[start : start + MAX_ROWS_PER_STATEMENT]
         execute(_insert_sql(table, columns, len(part), suffix), [v for row in part for v in row])
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One consistent view for several reads. Short: an open one keeps old rows from being cleared away."""
+    """Read one consistent state in several queries. Keep it short: while it is open the store can't reclaim old row versions."""
     _engine.begin_snapshot()
     try:
         yield
@@ -111,7 +126,7 @@ def snapshot() -> Iterator[None]:
 
 @contextmanager
 def multi_index_read() -> Iterator[None]:
-    """For a query that one index in its order can't lead: alternatives joined by OR, words of a text."""
+    """Read with a query that needs several indexes (conditions joined by OR) or a full-text index."""
     _engine.begin_multi_index_read()
     try:
         yield
@@ -120,44 +135,44 @@ def multi_index_read() -> Iterator[None]:
 
 
 def is_store_error(error: BaseException) -> bool:
-    """Whether the store failed (down, full, locked, I/O), rather than the statement that it was given."""
+    """Return whether the store failed (down, full, locked, I/O error), rather than the statement."""
     return _engine.is_store_error(error)
 
 
 def in_transaction() -> bool:
-    """Whether this thread's connection is inside a transaction: the store may have left it by itself."""
+    """Return whether this thread's connection is in a transaction. The store may have ended it because of an error."""
     return _engine.in_transaction()
 
 
 def encode_text(text: str) -> str:
-    """People's text, as a column can hold it; `shown` brings it back."""
-    return _engine.stored(text)
+    """Encode a user's text for a column; PostgreSQL can't store NUL characters. `decode_text` reverses it."""
+    return _engine.encode_text(text)
 
 
 def decode_text(text: str) -> str:
-    """Text that was `stored`, as it was."""
-    return _engine.shown(text)
+    """Decode a text that `encode_text` encoded."""
+    return _engine.decode_text(text)
 
 
 def size_bytes() -> int:
-    """Bytes of the database."""
+    """Return the size of the database in bytes."""
     return _engine.size_bytes()
 
 
 def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of at most `size` values."""
-    part: list[Any] = []
+    """Yield the values in lists of at most `size`."""
+    chunk: list[Any] = []
     for value in values:
-        part.append(value)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
-        yield part
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 class NeverReusedIdField(peewee.BigAutoField):
-    """A 64-bit id that is never given out twice, also after the newest rows are deleted."""
+    """A 64-bit id that is never used twice, not even after the newest rows are deleted."""
 
     def ddl(self, ctx: Any) -> Any:
         node = super().ddl(ctx)

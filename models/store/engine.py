@@ -1,5 +1,4 @@
-"""What the store must be able to do besides SQL: taking turns at the log, and telling of its own state. One class for each
-database."""
+"""The operations that SQLite and PostgreSQL do differently, one class for each: the log's lock, ids, and the store's state."""
 
 from __future__ import annotations
 
@@ -12,95 +11,101 @@ import peewee
 
 
 class TransactionStart(NamedTuple):
-    """What a transaction that appends needs at its start: the newest event, and the newest ids ever given to some tables' rows."""
+    """The state that a transaction reads when it begins: the newest event id, and the newest ids ever used, by table."""
 
     head: int
     newest: dict[str, int]
 
 
 class Engine(ABC):
-    """One database, reached by a connection a thread. Statements have `?` for parameters; errors are peewee's."""
+    """One database with one connection for each thread. Statements have `?` for parameters; errors are Peewee's."""
 
     name: ClassVar[str]
-    tail_interval_s: ClassVar[float]  # how often a gateway's tail asks for events without being told
-    parts_per_consumer: ClassVar[int]  # of each consumer: how many drains of it may write at once
+    tail_interval_s: ClassVar[float]  # how often a gateway's tail reads the log when no hint arrives
+    parts_per_consumer: ClassVar[int]  # how many drains of one consumer may write at the same time
     db: peewee.Database
 
     @abstractmethod
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        """Runs one statement and returns its cursor."""
+        """Run one statement and return its cursor."""
 
     @abstractmethod
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
-        """Begins a transaction that writes. One that `appends` holds the log's one lock from here through its end.
+        """Begin a write transaction. One that `appends` has the log's lock from here to its end.
 
-        Unless `durable`, a crash of the machine may take it back as a whole. Raises peewee.OperationalError when the lock can't
-        be had.
+        Unless `durable`, a crash of the machine may undo the whole transaction after its commit. Raises peewee.OperationalError
+        when the lock can't be acquired.
         """
 
     @abstractmethod
     def newest_id(self, table: str) -> int:
-        """The newest id ever given to a row of the table, under the log's lock."""
+        """Return the newest id ever used for a row of the table. The caller has the log's lock."""
 
     @abstractmethod
     def commit(self, assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
-        """Commits. `taken` has the newest ids that were given by hand, `newest` the newest event appended, if any.
+        """Commit. `assigned_ids` are the newest ids that the transaction assigned, by table; `newest_event` is the last event
+        that it appended.
 
-        False when there was nothing to commit any more: the store had left the transaction.
+        Return False when the store had already ended the transaction because of an error.
         """
 
     @abstractmethod
     def rollback(self) -> None:
-        """Ends the transaction without a trace, if there still is one."""
+        """Roll back this thread's transaction, if there is one."""
 
     @abstractmethod
     def in_transaction(self) -> bool:
-        """Whether this thread's connection is inside a transaction: the store may leave one by itself."""
+        """Return whether this thread's connection is in a transaction. The store may end one because of an error."""
 
     @abstractmethod
     def begin_snapshot(self) -> None:
-        """Begins a transaction that reads, all as of one moment."""
+        """Begin a read transaction whose queries all see the same state."""
 
     def begin_multi_index_read(self) -> None:
-        """Begins one that reads rows which several indexes lead to, or an index of words."""
+        """Begin a read transaction for a query that combines several indexes, or uses a full-text index."""
         self.begin_snapshot()
 
     @abstractmethod
     def head(self) -> int:
-        """The newest event that is committed, also when it is no longer kept."""
+        """Return the newest committed event id, also when that event has been trimmed."""
 
     def part_sql(self, count: int) -> str:
-        """SQL for which of so many parts, a power of two, an event of the log is in: by its stream. Where there is one, that."""
+        """Return the SQL expression for an event's part (0 … count-1), derived from its stream. `count` is a power of two."""
         return "0"
 
     @abstractmethod
     def version(self) -> int | None:
-        """A number that changes when another connection commits; None when only reading tells."""
+        """Return a number that changes when another connection commits; None when the store has none."""
 
     @abstractmethod
     def is_store_error(self, error: BaseException) -> bool:
-        """Whether the store failed (down, full, locked), rather than the statement that it was given."""
+        """Return whether the store failed (down, full, locked), rather than the statement."""
 
     @abstractmethod
     def configure_committer_connection(self) -> None:
-        """Sets this thread's connection up for one whose commits others wait for."""
+        """Configure this thread's connection for the committer, whose commits clients wait for."""
 
     @abstractmethod
     def run_maintenance(self) -> None:
-        """What is due now and then while there are commits."""
+        """Do the regular maintenance of a store that is written to. A gateway calls it every few seconds."""
 
     @abstractmethod
     def migration_lock(self) -> AbstractContextManager[None]:
-        """Keeps every other process from migrating."""
+        """Keep every other process from migrating."""
 
-    def stored(self, text: str) -> str:
-        """People's text, as a column can hold it."""
+    def encode_text(self, text: str) -> str:
+        """Encode a user's text for a column."""
         return text
 
-    def shown(self, text: str) -> str:
-        """Text that was `stored`, as it was."""
+    def decode_text(self, text: str) -> str:
+        """Decode a text that `encode_text` encoded."""
         return text
 
     @abstractmethod
     def size_bytes(self) -> int:
-        """Bytes of the database."""
+        """Return the size of the database in bytes."""
+
+
+def driver_error(error: BaseException) -> BaseException | None:
+    """Return the driver's error that Peewee's error wraps; None for another error."""
+    return getattr(error, "orig", None)

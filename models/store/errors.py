@@ -1,10 +1,10 @@
-"""Refusals: what a verb says when it will not do a thing. The gateway turns each into an RFC 9457 answer."""
+"""Errors by which the models refuse an operation. The gateway turns each into an RFC 9457 answer."""
 
 from __future__ import annotations
 
 
 class RefusedError(Exception):
-    """A verb's refusal. `slug` is stable and names the problem, `detail` is for people."""
+    """The base class. `slug` is stable and names the problem; `detail` is a text for people."""
 
     slug = "refused"
 
@@ -14,31 +14,31 @@ class RefusedError(Exception):
 
 
 class NotFoundError(RefusedError):
-    """It is not there, or not the caller's to see: the two are never told apart."""
+    """The object does not exist, or the caller may not see it. The answer is the same for both."""
 
     slug = "not-found"
 
 
 class NotMemberError(NotFoundError):
-    """The person named in the path is no member of the conversation."""
+    """The user in the path is not a member of the conversation."""
 
     slug = "not-a-member"
 
 
 class ForbiddenError(RefusedError):
-    """The caller may see it, but not do this to it."""
+    """The caller may see the object, but may not do this with it."""
 
     slug = "forbidden"
 
 
 class ConflictError(RefusedError):
-    """The state of things does not admit it."""
+    """The current state does not allow the operation."""
 
     slug = "conflict"
 
 
 class DeadTokenError(RefusedError):
-    """The token was revoked, or never was."""
+    """The token was revoked or never existed."""
 
     slug = "unauthorized"
 
@@ -50,7 +50,7 @@ class SuspendedError(RefusedError):
 
 
 class InvalidError(RefusedError):
-    """Fields of the request are wrong. `errors` holds (field, message) pairs."""
+    """Fields of the request are invalid. `errors` is a list of (field, message)."""
 
     slug = "invalid"
 
@@ -60,12 +60,12 @@ class InvalidError(RefusedError):
 
 
 class StoreDownError(Exception):
-    """The store is full or down, or too much waits for it already. Nothing was kept; the caller may try again."""
+    """The store is full or down, or too many operations are waiting for it. Nothing was written; the caller may retry."""
 
     slug = "unavailable"
 
 
 class ExpiredError(Exception):
-    """A cursor is of another epoch, past the log's head, or older than what the log keeps."""
+    """A cursor has another epoch, is past the log's head, or is older than the events that are kept."""
 
     slug = "cursor-expired"

@@ -1,4 +1,4 @@
-"""The store's own facts: its epoch, and how far the log is kept."""
+"""Facts about the store itself: its epoch, and the low-water mark of the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.store.database import Base, rows
 
 
 class Fact(Base):
-    """One fact by name: `epoch` (changes when a store is restored) and `trimmed` (the newest event id that is gone)."""
+    """One fact by name: `epoch` (changes when a store is restored), `trimmed` (the newest event id that was deleted)."""
 
     name = peewee.CharField(primary_key=True, max_length=32)
     value = peewee.TextField()
@@ -21,26 +21,24 @@ class Fact(Base):
 
 EPOCH = "epoch"
 TRIMMED = "trimmed"
-
-
-COPYING = "copying"  # there while another store is being carried over to this one
+COPYING = "copying"  # present while a SQLite store is being copied to this one
 
 
 def is_half_copied() -> bool:
-    """Whether a copy to this store was begun and not finished."""
-    return bool(rows("SELECT 1 FROM facts WHERE name=?", (COPYING,)))
+    """Return whether a copy to this store has begun and not finished."""
+    return Fact.select().where(Fact.name == COPYING).exists()
 
 
 def new_epoch() -> str:
-    """A label that no earlier state of any store has had."""
+    """Return a random label for a new epoch."""
     return secrets.token_hex(4)
 
 
 def epoch() -> str:
-    """The store's epoch."""
-    return str(rows("SELECT value FROM facts WHERE name=?", (EPOCH,))[0][0])
+    """Return the store's epoch."""
+    return str(Fact.get_by_id(EPOCH).value)
 
 
 def trimmed() -> int:
-    """The newest event id that is no longer kept; 0 when all are."""
+    """Return the newest event id that was deleted; 0 when all events are kept. Raw SQL: every poll that reads the store runs it."""
     return int(rows("SELECT value FROM facts WHERE name=?", (TRIMMED,))[0][0])

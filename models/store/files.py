@@ -1,4 +1,4 @@
-"""Files that must be whole and private: checksums, owner-only modes, and content that is on the disk before a call returns."""
+"""Files that must be complete and private: checksums, modes for the owner only, and forced writes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class FileSum(msgspec.Struct):
 
 
 def checksum(path: Path) -> FileSum:
-    """Length and SHA-256 of a file, read in parts."""
+    """Compute length and SHA-256 of a file, read in blocks."""
     digest, length = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while part := file.read(READ_BYTES):
-            digest.update(part)
-            length += len(part)
+        while block := file.read(READ_BYTES):
+            digest.update(block)
+            length += len(block)
     return FileSum(length, digest.hexdigest())
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """Opens a new file, or an emptied one, that only its owner may read."""
+    """Create or truncate a file that only its owner may read, and open it for writing."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def fsync(path: Path) -> None:
-    """Has a file's content, or a folder's names, on the disk before it returns."""
+    """Force a file's content, or a folder's entries, to the disk before returning."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

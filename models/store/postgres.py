@@ -1,9 +1,9 @@
 """The store as a PostgreSQL database, shared by any number of gateways and workers on any hosts (psycopg 3).
 
-Order: `pg_advisory_xact_lock` is the first thing that every transaction does that appends, and it is held through COMMIT, so
-ids become visible in id order. Whoever hangs while holding it is thrown out by the server after a second
+Order: a transaction that appends first acquires the log's lock (`pg_advisory_xact_lock`) and keeps it through COMMIT, so ids
+become visible in id order. The server ends a transaction that has the lock and is idle for a second
 (idle_in_transaction_session_timeout). Isolation is READ COMMITTED: each statement after the lock sees all that was committed
-before it was had.
+before the lock was acquired.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from models.store.backoff import Backoff, RetryGate
 from models.store.engine import Engine, TransactionStart
 from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 
-LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # advisory locks, by database
-CHANNEL = "bellwire"  # of NOTIFY: "there is something to read", with the newest id
+LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # keys of advisory locks, which are separate for each database
+CHANNEL = "bellwire"  # of NOTIFY, whose payload is the newest event id
 MIGRATION_RETRY_S = 0.05
 CONNECT_TIMEOUT_S = 2
 FIRST_RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0  # between two attempts while the server is down
 STATEMENT_TIMEOUT_S = 5
-IDLE_IN_TRANSACTION_S = 1  # a holder of the lock that hangs stops everybody's sends for so long
-DROPPED_S = 1.0  # a dropped connection shows at once; one that took longer was lost otherwise
-ESCAPE = "\ufdd0"
-STATEMENTS_KEPT = 400  # prepared, a connection; bulk statements differ by their number of rows
-OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+IDLE_IN_TRANSACTION_S = 1  # a process that hangs with the log's lock stops all sends for so long
+MAX_DROPPED_S = 1.0  # a connection that the server closed fails at once; one that fails later was lost in another way
+ESCAPE = "\ufdd0"  # a noncharacter: no text has it for a meaning of its own
+MAX_PREPARED_STATEMENTS = 400  # for each connection; bulk statements differ by their number of rows
+IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 HEAD_SQL = "SELECT greatest((SELECT max(id) FROM events), (SELECT value::bigint FROM facts WHERE name='trimmed'))"
-LAST = "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}_id_seq)"
-BEGIN_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); SELECT ({HEAD_SQL}), {LAST.format('events')}, {LAST.format('messages')}"
+LAST_ID_SQL = "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}_id_seq)"
+NEWEST_IDS_SQL = f"SELECT ({HEAD_SQL}), {LAST_ID_SQL.format('events')}, {LAST_ID_SQL.format('messages')}"
+LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); {NEWEST_IDS_SQL}"
 
-# All statements are written to be led by one index, in its order. A plan that is made while the tables are empty, as all are on the
-# first day, would rather scan and sort, and is kept until the server gathers statistics.
+# Every statement is written so that one index leads it, in the index's order. Without these settings the planner would scan and
+# sort while the tables are empty, as on the first day, and keep that plan until the server gathers statistics.
 SESSION_SQL = f"""
 SET default_transaction_isolation = 'read committed'; SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
 SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'; SET jit = off;
@@ -54,13 +55,13 @@ NORMAL_SQL = "SET synchronous_commit = off"
 
 @lru_cache(maxsize=4096)
 def numbered(sql: str) -> str:
-    """`?` as PostgreSQL's own `$1`, `$2`, …"""
+    """Return the statement with PostgreSQL's `$1`, `$2`, … in the place of `?`."""
     first, *parts = sql.split("?")
     return first + "".join(f"${n}{part}" for n, part in enumerate(parts, 1))
 
 
 class _Database(peewee.PostgresqlDatabase):
-    """peewee's, with connections of our own making."""
+    """Peewee's database, with connections that the engine opens."""
 
     opener: PostgreSQL
 
@@ -68,14 +69,20 @@ class _Database(peewee.PostgresqlDatabase):
         return self.opener.open()
 
     def execute(self, query: Any, **options: Any) -> Any:
-        """Runs a Peewee query like every other statement: with `?` parameters, watched, and again on a new connection when the
-        server has dropped the old one."""
+        """Run a Peewee query like raw SQL: with `?` parameters, under the watchdog, and again on a new connection when the server
+        has closed the old one."""
         sql, params = self.get_sql_context(param="?", **options).sql(query).query()
         return self.opener.execute(sql, params)
 
 
+class _WriterState(threading.local):
+    """Whether this thread is in a write transaction."""
+
+    writing = False
+
+
 class PostgreSQL(Engine):
-    """Ids come from sequences, under the log's lock; what a transaction that is undone has taken of them is left out for good."""
+    """The engine for PostgreSQL. Ids come from sequences, assigned under the log's lock."""
 
     name: ClassVar[str] = "postgresql"
     tail_interval_s: ClassVar[float] = 0.5
@@ -89,12 +96,12 @@ class PostgreSQL(Engine):
         self._notifies = settings.redis_url is None
         self._gate = RetryGate(Backoff(FIRST_RECONNECT_S, MAX_RECONNECT_S, jitter=(0.75, 1.0)))
         self._watchdog = SocketWatchdog()
-        self._thread = threading.local()
+        self._thread = _WriterState()
         self.db = _Database("bellwire", prefer_psycopg3=True)
         self.db.opener = self
 
     def open(self, purpose: str = "") -> psycopg.Connection[Any]:
-        """A new connection, named after the process and the thread. Raises at once while the server is known to be down."""
+        """Open a connection, named after the process and the thread. Raise at once while the server is known to be down."""
         name = f"bellwire {self._name} {purpose or threading.current_thread().name}"[:63]
         with self._gate.attempt(psycopg.OperationalError):
             connection = psycopg.connect(
@@ -109,20 +116,20 @@ class PostgreSQL(Engine):
                 target_session_attrs=None if "target_session_attrs" in self._url else "read-write",
             )
             connection.execute(self._session_sql)
-        connection.prepared_max = STATEMENTS_KEPT
-        connection.adapters.register_dumper(int, Int8Dumper)  # else each size of number would be another statement to prepare
+        connection.prepared_max = MAX_PREPARED_STATEMENTS
+        connection.adapters.register_dumper(int, Int8Dumper)  # else each integer size is another prepared statement
         return connection
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        """A connection that the server has dropped since it was last used is replaced: outside a transaction there are only
-        reads and beginnings, which may be done again."""
+        """Run a statement. Outside a transaction, where statements only read or begin, one that finds its connection closed by the
+        server is run again on a new connection."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             connection = self._connection()
             outside, began = connection.pgconn.transaction_status == TransactionStatus.IDLE, time.monotonic()
             try:
                 return self._run(connection, sql, params)
             except psycopg.OperationalError:
-                if outside and self.db.is_closed() and time.monotonic() - began < DROPPED_S:
+                if outside and self.db.is_closed() and time.monotonic() - began < MAX_DROPPED_S:
                     return self._run(self._connection(), sql, params)
                 raise
 
@@ -136,17 +143,21 @@ class PostgreSQL(Engine):
                 raise
 
     def _connection(self) -> psycopg.Connection[Any]:
-        """This thread's; never a fresh one in the middle of a transaction that was lost with the one before."""
-        if self.db.is_closed() and getattr(self._thread, "writing", False):
+        """Return this thread's connection, but no new one in a write transaction whose connection was lost."""
+        if self.db.is_closed() and self._thread.writing:
             raise psycopg.OperationalError("the connection was lost in the middle of a transaction")
         connection: psycopg.Connection[Any] = self.db.connection()
         return connection
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
-        """BEGIN, the lock and the newest ids: one round trip."""
-        parts = ["BEGIN", *([] if durable else ["SET LOCAL synchronous_commit = off"]), *([BEGIN_SQL] if appends else [])]
+        """Send BEGIN, the lock and the query for the newest ids in one round trip."""
+        statements = ["BEGIN"]
+        if not durable:
+            statements.append("SET LOCAL synchronous_commit = off")
+        if appends:
+            statements.append(LOCK_SQL)
         try:
-            cursor = self.execute("; ".join(parts))
+            cursor = self.execute("; ".join(statements))
         except BaseException:
             self.rollback()
             raise
@@ -159,10 +170,10 @@ class PostgreSQL(Engine):
         return TransactionStart(head, {"events": max(head, events), "messages": messages})
 
     def newest_id(self, table: str) -> int:
-        return int(self.execute(f"SELECT {LAST.format(table)}").fetchone()[0])
+        return int(self.execute(f"SELECT {LAST_ID_SQL.format(table)}").fetchone()[0])
 
     def commit(self, assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
-        """The sequences follow what was taken, and whoever listens hears of it: one round trip with the COMMIT."""
+        """Advance the sequences to the assigned ids, notify the listeners and commit, in one round trip."""
         moves = ", ".join(f"setval('{table}_id_seq', {last})" for table, last in assigned_ids.items())
         statements = [f"SELECT {moves}"] if moves else []
         if newest_event is not None and self._notifies:
@@ -171,7 +182,7 @@ class PostgreSQL(Engine):
         self._thread.writing = False
         while cursor.nextset():
             pass
-        return bool(cursor.statusmessage == "COMMIT")  # of a transaction that had failed, it would be ROLLBACK
+        return bool(cursor.statusmessage == "COMMIT")  # it is ROLLBACK when the transaction had failed
 
     def rollback(self) -> None:
         self._thread.writing = False
@@ -179,7 +190,7 @@ class PostgreSQL(Engine):
             self.execute("ROLLBACK")
 
     def in_transaction(self) -> bool:
-        return not self.db.is_closed() and self._connection().pgconn.transaction_status in OPEN
+        return not self.db.is_closed() and self._connection().pgconn.transaction_status in IN_TRANSACTION
 
     def begin_snapshot(self) -> None:
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -191,7 +202,7 @@ class PostgreSQL(Engine):
         return int(self.execute(HEAD_SQL).fetchone()[0])
 
     def part_sql(self, count: int) -> str:
-        """By the hash that the server's own partitions go by, so it stays what it is from version to version."""
+        """Use the hash of PostgreSQL's hash partitions, which does not change between versions."""
         return f"(hashtextextended(stream, 0) & {count - 1})"
 
     def version(self) -> int | None:
@@ -201,16 +212,19 @@ class PostgreSQL(Engine):
         return isinstance(error, (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError))
 
     def configure_committer_connection(self) -> None:
-        """Opens the connection, which tells whether the server is there."""
+        """Open the connection, which shows whether the server is up."""
         self._connection()
 
     def run_maintenance(self) -> None:
-        """The server does that by itself."""
+        """Do nothing: autovacuum and the checkpointer are the server's."""
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
-        """An advisory lock of the session: it goes with the connection, however the process ends. It is asked for again and again,
-        as a statement that waits for it would be waited for by whoever has it and builds an index beside writers."""
+        """Acquire an advisory lock of the session, which ends with the connection.
+
+        It is tried again and again: a statement that waits for it is a snapshot that CREATE INDEX CONCURRENTLY, run by the process
+        that has the lock, would wait for.
+        """
         self.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         while not self.execute(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})").fetchone()[0]:
             time.sleep(MIGRATION_RETRY_S)
@@ -219,14 +233,13 @@ class PostgreSQL(Engine):
         finally:
             self.db.close()
 
-    def stored(self, text: str) -> str:
-        """No column can hold a NUL: it is written as ESCAPE and 0, and ESCAPE itself, a character without a meaning, as itself
-        and 1."""
+    def encode_text(self, text: str) -> str:
+        """Write NUL, which no column can store, as ESCAPE and 0, and ESCAPE itself as ESCAPE and 1."""
         if "\0" in text or ESCAPE in text:
             return text.replace(ESCAPE, ESCAPE + "1").replace("\0", ESCAPE + "0")
         return text
 
-    def shown(self, text: str) -> str:
+    def decode_text(self, text: str) -> str:
         if ESCAPE in text:
             return text.replace(ESCAPE + "0", "\0").replace(ESCAPE + "1", ESCAPE)
         return text

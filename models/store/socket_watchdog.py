@@ -1,4 +1,5 @@
-"""Cutting connections whose server accepts and says nothing: its kernel goes on acknowledging, so no time limit of TCP's would."""
+"""A watchdog that cuts connections whose server accepts data and does not answer. TCP's own time limits do not end these, because
+the server's kernel still acknowledges."""
 
 from __future__ import annotations
 
@@ -11,18 +12,19 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 CUT_AFTER_S = 8.0  # the server's own limit for a statement is shorter
-LOOK_EVERY_S = 1.0
+CHECK_INTERVAL_S = 1.0
 
 
 class Connection(Protocol):
-    """What has a socket."""
+    """An object with a socket."""
 
     def fileno(self) -> int:
-        """The socket's descriptor."""
+        """Return the socket's descriptor."""
 
 
 class SocketWatchdog:
-    """One thread a process, which cuts what waits for too long. Who waits gets the driver's error of a lost connection."""
+    """One thread for the process, which cuts connections that wait longer than CUT_AFTER_S. The waiting thread gets the driver's
+    error for a lost connection."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, tuple[Connection, float]] = {}
@@ -31,7 +33,7 @@ class SocketWatchdog:
 
     @contextmanager
     def watch(self, connection: Any) -> Iterator[None]:
-        """Watches one statement of this thread."""
+        """Watch one statement of this thread."""
         if self._thread is None:
             self._start()
         thread = threading.get_ident()
@@ -44,21 +46,21 @@ class SocketWatchdog:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="hung", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="socket-watchdog", daemon=True)
                 self._thread.start()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         never = threading.Event()
-        while not never.wait(LOOK_EVERY_S):
+        while not never.wait(CHECK_INTERVAL_S):
             for connection, since in list(self._waiting.values()):
                 if time.monotonic() - since > CUT_AFTER_S:
                     cut(connection)
 
 
 def cut(connection: Connection) -> None:
-    """Shuts the socket of a connection that another thread waits on."""
+    """Shut down the socket of a connection that another thread waits on."""
     try:
         with socket.socket(fileno=os.dup(connection.fileno())) as other:
             other.shutdown(socket.SHUT_RDWR)
-    except Exception:  # noqa: S110 - it has ended meanwhile
+    except Exception:  # noqa: S110 - the connection has ended meanwhile
         pass

@@ -1,5 +1,4 @@
-"""The store as one SQLite file: readers never wait for the writer nor the writer for them (WAL), and there is one writer at a
-time."""
+"""The store as one SQLite file in WAL mode: one writer at a time; readers and the writer do not block each other."""
 
 from __future__ import annotations
 
@@ -15,52 +14,54 @@ from typing import Any, ClassVar
 import peewee
 
 from conf import Settings
-from models.store.engine import Engine, TransactionStart
+from models.store.engine import Engine, TransactionStart, driver_error
 
-READ_BUSY_TIMEOUT_S = 5  # readers meet a lock only while the WAL is recovered after a crash
-WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms; a send can't
-WRITE_WAIT_S = 10.0  # no transaction of ours holds the lock for longer than some 100 ms
-WAL_PAGES = 4_000  # of 4 KiB, before a drain's commit copies them back: each time costs the sends beside it some milliseconds
-WAL_PAGES_MOST = 16_000  # before a committer stops for it
+READ_BUSY_TIMEOUT_S = 5  # a reader is locked out only while the WAL is recovered after a crash
+WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms, too long for a send
+WRITE_WAIT_S = 10.0  # our transactions keep the lock for 100 ms at most
+MAX_WAL_PAGES = 4_000  # of 4 KiB; a drain's commit then checkpoints the WAL, which delays the sends beside it by milliseconds
+MAX_COMMITTER_WAL_PAGES = 16_000  # the same for the committer's own commits
 CACHE_KIB = 8 * 1024
-STATEMENTS_KEPT = 1_000  # a connection; bulk statements differ by their number of rows, and preparing one costs as much as a send
+MAX_CACHED_STATEMENTS = 1_000  # for each connection; bulk statements differ by row count, and preparing one takes as long as a send
 NEWEST_SQL = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name="
-NEWEST_IDS_SQL = f"SELECT ({NEWEST_SQL}'events'), ({NEWEST_SQL}'messages')"  # what most transactions need, as one row
+NEWEST_IDS_SQL = f"SELECT ({NEWEST_SQL}'events'), ({NEWEST_SQL}'messages')"  # one row, for most transactions need both
+
+PRIMARY_CODE = 0xFF  # the mask that turns an extended result code into a primary one
 
 
-class _Thread(threading.local):
-    """What this thread's connection was set up for."""
+class _ConnectionState(threading.local):
+    """How this thread's connection is configured at the moment."""
 
-    writer: sqlite3.Connection | None = None
-    relaxed = False
+    writer: sqlite3.Connection | None = None  # the connection whose busy handler is off
+    relaxed = False  # whether commits do not wait for the disk
 
 
-_thread = _Thread()
+_state = _ConnectionState()
 
 
 class SQLite(Engine):
-    """Ids are AUTOINCREMENT's, which come back with a transaction that is undone."""
+    """The engine for SQLite. Ids are AUTOINCREMENT's: those of a transaction that is rolled back are used again."""
 
     name: ClassVar[str] = "sqlite"
     tail_interval_s: ClassVar[float] = 0.025  # `version` costs 2 µs
-    parts_per_consumer: ClassVar[int] = 1  # with one writer at a time, more would only wait for each other
+    parts_per_consumer: ClassVar[int] = 1  # there is one writer at a time: more drains would only wait for each other
 
     def __init__(self, settings: Settings) -> None:
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._usual_sync = "FULL" if settings.durability == "full" else "NORMAL"
+        self._default_synchronous = "FULL" if settings.durability == "full" else "NORMAL"
         self.db = peewee.SqliteDatabase(
             str(settings.sqlite_path),
             pragmas={
                 "journal_mode": "wal",
-                "synchronous": self._usual_sync,
+                "synchronous": self._default_synchronous,
                 "foreign_keys": 1,
                 "cache_size": -CACHE_KIB,
                 "temp_store": "memory",
-                "wal_autocheckpoint": WAL_PAGES,
-                "secure_delete": "fast",  # what is deleted is overwritten where that costs no extra I/O
+                "wal_autocheckpoint": MAX_WAL_PAGES,
+                "secure_delete": "fast",  # overwrites deleted content where that costs no extra I/O
             },
             timeout=READ_BUSY_TIMEOUT_S,
-            cached_statements=STATEMENTS_KEPT,
+            cached_statements=MAX_CACHED_STATEMENTS,
         )
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
@@ -72,23 +73,23 @@ class SQLite(Engine):
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         if not durable:
-            # A power cut takes the newest commits back as a whole, effects and checkpoint together, and the drain does them anew.
+            # A power cut undoes the newest commits as a whole, effects and checkpoint together, and the drain repeats them.
             self.execute("PRAGMA synchronous=NORMAL")
-            _thread.relaxed = True
+            _state.relaxed = True
         try:
-            self._take_lock()
+            self._begin_immediate()
         except BaseException:
-            self._ended()
+            self._restore_synchronous()
             raise
         events, messages = self.execute(NEWEST_IDS_SQL).fetchone()
         return TransactionStart(events, {"events": events, "messages": messages})
 
-    def _take_lock(self) -> None:
-        """Retries tightly."""
+    def _begin_immediate(self) -> None:
+        """Begin with the write lock, retrying every WRITE_RETRY_S instead of using SQLite's busy handler."""
         deadline = time.monotonic() + WRITE_WAIT_S
-        if _thread.writer is not self._connection():
+        if _state.writer is not self._connection():
             self.execute("PRAGMA busy_timeout=0")
-            _thread.writer = self._connection()
+            _state.writer = self._connection()
         while True:
             try:
                 self.execute("BEGIN IMMEDIATE")
@@ -98,10 +99,10 @@ class SQLite(Engine):
                     raise
                 time.sleep(WRITE_RETRY_S)
 
-    def _ended(self) -> None:
-        if _thread.relaxed:
-            _thread.relaxed = False
-            self.execute(f"PRAGMA synchronous={self._usual_sync}")
+    def _restore_synchronous(self) -> None:
+        if _state.relaxed:
+            _state.relaxed = False
+            self.execute(f"PRAGMA synchronous={self._default_synchronous}")
 
     def newest_id(self, table: str) -> int:
         return int(self.execute(f"{NEWEST_SQL}?", (table,)).fetchone()[0])
@@ -110,38 +111,38 @@ class SQLite(Engine):
         if not self.in_transaction():
             return False
         self.execute("COMMIT")
-        self._ended()
+        self._restore_synchronous()
         return True
 
     def rollback(self) -> None:
         if self.in_transaction():
             self.execute("ROLLBACK")
-        self._ended()
+        self._restore_synchronous()
 
     def in_transaction(self) -> bool:
-        return self._connection().in_transaction  # SQLite leaves it by itself on a full disk or I/O error
+        return self._connection().in_transaction  # SQLite ends it on a full disk or an I/O error
 
     def begin_snapshot(self) -> None:
         self.execute("BEGIN")
 
     def head(self) -> int:
-        found = self.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
-        return int(found[0]) if found else 0
+        row = self.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
+        return int(row[0]) if row else 0
 
     def version(self) -> int | None:
         return int(self.execute("PRAGMA data_version").fetchone()[0])
 
     def is_store_error(self, error: BaseException) -> bool:
-        driver = error.__context__  # peewee raises its own error while it handles the driver's
-        return isinstance(error, peewee.OperationalError) and getattr(driver, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+        code = getattr(driver_error(error), "sqlite_errorcode", None)
+        return isinstance(error, peewee.OperationalError) and code != sqlite3.SQLITE_ERROR
 
     def configure_committer_connection(self) -> None:
-        """It copies the WAL back into the database only when nobody else has for long: every process that drains does it after
-        its own commits, and so does `run_maintenance`, beside the writer and without its lock."""
-        self.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_MOST}")
+        """Let the committer checkpoint the WAL only when it has become very long. Usually the processes that drain have done it
+        after their commits, or `run_maintenance` has, which needs no write lock."""
+        self.execute(f"PRAGMA wal_autocheckpoint={MAX_COMMITTER_WAL_PAGES}")
 
     def run_maintenance(self) -> None:
-        """Copies back what the WAL holds, as far as no reader needs it there."""
+        """Copy the WAL back into the database, as far as no reader needs it."""
         self.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
@@ -151,12 +152,12 @@ class SQLite(Engine):
             yield
 
     def size_bytes(self) -> int:
-        """Its write-ahead log included."""
+        """Return the size of the database and its write-ahead log in bytes."""
         path = Path(self.db.database)
         return sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
 
 
 def is_locked(error: BaseException) -> bool:
-    """Whether another writer holds the lock: the one error that waiting mends."""
-    cause = error.__cause__ or error
-    return isinstance(error, peewee.OperationalError) and "locked" in str(cause)
+    """Return whether another writer has the lock: the only error for which waiting helps."""
+    code = getattr(driver_error(error), "sqlite_errorcode", 0)
+    return isinstance(error, peewee.OperationalError) and code & PRIMARY_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -1,12 +1,13 @@
-"""Short texts that people see of one another: names, titles, emoji."""
+"""Rules for short texts that users see of each other: names, titles, emoji."""
 
 from __future__ import annotations
 
-# Zero-width joiners make one emoji of several and are letters' neighbours in Persian; tags spell the flags of regions.
+# Zero-width joiners combine several emoji into one and occur between letters in Persian; tags spell the flags of regions.
 JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)))
 
 
 def is_displayable(text: str) -> bool:
-    """Whether something shows, and all else joins what does: no line breaks, no controls, no change of direction."""
-    seen = text.translate(JOINERS)
-    return seen.isprintable() and not seen.isspace() and seen != ""
+    """Return whether the text has visible characters and, besides joiners, only those: no line breaks, controls or changes of
+    direction."""
+    visible = text.translate(JOINERS)
+    return visible.isprintable() and not visible.isspace() and visible != ""

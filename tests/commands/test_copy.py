@@ -404,7 +404,7 @@ def test_a_row_that_postgresql_can_not_hold_is_named_and_the_rest_goes_on_when_i
 
 def test_what_runs_on_the_folder_must_be_stopped_first(sqlite: Installation, target: str) -> None:
     held = acquire_running_lock(sqlite.data)
-    assert "a gateway, worker or other command uses" in sqlite.refused("copy", "--to", target)
+    assert "a gateway, worker or other command is using" in sqlite.refused("copy", "--to", target)
     held.close()
     sqlite.succeed("copy", "--to", target)
 

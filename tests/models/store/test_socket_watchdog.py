@@ -10,7 +10,7 @@ from models.store.socket_watchdog import SocketWatchdog
 
 def test_a_connection_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
-    monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(socket_watchdog, "CHECK_INTERVAL_S", 0.01)
     ours, theirs = socket.socketpair()
     with ours, theirs, SocketWatchdog().watch(ours):
         assert ours.recv(1) == b""
@@ -18,7 +18,7 @@ def test_a_connection_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_connection_that_nobody_waits_on_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
-    monkeypatch.setattr(socket_watchdog, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(socket_watchdog, "CHECK_INTERVAL_S", 0.01)
     watchdog = SocketWatchdog()
     quiet, other = socket.socketpair()
     stuck, peer = socket.socketpair()
