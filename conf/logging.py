@@ -16,28 +16,32 @@ from conf.masking import MASK, is_secret, without_secrets
 from conf.outlet import Outlet
 from conf.settings import Settings
 
-# Huey tells of each task at info, some lines a second with drains; the job metrics say the same for less.
+# Huey logs each task at info, several lines a second with drains; the job metrics contain the same.
 _CHATTY = ("huey", "asyncio")
-_NEVER_BELOW_INFO = "peewee"  # its debug lines hold every statement's values: people's words, hashes, codes
-_MAX_DEPTH = 4  # of values within values that are searched for secrets
+_NEVER_BELOW_INFO = "peewee"  # its debug lines contain the values of every statement: texts, password hashes, codes
+_MAX_DEPTH = 4  # of nested values that are searched for secrets
 
 
 def configure(settings: Settings, component: str) -> None:
     """Send all logging of this process to standard error; each line names the `component` (gateway, worker …).
 
-    May be called again, with other settings. `huey_consumer` adds a handler of its own to the `huey` logger after it
-    has loaded the application; `adopt` takes it off again.
+    May be called again, with other settings. `huey_consumer` adds a handler of its own to the `huey` logger after it has loaded
+    the application; `adopt` removes it.
     """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared = _shared(component)
     renderer = _renderer(settings.log_format)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *shared, renderer],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_StderrLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = _StderrHandler()
+    handler = _outlet or StderrHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
@@ -52,7 +56,7 @@ def configure(settings: Settings, component: str) -> None:
 
 
 def adopt(name: str) -> None:
-    """Make the stdlib logger `name` write through the root logger alone, whatever handlers it has been given."""
+    """Make the stdlib logger `name` write through the root logger only: remove its handlers."""
     logger = logging.getLogger(name)
     logger.handlers.clear()
     logger.propagate = True
@@ -61,9 +65,9 @@ def adopt(name: str) -> None:
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: masks the values of secret keys, and what looks like a secret within strings."""
+    """Mask the values of secret keys, and secrets within strings. A structlog processor."""
     for key, value in event.items():
-        if key[0:1] == "_":  # the formatter's own; never written
+        if key[0:1] == "_":  # the formatter's own keys are never written
             continue
         event[key] = MASK if value is not None and is_secret(key) else _clean(value, _MAX_DEPTH)
     return event
@@ -90,13 +94,13 @@ def _shared(component: str) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_component,
-        structlog.processors.format_exc_info,  # before redact, for the secrets in messages of exceptions
+        structlog.processors.format_exc_info,  # before redact, which masks secrets in messages of exceptions
         redact,
     ]
 
 
 def is_json(log_format: str) -> bool:
-    """Whether lines are JSON by this setting, or for people."""
+    """Whether this setting makes lines JSON, rather than text for people."""
     return log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
 
 
@@ -114,43 +118,34 @@ _outlet: Outlet | None = None
 
 
 def detach() -> None:
-    """From now on a thread writes the log, so that nothing stands still with standard error. For processes that serve."""
+    """Let a thread write the log from now on, so that no other thread blocks with standard error. For processes that serve."""
     global _outlet
-    if _outlet is None:
-        _outlet = Outlet(sys.stderr.fileno())
-
-
-def write(lines: str, urgent: bool = False) -> None:
-    """Writes whole lines to standard error, or has them written. What can't be written (a full disk) is lost: a log never fails
-    what it tells of. `urgent` lines are out, if they can be, before this returns."""
     if _outlet is not None:
-        _outlet.write(lines, urgent)
         return
-    with contextlib.suppress(OSError):
-        sys.stderr.write(lines)  # looked up each time, as it may be exchanged
+    _outlet = Outlet(sys.stderr.fileno())
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, StderrHandler):
+            _outlet.setFormatter(handler.formatter)
+            root.removeHandler(handler)
+    root.addHandler(_outlet)
 
 
-class _StderrLogger:
-    """What structlog writes to at last."""
-
-    def __init__(self, *_args: Any) -> None:
-        pass
-
-    def msg(self, line: str) -> None:
-        write(line + "\n")
-
-    def urgent(self, line: str) -> None:
-        write(line + "\n", urgent=True)
-
-    debug = info = warning = log = msg
-    error = critical = exception = fatal = urgent
+def write(lines: str) -> None:
+    """Write whole lines, rendered already, to standard error. What can't be written (a full disk) is lost."""
+    if _outlet is not None:
+        _outlet.write(lines)
+        return
+    with contextlib.suppress(OSError):  # the work that logged the line goes on
+        sys.stderr.write(lines)  # looked up each time, as tests exchange it
 
 
-class _StderrHandler(logging.Handler):
-    """The same for the standard library's records."""
+class StderrHandler(logging.Handler):
+    """Writes records to the current `sys.stderr`."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Render a record and write it."""
         try:
-            write(self.format(record) + "\n", record.levelno >= logging.ERROR)
+            write(self.format(record) + "\n")
         except Exception:
             self.handleError(record)

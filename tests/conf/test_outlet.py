@@ -42,7 +42,7 @@ class Pipe:
         """Reads until the outlet has nothing left."""
         text, done = "", False
         while not done:
-            done = outlet.flush(0.01)
+            done = outlet.wait_until_written(0.01)
             with contextlib.suppress(BlockingIOError):
                 while True:
                     text += os.read(self.reading, PIPE_BYTES).decode()
@@ -62,13 +62,13 @@ def test_what_waits_for_a_late_reader_comes_whole_and_in_order(pipe: Pipe) -> No
     lines = [f"line {n}\n" for n in range(5_000)]
     for line in lines:
         outlet.write(line)
-    assert outlet.flush(0.0) is False, "nobody has read anything"
+    assert outlet.wait_until_written(0.0) is False, "nobody has read anything"
     assert pipe.read_all_of(outlet) == "".join(lines)
 
 
 def test_what_finds_no_room_is_dropped_and_its_number_told_once(pipe: Pipe) -> None:
     filled = pipe.fill()
-    outlet = Outlet(pipe.writing, most_chars=10 * len(LINE))
+    outlet = Outlet(pipe.writing, max_chars=10 * len(LINE))
     with capture_logs() as told:
         for _ in range(50):
             outlet.write(LINE)
@@ -80,7 +80,7 @@ def test_what_finds_no_room_is_dropped_and_its_number_told_once(pipe: Pipe) -> N
 
 
 def test_urgent_lines_are_out_when_the_call_returns(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlets, "URGENT_S", LIMIT_S)
+    monkeypatch.setattr(outlets, "URGENT_TIMEOUT_S", LIMIT_S)
     Outlet(pipe.writing).write("it broke\n", urgent=True)
     assert os.read(pipe.reading, PIPE_BYTES) == b"it broke\n"
 
@@ -97,7 +97,7 @@ def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
         outlet = Outlet(full.fileno())
         for _ in range(2):
             outlet.write(LINE)
-            assert outlet.flush(LIMIT_S) is True
+            assert outlet.wait_until_written(LIMIT_S) is True
 
 
 ENDS = """
@@ -105,7 +105,7 @@ import os, signal, sys
 import structlog
 from conf import Settings, outlet
 from conf.logging import configure, detach
-outlet.URGENT_S = 30
+outlet.URGENT_TIMEOUT_S = 30
 configure(Settings(_env_file=None, log_format="json"), "gateway")
 detach()
 log = structlog.get_logger()
