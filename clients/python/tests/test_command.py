@@ -136,7 +136,7 @@ def test_a_token_of_the_environment_is_kept_without_asking(terminal: Terminal, g
 
 
 def test_a_token_that_is_refused_is_not_kept(terminal: Terminal, gateway: Gateway) -> None:
-    assert "nothing was kept" in terminal.refused(3, "login", gateway.url, BELLWIRE_TOKEN="wrong")
+    assert "the token was not stored" in terminal.refused(3, "login", gateway.url, BELLWIRE_TOKEN="wrong")
     assert not terminal.account.exists()
 
 

@@ -8,8 +8,8 @@ from itertools import islice
 import pytest
 
 from bellwire_client import AsyncClient, AsyncEvents, Client, Event, Events, Reset, UnauthorizedError
-from bellwire_client.blocks import Blocks
 from bellwire_client.following import Transport
+from bellwire_client.sse import SseParser
 from clients.python.tests.conftest import Connect
 from tests.gateway.client import Client as Person
 from tests.gateway.running import Gateway
@@ -165,8 +165,8 @@ def test_blocks_come_whole_however_they_were_cut() -> None:
     sent = 'id: e-1\ndata: {"a": "\u2028é"}\n\nid: e-2\n\ndata: {"b": 2}\n\n'.encode()
     whole = [("e-1", {"a": "\u2028é"}), ("e-2", None), (None, {"b": 2})]
 
-    assert Blocks().take(sent) == whole
+    assert SseParser().feed(sent) == whole
     for size in (1, 2, 3, 7):
-        blocks = Blocks()
+        blocks = SseParser()
         pieces = [sent[start : start + size] for start in range(0, len(sent), size)]
-        assert [block for piece in pieces for block in blocks.take(piece)] == whole
+        assert [block for piece in pieces for block in blocks.feed(piece)] == whole

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bellwire_client.backoff import FIRST_S, LONGEST_S, Backoff
+from bellwire_client.backoff import FIRST_WAIT_S, MAX_WAIT_S, Backoff
 from bellwire_client.errors import ProblemError, UnreachableError
-from bellwire_client.steps import Answer, Method, Pause, Request, ask
+from bellwire_client.steps import Answer, Method, Pause, Request, send_with_retries
 
 SEND = Request("POST", "/messages", {"body": "hello", "client_id": "mine"}, repeatable=True)
 UNREPEATABLE = Request("POST", "/conversations")
@@ -18,20 +18,20 @@ def refusal(status: int, **headers: str) -> Answer:
 def test_waits_double_up_to_a_limit_and_half_of_each_is_random() -> None:
     waits = Backoff()
     for n in range(20):
-        upper = min(LONGEST_S, FIRST_S * 2**n)
+        upper = min(MAX_WAIT_S, FIRST_WAIT_S * 2**n)
         assert upper / 2 <= waits.next_s() <= upper
     waits.reset()
-    assert waits.next_s() <= FIRST_S
+    assert waits.next_s() <= FIRST_WAIT_S
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_wait_that_the_server_asks_for_is_kept(status: int) -> None:
-    steps = ask(SEND, 60)
+    steps = send_with_retries(SEND, 60)
     assert next(steps) == SEND
 
     pause = steps.send(refusal(status, retry_after="7"))
     assert isinstance(pause, Pause)
-    assert 7 < pause.seconds <= 7 + FIRST_S
+    assert 7 < pause.seconds <= 7 + FIRST_WAIT_S
     assert steps.send(None) == SEND, "the same request, with the same client_id"
     with pytest.raises(StopIteration) as end:
         steps.send(DONE)
@@ -40,13 +40,13 @@ def test_the_wait_that_the_server_asks_for_is_kept(status: int) -> None:
 
 @pytest.mark.parametrize("status", [408, 502, 503, 504])
 def test_a_proxy_without_a_gateway_is_asked_again(status: int) -> None:
-    steps = ask(SEND, 60)
+    steps = send_with_retries(SEND, 60)
     next(steps)
     assert isinstance(steps.send(refusal(status)), Pause)
 
 
 def test_a_broken_connection_is_tried_again() -> None:
-    steps = ask(SEND, 60)
+    steps = send_with_retries(SEND, 60)
     next(steps)
     assert isinstance(steps.throw(UnreachableError("broken")), Pause)
     assert steps.send(None) == SEND
@@ -54,7 +54,7 @@ def test_a_broken_connection_is_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 413, 422, 500])
 def test_what_would_be_refused_again_is_not_tried_again(status: int) -> None:
-    steps = ask(SEND, 60)
+    steps = send_with_retries(SEND, 60)
     next(steps)
     with pytest.raises(ProblemError):
         steps.send(refusal(status))
@@ -62,27 +62,27 @@ def test_what_would_be_refused_again_is_not_tried_again(status: int) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_methods_that_may_be_repeated_are(method: Method) -> None:
-    steps = ask(Request(method, "/me"), 60)
+    steps = send_with_retries(Request(method, "/me"), 60)
     next(steps)
     assert isinstance(steps.throw(UnreachableError("broken")), Pause)
 
 
 def test_a_post_that_may_have_been_done_is_not_repeated() -> None:
     for failure in (UnreachableError("broken"), None):
-        steps = ask(UNREPEATABLE, 60)
+        steps = send_with_retries(UNREPEATABLE, 60)
         next(steps)
         with pytest.raises((UnreachableError, ProblemError)):
             steps.throw(failure) if failure else steps.send(refusal(503))
 
 
 def test_a_post_that_was_refused_for_now_is_repeated() -> None:
-    steps = ask(UNREPEATABLE, 60)
+    steps = send_with_retries(UNREPEATABLE, 60)
     next(steps)
     assert isinstance(steps.send(refusal(429, retry_after="1")), Pause)
 
 
 def test_a_wait_past_ones_patience_is_not_begun() -> None:
-    steps = ask(SEND, 5)
+    steps = send_with_retries(SEND, 5)
     next(steps)
     with pytest.raises(ProblemError) as refused:
         steps.send(refusal(429, retry_after="6"))
@@ -90,7 +90,7 @@ def test_a_wait_past_ones_patience_is_not_begun() -> None:
 
 
 def test_a_page_of_something_else_is_a_problem_without_a_slug() -> None:
-    steps = ask(SEND, 5)
+    steps = send_with_retries(SEND, 5)
     next(steps)
     with pytest.raises(ProblemError, match="go to https://elsewhere") as refused:
         steps.send(refusal(301, location="https://elsewhere"))

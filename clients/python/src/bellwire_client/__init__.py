@@ -1,4 +1,4 @@
-"""A client of Bellwire: `Client` blocks, `AsyncClient` is for asyncio; both have the same calls."""
+"""Bellwire's client for Python: `Client` blocks, `AsyncClient` is for asyncio; both have the same calls."""
 
 from bellwire_client.aio import AsyncClient, AsyncEvents
 from bellwire_client.client import Client, Events

@@ -1,4 +1,4 @@
-"""The client for an event loop (asyncio)."""
+"""The client for asyncio."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bellwire_client.following import Feed, Transport
 from bellwire_client.paging import Pages
 from bellwire_client.shapes import Event, Reset
 from bellwire_client.steps import Answer, Close, Pause, Receive, Report, Request, Step, Steps
-from bellwire_client.wire import REPORT_WITHIN_S, answer_of, reaching, request_of
+from bellwire_client.wire import REPORT_TIMEOUT_S, answer_of, connection_errors, request_of
 
 T = TypeVar("T")
 
 
 class AsyncClient(Calls):
-    """Calls to be awaited; lists and events to be iterated over with `async for`. Best used in an `async with`.
+    """A client whose calls are awaited, and whose lists and events are read with `async for`. Use it in an `async with`.
 
-    `http` is an httpx client with settings of its own (certificates, a proxy); it is closed with this one.
+    `http` is an httpx client with its own settings, such as certificates or a proxy. It is closed with this client.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class AsyncClient(Calls):
     ) -> None:
         super().__init__(url, token, patience_s)
         self._http = http or httpx.AsyncClient()
-        self._reports: set[asyncio.Task[None]] = set()  # the loop itself keeps no hold on tasks
+        self._reports: set[asyncio.Task[None]] = set()  # asyncio itself has only weak references to tasks
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,9 +40,9 @@ class AsyncClient(Calls):
         await self.close()
 
     async def close(self) -> None:
-        """Reports what is left of the measurements, and closes the connections."""
-        if rest := self.telemetry.rest():
-            self._report_beside(rest)
+        """Report the remaining send durations, and close the connections."""
+        if seconds := self.telemetry.collect_all():
+            self._start_report(seconds)
         await asyncio.gather(*self._reports)
         await self._http.aclose()
 
@@ -54,38 +54,38 @@ class AsyncClient(Calls):
         follow_posts: bool = False,
         transport: Transport = "poll",
     ) -> AsyncEvents:
-        """What happens, as `Client.events` has it."""
+        """Return the events after a cursor, as `Client.events` does."""
         return AsyncEvents(self, cursor, types, follow_posts, transport)
 
     async def each(self, pages: Pages[T]) -> AsyncIterator[T]:
-        """The items of a list."""
+        """Yield the items of a list, page by page."""
         while not pages.is_over:
             for item in await self.run(pages.load()):
                 yield item
 
     async def run(self, steps: Steps[T]) -> T:
-        """Takes the steps of a call, and returns what it gives."""
+        """Perform the steps of a call, and return its result."""
         try:
             step = next(steps)
             while True:
                 try:
-                    found = await self._take(step)
+                    result = await self._perform(step)
                 except UnreachableError as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(found)
+                    step = steps.send(result)
         except StopIteration as end:
             return cast("T", end.value)
 
-    async def _take(self, step: Step) -> Any:
+    async def _perform(self, step: Step) -> Any:
         match step:
             case Request(stream=""):
-                with reaching(self.url):
+                with connection_errors(self.url):
                     return answer_of(await self._http.send(request_of(self._http, self.url, self.token, step)))
             case Request(stream="sse"):
                 return await self._open(step)
             case Request():
-                from bellwire_client.sockets import open_async_socket  # an extra, which needs a package of its own
+                from bellwire_client.sockets import open_async_socket  # this module needs the extra `ws`
 
                 return await open_async_socket(self.url, self.token, step)
             case Receive(link):
@@ -95,25 +95,25 @@ class AsyncClient(Calls):
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Report(seconds):
-                return self._report_beside(seconds)
+                return self._start_report(seconds)
 
     async def _open(self, step: Request) -> Answer:
-        with reaching(self.url):
+        with connection_errors(self.url):
             response = await self._http.send(request_of(self._http, self.url, self.token, step), stream=True)
             if response.is_success:
                 return Answer(response.status_code, response.headers, None, AsyncStream(self.url, response))
             await response.aread()
             return answer_of(response)
 
-    def _report_beside(self, seconds: list[float]) -> None:
+    def _start_report(self, seconds: list[float]) -> None:
         task = asyncio.create_task(self._report(seconds))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
 
     async def _report(self, seconds: list[float]) -> None:
-        step = Request("POST", "/telemetry/send", {"seconds": seconds}, timeout_s=REPORT_WITHIN_S)
+        step = Request("POST", "/telemetry/send", {"seconds": seconds}, timeout_s=REPORT_TIMEOUT_S)
         with suppress(UnreachableError):
-            await self._take(step)
+            await self._perform(step)
 
 
 class AsyncStream:
@@ -124,30 +124,30 @@ class AsyncStream:
         self._bytes = response.aiter_bytes()
 
     async def receive(self) -> bytes:
-        """What comes next. Raises UnreachableError at its end."""
-        with reaching(self._url):
+        """Return the next bytes. Raises UnreachableError at the end of the stream."""
+        with connection_errors(self._url):
             received = await anext(self._bytes, b"")
         if not received:
             raise UnreachableError("the stream ended")
         return received
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         await self._response.aclose()
 
 
 class AsyncEvents(Feed):
-    """Events as they come. Iterating again goes on from `cursor`."""
+    """Events as they arrive. A new iteration continues after `cursor`."""
 
-    def __init__(self, client: AsyncClient, *asked: Any) -> None:
-        super().__init__(*asked)
+    def __init__(self, client: AsyncClient, *options: Any) -> None:
+        super().__init__(*options)
         self._client = client
 
     async def __aiter__(self) -> AsyncIterator[Event | Reset]:
         try:
             while True:
-                for place, event in await self._client.run(self.load()):
-                    self.cursor = place
+                for cursor, event in await self._client.run(self.load()):
+                    self.cursor = cursor
                     if event is not None:
                         yield event
         finally:

@@ -1,4 +1,4 @@
-"""Makes one definition of a call serve both clients: the blocking one gives its result, the other one something to await."""
+"""Descriptors by which one definition of a call serves both clients: one returns its result, the other an awaitable."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Blocking(Protocol):
-    """A client that waits for what comes of a call."""
+class BlockingRunner(Protocol):
+    """A client that waits for the result of a call."""
 
     def run(self, steps: Steps[T]) -> T:
-        """Takes the steps."""
+        """Perform the steps of a call, and return its result."""
 
     def each(self, pages: Pages[T]) -> Iterator[T]:
-        """Asks for one page after the other."""
+        """Yield the items of a list, page by page."""
 
 
-class Awaiting(Protocol):
-    """A client on an event loop."""
+class AsyncRunner(Protocol):
+    """A client for asyncio."""
 
     async def run(self, steps: Steps[T]) -> T:
-        """Takes the steps."""
+        """Perform the steps of a call, and return its result."""
 
     def each(self, pages: Pages[T]) -> AsyncIterator[T]:
-        """Asks for one page after the other."""
+        """Yield the items of a list, page by page."""
 
 
 class call(Generic[P, T]):
-    """A method, written as steps: returns what they give."""
+    """A method that is written as steps, and returns their result."""
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
         self._steps = steps
-        self.__doc__, self.__wrapped__ = steps.__doc__, steps  # what help() shows
+        self.__doc__, self.__wrapped__ = steps.__doc__, steps  # for help()
 
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
 
     @overload
-    def __get__(self, client: Blocking, owner: type) -> Callable[P, T]: ...
+    def __get__(self, client: BlockingRunner, owner: type) -> Callable[P, T]: ...
 
     @overload
-    def __get__(self, client: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: AsyncRunner, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
     def __get__(self, client: Any, owner: type) -> Any:
-        """The method of a client."""
+        """Bind the method to a client."""
         if client is None:
             return self
 
@@ -62,7 +62,7 @@ class call(Generic[P, T]):
 
 
 class listing(Generic[P, T]):
-    """A method that names a list: iterates over its items, asking for a page when it is needed."""
+    """A method that returns an iterator over a list; each page is requested when it is needed."""
 
     def __init__(self, pages: Callable[Concatenate[Any, P], Pages[T]]) -> None:
         self._pages = pages
@@ -72,13 +72,13 @@ class listing(Generic[P, T]):
     def __get__(self, client: None, owner: type) -> Self: ...
 
     @overload
-    def __get__(self, client: Blocking, owner: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: BlockingRunner, owner: type) -> Callable[P, Iterator[T]]: ...
 
     @overload
-    def __get__(self, client: Awaiting, owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: AsyncRunner, owner: type) -> Callable[P, AsyncIterator[T]]: ...
 
     def __get__(self, client: Any, owner: type) -> Any:
-        """The method of a client."""
+        """Bind the method to a client."""
         if client is None:
             return self
 

@@ -1,4 +1,4 @@
-"""The calls, each defined once for both clients. They raise ProblemError, UnreachableError and UnexpectedAnswerError."""
+"""The calls of the API, defined once for both clients. They raise ProblemError, UnreachableError and UnexpectedAnswerError."""
 
 from __future__ import annotations
 
@@ -12,101 +12,101 @@ from bellwire_client.binding import call, listing
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
 from bellwire_client.shapes import Conversation, Me, Message, Notification, Priority, State, User
-from bellwire_client.steps import Method, Report, Request, Steps, ask
+from bellwire_client.steps import Method, Report, Request, Steps, send_with_retries
 from bellwire_client.telemetry import Telemetry
 
 PATIENCE_S = 60.0  # longer than the restart of a gateway, or of a database
 
 
 class Calls:
-    """What both clients can do.
+    """The calls of both clients.
 
-    `url` is where Bellwire is, without `/api/v1`; `token` may be left to `login`. A call that may be done twice is tried again for
-    up to `patience_s` while the server is away or asks to wait.
+    `url` is the address of Bellwire without `/api/v1`; `login` sets the token if none is passed. A call that may be repeated is
+    repeated for up to `patience_s` while the server cannot be reached or requests a wait.
     """
 
     def __init__(self, url: str, token: str | None, patience_s: float) -> None:
         if not url.startswith(("http://", "https://")):
-            raise ValueError(f"{url!r} is no address: it begins with http:// or https://")
+            raise ValueError(f"{url!r} is not an address: it must begin with http:// or https://")
         self.url = url.rstrip("/")
         self.token = token
         self.patience_s = patience_s
         self.telemetry = Telemetry()
 
-    def _ask(self, method: Method, path: str, body: Any = None) -> Steps[Any]:
-        """What is answered, decoded."""
-        return (yield from ask(Request(method, path, body), self.patience_s)).body
+    def _call(self, method: Method, path: str, body: Any = None) -> Steps[Any]:
+        """Make a call, and return its decoded answer."""
+        return (yield from send_with_retries(Request(method, path, body), self.patience_s)).body
 
     @call
     def request(self, method: Method, path: str, body: Any = None, params: Mapping[str, str | int] | None = None) -> Steps[Any]:
-        """Any call that has no method here: `path` is below `/api/v1`, `params` its query. Returns decoded JSON, or None."""
-        return (yield from ask(Request(method, path, body, params or {}), self.patience_s)).body
+        """Make any call: `path` is below `/api/v1`, `params` is its query. Returns decoded JSON, or None."""
+        return (yield from send_with_retries(Request(method, path, body, params or {}), self.patience_s)).body
 
-    # Oneself
+    # The caller
 
     @call
     def login(self, login: str, password: str) -> Steps[User]:
-        """Logs in by username or e-mail address, and keeps the token in `token`. Raises UnauthorizedError."""
-        made = yield from self._ask("POST", "/login", {"login": login, "password": password})
-        user = read(User, made.get("user") if isinstance(made, dict) else None)
-        self.token = str(made["token"])
+        """Log in with a username or e-mail address, and set `token`. Raises UnauthorizedError."""
+        session = yield from self._call("POST", "/login", {"login": login, "password": password})
+        user = read(User, session.get("user") if isinstance(session, dict) else None)
+        self.token = str(session["token"])
         return user
 
     @call
     def logout(self) -> Steps[None]:
-        """The token is dead from now on."""
-        yield from self._ask("POST", "/logout")
+        """End the session: the token becomes invalid."""
+        yield from self._call("POST", "/logout")
         self.token = None
 
     @call
     def me(self) -> Steps[Me]:
-        """Who calls."""
-        return read(Me, (yield from self._ask("GET", "/me")))
+        """Return the account of the caller."""
+        return read(Me, (yield from self._call("GET", "/me")))
 
     @call
     def state(self) -> Steps[State]:
-        """Everything as it is now; `events(state.cursor)` goes on from there."""
-        return read(State, (yield from self._ask("GET", "/state")))
+        """Return the present state; `events(state.cursor)` continues after it."""
+        return read(State, (yield from self._call("GET", "/state")))
 
     # People and conversations
 
     @listing
     def users(self, q: str = "") -> Pages[User]:
-        """Active users whose username or display name begins with `q`."""
+        """List active users whose username or display name begins with `q`."""
         return Pages(User, "/users", self.patience_s, q=q)
 
     @call
     def user(self, user: int) -> Steps[User]:
-        """An active user."""
-        return read(User, (yield from self._ask("GET", f"/users/{user}")))
+        """Return an active user."""
+        return read(User, (yield from self._call("GET", f"/users/{user}")))
 
     @listing
     def conversations(self) -> Pages[Conversation]:
-        """The caller's, newest activity first."""
+        """List the caller's conversations, newest activity first."""
         return Pages(Conversation, "/conversations", self.patience_s)
 
     @call
     def conversation(self, conversation: int) -> Steps[Conversation]:
-        """One of them."""
-        return read(Conversation, (yield from self._ask("GET", f"/conversations/{conversation}")))
+        """Return one of the caller's conversations."""
+        return read(Conversation, (yield from self._call("GET", f"/conversations/{conversation}")))
 
     @call
     def open_conversation(self, *members: int, title: str | None = None) -> Steps[Conversation]:
-        """With one other user and no title, the one direct conversation of the two; else a new group."""
+        """Return the direct conversation with one other user; with several users or a title, create a group."""
         body = {"members": members, "title": title}
-        opened = Request("POST", "/conversations", body, repeatable=len(members) == 1 and title is None)
-        return read(Conversation, (yield from ask(opened, self.patience_s)).body)
+        request = Request("POST", "/conversations", body, repeatable=len(members) == 1 and title is None)
+        return read(Conversation, (yield from send_with_retries(request, self.patience_s)).body)
 
     @call
     def typing(self, conversation: int, typing: bool = True) -> Steps[None]:
-        """Tells those who are there that the caller types."""
-        yield from self._ask("POST", f"/conversations/{conversation}/typing", {"typing": typing})
+        """Show the other members that the caller is typing, or has stopped."""
+        yield from self._call("POST", f"/conversations/{conversation}/typing", {"typing": typing})
 
     @call
     def mark_read(self, conversation: int, message: int) -> Steps[int]:
-        """Read up to this message; returns how many are unread. A mark never goes back."""
-        marked = Request("POST", f"/conversations/{conversation}/read", {"message": message}, repeatable=True)
-        return int((yield from ask(marked, self.patience_s)).body["unread"])
+        """Mark all messages up to this one as read; return the number of unread ones. The mark never moves back."""
+        request = Request("POST", f"/conversations/{conversation}/read", {"message": message}, repeatable=True)
+        return int((yield from send_with_retries(request, self.patience_s)).body["unread"])
 
     # Messages
 
@@ -121,60 +121,60 @@ class Calls:
         priority: Priority = "normal",
         reply_to: int | None = None,
     ) -> Steps[Message]:
-        """Sends to exactly one of a user and a conversation; when it returns, the message is on the server's disk.
+        """Send a message to a user (`to`) or to a conversation. When this returns, the message is on the server's disk.
 
-        All tries carry the same `client_id` (made here unless it is given), so that there is one message however often the
-        connection broke. Give one that is kept with what is sent, and a send can be taken up again after this program was killed.
+        All attempts have the same `client_id`, so there is one message even if connections break. Pass a `client_id` that is
+        stored with the message, and the send can be repeated after this program was killed.
         """
-        place = {"to": to} if conversation is None else {"conversation": conversation}
-        asked = {**place, "body": body, "client_id": client_id or str(uuid4()), "priority": priority, "reply_to": reply_to}
-        began = time.monotonic()
-        answer = yield from ask(Request("POST", "/messages", asked, repeatable=True), self.patience_s)
-        self.telemetry.record(time.monotonic() - began)
-        if batch := self.telemetry.due():
+        target = {"to": to} if conversation is None else {"conversation": conversation}
+        message = {**target, "body": body, "client_id": client_id or str(uuid4()), "priority": priority, "reply_to": reply_to}
+        start = time.monotonic()
+        answer = yield from send_with_retries(Request("POST", "/messages", message, repeatable=True), self.patience_s)
+        self.telemetry.record(time.monotonic() - start)
+        if batch := self.telemetry.collect_due():
             yield Report(batch)
         return read(Message, answer.body)
 
     @call
     def message(self, message: int) -> Steps[Message]:
-        """One message."""
-        return read(Message, (yield from self._ask("GET", f"/messages/{message}")))
+        """Return one message."""
+        return read(Message, (yield from self._call("GET", f"/messages/{message}")))
 
     @call
     def edit(self, message: int, body: str) -> Steps[Message]:
-        """Gives the caller's own message a new text."""
-        return read(Message, (yield from self._ask("PATCH", f"/messages/{message}", {"body": body})))
+        """Replace the text of the caller's own message."""
+        return read(Message, (yield from self._call("PATCH", f"/messages/{message}", {"body": body})))
 
     @call
     def delete(self, message: int) -> Steps[None]:
-        """Empties the caller's own message."""
-        yield from self._ask("DELETE", f"/messages/{message}")
+        """Delete the text of the caller's own message."""
+        yield from self._call("DELETE", f"/messages/{message}")
 
     @call
     def react(self, message: int, emoji: str, added: bool = True) -> Steps[None]:
-        """Adds the caller's emoji to a message, or takes it away."""
-        yield from self._ask("PUT" if added else "DELETE", f"/messages/{message}/reactions/{quote(emoji, safe='')}")
+        """Add the caller's emoji to a message, or remove it."""
+        yield from self._call("PUT" if added else "DELETE", f"/messages/{message}/reactions/{quote(emoji, safe='')}")
 
     @listing
     def history(self, conversation: int, around: int | None = None) -> Pages[Message]:
-        """A conversation's messages, newest first, or beginning around one."""
+        """List the messages of a conversation, newest first. With `around`, start near this message."""
         return Pages(Message, f"/conversations/{conversation}/messages", self.patience_s, around=around)
 
     @listing
     def search(self, q: str) -> Pages[Message]:
-        """Messages of the caller's conversations that hold the words, newest first."""
+        """List messages of the caller's conversations that contain the words, newest first."""
         return Pages(Message, "/search/messages", self.patience_s, q=q)
 
     # Notifications
 
     @listing
     def notifications(self, *, unread: bool = False, type: str | None = None) -> Pages[Notification]:
-        """What the caller was told, newest first."""
+        """List the caller's notifications, newest first."""
         return Pages(Notification, "/notifications", self.patience_s, unread="true" if unread else None, type=type)
 
     @call
     def mark_notifications_read(self, ids: Sequence[int] | None = None) -> Steps[int]:
-        """These, or all; returns how many are unread."""
+        """Mark these notifications as read, or all; return the number of unread ones."""
         body = {"all": True} if ids is None else {"ids": ids}
-        marked = Request("POST", "/notifications/read", body, repeatable=True)
-        return int((yield from ask(marked, self.patience_s)).body["unread"])
+        request = Request("POST", "/notifications/read", body, repeatable=True)
+        return int((yield from send_with_retries(request, self.patience_s)).body["unread"])

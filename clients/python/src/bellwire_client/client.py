@@ -1,4 +1,4 @@
-"""The client that blocks, for scripts and threads."""
+"""The blocking client, for scripts and threads."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bellwire_client.following import Feed, Transport
 from bellwire_client.paging import Pages
 from bellwire_client.shapes import Event, Reset
 from bellwire_client.steps import Answer, Close, Pause, Receive, Report, Request, Step, Steps
-from bellwire_client.wire import REPORT_WITHIN_S, answer_of, reaching, request_of
+from bellwire_client.wire import REPORT_TIMEOUT_S, answer_of, connection_errors, request_of
 
 T = TypeVar("T")
 
 
 class Client(Calls):
-    """Calls that wait for their answer. It may be shared by threads, and is best used in a `with`.
+    """A client whose calls wait for their answers. Threads may share it. Use it in a `with` statement.
 
-    `http` is an httpx client with settings of its own (certificates, a proxy); it is closed with this one.
+    `http` is an httpx client with its own settings, such as certificates or a proxy. It is closed with this client.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Client(Calls):
         self.close()
 
     def close(self) -> None:
-        """Reports what is left of the measurements, and closes the connections."""
+        """Report the remaining send durations, and close the connections."""
         self._reporter.shutdown(cancel_futures=True)
-        if rest := self.telemetry.rest():
-            self._report(rest)
+        if seconds := self.telemetry.collect_all():
+            self._report(seconds)
         self._http.close()
 
     def events(
@@ -55,41 +55,42 @@ class Client(Calls):
         follow_posts: bool = False,
         transport: Transport = "poll",
     ) -> Events:
-        """What happens after a cursor (`begin`: all that is kept), in order and for ever; only these types, if any are given.
+        """Return the events after a cursor, in order and without an end; after `begin`, all events that are kept.
 
-        Without a cursor, and when it has expired, a `Reset` with the state of now comes first. Iterating waits while the server is
-        away, and raises UnauthorizedError when the token is dead. The transport `ws` needs `bellwire-client[ws]`.
+        With `types`, only events of these types. Without a cursor, and when it has expired, a `Reset` with the present state
+        comes first. Iterating waits while the server cannot be reached, and raises UnauthorizedError when the token is no
+        longer valid. The transport `ws` needs `bellwire-client[ws]`.
         """
         return Events(self, cursor, types, follow_posts, transport)
 
     def each(self, pages: Pages[T]) -> Iterator[T]:
-        """The items of a list."""
+        """Yield the items of a list, page by page."""
         while not pages.is_over:
             yield from self.run(pages.load())
 
     def run(self, steps: Steps[T]) -> T:
-        """Takes the steps of a call, and returns what it gives."""
+        """Perform the steps of a call, and return its result."""
         try:
             step = next(steps)
             while True:
                 try:
-                    found = self._take(step)
+                    result = self._perform(step)
                 except UnreachableError as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(found)
+                    step = steps.send(result)
         except StopIteration as end:
             return cast("T", end.value)
 
-    def _take(self, step: Step) -> Any:
+    def _perform(self, step: Step) -> Any:
         match step:
             case Request(stream=""):
-                with reaching(self.url):
+                with connection_errors(self.url):
                     return answer_of(self._http.send(request_of(self._http, self.url, self.token, step)))
             case Request(stream="sse"):
                 return self._open(step)
             case Request():
-                from bellwire_client.sockets import open_socket  # an extra, which needs a package of its own
+                from bellwire_client.sockets import open_socket  # this module needs the extra `ws`
 
                 return open_socket(self.url, self.token, step)
             case Receive(link):
@@ -102,7 +103,7 @@ class Client(Calls):
                 return self._reporter.submit(self._report, seconds)
 
     def _open(self, step: Request) -> Answer:
-        with reaching(self.url):
+        with connection_errors(self.url):
             response = self._http.send(request_of(self._http, self.url, self.token, step), stream=True)
             if response.is_success:
                 return Answer(response.status_code, response.headers, None, Stream(self.url, response))
@@ -110,9 +111,9 @@ class Client(Calls):
             return answer_of(response)
 
     def _report(self, seconds: list[float]) -> None:
-        step = Request("POST", "/telemetry/send", {"seconds": seconds}, timeout_s=REPORT_WITHIN_S)
+        step = Request("POST", "/telemetry/send", {"seconds": seconds}, timeout_s=REPORT_TIMEOUT_S)
         with suppress(UnreachableError):
-            self._take(step)
+            self._perform(step)
 
 
 class Stream:
@@ -123,30 +124,30 @@ class Stream:
         self._bytes = response.iter_bytes()
 
     def receive(self) -> bytes:
-        """What comes next. Raises UnreachableError at its end."""
-        with reaching(self._url):
+        """Return the next bytes. Raises UnreachableError at the end of the stream."""
+        with connection_errors(self._url):
             received = next(self._bytes, b"")
         if not received:
             raise UnreachableError("the stream ended")
         return received
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self._response.close()
 
 
 class Events(Feed):
-    """Events as they come. Iterating again goes on from `cursor`."""
+    """Events as they arrive. A new iteration continues after `cursor`."""
 
-    def __init__(self, client: Client, *asked: Any) -> None:
-        super().__init__(*asked)
+    def __init__(self, client: Client, *options: Any) -> None:
+        super().__init__(*options)
         self._client = client
 
     def __iter__(self) -> Iterator[Event | Reset]:
         try:
             while True:
-                for place, event in self._client.run(self.load()):
-                    self.cursor = place
+                for cursor, event in self._client.run(self.load()):
+                    self.cursor = cursor
                     if event is not None:
                         yield event
         finally:

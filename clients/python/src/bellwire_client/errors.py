@@ -1,4 +1,4 @@
-"""What can go wrong with a call, as exceptions."""
+"""The exceptions that calls raise."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from typing import NamedTuple
 
 
 class FieldError(NamedTuple):
-    """A field that a request had wrong, and what is allowed."""
+    """A field of a request that is not valid, and the values that are."""
 
     field: str
     message: str
 
 
 class BellwireError(Exception):
-    """Whatever goes wrong with a call."""
+    """The base class of all errors of a call."""
 
 
 class UnreachableError(BellwireError):
-    """No answer came: the server is not there, or the connection broke. What was asked may have been done."""
+    """There was no answer: the server cannot be reached, or the connection broke. The call may have been performed."""
 
 
 class UnexpectedAnswerError(BellwireError):
-    """An answer came that Bellwire would not give: something else listens there."""
+    """The answer is not one of Bellwire: the address may be wrong."""
 
 
 class ProblemError(BellwireError):
     """The server refused (RFC 9457).
 
-    `slug` names the reason and is stable (`not-a-member`; empty when the answer came from something before the server), `status` is
-    HTTP's, `detail` is for people, `errors` are the fields of a 422, `retry_after_s` the seconds that the server wants to be left
-    alone, or None.
+    `status` is the HTTP status. `slug` is a stable name of the reason, such as `not-a-member`; it is empty if the answer came
+    from a proxy. `detail` is a text for people, `errors` are the fields of a 422, `retry_after_s` is the requested wait, or None.
     """
 
     def __init__(
@@ -45,4 +44,4 @@ class ProblemError(BellwireError):
 
 
 class UnauthorizedError(ProblemError):
-    """The token is missing or dead, or the password is wrong: log in (401)."""
+    """The token is missing or no longer valid, or the password is wrong (401)."""

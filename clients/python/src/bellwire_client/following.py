@@ -1,4 +1,4 @@
-"""Reading the log on and on: from where, over which transport, and what becomes of a broken connection or an expired cursor."""
+"""Reading the event log without an end: transports, broken connections and expired cursors."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from bellwire_client.backoff import Backoff
-from bellwire_client.blocks import Blocks
 from bellwire_client.errors import BellwireError, ProblemError, UnexpectedAnswerError, UnreachableError
 from bellwire_client.reading import read
 from bellwire_client.shapes import Event, Reset, State
-from bellwire_client.steps import Close, Pause, Receive, Request, Steps, ask
+from bellwire_client.sse import SseParser
+from bellwire_client.steps import Close, Pause, Receive, Request, Steps, send_with_retries
 
 Transport = Literal["poll", "sse", "ws"]
-Frame: TypeAlias = tuple[str | None, dict[str, Any] | None]  # a cursor, an EVENT; None where there is none
-Moved: TypeAlias = tuple[str, Event | Reset | None]  # the place that is reached when it has been handled
+Frame: TypeAlias = tuple[str | None, dict[str, Any] | None]  # (cursor, EVENT); either may be missing
+Position: TypeAlias = tuple[str, Event | Reset | None]  # an event, and the cursor after it
 POLL_TIMEOUT_S = 25  # most proxies cut idle connections at 60 s, some at 30
-SLACK_S = 15.0  # for an answer that is on its way
-QUIET_S = {"sse": 45.0, "ws": 75.0}  # the server says something every 15 and 30 seconds: a link that is silent for longer is dead
-EARLY_S = 1.0  # an empty answer that comes sooner made room for another poll of the same user
+POLL_SLACK_S = 15.0  # for the answer to arrive
+SILENCE_TIMEOUT_S = {"sse": 45.0, "ws": 75.0}  # the server sends a heartbeat every 15 and 30 s
+EARLY_ANSWER_S = 1.0  # an earlier empty answer: the server ended this poll for another one of the same user
 PATHS = {"sse": "/events/stream", "ws": "/events/ws"}
-EXPIRED = 410
-AGAIN = range(500, 600)  # whoever waits for events outlasts any failure of the server
+CURSOR_EXPIRED = 410
+SERVER_ERRORS = range(500, 600)  # a reader of events waits until the server works again
 
 
-class _Expired(Exception):
+class _CursorExpired(Exception):
     """A stream began with `cursor.expired`."""
 
 
 class Feed:
-    """One reader's way through the log.
+    """One reader of the event log.
 
-    `cursor` is the place up to which events were handed out, the current one included: kept, and given back to `events`, it goes on
-    from there, on any gateway and transport. None until the state has come, when the caller gave none. Raises BellwireError when a
-    package is missing.
+    `cursor` is the cursor after the last event that was returned. Stored, and passed to `events` later, it continues there, on any
+    gateway and transport. It is None before the state has arrived, if the caller passed none. Raises BellwireError when a package
+    is missing.
     """
 
     def __init__(self, cursor: str | None, types: Collection[str], follow_posts: bool, transport: Transport) -> None:
@@ -46,54 +46,54 @@ class Feed:
             raise BellwireError("WebSockets need one more package: pip install 'bellwire-client[ws]'")
         self.cursor = cursor
         self._transport = transport
-        wanted = [types] if isinstance(types, str) else types  # a string is a collection of strings, too
-        self._params = {"types": ",".join(wanted) or None, "follow": "posts" if follow_posts else None}
+        type_names = [types] if isinstance(types, str) else types  # a string is a collection of strings, too
+        self._params = {"types": ",".join(type_names) or None, "follow": "posts" if follow_posts else None}
         self._link: Any = None
-        self._blocks = Blocks()
-        self._waits = Backoff()
+        self._parser = SseParser()
+        self._backoff = Backoff()
 
-    def load(self) -> Steps[list[Moved]]:
-        """What comes next: perhaps nothing, but it has waited for it. The state, when there is no cursor or it has expired. Goes on
-        trying while the server is away.
+    def load(self) -> Steps[list[Position]]:
+        """Wait for events and return them; the list may be empty. Without a cursor, or with an expired one, return the state.
 
-        Raises UnauthorizedError when the token is dead, and ProblemError for what would be refused again.
+        Repeats failed calls while the server cannot be reached. Raises UnauthorizedError when the token is no longer valid, and
+        ProblemError for other refusals.
         """
         try:
             if self.cursor is not None:
                 frames = yield from (self._poll() if self._transport == "poll" else self._receive())
-                return list(self._moves(frames))
+                return list(self._positions(frames))
         except ProblemError as error:
-            if error.status != EXPIRED:
+            if error.status != CURSOR_EXPIRED:
                 raise
-        except _Expired:
+        except _CursorExpired:
             yield from self.close()
-        state = read(State, (yield from ask(Request("GET", "/state"), math.inf, AGAIN)).body)
+        state = read(State, (yield from send_with_retries(Request("GET", "/state"), math.inf, SERVER_ERRORS)).body)
         return [(state.cursor, Reset(state))]
 
     def close(self) -> Steps[None]:
-        """Lets go of an open stream. Loading again goes on from `cursor`."""
+        """Close an open stream. Another load continues after `cursor`."""
         if self._link is not None:
             link, self._link = self._link, None
             yield Close(link)
 
-    def _moves(self, frames: Iterable[Frame]) -> Iterator[Moved]:
-        place = self.cursor or ""
+    def _positions(self, frames: Iterable[Frame]) -> Iterator[Position]:
+        position = self.cursor or ""
         for cursor, event in frames:
-            place = cursor or place
+            position = cursor or position
             if event is not None and event.get("type") == "cursor.expired":
-                raise _Expired
-            yield place, None if event is None else read(Event, event)
+                raise _CursorExpired
+            yield position, None if event is None else read(Event, event)
 
     def _poll(self) -> Steps[list[Frame]]:
         params = {**self._params, "cursor": self.cursor, "timeout": POLL_TIMEOUT_S}
-        began = time.monotonic()
-        asked = Request("GET", "/events", params=params, timeout_s=POLL_TIMEOUT_S + SLACK_S)
-        body = (yield from ask(asked, math.inf, AGAIN)).body
-        reached = _cursor(body)
+        start = time.monotonic()
+        request = Request("GET", "/events", params=params, timeout_s=POLL_TIMEOUT_S + POLL_SLACK_S)
+        body = (yield from send_with_retries(request, math.inf, SERVER_ERRORS)).body
+        cursor = _cursor(body)
         frames: list[Frame] = [(event["id"], event) for event in body.get("events", ())]
-        if not frames and not body.get("more") and time.monotonic() - began < EARLY_S:
-            yield Pause(EARLY_S * random.uniform(0.5, 1))
-        return [*frames, (reached, None)]
+        if not frames and not body.get("more") and time.monotonic() - start < EARLY_ANSWER_S:
+            yield Pause(EARLY_ANSWER_S * random.uniform(0.5, 1))
+        return [*frames, (cursor, None)]
 
     def _receive(self) -> Steps[list[Frame]]:
         if self._link is None:
@@ -102,27 +102,27 @@ class Feed:
             received = yield Receive(self._link)
         except UnreachableError:
             yield from self.close()
-            yield Pause(self._waits.next_s())
+            yield Pause(self._backoff.next_s())
             return []
-        self._waits.reset()
-        return self._blocks.take(received) if isinstance(received, bytes) else [_frame(received)]
+        self._backoff.reset()
+        return self._parser.feed(received) if isinstance(received, bytes) else [_frame(received)]
 
     def _open(self) -> Steps[None]:
         transport = self._transport
         assert transport != "poll"
         params = {**self._params, "cursor": self.cursor}
-        asked = Request("GET", PATHS[transport], params=params, timeout_s=QUIET_S[transport], stream=transport)
-        self._link = (yield from ask(asked, math.inf, AGAIN)).link
-        self._blocks = Blocks()
+        request = Request("GET", PATHS[transport], params=params, timeout_s=SILENCE_TIMEOUT_S[transport], stream=transport)
+        self._link = (yield from send_with_retries(request, math.inf, SERVER_ERRORS)).link
+        self._parser = SseParser()
 
 
 def _cursor(body: Any) -> str:
     if not isinstance(body, dict) or not isinstance(body.get("cursor"), str):
-        raise UnexpectedAnswerError("no events of Bellwire: is the address right?")
+        raise UnexpectedAnswerError("these are not events of Bellwire: is the address right?")
     return str(body["cursor"])
 
 
 def _frame(text: str) -> Frame:
-    """A WebSocket's frame is an EVENT, or a cursor alone."""
-    found = json.loads(text)
-    return found["id"], None if found["type"] == "cursor" else found
+    """Decode a WebSocket frame: an EVENT, or only a cursor."""
+    data = json.loads(text)
+    return data["id"], None if data["type"] == "cursor" else data

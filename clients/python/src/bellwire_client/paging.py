@@ -1,4 +1,4 @@
-"""Lists that come in pages."""
+"""Lists that the server answers page by page."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Generic, TypeVar
 
 from bellwire_client.errors import UnexpectedAnswerError
 from bellwire_client.reading import read
-from bellwire_client.steps import Request, Steps, ask
+from bellwire_client.steps import Request, Steps, send_with_retries
 
 T = TypeVar("T")
 
 
 class Pages(Generic[T]):
-    """One list, and how much of it was read."""
+    """One list, and the position in it."""
 
     def __init__(self, shape: type[T], path: str, patience_s: float, **params: str | int | None) -> None:
         self.is_over = False
@@ -22,10 +22,10 @@ class Pages(Generic[T]):
         self._params = params
 
     def load(self) -> Steps[list[T]]:
-        """The items of the next page."""
-        body = (yield from ask(Request("GET", self._path, params=self._params), self._patience_s)).body
+        """Load the next page and return its items."""
+        body = (yield from send_with_retries(Request("GET", self._path, params=self._params), self._patience_s)).body
         if not isinstance(body, dict) or "items" not in body:
-            raise UnexpectedAnswerError("not a list of Bellwire: is the address right?")
+            raise UnexpectedAnswerError("this is not a list of Bellwire: is the address right?")
         self._params["page"] = body.get("next")
         self.is_over = body.get("next") is None
         return [read(self._shape, item) for item in body["items"]]

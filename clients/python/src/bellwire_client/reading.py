@@ -1,4 +1,4 @@
-"""From decoded JSON to dataclasses, by their annotations."""
+"""Conversion of decoded JSON to dataclasses, by their annotations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 def read(shape: type[T], data: Any) -> T:
-    """A value of a dataclass. Unknown fields are passed over. Raises UnexpectedAnswerError when one is missing or wrong."""
+    """Create a dataclass from decoded JSON. Unknown fields are ignored. Raises UnexpectedAnswerError if one is missing or wrong."""
     try:
         return shape(**{name: convert(data[name]) for name, convert in _fields(cast("Any", shape)) if name in data})
     except (TypeError, ValueError, AttributeError) as error:
-        raise UnexpectedAnswerError(f"not a {shape.__name__} of Bellwire: is the address right?") from error
+        raise UnexpectedAnswerError(f"this is not a {shape.__name__} of Bellwire: is the address right?") from error
 
 
 @cache
@@ -37,9 +37,9 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
     if get_origin(hint) in (Union, UnionType) and inner[1:] == (type(None),):
         return partial(_optional, _converter(inner[0]))
     if get_origin(hint) is list:
-        return partial(_listed, _converter(inner[0]))
+        return partial(_list, _converter(inner[0]))
     if get_origin(hint) is dict and inner[0] is int:  # JSON's names are strings
-        return lambda value: {int(name): one for name, one in value.items()}
+        return lambda value: {int(name): item for name, item in value.items()}
     return lambda value: value
 
 
@@ -47,5 +47,5 @@ def _optional(convert: Callable[[Any], Any], value: Any) -> Any:
     return None if value is None else convert(value)
 
 
-def _listed(convert: Callable[[Any], Any], value: Any) -> list[Any]:
-    return [convert(one) for one in value]
+def _list(convert: Callable[[Any], Any], value: Any) -> list[Any]:
+    return [convert(item) for item in value]

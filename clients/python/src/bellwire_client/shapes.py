@@ -1,4 +1,4 @@
-"""What the server tells, as values. Fields that are not named here are passed over."""
+"""The objects of the API as dataclasses. Other fields that the server sends are ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Priority = Literal["normal", "important", "urgent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody with an account."""
+    """An account."""
 
     id: int
     username: str
@@ -24,7 +24,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Me(User):
-    """Who calls. `profile` holds timezone and locale, `wallet` currency and balance (a decimal string)."""
+    """The caller's account. `profile` has timezone and locale; `wallet` has currency and balance (a decimal string)."""
 
     email: str
     profile: dict[str, str]
@@ -33,7 +33,7 @@ class Me(User):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message. `sender` is a user's id, `conversation` a conversation's; a deleted one has an empty body and `deleted_at`."""
+    """A message. `sender` and `conversation` are ids. A deleted message has an empty body and `deleted_at`."""
 
     id: int
     conversation: int
@@ -45,12 +45,12 @@ class Message:
     reply_to: int | None = None
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
-    reactions: dict[str, list[int]] = field(default_factory=dict)  # emoji -> ids of users
+    reactions: dict[str, list[int]] = field(default_factory=dict)  # emoji -> user ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody in a conversation, and the id of the message up to which they have read."""
+    """A member of a conversation. `read` is the id of the last message that they have read."""
 
     user: User
     role: Literal["owner", "member"]
@@ -59,7 +59,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A conversation. Of more than 50 members it names the first 50 and counts all in `members_count`."""
+    """A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all."""
 
     id: int
     kind: Literal["direct", "group"]
@@ -73,7 +73,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """Something that the caller was told; `count` says how many causes it stands for."""
+    """A notification of the caller. `count` is the number of events that it stands for."""
 
     id: int
     type: str
@@ -87,7 +87,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All that a client starts from, as of one moment of the log: events go on from `cursor`. `presence` is by user id."""
+    """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id."""
 
     cursor: str
     me: Me
@@ -98,7 +98,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened. `id` is its cursor, None for `typing` and `presence`; `data` goes by `type`."""
+    """An event. `id` is its cursor, None for `typing` and `presence`; `data` depends on `type`."""
 
     id: str | None
     type: str
@@ -123,7 +123,6 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Everything as it is now, in place of all events before: where a program begins without a cursor, and begins again when its
-    cursor has expired."""
+    """The present state, in place of all earlier events. It comes without a cursor, and when the cursor has expired."""
 
     state: State

@@ -1,4 +1,4 @@
-"""WebSockets (RFC 6455), for both drivers. Only this file needs the package `websockets`."""
+"""WebSockets (RFC 6455) for both clients. Only this module needs the package `websockets`."""
 
 from __future__ import annotations
 
@@ -16,71 +16,71 @@ from websockets.sync.client import ClientConnection, connect
 
 from bellwire_client.errors import UnreachableError
 from bellwire_client.steps import Answer, Request
-from bellwire_client.wire import API, CONNECT_WITHIN_S, headers_of, query_of
+from bellwire_client.wire import API, CONNECT_TIMEOUT_S, headers_of, query_of
 
-SWITCHED = 101
-CLOSE_WITHIN_S = 1.0
+SWITCHING_PROTOCOLS = 101
+CLOSE_TIMEOUT_S = 1.0
 
 
 class Socket:
     """An open WebSocket."""
 
-    def __init__(self, connection: ClientConnection, quiet_s: float) -> None:
-        self._connection, self._quiet_s = connection, quiet_s
+    def __init__(self, connection: ClientConnection, silence_timeout_s: float) -> None:
+        self._connection, self._silence_timeout_s = connection, silence_timeout_s
 
     def receive(self) -> str:
-        """The next frame. Raises UnreachableError when it is closed, or silent for too long."""
-        with _reaching():
-            return str(self._connection.recv(self._quiet_s))
+        """Return the next frame. Raises UnreachableError when the socket is closed, or silent for too long."""
+        with _connection_errors():
+            return str(self._connection.recv(self._silence_timeout_s))
 
     def close(self) -> None:
-        """Says good-bye."""
+        """Close the connection."""
         self._connection.close()
 
 
 class AsyncSocket:
-    """An open WebSocket on an event loop."""
+    """An open WebSocket for asyncio."""
 
-    def __init__(self, connection: AsyncConnection, quiet_s: float) -> None:
-        self._connection, self._quiet_s = connection, quiet_s
+    def __init__(self, connection: AsyncConnection, silence_timeout_s: float) -> None:
+        self._connection, self._silence_timeout_s = connection, silence_timeout_s
 
     async def receive(self) -> str:
-        """The next frame. Raises UnreachableError when it is closed, or silent for too long."""
-        with _reaching():
-            async with asyncio.timeout(self._quiet_s):
+        """Return the next frame. Raises UnreachableError when the socket is closed, or silent for too long."""
+        with _connection_errors():
+            async with asyncio.timeout(self._silence_timeout_s):
                 return str(await self._connection.recv())
 
     async def close(self) -> None:
-        """Says good-bye."""
+        """Close the connection."""
         await self._connection.close()
 
 
 def open_socket(url: str, token: str | None, step: Request) -> Answer:
-    """The answer to the handshake, with the socket."""
-    with _reaching():
+    """Open a WebSocket; return the answer to the handshake, with the socket as its link."""
+    with _connection_errors():
         try:
-            connection = connect(_address(url, step), **_options(token)).__enter__()  # left by close()
+            connection = connect(_address(url, step), **_options(token)).__enter__()  # closed by Socket.close()
         except InvalidStatus as refusal:
-            return _refused(refusal)
-    return Answer(SWITCHED, {}, None, Socket(connection, step.timeout_s))
+            return _refusal(refusal)
+    return Answer(SWITCHING_PROTOCOLS, {}, None, Socket(connection, step.timeout_s))
 
 
 async def open_async_socket(url: str, token: str | None, step: Request) -> Answer:
-    """The same, on an event loop."""
-    with _reaching():
+    """Open a WebSocket for asyncio; return the answer to the handshake, with the socket as its link."""
+    with _connection_errors():
         try:
             connection = await connect_async(_address(url, step), **_options(token))
         except InvalidStatus as refusal:
-            return _refused(refusal)
-    return Answer(SWITCHED, {}, None, AsyncSocket(connection, step.timeout_s))
+            return _refusal(refusal)
+    return Answer(SWITCHING_PROTOCOLS, {}, None, AsyncSocket(connection, step.timeout_s))
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _connection_errors() -> Iterator[None]:
     try:
         yield
     except (WebSocketException, OSError, EOFError) as error:  # a TimeoutError is an OSError
-        raise UnreachableError(f"the socket broke: {error or type(error).__name__}") from error
+        raise UnreachableError(f"the WebSocket broke: {error or type(error).__name__}") from error
 
 
 def _address(url: str, step: Request) -> str:
@@ -90,13 +90,13 @@ def _address(url: str, step: Request) -> str:
 def _options(token: str | None) -> dict[str, Any]:
     return {
         "additional_headers": headers_of(token),
-        "open_timeout": CONNECT_WITHIN_S,
-        "close_timeout": CLOSE_WITHIN_S,
-        "max_size": None,  # the server is trusted with that
+        "open_timeout": CONNECT_TIMEOUT_S,
+        "close_timeout": CLOSE_TIMEOUT_S,
+        "max_size": None,  # the server is trusted
     }
 
 
-def _refused(refusal: InvalidStatus) -> Answer:
+def _refusal(refusal: InvalidStatus) -> Answer:
     response = refusal.response
     try:
         body = json.loads(response.body or b"")

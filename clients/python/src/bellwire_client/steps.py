@@ -1,7 +1,7 @@
-"""What a call is made of, without doing any of it.
+"""The steps of a call, without input and output.
 
-A call is a generator: it gives out steps one by one, is sent what each led to, and returns what the call gives. A driver takes the
-steps, `client.py` with blocking connections and `aio.py` on an event loop. Whatever is decided is decided by the calls, once.
+A call is a generator: it yields steps, is sent the result of each, and returns the result of the call. A client performs the steps:
+`client.py` with blocking connections, `aio.py` with asyncio. All decisions are made here, once for both.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from bellwire_client.errors import FieldError, ProblemError, UnauthorizedError, 
 
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-ANSWER_WITHIN_S = 30.0
-TRY_AGAIN = frozenset({408, 502, 503, 504})  # gateway or store are away for now; it may have been done all the same
-TOO_MANY = 429  # refused before anything was done
+ANSWER_TIMEOUT_S = 30.0
+RETRY_STATUSES = frozenset({408, 502, 503, 504})  # a gateway or the database is away; the call may have been performed
+TOO_MANY_REQUESTS = 429  # refused before anything was performed
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; is sent an `Answer`. `stream` asks for one that goes on and on.
+    """Make one HTTP request; its result is an `Answer`. `stream` opens a stream of events.
 
-    `repeatable` says of a POST that doing it twice is as good as once; of other methods HTTP says it.
+    `repeatable` marks a POST that may be repeated without a second effect. Other methods always may (RFC 9110).
     """
 
     method: Method
     path: str  # below /api/v1
     body: Any = None
-    params: Mapping[str, str | int | None] = field(default_factory=dict)  # None: not given
+    params: Mapping[str, str | int | None] = field(default_factory=dict)  # None is left out
     repeatable: bool = False
-    timeout_s: float = ANSWER_WITHIN_S  # without a byte
+    timeout_s: float = ANSWER_TIMEOUT_S  # without receiving a byte
     stream: Literal["", "sse", "ws"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request: `body` is decoded JSON, or None; `link` is the open connection of a stream."""
+    """The answer to a request. `body` is decoded JSON, or None; `link` is the open connection of a stream."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,28 +49,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Waits for more on a link; is sent bytes (server-sent events) or a frame's text (WebSocket)."""
+    """Wait for data on a link; the result is bytes (server-sent events) or the text of a frame (WebSocket)."""
 
     link: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Lets go of a link."""
+    """Close a link."""
 
     link: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Does nothing for a while."""
+    """Wait for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Tells the server how long sends took, beside whatever else happens."""
+    """Report the durations of sends in the background."""
 
     seconds: list[float]
 
@@ -79,15 +79,15 @@ Step: TypeAlias = Request | Receive | Close | Pause | Report
 Steps: TypeAlias = Generator[Step, Any, T]
 
 
-def ask(request: Request, patience_s: float, again: Container[int] = TRY_AGAIN) -> Steps[Answer]:
-    """The answer, after as many tries as it takes and `patience_s` has room for.
+def send_with_retries(request: Request, patience_s: float, retry_statuses: Container[int] = RETRY_STATUSES) -> Steps[Answer]:
+    """Make a request, repeat it for up to `patience_s` seconds if necessary, and return its answer.
 
-    It is tried again after a broken connection, a 429, and the statuses of `again`. Raises ProblemError when the server refuses,
-    UnreachableError when no answer came, both at once when waiting would be of no use.
+    It is repeated after a broken connection, a 429, and the statuses of `retry_statuses`. Raises ProblemError when the server
+    refuses, UnreachableError without an answer; at once when the next wait would exceed `patience_s`.
     """
-    waits, give_up_at = Backoff(), time.monotonic() + patience_s
+    backoff, deadline = Backoff(), time.monotonic() + patience_s
     failure: ProblemError | UnreachableError
-    may_repeat = request.repeatable or request.method != "POST"
+    can_repeat = request.repeatable or request.method != "POST"
     while True:
         at_least_s = 0.0
         try:
@@ -98,23 +98,23 @@ def ask(request: Request, patience_s: float, again: Container[int] = TRY_AGAIN) 
             if answer.status < 300:
                 return answer
             failure = problem_of(answer)
-            if failure.status != TOO_MANY and failure.status not in again:
+            if failure.status != TOO_MANY_REQUESTS and failure.status not in retry_statuses:
                 raise failure
             at_least_s = failure.retry_after_s or 0.0
-        wait_s = waits.next_s(at_least_s)
-        refused_undone = isinstance(failure, ProblemError) and failure.status == TOO_MANY
-        if not (may_repeat or refused_undone) or time.monotonic() + wait_s > give_up_at:
+        wait_s = backoff.next_s(at_least_s)
+        is_rate_limited = isinstance(failure, ProblemError) and failure.status == TOO_MANY_REQUESTS
+        if not (can_repeat or is_rate_limited) or time.monotonic() + wait_s > deadline:
             raise failure
         yield Pause(wait_s)
 
 
 def problem_of(answer: Answer) -> ProblemError:
-    """The exception that an answer stands for."""
-    told = answer.body if isinstance(answer.body, dict) else {}
-    slug = str(told.get("type", "")).rpartition("/")[2]
-    elsewhere = answer.headers.get("location")
-    detail = str(told.get("detail") or (f"go to {elsewhere}" if elsewhere else "not an answer of Bellwire"))
-    errors = tuple(FieldError(str(e.get("field")), str(e.get("message"))) for e in told.get("errors", ()))
+    """Return the exception for an answer that is a refusal."""
+    problem = answer.body if isinstance(answer.body, dict) else {}
+    slug = str(problem.get("type", "")).rpartition("/")[2]
+    location = answer.headers.get("location")
+    detail = str(problem.get("detail") or (f"go to {location}" if location else "not an answer of Bellwire"))
+    errors = tuple(FieldError(str(e.get("field")), str(e.get("message"))) for e in problem.get("errors", ()))
     retry_after = answer.headers.get("retry-after", "")
-    kind = UnauthorizedError if answer.status == 401 else ProblemError
-    return kind(answer.status, slug, detail, errors, float(retry_after) if retry_after.isdecimal() else None)
+    error_class = UnauthorizedError if answer.status == 401 else ProblemError
+    return error_class(answer.status, slug, detail, errors, float(retry_after) if retry_after.isdecimal() else None)

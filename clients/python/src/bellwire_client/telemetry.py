@@ -1,4 +1,4 @@
-"""How long sends took, as their sender saw it: kept until there is a batch to report."""
+"""Durations of sends, as the sender measured them, collected for a report to the server."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import threading
 import time
 from collections import deque
 
-BATCH = 20
-EVERY_S = 30.0
-VALUES_MAX, SECONDS_MAX = 100, 300.0  # the server's
+BATCH_SIZE = 20
+REPORT_EVERY_S = 30.0
+MAX_VALUES, MAX_SECONDS = 100, 300.0  # limits of the server
 
 
 class Telemetry:
-    """The measurements of one client. When nobody takes them, the oldest go."""
+    """The unreported durations of one client. Beyond MAX_VALUES the oldest are dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seconds: deque[float] = deque(maxlen=VALUES_MAX)
+        self._seconds: deque[float] = deque(maxlen=MAX_VALUES)
         self._reported_at = time.monotonic()
 
     def record(self, seconds: float) -> None:
-        """One send, from the call to its answer, with all its tries."""
+        """Add the duration of one send, from the call to its answer, with all attempts."""
         with self._lock:
-            self._seconds.append(min(seconds, SECONDS_MAX))
+            self._seconds.append(min(seconds, MAX_SECONDS))
 
-    def due(self) -> list[float]:
-        """A batch, when there is one: enough values, or some that have waited for long."""
-        is_due = len(self._seconds) >= BATCH or time.monotonic() - self._reported_at > EVERY_S
-        return self.rest() if is_due else []
+    def collect_due(self) -> list[float]:
+        """Remove and return all durations if a report is due: there are enough, or the last report is long ago. Else return []."""
+        is_due = len(self._seconds) >= BATCH_SIZE or time.monotonic() - self._reported_at > REPORT_EVERY_S
+        return self.collect_all() if is_due else []
 
-    def rest(self) -> list[float]:
-        """All that is left."""
+    def collect_all(self) -> list[float]:
+        """Remove and return all durations."""
         with self._lock:
             self._reported_at = time.monotonic()
-            taken, self._seconds = self._seconds, deque(maxlen=VALUES_MAX)
-            return list(taken)
+            seconds = list(self._seconds)
+            self._seconds.clear()
+            return seconds

@@ -1,4 +1,4 @@
-"""How steps become HTTP requests, and responses answers: what both drivers do the same way."""
+"""Conversion of steps to HTTP requests and of responses to answers, for both clients."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import httpx
 from bellwire_client.errors import UnreachableError
 from bellwire_client.steps import Answer, Request
 
-CONNECT_WITHIN_S = 10.0
-REPORT_WITHIN_S = 2.0  # a report is worth no wait
+CONNECT_TIMEOUT_S = 10.0
+REPORT_TIMEOUT_S = 2.0  # a report is not worth a long wait
 API = "/api/v1"
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
-    """Raises UnreachableError for whatever can happen to a connection."""
+def connection_errors(url: str) -> Iterator[None]:
+    """Turn errors of a connection into UnreachableError."""
     try:
         yield
     except httpx.TransportError as error:
@@ -26,31 +26,31 @@ def reaching(url: str) -> Iterator[None]:
 
 
 def headers_of(token: str | None) -> dict[str, str]:
-    """Who calls."""
+    """Return the header with the token."""
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def query_of(step: Request) -> dict[str, str | int]:
-    """The query, without what is not given."""
+    """Return the query without parameters that are None."""
     return {name: value for name, value in step.params.items() if value is not None}
 
 
 def request_of(http: httpx.Client | httpx.AsyncClient, url: str, token: str | None, step: Request) -> httpx.Request:
-    """The request of a step."""
+    """Return the HTTP request for a step."""
     return http.build_request(
         step.method,
         url + API + step.path,
         params=query_of(step),
         json=step.body,
         headers=headers_of(token),
-        timeout=httpx.Timeout(step.timeout_s, connect=CONNECT_WITHIN_S),
+        timeout=httpx.Timeout(step.timeout_s, connect=CONNECT_TIMEOUT_S),
     )
 
 
 def answer_of(response: httpx.Response) -> Answer:
-    """The answer of a response that was read."""
+    """Return the answer for a response whose body was read."""
     try:
         body = response.json()
-    except (JSONDecodeError, UnicodeDecodeError):  # a proxy's page, or nothing
+    except (JSONDecodeError, UnicodeDecodeError):  # the page of a proxy, or an empty body
         body = None
     return Answer(response.status_code, response.headers, body)

@@ -1,1 +1,1 @@
-"""The command `bellwire`, one file a word."""
+"""The command `bellwire`, one module for each subcommand."""

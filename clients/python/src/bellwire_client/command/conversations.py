@@ -8,15 +8,15 @@ from bellwire_client.command import account
 from bellwire_client.command.names import title
 
 SUMMARY = "list the conversations"
-PATIENCE_S = 5.0  # somebody waits
+PATIENCE_S = 5.0  # a person is waiting
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """There are none."""
+    """Add no arguments."""
 
 
 def run(args: Namespace) -> None:
-    """One a line."""
+    """Print one line for each conversation."""
     with account.connect(PATIENCE_S) as client:
         me = client.me().id
         for conversation in client.conversations():

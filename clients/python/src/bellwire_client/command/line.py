@@ -1,4 +1,4 @@
-"""Which words the command knows, what it exits with, and how it says what went wrong."""
+"""The command line: subcommands, exit statuses and error messages."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from bellwire_client.command import conversations, login, send, tail
 from bellwire_client.command.account import AccountError
 from bellwire_client.errors import BellwireError, ProblemError, UnauthorizedError, UnreachableError
 
-WORDS = {"login": login, "send": send, "tail": tail, "conversations": conversations}
+COMMANDS = {"login": login, "send": send, "tail": tail, "conversations": conversations}
 REFUSED, NOT_LOGGED_IN, UNREACHABLE, INTERRUPTED = 1, 3, 4, 130  # 2 is argparse's
 EPILOG = """exit status:
   0  done
   1  the server refused
-  2  the command was called in a wrong way
-  3  not logged in, or the token is dead: bellwire login URL
+  2  the arguments are wrong
+  3  not logged in, or the token is no longer valid: bellwire login URL
   4  the server does not answer: try again
 
-BELLWIRE_URL and BELLWIRE_TOKEN count before what `bellwire login` keeps."""
+BELLWIRE_URL and BELLWIRE_TOKEN take precedence over the account that `bellwire login` has stored."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does what the arguments say and returns the exit status."""
+    """Run the subcommand and return the exit status."""
     parser = ArgumentParser(
         prog="bellwire", description="Messages from the command line.", epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
     )
-    words = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, word in WORDS.items():
-        declared = words.add_parser(name, help=word.SUMMARY, description=word.__doc__, formatter_class=RawDescriptionHelpFormatter)
-        word.add_arguments(declared)
-        declared.set_defaults(run=word.run)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=command.SUMMARY, description=command.__doc__, formatter_class=RawDescriptionHelpFormatter
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     args = parser.parse_args(argv)
-    status, told = _run(args)
-    if told:
-        print(f"bellwire: {told}", file=sys.stderr)
+    status, message = _run(args)
+    if message:
+        print(f"bellwire: {message}", file=sys.stderr)
     return status
 
 
 def _run(args: Namespace) -> tuple[int, str]:
-    """The exit status, and what to tell."""
+    """Return the exit status, and a message for the user or an empty one."""
     try:
         args.run(args)
         sys.stdout.flush()
@@ -57,6 +59,6 @@ def _run(args: Namespace) -> tuple[int, str]:
         return REFUSED, str(error)
     except KeyboardInterrupt:
         return INTERRUPTED, ""
-    except BrokenPipeError:  # whoever read has enough; Python would complain of it once more at its end
+    except BrokenPipeError:  # the reader has closed the pipe; Python would report it once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0, ""

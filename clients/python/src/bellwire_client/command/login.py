@@ -1,6 +1,6 @@
-"""Log in, and keep the token for the other commands.
+"""Log in, and store the token for the other commands.
 
-Asks for the password, or takes the token of BELLWIRE_TOKEN: for an account without a password, or a bot."""
+It prompts for the password. For an account without a password, or a bot, set BELLWIRE_TOKEN to its token."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from bellwire_client.command.account import AccountError
 from bellwire_client.command.names import plain
 from bellwire_client.errors import UnauthorizedError
 
-SUMMARY = "log in, and keep the token for the other commands"
+SUMMARY = "log in, and store the token for the other commands"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Where, and as whom."""
-    parser.add_argument("url", metavar="URL", type=address, help="where Bellwire is, such as https://chat.example.org")
-    parser.add_argument("--as", dest="login", metavar="NAME", help="username or e-mail address; asked for when it is not given")
+    """Add the address and the name."""
+    parser.add_argument("url", metavar="URL", type=address, help="address of Bellwire, such as https://chat.example.org")
+    parser.add_argument("--as", dest="login", metavar="NAME", help="username or e-mail address; there is a prompt without it")
 
 
 def address(text: str) -> str:
-    """URL, when it is one."""
+    """Return a valid URL. Raises ArgumentTypeError for any other text."""
     if text.startswith(("http://", "https://")):
         return text
-    raise ArgumentTypeError(f"{text!r} is no address: it begins with http:// or https://")
+    raise ArgumentTypeError(f"{text!r} is not an address: it must begin with http:// or https://")
 
 
 def run(args: Namespace) -> None:
-    """Checks who it is, and keeps the token."""
-    # Whoever sits there tries again by themselves: no patience.
+    """Check the password or the token, and store the token."""
+    # A person can try again: no patience.
     with Client(args.url, os.environ.get("BELLWIRE_TOKEN") or None, patience_s=0) as client:
         try:
             if client.token is None:
-                client.login(args.login or _typed(), getpass("Password: "))
+                client.login(args.login or _prompt_name(), getpass("Password: "))
             me = client.me()
         except UnauthorizedError as error:
-            raise AccountError(f"{error.detail}: nothing was kept") from error
+            raise AccountError(f"{error.detail}: the token was not stored") from error
         except EOFError:
-            raise AccountError("nobody is there to type a password: set BELLWIRE_TOKEN") from None
+            raise AccountError("there is no terminal for the password: set BELLWIRE_TOKEN") from None
         assert client.token is not None
-        kept = account.keep(client.url, client.token)
-    print(f"Logged in as {plain(me.username)}. The token is in {kept}.")
+        path = account.save(client.url, client.token)
+    print(f"Logged in as {plain(me.username)}. The token is in {path}.")
 
 
-def _typed() -> str:
+def _prompt_name() -> str:
     return input("Username or e-mail address: ")
