@@ -130,7 +130,7 @@ class Reaction(Handler):
 
     async def _react(self, message: str, emoji: str, *, added: bool) -> None:
         user, number = self.actor.user, int(message)
-        await self.commit(lambda tx: messages.react(tx, user, number, emoji, added))
+        await self.commit(lambda tx: messages.react(tx, user, number, emoji, added=added))
         self.answer(None, 204)
 
 

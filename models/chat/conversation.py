@@ -1,4 +1,7 @@
-"""Conversations and who is in them. Membership is intervals of the log: from the event that opened it to the one that closed it."""
+"""Conversations and their members.
+
+A membership is an interval of the log, from the event that opened it to the event that closed it.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,19 @@ from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, execute, insert_rows, placeholders, rows, values_cte
+from models.store.database import Base, NeverReusedIdField, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
 TITLE_CHARS = 120
-MAX_MEMBERS_IN_VIEW = 50  # of a larger conversation, the first so many and a count
+MAX_MEMBERS_IN_VIEW = 50  # a larger conversation is shown with its first 50 members and their number
 MAX_MEMBERS_PER_REQUEST = 10_000
+IDS_PER_QUERY = 500
 MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
 
 class Conversation(Base):
-    """A direct one (one for each pair of users) or a group."""
+    """A direct conversation (one for each pair of users) or a group."""
 
     id = NeverReusedIdField()
     kind = peewee.CharField(max_length=6)
@@ -37,7 +41,7 @@ class Conversation(Base):
 
 
 class Membership(Base):
-    """Events of the conversation with from_event <= id < to_event are the member's to see."""
+    """The interval of the log that a member sees: events of the conversation with from_event <= id < to_event."""
 
     id = peewee.BigAutoField()
     conversation = peewee.ForeignKeyField(Conversation, index=False)
@@ -52,7 +56,7 @@ class Membership(Base):
         indexes = ((("user", "conversation"), False), (("conversation", "id"), False))
 
 
-Membership.add_index(  # one open interval a member
+Membership.add_index(  # at most one open interval for each member
     Membership.index(
         Membership.conversation,
         Membership.user,
@@ -64,7 +68,7 @@ Membership.add_index(  # one open interval a member
 
 
 class MemberView(msgspec.Struct):
-    """A member, with how far they have read."""
+    """A member, with the id of the newest message they have read."""
 
     user: UserView
     role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("owner", "member")})]
@@ -72,7 +76,7 @@ class MemberView(msgspec.Struct):
 
 
 class ConversationView(msgspec.Struct, omit_defaults=True):
-    """CONVERSATION of the contract. `members_count` stands there when not all members do."""
+    """CONVERSATION of the contract. `members_count` is present when `members` has not all of them."""
 
     id: int
     kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("direct", "group")})]
@@ -85,20 +89,23 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
 
 
 def created_event_data(conversation: int) -> bytes:
-    """CONVERSATION as `conversation.created` carries it: without its last message, whose text the log must be able to lose."""
-    found = rows("SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,))
-    kind, title, created, count = found[0]
+    """CONVERSATION as `conversation.created` carries it: without its last message, whose text must be removable from the log."""
+    # Raw: the first message of a pair creates their conversation.
+    ((kind, title, created_ms, count),) = rows(
+        "SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,)
+    )
     members = first_members([(conversation, count)])[conversation]
-    shown = count if count > MAX_MEMBERS_IN_VIEW else None
-    return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created), members, None, 0, shown))
+    shown_count = count if count > MAX_MEMBERS_IN_VIEW else None
+    return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created_ms), members, None, 0, shown_count))
 
 
 def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView]]:
-    """Members by conversation, given (conversation, members_count): all of small ones by one query, the first of large ones by
-    another."""
-    small = [i for i, count in sizes if count <= MAX_MEMBERS_IN_VIEW]
-    large = [i for i, count in sizes if count > MAX_MEMBERS_IN_VIEW]
+    """Members by conversation, from (conversation, members_count): all members of small conversations by one query, the first
+    MAX_MEMBERS_IN_VIEW of each large one by another."""
+    small = [conversation for conversation, count in sizes if count <= MAX_MEMBERS_IN_VIEW]
+    large = [conversation for conversation, count in sizes if count > MAX_MEMBERS_IN_VIEW]
     found: list[tuple[Any, ...]] = []
+    # Raw: every initial state reads members, and the first message of a pair.
     source = "FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.to_event IS NULL AND m.conversation_id"
     if small:
         found += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({placeholders(len(small))}) ORDER BY m.id", small)
@@ -106,42 +113,45 @@ def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView
         first = f"SELECT * FROM (SELECT {MEMBER_COLUMNS} {source}=? ORDER BY m.id LIMIT {MAX_MEMBERS_IN_VIEW}) AS part"
         found += rows(" UNION ALL ".join([first] * len(large)), large)
     members: dict[int, list[MemberView]] = {}
-    for conversation, *of_user, role, read in found:
-        members.setdefault(conversation, []).append(MemberView(UserView(*of_user), role, read))
+    for conversation, *user, role, read in found:
+        members.setdefault(conversation, []).append(MemberView(UserView(*user), role, read))
     return members
 
 
-def pair_key(one: int, other: int) -> str:
-    """What is unique about a direct conversation."""
-    return f"{min(one, other)}:{max(one, other)}"
+def pair_key(user: int, other: int) -> str:
+    """The unique key of a pair's direct conversation: `3:7`."""
+    return f"{min(user, other)}:{max(user, other)}"
 
 
 def direct_conversations(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
-    """pair -> conversation, for the direct conversations that are there: remembered, else asked for by one query."""
+    """pair key -> conversation, for the direct conversations that exist: from the transaction's cache, else by one query."""
     known = tx.cache.direct
-    missing = sorted({key for one, other in pairs if (key := pair_key(one, other)) not in known})
+    missing = sorted({key for user, other in pairs if (key := pair_key(user, other)) not in known})
     if missing:
+        # Raw: part of a send.
         known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({placeholders(len(missing))})", missing))
     return known
 
 
-def kinds_by_member(tx: Transaction, asked: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """(conversation, user) -> kind, for those who are members now: remembered, else asked for by one query."""
+def kinds_by_member(tx: Transaction, members: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """(conversation, user) -> kind, for the users who are members now: from the transaction's cache, else by one query."""
     known = tx.cache.kinds
-    missing = {place for place in asked if place not in known}
+    missing = {member for member in members if member not in known}
     if missing:
+        # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
         found = rows(
             values_cte("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM input "
             "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=input.conversation "
             "AND m.user_id=input.member AND m.to_event IS NULL AND c.id=m.conversation_id",
-            [v for place in missing for v in place],
+            [value for member in missing for value in member],
         )
         known.update({(conversation, user): kind for conversation, user, kind in found})
     return known
 
 
 def require_member(conversation: int, user: int) -> str:
-    """The user's role in the conversation. Raises NotFoundError to whoever is not in it."""
+    """The user's role in the conversation. Raises NotFoundError for a user who is not a member."""
+    # Raw: part of moving a read mark.
     found = rows("SELECT role FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, user))
     if not found:
         raise NotFoundError
@@ -149,30 +159,30 @@ def require_member(conversation: int, user: int) -> str:
 
 
 def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None) -> int:
-    """Makes a conversation and tells each member. Raises InvalidError when one of them is no active user."""
-    everyone = list(dict.fromkeys([creator, *members]))
-    direct = len(everyone) == 2 and title is None
-    _require_active([m for m in everyone if m != creator])
-    id_ = tx.next_id("conversations")
-    pair = pair_key(*everyone) if direct else None
+    """Create a conversation and append `conversation.created` for each member; returns its id.
+
+    Raises InvalidError when one of the members is not an active user.
+    """
+    users = list(dict.fromkeys([creator, *members]))
+    direct = len(users) == 2 and title is None
+    _require_active([user for user in users if user != creator])
+    conversation = tx.next_id("conversations")
+    # Raw: the first message of a pair creates their conversation.
     execute(
         "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms) VALUES (?,?,?,?,?,?)",
-        (id_, "direct" if direct else "group", title, pair, len(everyone), tx.now_ms),
+        (conversation, "direct" if direct else "group", title, pair_key(*users) if direct else None, len(users), tx.now_ms),
     )
     opened = tx.next_event_id()
-    insert_rows(
-        Membership,
-        MEMBERSHIP_COLUMNS,
-        [(id_, m, "owner" if m == creator and not direct else "member", opened, None) for m in everyone],
-    )
-    data = created_event_data(id_)
-    for member in everyone:
-        tx.append(user_stream(member), "conversation.created", data)
-    return id_
+    memberships = [(conversation, user, "owner" if user == creator and not direct else "member", opened, None) for user in users]
+    insert_rows(Membership, MEMBERSHIP_COLUMNS, memberships)
+    data = created_event_data(conversation)
+    for user in users:
+        tx.append(user_stream(user), "conversation.created", data)
+    return conversation
 
 
 def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
-    """The one direct conversation of a pair, and whether it was made just now."""
+    """The direct conversation of a pair, and whether it was created just now."""
     pair = pair_key(user, other)
     direct = direct_conversations(tx, [(user, other)])
     if pair in direct:
@@ -182,19 +192,21 @@ def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, b
 
 
 def _require_active(users: Sequence[int]) -> None:
-    there: set[int] = set()
-    for start in range(0, len(users), 500):
-        part = users[start : start + 500]
-        there |= {u for (u,) in rows(f"SELECT id FROM users WHERE status='active' AND id IN ({placeholders(len(part))})", part)}
-    missing = [u for u in users if u not in there]
+    active: set[int] = set()
+    for start in range(0, len(users), IDS_PER_QUERY):
+        part = users[start : start + IDS_PER_QUERY]
+        # Raw: the first message of a pair creates their conversation.
+        sql = f"SELECT id FROM users WHERE status='active' AND id IN ({placeholders(len(part))})"
+        active |= {user for (user,) in rows(sql, part)}
+    missing = [user for user in users if user not in active]
     if missing:
         raise InvalidError(("members", f"no such user: {missing[0]}"))
 
 
 def rename(tx: Transaction, user: int, conversation: int, title: str | None) -> None:
-    """An owner gives a group another title."""
+    """Change a group's title, as one of its owners. Raises NotFoundError, ConflictError and ForbiddenError."""
     _require_owner(conversation, user)
-    execute("UPDATE conversations SET title=? WHERE id=?", (title, conversation))
+    Conversation.update(title=title).where(Conversation.id == conversation).execute()
     data = msgspec.json.encode({"id": conversation, "title": title})
     tx.append(conversation_stream(conversation), "conversation.updated", data)
 
@@ -202,70 +214,80 @@ def rename(tx: Transaction, user: int, conversation: int, title: str | None) -> 
 def _require_owner(conversation: int, user: int) -> None:
     role = require_member(conversation, user)
     if _kind(conversation) == "direct":
-        raise ConflictError("a direct conversation stays as it is")
+        raise ConflictError("a direct conversation cannot be changed")
     if role != "owner":
-        raise ForbiddenError("only an owner does this")
+        raise ForbiddenError("only an owner may do this")
 
 
 def _kind(conversation: int) -> str:
-    return str(rows("SELECT kind FROM conversations WHERE id=?", (conversation,))[0][0])
+    ((kind,),) = fetch_rows(Conversation.select(Conversation.kind).where(Conversation.id == conversation))
+    return str(kind)
+
+
+def _open_memberships(conversation: int) -> peewee.Expression:
+    return (Membership.conversation == conversation) & Membership.to_event.is_null()
+
+
+def _change_members_count(conversation: int, change: int) -> None:
+    Conversation.update(members_count=Conversation.members_count + change).where(Conversation.id == conversation).execute()
 
 
 def add_member(tx: Transaction, user: int, conversation: int, added: int) -> None:
-    """An owner adds a member, from this place in the log on. What came before counts as read."""
+    """Add a member, as one of the group's owners. They see the log from here on, and earlier messages count as read.
+
+    Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and InvalidError.
+    """
     _require_owner(conversation, user)
     member = active_view(added)
-    if rows("SELECT 1 FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, added)):
+    if Membership.select().where(_open_memberships(conversation), Membership.user == added).exists():
         return
+    # Raw: the model Message is in a module that imports this one.
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
-    execute("UPDATE conversations SET members_count=members_count+1 WHERE id=?", (conversation,))
+    _change_members_count(conversation, 1)
     tx.append(user_stream(added), "conversation.created", created_event_data(conversation))
     data = msgspec.json.encode({"conversation": conversation, "user": member})
     tx.append(conversation_stream(conversation), "member.joined", data)
 
 
 def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -> None:
-    """An owner removes a member, or one leaves: their interval closes here, and their own stream tells them.
+    """Remove a member, as one of the group's owners or as that member: their interval closes here.
 
-    The last owner's leaving makes the eldest member owner.
+    `member.left` is also appended to the removed member's own stream. When the last owner leaves, the member who joined first
+    becomes owner. Raises NotFoundError, ConflictError, ForbiddenError and NotMemberError.
     """
     role = require_member(conversation, user)
     if _kind(conversation) == "direct":
-        raise ConflictError("nobody leaves a direct conversation")
+        raise ConflictError("a direct conversation cannot be left")
     if user != removed and role != "owner":
-        raise ForbiddenError("only an owner removes others")
-    try:
-        role = require_member(conversation, removed)
-    except NotFoundError:
-        raise NotMemberError from None
+        raise ForbiddenError("only an owner may remove other members")
+    removed_role = _role_of_other(conversation, removed)
     data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed)})
     closed = tx.append(user_stream(removed), "member.left", data)
-    execute(
-        "UPDATE memberships SET to_event=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL",
-        (closed, conversation, removed),
-    )
-    execute("UPDATE conversations SET members_count=members_count-1 WHERE id=?", (conversation,))
+    Membership.update(to_event=closed).where(_open_memberships(conversation), Membership.user == removed).execute()
+    _change_members_count(conversation, -1)
     tx.append(conversation_stream(conversation), "member.left", data)
-    if role == "owner":
-        _keep_an_owner(conversation)
+    if removed_role == "owner":
+        _ensure_owner(conversation)
 
 
-def _keep_an_owner(conversation: int) -> None:
-    owners = rows(
-        "SELECT 1 FROM memberships WHERE conversation_id=? AND to_event IS NULL AND role='owner' LIMIT 1",
-        (conversation,),
-    )
-    if not owners:
-        execute(
-            "UPDATE memberships SET role='owner' WHERE id="
-            "(SELECT min(id) FROM memberships WHERE conversation_id=? AND to_event IS NULL)",
-            (conversation,),
-        )
+def _role_of_other(conversation: int, user: int) -> str:
+    try:
+        return require_member(conversation, user)
+    except NotFoundError:
+        raise NotMemberError from None
+
+
+def _ensure_owner(conversation: int) -> None:
+    members = _open_memberships(conversation)
+    if not Membership.select().where(members, Membership.role == "owner").exists():
+        first = Membership.select(peewee.fn.MIN(Membership.id)).where(members)
+        Membership.update(role="owner").where(Membership.id == first).execute()
 
 
 def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
-    """(conversation, from_event, to_event) of all the user's memberships that reach past a place in the log."""
+    """(conversation, from_event, to_event) of the user's memberships that are open or closed after an event id."""
+    # Raw: every poll that reads the store runs it.
     return rows(
         "SELECT conversation_id, from_event, to_event FROM memberships WHERE user_id=? AND (to_event IS NULL OR to_event>?)",
         (user, closed_after),
@@ -273,7 +295,9 @@ def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, i
 
 
 def ids_by_activity(user: int) -> list[tuple[int, int]]:
-    """(activity in ms, conversation) of all the user's conversations, newest first: when its newest message, or it, was made."""
+    """(last activity in ms, conversation) of the user's conversations, the latest first. The last activity is the time of the
+    newest message, or of the conversation's creation."""
+    # Raw: every initial state runs it; the subquery reads one row of an index for each conversation.
     return rows(
         "SELECT coalesce((SELECT x.created_ms FROM messages x WHERE x.conversation_id=c.id ORDER BY x.id DESC LIMIT 1), "
         "c.created_ms) AS newest, c.id FROM memberships m JOIN conversations c ON c.id=m.conversation_id "

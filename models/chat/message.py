@@ -1,9 +1,9 @@
-"""Messages: posting them, many at once, and what their senders and readers do to them afterwards."""
+"""Messages: posting many at once, reading them, and editing, deleting and reacting to one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import peewee
@@ -20,7 +20,7 @@ from models.store.database import (
     NeverReusedIdField,
     decode_text,
     encode_text,
-    execute,
+    fetch_column,
     insert_rows,
     placeholders,
     rows,
@@ -30,15 +30,17 @@ from models.store.errors import ForbiddenError, InvalidError, NotFoundError, Ref
 from models.store.text_rules import is_displayable
 
 BODY_CHARS = 20_000
+BODY_RULE = f"must have 1 to {BODY_CHARS} characters"
 CLIENT_ID_CHARS = 64
 EMOJI_CHARS = 32
+MAX_ID = 2**62  # above every id
 PRIORITIES = ("normal", "important", "urgent")
 COLUMNS = "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms"
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
 
 
 class Message(Base):
-    """One message. `event` is the id of the event that announced it."""
+    """One message. `event` is the id of its `message.created` event."""
 
     id = NeverReusedIdField()
     conversation = peewee.ForeignKeyField(Conversation, index=False)
@@ -61,7 +63,7 @@ class Message(Base):
 
 
 class MessageCopy(Base):
-    """An event, besides the one that announced it, that carries a message's text and must lose it with the message."""
+    """Another event that carries a message's text, which must be removed from it when the message is deleted."""
 
     message = peewee.ForeignKeyField(Message, index=False)
     event = peewee.BigIntegerField(index=True)
@@ -83,6 +85,10 @@ class Reaction(Base):
         primary_key = peewee.CompositeKey("message", "emoji", "user")
 
 
+Target = tuple[int, str]  # the conversation that a draft goes to, and its kind
+RetryKey = tuple[int, str | None]  # sender and client_id
+
+
 class MessageView(msgspec.Struct, gc=False):
     """MESSAGE of the contract."""
 
@@ -100,7 +106,7 @@ class MessageView(msgspec.Struct, gc=False):
 
 
 class Draft(msgspec.Struct, gc=False):
-    """A message somebody asks to be sent, before anything of it is checked but its types."""
+    """A message to be sent. Only the types of its fields have been checked."""
 
     sender: int
     token: int
@@ -113,7 +119,7 @@ class Draft(msgspec.Struct, gc=False):
 
 
 class Posted(msgspec.Struct, gc=False):
-    """A send's answer: MESSAGE as JSON, whether it is new, and its conversation's kind."""
+    """The answer to a send: MESSAGE as JSON, whether it is new, and its conversation's kind (empty for a retry)."""
 
     json: bytes
     created: bool
@@ -121,75 +127,64 @@ class Posted(msgspec.Struct, gc=False):
 
 
 def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
-    """Posts many messages by a fixed few statements, whatever their number: one result for each draft, in order.
+    """Post many messages by a fixed few statements, whatever their number; returns one result for each draft, in order.
 
-    A draft whose sender used its `client_id` before gets the first message back, whatever else it says (promise 4).
+    A draft whose sender has used its `client_id` before is answered with that first message, whatever else it says (promise 4).
     """
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
-    first = _earlier(drafts)
-    places = _places(tx, drafts, first)
-    replies = _reply_places([d for d, place in zip(drafts, places, strict=True) if not isinstance(place, RefusedError)])
-    made: list[tuple[object, ...]] = []
+    first = _find_first(drafts)
+    targets = _find_targets(tx, drafts, first)
+    replied = _conversations_of_replied(
+        d for d, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)
+    )
     created_at = rfc3339(tx.now_ms)
+    new_rows: list[tuple[Any, ...]] = []
     for n, draft in enumerate(drafts):
         key = (draft.sender, draft.client_id)
         if key in first:
-            continue
-        place = places[n]
-        if isinstance(place, RefusedError):
-            results[n] = place
-            continue
-        conversation, kind = place
-        if draft.reply_to is not None and replies.get(draft.reply_to) != conversation:
-            results[n] = InvalidError(("reply_to", "no message of this conversation"))
-            continue
-        id_ = tx.next_id("messages")
-        view = MessageView(
-            id_,
-            conversation,
-            draft.sender,
-            draft.body,
-            draft.priority,
-            draft.reply_to,
-            draft.client_id,
-            created_at,
-            None,
-            None,
-            {},
-        )
-        data = msgspec.json.encode(view)
-        event = tx.append(conversation_stream(conversation), "message.created", data)
-        made.append(
-            (
-                id_,
-                conversation,
-                draft.sender,
-                encode_text(draft.body),
-                draft.priority,
-                draft.reply_to,
-                draft.client_id,
-                tx.now_ms,
-                event,
-            )
-        )
-        results[n] = Posted(data, True, kind)
-        if draft.client_id is not None:
-            first[key] = id_
-    insert_rows(Message, INSERT_COLUMNS, made)
-    repeated = [n for n, result in enumerate(results) if result is None]
-    if repeated:
-        found = {v.id: v for v in views([first[drafts[n].sender, drafts[n].client_id] for n in repeated])}
-        for n in repeated:
-            message = found[first[drafts[n].sender, drafts[n].client_id]]
-            results[n] = Posted(msgspec.json.encode(message), False, "")
+            continue  # a retry, answered below
+        target = targets[n]
+        if isinstance(target, RefusedError):
+            results[n] = target
+        elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
+            results[n] = InvalidError(("reply_to", "must be a message of this conversation"))
+        else:
+            data, row = _append(tx, draft, target[0], created_at)
+            new_rows.append(row)
+            results[n] = Posted(data, True, target[1])
+            if draft.client_id is not None:
+                first[key] = row[0]
+    insert_rows(Message, INSERT_COLUMNS, new_rows)
+    _answer_retries(drafts, first, results)
     return results  # type: ignore[return-value]
 
 
-def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], int]:
-    """The messages that answer to a sender's `client_id` already."""
+def _append(tx: Transaction, draft: Draft, conversation: int, created_at: str) -> tuple[bytes, tuple[Any, ...]]:
+    """Append `message.created`; returns its data, which is also the answer, and the row to insert. MESSAGE is encoded only here."""
+    sender, priority, reply_to, client_id = draft.sender, draft.priority, draft.reply_to, draft.client_id
+    id_ = tx.next_id("messages")
+    view = MessageView(id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {})
+    data = msgspec.json.encode(view)
+    event = tx.append(conversation_stream(conversation), "message.created", data)
+    return data, (id_, conversation, sender, encode_text(draft.body), priority, reply_to, client_id, tx.now_ms, event)
+
+
+def _answer_retries(drafts: Sequence[Draft], first: dict[RetryKey, int], results: list[Posted | RefusedError | None]) -> None:
+    """Fill in the results that are still None: each is the first message of its sender and `client_id`, as it is now."""
+    retries = {n: first[drafts[n].sender, drafts[n].client_id] for n, result in enumerate(results) if result is None}
+    if not retries:
+        return
+    messages = {message.id: message for message in views(list(retries.values()))}
+    for n, id_ in retries.items():
+        results[n] = Posted(msgspec.json.encode(messages[id_]), False, "")
+
+
+def _find_first(drafts: Sequence[Draft]) -> dict[RetryKey, int]:
+    """(sender, client_id) -> message, for the drafts that repeat an earlier send."""
     keys = [v for d in drafts if d.client_id is not None for v in (d.sender, d.client_id)]
     if not keys:
         return {}
+    # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
     found = rows(
         values_cte("sender, client_id", len(keys) // 2) + "SELECT m.sender_id, m.client_id, m.id FROM input CROSS JOIN messages m "
         "WHERE m.sender_id=input.sender AND m.client_id=input.client_id",
@@ -199,45 +194,46 @@ def _earlier(drafts: Sequence[Draft]) -> dict[tuple[int, str | None], int]:
 
 
 def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
-    """(field, message) of each field that can't be, before the store is asked."""
+    """(field, message) of each invalid field, found without reading the store."""
     errors = []
     if (draft.to is None) == (draft.conversation is None):
-        errors.append(("to", "exactly one of to and conversation"))
+        errors.append(("to", "exactly one of to and conversation is required"))
     for field, number in (("to", draft.to), ("conversation", draft.conversation), ("reply_to", draft.reply_to)):
         if number is not None and not 0 < number < ID_MAX:
-            errors.append((field, "an id"))
+            errors.append((field, "must be an integer from 1 to 2^53-1"))
     if not 1 <= len(draft.body) <= BODY_CHARS:
-        errors.append(("body", f"1 to {BODY_CHARS} characters"))
+        errors.append(("body", BODY_RULE))
     if draft.priority not in PRIORITIES:
-        errors.append(("priority", "normal, important or urgent"))
+        errors.append(("priority", "must be normal, important or urgent"))
     if draft.to == draft.sender:
-        errors.append(("to", "another user than yourself"))
+        errors.append(("to", "must be another user than yourself"))
     return errors
 
 
-def _places(
-    tx: Transaction, drafts: Sequence[Draft], first: dict[tuple[int, str | None], int]
-) -> list[tuple[int, str] | RefusedError]:
-    """Where each draft goes, (conversation, kind): the sender is a member there now, as the transaction sees it."""
+def _find_targets(tx: Transaction, drafts: Sequence[Draft], first: dict[RetryKey, int]) -> list[Target | RefusedError]:
+    """The target of each draft, or the reason why it is refused. The sender must be a member there now, as the transaction sees it.
+
+    What stands for a retry, which needs no target, is not used.
+    """
     invalid = [() if (d.sender, d.client_id) in first else invalid_fields(d) for d in drafts]
-    valid = [d for d, bad in zip(drafts, invalid, strict=True) if not bad]
+    valid = [d for d, errors in zip(drafts, invalid, strict=True) if not errors]
     kinds = conversations.kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
     direct = conversations.direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
-    places: list[tuple[int, str] | RefusedError] = []
-    for draft, bad in zip(drafts, invalid, strict=True):
-        key = (draft.sender, draft.client_id)
-        if key in first or bad:
-            places.append(InvalidError(*bad))
+    targets: list[Target | RefusedError] = []
+    for draft, errors in zip(drafts, invalid, strict=True):
+        if errors or (draft.sender, draft.client_id) in first:
+            targets.append(InvalidError(*errors))
         elif draft.to is not None:
-            places.append(_direct_place(tx, draft.sender, draft.to, direct))
+            targets.append(_direct_target(tx, draft.sender, draft.to, direct))
         elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
-            places.append((draft.conversation, kinds[draft.conversation, draft.sender]))
+            targets.append((draft.conversation, kinds[draft.conversation, draft.sender]))
         else:
-            places.append(NotFoundError())
-    return places
+            targets.append(NotFoundError())
+    return targets
 
 
-def _direct_place(tx: Transaction, sender: int, to: int, direct: dict[str, int]) -> tuple[int, str] | RefusedError:
+def _direct_target(tx: Transaction, sender: int, to: int, direct: dict[str, int]) -> Target | RefusedError:
+    """The pair's direct conversation, which is created when there is none."""
     pair = conversations.pair_key(sender, to)
     if pair not in direct:
         try:
@@ -247,41 +243,51 @@ def _direct_place(tx: Transaction, sender: int, to: int, direct: dict[str, int])
     return direct[pair], "direct"
 
 
-def _reply_places(drafts: Sequence[Draft]) -> dict[int, int]:
-    asked = sorted({d.reply_to for d in drafts if d.reply_to is not None})
-    if not asked:
+def _conversations_of_replied(drafts: Iterable[Draft]) -> dict[int, int]:
+    """message -> conversation, for the messages that drafts reply to."""
+    ids = sorted({d.reply_to for d in drafts if d.reply_to is not None})
+    if not ids:
         return {}
-    return dict(rows(f"SELECT id, conversation_id FROM messages WHERE id IN ({placeholders(len(asked))})", asked))
+    # Raw: part of a send.
+    return dict(rows(f"SELECT id, conversation_id FROM messages WHERE id IN ({placeholders(len(ids))})", ids))
 
 
 def views(ids: Sequence[int]) -> list[MessageView]:
     """Messages with their reactions, newest first, by two queries."""
     if not ids:
         return []
+    # Raw: the answer to a retried send, and part of every initial state.
     found = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
+    reactions = _reactions(ids)
+    return [
+        MessageView(
+            id_,
+            conversation,
+            sender,
+            decode_text(body),
+            priority,
+            reply_to,
+            client_id,
+            rfc3339(created_ms),
+            rfc3339_or_none(edited_ms),
+            rfc3339_or_none(deleted_ms),
+            reactions.get(id_, {}),
+        )
+        for id_, conversation, sender, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms in found
+    ]
+
+
+def _reactions(ids: Sequence[int]) -> dict[int, dict[str, list[int]]]:
+    """message -> emoji -> users, in ascending order."""
     reactions: dict[int, dict[str, list[int]]] = {}
-    reacted = rows(
+    # Raw: like `views`.
+    found = rows(
         f"SELECT message_id, emoji, user_id FROM reactions WHERE message_id IN ({placeholders(len(ids))}) ORDER BY emoji, user_id",
         ids,
     )
-    for message, emoji, user in reacted:
+    for message, emoji, user in found:
         reactions.setdefault(message, {}).setdefault(emoji, []).append(user)
-    return [
-        MessageView(
-            i,
-            place,
-            by,
-            decode_text(body),
-            priority,
-            reply,
-            client_id,
-            rfc3339(made),
-            rfc3339_or_none(edited),
-            rfc3339_or_none(gone),
-            reactions.get(i, {}),
-        )
-        for i, place, by, body, priority, reply, client_id, made, edited, gone in found
-    ]
+    return reactions
 
 
 def get_view(user: int, message: int) -> MessageView:
@@ -294,75 +300,81 @@ def get_view(user: int, message: int) -> MessageView:
 
 
 def history(user: int, conversation: int, before: int | None, around: int | None, limit: int) -> list[MessageView]:
-    """A conversation's messages, newest first: before an id, or half before and half after one. Members see all of it."""
+    """A conversation's messages, newest first: those before an id, or half before and half after the id `around`.
+
+    Members see all messages, also those from before they joined. Raises NotFoundError for a user who is not a member.
+    """
     require_member(conversation, user)
+    messages = Message.select(Message.id).where(Message.conversation == conversation)
+    newer: list[int] = []
     if around is not None:
-        newer = rows(
-            "SELECT id FROM messages WHERE conversation_id=? AND id>? ORDER BY id LIMIT ?",
-            (conversation, around, (limit - 1) // 2),
-        )
+        newer = fetch_column(messages.where(Message.id > around).order_by(Message.id).limit((limit - 1) // 2))
         limit, before = limit - len(newer), around + 1
-    else:
-        newer = []
-    older = rows(
-        "SELECT id FROM messages WHERE conversation_id=? AND id<? ORDER BY id DESC LIMIT ?",
-        (conversation, before if before is not None else 2**62, limit),
-    )
-    return views([i for (i,) in newer + older])
+    end = before if before is not None else MAX_ID
+    older = fetch_column(messages.where(Message.id < end).order_by(Message.id.desc()).limit(limit))
+    return views(newer + older)
 
 
 def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
-    """Changes the text of one's own message."""
-    found = get_view(user, message)
-    if found.sender != user:
-        raise ForbiddenError("only its sender edits a message")
-    if found.deleted_at is not None:
+    """Change the text of the user's own message. Raises NotFoundError, ForbiddenError and InvalidError."""
+    old = get_view(user, message)
+    if old.sender != user:
+        raise ForbiddenError("only its sender may edit a message")
+    if old.deleted_at is not None:
         raise NotFoundError("the message is deleted")
     if not 1 <= len(body) <= BODY_CHARS:
-        raise InvalidError(("body", f"1 to {BODY_CHARS} characters"))
-    execute("UPDATE messages SET body=?, edited_ms=? WHERE id=?", (encode_text(body), tx.now_ms, message))
+        raise InvalidError(("body", BODY_RULE))
+    Message.update(body=encode_text(body), edited_ms=tx.now_ms).where(Message.id == message).execute()
     search.unindex(message)  # the search drain indexes it anew
-    changed = views([message])[0]
-    event = tx.append(conversation_stream(found.conversation), "message.updated", msgspec.json.encode(changed))
-    execute("INSERT INTO message_copies (message_id, event) VALUES (?, ?)", (message, event))
-    return changed
+    edited = views([message])[0]
+    event = tx.append(conversation_stream(old.conversation), "message.updated", msgspec.json.encode(edited))
+    MessageCopy.insert(message=message, event=event).as_rowcount().execute()
+    return edited
 
 
 def delete(tx: Transaction, user: int, role: str, message: int) -> None:
-    """Empties one's own message (an admin any): its text leaves row, log and search in this transaction."""
+    """Delete the user's own message (an admin any): its text is removed from row, log and search in this transaction.
+
+    Deleting it again changes nothing. Raises NotFoundError and ForbiddenError.
+    """
     found = views([message])
     if not found:
         raise NotFoundError
     if role != "admin":
         require_member(found[0].conversation, user)
         if found[0].sender != user:
-            raise ForbiddenError("only its sender or an admin deletes a message")
+            raise ForbiddenError("only its sender or an admin may delete a message")
     if found[0].deleted_at is not None:
         return
-    execute("UPDATE messages SET body='', deleted_ms=? WHERE id=?", (tx.now_ms, message))
+    Message.update(body="", deleted_ms=tx.now_ms).where(Message.id == message).execute()
     search.unindex(message)
     data = msgspec.json.encode(views([message])[0])
-    copies = rows(
-        "SELECT event FROM messages WHERE id=? UNION SELECT event FROM message_copies WHERE message_id=?",
-        (message, message),
-    )
-    tx.scrub([event for (event,) in copies], data)
+    tx.scrub(_events_with_text(message), data)
     tx.append(conversation_stream(found[0].conversation), "message.deleted", data)
 
 
-def react(tx: Transaction, user: int, message: int, emoji: str, added: bool) -> None:
-    """Puts or takes back one emoji; doing it twice changes nothing and announces nothing."""
-    found = get_view(user, message)
-    if added and found.deleted_at is not None:
+def _events_with_text(message: int) -> list[int]:
+    """Ids of the events that carry the message's text."""
+    created = Message.select(Message.event).where(Message.id == message)
+    copies = MessageCopy.select(MessageCopy.event).where(MessageCopy.message == message)
+    return fetch_column(created | copies)
+
+
+def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) -> None:
+    """Add or remove one emoji of the user's. Doing it twice changes nothing and appends no second event.
+
+    Raises NotFoundError and InvalidError.
+    """
+    view = get_view(user, message)
+    if added and view.deleted_at is not None:
         raise NotFoundError("the message is deleted")
     if len(emoji) > EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:
-        raise InvalidError(("emoji", f"1 to {EMOJI_CHARS} printable characters without spaces"))
-    there = user in found.reactions.get(emoji, [])
-    if there == added:
+        raise InvalidError(("emoji", f"must have 1 to {EMOJI_CHARS} printable characters without spaces"))
+    if added == (user in view.reactions.get(emoji, [])):
         return
     if added:
-        execute("INSERT INTO reactions (message_id, user_id, emoji) VALUES (?,?,?)", (message, user, emoji))
+        Reaction.insert(message=message, user=user, emoji=emoji).as_rowcount().execute()
     else:
-        execute("DELETE FROM reactions WHERE message_id=? AND user_id=? AND emoji=?", (message, user, emoji))
-    data = {"message": message, "conversation": found.conversation, "user": user, "emoji": emoji, "added": added}
-    tx.append(conversation_stream(found.conversation), "message.reacted", msgspec.json.encode(data))
+        Reaction.delete().where(Reaction.message == message, Reaction.user == user, Reaction.emoji == emoji).execute()
+    data = {"message": message, "conversation": view.conversation, "user": user, "emoji": emoji, "added": added}
+    tx.append(conversation_stream(view.conversation), "message.reacted", msgspec.json.encode(data))

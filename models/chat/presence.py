@@ -1,19 +1,22 @@
-"""Who is looking: a row a user and gateway, written only when a user comes or goes, under a lease that the gateway renews."""
+"""Presence: which users have an open poll or stream on which gateway, now and in the past.
+
+There is a row for each user and gateway, written only when a user comes or goes. It counts as long as the gateway renews its lease.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import peewee
+from peewee import Value, fn
 
 from models.identity.user import User
 from models.log.event import Transaction
 from models.store.clock import now_ms
-from models.store.database import Base, affected_rows, chunks, execute, insert_rows, placeholders, rows
+from models.store.database import Base, chunks, fetch_column, insert_rows, placeholders, rows
 
-LEASE_S = 30  # a gateway that renews its lease no more is dead after so long, and its users are offline
-IDS_A_QUERY = 500
+LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
+IDS_PER_QUERY = 500
 
 
 class GatewayLease(Base):
@@ -39,7 +42,7 @@ class Online(Base):
 
 
 class Visit(Base):
-    """When a user was there: what became of a row of `online`."""
+    """A past period in which a user was online: an ended row of `online`."""
 
     id = peewee.BigAutoField()
     user = peewee.ForeignKeyField(User, index=False)
@@ -52,68 +55,75 @@ class Visit(Base):
 
 
 def renew_lease(tx: Transaction, gateway: str) -> list[int]:
-    """Renews the gateway's lease, and forgets gateways whose lease ran out. Returns the users who were there and are nowhere
-    else."""
-    dead = [g for (g,) in rows("SELECT gateway FROM leases WHERE until_ms<? AND gateway<>?", (tx.now_ms, gateway))]
-    gone: list[int] = []
-    if dead:
-        gone = [u for (u,) in rows(f"SELECT DISTINCT user_id FROM online WHERE gateway IN ({placeholders(len(dead))})", dead)]
-        _end_visits(f"gateway IN ({placeholders(len(dead))})", tx.now_ms, dead)
-        execute(f"DELETE FROM leases WHERE gateway IN ({placeholders(len(dead))})", dead)
-    until = tx.now_ms + LEASE_S * 1000
-    execute(
-        "INSERT INTO leases (gateway, until_ms) VALUES (?,?) ON CONFLICT (gateway) DO UPDATE SET until_ms=excluded.until_ms",
-        (gateway, until),
-    )
-    return sorted(set(gone) - online_now(gone))
+    """Renew the gateway's lease, and remove gateways whose lease has run out. Returns the users who were online on those alone, in
+    ascending order."""
+    offline = _remove_dead_gateways(tx, gateway)
+    until_ms = tx.now_ms + LEASE_S * 1000
+    GatewayLease.insert(gateway=gateway, until_ms=until_ms).on_conflict(
+        conflict_target=[GatewayLease.gateway], preserve=[GatewayLease.until_ms]
+    ).as_rowcount().execute()
+    return offline
+
+
+def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
+    expired = (GatewayLease.until_ms < tx.now_ms) & (GatewayLease.gateway != own_gateway)
+    dead = fetch_column(GatewayLease.select(GatewayLease.gateway).where(expired))
+    if not dead:
+        return []
+    on_dead = Online.gateway.in_(dead)
+    users = set(fetch_column(Online.select(Online.user).where(on_dead)))
+    _end_visits(on_dead, tx.now_ms)
+    GatewayLease.delete().where(GatewayLease.gateway.in_(dead)).execute()
+    return sorted(users - online_now(users))
 
 
 def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Users who came to a gateway and who went, in bulk. Returns those of them who are online now and were nowhere before, and
-    those who are offline now."""
-    there = online_now(came)
-    for part in chunks(went, IDS_A_QUERY):
-        _end_visits(f"gateway=? AND user_id IN ({placeholders(len(part))})", tx.now_ms, (gateway, *part))
-    values = [(u, gateway, tx.now_ms) for u in came]
+    """Record which users came to a gateway and which left it. Returns the users who are online now and were on no gateway before,
+    and those who are offline now."""
+    online_before = online_now(came)
+    for users in chunks(went, IDS_PER_QUERY):
+        _end_visits((Online.gateway == gateway) & Online.user.in_(users), tx.now_ms)
+    values = [(user, gateway, tx.now_ms) for user in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
-    return [u for u in came if u not in there], sorted(set(went) - online_now(went))
+    return [user for user in came if user not in online_before], sorted(set(went) - online_now(went))
 
 
 def remove_gateway(tx: Transaction, gateway: str) -> None:
-    """A gateway that stops takes its users and its lease with it."""
-    _end_visits("gateway=?", tx.now_ms, (gateway,))
-    execute("DELETE FROM leases WHERE gateway=?", (gateway,))
+    """End the visits and the lease of a gateway that stops."""
+    _end_visits(Online.gateway == gateway, tx.now_ms)
+    GatewayLease.delete().where(GatewayLease.gateway == gateway).execute()
 
 
-def _end_visits(where: str, went_ms: int, params: Sequence[Any]) -> None:
-    """These are there no more; that they were is kept."""
-    execute(
-        f"INSERT INTO visits (user_id, came_ms, went_ms) SELECT user_id, came_ms, ? FROM online WHERE {where}", (went_ms, *params)
-    )
-    execute(f"DELETE FROM online WHERE {where}", params)
+def _end_visits(condition: peewee.Expression, went_ms: int) -> None:
+    """Move the rows of `online` that a condition selects to `visits`."""
+    ended = Online.select(Online.user, Online.came_ms, Value(went_ms)).where(condition)
+    Visit.insert_from(ended, [Visit.user, Visit.came_ms, Visit.went_ms]).as_rowcount().execute()
+    Online.delete().where(condition).execute()
 
 
 def online_at(users: Collection[int], at_ms: int) -> set[int]:
-    """Which of these users were online at a moment of the past."""
-    found: set[int] = set()
-    for part in chunks(sorted(users), IDS_A_QUERY):
-        among = f"user_id IN ({placeholders(len(part))}) AND coalesce(came_ms, 0)<=?"
-        found |= {u for (u,) in rows(f"SELECT user_id FROM online WHERE {among}", (*part, at_ms))}
-        found |= {u for (u,) in rows(f"SELECT user_id FROM visits WHERE {among} AND went_ms>=?", (*part, at_ms, at_ms))}
-    return found
+    """Return those of the users who were online at a moment of the past."""
+    online: set[int] = set()
+    for part in chunks(sorted(users), IDS_PER_QUERY):
+        still = Online.select(Online.user).where(Online.user.in_(part), fn.COALESCE(Online.came_ms, 0) <= at_ms)
+        ended = Visit.select(Visit.user).where(Visit.user.in_(part), fn.COALESCE(Visit.came_ms, 0) <= at_ms, Visit.went_ms >= at_ms)
+        online.update(fetch_column(still), fetch_column(ended))
+    return online
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
-    """Forgets who was there long ago; returns of how many visits."""
-    return affected_rows(
-        "DELETE FROM visits WHERE id IN (SELECT id FROM visits WHERE went_ms<? ORDER BY went_ms LIMIT ?)", (before_ms, limit)
-    )
+    """Delete visits that ended before a time, the oldest, and at most `limit`; returns how many."""
+    oldest = Visit.select(Visit.id).where(Visit.went_ms < before_ms).order_by(Visit.went_ms).limit(limit)
+    return int(Visit.delete().where(Visit.id.in_(oldest)).execute())
 
 
 def online_now(users: Collection[int]) -> set[int]:
-    """Which of these users are online, on any living gateway."""
-    found: set[int] = set()
-    for part in chunks(sorted(users), IDS_A_QUERY):
-        living = "SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway WHERE l.until_ms>=?"
-        found |= {u for (u,) in rows(f"{living} AND o.user_id IN ({placeholders(len(part))})", (now_ms(), *part))}
-    return found
+    """Return those of the users who are online on any living gateway."""
+    online: set[int] = set()
+    for part in chunks(sorted(users), IDS_PER_QUERY):
+        # Raw: every initial state and every slice of a drain reads it.
+        sql = f"""
+            SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway
+            WHERE l.until_ms>=? AND o.user_id IN ({placeholders(len(part))})"""
+        online |= {user for (user,) in rows(sql, (now_ms(), *part))}
+    return online

@@ -129,9 +129,9 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     send(ben, "words without Cleo", at=crew)
     with event.transaction() as tx:
         conversation.add_member(tx, ana, crew, cleo)
-        message.react(tx, ben, first, "🎉", True)
-        message.react(tx, ben, first, "é", True)
-        message.react(tx, cleo, first, "z", True)
+        message.react(tx, ben, first, "🎉", added=True)
+        message.react(tx, ben, first, "é", added=True)
+        message.react(tx, cleo, first, "z", added=True)
         message.edit(tx, ana, first, "the first edit")
         read_marks.mark_read(tx, ben, crew, first)
     _park(send(ben, "retry me", at=crew), retry=True)

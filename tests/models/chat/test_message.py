@@ -127,7 +127,7 @@ def test_a_reaction_counts_once_and_is_told_once() -> None:
     first = send(ana, to=ben)
     with event.transaction() as tx:
         for added in (True, True, False, False, True):
-            message.react(tx, ben, first, "👍", added)
+            message.react(tx, ben, first, "👍", added=added)
     assert message.get_view(ana, first).reactions == {"👍": [ben]}
     assert scalar("SELECT count(*) FROM events WHERE type='message.reacted'") == 3
 

@@ -254,7 +254,7 @@ class LogMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.said)
     def react(self, pick: int, by: int, added: bool, aside: bool) -> None:
         said, user = self.said[pick % len(self.said)], self.users[by]
-        result = self._apply(aside, lambda tx: message.react(tx, user, said.id, "👍", added))
+        result = self._apply(aside, lambda tx: message.react(tx, user, said.id, "👍", added=added))
         if user not in self._within(said.place) or (added and said.deleted):
             assert isinstance(result, RefusedError)
         elif ((said.id, user) in self.reactions) != added:
