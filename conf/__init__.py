@@ -2,6 +2,6 @@
 
 from conf.settings import Settings, SettingsError, load
 
-VERSION = "0.1.0"  # as in pyproject.toml, which a checkout that was never installed does not ask
+VERSION = "0.1.0"  # as in pyproject.toml, which a checkout that is not installed cannot read
 
 __all__ = ["VERSION", "Settings", "SettingsError", "load"]

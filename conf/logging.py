@@ -52,7 +52,7 @@ def configure(settings: Settings, component: str) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(level if level < logging.INFO else max(level, logging.WARNING))
     logging.getLogger(_NEVER_BELOW_INFO).setLevel(max(level, logging.INFO))
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
 
 
 def adopt(name: str) -> None:

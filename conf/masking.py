@@ -1,4 +1,4 @@
-"""Which values must never be shown, in an error or in the log, and how they are masked."""
+"""Masking of values that must not appear in an error or in the log."""
 
 import re
 from functools import lru_cache
@@ -13,7 +13,7 @@ _SECRET_ENDINGS = ("_token", "_password", "_secret", "_cookie", "_otp")
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(\S*)@")
 _PARAMETER = re.compile(r"(?i)\b([a-z_]*(?:token|password|passwd|secret|otp)|code)=[^&\s\"'#;,)]+")
-_ROW = re.compile(r"DETAIL:.*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)  # PostgreSQL's, of the row that it refuses
+_ROW = re.compile(r"DETAIL:.*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)  # PostgreSQL quotes the refused row
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic) [a-z0-9._~+/=-]{8,}")
 
@@ -26,7 +26,7 @@ def is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """`text` with passwords in URLs, `token=…` parameters, bearer tokens and what an error quotes of a row masked."""
+    """`text` with passwords in URLs, `token=…` parameters, bearer tokens and rows quoted by an error masked."""
     if "://" in text and "@" in text:
         text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
     if "=" in text:
@@ -39,10 +39,10 @@ def without_secrets(text: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """`text`, a mail server's words, with the addresses in them masked."""
+    """`text`, the answer of a mail server, with its addresses masked."""
     return _ADDRESS.sub(MASK, text)
 
 
 def masked(name: str, text: str) -> str:
-    """`text`, the value of `name`, fit to be shown."""
+    """`text`, the value of `name`, with its secrets masked."""
     return MASK if is_secret(name) else without_secrets(text)

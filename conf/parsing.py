@@ -1,5 +1,7 @@
-"""From the text of an environment variable to a checked value, for `conf.settings`. Each raises ValueError saying what
-is allowed; no message repeats a value, since values may hold passwords."""
+"""Parsers of environment variables, for `conf.settings`.
+
+Each raises ValueError with the allowed values. No message repeats the value, since it may contain a password.
+"""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -30,36 +32,36 @@ def origins(value: Any) -> Any:
     """`https://a.example,http://b.example:8080` as a list, lower-case, the way browsers send `Origin`."""
     if not isinstance(value, str):
         return value
-    found = [item.rstrip("/").lower() for item in _items(value)]
-    for item in found:
+    parsed = [item.rstrip("/").lower() for item in _items(value)]
+    for item in parsed:
         parts = urlsplit(item)
         if parts.scheme not in ("http", "https") or not parts.netloc or item != f"{parts.scheme}://{parts.netloc}":
             raise ValueError("origins separated by commas, such as https://chat.example.org (no path, no *)")
-    return found
+    return parsed
 
 
 def shares(value: Any) -> Any:
-    """`message.sent=1.0,message.read=0.1` as a dict from an action to the share of it that is kept, 0 to 1."""
+    """`message.sent=1.0,message.read=0.1` as a dict: action -> share of its records that is kept, 0 to 1."""
     if not isinstance(value, str):
         return value
-    found = {}
+    parsed = {}
     try:
         for item in _items(value):
             action, share = item.split("=")
-            found[action.strip()] = float(share)
+            parsed[action.strip()] = float(share)
     except ValueError:
         raise ValueError("action=share pairs separated by commas, such as message.sent=0.5") from None
-    if not all(action and 0 <= share <= 1 for action, share in found.items()):
+    if not all(action and 0 <= share <= 1 for action, share in parsed.items()):
         raise ValueError("an action's share is a number from 0 to 1")
-    return found
+    return parsed
 
 
-def url(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
-    """`value` when it is a URL with one of `schemes`, a host (if needed) and a possible port."""
+def url(value: str, schemes: tuple[str, ...], *, requires_host: bool = True) -> str:
+    """`value` if it is a URL with one of `schemes`, a host (if required) and a valid port."""
     allowed = " or ".join(f"{scheme}://…" for scheme in schemes)
     try:
         parts = urlsplit(value)
-        well_formed = parts.scheme in schemes and (parts.hostname or not need_host) and parts.port != 0
+        well_formed = parts.scheme in schemes and (parts.hostname or not requires_host) and parts.port != 0
     except ValueError:  # a port that is no number, or an unclosed IPv6 bracket
         well_formed = False
     if not well_formed:
@@ -68,40 +70,40 @@ def url(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
 
 
 def relay(value: str) -> str:
-    """A mail server's URL with nothing in it that would be ignored: `smtp://user:password@host:587?starttls=1`, `smtps://…`."""
+    """A mail server's URL without parts that would be ignored: `smtp://user:password@host:587?starttls=1`, `smtps://…`."""
     parts = urlsplit(url(value, ("smtp", "smtps")))
     options = ("", "starttls=0", "starttls=1") if parts.scheme == "smtp" else ("",)
-    whole = parts.path in ("", "/") and not parts.fragment and bool(parts.username) == bool(parts.password)
-    if parts.query not in options or not whole:
+    complete = parts.path in ("", "/") and not parts.fragment and bool(parts.username) == bool(parts.password)
+    if parts.query not in options or not complete:
         raise ValueError("a URL like smtp://user:password@host:587?starttls=1 or smtps://user:password@host, signs in them as %XX")
     return value
 
 
-def urls_hosts(value: str, schemes: tuple[str, ...], *, need_host: bool = True) -> str:
-    """The same where several hosts may stand, separated by commas: `postgresql://user@one:5432,two:5432/name`."""
-    before, mark, rest = value.partition("://")
-    place, slash, path = rest.partition("/")
-    user, at, hosts = place.rpartition("@")
+def urls_hosts(value: str, schemes: tuple[str, ...], *, requires_host: bool = True) -> str:
+    """A URL that may have several hosts, separated by commas: `postgresql://user@one:5432,two:5432/name`."""
+    scheme, colon, rest = value.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
     for host in hosts.split(","):
-        url(f"{before}{mark}{user}{at}{host}{slash}{path}", schemes, need_host=need_host)
+        url(f"{scheme}{colon}{user}{at}{host}{slash}{path}", schemes, requires_host=requires_host)
     return value
 
 
 def postgresql(value: str) -> str:
-    """A PostgreSQL URL as libpq takes it, with one host or several. Its own errors repeat what they complain of."""
-    from psycopg import ProgrammingError  # here, since it is loaded only where it is used
+    """A PostgreSQL URL for libpq, with one host or several. libpq's own error would repeat the value."""
+    from psycopg import ProgrammingError  # here, so that only processes with PostgreSQL load it
     from psycopg.conninfo import conninfo_to_dict
 
     try:
         conninfo_to_dict(value)
     except ProgrammingError:
         raise ValueError("a URL like postgresql://user:password@host/name, special characters as %XX") from None
-    return urls_hosts(value, ("postgresql", "postgres"), need_host=False)
+    return urls_hosts(value, ("postgresql", "postgres"), requires_host=False)
 
 
 def rate(value: str) -> str:
-    """`20/second;600/minute`, checked with the package that will apply it."""
-    from limits import parse_many  # here, since only processes with a limit of their own need the import
+    """`20/second;600/minute`, checked by the package that applies it."""
+    from limits import parse_many  # here, since only processes with limits of their own need it
 
     try:
         parse_many(value)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 
 class SecretFileError(Exception):
-    """The file can't be made, read or trusted."""
+    """The file can't be created or read, or its secret is too short."""
 
 
 def read_or_create(path: Path, *, min_chars: int) -> str:
-    """The secret in `path`, made with mode 0600 if there is none. Processes that start at once all get the same one:
-    a finished file is linked into place, and the first link wins. Raises SecretFileError."""
+    """The secret in `path`, created with mode 0600 if there is none. Raises SecretFileError.
+
+    Processes that start at the same time get the same secret: a finished file is linked into place, and the first link wins.
+    """
     try:
         if not path.exists():
             _create(path)

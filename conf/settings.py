@@ -1,6 +1,6 @@
 """Every setting of Bellwire, read from `BELLWIRE_*` environment variables or `.env` in the working directory.
 
-`load()` is for commands: it turns whatever is wrong into one SettingsError. Tests may make `Settings(...)` themselves.
+Commands use `load()`, which reports all errors in one SettingsError. Tests may create `Settings(...)` directly.
 """
 
 import logging
@@ -21,7 +21,7 @@ ENV_FILE = ".env"
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel", "rediss+sentinel")
 SECRET_MIN_CHARS = 16
 
-# A field's description says what is allowed; it ends an error's line.
+# A field's description lists the allowed values; it is the end of an error's line.
 Port = Annotated[int, Field(ge=0, le=65535, description="a port, 0 (any free one) to 65535")]
 Days = Annotated[int, Field(ge=1, le=36500, description="whole days, 1 to 36500")]
 Rate = Annotated[str, AfterValidator(parsing.rate), Field(description="rates such as 20/second;600/minute")]
@@ -31,12 +31,11 @@ Networks = Annotated[
 
 
 class SettingsError(Exception):
-    """The settings are not usable. Its text has one line for each bad one: name, value (secrets masked), what is
-    allowed."""
+    """The settings are invalid. The text has one line per setting: its name, its value (secrets masked), the allowed values."""
 
 
 class Settings(BaseSettings):
-    """The settings of one process; see `conf/example.env` for what each does. Immutable."""
+    """The settings of one process, immutable. `conf/example.env` explains each."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -113,8 +112,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str | None) -> str | None:
-        need_host = value is None or not value.startswith("unix:")
-        return value and parsing.urls_hosts(value, REDIS_SCHEMES, need_host=need_host)
+        requires_host = value is None or not value.startswith("unix:")
+        return value and parsing.urls_hosts(value, REDIS_SCHEMES, requires_host=requires_host)
 
     @field_validator("email_url")
     @classmethod
@@ -129,7 +128,7 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _shared_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # Several hosts share a PostgreSQL, and each would generate a secret of its own.
+        # Hosts that share a PostgreSQL would each generate a secret of their own.
         if value is None and info.data.get("database_url"):
             raise ValueError(f"{SECRET_MIN_CHARS} characters or more; must be set when the database is PostgreSQL")
         return value
@@ -141,20 +140,22 @@ class Settings(BaseSettings):
 
     @property
     def queue_path(self) -> Path:
-        """The queue's own SQLite file, used when neither Redis nor PostgreSQL is set."""
+        """The queue's SQLite file, used when neither Redis nor PostgreSQL is set."""
         return self.data_dir / "huey.db"
 
     @property
     def url(self) -> str:
-        """Where people reach this installation, without a slash at the end."""
+        """The address of this installation for people, without a slash at the end."""
         if self.base_url:
             return self.base_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def secret(self) -> str:
-        """The key that tokens and links are signed with: the one that is set, else one kept in `data_dir`/secret (made
-        on first use). Raises SettingsError when that file can't be made or read."""
+        """The key that signs codes and links: `secret_key` if it is set, else the one in `data_dir`/secret, created on first use.
+
+        Raises SettingsError when that file can't be created or read.
+        """
         if self.secret_key is not None:
             return self.secret_key.get_secret_value()
         try:
@@ -173,15 +174,15 @@ def load() -> Settings:
 
 
 def _lines(error: ValidationError) -> list[str]:
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         field = str(detail["loc"][0])
         value = detail["input"]
-        shown = "is not set" if value is None else f"= {masked(field, str(value))!r}"
+        current = "is not set" if value is None else f"= {masked(field, str(value))!r}"
         own = detail.get("ctx", {}).get("error") if detail["type"] == "value_error" else None
         allowed = own or Settings.model_fields[field].description
-        found.setdefault(field, f"{PREFIX}{field.upper()} {shown}: allowed is {allowed}")
-    return list(found.values())
+        lines.setdefault(field, f"{PREFIX}{field.upper()} {current}: allowed is {allowed}")
+    return list(lines.values())
 
 
 def _warn_of_unknown() -> None:

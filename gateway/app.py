@@ -38,7 +38,7 @@ from gateway.http.tokens import COOKIE_DAYS
 API = "/api/v1"
 ID = r"([1-9][0-9]{0,15})"
 
-AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the hot ones stand there
+AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
     "Events": [
         (f"{API}/events", events.Events),
         (f"{API}/state", events.State),
@@ -123,7 +123,7 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 
 def route_name(pattern: str) -> str:
-    """A route's pattern as logs and metrics show it: `/api/v1/messages/ID`."""
+    """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
     return pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
 
 
@@ -154,5 +154,5 @@ class Application(web.Application):
         path_args: list[bytes] | None = None,
         path_kwargs: dict[str, bytes] | None = None,
     ) -> BodyLimiter:
-        """Tornado's hook: who takes a request's body and runs its handler."""
+        """Tornado's hook: the object that receives a request's body and runs its handler."""
         return BodyLimiter(self, request, target_class, target_kwargs, path_args, path_kwargs)

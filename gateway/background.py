@@ -1,12 +1,12 @@
-"""Keeps the background work going from within the gateway: asks for it after commits, and does it when the queue refuses.
+"""Background work from within the gateway: requested from the queue after commits, and carried out here while the queue is
+down.
 
-The worker looks at the log by itself twice a second, so what is asked for here is only what should not wait as long. No handler
-waits for any of it.
+The worker reads the log twice a second without a request, so a request only makes it start sooner. No handler waits for this
+thread.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 
@@ -21,110 +21,109 @@ from models.store.database import disconnect
 
 REQUESTED = "notify"
 SPACING_S = 0.1  # between two requests; one commit of the queue each
-IDLE_S = 0.5  # between two turns during an outage when nothing is committed
-RETRY_QUEUE_S = 0.25  # between two attempts at a queue that refused
-STOP_S = 1.0
+IDLE_S = 0.5  # between two passes during an outage when nothing is committed
+RETRY_QUEUE_S = 0.25  # between two requests to a queue that failed
+STOP_TIMEOUT_S = 1.0
 
 
 class Background:
-    """One thread beside the loop. `degraded`: the queue refuses, and this thread drains the log instead."""
+    """One thread beside the loop. `degraded`: the queue is down, and this thread drains the log instead."""
 
     def __init__(self, settings: Settings) -> None:
         self.degraded = False
         tasks.bind(settings)
         for task in ("drain", "mail"):
-            QUEUE_FALLBACK_TOTAL.labels(task)  # counted from 0: of a series that begins at 1, Prometheus sees no increase
+            QUEUE_FALLBACK_TOTAL.labels(task)  # begins at 0: Prometheus sees no increase in a series that begins at 1
         self._data_dir = settings.data_dir
         self._queue = Outage("the queue", "the gateway drains the log itself")
         self._store = Outage("background work in the gateway", "it is tried again")
-        self._try_at = 0.0
-        self._measured = 0.0
-        self._mail = False  # some was queued
+        self._retry_queue_at = 0.0
+        self._measured_at = 0.0
+        self._mail_queued = False
         self._mailer = Mailer(settings, lambda: self.degraded)
-        self._asleep = threading.Lock()  # held while there is nothing to do; releasing it costs a third of setting an Event
-        self._asleep.acquire()
+        self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Events were committed. For the loop's thread: a microsecond, and a tenth of it when the thread is awake already."""
-        if self._asleep.locked():
-            with contextlib.suppress(RuntimeError):  # somebody else has just released it
-                self._asleep.release()
+        """Request background work: events were committed. Called on the loop's thread, for a few microseconds."""
+        if not self._wakeup.is_set():
+            self._wakeup.set()
 
     def wake_mail(self) -> None:
-        """Mail was queued."""
-        self._mail = True
+        """Request that mail is sent: some was queued."""
+        self._mail_queued = True
         self.wake()
 
     def stop(self) -> None:
-        """Ends the thread, after the slice that it may be writing."""
+        """End the thread, after the slice of events that it may be writing."""
         self._stopping.set()
         self._mailer.stop()
         self.wake()
         for thread in (self._thread, self._mailer):
             if thread.is_alive():
-                thread.join(STOP_S)
+                thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            woken = self._asleep.acquire(timeout=IDLE_S)
+            woken = self._wakeup.wait(IDLE_S)
+            self._wakeup.clear()
             try:
-                self._turn(woken)
+                self._run_once(woken=woken)
                 self._store.record_success()
-            except Exception as error:  # the store's; the next turn may do better, and the thread must live
+            except Exception as error:  # of the store: the thread must live, and the next pass may succeed
                 self._store.record_failure(error)
                 disconnect()
             self._stopping.wait(SPACING_S)
         disconnect()
 
-    def _turn(self, woken: bool) -> None:
+    def _run_once(self, *, woken: bool) -> None:
         if self._stopping.is_set():
             return
         if woken or self.degraded:
             self._request()
         if self.degraded:
             self._send_mail()
-            done = tasks.run_pending(self._stopping.is_set)
-            if woken or done:
+            written = tasks.run_pending(self._stopping.is_set)
+            if woken or written:
                 QUEUE_FALLBACK_TOTAL.labels("drain").inc()
-        if time.monotonic() - self._measured >= gauges.MEASURE_INTERVAL_S:
-            self._measured = time.monotonic()
+        if time.monotonic() - self._measured_at >= gauges.MEASURE_INTERVAL_S:
+            self._measured_at = time.monotonic()
             self._measure()
 
     def _request(self) -> None:
-        """Asks for a drain, or notices that the queue refuses, or that it works again."""
-        if self.degraded and time.monotonic() < self._try_at:
+        """Request a drain, and mail if some was queued; set `degraded` by whether the queue accepts that."""
+        if self.degraded and time.monotonic() < self._retry_queue_at:
             return
         try:
             tasks.request(REQUESTED)
-            if self._mail:
+            if self._mail_queued:
                 tasks.request_mail()
-                self._mail = False
+                self._mail_queued = False
         except QUEUE_ERRORS as error:
             self.degraded = True
-            self._try_at = time.monotonic() + RETRY_QUEUE_S
+            self._retry_queue_at = time.monotonic() + RETRY_QUEUE_S
             self._queue.record_failure(error)
         else:
             self.degraded = False
             self._queue.record_success()
 
     def _send_mail(self) -> None:
-        """The mailer takes its time, on a thread of its own, which rests while the queue works."""
+        """Let the mailer send on a thread of its own, since sending is slow. It rests while the queue works."""
         if not self._mailer.is_alive():
             self._mailer.start()
-        if self._mail:
-            self._mail = False
+        if self._mail_queued:
+            self._mail_queued = False
             QUEUE_FALLBACK_TOTAL.labels("mail").inc()
             self._mailer.wake()
         self._mailer.renew()
 
     def _measure(self) -> None:
-        """Gauges that must be there also when no worker runs, which is what a growing lag then shows."""
+        """Measure the gauges that must exist even without a worker: their growing lag is how one notices that none runs."""
         gauges.measure_disk(self._data_dir)
         consumers_to_run(tasks.consumers.values())
         gauges.measure_store()

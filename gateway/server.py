@@ -1,4 +1,4 @@
-"""One gateway process: it starts, serves, and stops without losing what it took."""
+"""One gateway process: it starts, serves, and stops without losing a request that it accepted."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from models.store.errors import StoreDownError
 logger = structlog.get_logger()
 
 BACKLOG = 4096  # 128 refused half of 10,000 polls
-TAKE_ON_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
-ACCEPTING_ROUNDS = 3  # of the loop: who waits to be accepted would be cut off, and a proxy may not send a POST again
-SERVE_ON_S = 0.2  # what was accepted last
-ANSWER_S, CLOSE_S = 0.05, 0.5
-FINISH_S = 1.3  # for what was taken then; what waits longer for the store was never answered, and is safe to send again
-SWITCH_S = 0.00005  # a commit gives the GIL away some eight times; each time it waits for the loop no longer than this
-GC_THRESHOLD = (20_000, 20, 50)  # the default's 700 makes a collection every few requests, which finds next to nothing
+KEEP_ACCEPTING_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
+ACCEPTING_ROUNDS = 3  # of the loop: connections in the backlog would be reset, and a proxy may not repeat a POST
+LAST_REQUESTS_S = 0.2  # for requests of the connections accepted last
+COMMIT_TIMEOUT_S = 1.3  # for operations that wait then; later ones were never answered, and are safe to send again
+ANSWER_S, CLOSE_TIMEOUT_S = 0.05, 0.5
+GIL_SWITCH_INTERVAL_S = 0.00005  # a commit releases the GIL some eight times; each time it waits for the loop at most this long
+GC_THRESHOLD = (20_000, 20, 50)  # the default of 700 makes a collection every few requests, which finds almost nothing
 TICK_S = 1.0
-USED_NOTED_EVERY = 60  # ticks
+RECORD_USES_TICKS = 60
 
 
 def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT and returns 0. Raises OSError before anything is served when the port is taken."""
+    """Serve until SIGTERM or SIGINT and return 0. Raises OSError at once when the port is in use."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sys.setswitchinterval(SWITCH_S)
+    sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     detach()
     sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
     runner_factory = None
@@ -72,19 +72,19 @@ async def _serve(
     services.start()
     background.start()
     set_build_info(settings)
-    measure_disk(settings.data_dir)  # before anybody reads it: 0 would be a full disk
+    measure_disk(settings.data_dir)  # before the metrics are read: 0 would mean a full disk
     deadlines: Deadlines = {}
     server = Server(Application(services, deadlines), deadlines=deadlines)
     server.add_sockets(sockets)
     gc.collect()
     gc.set_threshold(*GC_THRESHOLD)
-    gc.freeze()  # what is loaded now lives as long as the process: no later collection walks it
+    gc.freeze()  # objects that exist now live as long as the process: later collections skip them
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     ticking = asyncio.create_task(_tick(services, server))
-    logger.info("gateway ready", host=settings.host, port=sockets[0].getsockname()[1])
+    logger.info("gateway_ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
         on_ready()
     await stopping.wait()
@@ -94,43 +94,43 @@ async def _serve(
 
 
 def degraded(services: Services, background: Background) -> list[str]:
-    """What does not work at the moment, though everything that is promised does."""
+    """The names of the parts that do not work at the moment. Without them the gateway keeps its promises, but later."""
     parts = {"queue": background.degraded, "bus": services.bus.down, "limits": services.rate_limits.local_only}
     return [name for name, down in parts.items() if down]
 
 
 async def _stop(services: Services, server: Server, background: Background, ticking: asyncio.Task[None]) -> None:
-    """readyz turns 503, requests are taken a while longer, open polls are answered; then what was taken is committed."""
-    logger.info("gateway stopping")
+    """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed."""
+    logger.info("gateway_stopping")
     services.stopping = True
     services.hub.close()
-    await asyncio.sleep(TAKE_ON_S)
+    await asyncio.sleep(KEEP_ACCEPTING_S)
     for _ in range(ACCEPTING_ROUNDS):
         await asyncio.sleep(0)
     server.stop()
-    await asyncio.sleep(SERVE_ON_S)
+    await asyncio.sleep(LAST_REQUESTS_S)
     ticking.cancel()
     loop = asyncio.get_running_loop()
     services.bus.stop()
     ending = [loop.run_in_executor(None, background.stop), loop.run_in_executor(None, services.tail.stop)]
     try:
-        async with asyncio.timeout(FINISH_S):
+        async with asyncio.timeout(COMMIT_TIMEOUT_S):
             await services.presence.close()
             await services.committer.stop()
     except TimeoutError:
         services.committer.fail_unanswered()
         await asyncio.sleep(ANSWER_S)
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await server.close_all_connections()
             await asyncio.gather(*ending)
     services.read.close()
     services.traffic.log.write()
-    logger.info("gateway stopped")
+    logger.info("gateway_stopped")
 
 
 async def _tick(services: Services, server: Server) -> None:
-    """Once a second: presence, idle readers, last uses of tokens; and how late the loop runs."""
+    """Once a second, sweep presence, idle subscribers and connections; once a minute, write the last uses of tokens."""
     ticks = 0
     while True:
         due = time.perf_counter() + TICK_S
@@ -140,7 +140,12 @@ async def _tick(services: Services, server: Server) -> None:
         services.hub.drop_idle()
         server.close_overdue()
         ticks += 1
-        used = services.tokens.collect_uses() if ticks % USED_NOTED_EVERY == 0 else ()
-        if used:
-            with contextlib.suppress(StoreDownError):  # they are used again, or not worth a note
-                services.committer.call(None, lambda tx, u=used: token.mark_used(tx, u))  # type: ignore[misc]
+        if ticks % RECORD_USES_TICKS == 0:
+            _record_token_uses(services)
+
+
+def _record_token_uses(services: Services) -> None:
+    uses = services.tokens.collect_uses()
+    if uses:
+        with contextlib.suppress(StoreDownError):  # losing them is harmless
+            services.committer.call(None, lambda tx: token.mark_used(tx, uses))

@@ -51,7 +51,7 @@ def test_it_answers_and_ends_and_its_lines_come_when_somebody_reads_again(stuck:
     gateway.terminate()
     told = [json.loads(line) for line in everything(reading).splitlines()]
     assert [line["request_id"] for line in told if line.get("status") == 201] == named
-    assert told[-1]["event"] == "gateway stopped"
+    assert told[-1]["event"] == "gateway_stopped"
 
 
 def test_it_ends_on_term_though_nobody_ever_reads(stuck: tuple[Gateway, int]) -> None:

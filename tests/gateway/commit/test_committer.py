@@ -406,7 +406,7 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
 def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committer_module, "MAX_QUEUED_OPERATIONS", 0)
     monkeypatch.setattr(server_module, "TICK_S", 0.001)
-    monkeypatch.setattr(server_module, "USED_NOTED_EVERY", 1)
+    monkeypatch.setattr(server_module, "RECORD_USES_TICKS", 1)
     (ana,) = people("ana")
     actor = Actor(ana, token_of(ana), "user", "active")
 

@@ -66,11 +66,11 @@ def test_no_secret_of_a_whole_journey_is_in_any_log(make_gateway: Callable[..., 
     until(lambda: gateway.rows("SELECT 1 FROM emails WHERE kind='notification' AND state='sent'"))
     ana.post("/logout")
     gateway.terminate()
-    tx = until(lambda: gateway.stderr() if "gateway stopped" in gateway.stderr() else "")
-    assert tx.count('"event":"request"') > 10
+    log = until(lambda: gateway.stderr() if "gateway_stopped" in gateway.stderr() else "")
+    assert log.count('"event":"request"') > 10
     for secret in ("look for", code, session["token"], ben.token, "$argon2"):
         assert secret is not None
-        assert secret not in tx
+        assert secret not in log
 
 
 def _code(gateway: Gateway, address: str) -> str | None:
