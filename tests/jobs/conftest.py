@@ -21,7 +21,7 @@ def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Settings]:
-    """Migrated, with the models, the queue and the consumers bound to it."""
+    """A migrated store, with the models, the queue and the consumers bound to it."""
     connect(settings)
     schema.migrate()
     tasks.bind(settings)
@@ -32,7 +32,7 @@ def store(settings: Settings) -> Iterator[Settings]:
 
 @pytest.fixture
 def smtp_server() -> Iterator[SmtpServer]:
-    """A mail server of the test's own, without passwords or TLS."""
+    """A mail server for one test, without passwords or TLS."""
     server = SmtpServer().start()
     yield server
     server.stop()
@@ -40,7 +40,7 @@ def smtp_server() -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="module")
 def shared_relay() -> Iterator[SmtpServer]:
-    """One for all tests of a file."""
+    """One mail server for all tests of a file."""
     server = SmtpServer().start()
     yield server
     server.stop()
@@ -48,6 +48,6 @@ def shared_relay() -> Iterator[SmtpServer]:
 
 @pytest.fixture
 def relay(shared_relay: SmtpServer) -> SmtpServer:
-    """A relay without a memory of other tests."""
+    """The shared mail server, without the mails of other tests."""
     shared_relay.mails.clear()
     return shared_relay

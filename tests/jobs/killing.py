@@ -1,4 +1,4 @@
-"""Work in another process that is killed at one of its commits."""
+"""Run work in another process and kill it at one of its commits."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
 
 
 def drains(consumer: str) -> str:
-    """The statement that drains a consumer, in slices of 40 events."""
+    """The statement that drains a consumer in slices of 40 events."""
     return f"tasks.drain_log(tasks.consumers[{consumer!r}], events_per_slice=40)"

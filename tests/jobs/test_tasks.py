@@ -15,21 +15,21 @@ from models.log import event
 from models.store.database import rows
 from tests.jobs.people import people, scalar, send
 
-assert signals  # connected by being loaded
+assert signals  # importing them connects them
 
 
-def test_binding_touches_no_disk(tmp_path: Path) -> None:
+def test_bind_touches_no_disk(tmp_path: Path) -> None:
     tasks.bind(Settings(data_dir=tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_at_most_one_drain_waits(store: Settings) -> None:
+def test_at_most_one_drain_of_a_consumer_is_queued(store: Settings) -> None:
     assert [tasks.request("notify") for _ in range(3)] == [True, False, False]
     assert huey.pending_count() == 1
     assert tasks.request("search") is True
 
 
-def test_starting_lets_the_next_request_in(store: Settings) -> None:
+def test_a_task_that_begins_lets_the_next_request_in(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 3, to=ben)
     tasks.request("notify")
@@ -64,7 +64,7 @@ def test_a_run_cut_short_queues_another(store: Settings, monkeypatch: pytest.Mon
     assert huey.pending_count() == 1
 
 
-def test_a_flag_that_a_crash_left_is_taken_away(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_that_a_crash_left_is_deleted(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks.request("notify")
     assert huey.dequeue() is not None  # by a worker that dies now
     tasks.clear_stale_flags()
@@ -74,7 +74,7 @@ def test_a_flag_that_a_crash_left_is_taken_away(store: Settings, monkeypatch: py
     assert tasks.request("notify") is True
 
 
-def test_a_look_does_all_that_waits(store: Settings) -> None:
+def test_run_pending_processes_everything_that_is_pending(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     people("root", role="admin")
     send(ana, 250, to=ben)
@@ -85,7 +85,7 @@ def test_a_look_does_all_that_waits(store: Settings) -> None:
     assert rows("SELECT count FROM notifications") == [(250,), (250,)]
 
 
-def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
+def test_the_lag_is_the_age_of_the_oldest_unprocessed_event(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         tx.now_ms -= 90_000
@@ -96,14 +96,14 @@ def test_lag_is_the_age_of_the_oldest_event_to_do(store: Settings) -> None:
     lag = REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"})
     assert lag is not None
     assert 90 <= lag < 600
-    tasks.run_pending()  # it is no message, so everybody parks it
+    tasks.run_pending()  # its data is not a message, so all four consumers park it
     assert REGISTRY.get_sample_value("bellwire_log_lag_seconds", {"consumer": "search"}) == 0
     assert scalar("SELECT count(*) FROM dead_work") == 4
     assert (ana, ben) == (1, 2)
 
 
 @pytest.mark.only("sqlite")
-def test_a_folder_where_the_queue_was_is_noticed_and_its_end_too(store: Settings) -> None:
+def test_a_folder_in_place_of_the_queue_is_an_error_until_it_is_gone(store: Settings) -> None:
     assert tasks.request("notify")
     store.queue_path.rename(store.data_dir / "away.db")
     store.queue_path.mkdir()
@@ -120,19 +120,19 @@ def test_a_folder_where_the_queue_was_is_noticed_and_its_end_too(store: Settings
 def test_a_queue_that_was_deleted_is_not_written_into(store: Settings) -> None:
     assert tasks.request("notify")
     store.queue_path.unlink()
-    assert tasks.request("notify") is True, "nobody else would ever see a task in the deleted file"
+    assert tasks.request("notify") is True, "no other process would see a task in the deleted file"
     with sqlite3.connect(store.queue_path) as other:
         assert other.execute("SELECT count(*) FROM task").fetchone() == (1,)
 
 
-def test_what_is_no_task_is_dropped(store: Settings) -> None:
+def test_a_payload_that_is_not_a_task_is_dropped(store: Settings) -> None:
     for payload in (b"{}", b"\x80\x04.", b'{"at":1,"id":"x","name":"os.system","args":["true"]}'):
         huey.storage.enqueue(payload)
         assert huey.dequeue() is None
     assert huey.pending_count() == 0
 
 
-def test_threads_never_run_one_drain_twice_at_once_and_none_waits(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_run_a_drain_one_at_a_time_and_none_waits(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, leave, runs = Event(), Event(), []
 
     def slow(consumer: Consumer, stop: Stop) -> DrainResult:
@@ -149,4 +149,4 @@ def test_threads_never_run_one_drain_twice_at_once_and_none_waits(store: Setting
     assert runs == ["notify"]
     leave.set()
     first.join(30)
-    assert runs == ["notify", "notify"], "what came meanwhile is seen to by whoever was at it"
+    assert runs == ["notify", "notify"], "the running thread repeats the drain for the second caller"

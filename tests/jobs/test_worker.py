@@ -32,17 +32,17 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T]) -> T:
-    """Returns what holds, when it does; fails after half a minute."""
+    """Return the condition's value once it is true; fail after half a minute."""
     deadline = monotonic() + 30
     while not (found := condition()):
-        assert monotonic() < deadline, "it never came true"
+        assert monotonic() < deadline, "the condition never became true"
         sleep(0.02)
     return found
 
 
 @pytest.fixture
 def start(store: Settings) -> Iterator[Start]:
-    """Starts consumers on the store, as one would by hand; kills what is left of them."""
+    """Start worker processes on the store; those that still run are killed after the test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(port: int = 0, **options: object) -> subprocess.Popen[bytes]:
@@ -62,7 +62,7 @@ def logged(store: Settings, number: int = 0) -> str:
     return (store.data_dir / f"worker-{number}.log").read_text()
 
 
-def test_a_worker_finds_work_that_nobody_asked_for_and_ends_on_term(store: Settings, start: Start) -> None:
+def test_a_worker_finds_work_without_a_request_and_ends_on_sigterm(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 30, to=ben)
     port = free_port()
@@ -82,18 +82,18 @@ def test_a_worker_finds_work_that_nobody_asked_for_and_ends_on_term(store: Setti
     assert {line["event"] for line in map(json.loads, logged(store).splitlines())} == {"drain_run"}
 
 
-def test_a_worker_runs_what_is_queued(store: Settings, start: Start) -> None:
+def test_a_worker_runs_queued_tasks(store: Settings, start: Start) -> None:
     worker = start()
     assert tasks.request("notify")
     until(lambda: tasks.huey.pending_count() == 0)
     until(lambda: tasks.request("notify"))
-    until(lambda: rows("SELECT 1 FROM duties"))  # its own look comes last: from then on it heeds signals
+    until(lambda: rows("SELECT 1 FROM duties"))  # the checker starts last, and acquires the lease: signals are handled by then
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
 
 @pytest.mark.only("sqlite")
-def test_a_worker_without_a_queue_lives_and_works(store: Settings, start: Start) -> None:
+def test_a_worker_without_a_queue_works(store: Settings, start: Start) -> None:
     store.queue_path.mkdir()
     ana, ben = people("ana", "ben")
     send(ana, 3, to=ben)
@@ -143,7 +143,7 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     assert scalar("SELECT count(*) FROM dead_work") == 0
 
 
-def test_loading_the_application_starts_nothing(store: Settings) -> None:
+def test_importing_the_application_starts_nothing(store: Settings) -> None:
     script = "import threading, jobs.app; print(threading.active_count())"
     env = {**os.environ, **environment(named(store)), "BELLWIRE_PARENT_FD": "0"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
@@ -151,7 +151,7 @@ def test_loading_the_application_starts_nothing(store: Settings) -> None:
     assert not store.queue_path.exists()
 
 
-def test_a_worker_keeps_a_restore_away(store: Settings, start: Start) -> None:
+def test_a_running_worker_prevents_a_restore(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     start()
@@ -161,7 +161,7 @@ def test_a_worker_keeps_a_restore_away(store: Settings, start: Start) -> None:
 
 
 @pytest.mark.parametrize(("options", "workers"), [({}, 3), ({"workers": 1}, 3), ({"workers": 5}, 5)])
-def test_a_bare_consumer_behaves(tmp_path: Path, options: dict[str, int], workers: int) -> None:
+def test_a_consumer_without_options_has_our_defaults(tmp_path: Path, options: dict[str, int], workers: int) -> None:
     tasks.bind(Settings(data_dir=tmp_path, workers=3))
     tasks.huey.consumer_class = WorkerConsumer
     consumer = tasks.huey.create_consumer(max_delay=10.0, initial_delay=0.1, shutdown_timeout=None, **options)
@@ -171,7 +171,7 @@ def test_a_bare_consumer_behaves(tmp_path: Path, options: dict[str, int], worker
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings, start: Start) -> None:
+def test_a_worker_is_listed_with_its_work_until_it_ends(store: Settings, start: Start) -> None:
     process = start()
     (found,) = until(workers.all_workers)
     assert (found["alive"], found["running"]) == (True, [])
@@ -186,14 +186,14 @@ def test_a_worker_is_on_the_list_with_what_it_does_until_it_ends(store: Settings
 
 
 @pytest.mark.only("sqlite")
-def test_what_takes_long_is_told_with_its_beginning(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_is_listed_with_its_beginning(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "MIN_REPORTED_MS", -1)
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     seen = []
 
     def work(*_: object) -> DrainResult:
-        seen.extend(one.what for one in tasks.running_work())
+        seen.extend(work.what for work in tasks.running_work())
         return tasks.NO_WORK
 
     monkeypatch.setattr(tasks, "drain_log", work)

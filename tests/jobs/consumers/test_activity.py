@@ -11,14 +11,14 @@ from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
 
 
-def test_a_message_leaves_one_record_of_who_did_what_where(store: Settings) -> None:
+def test_a_message_leaves_one_record_with_user_action_and_site(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     execute("UPDATE users SET site='north' WHERE id=?", (ana,))
     [message] = send(ana, to=ben, priority="important")
     drain(ActivityConsumer({}))
     [(_, record)] = records.list_newest(activity.RECORD_TYPE, RecordFilter(), None, 10)
-    told = msgspec.json.decode(record.pop("metadata"))
-    assert told == {"message": message, "conversation": 1, "priority": "important"}
+    metadata = msgspec.json.decode(record.pop("metadata"))
+    assert metadata == {"message": message, "conversation": 1, "priority": "important"}
     assert {k: record[k] for k in ("user", "action", "triggered_by", "site")} == {
         "user": ana,
         "action": "message.sent",
@@ -29,7 +29,7 @@ def test_a_message_leaves_one_record_of_who_did_what_where(store: Settings) -> N
     assert scalar("SELECT count(*) FROM activities WHERE description || metadata LIKE '%words%'") == 0
 
 
-def test_a_share_is_kept_and_a_redo_keeps_the_same() -> None:
+def test_a_share_is_sampled_and_the_sample_is_always_the_same() -> None:
     kept = [n for n in range(10_000) if sampled("message.sent", n, 0.1)]
     assert 950 < len(kept) < 1050
     assert kept == [n for n in range(10_000) if sampled("message.sent", n, 0.1)]
@@ -37,7 +37,7 @@ def test_a_share_is_kept_and_a_redo_keeps_the_same() -> None:
     assert all(sampled("message.sent", n, 1.0) for n in range(1000))
 
 
-def test_important_and_urgent_are_kept_whatever_the_share(store: Settings) -> None:
+def test_important_and_urgent_messages_are_always_recorded(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     for priority in ("normal", "important", "urgent"):
         send(ana, 10, to=ben, priority=priority)
@@ -52,7 +52,7 @@ def report(ana: int, *actions: str, minute: int = 0, **metadata: object) -> None
             activity.report(tx, Report(ana, action, "", metadata, ana, None))
 
 
-def test_what_the_application_tells_again_and_again_is_one_record_a_minute(store: Settings) -> None:
+def test_equal_reports_are_one_record_per_minute(store: Settings) -> None:
     (ana,) = people("ana")
     report(ana, "page.viewed", "page.viewed", "shop.bought", "page.viewed", page="/x")
     report(ana, "page.viewed", page="/y")
@@ -61,15 +61,15 @@ def test_what_the_application_tells_again_and_again_is_one_record_a_minute(store
     for _ in range(2):
         drain(ActivityConsumer({}))
     found = records.list_oldest(activity.RECORD_TYPE, RecordFilter(ana), (0, 0), 20)
-    told = [(r.view["action"], msgspec.json.decode(r.view["metadata"])) for r in found]
-    assert sorted(told[:-1], key=str) == [
+    reported = [(r.view["action"], msgspec.json.decode(r.view["metadata"])) for r in found]
+    assert sorted(reported[:-1], key=str) == [
         ("page.viewed", {"count": 7}),
         ("page.viewed", {"count": 7}),
         ("page.viewed", {"page": "/x", "count": 3}),
         ("page.viewed", {"page": "/y"}),
         ("shop.bought", {"page": "/x"}),
     ]
-    assert told[-1] == ("page.viewed", {"page": "/x", "count": 2})
+    assert reported[-1] == ("page.viewed", {"page": "/x", "count": 2})
     assert rows("SELECT hour_ms, action, site, count FROM activity_hourly WHERE action<>'user.created' ORDER BY action") == [
         (1_699_999_200_000, "page.viewed", "", 8),
         (1_699_999_200_000, "shop.bought", "", 1),

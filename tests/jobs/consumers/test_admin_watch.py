@@ -12,7 +12,7 @@ from models.store.database import execute
 from tests.jobs.people import people, scalar, send
 
 
-def test_one_unread_row_an_admin_grows_by_exactly_what_others_sent(store: Settings) -> None:
+def test_an_admins_unread_count_grows_by_what_others_sent(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     root, ops, off = people("root", "ops", "off", role="admin")
     execute("""UPDATE users SET watches='{"message.sent":false}' WHERE id=?""", (off,))
@@ -27,7 +27,7 @@ def test_one_unread_row_an_admin_grows_by_exactly_what_others_sent(store: Settin
     assert rows == {root: [("6 messages sent", 6)], ops: [("10 messages sent", 10)], off: [], ana: []}
 
 
-def test_after_reading_a_new_row_starts(store: Settings) -> None:
+def test_a_read_notification_is_followed_by_a_new_one(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [root] = people("root", role="admin")
     send(ana, 2, to=ben)
@@ -50,7 +50,7 @@ def test_many_admins_take_one_transaction(store: Settings) -> None:
     assert moments == 2
 
 
-def test_it_rests_for_a_second_whichever_process_ran_it(store: Settings) -> None:
+def test_it_runs_once_a_second_in_all_processes_together(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     people("root", role="admin")
     send(ana, 1, to=ben)
@@ -63,7 +63,7 @@ def test_it_rests_for_a_second_whichever_process_ran_it(store: Settings) -> None
     assert "watch" in consumers_to_run(tasks.consumers.values()), "a clock set back must not stop it"
 
 
-def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings) -> None:
+def test_a_notification_read_between_prepare_and_write_is_followed_by_a_new_one(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     root, ops = people("root", "ops", role="admin")
     send(ana, 2, to=ben)
@@ -71,10 +71,10 @@ def test_what_is_read_between_preparing_and_writing_starts_anew(store: Settings)
 
     class ReadMeanwhile(AdminWatchConsumer):
         def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
-            parts = list(super().prepare(events))
+            batches = list(super().prepare(events))
             with event.transaction() as tx:
                 notification.mark_read(tx, root, None)
-            return parts
+            return batches
 
     send(ana, 3, to=ben)
     drain(ReadMeanwhile())

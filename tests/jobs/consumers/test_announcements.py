@@ -1,4 +1,4 @@
-"""Announcements: everybody once, whatever is killed, and how far it is."""
+"""Announcements: each receiver is notified once even after a kill, and the progress is known."""
 
 import msgspec
 import pytest
@@ -22,7 +22,7 @@ def announce(role: str | None = "user", users: list[int] | None = None, kind: st
         return announcement.create(tx, what)
 
 
-def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settings) -> None:
+def test_each_active_user_of_the_role_is_notified_once(store: Settings) -> None:
     ana, ben, gone = people("ana", "ben", "gone")
     [root] = people("root", role="admin")
     execute("UPDATE users SET status='suspended' WHERE id=?", (gone,))
@@ -40,7 +40,7 @@ def test_each_active_user_of_the_role_hears_once_in_the_same_words(store: Settin
     assert (job["job"], job["state"], job["done"], job["total"]) == (number, "done", 2, 2)
 
 
-def test_those_named_hear_whatever_their_role_if_they_are_active(store: Settings) -> None:
+def test_named_users_of_any_role_are_notified_if_active(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [root] = people("root", role="admin")
     announce(users=[root, ana, ana, 999])
@@ -48,15 +48,15 @@ def test_those_named_hear_whatever_their_role_if_they_are_active(store: Settings
     assert [notification.unread_count(user) for user in (ana, ben, root)] == [1, 0, 1]
 
 
-def test_everybody_hears_as_they_prefer(store: Settings) -> None:
+def test_preferences_are_respected(store: Settings) -> None:
     ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
-    wanted = {ana: Choice(True, "instant"), ben: Choice(False, "daily"), eve: Choice(False, "off"), kim: Choice(True, "off")}
+    choices = {ana: Choice(True, "instant"), ben: Choice(False, "daily"), eve: Choice(False, "off"), kim: Choice(True, "off")}
     with event.transaction() as tx:
-        for user, choice in wanted.items():
+        for user, choice in choices.items():
             preference.set_choices(tx, user, {"system": choice})
     announce()
     drain(AnnouncementConsumer())
-    assert [notification.unread_count(user) for user in wanted] == [1, 0, 0, 1]
+    assert [notification.unread_count(user) for user in choices] == [1, 0, 0, 1]
     assert rows("SELECT receiver FROM emails") == [(ana,)]
     assert rows("SELECT user_id FROM waiting_mail") == [(ben,)]
 
@@ -78,17 +78,17 @@ def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when:
     assert announcement.list_newest(1)[0]["done"] == len(users)
 
 
-def test_it_stops_between_two_batches_and_goes_on_when_asked_again(store: Settings) -> None:
+def test_it_stops_between_two_batches_and_the_next_run_goes_on(store: Settings) -> None:
     people(*[f"user{n}" for n in range(3 * RECEIVERS_PER_TRANSACTION)])
     announce()
-    looks = iter([False, False, True])
-    first = drain(AnnouncementConsumer(), lambda: next(looks, True))
+    stops = iter([False, False, True])
+    first = drain(AnnouncementConsumer(), lambda: next(stops, True))
     assert (first.has_more, scalar("SELECT count(*) FROM notifications")) == (True, RECEIVERS_PER_TRANSACTION)
     assert drain(AnnouncementConsumer()).has_more is False
     assert scalar("SELECT count(*) FROM notifications") == 3 * RECEIVERS_PER_TRANSACTION
 
 
-def test_the_workers_look_does_it_without_being_asked(store: Settings) -> None:
+def test_run_pending_sends_announcements(store: Settings) -> None:
     users = people(*[f"user{n}" for n in range(2 * RECEIVERS_PER_TRANSACTION)])
     announce()
     tasks.run_pending()

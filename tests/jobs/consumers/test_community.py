@@ -1,4 +1,4 @@
-"""Notifications of what people do in the community: once for each cause, many of a kind as one, and no flood."""
+"""Notifications of community activity: once for each cause, merged while unread, and limited per person."""
 
 import pytest
 
@@ -36,26 +36,26 @@ def commented(user: int, number: int, reply_to: int | None = None) -> int:
         return comment.create(tx, user, number, "words of mine", reply_to).id
 
 
-def told(user: int) -> list[tuple[str, int]]:
+def shown(user: int) -> list[tuple[str, int]]:
     drain(NotifyConsumer())
-    return [(one["title"], one["count"]) for one in notification.list_page(user, True, None, None, 50)]
+    return [(item["title"], item["count"]) for item in notification.list_page(user, True, None, None, 50)]
 
 
 def test_many_likes_are_one_notification_with_the_newest_name(store: Settings) -> None:
     ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
     number = posted(ana)
     liked(ana, number)
-    assert told(ana) == [], "never about one's own act"
+    assert shown(ana) == [], "never about one's own act"
     liked(ben, number)
-    assert told(ana) == [("Ben liked your post", 1)]
+    assert shown(ana) == [("Ben liked your post", 1)]
     liked(eve, number)
     liked(kim, number)
-    assert told(ana) == [("Kim and 2 others liked your post", 3)]
+    assert shown(ana) == [("Kim and 2 others liked your post", 3)]
     kinds = [kind for (kind,) in rows("SELECT type FROM events WHERE type LIKE 'notification.%' ORDER BY id")]
     assert kinds == ["notification.created", "notification.updated"]
 
 
-def test_undoing_and_doing_again_does_not_notify_twice(store: Settings) -> None:
+def test_a_repeated_like_does_not_notify_twice(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     number = posted(ana)
     for _ in range(3):
@@ -64,11 +64,11 @@ def test_undoing_and_doing_again_does_not_notify_twice(store: Settings) -> None:
         with event.transaction() as tx:
             like.unlike(tx, ben, number)
             notification.mark_read(tx, ana, None)
-    assert told(ana) == []
+    assert shown(ana) == []
     assert scalar("SELECT count(*) FROM notifications") == 1
 
 
-def test_comments_answers_bookmarks_and_joins_reach_whom_they_concern(store: Settings) -> None:
+def test_comments_replies_bookmarks_and_joins_notify_the_users_concerned(store: Settings) -> None:
     ana, ben, eve = people("ana", "ben", "eve")
     number = posted(ana)
     first = commented(ben, number)
@@ -79,13 +79,13 @@ def test_comments_answers_bookmarks_and_joins_reach_whom_they_concern(store: Set
         club = group.create(tx, ben, "Gardeners").id
         group.join(tx, ana, club)
         group.join(tx, eve, club)
-    assert told(ana) == [("Eve bookmarked your post", 1), ("2 new comments on your post", 2)]
-    assert told(ben) == [("Eve and 1 other joined Gardeners", 2), ("2 new answers to your comment", 2)]
-    assert told(eve) == []
+    assert shown(ana) == [("Eve bookmarked your post", 1), ("2 new comments on your post", 2)]
+    assert shown(ben) == [("Eve and 1 other joined Gardeners", 2), ("2 new answers to your comment", 2)]
+    assert shown(eve) == []
     assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
 
 
-def test_what_was_deleted_before_it_was_told_is_not_told(store: Settings) -> None:
+def test_what_was_deleted_before_the_drain_is_not_notified(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     number, gone = posted(ana), posted(ana)
     answer = commented(ben, number)
@@ -93,10 +93,10 @@ def test_what_was_deleted_before_it_was_told_is_not_told(store: Settings) -> Non
     with event.transaction() as tx:
         removal.delete_comment(tx, ben, "user", answer)
         removal.delete_post(tx, ana, "user", gone)
-    assert told(ana) == []
+    assert shown(ana) == []
 
 
-def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_person_cannot_flood_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifying, "MAX_PER_PAIR_DEFAULT", 3)
     ana, ben, eve = people("ana", "ben", "eve")
     posts = [posted(ana) for _ in range(10)]
@@ -104,24 +104,24 @@ def test_one_person_does_not_flood_another(store: Settings, monkeypatch: pytest.
         liked(ben, number)
         drain(NotifyConsumer())
     liked(ben, *posts[5:])
-    assert told(ana) == [("Ben did 7 more things", 7), *[("Ben liked your post", 1)] * 3]
+    assert shown(ana) == [("Ben did 7 more things", 7), *[("Ben liked your post", 1)] * 3]
     assert scalar("SELECT count(*) FROM emails") == 3, "what is only counted is not mailed"
     newest = scalar("SELECT max(id) FROM events WHERE type='post.liked'")
     assert explained(newest, ana) == {"like": ["only counted: too many by one person"]}
     liked(eve, posts[9])
-    assert told(ana)[0] == ("Eve liked your post", 1), "others are heard"
+    assert shown(ana)[0] == ("Eve liked your post", 1), "others are not limited"
     for number in posts:
         liked(ben, number)
-    assert told(ana)[1] == ("Ben did 7 more things", 7), "nor is it counted twice"
+    assert shown(ana)[1] == ("Ben did 7 more things", 7), "nor is it counted twice"
 
 
-def test_off_is_off_and_mail_alone_is_mail_alone(store: Settings) -> None:
+def test_in_app_and_mail_are_switched_off_separately(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     for choice, mails in ((Choice(False, "off"), 0), (Choice(False, "instant"), 1), (Choice(True, "off"), 1)):
         with event.transaction() as tx:
             preference.set_choices(tx, ana, {"community": choice})
         liked(ben, posted(ana))
-        assert len(told(ana)) == choice.in_app
+        assert len(shown(ana)) == choice.in_app
         assert scalar("SELECT count(*) FROM emails") == mails
 
 
@@ -129,7 +129,7 @@ def explained(number: int, user: int) -> dict[str, list[str]]:
     return {rule["rule"]: rule["decided"] for rule in explain.explain(number, user)["rules"]}
 
 
-def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> None:
+def test_explain_shows_the_decision_and_the_notification(store: Settings) -> None:
     ana, ben, eve = people("ana", "ben", "eve")
     [root] = people("root", role="admin")
     number = posted(ana)
@@ -158,7 +158,7 @@ def test_why_is_explained_by_the_rules_and_by_what_was_made(store: Settings) -> 
         explain.explain(sent + 1000, ana)
 
 
-def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> None:
+def test_past_presence_is_known_after_the_user_has_left(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         presence.renew_lease(tx, "gateway-1")
@@ -171,15 +171,17 @@ def test_who_was_looking_is_still_known_when_they_have_gone(store: Settings) -> 
     assert explained(sent, ben) == {"message": ["was looking"]}
 
 
-def test_admins_hear_of_what_the_application_around_tells(store: Settings) -> None:
+def test_admins_are_notified_of_reported_activity(store: Settings) -> None:
     (ana,) = people("ana")
     root, ops = people("root", "ops", role="admin")
     with event.transaction() as tx:
         report(tx, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
         report(tx, Report(root, "night.ran", "", {}, None, "north"))
     drain(AdminWatchConsumer())
-    assert [(one["title"], one["count"]) for one in notification.list_page(ops, True, None, None, 10)] == [("2 activities", 2)]
-    assert [one["count"] for one in notification.list_page(root, True, None, None, 10)] == [1], "what nobody did, root did"
+    assert [(item["title"], item["count"]) for item in notification.list_page(ops, True, None, None, 10)] == [("2 activities", 2)]
+    assert [item["count"] for item in notification.list_page(root, True, None, None, 10)] == [1], (
+        "an act without a user counts as that of the account that reported it"
+    )
 
 
 def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings) -> None:

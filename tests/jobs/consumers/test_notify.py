@@ -10,7 +10,7 @@ from models.store.database import execute
 from tests.jobs.people import group, people, scalar, send
 
 
-def test_one_notification_a_conversation_counts_while_unread(store: Settings) -> None:
+def test_a_conversation_has_one_notification_that_counts_while_unread(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
@@ -26,7 +26,7 @@ def test_one_notification_a_conversation_counts_while_unread(store: Settings) ->
     assert kinds == ["notification.created", "notification.updated"]
 
 
-def test_after_reading_a_new_row_starts(store: Settings) -> None:
+def test_a_read_notification_is_followed_by_a_new_one(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [first] = send(ana, 1, to=ben)
     drain(NotifyConsumer())
@@ -38,7 +38,7 @@ def test_after_reading_a_new_row_starts(store: Settings) -> None:
     assert notification.unread_count(ben) == 1
 
 
-def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None:
+def test_a_groups_title_is_shown_and_names_are_not_patterns(store: Settings) -> None:
     ana, ben, eve = people("ana", "ben", "eve")
     execute("UPDATE users SET display_name='{n}' WHERE id=?", (ana,))
     send(ana, 2, at=group(ana, [ben, eve], "The {n} club"))
@@ -48,7 +48,7 @@ def test_a_group_is_named_and_a_name_is_never_a_pattern(store: Settings) -> None
     }
 
 
-def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) -> None:
+def test_an_online_user_is_not_notified_until_the_gateways_lease_ends(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         presence.renew_lease(tx, "gateway-1")
@@ -62,7 +62,7 @@ def test_who_looks_is_left_alone_until_the_gateways_lease_ends(store: Settings) 
     assert notification.unread_count(ben) == 1
 
 
-def test_who_left_before_and_who_came_after_hear_nothing(store: Settings) -> None:
+def test_former_and_later_members_are_not_notified(store: Settings) -> None:
     ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
     crew = group(ana, [ben, eve])
     with event.transaction() as tx:

@@ -11,11 +11,11 @@ from tests.jobs.killing import drains, killed_at
 from tests.jobs.people import people, scalar
 
 
-def told(stream: str = "posts") -> list[tuple[int, int, int]]:
+def updates(stream: str = "posts") -> list[tuple[int, int, int]]:
     """(post, likes, comments) of each update."""
     found = rows("SELECT data FROM events WHERE type='post.updated' AND stream=? ORDER BY id", (stream,))
     data = [msgspec.json.decode(text) for (text,) in found]
-    return [(one["id"], one["likes_count"], one["comments_count"]) for one in data]
+    return [(post["id"], post["likes_count"], post["comments_count"]) for post in data]
 
 
 def posted(author: int, crew: int | None = None) -> int:
@@ -30,7 +30,7 @@ def liked(users: list[int], *posts: int) -> None:
                 like.like(tx, user, number)
 
 
-def test_a_post_is_told_of_once_a_slice_with_its_counts(store: Settings) -> None:
+def test_a_post_has_one_update_per_slice_with_its_counts(store: Settings) -> None:
     ana, *crowd = people("ana", *[f"user{n}" for n in range(20)])
     with event.transaction() as tx:
         crew = group.create(tx, ana, "Crew").id
@@ -43,16 +43,16 @@ def test_a_post_is_told_of_once_a_slice_with_its_counts(store: Settings) -> None
         like.bookmark(tx, ana, quiet)
 
     assert drain(PostCountsConsumer()).rows == 2
-    assert (told(), told(f"group:{crew}")) == ([(first, 19, 1)], [(second, 1, 0)])
+    assert (updates(), updates(f"group:{crew}")) == ([(first, 19, 1)], [(second, 1, 0)])
     assert drain(PostCountsConsumer()).rows == 0
 
     with event.transaction() as tx:
         removal.delete_comment(tx, ana, "user", 1)
     drain(PostCountsConsumer())
-    assert told() == [(first, 19, 1), (first, 19, 0)]
+    assert updates() == [(first, 19, 1), (first, 19, 0)]
 
 
-def test_a_deleted_post_is_not_told_of_and_what_was_told_loses_its_text(store: Settings) -> None:
+def test_a_deleted_post_has_no_update_and_earlier_ones_lose_their_text(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     first, second = posted(ana), posted(ana)
     liked([ana], first, second)
@@ -62,7 +62,7 @@ def test_a_deleted_post_is_not_told_of_and_what_was_told_loses_its_text(store: S
         removal.delete_post(tx, ana, "user", first)
 
     assert drain(PostCountsConsumer()).rows == 1
-    assert [number for number, *_ in told()] == [first, second, second]
+    assert [number for number, *_ in updates()] == [first, second, second]
     texts = rows("SELECT type, data FROM events WHERE data LIKE ? ORDER BY id", ('%"hush-hush"%',))
     assert [(kind, msgspec.json.decode(text)["id"]) for kind, text in texts] == [
         ("post.created", second),
@@ -79,5 +79,5 @@ def test_a_kill_at_any_commit_neither_loses_nor_doubles_an_update(store: Setting
         killed_at(store, drains("feed"), commit, when)
     drain(tasks.consumers["feed"], events_per_slice=40)
 
-    assert told() == [(number, 200, 0)] * 5
+    assert updates() == [(number, 200, 0)] * 5
     assert scalar("SELECT count(*) FROM post_copies") == 5

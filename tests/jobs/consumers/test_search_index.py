@@ -6,7 +6,7 @@ from models.log import event
 from tests.jobs.people import people, send
 
 
-def test_messages_are_found_as_they_stand_and_deleted_ones_not(store: Settings) -> None:
+def test_messages_are_found_by_their_current_text_and_deleted_ones_not(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     kept, edited, deleted = send(ana, 3, to=ben)
     with event.transaction() as tx:
@@ -17,7 +17,7 @@ def test_messages_are_found_as_they_stand_and_deleted_ones_not(store: Settings) 
     assert search.find(ben, "tulips", None, 10) == [edited]
 
 
-def test_a_later_edit_replaces_what_was_indexed(store: Settings) -> None:
+def test_a_later_edit_replaces_the_indexed_text(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     [sent] = send(ana, 1, to=ben)
     drain(SearchIndexConsumer())

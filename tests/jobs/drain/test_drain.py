@@ -50,7 +50,7 @@ def test_a_second_run_finds_nothing_left(store: Settings) -> None:
     assert scalar("SELECT count(*) FROM activities") == 7
 
 
-def test_a_poison_event_is_found_parked_and_passed(store: Settings) -> None:
+def test_an_event_that_fails_is_found_and_parked_and_the_others_go_on(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     messages = send(ana, 50, to=ben)
     poisoned = consumer()
@@ -63,7 +63,7 @@ def test_a_poison_event_is_found_parked_and_passed(store: Settings) -> None:
     assert REGISTRY.get_sample_value("bellwire_dead_events_total", {"consumer": "activity"}) == dead + 1
 
 
-def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
+def test_a_retry_processes_a_parked_event_once(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     poisoned = consumer()
     poisoned.poison = poisoned_event(send(ana, 1, to=ben)[0])
@@ -72,7 +72,7 @@ def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
     with event.transaction() as tx:
         dead_letters.request_retry(tx, parked["id"])
     drain(poisoned)
-    assert [d["retrying"] for d in dead_letters.newest(10)] == [False], "it failed again, and waits for another asking"
+    assert [d["retrying"] for d in dead_letters.newest(10)] == [False], "it failed again, and waits for another request"
     with event.transaction() as tx:
         dead_letters.request_retry(tx, parked["id"])
     poisoned.poison = None
@@ -82,7 +82,7 @@ def test_an_admins_retry_does_a_parked_event_once(store: Settings) -> None:
     assert scalar("SELECT count(*) FROM activities") == 1
 
 
-def test_a_drain_that_was_overtaken_writes_nothing(store: Settings) -> None:
+def test_an_overtaken_drain_writes_nothing(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 5, to=ben)
 
@@ -97,7 +97,7 @@ def test_a_drain_that_was_overtaken_writes_nothing(store: Settings) -> None:
     assert scalar("SELECT count(*) FROM activities") == 5
 
 
-def test_the_stores_failure_is_raised_and_parks_nothing(store: Settings) -> None:
+def test_an_error_of_the_store_is_raised_and_parks_nothing(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 5, to=ben)
 
@@ -111,7 +111,7 @@ def test_the_stores_failure_is_raised_and_parks_nothing(store: Settings) -> None
     assert drain(consumer()).rows == 5
 
 
-def test_a_long_stretch_that_nobody_wants_moves_the_checkpoint_at_once(store: Settings) -> None:
+def test_many_events_of_other_types_move_the_checkpoint(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(consumer())
@@ -122,7 +122,7 @@ def test_a_long_stretch_that_nobody_wants_moves_the_checkpoint_at_once(store: Se
     assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
 
 
-def test_what_drains_append_is_drained_by_none(store: Settings) -> None:
+def test_no_consumer_reads_what_drains_append(store: Settings) -> None:
     assert all(not kind.startswith("notification.") for c in tasks.consumers.values() for kind in c.types)
 
 
@@ -166,7 +166,7 @@ def test_a_group_message_cut_between_its_transactions_is_exact(store: Settings) 
 
 @pytest.mark.only("sqlite")
 @pytest.mark.parametrize(("appends", "inside"), [(False, 1), (True, 2)])
-def test_only_what_clients_may_see_waits_for_the_disk(store: Settings, appends: bool, inside: int) -> None:
+def test_only_appended_events_wait_for_the_disk(store: Settings, appends: bool, inside: int) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     seen = []
@@ -217,7 +217,7 @@ def test_workers_share_a_backlog_and_each_event_is_done_once(store: Settings, na
         worker.stdin.flush()
     done = [int(worker.communicate(timeout=60)[0].splitlines()[-1]) for worker in workers]
     assert sum(done) == 1600
-    assert min(done) > 0, "one did nothing"
+    assert min(done) > 0, "one worker did nothing"
     assert drain(tasks.consumers[name]).events == 0
     counted = {
         "activity": "SELECT count(*) FROM activities",

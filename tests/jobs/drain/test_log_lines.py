@@ -1,4 +1,4 @@
-"""What jobs tell the log: what they were about, once they have done something, and nothing of what people wrote."""
+"""Log lines of background work: one for each piece of work, with ids and without text that people wrote."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ from models.store.database import execute
 from tests.jobs.people import people, scalar, send
 from tests.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # nothing depends on the store
 
 Lines = Callable[[], list[dict[str, Any]]]
-NOT_TOLD = ("look for", "@example.org", "123456")
+PRIVATE = ("look for", "@example.org", "123456")
 
 
 @pytest.fixture
-def told(store: Settings, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """The lines of the log since the last look."""
+def log_lines(store: Settings, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    """Returns the log lines since its last call."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure(store, "worker")
 
     def lines() -> list[dict[str, Any]]:
-        told = [line for line in capsys.readouterr().err.splitlines() if '"logger":"mail.log"' not in line]  # the relay's own
-        assert not [words for words in NOT_TOLD if words in str(told)]
-        return [json.loads(line) for line in told]
+        written = [
+            line for line in capsys.readouterr().err.splitlines() if '"logger":"mail.log"' not in line
+        ]  # of the test's mail server
+        assert not [text for text in PRIVATE if text in str(written)]
+        return [json.loads(line) for line in written]
 
     lines()
     yield lines
@@ -60,14 +62,14 @@ def picked(line: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: line.get(name) for name in names}
 
 
-def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store: Settings, told: Lines) -> None:
+def test_a_drain_logs_one_line_and_an_idle_one_none(store: Settings, log_lines: Lines) -> None:
     ana, ben = people("ana", "ben")
     drain(ActivityConsumer({}))
-    told()
+    log_lines()
     send(ana, 5, to=ben)
     first, last = scalar("SELECT min(event) FROM messages"), scalar("SELECT max(event) FROM messages")
     drain(ActivityConsumer({}), events_per_slice=2)
-    (line,) = told()
+    (line,) = log_lines()
     assert line["seconds"] > 0
     del line["timestamp"], line["seconds"]
     assert line == {
@@ -82,20 +84,20 @@ def test_a_drain_tells_once_what_it_has_done_and_an_idle_one_tells_nothing(store
         "mails": 0,
     }
     drain(ActivityConsumer({}))
-    assert told() == []
+    assert log_lines() == []
 
 
-def test_a_look_and_a_sweep_that_find_nothing_tell_nothing(store: Settings, told: Lines) -> None:
+def test_a_check_and_a_sweep_without_work_log_nothing(store: Settings, log_lines: Lines) -> None:
     people("ana")
     tasks.run_pending()
     tasks.sweep.call_local()
-    told()
+    log_lines()
     tasks.run_pending()
     tasks.sweep.call_local()
-    assert told() == []
+    assert log_lines() == []
 
 
-def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told: Lines) -> None:
+def test_an_event_that_fails_is_logged_with_its_id_each_time(store: Settings, log_lines: Lines) -> None:
     class Poisoned(ActivityConsumer):
         def prepare(self, events: Sequence[Event]) -> object:
             raise ValueError("can't be done")
@@ -107,13 +109,13 @@ def test_an_event_that_fails_is_told_with_its_id_each_time(store: Settings, told
     number = scalar("SELECT max(event) FROM messages")
     names = ("event", "consumer", "event_id", "type", "dead")
     ids = {"consumer": "activity", "event_id": number, "type": "message.created"}
-    parked, _ = told()
+    parked, _ = log_lines()
     assert picked(parked, *names) == {"event": "event_parked", "dead": None, **ids}
-    [dead] = [one["id"] for one in dead_letters.newest(10)]
+    [dead] = [letter["id"] for letter in dead_letters.newest(10)]
     with event.transaction() as tx:
         dead_letters.request_retry(tx, dead)
     drain(Poisoned({}))
-    (again,) = told()
+    (again,) = log_lines()
     assert picked(again, *names) == {"event": "parked_event_failed", "dead": dead, **ids}
     assert "can't be done" in again["exception"]
 
@@ -124,35 +126,35 @@ def announce() -> int:
         return announcement.create(tx, what)
 
 
-def test_an_announcement_is_told_with_its_job_when_all_have_heard(store: Settings, told: Lines) -> None:
+def test_an_announcement_that_is_done_is_logged_with_its_job(store: Settings, log_lines: Lines) -> None:
     people("ana", "ben")
     drain(AnnouncementConsumer())
-    told()
+    log_lines()
     job = announce()
     drain(AnnouncementConsumer())
-    done, run = told()
+    done, run = log_lines()
     assert picked(done, "event", "job", "people") == {"event": "announcement_done", "job": job, "people": 2}
     assert picked(run, "consumer", "events") == {"consumer": "fanout", "events": 1}
 
 
-def test_an_announcement_that_fails_is_told_with_its_job(store: Settings, told: Lines) -> None:
+def test_an_announcement_that_fails_is_logged_with_its_job(store: Settings, log_lines: Lines) -> None:
     class Poisoned(AnnouncementConsumer):
         def write(self, tx: Transaction, part: object) -> object:
             raise ValueError("can't be done")
 
     people("ana")
     drain(AnnouncementConsumer())
-    told()
+    log_lines()
     job = announce()
     drain(Poisoned())
-    assert picked(told()[0], "event", "job") == {"event": "event_parked", "job": job}
+    assert picked(log_lines()[0], "event", "job") == {"event": "event_parked", "job": job}
 
 
-def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, told: Lines) -> None:
+def test_an_announcement_without_its_number_is_parked_as_other_events_are(store: Settings, log_lines: Lines) -> None:
     with event.transaction() as tx:
         tx.append(FANOUTS, announcement.REQUESTED, b"{}")
     drain(AnnouncementConsumer())
-    assert picked(told()[0], "event", "type", "job") == {"event": "event_parked", "type": announcement.REQUESTED, "job": None}
+    assert picked(log_lines()[0], "event", "type", "job") == {"event": "event_parked", "type": announcement.REQUESTED, "job": None}
 
 
 def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | None, data: dict[str, Any]) -> int:
@@ -168,9 +170,9 @@ def send_mail(store: Settings, relay: SmtpServer, kind: str, receiver: int | Non
 NOTE = {"title": "A title to look for", "body": "A body to look for.", "notifications": [4, 5]}
 
 
-def test_a_mail_is_told_with_what_it_is_about_and_not_what_it_says(store: Settings, told: Lines, relay: SmtpServer) -> None:
+def test_a_mail_is_logged_with_ids_and_without_its_text(store: Settings, log_lines: Lines, relay: SmtpServer) -> None:
     number = send_mail(store, relay, "account", 7, NOTE)
-    (line,) = told()
+    (line,) = log_lines()
     names = ("event", "level", "mail", "kind", "user", "notifications", "tries")
     assert picked(line, *names) == {
         "event": "a mail was sent",
@@ -182,16 +184,16 @@ def test_a_mail_is_told_with_what_it_is_about_and_not_what_it_says(store: Settin
         "tries": 1,
     }
     code = send_mail(store, relay, "signup_code", None, {"code": "123456", "username": "bob"})
-    (line,) = told()
+    (line,) = log_lines()
     assert picked(line, *names[2:]) == {"mail": code, "kind": "signup_code", "user": None, "notifications": None, "tries": 1}
 
 
-def test_a_mail_that_is_put_off_or_dead_is_told_without_the_address_in_the_relays_words(
-    store: Settings, told: Lines, relay: SmtpServer
+def test_a_deferred_or_dead_mail_is_logged_without_the_address_in_the_relays_answer(
+    store: Settings, log_lines: Lines, relay: SmtpServer
 ) -> None:
     relay.answers["RCPT"].append("450 4.2.0 <bob@example.org>: greylisted")
     number = send_mail(store, relay, "account", 7, NOTE)
-    (line,) = told()
+    (line,) = log_lines()
     assert picked(line, "event", "level", "mail", "user") == {
         "event": "a mail is put off",
         "level": "info",
@@ -201,7 +203,7 @@ def test_a_mail_that_is_put_off_or_dead_is_told_without_the_address_in_the_relay
     assert "450 4.2.0 <***>: greylisted" in line["error"]
     relay.answers["RCPT"].append("550 5.1.1 <bob@example.org>: unknown")
     number = send_mail(store, relay, "account", 7, NOTE)
-    (line,) = told()
+    (line,) = log_lines()
     assert picked(line, "event", "level", "mail", "user") == {
         "event": "a mail is dead",
         "level": "error",
@@ -211,23 +213,23 @@ def test_a_mail_that_is_put_off_or_dead_is_told_without_the_address_in_the_relay
     assert "550 5.1.1 <***>: unknown" in line["error"]
 
 
-def test_a_relay_that_is_down_is_told_with_the_mail_that_met_it(store: Settings, told: Lines, relay: SmtpServer) -> None:
+def test_a_relay_that_is_down_is_logged_with_the_mail_that_failed(store: Settings, log_lines: Lines, relay: SmtpServer) -> None:
     relay.answers["MAIL"].append("421 4.3.2 closing, bob@example.org")
     relay.answers["MAIL"].append("421 4.3.2 closing, bob@example.org")
     number = send_mail(store, relay, "account", 7, NOTE)
-    down, put_off = told()
+    down, put_off = log_lines()
     assert picked(down, "level", "mail", "user") == {"level": "warning", "mail": number, "user": 7}
     assert down["event"].startswith("the mail relay fails")
     assert picked(put_off, "event", "mail") == {"event": "a mail is put off", "mail": number}
 
 
-def test_a_sweep_tells_how_much_it_has_cleared_away_and_archived(store: Settings, told: Lines) -> None:
+def test_a_sweep_logs_how_much_it_has_deleted_and_archived(store: Settings, log_lines: Lines) -> None:
     announce()
     drain(AnnouncementConsumer())
     execute("UPDATE fanouts SET ended_ms=ended_ms-?", (ENDED_DAYS * 24 * 3_600_000 + 1,))
     activity.record([(None, "shop.bought", "", "{}", None, None, at) for at in (1, now_ms())])
-    told()
+    log_lines()
     tasks.sweep.call_local()
-    cleared, archived = told()
+    cleared, archived = log_lines()
     assert cleared["rows"]["announcements"] == 1
     assert picked(archived, "event", "moved") == {"event": "archive_run", "moved": 1}

@@ -1,4 +1,4 @@
-"""Old records leave the tables, for files or for tables of their own, and are in one place or the other, whatever crashes."""
+"""Old records are moved to files or detached tables, and each is in exactly one of them even after a crash."""
 
 import gzip
 import hashlib
@@ -49,9 +49,9 @@ def archived() -> int:
     return tasks.archiver.run(lambda: False)
 
 
-def exported(settings: Settings, **wanted: object) -> list[str]:
+def exported(settings: Settings, **filters: object) -> list[str]:
     """Descriptions of what an export gives."""
-    found = b"".join(Export(activity.RECORD_TYPE, RecordFilter(**wanted), archive.folder(settings.data_dir)).steps())
+    found = b"".join(Export(activity.RECORD_TYPE, RecordFilter(**filters), archive.folder(settings.data_dir)).steps())
     return [msgspec.json.decode(line)["description"] for line in found.splitlines()]
 
 
@@ -80,8 +80,8 @@ def test_old_records_move_to_monthly_files_with_checksums(store: Settings) -> No
     assert 9 <= len(files) <= 11
     assert files[0].name == f"activity-{month_of(now_ms() - 365 * DAY_MS)}.ndjson.gz"
     for path in files:
-        told = (folder / f"{path.name}.sha256").read_text()
-        assert told == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        checksum = (folder / f"{path.name}.sha256").read_text()
+        assert checksum == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
     assert archived() == 0
 
@@ -105,7 +105,7 @@ def test_months_all_of_which_is_old_become_tables_of_their_own(store: Settings) 
 
 
 def following(month: int) -> "itertools.accumulate[int]":
-    """Months from one on."""
+    """The beginnings of months, from one on."""
     return itertools.accumulate(itertools.repeat(month), lambda last, _: partition_months.end_of(last))
 
 
@@ -114,7 +114,7 @@ def ahead() -> int:
     return next(itertools.islice(following(partition_months.start_of(now_ms())), partitions.AHEAD, None))
 
 
-def test_what_admins_did_is_archived_alike(store: Settings) -> None:
+def test_audit_records_are_archived_in_the_same_way(store: Settings) -> None:
     (root,) = people("root", role="admin")
     for _ in range(3):
         with event.transaction(appends=False) as tx:
@@ -150,8 +150,8 @@ def test_an_export_goes_on_while_records_are_moved(store: Settings, monkeypatch:
     found, moved = b"", 0
     for step in Export(activity.RECORD_TYPE, RecordFilter(), archive.folder(store.data_dir)).steps():
         found += step
-        asked = itertools.count()
-        moved += tasks.archiver.run(lambda asked=asked: next(asked) == 4)
+        calls = itertools.count()
+        moved += tasks.archiver.run(lambda calls=calls: next(calls) == 4)
     assert [msgspec.json.decode(line)["description"] for line in found.splitlines()] == [f"{d:.3f}" for d in range(365, 0, -1)]
     assert moved > 100
 
@@ -171,7 +171,7 @@ def test_killed_between_any_two_commits_nothing_is_lost_or_doubled(store: Settin
     )
 
 
-def test_a_slow_step_holds_up_no_end(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_ends_when_the_process_stops(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
     record(ana, *[130.0] * (3 * archiving.ROWS_PER_TRANSACTION))
     monkeypatch.setattr(archiving, "PAUSE_FACTOR", 1e9)
@@ -186,7 +186,7 @@ def test_a_slow_step_holds_up_no_end(store: Settings, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.only("sqlite")
-def test_a_torn_end_is_cut_off(store: Settings) -> None:
+def test_a_torn_end_is_truncated(store: Settings) -> None:
     (ana,) = people("ana")
     years(ana)
     before, ids = exported(store), kept()
@@ -206,7 +206,7 @@ def test_a_torn_end_is_cut_off(store: Settings) -> None:
 
 
 @pytest.mark.only("sqlite")
-def test_a_file_that_was_taken_elsewhere_is_begun_anew_and_one_that_was_cut_is_left_alone(store: Settings) -> None:
+def test_a_moved_file_is_begun_anew_and_a_truncated_one_is_an_error(store: Settings) -> None:
     (ana,) = people("ana")
     record(ana, 100.1, 100.0, 1)
     archived()
@@ -221,7 +221,7 @@ def test_a_file_that_was_taken_elsewhere_is_begun_anew_and_one_that_was_cut_is_l
     with pytest.raises(ArchiveError):
         archived()
     tasks.archive()
-    assert scalar("SELECT count(*) FROM activities") == 4, "what can't be moved stays"
+    assert scalar("SELECT count(*) FROM activities") == 4, "records that cannot be moved stay"
 
 
 def test_ids_go_on_though_everything_is_old(store: Settings) -> None:
@@ -233,7 +233,7 @@ def test_ids_go_on_though_everything_is_old(store: Settings) -> None:
 
 
 @pytest.mark.only("sqlite")
-def test_two_at_once_are_one_after_the_other(store: Settings) -> None:
+def test_only_one_archiver_runs_at_a_time(store: Settings) -> None:
     (ana,) = people("ana")
     record(ana, 100, 1)
     archive.create_folder(archive.folder(store.data_dir))
@@ -244,12 +244,12 @@ def test_two_at_once_are_one_after_the_other(store: Settings) -> None:
 
 
 def planned(sql: str, params: Sequence[object]) -> str:
-    """How a database goes about a query."""
+    """The query plan of a statement."""
     explain = "EXPLAIN QUERY PLAN " if engine().name == "sqlite" else "EXPLAIN "
     return " / ".join(str(line[-1]) for line in rows(explain + sql, params))
 
 
-def test_a_page_is_led_by_one_index_in_its_order(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_read_from_one_index_in_order(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
     years(ana)
     record(ana, *([1.0] * 2000))
@@ -262,10 +262,10 @@ def test_a_page_is_led_by_one_index_in_its_order(store: Settings, monkeypatch: p
         "site": RecordFilter(site="s"),
     }
     for kind in RECORD_TYPES:
-        for lead, wanted in [*leads.items(), ("user_id", RecordFilter(ana, "a", "s", 5, 9))]:
+        for lead, record_filter in [*leads.items(), ("user_id", RecordFilter(ana, "a", "s", 5, 9))]:
             plans.clear()
-            records.list_newest(kind, wanted, None, 50)
-            records.list_oldest(kind, wanted, (7, 7), 50)
+            records.list_newest(kind, record_filter, None, 50)
+            records.list_oldest(kind, record_filter, (7, 7), 50)
             for plan in plans:
                 found = re.findall(rf"SEARCH {kind.table} USING INDEX \w+ \(+{lead}|Index Cond: .*?ROW\(+{lead}", plan)
                 assert len(found) == (1 if engine().name == "sqlite" else plan.count("Index Scan")), plan

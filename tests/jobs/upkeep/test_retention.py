@@ -1,4 +1,4 @@
-"""What has had its time is cleared away, and nothing else."""
+"""Rows whose time is over are deleted, and no others."""
 
 from datetime import timedelta
 
@@ -29,19 +29,19 @@ KEPT_DAYS = 14
 
 
 def later(days: int) -> None:
-    """What is cleared away after so many days."""
+    """Run the retention so many days from now."""
     with time_machine.travel(timedelta(days=days), tick=True):
         tasks.retention.run(lambda: False)
 
 
 def done() -> int:
-    """All consumers do what there is, to the last event; returns the log's head."""
+    """All consumers process the whole log; returns its head."""
     tasks.run_pending()
     for consumer in tasks.consumers.values():
         drain(consumer)
-    places = {part: event.head() for consumer in tasks.consumers.values() for part in consumer.parts()}
-    for part, place in places.items():
-        execute("UPDATE checkpoints SET position=? WHERE consumer=? AND part=?", (place, part.consumer, part.number))
+    positions = {part: event.head() for consumer in tasks.consumers.values() for part in consumer.parts()}
+    for part, position in positions.items():
+        execute("UPDATE checkpoints SET position=? WHERE consumer=? AND part=?", (position, part.consumer, part.number))
     return event.head()
 
 
@@ -50,7 +50,7 @@ def edit(user: int, sent: int) -> None:
         message.edit(tx, user, sent, "other words")
 
 
-def test_old_events_go_with_what_points_at_them_and_younger_ones_stay(store: Settings) -> None:
+def test_old_events_are_deleted_with_rows_that_point_at_them_and_younger_ones_stay(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     edit(ana, send(ana, 250, to=ben)[0])
     head = done()
@@ -71,7 +71,7 @@ def mark() -> int:
 
 
 @pytest.mark.parametrize("name", ["search", "activity"])
-def test_no_event_goes_that_a_part_of_a_consumer_has_not_done(store: Settings, name: str) -> None:
+def test_an_event_that_a_part_has_not_processed_stays(store: Settings, name: str) -> None:
     ana, ben = people("ana", "ben")
     head = done()
     send(ana, 3, to=ben)
@@ -84,11 +84,11 @@ def test_no_event_goes_that_a_part_of_a_consumer_has_not_done(store: Settings, n
     done()
     execute("UPDATE checkpoints SET position=0 WHERE consumer=? AND part=?", (name, part.number))
     later(KEPT_DAYS + 1)
-    assert mark() == head, "who has just begun has done nothing"
+    assert mark() == head, "a part that has just begun has processed nothing"
     assert checkpoint.positions([part]) == {part: 0}
 
 
-def test_a_log_of_which_nothing_is_left_goes_on_where_it_was(store: Settings) -> None:
+def test_an_empty_log_goes_on_with_the_next_id(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     send(ana, 3, to=ben)
     head = done()
@@ -100,7 +100,7 @@ def test_a_log_of_which_nothing_is_left_goes_on_where_it_was(store: Settings) ->
     assert rows("SELECT id FROM events WHERE type='message.created'") == [(head + 1,)]
 
 
-def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None:
+def test_a_parked_event_stays_until_its_retry(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     poisoned = Poisoned({})
     [sent] = send(ana, to=ben)
@@ -114,7 +114,7 @@ def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None
     assert catchup.read(ben, catchup.BEGINNING, None, 10).events == []
     with event.transaction() as tx:
         message.delete(tx, ana, "user", sent)
-    assert scalar("SELECT count(*) FROM events WHERE data LIKE '%words%'") == 0, "its text is no safer there"
+    assert scalar("SELECT count(*) FROM events WHERE data LIKE '%words%'") == 0, "a parked event loses the deleted text too"
     with event.transaction() as tx:
         dead_letters.request_retry(tx, dead_letters.newest(1)[0]["id"])
     assert scalar("SELECT count(*) FROM activities") == 0
@@ -125,7 +125,7 @@ def test_a_dead_event_stays_for_its_retry_and_goes_then(store: Settings) -> None
     assert event.find(dead) is None
 
 
-def test_notifications_go_when_they_were_read_long_ago_and_what_can_be_done_again_is_not_told_again(store: Settings) -> None:
+def test_notifications_read_long_ago_are_deleted_and_repeated_acts_do_not_notify_again(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         liked = post.create(tx, ana, None, "words").id
@@ -150,7 +150,7 @@ def test_notifications_go_when_they_were_read_long_ago_and_what_can_be_done_agai
     assert scalar("SELECT count(*) FROM notifications WHERE type='community'") == 0
 
 
-def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settings) -> None:
+def test_unused_sessions_end_and_an_event_says_so(store: Settings) -> None:
     (ana,) = people("ana")
     with event.transaction() as tx:
         old, used = token.create(tx, ana), token.create(tx, ana)
@@ -158,7 +158,7 @@ def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settin
     later(UNUSED_DAYS - 1)
     assert token.find(token.digest(old)) is not None
     with time_machine.travel(timedelta(days=UNUSED_DAYS + 1)):
-        for _ in range(2):  # it looks at some a run, in a circle
+        for _ in range(2):  # each run checks the next tokens, then begins again
             tasks.retention.run(lambda: False)
     assert token.find(token.digest(old)) is None
     assert token.find(token.digest(used)) is not None
@@ -166,7 +166,7 @@ def test_sessions_that_nobody_uses_end_and_the_gateways_hear_of_it(store: Settin
     assert msgspec.json.decode(data)["user"] == ana
 
 
-def test_announcements_that_are_over_and_mails_that_were_given_up_on_go(store: Settings) -> None:
+def test_ended_announcements_and_dead_mails_are_deleted(store: Settings) -> None:
     (ana,) = people("ana")
     with event.transaction() as tx:
         announcement.create(tx, AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))

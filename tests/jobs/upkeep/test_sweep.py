@@ -1,4 +1,4 @@
-"""What is done every minute is done by one thread of all workers, however long it takes."""
+"""The sweep of every minute is run by one thread of all workers, however long it takes."""
 
 from threading import Event, Thread
 
@@ -12,7 +12,7 @@ from tests.gateway.running import until
 
 
 class Slow:
-    """A sweep that takes until it is let go."""
+    """A sweep that runs until `leave` is set."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -26,18 +26,18 @@ class Slow:
 
 @pytest.fixture
 def slow(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Slow:
-    found = Slow()
-    monkeypatch.setattr(tasks.retention, "run", found)
-    return found
+    sweep = Slow()
+    monkeypatch.setattr(tasks.retention, "run", sweep)
+    return sweep
 
 
 def queued() -> Thread:
-    """A worker's thread that does a sweep which waits in the queue."""
+    """A thread that runs a queued sweep, as a worker does."""
     tasks.sweep()
     return Thread(target=huey.execute, args=(huey.dequeue(),), daemon=True)
 
 
-def test_a_sweep_that_takes_longer_than_a_minute_holds_one_thread_of_all(slow: Slow) -> None:
+def test_a_sweep_longer_than_a_minute_occupies_one_thread(slow: Slow) -> None:
     first, second = queued(), queued()
     first.start()
     assert slow.entered.wait(30)
@@ -52,7 +52,7 @@ def test_a_sweep_that_takes_longer_than_a_minute_holds_one_thread_of_all(slow: S
     assert rows("SELECT * FROM duties") == []
 
 
-def test_a_sweep_that_was_killed_is_followed_by_another_later(slow: Slow) -> None:
+def test_a_killed_sweep_is_followed_by_another_when_its_lease_expires(slow: Slow) -> None:
     killed = queued()
     killed.start()
     assert slow.entered.wait(30)
@@ -66,7 +66,7 @@ def test_a_sweep_that_was_killed_is_followed_by_another_later(slow: Slow) -> Non
         assert not thread.is_alive()
 
 
-def test_a_sweep_that_fails_leaves_the_next_one_the_turn(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_fails_releases_its_lease(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_stop: object) -> None:
         raise OSError("why")
 
