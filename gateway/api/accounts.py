@@ -1,4 +1,4 @@
-"""Accounts: oneself and other people."""
+"""Accounts: the caller's own, and other people's."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from models.notices import pending_mail
 from models.store.errors import InvalidError
 
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-timezones = cache(available_timezones)  # it walks the whole database of time zones
-NAME_PREFIX = TextParameter("q", "what the username or display name begins with")
+timezones = cache(available_timezones)  # reads a directory of some 600 files
+NAME_PREFIX = TextParameter("q", "the beginning of the username or display name")
 
 
 class Account(TypedDict):
-    """USER with e-mail."""
+    """USER, with e-mail address."""
 
     id: int
     username: str
@@ -40,28 +40,28 @@ class Account(TypedDict):
 
 
 class Profile(TypedDict):
-    """An IANA time zone, and a language tag."""
+    """A profile: an IANA time zone and a language tag."""
 
     timezone: str
     locale: str
 
 
 class Wallet(TypedDict):
-    """Money is a decimal string."""
+    """A wallet; the balance is a decimal string."""
 
     currency: str
     balance: str
 
 
 class MyAccount(Account):
-    """USER with what only its owner sees."""
+    """USER, with the fields that only the user sees."""
 
     profile: Profile
     wallet: Wallet
 
 
 class AccountChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What a user changes of themselves."""
+    """Changes of the caller's own account. A field that is left out stays as it is."""
 
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
     timezone: str | None = None
@@ -72,16 +72,18 @@ class AccountChanges(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Me(Handler):
-    """Oneself."""
+    """The caller's own account."""
 
-    @describe("Who am I", {200: MyAccount})
+    @describe("Read my account", {200: MyAccount})
     async def get(self) -> None:
-        """200 USER with e-mail, profile and wallet."""
+        """Answer 200 with USER, e-mail, profile and wallet."""
         self.answer(await self.services.read(users.me, self.actor.user))
 
-    @describe("Change myself", {200: MyAccount}, body=AccountChanges, example={"display_name": "Ana", "timezone": "Europe/Berlin"})
+    @describe(
+        "Change my account", {200: MyAccount}, body=AccountChanges, example={"display_name": "Ana", "timezone": "Europe/Berlin"}
+    )
     async def patch(self) -> None:
-        """200, changed. A new password needs the current one, or a code that was mailed just now."""
+        """Answer 200 with the changed account. A new password requires the current one, or a login code from a mail."""
         changes = self.decode(AccountChanges)
         errors = _invalid_changes(changes)
         hashed = None
@@ -99,14 +101,14 @@ class Me(Handler):
         await self.get()
 
     def _change(self, tx: Transaction, changes: AccountChanges, hashed: str | None) -> int | None:
-        """Inside the transaction; None when the code is not the one."""
+        """Change the account inside a transaction. Returns None if the login code is wrong."""
         user, by_code = self.actor.user, hashed is not None and changes.code is not None
         if by_code and code.redeem(tx, self.services.secret, [user], code.LOGIN, changes.code or "") is None:
             return None
         users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
         users.set_profile(tx, user, changes.timezone, changes.locale)
         if changes.timezone is not None:
-            pending_mail.make_due_now(tx, user)  # digests go by its clock
+            pending_mail.make_due_now(tx, user)  # the times of digests depend on the time zone
         if hashed is not None:
             status.change_password(tx, user, hashed)
         return user
@@ -114,10 +116,10 @@ class Me(Handler):
     async def _new_hash(self, changes: AccountChanges) -> str:
         await self.services.rate_limits.hit("login", f"user:{self.actor.user}")
         if changes.code is None:
-            kept = await self.services.read(users.password_hash, self.actor.user)
-            if not await self.services.hash(password.matches, kept, changes.current_password or ""):
+            current_hash = await self.services.read(users.password_hash, self.actor.user)
+            if not await self.services.hash(password.matches, current_hash, changes.current_password or ""):
                 metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
-                raise field_error("current_password", "is not the current password; or ask for a code, and give that")
+                raise field_error("current_password", "is not the current password; a login code can be sent instead")
         return await self.services.hash(password.hashed, changes.password or "")
 
 
@@ -126,29 +128,29 @@ def _invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
     if changes.display_name is not None:
         errors += users.invalid_display_name(changes.display_name)
     if changes.timezone is not None and changes.timezone not in timezones():
-        errors.append(("timezone", "an IANA name such as Europe/Berlin"))
+        errors.append(("timezone", "must be an IANA name such as Europe/Berlin"))
     if changes.locale is not None and not LOCALE.fullmatch(changes.locale):
-        errors.append(("locale", "a language tag such as en or pt-BR"))
+        errors.append(("locale", "must be a language tag such as en or pt-BR"))
     if changes.password is None and (changes.code is not None or changes.current_password is not None):
-        errors.append(("password", "is missing: what is to be the new one?"))
+        errors.append(("password", "is required with current_password or code: the new password"))
     return errors
 
 
 class Users(Handler):
-    """Other people."""
+    """All active users."""
 
-    @describe("Find people", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
+    @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
-        """A list of active USERs whose username or display name begins with `?q=`."""
+        """Answer a list of active USERs whose username or display name begins with `?q=`."""
         after, limit = self.query_page_id()
         found = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
         self.answer_list(list(found[:limit]), (found[limit - 1].id,) if len(found) > limit else None)
 
 
 class User(Handler):
-    """One person."""
+    """One user."""
 
     @describe("Read a user", {200: UserView})
     async def get(self, user: str) -> None:
-        """200 USER, when active."""
+        """Answer 200 with USER if the user is active, else 404."""
         self.answer(await self.services.read(users.active_view, int(user)))

@@ -16,21 +16,21 @@ from models.identity import token
 
 
 class NewComment(msgspec.Struct, forbid_unknown_fields=True):
-    """A text, perhaps an answer to another comment of the post."""
+    """A comment to create. `reply_to` is another comment of the same post."""
 
     body: Annotated[str, chars(1, BODY_CHARS)]
     reply_to: Id | None = None
 
 
 class Comments(Handler):
-    """A post's comments, for those who may see the post."""
+    """The comments of a post, for users who may see the post."""
 
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
     @describe("List a post's comments", {200: Listed[CommentView]}, query=PAGED)
     async def get(self, post: str) -> None:
-        """A list of COMMENT, oldest first."""
+        """Answer a list of COMMENT, oldest first."""
         after, limit = self.query_page_id()
         found = await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, limit + 1)
         items = found[:limit]
@@ -38,9 +38,9 @@ class Comments(Handler):
 
     @describe("Comment on a post", {201: CommentView}, body=NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:
-        """201 COMMENT."""
-        user, number, comment = self.actor.user, int(post), self.decode(NewComment)
-        self.answer(await self.commit(lambda tx: comments.create(tx, user, number, comment.body, comment.reply_to)), 201)
+        """Answer 201 with COMMENT."""
+        user, new = self.actor.user, self.decode(NewComment)
+        self.answer(await self.commit(lambda tx: comments.create(tx, user, int(post), new.body, new.reply_to)), 201)
 
 
 class Comment(Handler):
@@ -48,7 +48,7 @@ class Comment(Handler):
 
     @describe("Delete a comment", {204: None}, errors=("forbidden",))
     async def delete(self, comment: str) -> None:
-        """204: its author, the post's author, or an admin."""
-        actor, number = self.actor, int(comment)
-        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, actor.token), number))
+        """Answer 204. The comment's author, the post's author and admins may delete it."""
+        token_id = self.actor.token
+        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, token_id), int(comment)))
         self.answer(None, 204)

@@ -1,4 +1,4 @@
-"""Conversations: making, listing, renaming, who is in them, typing and read marks."""
+"""Conversations: creating, listing and renaming them, their members, typing indicators and read marks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from models.store.text_rules import is_displayable
 
 
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
-    """Who is to talk. The caller is added."""
+    """A conversation to create, with the ids of its members. The caller is added."""
 
     members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1, enforced=False)]
     title: Annotated[str, chars(1, TITLE_CHARS, enforced=False)] | None = None
@@ -35,7 +35,7 @@ class NewTitle(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TypingState(msgspec.Struct, forbid_unknown_fields=True):
-    """Whether the caller types now."""
+    """The caller's typing state."""
 
     typing: bool
 
@@ -47,18 +47,19 @@ class NewReadMark(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UnreadCount(TypedDict):
-    """How many are left."""
+    """The number of unread messages or notifications that are left."""
 
     unread: int
 
 
 class ConversationAnswer(ConversationView, kw_only=True):
-    """CONVERSATION. Of more than 50 members the first 50 stand there, and `members_count`."""
+    """CONVERSATION. With more than 50 members, it lists the first 50 and has `members_count`."""
 
     last_message: MessageView | None
 
 
 def _title(title: str | None) -> str | None:
+    """The trimmed title. Raises ProblemError 422 if it cannot be displayed."""
     if title is None:
         return None
     if not (len(title.strip()) <= TITLE_CHARS and is_displayable(title)):
@@ -76,22 +77,22 @@ class ActivityPosition(NamedTuple):
 class Conversations(Handler):
     """The caller's conversations."""
 
-    body_limit = ADMIN_BODY_BYTES  # a group may begin with thousands of members
+    body_limit = ADMIN_BODY_BYTES  # a group can be created with thousands of members
 
     @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=PAGED)
     async def get(self) -> None:
-        """A list of CONVERSATION, newest activity first."""
+        """Answer a list of CONVERSATION, newest activity first."""
         after, limit = self.query_page(ActivityPosition)
         page, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
         self.answer_list(page, following)
 
-    @describe("Begin a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
+    @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:
-        """201 CONVERSATION; 200 when the pair's direct one was there."""
+        """Answer 201 with CONVERSATION, or 200 with the direct conversation that the two users have already."""
         new = self.decode(NewConversation)
         title = _title(new.title)
         user = self.actor.user
-        members = [m for m in dict.fromkeys(new.members) if m != user]
+        members = [member for member in dict.fromkeys(new.members) if member != user]
         if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST:
             raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 
@@ -112,7 +113,7 @@ class Conversation(Handler):
 
     @describe("Read a conversation", {200: ConversationAnswer})
     async def get(self, conversation: str) -> None:
-        """200 CONVERSATION."""
+        """Answer 200 with CONVERSATION."""
         self.answer(await self.services.read(views.conversation_view, self.actor.user, int(conversation)))
 
     @describe(
@@ -123,7 +124,7 @@ class Conversation(Handler):
         example={"title": "Crew"},
     )
     async def patch(self, conversation: str) -> None:
-        """200 CONVERSATION with its new title: a group's owner."""
+        """Answer 200 with CONVERSATION and its new title. A group's owners may rename it."""
         user, number, title = self.actor.user, int(conversation), _title(self.decode(NewTitle).title)
         await self.commit(lambda tx: conversations.rename(tx, user, number, title))
         await self.get(conversation)
@@ -134,27 +135,27 @@ class Member(Handler):
 
     @describe("Add a member", {204: None}, errors=("forbidden", "conflict", "invalid"))
     async def put(self, conversation: str, member: str) -> None:
-        """204: an owner adds."""
+        """Answer 204. A group's owners may add members."""
         user, number, added = self.actor.user, int(conversation), int(member)
         await self.commit(lambda tx: conversations.add_member(tx, user, number, added))
         self.answer(None, 204)
 
     @describe("Remove a member, or leave", {204: None}, errors=("forbidden", "not-a-member", "conflict"))
     async def delete(self, conversation: str, member: str) -> None:
-        """204: an owner removes, or somebody leaves."""
+        """Answer 204. A group's owners may remove members, and a member may leave."""
         user, number, removed = self.actor.user, int(conversation), int(member)
         await self.commit(lambda tx: conversations.remove_member(tx, user, number, removed))
         self.answer(None, 204)
 
 
 class TypingIndicator(Handler):
-    """Ephemeral: told to who is there now, never stored."""
+    """The caller's typing state: an event for the members who are online now, which is never stored."""
 
     rate_limit: ClassVar[str] = "typing"
 
-    @describe("Tell that I type", {204: None}, body=TypingState, example={"typing": True})
+    @describe("Set my typing state", {204: None}, body=TypingState, example={"typing": True})
     async def post(self, conversation: str) -> None:
-        """204."""
+        """Answer 204."""
         typing = self.decode(TypingState).typing
         stream, user = conversation_stream(int(conversation)), self.actor.user
         subscriber = self.services.hub.loaded_subscriber(user)
@@ -166,11 +167,11 @@ class TypingIndicator(Handler):
 
 
 class ReadMark(Handler):
-    """How far the caller has read."""
+    """The caller's read mark: the last message that they have read."""
 
     @describe("Mark as read", {200: UnreadCount}, body=NewReadMark, example={"message": 7})
     async def post(self, conversation: str) -> None:
-        """200 `{"unread"}`; a mark never goes back."""
+        """Answer 200 with `{"unread"}`. A mark never moves back."""
         user, number, message = self.actor.user, int(conversation), self.decode(NewReadMark).message
-        left = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))
-        self.answer({"unread": left})
+        unread = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))
+        self.answer({"unread": unread})

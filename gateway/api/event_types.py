@@ -1,4 +1,4 @@
-"""EVENT, and what its data is by its type: for the API's document, and whoever looks for what clients hear of."""
+"""EVENT, and the data of each event type that clients receive. The OpenAPI document is made from these types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.identity.user import UserView
 
 
 class Event(TypedDict):
-    """`id` is its cursor, null for what is not kept; `data` is by its type."""
+    """An event. `id` is its cursor, null if the event is not stored; `data` depends on the type."""
 
     id: str | None
     type: str
@@ -23,7 +23,7 @@ class Event(TypedDict):
 
 
 class MessageReacted(TypedDict):
-    """An emoji was put on a message, or taken back."""
+    """A user added an emoji to a message, or removed it."""
 
     message: int
     conversation: int
@@ -40,14 +40,14 @@ class ConversationUpdated(TypedDict):
 
 
 class MemberChanged(TypedDict):
-    """Who is in a conversation now, or no longer."""
+    """A user joined a conversation, or left it."""
 
     conversation: int
     user: UserView
 
 
 class ReadUpdated(TypedDict):
-    """How far somebody has read a conversation."""
+    """A user's read mark in a conversation."""
 
     conversation: int
     user: int
@@ -56,7 +56,7 @@ class ReadUpdated(TypedDict):
 
 
 class NotificationsRead(TypedDict):
-    """Which were read, or all of them; and how many are left unread."""
+    """Notifications were read, those of `ids` or all of them. `unread` is the number that are left."""
 
     ids: NotRequired[list[int]]
     all: NotRequired[bool]
@@ -64,14 +64,14 @@ class NotificationsRead(TypedDict):
 
 
 class GroupMemberChanged(TypedDict):
-    """The caller joined a group of the community, or left it."""
+    """A user joined a group of the community, or left it."""
 
     group: GroupView
     user: UserView
 
 
 class TypingChanged(TypedDict):
-    """Whether somebody types now."""
+    """A user started or stopped typing."""
 
     conversation: int
     user: int
@@ -79,14 +79,14 @@ class TypingChanged(TypedDict):
 
 
 class PresenceChanged(TypedDict):
-    """Whether somebody is there now."""
+    """A user went online or offline."""
 
     user: int
     online: bool
 
 
 class CursorExpired(TypedDict):
-    """The cursor to go on from, after loading the state."""
+    """The cursor has expired. `cursor` is the present one, to continue from after loading the state."""
 
     cursor: str
 

@@ -1,4 +1,4 @@
-"""Reading the log: `/state` to start from, and the long poll."""
+"""Reading the event log: `/state`, from which a client starts, and the long poll."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from models.store.errors import DeadTokenError, ExpiredError
 from models.sync import initial_state
 from models.sync.catchup import BEGINNING
 
-TIMEOUT_MAX_S = 60.0  # most proxies cut idle connections then
-TYPES_MAX = 40
+MAX_TIMEOUT_S = 60.0  # most proxies close idle connections after 60 s
+MAX_TYPES = 40
 BEGIN = "begin"
-CURSOR = TextParameter("cursor", f"from here on; `{BEGIN}`: all that is kept; not given: from now on")
-TIMEOUT = SecondsParameter("timeout", "for so many seconds at most; 30 when not given", TIMEOUT_MAX_S)
-TYPES = TextParameter("types", "events of these types alone, with commas between them")
-FOLLOW = TextParameter("follow", "these, too", one_of=(POSTS,))
+CURSOR = TextParameter("cursor", f"the position to read from; `{BEGIN}`: everything that is stored; absent: only new events")
+TIMEOUT = SecondsParameter("timeout", "the longest time to wait, in seconds; 30 by default", MAX_TIMEOUT_S)
+TYPES = TextParameter("types", "only events of these types, separated by commas")
+FOLLOW = TextParameter("follow", "follow these streams, too", one_of=(POSTS,))
 SUBSCRIPTION_QUERY = (CURSOR, TYPES, FOLLOW)
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
@@ -33,7 +33,7 @@ DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")
 
 
 def observe_delivery(answer: Answer, subscription: Subscription, transport: str) -> None:
-    """Commit to socket, of events that came while the reader waited."""
+    """Observe the time from commit to socket, for events that were committed while the subscription waited."""
     if subscription.waited:
         now = time.perf_counter()
         for event in answer.events:
@@ -41,13 +41,13 @@ def observe_delivery(answer: Answer, subscription: Subscription, transport: str)
 
 
 class SubscribingHandler(Handler):
-    """What long poll, SSE and WebSocket have in common: from where, and which types."""
+    """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
 
     query_token = True
     subscription: Subscription | None = None
 
     async def subscribe(self, cursor: str | None) -> Subscription:
-        """Registers the caller as a reader from a cursor on (None: from now). Raises ExpiredError."""
+        """Register a subscription from a cursor on (None: from the head of the log). Raises ExpiredError, or ProblemError 422."""
         hub = self.services.hub
         if cursor is None:
             position = hub.head
@@ -63,41 +63,41 @@ class SubscribingHandler(Handler):
         return self.subscription
 
     async def require_live_token(self) -> None:
-        """Raises DeadTokenError when the token died before the poll was registered, which nothing else would tell it."""
+        """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it."""
         credential = self.credential()
         if self.services.tokens.cached(credential) is None:
             await self.services.tokens.find(credential)
 
     def position(self, cursor: str) -> int:
-        """The place in the log that a cursor stands for. Raises ExpiredError, or ProblemError 422 when it is none."""
+        """The position of a cursor in the log. Raises ExpiredError, or ProblemError 422 if the text is not a cursor."""
         try:
             return self.services.hub.position(cursor)
         except ValueError:
-            raise field_error("cursor", "a cursor that was given by an answer or event") from None
+            raise field_error("cursor", "must be the cursor of an answer or the id of an event") from None
 
     def types(self) -> Types:
-        """`?types=a,b`: only these."""
+        """The event types of `?types=a,b`; None for all."""
         types = frozenset(name for name in self.query_text(TYPES).split(",") if name)
-        if len(types) > TYPES_MAX:
-            raise field_error("types", f"at most {TYPES_MAX} types")
+        if len(types) > MAX_TYPES:
+            raise field_error("types", f"must have at most {MAX_TYPES} types")
         return types or None
 
     def follows_posts(self) -> bool:
-        """`?follow=posts`: these, too."""
+        """Whether `?follow=posts` is set. Raises ProblemError 422 for any other value, an empty one included."""
         follows = self.query_text(FOLLOW) == POSTS
         if not follows and FOLLOW.name in self.request.query_arguments:
-            raise field_error(FOLLOW.name, POSTS)  # whoever says that word wants something
+            raise field_error(FOLLOW.name, f"must be {POSTS}")
         return follows
 
     def on_connection_close(self) -> None:
-        """The client is gone."""
+        """End the subscription: the client has disconnected."""
         if self.subscription is not None:
             self.subscription.end("aborted")
         super().on_connection_close()
 
 
 class EventsAnswer(TypedDict):
-    """`cursor` is for the next poll; `more` says that there is more at once."""
+    """Events. `cursor` is for the next poll, which answers at once if `more` is true."""
 
     events: list[Event]
     cursor: str
@@ -105,7 +105,7 @@ class EventsAnswer(TypedDict):
 
 
 class StateAnswer(TypedDict):
-    """Everything that a client starts from. `presence` is by user id."""
+    """The state that a client starts from. `presence` maps user ids to whether they are online."""
 
     cursor: str
     me: MyAccount
@@ -115,11 +115,11 @@ class StateAnswer(TypedDict):
 
 
 class Events(SubscribingHandler):
-    """The long poll. Passing a cursor back is the acknowledgement; nothing is kept for a client."""
+    """The long poll. Passing a cursor back acknowledges the events before it; the server stores nothing for a client."""
 
     @describe("Poll for events", {200: EventsAnswer}, query=(*SUBSCRIPTION_QUERY, TIMEOUT), errors=("cursor-expired",))
     async def get(self) -> None:
-        """200 `{"events","cursor","more"}`; 410 with the cursor of now when the given one has expired."""
+        """Answer 200 with `{"events","cursor","more"}`, or 410 with the present cursor if the cursor has expired."""
         requested_s = self.query_seconds(TIMEOUT)
         timeout_s = self.services.settings.poll_timeout_s if requested_s is None else requested_s
         cursor = self.get_query_argument("cursor", None)
@@ -148,7 +148,7 @@ class Events(SubscribingHandler):
         if subscription.end_reason == "aborted":
             return "aborted"
         if subscription.end_reason == "dead":
-            raise DeadTokenError("the token is dead")
+            raise DeadTokenError("the token has been revoked")
         hub = self.services.hub
         parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
         more = b"true}" if answer.more else b"false}"
@@ -160,10 +160,10 @@ class Events(SubscribingHandler):
 
 
 class State(Handler):
-    """Where a client starts, and starts again after a 410."""
+    """The state from which a client starts, and starts again after a 410."""
 
     @describe("Load the state", {200: StateAnswer})
     async def get(self) -> None:
-        """200 `{"cursor","me","conversations","presence","notifications_unread"}`, all as of one moment."""
-        found: dict[str, Any] = await self.services.read(initial_state.load, self.actor.user)
-        self.answer({"cursor": self.services.hub.cursor(found.pop("head")), **found})
+        """Answer 200 with `{"cursor","me","conversations","presence","notifications_unread"}`, read in one snapshot."""
+        state: dict[str, Any] = await self.services.read(initial_state.load, self.actor.user)
+        self.answer({"cursor": self.services.hub.cursor(state.pop("head")), **state})

@@ -1,4 +1,4 @@
-"""Groups of the community: making, listing, joining and leaving them."""
+"""Groups of the community: creating, listing, joining and leaving them."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from models.store.text_rules import is_displayable
 
 
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
-    """What a group is called."""
+    """A group to create."""
 
     name: Annotated[str, chars(1, NAME_CHARS, enforced=False)]
 
 
 class GroupMembershipAnswer(TypedDict):
-    """Whether the caller is in the group, and how many are."""
+    """Whether the caller is a member of the group, and the number of its members."""
 
     joined: bool
     members_count: int
 
 
 class Groups(Handler):
-    """All groups."""
+    """All groups of the community."""
 
     @describe("List groups", {200: Listed[GroupView]}, query=PAGED)
     async def get(self) -> None:
-        """A list of GROUP, newest first."""
+        """Answer a list of GROUP, newest first."""
         before, limit = self.query_page_id()
         found = await self.services.read(groups.list_page, self.actor.user, before, limit + 1)
         items = found[:limit]
         self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
 
-    @describe("Make a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
+    @describe("Create a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:
-        """201 GROUP: the caller owns it, and is its first member."""
+        """Answer 201 with GROUP. The caller is its owner and first member."""
         user, name = self.actor.user, self.decode(NewGroup).name.strip()
         if not (len(name) <= NAME_CHARS and is_displayable(name)):
-            raise field_error("name", f"1 to {NAME_CHARS} printable characters")
+            raise field_error("name", f"must have 1 to {NAME_CHARS} printable characters")
         self.answer(await self.commit(lambda tx: groups.create(tx, user, name)), 201)
 
 
 class GroupMembership(Handler):
-    """Whether the caller is in a group."""
+    """The caller's membership of a group."""
 
     @describe("Join a group", {200: GroupMembershipAnswer})
     async def put(self, group: str) -> None:
-        """200 `{"joined","members_count"}`, also when they were in it."""
+        """Answer 200 with `{"joined","members_count"}`, also if the caller was a member already."""
         user, number = self.actor.user, int(group)
         self._answer(await self.commit(lambda tx: groups.join(tx, user, number)))
 
     @describe("Leave a group", {200: GroupMembershipAnswer})
     async def delete(self, group: str) -> None:
-        """200 `{"joined","members_count"}`, also when they were not in it."""
+        """Answer 200 with `{"joined","members_count"}`, also if the caller was not a member."""
         user, number = self.actor.user, int(group)
         self._answer(await self.commit(lambda tx: groups.leave(tx, user, number)))
 
-    def _answer(self, found: GroupView) -> None:
-        self.answer({"joined": found.joined, "members_count": found.members_count})
+    def _answer(self, group: GroupView) -> None:
+        self.answer({"joined": group.joined, "members_count": group.members_count})

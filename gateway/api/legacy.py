@@ -1,4 +1,4 @@
-"""The older client's two endpoints: a send, and a poll whose cursor the server keeps for each token."""
+"""The two endpoints of the older client: a send, and a poll for which the server stores a cursor for each token."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from models.identity import token
 from models.store.errors import DeadTokenError, ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
 
-POLL_S = 5.5
+POLL_TIMEOUT_S = 5.5
 LEGACY_FIELD_NAMES = {"to": "receiver", "body": "message"}
 MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
 
 
 class LegacyNewMessage(msgspec.Struct):
-    """A message of the older client; other fields are passed over."""
+    """A message from the older client. Unknown fields are ignored."""
 
     receiver: Id
     message: Annotated[str, chars(1, BODY_CHARS)]
@@ -33,7 +33,7 @@ EXAMPLE = {"receiver": 3, "message": "hello Bob"}
 
 
 class LegacyMessage(TypedDict):
-    """A message as the older client knows it."""
+    """A message in the format of the older client."""
 
     id: int
     conversation: int
@@ -45,36 +45,47 @@ class LegacyMessage(TypedDict):
 
 
 class LegacyEvents(TypedDict):
-    """Data of messages also carries `message`, the body."""
+    """Events. The data of a message also has `message`, which is its body."""
 
     events: list[Event]
 
 
 class LegacyMessages(Handler):
-    """POST: a direct message."""
+    """Direct messages of the older client."""
 
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
-    @describe("Send, as the older client", {201: LegacyMessage}, body=LegacyNewMessage, errors=("not-found",), example=EXAMPLE)
+    @describe(
+        "Send a message with the older client", {201: LegacyMessage}, body=LegacyNewMessage, errors=("not-found",), example=EXAMPLE
+    )
     async def post(self) -> None:
-        """201, in the older shape."""
+        """Answer 201 with the message in the older format."""
         new = self.decode(LegacyNewMessage)
         draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver)
         try:
             posted = await self.services.committer.post(draft).future
         except InvalidError as error:
             raise InvalidError(*((LEGACY_FIELD_NAMES[field], message) for field, message in error.errors)) from None
-        made = msgspec.json.decode(posted.json)
-        shown = {name: made[name] for name in ("id", "conversation", "sender")}
-        self.answer(
-            {**shown, "receiver": new.receiver, "message": made["body"], "timestamp": made["created_at"], "is_read": False}, 201
+        message = msgspec.json.decode(posted.json)
+        legacy_message = LegacyMessage(
+            id=message["id"],
+            conversation=message["conversation"],
+            sender=message["sender"],
+            receiver=new.receiver,
+            message=message["body"],
+            timestamp=message["created_at"],
+            is_read=False,
         )
+        self.answer(legacy_message, 201)
 
 
 class LegacyPollState:
-    """A token's polls on this gateway: how many are open, how many still use this, and how far the last answer went that was fully
-    written."""
+    """The polls of one token on this gateway.
+
+    `open` counts the polls whose answers are not fully written, `users` those that use this object, and `written` is the position
+    of the last answer that was fully written.
+    """
 
     __slots__ = ("open", "users", "written")
 
@@ -85,11 +96,15 @@ class LegacyPollState:
 
 
 class LegacyPoll(SubscribingHandler):
-    """GET: `{"events"}`. A poll that starts after the last answer was fully written, while no other is open, acknowledges it."""
+    """The poll of the older client.
 
-    @describe("Poll, as the older client", {200: LegacyEvents})
+    A poll that starts after the last answer was fully written, while no other poll of its token
+    is open, acknowledges that answer.
+    """
+
+    @describe("Poll for events with the older client", {200: LegacyEvents})
     async def get(self) -> None:
-        """200, at once when there is something, else within 5.5 s."""
+        """Answer 200 with `{"events"}`, at once if there are any, else within 5.5 s."""
         token_id = self.actor.token
         poll_state = self.services.legacy_polls.setdefault(token_id, LegacyPollState())
         poll_state.users += 1
@@ -103,7 +118,7 @@ class LegacyPoll(SubscribingHandler):
                 self.services.legacy_polls.pop(token_id, None)
 
     async def _answer(self, poll_state: LegacyPollState, token_id: int) -> int | None:
-        """How far the answer went, once it is fully written: until then this poll is open. None when its client has left."""
+        """Write the answer, and return its position when it is fully written. Returns None if the client has disconnected."""
         poll_state.open += 1
         POLLS_OPEN.inc()
         try:
@@ -128,17 +143,17 @@ class LegacyPoll(SubscribingHandler):
         self.subscription = hub.register(subscriber, token_id, position, None)
         await self.require_live_token()
         try:
-            answer = await hub.next(self.subscription, POLL_S)
+            answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         except ExpiredError:
             hub.unregister(self.subscription)
             self.subscription = hub.register(subscriber, token_id, BEGINNING, None)
-            answer = await hub.next(self.subscription, POLL_S)
+            answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         if self.subscription.end_reason == "dead":
-            raise DeadTokenError("the token is dead")
+            raise DeadTokenError("the token has been revoked")
         return answer
 
     async def _start(self, token_id: int, written_here: int | None) -> int:
-        """Where this poll reads from. It acknowledges what was written, unless another poll was open (None)."""
+        """The position to read from. It acknowledges the last answer that was written here, None if another poll is open."""
         acked, written, _ = await self.services.read(token.poll_positions, token_id)
         if written_here is None or max(written, written_here) <= acked:
             return acked
@@ -150,9 +165,9 @@ class LegacyPoll(SubscribingHandler):
         await self.services.committer.call(None, lambda tx: token.advance_poll_positions(tx, token_id, acked, written))
 
     @staticmethod
-    def _legacy_json(encoded: bytes, kind: str) -> bytes:
-        """MESSAGE data also carries `message`, the body."""
-        if kind not in MESSAGE_EVENTS:
+    def _legacy_json(encoded: bytes, event_type: str) -> bytes:
+        """The event's JSON; the data of a message also has `message`, which is its body."""
+        if event_type not in MESSAGE_EVENTS:
             return encoded
         decoded: dict[str, Any] = msgspec.json.decode(encoded)
         decoded["data"]["message"] = decoded["data"]["body"]

@@ -1,4 +1,4 @@
-"""Messages: sending them is the hot path; reading, editing, deleting and reacting."""
+"""Messages: sending (the hot path), reading, editing and deleting them, and reactions."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from models.store.errors import RefusedError
 # The stages of a send add up to the send.
 STAGES = {s: metrics.SEND_STAGE_SECONDS.labels(s) for s in ("parse", "authorize", "wait", "commit", "publish")}
 OUTCOMES = {o: metrics.MESSAGE_SEND_SECONDS.labels(o) for o in ("ok", "duplicate", "refused", "error")}
-AROUND = IntParameter("around", "half before this message, half after it")
+AROUND = IntParameter("around", "a message id: half of the page is before this message, half after it")
 SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A message to be sent. What else must hold is checked where a retry is recognised first."""
+    """A message to send. The transaction checks most of its fields, after it has recognised a retry by `client_id`."""
 
-    body: Annotated[str, chars(1, BODY_CHARS, "needed, unless `client_id` was used before", enforced=False)] = ""
-    to: Annotated[UncheckedId, Meta(description="a user; this, or a conversation")] | None = None
+    body: Annotated[str, chars(1, BODY_CHARS, "required, unless `client_id` was used before", enforced=False)] = ""
+    to: Annotated[UncheckedId, Meta(description="a user id; either this or `conversation` is required")] | None = None
     conversation: UncheckedId | None = None
-    client_id: Annotated[str, chars(1, CLIENT_ID_CHARS, "the same again: the first message is answered, none is made")] | None = (
-        None
-    )
+    client_id: (
+        Annotated[str, chars(1, CLIENT_ID_CHARS, "the idempotency key: if it was used before, the answer is that message")] | None
+    ) = None
     priority: Annotated[str, one_of(PRIORITIES, enforced=False)] = "normal"
     reply_to: UncheckedId | None = None
 
@@ -41,20 +41,20 @@ EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
 
 
 class MessageEdit(msgspec.Struct, forbid_unknown_fields=True):
-    """A message's new text."""
+    """The new text of a message."""
 
     body: Annotated[str, chars(1, BODY_CHARS)]
 
 
 class Messages(Handler):
-    """POST: one message, answered when it is on disk."""
+    """Sends a message, which is on disk when it is answered."""
 
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
     @describe("Send a message", {201: MessageView, 200: MessageView}, body=NewMessage, errors=("not-found",), example=EXAMPLE)
     async def post(self) -> None:
-        """201 MESSAGE, or 200 and the first one when this `client_id` was used before."""
+        """Answer 201 with MESSAGE, or 200 with the earlier one if this `client_id` was used before."""
         authorize_s, arrived = self.request.request_time(), time.perf_counter()
         outcome = "error"
         try:
@@ -92,40 +92,40 @@ class Messages(Handler):
 
 
 class Message(Handler):
-    """One message, for the members of its conversation."""
+    """A message, for the members of its conversation."""
 
     body_limit = MESSAGE_BODY_BYTES
 
     @describe("Read a message", {200: MessageView})
     async def get(self, message: str) -> None:
-        """200 MESSAGE."""
+        """Answer 200 with MESSAGE."""
         self.answer(await self.services.read(messages.get_view, self.actor.user, int(message)))
 
     @describe("Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden",), example={"body": "hello, Bob"})
     async def patch(self, message: str) -> None:
-        """200 MESSAGE with the new text: the sender's own."""
+        """Answer 200 with MESSAGE and its new text. Only its sender may edit a message."""
         user, number, body = self.actor.user, int(message), self.decode(MessageEdit).body
         self.answer(await self.commit(lambda tx: messages.edit(tx, user, number, body)))
 
     @describe("Delete a message", {204: None}, errors=("forbidden",))
     async def delete(self, message: str) -> None:
-        """204; the message stays as an empty one."""
+        """Answer 204. The message stays, with an empty body."""
         actor, number = self.actor, int(message)
         await self.commit(lambda tx: messages.delete(tx, *token.check_actor(tx, actor.token), number))
         self.answer(None, 204)
 
 
 class Reaction(Handler):
-    """The caller's emoji on a message."""
+    """A reaction of the caller to a message: an emoji."""
 
     @describe("React to a message", {204: None}, errors=("invalid",))
     async def put(self, message: str, emoji: str) -> None:
-        """204, also when it was there."""
+        """Answer 204, also if the reaction existed already."""
         await self._react(message, emoji, added=True)
 
-    @describe("Take a reaction back", {204: None}, errors=("invalid",))
+    @describe("Remove a reaction", {204: None}, errors=("invalid",))
     async def delete(self, message: str, emoji: str) -> None:
-        """204, also when it was not there."""
+        """Answer 204, also if there was no such reaction."""
         await self._react(message, emoji, added=False)
 
     async def _react(self, message: str, emoji: str, *, added: bool) -> None:
@@ -135,11 +135,11 @@ class Reaction(Handler):
 
 
 class History(Handler):
-    """A conversation's messages."""
+    """The messages of a conversation."""
 
     @describe("List a conversation's messages", {200: Listed[MessageView]}, query=(AROUND, *PAGED))
     async def get(self, conversation: str) -> None:
-        """A list of MESSAGE, newest first, or those around one."""
+        """Answer a list of MESSAGE, newest first: a page of all, or those around one message."""
         before, limit = self.query_page_id()
         around = self.query_int(AROUND)
         found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)

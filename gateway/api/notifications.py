@@ -1,4 +1,4 @@
-"""The caller's notifications, and search over their messages."""
+"""The caller's notifications, and the search in their messages."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from models.chat.message import MessageView
 from models.notices import notification
 from models.notices.preference import TYPES
 
-IDS_AT_ONCE = 1000
-SEARCH_TEXT = TextParameter("q", "words that the message holds", 1, 200, required=True)
-UNREAD = BoolParameter("unread", "those unread alone")
-TYPE = TextParameter("type", "of this type", one_of=TYPES)
+MAX_IDS_PER_REQUEST = 1000
+SEARCH_TEXT = TextParameter("q", "words of the message", 1, 200, required=True)
+UNREAD = BoolParameter("unread", "only unread ones")
+TYPE = TextParameter("type", "only those of this type", one_of=TYPES)
 
 
 class ReadRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Ids, or all."""
+    """The notifications to mark as read: those of `ids`, or all."""
 
-    ids: Annotated[list[Id], many(0, IDS_AT_ONCE)] | None = None
+    ids: Annotated[list[Id], many(0, MAX_IDS_PER_REQUEST)] | None = None
     all: bool = False
 
 
 class NotificationAnswer(TypedDict):
-    """NOTIFICATION: `count` is of how many things it tells."""
+    """NOTIFICATION. `count` is the number of causes that it stands for."""
 
     id: int
     type: Annotated[str, one_of(TYPES)]
@@ -44,7 +44,7 @@ class NotificationAnswer(TypedDict):
 
 
 class NotificationPage(TypedDict):
-    """A page of a list, and how many are unread in all."""
+    """A page of notifications, and the number of all that are unread."""
 
     items: list[NotificationAnswer]
     next: str | None
@@ -52,39 +52,39 @@ class NotificationPage(TypedDict):
 
 
 class Notifications(Handler):
-    """GET: what the caller was told."""
+    """The caller's notifications."""
 
     @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
     async def get(self) -> None:
-        """A list of NOTIFICATION, newest first, with `unread`."""
+        """Answer a list of NOTIFICATION, newest first, with `unread`."""
         before, limit = self.query_page_id()
-        unread_only, kind = self.query_bool(UNREAD), self.query_text(TYPE) or None
-        found = await self.services.read(notification.list_page, self.actor.user, unread_only, kind, before, limit + 1)
+        unread_only, notification_type = self.query_bool(UNREAD), self.query_text(TYPE) or None
+        found = await self.services.read(notification.list_page, self.actor.user, unread_only, notification_type, before, limit + 1)
         unread = await self.services.read(notification.unread_count, self.actor.user)
         following = page_cursor.encode((found[limit - 1]["id"],)) if len(found) > limit else None
         self.answer({"items": found[:limit], "next": following, "unread": unread})
 
 
 class NotificationsReadMark(Handler):
-    """POST: marks them read."""
+    """Marks notifications as read."""
 
-    @describe("Mark notifications read", {200: UnreadCount}, body=ReadRequest, example={"all": True})
+    @describe("Mark notifications as read", {200: UnreadCount}, body=ReadRequest, example={"all": True})
     async def post(self) -> None:
-        """200 `{"unread"}`."""
+        """Answer 200 with `{"unread"}`."""
         request = self.decode(ReadRequest)
         if (request.ids is None) == (not request.all):
-            raise field_error("ids", "must be set, or else `all` must be true")
+            raise field_error("ids", "exactly one of ids and all must be set")
         user, ids = self.actor.user, request.ids
         unread = await self.commit(lambda tx: notification.mark_read(tx, user, ids))
         self.answer({"unread": unread})
 
 
 class MessageSearch(Handler):
-    """GET: the caller's messages that hold the words."""
+    """Search in the messages of the caller's conversations."""
 
     @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *PAGED))
     async def get(self) -> None:
-        """A list of MESSAGE, newest first."""
+        """Answer a list of MESSAGE, newest first."""
         before, limit = self.query_page_id()
         found = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
         items = await self.services.read(messages.views, found[:limit])

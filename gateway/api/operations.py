@@ -1,4 +1,4 @@
-"""For those who run it: health, readiness, metrics, and what clients measured."""
+"""Routes for operators: health, readiness, metrics, and the times that clients measured."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from gateway.http.errors import ProblemError
 from metrics import declared, exposition
 from models import schema
 
-STORE_TIMEOUT_S = 1.0  # a store that does not answer is down, as far as whoever asks is concerned
-SECONDS_MAX, VALUES_MAX = 300.0, 100
+STORE_TIMEOUT_S = 1.0  # a store that does not answer within this time counts as down
+MAX_SEND_S, MAX_TIMES_PER_REQUEST = 300.0, 100
 
 
 class HealthAnswer(TypedDict):
-    """It lives."""
+    """The process is running."""
 
     status: str
 
 
 class ReadinessAnswer(TypedDict):
-    """What does not work at the moment, though all that is promised does."""
+    """The parts that do not work at present, although every promise is kept without them."""
 
     degraded: list[str]
 
 
 class Health(Handler):
-    """The process lives."""
+    """Health: whether the process is running."""
 
     access = "public"
     rate_limit = "none"
 
-    @describe("Does it live", {200: HealthAnswer})
+    @describe("Check health", {200: HealthAnswer})
     async def get(self) -> None:
-        """200."""
+        """Answer 200 as long as the process runs."""
         self.answer({"status": "ok"})
 
 
 class Readiness(Handler):
-    """Whether to send it requests."""
+    """Readiness: whether a load balancer should send requests to this gateway."""
 
     access = "public"
 
-    @describe("Is it ready", {200: ReadinessAnswer}, errors=("unavailable",))
+    @describe("Check readiness", {200: ReadinessAnswer}, errors=("unavailable",))
     async def get(self) -> None:
-        """200 `{"degraded":[…]}`; 503 and which when the store or schema fails or the gateway is shutting down."""
+        """Answer 200 with `{"degraded":[…]}`, or 503 with `failing` if the store or schema fails or the gateway stops."""
         failing = "shutdown" if self.services.stopping else await self._failing()
         if failing:
             raise ProblemError("unavailable", f"not ready: {failing}", {"Retry-After": "1"}, failing=[failing])
@@ -65,13 +65,13 @@ class Readiness(Handler):
 
 
 class Metrics(Handler):
-    """Prometheus text or OpenMetrics."""
+    """The metrics, in the text format of Prometheus or in OpenMetrics."""
 
     access = "public"
 
     @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, errors=("forbidden",))
     async def get(self) -> None:
-        """200, for BELLWIRE_METRICS_ALLOW; forwarded requests count only from trusted proxies."""
+        """Answer 200 to the addresses of BELLWIRE_METRICS_ALLOW. A forwarded request is accepted from trusted proxies only."""
         peer = self.request.remote_ip or ""
         forwarded = "X-Forwarded-For" in self.request.headers
         if (forwarded and not self.services.is_trusted_proxy(peer)) or (not forwarded and "Forwarded" in self.request.headers):
@@ -88,17 +88,17 @@ class Metrics(Handler):
 
 
 class SendTimes(msgspec.Struct, forbid_unknown_fields=True):
-    """Seconds that sends took, as their sender saw them."""
+    """The durations of sends in seconds, as measured by the client that sent."""
 
-    seconds: Annotated[list[Annotated[float, Meta(ge=0, le=SECONDS_MAX)]], many(0, VALUES_MAX)]
+    seconds: Annotated[list[Annotated[float, Meta(ge=0, le=MAX_SEND_S)]], many(0, MAX_TIMES_PER_REQUEST)]
 
 
 class SendTelemetry(Handler):
-    """POST: what senders measured themselves."""
+    """Durations of sends, as measured by clients."""
 
-    @describe("Tell what sends took", {204: None}, body=SendTimes, example={"seconds": [0.012, 0.031]})
+    @describe("Report durations of sends", {204: None}, body=SendTimes, example={"seconds": [0.012, 0.031]})
     async def post(self) -> None:
-        """204."""
+        """Answer 204."""
         for value in self.decode(SendTimes).seconds:
             declared.CLIENT_SEND_SECONDS.observe(value)
         self.answer(None, 204)

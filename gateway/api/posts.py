@@ -1,4 +1,4 @@
-"""Posts: writing, listing and deleting them, liking and bookmarking."""
+"""Posts: creating, listing and deleting them, likes and bookmarks."""
 
 from __future__ import annotations
 
@@ -14,97 +14,97 @@ from models.community import post_queries, removal
 from models.community.post import BODY_CHARS, PostView
 from models.identity import token
 
-GROUP = IntParameter("group", "posts of this group alone")
-BOOKMARKED = BoolParameter("bookmarked", "those bookmarked alone")
+GROUP = IntParameter("group", "only posts of this group")
+BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmarked")
 
 
 class NewPost(msgspec.Struct, forbid_unknown_fields=True):
-    """A text, for everybody or for a group."""
+    """A post to create, for all users or for the members of a group."""
 
     body: Annotated[str, chars(1, BODY_CHARS)]
     group: Id | None = None
 
 
 class LikeAnswer(TypedDict):
-    """Whether the caller likes it, and how many do."""
+    """Whether the caller likes the post, and the number of its likes."""
 
     liked: bool
     likes_count: int
 
 
 class BookmarkAnswer(TypedDict):
-    """Whether the caller wants to find it again."""
+    """Whether the caller has bookmarked the post."""
 
     bookmarked: bool
 
 
 class Posts(Handler):
-    """What the caller may read."""
+    """The posts that the caller may read."""
 
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
     @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), errors=("not-found",))
     async def get(self) -> None:
-        """A list of POST, newest first: public ones and those of the caller's groups; one group's, or those bookmarked."""
+        """Answer a list of POST, newest first: public ones and those of the caller's groups, of one group, or bookmarked ones."""
         before, limit = self.query_page_id()
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
         found = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
         items = found[:limit]
         self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
 
-    @describe("Write a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
+    @describe("Create a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:
-        """201 POST."""
+        """Answer 201 with POST."""
         user, new = self.actor.user, self.decode(NewPost)
         self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body)), 201)
 
 
 class Post(Handler):
-    """One post, for those who may see it."""
+    """A post, for users who may see it."""
 
     @describe("Read a post", {200: PostView})
     async def get(self, post: str) -> None:
-        """200 POST."""
+        """Answer 200 with POST."""
         self.answer(await self.services.read(post_queries.get_view, self.actor.user, int(post)))
 
     @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:
-        """204: its author, or an admin."""
+        """Answer 204. The post's author and admins may delete it."""
         actor, number = self.actor, int(post)
         await self.commit(lambda tx: removal.delete_post(tx, *token.check_actor(tx, actor.token), number))
         self.answer(None, 204)
 
 
 class Like(Handler):
-    """Whether the caller likes a post."""
+    """The caller's like of a post."""
 
     @describe("Like a post", {200: LikeAnswer})
     async def put(self, post: str) -> None:
-        """200 `{"liked","likes_count"}`, also when they did already."""
+        """Answer 200 with `{"liked","likes_count"}`, also if the caller liked the post already."""
         user, number = self.actor.user, int(post)
         self.answer({"liked": True, "likes_count": await self.commit(lambda tx: likes.like(tx, user, number))})
 
-    @describe("Like it no more", {200: LikeAnswer})
+    @describe("Remove a like", {200: LikeAnswer})
     async def delete(self, post: str) -> None:
-        """200 `{"liked","likes_count"}`, also when they did not."""
+        """Answer 200 with `{"liked","likes_count"}`, also if the caller did not like the post."""
         user, number = self.actor.user, int(post)
         self.answer({"liked": False, "likes_count": await self.commit(lambda tx: likes.unlike(tx, user, number))})
 
 
 class Bookmark(Handler):
-    """Whether the caller wants to find a post again."""
+    """The caller's bookmark of a post."""
 
     @describe("Bookmark a post", {200: BookmarkAnswer})
     async def put(self, post: str) -> None:
-        """200 `{"bookmarked"}`, also when it was already."""
+        """Answer 200 with `{"bookmarked"}`, also if the bookmark existed already."""
         user, number = self.actor.user, int(post)
         await self.commit(lambda tx: likes.bookmark(tx, user, number))
         self.answer({"bookmarked": True})
 
     @describe("Remove a bookmark", {200: BookmarkAnswer})
     async def delete(self, post: str) -> None:
-        """200 `{"bookmarked"}`, also when it was not."""
+        """Answer 200 with `{"bookmarked"}`, also if there was no bookmark."""
         user, number = self.actor.user, int(post)
         await self.commit(lambda tx: likes.remove_bookmark(tx, user, number))
         self.answer({"bookmarked": False})

@@ -1,4 +1,4 @@
-"""What one wants to hear of, and how; and the links in mails that end them."""
+"""Notification preferences, and the unsubscribe links of mails."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from models.notices import preference
 from models.notices.preference import EMAIL_FREQUENCIES, TYPES, Choice
 
 OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
-SIGNED = TextParameter("t", "what the link in the mail says", required=True)
+SIGNED = TextParameter("t", "the signed text of the link in a mail", required=True)
 
 
 class PreferenceChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What changes of one type."""
+    """Changes of the preferences for one type. A field that is left out stays as it is."""
 
     in_app: bool | None = None
     email: Annotated[str, one_of(EMAIL_FREQUENCIES)] | None = None
 
 
 class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """The types that are named: fields, since of a key of a mapping the decoder does not say which one is wrong."""
+    """Changes by notification type. Types are fields, because the decoder does not name a wrong key of a mapping."""
 
     account: PreferenceChange | UnsetType = UNSET
     message: PreferenceChange | UnsetType = UNSET
@@ -36,20 +36,20 @@ class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
     system: PreferenceChange | UnsetType = UNSET
 
     def named(self) -> dict[str, PreferenceChange]:
-        """Those that are."""
+        """The changes by type, without the types that are left out."""
         choices = {notification_type: getattr(self, notification_type) for notification_type in TYPES}
         return {notification_type: choice for notification_type, choice in choices.items() if choice is not UNSET}
 
 
 class PreferenceAnswer(TypedDict):
-    """How somebody wants to hear of one type."""
+    """The preferences for one type: in the application, and by e-mail."""
 
     in_app: bool
     email: Annotated[str, one_of(EMAIL_FREQUENCIES)]
 
 
 class PreferencesAnswer(TypedDict):
-    """Of all types."""
+    """The preferences for all types."""
 
     account: PreferenceAnswer
     message: PreferenceAnswer
@@ -62,59 +62,59 @@ EXAMPLE = {"message": {"email": "daily"}, "community": {"in_app": True, "email":
 
 
 class Preferences(Handler):
-    """The caller's own."""
+    """The caller's notification preferences."""
 
-    @describe("What I hear of, and how", {200: PreferencesAnswer})
+    @describe("Read my notification preferences", {200: PreferencesAnswer})
     async def get(self) -> None:
-        """200 `{TYPE:{"in_app","email"}}`, all types."""
-        found = await self.services.read(preference.all_choices, self.actor.user)
-        self.answer({kind: choice._asdict() for kind, choice in found.items()})
+        """Answer 200 with `{TYPE:{"in_app","email"}}` for all types."""
+        choices = await self.services.read(preference.all_choices, self.actor.user)
+        self.answer({notification_type: choice._asdict() for notification_type, choice in choices.items()})
 
-    @describe("Choose what I hear of, and how", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)
+    @describe("Change my notification preferences", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)
     async def put(self) -> None:
-        """200, all types, with those named changed. Read again whenever something is to be sent."""
+        """Answer 200 with the preferences for all types. They apply to notifications and mails that are not sent yet, too."""
         changes, user = self.decode(PreferenceChanges).named(), self.actor.user
         await self.commit(lambda tx: preference.set_choices(tx, user, _merged(preference.all_choices(user), changes)))
         await self.get()
 
 
-def _merged(now: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
-    """The types that are named, as they are to be."""
+def _merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
+    """The complete new preferences for each type that changes."""
     return {
-        kind: Choice(
-            now[kind].in_app if new.in_app is None else new.in_app,
-            now[kind].email if new.email is None else new.email,
+        notification_type: Choice(
+            current[notification_type].in_app if new.in_app is None else new.in_app,
+            current[notification_type].email if new.email is None else new.email,
         )
-        for kind, new in changes.items()
+        for notification_type, new in changes.items()
     }
 
 
 class Unsubscribe(Handler):
-    """The link of a mail: who has it may end mails of its type, and nothing else (RFC 8058: no login, no cookie, no XSRF)."""
+    """The unsubscribe link of a mail (RFC 8058): without a login it can stop mails of its type, and nothing else."""
 
     access = "public"
     content_types: ClassVar[tuple[str, ...]] = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-    @describe("See what a mail's link would stop", {200: "text/html"}, query=(SIGNED,))
+    @describe("Show the page of an unsubscribe link", {200: "text/html"}, query=(SIGNED,))
     async def get(self) -> None:
-        """200: a page with a button, for mail scanners follow every link."""
-        _, kinds = self._signed()
-        self._page(f"Stop e-mail about {' and '.join(kinds)}?", '<form method="post"><button>Stop these e-mails</button></form>')
+        """Answer 200 with a page that has a button, because mail scanners follow every link."""
+        _, types = self._signed()
+        self._page(f"Stop e-mail about {' and '.join(types)}?", '<form method="post"><button>Stop these e-mails</button></form>')
 
-    @describe("Stop a type of mail", {200: "text/html"}, body=OneClick, query=(SIGNED,), errors=("not-found",))
+    @describe("Unsubscribe from a type of mail", {200: "text/html"}, body=OneClick, query=(SIGNED,), errors=("not-found",))
     async def post(self) -> None:
-        """200: that type's e-mail is off."""
-        user, kinds = self._signed()
-        if not await self.services.committer.call(None, lambda tx: preference.unsubscribe(tx, user, kinds)):
+        """Answer 200 with a page that says that mails of this type are off."""
+        user, types = self._signed()
+        if not await self.services.committer.call(None, lambda tx: preference.unsubscribe(tx, user, types)):
             raise ProblemError("not-found")
-        self._page(f"No more e-mail about {' and '.join(kinds)}", "You can change this in your preferences.")
+        self._page(f"No more e-mail about {' and '.join(types)}", "You can change this in your preferences.")
 
     def _signed(self) -> tuple[int, list[str]]:
-        found = unsubscribe.read(self.services.secret, self.query_text(SIGNED))
-        if found is None:
-            raise field_error("t", "a link from one of our mails, whole")
-        user, kinds = found
-        return user, kinds.split(",")
+        link = unsubscribe.read(self.services.secret, self.query_text(SIGNED))
+        if link is None:
+            raise field_error("t", "must be the complete link of a mail")
+        user, types = link
+        return user, types.split(",")
 
     def _page(self, title: str, body: str) -> None:
         self.set_header("Content-Type", "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Sessions: logging in and out, and the tokens that one has."""
+"""Sessions: logging in and out, and the list of the caller's tokens."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from models.identity.user import UserView
 from models.log.event import Transaction
 from models.store.errors import DeadTokenError, SuspendedError
 
-LABEL_FROM_AGENT_CHARS = 64
-WRONG_CODE = "is wrong, used up or expired: ask for a new one"
+USER_AGENT_LABEL_CHARS = 64
+WRONG_CODE = "is wrong, used or expired: request a new code"
 
 
 class LoginAnswer(TypedDict):
-    """Who has come in. The token is in a cookie instead, where that was asked for."""
+    """The user that logged in, and the token, unless the request chose a session cookie."""
 
     token: NotRequired[str]
     user: UserView
 
 
 class SessionHandler(Handler):
-    """Begins sessions."""
+    """The base of handlers that create a session."""
 
     def new_token(self, tx: Transaction, user: int) -> str:
-        """A token for who calls, inside the transaction."""
-        label = self.request.headers.get("User-Agent", "").replace("\0", "")[:LABEL_FROM_AGENT_CHARS]
+        """Create a token in a transaction, with the client's User-Agent as its label."""
+        label = self.request.headers.get("User-Agent", "").replace("\0", "")[:USER_AGENT_LABEL_CHARS]
         return token.create(tx, user, label, self.client_address())
 
-    async def answer_session(self, user: int, made: str, cookie: bool) -> None:
-        """200 `{"token","user"}`; or `{"user"}`, and the token in a cookie that scripts can't read."""
+    async def answer_session(self, user: int, new_token: str, *, cookie: bool) -> None:
+        """Answer 200 with `{"token","user"}`, or with `{"user"}` and the token in a cookie that scripts cannot read."""
         view = await self.services.read(users.view, user)
         if not cookie:
-            self.answer({"token": made, "user": view})
+            self.answer({"token": new_token, "user": view})
             return
         self.set_cookie(
-            COOKIE, made, httponly=True, samesite="Strict", secure=self.over_https(), path="/", expires_days=COOKIE_DAYS
+            COOKIE, new_token, httponly=True, samesite="Strict", secure=self.over_https(), path="/", expires_days=COOKIE_DAYS
         )
-        self.xsrf_token  # noqa: B018  reading it sets the cookie that unsafe calls repeat
+        self.xsrf_token  # noqa: B018  reading it sets the XSRF cookie
         self.answer({"user": view})
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
-    """Username or e-mail, and password; or e-mail, and a code that was mailed. `cookie` asks for a session cookie."""
+    """Login (username or e-mail) and password, or e-mail and a mailed code. `cookie` requests a session cookie."""
 
     login: str | None = None
     password: str | None = None
@@ -64,39 +64,39 @@ LOGIN_EXAMPLE = {"login": "ana", "password": "a long and quiet one"}
 
 
 class Login(SessionHandler):
-    """POST: a token for a password, or for a mailed code."""
+    """Creates a token for a password or a mailed code."""
 
     access = "public"
     rate_limit: ClassVar[str] = "login"
 
     @describe("Log in", {200: LoginAnswer}, body=Credentials, errors=("unauthorized", "suspended"), example=LOGIN_EXAMPLE)
     async def post(self) -> None:
-        """200 `{"token","user"}`; 401, also for a pending account; 403 for a suspended one, after the right password only."""
+        """Answer 200 with `{"token","user"}`; 401, also for a pending account; 403 for a suspended one and its right password."""
         credentials = self.decode(Credentials)
         fields = {name for name in ("login", "password", "email", "code") if getattr(credentials, name) is not None}
         if fields == {"login", "password"}:
-            user, made = await self._by_password(credentials.login or "", credentials.password or "")
+            user, new_token = await self._by_password(credentials.login or "", credentials.password or "")
         elif fields == {"email", "code"}:
-            user, made = await self._by_code(credentials.email or "", credentials.code or "")
+            user, new_token = await self._by_code(credentials.email or "", credentials.code or "")
         else:
-            raise field_error("password" if "login" in fields else "login", "give login and password, or email and code")
-        await self.answer_session(user, made, credentials.cookie)
+            raise field_error("password" if "login" in fields else "login", "is required: login and password, or email and code")
+        await self.answer_session(user, new_token, cookie=credentials.cookie)
 
     async def _by_password(self, login: str, candidate: str) -> tuple[int, str]:
         await self.services.rate_limits.hit("login", f"login:{login.lower()[:255]}")
         found = await self.services.read(users.find_login, login)
         user, account_status, password_hash = found or (0, "", None)
-        right = await self.services.hash(password.matches, password_hash, candidate)
-        if right and account_status == "suspended":
+        is_right = await self.services.hash(password.matches, password_hash, candidate)
+        if is_right and account_status == "suspended":
             raise SuspendedError("the account is suspended")
-        if not right or account_status != "active":
+        if not is_right or account_status != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
             raise DeadTokenError("login or password is wrong")
-        made = await self.services.committer.call(None, lambda tx: self._new_token_if_active(tx, user, password_hash))
-        return user, made
+        new_token = await self.services.committer.call(None, lambda tx: self._new_token_if_active(tx, user, password_hash))
+        return user, new_token
 
     def _new_token_if_active(self, tx: Transaction, user: int, checked_hash: str | None) -> str:
-        """The token, unless the account was suspended, or its password changed, since it was looked at."""
+        """Create a token. Raises DeadTokenError if the account was suspended or its password changed since it was checked."""
         if users.view(user).status != "active" or users.password_hash(user) != checked_hash:
             raise DeadTokenError("login or password is wrong")
         return self.new_token(tx, user)
@@ -105,23 +105,23 @@ class Login(SessionHandler):
         await self.services.rate_limits.hit("login", f"code:{address.lower()[:255]}")
         secret = self.services.secret
 
-        def run(tx: Transaction) -> tuple[int, str] | None:  # a wrong code is counted, and so is no refusal, which would undo it
+        def run(tx: Transaction) -> tuple[int, str] | None:  # None for a wrong code: an exception would undo the count of tries
             user = registration.log_in(tx, secret, address, login_code)
             return None if user is None else (user, self.new_token(tx, user))
 
-        found = await self.services.committer.call(None, run)
-        if found is None:
+        session = await self.services.committer.call(None, run)
+        if session is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise DeadTokenError("the code " + WRONG_CODE)
-        return found
+        return session
 
 
 class Logout(Handler):
-    """POST: the token that calls is dead."""
+    """Revokes the token of the call."""
 
     @describe("Log out", {204: None})
     async def post(self) -> None:
-        """204; its open polls end, on every gateway."""
+        """Answer 204. The token's open polls end, on every gateway."""
         user, number = self.actor.user, self.actor.token
         await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.clear_cookie(COOKIE, path="/")
@@ -129,7 +129,7 @@ class Logout(Handler):
 
 
 class SessionAnswer(TypedDict):
-    """One of the caller's tokens; `current` is the one that calls."""
+    """A token of the caller. `current` is true for the token of this call."""
 
     id: int
     label: str
@@ -140,11 +140,11 @@ class SessionAnswer(TypedDict):
 
 
 class Sessions(Handler):
-    """The caller's tokens."""
+    """The sessions of the caller: their tokens."""
 
     @describe("List my sessions", {200: Listed[SessionAnswer]}, query=PAGED)
     async def get(self) -> None:
-        """A list of `{"id","label","created_at","last_used_at","address","current"}`."""
+        """Answer a list of `{"id","label","created_at","last_used_at","address","current"}`."""
         after, limit = self.query_page_id()
         found = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
         for session in found:
@@ -153,11 +153,11 @@ class Sessions(Handler):
 
 
 class Session(Handler):
-    """One of the caller's tokens."""
+    """A session of the caller."""
 
     @describe("End a session", {204: None})
     async def delete(self, session: str) -> None:
-        """204: revoked."""
+        """Answer 204. The token is revoked."""
         user, number = self.actor.user, int(session)
         await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.answer(None, 204)

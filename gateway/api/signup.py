@@ -1,7 +1,7 @@
-"""Making an account oneself: an attempt, and the mailed code that makes it active. Login codes are asked for here, too.
+"""Signing up: an attempt, and the mailed code that activates it. Login codes are requested here, too.
 
-Nothing here tells a stranger whether an address is known, in answer, status or time: for one that is, or isn't, as much is read,
-hashed and written (models/accounts/registration.py).
+No answer, status or duration shows whether an address is known: the same amount is read, hashed and written in both cases
+(models/accounts/registration.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.store.errors import ConflictError, InvalidError
 
 
 class SignupRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Who wants an account."""
+    """An attempt to sign up."""
 
     email: str
     username: str
@@ -39,27 +39,27 @@ EXAMPLE = {"email": "cleo@example.org", "username": "cleo", "password": "a long 
 
 
 class CodeSent(TypedDict):
-    """For how many seconds the mailed code is good."""
+    """The mailed code, which expires in `expires_in` seconds."""
 
     expires_in: int
 
 
 class SignupAnswer(TypedDict):
-    """What is told, whatever is known of the address."""
+    """The answer to an attempt, the same for known and unknown addresses."""
 
     username: str
     otp: CodeSent
 
 
 class Signup(Handler):
-    """POST: an attempt to sign up."""
+    """Starts an attempt to sign up."""
 
     access = "public"
     rate_limit: ClassVar[str] = "signup"
 
     @describe("Sign up", {201: SignupAnswer}, body=SignupRequest, errors=("conflict", "forbidden"), example=EXAMPLE)
     async def post(self) -> None:
-        """201 `{"username","otp":{"expires_in"}}`; 409 when the username is taken or reserved, 403 where signing up is closed."""
+        """Answer 201 with `{"username","otp":{"expires_in"}}`; 409 if the username is taken or reserved, 403 if sign-up is off."""
         require_open(self)
         request = self.decode(SignupRequest)
         errors = registration.invalid_fields(request.username, request.email, request.display_name)
@@ -67,7 +67,7 @@ class Signup(Handler):
         if errors:
             raise InvalidError(*errors)
         await self.services.rate_limits.hit("signup", f"email:{request.email.lower()}")
-        if await self.services.read(registration.is_reserved, request.username):  # before a hash is made, which takes its time
+        if await self.services.read(registration.is_reserved, request.username):  # before the slow hash
             raise ConflictError(registration.RESERVED)
         began = perf_counter()
         hashed = await self.services.hash(password.hashed, request.password)
@@ -86,13 +86,13 @@ class Signup(Handler):
 
 
 def require_open(handler: Handler) -> None:
-    """Raises ProblemError 403 where only admins make accounts."""
+    """Raise ProblemError 403 if only admins create accounts."""
     if handler.services.settings.signup == "closed":
-        raise ProblemError("forbidden", "signing up is closed here: ask an admin for an account")
+        raise ProblemError("forbidden", "sign-up is closed: only an admin can create an account")
 
 
 class VerifyRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The code that was mailed."""
+    """The mailed code of an attempt. `cookie` requests a session cookie."""
 
     email: str
     code: str
@@ -103,14 +103,14 @@ VERIFY_EXAMPLE = {"email": "cleo@example.org", "code": "123456"}
 
 
 class Verify(SessionHandler):
-    """POST: the code of an attempt, which makes its account active."""
+    """Activates the account of an attempt by its code."""
 
     access = "public"
     rate_limit: ClassVar[str] = "login"
 
     @describe("Verify an address", {200: LoginAnswer}, body=VerifyRequest, errors=("forbidden",), example=VERIFY_EXAMPLE)
     async def post(self) -> None:
-        """200 `{"token","user"}`; 422 for a code that is wrong, expired or void."""
+        """Answer 200 with `{"token","user"}`, or 422 for a code that is wrong, expired or void."""
         require_open(self)
         request, secret = self.decode(VerifyRequest), self.services.secret
         await self.services.rate_limits.hit("login", f"code:{request.email.lower()[:255]}")
@@ -119,32 +119,32 @@ class Verify(SessionHandler):
             user = registration.verify(tx, secret, request.email, request.code)
             return None if user is None else (user, self.new_token(tx, user))
 
-        found = await self.services.committer.call(None, run)
-        if found is None:
+        session = await self.services.committer.call(None, run)
+        if session is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)
         self.services.wake_background()
-        await self.answer_session(*found, request.cookie)
+        await self.answer_session(*session, cookie=request.cookie)
 
 
 class CodeRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose address it is."""
+    """The e-mail address of an account."""
 
     email: str
 
 
 class LoginCode(Handler):
-    """POST: a login code by mail."""
+    """Sends a login code by mail."""
 
     access = "public"
     rate_limit: ClassVar[str] = "otp"
 
-    @describe("Ask for a login code", {202: Accepted}, body=CodeRequest, example={"email": "cleo@example.org"})
+    @describe("Request a login code", {202: Accepted}, body=CodeRequest, example={"email": "cleo@example.org"})
     async def post(self) -> None:
-        """202 `{}`, whoever asks and whoever is meant; a code goes to an active account's address."""
+        """Answer 202 with `{}` for every address. Only an active account gets a code."""
         address, secret = self.decode(CodeRequest).email, self.services.secret
         if not registration.EMAIL.fullmatch(address):
-            raise field_error("email", "an e-mail address such as ana@example.org")
+            raise field_error("email", "must be an e-mail address such as ana@example.org")
         await self.services.rate_limits.hit("otp", f"email:{address.lower()}")
         await self.services.committer.call(None, lambda tx: registration.queue_login_code(tx, secret, address))
         self.services.wake_mail()

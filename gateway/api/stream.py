@@ -1,4 +1,4 @@
-"""The same log as server-sent events (WHATWG HTML, section 9.2)."""
+"""The event log as server-sent events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from models.store.clock import now_ms, rfc3339
 from models.store.errors import ExpiredError
 
 HEARTBEAT_S = 15.0
-DRAIN_WITHIN_S = 60.0  # a reader that takes nothing for so long is gone
+FLUSH_TIMEOUT_S = 60.0  # a client that reads nothing for so long is disconnected
 STREAMS_OPEN = metrics.POLLS_OPEN.labels("sse")
 
 
 def expired_event(hub: Hub) -> bytes:
-    """The EVENT that tells a stream's reader to load the state again; the stream goes on from now."""
+    """The EVENT after which a client loads the state again. The stream continues from the head of the log."""
     data = {"cursor": hub.cursor(hub.head)}
     return msgspec.json.encode({"id": None, "type": "cursor.expired", "at": rfc3339(now_ms()), "data": data})
 
 
 class EventStream(SubscribingHandler):
-    """One stream: unnamed events, resumed by Last-Event-ID or `?cursor=`."""
+    """An event stream of unnamed events, which resumes at Last-Event-ID or `?cursor=`."""
 
     @describe("Stream events", {200: "text/event-stream"}, query=SUBSCRIPTION_QUERY)
     async def get(self) -> None:
-        """200 text/event-stream, until the client goes, its token dies or the gateway stops."""
+        """Answer 200 text/event-stream, until the client disconnects, its token is revoked or the gateway stops."""
         hub = self.services.hub
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
@@ -67,5 +67,5 @@ class EventStream(SubscribingHandler):
         for data in answer.ephemeral:
             self.write(b"data: %s\n\n" % data)
         self.write(b"id: %s\n\n" % hub.cursor(answer.position).encode())
-        async with asyncio.timeout(DRAIN_WITHIN_S):
+        async with asyncio.timeout(FLUSH_TIMEOUT_S):
             await self.flush()

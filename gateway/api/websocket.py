@@ -1,4 +1,4 @@
-"""The same log over a WebSocket (RFC 6455): one EVENT a frame."""
+"""The event log over a WebSocket (RFC 6455): one EVENT a frame."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from models.sync.catchup import BEGINNING
 
 logger = structlog.get_logger()
 
-CURSOR_EVERY_S = 30.0
-DRAIN_WITHIN_S = 20.0
+CURSOR_INTERVAL_S = 30.0
+WRITE_TIMEOUT_S = 20.0
 GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD = 1001, 1011, 1013, 4401
 CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
 SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
 
 
 class EventSocket(SubscribingHandler, WebSocketHandler):
-    """One socket. What the client sends is read and passed over."""
+    """A WebSocket of events. Frames from the client are read and ignored."""
 
     def check_origin(self, origin: str) -> bool:
-        """Pages of ours, which came from the host that they call, and of the allowed origins."""
+        """Allow pages of this host and of the configured origins."""
         return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
     @describe("Open a WebSocket of events", {101: None}, query=SUBSCRIPTION_QUERY, errors=("forbidden",))
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        """The handshake; a cursor that is none is refused before it."""
+        """Answer 101. An invalid parameter is refused before the handshake; an expired cursor is an event after it."""
         with contextlib.suppress(ExpiredError):
             cursor = self.get_query_argument("cursor", None)
             if cursor is not None and cursor != BEGIN:
@@ -50,23 +50,23 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         await WebSocketHandler.get(self, *args, **kwargs)
 
     def _require_handshake(self) -> None:
-        """Refuses what Tornado would refuse in words of its own."""
+        """Raise ProblemError for a request that Tornado would refuse with an error body of its own format."""
         headers = self.request.headers
         if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in headers.get("Connection", "").lower():
-            raise ProblemError("malformed", "a WebSocket handshake is needed")
+            raise ProblemError("malformed", "the request must be a WebSocket handshake")
         origin = headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise ProblemError("forbidden", "the page's origin is not allowed")
 
     def open(self, *args: Any, **kwargs: Any) -> None:
-        """Starts sending, beside Tornado's reading of the client's frames."""
+        """Start a task that sends events; Tornado reads the client's frames at the same time."""
         self._pump_task = asyncio.ensure_future(self._pump())
 
     def on_message(self, message: str | bytes) -> None:
-        """Nothing is expected of a client."""
+        """Ignore a frame of the client."""
 
     def on_close(self) -> None:
-        """The client is gone."""
+        """End the subscription: the client has disconnected."""
         if self.subscription is not None:
             self.subscription.end("aborted")
 
@@ -90,7 +90,7 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
             await self._cursor(start)
             await self._send(first)
             while not subscription.end_reason:
-                answer = await hub.next(subscription, CURSOR_EVERY_S)
+                answer = await hub.next(subscription, CURSOR_INTERVAL_S)
                 await self._send(answer)
                 observe_delivery(answer, subscription, "ws")
                 if not answer.events and not answer.ephemeral and not subscription.end_reason:
@@ -105,7 +105,7 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         except StoreDownError:
             self.close(TRY_LATER, "the store is down")
         except Exception:
-            logger.exception("a socket failed")
+            logger.exception("websocket_failed", route=self.route)
             self.close(FAILED)
         finally:
             SOCKETS_OPEN.dec()
@@ -122,10 +122,10 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         await self._frame(msgspec.json.encode({"type": "cursor", "id": self.services.hub.cursor(position)}))
 
     async def _frame(self, data: bytes) -> None:
-        async with asyncio.timeout(DRAIN_WITHIN_S):
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
             await self.write_message(data.decode())
 
 
 def _before(first: Answer) -> int:
-    """A place from which the same comes again."""
+    """A position from which the same events are read again."""
     return first.events[0].id - 1 if first.events else first.position

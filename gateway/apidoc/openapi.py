@@ -1,18 +1,18 @@
-"""The API's document (OpenAPI 3.1): made when somebody first asks for it, from the route table and what verbs say of themselves."""
+"""The OpenAPI 3.1 document, made from the route table and the descriptions of verbs when it is first requested."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from gateway.apidoc.schemas import Schema, Schemas
 from gateway.http.authentication import SAFE_METHODS
 from gateway.http.base import JSON, Handler
-from gateway.http.describe import DESCRIBED, Description, describe
+from gateway.http.describe import DESCRIBED, Description, Parameter, describe
 from gateway.http.errors import STATUS
 from gateway.http.static_files import FileHandler
 from gateway.http.tokens import COOKIE
@@ -22,59 +22,70 @@ from models.store.database import ID_MAX
 VERBS = ("get", "post", "put", "patch", "delete")
 PROBLEM = "application/problem+json"
 ALWAYS = ("rate-limited", "unavailable")
-RETRIED = (429, 503)  # with Retry-After
+RETRIED = (429, 503)  # the statuses with Retry-After
 Route = tuple[str, type[Handler]]
 
 ABOUT = """JSON in UTF-8, both ways. Ids are integers below 2^53, cursors opaque strings, times RFC 3339 in UTC with milliseconds. \
-A field that is not known is refused in requests, and to be ignored in answers. An empty argument of a query is one that is not \
-given.
+An unknown field is refused in requests, and must be ignored in answers. An empty query parameter counts as absent.
 
 Errors are `application/problem+json` (RFC 9457) with a stable `type`; a 422 names each field that is wrong. Lists take `?limit=` \
 and `?page=`, and answer the `next` page or null. Every answer carries `X-Request-Id`.
 
-A token goes into `Authorization: Bearer TOKEN`. A browser may ask for a cookie session instead (`POST /api/v1/login` with \
+A token goes into `Authorization: Bearer TOKEN`. A browser may use a cookie session instead (`POST /api/v1/login` with \
 `"cookie": true`); calls that change something then repeat the `_xsrf` cookie in `X-XSRFToken`."""
 
 SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "`Token TOKEN`"},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "a session that began with `cookie`"},
-    "xsrf": {"type": "apiKey", "in": "header", "name": "X-XSRFToken", "description": "the `_xsrf` cookie again"},
-    "query": {"type": "apiKey", "in": "query", "name": "token", "description": "written to no log"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "a session that was created with `cookie`"},
+    "xsrf": {"type": "apiKey", "in": "header", "name": "X-XSRFToken", "description": "the value of the `_xsrf` cookie"},
+    "query": {"type": "apiKey", "in": "query", "name": "token", "description": "never written to a log"},
 }
 
 
 class OpenApi(TypedDict):
-    """This."""
+    """An OpenAPI document."""
 
     openapi: str
 
 
 class Document(FileHandler):
-    """The document itself. The application's setting `openapi_file` makes it, once."""
+    """The OpenAPI document. The application's setting `openapi_file` is a function that makes it once."""
 
     @describe("Read this document", {200: OpenApi})
     async def get(self) -> None:
-        """200 OpenAPI 3.1."""
+        """Answer 200 with the document."""
         self.answer_file(await asyncio.to_thread(self.settings["openapi_file"]))
 
 
+class Operation(NamedTuple):
+    """A verb of a route."""
+
+    area: str
+    pattern: str
+    handler: type[Handler]
+    verb: str
+    function: Callable[..., Any]
+    description: Description
+
+
 def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
-    """All routes whose verbs are described, by area. What is not described is no call of the API: its pages."""
-    described = [one for routes in areas.values() for _, handler in routes for _, _, one in verbs(handler)]
-    schemas = Schemas(kind for one in described for kind in (one.body, *map(_kind, one.answers.values())) if kind is not None)
+    """The document of all routes whose verbs are described. Routes without descriptions are pages, not calls of the API."""
+    operations = [
+        Operation(area, pattern, handler, verb, function, description)
+        for area, routes in areas.items()
+        for pattern, handler in routes
+        for verb, function, description in verbs(handler)
+    ]
+    schemas = Schemas(body_type for operation in operations for body_type in _body_types(operation.description))
     paths: Schema = {}
-    for area, routes in areas.items():
-        for pattern, handler in routes:
-            for verb, method, one in verbs(handler):
-                paths.setdefault(template(pattern, handler), {})[verb] = _operation(
-                    area, pattern, handler, verb, method, one, schemas
-                )
+    for operation in operations:
+        paths.setdefault(template(operation.pattern, operation.handler), {})[operation.verb] = _operation(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Bellwire", "version": "1", "description": ABOUT},
         "servers": [{"url": "/"}],
-        "tags": [{"name": area} for area, routes in areas.items() if any(list(verbs(h)) for _, h in routes)],
+        "tags": [{"name": area} for area in dict.fromkeys(operation.area for operation in operations)],
         "paths": paths,
         "components": {
             "schemas": schemas.components,
@@ -86,7 +97,7 @@ def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
 
 
 def verbs(handler: type[Handler]) -> Iterator[tuple[str, Any, Description]]:
-    """(verb, its function, its description) of each that is described."""
+    """(verb, function, description) of each verb that is described."""
     for verb in VERBS:
         function = getattr(handler, verb)
         if function in DESCRIBED:
@@ -94,60 +105,62 @@ def verbs(handler: type[Handler]) -> Iterator[tuple[str, Any, Description]]:
 
 
 def template(pattern: str, handler: type[Handler]) -> str:
-    """A route's path, with its groups named as its verbs name them: `/posts/{post}`."""
-    names = iter(_names(next((function for _, function, _ in verbs(handler)), None)))
+    """The path of a route, with its groups named by the parameters of its verbs: `/posts/{post}`."""
+    described = next(verbs(handler), None)
+    names = iter(_path_names(described[1]) if described else ())
     return re.sub(r"\([^)]*\)", lambda _: f"{{{next(names, 'name')}}}", pattern)
 
 
-def _names(verb: Any) -> list[str]:
-    """What a verb calls the groups of its path."""
-    return (
-        []
-        if verb is None
-        else [p.name for p in list(inspect.signature(verb).parameters.values())[1:] if p.kind is p.POSITIONAL_OR_KEYWORD]
-    )
+def _path_names(function: Callable[..., Any]) -> list[str]:
+    """The parameters of a verb's function, which Tornado calls with the groups of the path."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
 
 
-def _kind(answer: Any) -> Any:
-    """The type of an answer's JSON, if it is that."""
-    first = answer[0] if isinstance(answer, tuple) else answer
-    return None if isinstance(first, str) else first
+def _body_types(description: Description) -> Iterator[Any]:
+    """The types of the request's body, and of answers in JSON."""
+    if description.body is not None:
+        yield description.body
+    for answer in description.answers.values():
+        body_type = answer[0] if isinstance(answer, tuple) else answer
+        if body_type is not None and not isinstance(body_type, str):
+            yield body_type
 
 
-def _operation(
-    area: str, pattern: str, handler: type[Handler], verb: str, method: Any, described: Description, schemas: Schemas
-) -> Schema:
-    path = [_path_parameter(name, group) for name, group in zip(_names(method), re.findall(r"\(([^)]*)\)", pattern), strict=True)]
-    query = [
-        {"name": p.name, "in": "query", "required": p.required, "description": p.about, "schema": p.schema()}
-        for p in described.query
-    ]
-    found: Schema = {
-        "tags": [area],
-        "operationId": re.sub("[^a-z]+", "_", described.summary.lower()).strip("_"),
-        "summary": described.summary,
-        "description": _description(handler, method),
-        "parameters": path + query,
-        "responses": {str(status): _answer(status, answer, schemas) for status, answer in described.answers.items()},
-        "security": _security(handler, verb),
+def _operation(operation: Operation, schemas: Schemas) -> Schema:
+    description = operation.description
+    groups = re.findall(r"\(([^)]*)\)", operation.pattern)
+    path = [_path_parameter(name, group) for name, group in zip(_path_names(operation.function), groups, strict=True)]
+    schema: Schema = {
+        "tags": [operation.area],
+        "operationId": re.sub("[^a-z]+", "_", description.summary.lower()).strip("_"),
+        "summary": description.summary,
+        "description": "\n\n".join(inspect.cleandoc(doc) for doc in (operation.handler.__doc__, operation.function.__doc__) if doc),
+        "parameters": path + [_query_parameter(parameter) for parameter in description.query],
+        "responses": {str(status): _answer(status, answer, schemas) for status, answer in description.answers.items()},
+        "security": _security(operation.handler, operation.verb),
     }
-    for status in sorted({STATUS[slug] for slug in _refusals(handler, verb, described, bool(path))}):
-        found["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
-    if described.body is not None:
-        found["requestBody"] = _body(handler, described, schemas)
-    return found
-
-
-def _description(handler: type[Handler], method: Any) -> str:
-    """What the handler is, and what the verb does."""
-    about = [re.sub("^[A-Z]+: ", "", inspect.cleandoc(doc)) for doc in (handler.__doc__, method.__doc__) if doc]
-    return "\n\n".join(text[:1].upper() + text[1:] for text in about)
+    for status in sorted({STATUS[slug] for slug in _errors(operation)}):
+        schema["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
+    if description.body is not None:
+        schema["requestBody"] = _body(operation, schemas)
+    return schema
 
 
 def _path_parameter(name: str, group: str) -> Schema:
     number = {"type": "integer", "minimum": 1, "maximum": ID_MAX - 1}
     text = {"type": "string", "minLength": 1, "maxLength": EMOJI_CHARS}
     return {"name": name, "in": "path", "required": True, "schema": number if "0-9" in group else text}
+
+
+def _query_parameter(parameter: Parameter) -> Schema:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.about,
+        "schema": parameter.schema(),
+    }
 
 
 def _security(handler: type[Handler], verb: str) -> list[Schema]:
@@ -157,64 +170,70 @@ def _security(handler: type[Handler], verb: str) -> list[Schema]:
     return [{"bearer": []}, {"token": []}, cookie, *([{"query": []}] if handler.query_token else [])]
 
 
-def _refusals(handler: type[Handler], verb: str, described: Description, has_path: bool) -> Iterator[str]:
-    """Slugs: those that the verb names, and those that follow from what it is."""
-    yield from (*described.errors, *ALWAYS)
-    if handler.access != "public":
+def _errors(operation: Operation) -> Iterator[str]:
+    """The slugs of an operation's errors: those of its description, and those that follow from access, path, body and query."""
+    description = operation.description
+    yield from (*description.errors, *ALWAYS)
+    if operation.handler.access != "public":
         yield from ("unauthorized", "suspended")
-    if has_path:
+    if "(" in operation.pattern:
         yield "not-found"
-    if described.body is not None:
+    if description.body is not None:
         yield from ("malformed", "too-large", "unsupported-media-type", "invalid")
-    if described.query:
+    if description.query:
         yield from ("malformed", "invalid")
 
 
 def _answer(status: int, answer: Any, schemas: Schemas) -> Schema:
-    found: Schema = {
+    schema: Schema = {
         "description": HTTPStatus(status).phrase,
         "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
     }
-    parts = answer if isinstance(answer, tuple) else (answer,)
-    if parts != (None,):
-        found["content"] = {
-            part if isinstance(part, str) else JSON: {"schema": {"type": "string"} if isinstance(part, str) else schemas.of(part)}
-            for part in parts
-        }
-    return found
+    if answer is None:
+        return schema
+    schema["content"] = {}
+    for content in answer if isinstance(answer, tuple) else (answer,):
+        if isinstance(content, str):
+            schema["content"][content] = {"schema": {"type": "string"}}
+        else:
+            schema["content"][JSON] = {"schema": schemas.reference(content)}
+    return schema
 
 
-def _body(handler: type[Handler], described: Description, schemas: Schemas) -> Schema:
-    schema = schemas.of(described.body)
-    media: Schema = {"schema": schema} if described.example is None else {"schema": schema, "example": described.example}
+def _body(operation: Operation, schemas: Schemas) -> Schema:
+    body_type, example = operation.description.body, operation.description.example
+    media: Schema = {"schema": schemas.reference(body_type)}
+    if example is not None:
+        media["example"] = example
     return {
-        "required": bool(schemas.component(described.body).get("required")),
-        "content": dict.fromkeys(handler.content_types, media),
+        "required": bool(schemas.component(body_type).get("required")),
+        "content": dict.fromkeys(operation.handler.content_types, media),
     }
 
 
 def _problem(status: int) -> Schema:
-    slugs = [f"/problems/{slug}" for slug, of in STATUS.items() if of == status]
+    """The response of an error status."""
+    slugs = [f"/problems/{slug}" for slug, slug_status in STATUS.items() if slug_status == status]
     properties: dict[str, Schema] = {
         "type": {"enum": slugs},
         "title": {"type": "string"},
         "status": {"const": status},
         "detail": {"type": "string"},
     }
-    found: Schema = {"type": "object", "properties": properties, "required": [*properties]}
+    schema: Schema = {"type": "object", "properties": properties, "required": [*properties]}
     if status == 410:
-        properties["cursor"] = {"type": "string", "description": "the cursor of now"}
+        properties["cursor"] = {"type": "string", "description": "the present cursor"}
     if status == 503:
         properties["failing"] = {"type": "array", "items": {"type": "string"}}
     if status == 422:
         field = {"field": {"type": "string"}, "message": {"type": "string"}}
         properties["errors"] = {"type": "array", "items": {"type": "object", "properties": field, "required": [*field]}}
-        found["required"].append("errors")
+        schema["required"].append("errors")
     headers: Schema = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in RETRIED:
         headers["Retry-After"] = {"description": "seconds", "required": True, "schema": {"type": "integer"}}
     return {
         "description": HTTPStatus(status).phrase + ": " + ", ".join(slug.rpartition("/")[2] for slug in slugs),
         "headers": headers,
-        "content": {PROBLEM: {"schema": found}},
+        "content": {PROBLEM: {"schema": schema}},
     }

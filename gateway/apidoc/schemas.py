@@ -1,4 +1,4 @@
-"""The JSON Schemas of what bodies and answers are made of, under the names that the API's document gives them."""
+"""The JSON Schemas of bodies and answers, under their names in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import msgspec
 
 from gateway.api.event_types import DATA_BY_EVENT_TYPE
 
-PLACE = "#/components/schemas/"
+REF_PREFIX = "#/components/schemas/"
 Schema = dict[str, Any]
 
 
 class Schemas:
-    """The schemas of types, of events' data, and of all that they are made of: `components`, by name."""
+    """The schemas of the given types, of the data of events, and of their parts. `components` maps names to schemas."""
 
-    def __init__(self, kinds: Iterable[Any]) -> None:
-        distinct = list(dict.fromkeys([*kinds, *DATA_BY_EVENT_TYPE.values()]))
-        found = msgspec.json.schema_components(distinct, ref_template=PLACE + "{name}")
-        schemas, components = msgspec.json.decode(re.sub(PLACE + r"(\w+)", _renamed, msgspec.json.encode(found).decode()))
-        self._of = dict(zip(distinct, schemas, strict=True))
+    def __init__(self, types: Iterable[Any]) -> None:
+        distinct = list(dict.fromkeys([*types, *DATA_BY_EVENT_TYPE.values()]))
+        definitions = msgspec.json.schema_components(distinct, ref_template=REF_PREFIX + "{name}")
+        schemas, components = msgspec.json.decode(
+            re.sub(REF_PREFIX + r"(\w+)", _renamed, msgspec.json.encode(definitions).decode())
+        )
+        self._references = dict(zip(distinct, schemas, strict=True))
         self.components: dict[str, Schema] = {_name(name): schema for name, schema in components.items()}
         assert len(self.components) == len(components), "two types have one name in the document"
         for schema in self.components.values():
@@ -30,30 +32,30 @@ class Schemas:
                 _finish(name, field)
         self.components["Event"] = self._event(self.components["Event"])
 
-    def of(self, kind: Any) -> Schema:
-        """A reference to a type's."""
-        return dict(self._of[kind])
+    def reference(self, answer_type: Any) -> Schema:
+        """A reference to the schema of a type."""
+        return dict(self._references[answer_type])
 
-    def component(self, kind: Any) -> Schema:
-        """A type's schema itself."""
-        return self.components[self._of[kind]["$ref"].removeprefix(PLACE)]
+    def component(self, body_type: Any) -> Schema:
+        """The schema of a type."""
+        return self.components[self._references[body_type]["$ref"].removeprefix(REF_PREFIX)]
 
     def _event(self, schema: Schema) -> Schema:
-        """One of its types, each with its data."""
-        about = schema.pop("description")
-        kinds = []
-        for kind, data in DATA_BY_EVENT_TYPE.items():
-            properties = {**schema["properties"], "type": {"const": kind}, "data": self.of(data)}
-            kinds.append({**schema, "title": kind, "properties": properties})
-        return {"description": about, "oneOf": kinds}
+        """The schema of EVENT: one of all types of events, each with its data."""
+        description = schema.pop("description")
+        event_types = []
+        for event_type, data in DATA_BY_EVENT_TYPE.items():
+            properties = {**schema["properties"], "type": {"const": event_type}, "data": self.reference(data)}
+            event_types.append({**schema, "title": event_type, "properties": properties})
+        return {"description": description, "oneOf": event_types}
 
 
-def _renamed(found: re.Match[str]) -> str:
-    return PLACE + _name(found[1])
+def _renamed(match: re.Match[str]) -> str:
+    return REF_PREFIX + _name(match[1])
 
 
 def _name(name: str) -> str:
-    """`MessageView` is Message in the document, a list of them MessageList."""
+    """The name of a type in the document: Message for `MessageView`, MessageList for a list of them."""
     listed = re.fullmatch(r"Listed_(\w+?)_", name)
     return _name(listed[1]) + "List" if listed else re.sub("(View|Answer)$", "", name)
 

@@ -1,4 +1,4 @@
-"""What users did: as admins read it, and as the application around Bellwire tells it."""
+"""Activity records: lists and counts for admins, and reports from the application that embeds Bellwire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Label = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pa
 
 
 class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
-    """What a user did in the application around. `user` and `site` may be left out."""
+    """An action of a user in the application that embeds Bellwire."""
 
     action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`", enforced=False)]
     description: Annotated[str, chars(0, DESCRIPTION_CHARS, enforced=False)] = ""
@@ -30,7 +30,7 @@ class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ActivityReports(AdminHandler):
-    """POST: for the application around, which has an admin's token."""
+    """Reports of activity, by the application that embeds Bellwire, with an admin's token."""
 
     body_limit = BODY_BYTES
 
@@ -38,7 +38,7 @@ class ActivityReports(AdminHandler):
         "Report activity", {202: Accepted}, body=NewActivity, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}}
     )
     async def post(self) -> None:
-        """202: it is in the log; the record, and the word to admins, follow from it."""
+        """Answer 202. The report is in the event log; the record and the notifications of admins are made from there."""
         new, by = self.decode(NewActivity), self.actor.user
         report = Report(by, new.action, new.description, new.metadata, new.user, new.site)
         errors = activity.invalid_fields(report)
@@ -49,13 +49,13 @@ class ActivityReports(AdminHandler):
 
 
 class ActivityLog(RecordsHandler):
-    """What users did, as it was recorded."""
+    """The records of activity."""
 
-    kind = activity.RECORD_TYPE
+    record_type = activity.RECORD_TYPE
 
     @describe("List activity", {200: (Listed[Record], NDJSON)}, query=QUERY)
     async def get(self) -> None:
-        """A list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, a line each, oldest first."""
+        """Answer a list of ACTIVITY, newest first; with `Accept: application/x-ndjson` all of them, one a line, oldest first."""
         await self.answer_records()
 
 
@@ -68,12 +68,12 @@ class HourPosition(NamedTuple):
 
 
 class ActivityHours(AdminHandler):
-    """How much was done, by hour, action and site."""
+    """The number of records by hour, action and site."""
 
     @describe("Count activity by hour", {200: Listed[Hour]}, query=(ACTION, SITE, SINCE, UNTIL, *PAGED))
     async def get(self) -> None:
-        """A list of counts, the newest hour first; an hour is within a time when it begins there. Counts stay when the records are
-        archived."""
+        """Answer a list of counts, the newest hour first, of the hours that begin within the time. Counts stay when their records
+        are archived."""
         hours = HourFilter(
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )

@@ -1,4 +1,4 @@
-"""Announcements: admins tell many people at once."""
+"""Announcements: notifications from an admin to many users."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.admin.users import IDS_AT_ONCE
+from gateway.api.admin.users import MAX_IDS_PER_REQUEST
 from gateway.http.describe import Id, chars, describe, many, one_of
 from models.identity.user import ROLES
 from models.notices import announcement
@@ -19,13 +19,13 @@ from models.store.text_rules import is_displayable
 
 
 class NewAnnouncement(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to be said, and to whom."""
+    """An announcement to create. Its receivers are the users of a role, or those of `user_ids`."""
 
     type: Annotated[str, one_of(TYPES)]
     title: Annotated[str, chars(1, TITLE_CHARS)]
     body: Annotated[str, chars(0, BODY_CHARS)]
     role: Annotated[str, one_of(ROLES)] | None = None
-    user_ids: Annotated[list[Id], many(1, IDS_AT_ONCE)] | None = None
+    user_ids: Annotated[list[Id], many(1, MAX_IDS_PER_REQUEST)] | None = None
     data: dict[str, Any] = {}
 
 
@@ -33,30 +33,30 @@ EXAMPLE = {"role": "user", "type": "system", "title": "A pause on Sunday", "body
 
 
 class AnnouncementJob(TypedDict):
-    """Its number in the list of jobs."""
+    """The announcement's id in the list of jobs."""
 
     job: int
 
 
 class Announcements(AdminHandler):
-    """POST: notifies all active users of a role, or those named."""
+    """Announcements to all active users of a role, or to the users with the given ids."""
 
-    @describe("Announce to many people", {202: AnnouncementJob}, body=NewAnnouncement, example=EXAMPLE)
+    @describe("Announce to many users", {202: AnnouncementJob}, body=NewAnnouncement, example=EXAMPLE)
     async def post(self) -> None:
-        """202 `{"job"}`, at once: how far it is stands in the list of jobs."""
+        """Answer 202 with `{"job"}` at once. The list of jobs shows its progress."""
         new = self.decode(NewAnnouncement)
         data = msgspec.json.encode(new.data)
         errors = _invalid(new, data)
         if errors:
             raise InvalidError(*errors)
-        what = AnnouncementContent(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
-        self.answer({"job": await self.commit(lambda tx: announcement.create(tx, what))}, 202)
+        content = AnnouncementContent(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
+        self.answer({"job": await self.commit(lambda tx: announcement.create(tx, content))}, 202)
 
 
 def _invalid(new: NewAnnouncement, data: bytes) -> list[tuple[str, str]]:
     errors = []
     if (new.role is None) == (new.user_ids is None):
-        errors.append(("role", "must be set, or else user_ids, but not both"))
+        errors.append(("role", "exactly one of role and user_ids must be set"))
     if not is_displayable(new.title):
         errors.append(("title", "must have printable characters only"))
     if "\0" in new.body:

@@ -1,4 +1,4 @@
-"""What admins did, as admins read it."""
+"""The audit: the recorded calls of admins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from models.records import audit
 
 
 class AuditRecord(Record):
-    """One call of an admin's."""
+    """A call of an admin."""
 
     outcome: Annotated[str, one_of((audit.DONE, audit.READ))]
     address: str
@@ -18,11 +18,11 @@ class AuditRecord(Record):
 
 
 class AuditLog(RecordsHandler):
-    """What admins did."""
+    """The audit records."""
 
-    kind = audit.RECORD_TYPE
+    record_type = audit.RECORD_TYPE
 
-    @describe("List what admins did", {200: (Listed[AuditRecord], NDJSON)}, query=QUERY)
+    @describe("List audit records", {200: (Listed[AuditRecord], NDJSON)}, query=QUERY)
     async def get(self) -> None:
-        """A list of ACTIVITY, each with `outcome`, `address` and `request_id` besides; or all of them, as for activity."""
+        """Answer a list of ACTIVITY, each with `outcome`, `address` and `request_id`, or all of them as NDJSON."""
         await self.answer_records()

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class AdminHandler(Handler):
-    """A route for admins. `is_audited` tells whether this call is recorded in the audit already, or about to be."""
+    """A route for admins. `is_audited` is true once the call is recorded in the audit, or is about to be."""
 
     access = "admin"
     body_limit = ADMIN_BODY_BYTES
@@ -72,4 +72,4 @@ def _log_failure(future: asyncio.Future[None]) -> None:
 
 
 def _log_error(error: BaseException) -> None:
-    logger.warning("what an admin read could not be written down", error=str(error))
+    logger.warning("audit_record_failed", error=str(error))

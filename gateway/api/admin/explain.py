@@ -1,4 +1,4 @@
-"""Why somebody heard of something, or did not."""
+"""Explaining why a user was notified of an event, or was not."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from models.notices import notification
 from models.store.errors import ExpiredError
 
 EVENT = TextParameter("event", "the cursor of an event", required=True)
-USER = IntParameter("user", "who heard of it, or did not", required=True)
+USER = IntParameter("user", "the user who was notified of it, or was not", required=True)
 
 
 class ExplainedMailAnswer(TypedDict):
-    """A mail about it, and what became of it."""
+    """A mail about the event, and its state."""
 
     id: int
     kind: str
@@ -30,7 +30,7 @@ class ExplainedMailAnswer(TypedDict):
 
 
 class RuleDecisionAnswer(TypedDict):
-    """What a rule decided, and what was made of it."""
+    """The decision of a rule, with the notification and the mails that followed from it."""
 
     rule: str
     type: str
@@ -41,7 +41,7 @@ class RuleDecisionAnswer(TypedDict):
 
 
 class ExplanationAnswer(TypedDict):
-    """Each rule that looked at the event."""
+    """The decisions of all rules for an event and a user."""
 
     event: str
     type: str
@@ -51,20 +51,20 @@ class ExplanationAnswer(TypedDict):
 
 
 class Explain(AdminHandler):
-    """GET: each rule that looked at an event, and what it decided for a user."""
+    """The decisions of all rules for an event and a user."""
 
-    @describe("Explain who heard of an event", {200: ExplanationAnswer}, query=(EVENT, USER), errors=("not-found",))
+    @describe("Explain the notifications of an event", {200: ExplanationAnswer}, query=(EVENT, USER), errors=("not-found",))
     async def get(self) -> None:
-        """200 `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
+        """Answer 200 with `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
         cursor, user = self.query_text(EVENT), self.query_int(USER) or 0
         try:
-            number = self.services.hub.position(cursor)
+            event_id = self.services.hub.position(cursor)
         except ValueError:
-            raise field_error("event", "the cursor of an event") from None
+            raise field_error("event", "must be the cursor of an event") from None
         except ExpiredError:
-            raise ProblemError("not-found", "the event is of before a restore") from None
-        found = await self.services.read(explain, number, user)
-        for rule in found["rules"]:
+            raise ProblemError("not-found", "the event is from before a restore") from None
+        explanation = await self.services.read(explain, event_id, user)
+        for rule in explanation["rules"]:
             if rule.get("notification") is not None:
                 rule["notification"] = await self.services.read(notification.find, rule["notification"])
-        self.answer({"event": cursor, **found})
+        self.answer({"event": cursor, **explanation})

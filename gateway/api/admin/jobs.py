@@ -1,4 +1,4 @@
-"""The work behind, for admins: how far it is, what failed, and trying again."""
+"""Background work, for admins: its progress, its failures, and retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_ITEMS = 200
 
 
 class QueueStatus(TypedDict):
-    """Nulls of a queue that can't be used now."""
+    """A queue; nulls if it is not reachable at present."""
 
     queue: str
     depth: int | None
@@ -26,7 +26,7 @@ class QueueStatus(TypedDict):
 
 
 class WorkerAnswer(TypedDict):
-    """A worker, and what it does."""
+    """A worker, and the task that it runs."""
 
     worker: str
     alive: bool
@@ -36,7 +36,7 @@ class WorkerAnswer(TypedDict):
 
 
 class ConsumerStatus(TypedDict):
-    """How far a consumer of the log is."""
+    """The position of a consumer in the event log, and its lag."""
 
     consumer: str
     position: int
@@ -45,7 +45,7 @@ class ConsumerStatus(TypedDict):
 
 
 class FailingMail(TypedDict):
-    """A mail that could not be sent yet."""
+    """A mail that could not be sent so far."""
 
     mail: int
     type: str
@@ -56,7 +56,7 @@ class FailingMail(TypedDict):
 
 
 class OutboxStatus(TypedDict):
-    """Mail that waits."""
+    """The mails that wait in the outbox."""
 
     waiting: int
     oldest_s: float
@@ -64,7 +64,7 @@ class OutboxStatus(TypedDict):
 
 
 class AnnouncementStatus(TypedDict):
-    """An announcement, and how many were told."""
+    """An announcement, and the number of users that it has reached."""
 
     job: int
     title: str
@@ -77,7 +77,7 @@ class AnnouncementStatus(TypedDict):
 
 
 class DeadLetterAnswer(TypedDict):
-    """What was given up on: an event that a consumer failed on, or a mail."""
+    """A dead letter: an event that a consumer could not process, or a mail that could not be sent."""
 
     id: int
     consumer: str
@@ -90,7 +90,7 @@ class DeadLetterAnswer(TypedDict):
 
 
 class JobsAnswer(TypedDict):
-    """The work behind."""
+    """The state of background work."""
 
     queues: list[QueueStatus]
     workers: list[WorkerAnswer]
@@ -102,11 +102,11 @@ class JobsAnswer(TypedDict):
 
 
 class Jobs(AdminHandler):
-    """How far each consumer of the log is, mail that waits, announcements, and what was given up on."""
+    """The state of queues, workers, consumers, outbox, announcements and dead letters."""
 
-    @describe("See the work behind", {200: JobsAnswer})
+    @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
-        """200 `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
+        """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
         workers = await self.services.read(worker.all_workers)
         consumers = await self.services.read(consumer_lags, list(tasks.consumers.values()))
@@ -116,12 +116,22 @@ class Jobs(AdminHandler):
         failing = await self.services.read(outbox.list_failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
         fanouts = await self.services.read(announcement.list_newest, MAX_ITEMS)
-        found = {"queues": queues, "workers": workers, "consumers": consumers, "mail": mail, "fanouts": fanouts, "dead": dead}
-        self.answer({**found, "degraded": self.services.degraded()})
+        degraded = self.services.degraded()
+        self.answer(
+            {
+                "queues": queues,
+                "workers": workers,
+                "consumers": consumers,
+                "mail": mail,
+                "fanouts": fanouts,
+                "dead": dead,
+                "degraded": degraded,
+            }
+        )
 
 
 def _queues() -> list[dict[str, Any]]:
-    """Depth and age; nulls of a queue that can't be used now."""
+    """The depth of the queue and the age of its oldest task; nulls if it is not reachable at present."""
     depth: int | None = None
     oldest_s: float | None = None
     with contextlib.suppress(*QUEUE_ERRORS):
@@ -130,11 +140,11 @@ def _queues() -> list[dict[str, Any]]:
 
 
 class DeadLetterRetry(AdminHandler):
-    """Dead work that is to be tried again."""
+    """Retries of dead letters."""
 
-    @describe("Try dead work again", {202: Accepted})
+    @describe("Retry a dead letter", {202: Accepted})
     async def post(self, dead: str) -> None:
-        """202: its drain, or the mailer, takes it up."""
+        """Answer 202. The drain of its consumer, or the mailer, processes it again."""
         number = int(dead)
         if await self.commit(lambda tx: dead_letters.request_retry(tx, number)):
             self.services.wake_mail()

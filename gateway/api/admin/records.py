@@ -1,4 +1,4 @@
-"""Lists of records, of activity and of what admins did."""
+"""The base of lists of records: activity and audit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 from tornado.iostream import StreamClosedError
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.stream import DRAIN_WITHIN_S
+from gateway.api.stream import FLUSH_TIMEOUT_S
 from gateway.http import page_cursor
 from gateway.http.deadlines import abort_connection
 from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
@@ -16,16 +16,16 @@ from models.records import archive, records
 from models.records.export import Export
 from models.records.records import RecordFilter, RecordType
 
-USER = IntParameter("user", "what this user did")
-ACTION = TextParameter("action", "acts of this kind")
-SITE = TextParameter("site", "on this site")
-SINCE = TextParameter("since", "from this time on", format="date-time")
+USER = IntParameter("user", "only actions of this user")
+ACTION = TextParameter("action", "only this action")
+SITE = TextParameter("site", "only actions on this site")
+SINCE = TextParameter("since", "at this time or later", format="date-time")
 UNTIL = TextParameter("until", "before this time", format="date-time")
 QUERY = (USER, ACTION, SITE, SINCE, UNTIL, *PAGED)
 
 
 class Record(TypedDict):
-    """ACTIVITY of the contract."""
+    """ACTIVITY."""
 
     id: int
     user: int | None
@@ -45,36 +45,36 @@ class RecordPosition(NamedTuple):
 
 
 class RecordsHandler(AdminHandler):
-    """Records of a kind."""
+    """The base of handlers that list the records of one type."""
 
-    kind: ClassVar[RecordType]
+    record_type: ClassVar[RecordType]
 
     async def answer_records(self) -> None:
-        """A page of those that are asked for, newest first; or all of them, oldest first, for who accepts NDJSON."""
+        """Answer a page of the matching records, newest first; or all of them, oldest first, if the client accepts NDJSON."""
         filtered = self._filter()
         if NDJSON in self.request.headers.get("Accept", ""):
             await self._export(filtered)
             return
         before, limit = self.query_page(RecordPosition)
-        found = await self.services.read(records.list_newest, self.kind, filtered, before, limit + 1)
+        found = await self.services.read(records.list_newest, self.record_type, filtered, before, limit + 1)
         following = found[limit - 1].place if len(found) > limit else None
         self.answer_list([record.view for record in found[:limit]], following)
 
     async def _export(self, filtered: RecordFilter) -> None:
-        """Step by step, each when the one before is on its way, so that a slow reader holds no memory."""
-        steps = Export(self.kind, filtered, archive.folder(self.services.settings.data_dir)).steps()
+        """Write all matching records. Each step waits until the one before is sent, so that a slow client uses no memory."""
+        steps = Export(self.record_type, filtered, archive.folder(self.services.settings.data_dir)).steps()
         self.set_header("Content-Type", NDJSON)
         self.audit_read()
         try:
             while (lines := await self.services.read(next, steps, None)) is not None:
                 if lines:
                     self.write(lines)
-                    async with asyncio.timeout(DRAIN_WITHIN_S):
+                    async with asyncio.timeout(FLUSH_TIMEOUT_S):
                         await self.flush()
         except (StreamClosedError, TimeoutError):
             abort_connection(self)
         except Exception:
-            if self._headers_written:  # it must not be taken for the whole
+            if self._headers_written:  # an incomplete export must not look complete
                 abort_connection(self)
             raise
         else:

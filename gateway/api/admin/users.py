@@ -1,4 +1,4 @@
-"""What admins do: accounts and tokens, and what they watch."""
+"""Accounts and tokens, as managed by admins, and the watches of an admin."""
 
 from __future__ import annotations
 
@@ -23,51 +23,51 @@ from models.store.database import chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
-USERS_AT_ONCE = 1000
-IDS_AT_ONCE = 10_000
-IDS_A_TRANSACTION = 250  # whose status changes: a send beside it waits for all of them
+MAX_USERS_PER_REQUEST = 1000
+MAX_IDS_PER_REQUEST = 10_000
+IDS_PER_TRANSACTION = 250  # a send waits for the whole transaction
 REASON_CHARS = 500
-STATUS = TextParameter("status", "accounts that are so", one_of=STATUSES)
-NAME_PREFIX = TextParameter("q", "what the username, display name or e-mail begins with")
-ROLE = TextParameter("role", "accounts of this role", one_of=ROLES)
+STATUS = TextParameter("status", "only accounts with this status", one_of=STATUSES)
+NAME_PREFIX = TextParameter("q", "the beginning of the username, display name or e-mail address")
+ROLE = TextParameter("role", "only accounts with this role", one_of=ROLES)
 
 
 class NewUsers(msgspec.Struct, forbid_unknown_fields=True):
-    """Accounts to be made."""
+    """Accounts to create."""
 
-    users: Annotated[list[NewUser], many(1, USERS_AT_ONCE)]
+    users: Annotated[list[NewUser], many(1, MAX_USERS_PER_REQUEST)]
 
 
 USERS_EXAMPLE = {"users": [{"username": "ana", "email": "ana@example.org"}, {"username": "bob", "email": "bob@example.org"}]}
 
 
 class CreatedUsers(TypedDict):
-    """Accounts that were made."""
+    """The accounts that were created."""
 
     items: list[UserView]
 
 
 class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What an admin changes of an account."""
+    """Changes of an account. A field that is left out stays as it is."""
 
     role: Annotated[str, one_of(ROLES)] | None = None
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
 
 
 class NewToken(msgspec.Struct, forbid_unknown_fields=True):
-    """What a token is for."""
+    """A token to create. The label says what it is for."""
 
     label: Annotated[str, chars(0, LABEL_CHARS)] = ""
 
 
 class TokenAnswer(TypedDict):
-    """A token."""
+    """A new token."""
 
     token: str
 
 
 class WatchSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """What an admin hears of; those left out stay as they are."""
+    """The events that an admin is notified of. In a change, those that are left out stay as they are."""
 
     user_created: bool | UnsetType = msgspec.field(name="user.created", default=UNSET)
     user_status: bool | UnsetType = msgspec.field(name="user.status", default=UNSET)
@@ -80,23 +80,23 @@ class AdminUsers(AdminHandler):
 
     @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, NAME_PREFIX, *PAGED))
     async def get(self) -> None:
-        """A list of USER with e-mail, by `?status=`, `?role=` and `?q=`."""
+        """Answer a list of USER with e-mail, filtered by `?status=`, `?role=` and `?q=`."""
         after, limit = self.query_page_id()
         chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
         found = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
         self.answer_list(found[:limit], (found[limit - 1]["id"],) if len(found) > limit else None)
 
-    @describe("Make accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
+    @describe("Create accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
-        """201 `{"items":[USER]}`, active at once: all or none."""
+        """Answer 201 with `{"items":[USER]}`. Either all accounts are created, and are active at once, or none."""
         new = self.decode(NewUsers).users
-        errors = await self.services.read(registration.refusals, new)  # before any password is hashed, which takes its time
+        errors = await self.services.read(registration.refusals, new)  # before the slow hashes
         errors += await self.services.hash(_invalid_passwords, new)
         if errors:
             raise InvalidError(*errors)
         hashes = [await self.services.hash(password.hashed, u.password) if u.password is not None else None for u in new]
-        made = await self.commit(lambda tx: registration.create_active(tx, new, hashes))
-        self.answer({"items": made}, 201)
+        created = await self.commit(lambda tx: registration.create_active(tx, new, hashes))
+        self.answer({"items": created}, 201)
 
 
 def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
@@ -109,22 +109,24 @@ def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
 
 
 class AdminUser(AdminHandler):
-    """One account."""
+    """An account."""
 
     @describe("Change an account", {200: UserView}, body=UserChanges, errors=("conflict",), example={"display_name": "Ana B."})
     async def patch(self, user: str) -> None:
-        """200 USER."""
+        """Answer 200 with USER."""
         change, number = self.decode(UserChanges), int(user)
         if change.display_name is not None and (errors := users.invalid_display_name(change.display_name)):
             raise InvalidError(*errors)
-        fields = {k: v for k, v in (("role", change.role), ("display_name", change.display_name)) if v is not None}
+        fields = {
+            name: value for name, value in (("role", change.role), ("display_name", change.display_name)) if value is not None
+        }
         self.answer(await self.commit(lambda tx: users.change_by_admin(tx, number, fields)))
 
 
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose status is to change, and why: the reason is told to them."""
+    """The accounts whose status changes. They are notified of the reason."""
 
-    ids: Annotated[list[Id], many(1, IDS_AT_ONCE)]
+    ids: Annotated[list[Id], many(1, MAX_IDS_PER_REQUEST)]
     reason: Annotated[str, chars(0, REASON_CHARS)] = ""
 
 
@@ -133,45 +135,47 @@ Verb = Callable[[Transaction, Sequence[int], int, str], status.Outcome]
 
 
 class StatusHandler(AdminHandler):
-    """Changes the status of many accounts."""
+    """The base of handlers that change the status of many accounts."""
 
     async def change(self, verb: Verb) -> None:
-        """Never oneself, so an admin always stays. Should it end in the middle, doing it again goes on: those done are unchanged
-        then."""
+        """Change the status in several transactions, and answer 200 with the outcome.
+
+        The caller is never changed, so that an admin is left. A call that was interrupted can be repeated: accounts that were
+        changed are then `unchanged`."""
         change, admin = self.decode(StatusChange), self.actor.user
         if change.reason and not is_displayable(change.reason):
             raise field_error("reason", "must have printable characters only")
         outcome = status.Outcome([], [], [])
-        for part in chunks(dict.fromkeys(change.ids), IDS_A_TRANSACTION):
+        for part in chunks(dict.fromkeys(change.ids), IDS_PER_TRANSACTION):
             outcome.add(await self.commit(lambda tx, ids=part: verb(tx, ids, admin, change.reason)))  # type: ignore[misc]
             self.services.wake_mail()
         self.answer(outcome)
 
 
 class Activate(StatusHandler):
-    """POST: accounts that may be used (again)."""
+    """Activates accounts."""
 
     @describe("Activate accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
-        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
+        """Answer 200 with `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
         await self.change(status.activate)
 
 
 class Suspend(StatusHandler):
-    """POST: accounts that may not; their tokens are dead, their open polls end."""
+    """Suspends accounts: their tokens are revoked, and their open polls end."""
 
     @describe("Suspend accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
-        """200 `{"changed":[…],"unchanged":[…],"missing":[…]}`; never oneself."""
+        """Answer 200 with `{"changed":[…],"unchanged":[…],"missing":[…]}`. The caller is never changed."""
         await self.change(status.suspend)
 
 
 class AdminTokens(AdminHandler):
-    """An account's tokens."""
+    """The tokens of an account."""
 
-    @describe("Make a token for an account", {201: TokenAnswer}, body=NewToken, example={"label": "a bot"})
+    @describe("Create a token for an account", {201: TokenAnswer}, body=NewToken, example={"label": "a bot"})
     async def post(self, user: str) -> None:
-        """201 `{"token"}`: the only time that it is seen."""
+        """Answer 201 with `{"token"}`, which is not shown again."""
         label, number = self.decode(NewToken).label, int(user)
         if label and not is_displayable(label):
             raise field_error("label", "must have printable characters only")
@@ -184,7 +188,7 @@ class AdminTokens(AdminHandler):
 
     @describe("Revoke an account's tokens", {204: None})
     async def delete(self, user: str) -> None:
-        """204: all are dead."""
+        """Answer 204. All tokens of the account are revoked."""
         number = int(user)
 
         def run(tx: Transaction) -> None:
@@ -196,16 +200,16 @@ class AdminTokens(AdminHandler):
 
 
 class Watches(AdminHandler):
-    """What this admin hears of."""
+    """The watches of the calling admin: the events that they are notified of."""
 
-    @describe("What I hear of as an admin", {200: WatchSettings})
+    @describe("Read my watches", {200: WatchSettings})
     async def get(self) -> None:
-        """200 `{NAME:bool}`."""
+        """Answer 200 with `{NAME:bool}`."""
         self.answer(await self.services.read(users.watches, self.actor.user))
 
-    @describe("Choose what I hear of as an admin", {200: WatchSettings}, body=WatchSettings, example={"message.sent": False})
+    @describe("Change my watches", {200: WatchSettings}, body=WatchSettings, example={"message.sent": False})
     async def put(self) -> None:
-        """200, with those named changed."""
+        """Answer 200 with all watches. Those that are left out do not change."""
         changed: dict[str, bool] = msgspec.to_builtins(self.decode(WatchSettings))
         user = self.actor.user
         await self.commit(lambda tx: users.set_watches(tx, user, changed))

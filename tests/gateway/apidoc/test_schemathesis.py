@@ -23,7 +23,7 @@ pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 EXAMPLES = 5  # of each operation
 ENDLESS = "/events/stream$|/events/ws$|/communication/poll/"  # answers that wait, or never end: test_stream.py and others have them
 IDS = 6  # so many are there of each kind, so that most calls find something
-OPEN = ("OpenApi", "Chat")  # what may hold more: the document, and what the older client sends
+OPEN = ("OpenApi", "LegacyNewMessage")  # what may hold more: the document, and what the older client sends
 HELD_TO: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
