@@ -1,4 +1,4 @@
-"""`python -m docs.pictures`: draws the pictures of the page for the README, from a fresh instance with a conversation in it."""
+"""`python -m docs.pictures` draws the README's pictures of the page, from a new instance with some conversations."""
 
 import asyncio
 from pathlib import Path
@@ -24,48 +24,48 @@ TALK = [
     ("ana", "Perfect, half past eleven then."),
 ]
 ANSWER = "The drawings look right, but for the railing on the north side: it ends two metres short."
-SHOTS: dict[str, dict[str, Any]] = {
+PICTURES: dict[str, dict[str, Any]] = {
     "page-light": {"viewport": {"width": 1180, "height": 760}, "color_scheme": "light"},
     "page-dark": {"viewport": {"width": 1180, "height": 760}, "color_scheme": "dark"},
     "page-phone": {"viewport": {"width": 390, "height": 760}, "color_scheme": "light"},
 }
 
 
-async def people(client: Client, admin_token: str) -> dict[str, Person]:
-    """Make everybody."""
-    users = [{"username": name, "email": f"{name}@example.org", "display_name": shown} for name, shown in NAMES.items()]
-    made = await client.call("POST", "/api/v1/admin/users", admin_token, {"users": users})
-    found = {}
-    for user in made["items"]:
-        issued = await client.call("POST", f"/api/v1/admin/users/{user['id']}/tokens", admin_token, {})
-        found[user["username"]] = Person(user["id"], issued["token"])
-    return found
+async def create_people(client: Client, admin_token: str) -> dict[str, Person]:
+    """Create the accounts with a token each. Returns them by username."""
+    users = [{"username": name, "email": f"{name}@example.org", "display_name": full_name} for name, full_name in NAMES.items()]
+    accounts = await client.call("POST", "/api/v1/admin/users", admin_token, {"users": users})
+    people = {}
+    for user in accounts["items"]:
+        answer = await client.call("POST", f"/api/v1/admin/users/{user['id']}/tokens", admin_token, {})
+        people[user["username"]] = Person(user["id"], answer["token"])
+    return people
 
 
-async def talk(client: Client, who: dict[str, Person]) -> int:
-    """Have them talk, and return the conversation that Ana is to look at."""
+async def create_conversations(client: Client, people: dict[str, Person]) -> int:
+    """Create the conversations with their messages. Returns the id of the one that the pictures show."""
 
     async def post(name: str, **message: Any) -> int:
-        return int((await client.call("POST", "/api/v1/messages", who[name].token, message))["id"])
+        return int((await client.call("POST", "/api/v1/messages", people[name].token, message))["id"])
 
-    members = {"members": [one.id for one in who.values()], "title": "Harbour project"}
-    room = (await client.call("POST", "/api/v1/conversations", who["ana"].token, members))["id"]
+    group = {"members": [person.id for person in people.values()], "title": "Harbour project"}
+    conversation = (await client.call("POST", "/api/v1/conversations", people["ana"].token, group))["id"]
     for name, body in TALK:
-        last = await post(name, conversation=room, body=body)
-    await post("chiara", conversation=room, body=ANSWER, reply_to=last)
-    await post("ben", conversation=room, body="Good catch!", priority="important")
-    await post("ana", to=who["ben"].id, body="Sure, call me at three.")
-    await post("eve", to=who["ana"].id, body="Do you have a minute today?")
-    await post("chiara", to=who["ana"].id, body="It is about the budget for next quarter.")
-    return int(room)
+        last = await post(name, conversation=conversation, body=body)
+    await post("chiara", conversation=conversation, body=ANSWER, reply_to=last)
+    await post("ben", conversation=conversation, body="Good catch!", priority="important")
+    await post("ana", to=people["ben"].id, body="Sure, call me at three.")
+    await post("eve", to=people["ana"].id, body="Do you have a minute today?")
+    await post("chiara", to=people["ana"].id, body="It is about the budget for next quarter.")
+    return int(conversation)
 
 
-async def shoot(browser: Browser, server: Bellwire, who: dict[str, Person], room: int, name: str) -> None:
-    """Draw one picture. Ben and Eve are online, and Ben types."""
+async def draw(browser: Browser, server: Bellwire, people: dict[str, Person], conversation: int, name: str) -> None:
+    """Draw one picture. Ben and Eve are online, and Ben is typing."""
     pages: list[Page] = []
-    for person, options in (("ben", {}), ("eve", {}), ("ana", SHOTS[name])):
-        page = await signed_in(browser, server, who[person], **options)
-        await page.goto(f"{server.base}/#/conversations/{room}")
+    for person, options in (("ben", {}), ("eve", {}), ("ana", PICTURES[name])):
+        page = await signed_in(browser, server, people[person], **options)
+        await page.goto(f"{server.base}/#/conversations/{conversation}")
         await page.wait_for_selector(".message")
         pages.append(page)
     await pages[0].locator("bw-composer textarea").press_sequentially("I will")
@@ -76,14 +76,14 @@ async def shoot(browser: Browser, server: Bellwire, who: dict[str, Person], room
 
 
 async def main() -> None:
-    """Draw them all."""
+    """Draw all pictures."""
     with bellwire() as server:
         client = Client(server.port)
-        who = await people(client, server.admin_token)
-        room = await talk(client, who)
+        people = await create_people(client, server.admin_token)
+        conversation = await create_conversations(client, people)
         async with chromium() as browser:
-            for name in SHOTS:
-                await shoot(browser, server, who, room, name)
+            for name in PICTURES:
+                await draw(browser, server, people, conversation, name)
                 print(f"docs/{name}.png")
         client.close()
 

@@ -1,4 +1,4 @@
-"""A browser for the tests of pages: Debian's Chromium, driven by Playwright."""
+"""A browser for the tests of the pages: Debian's Chromium, controlled by Playwright."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ expect.set_options(timeout=WAIT_MS)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for a file's tests. No longer: while Playwright runs, the thread has a loop that other tests would meet."""
-    path = shutil.which("chromium-headless-shell") or program("chromium")  # the shell takes half the work
+    """One browser for the tests of a file. It is not shared further: Playwright's event loop would disturb other tests."""
+    path = shutil.which("chromium-headless-shell") or program("chromium")  # the headless shell needs half the CPU time
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield launched
@@ -32,8 +32,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a URL as somebody new does (own cookies and storage), with options of Playwright's `new_context`. In the end, no page
-    may have thrown an error or broken its security policy; answers that are errors are no fault of a page."""
+    """Open a URL with new cookies and storage, and with options of Playwright's `new_context`.
+
+    At the end no page may have thrown an error or violated its security policy. Error statuses of answers are ignored.
+    """
     faults: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -57,10 +59,10 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def violations() -> Callable[[Page], list[str]]:
-    """What axe-core finds wrong on a page for people who see, hear or move otherwise: the rule, and where."""
+    """Return the accessibility rules of axe-core that a page violates, and the elements."""
 
-    def look(page: Page) -> list[str]:
-        found = Axe().run(page).response["violations"]
-        return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+    def check(page: Page) -> list[str]:
+        violations = Axe().run(page).response["violations"]
+        return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in violations for node in rule["nodes"]]
 
-    return look
+    return check

@@ -1,4 +1,4 @@
-"""Pages of people who are signed in, and what is looked for on them."""
+"""Pages of signed-in users, and actions on them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True}
 TABLET = {"viewport": {"width": 820, "height": 1100}}
 
 
-def entered(open_page: Callable[..., Page], who: Client, place: str = "", **options: Any) -> Page:
-    """The page of somebody who is signed in by a cookie, at a place such as `#/posts`, when it is there."""
-    url = who.gateway.url
+def entered(open_page: Callable[..., Page], user: Client, address: str = "", **options: Any) -> Page:
+    """Open the page of a user with a session cookie, at an address such as `#/posts`, and wait until it is loaded."""
+    url = user.gateway.url
     cookies = [
         {
             "name": name,
@@ -29,32 +29,32 @@ def entered(open_page: Callable[..., Page], who: Client, place: str = "", **opti
             "secure": False,
         }
         | {"sameSite": "Strict"}
-        for name, value in ((COOKIE, who.token), ("_xsrf", XSRF))
+        for name, value in ((COOKIE, user.token), ("_xsrf", XSRF))
     ]
-    remembered = [{"origin": url, "localStorage": [{"name": "bellwire:user", "value": str(who.id)}]}]
-    page = open_page(f"{url}/{place}", storage_state={"cookies": cookies, "origins": remembered}, **options)
+    remembered = [{"origin": url, "localStorage": [{"name": "bellwire:user", "value": str(user.id)}]}]
+    page = open_page(f"{url}/{address}", storage_state={"cookies": cookies, "origins": remembered}, **options)
     page.wait_for_selector("bw-conversations li", state="attached")
     return page
 
 
 def titled(page: Page, title: str) -> Locator:
-    """The conversation of a title, in the list."""
+    """Return the conversation with this title in the list."""
     return page.locator(".conversations a", has=page.locator(".title", has_text=title))
 
 
 def write(page: Page, text: str) -> None:
-    """Writes a message into the open conversation, and sends it."""
+    """Write a message in the open conversation, and send it."""
     page.get_by_label("Message", exact=True).fill(text)
     page.keyboard.press("Enter")
 
 
 def bodies(page: Page) -> list[str]:
-    """What the messages say that are shown, in their order, what is being sent included."""
+    """Return the texts of the visible messages in their order, unsent ones included."""
     return page.locator(".message .text").all_inner_texts()
 
 
 def act(page: Page, text: str, action: str) -> None:
-    """Presses a button of the message that says `text`."""
+    """Press a button of the message with this text."""
     message = page.locator(".message", has_text=text).last
     message.hover()
     message.get_by_role("button", name=action, exact=True).click()

@@ -1,4 +1,4 @@
-"""What admins do on the page, with the whole house running and a mail server beside it."""
+"""The admin area in a browser, with a gateway, a worker and a mail server."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.gateway.running import Gateway, until
 from tests.page.entering import PHONE, entered
 from tests.smtp_server import SmtpServer
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 SCRIPT = "<img src=x onerror=alert(1)>"
@@ -22,36 +22,36 @@ AREAS = ["users", "activity", "audit", "jobs", "announce", "explain"]
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[SmtpServer]:
-    """Where the house's mail goes."""
+    """The mail server that gets all mail."""
     server = SmtpServer().start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def house(make_gateway: Callable[..., Gateway], relay: SmtpServer) -> Gateway:
-    """A gateway and a worker."""
+def instance(make_gateway: Callable[..., Gateway], relay: SmtpServer) -> Gateway:
+    """A process with a gateway and a worker."""
     return make_gateway("serve", EMAIL_URL=relay.url)
 
 
 @pytest.fixture(scope="module")
-def root(house: Gateway) -> Client:
-    """The admin."""
-    return house.user("admin")
+def root(instance: Gateway) -> Client:
+    """An administrator."""
+    return instance.user("admin")
 
 
 def rows(page: Page) -> Locator:
-    """The rows of the list that is shown."""
+    """Return the rows of the visible list."""
     return page.locator(".listing tbody tr")
 
 
 def confirm(page: Page, action: str) -> None:
-    """Presses a button of the dialog that is open."""
+    """Press a button of the open dialog."""
     page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
 
 
-def test_who_is_suspended_with_others_is_signed_out_and_may_come_back(house: Gateway, root: Client, open_page: Open) -> None:
-    ana, ben = house.users(2)
+def test_suspended_users_are_signed_out_and_can_be_activated_again(instance: Gateway, root: Client, open_page: Open) -> None:
+    ana, ben = instance.users(2)
     theirs = entered(open_page, ana)
     page = entered(open_page, root, "#/admin")
     page.get_by_label("Role").select_option("user")
@@ -76,7 +76,7 @@ def test_who_is_suspended_with_others_is_signed_out_and_may_come_back(house: Gat
     expect(rows(page).filter(has_text=ana.name).get_by_text("Active")).to_be_visible()
 
 
-def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root: Client, open_page: Open) -> None:
+def test_accounts_are_created_and_changed_and_input_survives_an_error(root: Client, open_page: Open) -> None:
     page = entered(open_page, root, "#/admin/users")
     page.get_by_role("button", name="Create an account").click()
     page.get_by_label("Username").fill(root.name)
@@ -112,11 +112,13 @@ def test_accounts_are_made_and_changed_and_what_was_typed_outlives_an_error(root
     assert root.with_token(token).get("/me").status_code == 401
 
 
-def test_activity_is_filtered_counted_and_saved_whole(house: Gateway, root: Client, open_page: Open) -> None:
-    ana = house.user()
-    common = {"description": SCRIPT, "user": ana.id, "site": "north"}
-    told = [{"action": f"invoice.{what}", "metadata": {"invoice": n}, **common} for n, what in enumerate(("paid", "paid", "sent"))]
-    assert [root.post("/activity", one).status_code for one in told] == [202] * 3
+def test_activity_is_filtered_counted_and_downloaded(instance: Gateway, root: Client, open_page: Open) -> None:
+    ana = instance.user()
+    shared = {"description": SCRIPT, "user": ana.id, "site": "north"}
+    records = [
+        {"action": f"invoice.{what}", "metadata": {"invoice": n}, **shared} for n, what in enumerate(("paid", "paid", "sent"))
+    ]
+    assert [root.post("/activity", one).status_code for one in records] == [202] * 3
     until(lambda: len(root.get("/admin/activity", site="north").json()["items"]) == 3)
     page = entered(open_page, root, "#/admin/activity")
     page.get_by_label("User").fill(ana.name)
@@ -137,24 +139,22 @@ def test_activity_is_filtered_counted_and_saved_whole(house: Gateway, root: Clie
     expect(page.get_by_text("There is no user with this name.")).to_be_visible()
 
 
-def test_a_mail_that_was_given_up_on_goes_when_it_is_tried_again(
-    house: Gateway, root: Client, relay: SmtpServer, open_page: Open
-) -> None:
+def test_a_failed_mail_is_sent_when_it_is_tried_again(instance: Gateway, root: Client, relay: SmtpServer, open_page: Open) -> None:
     relay.refused["lost@example.org"] = f"550 5.1.1 No such mailbox {SCRIPT}"
     new = {"email": "lost@example.org", "username": "lost", "password": "correct horse battery"}
-    assert house.anonymous().post("/signup", new).status_code == 201
+    assert instance.anonymous().post("/signup", new).status_code == 201
     page = entered(open_page, root, "#/admin/jobs")
-    dead = page.get_by_role("region", name="Given up")
+    dead = page.get_by_role("region", name="Failed work")
     expect(dead.get_by_text(f"No such mailbox {SCRIPT}")).to_be_visible()
     relay.refused.clear()
     dead.get_by_role("button", name="Try again").click()
-    expect(dead.get_by_text("Nothing was given up.")).to_be_visible()
+    expect(dead.get_by_text("No work has failed.")).to_be_visible()
     until(lambda: any("lost@example.org" in mail.receivers for mail in relay.mails))
     expect(page.get_by_role("table", name="Workers").get_by_text("Alive")).to_be_visible()
 
 
-def test_an_announcement_is_followed_to_its_end_and_explained(house: Gateway, root: Client, open_page: Open) -> None:
-    ana, ben = house.users(2)
+def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instance: Gateway, root: Client, open_page: Open) -> None:
+    ana, ben = instance.users(2)
     cursor = ana.now()
     page = entered(open_page, root, "#/admin/announce")
     page.get_by_role("combobox", name="To", exact=True).select_option("chosen")
@@ -177,14 +177,14 @@ def test_an_announcement_is_followed_to_its_end_and_explained(house: Gateway, ro
     expect(page.get_by_role("region", name="Rule message")).to_contain_text("own act")
 
 
-def test_who_is_no_admin_finds_nothing_there(house: Gateway, open_page: Open) -> None:
-    page = entered(open_page, house.user(), "#/admin/users")
+def test_other_users_cannot_open_the_admin_area(instance: Gateway, open_page: Open) -> None:
+    page = entered(open_page, instance.user(), "#/admin/users")
     expect(page.get_by_text("This area is for administrators only.")).to_be_visible()
     expect(page.get_by_role("link", name="Admin")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", {}), ("dark", PHONE)])
-def test_the_admin_area_is_for_everybody(
+def test_the_admin_area_is_accessible(
     root: Client, open_page: Open, violations: Callable[[Page], list[str]], scheme: str, size: dict[str, object]
 ) -> None:
     root.post("/activity", {"action": "page.seen"})

@@ -1,4 +1,4 @@
-"""Two people, two browsers, one conversation."""
+"""Conversations between users in several browsers."""
 
 import re
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway, until
 from tests.page.entering import PHONE, TABLET, act, bodies, entered, titled, write
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 
 
 def mailed_code(outbox: Path, address: str) -> str:
-    """The code that was mailed to somebody."""
+    """Return the code that was mailed to an address."""
 
     def found() -> list[str]:
         letters = [path.read_text() for path in outbox.glob("*.eml")]
@@ -194,7 +194,7 @@ def test_script_in_every_field_is_shown_as_text(gateway: Gateway, open_page: Ope
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_chat_is_for_everybody(
+def test_the_chat_is_accessible(
     people: list[Client], open_page: Open, violations: Callable[[Page], list[str]], scheme: str
 ) -> None:
     ana, ben, cleo = people

@@ -1,4 +1,4 @@
-"""The client for browsers, under fire: no network, gateways that die, tabs that come and go."""
+"""client.js in a browser: without a network, with failing gateways, with several tabs."""
 
 from collections.abc import Callable
 from threading import Event
@@ -11,11 +11,11 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway, until
 from tests.page.entering import bodies, entered, write
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 
-# Reads events until one says `last`; returns what was read, with the cursor it stood at.
+# Reads events up to the message `last`; returns the messages' texts, and "state" for a state.
 READ = """async ([transport, cursor, last]) => {
     const { Bellwire } = await import("/static/client.js");
     const bell = new Bellwire({ transport });
@@ -28,11 +28,11 @@ READ = """async ([transport, cursor, last]) => {
 
 
 def texts(who: Client, conversation: int) -> list[str]:
-    """What the server has, oldest first."""
+    """Return the messages on the server, oldest first."""
     return [one["body"] for one in who.get(f"/conversations/{conversation}/messages").json()["items"]][::-1]
 
 
-def test_what_is_written_without_a_network_is_sent_once_when_there_is_one(people: list[Client], open_page: Open) -> None:
+def test_messages_written_offline_are_sent_once_when_the_network_is_back(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
@@ -53,7 +53,7 @@ def test_what_is_written_without_a_network_is_sent_once_when_there_is_one(people
     assert texts(ben, crew) == ["before", "one", "two"]
 
 
-def test_an_answer_that_is_cut_off_makes_no_second_message(people: list[Client], open_page: Open) -> None:
+def test_a_lost_answer_makes_no_second_message(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
@@ -76,9 +76,7 @@ def test_an_answer_that_is_cut_off_makes_no_second_message(people: list[Client],
     assert texts(ben, crew) == ["once"]
 
 
-def test_what_is_refused_stays_with_its_reason_and_what_was_not_sent_outlives_the_page(
-    people: list[Client], open_page: Open
-) -> None:
+def test_a_refused_message_shows_its_reason_and_unsent_messages_survive_a_reload(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
@@ -100,7 +98,7 @@ def test_what_is_refused_stays_with_its_reason_and_what_was_not_sent_outlives_th
     assert texts(ben, crew) == ["refused at first", "written offline"]
 
 
-def test_what_failed_holds_up_what_was_written_after_it(people: list[Client], open_page: Open) -> None:
+def test_a_failed_message_delays_the_later_ones(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
@@ -121,7 +119,7 @@ def test_what_failed_holds_up_what_was_written_after_it(people: list[Client], op
     assert texts(ben, crew) == ["one", "two", "four"]
 
 
-def test_a_gateway_that_dies_under_an_open_page_costs_nothing(make_gateway: Callable[..., Gateway], open_page: Open) -> None:
+def test_an_open_page_survives_the_death_of_its_gateway(make_gateway: Callable[..., Gateway], open_page: Open) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     crew = ana.group(ben)
@@ -138,7 +136,7 @@ def test_a_gateway_that_dies_under_an_open_page_costs_nothing(make_gateway: Call
     assert texts(ana, crew) == ["one", "two"]
 
 
-def test_tabs_share_one_poll_which_outlives_the_tab_that_held_it(make_gateway: Callable[..., Gateway], open_page: Open) -> None:
+def test_tabs_share_one_poll_which_survives_the_tab_that_started_it(make_gateway: Callable[..., Gateway], open_page: Open) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     crew = ana.group(ben)
@@ -150,14 +148,14 @@ def test_tabs_share_one_poll_which_outlives_the_tab_that_held_it(make_gateway: C
     expect(first.locator(".message .text")).to_have_text(["from the second"])
     gateway.waiting(1)
     first.close()
-    ben.send("to whoever is left", at=crew)
-    expect(second.locator(".message .text")).to_have_text(["from the second", "to whoever is left"])
+    ben.send("to the remaining tab", at=crew)
+    expect(second.locator(".message .text")).to_have_text(["from the second", "to the remaining tab"])
     gateway.waiting(1)
     ana.post("/logout")
     expect(second.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_who_is_suspended_is_told_at_the_sign_in(gateway: Gateway, admin: Client, open_page: Open) -> None:
+def test_a_suspended_user_is_signed_out(gateway: Gateway, admin: Client, open_page: Open) -> None:
     ana = gateway.user()
     page = entered(open_page, ana)
     admin.post("/admin/users/suspend", {"ids": [ana.id], "reason": "a test"})
@@ -166,7 +164,7 @@ def test_who_is_suspended_is_told_at_the_sign_in(gateway: Gateway, admin: Client
 
 
 @pytest.mark.parametrize("transport", ["poll", "sse", "ws"])
-def test_every_transport_goes_on_where_it_was_and_begins_anew_when_its_cursor_has_expired(
+def test_every_transport_continues_at_its_cursor_and_restarts_when_it_has_expired(
     people: list[Client], open_page: Open, transport: str
 ) -> None:
     ana, ben, _ = people
@@ -186,7 +184,7 @@ def test_every_transport_goes_on_where_it_was_and_begins_anew_when_its_cursor_ha
     again.result()
 
 
-def test_sends_are_measured_and_told(gateway: Gateway, people: list[Client], open_page: Open) -> None:
+def test_sends_are_measured_and_reported(gateway: Gateway, people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")

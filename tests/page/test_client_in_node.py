@@ -13,7 +13,7 @@ from tests.gateway.running import Gateway
 TESTS = Path(__file__).with_name("client.test.mjs")
 PASSWORD = "correct horse battery"
 LIMIT_S = 120
-pytestmark = [pytest.mark.only("sqlite"), pytest.mark.needs_binary("node")]  # the store has no part in it
+pytestmark = [pytest.mark.only("sqlite"), pytest.mark.needs_binary("node")]  # the database does not matter here
 
 
 @pytest.mark.timeout(LIMIT_S + 30)

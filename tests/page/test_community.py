@@ -1,4 +1,4 @@
-"""Posts, comments and groups in two people's browsers."""
+"""Posts, comments and groups in the browsers of two users."""
 
 from collections.abc import Callable
 
@@ -8,24 +8,24 @@ from playwright.sync_api import Locator, Page, expect
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 def post(page: Page, text: str) -> Locator:
-    """The post that says `text`."""
+    """Return the post with this text."""
     return page.locator(".post", has=page.locator("> .text", has_text=text))
 
 
 def write(place: Page | Locator, label: str, text: str, action: str) -> None:
-    """Writes a post or a comment."""
+    """Write a post or a comment, and submit it."""
     place.get_by_label(label).fill(text)
     place.get_by_role("button", name=action, exact=True).click()
 
 
-def test_what_one_does_with_a_post_the_other_sees(served: Gateway, open_page: Open) -> None:
+def test_changes_of_a_post_are_seen_by_other_users(served: Gateway, open_page: Open) -> None:
     ana, ben = served.users(2)
     ben.post("/posts", {"body": "an older one"})
     here, there = (entered(open_page, who, "#/posts") for who in (ana, ben))
@@ -66,7 +66,7 @@ def test_what_one_does_with_a_post_the_other_sees(served: Gateway, open_page: Op
     expect(here.locator(".post > .text")).to_have_text(["an older one"])
 
 
-def test_a_group_is_made_and_found_and_its_posts_are_for_its_members(served: Gateway, open_page: Open) -> None:
+def test_a_group_is_created_and_found_and_only_members_read_its_posts(served: Gateway, open_page: Open) -> None:
     ana, ben = served.users(2)
     here, there = entered(open_page, ana, "#/groups"), entered(open_page, ben, "#/groups")
     here.get_by_role("button", name="New group").click()
@@ -91,12 +91,12 @@ def test_a_group_is_made_and_found_and_its_posts_are_for_its_members(served: Gat
     assert [one["body"] for one in ben.get("/posts", bookmarked="true").json()["items"]] == ["or on Monday"]
 
 
-def test_what_the_server_refuses_is_said_there_and_nothing_typed_is_lost(served: Gateway, open_page: Open) -> None:
+def test_a_refusal_is_shown_where_it_happened_and_no_input_is_lost(served: Gateway, open_page: Open) -> None:
     ana, ben = served.users(2)
     made = ana.post("/posts", {"body": "soon gone"}).json()["id"]
     page = entered(open_page, ben, f"#/posts/{made}")
     page.get_by_label("Write a comment").fill("half a thought")
-    served.execute("UPDATE posts SET deleted_ms=1 WHERE id=?", made)  # which no event tells of
+    served.execute("UPDATE posts SET deleted_ms=1 WHERE id=?", made)  # without an event
 
     page.get_by_role("button", name="Like, 0 likes").click()
     expect(page.locator(".post > .problem")).to_be_visible()
@@ -113,7 +113,7 @@ def test_what_the_server_refuses_is_said_there_and_nothing_typed_is_lost(served:
     page.get_by_text("There is no such post").wait_for()
 
 
-def test_older_posts_come_as_one_goes_down(served: Gateway, open_page: Open) -> None:
+def test_older_posts_are_loaded_while_scrolling(served: Gateway, open_page: Open) -> None:
     ana = served.user()
     group = ana.post("/groups", {"name": "Many"}).json()["id"]
     for n in range(45):
@@ -125,7 +125,7 @@ def test_older_posts_come_as_one_goes_down(served: Gateway, open_page: Open) -> 
     assert page.locator(".post > .text").all_inner_texts() == [f"post {n}" for n in reversed(range(45))]
 
 
-def test_everybody_can_use_it(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
+def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
     ana = served.user()
     group = ana.post("/groups", {"name": "Readers"}).json()["id"]
     made = ana.post("/posts", {"body": "Hello", "group": group}).json()["id"]

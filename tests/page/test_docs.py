@@ -1,4 +1,4 @@
-"""The page of the API's documentation, as people use it."""
+"""The API documentation in a browser."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from gateway.app import ROUTES
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 CALLS = sum(len(list(verbs(handler))) for _, handler in ROUTES)
@@ -18,13 +18,13 @@ CALLS = sum(len(list(verbs(handler))) for _, handler in ROUTES)
 
 @pytest.fixture(scope="module")
 def ana(gateway: Gateway) -> Client:
-    """One person for all tests of the page."""
+    """One user for all tests of the file."""
     return gateway.user()
 
 
 @pytest.fixture
 def docs(gateway: Gateway, open_page: Open) -> Callable[..., Page]:
-    """Opens the page, at a call if one is named."""
+    """Open the documentation, at a call if one is named."""
 
     def open_docs(call: str = "", **options: object) -> Page:
         page = open_page(f"{gateway.url}/api/docs#{call}", **options)
@@ -160,7 +160,7 @@ def test_nothing_is_wider_than_the_screen(docs: Open, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_for_everybody(docs: Open, violations: Callable[[Page], list[str]], ana: Client, scheme: str) -> None:
+def test_the_page_is_accessible(docs: Open, violations: Callable[[Page], list[str]], ana: Client, scheme: str) -> None:
     page = docs("send_a_message", color_scheme=scheme)
     page.get_by_label("Token").fill(ana.token or "")
     page.locator("#send_a_message").get_by_role("button", name="Send").click()

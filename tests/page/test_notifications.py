@@ -1,4 +1,4 @@
-"""What one was told, and what one wants to hear of, on the page."""
+"""Notifications and notification preferences in a browser."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +10,14 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway, until
 from tests.page.entering import PHONE, entered
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 SCRIPT = "<img src=x onerror=alert(1)>"
 
 
-def told(who: Client, count: int) -> list[dict[str, Any]]:
-    """Somebody's notifications, when there are so many."""
+def notifications(who: Client, count: int) -> list[dict[str, Any]]:
+    """Wait until a user has this many notifications, and return them."""
 
     def found() -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = who.get("/notifications").json()["items"]
@@ -26,12 +26,12 @@ def told(who: Client, count: int) -> list[dict[str, Any]]:
     return until(found)
 
 
-def test_each_leads_to_its_place_and_is_read_then(served: Gateway, open_page: Open) -> None:
+def test_a_notification_links_to_its_subject_and_is_then_read(served: Gateway, open_page: Open) -> None:
     ana, ben = served.users(2)
     admin = served.user("admin")
     sent = ben.send("hello", to=ana)
     admin.post("/admin/notifications", {"user_ids": [ana.id], "type": "system", "title": SCRIPT, "body": f"and {SCRIPT}"})
-    told(ana, 2)
+    notifications(ana, 2)
     made = ana.post("/posts", {"body": "mine"}).json()["id"]
     here, beside = entered(open_page, ana, "#/notifications"), entered(open_page, ana, "#/notifications/unread")
     announced = here.locator(".unread .notice", has_text=SCRIPT)
@@ -52,11 +52,11 @@ def test_each_leads_to_its_place_and_is_read_then(served: Gateway, open_page: Op
     expect(beside.get_by_role("button", name="Mark all as read")).to_be_disabled()
 
 
-def test_all_are_read_at_once_and_what_comes_then_is_new(served: Gateway, open_page: Open) -> None:
+def test_all_are_marked_as_read_and_later_ones_are_unread(served: Gateway, open_page: Open) -> None:
     ana, ben, cleo = served.users(3)
     made = ana.post("/posts", {"body": "mine"}).json()["id"]
     ben.put(f"/posts/{made}/like")
-    told(ana, 1)
+    notifications(ana, 1)
     page = entered(open_page, ana, "#/notifications")
     cleo.put(f"/posts/{made}/like")
     expect(page.locator(".unread .notice .badge")).to_have_text("2 times")
@@ -86,12 +86,12 @@ def test_preferences_are_saved_as_they_are_changed(served: Gateway, open_page: O
     expect(page.get_by_label("Messages: show here")).not_to_be_checked()
 
 
-def test_everybody_can_use_it(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
+def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
     ana, ben = served.users(2)
     ben.send("hello", to=ana)
     made = ana.post("/posts", {"body": "mine"}).json()["id"]
     ben.put(f"/posts/{made}/like")
-    told(ana, 2)
+    notifications(ana, 2)
     page = entered(open_page, ana, **PHONE)
     for place, shown in {"notifications": ".notices .unread", "notifications/preferences": ".choices"}.items():
         page.goto(f"{served.url}/#/{place}")

@@ -1,4 +1,4 @@
-"""Who one is, how one signs in, how the page looks, and where one is signed in."""
+"""The settings in a browser: profile, password, appearance and sessions."""
 
 import re
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from playwright.sync_api import Page, expect
 from tests.gateway.running import Gateway, until
 from tests.page.entering import PHONE, entered
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 SCRIPT = "<img src=x onerror=alert(1)>"
 
 
-def test_a_profile_is_changed_and_a_mistake_is_said_at_its_field(served: Gateway, open_page: Open) -> None:
+def test_a_profile_is_changed_and_an_error_is_shown_at_its_field(served: Gateway, open_page: Open) -> None:
     ana = served.user()
     page = entered(open_page, ana, "#/settings", timezone_id="Europe/Lisbon")
     name = page.get_by_label("Display name")
@@ -59,7 +59,7 @@ def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_pa
     assert signed_in.status_code == 200
 
 
-def test_a_theme_is_kept_and_sessions_are_ended(served: Gateway, open_page: Open) -> None:
+def test_a_theme_is_stored_and_sessions_are_ended(served: Gateway, open_page: Open) -> None:
     ana, admin = served.user(), served.user("admin")
     token = admin.post(f"/admin/users/{ana.id}/tokens", {"label": SCRIPT}).json()["token"]
     bot = ana.with_token(token)
@@ -81,7 +81,7 @@ def test_a_theme_is_kept_and_sessions_are_ended(served: Gateway, open_page: Open
     assert ana.get("/me").status_code == 401
 
 
-def test_everybody_can_use_it(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
+def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
     page = entered(open_page, served.user(), "#/settings", **PHONE)
     page.wait_for_selector("bw-sessions li")
     assert page.locator(".view").evaluate("(view) => view.scrollWidth - view.clientWidth") == 0

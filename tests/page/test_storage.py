@@ -10,7 +10,7 @@ from gateway.http.static_files import FOLDER
 from tests.gateway.client import Client
 from tests.page.entering import bodies, entered, write
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 FULL = "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; }"

@@ -16,7 +16,7 @@ const LATE_S = 30; // a consumer with a greater lag is marked as late
 
 /** In order: the title of a part, its data in the answer, the function that draws it, and a text for no data. */
 const PARTS = [
-  ["Given up", ({ dead }) => dead, drawDeadLetters, "Nothing was given up."],
+  ["Failed work", ({ dead }) => dead, drawDeadLetters, "No work has failed."],
   ["Mail", ({ mail }) => [mail], drawMail, ""],
   ["Announcements", ({ fanouts }) => fanouts, drawAnnouncements, "There were no announcements recently."],
   ["Consumers of the log", ({ consumers }) => consumers, drawConsumers, ""],
@@ -116,7 +116,7 @@ function drawDeadLetters(letters, view) {
       letter.retrying ? pill("Trying again") : retryButton(letter, view),
     ]);
   };
-  return folded(letters, (items) => table("Given up", heads, items.map(row)));
+  return folded(letters, (items) => table("Failed work", heads, items.map(row)));
 }
 
 function retryButton({ id, consumer, type, event, to }, view) {
