@@ -9,12 +9,12 @@ from bench.load.targets import create_chat
 from bench.servers.bellwire import bellwire
 from bench.servers.stores import stores
 
-TURNS = (False, True, True, False)  # whether the readers poll the other gateway; a slow drift affects both alike
-NUMBERS_PER_TURN = 100_000
+CROSSING = (False, True, True, False)  # whether the readers of a load poll the other gateway; a slow drift affects both alike
+NUMBERS_PER_LOAD = 100_000
 
 
 def _delay_ms(deliveries: Sequence[Delivery], share: float) -> float:
-    """Return a percentile of all delays of some turns, in milliseconds."""
+    """Return a percentile of all delays of some loads, in milliseconds."""
     return 1000 * percentile([delay for each in deliveries for delay in each.delays_s], share)
 
 
@@ -26,8 +26,8 @@ async def across(scale: Scale) -> Round:
     with stores() as store, bellwire(settings=store.settings()) as server:
         sending = create_chat(server, READERS)
         beyond = sending.through(server.start_second_gateway())
-        for turn, crosses in enumerate(TURNS):
-            found = await deliver(sending, seconds, 1 + turn * NUMBERS_PER_TURN, beyond if crosses else sending)
+        for index, crosses in enumerate(CROSSING):
+            found = await deliver(sending, seconds, 1 + index * NUMBERS_PER_LOAD, beyond if crosses else sending)
             (other if crosses else same).append(found)
     figures = {
         "p50": Figure(_delay_ms(other, 0.5), _delay_ms(same, 0.5)),

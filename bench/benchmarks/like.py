@@ -1,4 +1,4 @@
-"""The time of a like beside that of a message: each over one connection, in turns, on one server."""
+"""The time of a like beside that of a message: each over one connection, alternately, on one server."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from bench.load.people import Person, create_people
 from bench.load.targets import USERS, Chat, numbers
 from bench.servers.bellwire import bellwire
 
-PER_TURN = 100  # sends, then as many likes, so that both meet the same load of the machine
+ALTERNATION = 100  # sends, then as many likes, so that both meet the same load of the machine
 
 
 class Likes:
@@ -41,17 +41,17 @@ async def _create_posts(port: int, people: Sequence[Person], count: int) -> list
 
 
 async def like(scale: Scale) -> Round:
-    """Send and like in turns, after one turn of each to warm up."""
-    turns = scale.count(30, 4)
+    """Send and like alternately; the first sends and likes warm up."""
+    alternations = scale.count(30, 4)
     sends, likes, sent, liked = Tally(), Tally(), numbers(), itertools.count()
     with bellwire() as server:
         people = create_people(server, USERS)
-        posts = await _create_posts(server.port, people, PER_TURN * (turns + 1))
+        posts = await _create_posts(server.port, people, ALTERNATION * (alternations + 1))
         chat, liking = Chat(server.port, people), Likes(server.port, people, posts)
-        for turn in range(turns + 1):
-            messages = await closed_loop(chat, 1, sent, count=PER_TURN)
-            reactions = await closed_loop(liking, 1, liked, count=PER_TURN)
-            if turn:
+        for index in range(alternations + 1):
+            messages = await closed_loop(chat, 1, sent, count=ALTERNATION)
+            reactions = await closed_loop(liking, 1, liked, count=ALTERNATION)
+            if index:
                 sends.add(messages)
                 likes.add(reactions)
     figures = {

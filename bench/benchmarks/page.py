@@ -136,7 +136,7 @@ class Room:
 
     def __init__(self, client: Client, ana: Person, writers: Sequence[Person]) -> None:
         self.client, self.ana, self.writers, self.number = client, ana, writers, 0
-        self._turns = itertools.count()
+        self._numbers = itertools.count()
 
     async def open(self) -> None:
         """Create the conversation, with a first message."""
@@ -146,7 +146,7 @@ class Room:
 
     async def write(self, text: str, client: Client | None = None) -> None:
         """Send a message as the next writer."""
-        writer, message = self.writers[next(self._turns) % len(self.writers)], {"conversation": self.number, "body": text}
+        writer, message = self.writers[next(self._numbers) % len(self.writers)], {"conversation": self.number, "body": text}
         await (client or self.client).call("POST", "/api/v1/messages", writer.token, message)
 
     async def fill(self, count: int) -> None:
@@ -170,7 +170,7 @@ async def delays_ms(page: Page, room: Room, times: int) -> list[float]:
     return delays
 
 
-async def heap_growth(page: Page, room: Room, messages: int) -> Figure:
+async def compare_heaps(page: Page, room: Room, messages: int) -> Figure:
     """Return the heap after an hour's messages, with the heap after their first third as the floor."""
     devtools = await page.context.new_cdp_session(page)
     heaps = []
@@ -201,7 +201,7 @@ async def _measure_chat(browser: Browser, server: Bellwire, room: Room, scale: S
     figures = {
         "echo": Figure(percentile(echoes, 0.95)),
         "seen": Figure(percentile(await delays_ms(page, room, scale.count(100, 10)), 0.95)),
-        "heap": await heap_growth(page, room, scale.count(HOUR_MESSAGES, 200)),
+        "heap": await compare_heaps(page, room, scale.count(HOUR_MESSAGES, 200)),
     }
     await page.context.close()
     return figures

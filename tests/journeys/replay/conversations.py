@@ -31,7 +31,7 @@ class Dialogue:
     """One conversation: the numbers of two people, and the (sender, text) of each message in order."""
 
     pair: tuple[int, int]
-    turns: list[tuple[int, str]]
+    messages: list[tuple[int, str]]
 
 
 @dataclass
@@ -48,16 +48,16 @@ def read_script(limit: int | None = None) -> Script:
     recorded = list(_load().items())[:limit]
     names: dict[str, int] = {}
     for _, conversation in recorded:
-        for turn in conversation.messages:
-            for utterance in turn:
+        for part in conversation.messages:
+            for utterance in part:
                 names.setdefault(utterance.sender, len(names))
     script = Script([], max(2, len(names)), 0)
     for key, conversation in recorded:
-        spoken = [(names[utterance.sender], utterance.text) for turn in conversation.messages for utterance in turn]
-        turns = [(sender, text) for sender, text in spoken if len(text) in BODY_CHARACTERS]
-        script.unsendable += len(spoken) - len(turns)
-        if turns:
-            script.dialogues.append(Dialogue(_pair({sender for sender, _ in spoken}, key, script.people), turns))
+        spoken = [(names[utterance.sender], utterance.text) for part in conversation.messages for utterance in part]
+        messages = [(sender, text) for sender, text in spoken if len(text) in BODY_CHARACTERS]
+        script.unsendable += len(spoken) - len(messages)
+        if messages:
+            script.dialogues.append(Dialogue(_pair({sender for sender, _ in spoken}, key, script.people), messages))
     return script
 
 

@@ -55,7 +55,7 @@ class Player:
         by_pair: defaultdict[tuple[int, int], list[Dialogue]] = defaultdict(list)
         for dialogue in dialogues:
             by_pair[dialogue.pair].append(dialogue)
-        longest_first = sorted(by_pair.values(), key=lambda pair: -sum(len(dialogue.turns) for dialogue in pair))
+        longest_first = sorted(by_pair.values(), key=lambda pair: -sum(len(dialogue.messages) for dialogue in pair))
         left = iter(longest_first)
 
         async def work() -> None:
@@ -70,7 +70,7 @@ class Player:
         return perf_counter() - self._start
 
     async def _play_dialogue(self, client: Client, dialogue: Dialogue) -> None:
-        for sender, body in dialogue.turns:
+        for sender, body in dialogue.messages:
             receiver = dialogue.pair[dialogue.pair[0] == sender]
             number = self._begun
             self._begun += 1

@@ -45,7 +45,7 @@ async def _play(server: Bellwire, script: Script, speed: float | None, away: flo
     people = create_people(server, script.people)
     audience = Audience(server.port, people, away)
     await audience.start()
-    sendable = sum(len(dialogue.turns) for dialogue in script.dialogues)
+    sendable = sum(len(dialogue.messages) for dialogue in script.dialogues)
     report = Report(len(people), len(audience.away), len(script.dialogues), script.unsendable, sendable)
     player, meter = Player(server.port, people, speed), CpuMeter([])
     report.seconds = await player.play(script.dialogues, PAIRS_AT_ONCE)
