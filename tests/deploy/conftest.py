@@ -1,4 +1,4 @@
-"""Two gateways on PostgreSQL with nginx before them."""
+"""Two gateways on PostgreSQL behind nginx."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.deploy.proxy import Proxy
 from tests.journeys.house import House
 from tests.stores import SECRET, PostgresServer
 
-SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where Debian keeps nginx, and only root looks
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # Debian's folders of nginx, which are only in root's PATH
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,7 +23,7 @@ def _sbin() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[House]:
-    """A migrated store with two gateways."""
+    """Start two gateways on a migrated store."""
     url = postgres.create()
     built = House(tmp_path_factory.mktemp("house"), {"database_url": url, "secret_key": SECRET, "trusted_proxies": "127.0.0.1"})
     try:
@@ -37,7 +37,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory, house: House) -> Iterator[Proxy]:
-    """nginx before both."""
-    with_both = Proxy(tmp_path_factory.mktemp("nginx"), house.ports)
-    yield with_both.start()
-    with_both.stop()
+    """Start nginx in front of both."""
+    started = Proxy(tmp_path_factory.mktemp("nginx"), house.ports)
+    yield started.start()
+    started.stop()

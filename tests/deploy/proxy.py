@@ -1,4 +1,4 @@
-"""nginx with the shipped configuration, on free ports and in a folder of its own."""
+"""nginx with the shipped configuration, on free ports and with its own folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CERTIFICATE = (
 
 
 class Proxy:
-    """Before these gateways. `port` speaks HTTP (a server block of the test's own with the shipped locations), `tls_port` TLS."""
+    """nginx in front of some gateways. `port` serves HTTP (the test's server block with the shipped locations), `tls_port` TLS."""
 
     def __init__(self, folder: Path, gateways: Sequence[int]) -> None:
         self.port, self.tls_port, self.redirect_port = free_port(), free_port(), free_port()
@@ -47,7 +47,7 @@ class Proxy:
             site.write(f"server {{ listen 127.0.0.1:{self.port}; include bellwire/locations.conf; }}\n")
 
     def rewrite(self, name: str, old: str, new: str) -> None:
-        """Another line in one of the files."""
+        """Replace a line in one of the files."""
         path = self._folder / "bellwire" / name
         text = path.read_text()
         assert old in text
@@ -60,7 +60,7 @@ class Proxy:
         subprocess.run([program("openssl"), *CERTIFICATE, *files], check=True, capture_output=True)
 
     def _moved(self, text: str) -> str:
-        """Other ports, other folders, and whoever runs the tests."""
+        """Return a configuration with the ports and folders of the test, for the user that runs it."""
         text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
         for shipped, port in zip((8081, 8082), self._gateways, strict=True):
             text = text.replace(f"server 127.0.0.1:{shipped} ", f"server 127.0.0.1:{port} ")
@@ -69,44 +69,46 @@ class Proxy:
         text = text.replace("/etc/nginx/", f"{self._folder}/").replace("/var/log/nginx/", f"{self.logs}/")
         text = text.replace("pid /run/", f"pid {self._folder}/")
         text = text.replace("user www-data;", "user root;" if os.geteuid() == 0 else "")
-        text = re.sub(r"worker_(rlimit_nofile|connections) .*?;", lambda m: f"worker_{m[1]} 1024;", text)  # as every machine allows
-        places = "".join(f"{name}_temp_path {self._folder}/{name};" for name in TEMPORARY)
-        return re.sub(r"^http \{$", f"http {{ {places}", text, flags=re.MULTILINE)
+        text = re.sub(
+            r"worker_(rlimit_nofile|connections) .*?;", lambda m: f"worker_{m[1]} 1024;", text
+        )  # every machine allows so many
+        directives = "".join(f"{name}_temp_path {self._folder}/{name};" for name in TEMPORARY)
+        return re.sub(r"^http \{$", f"http {{ {directives}", text, flags=re.MULTILINE)
 
     def _command(self) -> list[str]:
         config = str(self._folder / "nginx.conf")
         return [program("nginx"), "-e", str(self.logs / "start.log"), "-p", str(self._folder), "-c", config]
 
     def check(self) -> str:
-        """What `nginx -t` says of the configuration. Fails when it is not accepted."""
+        """Return the output of `nginx -t`; fail when it does not accept the configuration."""
         done = subprocess.run([*self._command(), "-t"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stderr
 
     def start(self) -> Proxy:
-        """Starts it and waits until it listens."""
-        with (self.logs / "output.log").open("wb") as tx:
-            self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"], stdout=tx, stderr=tx)
+        """Start nginx and wait until it listens."""
+        with (self.logs / "output.log").open("wb") as output:
+            self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"], stdout=output, stderr=output)
         until_now(self._listens)
         return self
 
     def _listens(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.logged()
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
-        """Ends it, with whatever is open."""
+        """Stop nginx and close its connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(LIMIT_S)
             self._process = None
 
     def logged(self) -> str:
-        """All that it wrote, into any file."""
+        """Return the contents of all its logs."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.logs.iterdir()))
 
     def requests(self) -> str:
-        """The access log."""
+        """Return the access log."""
         return (self.logs / "access.log").read_text()

@@ -1,4 +1,4 @@
-"""What stands in for a gateway where a test is about nginx alone: it notes what it is asked, and answers as it is told to."""
+"""A stub of a gateway for tests of nginx alone: it records its requests and answers with a chosen status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Thread
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request."""
 
     method: str
@@ -17,17 +17,17 @@ class Asked(NamedTuple):
 
 
 class Stub:
-    """On a free port. `status` is what it answers; None: it hangs up without an answer."""
+    """A server on a free port. It answers with `status`; with None it closes the connection without an answer."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.requests: list[Request] = []
         self.status: int | None = 200
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.port = int(self._server.server_address[1])
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
-        """From now on connections are refused."""
+        """Stop: connections are refused from now on."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -35,7 +35,7 @@ class Stub:
 def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            stub.asked.append(Asked(self.command, self.path, self.headers))
+            stub.requests.append(Request(self.command, self.path, self.headers))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if stub.status is not None:
                 self.send_response(stub.status)
@@ -45,6 +45,6 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, *_: object) -> None:
-            """It notes everything as it is."""
+            """Write no log: all requests are recorded."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""A stand-in for systemd, as far as the shipped script asks for it."""
+"""A stub of systemd with the commands of the shipped script."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ esac
 
 
 def status(port: int, path: str) -> int:
-    """What a gateway answers; 0 when it does not."""
+    """Return the status of a gateway's answer, 0 without one."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as answer:
             return int(answer.status)
@@ -33,12 +33,12 @@ def status(port: int, path: str) -> int:
 
 
 class Systemd:
-    """`restart` ends a gateway with SIGTERM and starts it again, without waiting until it is ready."""
+    """A `systemctl` whose `restart` ends a gateway with SIGTERM and starts it again, without waiting until it is ready."""
 
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.restarted: list[int] = []
-        self.left_in_time: list[int] = []  # those that took requests while they already said that they were not ready
+        self.served_until_the_end: list[int] = []  # those that accepted requests while /readyz already answered 503
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         command = folder / "bin" / "systemctl"
@@ -49,17 +49,17 @@ class Systemd:
         self.path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
 
     def close(self) -> None:
-        """No more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
     def restart(self, port: int) -> None:
-        """SIGTERM, and another process on the same port."""
+        """End the gateway of a port by SIGTERM, and start another one on it."""
         process = self.house.process(port)
         process.send_signal(signal.SIGTERM)
         until_now(lambda: status(port, "/readyz") == 503)
         if status(port, "/healthz") == 200:
-            self.left_in_time.append(port)
+            self.served_until_the_end.append(port)
         assert process.wait(LIMIT_S) == 0
         self.restarted.append(port)
         Thread(target=self.house.start_gateway, args=(port,)).start()
@@ -73,6 +73,6 @@ def _handler(systemd: Systemd) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Write no log."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""The shipped nginx configuration by itself: what it passes on, how often, and what it answers of its own."""
+"""The shipped nginx configuration with stubs of gateways: the requests that it forwards, retries and answers itself."""
 
 import json
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ import pytest
 from tests.deploy.proxy import Proxy
 from tests.deploy.stub import Stub
 
-PASSED_ON = ("GET", "PUT", "DELETE")
+RETRIED = ("GET", "PUT", "DELETE")
 NEVER_TWICE = ("POST", "PATCH")
 
 
 @pytest.fixture
 def stubs() -> Iterator[list[Stub]]:
-    """Two, in the place of gateways."""
-    made = [Stub(), Stub()]
-    yield made
-    for stub in made:
+    """Start two stubs of gateways."""
+    started = [Stub(), Stub()]
+    yield started
+    for stub in started:
         stub.close()
 
 
 @pytest.fixture
 def nginx(tmp_path: Path, stubs: list[Stub]) -> Iterator[Proxy]:
-    """nginx before them."""
+    """Start nginx in front of them."""
     proxy = Proxy(tmp_path / "nginx", [stub.port for stub in stubs]).start()
     yield proxy
     proxy.stop()
@@ -33,67 +33,71 @@ def nginx(tmp_path: Path, stubs: list[Stub]) -> Iterator[Proxy]:
 
 @pytest.fixture
 def http(nginx: Proxy) -> Iterator[httpx.Client]:
-    """A client of it."""
+    """Return a client of nginx."""
     with httpx.Client(base_url=f"http://127.0.0.1:{nginx.port}", trust_env=False) as client:
         yield client
 
 
 def test_nginx_accepts_the_shipped_configuration_without_a_warning(tmp_path: Path) -> None:
-    said = Proxy(tmp_path / "nginx", [8081, 8082]).check()
-    assert "test is successful" in said
-    assert "[warn]" not in said
+    output = Proxy(tmp_path / "nginx", [8081, 8082]).check()
+    assert "test is successful" in output
+    assert "[warn]" not in output
 
 
-def test_a_gateway_is_told_who_asks_and_how(nginx: Proxy, stubs: list[Stub]) -> None:
+def test_a_gateway_gets_the_client_s_address_protocol_and_request_id(nginx: Proxy, stubs: list[Stub]) -> None:
     claimed = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher", "X-Request-Id": "mine-1", "Upgrade": "h2c"}
     url = f"https://127.0.0.1:{nginx.tls_port}/api/v1/me?a=b"
     assert httpx.get(url, headers=claimed, verify=False, trust_env=False).status_code == 200
 
-    ((method, path, told),) = [asked for stub in stubs for asked in stub.asked]
+    ((method, path, headers),) = [request for stub in stubs for request in stub.requests]
     assert (method, path) == ("GET", "/api/v1/me?a=b")
-    assert told["X-Forwarded-For"] == "203.0.113.7, 127.0.0.1"
-    assert told["X-Forwarded-Proto"] == "https"
-    assert told["X-Request-Id"] == "mine-1"
-    assert told["Host"] == f"127.0.0.1:{nginx.tls_port}"
-    assert (told["Upgrade"], told["Connection"]) == (None, None)
+    assert headers["X-Forwarded-For"] == "203.0.113.7, 127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "https"
+    assert headers["X-Request-Id"] == "mine-1"
+    assert headers["Host"] == f"127.0.0.1:{nginx.tls_port}"
+    assert (headers["Upgrade"], headers["Connection"]) == (None, None)
 
 
 def test_the_logs_of_nginx_and_gateway_name_the_same_request_id(http: httpx.Client, nginx: Proxy, stubs: list[Stub]) -> None:
     http.get("/api/v1/me", headers={"X-Request-Id": 'not"sane'})
-    (asked,) = [asked for stub in stubs for asked in stub.asked]
+    (request,) = [request for stub in stubs for request in stub.requests]
     nginx.stop()
     logged = json.loads(nginx.requests())
-    assert logged["request_id"] == asked.headers["X-Request-Id"] != 'not"sane'
+    assert logged["request_id"] == request.headers["X-Request-Id"] != 'not"sane'
     assert (logged["method"], logged["path"], logged["status"], logged["gateway_status"]) == ("GET", "/api/v1/me", 200, "200")
 
 
-def test_who_comes_without_tls_is_sent_to_the_name(nginx: Proxy) -> None:
+def test_a_request_without_tls_is_redirected_to_the_name(nginx: Proxy) -> None:
     answer = httpx.get(f"http://127.0.0.1:{nginx.redirect_port}/a?b=c", trust_env=False)
     assert (answer.status_code, answer.headers["Location"]) == (308, "https://chat.example.org/a?b=c")
 
 
 @pytest.mark.parametrize("status", [503, None], ids=["unavailable", "hung up"])
-def test_what_may_be_done_twice_is_asked_of_the_other_gateway(http: httpx.Client, stubs: list[Stub], status: int | None) -> None:
+def test_a_request_that_may_be_repeated_goes_to_the_other_gateway(
+    http: httpx.Client, stubs: list[Stub], status: int | None
+) -> None:
     stubs[0].status = status
-    for method in PASSED_ON:
+    for method in RETRIED:
         for path in ("/api/v1/messages/1", "/api/v1/events?cursor=c"):
             assert [http.request(method, path).status_code for _ in range(2)] == [200, 200], method
-    assert stubs[0].asked, "it was never in question"
+    assert stubs[0].requests, "the stub got no request"
 
 
 @pytest.mark.parametrize("status", [503, None], ids=["unavailable", "hung up"])
 @pytest.mark.parametrize("method", NEVER_TWICE)
-def test_what_may_have_been_done_is_not_done_twice(http: httpx.Client, stubs: list[Stub], status: int | None, method: str) -> None:
+def test_a_request_that_may_have_taken_effect_is_not_repeated(
+    http: httpx.Client, stubs: list[Stub], status: int | None, method: str
+) -> None:
     stubs[0].status = status
     answers = [http.request(method, "/api/v1/messages", json={"to": 1}).status_code for _ in range(6)]
-    assert len(stubs[0].asked) + len(stubs[1].asked) == 6
-    assert sorted(answers) == [200] * len(stubs[1].asked) + [503] * len(stubs[0].asked)
-    assert stubs[0].asked, "it was never in question"
+    assert len(stubs[0].requests) + len(stubs[1].requests) == 6
+    assert sorted(answers) == [200] * len(stubs[1].requests) + [503] * len(stubs[0].requests)
+    assert stubs[0].requests, "the stub got no request"
 
 
-def test_a_gateway_that_is_not_there_costs_no_request_of_any_kind(http: httpx.Client, stubs: list[Stub]) -> None:
+def test_no_request_of_any_kind_fails_when_one_gateway_is_down(http: httpx.Client, stubs: list[Stub]) -> None:
     stubs[0].close()
-    for method in (*PASSED_ON, *NEVER_TWICE):
+    for method in (*RETRIED, *NEVER_TWICE):
         for path in ("/api/v1/messages", "/api/v1/events"):
             assert [http.request(method, path).status_code for _ in range(2)] == [200, 200], (method, path)
 
@@ -108,16 +112,16 @@ def test_without_any_gateway_the_answer_is_the_apis_own_503(http: httpx.Client, 
     assert answer.json()["type"] == "/problems/unavailable"
 
 
-def test_a_body_over_every_limit_is_refused_here(http: httpx.Client, stubs: list[Stub]) -> None:
+def test_nginx_refuses_a_body_over_every_limit(http: httpx.Client, stubs: list[Stub]) -> None:
     assert http.post("/api/v1/admin/users", content=bytes(2 * 2**20)).status_code == 200
     answer = http.post("/api/v1/admin/users", content=bytes(2 * 2**20 + 1))
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
-    assert len(stubs[0].asked) + len(stubs[1].asked) == 1
+    assert len(stubs[0].requests) + len(stubs[1].requests) == 1
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics?a=b", "//metrics", "/%6detrics", "/x/../metrics"])
-def test_metrics_are_not_for_the_world(nginx: Proxy, stubs: list[Stub], path: str) -> None:
+def test_nginx_does_not_serve_metrics(nginx: Proxy, stubs: list[Stub], path: str) -> None:
     url = httpx.URL(f"http://127.0.0.1:{nginx.port}").copy_with(raw_path=path.encode())
     answer = httpx.get(url, trust_env=False)
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
-    assert not stubs[0].asked + stubs[1].asked
+    assert not stubs[0].requests + stubs[1].requests

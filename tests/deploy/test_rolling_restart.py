@@ -22,7 +22,7 @@ SCRIPT = ROOT / "deploy" / "rolling-restart"
 
 
 class ThroughNginx:
-    """A house as its clients know it: by the proxy's port."""
+    """The installation as clients see it: at the proxy's port."""
 
     def __init__(self, house: House, proxy: Proxy) -> None:
         self.ports = [proxy.port]
@@ -30,7 +30,7 @@ class ThroughNginx:
 
 
 class PatientSender(Sender):
-    """Tries again after an answer 5xx or a broken connection, and notes both."""
+    """Retries after an answer 5xx or a broken connection, and records both."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -52,7 +52,7 @@ class PatientSender(Sender):
 
 
 class EventStream(Streamer):
-    """Server-sent events, by a client that puts chunks together: a proxy cuts them anywhere."""
+    """Reads server-sent events with a client that joins chunks, which a proxy splits anywhere."""
 
     async def _once(self) -> None:
         block = dict[str, str]()
@@ -71,14 +71,14 @@ class EventStream(Streamer):
 
 @pytest.fixture
 def systemd(house: House, tmp_path: Path) -> Iterator[Systemd]:
-    """What the script's `systemctl` speaks to."""
-    stand_in = Systemd(house, tmp_path)
-    yield stand_in
-    stand_in.close()
+    """Start the stub of systemd."""
+    stub = Systemd(house, tmp_path)
+    yield stub
+    stub.close()
 
 
-async def restarted(systemd: Systemd) -> int:
-    """Runs the script, without arguments: all that run. Returns its exit status."""
+async def run_script(systemd: Systemd) -> int:
+    """Run the script without arguments, for all running gateways; return its exit status."""
     async with asyncio.timeout(3 * LIMIT_S):
         script = await asyncio.create_subprocess_exec(SCRIPT, env={"PATH": systemd.path})
         return await script.wait()
@@ -98,21 +98,21 @@ def test_a_rolling_restart_under_load_loses_doubles_and_skips_nothing(house: Hou
         async with reading(*readers), asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.go_on(lambda: over))
-            assert await restarted(systemd) == 0
+            assert await run_script(systemd) == 0
             over = True
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)
     assert systemd.restarted == house.ports
-    assert systemd.left_in_time == house.ports
-    # nginx hides a gateway that refuses. What reached one in the moment it closed is answered so that it can be sent again.
+    assert systemd.served_until_the_end == house.ports
+    # nginx hides a gateway that refuses. A request that arrived while one closed is answered 503, and can be sent again.
     assert {failure for sender in senders for failure in sender.failures} <= {"503 1"}
     assert all(status(port, "/readyz") == 200 for port in house.ports)
 
 
-def test_the_script_says_so_when_there_is_nothing_to_restart(house: House, systemd: Systemd) -> None:
+def test_the_script_fails_when_no_gateway_runs(house: House, systemd: Systemd) -> None:
     command = Path(systemd.path.partition(":")[0]) / "systemctl"
     command.write_text("#!/bin/sh\n")
-    assert asyncio.run(restarted(systemd)) == 1
+    assert asyncio.run(run_script(systemd)) == 1
     assert systemd.restarted == []

@@ -1,4 +1,4 @@
-"""Two gateways behind the shipped nginx configuration: the API as clients know it, and nobody's token in a log."""
+"""Two gateways behind the shipped nginx configuration: the API as clients see it, and logs without tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT_S = 30
 
 
 class Person:
-    """A user who knows the proxy's port alone."""
+    """A user who connects only to the proxy's port."""
 
     def __init__(self, house: House, proxy: Proxy, user: int) -> None:
         self.id = user
@@ -35,37 +35,37 @@ class Person:
         )
 
     async def send(self, to: Person, body: str) -> httpx.Response:
-        """A direct message."""
+        """Send a direct message."""
         return await self.http.post("/messages", json={"to": to.id, "body": body})
 
     async def now(self) -> str:
-        """The cursor of now."""
+        """Return the current cursor."""
         return str((await self.http.get("/events")).json()["cursor"])
 
     def with_token(self, **query: str) -> str:
-        """A query as a browser's EventSource and WebSocket need it."""
+        """Return a query with the token, as a browser's EventSource and WebSocket need it."""
         return urlencode({"token": self.token, **query})
 
 
 def people(house: House, proxy: Proxy) -> tuple[Person, Person]:
-    """Two whom no other test knows."""
+    """Create two users for one test."""
     ana, ben = house.people(f"ana{len(house.token)}", f"ben{len(house.token)}")
     return Person(house, proxy, ana), Person(house, proxy, ben)
 
 
-def holding(house: House, transport: str) -> list[int]:
-    """The gateways that a reader waits at."""
+def gateways_with_readers(house: House, transport: str) -> list[int]:
+    """Return the ports of the gateways with a waiting reader."""
     return [port for port in house.ports if f'bellwire_polls_open{{transport="{transport}"}} 1.0' in house.metrics(port)]
 
 
-async def held(house: House, transport: str) -> int:
-    """The gateway at which the one reader waits, once it does."""
-    await until(lambda: len(holding(house, transport)) == 1)
-    return holding(house, transport)[0]
+async def reader_s_gateway(house: House, transport: str) -> int:
+    """Wait until the only reader waits at a gateway; return its port."""
+    await until(lambda: len(gateways_with_readers(house, transport)) == 1)
+    return gateways_with_readers(house, transport)[0]
 
 
-async def sent_elsewhere(house: House, gateway: int, ana: Person, ben: Person) -> dict[str, Any]:
-    """A send through the other gateway."""
+async def send_through_other(house: House, gateway: int, ana: Person, ben: Person) -> dict[str, Any]:
+    """Send a message through the other gateway."""
     (other,) = set(house.ports) - {gateway}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{other}/api/v1", headers=ana.http.headers, trust_env=False) as direct:
         answer = await direct.post("/messages", json={"to": ben.id, "body": "from over there"})
@@ -84,7 +84,7 @@ def test_a_poll_is_answered_by_a_send_through_the_other_gateway(house: House, pr
         assert sent.status_code == 201
         assert sent.headers["X-Request-Id"]
         poll = asyncio.create_task(ben.http.get("/events", params={"cursor": await ben.now(), "timeout": 60}))
-        other = await sent_elsewhere(house, await held(house, "poll"), ana, ben)
+        other = await send_through_other(house, await reader_s_gateway(house, "poll"), ana, ben)
         assert created((await poll).json()["events"]) == [other]
 
     asyncio.run(scenario())
@@ -97,9 +97,9 @@ def test_a_stream_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> Non
         async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(trust_env=False).stream("GET", url) as stream:
             assert stream.headers["Content-Type"] == "text/event-stream"
             lines = stream.aiter_lines()
-            gateway = await held(house, "sse")
-            for _ in range(3):  # the stream goes on: were it held back, the first would never come
-                sent = await sent_elsewhere(house, gateway, ana, ben)
+            gateway = await reader_s_gateway(house, "sse")
+            for _ in range(3):  # the stream does not end: with buffering the first would never arrive
+                sent = await send_through_other(house, gateway, ana, ben)
                 while True:
                     line = await anext(lines)
                     if line.startswith("data: ") and created([json.loads(line[6:])]) == [sent]:
@@ -113,9 +113,9 @@ def test_a_socket_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> Non
         ana, ben = people(house, proxy)
         url = f"ws://{ben.url}/ws?{ben.with_token(cursor=await ben.now())}"
         async with asyncio.timeout(LIMIT_S), websockets.connect(url) as opened:
-            gateway = await held(house, "ws")
+            gateway = await reader_s_gateway(house, "ws")
             for _ in range(2):
-                sent = await sent_elsewhere(house, gateway, ana, ben)
+                sent = await send_through_other(house, gateway, ana, ben)
                 while created([json.loads(await opened.recv())]) != [sent]:
                     pass
 
@@ -123,24 +123,24 @@ def test_a_socket_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> Non
 
 
 async def quietly(call: Any) -> None:
-    """A request that may fail."""
+    """Await a request that may fail."""
     await asyncio.gather(call, return_exceptions=True)
 
 
 def raw(port: int, line: str) -> None:
-    """A request line that no client should write."""
-    with socket.create_connection(("127.0.0.1", port), LIMIT_S) as one:
-        one.sendall(f"{line}\r\nHost: test\r\n\r\n".encode())
-        one.recv(1000)
+    """Send a malformed request line."""
+    with socket.create_connection(("127.0.0.1", port), LIMIT_S) as connection:
+        connection.sendall(f"{line}\r\nHost: test\r\n\r\n".encode())
+        connection.recv(1000)
 
 
 @pytest.mark.parametrize("silenced", [True, False], ids=["as shipped", "with nginx's own error log"])
-def test_no_log_has_a_token_whatever_fails(house: House, tmp_path: Path, silenced: bool) -> None:
+def test_no_log_contains_a_token_after_any_failure(house: House, tmp_path: Path, silenced: bool) -> None:
     for port in house.ports:
-        if house.process(port).poll() is not None:  # killed by the other round
+        if house.process(port).poll() is not None:  # killed by the other parameter's test
             house.start_gateway(port)
     proxy = Proxy(tmp_path / "nginx", house.ports)
-    if not silenced:  # what makes the shipped one necessary, and shows that this test would see it
+    if not silenced:  # proves that the shipped line is necessary, and that this test detects a token
         proxy.rewrite("locations.conf", "error_log /dev/null emerg;", f"error_log {proxy.logs}/requests.log;")
     proxy.start()
 
@@ -152,7 +152,7 @@ def test_no_log_has_a_token_whatever_fails(house: House, tmp_path: Path, silence
             streaming = asyncio.create_task(quietly(http.get(f"http://{ben.url}/stream?{query}")))
             async with websockets.connect(f"ws://{ben.url}/ws?{query}") as opened:
                 for transport in ("poll", "sse", "ws"):
-                    await held(house, transport)
+                    await reader_s_gateway(house, transport)
                 for port in house.ports:
                     house.kill_gateway(port)
                 await asyncio.gather(polling, streaming, quietly(opened.recv()))
@@ -168,8 +168,8 @@ def test_no_log_has_a_token_whatever_fails(house: House, tmp_path: Path, silence
 
     token = asyncio.run(scenario())
     proxy.stop()
-    asked = [json.loads(line) for line in proxy.requests().splitlines()]
-    assert [one["status"] for one in asked if one["path"] == "/api/v1/events/ws"] == [101, 503]
-    assert any(one["gateway_status"] == "502, 502" for one in asked)
+    requests = [json.loads(line) for line in proxy.requests().splitlines()]
+    assert [request["status"] for request in requests if request["path"] == "/api/v1/events/ws"] == [101, 503]
+    assert any(request["gateway_status"] == "502, 502" for request in requests)
     assert (token not in proxy.logged()) == silenced
     assert token not in house.logged()

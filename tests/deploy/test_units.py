@@ -1,4 +1,4 @@
-"""The systemd units and the compose file: that they name what is there."""
+"""The systemd units and the compose file: the commands, settings and files that they name exist."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ TEXTS = [path for path in DEPLOY.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_a_unit_runs_a_command_that_there_is_on_settings_that_there_are(path: Path) -> None:
+def test_a_unit_runs_an_existing_command_and_is_hardened(path: Path) -> None:
     text = path.read_text()
     (command,) = re.findall(r"^ExecStart=.*/run\.py ([a-z-]+)$", text, re.MULTILINE)
     assert command in COMMANDS
@@ -41,7 +41,7 @@ def test_systemd_accepts_a_unit(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(DEPLOY)))
 def test_settings_that_are_named_exist(path: Path) -> None:
     known = {f"BELLWIRE_{name.upper()}" for name in Settings.model_fields}
-    ours = {"BELLWIRE_VERSION"}  # of compose.yaml: which image
+    ours = {"BELLWIRE_VERSION"}  # compose.yaml's tag of the image
     assert set(re.findall(r"\bBELLWIRE_[A-Z_]+\b", path.read_text())) <= known | ours
 
 
@@ -55,13 +55,13 @@ def test_images_have_a_version_and_secrets_come_from_outside() -> None:
         assert set(re.findall(rf"{secret}: (.*)", text)) == {f"${{{secret}:?put it into deploy/.env}}"}
 
 
-def test_a_container_runs_a_command_that_there_is() -> None:
+def test_a_container_runs_an_existing_command() -> None:
     commands = re.findall(r"^ +command: \[([a-z-]+)\]", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
     assert sorted(commands) == ["gateway", "migrate", "worker"]
     assert set(commands) <= set(COMMANDS)
 
 
-def test_the_image_holds_every_package_that_the_commands_need() -> None:
+def test_the_image_contains_every_package_that_the_commands_need() -> None:
     copied = set(re.findall(r"^COPY (\w+) \1$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
     needed = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"bench", "tests"}
     assert copied == needed
@@ -75,12 +75,12 @@ def test_containers_have_the_gateways_configuration_at_other_addresses() -> None
     (trusted,) = re.findall(r"BELLWIRE_TRUSTED_PROXIES: (\S+)/32", compose)
     assert trusted == addresses[-1], "the last one is nginx's"
     text = (nginx / "gateways-compose.conf").read_text()
-    for place, address in zip(("127.0.0.1:8081", "127.0.0.1:8082"), addresses[:-1], strict=True):
+    for original, address in zip(("127.0.0.1:8081", "127.0.0.1:8082"), addresses[:-1], strict=True):
         assert f"server {address}:8080 " in text
-        text = text.replace(f"{address}:8080", place)
+        text = text.replace(f"{address}:8080", original)
     assert directives(text) == directives((nginx / "bellwire" / "gateways.conf").read_text())
 
 
 def directives(text: str) -> list[str]:
-    """What a configuration says, without comments."""
+    """Return the lines of a configuration without comments."""
     return [line for line in (line.partition("#")[0].strip() for line in text.splitlines()) if line]

@@ -1,4 +1,4 @@
-"""The dashboards and rules as they are shipped, and what they ask."""
+"""The dashboards and rules as they are shipped, and their queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROMETHEUS = GRAFANA / "prometheus"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# What Grafana puts in for its variables, at a scrape interval of a second.
+# The values that Grafana inserts for its variables, at a scrape interval of a second.
 VARIABLES = {
     "$__rate_interval": "30s",
     "$__range": "5m",
@@ -24,50 +24,50 @@ VARIABLES = {
 }
 
 
-class Asked(NamedTuple):
-    """One expression and where it stands."""
+class Query(NamedTuple):
+    """An expression, and the panel or rule that contains it."""
 
     where: str
     expr: str
 
 
 def dashboard(path: Path) -> dict[str, Any]:
-    """A dashboard's JSON."""
+    """Return a dashboard's JSON."""
     return dict(json.loads(path.read_text()))
 
 
 def panels() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every panel, with the file it is in."""
+    """Yield every panel with the name of its file."""
     for path in FILES:
         for panel in dashboard(path)["panels"]:
             yield path.stem, panel
 
 
 def variables(path: Path) -> dict[str, dict[str, Any]]:
-    """A dashboard's variables by name."""
-    return {one["name"]: one for one in dashboard(path)["templating"]["list"]}
+    """Return a dashboard's variables by name."""
+    return {variable["name"]: variable for variable in dashboard(path)["templating"]["list"]}
 
 
-def panel_queries() -> list[Asked]:
-    """Every panel's expressions, without `or vector(0)`, which would have data whatever it stands in for."""
+def panel_queries() -> list[Query]:
+    """Return every panel's expressions, without `or vector(0)`, which always has data."""
     return [
-        Asked(f"{file}: {panel['title']}", filled(target["expr"]).removesuffix(" or vector(0)"))
+        Query(f"{file}: {panel['title']}", filled(target["expr"]).removesuffix(" or vector(0)"))
         for file, panel in panels()
         for target in panel["targets"]
     ]
 
 
 def filled(expr: str) -> str:
-    """An expression with values for Grafana's variables."""
+    """Return an expression with values for Grafana's variables."""
     for name, value in VARIABLES.items():
         expr = expr.replace(name, value)
     return expr
 
 
-def rules(kind: str) -> list[Asked]:
-    """The rules' expressions: `record` or `alert`. The files are written so that each rule begins with its name, and an
+def rules(kind: str) -> list[Query]:
+    """Return the expressions of all rules of a kind, `record` or `alert`. In the files each rule begins with its name, and an
     expression is one line or a block."""
-    found = []
+    queries = []
     for path in RULES:
         for rule in re.split(r"\n(?= +- (?:record|alert): )", path.read_text())[1:]:
             head = re.match(rf" +- {kind}: (\S+)", rule)
@@ -75,10 +75,10 @@ def rules(kind: str) -> list[Asked]:
                 continue
             block = re.search(r"\n        expr: (?:\|\n((?: {10}.*\n?)+)|(.+))", rule)
             assert block is not None, rule
-            found.append(Asked(head[1], " ".join((block[1] or block[2]).split())))
-    return found
+            queries.append(Query(head[1], " ".join((block[1] or block[2]).split())))
+    return queries
 
 
 def selectors(expr: str) -> list[str]:
-    """The series that an expression reads, each as a query of its own."""
+    """Return the series that an expression reads, each as a query."""
     return re.findall(r"(?:job:bellwire_\w+:\w+|\bbellwire_\w+|\bprocess_\w+|\bup\b)(?:\{[^}]*\})?", expr)

@@ -1,4 +1,4 @@
-"""A real Prometheus with the shipped configuration, but every second, on a free port and in a folder of its own."""
+"""A real Prometheus with the shipped configuration and an interval of a second, on a free port with its own folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -16,19 +17,19 @@ import httpx
 from tests.grafana.dashboards import PROMETHEUS
 from tests.stores import LIMIT_S, free_port
 
-LOOK_S = 0.1  # between two questions, so that it is not kept from its work
+CHECK_INTERVAL_S = 0.1  # so that the checks cost Prometheus little
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Returns when the condition holds; fails after half a minute."""
+    """Return when the condition holds; fail after half a minute."""
     deadline = monotonic() + LIMIT_S
     while not condition():
         assert monotonic() < deadline, "it never came true"
-        sleep(LOOK_S)
+        sleep(CHECK_INTERVAL_S)
 
 
 class Prometheus:
-    """Scrapes the processes that `targets` names by file."""
+    """A process that scrapes the ports of `targets`, by the name of their file."""
 
     def __init__(self, folder: Path, targets: Mapping[str, Sequence[int]]) -> None:
         shutil.copytree(PROMETHEUS, folder, dirs_exist_ok=True)
@@ -65,34 +66,34 @@ class Prometheus:
         assert answer.status_code == 200, (params, answer.text)
         return answer.json()["data"]
 
-    def ask(self, expr: str) -> list[float]:
-        """The values that an expression has now, without those that are no numbers."""
-        found = [float(one["value"][1]) for one in self._data("query", query=expr)["result"]]
-        return [value for value in found if value == value]
+    def query(self, expr: str) -> list[float]:
+        """Return the current values of an expression, without NaN."""
+        values = [float(sample["value"][1]) for sample in self._data("query", query=expr)["result"]]
+        return [value for value in values if not isnan(value)]
 
     def choices(self, variable: str) -> list[str]:
-        """What Grafana offers for `label_values(SERIES, LABEL)`."""
-        asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable)
-        assert asked is not None, variable
-        return list(self._data(f"label/{asked[2]}/values", **{"match[]": asked[1]}))
+        """Return the choices that Grafana shows for `label_values(SERIES, LABEL)`."""
+        match = re.fullmatch(r"label_values\((.+), (\w+)\)", variable)
+        assert match is not None, variable
+        return list(self._data(f"label/{match[2]}/values", **{"match[]": match[1]}))
 
     def firing(self) -> set[str]:
-        """Names of the alerts whose condition holds, for however short a time."""
-        return {one["labels"]["alertname"] for one in self._data("alerts")["alerts"]}
+        """Return the names of the alerts whose condition holds, also if only for a moment."""
+        return {alert["labels"]["alertname"] for alert in self._data("alerts")["alerts"]}
 
-    def healthy(self) -> list[str]:
-        """What is wrong with rules: their errors."""
+    def rule_errors(self) -> list[str]:
+        """Return the errors of the rules."""
         groups = self._data("rules")["groups"]
         return [f"{rule['name']}: {rule['lastError']}" for group in groups for rule in group["rules"] if rule.get("lastError")]
 
-    def scraped(self, times: int) -> None:
-        """Returns when all targets have been scraped so many times more."""
+    def wait_for_scrapes(self, times: int) -> None:
+        """Return when all targets have been scraped so many times more."""
         count = "count_over_time(up[1h])"
-        before = min(self.ask(count), default=0.0)
-        until(lambda: min(self.ask(count), default=0.0) >= before + times)
+        before = min(self.query(count), default=0.0)
+        until(lambda: min(self.query(count), default=0.0) >= before + times)
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process."""
         self._http.close()
         self._process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""What is mounted, and who may read the metrics."""
+"""The mounted files, and access to the metrics."""
 
 import re
 
@@ -13,7 +13,7 @@ def targets(folder: str, file: str) -> list[str]:
     return re.findall(r"^ +- ([\w.]+:\d+)$", (PROMETHEUS / folder / file).read_text(), re.MULTILINE)
 
 
-def test_what_containers_are_given_is_there() -> None:
+def test_the_files_mounted_into_containers_exist() -> None:
     for path in re.findall(r"^ +- (\.\.?/[^:\n]+)", COMPOSE, re.MULTILINE):
         assert (GRAFANA / path).exists(), path
 
@@ -34,11 +34,11 @@ def test_prometheus_may_read_the_metrics_of_gateways_and_workers() -> None:
 
 def test_every_gateway_and_worker_is_scraped() -> None:
     services = re.findall(r"^  (gateway\d|worker\d):$", DEPLOYED, re.MULTILINE)
-    asked = targets("targets-compose", "gateways.yml") + targets("targets-compose", "workers.yml")
-    assert asked == [f"{name}:{8080 if name.startswith('gateway') else 9101}" for name in services]
+    scraped = targets("targets-compose", "gateways.yml") + targets("targets-compose", "workers.yml")
+    assert scraped == [f"{name}:{8080 if name.startswith('gateway') else 9101}" for name in services]
 
 
-def test_ports_on_a_host_are_those_of_its_units() -> None:
+def test_the_ports_on_a_host_are_those_of_its_units() -> None:
     steps = (ROOT / "deploy" / "README.md").read_text()
     for unit, file in (("gateway", "gateways.yml"), ("worker", "workers.yml")):
         assert {f"127.0.0.1:{port}" for port in re.findall(rf"bellwire-{unit}@(\d+)", steps)} == set(targets("targets", file))

@@ -1,4 +1,4 @@
-"""Every query of dashboards, variables and rules, asked of a Prometheus that watches a running installation."""
+"""Every query of dashboards, variables and rules, run by a Prometheus that scrapes a running installation."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ from tests.stores import free_port
 pytestmark = [pytest.mark.needs_binary("prometheus"), pytest.mark.needs_binary("promtool"), pytest.mark.only("sqlite")]
 
 ROUNDS = 10  # two or three are enough on an idle machine
-# What rightly has no data while nothing is broken: the names of the series that are missing.
+# The names of series that have no data while nothing fails.
 NOT_HERE = {
     'bellwire_job_seconds_count{outcome="error"}': "no task fails",
 }
 
 
-def promtool(*arguments: object, told: str | None = None) -> None:
-    done = subprocess.run(["promtool", *map(str, arguments)], input=told, capture_output=True, text=True, check=False)
+def promtool(*arguments: object, stdin: str | None = None) -> None:
+    done = subprocess.run(["promtool", *map(str, arguments)], input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -36,14 +36,14 @@ def relay() -> Iterator[SmtpServer]:
 
 @pytest.fixture(scope="module")
 def house(make_gateway: Callable[..., Gateway], relay: SmtpServer) -> Gateway:
-    """`run.py serve`, with limits of which one is low."""
+    """Start `run.py serve` with one low limit."""
     limits = {"RATE_LIMITS": "on", "LIMIT_SIGNUP": "1000/hour", "LIMIT_OTP": "2/hour", "LIMIT_API": "1000/second"}
     return make_gateway("serve", WORKER_METRICS_PORT=str(free_port()), EMAIL_URL=relay.url, **limits)
 
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory, house: Gateway) -> Iterator[Prometheus]:
-    """Has seen so much traffic that whatever can have data has some."""
+    """Start a Prometheus that scrapes the installation."""
     ports = {"gateways": [int(house.settings["PORT"])], "workers": [int(house.settings["WORKER_METRICS_PORT"])]}
     server = Prometheus(tmp_path_factory.mktemp("prometheus"), ports)
     yield server
@@ -57,31 +57,31 @@ def excused(expr: str) -> bool:
 def test_every_query_has_data_where_there_was_traffic_and_no_alert_begins(
     house: Gateway, relay: SmtpServer, prometheus: Prometheus
 ) -> None:
-    asked = {one.expr: one for one in panel_queries() + rules("record") if not excused(one.expr)}
+    missing = {query.expr: query for query in panel_queries() + rules("record") if not excused(query.expr)}
     for alert in rules("alert"):
-        asked |= {one: alert for one in selectors(alert.expr) if not excused(one)}
+        missing |= {series: alert for series in selectors(alert.expr) if not excused(series)}
     traffic = Traffic(house, relay)
     for _ in range(ROUNDS):
         traffic.once()
-        prometheus.scraped(2)
-        asked = {expr: one for expr, one in asked.items() if not prometheus.ask(expr)}
-        if not asked:
+        prometheus.wait_for_scrapes(2)
+        missing = {expr: query for expr, query in missing.items() if not prometheus.query(expr)}
+        if not missing:
             break
-    assert not asked
-    for one in panel_queries() + rules("alert"):
-        if excused(one.expr):
-            assert not prometheus.ask(one.expr), f"{one.where} has data after all"
+    assert not missing
+    for query in panel_queries() + rules("alert"):
+        if excused(query.expr):
+            assert not prometheus.query(query.expr), f"{query.where} has data after all"
     for path in FILES:
         for variable in ("job", "instance"):
-            question = variables(path)[variable]["definition"].replace("$job", ".+")
-            assert len(prometheus.choices(question)) == (2 if "build_info" in question else 1), question
-    assert prometheus.healthy() == []
+            definition = variables(path)[variable]["definition"].replace("$job", ".+")
+            assert len(prometheus.choices(definition)) == (2 if "build_info" in definition else 1), definition
+    assert prometheus.rule_errors() == []
     assert prometheus.firing() == {"DeadMail"}
 
 
-def test_what_gateway_and_worker_tell_is_as_prometheus_wants_it(house: Gateway) -> None:
+def test_the_pages_of_gateway_and_worker_are_valid_for_prometheus(house: Gateway) -> None:
     for port in (house.settings["PORT"], house.settings["WORKER_METRICS_PORT"]):
-        promtool("check", "metrics", told=house.http.get(f"http://127.0.0.1:{port}/metrics").text)
+        promtool("check", "metrics", stdin=house.http.get(f"http://127.0.0.1:{port}/metrics").text)
 
 
 def test_configuration_and_rules_are_valid() -> None:

@@ -1,4 +1,4 @@
-"""The runbook: every alert leads to a section, and what the sections name is there."""
+"""The runbook: every alert has a section, and the things that sections name exist."""
 
 import re
 
@@ -20,13 +20,13 @@ ALERTS = [
 
 
 def anchors() -> list[str]:
-    """Of all headings, as they are made of them."""
+    """Return the anchors of all headings."""
     headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
     return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_says_what_is_wrong_how_urgent_and_where_to_read_on(alert: str) -> None:
+def test_an_alert_has_a_summary_a_severity_and_a_section(alert: str) -> None:
     assert re.search(r"\n +labels: \{severity: (page|ticket)\}", alert)
     for word in ("summary", "description"):
         assert re.search(rf"\n +{word}: \S", alert)
@@ -35,14 +35,14 @@ def test_an_alert_says_what_is_wrong_how_urgent_and_where_to_read_on(alert: str)
     assert f"`{alert.splitlines()[0]}`" in RUNBOOK, "the section names its alerts"
 
 
-def test_no_alert_is_named_that_is_not_there() -> None:
-    there = {value.splitlines()[0] for value in (param.values[0] for param in ALERTS) if isinstance(value, str)}
+def test_the_alerts_that_sections_name_exist() -> None:
+    alerts = {value.splitlines()[0] for value in (param.values[0] for param in ALERTS) if isinstance(value, str)}
     assert set(re.findall(r"^Alerts?: (.*)$", RUNBOOK, re.MULTILINE)) != set()
     for line in re.findall(r"^Alerts?: (.*)$", RUNBOOK, re.MULTILINE):
-        assert set(re.findall(r"`(\w+)`", line)) <= there
+        assert set(re.findall(r"`(\w+)`", line)) <= alerts
 
 
-def test_links_within_the_runbook_and_to_it_lead_somewhere() -> None:
+def test_links_within_the_runbook_and_to_it_have_a_target() -> None:
     assert len(set(anchors())) == len(anchors())
     assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) <= set(anchors())
     for _, panel in panels():
@@ -50,7 +50,7 @@ def test_links_within_the_runbook_and_to_it_lead_somewhere() -> None:
             assert section in re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE) or f"**{section}**" in RUNBOOK, section
 
 
-def test_what_the_runbook_tells_to_use_is_there() -> None:
+def test_the_commands_settings_dashboards_and_routes_of_the_runbook_exist() -> None:
     assert set(re.findall(r"run\.py ([a-z-]+)", RUNBOOK)) <= set(COMMANDS)
     assert set(re.findall(r"BELLWIRE_([A-Z_]+)", RUNBOOK)) <= {name.upper() for name in Settings.model_fields}
     titles = {dashboard(path)["title"] for path in FILES}

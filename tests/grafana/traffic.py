@@ -1,4 +1,4 @@
-"""A bit of everything that people do, so that every metric has something to tell."""
+"""A little of everything that people do, so that every metric has data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BREAKS = "this one breaks the store"
 
 
 class Traffic:
-    """Ana, Ben, Cleo and an admin. What they do, they can do again."""
+    """The actions of Ana, Ben, Cleo and an admin; they can be repeated."""
 
     def __init__(self, house: Gateway, relay: SmtpServer) -> None:
         self._house, self._relay = house, relay
@@ -27,14 +27,14 @@ class Traffic:
         )
 
     def once(self) -> None:
-        """A round of everything."""
+        """Do everything once."""
         self._messages()
         self._sign_ups()
         liked = post(self._ana)["id"]
         assert self._ben.put(f"/posts/{liked}/like").is_success
         comment(self._cleo, liked)
-        told = {"type": "system", "title": "Tonight", "body": "We are back at nine.", "role": "user"}
-        assert self._admin.post("/admin/notifications", told).status_code == 202
+        announcement = {"type": "system", "title": "Tonight", "body": "We are back at nine.", "role": "user"}
+        assert self._admin.post("/admin/notifications", announcement).status_code == 202
         self._ana.with_token("dead").get("/me")
         assert self._ana.post("/telemetry/send", {"seconds": [0.004, 0.02]}).status_code == 204
 
@@ -55,12 +55,12 @@ class Traffic:
         assert self._ana.post("/messages", {"to": self._ben.id, "body": BREAKS}).status_code >= 500
 
     def _sign_ups(self) -> None:
-        """One whose mail is sent, one whose is put off, one whose is refused; and more codes than may be asked for."""
-        wanted, busy, unknown = somebody(), somebody(), somebody()
+        """Sign up with a mail that is sent, one that is deferred and one that is refused; request codes up to the limit."""
+        accepted, busy, unknown = somebody(), somebody(), somebody()
         self._relay.refused |= {busy["email"]: "450 later", unknown["email"]: "550 nobody here"}
-        for who in (wanted, busy, unknown):
-            assert self._anonymous().post("/signup", who).status_code == 201
-        while self._anonymous().post("/otp", {"email": wanted["email"]}).status_code != 429:
+        for newcomer in (accepted, busy, unknown):
+            assert self._anonymous().post("/signup", newcomer).status_code == 201
+        while self._anonymous().post("/otp", {"email": accepted["email"]}).status_code != 429:
             pass
 
     def _anonymous(self) -> Client:
