@@ -1,14 +1,14 @@
-"""The text that Prometheus scrapes, and the worker's small server for it (the gateway has a route of its own)."""
+"""The text that Prometheus scrapes, and the worker's HTTP server for it (the gateway has a route of its own)."""
 
 import logging
 import socket
 from collections.abc import Iterable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from socketserver import TCPServer
 from threading import Thread
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, MetricsHandler
 from prometheus_client.exposition import choose_encoder
 
 Network = IPv4Network | IPv6Network
@@ -17,8 +17,10 @@ logger = logging.getLogger("metrics")
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """Body and content type: OpenMetrics if the `Accept` header asks for it, else Prometheus text. The process' and the
-    platform's metrics are included."""
+    """Return body and content type: OpenMetrics if the `Accept` header names it, else Prometheus text.
+
+    The metrics of the process and of the platform are included.
+    """
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
 
@@ -26,19 +28,21 @@ def exposition(accept: str) -> tuple[bytes, str]:
 def serve(port: int, allow: Iterable[Network]) -> ThreadingHTTPServer | None:
     """Answer GET /metrics on `port` (0: any free one) from daemon threads, to clients within `allow` alone.
 
-    A taken port is logged, not raised, since work goes on without metrics: then None. Stop it with `shutdown()` and
-    `server_close()`.
+    Return None when the port is taken: this is logged and not raised, since a worker can work without metrics. Stop the server
+    with `shutdown()` and `server_close()`.
     """
     try:
         server = _MetricsServer(port, tuple(allow))
     except OSError as error:
-        logger.warning("metrics are not served: port %d can't be used (%s)", port, error.strerror or error)
+        logger.warning("metrics_not_served port=%d error=%s", port, error.strerror or error)
         return None
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 
 
 class _MetricsServer(ThreadingHTTPServer):
+    """Not `prometheus_client.start_http_server`: that has no list of allowed addresses."""
+
     daemon_threads = True
 
     def __init__(self, port: int, allow: tuple[Network, ...]) -> None:
@@ -53,20 +57,22 @@ class _MetricsServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        TCPServer.server_bind(self)  # HTTPServer's looks its own name up, which can take a DNS time-out
+        TCPServer.server_bind(self)  # HTTPServer's resolves the host's own name, which can take a DNS time-out
         self.server_name, self.server_port = "", self.server_address[1]
 
     def allows(self, client: str) -> bool:
-        """Whether the peer address `client` may read; an IPv4 address within IPv6 counts as the former."""
+        """Return whether the peer address `client` may read. An IPv4 address within IPv6 counts as an IPv4 address."""
         address = ip_address(client.partition("%")[0])
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self.allow)
 
 
-class _MetricsHandler(BaseHTTPRequestHandler):
+class _MetricsHandler(MetricsHandler):
+    """The library's answers, for allowed addresses and one path."""
+
     server: _MetricsServer
-    timeout = 5  # seconds; a client that says nothing must not hold a thread
+    timeout = 5  # seconds; a client that sends nothing must not occupy a thread
     server_version = "Bellwire"
     sys_version = ""
 
@@ -76,14 +82,4 @@ class _MetricsHandler(BaseHTTPRequestHandler):
         elif self.path.partition("?")[0] != "/metrics":
             self.send_error(404)
         else:
-            self._answer(*exposition(self.headers.get("Accept", "")))
-
-    def _answer(self, body: bytes, content_type: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        logger.debug(format, *args)
+            super().do_GET()
