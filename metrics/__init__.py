@@ -1,4 +1,4 @@
-"""Every metric of Bellwire, declared once, and their exposition. Imports nothing else of the project."""
+"""Every metric of Bellwire, declared once, and their exposition. This package imports nothing else of the project."""
 
 from metrics import declared
 from metrics.exposition import exposition, serve

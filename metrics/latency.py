@@ -1,4 +1,4 @@
-"""A histogram for the hot paths: Prometheus' own in what it exposes, several times cheaper to observe."""
+"""A histogram for the hot paths: it exposes the same as the library's, and observing costs several times less."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -10,44 +10,45 @@ from typing import Any
 from prometheus_client import Histogram
 from prometheus_client.samples import Sample
 
-SORTED_TOGETHER = 1000  # 8 KB a child at most; sorting them takes 0.1 ms
+MAX_UNSORTED = 1000  # values per child: at most 8 KB, sorted in 0.1 ms
 
 
 class Latency(Histogram):
-    """A Histogram whose `observe` only notes the value. Values are sorted into buckets when somebody reads, or when there are many.
+    """A Histogram whose `observe` only appends the value to a list. Values are sorted into buckets when the metric is read, or when
+    there are MAX_UNSORTED of them.
 
-    It counts by itself and hands the counts to the library when they are read, so it knows neither exemplars nor the
-    multiprocess mode (each process here is scraped by itself). Children that `labels()` makes are of this class too.
-    Keep a child in a variable where the labels are fixed: `labels()` costs more than `observe` does.
+    The library gets the counts when the metric is read. Exemplars and the multiprocess mode are not supported (each process of
+    Bellwire is scraped on its own). Children that `labels()` makes are of this class too. Keep a child in a variable where the
+    labels are fixed: `labels()` costs more than `observe`.
     """
 
     def _metric_init(self) -> None:
         super()._metric_init()
-        self._noted: list[float] = []  # appended to by any thread, which needs no lock; only `_sort` takes from it
+        self._unsorted: list[float] = []  # any thread appends without a lock; only `_sort` removes
         self._counts = [0] * len(self._upper_bounds)
         self._total = 0.0
         self._guard = Lock()
 
     def observe(self, amount: float, exemplar: Any = None) -> None:
-        """Count `amount`, in seconds for a latency; `exemplar` is ignored. A metric with labels has no `_noted` of its
-        own, so observing it rather than a child raises AttributeError."""
-        noted = self._noted
-        noted.append(amount)
-        if len(noted) >= SORTED_TOGETHER:
+        """Count `amount`, in seconds for a latency; `exemplar` is ignored. Raises AttributeError on a metric with labels: observe
+        one of its children."""
+        unsorted = self._unsorted
+        unsorted.append(amount)
+        if len(unsorted) >= MAX_UNSORTED:
             with self._guard:
                 self._sort()
 
     def _sort(self) -> None:
-        """Counts what was noted. What another thread notes meanwhile stays at the list's end."""
-        taken = self._noted[:]
-        del self._noted[: len(taken)]
-        self._total = reduce(add, taken, self._total)  # one after the other, as the library adds
-        taken.sort()
-        below = 0
+        """Count the values of the list. A value that another thread appends meanwhile stays in it."""
+        values = self._unsorted[:]
+        del self._unsorted[: len(values)]
+        self._total = reduce(add, values, self._total)  # in order, as the library adds, for the same rounding
+        values.sort()
+        start = 0
         for index, bound in enumerate(self._upper_bounds):
-            upto = bisect_right(taken, bound, below)
-            self._counts[index] += upto - below
-            below = upto
+            end = bisect_right(values, bound, start)
+            self._counts[index] += end - start
+            start = end
 
     def _child_samples(self) -> Iterable[Sample]:
         with self._guard:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from metrics.latency import SORTED_TOGETHER, Latency
+from metrics.latency import MAX_UNSORTED, Latency
 
 BUCKETS = (0.001, 0.01, 0.1, 1.0)
 
@@ -45,14 +45,14 @@ def test_reading_twice_counts_nothing_twice() -> None:
         assert registry.get_sample_value("r_seconds_sum") == 0.5
 
 
-def test_what_nobody_reads_is_counted_all_the_same_and_takes_no_more_room() -> None:
+def test_values_that_nobody_reads_are_counted_in_bounded_memory() -> None:
     registry = CollectorRegistry()
     metric = Latency("u_seconds", "x", buckets=BUCKETS, registry=registry)
-    for n in range(3 * SORTED_TOGETHER + 1):
+    for n in range(3 * MAX_UNSORTED + 1):
         metric.observe(n % 2)
-        assert len(metric._noted) < SORTED_TOGETHER
-    assert registry.get_sample_value("u_seconds_count") == 3 * SORTED_TOGETHER + 1
-    assert registry.get_sample_value("u_seconds_bucket", {"le": "0.001"}) == 1.5 * SORTED_TOGETHER + 1
+        assert len(metric._unsorted) < MAX_UNSORTED
+    assert registry.get_sample_value("u_seconds_count") == 3 * MAX_UNSORTED + 1
+    assert registry.get_sample_value("u_seconds_bucket", {"le": "0.001"}) == 1.5 * MAX_UNSORTED + 1
 
 
 def test_time_observes_seconds() -> None:
@@ -70,7 +70,7 @@ def test_no_observation_of_many_threads_is_lost() -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        registry.get_sample_value("m_seconds_count")  # reads take from what they note
+        registry.get_sample_value("m_seconds_count")  # a read sorts the values while others append
     for thread in threads:
         thread.join()
     assert registry.get_sample_value("m_seconds_count") == 20_000
