@@ -35,8 +35,8 @@ class Background:
         for task in ("drain", "mail"):
             QUEUE_FALLBACK_TOTAL.labels(task)  # begins at 0: Prometheus sees no increase in a series that begins at 1
         self._data_dir = settings.data_dir
-        self._queue = Outage("the queue", "the gateway drains the log itself")
-        self._store = Outage("background work in the gateway", "it is tried again")
+        self._queue = Outage("queue", "this gateway drains the log by itself")
+        self._store = Outage("background", "it is tried again")
         self._retry_queue_at = 0.0
         self._measured_at = 0.0
         self._mail_queued = False

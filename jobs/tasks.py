@@ -69,7 +69,7 @@ class _SerialRunner:
     """
 
     def __init__(self, name: str) -> None:
-        self.outage = Outage(f"the drain {name}", "it is tried again")
+        self.outage = Outage(f"drain_{name}", "it is tried again")
         self.since_ms: int | None = None  # set while the drain runs
         self._busy = Lock()
         self._requested = Event()
@@ -89,8 +89,8 @@ class _SerialRunner:
 
 
 _runners: dict[str, _SerialRunner] = {}
-_digests_outage = Outage("collecting digests", "it is tried again")
-_archive_outage = Outage("archiving old records", "it is tried again")
+_digests_outage = Outage("digests", "they are tried again")
+_archive_outage = Outage("archiving", "it is tried again")
 
 
 def bind(settings: Settings) -> None:

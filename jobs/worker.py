@@ -80,7 +80,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         return ended and not self._checker.is_alive() and not self._mailer.is_alive()
 
     def _check_repeatedly(self) -> None:
-        outage = Outage("the worker's look at the log", "it is tried again")
+        outage = Outage("log_check", "it is tried again")
         measured_at = 0.0
         while not self.stop_flag.wait(CHECK_INTERVAL_S):
             try:

@@ -53,7 +53,7 @@ class BusListener(ABC):
         self._check_log = check_log
         self._known_head = known_head
         self._stopping = threading.Event()
-        self._outage = Outage("listening to other gateways", "events are found by looking at the log")
+        self._outage = Outage("bus_listener", "this gateway checks the log for events by itself")
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:

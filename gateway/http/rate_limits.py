@@ -34,7 +34,7 @@ class RateLimits:
         self._local = FixedWindowRateLimiter(MemoryStorage())
         self._shared: FixedWindowRateLimiter | None = None
         self._redis_errors: tuple[type[Exception], ...] = (OSError,)
-        self._outage = Outage("the shared rate limits", "this gateway counts for itself")
+        self._outage = Outage("shared_rate_limits", "this gateway counts on its own")
         if settings.rate_limits:
             self._items = {name: parse_many(getattr(settings, f"limit_{name}")) for name in NAMES}
             if settings.redis_url is not None:

@@ -1,4 +1,4 @@
-"""A worker's entry in the list of workers: that it is there, and what it is doing."""
+"""A worker's row in the list of workers: that it is alive, and its work that takes long."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from models.ops import worker
 from models.ops.worker import Busy
 from models.store.clock import now_ms
 
-INTERVAL_S = 5.0
-HOST_CHARS = 60
+HEARTBEAT_INTERVAL_S = 5.0
+MAX_HOST_CHARS = 60
 
 
 class Heartbeat:
-    """Tells every few seconds, and sooner when what takes long has changed. `busy` says what goes on."""
+    """The heartbeat of this worker. `running` returns its work that takes long."""
 
-    def __init__(self, busy: Callable[[], list[Busy]]) -> None:
-        self._busy = busy
-        self._name = f"{socket.gethostname()[:HOST_CHARS]}:{os.getpid()}:{secrets.token_hex(2)}"
+    def __init__(self, running: Callable[[], list[Busy]]) -> None:
+        self._running = running
+        self._name = f"{socket.gethostname()[:MAX_HOST_CHARS]}:{os.getpid()}:{secrets.token_hex(2)}"
         self._started_ms = now_ms()
-        self._sent_busy: list[Busy] = []
-        self._again_at = 0.0
+        self._sent: list[Busy] = []
+        self._next_at = 0.0  # time.monotonic()
 
     def send(self) -> None:
-        """Called at each look. Raises what the store raises."""
-        busy = self._busy()
-        if time.monotonic() < self._again_at and busy == self._sent_busy:
+        """Write the row if HEARTBEAT_INTERVAL_S have passed or the work has changed. Raises the store's errors."""
+        running = self._running()
+        if time.monotonic() < self._next_at and running == self._sent:
             return
         with event.transaction(appends=False, durable=False) as tx:
-            worker.record(tx, self._name, self._started_ms, busy)
-        self._sent_busy, self._again_at = busy, time.monotonic() + INTERVAL_S
+            worker.record(tx, self._name, self._started_ms, running)
+        self._sent, self._next_at = running, time.monotonic() + HEARTBEAT_INTERVAL_S
 
     def stop(self) -> None:
-        """This worker ends. Raises what the store raises."""
+        """Delete the row, since this worker ends. Raises the store's errors."""
         with event.transaction(appends=False, durable=False) as tx:
             worker.remove(tx, self._name)

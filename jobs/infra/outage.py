@@ -1,4 +1,4 @@
-"""Telling of something that is down: once when it begins, once a minute while it lasts, once when it is over."""
+"""Log an outage of something that Bellwire depends on: when it begins, once a minute while it lasts, and when it is over."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import structlog
 
 from conf.masking import without_addresses
 
-REMIND_S = 60.0
+REMINDER_INTERVAL_S = 60.0
 
 logger = structlog.get_logger("jobs")
 
 
 class Outage:
-    """One thing that may be down, `what` it is and what happens meanwhile. Used by any thread."""
+    """Outages of one thing, for any thread. Logs `NAME_failing`, with its `effect` meanwhile, and `NAME_recovered`."""
 
-    def __init__(self, what: str, meanwhile: str) -> None:
+    def __init__(self, name: str, effect: str) -> None:
+        self._name = name
+        self._effect = effect
         self._ongoing = False
-        self._what = what
-        self._meanwhile = meanwhile
-        self._told = 0.0
-        self._lock = threading.Lock()  # of several threads that meet it at once, one tells
+        self._logged_at = 0.0  # time.monotonic()
+        self._lock = threading.Lock()  # of several threads that fail at once, one logs
 
     def record_failure(self, error: BaseException, **ids: object) -> None:
-        """It failed just now, at what `ids` name."""
+        """Note a failure; `ids` are further fields of the log line."""
         now = time.monotonic()
         with self._lock:
-            due = not self._ongoing or now - self._told >= REMIND_S
+            due = not self._ongoing or now - self._logged_at >= REMINDER_INTERVAL_S
             self._ongoing = True
             if due:
-                self._told = now
+                self._logged_at = now
         if due:
-            words = without_addresses(f"{type(error).__name__}: {error}")
-            logger.warning(f"{self._what} fails: {self._meanwhile}", error=words, **ids)
+            text = without_addresses(f"{type(error).__name__}: {error}")
+            logger.warning(f"{self._name}_failing", effect=self._effect, error=text, **ids)
 
     def record_success(self) -> None:
-        """It works."""
+        """Note that it works. Costs nothing while there is no outage."""
         if not self._ongoing:
             return
         with self._lock:
-            was, self._ongoing = self._ongoing, False
-        if was:
-            logger.info(f"{self._what} works again")
+            was_ongoing, self._ongoing = self._ongoing, False
+        if was_ongoing:
+            logger.info(f"{self._name}_recovered")

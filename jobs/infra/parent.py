@@ -1,4 +1,4 @@
-"""A worker that was started by `serve` ends with it, even when that is killed: its parent's end of a pipe closes then."""
+"""End a worker together with the `serve` that started it, even when that is killed: the parent's end of a pipe closes then."""
 
 from __future__ import annotations
 
@@ -6,34 +6,33 @@ import os
 import signal
 import threading
 
-VARIABLE = "BELLWIRE_PARENT_FD"  # the read end's number; a detail between two processes, no setting
+PARENT_FD_VARIABLE = "BELLWIRE_PARENT_FD"  # the number of the pipe's read end; passed between two processes, not a setting
 GRACE_S = 3.0
-
 
 inherited: int | None = None
 
 
 def inherit_pipe() -> None:
-    """Remembers the pipe that this process inherited. The variable is gone from the environment then."""
+    """Note the pipe that this process inherited, and remove the variable from the environment."""
     global inherited
-    number = os.environ.pop(VARIABLE, "")
+    number = os.environ.pop(PARENT_FD_VARIABLE, "")
     inherited = int(number) if number.isdecimal() else None
 
 
 def watch() -> None:
-    """Ends this process when the pipe's other end closes: gracefully, and after GRACE_S in any case. Nothing without a pipe."""
+    """End this process when the pipe's other end closes: gracefully, and by force after GRACE_S. Does nothing without a pipe."""
     if inherited is not None:
-        os.environ[VARIABLE] = str(inherited)  # for SIGHUP, by which Huey executes the same command again
-        threading.Thread(target=_wait, args=(inherited,), name="parent", daemon=True).start()
+        os.environ[PARENT_FD_VARIABLE] = str(inherited)  # for SIGHUP, on which Huey executes the same command again
+        threading.Thread(target=_end_with_parent, args=(inherited,), name="parent", daemon=True).start()
 
 
-def _wait(descriptor: int) -> None:
+def _end_with_parent(descriptor: int) -> None:
     try:
         while os.read(descriptor, 64):
             pass
-    except OSError:  # no pipe at all: as good as closed
+    except OSError:  # not a pipe: treated as closed
         pass
-    hard = threading.Timer(GRACE_S, os._exit, (1,))
-    hard.daemon = True
-    hard.start()
+    hard_exit = threading.Timer(GRACE_S, os._exit, (1,))
+    hard_exit.daemon = True
+    hard_exit.start()
     os.kill(os.getpid(), signal.SIGTERM)

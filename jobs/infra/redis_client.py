@@ -1,6 +1,6 @@
-"""Links to Redis or Valkey as the settings name it: one server, TLS, a socket file, or whichever server Sentinel calls the master.
+"""Clients of Redis or Valkey as the settings name it: one server, TLS, a socket file, or the master that Sentinel names.
 
-Every link gives up within a set time and retries nothing by itself: whoever uses it knows what to do without it.
+Each client gives up within a set time and does not retry: its callers can do without Redis.
 """
 
 from __future__ import annotations
@@ -18,54 +18,60 @@ from redis.sentinel import Sentinel
 
 CONNECT_TIMEOUT_S = 0.5
 SENTINEL_PORT = 26379
-SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
+REDIS_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 
-class _Watched(NamedTuple):
-    """`redis+sentinel://user:password@one:26379,two/service/0`: the sentinels, the service that they watch, and how to log in
-    there."""
+class SentinelUrl(NamedTuple):
+    """The parts of `redis+sentinel://user:password@one:26379,two/service/0`: the sentinels, the service that they watch, and the
+    options of a connection to it."""
 
     sentinels: list[tuple[str, int]]
     service: str
-    login: dict[str, Any]
+    options: dict[str, Any]
 
 
-def _watched(url: str) -> _Watched:
+def _parse_sentinel_url(url: str) -> SentinelUrl:
     scheme, _, rest = url.partition("://")
-    place, _, path = rest.partition("/")
-    user, _, hosts = place.rpartition("@")
+    authority, _, path = rest.partition("/")
+    user, _, hosts = authority.rpartition("@")
     name, _, password = user.partition(":")
     service, _, number = path.partition("?")[0].partition("/")
     parts = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    login: dict[str, Any] = {"db": int(number or 0), "ssl": scheme.startswith("rediss")}
-    login |= {k: unquote(v) for k, v in (("username", name), ("password", password)) if v}
-    return _Watched([(p.hostname or "", p.port or SENTINEL_PORT) for p in parts], service or "mymaster", login)
+    options: dict[str, Any] = {"db": int(number or 0), "ssl": scheme.startswith("rediss")}
+    options |= {key: unquote(value) for key, value in (("username", name), ("password", password)) if value}
+    return SentinelUrl([(part.hostname or "", part.port or SENTINEL_PORT) for part in parts], service or "mymaster", options)
+
+
+def _is_sentinel(url: str) -> bool:
+    return "+sentinel" in url.partition("://")[0]
+
+
+def _redis_url(url: str) -> str:
+    """Return the URL with a scheme that the library knows."""
+    scheme, separator, rest = url.partition("://")
+    return f"{REDIS_SCHEMES.get(scheme, scheme)}{separator}{rest}"
 
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {"socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_TIMEOUT_S, "protocol": 2, "client_name": "bellwire"}
 
 
-def _plain(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    return f"{SCHEMES.get(scheme, scheme)}{mark}{rest}"
-
-
 def create_client(url: str, timeout_s: float) -> redis.Redis:
-    """A client for threads. Opens nothing yet; each call raises redis.RedisError within `timeout_s`, or twice that to connect."""
+    """Return a client for threads. It connects with its first call; each call raises redis.RedisError within `timeout_s`, or
+    twice that when it has to connect."""
     options = {**_options(timeout_s), "retry": Retry(NoBackoff(), 0)}
-    if "+sentinel" in url.partition("://")[0]:
-        sentinels, service, login = _watched(url)
-        watch = Sentinel(sentinels, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S}, **options)  # type: ignore[no-untyped-call]
-        return watch.master_for(service, **login)  # type: ignore[no-untyped-call, no-any-return]
-    return redis.Redis.from_url(_plain(url), **options)
+    if not _is_sentinel(url):
+        return redis.Redis.from_url(_redis_url(url), **options)
+    parts = _parse_sentinel_url(url)
+    sentinel = Sentinel(parts.sentinels, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S}, **options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(parts.service, **parts.options)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def create_async_client(url: str, timeout_s: float) -> redis.asyncio.Redis:
-    """The same for the event loop."""
+    """Return the same for the event loop."""
     options = {**_options(timeout_s), "retry": AsyncRetry(NoBackoff(), 0)}
-    if "+sentinel" in url.partition("://")[0]:
-        sentinels, service, login = _watched(url)
-        watch = AsyncSentinel(sentinels, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S}, **options)  # type: ignore[no-untyped-call]
-        return watch.master_for(service, **login)  # type: ignore[no-any-return]
-    return redis.asyncio.Redis.from_url(_plain(url), **options)
+    if not _is_sentinel(url):
+        return redis.asyncio.Redis.from_url(_redis_url(url), **options)
+    parts = _parse_sentinel_url(url)
+    sentinel = AsyncSentinel(parts.sentinels, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S}, **options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(parts.service, **parts.options)  # type: ignore[no-any-return]

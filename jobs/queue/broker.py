@@ -50,7 +50,7 @@ class Broker(Huey):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(NAME, results=False, serializer=JsonSerializer(), storage_class=_Unbound)
         self.scheduler = Scheduler()
-        self._outage = Outage("the queue", "the worker finds its work by looking at the log itself")
+        self._outage = Outage("queue", "the worker checks the log for work by itself")
 
     def deserialize_task(self, data: bytes) -> Any:
         """A task that knows `queued_ms`, when it was put into the queue."""

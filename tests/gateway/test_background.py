@@ -111,8 +111,8 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     until(lambda: not background.degraded)
     background.stop()
     told = "".join(capsys.readouterr())
-    assert told.count("the queue fails") == 1
-    assert told.count("the queue works again") == 1
+    assert told.count("queue_failing") == 1
+    assert told.count("queue_recovered") == 1
 
 
 def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:

@@ -105,8 +105,8 @@ def test_a_worker_without_a_queue_works(store: Settings, start: Start) -> None:
     until(lambda: tasks.huey.pending_count() == 0)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
-    assert logged(store).count("the queue fails") == 1
-    assert logged(store).count("the queue works again") == 1
+    assert logged(store).count("queue_failing") == 1
+    assert logged(store).count("queue_recovered") == 1
 
 
 def test_a_worker_ends_when_its_parents_pipe_closes(store: Settings, start: Start) -> None:
