@@ -1,5 +1,5 @@
-"""The one error of queues that are servers."""
+"""The error of queues that are servers."""
 
 
 class QueueDownError(OSError):
-    """The queue can't be used now. Its work is done all the same: the log tells of it."""
+    """The queue cannot be used now. No work is lost: workers also find it in the log."""

@@ -1,4 +1,4 @@
-"""What lies in the queue: a task's message as JSON, so that whoever can write to the queue can't have code run, as pickle would."""
+"""Tasks as JSON. With pickle, Huey's default, write access to the queue would be enough to run code in a worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Seconds = int | float
 
 
 class _Payload(msgspec.Struct, omit_defaults=True):
-    """Huey's Message, with the time it was put into the queue (ms since 1970). Chords are not carried."""
+    """Huey's Message, with the time at which it was queued (`at`, ms since 1970). Chords are not supported."""
 
     at: int
     id: str
@@ -37,20 +37,21 @@ _decode = msgspec.json.Decoder(_Payload).decode
 
 
 class QueuedMessage(Message):  # type: ignore[misc]
-    """A Message that knows when it was queued."""
+    """A Message with the time at which it was queued."""
 
     queued_ms: int
 
 
 def queued_ms(payload: bytes) -> int:
-    """When a stored payload was put into the queue. Raises msgspec.MsgspecError for what is none."""
+    """Return when a stored payload was queued. Raises msgspec.MsgspecError when it is not a payload."""
     return _decode(payload).at
 
 
 class JsonSerializer(Serializer):  # type: ignore[misc]
-    """Messages as _Payload; anything else (a flag, a revocation) as plain JSON.
+    """Encodes messages as _Payload, and other values (a flag, a revocation) as plain JSON.
 
-    Raises msgspec.MsgspecError (a ValueError or TypeError) for what JSON can't hold, and for a payload that is no message.
+    Raises msgspec.MsgspecError (a ValueError or TypeError) for values that JSON cannot express, and for a payload that is not a
+    message.
     """
 
     def _serialize(self, data: Any) -> bytes:
@@ -65,11 +66,11 @@ class JsonSerializer(Serializer):  # type: ignore[misc]
 
 def _payload(message: Any, at: int) -> _Payload:
     if message.chord_config is not None:
-        raise TypeError("chords are not carried by this queue")
+        raise TypeError("this queue does not support chords")
     fields = {name: getattr(message, name) for name in _Payload.__struct_fields__ if name != "at"}
-    for following in ("on_complete", "on_error"):
-        if fields[following] is not None:
-            fields[following] = _payload(fields[following], at)
+    for callback in ("on_complete", "on_error"):
+        if fields[callback] is not None:
+            fields[callback] = _payload(fields[callback], at)
     fields["args"] = list(message.args)
     return _Payload(at, **fields)
 
@@ -77,9 +78,9 @@ def _payload(message: Any, at: int) -> _Payload:
 def _message(payload: _Payload) -> QueuedMessage:
     fields = {name: getattr(payload, name) for name in _Payload.__struct_fields__ if name != "at"}
     fields["args"] = tuple(payload.args)
-    for following in ("on_complete", "on_error"):
-        if fields[following] is not None:
-            fields[following] = _message(fields[following])
+    for callback in ("on_complete", "on_error"):
+        if fields[callback] is not None:
+            fields[callback] = _message(fields[callback])
     message = QueuedMessage(**fields)
     message.queued_ms = payload.at
     return message

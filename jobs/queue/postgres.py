@@ -1,4 +1,4 @@
-"""The queue in PostgreSQL, where there is no Redis: tables of Huey's own beside ours, and NOTIFY to wake a worker at once."""
+"""The queue in PostgreSQL, when no Redis is set: Huey's tables beside Bellwire's, and NOTIFY to wake a worker at once."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from jobs.queue.errors import QueueDownError
 from models.store.database import engine
 from models.store.postgres import PostgreSQL
 
-TAKE_TIMEOUT_S = 0.5  # how long taking the next task waits for one
-TABLES_LOCK = 0x42454C4E
+DEQUEUE_TIMEOUT_S = 0.5  # how long a worker waits for the next task
+TABLES_LOCK = 0x42454C4E  # advisory lock
 
 
 class PostgresQueue(PostgresStorage):  # type: ignore[misc]
-    """Huey's, on connections as the models make them. Making one opens none. Raises QueueDownError."""
+    """Huey's queue on connections of the models' engine, opened by the first call. Its calls raise QueueDownError."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, connection=self._open, read_timeout=TAKE_TIMEOUT_S, create_tables=False)
-        self._made = False
+        super().__init__(name, connection=self._open, read_timeout=DEQUEUE_TIMEOUT_S, create_tables=False)
+        self._tables_exist = False
 
     def _open(self) -> Any:
-        """A queue that is lost in a crash of the server is filled again by the next look at the log: it waits for no disk."""
+        """Open a connection that does not wait for the disk: after a crash of the server, the next check of the log fills the queue
+        again."""
         store = engine()
         assert isinstance(store, PostgreSQL)
         connection = store.open("queue")
         connection.execute("SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '10s'")
-        if not self._made:
-            make = "; ".join(self.ddl)
-            connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TABLES_LOCK}); {make}; COMMIT")
-            self._made = True
+        if not self._tables_exist:
+            ddl = "; ".join(self.ddl)
+            connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TABLES_LOCK}); {ddl}; COMMIT")
+            self._tables_exist = True
         return connection
 
     @contextlib.contextmanager
@@ -46,12 +47,12 @@ class PostgresQueue(PostgresStorage):  # type: ignore[misc]
 
     def dequeue(self) -> bytes | None:
         try:
-            found: bytes | None = super().dequeue()
+            payload: bytes | None = super().dequeue()
         except psycopg.Error as error:
             raise QueueDownError(f"{type(error).__name__}: {error}") from error
-        return found
+        return payload
 
     def oldest(self) -> bytes | None:
-        """The payload that has waited longest, or None."""
-        found = self.sql(f"select data from {self.table_task} where queue = %s order by id limit 1", (self.name,), results=True)  # noqa: S608
-        return bytes(found[0][0]) if found else None
+        """Return the payload that has waited longest, or None."""
+        rows = self.sql(f"select data from {self.table_task} where queue = %s order by id limit 1", (self.name,), results=True)  # noqa: S608
+        return bytes(rows[0][0]) if rows else None

@@ -9,21 +9,21 @@ from typing import Any
 
 from huey.storage import SqliteStorage
 
-BUSY_TIMEOUT_S = 2  # each transaction on the queue takes some 20 µs; longer than this is a hung process
+BUSY_TIMEOUT_S = 2  # a transaction on the queue takes some 20 µs: one that lasts longer belongs to a suspended process
 
 
 class SqliteQueue(SqliteStorage):  # type: ignore[misc]
-    """Huey's SQLite storage, for a path that may not be usable, now or later.
+    """Huey's SQLite queue, for a path that may be unusable, now or later.
 
-    Making one touches no disk. Every operation raises sqlite3.Error or OSError while the path can't be used, and works again
-    as soon as it can. An open connection would go on writing into a file that was moved away or deleted, where no other process
-    looks, so each operation first makes sure (1 µs) that the path still is the file that was opened.
+    It opens the file with its first call. A call raises sqlite3.Error or OSError while the path cannot be used, and works again
+    as soon as it can. An open connection would go on writing into a file that was moved or deleted, which no other process reads,
+    so each call first checks (1 µs) that the path is still the file that was opened.
     """
 
     def __init__(self, name: str, path: Path) -> None:
         self._path = path
         self._opened: tuple[int, int] | None = None
-        # Without fsync: the log is what must not be lost; a queue lost in a power cut is filled again by the next look at the log.
+        # Without fsync: a queue that a power cut has lost is filled again by the next check of the log.
         super().__init__(name, filename=str(path), cache_mb=0, fsync=False, timeout=BUSY_TIMEOUT_S, create_tables=False)
 
     _conn: sqlite3.Connection | None
@@ -39,10 +39,10 @@ class SqliteQueue(SqliteStorage):  # type: ignore[misc]
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self._path)
+            stat = os.stat(self._path)
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return stat.st_dev, stat.st_ino
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,8 +57,8 @@ class SqliteQueue(SqliteStorage):  # type: ignore[misc]
         return connection
 
     def oldest(self) -> bytes | None:
-        """The payload that has waited longest, or None."""
-        found: list[tuple[Any, ...]] = self.sql(
+        """Return the payload that has waited longest, or None."""
+        rows: list[tuple[Any, ...]] = self.sql(
             "select data from task where queue=? order by id limit 1", (self.name,), results=True
         )
-        return bytes(found[0][0]) if found else None
+        return bytes(rows[0][0]) if rows else None

@@ -1,4 +1,4 @@
-"""Periodic work has one worker at a time, and another when that one is gone."""
+"""Periodic work is done by one worker at a time, and by another when that one is gone."""
 
 import pytest
 
@@ -14,44 +14,44 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "RENEW_S", 0.0)
 
 
-def looks(*schedulers: Scheduler) -> list[bool]:
-    """Who is on duty after all have looked."""
+def renew_all(*schedulers: Scheduler) -> list[bool]:
+    """Whether each has the lease after all have renewed."""
     for each in schedulers:
         each.renew()
     return [each.has_lease for each in schedulers]
 
 
-def test_of_several_workers_one_is_on_duty(store: Settings) -> None:
+def test_one_of_several_workers_has_the_lease(store: Settings) -> None:
     first, second = Scheduler(), Scheduler()
-    assert looks(first, second) == [True, False]
-    assert looks(second, first) == [False, True]
+    assert renew_all(first, second) == [True, False]
+    assert renew_all(second, first) == [False, True]
 
 
-def test_who_ends_hands_over_at_once(store: Settings) -> None:
+def test_a_worker_that_ends_releases_the_lease_at_once(store: Settings) -> None:
     first, second = Scheduler(), Scheduler()
-    looks(first, second)
+    renew_all(first, second)
     first.release()
     assert not first.has_lease
-    assert looks(second, first) == [True, False]
+    assert renew_all(second, first) == [True, False]
 
 
-def test_who_dies_is_followed_when_the_lease_has_run_out(store: Settings) -> None:
+def test_the_lease_of_a_dead_worker_expires(store: Settings) -> None:
     dead, other = Scheduler(), Scheduler()
-    looks(dead)
-    assert looks(other) == [False]
+    renew_all(dead)
+    assert renew_all(other) == [False]
     execute("UPDATE duties SET until_ms=until_ms-?", (int(scheduler_module.LEASE_S * 1000) + 1,))
-    assert looks(other) == [True]
-    assert looks(dead) == [False], "it was asleep, and is not on duty any more"
+    assert renew_all(other) == [True]
+    assert renew_all(dead) == [False], "it was suspended, and its lease has expired"
 
 
-def test_who_stood_still_is_not_on_duty_when_it_wakes_up(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_worker_has_no_lease_when_it_continues(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "LEASE_S", 0.0)
     slow = Scheduler()
     slow.renew()
     assert not slow.has_lease
 
 
-def test_only_who_is_on_duty_queues_what_is_periodic(store: Settings) -> None:
+def test_only_the_worker_with_the_lease_queues_periodic_tasks(store: Settings) -> None:
     assert huey.read_periodic(None) == []
     huey.scheduler.renew()
     try:
