@@ -28,7 +28,7 @@ MAX_LINE_BYTES = 998  # RFC 5322 2.1.1
 SUBJECTS = {  # by kind; None: the title in the mail's data
     "signup_code": "Your sign-up code",
     "login_code": "Your login code",
-    "address_known": "Someone signed up with your address",
+    "address_known": "Someone tried to sign up with your address",
     "account": None,
     "notification": None,
     "digest": None,

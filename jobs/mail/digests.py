@@ -1,7 +1,8 @@
-"""Mail about what is still unread: collected into hourly and daily digests, or alone when its time has come.
+"""Queue mail about unread notifications: hourly and daily digests, and single mails that are due.
 
-Whatever waits is looked at when it is due, with what its owner wants by then. A person's period is claimed in the transaction that
-queues its mail, so it has one, whatever crashes and whoever else looks. What a mail holds is looked at once more when it is sent.
+A pending notification is decided on when it is due, by its owner's preferences at that time. The transaction that queues a digest
+claims its period, so a person and period have one digest despite crashes and several workers. The content is read when the mail is
+sent (jobs/mail/recheck.py).
 """
 
 from __future__ import annotations
@@ -22,76 +23,81 @@ from models.notices.pending_mail import DIGEST, SINGLE, PendingMail
 from models.notices.schedule import digest_period, next_digest_ms
 from models.store.clock import now_ms
 
-PEOPLE_A_TRANSACTION = 25
+USERS_PER_TRANSACTION = 25
 
 logger = structlog.get_logger("jobs")
 
 
 class Plan(NamedTuple):
-    """What becomes of what is due: dropped, mailed alone, collected by (user, period), or not due after all."""
+    """The decisions on pending mail that is due: drop, send in a mail of its own, collect by (user, period), or postpone (until, in
+    Unix ms)."""
 
     dropped: list[int]
-    alone: list[PendingMail]
+    single: list[PendingMail]
     digests: dict[tuple[int, str], list[PendingMail]]
-    later: list[tuple[PendingMail, int]]
+    postponed: list[tuple[PendingMail, int]]
 
 
 def plan(due: Sequence[PendingMail], facts: Facts) -> Plan:
-    """Decides, by what each person wants now. Pure."""
-    found = Plan([], [], {}, [])
-    for one in due:
-        person, wanted = facts.people.get(one.user), facts.choice(one.user, one.type).email
-        if not one.unread or person is None or not person.active or wanted == "off":
-            found.dropped.append(one.notification)
-        elif one.alone or wanted == "instant":
-            found.alone.append(one)
-        elif (at := next_digest_ms(wanted, one.since_ms, person.timezone)) > facts.now_ms:
-            found.later.append((one, at))
+    """Decide by each person's current preferences. A pure function."""
+    result = Plan([], [], {}, [])
+    for pending in due:
+        person, choice = facts.people.get(pending.user), facts.choice(pending.user, pending.type).email
+        if not pending.unread or person is None or not person.active or choice == "off":
+            result.dropped.append(pending.notification)
+        elif pending.alone or choice == "instant":
+            result.single.append(pending)
+        elif (due_ms := next_digest_ms(choice, pending.since_ms, person.timezone)) > facts.now_ms:
+            result.postponed.append((pending, due_ms))
         else:
-            found.digests.setdefault((one.user, digest_period(wanted, facts.now_ms, person.timezone)), []).append(one)
-    return found
+            period = digest_period(choice, facts.now_ms, person.timezone)
+            result.digests.setdefault((pending.user, period), []).append(pending)
+    return result
 
 
 def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
-    """Queues the mails that are due, of a few people at a time, until there are no more; returns how many."""
+    """Queue the mails that are due, for a few users per transaction, until there are no more; return how many."""
     began, queued = time.perf_counter(), 0
-    while not stop() and (users := pending_mail.list_due_users(now(), PEOPLE_A_TRANSACTION)):
+    while not stop() and (users := pending_mail.list_due_users(now(), USERS_PER_TRANSACTION)):
         queued += _collect_for(sorted(set(users)), now())
     if queued:
-        logger.info("mail that was due is queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
+        logger.info("due_mail_queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
     return queued
 
 
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
     facts = with_receivers(Facts(at_ms), users)
-    done = plan(pending_mail.list_due(users, at_ms), facts)
+    decided = plan(pending_mail.list_due(users, at_ms), facts)
     with transaction(appends=False) as tx:
-        pending_mail.postpone(tx, done.later)
-        mark_mail_only_read(tx, sorted(pending_mail.remove(tx, done.dropped)))
-        alone = _take(tx, done.alone)
-        pending_mail.queue(tx, SINGLE, [(one.user, [one.notification], one.alone) for one in alone])
-        digests = _claimed(tx, done.digests, facts)
-        pending_mail.queue(tx, DIGEST, [(user, [one.notification for one in those], False) for user, those in digests])
-    for one in [*alone, *(one for _, those in digests for one in those)]:
-        NOTIFICATIONS_TOTAL.labels(one.type, "email").inc()
-    return len(alone) + len(digests)
+        pending_mail.postpone(tx, decided.postponed)
+        mark_mail_only_read(tx, sorted(pending_mail.remove(tx, decided.dropped)))
+        single = _remove(tx, decided.single)
+        pending_mail.queue(tx, SINGLE, [(pending.user, [pending.notification], pending.alone) for pending in single])
+        digests = _claim(tx, decided.digests, facts)
+        pending_mail.queue(tx, DIGEST, [(user, [item.notification for item in items], False) for user, items in digests])
+    collected = [item for _, items in digests for item in items]
+    for pending in [*single, *collected]:
+        NOTIFICATIONS_TOTAL.labels(pending.type, "email").inc()
+    return len(single) + len(digests)
 
 
-def _take(tx: Transaction, waiting: Sequence[PendingMail]) -> list[PendingMail]:
-    taken = pending_mail.remove(tx, [one.notification for one in waiting])
-    return [one for one in waiting if one.notification in taken]
+def _remove(tx: Transaction, items: Sequence[PendingMail]) -> list[PendingMail]:
+    """Remove pending mail; return what was still there: another worker may have been faster."""
+    removed = pending_mail.remove(tx, [item.notification for item in items])
+    return [item for item in items if item.notification in removed]
 
 
-def _claimed(
+def _claim(
     tx: Transaction, digests: Mapping[tuple[int, str], list[PendingMail]], facts: Facts
 ) -> list[tuple[int, list[PendingMail]]]:
-    """Those whose period has no mail yet. Of the others, all that waits goes into the next one."""
+    """Claim the digests' periods; return (user, items) of those claimed. The items of a period that has a digest already are
+    postponed to the next."""
     claimed = []
-    for (user, name), waiting in digests.items():
-        if pending_mail.claim_digest(tx, user, name):
-            claimed.append((user, _take(tx, waiting)))
+    for (user, period), items in digests.items():
+        if pending_mail.claim_digest(tx, user, period):
+            claimed.append((user, _remove(tx, items)))
             continue
-        every = name.partition(" ")[0]
-        at = next_digest_ms(every, facts.now_ms, facts.people[user].timezone)
-        pending_mail.postpone(tx, [(one, at) for one in waiting])
-    return [(user, those) for user, those in claimed if those]
+        frequency = period.partition(" ")[0]
+        due_ms = next_digest_ms(frequency, facts.now_ms, facts.people[user].timezone)
+        pending_mail.postpone(tx, [(item, due_ms) for item in items])
+    return [(user, items) for user, items in claimed if items]

@@ -1,4 +1,4 @@
-"""Where letters go: to the relay, or into a folder as long as none is set, for whoever tries Bellwire out to read."""
+"""The transport of mails: the relay, or a folder while none is set, so that one can try Bellwire out without a mail server."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ _MESSAGE_ID = re.compile(rb"^Message-ID: <([0-9a-f]{4})([0-9a-f]{4})", re.MULTIL
 
 
 class FileTransport:
-    """A folder with a file a letter. It is called what the letter's Date and Message-ID say, so another try writes the same file
-    again: `2026-11-06T12-34-56Z-1f2e-3d4c.eml`. The second hyphen keeps anything like a code of six digits out of the name."""
+    """Writes each mail to a file in a folder.
+
+    The file's name comes from the mail's Date and Message-ID, so another attempt writes the same file again:
+    `2026-11-06T12-34-56Z-1f2e-3d4c.eml`. The last hyphen keeps six digits in a row, which look like a code, out of the name.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def send(self, sender: str, receiver: str, letter: ComposedMail) -> None:
-        """Writes a letter, readable by the owner alone, whole or not at all. Raises RelayDownError when that can't be done."""
-        del sender, receiver  # both are in the letter
+    def send(self, sender: str, receiver: str, mail: ComposedMail) -> None:
+        """Write a mail, readable by its owner alone, completely or not at all. Raises RelayDownError when that fails."""
+        del sender, receiver  # both are in the mail
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write(self._folder / _name(letter.message), letter.message)
+            self._write(self._folder / _file_name(mail.message), mail.message)
         except OSError as error:
-            raise RelayDownError(f"{self._folder} can't be written ({error.strerror or error})") from error
+            raise RelayDownError(f"{self._folder} cannot be written ({error.strerror or error})") from error
 
     def _write(self, path: Path, message: bytes) -> None:
         descriptor, draft = tempfile.mkstemp(dir=self._folder, prefix=".")  # with mode 0600
@@ -43,20 +46,20 @@ class FileTransport:
             raise
 
     def close_if_idle(self) -> None:
-        """There is nothing to close_if_idle."""
+        """Do nothing: a folder has no connection."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: a folder has no connection."""
 
 
-def _name(message: bytes) -> str:
+def _file_name(message: bytes) -> str:
     date, message_id = _DATE.search(message), _MESSAGE_ID.search(message)
-    assert date, "a letter has a date"
-    assert message_id, "a letter has a Message-ID of ours"
+    assert date, "a mail has a date"
+    assert message_id, "a mail has a Message-ID of ours"
     at = parsedate_to_datetime(date[1].decode())
     return f"{at:%Y-%m-%dT%H-%M-%SZ}-{message_id[1].decode()}-{message_id[2].decode()}.eml"
 
 
 def create_transport(settings: Settings) -> SmtpTransport | FileTransport:
-    """What the settings say that mail is handed to."""
+    """Return the transport that the settings name."""
     return FileTransport(settings.data_dir / "mail") if settings.email_url == "file:" else SmtpTransport(settings.email_url)

@@ -1,8 +1,8 @@
-"""Sending mail: one thread a worker takes what is due from the outbox, codes first, and hands it to the relay.
+"""Send the mails of the outbox: one thread per worker sends those that are due to the relay, codes first.
 
-A mail is taken under a lease, sent, and then marked. Crash points: before the relay's 250 it is as if nothing had been; between
-250 and the mark the mail goes out again when the lease has run out, with the same Message-ID (promise 5: at least once). The mark
-of one mail and the taking of the next are one transaction.
+A mail is leased, sent, and then marked as sent. Crash points: before the relay's 250 nothing has happened; between 250 and the
+mark the mail goes out again when the lease has expired, with the same Message-ID (promise 5: at least once). One transaction marks
+a mail and leases the next.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from models.store.backoff import Backoff
 from models.store.clock import now_ms
 from models.store.database import disconnect
 
-LOOK_S = 0.5  # between two looks at the outbox when nobody asks for one
-LEASE_S = 15.0  # what a dead sender has taken is taken again after so long
+POLL_INTERVAL_S = 0.5  # between two checks of the outbox without a wake-up
+LEASE_S = 15.0  # the mail of a dead sender is sent by another after so long
 RENEW_S = 5.0
-GIVE_UP_S = 24 * 3600.0  # of a relay that defers a mail again and again
-DROPS_A_TRANSACTION = 50  # of mails that nobody wants any more: senders need the store's lock, too
+MAX_DEFERRAL_S = 24 * 3600.0  # a mail that the relay defers for so long is dead
+MAX_DROPS_PER_TRANSACTION = 50  # of mails that are not to be sent any more: sends of messages need the store's lock, too
 MAIL_BACKOFF = Backoff(2.0, 3600.0, jitter=(0.75, 1.25))  # of one mail, by its attempts
 FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S = 1.0, 30.0  # between two attempts while the relay itself is down
 
@@ -46,7 +46,7 @@ logger = structlog.get_logger("jobs")
 
 
 class Result(NamedTuple):
-    """What became of a try: sent, deferred or dead; and why."""
+    """The outcome of an attempt: sent, deferred or dead; and why."""
 
     mail: Mail
     outcome: str
@@ -55,7 +55,7 @@ class Result(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """A mail that is on its way to the relay: since when, and when its lease is to be renewed (time.monotonic())."""
+    """The mail that is being sent: since when, and when to renew its lease (time.monotonic())."""
 
     number: int
     since_ms: int
@@ -63,88 +63,99 @@ class Sending(NamedTuple):
 
 
 class Mailer:
-    """The thread. It works while `wanted`, and rests while it is not."""
+    """The thread that sends. It does nothing while `enabled` returns False."""
 
-    def __init__(self, settings: Settings, wanted: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, settings: Settings, enabled: Callable[[], bool] = lambda: True) -> None:
         self._settings = settings
-        self._wanted = wanted
-        self._holder = secrets.token_hex(8)
+        self._enabled = enabled
+        self._holder_id = secrets.token_hex(8)
         self._transport = create_transport(settings)
         self._composer = compose.Composer(settings.email_from, settings.url)
         self._domain = headers.envelope_address(settings.email_from).rpartition("@")[2]
-        self._relay = Outage("the mail relay", "mail waits, and is tried again")
-        self._store = Outage("sending mail", "it is tried again")
+        self._relay = Outage("mail_relay", "mail waits, and is tried again")
+        self._store = Outage("mailer", "it is tried again")
         self._relay_backoff = Backoff(FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S, jitter=(0.75, 1.0))
         self.sending: Sending | None = None
-        self._called = threading.Event()
+        self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
-        self.start, self.join, self.is_alive = self._thread.start, self._thread.join, self._thread.is_alive
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for the thread's end."""
+        self._thread.join(timeout_s)
+
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
 
     def wake(self) -> None:
-        """There is mail."""
-        self._called.set()
+        """Have the thread check the outbox at once."""
+        self._woken.set()
 
     def stop(self) -> None:
-        """Ends the thread after the mail that it is sending."""
+        """End the thread after the mail that it is sending."""
         self._stopping.set()
-        self._called.set()
+        self._woken.set()
 
     def renew(self) -> None:
-        """Keeps the lease of a mail whose relay takes its time. By another thread, now and then. Raises what the store raises."""
+        """Renew the lease of the mail that is being sent, if it is time. For another thread. Raises the store's errors."""
         sending = self.sending
         if sending is not None and time.monotonic() > sending.renew_at:
-            with event.transaction(appends=False, durable=False) as transaction:
-                outbox.renew_lease(transaction, sending.number, self._holder, int(LEASE_S * 1000))
+            with event.transaction(appends=False, durable=False) as tx:
+                outbox.renew_lease(tx, sending.number, self._holder_id, int(LEASE_S * 1000))
             if self.sending is sending:
                 self.sending = sending._replace(renew_at=time.monotonic() + RENEW_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._called.wait(LOOK_S)
-            self._called.clear()
+            self._woken.wait(POLL_INTERVAL_S)
+            self._woken.clear()
             try:
-                if self._wanted():
+                if self._enabled():
                     self.send_due()
                 self._transport.close_if_idle()
                 self._store.record_success()
-            except Exception as error:  # the store's; the next look may do better, and the thread must live
+            except Exception as error:  # an error of the store; the thread must live and try again
                 self._store.record_failure(error)
                 disconnect()
         self.close()
         disconnect()
 
     def close(self) -> None:
-        """Lets go of the relay."""
+        """Close the connection to the relay."""
         self._transport.close()
 
     def send_due(self) -> int:
-        """Sends what is due, until there is no more, the relay is down or the thread is to end; returns how many it tried."""
+        """Send mails that are due until there are no more, the relay is down or the thread must end; return how many were tried."""
         tried, result = 0, None
         while result is not None or outbox.next_due(now_ms()) is not None:
-            may_go_on = not self._stopping.is_set() and self._relay_backoff.is_due()
-            if result is None and not may_go_on:
+            may_continue = not self._stopping.is_set() and self._relay_backoff.is_due()
+            if result is None and not may_continue:
                 break
-            with event.transaction(appends=False, durable=False) as transaction:
+            with event.transaction(appends=False, durable=False) as tx:
                 if result is not None:
-                    self._write(transaction, result)
-                mail = self._take(transaction) if may_go_on else None
+                    self._write(tx, result)
+                mail = self._acquire(tx) if may_continue else None
             result = self._try(mail) if mail is not None else None
             tried += mail is not None
         return tried
 
-    def _take(self, transaction: Transaction) -> Mail | None:
-        """The next mail that is still wanted, if there is one among the next DROPS_A_TRANSACTION; the others are dropped."""
-        for _ in range(DROPS_A_TRANSACTION):
-            mail = outbox.next_due(transaction.now_ms)
+    def _acquire(self, tx: Transaction) -> Mail | None:
+        """Lease the next mail that is still to be sent and drop those before it, at most MAX_DROPS_PER_TRANSACTION."""
+        for _ in range(MAX_DROPS_PER_TRANSACTION):
+            mail = outbox.next_due(tx.now_ms)
             if mail is None:
                 return None
-            wanted = current_mail(transaction, mail)
-            if wanted is None:
-                outbox.drop(transaction, mail.id)
+            current = current_mail(tx, mail)
+            if current is None:
+                outbox.drop(tx, mail.id)
                 EMAILS_TOTAL.labels(mail.kind, "dropped").inc()
-            elif taken := outbox.acquire(transaction, wanted, self._holder, int(LEASE_S * 1000), self._domain):
-                return taken
+            elif leased := outbox.acquire(tx, current, self._holder_id, int(LEASE_S * 1000), self._domain):
+                return leased
         return None
 
     def _try(self, mail: Mail) -> Result:
@@ -152,66 +163,72 @@ class Mailer:
         began = time.perf_counter()
         result = self._result(mail)
         self.sending = None
-        took_s = time.perf_counter() - began
+        seconds = time.perf_counter() - began
         EMAILS_TOTAL.labels(mail.kind, result.outcome).inc()
-        EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(took_s)
+        EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(seconds)
         if result.outcome == "sent":
-            logger.info("a mail was sent", **_named(mail), seconds=round(took_s, 3))
+            logger.info("mail_sent", **_log_fields(mail), seconds=round(seconds, 3))
         elif result.outcome == "deferred":
             logger.info(
-                "a mail is put off", **_named(mail), again_in_s=round(result.retry_s), error=without_addresses(result.error)
+                "mail_deferred", **_log_fields(mail), again_in_s=round(result.retry_s), error=without_addresses(result.error)
             )
         return result
 
     def _result(self, mail: Mail) -> Result:
         try:
-            letter = self._letter(mail)
-            self._transport.send(self._settings.email_from, mail.address, letter)
+            composed = self._compose(mail)
+            self._transport.send(self._settings.email_from, mail.address, composed)
         except MailRefusedError as error:
             return Result(mail, "dead", str(error))
         except MailDeferredError as error:
             return self._deferred(mail, str(error), MAIL_BACKOFF.delay_s(mail.attempts))
         except RelayDownError as error:
-            self._relay.record_failure(error, **_named(mail))
+            self._relay.record_failure(error, **_log_fields(mail))
             return self._deferred(mail, str(error), self._relay_backoff.record_failure())
-        except Exception as error:  # a defect of ours, or of what the mail holds: the others must go on
-            logger.exception("a mail can't be made", **_named(mail))
+        except Exception as error:  # a defect in the code or the data of this mail; the other mails must go on
+            logger.exception("mail_not_composed", **_log_fields(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
         self._relay.record_success()
         self._relay_backoff.record_success()
-        self._show(mail, letter.subject)
+        self._print(mail, composed.subject)
         return Result(mail, "sent")
 
     def _deferred(self, mail: Mail, error: str, retry_s: float) -> Result:
-        if now_ms() - mail.tried_from_ms > GIVE_UP_S * 1000:
+        if now_ms() - mail.tried_from_ms > MAX_DEFERRAL_S * 1000:
             return Result(mail, "dead", f"given up after a day: {error}")
         return Result(mail, "deferred", error, retry_s)
 
-    def _letter(self, mail: Mail) -> compose.ComposedMail:
-        types, link = preference_types(mail), None
+    def _compose(self, mail: Mail) -> compose.ComposedMail:
+        types, unsubscribe_url = preference_types(mail), None
         if types and mail.receiver is not None:
-            link = unsubscribe.link(self._settings.url, self._settings.secret(), mail.receiver, ",".join(types))
-        return self._composer.compose(mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, link)
+            unsubscribe_url = unsubscribe.link(self._settings.url, self._settings.secret(), mail.receiver, ",".join(types))
+        return self._composer.compose(
+            mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, unsubscribe_url
+        )
 
-    def _show(self, mail: Mail, subject: str) -> None:
-        """A newcomer without a mail server reads their code where `serve` runs; it is no log."""
+    def _print(self, mail: Mail, subject: str) -> None:
+        """Print the subject and code to the terminal of `serve` when no mail server is set. Not a log line."""
         if self._settings.email_url == "file:" and parent.inherited is not None:
             code = f", {mail.data['code']}" if "code" in mail.data else ""
             print(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})", flush=True)
 
-    def _write(self, transaction: Transaction, result: Result) -> None:
+    def _write(self, tx: Transaction, result: Result) -> None:
         number, outcome = result.mail.id, result.outcome
         if outcome == "sent":
-            outbox.mark_sent(transaction, number)
-            mark_mail_only_read(transaction, result.mail.data.get("notifications", ()))
+            outbox.mark_sent(tx, number)
+            mark_mail_only_read(tx, result.mail.data.get("notifications", ()))
         elif outcome == "deferred":
-            outbox.defer(transaction, number, self._holder, now_ms() + int(result.retry_s * 1000), result.error)
-        elif outbox.mark_dead(transaction, number, result.error):
-            dead_letters.park_mail(transaction, number, result.error)
-            logger.error("a mail is dead", **_named(result.mail), error=without_addresses(result.error))
+            outbox.defer(tx, number, self._holder_id, now_ms() + int(result.retry_s * 1000), result.error)
+        elif outbox.mark_dead(tx, number, result.error):
+            dead_letters.park_mail(tx, number, result.error)
+            logger.error("mail_dead", **_log_fields(result.mail), error=without_addresses(result.error))
 
 
-def _named(mail: Mail) -> dict[str, Any]:
-    """How lines of the log name it: by what it is about and whose that is, never by what it says or where it goes."""
-    about = {"user": mail.receiver, "notifications": mail.data.get("notifications")}
-    return {"mail": mail.id, "kind": mail.kind, "tries": mail.attempts} | {name: is_ for name, is_ in about.items() if is_}
+def _log_fields(mail: Mail) -> dict[str, Any]:
+    """Return the fields that log lines have of a mail: never its text or address."""
+    fields: dict[str, Any] = {"mail": mail.id, "kind": mail.kind, "tries": mail.attempts}
+    if mail.receiver:
+        fields["user"] = mail.receiver
+    if notifications := mail.data.get("notifications"):
+        fields["notifications"] = notifications
+    return fields

@@ -1,7 +1,7 @@
-"""Handing letters to the mail server that takes them for everybody (RFC 5321), for the thread that sends them.
+"""Send mails to the relay, the mail server that delivers them (RFC 5321).
 
-Three outcomes besides success, which the sender must treat differently: the mail is refused for good, it may go another time, or
-the relay itself is not to be had. One connection is kept for a burst, since making one costs more than a letter.
+Besides success there are three outcomes, which the caller must treat differently: the mail is refused permanently, it may be
+accepted later, or the relay itself cannot be used. A connection is kept for a burst of mails: opening one costs more than a mail.
 """
 
 from __future__ import annotations
@@ -19,82 +19,83 @@ from jobs.mail.smtp_connection import RelayConnector, RelayDownError
 
 __all__ = ["MailDeferredError", "MailRefusedError", "RelayDownError", "SmtpTransport"]
 
-CONNECT_TIMEOUT_S = 10.0  # for each of the host's addresses, and for the greeting, which some hold back for 6 s
-ANSWER_TIMEOUT_S = 30.0  # a relay that looks through a mail before it answers takes 4 s and more
-QUIT_TIMEOUT_S = 2.0  # nothing depends on how QUIT is answered
-IDLE_S = 10.0  # a relay cuts idle connections sooner or later; RFC 5321 asks it to wait for 5 minutes, and few do
-CLOSING = 421  # RFC 5321 3.8: the relay takes no more on this connection
-LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6: it is the login that is wanting, whatever the mail
+CONNECT_TIMEOUT_S = 10.0  # for each of the host's addresses, and for the greeting, which some relays delay by 6 s
+ANSWER_TIMEOUT_S = 30.0  # a relay that scans a mail before it answers needs 4 s and more
+QUIT_TIMEOUT_S = 2.0  # nothing depends on the answer to QUIT
+IDLE_S = 10.0  # relays close idle connections; RFC 5321 requires them to wait for 5 minutes, and few do
+CLOSING = 421  # RFC 5321 3.8: the relay closes this connection
+LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6: the login is missing or wrong; not the fault of the mail
 
 
 class MailRefusedError(Exception):
-    """This mail will never be taken: its sender, receiver or content was refused for good (RFC 5321 4.2.1), or the relay can't
-    transport its address."""
+    """The relay will never accept this mail: its sender, receiver or content was refused permanently (RFC 5321 4.2.1), or the relay
+    does not support its address."""
 
 
 class MailDeferredError(Exception):
-    """This mail was not taken now; or the line was cut in the middle of it, and it may have been taken."""
+    """The relay did not accept this mail now; or the connection was lost in the middle, and it may have accepted it."""
 
 
-class _LineCutError(MailDeferredError):
-    """The relay went away in the middle of a mail."""
+class _ConnectionLostError(MailDeferredError):
+    """The connection was lost in the middle of a mail."""
 
 
 class SmtpTransport:
-    """The mail server at a URL (see `jobs.mail.smtp_connection`). Used by one thread at a time. The text of each error is one
-    line with the
-    relay's code and words, and without the password."""
+    """The relay at a URL (see `jobs.mail.smtp_connection`), for one thread at a time. The text of each error is one line with the
+    relay's code and text, and without the password."""
 
     def __init__(self, url: str) -> None:
-        self._link = RelayConnector(url)
+        self._connector = RelayConnector(url)
         self._smtp: smtplib.SMTP | None = None
         self._used_at = 0.0
 
-    def send(self, sender: str, receiver: str, letter: ComposedMail) -> None:
-        """Has the relay take a letter, over the kept connection or a new one. Returns when it has taken responsibility for it.
-        Raises MailRefusedError, MailDeferredError or RelayDownError."""
-        kept = self._smtp is not None
-        try:
-            smtp = self._announce(sender, receiver, letter)
-        except (_LineCutError, RelayDownError):
-            if not kept:
-                raise
-            smtp = self._announce(sender, receiver, letter)  # it was closed meanwhile, and knows nothing of the letter
-        dots = re.sub(rb"^\.", b"..", letter.message, flags=re.MULTILINE)  # RFC 5321 4.5.2
+    def send(self, sender: str, receiver: str, mail: ComposedMail) -> None:
+        """Send a mail over the kept connection or a new one. Returns when the relay has accepted it.
 
-        def hand_over() -> tuple[int, bytes]:
-            smtp.send(dots + b".\r\n")
+        Raises MailRefusedError, MailDeferredError or RelayDownError.
+        """
+        is_reused = self._smtp is not None
+        try:
+            smtp = self._begin(sender, receiver, mail)
+        except (_ConnectionLostError, RelayDownError):
+            if not is_reused:
+                raise
+            smtp = self._begin(sender, receiver, mail)  # the relay had closed it and does not know the mail
+        content = re.sub(rb"^\.", b"..", mail.message, flags=re.MULTILINE)  # RFC 5321 4.5.2
+
+        def send_content() -> tuple[int, bytes]:
+            smtp.send(content + b".\r\n")
             return smtp.getreply()
 
-        self._ask(hand_over, 250)
+        self._command(send_content, 250)
         self._used_at = time.monotonic()
 
-    def _announce(self, sender: str, receiver: str, letter: ComposedMail) -> smtplib.SMTP:
-        """MAIL, RCPT and DATA, after which the relay waits for the letter."""
+    def _begin(self, sender: str, receiver: str, mail: ComposedMail) -> smtplib.SMTP:
+        """Send MAIL, RCPT and DATA; the relay waits for the content then."""
         try:
             sender, receiver = envelope_address(sender), envelope_address(receiver)
         except ValueError as error:
             raise MailRefusedError(str(error)) from None
         if self._smtp is None:
-            self._smtp = self._link.connected(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
+            self._smtp = self._connector.connect(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
         smtp = self._smtp
-        if letter.smtputf8 and not smtp.has_extn("smtputf8"):
-            raise MailRefusedError("the relay takes only ASCII letters before the @ of an address (it offers no SMTPUTF8)")
-        smtp.command_encoding = "utf-8" if letter.smtputf8 else "ascii"
-        options = " SMTPUTF8 BODY=8BITMIME" if letter.smtputf8 else ""
-        self._ask(lambda: smtp.docmd("MAIL", f"FROM:<{sender}>{options}"), 250)
-        self._ask(lambda: smtp.docmd("RCPT", f"TO:<{receiver}>"), 250, 251)
-        self._ask(lambda: smtp.docmd("DATA"), 354)
+        if mail.smtputf8 and not smtp.has_extn("smtputf8"):
+            raise MailRefusedError("the relay accepts only ASCII before the @ of an address (it does not offer SMTPUTF8)")
+        smtp.command_encoding = "utf-8" if mail.smtputf8 else "ascii"
+        options = " SMTPUTF8 BODY=8BITMIME" if mail.smtputf8 else ""
+        self._command(lambda: smtp.docmd("MAIL", f"FROM:<{sender}>{options}"), 250)
+        self._command(lambda: smtp.docmd("RCPT", f"TO:<{receiver}>"), 250, 251)
+        self._command(lambda: smtp.docmd("DATA"), 354)
         return smtp
 
-    def _ask(self, command: Callable[[], tuple[int, bytes]], *wanted: int) -> None:
+    def _command(self, command: Callable[[], tuple[int, bytes]], *expected: int) -> None:
         try:
-            code, words = command()
-        except OSError as error:  # as are smtplib's
+            code, text = command()
+        except OSError as error:  # smtplib's errors are OSErrors
             self._drop()
-            raise _LineCutError(self._link.line(f"the relay went away in the middle: {error}")) from None
-        if code not in wanted:
-            self._refuse(code, self._link.line(f"{code} {words.decode('utf-8', 'replace')}"))
+            raise _ConnectionLostError(self._connector.error_line(f"the connection was lost in the middle: {error}")) from None
+        if code not in expected:
+            self._refuse(code, self._connector.error_line(f"{code} {text.decode('utf-8', 'replace')}"))
 
     def _refuse(self, code: int, line: str) -> NoReturn:
         if code == CLOSING or not 400 <= code < 600:
@@ -106,7 +107,7 @@ class SmtpTransport:
         raise (MailRefusedError if code >= 500 else MailDeferredError)(line)
 
     def _reset(self) -> None:
-        """Makes the connection fit for the next letter, or drops it."""
+        """Make the connection usable for the next mail, or close it."""
         try:
             usable = self._smtp is not None and self._smtp.docmd("RSET")[0] == 250
         except OSError:
@@ -116,15 +117,15 @@ class SmtpTransport:
         self._used_at = time.monotonic()
 
     def close_if_idle(self) -> None:
-        """Closes a connection that nothing was sent over for IDLE_S."""
+        """Close the connection if it has been unused for IDLE_S."""
         if self._smtp is not None and time.monotonic() - self._used_at >= IDLE_S:
             self.close()
 
     def close(self) -> None:
-        """Takes leave of the relay, whatever it says."""
+        """Send QUIT and close the connection; errors are ignored."""
         smtp, self._smtp = self._smtp, None
         if smtp is not None:
-            _leave(smtp)
+            _quit(smtp)
 
     def _drop(self) -> None:
         smtp, self._smtp = self._smtp, None
@@ -132,20 +133,19 @@ class SmtpTransport:
             smtp.close()
 
     def check(self, limit_s: float) -> None:
-        """Connects, logs in and takes leave again; nothing is sent, and each step takes at most `limit_s`. Raises
-        RelayDownError."""
-        smtp = self._link.connected(limit_s, limit_s)
+        """Connect, log in and quit without sending a mail; each step takes at most `limit_s`. Raises RelayDownError."""
+        smtp = self._connector.connect(limit_s, limit_s)
         try:
-            code, words = smtp.noop()
+            code, text = smtp.noop()
         except OSError as error:
-            raise RelayDownError(self._link.line(f"it went away: {error}")) from None
+            raise RelayDownError(self._connector.error_line(f"the connection was lost: {error}")) from None
         finally:
-            _leave(smtp)
+            _quit(smtp)
         if code != 250:
-            raise RelayDownError(self._link.line(f"{code} {words.decode('utf-8', 'replace')}"))
+            raise RelayDownError(self._connector.error_line(f"{code} {text.decode('utf-8', 'replace')}"))
 
 
-def _leave(smtp: smtplib.SMTP) -> None:
+def _quit(smtp: smtplib.SMTP) -> None:
     with suppress(OSError):
         if smtp.sock is not None:
             smtp.sock.settimeout(QUIT_TIMEOUT_S)

@@ -175,7 +175,7 @@ def test_a_mail_is_logged_with_ids_and_without_its_text(store: Settings, log_lin
     (line,) = log_lines()
     names = ("event", "level", "mail", "kind", "user", "notifications", "tries")
     assert picked(line, *names) == {
-        "event": "a mail was sent",
+        "event": "mail_sent",
         "level": "info",
         "mail": number,
         "kind": "account",
@@ -195,7 +195,7 @@ def test_a_deferred_or_dead_mail_is_logged_without_the_address_in_the_relays_ans
     number = send_mail(store, relay, "account", 7, NOTE)
     (line,) = log_lines()
     assert picked(line, "event", "level", "mail", "user") == {
-        "event": "a mail is put off",
+        "event": "mail_deferred",
         "level": "info",
         "mail": number,
         "user": 7,
@@ -205,7 +205,7 @@ def test_a_deferred_or_dead_mail_is_logged_without_the_address_in_the_relays_ans
     number = send_mail(store, relay, "account", 7, NOTE)
     (line,) = log_lines()
     assert picked(line, "event", "level", "mail", "user") == {
-        "event": "a mail is dead",
+        "event": "mail_dead",
         "level": "error",
         "mail": number,
         "user": 7,
@@ -220,7 +220,7 @@ def test_a_relay_that_is_down_is_logged_with_the_mail_that_failed(store: Setting
     down, put_off = log_lines()
     assert picked(down, "level", "mail", "user") == {"level": "warning", "mail": number, "user": 7}
     assert down["event"] == "mail_relay_failing"
-    assert picked(put_off, "event", "mail") == {"event": "a mail is put off", "mail": number}
+    assert picked(put_off, "event", "mail") == {"event": "mail_deferred", "mail": number}
 
 
 def test_a_sweep_logs_how_much_it_has_deleted_and_archived(store: Settings, log_lines: Lines) -> None:

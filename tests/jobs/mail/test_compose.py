@@ -70,10 +70,10 @@ def test_a_code_stands_on_a_line_of_its_own_and_nothing_else_looks_like_it(kind:
 
 
 @pytest.mark.parametrize("kind", CODES)
-def test_a_letter_with_a_code_says_how_long_it_is_good_and_to_tell_nobody(kind: str) -> None:
+def test_a_mail_with_a_code_says_how_long_it_is_valid_and_not_to_share_it(kind: str) -> None:
     for text in texts(written(kind)):
         assert "10 minutes" in text
-        assert "nobody" in text
+        assert "Do not share it with anyone" in text
         assert "ignore" in text
 
 

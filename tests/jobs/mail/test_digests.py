@@ -66,7 +66,7 @@ def test_what_is_unread_goes_as_one_mail_when_the_clock_strikes(
     clock.shift(timedelta(minutes=1))
     settle(mailer)
     settle(mailer)
-    assert subjects(relay) == [("ben", "2 things you have not read")]
+    assert subjects(relay) == [("ben", "2 unread notifications")]
     parsed = relay.mails[0].parsed
     for kind in ("plain", "html"):
         body = parsed.get_body((kind,)).get_content()  # type: ignore[union-attr]
@@ -231,5 +231,5 @@ def test_a_hundred_unread_are_a_mail_of_fifty_and_a_number(
     drain(NotifyConsumer())
     clock.shift(timedelta(hours=1))
     settle(mailer)
-    assert subjects(relay) == [("ben", "70 things you have not read")]
+    assert subjects(relay) == [("ben", "70 unread notifications")]
     assert "and 20 more" in relay.mails[0].parsed.get_body(("plain",)).get_content()  # type: ignore[union-attr]

@@ -53,7 +53,7 @@ def test_no_name_has_what_looks_like_a_code(folder: Path, digits: str) -> None:
 def test_a_folder_that_can_not_be_written_is_a_relay_that_is_down(folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("a file")
-    with pytest.raises(RelayDownError, match="can't be written"):
+    with pytest.raises(RelayDownError, match="cannot be written"):
         FileTransport(folder).send(SENDER, ANA, letter())
 
 

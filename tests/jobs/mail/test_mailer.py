@@ -165,10 +165,10 @@ def test_a_code_is_not_tried_again_after_it_has_expired(mailer: Mailer, relay: S
     assert (relay.mails, states()) == ([], {"ana": "dropped"})
 
 
-def test_many_mails_that_nobody_wants_any_more_are_dropped_in_several_transactions_before_the_next(
+def test_many_mails_that_are_not_to_be_sent_any_more_are_dropped_in_several_transactions_before_the_next(
     mailer: Mailer, relay: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailer_module, "DROPS_A_TRANSACTION", 2)
+    monkeypatch.setattr(mailer_module, "MAX_DROPS_PER_TRANSACTION", 2)
     for n in range(5):
         queue_code(f"late{n}", good_for_ms=0)
     queue("ana")

@@ -166,7 +166,7 @@ def test_a_relay_that_was_down_is_found_again(relay: SmtpTransport, smtp_server:
     relay.send(SENDER, ANA, letter())
     smtp_server.stop()
     for _ in range(2):
-        with pytest.raises(RelayDownError, match="can't be reached"):
+        with pytest.raises(RelayDownError, match="cannot be reached"):
             relay.send(SENDER, ANA, letter())
     smtp_server.start()
     relay.send(SENDER, ANA, letter())
