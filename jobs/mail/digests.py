@@ -45,7 +45,7 @@ def plan(due: Sequence[PendingMail], facts: Facts) -> Plan:
         person, choice = facts.people.get(pending.user), facts.choice(pending.user, pending.type).email
         if not pending.unread or person is None or not person.active or choice == "off":
             result.dropped.append(pending.notification)
-        elif pending.alone or choice == "instant":
+        elif pending.single or choice == "instant":
             result.single.append(pending)
         elif (due_ms := next_digest_ms(choice, pending.since_ms, person.timezone)) > facts.now_ms:
             result.postponed.append((pending, due_ms))
@@ -72,7 +72,7 @@ def _collect_for(users: Sequence[int], at_ms: int) -> int:
         pending_mail.postpone(tx, decided.postponed)
         mark_mail_only_read(tx, sorted(pending_mail.remove(tx, decided.dropped)))
         single = _remove(tx, decided.single)
-        pending_mail.queue(tx, SINGLE, [(pending.user, [pending.notification], pending.alone) for pending in single])
+        pending_mail.queue(tx, SINGLE, [(pending.user, [pending.notification], pending.single) for pending in single])
         digests = _claim(tx, decided.digests, facts)
         pending_mail.queue(tx, DIGEST, [(user, [item.notification for item in items], False) for user, items in digests])
     collected = [item for _, items in digests for item in items]

@@ -53,8 +53,8 @@ def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.
         members=members,
         conversations=audience.titles(conversations),
         online=online({member.user for member in chain.from_iterable(members.values()) if member.active}),
-        post_authors=audience.authors("posts", posts),
-        comment_authors=audience.authors("comments", {comment.id for comment in comments} | replied_to),
+        post_authors=audience.post_authors(posts),
+        comment_authors=audience.comment_authors({comment.id for comment in comments} | replied_to),
     )
 
 

@@ -1,6 +1,6 @@
 """Announcements to many people: their contents, and how far their delivery has come.
 
-The place reached is moved by the transaction that notifies, so whatever crashes, each receiver hears once.
+The transaction that notifies receivers also advances the position, so each receiver is notified once despite crashes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 import peewee
+from peewee import fn
 
+from models.identity.user import User
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import FANOUTS, Transaction, user_stream
 from models.notices import pending_mail
@@ -18,18 +20,17 @@ from models.notices.counts import INSERT_COLUMNS
 from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, insert_rows
 
 REQUESTED = "announcement.asked"
 BODY_CHARS = 2_000
 DATA_BYTES = 4_096
-IDS_A_QUERY = 500
-COLUMNS = "id, by_user, role, user_ids, type, title, body, data, total, done, position, created_ms, ended_ms"
+IDS_PER_QUERY = 500
 
 
 class Announcement(Base):
     """One announcement: to all active users of a role, or to those of `user_ids` (JSON, ascending). `position` is the last user
-    that was reached, `done` how many were, of `total` when that is known."""
+    who was notified, `done` how many were, of `total` when that is known."""
 
     id = NeverReusedIdField()
     by_user = peewee.BigIntegerField()
@@ -50,7 +51,7 @@ class Announcement(Base):
 
 
 class AnnouncementContent(NamedTuple):
-    """What is to be said, and to whom."""
+    """The words of an announcement, its author and its receivers: a role or users."""
 
     by: int
     role: str | None
@@ -62,7 +63,7 @@ class AnnouncementContent(NamedTuple):
 
 
 class AnnouncementProgress(NamedTuple):
-    """An announcement as it stands."""
+    """An announcement, and how far its delivery has come."""
 
     id: int
     content: AnnouncementContent
@@ -74,7 +75,7 @@ class AnnouncementProgress(NamedTuple):
 
 
 class Receiver(NamedTuple):
-    """Somebody to be told, and how: `mail_ms` as in models.notices.causes.Cause."""
+    """A user to notify, and how: `mail_ms` as in models.notices.causes.Cause."""
 
     user: int
     in_app: bool
@@ -82,54 +83,53 @@ class Receiver(NamedTuple):
 
 
 def create(tx: Transaction, content: AnnouncementContent) -> int:
-    """Takes an announcement; returns its number. Telling people is a drain's work."""
+    """Store an announcement and append the event from which a drain delivers it; returns its id."""
     users = None if content.users is None else msgspec.json.encode(sorted(set(content.users))).decode()
     number = tx.next_id("fanouts")
-    insert_rows(
-        Announcement,
-        ("id", "by_user", "role", "user_ids", "type", "title", "body", "data", "done", "position", "created_ms"),
-        [
-            (
-                number,
-                content.by,
-                content.role,
-                users,
-                content.type,
-                content.title,
-                content.body,
-                content.data.decode(),
-                0,
-                0,
-                tx.now_ms,
-            )
-        ],
-    )
+    Announcement.insert(
+        id=number,
+        by_user=content.by,
+        role=content.role,
+        user_ids=users,
+        type=content.type,
+        title=content.title,
+        body=content.body,
+        data=content.data.decode(),
+        done=0,
+        position=0,
+        created_ms=tx.now_ms,
+    ).as_rowcount().execute()
     tx.append(FANOUTS, REQUESTED, msgspec.json.encode({"fanout": number}))
     return number
 
 
 def find(number: int) -> AnnouncementProgress:
     """One announcement."""
-    return _progress(rows(f"SELECT {COLUMNS} FROM fanouts WHERE id=?", (number,))[0])
+    (row,) = fetch_rows(_select().where(Announcement.id == number))
+    return _progress(row)
+
+
+def _select() -> Any:
+    content = (Announcement.by_user, Announcement.role, Announcement.user_ids, Announcement.type, Announcement.title)
+    progress = (Announcement.total, Announcement.done, Announcement.position, Announcement.created_ms, Announcement.ended_ms)
+    return Announcement.select(Announcement.id, *content, Announcement.body, Announcement.data, *progress)
 
 
 def _progress(row: tuple[Any, ...]) -> AnnouncementProgress:
-    number, by, role, users, kind, title, body, data, *rest = row
+    number, by, role, users, type_, title, body, data, *progress = row
     ids = None if users is None else msgspec.json.decode(users, type=list[int])
-    return AnnouncementProgress(number, AnnouncementContent(by, role, ids, kind, title, body, data.encode()), *rest)
+    return AnnouncementProgress(number, AnnouncementContent(by, role, ids, type_, title, body, data.encode()), *progress)
 
 
 def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list[int]:
-    """The next of its receivers by id: active users only."""
+    """The next receivers by id: active users only."""
+    active = User.select(User.id).where(User.status == "active").order_by(User.id)
     if content.users is None:
-        sql = "SELECT id FROM users WHERE role=? AND status='active' AND id>? ORDER BY id LIMIT ?"
-        return [i for (i,) in rows(sql, (content.role, after, limit))]
+        return fetch_column(active.where(User.role == content.role, User.id > after).limit(limit))
     found: list[int] = []
     rest = [user for user in content.users if user > after]
-    for start in range(0, len(rest), IDS_A_QUERY):
-        part = rest[start : start + IDS_A_QUERY]
-        sql = f"SELECT id FROM users WHERE id IN ({placeholders(len(part))}) AND status='active' ORDER BY id"
-        found += [i for (i,) in rows(sql, part)]
+    for start in range(0, len(rest), IDS_PER_QUERY):
+        found += fetch_column(active.where(User.id.in_(rest[start : start + IDS_PER_QUERY])))
         if len(found) >= limit:
             break
     return found[:limit]
@@ -137,43 +137,35 @@ def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list
 
 def count_receivers(content: AnnouncementContent) -> int:
     """How many receivers there are now."""
-    if content.users is None:
-        return int(rows("SELECT count(*) FROM users WHERE role=? AND status='active'", (content.role,))[0][0])
-    return len(next_receivers(content, 0, len(content.users)))
+    if content.users is not None:
+        return len(next_receivers(content, 0, len(content.users)))
+    return User.select().where(User.role == content.role, User.status == "active").count()
 
 
 def advance(tx: Transaction, progress: AnnouncementProgress, position: int, done: int, total: int) -> None:
-    """The right to tell the next: moves the place on from where it was read, or raises CheckpointMovedError."""
-    sql = "UPDATE fanouts SET position=?, done=?, total=? WHERE id=? AND position=? AND ended_ms IS NULL"
-    if affected_rows(sql, (position, done, total, progress.id, progress.position)) != 1:
+    """Advance the position from where it was read, for the right to notify the next receivers, or raise CheckpointMovedError."""
+    unmoved = (Announcement.position == progress.position) & Announcement.ended_ms.is_null()
+    moved = Announcement.update(position=position, done=done, total=total).where(Announcement.id == progress.id, unmoved)
+    if moved.execute() != 1:
         raise CheckpointMovedError
 
 
 def complete(tx: Transaction, progress: AnnouncementProgress) -> None:
-    """Everybody was told."""
-    execute("UPDATE fanouts SET ended_ms=?, total=coalesce(total, 0) WHERE id=? AND ended_ms IS NULL", (tx.now_ms, progress.id))
+    """Mark the announcement as delivered to all."""
+    ended = Announcement.update(ended_ms=tx.now_ms, total=fn.COALESCE(Announcement.total, 0))
+    ended.where(Announcement.id == progress.id, Announcement.ended_ms.is_null()).execute()
 
 
 def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[Receiver]) -> None:
-    """Notifies receivers, all in the same words, and has the mails sent."""
+    """Notify receivers, all in the same words, and queue their mails."""
     content, group = progress.content, f"fanout:{progress.id}"
     before, after = _halves(content, tx.now_ms)
-    data, new = content.data.decode(), []
-    now, later = [], []
+    words, data = (content.type, content.title, content.body), content.data.decode()
+    new, now, later = [], [], []
     for user, in_app, mail_ms in receivers:
         number = tx.next_id("notifications")
-        row = (
-            number,
-            user,
-            content.type,
-            content.title,
-            content.body,
-            data,
-            1,
-            group if in_app else MAIL_ONLY_PREFIX + group,
-            tx.now_ms,
-            tx.now_ms,
-        )
+        grouping = group if in_app else MAIL_ONLY_PREFIX + group
+        row = (number, user, *words, data, 1, grouping, tx.now_ms, tx.now_ms)
         new.append((*row, None, None if in_app else True))
         if in_app:
             tx.append(user_stream(user), "notification.created", b"%s%d%s" % (before, number, after))
@@ -187,32 +179,31 @@ def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[
 
 
 def _halves(content: AnnouncementContent, now_ms: int) -> tuple[bytes, bytes]:
-    """NOTIFICATION as JSON, before and after its id, which comes first: all else is the same for everybody."""
+    """NOTIFICATION as JSON, before and after its id: all else is the same for every receiver."""
     whole = msgspec.json.encode(view((0, 0, content.type, content.title, content.body, content.data, 1, now_ms, None)))
     before, _, after = whole.partition(b"0")
     return before, after
 
 
 def list_newest(limit: int) -> list[Mapping[str, Any]]:
-    """Announcements, newest first, and how far each is."""
-    found = [_progress(row) for row in rows(f"SELECT {COLUMNS} FROM fanouts ORDER BY id DESC LIMIT ?", (limit,))]
+    """Announcements, newest first, and how far the delivery of each has come."""
+    found = [_progress(row) for row in fetch_rows(_select().order_by(Announcement.id.desc()).limit(limit))]
     return [
         {
-            "job": one.id,
-            "title": one.content.title,
-            "by": one.content.by,
-            "state": "running" if one.ended_ms is None else "done",
-            "done": one.done,
-            "total": one.total,
-            "created_at": rfc3339(one.created_ms),
-            "ended_at": rfc3339_or_none(one.ended_ms),
+            "job": progress.id,
+            "title": progress.content.title,
+            "by": progress.content.by,
+            "state": "running" if progress.ended_ms is None else "done",
+            "done": progress.done,
+            "total": progress.total,
+            "created_at": rfc3339(progress.created_ms),
+            "ended_at": rfc3339_or_none(progress.ended_ms),
         }
-        for one in found
+        for progress in found
     ]
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
-    """Forgets those that ended long ago; returns how many."""
-    return affected_rows(
-        "DELETE FROM fanouts WHERE id IN (SELECT id FROM fanouts WHERE ended_ms<? ORDER BY id LIMIT ?)", (before_ms, limit)
-    )
+    """Delete announcements that ended before a time, and at most `limit`; returns how many."""
+    ended = Announcement.select(Announcement.id).where(Announcement.ended_ms < before_ms).order_by(Announcement.id).limit(limit)
+    return int(Announcement.delete().where(Announcement.id.in_(ended)).execute())

@@ -1,17 +1,20 @@
-"""Facts about many people and conversations at once, by a fixed few queries: what drains decide from."""
+"""Facts about many users, conversations, posts and comments at once, by a fixed few queries: the drains decide from them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from models.store.database import chunks, placeholders, rows
+from models.community.comment import Comment
+from models.community.post import Post
+from models.identity.user import Profile, User
+from models.store.database import chunks, fetch_rows, placeholders, rows
 
-IDS_A_QUERY = 500
+IDS_PER_QUERY = 500
 
 
 class Interval(NamedTuple):
-    """A membership: events with from_event <= id < to_event are this user's to see. `read`: the newest message read, or 0."""
+    """A membership: the user sees events with from_event <= id < to_event. `read` is the newest message they have read, or 0."""
 
     user: int
     active: bool
@@ -21,21 +24,23 @@ class Interval(NamedTuple):
 
 
 def membership_intervals(conversations: Collection[int], closed_after: int) -> dict[int, list[Interval]]:
-    """The memberships of conversations that reach to an event id or past it."""
+    """conversation -> its memberships that are open or closed after an event id, in the order of joining."""
+    # Raw: the models of conversations are in models.chat, which imports this package.
+    sql = """
+        SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message
+        FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
+        AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id"""
     found: dict[int, list[Interval]] = {}
-    for part in chunks(sorted(conversations), IDS_A_QUERY):
-        for conversation, user, status, opened, closed, read in rows(
-            "SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message "
-            f"FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({placeholders(len(part))}) "
-            "AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id",
-            (*part, closed_after),
+    for part in chunks(sorted(conversations), IDS_PER_QUERY):
+        for conversation, user, status, from_event, to_event, read in rows(
+            sql.format(placeholders(len(part))), (*part, closed_after)
         ):
-            found.setdefault(conversation, []).append(Interval(user, status == "active", opened, closed, read or 0))
+            found.setdefault(conversation, []).append(Interval(user, status == "active", from_event, to_event, read or 0))
     return found
 
 
 class Person(NamedTuple):
-    """Who may hear of something."""
+    """A user who may be notified."""
 
     name: str
     active: bool
@@ -43,40 +48,49 @@ class Person(NamedTuple):
 
 
 def people(users: Collection[int]) -> dict[int, Person]:
-    """Those of these users that are there."""
+    """user -> Person, for those of the users who exist."""
+    query = User.select(User.id, User.display_name, User.status, Profile.timezone).join(Profile, on=Profile.user == User.id)
     found: dict[int, Person] = {}
-    for part in chunks(sorted(users), IDS_A_QUERY):
-        for user, name, status, timezone in rows(
-            "SELECT u.id, u.display_name, u.status, p.timezone FROM users u JOIN profiles p ON p.user_id=u.id "
-            f"WHERE u.id IN ({placeholders(len(part))})",
-            part,
-        ):
+    for part in chunks(sorted(users), IDS_PER_QUERY):
+        for user, name, status, timezone in fetch_rows(query.where(User.id.in_(part))):
             found[user] = Person(name, status == "active", timezone)
     return found
 
 
 def titles(conversations: Collection[int]) -> dict[int, tuple[str, str | None]]:
-    """Conversation -> its kind and title."""
-    return {i: (kind, title) for i, kind, title in _by_id("id, kind, title", "conversations", conversations)}
+    """conversation -> its kind and title."""
+    found: dict[int, tuple[str, str | None]] = {}
+    for part in chunks(sorted(conversations), IDS_PER_QUERY):
+        # Raw: like `membership_intervals`.
+        sql = f"SELECT id, kind, title FROM conversations WHERE id IN ({placeholders(len(part))})"
+        found |= {id_: (kind, title) for id_, kind, title in rows(sql, part)}
+    return found
 
 
-def authors(table: str, ids: Collection[int]) -> dict[int, int]:
-    """Post or comment -> its author, of the table's that are not deleted."""
-    return {i: author for i, author, deleted in _by_id("id, author_id, deleted_ms", table, ids) if deleted is None}
+def post_authors(posts: Collection[int]) -> dict[int, int]:
+    """post -> its author, for posts that are not deleted."""
+    query = Post.select(Post.id, Post.author).where(Post.deleted_ms.is_null())
+    return dict(_by_id(query, Post, posts))
+
+
+def comment_authors(comments: Collection[int]) -> dict[int, int]:
+    """comment -> its author, for comments that are not deleted."""
+    query = Comment.select(Comment.id, Comment.author).where(Comment.deleted_ms.is_null())
+    return dict(_by_id(query, Comment, comments))
 
 
 def display_names(users: Collection[int]) -> dict[int, str]:
-    """User -> display name."""
-    return dict(_by_id("id, display_name", "users", users))
+    """user -> display name."""
+    return dict(_by_id(User.select(User.id, User.display_name), User, users))
 
 
 def sites(users: Collection[int]) -> dict[int, str | None]:
-    """User -> the site the account belongs to, if any."""
-    return dict(_by_id("id, site", "users", users))
+    """user -> the site that the account belongs to, if any."""
+    return dict(_by_id(User.select(User.id, User.site), User, users))
 
 
-def _by_id(columns: str, table: str, ids: Collection[int]) -> list[tuple[Any, ...]]:
+def _by_id(query: Any, model: Any, ids: Collection[int]) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
-    for part in chunks(sorted(ids), IDS_A_QUERY):
-        found += rows(f"SELECT {columns} FROM {table} WHERE id IN ({placeholders(len(part))})", part)
+    for part in chunks(sorted(ids), IDS_PER_QUERY):
+        found += fetch_rows(query.where(model.id.in_(part)))
     return found

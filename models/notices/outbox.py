@@ -1,8 +1,8 @@
-"""The outbox: mails that wait to be sent, and what became of them.
+"""The outbox: mails that wait to be sent, and mails that were.
 
-A mail is queued by the transaction that causes it, so neither is there without the other. Whoever sends takes it under a lease; a
-sender that dies leaves it to be taken again when the lease has run out, so that it goes out at least once (promise 5), always with
-the same Message-ID.
+A mail is queued by the transaction that causes it, so neither exists without the other. A sender acquires it under a lease. When
+a sender dies, the lease runs out and another sends the mail, so it is sent at least once (promise 5), always with the same
+Message-ID.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import peewee
+from peewee import SQL, fn
 
 from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, affected_rows, execute, insert_rows, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, execute, fetch_rows, insert_rows, rows
 
 CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # priorities
 EMPTY_DATA = "{}"
@@ -29,8 +30,8 @@ COLUMNS = "id, kind, receiver, address, name, data, message_id, attempts, next_m
 
 
 class Email(Base):
-    """One mail. `state`: queued, sent, dead (refused for good) or dropped (not wanted, or too late). `data` is what its template is
-    filled with, as JSON; it is emptied when the mail has ended, unless it is dead and may be tried again, or but numbers."""
+    """One mail. `state`: queued, sent, dead (refused for good) or dropped (not wanted, or too late). `data` fills its template, as
+    JSON. It is emptied when the mail has ended, unless the mail is dead and may be retried, or `data` has only numbers."""
 
     id = NeverReusedIdField()
     kind = peewee.CharField(max_length=16)
@@ -59,8 +60,13 @@ Email.add_index(Email.index(Email.receiver, Email.id, where=peewee.SQL("receiver
 Email.add_index(Email.index(Email.ended_ms, where=peewee.SQL("state<>'queued'"), name="email_ended"))
 
 
+# With literals, which let the partial indexes serve queries of them.
+QUEUED = Email.state == SQL("'queued'")
+ENDED = Email.state != SQL("'queued'")
+
+
 class NewMail(NamedTuple):
-    """A mail to be queued: what its template is named and filled with, and to whom it goes."""
+    """A mail to be queued: its template (`kind`), the template's data and the receiver."""
 
     kind: str
     receiver: int | None
@@ -72,7 +78,7 @@ class NewMail(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """A mail that is due. `receiver` is a user, if any; `tried_from_ms` is when it was first to be sent."""
+    """A due mail. `receiver` is a user, if any; `tried_from_ms` is when it was first to be sent."""
 
     id: int
     kind: str
@@ -89,7 +95,7 @@ class Mail(NamedTuple):
 
 
 def queue(tx: Transaction, letters: Sequence[NewMail], state: str = "queued") -> None:
-    """Puts mails into the outbox; as `dropped`, they are but a trace, of as much work as a mail."""
+    """Add mails to the outbox. A mail that begins as `dropped` is never sent, but costs the same work: timing reveals nothing."""
     now = tx.now_ms
     ended = None if state == "queued" else now
     values = [
@@ -103,7 +109,8 @@ def queue(tx: Transaction, letters: Sequence[NewMail], state: str = "queued") ->
 
 
 def next_due(now_ms: int) -> Mail | None:
-    """The mail to be sent next: codes before all others, then by time."""
+    """The mail to be sent next: codes first, then by time."""
+    # Raw: measured, the mailer runs it for each mail; the literal state lets the partial index serve it.
     found = rows(
         f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND next_ms<=? ORDER BY priority, next_ms LIMIT 1",
         (now_ms,),
@@ -115,39 +122,38 @@ def next_due(now_ms: int) -> Mail | None:
 
 
 def acquire(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
-    """The right to send a mail, until the lease runs out; None when another has it.
+    """Acquire the right to send a mail until the lease runs out; None when another sender has it.
 
-    With the first try its Message-ID gets the sender's domain (RFC 5322, section 3.6.4), and keeps it.
+    At the first attempt its Message-ID gets the sender's domain (RFC 5322, section 3.6.4), and keeps it.
     """
-    taken = mail._replace(attempts=mail.attempts + 1)
+    acquired = mail._replace(attempts=mail.attempts + 1)
     if "@" not in mail.message_id:
-        taken = taken._replace(message_id=f"<{mail.message_id}@{domain}>")
-    mine = affected_rows(
+        acquired = acquired._replace(message_id=f"<{mail.message_id}@{domain}>")
+    # Raw: measured, the mailer runs it for each mail.
+    count = affected_rows(
         "UPDATE emails SET next_ms=?, attempts=?, holder=?, message_id=? WHERE id=? AND state='queued' AND next_ms=?",
-        (tx.now_ms + lease_ms, taken.attempts, holder, taken.message_id, mail.id, mail.next_ms),
+        (tx.now_ms + lease_ms, acquired.attempts, holder, acquired.message_id, mail.id, mail.next_ms),
     )
-    return taken if mine else None
+    return acquired if count else None
 
 
 def renew_lease(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
-    """Sending takes its time: the lease begins anew."""
-    execute(
-        "UPDATE emails SET next_ms=? WHERE id=? AND state='queued' AND holder=?",
-        (tx.now_ms + lease_ms, number, holder),
-    )
+    """Begin the lease anew, since sending takes long."""
+    Email.update(next_ms=tx.now_ms + lease_ms).where(_is_queued(number), Email.holder == holder).execute()
 
 
 def mark_sent(tx: Transaction, number: int) -> None:
-    """It is the relay's now, whoever else may have taken it meanwhile."""
+    """Mark a mail as accepted by the relay, also when another sender has acquired it meanwhile."""
     _end(tx, number, "sent")
 
 
 def drop(tx: Transaction, number: int) -> None:
-    """It is not sent any more."""
+    """Mark a mail as no longer to be sent."""
     _end(tx, number, "dropped")
 
 
 def _end(tx: Transaction, number: int, state: str) -> None:
+    # Raw: measured, the mailer runs it for each mail.
     execute(
         "UPDATE emails SET state=?, data=CASE WHEN kind IN ('notification','digest') THEN data ELSE ? END, ended_ms=?, error=NULL "
         "WHERE id=? AND state='queued'",
@@ -155,68 +161,67 @@ def _end(tx: Transaction, number: int, state: str) -> None:
     )
 
 
+def _is_queued(number: int) -> peewee.Expression:
+    return (Email.id == number) & (Email.state == "queued")
+
+
 def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -> None:
-    """It could not be sent now, and is tried again."""
-    execute(
-        "UPDATE emails SET next_ms=?, error=?, holder=NULL WHERE id=? AND state='queued' AND holder=?",
-        (next_ms, error[:ERROR_CHARS], number, holder),
-    )
+    """Schedule another attempt after one has failed."""
+    failed = Email.update(next_ms=next_ms, error=error[:ERROR_CHARS], holder=None)
+    failed.where(_is_queued(number), Email.holder == holder).execute()
 
 
 def mark_dead(tx: Transaction, number: int, error: str) -> bool:
-    """It can't be sent: dead, unless it has ended already, which the answer tells."""
-    return affected_rows(
-        "UPDATE emails SET state='dead', ended_ms=?, error=? WHERE id=? AND state='queued'",
-        (tx.now_ms, error[:ERROR_CHARS], number),
-    ) == 1  # fmt: skip
+    """Mark a mail as one that cannot be sent; False when it has ended already."""
+    dead = Email.update(state="dead", ended_ms=tx.now_ms, error=error[:ERROR_CHARS])
+    return bool(dead.where(_is_queued(number)).execute() == 1)
 
 
 def retry(tx: Transaction, number: int) -> None:
-    """A dead mail is queued again, as if it were new."""
-    execute(
-        "UPDATE emails SET state='queued', attempts=0, next_ms=?, tried_from_ms=?, ended_ms=NULL, error=NULL "
-        "WHERE id=? AND state='dead'",
-        (tx.now_ms, tx.now_ms, number),
-    )
+    """Queue a dead mail again, like a new one."""
+    queued = Email.update(state="queued", attempts=0, next_ms=tx.now_ms, tried_from_ms=tx.now_ms, ended_ms=None, error=None)
+    queued.where(Email.id == number, Email.state == "dead").execute()
 
 
 def count_queued() -> tuple[int, int | None]:
-    """How many wait, and when the one that has waited longest was queued, in ms."""
-    count, since = rows("SELECT count(*), min(tried_from_ms) FROM emails WHERE state='queued'")[0]
-    return int(count), since
+    """How many mails wait, and when the one that has waited longest was queued, in ms."""
+    ((count, since_ms),) = fetch_rows(Email.select(fn.COUNT(Email.id), fn.MIN(Email.tried_from_ms)).where(QUEUED))
+    return int(count), since_ms
 
 
 def list_about(receiver: int, notification: int, limit: int) -> list[dict[str, Any]]:
-    """The newest mails to a user that hold a notification, and what became of them."""
-    found = rows(
-        "SELECT id, kind, state, data, created_ms, ended_ms, error FROM emails WHERE receiver=? "
-        "AND kind IN ('notification','digest') ORDER BY id DESC LIMIT ?",
-        (receiver, limit),
-    )
+    """Among the newest `limit` mails to a user about notifications, those with this notification, and their states."""
+    columns = (Email.id, Email.kind, Email.state, Email.data, Email.created_ms, Email.ended_ms, Email.error)
+    about = (Email.receiver == receiver) & Email.kind.in_(["notification", "digest"])
     return [
-        {"id": i, "kind": kind, "state": state, "queued_at": rfc3339(at), "ended_at": rfc3339_or_none(ended), "error": error}
-        for i, kind, state, data, at, ended, error in found
+        {
+            "id": number,
+            "kind": kind,
+            "state": state,
+            "queued_at": rfc3339(created_ms),
+            "ended_at": rfc3339_or_none(ended_ms),
+            "error": error,
+        }
+        for number, kind, state, data, created_ms, ended_ms, error in fetch_rows(
+            Email.select(*columns).where(about).order_by(Email.id.desc()).limit(limit)
+        )
         if notification in msgspec.json.decode(data).get("notifications", ())
     ]
 
 
 def list_failing(limit: int) -> list[dict[str, Any]]:
-    """Mails that could not be sent yet, those tried most often first."""
-    found = rows(
-        "SELECT id, kind, address, attempts, error, next_ms FROM emails WHERE state='queued' AND error IS NOT NULL "
-        "ORDER BY attempts DESC, id LIMIT ?",
-        (limit,),
-    )
+    """Mails whose attempts have failed so far, those with the most attempts first."""
+    columns = (Email.id, Email.kind, Email.address, Email.attempts, Email.error, Email.next_ms)
+    failing = Email.select(*columns).where(QUEUED, Email.error.is_null(False))
     return [
-        {"mail": i, "type": kind, "to": address, "attempts": attempts, "error": error, "next_at": rfc3339(next_ms)}
-        for i, kind, address, attempts, error, next_ms in found
+        {"mail": number, "type": kind, "to": address, "attempts": attempts, "error": error, "next_at": rfc3339(next_ms)}
+        for number, kind, address, attempts, error, next_ms in fetch_rows(
+            failing.order_by(Email.attempts.desc(), Email.id).limit(limit)
+        )
     ]
 
 
 def trim(tx: Transaction, ended_before_ms: int, limit: int) -> int:
-    """Forgets mails that were sent or dropped long ago; returns how many."""
-    return affected_rows(
-        "DELETE FROM emails WHERE id IN (SELECT id FROM emails WHERE state IN ('sent', 'dropped') AND ended_ms<? "
-        "ORDER BY ended_ms LIMIT ?)",
-        (ended_before_ms, limit),
-    )
+    """Delete mails that were sent or dropped before a time, the oldest, and at most `limit`; returns how many."""
+    ended = Email.select(Email.id).where(ENDED, Email.state.in_(["sent", "dropped"]), Email.ended_ms < ended_before_ms)
+    return int(Email.delete().where(Email.id.in_(ended.order_by(Email.ended_ms).limit(limit))).execute())

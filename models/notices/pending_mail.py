@@ -1,8 +1,7 @@
-"""Notifications that a mail is to be sent about: at once, or later, alone or with others as one digest.
+"""Notifications that wait to be mailed: at once or later, in a mail of their own or together as one digest.
 
-What waits is a row; when it is due, what its owner wants by then decides (jobs/mail/digests.py). A digest's period is a row,
-too, unique
-for a person, so whatever crashes and however many workers look, a period has one mail.
+Each waiting notification is a row. When it is due, the user's preferences at that time decide (jobs/mail/digests.py). A digest's
+period is a row too, unique for each user, so a period has one mail despite crashes and several workers.
 """
 
 from __future__ import annotations
@@ -11,34 +10,35 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import peewee
+from peewee import Tuple
 
 from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.notification import Notification
 from models.notices.outbox import NewMail
-from models.store.database import Base, affected_rows, chunks, execute, insert_rows, placeholders, rows
+from models.store.database import Base, chunks, fetch_column, fetch_rows, insert_rows
 
 SINGLE, DIGEST = "notification", "digest"  # kinds of mail
-KEYS_A_QUERY = 200
+KEYS_PER_QUERY = 200
 
 
 class WaitingMail(Base):
-    """A notification that is to be mailed, not before `due_ms`. `alone`: in a mail of its own; else as its owner's preference has
-    it, counted from `since_ms`."""
+    """A notification to be mailed, not before `due_ms`. If `single`, in a mail of its own, else by its owner's preference, counted
+    from `since_ms`."""
 
     notification = peewee.ForeignKeyField(Notification, primary_key=True, on_delete="CASCADE")
     user = peewee.ForeignKeyField(User)
     since_ms = peewee.BigIntegerField()
     due_ms = peewee.BigIntegerField(index=True)
-    alone = peewee.BooleanField()
+    single = peewee.BooleanField(column_name="alone")
 
     class Meta:
         table_name = "waiting_mail"
 
 
 class Digest(Base):
-    """A person's digest of a period is made: `hourly 2026-11-26T10:00+01:00`, `daily 2026-11-26`."""
+    """The digest of a user and a period is queued: `hourly 2026-11-26T10:00+01:00`, `daily 2026-11-26`."""
 
     user = peewee.ForeignKeyField(User, index=False)
     period = peewee.CharField(max_length=32)
@@ -50,24 +50,25 @@ class Digest(Base):
 
 
 class PendingMail(NamedTuple):
-    """One that waits, with what decides of it."""
+    """A waiting notification, with the facts that decide about its mail."""
 
     notification: int
     user: int
     since_ms: int
     due_ms: int
-    alone: bool
+    single: bool
     type: str
     unread: bool
 
 
 def add(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
-    """Puts (notification, user, due_ms, alone) in line; of one that waits already, the earlier time counts."""
-    for part in chunks(waiting, KEYS_A_QUERY):
+    """Add (notification, user, due_ms, single). When a notification waits already, the earlier time counts."""
+    # Raw: a bulk upsert whose new values depend on the old ones.
+    for part in chunks(waiting, KEYS_PER_QUERY):
         insert_rows(
             WaitingMail,
             ("notification_id", "user_id", "since_ms", "due_ms", "alone"),
-            [(notification, user, tx.now_ms, due_ms, alone) for notification, user, due_ms, alone in part],
+            [(notification, user, tx.now_ms, due_ms, single) for notification, user, due_ms, single in part],
             " ON CONFLICT (notification_id) DO UPDATE SET "
             "due_ms=CASE WHEN excluded.due_ms<waiting_mail.due_ms THEN excluded.due_ms ELSE waiting_mail.due_ms END, "
             "alone=waiting_mail.alone OR excluded.alone",
@@ -75,75 +76,76 @@ def add(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
 
 
 def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int], bool]]) -> None:
-    """Queues mails to (user, their notifications, `again`), whose words are looked up when they are sent. `again`: they go also to
-    who wants digests by then."""
-    letters = []
-    for part in chunks(mails, KEYS_A_QUERY):
-        found = rows(
-            f"SELECT id, email, display_name FROM users WHERE id IN ({placeholders(len(part))})", [user for user, *_ in part]
-        )
-        people = {user: (address, name) for user, address, name in found}
+    """Queue mails to (user, their notifications, `again`). Their words are read when they are sent. With `again` they are also sent
+    to a user who prefers digests by then."""
+    new: list[NewMail] = []
+    for part in chunks(mails, KEYS_PER_QUERY):
+        query = User.select(User.id, User.email, User.display_name).where(User.id.in_([user for user, *_ in part]))
+        people = {user: (address, name) for user, address, name in fetch_rows(query)}
         for user, ids, again in part:
-            letters.append(NewMail(kind, user, *people[user], {"notifications": list(ids), "again": again}))
-    outbox.queue(tx, letters)
+            new.append(NewMail(kind, user, *people[user], {"notifications": list(ids), "again": again}))
+    outbox.queue(tx, new)
 
 
 def find_due_ms(notification: int) -> int | None:
-    """When its mail is due, if one is to be sent."""
-    found = rows("SELECT due_ms FROM waiting_mail WHERE notification_id=?", (notification,))
-    return int(found[0][0]) if found else None
+    """When the mail about a notification is due; None when none waits."""
+    due_ms: int | None = WaitingMail.select(WaitingMail.due_ms).where(WaitingMail.notification == notification).scalar()
+    return due_ms
 
 
 def list_due_users(now_ms: int, limit: int) -> list[int]:
-    """People of whom something is due, those who have waited longest first."""
-    return [u for (u,) in rows("SELECT user_id FROM waiting_mail WHERE due_ms<=? ORDER BY due_ms LIMIT ?", (now_ms, limit))]
+    """Users with due notifications, the longest due first. A user may be listed several times."""
+    due = WaitingMail.select(WaitingMail.user).where(WaitingMail.due_ms <= now_ms)
+    return fetch_column(due.order_by(WaitingMail.due_ms).limit(limit))
 
 
 def list_due(users: Collection[int], now_ms: int) -> list[PendingMail]:
-    """All that is due of these people, oldest first."""
-    found = rows(
-        "SELECT w.notification_id, w.user_id, w.since_ms, w.due_ms, w.alone, n.type, n.read_ms IS NULL FROM waiting_mail w "
-        f"JOIN notifications n ON n.id=w.notification_id WHERE w.user_id IN ({placeholders(len(users))}) AND w.due_ms<=? "
-        "ORDER BY w.notification_id",
-        (*users, now_ms),
+    """All due notifications of these users, by id."""
+    columns = (WaitingMail.notification, WaitingMail.user, WaitingMail.since_ms, WaitingMail.due_ms, WaitingMail.single)
+    query = (
+        WaitingMail.select(*columns, Notification.type, Notification.read_ms)
+        .join(Notification)
+        .where(WaitingMail.user.in_(list(users)), WaitingMail.due_ms <= now_ms)
+        .order_by(WaitingMail.notification)
     )
-    return [PendingMail(n, user, since, at, bool(alone), kind, bool(unread)) for n, user, since, at, alone, kind, unread in found]
+    return [
+        PendingMail(notification, user, since_ms, due_ms, single, type_, read_ms is None)
+        for notification, user, since_ms, due_ms, single, type_, read_ms in fetch_rows(query)
+    ]
 
 
 def remove(tx: Transaction, notifications: Sequence[int]) -> set[int]:
-    """Takes these out of the line; returns those that were in it: another worker may have been faster."""
-    taken: set[int] = set()
-    for part in chunks(notifications, KEYS_A_QUERY):
-        sql = f"DELETE FROM waiting_mail WHERE notification_id IN ({placeholders(len(part))}) RETURNING notification_id"
-        taken |= {n for (n,) in rows(sql, part)}
-    return taken
+    """Remove these; returns those that were still waiting: another worker may have been faster."""
+    removed: set[int] = set()
+    for part in chunks(notifications, KEYS_PER_QUERY):
+        query = WaitingMail.delete().where(WaitingMail.notification.in_(part)).returning(WaitingMail.notification)
+        removed.update(fetch_column(query))
+    return removed
 
 
 def postpone(tx: Transaction, later: Iterable[tuple[PendingMail, int]]) -> None:
-    """(waiting, until): not yet, unless it has another time since."""
-    same: dict[tuple[int, int], list[int]] = {}
+    """Move (waiting, new time in ms) to their new times, unless their times have changed meanwhile."""
+    same_times: dict[tuple[int, int], list[int]] = {}
     for waiting, until_ms in later:
-        same.setdefault((waiting.due_ms, until_ms), []).append(waiting.notification)
-    for (due_ms, until_ms), notifications in same.items():
-        for part in chunks(notifications, KEYS_A_QUERY):
-            where = f"due_ms=? AND notification_id IN ({placeholders(len(part))})"
-            execute(f"UPDATE waiting_mail SET due_ms=? WHERE {where}", (until_ms, due_ms, *part))
+        same_times.setdefault((waiting.due_ms, until_ms), []).append(waiting.notification)
+    for (due_ms, until_ms), notifications in same_times.items():
+        for part in chunks(notifications, KEYS_PER_QUERY):
+            unchanged = (WaitingMail.due_ms == due_ms) & WaitingMail.notification.in_(part)
+            WaitingMail.update(due_ms=until_ms).where(unchanged).execute()
 
 
 def claim_digest(tx: Transaction, user: int, period: str) -> bool:
-    """Claims a person's digest of a period; False when it is made already."""
-    sql = "INSERT INTO digests (user_id, period, at_ms) VALUES (?,?,?) ON CONFLICT DO NOTHING"
-    return affected_rows(sql, (user, period, tx.now_ms)) == 1
+    """Claim a user's digest of a period; False when it is claimed already."""
+    claim = Digest.insert(user=user, period=period, at_ms=tx.now_ms).on_conflict_ignore()
+    return bool(claim.as_rowcount().execute() == 1)
 
 
 def make_due_now(tx: Transaction, user: int) -> None:
-    """What the person wants, or their clock, has changed: all that waits for a digest is looked at now."""
-    execute("UPDATE waiting_mail SET due_ms=0 WHERE user_id=? AND alone=?", (user, False))
+    """Make all that waits for the user's digests due, since their preferences or time zone have changed."""
+    WaitingMail.update(due_ms=0).where(WaitingMail.user == user, ~WaitingMail.single).execute()
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
-    """Forgets the periods of long ago; returns how many."""
-    return affected_rows(
-        "DELETE FROM digests WHERE (user_id, period) IN (SELECT user_id, period FROM digests WHERE at_ms<? ORDER BY at_ms LIMIT ?)",
-        (before_ms, limit),
-    )
+    """Delete claims of digests from before a time, the oldest, and at most `limit`; returns how many."""
+    oldest = Digest.select(Digest.user, Digest.period).where(Digest.at_ms < before_ms).order_by(Digest.at_ms).limit(limit)
+    return int(Digest.delete().where(Tuple(Digest.user, Digest.period).in_(oldest)).execute())

@@ -1,4 +1,4 @@
-"""What a person wants to hear of, and how: for each type of notification, in-app and by e-mail."""
+"""Preferences: whether a user is notified in-app and by e-mail, for each type of notification."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import pending_mail
-from models.store.database import Base, chunks, execute, placeholders, rows
+from models.store.database import Base, chunks, fetch_rows
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
 TYPES = tuple(EMAIL_DEFAULTS)
-IDS_A_QUERY = 500
+IDS_PER_QUERY = 500
 EMAIL_FREQUENCIES = ("off", "instant", "hourly", "daily")
 
 
 class Preference(Base):
-    """What one person chose for one type; what was never chosen is not here."""
+    """A user's choice for one type. There is no row for a type that was never changed."""
 
     user = peewee.ForeignKeyField(User, index=False, on_delete="CASCADE")
     type = peewee.CharField(max_length=16)
@@ -32,47 +32,46 @@ class Preference(Base):
 
 
 class Choice(NamedTuple):
-    """One type's."""
+    """The choice for one type."""
 
     in_app: bool
     email: str
 
 
 def all_choices(user: int) -> dict[str, Choice]:
-    """All types, with what was chosen or else the default."""
+    """The user's choices for all types, with the default where nothing was chosen."""
     found = find_choices([user])
     return {kind: found.get((user, kind), default_choice(kind)) for kind in TYPES}
 
 
 def default_choice(kind: str) -> Choice:
-    """What holds for who never chose."""
+    """The choice that applies to a type until the user changes it."""
     return Choice(True, EMAIL_DEFAULTS[kind])
 
 
 def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
-    """(user, type) -> what they chose, for those who did."""
+    """(user, type) -> choice, for the types that the users have changed."""
     found: dict[tuple[int, str], Choice] = {}
-    for part in chunks(sorted(users), IDS_A_QUERY):
-        sql = f"SELECT user_id, type, in_app, email FROM preferences WHERE user_id IN ({placeholders(len(part))})"
-        found |= {(user, kind): Choice(bool(in_app), email) for user, kind, in_app, email in rows(sql, part)}
+    for part in chunks(sorted(users), IDS_PER_QUERY):
+        query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email)
+        for user, type_, in_app, email in fetch_rows(query.where(Preference.user.in_(part))):
+            found[user, type_] = Choice(in_app, email)
     return found
 
 
 def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> None:
-    """Sets these types, also for what is still waiting to be mailed."""
+    """Set these types, also for notifications that already wait to be mailed."""
     pending_mail.make_due_now(tx, user)
-    for kind, choice in choices.items():
-        execute(
-            "INSERT INTO preferences (user_id, type, in_app, email) VALUES (?,?,?,?) ON CONFLICT (user_id, type) "
-            "DO UPDATE SET in_app=excluded.in_app, email=excluded.email",
-            (user, kind, choice.in_app, choice.email),
-        )
+    for type_, choice in choices.items():
+        Preference.insert(user=user, type=type_, in_app=choice.in_app, email=choice.email).on_conflict(
+            conflict_target=[Preference.user, Preference.type], preserve=[Preference.in_app, Preference.email]
+        ).as_rowcount().execute()
 
 
-def unsubscribe(tx: Transaction, user: int, kinds: Collection[str]) -> bool:
-    """No more e-mail of these types; False when there is no such user or type."""
-    if not set(kinds) <= set(TYPES) or not rows("SELECT 1 FROM users WHERE id=?", (user,)):
+def unsubscribe(tx: Transaction, user: int, types: Collection[str]) -> bool:
+    """Turn e-mail of these types off; False when there is no such user or type."""
+    if not set(types) <= set(TYPES) or not User.select().where(User.id == user).exists():
         return False
     now = all_choices(user)
-    set_choices(tx, user, {kind: now[kind]._replace(email="off") for kind in kinds})
+    set_choices(tx, user, {type_: now[type_]._replace(email="off") for type_ in types})
     return True
