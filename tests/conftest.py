@@ -1,4 +1,4 @@
-"""Gateways for tests that speak HTTP: one process a module, on a store in a temporary folder."""
+"""Fixtures: databases, and gateways for tests over HTTP, one process per test module."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
 from tests.stores import KINDS, Database, PostgresServer
 
-# Of few tests each, which take long: begun first, so that the end doesn't wait for one of them.
-LONG = (
+# Files of a few slow tests each: they run first, so that the run does not end by waiting for one of them.
+SLOW = (
     *("tests/journeys/", "tests/deploy/", "tests/commands/", "tests/grafana/", "tests/page/"),
     *("tests/models/sync/test_catchup_machine.py", "tests/gateway/delivery/test_bus.py", "tests/gateway/test_server.py"),
     *("tests/gateway/apidoc/test_schemathesis.py", "tests/jobs/test_worker.py"),
@@ -24,27 +24,27 @@ LONG = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`needs_binary("redis-server")` marks what can't run without a program, `only("sqlite")` what is about one database."""
+    """Register the markers: `needs_binary("redis-server")` for a required program, `only("sqlite")` for tests of one database."""
     config.addinivalue_line("markers", "needs_binary(name): skipped where the program is missing; fails there under CI=true")
-    config.addinivalue_line("markers", "only(kind): about one kind of database alone, sqlite or postgresql")
-    sys.dont_write_bytecode = False  # hundreds of processes are started, none of which is to compile everything anew
+    config.addinivalue_line("markers", "only(kind): runs on one kind of database, sqlite or postgresql")
+    sys.dont_write_bytecode = False  # hundreds of processes are started: each would compile every module again
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out, of tests that are about one kind of database alone, the runs on the others; puts the long files first."""
-    elsewhere = [item for item in items if not _meant_for(item)]
-    config.hook.pytest_deselected(items=elsewhere)
-    items[:] = sorted((item for item in items if item not in set(elsewhere)), key=lambda item: not item.nodeid.startswith(LONG))
+    """Deselect the runs of `only` tests on other databases, and put the slow files first."""
+    deselected = [item for item in items if not _runs_on_its_database(item)]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = sorted((item for item in items if item not in set(deselected)), key=lambda item: not item.nodeid.startswith(SLOW))
 
 
-def _meant_for(item: pytest.Item) -> bool:
+def _runs_on_its_database(item: pytest.Item) -> bool:
     marker, call = item.get_closest_marker("only"), getattr(item, "callspec", None)
     return marker is None or call is None or call.params.get("database", marker.args[0]) == marker.args[0]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips, or fails under CI=true, what needs a program that is missing."""
+    """Skip a test whose program is missing; under CI=true, fail it."""
     for marker in item.iter_markers("needs_binary"):
         name = marker.args[0]
         if shutil.which(name) is None:
@@ -63,7 +63,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    """A Redis server of the test's own."""
+    """A Redis server for one test."""
     server = RedisServer().start()
     yield server
     server.remove()
@@ -77,7 +77,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 @pytest.fixture(scope="module")
 def make_gateway(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Callable[..., Gateway]]:
-    """Starts gateways with settings of their own; `beside` puts another one on a store that is there."""
+    """Start gateways with their own settings, each on a new store, or on that of `beside`."""
     made: list[Gateway] = []
     with contextlib.ExitStack() as stores:
 
@@ -100,7 +100,7 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
 
 @pytest.fixture(scope="module")
 def served(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """The whole house, `run.py serve`: a gateway and a worker."""
+    """A gateway and a worker: `run.py serve`."""
     return make_gateway("serve")
 
 
@@ -112,23 +112,23 @@ def admin(gateway: Gateway) -> Client:
 
 @pytest.fixture
 def people(gateway: Gateway) -> list[Client]:
-    """Ana, Ben and Cleo, whom no other test knows."""
+    """Ana, Ben and Cleo: new users for each test."""
     return gateway.users(3)
 
 
 @pytest.fixture
 def ana(people: list[Client]) -> Client:
-    """A user."""
+    """The first of them."""
     return people[0]
 
 
 @pytest.fixture
 def ben(people: list[Client]) -> Client:
-    """Another one."""
+    """The second of them."""
     return people[1]
 
 
 @pytest.fixture
 def cleo(people: list[Client]) -> Client:
-    """A third one."""
+    """The third of them."""
     return people[2]

@@ -31,37 +31,36 @@ TEMPLATE = "migrated"
 LIMIT_S = 30
 PORTS = range(10_000, 32_768)
 MEMORY = Path("/dev/shm")
-ROOM_BYTES = 2 << 30  # a server's files take some 100 MB, and there are up to six at a time
+ROOM_BYTES = 2 << 30  # a server's files are some 100 MB, and up to six servers run at a time
 
 
 def free_port() -> int:
-    """A port nobody listens on, nor is given for a connection's own end before it is listened on: those begin at 32768."""
+    """A free port below 32768: above it, the kernel could use the port for an outgoing connection before the server listens."""
     while True:
         port = PORTS.start + secrets.randbelow(len(PORTS))
-        with closing(socket.socket()) as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
+        with closing(socket.socket()) as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
             return port
 
 
 def _scratch() -> Path:
-    """Where servers' files are: in memory, if there is plenty. A database is copied for most tests, which on a disk takes ten
-    times as long as making it."""
-    plenty = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES
-    return MEMORY if plenty else Path(tempfile.gettempdir())
+    """The folder of the servers' files: in memory if there is room, since copying a database for each test is slow on a disk."""
+    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    return MEMORY if has_room else Path(tempfile.gettempdir())
 
 
 def program(name: str) -> str:
-    """The path of a program (Debian keeps PostgreSQL's apart). Without it the test is skipped; under CI=true it fails."""
-    found = shutil.which(name) or next((str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
-    if found is None:
+    """The path of a program (Debian installs PostgreSQL's apart). If it is missing, skip the test; under CI=true, fail it."""
+    path = shutil.which(name) or next((str(p) for p in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
+    if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{name} is not installed", pytrace=False)
         pytest.skip(f"{name} is not installed")
-    return found
+    return path
 
 
 class PostgresServer:
-    """One server on a free port. It does not run as root, whoever the tests run as."""
+    """A server on a free port. If the tests run as root, it runs as the user postgres, because it refuses to run as root."""
 
     def __init__(self, **settings: str) -> None:
         self.port = free_port()
@@ -71,7 +70,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": "200",
-            "fsync": "off",  # kill -9 of the server loses nothing: what is written is in the kernel's hands
+            "fsync": "off",  # kill -9 of the server loses nothing: the kernel has its writes
             "full_page_writes": "off",
             **settings,
         }
@@ -97,7 +96,7 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr + done.stdout
 
     def start(self) -> PostgresServer:
-        """Starts it and waits until it answers."""
+        """Start it and wait until it answers."""
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -116,11 +115,11 @@ class PostgresServer:
             except psycopg.OperationalError as error:
                 assert self._process.poll() is None, (self.folder / "log").read_text()
                 if monotonic() > deadline:
-                    raise AssertionError("it never answered") from error
+                    raise AssertionError("the server did not answer in time") from error
                 sleep(0.02)
 
     def stop(self, number: int = signal.SIGINT) -> None:
-        """Ends it: SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one, as after a crash."""
+        """Stop it: SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one, as after a crash."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
@@ -128,19 +127,19 @@ class PostgresServer:
             self._process = None
 
     def remove(self) -> None:
-        """Ends it and takes its folder away."""
+        """Stop it and delete its folder."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def pids(self) -> list[int]:
-        """The server and all its children."""
+        """The process ids of the server and its children."""
         assert self._process is not None
         pid = str(self._process.pid)
-        found = subprocess.run(["ps", "-o", "pid=", "--pid", pid, "--ppid", pid], capture_output=True, text=True, check=True)
-        return [int(pid) for pid in found.stdout.split()]
+        done = subprocess.run(["ps", "-o", "pid=", "--pid", pid, "--ppid", pid], capture_output=True, text=True, check=True)
+        return [int(pid) for pid in done.stdout.split()]
 
     def signal_all(self, number: int) -> None:
-        """Sends a signal to the server and its children: SIGSTOP makes it accept and say nothing."""
+        """Send a signal to the server and its children. With SIGSTOP it accepts connections and answers nothing."""
         for pid in self.pids():
             try:
                 os.kill(pid, number)
@@ -152,12 +151,12 @@ class PostgresServer:
         return f"postgresql://bellwire@127.0.0.1:{self.port}/{name}"
 
     def execute(self, sql: str) -> None:
-        """One statement in the server's own database."""
+        """Run a statement in the server's own database."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql)  # type: ignore[arg-type]
 
     def create(self, template: str | None = TEMPLATE) -> str:
-        """A new database, migrated unless there is to be no template; returns its URL."""
+        """Create a database and return its URL. It is migrated, unless the template is None."""
         name = f"test{next(self._numbers)}"
         if template is not None and not self._migrated:
             self.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -167,7 +166,7 @@ class PostgresServer:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Removes a database, whoever is connected."""
+        """Drop a database, even if connections are open."""
         self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
 
@@ -178,7 +177,7 @@ def _migrate(url: str, folder: Path) -> None:
 
 
 class Database:
-    """One kind of database. `fresh` gives the settings that name a new, migrated one."""
+    """A kind of database. `fresh` creates a database of it and yields the settings that name it."""
 
     def __init__(self, kind: str, server: PostgresServer | None) -> None:
         self.kind = kind
@@ -186,7 +185,7 @@ class Database:
 
     @contextmanager
     def fresh(self, migrated: bool = True) -> Iterator[dict[str, str]]:
-        """Settings by their lower-case names, for any data folder. SQLite's is not migrated yet."""
+        """Yield settings by their lower-case names, for any data folder. SQLite's file is not created yet."""
         if self.server is None:
             yield {}
             return
@@ -199,7 +198,7 @@ class Database:
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """The same as environment variables."""
+    """Settings as environment variables."""
     return {f"BELLWIRE_{name.upper()}": str(value) for name, value in settings.items()}
 
 
@@ -209,11 +208,11 @@ def settings_of(folder: Path, overrides: Mapping[str, Any]) -> Settings:
 
 
 def named(settings: Settings) -> dict[str, object]:
-    """What another process must be told, to work on the same store."""
-    found: dict[str, object] = {"data_dir": settings.data_dir}
+    """The settings with which another process works on the same store."""
+    overrides: dict[str, object] = {"data_dir": settings.data_dir}
     if settings.database_url is not None:
-        found |= {"database_url": settings.database_url, "secret_key": SECRET}
-    return found
+        overrides |= {"database_url": settings.database_url, "secret_key": SECRET}
+    return overrides
 
 
 def json_number(column: str, *path: str) -> str:

@@ -1,4 +1,4 @@
-"""One user's calls, over HTTP."""
+"""A user's requests over HTTP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ API = "/api/v1"
 
 
 class Client:
-    """Who calls a gateway. Paths are below /api/v1 unless they begin with two slashes."""
+    """A user of a gateway. Paths are below /api/v1 unless they begin with two slashes."""
 
     def __init__(self, gateway: Gateway, user: int, name: str, token: str | None) -> None:
         self.gateway = gateway
@@ -31,7 +31,7 @@ class Client:
         return Client(self.gateway, self.id, self.name, token)
 
     def call(self, method: str, path: str, body: Any = None, /, **options: Any) -> httpx.Response:
-        """Any request."""
+        """Send any request."""
         headers = dict(options.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
@@ -60,17 +60,17 @@ class Client:
         """DELETE."""
         return self.call("DELETE", path, **options)
 
-    # What nearly every test does
+    # Shortcuts for what nearly every test does
 
     def send(self, body: str, *, to: Client | None = None, at: int | None = None, **fields: Any) -> dict[str, Any]:
-        """Sends to a user or a conversation, and returns MESSAGE."""
-        place = {"to": to.id} if to is not None else {"conversation": at}
-        answer = self.post("/messages", {**place, "body": body, **fields})
+        """Send to a user or a conversation, and return MESSAGE."""
+        recipient = {"to": to.id} if to is not None else {"conversation": at}
+        answer = self.post("/messages", {**recipient, "body": body, **fields})
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def group(self, *members: Client, title: str | None = "Crew") -> int:
-        """Makes a group and returns its id."""
+        """Create a group conversation and return its id."""
         answer = self.post("/conversations", {"members": [m.id for m in members], "title": title})
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
@@ -86,33 +86,33 @@ class Client:
         return str(self.get("/events").json()["cursor"])
 
     def poll(self, cursor: str, timeout: float = 0, **params: Any) -> dict[str, Any]:
-        """One long poll's answer."""
+        """The answer of one long poll."""
         answer = self.get("/events", cursor=cursor, timeout=timeout, **params)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def polling(self, cursor: str, timeout: float = 30, **params: Any) -> Future[httpx.Response]:
-        """A long poll that stays open beside the test. The user is known to the gateway first, so it waits at once."""
+        """A long poll that stays open on another thread. The gateway loads the user first, so that the poll waits at once."""
         self.poll(cursor)
         return self.gateway.later(self.get, "/events", cursor=cursor, timeout=timeout, **params)
 
     def events(self, cursor: str, **params: Any) -> list[dict[str, Any]]:
-        """All that the log holds after a cursor."""
-        found: list[dict[str, Any]] = []
+        """All events of the log after a cursor."""
+        events: list[dict[str, Any]] = []
         more = True
         while more:
             answer = self.poll(cursor, **params)
-            found += [event for event in answer["events"] if event["id"] is not None]
+            events += [event for event in answer["events"] if event["id"] is not None]
             cursor, more = answer["cursor"], answer["more"]
-        return found
+        return events
 
     def kinds(self, cursor: str, **params: Any) -> list[str]:
-        """Their types."""
+        """The types of all events of the log after a cursor."""
         return [event["type"] for event in self.events(cursor, **params)]
 
 
 def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
-    """The problem document of an answer that must be this error and tell nothing of the inside (RFC 9457)."""
+    """The problem document (RFC 9457) of an answer, after checking that it is this error and reveals nothing internal."""
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Request-Id"]
@@ -122,8 +122,8 @@ def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
     assert isinstance(body["title"], str)
     assert isinstance(body["detail"], str)
     assert ("errors" in body) == (status == 422)
-    for inside in ("Traceback", "SELECT", "sqlite", "site-packages", ".py", "/home", "/tmp"):
-        assert inside not in answer.text
+    for internal in ("Traceback", "SELECT", "sqlite", "site-packages", ".py", "/home", "/tmp"):
+        assert internal not in answer.text
     return body
 
 

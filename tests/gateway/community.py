@@ -1,4 +1,4 @@
-"""What people do in the community, for tests."""
+"""Shortcuts for posts, comments and groups."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from tests.gateway.client import Client
 
 
 def post(author: Client, body: str = "words", group: int | None = None) -> dict[str, Any]:
-    """Posts, and returns POST."""
+    """Write a post, and return POST."""
     answer = author.post("/posts", {"body": body, **({"group": group} if group is not None else {})})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def comment(author: Client, on: int, body: str = "words", reply_to: int | None = None) -> dict[str, Any]:
-    """Comments on a post, and returns COMMENT."""
+    """Comment on a post, and return COMMENT."""
     answer = author.post(f"/posts/{on}/comments", {"body": body, "reply_to": reply_to})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def group(owner: Client, *members: Client, name: str = "Hikers") -> int:
-    """Makes a group whose members join one after the other, and returns its id."""
+    """Create a group, let its members join one after the other, and return its id."""
     answer = owner.post("/groups", {"name": name})
     assert answer.status_code == 201, answer.text
     number = int(answer.json()["id"])
@@ -32,23 +32,23 @@ def group(owner: Client, *members: Client, name: str = "Hikers") -> int:
 
 
 def join(member: Client, number: int) -> None:
-    """Joins a group."""
+    """Join a group."""
     assert member.put(f"/groups/{number}/members/me").json()["joined"] is True
 
 
 def leave(member: Client, number: int) -> None:
-    """Leaves a group."""
+    """Leave a group."""
     assert member.delete(f"/groups/{number}/members/me").json()["joined"] is False
 
 
 def user(client: Client, role: str = "user") -> dict[str, Any]:
-    """USER of one of the tests' people."""
+    """USER of a test's user."""
     name = client.name
     return {"id": client.id, "username": name, "display_name": name.capitalize(), "role": role, "status": "active"}
 
 
 def shown(reader: Client, **params: Any) -> list[int]:
-    """Ids of the posts on the first page of a reader's list."""
+    """The ids of the posts on the first page of a user's list."""
     answer = reader.get("/posts", **params)
     assert answer.status_code == 200, answer.text
-    return [one["id"] for one in answer.json()["items"]]
+    return [post["id"] for post in answer.json()["items"]]

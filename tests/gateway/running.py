@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, on a data folder that outlives it, and what tests ask of both."""
+"""A gateway in a process of its own, on a data folder that outlives it."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T]) -> T:
-    """What the condition says when it holds; fails after half a minute."""
+    """Wait until a condition is true, and return its value; fail after LIMIT_S."""
     deadline = monotonic() + LIMIT_S
-    while not (found := condition()):
-        assert monotonic() < deadline, "it never came true"
-    return found
+    while not (value := condition()):
+        assert monotonic() < deadline, "the condition did not become true in time"
+    return value
 
 
 class Gateway:
-    """`run.py gateway`, or another command that serves, with settings that are named without their prefix."""
+    """`run.py gateway`, or another command that serves. Settings are named without their prefix."""
 
     def __init__(self, folder: Path, store: Mapping[str, str], command: str = "gateway", **settings: str) -> None:
         self.folder = folder
@@ -70,7 +70,7 @@ class Gateway:
     # The process
 
     def start(self) -> Gateway:
-        """Starts it and waits until it is ready."""
+        """Start it and wait until it is ready."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "run.py", self.command],
@@ -82,31 +82,31 @@ class Gateway:
             text=True,
         )
         assert self.process.stdout is not None
-        said = next((line for line in self.process.stdout if self.url in line), None)
-        assert said is not None, self.stderr()
+        ready = next((line for line in self.process.stdout if self.url in line), None)
+        assert ready is not None, self.stderr()
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         assert self.http.get("/readyz").status_code == 200
         return self
 
     def terminate(self) -> None:
-        """Tells it to stop, without waiting."""
+        """Send SIGTERM, without waiting for the end."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it the hard way: nothing it holds in memory survives."""
+        """Send SIGKILL and wait for the end."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def restart(self) -> None:
-        """Kills it and starts it again on the same store."""
+        """Kill it and start it again on the same store."""
         self.kill()
         self.start()
 
     def close(self) -> None:
-        """The end of the test."""
+        """Stop it at the end of the test."""
         if self.command == "serve" and self.process is not None:
             self.terminate()
             self.process.wait(LIMIT_S)
@@ -115,14 +115,14 @@ class Gateway:
         self.http.close()
 
     def stderr(self) -> str:
-        """Its log."""
+        """Its log so far."""
         return (self.folder / "stderr").read_text()
 
     # The store
 
     @contextmanager
     def store(self) -> Iterator[None]:
-        """The models, connected to its store, beside it: what another process may do."""
+        """Connect the models to its store, as another process may do."""
         connect(settings_of(self.data, self.store_settings))
         try:
             yield
@@ -130,52 +130,52 @@ class Gateway:
             disconnect()
 
     def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        """What stands in the database."""
+        """Query the database."""
         with self.store():
             return database.rows(sql, params)
 
     def execute(self, sql: str, *params: object) -> None:
-        """Changes the database behind the gateway's back, as an operator could."""
+        """Change the database without the gateway, as an operator could."""
         with self.store():
             database.execute(sql, params)
 
     def dump(self) -> str:
-        """All that stands in its tables."""
+        """The contents of all tables as text."""
         with self.store():
             return "\n".join(str(row) for model in TABLES for row in model.select().tuples())
 
-    # People
+    # Users
 
     def users(self, count: int, role: str = "user") -> list[Client]:
-        """Active users that no other test knows, each with a token."""
+        """Create active users, each with a token."""
         names = [f"person{self._names + n}" for n in range(count)]
         self._names += count
         new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
         with self.store(), event.transaction() as tx:
             made = registration.create_active(tx, new, [None] * count)
-            tokens = [token.create(tx, one.id, "test") for one in made]
-        return [Client(self, one.id, one.username, secret) for one, secret in zip(made, tokens, strict=True)]
+            tokens = [token.create(tx, new_user.id, "test") for new_user in made]
+        return [Client(self, u.id, u.username, secret) for u, secret in zip(made, tokens, strict=True)]
 
     def user(self, role: str = "user") -> Client:
-        """One of them."""
+        """Create one active user with a token."""
         return self.users(1, role)[0]
 
     def anonymous(self) -> Client:
-        """Nobody: no token."""
+        """A client without a token."""
         return Client(self, 0, "", None)
 
-    # Beside
+    # Other threads, and metrics
 
     def later(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
-        """Runs a call on a thread."""
+        """Run a call on a thread."""
         return self._threads.submit(call, *args, **kwargs)
 
     def metric(self, name: str, **labels: str) -> float:
-        """A sample of the exposition; 0 when it is not there."""
-        return sum(value for found, value in self.samples(name) if labels.items() <= found.items())
+        """The sum of a metric's samples with these labels; 0 when there are none."""
+        return sum(value for sample_labels, value in self.samples(name) if labels.items() <= sample_labels.items())
 
     def samples(self, name: str) -> Sequence[tuple[dict[str, str], float]]:
-        """All samples of a name."""
+        """All samples of a metric."""
         text = self.http.get("/metrics").text
         return [
             (sample.labels, sample.value)
@@ -185,5 +185,5 @@ class Gateway:
         ]
 
     def waiting(self, count: int, transport: str = "poll") -> None:
-        """Returns when so many readers wait."""
+        """Wait until this many subscriptions are open."""
         until(lambda: self.metric("bellwire_polls_open", transport=transport) == count)

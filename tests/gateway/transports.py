@@ -38,22 +38,22 @@ class Stream:
                 data = None
 
     def events(self, count: int) -> list[Event]:
-        """The next so many events, without presence."""
-        found: list[Event] = []
+        """The next `count` events, without presence."""
+        events: list[Event] = []
         blocks = self.blocks()
-        while len(found) < count:
+        while len(events) < count:
             event = next(blocks)
             if event is not None and event["type"] != "presence":
-                found.append(event)
-        return found
+                events.append(event)
+        return events
 
 
 @contextmanager
 def stream(user: Client, headers: dict[str, str] | None = None, **params: Any) -> Iterator[Stream]:
-    """Opens a stream, and has read its first `id:`, so that whatever comes now is seen."""
+    """Open a stream. Its headers have arrived, so it receives every event from now on."""
     url = f"{user.gateway.url}/api/v1/events/stream"
-    asked = {"Authorization": f"Bearer {user.token}", **(headers or {})}
-    with httpx.stream("GET", url, headers=asked, params=params, timeout=30, trust_env=False) as answer:
+    request_headers = {"Authorization": f"Bearer {user.token}", **(headers or {})}
+    with httpx.stream("GET", url, headers=request_headers, params=params, timeout=30, trust_env=False) as answer:
         yield Stream(answer)
 
 
@@ -64,26 +64,26 @@ class Socket:
         self.connection = connection
 
     def frame(self) -> Event:
-        """The next frame, presence passed over."""
+        """The next frame that is not presence."""
         while True:
-            found = dict(json.loads(self.connection.recv(30)))
-            if found["type"] != "presence":
-                return found
+            frame = dict(json.loads(self.connection.recv(30)))
+            if frame["type"] != "presence":
+                return frame
 
     def events(self, count: int) -> list[Event]:
-        """The next so many events."""
-        found: list[Event] = []
-        while len(found) < count:
+        """The next `count` events."""
+        events: list[Event] = []
+        while len(events) < count:
             frame = self.frame()
             if frame["type"] != "cursor":
-                found.append(frame)
-        return found
+                events.append(frame)
+        return events
 
 
 @contextmanager
 def socket(user: Client, headers: dict[str, str] | None = None, query: str = "") -> Iterator[Socket]:
-    """Opens a socket."""
+    """Open a WebSocket."""
     url = f"{user.gateway.url}/api/v1/events/ws{query}".replace("http", "ws", 1)
-    asked = {"Authorization": f"Bearer {user.token}"} if user.token else {}
-    with connect(url, additional_headers={**asked, **(headers or {})}, proxy=None, close_timeout=5) as connection:
+    request_headers = {"Authorization": f"Bearer {user.token}"} if user.token else {}
+    with connect(url, additional_headers={**request_headers, **(headers or {})}, proxy=None, close_timeout=5) as connection:
         yield Socket(connection)
