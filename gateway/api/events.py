@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from gateway.api.accounts import MyAccount
 from gateway.api.conversations import ConversationAnswer
@@ -40,6 +40,15 @@ def observe_delivery(answer: Answer, subscription: Subscription, transport: str)
             DELIVERY[transport].observe(now - event.committed)
 
 
+class Start(NamedTuple):
+    """The start of a stream or socket: its subscription, the position that it began at, and the events that were there at once."""
+
+    subscription: Subscription
+    position: int
+    answer: Answer
+    was_expired: bool
+
+
 class SubscribingHandler(Handler):
     """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
 
@@ -61,6 +70,24 @@ class SubscribingHandler(Handler):
         self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed)
         await self.require_live_token()
         return self.subscription
+
+    def unsubscribe(self) -> None:
+        """End the subscription, if there is one."""
+        if self.subscription is not None:
+            self.services.hub.unregister(self.subscription)
+
+    async def start(self, cursor: str | None) -> Start:
+        """Subscribe from a cursor on, or from the head of the log if the cursor has expired."""
+        try:
+            return await self._start(cursor, was_expired=False)
+        except ExpiredError:
+            self.unsubscribe()
+            return await self._start(None, was_expired=True)
+
+    async def _start(self, cursor: str | None, *, was_expired: bool) -> Start:
+        subscription = await self.subscribe(cursor)
+        position = subscription.position
+        return Start(subscription, position, await self.services.hub.next(subscription, 0), was_expired)
 
     async def require_live_token(self) -> None:
         """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it."""
@@ -140,8 +167,7 @@ class Events(SubscribingHandler):
             raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
         finally:
             POLLS_OPEN.dec()
-            if self.subscription is not None:
-                hub.unregister(self.subscription)
+            self.unsubscribe()
             OUTCOMES[outcome].observe(time.perf_counter() - began)
 
     def _finish(self, subscription: Subscription, answer: Answer) -> str:

@@ -133,12 +133,11 @@ class LegacyPoll(SubscribingHandler):
         finally:
             POLLS_OPEN.dec()
             poll_state.open -= 1
-            if self.subscription is not None:
-                self.services.hub.unregister(self.subscription)
+            self.unsubscribe()
 
     async def _wait(self, poll_state: LegacyPollState, token_id: int) -> Answer:
         hub = self.services.hub
-        position = await self._start(token_id, poll_state.written if poll_state.open == 1 else None)
+        position = await self._start_position(token_id, poll_state.written if poll_state.open == 1 else None)
         subscriber = hub.loaded_subscriber(self.actor.user) or await hub.subscriber(self.actor.user)
         self.subscription = hub.register(subscriber, token_id, position, None)
         await self.require_live_token()
@@ -152,7 +151,7 @@ class LegacyPoll(SubscribingHandler):
             raise DeadTokenError("the token has been revoked")
         return answer
 
-    async def _start(self, token_id: int, written_here: int | None) -> int:
+    async def _start_position(self, token_id: int, written_here: int | None) -> int:
         """The position to read from. It acknowledges the last answer that was written here, None if another poll is open."""
         acked, written, _ = await self.services.read(token.poll_positions, token_id)
         if written_here is None or max(written, written_here) <= acked:

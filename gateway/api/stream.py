@@ -13,7 +13,6 @@ from gateway.delivery.subscriptions import Answer
 from gateway.http.describe import describe
 from metrics import declared as metrics
 from models.store.clock import now_ms, rfc3339
-from models.store.errors import ExpiredError
 
 HEARTBEAT_S = 15.0
 FLUSH_TIMEOUT_S = 60.0  # a client that reads nothing for so long is disconnected
@@ -39,16 +38,11 @@ class EventStream(SubscribingHandler):
         cursor = self.request.headers.get("Last-Event-ID") or self.get_query_argument("cursor", None)
         STREAMS_OPEN.inc()
         try:
-            try:
-                subscription = await self.subscribe(cursor)
-                first = await hub.next(subscription, 0)
-            except ExpiredError:
-                if self.subscription is not None:
-                    hub.unregister(self.subscription)
-                subscription = await self.subscribe(None)
-                first = await hub.next(subscription, 0)
+            start = await self.start(cursor)
+            subscription = start.subscription
+            if start.was_expired:
                 self.write(b"data: " + expired_event(hub) + b"\n\n")
-            await self._send(first)
+            await self._send(start.answer)
             while not subscription.end_reason:
                 answer = await hub.next(subscription, HEARTBEAT_S)
                 await self._send(answer)
@@ -57,8 +51,7 @@ class EventStream(SubscribingHandler):
             return
         finally:
             STREAMS_OPEN.dec()
-            if self.subscription is not None:
-                hub.unregister(self.subscription)
+            self.unsubscribe()
 
     async def _send(self, answer: Answer) -> None:
         hub = self.services.hub

@@ -14,7 +14,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gateway.api.events import BEGIN, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
 from gateway.api.stream import expired_event
-from gateway.delivery.subscriptions import Answer
+from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.http.describe import describe
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
@@ -71,26 +71,12 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
             self.subscription.end("aborted")
 
     async def _pump(self) -> None:
-        hub = self.services.hub
-        cursor = self.get_query_argument("cursor", None)
+        """Send events until the subscription ends or fails, and close the WebSocket."""
         SOCKETS_OPEN.inc()
         try:
-            try:
-                subscription = await self.subscribe(cursor)
-                start = subscription.position
-                first = await hub.next(subscription, 0)
-                start = _before(first) if start == BEGINNING else start
-            except ExpiredError:
-                if self.subscription is not None:
-                    hub.unregister(self.subscription)
-                subscription = await self.subscribe(None)
-                start = subscription.position
-                first = await hub.next(subscription, 0)
-                await self._frame(expired_event(hub))
-            await self._cursor(start)
-            await self._send(first)
+            subscription = await self._begin()
             while not subscription.end_reason:
-                answer = await hub.next(subscription, CURSOR_INTERVAL_S)
+                answer = await self.services.hub.next(subscription, CURSOR_INTERVAL_S)
                 await self._send(answer)
                 observe_delivery(answer, subscription, "ws")
                 if not answer.events and not answer.ephemeral and not subscription.end_reason:
@@ -109,8 +95,16 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
             self.close(FAILED)
         finally:
             SOCKETS_OPEN.dec()
-            if self.subscription is not None:
-                hub.unregister(self.subscription)
+            self.unsubscribe()
+
+    async def _begin(self) -> Subscription:
+        """Subscribe, and send the cursor that the WebSocket starts at and the events that are there."""
+        start = await self.start(self.get_query_argument("cursor", None))
+        if start.was_expired:
+            await self._frame(expired_event(self.services.hub))
+        await self._cursor(_before(start.answer) if start.position == BEGINNING else start.position)
+        await self._send(start.answer)
+        return start.subscription
 
     async def _send(self, answer: Answer) -> None:
         for event in answer.events:

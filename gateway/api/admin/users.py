@@ -117,9 +117,7 @@ class AdminUser(AdminHandler):
         change, number = self.decode(UserChanges), int(user)
         if change.display_name is not None and (errors := users.invalid_display_name(change.display_name)):
             raise InvalidError(*errors)
-        fields = {
-            name: value for name, value in (("role", change.role), ("display_name", change.display_name)) if value is not None
-        }
+        fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
         self.answer(await self.commit(lambda tx: users.change_by_admin(tx, number, fields)))
 
 
@@ -142,14 +140,18 @@ class StatusHandler(AdminHandler):
 
         The caller is never changed, so that an admin is left. A call that was interrupted can be repeated: accounts that were
         changed are then `unchanged`."""
-        change, admin = self.decode(StatusChange), self.actor.user
+        change = self.decode(StatusChange)
         if change.reason and not is_displayable(change.reason):
             raise field_error("reason", "must have printable characters only")
         outcome = status.Outcome([], [], [])
-        for part in chunks(dict.fromkeys(change.ids), IDS_PER_TRANSACTION):
-            outcome.add(await self.commit(lambda tx, ids=part: verb(tx, ids, admin, change.reason)))  # type: ignore[misc]
+        for ids in chunks(dict.fromkeys(change.ids), IDS_PER_TRANSACTION):
+            outcome.add(await self._change_in_one_transaction(verb, ids, change.reason))
             self.services.wake_mail()
         self.answer(outcome)
+
+    async def _change_in_one_transaction(self, verb: Verb, ids: Sequence[int], reason: str) -> status.Outcome:
+        admin = self.actor.user
+        return await self.commit(lambda tx: verb(tx, ids, admin, reason))
 
 
 class Activate(StatusHandler):
