@@ -1,4 +1,4 @@
-"""A real gateway on SQLite, and people of whom each test has its own. The store has no part in what a client does."""
+"""A real gateway on SQLite, and new users for each test. The database does not matter to a client."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ Connect = Callable[..., Client]
 
 @pytest.fixture(scope="module")
 def database() -> Database:
-    """One kind is enough."""
+    """One kind of database is enough."""
     return Database("sqlite", None)
 
 
 @pytest.fixture
 def connect(gateway: Gateway) -> Iterator[Connect]:
-    """Makes blocking clients for people, closed after the test."""
+    """Return a function that creates blocking clients for users. They are closed after the test."""
     with contextlib.ExitStack() as clients:
         yield lambda person, url=gateway.url, **options: clients.enter_context(Client(url, person.token, **options))
 
 
 @pytest.fixture
 def bot(connect: Connect, ana: Person) -> Client:
-    """Ana's program."""
+    """A client of Ana."""
     return connect(ana)
 
 
 @pytest.fixture
 def relay(gateway: Gateway) -> Iterator[Relay]:
-    """Something before the gateway that may lose an answer."""
+    """A proxy in front of the gateway that can lose an answer."""
     relay = Relay(gateway)
     yield relay
     relay.close()

@@ -1,4 +1,4 @@
-"""A proxy that can lose an answer: what was asked has been done, and nobody hears of it."""
+"""A proxy that can lose an answer: the call was performed, but the client does not know."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.gateway.running import Gateway
 
 
 class Relay:
-    """Passes calls on to a gateway. `lost` counts the answers that it kept back."""
+    """A proxy for a gateway. `lost` counts the answers that it dropped."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -21,10 +21,10 @@ class Relay:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def lose_the_next_answer(self, instead: Callable[[], None]) -> None:
-        """Once the gateway has answered, does this and breaks the connection."""
+        """After the gateway's next answer, call `instead` and break the connection."""
         self._instead = instead
 
-    def _pass_on(self, handler: BaseHTTPRequestHandler) -> None:
+    def _forward(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         headers = {name: handler.headers[name] for name in ("Authorization", "Content-Type") if name in handler.headers}
         answer = self.gateway.http.request(handler.command, handler.path, content=body, headers=headers)
@@ -45,7 +45,7 @@ class Relay:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                relay._pass_on(self)
+                relay._forward(self)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -53,6 +53,6 @@ class Relay:
         return Handler
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()

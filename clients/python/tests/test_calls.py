@@ -1,4 +1,4 @@
-"""The calls besides sending and following, with both clients."""
+"""Calls other than sends and events, with both clients."""
 
 import asyncio
 from itertools import islice
@@ -24,7 +24,7 @@ def account(root: Person, name: str) -> None:
     assert root.post("/admin/users", body).status_code == 201
 
 
-def test_logging_in_gives_the_client_its_token(gateway: Gateway, root: Person) -> None:
+def test_a_login_sets_the_token(gateway: Gateway, root: Person) -> None:
     account(root, "dora")
     with Client(gateway.url) as client:
         user = client.login("dora", PASSWORD)
@@ -38,7 +38,7 @@ def test_logging_in_gives_the_client_its_token(gateway: Gateway, root: Person) -
             Client(gateway.url, token).me()
 
 
-def test_logging_in_on_an_event_loop_does_too(gateway: Gateway, root: Person) -> None:
+def test_an_async_login_sets_the_token(gateway: Gateway, root: Person) -> None:
     async def scenario() -> str:
         async with AsyncClient(gateway.url) as client:
             await client.login("emil", PASSWORD)
@@ -54,7 +54,7 @@ def test_a_wrong_password_is_refused(gateway: Gateway) -> None:
     assert (refused.value.status, refused.value.slug) == (401, "unauthorized")
 
 
-def test_a_conversation_is_opened_read_and_written_in(bot: Client, ana: Person, ben: Person, cleo: Person) -> None:
+def test_a_conversation_is_created_read_and_written(bot: Client, ana: Person, ben: Person, cleo: Person) -> None:
     group = bot.open_conversation(ben.id, cleo.id, title="Crew")
     sent = bot.send("helo", conversation=group.id)
     bot.react(sent.id, "👍")
@@ -74,7 +74,7 @@ def test_a_conversation_is_opened_read_and_written_in(bot: Client, ana: Person, 
     assert bot.open_conversation(ben.id) == bot.open_conversation(ben.id)
 
 
-def test_history_goes_on_over_its_pages(gateway: Gateway, bot: Client, ana: Person, ben: Person) -> None:
+def test_history_continues_over_pages(gateway: Gateway, bot: Client, ana: Person, ben: Person) -> None:
     sent = [bot.send(str(n), to=ben.id) for n in range(60)]
     at = sent[0].conversation
 
@@ -104,15 +104,15 @@ def test_calls_without_a_method_of_their_own_can_be_made(bot: Client) -> None:
     assert bot.request("DELETE", f"/posts/{made['id']}") is None
 
 
-def test_fields_that_nobody_knows_are_passed_over() -> None:
-    told = {"id": 1, "username": "ana", "display_name": "Ana", "role": "user", "status": "active", "shoe_size": 44}
-    assert read(User, told) == User(id=1, username="ana", display_name="Ana", role="user", status="active")
+def test_unknown_fields_are_ignored() -> None:
+    data = {"id": 1, "username": "ana", "display_name": "Ana", "role": "user", "status": "active", "shoe_size": 44}
+    assert read(User, data) == User(id=1, username="ana", display_name="Ana", role="user", status="active")
 
 
-@pytest.mark.parametrize("told", [None, [], "page", {}, {"id": 1}])
-def test_an_answer_of_something_else_is_an_exception(told: object) -> None:
+@pytest.mark.parametrize("data", [None, [], "page", {}, {"id": 1}])
+def test_an_answer_of_another_server_raises(data: object) -> None:
     with pytest.raises(UnexpectedAnswerError, match="is the address right"):
-        read(User, told)
+        read(User, data)
 
 
 def test_an_address_without_a_scheme_is_refused() -> None:

@@ -22,7 +22,7 @@ PASSWORD = "a long and quiet one"
 
 
 class Terminal:
-    """Somebody's terminal: `bellwire` with a home of their own."""
+    """A terminal with its own home directory, in which `bellwire` runs."""
 
     def __init__(self, home: Path) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
@@ -30,24 +30,24 @@ class Terminal:
         self.env = clean | {"XDG_CONFIG_HOME": str(home), "PYTHONPATH": str(ROOT / "clients/python/src"), "TZ": "UTC"}
 
     def run(self, *args: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """The command, done."""
+        """Run the command to its end."""
         return subprocess.run([*COMMAND, *args], env=self.env | env, input=stdin, capture_output=True, text=True, timeout=60)
 
     def prints(self, *args: str, stdin: str = "", **env: str) -> str:
-        """What it prints when it succeeds."""
+        """Run the command, check that it succeeds, and return its output."""
         done = self.run(*args, stdin=stdin, **env)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
     def refused(self, status: int, *args: str, **env: str) -> str:
-        """What it says when it fails so: one line, no trace."""
+        """Run the command, check that it fails with this status and without a traceback, and return its message."""
         done = self.run(*args, **env)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         assert "Traceback" not in done.stderr
         return done.stderr
 
     def start(self, *args: str) -> subprocess.Popen[str]:
-        """The command, running, with Ctrl-C as a terminal has it: what runs in a shell's background has it ignored."""
+        """Start the command with Ctrl-C enabled, as in a terminal; a shell disables it for background processes."""
         return subprocess.Popen(
             [*COMMAND, *args],
             env=self.env,
@@ -60,13 +60,13 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Terminal:
-    """Where nobody is logged in."""
+    """A terminal in which nobody is logged in."""
     return Terminal(tmp_path)
 
 
 @pytest.fixture
 def logged_in(terminal: Terminal, gateway: Gateway, ana: Person) -> Terminal:
-    """Where Ana is."""
+    """A terminal in which Ana is logged in."""
     terminal.account.parent.mkdir()
     terminal.account.write_text(json.dumps({"url": gateway.url, "token": ana.token}))
     return terminal
@@ -74,7 +74,7 @@ def logged_in(terminal: Terminal, gateway: Gateway, ana: Person) -> Terminal:
 
 @pytest.fixture
 def tail(logged_in: Terminal, gateway: Gateway) -> Iterator[subprocess.Popen[str]]:
-    """`bellwire tail --json`, waiting."""
+    """`bellwire tail --json`, waiting for events."""
     process = logged_in.start("tail", "--json")
     gateway.waiting(1)
     yield process
@@ -83,7 +83,7 @@ def tail(logged_in: Terminal, gateway: Gateway) -> Iterator[subprocess.Popen[str
 
 
 def lines(tail: subprocess.Popen[str], kind: str, count: int) -> list[dict[str, object]]:
-    """The data of the next events of a type."""
+    """Return the data of the next events of a type."""
     assert tail.stdout is not None
     found: list[dict[str, object]] = []
     while len(found) < count:
@@ -94,7 +94,7 @@ def lines(tail: subprocess.Popen[str], kind: str, count: int) -> list[dict[str, 
 
 
 def typed(command: list[str], env: Mapping[str, str], *answers: tuple[bytes, bytes]) -> tuple[int, bytes]:
-    """The exit status, and all that a terminal showed, when each prompt was answered with a line."""
+    """Run a command in a terminal and answer its prompts. Returns the exit status and the output."""
     pid, screen = pty.fork()
     if pid == 0:
         os.execve(command[0], command, env)
@@ -106,13 +106,13 @@ def typed(command: list[str], env: Mapping[str, str], *answers: tuple[bytes, byt
     try:
         while more := os.read(screen, 1024):
             shown += more
-    except OSError:  # Linux says so at the end
+    except OSError:  # Linux raises this at the end
         pass
     os.close(screen)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 
 
-def test_a_password_is_asked_for_unseen_and_the_token_kept_for_its_owner_alone(terminal: Terminal, gateway: Gateway) -> None:
+def test_a_password_is_not_shown_and_only_the_owner_can_read_the_token(terminal: Terminal, gateway: Gateway) -> None:
     body = {"users": [{"username": "dora", "email": "dora@example.org", "password": PASSWORD}]}
     assert gateway.user("admin").post("/admin/users", body).status_code == 201
 
@@ -127,7 +127,9 @@ def test_a_password_is_asked_for_unseen_and_the_token_kept_for_its_owner_alone(t
     assert terminal.prints("conversations") == ""
 
 
-def test_a_token_of_the_environment_is_kept_without_asking(terminal: Terminal, gateway: Gateway, ana: Person, ben: Person) -> None:
+def test_a_token_of_the_environment_is_stored_without_a_prompt(
+    terminal: Terminal, gateway: Gateway, ana: Person, ben: Person
+) -> None:
     said = terminal.prints("login", gateway.url, BELLWIRE_TOKEN=str(ana.token))
 
     assert f"Logged in as {ana.name}." in said
@@ -135,12 +137,12 @@ def test_a_token_of_the_environment_is_kept_without_asking(terminal: Terminal, g
     assert terminal.prints("send", f"@{ben.name}", "hello")
 
 
-def test_a_token_that_is_refused_is_not_kept(terminal: Terminal, gateway: Gateway) -> None:
+def test_a_refused_token_is_not_stored(terminal: Terminal, gateway: Gateway) -> None:
     assert "the token was not stored" in terminal.refused(3, "login", gateway.url, BELLWIRE_TOKEN="wrong")
     assert not terminal.account.exists()
 
 
-def test_who_is_not_logged_in_is_told_how(terminal: Terminal, gateway: Gateway) -> None:
+def test_the_message_without_a_login_says_how_to_log_in(terminal: Terminal, gateway: Gateway) -> None:
     assert "bellwire login URL" in terminal.refused(3, "conversations")
     assert "bellwire login URL" in terminal.refused(3, "send", "1", "hello", BELLWIRE_URL=gateway.url, BELLWIRE_TOKEN="dead")
 

@@ -1,4 +1,4 @@
-"""Following the log: each event once, in order, whatever happens to gateway, connection and cursor."""
+"""Reading events: each once, in order, through failures of gateways, connections and cursors."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ each_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
 def bodies(events: Events, count: int) -> list[str]:
-    """The texts of the next messages."""
+    """Return the texts of the next messages."""
     return [event.message.body for event in islice(events, count) if isinstance(event, Event)]
 
 
@@ -35,7 +35,7 @@ async def bodies_async(events: AsyncEvents, count: int) -> list[str]:
 
 
 def reset(events: Events) -> Reset:
-    """The next one, which must be a reset."""
+    """Return the next item, which must be a Reset."""
     found = next(iter(events))
     assert isinstance(found, Reset)
     return found
@@ -92,7 +92,7 @@ def test_a_cursor_that_was_kept_goes_on_after_the_event_that_was_handled(
 
 
 @each_transport
-def test_an_expired_cursor_gives_the_fresh_state_and_goes_on_from_there(
+def test_an_expired_cursor_yields_the_state_and_continues_after_it(
     bot: Client, ana: Person, ben: Person, transport: Transport
 ) -> None:
     at = ben.send("missed", to=ana)["conversation"]
@@ -116,15 +116,17 @@ def test_an_expired_cursor_does_the_same_on_an_event_loop(gateway: Gateway, ana:
 
 
 @each_transport
-def test_a_reader_whose_token_dies_is_told(gateway: Gateway, connect: Connect, ana: Person, transport: Transport) -> None:
+def test_a_reader_whose_token_becomes_invalid_gets_an_error(
+    gateway: Gateway, connect: Connect, ana: Person, transport: Transport
+) -> None:
     events = connect(ana).events(transport=transport)
-    told: list[type[BaseException]] = []
+    errors: list[type[BaseException]] = []
 
     def follow() -> None:
         try:
             list(events)
         except UnauthorizedError as error:
-            told.append(type(error))
+            errors.append(type(error))
 
     reading = threading.Thread(target=follow)
     reading.start()
@@ -132,7 +134,7 @@ def test_a_reader_whose_token_dies_is_told(gateway: Gateway, connect: Connect, a
     ana.post("/logout")
     reading.join()
 
-    assert told == [UnauthorizedError]
+    assert errors == [UnauthorizedError]
 
 
 @pytest.mark.parametrize("transport", ["sse", "ws"])

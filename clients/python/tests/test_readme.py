@@ -1,4 +1,4 @@
-"""What the README shows does what it says."""
+"""The README's example works."""
 
 import subprocess
 import sys
@@ -17,13 +17,13 @@ SOURCE = README.parent / "src"
 
 @pytest.fixture
 def example() -> str:
-    """The bot."""
+    """The source of the bot."""
     _, _, after = README.read_text().partition("## Ten lines to a bot\n\n")
     lines = after[: after.index("\n\nA token")]
     return textwrap.dedent(lines)
 
 
-def test_ten_lines_answer_whoever_writes(gateway: Gateway, bot: Client, ana: Person, ben: Person, example: str) -> None:
+def test_ten_lines_answer_each_message(gateway: Gateway, bot: Client, ana: Person, ben: Person, example: str) -> None:
     program = example.replace("https://chat.example.org", gateway.url).replace("TOKEN", repr(ana.token))
     assert program != example
     process = subprocess.Popen([sys.executable, "-c", program], env={"PYTHONPATH": str(SOURCE)})
@@ -34,6 +34,6 @@ def test_ten_lines_answer_whoever_writes(gateway: Gateway, bot: Client, ana: Per
     finally:
         process.kill()
         process.wait()
-    answer, asked = bot.history(at)
+    answer, question = bot.history(at)
     assert (answer.sender, answer.body) == (ana.id, "You said: hello")
-    assert answer.client_id == f"echo-{asked.id}"
+    assert answer.client_id == f"echo-{question.id}"

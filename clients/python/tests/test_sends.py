@@ -1,4 +1,4 @@
-"""Sends, through whatever breaks: each message is there once."""
+"""Sends during failures: each makes one message."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,12 +19,12 @@ def bodies(person: Person, conversation: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def strict(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway that soon has enough."""
+    """A gateway with low rate limits."""
     return make_gateway(RATE_LIMITS="on", LIMIT_SEND="1/second", LIMIT_TYPING="1/hour")
 
 
 def reported(gateway: Gateway) -> float:
-    """How many sends their senders have told the time of."""
+    """Return the number of sends whose duration was reported."""
     return gateway.metric("bellwire_client_send_seconds_count")
 
 
@@ -72,12 +72,12 @@ def test_an_async_send_whose_answer_is_lost_makes_one_message(relay: Relay, ana:
     assert relay.lost == 2
 
 
-def test_the_same_client_id_gives_the_first_message_back(bot: Client, ben: Person) -> None:
+def test_the_same_client_id_returns_the_first_message(bot: Client, ben: Person) -> None:
     first = bot.send("first", to=ben.id, client_id="kept")
     assert bot.send("second", to=ben.id, client_id="kept") == first
 
 
-def test_a_sender_who_is_too_fast_waits_as_long_as_the_gateway_asks(strict: Gateway) -> None:
+def test_a_rate_limited_sender_waits_as_long_as_requested(strict: Gateway) -> None:
     ana, ben = strict.users(2)
     with Client(strict.url, ana.token) as bot:
         sent = [bot.send(str(n), to=ben.id) for n in range(3)]
@@ -87,7 +87,7 @@ def test_a_sender_who_is_too_fast_waits_as_long_as_the_gateway_asks(strict: Gate
     assert 1 <= refused <= 2, "each was refused once at most: the next try came when it was due"
 
 
-def test_a_wait_that_is_longer_than_the_patience_is_told_to_the_caller(strict: Gateway) -> None:
+def test_a_wait_longer_than_the_patience_raises(strict: Gateway) -> None:
     ana, ben = strict.users(2)
     with Client(strict.url, ana.token, patience_s=0) as bot:
         at = bot.open_conversation(ben.id).id

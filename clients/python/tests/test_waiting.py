@@ -1,4 +1,4 @@
-"""What is tried again, when, and what is not: the steps of a call, taken by hand."""
+"""Retries: the steps of a call, performed by the test."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_waits_double_up_to_a_limit_and_half_of_each_is_random() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_the_wait_that_the_server_asks_for_is_kept(status: int) -> None:
+def test_the_wait_that_the_server_requests_is_respected(status: int) -> None:
     steps = send_with_retries(SEND, 60)
     assert next(steps) == SEND
 
@@ -39,7 +39,7 @@ def test_the_wait_that_the_server_asks_for_is_kept(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 502, 503, 504])
-def test_a_proxy_without_a_gateway_is_asked_again(status: int) -> None:
+def test_a_call_is_repeated_when_a_proxy_has_no_gateway(status: int) -> None:
     steps = send_with_retries(SEND, 60)
     next(steps)
     assert isinstance(steps.send(refusal(status)), Pause)
@@ -53,7 +53,7 @@ def test_a_broken_connection_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 413, 422, 500])
-def test_what_would_be_refused_again_is_not_tried_again(status: int) -> None:
+def test_permanent_refusals_are_not_repeated(status: int) -> None:
     steps = send_with_retries(SEND, 60)
     next(steps)
     with pytest.raises(ProblemError):
@@ -81,7 +81,7 @@ def test_a_post_that_was_refused_for_now_is_repeated() -> None:
     assert isinstance(steps.send(refusal(429, retry_after="1")), Pause)
 
 
-def test_a_wait_past_ones_patience_is_not_begun() -> None:
+def test_a_wait_longer_than_the_patience_is_not_started() -> None:
     steps = send_with_retries(SEND, 5)
     next(steps)
     with pytest.raises(ProblemError) as refused:
