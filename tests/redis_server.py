@@ -1,4 +1,4 @@
-"""A real redis-server on a free port, which tests stop, restart, flush, or make hang."""
+"""A real redis-server on a free port. Tests stop, restart, flush or suspend it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stores import LIMIT_S, free_port, program
 
 
 class RedisServer:
-    """Keeps nothing on disk: after a restart it is empty, as it may be after a crash."""
+    """A server that stores nothing on disk: it is empty after a restart, as it may be after a crash."""
 
     def __init__(self, *options: str, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -25,15 +25,15 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Its URL."""
+        """The URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """A client of the test's own."""
+        """Return a client for the test."""
         return redis.Redis(port=self.port, socket_timeout=5)
 
     def start(self) -> RedisServer:
-        """Starts it and waits until it answers."""
+        """Start it and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             command = [program("redis-server"), *self._options, "--bind", "127.0.0.1", "--dir", str(self.folder)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -52,11 +52,11 @@ class RedisServer:
             return False
 
     def hang(self) -> None:
-        """It accepts connections and says nothing."""
+        """Suspend it: it accepts connections and does not answer."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """The end of that."""
+        """Resume it."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
@@ -71,6 +71,6 @@ class RedisServer:
             self._process = None
 
     def remove(self) -> None:
-        """Ends it and takes its folder away."""
+        """End it and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder)

@@ -1,4 +1,4 @@
-"""A real mail server on a free port, which tests have refuse, dawdle, go away, and ask for passwords and TLS."""
+"""A real mail server on a free port. Tests make it refuse mail, answer late, disconnect, and require a password or TLS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mail(NamedTuple):
     sender: str
     receivers: list[str]
     message: bytes
-    connection: int  # the how-many-eth it came over
+    connection: int  # its number: 1 for the first
 
     @property
     def parsed(self) -> EmailMessage:
@@ -34,7 +34,7 @@ class Mail(NamedTuple):
 
 
 class Certificate:
-    """A certificate of localhost that signs itself; `path` is what to trust."""
+    """A self-signed certificate for localhost; clients must trust the file `path`."""
 
     def __init__(self, folder: Path) -> None:
         self.path, self._key = folder / "certificate.pem", folder / "key.pem"
@@ -44,17 +44,18 @@ class Certificate:
         subprocess.run([program("openssl"), *new, *names, *files], check=True, capture_output=True)
 
     def context(self) -> ssl.SSLContext:
-        """For the server."""
+        """Return the server's TLS context."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self._key)
         return context
 
 
 class SmtpServer:
-    """Takes mail from anybody, or from whoever knows `login`, over plain text, after STARTTLS, or over TLS (`smtps`).
+    """Accepts mail, from everybody or after `login`, without encryption, after STARTTLS, or over TLS (`smtps`).
 
-    `answers["RCPT"]` has what is said to the next MAIL, RCPT or message (DATA) instead of 250; `refused` what is always said of a
-    receiver. `open` held shut (`open.clear()`) keeps it from answering to messages, `delay_s` has it take so long."""
+    `answers["RCPT"]` (or MAIL, DATA) has the next answers instead of 250; `refused` has the answers for receivers. After
+    `open.clear()` it does not answer to messages until `open.set()`; `delay_s` delays these answers.
+    """
 
     def __init__(
         self,
@@ -72,22 +73,22 @@ class SmtpServer:
         self.open = threading.Event()
         self.open.set()
         self.delay_s = 0.0
-        self.cuts = 0  # of how many messages to come the answer is withheld and the line cut
-        self.takes: int | None = None  # mails a connection; then 421
-        self.closes = False  # after each mail
+        self.messages_to_cut = 0  # so many messages get no answer: the connection is cut instead
+        self.max_mails_per_connection: int | None = None  # then 421
+        self.closes_after_each = False
         self._login, self._certificate, self._smtps, self._smtputf8 = login, certificate, smtps, smtputf8
-        self._lines: set[_Line] = set()
+        self._connections: set[_Connection] = set()
         self._arrived = threading.Condition()
         self._controller: Controller | None = None
 
     @property
     def url(self) -> str:
-        """Its URL, without user and password."""
+        """The URL, without user and password."""
         host = f"localhost:{self.port}"
         return f"smtps://{host}" if self._smtps else f"smtp://{host}" + ("?starttls=1" if self._certificate else "")
 
     def start(self) -> SmtpServer:
-        """Starts it, again on the same port if it was stopped, and waits until it answers."""
+        """Start it, on the same port again if it was stopped, and wait until it answers."""
         context = self._certificate.context() if self._certificate else None
         self._controller = _Controller(self, context if self._smtps else None, None if self._smtps else context)
         self._controller.start()
@@ -95,7 +96,7 @@ class SmtpServer:
         return self
 
     def stop(self) -> None:
-        """Cuts every line and listens no more."""
+        """Cut all connections and stop listening."""
         self.open.set()
         if self._controller is not None:
             self.cut()
@@ -103,42 +104,44 @@ class SmtpServer:
             self._controller = None
 
     def cut(self) -> None:
-        """Cuts every line, as a relay does that is restarted."""
+        """Cut all connections, as a relay does when it restarts."""
         assert self._controller is not None
         asyncio.run_coroutine_threadsafe(self._cut(), self._controller.loop).result(LIMIT_S)
 
     async def _cut(self) -> None:
-        for line in list(self._lines):
-            line.abort()
+        for connection in list(self._connections):
+            connection.abort()
 
     def wait(self, count: int) -> list[Mail]:
-        """The mails, as soon as there are so many."""
+        """Wait for so many mails and return them."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.mails) >= count, LIMIT_S), f"{len(self.mails)} mails, not {count}"
         return self.mails
 
-    # What the server asks, on its own thread.
+    # Called by aiosmtpd on the server's thread.
 
-    def opened(self, line: _Line) -> int:
-        """A connection begins; the number that it has."""
-        self._lines.add(line)
+    def opened(self, connection: _Connection) -> int:
+        """Count a new connection; return its number."""
+        self._connections.add(connection)
         self.connections += 1
         return self.connections
 
-    def closed(self, line: _Line) -> None:
-        """A connection is over."""
-        self._lines.discard(line)
+    def closed(self, connection: _Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
 
     def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-        """Whether somebody may log in."""
+        """Check a login."""
         known = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == self._login
         return AuthResult(success=known, handled=False)
 
-    async def handle_MAIL(self, line: _Line, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
-        """A mail begins."""
+    async def handle_MAIL(
+        self, connection: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Answer to MAIL."""
         if self._login and not session.authenticated:
             return "530 5.7.0 Authentication required"
-        if self.takes is not None and line.taken >= self.takes:
+        if self.max_mails_per_connection is not None and connection.accepted >= self.max_mails_per_connection:
             return "421 4.7.0 Too many mails on this connection"
         if self.answers["MAIL"]:
             return self.answers["MAIL"].popleft()
@@ -146,8 +149,10 @@ class SmtpServer:
         envelope.mail_options.extend(options)
         return "250 OK"
 
-    async def handle_RCPT(self, _line: _Line, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:
-        """It has a receiver."""
+    async def handle_RCPT(
+        self, _connection: _Connection, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Answer to RCPT."""
         if address in self.refused:
             return self.refused[address]
         if self.answers["RCPT"]:
@@ -155,35 +160,35 @@ class SmtpServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, line: _Line, _session: Session, envelope: Envelope) -> str:
-        """It is there."""
+    async def handle_DATA(self, connection: _Connection, _session: Session, envelope: Envelope) -> str:
+        """Answer to the content."""
         await asyncio.sleep(self.delay_s)
         if not self.open.is_set():
             await asyncio.to_thread(self.open.wait, LIMIT_S)
         if self.answers["DATA"]:
             return self.answers["DATA"].popleft()
-        if self.cuts:
-            self.cuts -= 1
-            line.abort()
-            return "250 OK"  # which goes nowhere
-        line.taken += 1
-        line.closing = self.closes
+        if self.messages_to_cut:
+            self.messages_to_cut -= 1
+            connection.abort()
+            return "250 OK"  # does not reach the client
+        connection.accepted += 1
+        connection.closing = self.closes_after_each
         assert isinstance(envelope.content, bytes)
         with self._arrived:
-            self.mails.append(Mail(envelope.mail_from or "", envelope.rcpt_tos, envelope.content, line.number))
+            self.mails.append(Mail(envelope.mail_from or "", envelope.rcpt_tos, envelope.content, connection.number))
             self._arrived.notify_all()
         return "250 OK"
 
 
-class _Line(SMTP):
+class _Connection(SMTP):
     """One connection."""
 
     number = 0
-    taken = 0
+    accepted = 0
     closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._original_transport is None:  # else it is the same one, after STARTTLS
+        if self._original_transport is None:  # otherwise the same connection, after STARTTLS
             self.number = self.event_handler.opened(self)
         super().connection_made(transport)
 
@@ -197,7 +202,7 @@ class _Line(SMTP):
             self.transport.close()
 
     def abort(self) -> None:
-        """Cuts it."""
+        """Cut the connection."""
         transport = self._original_transport or self.transport
         if transport is not None:
             transport.abort()  # type: ignore[attr-defined]
@@ -216,4 +221,4 @@ class _Controller(Controller):
         super().__init__(server, "127.0.0.1", server.port, ssl_context=outer)
 
     def factory(self) -> SMTP:
-        return _Line(self.handler, loop=self.loop, **self._options)
+        return _Connection(self.handler, loop=self.loop, **self._options)

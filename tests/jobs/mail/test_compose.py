@@ -1,4 +1,4 @@
-"""Letters as mail programs read them, and as they go over the wire."""
+"""Composed mails as mail programs read them, and as they are sent."""
 
 import email
 import email.policy
@@ -36,19 +36,19 @@ def written(kind: str, address: str = "ana@example.org", name: str = "Ana", **da
     return COMPOSER.compose(kind, address, name, DATA[kind] | data, MESSAGE_ID, AT_MS, UNSUBSCRIBE)
 
 
-def parsed(letter: ComposedMail) -> EmailMessage:
-    return email.message_from_bytes(letter.message, policy=email.policy.default)
+def parsed(composed: ComposedMail) -> EmailMessage:
+    return email.message_from_bytes(composed.message, policy=email.policy.default)
 
 
-def texts(letter: ComposedMail) -> tuple[str, str]:
-    """What is read as plain text, and the HTML."""
-    plain, html = parsed(letter).iter_parts()
+def texts(composed: ComposedMail) -> tuple[str, str]:
+    """Return the plain text and the HTML."""
+    plain, html = parsed(composed).iter_parts()
     assert (plain.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
     return plain.get_content().replace("\r\n", "\n"), html.get_content()
 
 
 @pytest.mark.parametrize("kind", DATA)
-def test_a_letter_has_the_headers_of_an_automatic_mail(kind: str) -> None:
+def test_a_mail_has_the_headers_of_an_automatic_mail(kind: str) -> None:
     message = parsed(written(kind))
     assert message["From"] == SENDER
     assert message["To"] == "Ana <ana@example.org>"
@@ -61,12 +61,12 @@ def test_a_letter_has_the_headers_of_an_automatic_mail(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CODES)
 def test_a_code_stands_on_a_line_of_its_own_and_nothing_else_looks_like_it(kind: str) -> None:
-    letter = written(kind)
-    plain, html = texts(letter)
+    composed = written(kind)
+    plain, html = texts(composed)
     assert CODE in plain.splitlines()
     assert re.findall(r"\b\d{6}\b", plain) == re.findall(r"\b\d{6}\b", html) == [CODE]
-    assert not re.search(r"\b\d{6}\b", letter.message.partition(b"\r\n\r\n")[0].decode())
-    assert CODE not in letter.subject
+    assert not re.search(r"\b\d{6}\b", composed.message.partition(b"\r\n\r\n")[0].decode())
+    assert CODE not in composed.subject
 
 
 @pytest.mark.parametrize("kind", CODES)
@@ -83,17 +83,17 @@ def test_a_code_to_sign_up_says_for_which_username() -> None:
 
 def test_an_account_that_is_there_already_is_named_when_that_is_known() -> None:
     assert "already, ana." in texts(written("address_known"))[0]
-    letter = COMPOSER.compose("address_known", "ana@example.org", "", {}, MESSAGE_ID, AT_MS, None)
-    assert "already." in texts(letter)[0]
+    composed = COMPOSER.compose("address_known", "ana@example.org", "", {}, MESSAGE_ID, AT_MS, None)
+    assert "already." in texts(composed)[0]
 
 
 def test_a_change_of_an_account_has_its_title_as_subject() -> None:
-    letter = written("account")
-    assert letter.subject == parsed(letter)["Subject"] == "Your password was changed"
-    assert "It was changed just now.\nWas it you?\n" in texts(letter)[0]
+    composed = written("account")
+    assert composed.subject == parsed(composed)["Subject"] == "Your password was changed"
+    assert "It was changed just now.\nWas it you?\n" in texts(composed)[0]
 
 
-def test_the_same_letter_is_the_same_bytes_at_every_try() -> None:
+def test_the_same_mail_is_the_same_bytes_at_every_try() -> None:
     assert written("signup_code") == Composer(SENDER, URL).compose(
         "signup_code", "ana@example.org", "Ana", DATA["signup_code"], MESSAGE_ID, AT_MS, None
     )
@@ -101,43 +101,43 @@ def test_the_same_letter_is_the_same_bytes_at_every_try() -> None:
 
 @pytest.mark.parametrize("kind", ["address_known", "account"])
 def test_who_was_not_asked_can_unsubscribe_with_one_click(kind: str) -> None:
-    letter = written(kind)
-    message = parsed(letter)
+    composed = written(kind)
+    message = parsed(composed)
     assert message["List-Unsubscribe"] == f"<{UNSUBSCRIBE}>"
-    assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>\r\n".encode() in letter.message, "no encoded words, and not folded"
+    assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>\r\n".encode() in composed.message, "no encoded words, and not folded"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert all(UNSUBSCRIBE in text for text in texts(letter))
+    assert all(UNSUBSCRIBE in text for text in texts(composed))
 
 
 @pytest.mark.parametrize("kind", CODES)
 def test_nobody_can_unsubscribe_from_codes(kind: str) -> None:
-    letter = written(kind)
-    assert b"nsubscribe" not in letter.message
+    composed = written(kind)
+    assert b"nsubscribe" not in composed.message
 
 
 def test_letters_other_than_ascii_are_encoded_words_and_quoted_printable() -> None:
-    letter = written("account", name="Ána Müller 日本", title="Straße geändert ✓", body="Grüße aus Köln")
-    assert letter.message.isascii()
-    assert b"base64" not in letter.message
-    message = parsed(letter)
-    assert message["Subject"] == letter.subject == "Straße geändert ✓"
+    composed = written("account", name="Ána Müller 日本", title="Straße geändert ✓", body="Grüße aus Köln")
+    assert composed.message.isascii()
+    assert b"base64" not in composed.message
+    message = parsed(composed)
+    assert message["Subject"] == composed.subject == "Straße geändert ✓"
     assert message["To"].addresses[0].display_name == "Ána Müller 日本"
-    assert "Grüße aus Köln" in texts(letter)[0]
-    assert "Grüße aus Köln" in texts(letter)[1]
+    assert "Grüße aus Köln" in texts(composed)[0]
+    assert "Grüße aus Köln" in texts(composed)[1]
 
 
 def test_a_domain_of_other_letters_is_written_in_ascii() -> None:
-    letter = written("login_code", "ana@bücher.example")
-    assert not letter.smtputf8
-    assert parsed(letter)["To"].addresses[0].addr_spec == "ana@xn--bcher-kva.example"
+    composed = written("login_code", "ana@bücher.example")
+    assert not composed.smtputf8
+    assert parsed(composed)["To"].addresses[0].addr_spec == "ana@xn--bcher-kva.example"
     assert headers.envelope_address("ana@bücher.example") == "ana@xn--bcher-kva.example"
 
 
 def test_other_letters_before_the_at_sign_need_smtputf8() -> None:
-    letter = written("login_code", "änne@example.org", "Änne")
-    assert letter.smtputf8
-    assert "To: =?utf-8?b?w4RubmU=?=\r\n <änne@example.org>\r\n".encode() in letter.message
-    read = email.message_from_string(letter.message.decode(), policy=email.policy.default)  # as RFC 6532 has it
+    composed = written("login_code", "änne@example.org", "Änne")
+    assert composed.smtputf8
+    assert "To: =?utf-8?b?w4RubmU=?=\r\n <änne@example.org>\r\n".encode() in composed.message
+    read = email.message_from_string(composed.message.decode(), policy=email.policy.default)  # as RFC 6532 has it
     assert read["To"].addresses[0].addr_spec == "änne@example.org"
 
 
@@ -167,9 +167,9 @@ def test_what_is_no_single_address_is_refused(address: str) -> None:
 
 def test_a_long_title_is_folded_into_short_lines() -> None:
     for title in ("word " * 100, "x" * 500, "日" * 200):
-        letter = written("account", title=title)
-        assert parsed(letter)["Subject"] == title.strip()
-        head = letter.message.partition(b"\r\n\r\n")[0]
+        composed = written("account", title=title)
+        assert parsed(composed)["Subject"] == title.strip()
+        head = composed.message.partition(b"\r\n\r\n")[0]
         assert max(map(len, head.split(b"\r\n"))) <= 100  # the URL to unsubscribe at can't be folded
 
 
@@ -191,7 +191,7 @@ def test_html_asks_for_nothing_and_has_its_styles_inside(kind: str) -> None:
     assert '<main style="' in html
 
 
-def test_a_letter_needs_its_data() -> None:
+def test_a_mail_needs_its_data() -> None:
     with pytest.raises(UndefinedError):
         COMPOSER.compose("signup_code", "ana@example.org", "Ana", {"code": CODE}, MESSAGE_ID, AT_MS, None)
     with pytest.raises(KeyError):
@@ -204,8 +204,10 @@ def test_the_sender_may_be_a_bare_address_or_have_any_name() -> None:
         ("Acme, Inc. <a@b.example>", "Acme, Inc."),
         ('"Glöckchen" <a@b.example>', "Glöckchen"),
     ):
-        letter = Composer(sender, URL).compose("login_code", "ana@example.org", "Ana", DATA["login_code"], MESSAGE_ID, AT_MS, None)
-        (address,) = parsed(letter)["From"].addresses
+        composed = Composer(sender, URL).compose(
+            "login_code", "ana@example.org", "Ana", DATA["login_code"], MESSAGE_ID, AT_MS, None
+        )
+        (address,) = parsed(composed)["From"].addresses
         assert (address.display_name, address.addr_spec) == (name, "a@b.example")
 
 
@@ -217,17 +219,17 @@ def test_nothing_that_is_written_becomes_a_header_or_a_part(
     name: str, title: str, body: str, message_id: str, unsubscribe: str
 ) -> None:
     data = {"title": title, "body": f"{body}\r\n.\r\nBcc: eve@example.org"}
-    letter = COMPOSER.compose(
+    composed = COMPOSER.compose(
         "account", "ana@example.org", name, data, message_id.encode("utf-8", "replace").decode(), AT_MS, unsubscribe
     )
-    head, _, rest = letter.message.partition(b"\r\n\r\n")
+    head, _, rest = composed.message.partition(b"\r\n\r\n")
     assert {line.partition(":")[0].lower() for line in re.sub("\r\n ", " ", head.decode()).split("\r\n")} <= NAMES | {
         "list-unsubscribe",
         "list-unsubscribe-post",
     }
-    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", letter.message)
-    message = parsed(letter)
-    assert message["Subject"] == letter.subject == headers.one_line(title)
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", composed.message)
+    message = parsed(composed)
+    assert message["Subject"] == composed.subject == headers.one_line(title)
     assert [address.addr_spec for address in message["To"].addresses] == ["ana@example.org"]
     assert len(list(message.iter_parts())) == 2
     assert rest.count(b"Content-Type:") == 2 + body.count("Content-Type:")
@@ -236,7 +238,7 @@ def test_nothing_that_is_written_becomes_a_header_or_a_part(
 @given(st.text(max_size=40))
 def test_an_address_is_refused_or_stands_alone_in_its_header(local: str) -> None:
     try:
-        letter = written("login_code", f"{local}@example.org")
+        composed = written("login_code", f"{local}@example.org")
     except ValueError:
         return
-    assert f"\r\nTo: Ana <{local}@example.org>\r\n".encode() in letter.message
+    assert f"\r\nTo: Ana <{local}@example.org>\r\n".encode() in composed.message

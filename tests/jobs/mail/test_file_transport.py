@@ -1,4 +1,4 @@
-"""Letters in a folder."""
+"""Mails in a folder."""
 
 import os
 import re
@@ -17,7 +17,7 @@ AT_MS = 1_792_000_000_000
 SENDER, ANA = "bell@example.org", "ana@example.org"
 
 
-def letter(digits: str = "0123456789abcdef", at_ms: int = AT_MS) -> ComposedMail:
+def composed(digits: str = "0123456789abcdef", at_ms: int = AT_MS) -> ComposedMail:
     return COMPOSER.compose("login_code", ANA, "Ana", {"code": "482913"}, f"<{digits}@example.org>", at_ms, None)
 
 
@@ -26,18 +26,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data" / "mail"
 
 
-def test_a_letter_is_a_file_for_its_owner_alone(folder: Path) -> None:
-    FileTransport(folder).send(SENDER, ANA, letter())
+def test_a_mail_is_a_file_for_its_owner_alone(folder: Path) -> None:
+    FileTransport(folder).send(SENDER, ANA, composed())
     (file,) = folder.iterdir()
     assert file.name == "2026-10-14T17-46-40Z-0123-4567.eml"
-    assert file.read_bytes() == letter().message
+    assert file.read_bytes() == composed().message
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_another_try_writes_the_same_file_and_another_letter_another(folder: Path) -> None:
+def test_another_try_writes_the_same_file_and_another_mail_another(folder: Path) -> None:
     mails = FileTransport(folder)
-    for one in (letter(), letter(), letter("fedcba9876543210"), letter(at_ms=AT_MS + 1000)):
+    for one in (composed(), composed(), composed("fedcba9876543210"), composed(at_ms=AT_MS + 1000)):
         mails.send(SENDER, ANA, one)
     mails.close_if_idle()
     mails.close()
@@ -46,7 +46,7 @@ def test_another_try_writes_the_same_file_and_another_letter_another(folder: Pat
 
 @pytest.mark.parametrize("digits", ["123456ab", "a123456b", "ab123456", "12345678"])
 def test_no_name_has_what_looks_like_a_code(folder: Path, digits: str) -> None:
-    FileTransport(folder).send(SENDER, ANA, letter(digits))
+    FileTransport(folder).send(SENDER, ANA, composed(digits))
     assert not re.search(r"\d{5}", next(folder.iterdir()).name)
 
 
@@ -54,17 +54,17 @@ def test_a_folder_that_can_not_be_written_is_a_relay_that_is_down(folder: Path) 
     folder.parent.mkdir()
     folder.write_text("a file")
     with pytest.raises(RelayDownError, match="cannot be written"):
-        FileTransport(folder).send(SENDER, ANA, letter())
+        FileTransport(folder).send(SENDER, ANA, composed())
 
 
-def test_a_letter_that_can_not_be_finished_leaves_nothing(folder: Path) -> None:
+def test_a_mail_that_can_not_be_finished_leaves_nothing(folder: Path) -> None:
     mails = FileTransport(folder)
-    mails.send(SENDER, ANA, letter())
+    mails.send(SENDER, ANA, composed())
     (file,) = folder.iterdir()
     file.unlink()
     file.mkdir()  # in the way of the finished file
     with pytest.raises(RelayDownError):
-        mails.send(SENDER, ANA, letter())
+        mails.send(SENDER, ANA, composed())
     assert os.listdir(folder) == [file.name]
 
 

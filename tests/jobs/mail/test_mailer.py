@@ -124,7 +124,7 @@ def test_a_mail_that_is_put_off_goes_later_and_the_others_go_on(
 
 def test_a_mail_that_the_line_was_cut_on_goes_again_with_its_message_id(mailer: Mailer, make: Make, relay: SmtpServer) -> None:
     queue("ana")
-    relay.cuts = 1
+    relay.messages_to_cut = 1
     mailer.send_due()
     assert relay.mails == []
     (first,) = rows("SELECT message_id FROM emails")[0]

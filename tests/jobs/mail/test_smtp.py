@@ -1,4 +1,4 @@
-"""The relay, with a real mail server: what it says decides what becomes of a mail, and a connection serves as long as it can."""
+"""The SMTP transport against a real mail server: its answers decide on a mail, and a connection is kept as long as possible."""
 
 import socket
 from base64 import b64encode
@@ -21,7 +21,7 @@ Serve = Callable[..., SmtpServer]
 COMPOSER = Composer(SENDER, "https://chat.example.org")
 
 
-def letter(address: str = ANA, body: str = "It was changed.") -> ComposedMail:
+def composed(address: str = ANA, body: str = "It was changed.") -> ComposedMail:
     data = {"title": "Your password was changed", "body": body}
     return COMPOSER.compose("account", address, "Ana", data, "<0123456789abcdef@example.org>", 1_792_000_000_000, None)
 
@@ -45,7 +45,7 @@ def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers with options of their own."""
+    """Start servers with given options."""
     made: list[SmtpServer] = []
 
     def one(*args: Certificate, **options: object) -> SmtpServer:
@@ -62,10 +62,10 @@ def with_login(server: SmtpServer, user: str, password: str) -> str:
 
 
 def test_a_burst_goes_over_one_connection_byte_by_byte(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
-    letters = [letter(body=body) for body in ("One", ".\n..dots\n.", "Grüße\n" * 500)]
-    for one in letters:
+    mails = [composed(body=body) for body in ("One", ".\n..dots\n.", "Grüße\n" * 500)]
+    for one in mails:
         relay.send(SENDER, ANA, one)
-    assert [mail.message for mail in smtp_server.mails] == [one.message for one in letters]
+    assert [mail.message for mail in smtp_server.mails] == [one.message for one in mails]
     assert {(mail.sender, tuple(mail.receivers), mail.connection) for mail in smtp_server.mails} == {(SENDER, (ANA,), 1)}
 
 
@@ -75,8 +75,8 @@ def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(
 ) -> None:
     smtp_server.answers[command].append("550 5.1.1 No such user")
     with pytest.raises(MailRefusedError, match=r"^550 5\.1\.1 No such user$"):
-        relay.send(SENDER, ANA, letter())
-    relay.send(SENDER, BEN, letter(BEN))
+        relay.send(SENDER, ANA, composed())
+    relay.send(SENDER, BEN, composed(BEN))
     assert [mail.receivers for mail in smtp_server.mails] == [[BEN]]
     assert smtp_server.connections == 1
 
@@ -85,8 +85,8 @@ def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(
 def test_a_mail_may_be_put_off_and_taken_later(relay: SmtpTransport, smtp_server: SmtpServer, command: str) -> None:
     smtp_server.answers[command].append("451 4.7.1 Greylisted")
     with pytest.raises(MailDeferredError, match="451"):
-        relay.send(SENDER, ANA, letter())
-    relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
+    relay.send(SENDER, ANA, composed())
     assert (len(smtp_server.mails), smtp_server.connections) == (1, 1)
 
 
@@ -94,26 +94,26 @@ def test_a_mail_may_be_put_off_and_taken_later(relay: SmtpTransport, smtp_server
 def test_421_is_about_the_relay(relay: SmtpTransport, smtp_server: SmtpServer, command: str) -> None:
     smtp_server.answers[command].append("421 4.3.2 Shutting down")
     with pytest.raises(RelayDownError, match="421"):
-        relay.send(SENDER, ANA, letter())
-    relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
+    relay.send(SENDER, ANA, composed())
     assert smtp_server.connections == 2
 
 
 def test_a_receiver_is_refused_while_others_are_not(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     smtp_server.refused[ANA] = "550 5.1.1 No such user"
     with pytest.raises(MailRefusedError):
-        relay.send(SENDER, ANA, letter())
-    relay.send(SENDER, BEN, letter(BEN))
+        relay.send(SENDER, ANA, composed())
+    relay.send(SENDER, BEN, composed(BEN))
     assert len(smtp_server.mails) == 1
 
 
-def test_a_cut_after_the_letter_leaves_its_fate_unknown(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
-    relay.send(SENDER, ANA, letter())
-    smtp_server.cuts = 1
+def test_a_cut_after_the_mail_leaves_its_fate_unknown(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
+    relay.send(SENDER, ANA, composed())
+    smtp_server.messages_to_cut = 1
     with pytest.raises(MailDeferredError, match="in the middle"):
-        relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
     assert len(smtp_server.mails) == 1
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     assert [mail.connection for mail in smtp_server.mails] == [1, 2]
 
 
@@ -123,65 +123,65 @@ def test_an_answer_that_never_comes_is_a_cut(
     monkeypatch.setattr(relay_module, "ANSWER_TIMEOUT_S", 1.0)
     smtp_server.open.clear()
     with pytest.raises(MailDeferredError, match="timed out"):
-        relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
 
 
 def test_a_connection_that_was_closed_meanwhile_is_replaced(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     smtp_server.cut()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     assert [mail.connection for mail in smtp_server.mails] == [1, 2]
 
 
 def test_a_relay_may_take_a_few_mails_a_connection_or_one(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
-    smtp_server.takes = 2
+    smtp_server.max_mails_per_connection = 2
     for _ in range(4):
-        relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
     assert [mail.connection for mail in smtp_server.mails] == [1, 1, 2, 2]
-    smtp_server.takes, smtp_server.closes = None, True
+    smtp_server.max_mails_per_connection, smtp_server.closes_after_each = None, True
     for _ in range(2):
-        relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
     assert [mail.connection for mail in smtp_server.mails[4:]] == [2, 3]
 
 
 def test_an_idle_connection_is_closed(relay: SmtpTransport, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     relay.close_if_idle()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     relay.close_if_idle()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     monkeypatch.setattr(relay_module, "IDLE_S", 0.0)
     relay.close_if_idle()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     assert [mail.connection for mail in smtp_server.mails] == [1, 1, 2]
 
 
 def test_leaving_never_fails(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
     relay.close()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     smtp_server.stop()
     relay.close()
 
 
 def test_a_relay_that_was_down_is_found_again(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     smtp_server.stop()
     for _ in range(2):
         with pytest.raises(RelayDownError, match="cannot be reached"):
-            relay.send(SENDER, ANA, letter())
+            relay.send(SENDER, ANA, composed())
     smtp_server.start()
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     assert len(smtp_server.mails) == 2
 
 
 @pytest.mark.parametrize("url", ["smtp://127.0.0.1:{}", "smtps://127.0.0.1:{}", "smtp://nowhere.invalid:{}", "smtp://.x:{}"])
 def test_a_relay_that_is_not_there_is_down(url: str) -> None:
     with pytest.raises(RelayDownError):
-        SmtpTransport(url.format(free_port())).send(SENDER, ANA, letter())
+        SmtpTransport(url.format(free_port())).send(SENDER, ANA, composed())
 
 
 @contextmanager
-def saying(*answers: str) -> Iterator[str]:
-    """The URL of something that says this, a line after each that it hears and the first before, and then nothing."""
+def scripted_server(*answers: str) -> Iterator[str]:
+    """Yield the address of a server that sends the first line at once and each other after a line of the client."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -201,46 +201,46 @@ def saying(*answers: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("greeting", ["554 5.3.2 No mail here", "421 4.3.2 Too busy", "HTTP/1.1 400 Bad Request"])
 def test_what_does_not_greet_as_a_mail_server_is_down(greeting: str) -> None:
-    with saying(greeting) as place, pytest.raises(RelayDownError, match="it is not ready"):
-        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, letter())
+    with scripted_server(greeting) as place, pytest.raises(RelayDownError, match="it is not ready"):
+        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, composed())
 
 
 def test_a_relay_that_says_nothing_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "CONNECT_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(RelayDownError, match="timed out"):
-        SmtpTransport(f"smtp://127.0.0.1:{listener.getsockname()[1]}").send(SENDER, ANA, letter())
+        SmtpTransport(f"smtp://127.0.0.1:{listener.getsockname()[1]}").send(SENDER, ANA, composed())
 
 
 def test_a_missing_login_is_about_the_relay_and_loses_no_mail() -> None:
-    with saying("220 hello", "250 hello", "530 5.7.0 Authentication required", "250 reset", "221 bye") as place:
+    with scripted_server("220 hello", "250 hello", "530 5.7.0 Authentication required", "250 reset", "221 bye") as place:
         relay = SmtpTransport(f"smtp://{place}")
         with pytest.raises(RelayDownError, match="530"):
-            relay.send(SENDER, ANA, letter())
+            relay.send(SENDER, ANA, composed())
         relay.close()
 
 
 def test_a_relay_that_talks_nonsense_is_down() -> None:
-    with saying("220 hello", "250 hello", "250 sender", "hm") as place, pytest.raises(RelayDownError):
-        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, letter())
+    with scripted_server("220 hello", "250 hello", "250 sender", "hm") as place, pytest.raises(RelayDownError):
+        SmtpTransport(f"smtp://{place}").send(SENDER, ANA, composed())
 
 
 def test_no_error_repeats_the_password_or_is_longer_than_a_line() -> None:
     plain = b64encode(b"\0ana\0hunter2").decode()
     nagging = f"535 no {plain} hunter2 {b64encode(b'hunter2').decode()} " + "no " * 200
-    with saying("220 hello", "250-hello\r\n250 AUTH PLAIN", nagging) as place, pytest.raises(RelayDownError) as caught:
-        SmtpTransport(f"smtp://ana:hunter2@{place}").send(SENDER, ANA, letter())
+    with scripted_server("220 hello", "250-hello\r\n250 AUTH PLAIN", nagging) as place, pytest.raises(RelayDownError) as caught:
+        SmtpTransport(f"smtp://ana:hunter2@{place}").send(SENDER, ANA, composed())
     assert str(caught.value).startswith("it refuses the login (535 no *** *** *** no")
     assert len(str(caught.value)) == 300
 
 
 def test_a_password_is_not_sent_unencrypted_over_a_network() -> None:
     with pytest.raises(RelayDownError, match="unencrypted"):
-        SmtpTransport("smtp://ana:hunter2@192.0.2.1").send(SENDER, ANA, letter())
+        SmtpTransport("smtp://ana:hunter2@192.0.2.1").send(SENDER, ANA, composed())
 
 
 def test_no_encryption_is_no_mail_where_it_is_asked_for() -> None:
-    with saying("220 hello", "250-hello\r\n250 AUTH PLAIN") as place, pytest.raises(RelayDownError, match="STARTTLS"):
-        SmtpTransport(f"smtp://ana:hunter2@{place}?starttls=1").send(SENDER, ANA, letter())
+    with scripted_server("220 hello", "250-hello\r\n250 AUTH PLAIN") as place, pytest.raises(RelayDownError, match="STARTTLS"):
+        SmtpTransport(f"smtp://ana:hunter2@{place}?starttls=1").send(SENDER, ANA, composed())
 
 
 @pytest.mark.usefixtures("trusted")
@@ -252,18 +252,18 @@ def test_mail_goes_encrypted_with_a_login(serve: Serve, certificate: Certificate
     relay.check(5)
     assert server.connections == 1
     for _ in range(2):
-        relay.send(SENDER, ANA, letter())
+        relay.send(SENDER, ANA, composed())
     relay.close()
     assert [mail.connection for mail in server.mails] == [2, 2]
     with pytest.raises(RelayDownError, match="refuses the login"):
-        SmtpTransport(with_login(server, "ana@example.org", "wrong")).send(SENDER, ANA, letter())
+        SmtpTransport(with_login(server, "ana@example.org", "wrong")).send(SENDER, ANA, composed())
 
 
 @pytest.mark.parametrize("smtps", [False, True])
 def test_a_certificate_that_is_not_trusted_is_a_relay_that_is_down(serve: Serve, certificate: Certificate, smtps: bool) -> None:
     server = serve(certificate, smtps=smtps)
     with pytest.raises(RelayDownError, match="certificate is not trusted"):
-        SmtpTransport(server.url).send(SENDER, ANA, letter())
+        SmtpTransport(server.url).send(SENDER, ANA, composed())
     assert not server.mails
 
 
@@ -271,13 +271,13 @@ def test_a_certificate_that_is_not_trusted_is_a_relay_that_is_down(serve: Serve,
 def test_a_certificate_of_another_host_is_not_trusted(serve: Serve, certificate: Certificate) -> None:
     server = serve(certificate, smtps=True)
     with pytest.raises(RelayDownError, match="certificate is not trusted"):
-        SmtpTransport(server.url.replace("localhost", "127.0.0.1")).send(SENDER, ANA, letter())
+        SmtpTransport(server.url.replace("localhost", "127.0.0.1")).send(SENDER, ANA, composed())
 
 
 def test_a_login_may_go_unencrypted_to_this_host(serve: Serve) -> None:
     server = serve(login=("ana", PASSWORD))
     relay = SmtpTransport(with_login(server, "ana", PASSWORD))
-    relay.send(SENDER, ANA, letter())
+    relay.send(SENDER, ANA, composed())
     relay.close()
     assert len(server.mails) == 1
 
@@ -287,19 +287,19 @@ def test_addresses_of_other_letters_go_where_they_are_understood(serve: Serve) -
         server = serve(smtputf8=understands)
         relay = SmtpTransport(server.url)
         if understands:
-            relay.send(SENDER, "änne@bücher.example", letter("änne@bücher.example"))
+            relay.send(SENDER, "änne@bücher.example", composed("änne@bücher.example"))
             assert server.mails[0].receivers == ["änne@xn--bcher-kva.example"]
         else:
             with pytest.raises(MailRefusedError, match="SMTPUTF8"):
-                relay.send(SENDER, "änne@bücher.example", letter("änne@bücher.example"))
-        relay.send("Bell <bell@bücher.example>", ANA, letter())
+                relay.send(SENDER, "änne@bücher.example", composed("änne@bücher.example"))
+        relay.send("Bell <bell@bücher.example>", ANA, composed())
         assert server.mails[-1].sender == "bell@xn--bcher-kva.example"
         relay.close()
 
 
 def test_what_can_not_be_an_address_is_refused_without_asking() -> None:
     with pytest.raises(MailRefusedError, match="not a mail address"):
-        SmtpTransport("smtp://nowhere.invalid").send(SENDER, "ana@example.org>\r\nDATA", letter())
+        SmtpTransport("smtp://nowhere.invalid").send(SENDER, "ana@example.org>\r\nDATA", composed())
 
 
 def test_a_check_sends_nothing(relay: SmtpTransport, smtp_server: SmtpServer) -> None:
