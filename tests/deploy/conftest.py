@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.proxy import Proxy
-from tests.journeys.house import House
+from tests.journeys.cluster import Cluster
 from tests.stores import SECRET, PostgresServer
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # Debian's folders of nginx, which are only in root's PATH
@@ -22,10 +22,10 @@ def _sbin() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[House]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Cluster]:
     """Start two gateways on a migrated store."""
     url = postgres.create()
-    built = House(tmp_path_factory.mktemp("house"), {"database_url": url, "secret_key": SECRET, "trusted_proxies": "127.0.0.1"})
+    built = Cluster(tmp_path_factory.mktemp("cluster"), {"database_url": url, "secret_key": SECRET, "trusted_proxies": "127.0.0.1"})
     try:
         for _ in range(2):
             built.start_gateway()
@@ -36,8 +36,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) ->
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory, house: House) -> Iterator[Proxy]:
+def proxy(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterator[Proxy]:
     """Start nginx in front of both."""
-    started = Proxy(tmp_path_factory.mktemp("nginx"), house.ports)
+    started = Proxy(tmp_path_factory.mktemp("nginx"), cluster.ports)
     yield started.start()
     started.stop()

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.journeys.house import until_now
+from tests.journeys.cluster import until_now
 from tests.stores import LIMIT_S, free_port, program
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx"

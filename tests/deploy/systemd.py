@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.journeys.house import LIMIT_S, House, until_now
+from tests.journeys.cluster import LIMIT_S, Cluster, until_now
 from tests.stores import program
 
 COMMAND = """#!/bin/sh
@@ -35,8 +35,8 @@ def status(port: int, path: str) -> int:
 class Systemd:
     """A `systemctl` whose `restart` ends a gateway with SIGTERM and starts it again, without waiting until it is ready."""
 
-    def __init__(self, house: House, folder: Path) -> None:
-        self.house = house
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
         self.restarted: list[int] = []
         self.served_until_the_end: list[int] = []  # those that accepted requests while /readyz already answered 503
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -44,7 +44,7 @@ class Systemd:
         command = folder / "bin" / "systemctl"
         command.parent.mkdir()
         url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        command.write_text(COMMAND.format(curl=program("curl"), url=url, ports=" ".join(map(str, house.ports))))
+        command.write_text(COMMAND.format(curl=program("curl"), url=url, ports=" ".join(map(str, cluster.ports))))
         command.chmod(0o755)
         self.path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
 
@@ -55,14 +55,14 @@ class Systemd:
 
     def restart(self, port: int) -> None:
         """End the gateway of a port by SIGTERM, and start another one on it."""
-        process = self.house.process(port)
+        process = self.cluster.process(port)
         process.send_signal(signal.SIGTERM)
         until_now(lambda: status(port, "/readyz") == 503)
         if status(port, "/healthz") == 200:
             self.served_until_the_end.append(port)
         assert process.wait(LIMIT_S) == 0
         self.restarted.append(port)
-        Thread(target=self.house.start_gateway, args=(port,)).start()
+        Thread(target=self.cluster.start_gateway, args=(port,)).start()
 
 
 def _handler(systemd: Systemd) -> type[BaseHTTPRequestHandler]:

@@ -14,7 +14,7 @@ import pytest
 from tests.deploy.proxy import Proxy
 from tests.deploy.systemd import Systemd, status
 from tests.journeys.clients import BROKEN, PAUSE_S, Link, Poller, Reader, Response, Sender, Socket, Streamer, reading
-from tests.journeys.house import LIMIT_S, ROOT, House, seed
+from tests.journeys.cluster import LIMIT_S, ROOT, Cluster, seed
 from tests.journeys.test_kills import check_messages
 from tests.models.people import group
 
@@ -24,9 +24,9 @@ SCRIPT = ROOT / "deploy" / "rolling-restart"
 class ThroughNginx:
     """The installation as clients see it: at the proxy's port."""
 
-    def __init__(self, house: House, proxy: Proxy) -> None:
+    def __init__(self, cluster: Cluster, proxy: Proxy) -> None:
         self.ports = [proxy.port]
-        self.token = house.token
+        self.token = cluster.token
 
 
 class PatientSender(Sender):
@@ -37,7 +37,7 @@ class PatientSender(Sender):
         self.failures: list[str] = []
 
     async def _until_answered(self, body: dict[str, Any]) -> Response:
-        link = self._links.setdefault(0, Link(self._house.ports[0], self._house.token[self._user]))
+        link = self._links.setdefault(0, Link(self._cluster.ports[0], self._cluster.token[self._user]))
         while True:
             try:
                 answer = await link.call("POST", "/api/v1/messages", body)
@@ -56,8 +56,8 @@ class EventStream(Streamer):
 
     async def _once(self) -> None:
         block = dict[str, str]()
-        url = f"http://127.0.0.1:{self._house.ports[0]}/api/v1/events/stream?cursor={self.cursor}"
-        headers = {"Authorization": f"Bearer {self._house.token[self._user]}"}
+        url = f"http://127.0.0.1:{self._cluster.ports[0]}/api/v1/events/stream?cursor={self.cursor}"
+        headers = {"Authorization": f"Bearer {self._cluster.token[self._user]}"}
         async with httpx.AsyncClient(timeout=1, trust_env=False) as client:
             try:
                 async with client.stream("GET", url, headers=headers) as answer:
@@ -70,9 +70,9 @@ class EventStream(Streamer):
 
 
 @pytest.fixture
-def systemd(house: House, tmp_path: Path) -> Iterator[Systemd]:
+def systemd(cluster: Cluster, tmp_path: Path) -> Iterator[Systemd]:
     """Start the stub of systemd."""
-    stub = Systemd(house, tmp_path)
+    stub = Systemd(cluster, tmp_path)
     yield stub
     stub.close()
 
@@ -84,11 +84,11 @@ async def run_script(systemd: Systemd) -> int:
         return await script.wait()
 
 
-def test_a_rolling_restart_under_load_loses_doubles_and_skips_nothing(house: House, proxy: Proxy, systemd: Systemd) -> None:
+def test_a_rolling_restart_under_load_loses_doubles_and_skips_nothing(cluster: Cluster, proxy: Proxy, systemd: Systemd) -> None:
     chance = random.Random(seed())
-    ana, ben, cy = house.people("ana", "ben", "cy")
+    ana, ben, cy = cluster.people("ana", "ben", "cy")
     crew = group(ana, ben, cy)
-    outside: Any = ThroughNginx(house, proxy)
+    outside: Any = ThroughNginx(cluster, proxy)
     over = False
 
     async def scenario() -> list[PatientSender]:
@@ -97,21 +97,21 @@ def test_a_rolling_restart_under_load_loses_doubles_and_skips_nothing(house: Hou
         readers: list[Reader] = [kind(outside, ben, chance) for kind in (Poller, EventStream, Socket)]
         async with reading(*readers), asyncio.TaskGroup() as tasks:
             for sender in senders:
-                tasks.create_task(sender.go_on(lambda: over))
+                tasks.create_task(sender.send_until(lambda: over))
             assert await run_script(systemd) == 0
             over = True
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)
-    assert systemd.restarted == house.ports
-    assert systemd.served_until_the_end == house.ports
+    assert systemd.restarted == cluster.ports
+    assert systemd.served_until_the_end == cluster.ports
     # nginx hides a gateway that refuses. A request that arrived while one closed is answered 503, and can be sent again.
     assert {failure for sender in senders for failure in sender.failures} <= {"503 1"}
-    assert all(status(port, "/readyz") == 200 for port in house.ports)
+    assert all(status(port, "/readyz") == 200 for port in cluster.ports)
 
 
-def test_the_script_fails_when_no_gateway_runs(house: House, systemd: Systemd) -> None:
+def test_the_script_fails_when_no_gateway_runs(cluster: Cluster, systemd: Systemd) -> None:
     command = Path(systemd.path.partition(":")[0]) / "systemctl"
     command.write_text("#!/bin/sh\n")
     assert asyncio.run(run_script(systemd)) == 1

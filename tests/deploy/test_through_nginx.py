@@ -14,8 +14,8 @@ import pytest
 import websockets
 
 from tests.deploy.proxy import Proxy
+from tests.journeys.cluster import Cluster
 from tests.journeys.core import until
-from tests.journeys.house import House
 
 LIMIT_S = 30
 
@@ -23,9 +23,9 @@ LIMIT_S = 30
 class Person:
     """A user who connects only to the proxy's port."""
 
-    def __init__(self, house: House, proxy: Proxy, user: int) -> None:
+    def __init__(self, cluster: Cluster, proxy: Proxy, user: int) -> None:
         self.id = user
-        self.token = house.token[user]
+        self.token = cluster.token[user]
         self.url = f"127.0.0.1:{proxy.port}/api/v1/events"
         self.http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{proxy.port}/api/v1",
@@ -47,26 +47,26 @@ class Person:
         return urlencode({"token": self.token, **query})
 
 
-def people(house: House, proxy: Proxy) -> tuple[Person, Person]:
+def people(cluster: Cluster, proxy: Proxy) -> tuple[Person, Person]:
     """Create two users for one test."""
-    ana, ben = house.people(f"ana{len(house.token)}", f"ben{len(house.token)}")
-    return Person(house, proxy, ana), Person(house, proxy, ben)
+    ana, ben = cluster.people(f"ana{len(cluster.token)}", f"ben{len(cluster.token)}")
+    return Person(cluster, proxy, ana), Person(cluster, proxy, ben)
 
 
-def gateways_with_readers(house: House, transport: str) -> list[int]:
+def gateways_with_readers(cluster: Cluster, transport: str) -> list[int]:
     """Return the ports of the gateways with a waiting reader."""
-    return [port for port in house.ports if f'bellwire_polls_open{{transport="{transport}"}} 1.0' in house.metrics(port)]
+    return [port for port in cluster.ports if f'bellwire_polls_open{{transport="{transport}"}} 1.0' in cluster.metrics(port)]
 
 
-async def reader_s_gateway(house: House, transport: str) -> int:
+async def reader_s_gateway(cluster: Cluster, transport: str) -> int:
     """Wait until the only reader waits at a gateway; return its port."""
-    await until(lambda: len(gateways_with_readers(house, transport)) == 1)
-    return gateways_with_readers(house, transport)[0]
+    await until(lambda: len(gateways_with_readers(cluster, transport)) == 1)
+    return gateways_with_readers(cluster, transport)[0]
 
 
-async def send_through_other(house: House, gateway: int, ana: Person, ben: Person) -> dict[str, Any]:
+async def send_through_other(cluster: Cluster, gateway: int, ana: Person, ben: Person) -> dict[str, Any]:
     """Send a message through the other gateway."""
-    (other,) = set(house.ports) - {gateway}
+    (other,) = set(cluster.ports) - {gateway}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{other}/api/v1", headers=ana.http.headers, trust_env=False) as direct:
         answer = await direct.post("/messages", json={"to": ben.id, "body": "from over there"})
     assert answer.status_code == 201
@@ -77,29 +77,29 @@ def created(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event["data"] for event in events if event["type"] == "message.created"]
 
 
-def test_a_poll_is_answered_by_a_send_through_the_other_gateway(house: House, proxy: Proxy) -> None:
+def test_a_poll_is_answered_by_a_send_through_the_other_gateway(cluster: Cluster, proxy: Proxy) -> None:
     async def scenario() -> None:
-        ana, ben = people(house, proxy)
+        ana, ben = people(cluster, proxy)
         sent = await ana.send(ben, "first")
         assert sent.status_code == 201
         assert sent.headers["X-Request-Id"]
         poll = asyncio.create_task(ben.http.get("/events", params={"cursor": await ben.now(), "timeout": 60}))
-        other = await send_through_other(house, await reader_s_gateway(house, "poll"), ana, ben)
+        other = await send_through_other(cluster, await reader_s_gateway(cluster, "poll"), ana, ben)
         assert created((await poll).json()["events"]) == [other]
 
     asyncio.run(scenario())
 
 
-def test_a_stream_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> None:
+def test_a_stream_gets_each_event_as_it_comes(cluster: Cluster, proxy: Proxy) -> None:
     async def scenario() -> None:
-        ana, ben = people(house, proxy)
+        ana, ben = people(cluster, proxy)
         url = f"http://{ben.url}/stream?{ben.with_token(cursor=await ben.now())}"
         async with asyncio.timeout(LIMIT_S), httpx.AsyncClient(trust_env=False).stream("GET", url) as stream:
             assert stream.headers["Content-Type"] == "text/event-stream"
             lines = stream.aiter_lines()
-            gateway = await reader_s_gateway(house, "sse")
+            gateway = await reader_s_gateway(cluster, "sse")
             for _ in range(3):  # the stream does not end: with buffering the first would never arrive
-                sent = await send_through_other(house, gateway, ana, ben)
+                sent = await send_through_other(cluster, gateway, ana, ben)
                 while True:
                     line = await anext(lines)
                     if line.startswith("data: ") and created([json.loads(line[6:])]) == [sent]:
@@ -108,14 +108,14 @@ def test_a_stream_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> Non
     asyncio.run(scenario())
 
 
-def test_a_socket_gets_each_event_as_it_comes(house: House, proxy: Proxy) -> None:
+def test_a_socket_gets_each_event_as_it_comes(cluster: Cluster, proxy: Proxy) -> None:
     async def scenario() -> None:
-        ana, ben = people(house, proxy)
+        ana, ben = people(cluster, proxy)
         url = f"ws://{ben.url}/ws?{ben.with_token(cursor=await ben.now())}"
         async with asyncio.timeout(LIMIT_S), websockets.connect(url) as opened:
-            gateway = await reader_s_gateway(house, "ws")
+            gateway = await reader_s_gateway(cluster, "ws")
             for _ in range(2):
-                sent = await send_through_other(house, gateway, ana, ben)
+                sent = await send_through_other(cluster, gateway, ana, ben)
                 while created([json.loads(await opened.recv())]) != [sent]:
                     pass
 
@@ -135,26 +135,26 @@ def raw(port: int, line: str) -> None:
 
 
 @pytest.mark.parametrize("silenced", [True, False], ids=["as shipped", "with nginx's own error log"])
-def test_no_log_contains_a_token_after_any_failure(house: House, tmp_path: Path, silenced: bool) -> None:
-    for port in house.ports:
-        if house.process(port).poll() is not None:  # killed by the other parameter's test
-            house.start_gateway(port)
-    proxy = Proxy(tmp_path / "nginx", house.ports)
+def test_no_log_contains_a_token_after_any_failure(cluster: Cluster, tmp_path: Path, silenced: bool) -> None:
+    for port in cluster.ports:
+        if cluster.process(port).poll() is not None:  # killed by the other parameter's test
+            cluster.start_gateway(port)
+    proxy = Proxy(tmp_path / "nginx", cluster.ports)
     if not silenced:  # proves that the shipped line is necessary, and that this test detects a token
         proxy.rewrite("locations.conf", "error_log /dev/null emerg;", f"error_log {proxy.logs}/requests.log;")
     proxy.start()
 
     async def scenario() -> str:
-        _, ben = people(house, proxy)
+        _, ben = people(cluster, proxy)
         query = ben.with_token(cursor=await ben.now())
         async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as http:
             polling = asyncio.create_task(quietly(http.get(f"http://{ben.url}?{query}&timeout=60")))
             streaming = asyncio.create_task(quietly(http.get(f"http://{ben.url}/stream?{query}")))
             async with websockets.connect(f"ws://{ben.url}/ws?{query}") as opened:
                 for transport in ("poll", "sse", "ws"):
-                    await reader_s_gateway(house, transport)
-                for port in house.ports:
-                    house.kill_gateway(port)
+                    await reader_s_gateway(cluster, transport)
+                for port in cluster.ports:
+                    cluster.kill_gateway(port)
                 await asyncio.gather(polling, streaming, quietly(opened.recv()))
             for path in ("", "/stream", "/ws"):
                 assert (await http.get(f"http://{ben.url}{path}?{query}")).status_code == 503
@@ -172,4 +172,4 @@ def test_no_log_contains_a_token_after_any_failure(house: House, tmp_path: Path,
     assert [request["status"] for request in requests if request["path"] == "/api/v1/events/ws"] == [101, 503]
     assert any(request["gateway_status"] == "502, 502" for request in requests)
     assert (token not in proxy.logged()) == silenced
-    assert token not in house.logged()
+    assert token not in cluster.logged()

@@ -10,7 +10,7 @@ import pytest
 
 from commands.line import COMMANDS
 from conf import Settings
-from tests.journeys.house import ROOT
+from tests.journeys.cluster import ROOT
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())

@@ -1,4 +1,4 @@
-"""Clients as the contract has them: senders that retry by client_id, and readers that pass their cursor back, on any transport."""
+"""Clients that follow the contract: senders that retry by client_id, and readers that return their cursor, on any transport."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import websockets
 
-from tests.journeys.house import House, visible
+from tests.journeys.cluster import Cluster, visible
 
 BROKEN = (ConnectionError, asyncio.IncompleteReadError, EOFError)
-PAUSE_S = 0.02  # before trying again a gateway that is not there
+PAUSE_S = 0.02  # before the next try when a gateway does not answer
 TYPES = ("message.created", "message.deleted", "member.joined", "member.left", "conversation.created", "message.reacted")
 
 
@@ -34,15 +34,15 @@ class Link:
         self._token = token
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._chunked = False
-        self._body = b""  # what has come of it, past the last line
+        self._body = b""  # received bytes after the last line
 
     async def call(self, method: str, path: str, body: Any = None) -> Response:
-        """One request and its answer."""
-        await self.ask(method, path, body)
+        """Send a request and return its answer."""
+        await self.request(method, path, body)
         return await self.answer()
 
-    async def ask(self, method: str, path: str, body: Any = None) -> None:
-        """Sends a request, without waiting for its answer."""
+    async def request(self, method: str, path: str, body: Any = None) -> None:
+        """Send a request without waiting for its answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**26)
         content = b"" if body is None else json.dumps(body).encode()
@@ -54,7 +54,7 @@ class Link:
         await writer.drain()
 
     async def answer(self) -> Response:
-        """The answer to the request that was sent."""
+        """Read the answer to the request that was sent."""
         status, headers = await self.head()
         assert self._streams is not None
         content = await self._streams[0].readexactly(int(headers.get("content-length", 0)))
@@ -63,7 +63,7 @@ class Link:
         return Response(status, headers, json.loads(content) if content else None)
 
     async def head(self) -> tuple[int, dict[str, str]]:
-        """Status and headers of the answer."""
+        """Read the status and headers of the answer."""
         assert self._streams is not None
         lines = (await self._streams[0].readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
@@ -71,7 +71,7 @@ class Link:
         return int(lines[0].split()[1]), headers
 
     async def line(self) -> bytes:
-        """One line of a body that goes on and on, wherever its chunks are cut (RFC 9112, section 7.1)."""
+        """Read one line of an endless body, wherever its chunks end (RFC 9112, section 7.1)."""
         assert self._streams is not None
         if not self._chunked:
             return await self._streams[0].readuntil(b"\n")
@@ -84,49 +84,49 @@ class Link:
         return line
 
     def close(self) -> None:
-        """Cuts the connection."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
 
 
 class Sender:
-    """Sends one message after the other, each again and again with its client_id until it is answered."""
+    """Sends one message after the other, and repeats each with its client_id until it is answered."""
 
-    def __init__(self, house: House, user: int, places: list[dict[str, int]], chance: random.Random, name: str = "") -> None:
-        self.sent: dict[str, tuple[int, str]] = {}  # client_id -> message id and body, of those answered 2xx
-        self.refused = 0  # answered 404: not a member there now
+    def __init__(self, cluster: Cluster, user: int, targets: list[dict[str, int]], chance: random.Random, name: str = "") -> None:
+        self.sent: dict[str, tuple[int, str]] = {}  # client_id -> (message id, body), of messages that were answered 2xx
+        self.refused = 0  # answers 404: not a member there now
         self.unavailable = 0  # answers 503
-        self._house = house
+        self._cluster = cluster
         self._user = user
-        self._places = places
+        self._targets = targets
         self._chance = chance
         self._name = name or str(user)
         self._tried = 0
         self._links: dict[int, Link] = {}
 
     async def send(self) -> None:
-        """One message, to one of the places, answered at last."""
+        """Send one message to one of the targets, until it is answered."""
         self._tried += 1
         client_id = f"{self._name}-{self._tried}"
-        body = {**self._chance.choice(self._places), "body": f"text of {client_id}.", "client_id": client_id}
+        body = {**self._chance.choice(self._targets), "body": f"text of {client_id}.", "client_id": client_id}
         known = None
-        for _ in range(1 if self._chance.random() < 0.8 else 2):  # a retry although it was answered
+        for _ in range(1 if self._chance.random() < 0.8 else 2):  # sometimes retry although it was answered
             answer = await self._until_answered(body)
             if answer.status == 404:
                 self.refused += 1
-                assert known is None, "a message that was sent is gone"
+                assert known is None, "a sent message no longer exists"
                 return
             assert answer.status in (200, 201), answer
-            assert known in (None, answer.body["id"]), "a retry made another message"
+            assert known in (None, answer.body["id"]), "a retry created another message"
             assert known is None or answer.status == 200
             known = answer.body["id"]
         self.sent[client_id] = (known or 0, str(body["body"]))
 
     async def _until_answered(self, body: dict[str, Any]) -> Response:
         while True:
-            port = self._chance.choice(self._house.ports)
-            link = self._links.setdefault(port, Link(port, self._house.token[self._user]))
+            port = self._chance.choice(self._cluster.ports)
+            link = self._links.setdefault(port, Link(port, self._cluster.token[self._user]))
             try:
                 answer = await link.call("POST", "/api/v1/messages", body)
             except BROKEN:
@@ -139,34 +139,34 @@ class Sender:
             self.unavailable += 1
             await asyncio.sleep(PAUSE_S)
 
-    async def go_on(self, enough: Callable[[], bool]) -> None:
-        """Sends until it is enough."""
+    async def send_until(self, enough: Callable[[], bool]) -> None:
+        """Send messages until `enough()`."""
         while not enough():
             await self.send()
         for link in self._links.values():
             link.close()
 
 
-def place(cursor: str) -> int:
-    """The place in the log that a cursor stands for."""
+def position(cursor: str) -> int:
+    """The event id in a cursor."""
     return int(cursor.rpartition("-")[2])
 
 
 class Reader:
-    """Reads a user's log from a place on. `read` is what came, (id, type, data); `seen`, how far it has read."""
+    """Reads a user's events from a cursor on. `read` has those received as (id, type, data); `seen` is the position reached."""
 
-    def __init__(self, house: House, user: int, chance: random.Random, cursor: str = "begin") -> None:
+    def __init__(self, cluster: Cluster, user: int, chance: random.Random, cursor: str = "begin") -> None:
         self.read: list[tuple[int, str, Any]] = []
-        self.cuts = 0  # polls that were cut off by their own client
+        self.cuts = 0  # requests that the client itself aborted
         self.cursor = cursor
         self.seen = 0
         self.types: frozenset[str] | None = None
-        self._house = house
+        self._cluster = cluster
         self._user = user
         self._chance = chance
 
     async def until_all_is_read(self, over: asyncio.Event) -> None:
-        """Reads on until it is over and nothing is left."""
+        """Read until `over` is set and nothing is left."""
         while not (over.is_set() and self.seen >= self._last()):
             try:
                 async with asyncio.timeout(60):
@@ -179,28 +179,28 @@ class Reader:
         return mine[-1][0] if mine else 0
 
     def check(self) -> None:
-        """Each event that is this user's to see came once, in order, and no other, with its data."""
+        """Check that each event that this user may see was received once and in order, and no other."""
         expected = [(i, kind, json.loads(data)) for i, kind, data in visible(self._user)]
         assert [i for i, *_ in self.read] == [i for i, *_ in expected]
         assert [kind for _, kind, _ in self.read] == [kind for _, kind, _ in expected]
 
-    def _took(self, event: dict[str, Any]) -> None:
+    def _record(self, event: dict[str, Any]) -> None:
         if event["id"] is not None:
-            self.read.append((place(event["id"]), event["type"], event["data"]))
+            self.read.append((position(event["id"]), event["type"], event["data"]))
 
     async def _once(self) -> None:
         raise NotImplementedError
 
 
 class Poller(Reader):
-    """Long polls, on another gateway each time; cut off by the client now and then, at any moment."""
+    """Long polls, each on a random gateway; the client aborts some of them at a random moment."""
 
     async def _once(self) -> None:
-        link = Link(self._chance.choice(self._house.ports), self._house.token[self._user])
+        link = Link(self._chance.choice(self._cluster.ports), self._cluster.token[self._user])
         path = f"/api/v1/events?timeout={self._chance.choice((0, 0.05, 0.3, 1))}&cursor={self.cursor}"
         try:
             if self._chance.random() < 0.2:
-                await link.ask("GET", path)
+                await link.request("GET", path)
                 self.cuts += 1
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._chance.random() * 0.05):
@@ -212,22 +212,22 @@ class Poller(Reader):
                 return
             assert answer.status == 200, answer
             for event in answer.body["events"]:
-                self._took(event)
-            assert place(answer.body["cursor"]) >= self.seen, "a cursor went back"
-            self.cursor, self.seen = answer.body["cursor"], place(answer.body["cursor"])
+                self._record(event)
+            assert position(answer.body["cursor"]) >= self.seen, "a cursor went back"
+            self.cursor, self.seen = answer.body["cursor"], position(answer.body["cursor"])
         finally:
             link.close()
 
 
 class PickyPoller(Reader):
-    """Long polls that ask for some types, others each time: the events of the other types are passed over for good."""
+    """Long polls with a random choice of types each time. Events of other types are skipped for good."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.asked: list[tuple[int, int, frozenset[str] | None]] = []  # from, to, types
+        self.polls: list[tuple[int, int, frozenset[str] | None]] = []  # (position before, position after, types)
 
     async def _once(self) -> None:
-        link = Link(self._chance.choice(self._house.ports), self._house.token[self._user])
+        link = Link(self._chance.choice(self._cluster.ports), self._cluster.token[self._user])
         types = frozenset(self._chance.sample(TYPES, self._chance.randint(1, 4))) if self._chance.random() < 0.7 else None
         chosen = f"&types={','.join(types)}" if types else ""
         try:
@@ -236,29 +236,29 @@ class PickyPoller(Reader):
             if answer.status == 503:
                 return
             for event in answer.body["events"]:
-                self._took(event)
-            reached = place(answer.body["cursor"])
-            self.asked.append((self.seen, reached, types))
+                self._record(event)
+            reached = position(answer.body["cursor"])
+            self.polls.append((self.seen, reached, types))
             self.cursor, self.seen = answer.body["cursor"], reached
         finally:
             link.close()
 
     def check(self) -> None:
-        """Each poll gave what it asked for of the part of the log that it passed over."""
+        """Check that each poll returned the events of its types between its two positions."""
         mine = visible(self._user)
         expected = [
-            i for low, high, types in self.asked for i, kind, _ in mine if low < i <= high and (types is None or kind in types)
+            i for low, high, types in self.polls for i, kind, _ in mine if low < i <= high and (types is None or kind in types)
         ]
         assert [i for i, *_ in self.read] == expected
 
 
 class Streamer(Reader):
-    """Server-sent events, resumed by the last `id:` line; the client goes away now and then."""
+    """Server-sent events, resumed from the last `id:` line; the client disconnects now and then."""
 
     async def _once(self) -> None:
-        link = Link(self._chance.choice(self._house.ports), self._house.token[self._user])
+        link = Link(self._chance.choice(self._cluster.ports), self._cluster.token[self._user])
         try:
-            await link.ask("GET", f"/api/v1/events/stream?cursor={self.cursor}")
+            await link.request("GET", f"/api/v1/events/stream?cursor={self.cursor}")
             status, _ = await link.head()
             if status == 503:
                 return
@@ -273,7 +273,7 @@ class Streamer(Reader):
             link.close()
 
     def _line(self, line: bytes, block: dict[str, str]) -> None:
-        """An id counts, and an event is there, when its block has ended with an empty line."""
+        """Parse one line. An id or event is complete when its block ends with an empty line."""
         name, _, value = line.decode().strip().partition(": ")
         if name:
             block[name] = value
@@ -281,18 +281,18 @@ class Streamer(Reader):
         if "data" in block:
             event = json.loads(block["data"])
             assert event["type"] != "cursor.expired"
-            self._took(event)
+            self._record(event)
         if "id" in block:
-            self.cursor, self.seen = block["id"], place(block["id"])
+            self.cursor, self.seen = block["id"], position(block["id"])
         block.clear()
 
 
 class Socket(Reader):
-    """A WebSocket, resumed by the last event's id or cursor frame."""
+    """A WebSocket, resumed from the last event's id or cursor frame."""
 
     async def _once(self) -> None:
-        port = self._chance.choice(self._house.ports)
-        url = f"ws://127.0.0.1:{port}/api/v1/events/ws?cursor={self.cursor}&token={self._house.token[self._user]}"
+        port = self._chance.choice(self._cluster.ports)
+        url = f"ws://127.0.0.1:{port}/api/v1/events/ws?cursor={self.cursor}&token={self._cluster.token[self._user]}"
         async with websockets.connect(url, open_timeout=20, close_timeout=1) as socket:
             for _ in range(self._chance.randint(5, 200)):
                 try:
@@ -302,14 +302,14 @@ class Socket(Reader):
                     break
                 assert frame["type"] != "cursor.expired"
                 if frame["type"] != "cursor":
-                    self._took(frame)
+                    self._record(frame)
                 if frame["id"] is not None:
-                    self.cursor, self.seen = frame["id"], place(frame["id"])
+                    self.cursor, self.seen = frame["id"], position(frame["id"])
         self.cuts += 1
 
 
 class Wanderer(Poller, Streamer, Socket):
-    """Changes the transport each time, with the cursor that the one before gave it."""
+    """Uses a random transport each time, with the cursor of the one before."""
 
     async def _once(self) -> None:
         await self._chance.choice((Poller, Streamer, Socket))._once(self)
@@ -317,7 +317,7 @@ class Wanderer(Poller, Streamer, Socket):
 
 @contextlib.asynccontextmanager
 async def reading(*readers: Reader) -> AsyncIterator[None]:
-    """Lets them read while something happens, then until each has read all; then checks each."""
+    """Let readers read during the block and until each has read everything, then check each."""
     over = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for reader in readers:

@@ -1,18 +1,18 @@
-"""A house for each journey."""
+"""A cluster for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.house import House
+from tests.journeys.cluster import Cluster
 from tests.stores import Database
 
 
 @pytest.fixture
-def house(tmp_path: Path, database: Database) -> Iterator[House]:
-    """A migrated store without processes; what is started ends with the test."""
+def cluster(tmp_path: Path, database: Database) -> Iterator[Cluster]:
+    """A migrated store without processes. Processes that the test starts end with it."""
     with database.fresh() as named:
-        built = House(tmp_path, named)
+        built = Cluster(tmp_path, named)
         yield built
         built.close()

@@ -1,4 +1,4 @@
-"""The core of a gateway without HTTP: committer, hub and reader threads over a store, on the loop that runs."""
+"""The core of a gateway without HTTP: committer, hub and reader threads on the running loop."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -36,17 +36,17 @@ def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
 
 
 class Core:
-    """Made and used on one loop, as `async with Core() as core`. `look`: whether a tail follows what others commit."""
+    """Use it as `async with Core() as core`. `with_tail`: a tail reads the events that other processes commit."""
 
-    def __init__(self, look: bool = False) -> None:
+    def __init__(self, *, with_tail: bool = False) -> None:
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.committer = Committer(self._committed)
-        self.batches: list[int] = []  # how many operations each commit had
-        self.accounts: list[Event] = []  # what the hub told of accounts
-        self.online: list[tuple[int, bool]] = []  # who began and ended to watch
-        self.missing = 0  # how often the hub has missed a part of the log
-        self._tail = Tail(self.hub) if look else None
+        self.batches: list[int] = []  # the number of operations of each commit
+        self.accounts: list[Event] = []  # the account events that the hub passed on
+        self.online: list[tuple[int, bool]] = []  # (user, whether they connected or disconnected)
+        self.missing = 0  # how often the hub reported lost events
+        self._tail = Tail(self.hub) if with_tail else None
         if self._tail is not None:
             self.hub.check_log = self._tail.check
 
@@ -67,7 +67,7 @@ class Core:
         self.hub.publish(committed.after, committed.events, committed.at)
 
     def account_event(self, event: Event) -> None:
-        """The hub tells of an account."""
+        """Record an account event from the hub."""
         self.accounts.append(event)
 
     def user_connected(self, user: int) -> None:
@@ -79,21 +79,21 @@ class Core:
         self.online.append((user, False))
 
     def events_lost(self) -> None:
-        """The hub tells that it has missed a part of the log."""
+        """Count a report of the hub that it has missed events."""
         self.missing += 1
 
     async def send(self, sender: int, body: str = "words", **draft: Any) -> Posted:
-        """Posts with a token of the sender's. Raises what the future raises."""
+        """Post a message with a token of the sender. Raises the error of the future."""
         return await self.committer.post(Draft(sender, token_of(sender), body, **draft)).future
 
     async def do(self, run: Callable[[Transaction], Any]) -> Any:
-        """Runs a verb as the gateway itself."""
+        """Run an operation as the gateway itself."""
         return await self.committer.call(None, run)
 
     async def poll(
         self, user: int, position: int, timeout_s: float = 0, types: frozenset[str] | None = None, posts: bool = False
     ) -> Answer:
-        """One long poll."""
+        """Answer one long poll."""
         subscription = await self.subscription(user, position, types, posts)
         try:
             return await self.hub.next(subscription, timeout_s)
@@ -103,13 +103,13 @@ class Core:
     async def subscription(
         self, user: int, position: int, types: frozenset[str] | None = None, posts: bool = False
     ) -> Subscription:
-        """Registers a reader, as a poll does."""
+        """Register a subscription, as a poll does."""
         feed = await self.hub.feed(user) if posts else None
         subscriber = self.hub.loaded_subscriber(user) or await self.hub.subscriber(user)
         return self.hub.register(subscriber, token_of(user), position, types, feed)
 
     async def all_after(self, user: int, position: int, types: frozenset[str] | None = None) -> tuple[list[Event], int]:
-        """What a user's polls give from a position on, until there is no more."""
+        """Poll from a position on until there are no more events; returns them and the last position."""
         events: list[Event] = []
         while True:
             answer = await self.poll(user, position, 0, types)
@@ -120,7 +120,7 @@ class Core:
 
 
 def token_of(user: int) -> int:
-    """The id of a user's newest token, made when there is none."""
+    """The id of a user's newest token, which is created if there is none."""
     found = rows("SELECT max(id) FROM tokens WHERE user_id=?", (user,))[0][0]
     if found is None:
         with event.transaction() as tx:
@@ -130,8 +130,8 @@ def token_of(user: int) -> int:
 
 
 async def until(condition: Callable[[], object], limit_s: float = 30) -> None:
-    """Returns when the condition holds, letting the loop run meanwhile; fails after a while."""
+    """Wait until the condition is true while the loop runs; fail after `limit_s` seconds."""
     deadline = monotonic() + limit_s
     while not condition():
-        assert monotonic() < deadline, "it never came true"
+        assert monotonic() < deadline, "the condition never became true"
         await asyncio.sleep(0.002)

@@ -1,5 +1,8 @@
-"""A fault run: three gateways and two workers behind nginx, a hundred readers and constant sends, while everything beneath them is
-killed, stopped and restarted in random order. Then the promises are checked. JOURNEY_ROUNDS=20 runs for minutes."""
+"""A fault run: three gateways, two workers, nginx, a hundred readers and constant sends.
+
+Processes, Redis and PostgreSQL are killed, stopped and restarted in random order, then the promises are checked. JOURNEY_ROUNDS=20
+runs for minutes.
+"""
 
 import asyncio
 import random
@@ -14,8 +17,8 @@ from commands.line import REFUSED
 from models.store.database import disconnect, rows
 from tests.deploy.proxy import Proxy
 from tests.journeys.clients import PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
+from tests.journeys.cluster import Cluster, drained, rounds, seed, until_now
 from tests.journeys.core import until
-from tests.journeys.house import House, drained, rounds, seed, until_now
 from tests.journeys.test_kills import check_background, check_messages
 from tests.journeys.test_two_gateways import check_intervals
 from tests.models.people import group
@@ -25,11 +28,11 @@ from tests.stores import SECRET, PostgresServer, free_port
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.timeout(3_600)]
 
 GATEWAYS, WORKERS, READERS = 3, 2, 100
-PACE_S = 0.05  # of one sender: a hundred readers get what they say
+PACE_S = 0.05  # between two messages of a sender, each of which goes to a hundred readers
 
 
-class Calm(Sender):
-    """Does not hurry."""
+class PacedSender(Sender):
+    """Waits after each message."""
 
     async def send(self) -> None:
         await super().send()
@@ -37,36 +40,36 @@ class Calm(Sender):
 
 
 class Faults:
-    """What may happen to an installation, and how it is put right again."""
+    """A cluster with PostgreSQL, Redis and nginx, the faults that may happen to it, and their repair."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.postgres = PostgresServer(max_connections="300").start()
         self.redis = RedisServer().start()
         store = {"database_url": self.postgres.create(), "secret_key": SECRET, "redis_url": self.redis.url}
-        self.house = House(folder, store)
+        self.cluster = Cluster(folder, store)
         self.gateways = [free_port() for _ in range(GATEWAYS)]
         self.workers: list[subprocess.Popen[bytes]] = []
         self.proxy = _proxy(folder / "proxy", self.gateways)
         self.happened: list[str] = []
-        self._chance = random.Random(chance.random())  # of its own: a seed gives the same faults in the same order
+        self._chance = random.Random(chance.random())  # a separate generator: a seed gives the same faults in the same order
 
     def start(self) -> None:
-        """Everything."""
+        """Start all processes."""
         for port in self.gateways:
-            self.house.start_gateway(port)
-        self.workers = [self.house.start_worker() for _ in range(WORKERS)]
+            self.cluster.start_gateway(port)
+        self.workers = [self.cluster.start_worker() for _ in range(WORKERS)]
         self.proxy.start()
-        self.house.ports.append(self.proxy.port)
+        self.cluster.ports.append(self.proxy.port)
 
     def close(self) -> None:
-        """The end of it."""
+        """Stop and remove everything."""
         self.proxy.stop()
-        self.house.close()
+        self.cluster.close()
         self.redis.remove()
         self.postgres.remove()
 
     async def strike(self) -> None:
-        """One fault, for a while, and its end."""
+        """Cause one fault for a while, and repair it."""
         fault = self._chance.choice(
             [
                 self._kill_gateway,
@@ -89,30 +92,30 @@ class Faults:
         self.supervise()
 
     def supervise(self) -> None:
-        """What systemd does: a worker that ended, since the database was away when it started, is started again."""
+        """Restart workers that ended because they found no database, as systemd does."""
         for number, worker in enumerate(self.workers):
             if worker.poll() is not None:
-                assert worker.poll() == REFUSED, self.house.logged()
-                self.workers[number] = self.house.start_worker()
+                assert worker.poll() == REFUSED, self.cluster.logged()
+                self.workers[number] = self.cluster.start_worker()
 
     def _while(self, longest_s: float) -> None:
-        """A time that the fault lasts: not to wait for something, but to let it do harm."""
+        """Let a fault last for up to `longest_s` seconds. This does not wait for a condition; it gives the fault time."""
         subprocess.run(["sleep", f"{self._chance.random() * longest_s:.3f}"], check=True)
 
     def _kill_gateway(self) -> None:
         port = self._chance.choice(self.gateways)
-        self.house.kill_gateway(port)
+        self.cluster.kill_gateway(port)
         self._while(0.5)
-        self.house.start_gateway(port)
+        self.cluster.start_gateway(port)
 
     def _restart_gateway(self) -> None:
         port = self._chance.choice(self.gateways)
-        self.house.process(port).terminate()
-        assert self.house.process(port).wait(20) == 0
-        self.house.start_gateway(port)
+        self.cluster.process(port).terminate()
+        assert self.cluster.process(port).wait(20) == 0
+        self.cluster.start_gateway(port)
 
     def _stop_gateway(self) -> None:
-        self._stop(self.house.process(self._chance.choice(self.gateways)), 3.0)
+        self._stop(self.cluster.process(self._chance.choice(self.gateways)), 3.0)
 
     def _stop(self, process: subprocess.Popen[bytes], longest_s: float) -> None:
         process.send_signal(signal.SIGSTOP)
@@ -123,7 +126,7 @@ class Faults:
         number = self._chance.randrange(WORKERS)
         self.workers[number].kill()
         self.workers[number].wait()
-        self.workers[number] = self.house.start_worker()
+        self.workers[number] = self.cluster.start_worker()
 
     def _stop_worker(self) -> None:
         self._stop(self._chance.choice(self.workers), 3.0)
@@ -158,7 +161,7 @@ class Faults:
 
 
 def _proxy(folder: Path, gateways: list[int]) -> Proxy:
-    """The shipped configuration names two gateways; this is how a third is added."""
+    """A proxy with the shipped configuration, which names two gateways, and a third one added."""
     made = Proxy(folder, gateways[:2])
     conf = folder / "bellwire" / "gateways.conf"
     lines = []
@@ -185,35 +188,35 @@ def faults(tmp_path: Path, chance: random.Random) -> Iterator[Faults]:
         made.close()
 
 
-def test_whatever_breaks_nothing_is_lost_doubled_or_out_of_order(faults: Faults, chance: random.Random) -> None:
-    house = faults.house
-    *people, sleeper = house.people(*(f"user{n}" for n in range(10)), "sleeper")
+def test_no_fault_loses_doubles_or_reorders_anything(faults: Faults, chance: random.Random) -> None:
+    cluster = faults.cluster
+    *people, sleeper = cluster.people(*(f"user{n}" for n in range(10)), "sleeper")
     crews = [group(*people, sleeper), group(*people[:5], sleeper)]
-    places: list[dict[str, int]] = [{"conversation": crew} for crew in crews] + [{"to": sleeper}]
+    targets: list[dict[str, int]] = [{"conversation": crew} for crew in crews] + [{"to": sleeper}]
     kinds: list[type[Reader]] = [Poller, PickyPoller, Streamer, Socket, Wanderer]
 
     async def scenario() -> list[Sender]:
-        senders: list[Sender] = [Calm(house, user, places, chance, f"{user}") for user in people[:5]]
-        readers = [kinds[n % len(kinds)](house, people[n % len(people)], chance) for n in range(READERS)]
+        senders: list[Sender] = [PacedSender(cluster, user, targets, chance, f"{user}") for user in people[:5]]
+        readers = [kinds[n % len(kinds)](cluster, people[n % len(people)], chance) for n in range(READERS)]
         stopped = False
         answered: Callable[[], int] = lambda: sum(len(sender.sent) for sender in senders)  # noqa: E731
         async with reading(*readers):
             async with asyncio.TaskGroup() as tasks:
                 for sender in senders:
-                    tasks.create_task(sender.go_on(lambda: stopped))
+                    tasks.create_task(sender.send_until(lambda: stopped))
                 for _ in range(rounds(8)):
-                    wanted = answered() + 20
-                    await until(lambda wanted=wanted: answered() >= wanted, 60)
+                    target = answered() + 20
+                    await until(lambda target=target: answered() >= target, 60)
                     await faults.strike()
-                wanted = answered() + 20
-                await until(lambda: answered() >= wanted, 60)
+                target = answered() + 20
+                await until(lambda: answered() >= target, 60)
                 stopped = True
             disconnect()
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)  # 1 and 4: each answered send is there once, and no other
-    check_intervals(house)  # 2 and 3 were checked by each reader
+    check_intervals(cluster)  # 2 and 3 were checked by each reader
     faults.supervise()
     until_now(drained)
     check_background(sleeper)  # 5 and 6

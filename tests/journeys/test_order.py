@@ -1,4 +1,4 @@
-"""Ids become visible in id order, whoever writes and however slowly: pollers that pass their place on skip nothing."""
+"""Events become visible in id order, however slow the writers are: pollers that return their position skip nothing."""
 
 import random
 import signal
@@ -10,7 +10,7 @@ from time import monotonic
 
 from models.log import event
 from models.store.database import disconnect, rows
-from tests.journeys.house import House, rounds, seed, until_now
+from tests.journeys.cluster import Cluster, rounds, seed, until_now
 from tests.models.people import group
 
 WRITERS, POLLERS = 4, 3
@@ -37,7 +37,7 @@ while not ended:
             message.post(tx, [Draft(user, 0, f"{n}", conversation=crew) for n in range(chance.randint(1, 5))])
             time.sleep(chance.random() ** 6 / 20)
             if chance.random() < 0.1:
-                raise ZeroDivisionError  # ids that were taken are given back, or left out
+                raise ZeroDivisionError  # assigned ids are assigned again, or skipped
             for _ in range(chance.randint(0, 3)):
                 tx.append(f"user:{user}", "read.updated", b"{}")
     except ZeroDivisionError:
@@ -45,12 +45,12 @@ while not ended:
     except Exception as error:
         if not isinstance(error, TransactionLostError) and not is_store_error(error):
             raise
-        disconnect()  # thrown out, since it stood still for too long
+        disconnect()  # PostgreSQL ended the session, because it was stopped for too long
 """
 
 
-class Watcher:
-    """Reads the log on and on, as a gateway's tail does."""
+class LogReader:
+    """Reads the log repeatedly, as a gateway's tail does."""
 
     def __init__(self, over: threading.Event, limit: int) -> None:
         self.seen: list[int] = []
@@ -68,42 +68,42 @@ class Watcher:
         disconnect()
 
     def end(self) -> list[int]:
-        """What it has seen."""
+        """Wait for the end of reading; returns the ids that were read."""
         self._thread.join()
         return self.seen
 
 
-def stand_still(writers: list[subprocess.Popen[bytes]], chance: random.Random, longest_s: float) -> None:
-    """Stops one of them wherever it is, for a while: the others go on, or wait for it."""
+def pause_one(writers: list[subprocess.Popen[bytes]], chance: random.Random, longest_s: float) -> None:
+    """Stop one writer at a random point for a while; the others go on, or wait for it."""
     writer = chance.choice(writers)
     writer.send_signal(signal.SIGSTOP)
-    goes_on_at = monotonic() + chance.random() ** 3 * longest_s
-    until_now(lambda: monotonic() >= goes_on_at)
+    resume_at = monotonic() + chance.random() ** 3 * longest_s
+    until_now(lambda: monotonic() >= resume_at)
     writer.send_signal(signal.SIGCONT)
 
 
-def test_no_poller_skips_an_event_of_writers_that_stand_still_anywhere(house: House, tmp_path: Path) -> None:
+def test_no_reader_skips_an_event_when_writers_are_stopped_at_random_points(cluster: Cluster, tmp_path: Path) -> None:
     chance = random.Random(seed())
-    people = house.people(*(f"user{n}" for n in range(WRITERS)))
+    people = cluster.people(*(f"user{n}" for n in range(WRITERS)))
     crew = group(*people)
     script = tmp_path / "writer.py"
     script.write_text(WRITER)
-    writers = [house.run(script, str(user), str(crew), str(chance.random()), port=0) for user in people]
-    until_now(lambda: house.logged().count("started") == WRITERS)
+    writers = [cluster.run(script, str(user), str(crew), str(chance.random()), port=0) for user in people]
+    until_now(lambda: cluster.logged().count("started") == WRITERS)
     over = threading.Event()
-    watchers = [Watcher(over, limit) for limit in (1, 7, 1_000)[:POLLERS]]
+    readers = [LogReader(over, limit) for limit in (1, 7, 1_000)[:POLLERS]]
     written: Callable[[], int] = lambda: rows("SELECT count(*) FROM messages")[0][0]  # noqa: E731
     for _ in range(rounds(10)):
         before = written()
-        stand_still(writers, chance, 1.5)  # longer than PostgreSQL has patience with whoever holds the lock
+        pause_one(writers, chance, 1.5)  # longer than PostgreSQL waits for a session that has the lock
         until_now(lambda before=before: written() > before)
     for writer in writers:
         writer.send_signal(signal.SIGTERM)
-        assert writer.wait(20) == 0, house.logged()
+        assert writer.wait(20) == 0, cluster.logged()
     over.set()
     stored = [i for (i,) in rows("SELECT id FROM events ORDER BY id")]
     assert len(stored) > 100
-    for watcher in watchers:
-        assert watcher.end() == stored
+    for reader in readers:
+        assert reader.end() == stored
     announced = rows("SELECT event FROM messages ORDER BY id")
-    assert announced == sorted(announced), "messages have not the order of their events"
+    assert announced == sorted(announced), "messages are not in the order of their events"

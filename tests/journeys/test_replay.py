@@ -3,7 +3,7 @@
 from tests.journeys.replay.replay import replay
 
 
-def test_recorded_conversations_arrive_to_the_letter_and_are_counted_exactly() -> None:
+def test_recorded_conversations_arrive_unchanged_and_are_counted_exactly() -> None:
     report = replay(conversations=25, away=0.2)
     assert report.faults == []
     assert report.sent == report.sendable > 100

@@ -32,8 +32,8 @@ from models.log.event import Transaction
 from models.store.database import db, engine, execute, in_transaction, insert_rows, rows
 from models.store.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
 from tests.journeys.clients import BROKEN, Link, Sender
+from tests.journeys.cluster import Cluster, seed
 from tests.journeys.core import Core, opened, token_of, until
-from tests.journeys.house import House, seed
 from tests.journeys.test_kills import check_messages
 from tests.models.people import credentials, group, people, scalar, send
 from tests.stores import Database, named
@@ -430,33 +430,33 @@ def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Sett
 
 
 @pytest.fixture
-def house(tmp_path_factory: pytest.TempPathFactory, store: Settings) -> Iterator[House]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, store: Settings) -> Iterator[Cluster]:
     place = {name: str(value) for name, value in named(store).items() if name != "data_dir"}
-    built = House(tmp_path_factory.mktemp("house"), place)
+    built = Cluster(tmp_path_factory.mktemp("cluster"), place)
     yield built
     built.close()
 
 
 @pytest.mark.only("sqlite")
-def test_a_full_disk_is_answered_503_loses_nothing_and_is_over_when_there_is_room(house: House) -> None:
+def test_a_full_disk_is_answered_503_loses_nothing_and_is_over_when_there_is_room(cluster: Cluster) -> None:
     """The gateway may not write files beyond their present size, which fails its writes as a full disk does."""
-    ana, ben = house.people("ana", "ben")
-    port = house.start_gateway()
+    ana, ben = cluster.people("ana", "ben")
+    port = cluster.start_gateway()
     chance = random.Random(seed())
 
     async def scenario() -> list[Sender]:
-        senders = [Sender(house, ana, [{"to": ben}], chance, f"s{n}") for n in range(4)]
+        senders = [Sender(cluster, ana, [{"to": ben}], chance, f"s{n}") for n in range(4)]
         stopped = False
         async with asyncio.TaskGroup() as tasks:
             for sender in senders:
-                tasks.create_task(sender.go_on(lambda: stopped))
+                tasks.create_task(sender.send_until(lambda: stopped))
             for _ in range(3):
                 wanted = answered(senders) + 50
                 await until(lambda wanted=wanted: answered(senders) >= wanted)
                 refused = sum(sender.unavailable for sender in senders)
-                limit(house.process(port).pid, 40_000)
+                limit(cluster.process(port).pid, 40_000)
                 await until(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 8)
-                limit(house.process(port).pid, resource.RLIM_INFINITY)
+                limit(cluster.process(port).pid, resource.RLIM_INFINITY)
             wanted = answered(senders) + 50
             await until(lambda: answered(senders) >= wanted)
             stopped = True
@@ -475,12 +475,12 @@ def limit(process: int, file_bytes: int) -> None:
     resource.prlimit(process, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
 
 
-def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(house: House) -> None:
-    ana, ben = house.people("ana", "ben")
-    port = house.start_gateway()
+def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(cluster: Cluster) -> None:
+    ana, ben = cluster.people("ana", "ben")
+    port = cluster.start_gateway()
 
     async def sending(name: str, kept: dict[str, int]) -> None:
-        link = Link(port, house.token[ana])
+        link = Link(port, cluster.token[ana])
         number = 0
         while True:
             number += 1
@@ -500,11 +500,11 @@ def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(hou
             for n in range(8):
                 tasks.create_task(sending(f"s{n}", kept))
             await until(lambda: len(kept) > 100)
-            house.process(port).send_signal(signal.SIGTERM)
+            cluster.process(port).send_signal(signal.SIGTERM)
         return kept
 
     kept = asyncio.run(scenario())
-    assert house.process(port).wait(20) == 0
+    assert cluster.process(port).wait(20) == 0
     stored = dict(rows("SELECT client_id, id FROM messages"))
     assert kept.items() <= stored.items()
     assert len(stored) - len(kept) <= 8, "more than what was on its way was kept without an answer"

@@ -282,7 +282,7 @@ def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
     token_of(ana), token_of(ben)
 
     async def scenario() -> None:
-        async with Core(look=True) as core:
+        async with Core(with_tail=True) as core:
             start = core.hub.head
             subscription = await core.subscription(ben, start)
             found: list[int] = []

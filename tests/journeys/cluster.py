@@ -1,4 +1,4 @@
-"""A whole installation: one data folder, gateways and workers as processes of their own, and what is on disk in the end."""
+"""A cluster: one store, gateways and workers as processes, and queries for what is stored in the end."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ LIMIT_S = 30
 
 
 def rounds(default: int) -> int:
-    """How long a fault run is: JOURNEY_ROUNDS multiplies it, for a hunt."""
+    """The number of rounds of a fault run. JOURNEY_ROUNDS multiplies it, to search for rare faults."""
     return default * int(os.environ.get("JOURNEY_ROUNDS", "1"))
 
 
 def seed() -> int:
-    """JOURNEY_SEED, or a new one. Printed, so that a failure can be run again (as far as processes allow)."""
+    """JOURNEY_SEED or a random seed, which is printed so that a failure can be repeated (as far as processes allow)."""
     chosen = int(os.environ.get("JOURNEY_SEED") or int.from_bytes(os.urandom(4), "big"))
     print(f"JOURNEY_SEED={chosen}")
     return chosen
 
 
 def until_now(condition: object, limit_s: float = LIMIT_S) -> None:
-    """Returns when the condition holds; fails after a while."""
+    """Wait until the condition is true; fail after `limit_s` seconds."""
     assert callable(condition)
     deadline = monotonic() + limit_s
     while not condition():
-        assert monotonic() < deadline, "it never came true"
+        assert monotonic() < deadline, "the condition never became true"
         sleep(0.01)
 
 
-class House:
-    """Users are made with a token each: `token[user]`."""
+class Cluster:
+    """A store in a temporary folder and the processes started on it. Each user has a token: `token[user]`."""
 
     def __init__(self, folder: Path, store: Mapping[str, str] | None = None) -> None:
-        self.store = store or {}  # settings that name the database, if it is not a file in the data folder
+        self.store = store or {}  # settings of the database; empty for SQLite in the data folder
         self.settings = settings_of(folder / "data", self.store)
         self.ports: list[int] = []
         self.token: dict[int, str] = {}
@@ -60,13 +60,13 @@ class House:
         schema.migrate()
 
     def people(self, *names: str) -> list[int]:
-        """Makes active users with a token each; returns their ids."""
+        """Create active users with a token each; returns their ids."""
         made = people(*names)
         self.token.update(zip(made, credentials(*made), strict=True))
         return made
 
     def start_gateway(self, port: int | None = None, script: Path | None = None) -> int:
-        """Starts a gateway, on a port that had one before or a new one; returns its port once it serves."""
+        """Start a gateway, on a new port or on that of an earlier one; returns its port once it serves."""
         if port is None:
             port = free_port()
             self.ports.append(port)
@@ -75,7 +75,7 @@ class House:
         return port
 
     def serves(self, port: int) -> bool:
-        """Whether the gateway answers. Fails when it has ended."""
+        """Whether the gateway answers. Fails when its process has ended."""
         ended = self._gateways[port].poll()
         assert ended is None, f"the gateway ended with {ended}:\n{self.logged()}"
         try:
@@ -90,20 +90,20 @@ class House:
             return str(answer.read().decode())
 
     def process(self, port: int) -> subprocess.Popen[bytes]:
-        """The gateway on a port."""
+        """The process of the gateway on a port."""
         return self._gateways[port]
 
     def kill_gateway(self, port: int) -> None:
-        """kill -9."""
+        """Kill a gateway with SIGKILL."""
         self._gateways[port].kill()
         self._gateways[port].wait()
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        """Starts a worker."""
+        """Start a worker."""
         return self.run(ROOT / "run.py", "worker", port=0)
 
     def run(self, *command: str | Path, port: int) -> subprocess.Popen[bytes]:
-        """Starts a Python program on this installation."""
+        """Start a Python program with the settings of this cluster."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
         env |= {
             "PYTHONPATH": str(ROOT),
@@ -113,19 +113,19 @@ class House:
             "BELLWIRE_WORKER_METRICS_PORT": "0",
             **environment(self.store),
         }
-        with (self._folder / f"{len(self._started)}.log").open("wb") as tx:
+        with (self._folder / f"{len(self._started)}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=tx, stderr=tx
+                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
             )
         self._started.append(process)
         return process
 
     def logged(self) -> str:
-        """What all processes wrote."""
+        """The output of all processes."""
         return "".join(path.read_text() for path in sorted(self._folder.glob("*.log")))
 
     def close(self) -> None:
-        """Ends every process and lets go of the store."""
+        """Kill all processes and disconnect from the store."""
         for process in self._started:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -137,7 +137,7 @@ class House:
 
 
 def visible(user: int) -> list[tuple[int, str, str]]:
-    """(id, type, data) of all events that a user may see, in order, by the memberships' intervals as they are on disk."""
+    """(id, type, data) of all events that a user may see, in order, from the stored intervals of memberships."""
     return rows(
         "SELECT e.id, e.type, e.data FROM events e WHERE e.stream=? UNION "
         "SELECT e.id, e.type, e.data FROM memberships m JOIN events e ON e.stream='conversation:' || m.conversation_id "
@@ -147,11 +147,11 @@ def visible(user: int) -> list[tuple[int, str, str]]:
 
 
 def drained(consumers: Sequence[str] = ("notify", "activity")) -> bool:
-    """Whether these consumers have done all messages there are."""
-    of = {consumer.name: consumer for consumer in (NotifyConsumer(), ActivityConsumer({}))}
-    places = checkpoint.all_positions()
+    """Whether these consumers have processed the whole log."""
+    by_name = {consumer.name: consumer for consumer in (NotifyConsumer(), ActivityConsumer({}))}
+    stored = checkpoint.all_positions()
     for name in consumers:
-        positions = {part: places.get(name, {}).get(part.number, (-1, 0))[0] for part in of[name].parts()}
-        if min(positions.values()) < 0 or checkpoint.oldest_unread_by_part(positions, of[name].types):
+        positions = {part: stored.get(name, {}).get(part.number, (-1, 0))[0] for part in by_name[name].parts()}
+        if min(positions.values()) < 0 or checkpoint.oldest_unread_by_part(positions, by_name[name].types):
             return False
     return True
