@@ -9,6 +9,7 @@ from bench.servers.processes import CpuMeter, cpu_seconds, pss_bytes
 
 READERS = 100
 RATE = 200  # sends a second
+WARM_UP_S = 0.5
 MODEST_RATE = 50
 
 
@@ -34,8 +35,8 @@ async def deliver(target: Polling, seconds: float, first: int = 1, reading: Poll
     """Open a poll for every user, at `reading` if it is another gateway, and send to them."""
     readers, counter = Readers(reading or target), numbers(first)
     await readers.start()
-    await open_loop(target, rate, 0.5, counter)  # warm-up
-    stream = await open_loop(target, rate, seconds, counter)
+    await open_loop(target, RATE, WARM_UP_S, counter)  # warm-up
+    stream = await open_loop(target, RATE, seconds, counter)
     delays_s, lost = await stream.delivered(readers)
     await readers.stop()
     return Delivery(stream, readers, delays_s, lost)
@@ -55,7 +56,7 @@ async def delivery(scale: Scale) -> Round:
         "p50": Figure(found.delay_ms(0.5), base.delay_ms(0.5)),
         "p99": Figure(found.delay_ms(0.99), base.delay_ms(0.99)),
         "wrong": Figure(found.wrong, base.wrong),
-        "cpu": Figure(1e6 * cpu_s / (found.sends + RATE * 0.5)),
+        "cpu": Figure(1e6 * cpu_s / (found.sends + RATE * WARM_UP_S)),
     }
     return round_of(figures, [found, base], [f"hub: {base.remark}", f"bellwire: {found.remark}"])
 

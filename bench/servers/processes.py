@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 PROC = Path("/proc")
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 STOP_TIMEOUT_S = 30.0  # a worker may finish a drain first
 
 
@@ -85,7 +85,7 @@ def pss_bytes(pids: Iterable[int]) -> int:
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the CPU time the processes and their reaped children have used, to 10 ms."""
-    return sum(sum(map(int, fields[11:15])) for pid in pids if (fields := _stat(pid))) / TICKS_A_SECOND
+    return sum(sum(map(int, fields[11:15])) for pid in pids if (fields := _stat(pid))) / TICKS_PER_SECOND
 
 
 def _stat(pid: int) -> list[str] | None:
