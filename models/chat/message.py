@@ -127,9 +127,10 @@ class Posted(msgspec.Struct, gc=False):
 
 
 def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
-    """Post many messages by a fixed few statements, whatever their number; returns one result for each draft, in order.
+    """Post many messages by a fixed few statements; returns one result for each draft, in order.
 
-    A draft whose sender has used its `client_id` before is answered with that first message, whatever else it says (promise 4).
+    A draft whose sender has used its `client_id` before is answered with that first message, and its other fields are ignored
+    (promise 4).
     """
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
     first = _find_first(drafts)
@@ -151,7 +152,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
         else:
             data, row = _append(tx, draft, target[0], created_at)
             new_rows.append(row)
-            results[n] = Posted(data, True, target[1])
+            results[n] = Posted(data, created=True, kind=target[1])
             if draft.client_id is not None:
                 first[key] = row[0]
     insert_rows(Message, INSERT_COLUMNS, new_rows)
@@ -176,7 +177,7 @@ def _answer_retries(drafts: Sequence[Draft], first: dict[RetryKey, int], results
         return
     messages = {message.id: message for message in views(list(retries.values()))}
     for n, id_ in retries.items():
-        results[n] = Posted(msgspec.json.encode(messages[id_]), False, "")
+        results[n] = Posted(msgspec.json.encode(messages[id_]), created=False, kind="")
 
 
 def _find_first(drafts: Sequence[Draft]) -> dict[RetryKey, int]:

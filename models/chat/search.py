@@ -25,8 +25,8 @@ def index(ids: Sequence[int]) -> int:
     """Indexes messages as they stand now; a deleted one is left out. Returns how many were indexed."""
     if engine().name == "sqlite":
         execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(ids))})", ids)
-        standing = f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})"
-        return affected_rows(f"INSERT INTO message_search (rowid, body) {standing}", ids)
+        not_deleted = f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})"
+        return affected_rows(f"INSERT INTO message_search (rowid, body) {not_deleted}", ids)
     # A message that is being changed at this moment is passed over: its event has it indexed anew, or it is deleted. Else its
     # old text could be put back here after its deletion has looked for it. And who never waits for a message takes part in no
     # deadlock.

@@ -1,7 +1,6 @@
-"""Words as search sees them where the database has no tokenizer that suits: runs of letters and digits, in lower case, without
-accents.
+"""The words of a text for PostgreSQL's search: runs of letters and digits, in lower case, without accents.
 
-PostgreSQL's own parser takes `ana@example.org` or `/a/b` for one word each; whoever searches for `example` would find neither.
+PostgreSQL's own parser reads `ana@example.org` or `/a/b` as one word each, so a search for `example` would find neither.
 """
 
 from __future__ import annotations

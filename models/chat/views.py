@@ -1,4 +1,4 @@
-"""Conversations as their members see them: a fixed few queries, whatever their number."""
+"""Conversations as their members see them: by a fixed few queries."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def count_unread(user: int, conversation: int) -> int:
 
 
 def peers(user: int) -> list[int]:
-    """Who shares a conversation of up to MEMBERS_SHOWN members with the user: they hear of each other's presence."""
+    """Users who share a conversation of up to MAX_MEMBERS_IN_VIEW members with the user, and so see each other's presence."""
     found = rows(
         "SELECT DISTINCT o.user_id FROM memberships m JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
         "JOIN memberships o ON o.conversation_id=c.id AND o.to_event IS NULL AND o.user_id<>m.user_id "

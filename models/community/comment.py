@@ -64,8 +64,8 @@ def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | Non
 
 
 def _exists(comment: int, post: int) -> bool:
-    asked = "SELECT 1 FROM comments WHERE id=? AND post_id=? AND deleted_ms IS NULL"
-    return 0 < comment < ID_MAX and bool(rows(asked, (comment, post)))
+    sql = "SELECT 1 FROM comments WHERE id=? AND post_id=? AND deleted_ms IS NULL"
+    return 0 < comment < ID_MAX and bool(rows(sql, (comment, post)))
 
 
 def find_comments(condition: str, params: Sequence[Any]) -> list[CommentView]:

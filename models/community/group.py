@@ -114,7 +114,7 @@ def _append_event(tx: Transaction, kind: str, user: int, group: int) -> None:
 
 
 def require_member(group: int, user: int) -> None:
-    """Raises NotFoundError to whoever is not in the group."""
+    """Raise NotFoundError for a user who is not in the group."""
     if not rows("SELECT 1 FROM group_members WHERE group_id=? AND user_id=? AND to_event IS NULL", (group, user)):
         raise NotFoundError
 

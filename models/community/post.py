@@ -1,4 +1,4 @@
-"""Posts: writing them, and what events tell of them. Those of a group are for its members, all others for everybody."""
+"""Posts: creating them, and their data in events. Members see a group's posts, and all users see the others."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PostView(msgspec.Struct, gc=False):
 
 
 class PostOrigin(NamedTuple):
-    """Whose a post is, and in which group, if any."""
+    """A post's author, and its group, if any."""
 
     author: int
     group: int | None
@@ -104,7 +104,7 @@ def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView
 
 
 def get_origin(post: int) -> PostOrigin:
-    """A post that is there, whoever may see it. Raises NotFoundError."""
+    """A post that is not deleted, for callers who may see every post. Raises NotFoundError."""
     return _get_origin("p.deleted_ms IS NULL", (post,))
 
 

@@ -1,7 +1,7 @@
-"""What notifications are made for.
+"""Causes: the facts that notifications are made for.
 
-A cause is a row of its own, unique by user and cause and kept when the notification is read or what caused it is undone, so that
-whatever is done again, by a person or after a crash, is counted once (promise 5).
+A cause is a row, unique by user and cause. It is kept when the notification is read and when the fact is undone, so a fact that is
+repeated, by a user or after a crash, is counted once (promise 5).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class NotificationCause(Base):
-    """What a notification was made for: `message:12`."""
+    """A fact that a notification was made for: `message:12`."""
 
     user = peewee.ForeignKeyField(User, index=False)
     cause = peewee.CharField(max_length=64)
@@ -36,8 +36,8 @@ class NotificationCause(Base):
 
 
 class Words(NamedTuple):
-    """What a notification says: of one cause, and of more (empty: the same). In braces stand a cause's values, and the count as
-    `{n}` or `{others}` ("4 others")."""
+    """The words of a notification: for one cause, and for several (empty: the same words). Names in braces are replaced by a
+    cause's values, and the count by `{n}` or `{others}` ("4 others")."""
 
     title: str
     body: str = ""
@@ -45,7 +45,7 @@ class Words(NamedTuple):
     body_more: str = ""
 
     def filled(self, count: int, values: Mapping[str, str]) -> tuple[str, str]:
-        """Title and body. Values are people's text: they are put in at once, so that none is taken for a place."""
+        """Title and body. All values are inserted in one pass, since a value may itself contain braces."""
         counted = {**values, "n": str(count), "others": "1 other" if count == 2 else f"{count - 1} others"}
         more = count > 1
         title = self.title_more if more and self.title_more else self.title
@@ -70,13 +70,13 @@ class Cause(msgspec.Struct, gc=False):
     again: bool = False
 
     def __post_init__(self) -> None:
-        """What is not shown is counted apart from what is."""
+        """Count notifications that are only mailed apart from those that are shown."""
         if not self.in_app and not self.grouping.startswith(MAIL_ONLY_PREFIX):
             self.grouping = MAIL_ONLY_PREFIX + self.grouping
 
 
 class NotifyingCounts(NamedTuple):
-    """What was written: causes counted, and how many notifications were made and mails queued, by (type, channel)."""
+    """The number of causes counted, and of notifications made and mails queued, by (type, channel)."""
 
     causes: int
     by_channel: Counter[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""How notifications are made and grow: one unread row for a group of causes, announced to its owner, and the mails about it."""
+"""Counting causes in notifications: one unread row for each group of causes, an event for its owner, and the mails about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UnreadByKey = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the
 
 
 class CountedNotification(NamedTuple):
-    """A notification that was made or grew."""
+    """A notification that was created, or whose count was increased."""
 
     id: int
     new: bool
@@ -51,7 +51,7 @@ def increase_groups(
 def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:
     made: dict[Key, CountedNotification] = {}
     new: list[tuple[Any, ...]] = []
-    grown: list[tuple[Any, ...]] = []
+    updated: list[tuple[Any, ...]] = []
     for cause, n in counted:
         there = unread.get((cause.user, cause.grouping))
         id_, count, created = there or (tx.next_id("notifications"), 0, tx.now_ms)
@@ -62,29 +62,29 @@ def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread
             row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created, tx.now_ms)
             new.append((*row, cause.by, None if cause.in_app else True))
         else:
-            grown.append((id_, count, title, body, data))
+            updated.append((id_, count, title, body, data))
         made[cause.user, cause.grouping] = CountedNotification(id_, there is None)
         if cause.in_app:
             seen = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created, None)))
             kind = "notification.created" if there is None else "notification.updated"
             tx.append(user_stream(cause.user), kind, seen)
     insert_rows(Notification, INSERT_COLUMNS, new)
-    _update(tx, grown)
+    _update(tx, updated)
     return made
 
 
-def _mail(tx: Transaction, grown: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:
+def _mail(tx: Transaction, updated: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:
     """Queues mails that are to go now, and lines the others up. What was mailed at once and grows unread is not mailed again."""
     now: list[tuple[int, list[int], bool]] = []
     later: list[tuple[int, int, int, bool]] = []
     types: Counter[tuple[str, str]] = Counter()
-    for notification, group in grown:
-        wanted = [c for c in group if c.mail_ms is not None]
-        if any(c.mail_ms == AT_ONCE and (notification.new or c.again) for c in wanted):
-            now.append((group[0].user, [notification.id], any(c.again for c in wanted)))
+    for notification, group in updated:
+        mailed = [c for c in group if c.mail_ms is not None]
+        if any(c.mail_ms == AT_ONCE and (notification.new or c.again) for c in mailed):
+            now.append((group[0].user, [notification.id], any(c.again for c in mailed)))
             types[group[0].type, "email"] += 1
         else:
-            waits = [(c.mail_ms, c.again) for c in wanted if c.mail_ms]
+            waits = [(c.mail_ms, c.again) for c in mailed if c.mail_ms]
             later += [(notification.id, group[0].user, due_ms, again) for due_ms, again in sorted(waits)[:1]]
     pending_mail.queue(tx, pending_mail.SINGLE, now)
     pending_mail.add(tx, later)
@@ -92,7 +92,8 @@ def _mail(tx: Transaction, grown: Sequence[tuple[CountedNotification, list[Cause
 
 
 class PreparedUpdate(NamedTuple):
-    """How an unread notification will look when its count has grown from `old` to `new`; `seen` is NOTIFICATION as JSON."""
+    """An unread notification whose count is to be increased from `old` to `new`. `seen` is NOTIFICATION as JSON with the new
+    count."""
 
     cause: Cause
     id: int
@@ -104,7 +105,7 @@ class PreparedUpdate(NamedTuple):
 
 
 def prepare(counted: Sequence[tuple[Cause, int]]) -> list[PreparedUpdate]:
-    """What `grow` would make of the notifications that are unread now: most of its work, done before the write lock is taken."""
+    """Prepare the updates of the notifications that are unread now: most of the work of `increase`, without the write lock."""
     unread = find_unread([cause for cause, _ in counted])
     found = []
     for cause, n in counted:
@@ -117,10 +118,10 @@ def prepare(counted: Sequence[tuple[Cause, int]]) -> list[PreparedUpdate]:
     return found
 
 
-def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], foreseen: Sequence[PreparedUpdate]) -> NotifyingCounts:
-    """The same as `grow(log, counted)`, faster: those still as they were foreseen are written as prepared, the others grow now."""
+def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], prepared: Sequence[PreparedUpdate]) -> NotifyingCounts:
+    """Like `increase(tx, counted)`, but faster: notifications that are unchanged since `prepare` are written as prepared."""
     still: set[int] = set()
-    for part in chunks(foreseen, KEYS_A_QUERY):
+    for part in chunks(prepared, KEYS_A_QUERY):
         still |= {
             i
             for (i,) in rows(
@@ -130,19 +131,19 @@ def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], forese
                 [*(v for g in part for v in (g.id, g.old, g.new, g.title, g.body, g.cause.data.decode())), tx.now_ms],
             )
         }
-    written = [g for g in foreseen if g.id in still]
-    for growth in written:
-        if growth.cause.in_app:
-            tx.append(user_stream(growth.cause.user), "notification.updated", growth.seen)
-    _mail(tx, [(CountedNotification(g.id, False), [g.cause]) for g in written])
+    written = [g for g in prepared if g.id in still]
+    for update in written:
+        if update.cause.in_app:
+            tx.append(user_stream(update.cause.user), "notification.updated", update.seen)
+    _mail(tx, [(CountedNotification(g.id, new=False), [g.cause]) for g in written])
     done = {(g.cause.user, g.cause.grouping) for g in written}
     made = increase(tx, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in done])
     return NotifyingCounts(len(counted), made.by_channel)
 
 
-def _update(tx: Transaction, grown: Sequence[tuple[Any, ...]]) -> None:
+def _update(tx: Transaction, updated: Sequence[tuple[Any, ...]]) -> None:
     """Writes (id, count, title, body, data) of those that grew, many a statement: thousands may grow at once."""
-    for part in chunks(grown, KEYS_A_QUERY):
+    for part in chunks(updated, KEYS_A_QUERY):
         execute(
             values_cte("id, count, title, body, data", len(part))
             + "UPDATE notifications SET count=input.count, title=input.title, "

@@ -101,7 +101,7 @@ def list_page(user: int, unread_only: bool, kind: str | None, before: int | None
 
 
 def find(number: int) -> dict[str, Any] | None:
-    """One notification, whoever's it is."""
+    """One notification, of any user."""
     return next((view(row) for row in rows(f"SELECT {COLUMNS} FROM notifications WHERE id=?", (number,))), None)
 
 
@@ -150,7 +150,7 @@ def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
 
 
 class UnreadNotification(NamedTuple):
-    """What a mail says of a notification."""
+    """The content of an unread notification, for a mail."""
 
     id: int
     type: str

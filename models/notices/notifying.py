@@ -24,7 +24,7 @@ FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more
 def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     """Counts each cause that is new, once: in the unread notification of its group, or a new one; and has mails sent.
 
-    A fixed few statements, whatever the number of causes.
+    Runs a fixed few statements.
     """
     groups = _grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
@@ -46,7 +46,7 @@ class CauseNotification(NamedTuple):
 
 
 def notification_of_cause(user: int, cause: str) -> CauseNotification | None:
-    """What a cause was counted in, if it was."""
+    """The notification in which a cause was counted, if it was."""
     found = rows(
         "SELECT n.id, n.created_ms, n.grouping FROM notification_causes c JOIN notifications n ON n.id=c.notification "
         "WHERE c.user_id=? AND c.cause=?",
@@ -79,8 +79,8 @@ def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
 
 
 def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) -> tuple[list[list[Cause]], list[list[Cause]]]:
-    """What is as it is; and what would be one new notification of one person by another too many: that is only counted, in one for
-    all of it."""
+    """Split the groups: those to be notified as they are, and those above the limit of new notifications by one user to another,
+    which are only counted, in one notification for all of them."""
     new = [g for g in groups if g[0].by is not None and (g[0].user, g[0].grouping) not in unread]
     made = _made_lately(tx, [group[0] for group in new])
     flood: list[Cause] = []

@@ -212,7 +212,7 @@ def list_about(receiver: int, notification: int, limit: int) -> list[dict[str, A
 def list_failing(limit: int) -> list[dict[str, Any]]:
     """Mails whose attempts have failed so far, those with the most attempts first."""
     columns = (Email.id, Email.kind, Email.address, Email.attempts, Email.error, Email.next_ms)
-    failing = Email.select(*columns).where(QUEUED, Email.error.is_null(False))
+    failing = Email.select(*columns).where(QUEUED, Email.error.is_null(is_null=False))
     return [
         {"mail": number, "type": kind, "to": address, "attempts": attempts, "error": error, "next_at": rfc3339(next_ms)}
         for number, kind, address, attempts, error, next_ms in fetch_rows(

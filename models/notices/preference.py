@@ -46,7 +46,7 @@ def all_choices(user: int) -> dict[str, Choice]:
 
 def default_choice(kind: str) -> Choice:
     """The choice that applies to a type until the user changes it."""
-    return Choice(True, EMAIL_DEFAULTS[kind])
+    return Choice(in_app=True, email=EMAIL_DEFAULTS[kind])
 
 
 def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:

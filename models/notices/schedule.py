@@ -1,7 +1,7 @@
-"""When digests are due, in a person's own time: hourly ones as their clock strikes, daily ones at nine in the morning.
+"""When digests are due, in a user's own time zone: hourly ones at the full hour, daily ones at nine in the morning.
 
-Periods are named by local time with its offset, so that the hour that is lived twice when summer time ends is two periods, and a
-day is one whatever its length.
+Periods are named by local time with its offset, so the hour that occurs twice when summer time ends is two periods. A day is one
+period, however many hours it has.
 """
 
 from __future__ import annotations

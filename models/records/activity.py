@@ -59,7 +59,7 @@ class ActivityHour(Base):
 
 
 class Report(NamedTuple):
-    """What a user did in the application around Bellwire, and who told."""
+    """An act of a user in the application around Bellwire, and the admin (`by`) who reported it."""
 
     by: int
     action: str
@@ -85,12 +85,14 @@ def invalid_fields(report: Report) -> list[tuple[str, str]]:
     return errors
 
 
-def report(tx: Transaction, told: Report) -> None:
-    """Puts it into the log, from which the record follows. Raises InvalidError when there is no such user: who has not verified may
-    be gone again soon."""
-    if told.user is not None and not rows("SELECT 1 FROM users WHERE id=? AND status<>'pending'", (told.user,)):
+def report(tx: Transaction, activity_report: Report) -> None:
+    """Append the report to the log, from which a drain makes the record. Raises InvalidError when there is no such user, or one who
+    has not verified their address and may soon be deleted."""
+    if activity_report.user is not None and not rows(
+        "SELECT 1 FROM users WHERE id=? AND status<>'pending'", (activity_report.user,)
+    ):
         raise InvalidError(("user", "no such user"))
-    tx.append(ACTIVITY, "user.activity", msgspec.json.encode(told._asdict()))
+    tx.append(ACTIVITY, "user.activity", msgspec.json.encode(activity_report._asdict()))
 
 
 def record(values: Sequence[tuple[Any, ...]]) -> None:

@@ -1,12 +1,13 @@
-"""Where records go that are old, on SQLite: monthly files of gzip'd NDJSON in the data folder, which records are appended to. A
-store that was carried over to PostgreSQL has them, too, and adds none (models/records/partitions.py).
+"""The archive of old records on SQLite: monthly files of gzip'd NDJSON in the data folder, to which records are appended. A
+store that was copied to PostgreSQL may have such files too, and adds none (models/records/partitions.py).
 
-A file grows by a gzip member at a time, which is on the disk before the transaction begins that takes its records out of the
-table. That transaction also says how long the file is from then on. So what is behind that length was never committed: nobody
-reads it, and it is cut off before the next member is written. A record is in the table or in a file, never in both nor in none,
-whatever crashes, and also after an older backup is brought back.
+A file grows by one gzip member at a time. The member is on disk before the transaction begins that removes its records from the
+table and stores the file's new length. Bytes beyond that length were never committed: they are not read, and are cut off before
+the next member is written. So each record is in the table or in a file, never in both and never in neither, despite crashes, and
+also after an older backup is restored.
 
-How long a file is counts for one folder, which has a name of its own: a copy of the database may be used beside another folder.
+The stored lengths apply to one folder, identified by an id of its own, since a copy of the database may be used with another
+folder.
 """
 
 from __future__ import annotations

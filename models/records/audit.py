@@ -1,4 +1,4 @@
-"""What admins did: one record of each call of theirs, written by the transaction that does what it asks for."""
+"""The audit log: one record of each call of an admin, written by the transaction that carries the call out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Audit.add_index(records.site_index(Audit, "audit_site"))
 
 
 class AdminCall(NamedTuple):
-    """A call of an admin's."""
+    """One call of an admin."""
 
     user: int
     action: str
@@ -52,7 +52,7 @@ class AdminCall(NamedTuple):
 
 
 def record(tx: Transaction, call: AdminCall) -> None:
-    """Writes the call down, as one of its user's site."""
+    """Insert the record of a call, with the site of its user."""
     execute(
         "INSERT INTO audits (user_id, action, description, metadata, triggered_by, site, at_ms, outcome, address, request_id) "
         "SELECT id, ?, ?, ?, id, site, ?, ?, ?, ? FROM users WHERE id=?",

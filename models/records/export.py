@@ -1,13 +1,12 @@
-"""All records that are wanted, from the oldest on, in constant memory: those of files, and then those of the store.
+"""Exports: all records that match a filter, oldest first, in constant memory: those of archive files, then those of tables.
 
-Each step is a short read: a transaction that stays open keeps the write-ahead log from being cleared. Records may be moved to files
-meanwhile. The page of the table that is read next says so, for the files' lengths are read in the same snapshot: then what was
-moved is read where it is now.
+Each step is a short read, since a long transaction keeps the write-ahead log from being cleared. Records may be moved to files
+between steps. Each page of the table is read in one snapshot with the lengths of the files: when they have changed, the moved
+records are read from the files.
 
-Where there are detached tables (models/records/archived_tables.py), a page is of a month's and of the partitioned table
-together: records that
-come late may be in either. A page is of one snapshot and says by time and id where the next begins, so it does not matter which
-tables have the records by then.
+With detached tables (models/records/archived_tables.py), a page covers one month's tables and the partitioned table together, as
+late records may be in either. A page is read in one snapshot, and the next one begins after its last time and id, so it does not
+matter which table has a record by then.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ LINES_A_STEP = 500
 
 
 class _Line(msgspec.Struct, gc=False):
-    """What decides of a line of an archive."""
+    """The fields of an archive line that the filter uses."""
 
     id: int
     at: str
@@ -40,17 +39,17 @@ line_of = msgspec.json.Decoder(_Line).decode
 
 
 class Export:
-    """One export. `steps` may be advanced by a thread after another."""
+    """One export. Different threads may advance `steps`, one after another."""
 
-    def __init__(self, kind: RecordType, wanted: RecordFilter, folder: Path) -> None:
+    def __init__(self, kind: RecordType, record_filter: RecordFilter, folder: Path) -> None:
         self._kind = kind
-        self._wanted = wanted
+        self._filter = record_filter
         self._folder = folder
         self._read: dict[str, int] = {}  # file -> how far it was read
         self._after: Position = (0, 0)  # how far the store was
 
     def steps(self) -> Iterator[bytes]:
-        """Some lines of NDJSON at a time, none when there are none. Raises what the store raises."""
+        """Yield some lines of NDJSON at a time, possibly none. Raises what the store raises."""
         yield from self._archived(archive.file_sizes(archive.read_folder_id(self._folder), self._kind.name))
         while True:
             with snapshot():
@@ -66,40 +65,42 @@ class Export:
             self._after = following
 
     def _page(self) -> tuple[list[Record], Position | None]:
-        """The next records, of one month at most as long as there are detached ones; and where to go on, unless that was all."""
-        until_ms = END_OF_TIME_MS if self._wanted.until_ms is None else self._wanted.until_ms
-        after = max(self._after, (self._wanted.since_ms or 0, 0))
+        """The next records, and where to continue, or None at the end. While there are detached months, a page has one month at
+        most."""
+        until_ms = END_OF_TIME_MS if self._filter.until_ms is None else self._filter.until_ms
+        after = max(self._after, (self._filter.since_ms or 0, 0))
         month = archived_tables.first_after(self._kind, after)
-        wanted = self._wanted._replace(until_ms=min(month.end_ms, until_ms))
+        record_filter = self._filter._replace(until_ms=min(month.end_ms, until_ms))
         tables = [self._kind._replace(table=table) for table in (*month.tables, self._kind.table)]
-        found = [record for table in tables for record in records.list_oldest(table, wanted, after, LINES_A_STEP)]
+        found = [record for table in tables for record in records.list_oldest(table, record_filter, after, LINES_A_STEP)]
         page = sorted(found, key=lambda record: record.place)[:LINES_A_STEP]
         if len(page) == LINES_A_STEP:
             return page, page[-1].place
         return page, (month.end_ms, 0) if month.end_ms < until_ms else None
 
     def _archived(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
-        """What files have that was not read yet. What the store gave already was moved there meanwhile."""
+        """Lines of files that were not read yet. Records that the table has returned already may have been moved there
+        meanwhile."""
         for name, size in sizes.items():
             start = self._read.get(name, 0)
             self._read[name] = size
             if start < size and self._may_have(name):
                 for lines in chunks(archive.read_lines(self._folder / name, start, size), LINES_A_STEP):
-                    yield b"".join(line + b"\n" for line in lines if self._is_wanted(line_of(line)))
+                    yield b"".join(line + b"\n" for line in lines if self._matches(line_of(line)))
 
     def _may_have(self, name: str) -> bool:
-        month, wanted = name.removeprefix(f"{self._kind.name}-").removesuffix(archive.ENDING), self._wanted
-        since = "" if wanted.since_ms is None else month_of(wanted.since_ms)
-        return since <= month and (wanted.until_ms is None or month <= month_of(wanted.until_ms))
+        month, record_filter = name.removeprefix(f"{self._kind.name}-").removesuffix(archive.ENDING), self._filter
+        since = "" if record_filter.since_ms is None else month_of(record_filter.since_ms)
+        return since <= month and (record_filter.until_ms is None or month <= month_of(record_filter.until_ms))
 
-    def _is_wanted(self, line: _Line) -> bool:
-        wanted = self._wanted
+    def _matches(self, line: _Line) -> bool:
+        record_filter = self._filter
         at_ms = round(datetime.fromisoformat(line.at).timestamp() * 1000)
         return (
-            (wanted.user is None or line.user == wanted.user)
-            and (wanted.action is None or line.action == wanted.action)
-            and (wanted.site is None or line.site == wanted.site)
-            and (wanted.since_ms is None or at_ms >= wanted.since_ms)
-            and (wanted.until_ms is None or at_ms < wanted.until_ms)
+            (record_filter.user is None or line.user == record_filter.user)
+            and (record_filter.action is None or line.action == record_filter.action)
+            and (record_filter.site is None or line.site == record_filter.site)
+            and (record_filter.since_ms is None or at_ms >= record_filter.since_ms)
+            and (record_filter.until_ms is None or at_ms < record_filter.until_ms)
             and (at_ms, line.id) > self._after
         )

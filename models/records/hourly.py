@@ -33,11 +33,11 @@ def list_newest(span: HourFilter, before: HourPosition | None, limit: int) -> li
     """Counts with their places, the newest hour first, from before a place on."""
     upto = min(before or (END_OF_TIME_MS, "", ""), (END_OF_TIME_MS if span.until_ms is None else span.until_ms, "", ""))
     filters = {"action": span.action, "site": span.site}
-    given = {column: value for column, value in filters.items() if value is not None}
+    conditions = {column: value for column, value in filters.items() if value is not None}
     found = rows(
         "SELECT hour_ms, action, site, count FROM activity_hourly WHERE hour_ms>=? AND (hour_ms, action, site)<(?, ?, ?)"
-        + "".join(f" AND {column}=?" for column in given)
+        + "".join(f" AND {column}=?" for column in conditions)
         + " ORDER BY hour_ms DESC, action DESC, site DESC LIMIT ?",
-        (span.since_ms or 0, *upto, *given.values(), limit),
+        (span.since_ms or 0, *upto, *conditions.values(), limit),
     )
     return [((at, what, where), Hour(hour=rfc3339(at), action=what, site=where or None, count=n)) for at, what, where, n in found]

@@ -1,11 +1,11 @@
-"""Tables of records on PostgreSQL are divided into partitions of a month each, made ahead; those that are old become tables of
-their own (models/records/archived_tables.py).
+"""Partitions of records on PostgreSQL: one for each month, made ahead. Old ones become tables of their own
+(models/records/archived_tables.py).
 
-`activities_2026_11` has the records of a month, `activities_rest` those of months that have no partition: so no insert fails, or
-waits for one to be made, whatever a clock says. Ids come from a sequence, and go on however many records are detached.
+`activities_2026_11` has the records of a month, `activities_rest` those of months without a partition, so no insert fails or waits
+for a partition, even when a clock is wrong. Ids come from a sequence and continue after records are detached.
 
-Strong locks are asked for with NOWAIT, before anything is changed: nobody ever queues behind one who waits for them. Who gets them
-has them for some milliseconds; who does not has changed nothing, and may try again.
+Strong locks are requested with NOWAIT before anything is changed, so no other transaction ever queues behind a waiting request. A
+request that succeeds lasts some milliseconds; one that fails has changed nothing and may be repeated.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ WITHIN = "at_ms>=? AND at_ms<?"
 
 
 class TablesBusyError(Exception):
-    """Others are at the tables: nothing was changed, and trying again may do."""
+    """Other transactions use the tables: nothing was changed, and the call may be repeated."""
 
 
 def existing_months(kind: RecordType) -> list[int]:
-    """Where the months begin that have a partition, in their order."""
+    """Where the months with a partition begin, in order."""
     return list(partition_months.by_month(kind.table, (name for (name,) in rows(PARTITIONS_SQL, (kind.table,)))).values())
 
 
 def missing_months(kind: RecordType, since_ms: int, now_ms: int) -> list[int]:
-    """Where the months begin that should have a partition and have none: those since a time that the rest has records of, this one,
-    and those ahead."""
+    """Where the months begin that should have a partition and have none: those since a time of which the rest has records, this
+    month, and those ahead."""
     this = partition_months.start_of(now_ms)
-    wanted = [*_in_rest(kind, since_ms, this), this]
+    months = [*_in_rest(kind, since_ms, this), this]
     for _ in range(AHEAD):
-        wanted.append(partition_months.end_of(wanted[-1]))
+        months.append(partition_months.end_of(months[-1]))
     there = existing_months(kind)
-    return [start_ms for start_ms in wanted if start_ms not in there]
+    return [start_ms for start_ms in months if start_ms not in there]
 
 
 def _in_rest(kind: RecordType, since_ms: int, until_ms: int) -> Iterator[int]:
-    """Where the months begin that the rest has records of."""
+    """Where the months begin of which the rest has records."""
     sql = f"SELECT min(at_ms) FROM {kind.table}_rest WHERE {WITHIN}"
     while (oldest_ms := rows(sql, (since_ms, until_ms))[0][0]) is not None:
         yield partition_months.start_of(oldest_ms)
@@ -56,7 +56,7 @@ def _in_rest(kind: RecordType, since_ms: int, until_ms: int) -> Iterator[int]:
 
 
 def create(kind: RecordType, start_ms: int) -> bool:
-    """Makes a month's partition, of what the rest has of it; tells whether that was little enough. Raises TakenError."""
+    """Create a month's partition from the rest's records of it; False when those are too many. Raises TablesBusyError."""
     table, partition, month = (
         kind.table,
         partition_months.table_of(kind.table, start_ms),
@@ -78,8 +78,8 @@ def create(kind: RecordType, start_ms: int) -> bool:
 
 
 def detach(kind: RecordType, start_ms: int) -> None:
-    """Makes a month's partition a table of its own, and unties it from users: it can be dropped, and brought back elsewhere. Raises
-    TakenError."""
+    """Make a month's partition a table without references to users, so that it can be dropped or restored elsewhere. Raises
+    TablesBusyError."""
     table, partition = kind.table, partition_months.table_of(kind.table, start_ms)
     with transaction(appends=False):
         _lock(f"ONLY {table}, {table}_rest, {partition}, users IN ACCESS EXCLUSIVE")
@@ -90,14 +90,14 @@ def detach(kind: RecordType, start_ms: int) -> None:
 
 
 def _free_name(kind: RecordType, start_ms: int) -> str:
-    """A month may have been detached before, if a clock was wrong."""
-    taken, name = archived_tables.list_tables(kind), partition_months.table_of(archived_tables.PREFIX + kind.table, start_ms)
-    return next(free for free in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 2))) if free not in taken)
+    """A name that is not used yet: a month may have been detached before, when a clock was wrong."""
+    existing, name = archived_tables.list_tables(kind), partition_months.table_of(archived_tables.PREFIX + kind.table, start_ms)
+    return next(free for free in (name, *(f"{name}_{n}" for n in range(2, len(existing) + 2))) if free not in existing)
 
 
 def move_rest(kind: RecordType, before_ms: int, limit: int) -> int:
-    """Moves records of the rest, the oldest, from before a time and of one month, to that month's detached table. At most `limit`;
-    returns how many. Nobody is held up."""
+    """Move the oldest records of the rest, from one month and before a time, to that month's detached table. At most `limit`;
+    returns how many. No other transaction waits for it."""
     start_ms = next(_in_rest(kind, 0, before_ms), None)
     if start_ms is None:
         return 0
@@ -112,17 +112,17 @@ def move_rest(kind: RecordType, before_ms: int, limit: int) -> int:
 
 
 def _move(kind: RecordType, to: str, where: str, params: Sequence[int]) -> int:
-    """Moves records of the rest by one statement; returns how many."""
+    """Move records of the rest by one statement; returns how many."""
     columns = ", ".join(("id", *COLUMNS, *kind.more))
     moved = f"DELETE FROM {kind.table}_rest WHERE {where} RETURNING {columns}"
     return int(execute(f"WITH moved AS ({moved}) INSERT INTO {to} ({columns}) SELECT {columns} FROM moved", params).rowcount)
 
 
-def _lock(*wanted: str) -> None:
-    """Takes locks, or raises TakenError."""
+def _lock(*locks: str) -> None:
+    """Lock tables, or raise TablesBusyError."""
     try:
-        for one in wanted:
-            execute(f"LOCK TABLE {one} MODE NOWAIT")
+        for lock in locks:
+            execute(f"LOCK TABLE {lock} MODE NOWAIT")
     except peewee.OperationalError as error:
         if getattr(error.__context__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise

@@ -1,9 +1,8 @@
-"""Records of what was done, of users (models/records/activity.py) and of admins (models/records/audit.py): the same lists and
-exports for both.
+"""Records of users' acts (models/records/activity.py) and of admins' calls (models/records/audit.py): lists and exports of both.
 
-They are in the order of time. Each filter has an index that begins with it and goes on in that order, so a page costs the same
-whatever the number of records. The comparisons are of whole keys, for which no other index could be chosen, however many
-records a value has.
+They are in the order of time. Each filter has an index that begins with it and continues in that order, so a page costs the same
+for any number of records. Comparisons are of whole keys, so the planner can choose no other index, however many records a value
+has.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Position = tuple[int, int]  # at_ms and id: where a record is
 
 
 class RecordType(NamedTuple):
-    """A kind of records: what its archive's files are called, its table, and the columns (of text) besides COLUMNS."""
+    """A kind of records: the name in its archive's files, its table, and its text columns besides COLUMNS."""
 
     name: str
     table: str
@@ -34,7 +33,7 @@ class RecordType(NamedTuple):
 
 
 class RecordFilter(NamedTuple):
-    """Which records are asked for. None: any."""
+    """Which records are selected. None: any value."""
 
     user: int | None = None
     action: str | None = None
@@ -43,20 +42,20 @@ class RecordFilter(NamedTuple):
     until_ms: int | None = None
 
     def conditions(self) -> dict[str, Any]:
-        """Column -> value; the first one leads: what is asked of one user, or site, is mostly the least."""
+        """Column -> value. The first one leads, since a filter by user, or by site, mostly selects the fewest records."""
         all_of = {"user_id": self.user, "site": self.site, "action": self.action}
         return {column: value for column, value in all_of.items() if value is not None}
 
 
 class Record(NamedTuple):
-    """One record: where it is, and as it is shown."""
+    """One record: its position, and as it is shown."""
 
     place: Position
     view: dict[str, Any]
 
     @property
     def line(self) -> bytes:
-        """As a line of an export, which is one of an archive, too."""
+        """A line of an export, which is also one of an archive."""
         return msgspec.json.encode(self.view)
 
 
@@ -65,23 +64,25 @@ def site_index(model: Any, name: str) -> Any:
     return model.index(model.site, model.at_ms, model.id, where=peewee.SQL("site IS NOT NULL"), name=name)
 
 
-def list_newest(kind: RecordType, wanted: RecordFilter, before: Position | None, limit: int) -> list[Record]:
-    """Those that are wanted, newest first, from before a place on."""
-    return _between(kind, wanted, (0, 0), before or (END_OF_TIME_MS, 0), limit, " DESC")
+def list_newest(kind: RecordType, record_filter: RecordFilter, before: Position | None, limit: int) -> list[Record]:
+    """Records that match the filter, newest first, from before a position on."""
+    return _between(kind, record_filter, (0, 0), before or (END_OF_TIME_MS, 0), limit, " DESC")
 
 
-def list_oldest(kind: RecordType, wanted: RecordFilter, after: Position, limit: int) -> list[Record]:
-    """The same, oldest first, from after a place on."""
-    return _between(kind, wanted, after, (END_OF_TIME_MS, 0), limit, "")
+def list_oldest(kind: RecordType, record_filter: RecordFilter, after: Position, limit: int) -> list[Record]:
+    """Records that match the filter, oldest first, from after a position on."""
+    return _between(kind, record_filter, after, (END_OF_TIME_MS, 0), limit, "")
 
 
-def _between(kind: RecordType, wanted: RecordFilter, after: Position, before: Position, limit: int, direction: str) -> list[Record]:
-    after = max(after, (wanted.since_ms or 0, 0))
-    before = min(before, (END_OF_TIME_MS if wanted.until_ms is None else wanted.until_ms, 0))
-    given = wanted.conditions()
-    leading, *beside = given or [""]
+def _between(
+    kind: RecordType, record_filter: RecordFilter, after: Position, before: Position, limit: int, direction: str
+) -> list[Record]:
+    after = max(after, (record_filter.since_ms or 0, 0))
+    before = min(before, (END_OF_TIME_MS if record_filter.until_ms is None else record_filter.until_ms, 0))
+    conditions = record_filter.conditions()
+    leading, *beside = conditions or [""]
     key = [leading, "at_ms", "id"] if leading else ["at_ms", "id"]
-    lead = [given[leading]] if leading else []
+    lead = [conditions[leading]] if leading else []
     whole, value = f"({', '.join(key)})", f"({placeholders(len(key))})"
     where = [f"{whole}>{value}", f"{whole}<{value}", *(BESIDE[column] for column in beside)]
     if leading == "site":
@@ -90,7 +91,7 @@ def _between(kind: RecordType, wanted: RecordFilter, after: Position, before: Po
     ordered = ", ".join(column + direction for column in key)
     found = rows(
         f"SELECT {columns} FROM {kind.table} WHERE {' AND '.join(where)} ORDER BY {ordered} LIMIT ?",
-        (*lead, *after, *lead, *before, *(given[column] for column in beside), limit),
+        (*lead, *after, *lead, *before, *(conditions[column] for column in beside), limit),
     )
     return [_record(kind, row) for row in found]
 
@@ -116,5 +117,5 @@ def newest_id(kind: RecordType) -> int:
 
 
 def delete(kind: RecordType, numbers: Sequence[int]) -> int:
-    """Takes records out of the table, which are archived by then; returns how many there were."""
+    """Delete archived records from the table; returns how many there were."""
     return affected_rows(f"DELETE FROM {kind.table} WHERE id IN ({placeholders(len(numbers))})", numbers)
