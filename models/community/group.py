@@ -1,27 +1,27 @@
-"""Groups of the community and who is in them. Anyone may join and leave, and membership is intervals of the log, as a
-conversation's is."""
+"""Groups of the community and their members. Every user may join and leave; a membership is an interval of the log, as in a
+conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import peewee
+from peewee import Case, Value, fn
 
 from models.identity import user as users
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
-from models.store.database import Base, NeverReusedIdField, affected_rows, execute, rows
+from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, rows
 from models.store.errors import NotFoundError
 
 NAME_CHARS = 80
 JOINED, LEFT = "group.joined", "group.left"
-COLUMNS = "id, name, owner_id, members_count"
+MAX_ID = 2**62  # above every id
 
 
 class Group(Base):
-    """A group; `owner` is its maker, and when they leave the eldest member."""
+    """A group. `owner` is its creator; when they leave, the member who joined first."""
 
     id = NeverReusedIdField()
     name = peewee.CharField(max_length=NAME_CHARS)
@@ -34,7 +34,7 @@ class Group(Base):
 
 
 class GroupMember(Base):
-    """Events of the group with from_event <= id < to_event are the member's to see."""
+    """The interval of the log that a member sees: events of the group with from_event <= id < to_event."""
 
     id = peewee.BigAutoField()
     group = peewee.ForeignKeyField(Group, index=False)
@@ -47,7 +47,7 @@ class GroupMember(Base):
         indexes = ((("user", "group"), False), (("group", "id"), False))
 
 
-GroupMember.add_index(  # one open interval a member
+GroupMember.add_index(  # at most one open interval for each member
     GroupMember.index(
         GroupMember.group,
         GroupMember.user,
@@ -59,7 +59,7 @@ GroupMember.add_index(  # one open interval a member
 
 
 class GroupView(msgspec.Struct):
-    """GROUP of the contract; `joined` is about who asks, and not in events."""
+    """GROUP of the contract. `joined` is about the caller, and absent from events."""
 
     id: int
     name: str
@@ -69,58 +69,55 @@ class GroupView(msgspec.Struct):
 
 
 def create(tx: Transaction, user: int, name: str) -> GroupView:
-    """Makes a group with its maker as owner and first member."""
-    id_ = tx.next_id("community_groups")
-    execute(
-        "INSERT INTO community_groups (id, name, owner_id, members_count, created_ms) VALUES (?,?,?,?,?)",
-        (id_, name, user, 0, tx.now_ms),
-    )
-    return join(tx, user, id_)
+    """Create a group with its creator as owner and first member."""
+    group = tx.next_id("community_groups")
+    Group.insert(id=group, name=name, owner=user, members_count=0, created_ms=tx.now_ms).as_rowcount().execute()
+    return join(tx, user, group)
 
 
 def join(tx: Transaction, user: int, group: int) -> GroupView:
-    """Makes the user a member from this place in the log on. Who joins an empty group is its owner. Raises NotFoundError."""
-    opened = affected_rows(
-        "INSERT INTO group_members (group_id, user_id, from_event) SELECT g.id, ?, ? FROM community_groups g WHERE g.id=? "
-        "ON CONFLICT DO NOTHING",
-        (user, tx.next_event_id(), group),
-    )
-    if opened:
-        owner = "CASE WHEN members_count=0 THEN ? ELSE owner_id END"
-        execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count+1 WHERE id=?", (user, group))
+    """Make the user a member from here in the log on. A user who joins an empty group owns it. Raises NotFoundError."""
+    membership = Group.select(Group.id, Value(user), Value(tx.next_event_id())).where(Group.id == group)
+    columns = [GroupMember.group, GroupMember.user, GroupMember.from_event]
+    if GroupMember.insert_from(membership, columns).on_conflict_ignore().as_rowcount().execute():
+        owner = Case(None, [(Group.members_count == 0, user)], Group.owner)
+        Group.update(owner=owner, members_count=Group.members_count + 1).where(Group.id == group).execute()
         _append_event(tx, JOINED, user, group)
     return get_view(user, group)
 
 
 def leave(tx: Transaction, user: int, group: int) -> GroupView:
-    """Closes the user's interval here, if one is open. The owner's leaving makes the eldest member owner. Raises NotFoundError."""
-    closed = affected_rows(
-        "UPDATE group_members SET to_event=? WHERE group_id=? AND user_id=? AND to_event IS NULL",
-        (tx.next_event_id(), group, user),
-    )
-    if closed:
-        members = "FROM group_members m WHERE m.group_id=community_groups.id AND m.to_event IS NULL"
-        eldest = f"(SELECT m.user_id {members} ORDER BY m.id LIMIT 1)"
-        owner = f"CASE WHEN owner_id=? THEN coalesce({eldest}, owner_id) ELSE owner_id END"
-        execute(f"UPDATE community_groups SET owner_id={owner}, members_count=members_count-1 WHERE id=?", (user, group))
+    """Close the user's interval here, if one is open. When the owner leaves, the member who joined first becomes owner. Raises
+    NotFoundError."""
+    if GroupMember.update(to_event=tx.next_event_id()).where(_open_membership(user, group)).execute():
+        members = GroupMember.select(GroupMember.user).where(GroupMember.group == Group.id, GroupMember.to_event.is_null())
+        first = fn.COALESCE(members.order_by(GroupMember.id).limit(1), Group.owner)
+        owner = Case(None, [(Group.owner == user, first)], Group.owner)
+        Group.update(owner=owner, members_count=Group.members_count - 1).where(Group.id == group).execute()
         _append_event(tx, LEFT, user, group)
     return get_view(user, group)
 
 
-def _append_event(tx: Transaction, kind: str, user: int, group: int) -> None:
-    """The member's own stream tells of both, which is what the hubs go by."""
-    (found,) = rows(f"SELECT {COLUMNS} FROM community_groups WHERE id=?", (group,))
-    tx.append(user_stream(user), kind, msgspec.json.encode({"group": GroupView(*found), "user": users.view(user)}))
+def _open_membership(user: int, group: Any) -> peewee.Expression:
+    condition: peewee.Expression = (GroupMember.group == group) & (GroupMember.user == user) & GroupMember.to_event.is_null()
+    return condition
+
+
+def _append_event(tx: Transaction, type_: str, user: int, group: int) -> None:
+    """Append the event to the member's own stream, from which the hubs follow and unfollow the group."""
+    (row,) = fetch_rows(Group.select(Group.id, Group.name, Group.owner, Group.members_count).where(Group.id == group))
+    tx.append(user_stream(user), type_, msgspec.json.encode({"group": GroupView(*row), "user": users.view(user)}))
 
 
 def require_member(group: int, user: int) -> None:
     """Raise NotFoundError for a user who is not in the group."""
-    if not rows("SELECT 1 FROM group_members WHERE group_id=? AND user_id=? AND to_event IS NULL", (group, user)):
+    if not GroupMember.select().where(_open_membership(user, group)).exists():
         raise NotFoundError
 
 
 def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
-    """(group, from_event, to_event) of all the user's memberships that reach past a place in the log."""
+    """(group, from_event, to_event) of the user's memberships that are open or closed after an event id."""
+    # Raw: every poll that reads posts from the store runs it.
     return rows(
         "SELECT group_id, from_event, to_event FROM group_members WHERE user_id=? AND (to_event IS NULL OR to_event>?)",
         (user, closed_after),
@@ -129,18 +126,19 @@ def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, i
 
 def group_ids_of(user: int) -> list[int]:
     """The groups that the user is in."""
-    return [group for (group,) in rows("SELECT group_id FROM group_members WHERE user_id=? AND to_event IS NULL", (user,))]
+    return fetch_column(GroupMember.select(GroupMember.group).where(GroupMember.user == user, GroupMember.to_event.is_null()))
 
 
-def _views(where: str, params: Sequence[Any], user: int) -> list[GroupView]:
-    joined = "EXISTS (SELECT 1 FROM group_members m WHERE m.group_id=g.id AND m.user_id=? AND m.to_event IS NULL)"
-    found = rows(f"SELECT {COLUMNS}, {joined} FROM community_groups g WHERE {where}", (user, *params))
-    return [GroupView(i, name, owner, count, bool(mine)) for i, name, owner, count, mine in found]
+def _views(groups: Any, user: int) -> list[GroupView]:
+    """The groups of a query, as the user sees them."""
+    joined = fn.EXISTS(GroupMember.select(Value(1)).where(_open_membership(user, Group.id)))
+    query = groups.select(Group.id, Group.name, Group.owner, Group.members_count, joined)
+    return [GroupView(id_, name, owner, count, bool(joined)) for id_, name, owner, count, joined in fetch_rows(query)]
 
 
 def get_view(user: int, group: int) -> GroupView:
-    """One group. Raises NotFoundError."""
-    found = _views("id=?", (group,), user)
+    """One group, as the user sees it. Raises NotFoundError."""
+    found = _views(Group.select().where(Group.id == group), user)
     if not found:
         raise NotFoundError
     return found[0]
@@ -148,4 +146,5 @@ def get_view(user: int, group: int) -> GroupView:
 
 def list_page(user: int, before: int | None, limit: int) -> list[GroupView]:
     """All groups, newest first."""
-    return _views("id<? ORDER BY id DESC LIMIT ?", (before if before is not None else 2**62, limit), user)
+    end = before if before is not None else MAX_ID
+    return _views(Group.select().where(Group.id < end).order_by(Group.id.desc()).limit(limit), user)

@@ -14,12 +14,10 @@ from models.identity import user as users
 from models.identity.user import User, UserView
 from models.log.event import POSTS, Transaction, group_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, execute, insert_rows, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, fetch_rows, insert_rows, rows
 from models.store.errors import InvalidError, NotFoundError
 
 BODY_CHARS = 20_000
-COLUMNS = "p.id, p.group_id, p.body, p.created_ms, p.likes_count, p.comments_count"
-AUTHOR = "u.id, u.username, u.display_name, u.role, u.status"
 VISIBLE = (  # to the user who is its one parameter
     "p.deleted_ms IS NULL AND (p.group_id IS NULL OR EXISTS "
     "(SELECT 1 FROM group_members m WHERE m.group_id=p.group_id AND m.user_id=? AND m.to_event IS NULL))"
@@ -27,7 +25,7 @@ VISIBLE = (  # to the user who is its one parameter
 
 
 class Post(Base):
-    """One post. `event` is the id of the event that announced it; the counts are those of the rows of likes and comments."""
+    """One post. `event` is the id of its `post.created` event. The counts are the numbers of rows of likes and comments."""
 
     id = NeverReusedIdField()
     author = peewee.ForeignKeyField(User, index=False)
@@ -45,7 +43,7 @@ class Post(Base):
 
 
 class PostCopy(Base):
-    """An event, besides the one that announced it, that carries a post's text and must lose it with the post."""
+    """Another event that carries a post's text, which must be removed from it when the post is deleted."""
 
     post = peewee.ForeignKeyField(Post, index=False)
     event = peewee.BigIntegerField(index=True)
@@ -56,7 +54,7 @@ class PostCopy(Base):
 
 
 class PostView(msgspec.Struct, gc=False):
-    """POST of the contract; `liked` and `bookmarked` are about who asks, and not in events."""
+    """POST of the contract. `liked` and `bookmarked` are about the caller, and absent from events."""
 
     id: int
     author: UserView
@@ -77,43 +75,42 @@ class PostOrigin(NamedTuple):
 
 
 def feed_stream(group: int | None) -> str:
-    """The stream that tells of a group's posts, or of public ones."""
+    """The stream of a group's posts, or of public ones."""
     return POSTS if group is None else group_stream(group)
 
 
 def require_text(body: str) -> None:
-    """Raises InvalidError for a body that can't be. No column of PostgreSQL's holds a NUL, and no reader would see one."""
+    """Raise InvalidError unless a body has 1 to BODY_CHARS characters and no NUL, which PostgreSQL cannot store."""
     if not 1 <= len(body) <= BODY_CHARS or "\0" in body:
-        raise InvalidError(("body", f"1 to {BODY_CHARS} characters, no NUL"))
+        raise InvalidError(("body", f"must have 1 to {BODY_CHARS} characters, and no NUL"))
 
 
 def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView:
-    """Posts for everybody, or to a group that the user is in. Raises InvalidError and NotFoundError."""
+    """Create a public post, or one in a group that the user is in. Raises InvalidError and NotFoundError."""
     require_text(body)
     if group is not None:
         groups.require_member(group, user)
     id_ = tx.next_id("posts")
     made = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
     event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(made))
-    execute(
-        "INSERT INTO posts (id, author_id, group_id, body, likes_count, comments_count, created_ms, event) "
-        "VALUES (?,?,?,?,0,0,?,?)",
-        (id_, user, group, body, tx.now_ms, event),
-    )
+    Post.insert(
+        id=id_, author=user, group=group, body=body, likes_count=0, comments_count=0, created_ms=tx.now_ms, event=event
+    ).as_rowcount().execute()
     return msgspec.structs.replace(made, liked=False, bookmarked=False)
 
 
 def get_origin(post: int) -> PostOrigin:
-    """A post that is not deleted, for callers who may see every post. Raises NotFoundError."""
+    """The origin of a post that is not deleted, for callers who may see every post. Raises NotFoundError."""
     return _get_origin("p.deleted_ms IS NULL", (post,))
 
 
 def require_visible(user: int, post: int) -> PostOrigin:
-    """A post that the user may see. Raises NotFoundError."""
+    """The origin of a post that the user may see. Raises NotFoundError."""
     return _get_origin(VISIBLE, (post, user))
 
 
 def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
+    # Raw: part of a like, which shares the condition.
     found = rows(f"SELECT p.author_id, p.group_id FROM posts p WHERE p.id=? AND {condition}", params)
     if not found:
         raise NotFoundError
@@ -122,21 +119,17 @@ def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
 
 def event_views(ids: Sequence[int]) -> list[PostView]:
     """Posts as events carry them, newest first. Deleted ones are left out."""
-    if not ids:
-        return []
-    found = rows(
-        f"SELECT {COLUMNS}, {AUTHOR} FROM posts p JOIN users u ON u.id=p.author_id "
-        f"WHERE p.id IN ({placeholders(len(ids))}) AND p.deleted_ms IS NULL ORDER BY p.id DESC",
-        ids,
-    )
+    columns = (Post.id, Post.group, Post.body, Post.created_ms, Post.likes_count, Post.comments_count)
+    author = (User.id, User.username, User.display_name, User.role, User.status)
+    query = Post.select(*columns, *author).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
     return [
-        PostView(i, UserView(*author), group, body, rfc3339(made), likes, comments)
-        for i, group, body, made, likes, comments, *author in found
+        PostView(id_, UserView(*author), group, body, rfc3339(created_ms), likes, comments)
+        for id_, group, body, created_ms, likes, comments, *author in fetch_rows(query.order_by(Post.id.desc()))
     ]
 
 
 def append_count_updates(tx: Transaction, ids: Sequence[int]) -> int:
-    """Tells those who follow posts how often these are liked and commented on now; returns of how many it told."""
+    """Append `post.updated` with the current counts of these posts, for those who follow posts; returns for how many."""
     found = event_views(ids)
     copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(found)]
     insert_rows(PostCopy, ("post_id", "event"), copies)

@@ -1,4 +1,4 @@
-"""Posts as one person sees them: one of them, the newest, one group's, or those that they bookmarked."""
+"""Posts as one user sees them: a single one, the newest, those of a group, or those the user has bookmarked."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.community import group as groups
+from models.community.like import Bookmark, Like
 from models.community.post import VISIBLE, PostView, event_views, require_visible
-from models.store.database import chunks, placeholders, rows, snapshot
+from models.store.database import chunks, fetch_column, rows, snapshot
 
 PLACES_A_QUERY = 100
 
 
 def views(user: int, ids: Sequence[int]) -> list[PostView]:
-    """Posts as the user sees them, newest first: who may see them is asked before."""
+    """Posts as the user sees them, newest first. The caller has checked that the user may see them."""
     found = event_views(ids)
-    liked, bookmarked = (_marked(table, user, ids) for table in ("likes", "bookmarks"))
+    liked, bookmarked = _marked(Like, user, ids), _marked(Bookmark, user, ids)
     for view in found:
         view.liked, view.bookmarked = view.id in liked, view.id in bookmarked
     return found
 
 
-def _marked(table: str, user: int, ids: Sequence[int]) -> set[int]:
-    if not ids:
-        return set()
-    return {
-        post
-        for (post,) in rows(f"SELECT post_id FROM {table} WHERE user_id=? AND post_id IN ({placeholders(len(ids))})", (user, *ids))
-    }
+def _marked(model: type[Like] | type[Bookmark], user: int, ids: Sequence[int]) -> set[int]:
+    return set(fetch_column(model.select(model.post).where(model.user == user, model.post.in_(list(ids)))))
 
 
 def get_view(user: int, post: int) -> PostView:
@@ -57,6 +53,7 @@ def _newest(places: Sequence[int | None], before: int, limit: int) -> list[int]:
     """The newest posts of groups (None: public ones): a limited slice of each, merged."""
     found: list[int] = []
     for part in chunks(places, PLACES_A_QUERY):
+        # Raw: a limited slice of an index for each group, which the planner must not join.
         slices = [
             f"SELECT * FROM (SELECT id FROM posts WHERE group_id {'IS NULL' if group is None else '=?'} AND id<? "
             "AND deleted_ms IS NULL ORDER BY id DESC LIMIT ?) AS slice"
@@ -70,6 +67,7 @@ def _newest(places: Sequence[int | None], before: int, limit: int) -> list[int]:
 def _bookmarked(user: int, group: int | None, before: int, limit: int) -> list[int]:
     params: list[Any] = [user, before, user, *([group] if group is not None else []), limit]
     chosen = " AND p.group_id=?" if group is not None else ""
+    # Raw: shares the condition with likes; the order of the joins begins with the bookmarks.
     found = rows(
         "SELECT b.post_id FROM bookmarks b CROSS JOIN posts p WHERE b.user_id=? AND b.post_id<? AND p.id=b.post_id "
         f"AND {VISIBLE}{chosen} ORDER BY b.post_id DESC LIMIT ?",

@@ -1,54 +1,56 @@
-"""Deleting posts and comments: their texts leave rows and log in the transaction that says so."""
+"""Deleting posts and comments: their texts are removed from rows and log in the transaction that announces it."""
 
 from __future__ import annotations
 
 import msgspec
+import peewee
 
 from models.community import post as posts
-from models.community.comment import CommentView, find_comments
-from models.community.post import PostOrigin, feed_stream, require_visible
+from models.community.comment import Comment, CommentView, find_comments
+from models.community.post import Post, PostCopy, PostOrigin, feed_stream, require_visible
 from models.log.event import Transaction
-from models.store.database import execute, rows
+from models.store.database import fetch_column, fetch_rows
 from models.store.errors import ForbiddenError, NotFoundError
 
 
-def _place(user: int, role: str, post: int) -> PostOrigin:
-    """Where a post is that the caller may see; an admin deletes unseen. Raises NotFoundError."""
+def _get_origin(user: int, role: str, post: int) -> PostOrigin:
+    """The origin of a post that the caller may see; an admin may delete every post. Raises NotFoundError."""
     return posts.get_origin(post) if role == "admin" else require_visible(user, post)
 
 
 def delete_post(tx: Transaction, user: int, role: str, post: int) -> None:
-    """Deletes one's own post (an admin any), with the texts of its comments. Raises ForbiddenError and NotFoundError."""
-    place = _place(user, role, post)
-    if role != "admin" and place.author != user:
-        raise ForbiddenError("only its author or an admin deletes a post")
+    """Delete the user's own post (an admin any), with the texts of its comments. Raises ForbiddenError and NotFoundError."""
+    origin = _get_origin(user, role, post)
+    if role != "admin" and origin.author != user:
+        raise ForbiddenError("only its author or an admin may delete a post")
     data = msgspec.json.encode(msgspec.structs.replace(posts.event_views([post])[0], body=""))
-    copies = rows("SELECT event FROM posts WHERE id=? UNION SELECT event FROM post_copies WHERE post_id=?", (post, post))
-    execute("UPDATE posts SET body='', deleted_ms=? WHERE id=?", (tx.now_ms, post))
-    tx.scrub([event for (event,) in copies], data)
-    _empty(tx, "c.post_id=?", post)
-    tx.append(feed_stream(place.group), "post.deleted", data)
+    created = Post.select(Post.event).where(Post.id == post)
+    events = fetch_column(created | PostCopy.select(PostCopy.event).where(PostCopy.post == post))
+    Post.update(body="", deleted_ms=tx.now_ms).where(Post.id == post).execute()
+    tx.scrub(events, data)
+    _empty(tx, Comment.post == post)
+    tx.append(feed_stream(origin.group), "post.deleted", data)
 
 
 def delete_comment(tx: Transaction, user: int, role: str, comment: int) -> None:
-    """Deletes one's own comment, or one on one's own post (an admin any). Raises ForbiddenError and NotFoundError."""
-    found = find_comments("c.id=?", (comment,))
+    """Delete the user's own comment, or one on their own post (an admin any). Raises ForbiddenError and NotFoundError."""
+    found = find_comments(Comment.id == comment)
     if not found:
         raise NotFoundError
-    place = _place(user, role, found[0].post)
-    if role != "admin" and user not in (place.author, found[0].author.id):
-        raise ForbiddenError("only its author, the post's author or an admin deletes a comment")
-    (data,) = _empty(tx, "c.id=?", comment)
-    execute("UPDATE posts SET comments_count=comments_count-1 WHERE id=?", (found[0].post,))
-    tx.append(feed_stream(place.group), "comment.deleted", data)
+    origin = _get_origin(user, role, found[0].post)
+    if role != "admin" and user not in (origin.author, found[0].author.id):
+        raise ForbiddenError("only its author, the post's author or an admin may delete a comment")
+    (data,) = _empty(tx, Comment.id == comment)
+    Post.update(comments_count=Post.comments_count - 1).where(Post.id == found[0].post).execute()
+    tx.append(feed_stream(origin.group), "comment.deleted", data)
 
 
-def _empty(tx: Transaction, condition: str, id_: int) -> list[bytes]:
-    """Takes the texts of the comments `c` of which a condition holds out of rows and log; returns each COMMENT as it is then."""
-    found = find_comments(condition, (id_,))
-    events = dict(rows(f"SELECT c.id, c.event FROM comments c WHERE c.deleted_ms IS NULL AND {condition}", (id_,)))
-    emptied = {events[view.id]: _without_text(view) for view in found}
-    execute(f"UPDATE comments AS c SET body='', deleted_ms=? WHERE c.deleted_ms IS NULL AND {condition}", (tx.now_ms, id_))
+def _empty(tx: Transaction, condition: peewee.Expression) -> list[bytes]:
+    """Remove the texts of the comments that match a condition from rows and log; returns each COMMENT as it is then."""
+    present = condition & Comment.deleted_ms.is_null()
+    events = dict(fetch_rows(Comment.select(Comment.id, Comment.event).where(present)))
+    emptied = {events[view.id]: _without_text(view) for view in find_comments(condition)}
+    Comment.update(body="", deleted_ms=tx.now_ms).where(present).execute()
     tx.scrub_each(emptied)
     return list(emptied.values())
 
