@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from tests.gateway.client import Client
@@ -21,6 +22,11 @@ SLOW = (
     *("tests/models/sync/test_catchup_machine.py", "tests/gateway/delivery/test_bus.py", "tests/gateway/test_server.py"),
     *("tests/gateway/apidoc/test_schemathesis.py", "tests/jobs/test_worker.py"),
 )
+
+
+# No test asserts how fast anything is: a shared machine may be slow at any moment.
+hypothesis.settings.register_profile("bellwire", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("bellwire")
 
 
 def pytest_configure(config: pytest.Config) -> None:
