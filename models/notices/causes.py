@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 import msgspec
 import peewee
+from peewee import SQL, fn
 
 from models.identity.user import User
 from models.log.event import Transaction
-from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS
-from models.store.database import Base, affected_rows, execute, placeholders, rows
+from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification
+from models.store.database import Base, fetch_rows, rows
 
 UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -83,21 +86,28 @@ class NotifyingCounts(NamedTuple):
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
-    """Forgets notifications that were read long ago, with those of their causes that nothing can repeat: what a message or comment
-    causes comes from its event alone, which is gone by then. What people can do again (a like, a join) stays, to be told once.
+    """Delete notifications that were read before a time, the oldest, and at most `limit`; returns how many.
 
-    As long as an event is listed that notifying failed on, all causes stay: some of its may be written. Returns how many
-    notifications are gone.
+    Their causes of UNREPEATABLE types are deleted too: only the cause's event, which is gone by then, can cause them again. Causes
+    that people can repeat (a like, a join) stay, so that they are counted once. All causes stay while an event is listed on which
+    notifying has failed, since some of its causes may be written.
     """
-    found = rows("SELECT id, user_id FROM notifications WHERE read_ms<? ORDER BY read_ms LIMIT ?", (before_ms, limit))
+    oldest = Notification.select(Notification.id, Notification.user).where(Notification.read_ms < before_ms)
+    found = fetch_rows(oldest.order_by(Notification.read_ms).limit(limit))
     if not found:
         return 0
     numbers, users = [number for number, _ in found], sorted({user for _, user in found})
-    once = " OR ".join(f"cause LIKE '{kind}:%'" for kind in UNREPEATABLE_CAUSES)
-    execute(
-        f"DELETE FROM notification_causes WHERE user_id IN ({placeholders(len(users))}) "
-        f"AND notification IN ({placeholders(len(numbers))}) AND ({once}) "
-        "AND NOT EXISTS (SELECT 1 FROM dead_work WHERE consumer='notify')",
-        (*users, *numbers),
-    )
-    return affected_rows(f"DELETE FROM notifications WHERE id IN ({placeholders(len(numbers))})", numbers)
+    # Raw: the model of dead letters is in models.ops, which imports this package.
+    if not rows("SELECT 1 FROM dead_work WHERE consumer='notify' LIMIT 1"):
+        of_notifications = NotificationCause.user.in_(users) & NotificationCause.notification.in_(numbers)
+        NotificationCause.delete().where(of_notifications, _is_unrepeatable()).execute()
+    return int(Notification.delete().where(Notification.id.in_(numbers)).execute())
+
+
+def _is_unrepeatable() -> peewee.Expression:
+    """The type of a cause, which its text begins with, is one of UNREPEATABLE_CAUSES."""
+    # Not startswith(), which PostgreSQL runs as ILIKE; nor a range, whose order depends on the database's collation.
+    prefixes = [f"{type_}:" for type_ in UNREPEATABLE_CAUSES]
+    types = [fn.SUBSTR(NotificationCause.cause, SQL("1"), SQL(str(len(prefix)))) == prefix for prefix in prefixes]
+    condition: peewee.Expression = reduce(or_, types)
+    return condition

@@ -12,13 +12,13 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
 
-COLUMNS = "id, user_id, type, title, body, data, count, created_ms, read_ms"
+MAX_ID = 2**62  # above every id
 TITLE_CHARS = 200
 MAIL_ONLY_PREFIX = "~"  # begins the groups of those that are not shown
 VISIBLE_SQL = "mail_only IS NULL"
-IDS_A_QUERY = 500
+IDS_PER_QUERY = 500
 
 
 class Notification(Base):
@@ -74,7 +74,7 @@ def conversation_grouping(conversation: int) -> str:
 
 
 def view(row: Sequence[Any]) -> dict[str, Any]:
-    """NOTIFICATION of the contract, from a row of COLUMNS."""
+    """NOTIFICATION of the contract, from a row of `_select`."""
     id_, _, kind, title, body, data, count, created, read = row
     return {
         "id": id_,
@@ -88,25 +88,31 @@ def view(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def list_page(user: int, unread_only: bool, kind: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
+def _select() -> Any:
+    columns = (Notification.id, Notification.user, Notification.type, Notification.title, Notification.body, Notification.data)
+    return Notification.select(*columns, Notification.count, Notification.created_ms, Notification.read_ms)
+
+
+def list_page(user: int, unread_only: bool, type_: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
     """The user's notifications, newest first."""
-    where, params = ["user_id=?", VISIBLE_SQL, "id<?"], [user, before if before is not None else 2**62]  # type: list[str], list[Any]
+    end = before if before is not None else MAX_ID
+    query = _select().where(Notification.user == user, Notification.mail_only.is_null(), Notification.id < end)
     if unread_only:
-        where.append("read_ms IS NULL")
-    if kind is not None:
-        where.append("type=?")
-        params.append(kind)
-    found = rows(f"SELECT {COLUMNS} FROM notifications WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*params, limit))
-    return [view(row) for row in found]
+        query = query.where(Notification.read_ms.is_null())
+    if type_ is not None:
+        query = query.where(Notification.type == type_)
+    return [view(row) for row in fetch_rows(query.order_by(Notification.id.desc()).limit(limit))]
 
 
 def find(number: int) -> dict[str, Any] | None:
     """One notification, of any user."""
-    return next((view(row) for row in rows(f"SELECT {COLUMNS} FROM notifications WHERE id=?", (number,))), None)
+    found = fetch_rows(_select().where(Notification.id == number))
+    return view(found[0]) if found else None
 
 
 def unread_count(user: int) -> int:
     """How many of the user's notifications are unread."""
+    # Raw: part of moving a read mark.
     return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}", (user,))[0][0])
 
 
@@ -136,14 +142,14 @@ def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
 
 
 def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
-    """Those of them that only a mail tells of have had theirs: what comes next is a new one."""
-    for part in chunks(ids, IDS_A_QUERY):
-        sql = f"SELECT id FROM notifications WHERE id IN ({placeholders(len(part))}) AND NOT ({VISIBLE_SQL})"
-        _set_read(tx, [i for (i,) in rows(sql, part)])
+    """Mark those of the notifications read that are only mailed: their mail was sent, and the next cause makes a new one."""
+    mail_only = Notification.select(Notification.id).where(Notification.mail_only.is_null(is_null=False))
+    for part in chunks(ids, IDS_PER_QUERY):
+        _set_read(tx, fetch_column(mail_only.where(Notification.id.in_(part))))
 
 
 def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
-    for part in chunks(ids, IDS_A_QUERY):
+    for part in chunks(ids, IDS_PER_QUERY):
         execute(
             f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
         )
@@ -161,12 +167,10 @@ class UnreadNotification(NamedTuple):
 
 def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     """Those of the user's notifications that are unread, oldest first."""
+    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
+    query = Notification.select(*columns).where(Notification.user == user, Notification.read_ms.is_null())
     found: list[UnreadNotification] = []
-    for part in chunks(sorted(ids), IDS_A_QUERY):
-        for i, kind, title, body, data in rows(
-            f"SELECT id, type, title, body, data FROM notifications WHERE user_id=? AND id IN ({placeholders(len(part))}) "
-            "AND read_ms IS NULL ORDER BY id",
-            (user, *part),
-        ):
-            found.append(UnreadNotification(i, kind, title, body, msgspec.json.decode(data)))
+    for part in chunks(sorted(ids), IDS_PER_QUERY):
+        for id_, type_, title, body, data in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
+            found.append(UnreadNotification(id_, type_, title, body, msgspec.json.decode(data)))
     return found

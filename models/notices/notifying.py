@@ -11,7 +11,8 @@ import msgspec
 from models.log.event import Transaction
 from models.notices.causes import Cause, NotificationCause, NotifyingCounts, Words
 from models.notices.counts import UnreadByKey, find_unread, increase_groups
-from models.store.database import chunks, insert_rows, rows, values_cte
+from models.notices.notification import Notification
+from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
 
 KEYS_A_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
@@ -47,12 +48,14 @@ class CauseNotification(NamedTuple):
 
 def notification_of_cause(user: int, cause: str) -> CauseNotification | None:
     """The notification in which a cause was counted, if it was."""
-    found = rows(
-        "SELECT n.id, n.created_ms, n.grouping FROM notification_causes c JOIN notifications n ON n.id=c.notification "
-        "WHERE c.user_id=? AND c.cause=?",
-        (user, cause),
+    query = (
+        NotificationCause.select(Notification.id, Notification.created_ms, Notification.grouping)
+        .join(Notification, on=Notification.id == NotificationCause.notification)
+        .where(NotificationCause.user == user, NotificationCause.cause == cause)
     )
-    return next((CauseNotification(i, at, grouping.startswith(FLOOD_PREFIX)) for i, at, grouping in found), None)
+    for id_, created_ms, grouping in fetch_rows(query):
+        return CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
+    return None
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:

@@ -13,7 +13,7 @@ from models.identity.user import User
 from models.log.event import ACTIVITY, Transaction
 from models.records import records
 from models.records.records import COLUMNS, RecordType
-from models.store.database import ID_MAX, Base, insert_rows, rows
+from models.store.database import ID_MAX, Base, insert_rows
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
@@ -88,11 +88,13 @@ def invalid_fields(report: Report) -> list[tuple[str, str]]:
 def report(tx: Transaction, activity_report: Report) -> None:
     """Append the report to the log, from which a drain makes the record. Raises InvalidError when there is no such user, or one who
     has not verified their address and may soon be deleted."""
-    if activity_report.user is not None and not rows(
-        "SELECT 1 FROM users WHERE id=? AND status<>'pending'", (activity_report.user,)
-    ):
+    if activity_report.user is not None and not _is_verified(activity_report.user):
         raise InvalidError(("user", "no such user"))
     tx.append(ACTIVITY, "user.activity", msgspec.json.encode(activity_report._asdict()))
+
+
+def _is_verified(user: int) -> bool:
+    return User.select().where(User.id == user, User.status != "pending").exists()
 
 
 def record(values: Sequence[tuple[Any, ...]]) -> None:

@@ -25,7 +25,7 @@ import peewee
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Transaction
 from models.records import activity, audit
-from models.store.database import Base, affected_rows, rows
+from models.store.database import Base, fetch_rows
 from models.store.files import checksum, fsync, open_private
 
 RECORD_TYPES = (activity.RECORD_TYPE, audit.RECORD_TYPE)  # what goes to an archive when it is old
@@ -85,8 +85,8 @@ def file_name(kind: str, month: str) -> str:
 
 def file_sizes(place: str | None, kind: str) -> dict[str, int]:
     """Files of a folder, by month, and how long each is."""
-    found = rows("SELECT name, size_bytes FROM archive_files WHERE place=? ORDER BY name", (place or "",))
-    return {name: size for name, size in found if name.startswith(f"{kind}-")}
+    files = ArchiveFile.select(ArchiveFile.name, ArchiveFile.size_bytes).where(ArchiveFile.place == (place or ""))
+    return {name: size for name, size in fetch_rows(files.order_by(ArchiveFile.name)) if name.startswith(f"{kind}-")}
 
 
 def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
@@ -129,13 +129,11 @@ def truncate_all(folder: Path, sizes: Mapping[str, int]) -> None:
 def extend(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
     """The right to take out of the table what was appended: says that the file is longer, or raises CheckpointMovedError."""
     if old:
-        done = affected_rows(
-            "UPDATE archive_files SET size_bytes=? WHERE place=? AND name=? AND size_bytes=?", (new, place, name, old)
-        )
+        same = (ArchiveFile.place == place) & (ArchiveFile.name == name) & (ArchiveFile.size_bytes == old)
+        count = ArchiveFile.update(size_bytes=new).where(same).execute()
     else:
-        sql = "INSERT INTO archive_files (place, name, size_bytes) VALUES (?,?,?) ON CONFLICT DO NOTHING"
-        done = affected_rows(sql, (place, name, new))
-    if done != 1:
+        count = ArchiveFile.insert(place=place, name=name, size_bytes=new).on_conflict_ignore().as_rowcount().execute()
+    if count != 1:
         raise CheckpointMovedError
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import peewee
+from peewee import Value
 
 from models.identity.user import User
 from models.log.event import Transaction
 from models.records import records
 from models.records.records import RecordType
-from models.store.database import Base, NeverReusedIdField, execute
+from models.store.database import Base, NeverReusedIdField
 
 RECORD_TYPE = RecordType("audit", "audits", ("outcome", "address", "request_id"))
 DONE, READ = "done", "read"  # outcomes
@@ -53,8 +54,8 @@ class AdminCall(NamedTuple):
 
 def record(tx: Transaction, call: AdminCall) -> None:
     """Insert the record of a call, with the site of its user."""
-    execute(
-        "INSERT INTO audits (user_id, action, description, metadata, triggered_by, site, at_ms, outcome, address, request_id) "
-        "SELECT id, ?, ?, ?, id, site, ?, ?, ?, ? FROM users WHERE id=?",
-        (call.action, call.path, call.body.decode(), tx.now_ms, call.outcome, call.address, call.request_id, call.user),
-    )
+    request = (Value(call.action), Value(call.path), Value(call.body.decode()))
+    result = (Value(tx.now_ms), Value(call.outcome), Value(call.address), Value(call.request_id))
+    values = User.select(User.id, *request, User.id, User.site, *result).where(User.id == call.user)
+    columns = [Audit.user, Audit.action, Audit.description, Audit.metadata, Audit.triggered_by, Audit.site, Audit.at_ms]
+    Audit.insert_from(values, [*columns, Audit.outcome, Audit.address, Audit.request_id]).as_rowcount().execute()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypedDict
 
+from peewee import Tuple
+
+from models.records.activity import ActivityHour
 from models.records.records import END_OF_TIME_MS
 from models.store.clock import rfc3339
-from models.store.database import rows
+from models.store.database import fetch_rows
 
 HourPosition = tuple[int, str, str]  # where a count is: hour_ms, action and site (empty: on none)
 
@@ -32,12 +35,15 @@ class Hour(TypedDict):
 def list_newest(span: HourFilter, before: HourPosition | None, limit: int) -> list[tuple[HourPosition, Hour]]:
     """Counts with their places, the newest hour first, from before a place on."""
     upto = min(before or (END_OF_TIME_MS, "", ""), (END_OF_TIME_MS if span.until_ms is None else span.until_ms, "", ""))
-    filters = {"action": span.action, "site": span.site}
-    conditions = {column: value for column, value in filters.items() if value is not None}
-    found = rows(
-        "SELECT hour_ms, action, site, count FROM activity_hourly WHERE hour_ms>=? AND (hour_ms, action, site)<(?, ?, ?)"
-        + "".join(f" AND {column}=?" for column in conditions)
-        + " ORDER BY hour_ms DESC, action DESC, site DESC LIMIT ?",
-        (span.since_ms or 0, *upto, *conditions.values(), limit),
-    )
-    return [((at, what, where), Hour(hour=rfc3339(at), action=what, site=where or None, count=n)) for at, what, where, n in found]
+    position = Tuple(ActivityHour.hour_ms, ActivityHour.action, ActivityHour.site)
+    columns = (ActivityHour.hour_ms, ActivityHour.action, ActivityHour.site, ActivityHour.count)
+    query = ActivityHour.select(*columns).where(ActivityHour.hour_ms >= (span.since_ms or 0), position < upto)
+    if span.action is not None:
+        query = query.where(ActivityHour.action == span.action)
+    if span.site is not None:
+        query = query.where(ActivityHour.site == span.site)
+    newest_first = (ActivityHour.hour_ms.desc(), ActivityHour.action.desc(), ActivityHour.site.desc())
+    return [
+        ((hour_ms, action, site), Hour(hour=rfc3339(hour_ms), action=action, site=site or None, count=count))
+        for hour_ms, action, site, count in fetch_rows(query.order_by(*newest_first).limit(limit))
+    ]
