@@ -1,4 +1,4 @@
-"""Read marks: how far each member has read, which only ever moves on."""
+"""Read marks: the newest message that each member has read. A mark never moves back."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from models.store.errors import InvalidError
 
 
 def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> int:
-    """Reads up to a message and returns what is left unread. What an earlier or equal mark says changes nothing.
+    """Move the user's read mark to a message; returns the number of messages that are unread after it.
 
-    The reader's devices hear of it with the others when the conversation is small, else alone (anybody in the conversation
-    could count what is unread from the mark, so it is no secret there).
+    A mark that is not after the present one changes nothing. In a small conversation all members receive `read.updated`, in a
+    large one only the user. Raises NotFoundError and InvalidError.
     """
     require_member(conversation, user)
-    newest, there = rows(
+    # Raw: moving a read mark is as frequent as a send.
+    newest, is_in_conversation = rows(
         "SELECT (SELECT max(id) FROM messages WHERE conversation_id=?), (SELECT 1 FROM messages WHERE id=? AND conversation_id=?)",
         (conversation, message, conversation),
     )[0]
-    if not there:
+    if not is_in_conversation:
         raise InvalidError(("message", "no message of this conversation"))
     moved = affected_rows(
         "UPDATE memberships SET read_message=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL "
         "AND coalesce(read_message, 0)<?",
         (message, conversation, user, message),
     )
-    left = 0 if message == newest else count_unread(user, conversation)
+    unread = 0 if message == newest else count_unread(user, conversation)
     if moved:
-        data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": left})
-        small = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MAX_MEMBERS_IN_VIEW, conversation))[0][0]
-        tx.append(conversation_stream(conversation) if small else user_stream(user), "read.updated", data)
-        if not left:
+        data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": unread})
+        ((is_small,),) = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MAX_MEMBERS_IN_VIEW, conversation))
+        tx.append(conversation_stream(conversation) if is_small else user_stream(user), "read.updated", data)
+        if not unread:
             notifications.mark_group_read(tx, user, notifications.conversation_grouping(conversation))
-    return left
+    return unread

@@ -1,4 +1,4 @@
-"""Conversations as their members see them: by a fixed few queries."""
+"""Conversations as their members see them, read by a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -9,42 +9,46 @@ from models.chat import message as messages
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
-from models.store.database import placeholders, rows
+from models.store.database import chunks, placeholders, rows
 from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
-IDS_A_QUERY = 500
+IDS_PER_QUERY = 500
 
 
 def conversation_view(user: int, conversation: int) -> ConversationView:
-    """One conversation of the user's. Raises NotFoundError."""
-    found = conversation_views(user, [conversation])
-    if not found:
+    """One conversation of the user. Raises NotFoundError."""
+    views = conversation_views(user, [conversation])
+    if not views:
         raise NotFoundError
-    return found[0]
+    return views[0]
 
 
 def conversation_list(
     user: int, after: tuple[int, int] | None, limit: int
 ) -> tuple[list[ConversationView], tuple[int, int] | None]:
-    """A page of the user's conversations, newest activity first, and where the next page starts."""
-    ordered = conversations.ids_by_activity(user)
+    """A page of the user's conversations, latest activity first, and the position after which the next page starts (None: no more).
+
+    A position is (last activity in ms, conversation).
+    """
+    positions = conversations.ids_by_activity(user)
     if after is not None:
-        ordered = [place for place in ordered if place < after]
-    page = ordered[:limit]
-    following = page[-1] if len(ordered) > limit else None
-    return conversation_views(user, [conversation for _, conversation in page]), following
+        positions = [position for position in positions if position < after]
+    page = positions[:limit]
+    next_after = page[-1] if len(positions) > limit else None
+    return conversation_views(user, [conversation for _, conversation in page]), next_after
 
 
 def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:
-    """These conversations, in this order, leaving out those the user is not in."""
-    found: dict[int, ConversationView] = {}
-    for start in range(0, len(ids), IDS_A_QUERY):
-        found |= _views(user, ids[start : start + IDS_A_QUERY])
-    return [found[i] for i in ids if i in found]
+    """These conversations in the given order, without those that the user is not a member of."""
+    views: dict[int, ConversationView] = {}
+    for part in chunks(ids, IDS_PER_QUERY):
+        views |= _views(user, part)
+    return [views[id_] for id_ in ids if id_ in views]
 
 
 def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
+    # Raw: every initial state runs it; the two subqueries read an index for each conversation.
     heads = rows(
         "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
@@ -54,20 +58,20 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
-    members = conversations.first_members([(i, count) for i, _, _, _, count, _, _ in heads])
+    members = conversations.first_members([(id_, count) for id_, _, _, _, count, _, _ in heads])
     last = _last_messages([newest for *_, newest, _ in heads if newest is not None])
     return {
-        i: ConversationView(
-            i,
+        id_: ConversationView(
+            id_,
             kind,
             title,
-            rfc3339(created),
-            members.get(i, []),
+            rfc3339(created_ms),
+            members.get(id_, []),
             last.get(newest),
             unread,
             count if count > MAX_MEMBERS_IN_VIEW else None,
         )
-        for i, kind, title, created, count, newest, unread in heads
+        for id_, kind, title, created_ms, count, newest, unread in heads
     }
 
 
@@ -76,22 +80,24 @@ def _last_messages(ids: Sequence[int]) -> dict[int, MessageView]:
 
 
 def count_unread(user: int, conversation: int) -> int:
-    """Messages of others past the user's read mark, counted up to UNREAD_COUNTED."""
-    found = rows(
+    """The number of messages of others after the user's read mark, counted up to MAX_UNREAD_COUNTED."""
+    # Raw: part of moving a read mark.
+    ((unread,),) = rows(
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
         "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.read_message, 0) "
         f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted",
         (conversation, user),
     )
-    return int(found[0][0])
+    return int(unread)
 
 
 def peers(user: int) -> list[int]:
-    """Users who share a conversation of up to MAX_MEMBERS_IN_VIEW members with the user, and so see each other's presence."""
-    found = rows(
+    """Users who see the user's presence: they share a conversation of at most MAX_MEMBERS_IN_VIEW members."""
+    # Raw: every change of presence runs it.
+    others = rows(
         "SELECT DISTINCT o.user_id FROM memberships m JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
         "JOIN memberships o ON o.conversation_id=c.id AND o.to_event IS NULL AND o.user_id<>m.user_id "
         "WHERE m.user_id=? AND m.to_event IS NULL",
         (MAX_MEMBERS_IN_VIEW, user),
     )
-    return [u for (u,) in found]
+    return [peer for (peer,) in others]
