@@ -1,5 +1,7 @@
-"""In-app notifications: one unread row for a group of causes, growing while unread (models/notices/counts.py); reading and
-listing them."""
+"""In-app notifications: their table, listing them and marking them as read.
+
+A user has one unread notification for each grouping; models/notices/counts.py increases its count.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ from models.store.database import Base, NeverReusedIdField, chunks, execute, fet
 
 MAX_ID = 2**62  # above every id
 TITLE_CHARS = 200
-MAIL_ONLY_PREFIX = "~"  # begins the groups of those that are not shown
+MAIL_ONLY_PREFIX = "~"  # begins the grouping of notifications that are only mailed
 VISIBLE_SQL = "mail_only IS NULL"
 IDS_PER_QUERY = 500
 
 
 class Notification(Base):
-    """One notification. `grouping` says what is counted together while unread; `by_user` who caused it first, if it was a person.
-    `mail_only`: nobody sees it but in a mail, since in-app notifications of its type are off; else null."""
+    """One notification. Causes with the same `grouping` are counted in it while it is unread. `by_user` is the user who caused it
+    first, if any. `mail_only` is true for a notification that is only mailed, since its type is off in-app; else null."""
 
     id = NeverReusedIdField()
     user = peewee.ForeignKeyField(User, index=False)
@@ -44,7 +46,7 @@ class Notification(Base):
         indexes = ((("user", "id"), False),)
 
 
-Notification.add_index(  # one unread row a user and group
+Notification.add_index(  # one unread row for each user and grouping
     Notification.index(
         Notification.user,
         Notification.grouping,
@@ -53,10 +55,10 @@ Notification.add_index(  # one unread row a user and group
         name="notification_unread",
     )
 )
-Notification.add_index(  # those that have had their time
+Notification.add_index(  # for `causes.trim`
     Notification.index(Notification.read_ms, where=peewee.SQL("read_ms IS NOT NULL"), name="notification_read")
 )
-Notification.add_index(  # how many one person has caused another lately
+Notification.add_index(  # for the limit of notifications by one user to another
     Notification.index(
         Notification.by_user,
         Notification.user,
@@ -69,22 +71,22 @@ Notification.add_index(  # how many one person has caused another lately
 
 
 def conversation_grouping(conversation: int) -> str:
-    """Messages of one conversation are counted together."""
+    """The grouping of the messages of one conversation."""
     return f"conversation:{conversation}"
 
 
 def view(row: Sequence[Any]) -> dict[str, Any]:
     """NOTIFICATION of the contract, from a row of `_select`."""
-    id_, _, kind, title, body, data, count, created, read = row
+    id_, _, type_, title, body, data, count, created_ms, read_ms = row
     return {
         "id": id_,
-        "type": kind,
+        "type": type_,
         "title": title,
         "body": body,
         "data": msgspec.Raw(data if isinstance(data, bytes) else data.encode()),
         "count": count,
-        "created_at": rfc3339(created),
-        "read_at": rfc3339_or_none(read),
+        "created_at": rfc3339(created_ms),
+        "read_at": rfc3339_or_none(read_ms),
     }
 
 
@@ -105,9 +107,9 @@ def list_page(user: int, unread_only: bool, type_: str | None, before: int | Non
 
 
 def find(number: int) -> dict[str, Any] | None:
-    """One notification, of any user."""
-    found = fetch_rows(_select().where(Notification.id == number))
-    return view(found[0]) if found else None
+    """One notification, of any user; None if it does not exist."""
+    notifications = fetch_rows(_select().where(Notification.id == number))
+    return view(notifications[0]) if notifications else None
 
 
 def unread_count(user: int) -> int:
@@ -117,32 +119,34 @@ def unread_count(user: int) -> int:
 
 
 def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:
-    """Marks the user's notifications read (None: all) and returns how many are left unread. Other people's ids are passed over."""
+    """Mark notifications of the user as read (None: all); returns how many are unread after it. Ids of other users are ignored."""
+    # Raw: part of moving a read mark.
     chosen = "" if ids is None else f" AND id IN ({placeholders(len(ids))})"
     where = f"user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}{chosen}"
-    read = sorted(i for (i,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
+    read = sorted(id_ for (id_,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
     _set_read(tx, read)
-    left = unread_count(user)
+    unread = unread_count(user)
     if read:
-        what: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
-        tx.append(user_stream(user), "notification.read", msgspec.json.encode({**what, "unread": left}))
-    return left
+        marked: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
+        tx.append(user_stream(user), "notification.read", msgspec.json.encode({**marked, "unread": unread}))
+    return unread
 
 
 def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
-    """Reads the group's unread notification, when there is one: its conversation was read."""
-    found = rows(
+    """Mark the user's unread notifications of a grouping as read, both the shown and the mail-only one."""
+    # Raw: part of moving a read mark.
+    unread = rows(
         "SELECT id, mail_only FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
         (user, grouping, MAIL_ONLY_PREFIX + grouping),
     )
-    _set_read(tx, [i for i, hidden in found if hidden])
-    shown = [i for i, hidden in found if not hidden]
+    _set_read(tx, [id_ for id_, mail_only in unread if mail_only])
+    shown = [id_ for id_, mail_only in unread if not mail_only]
     if shown:
         mark_read(tx, user, shown)
 
 
 def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
-    """Mark those of the notifications read that are only mailed: their mail was sent, and the next cause makes a new one."""
+    """Mark those of the notifications as read that are only mailed: after their mail, the next cause creates a new one."""
     mail_only = Notification.select(Notification.id).where(Notification.mail_only.is_null(is_null=False))
     for part in chunks(ids, IDS_PER_QUERY):
         _set_read(tx, fetch_column(mail_only.where(Notification.id.in_(part))))
@@ -150,6 +154,7 @@ def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
 
 def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
     for part in chunks(ids, IDS_PER_QUERY):
+        # Raw: part of moving a read mark.
         execute(
             f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
         )
@@ -169,8 +174,8 @@ def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     """Those of the user's notifications that are unread, oldest first."""
     columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
     query = Notification.select(*columns).where(Notification.user == user, Notification.read_ms.is_null())
-    found: list[UnreadNotification] = []
+    unread: list[UnreadNotification] = []
     for part in chunks(sorted(ids), IDS_PER_QUERY):
         for id_, type_, title, body, data in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
-            found.append(UnreadNotification(id_, type_, title, body, msgspec.json.decode(data)))
-    return found
+            unread.append(UnreadNotification(id_, type_, title, body, msgspec.json.decode(data)))
+    return unread

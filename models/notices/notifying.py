@@ -14,26 +14,26 @@ from models.notices.counts import UnreadByKey, find_unread, increase_groups
 from models.notices.notification import Notification
 from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
 
-KEYS_A_QUERY = 200
+KEYS_PER_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
 MAX_PER_PAIR = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
 MAX_PER_PAIR_DEFAULT = 20
-FLOOD_PREFIX = "more:"  # begins the groups of what is only counted
+FLOOD_PREFIX = "more:"  # begins the grouping of causes that are only counted
 FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more things")
 
 
 def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
-    """Counts each cause that is new, once: in the unread notification of its group, or a new one; and has mails sent.
+    """Count each new cause once, in the unread notification of its group or in a new one, and queue the mails about them.
 
-    Runs a fixed few statements.
+    The number of statements does not depend on the number of causes, up to KEYS_PER_QUERY.
     """
     groups = _grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
     kept, flood = _limited(tx, groups, unread)
     groups = kept + flood
     unread |= find_unread([group[0] for group in flood])
-    made, by_channel = increase_groups(tx, [(group, len(group)) for group in groups], unread)
-    values = [(c.user, c.cause, made[c.user, c.grouping].id) for group in groups for c in group]
+    notifications, by_channel = increase_groups(tx, [(group, len(group)) for group in groups], unread)
+    values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for group in groups for cause in group]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
     return NotifyingCounts(len(values), by_channel)
 
@@ -59,7 +59,7 @@ def notification_of_cause(user: int, cause: str) -> CauseNotification | None:
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
-    """Those that are counted together."""
+    """The causes in groups that are counted together: those of one user and grouping."""
     groups: dict[tuple[int, str], list[Cause]] = {}
     for cause in causes:
         groups.setdefault((cause.user, cause.grouping), []).append(cause)
@@ -67,9 +67,11 @@ def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
 
 
 def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
+    """The causes that have not been counted yet, each once."""
     known: set[tuple[int, str]] = set()
-    for part in chunks(causes, KEYS_A_QUERY):
-        keys = [v for c in part for v in (c.user, c.cause)]
+    for part in chunks(causes, KEYS_PER_QUERY):
+        keys = [value for cause in part for value in (cause.user, cause.cause)]
+        # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         known |= set(
             rows(
                 values_cte("member, cause", len(part)) + "SELECT c.user_id, c.cause FROM input CROSS JOIN notification_causes c "
@@ -77,20 +79,20 @@ def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
                 keys,
             )
         )
-    fresh = {(c.user, c.cause): c for c in causes if (c.user, c.cause) not in known}
-    return list(fresh.values())
+    new = {(cause.user, cause.cause): cause for cause in causes if (cause.user, cause.cause) not in known}
+    return list(new.values())
 
 
 def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) -> tuple[list[list[Cause]], list[list[Cause]]]:
     """Split the groups: those to be notified as they are, and those above the limit of new notifications by one user to another,
     which are only counted, in one notification for all of them."""
-    new = [g for g in groups if g[0].by is not None and (g[0].user, g[0].grouping) not in unread]
-    made = _made_lately(tx, [group[0] for group in new])
+    new = [group for group in groups if group[0].by is not None and (group[0].user, group[0].grouping) not in unread]
+    counts = _count_recent(tx, [group[0] for group in new])
     flood: list[Cause] = []
     for group in new:
         first = group[0]
-        made[first.by, first.user, first.type] += 1
-        if made[first.by, first.user, first.type] > MAX_PER_PAIR.get(first.type, MAX_PER_PAIR_DEFAULT):
+        counts[first.by, first.user, first.type] += 1
+        if counts[first.by, first.user, first.type] > MAX_PER_PAIR.get(first.type, MAX_PER_PAIR_DEFAULT):
             flood += group
     if not flood:
         return groups, []
@@ -100,20 +102,22 @@ def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) ->
 
 
 def _only_counted(cause: Cause) -> Cause:
+    """The cause of a flood: counted in the one notification about its author, and not mailed."""
     grouping = f"{FLOOD_PREFIX}{cause.by}:{cause.type}"
     data = msgspec.json.encode({"user": cause.by})
     return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD_WORDS, data=data, mail_ms=None)
 
 
-def _made_lately(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
-    """How many notifications each pair has had of a type within the window."""
-    found: Counter[tuple[int | None, int, str]] = Counter()
-    for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_A_QUERY):
+def _count_recent(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
+    """(by, user, type) -> the number of notifications that one user has caused another within PAIR_WINDOW_MS."""
+    counts: Counter[tuple[int | None, int, str]] = Counter()
+    for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_PER_QUERY):
+        # Raw: a join with many values.
         sql = (
             values_cte("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM input "
             "CROSS JOIN notifications n WHERE n.by_user=input.actor AND n.user_id=input.member AND n.type=input.kind "
             "AND n.created_ms>? GROUP BY n.by_user, n.user_id, n.type"
         )
         for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), tx.now_ms - PAIR_WINDOW_MS]):
-            found[actor, member, kind] = count
-    return found
+            counts[actor, member, kind] = count
+    return counts

@@ -19,7 +19,7 @@ from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, affected_rows, execute, fetch_rows, insert_rows, rows
 
-CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # priorities
+CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # the lower one is sent first
 EMPTY_DATA = "{}"
 ERROR_CHARS = 500
 INSERT_COLUMNS = (
@@ -94,16 +94,16 @@ class Mail(NamedTuple):
     tried_from_ms: int
 
 
-def queue(tx: Transaction, letters: Sequence[NewMail], state: str = "queued") -> None:
+def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> None:
     """Add mails to the outbox. A mail that begins as `dropped` is never sent, but costs the same work: timing reveals nothing."""
     now = tx.now_ms
     ended = None if state == "queued" else now
     values = [
         (
-            *(one.kind, one.receiver, one.address, one.name, msgspec.json.encode(one.data).decode()),
-            *(secrets.token_hex(16), one.priority, state, 0, now, one.expires_ms, now, now, ended),
+            *(mail.kind, mail.receiver, mail.address, mail.name, msgspec.json.encode(mail.data).decode()),
+            *(secrets.token_hex(16), mail.priority, state, 0, now, mail.expires_ms, now, now, ended),
         )
-        for one in letters
+        for mail in mails
     ]
     insert_rows(Email, INSERT_COLUMNS, values)
 
@@ -138,7 +138,7 @@ def acquire(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str
 
 
 def renew_lease(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
-    """Begin the lease anew, since sending takes long."""
+    """Extend the lease of a mail while it is being sent."""
     Email.update(next_ms=tx.now_ms + lease_ms).where(_is_queued(number), Email.holder == holder).execute()
 
 
