@@ -1,4 +1,4 @@
-"""A user's requests over HTTP."""
+"""An HTTP client that sends the requests of one user to a gateway."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Client:
         self.token = token
 
     def at(self, gateway: Gateway) -> Client:
-        """The same user at another gateway."""
+        """Return a client of the same user at another gateway."""
         return Client(gateway, self.id, self.name, self.token)
 
     def with_token(self, token: str) -> Client:
-        """The same user with another token."""
+        """Return a client of the same user with another token."""
         return Client(self.gateway, self.id, self.name, token)
 
     def call(self, method: str, path: str, body: Any = None, /, **options: Any) -> httpx.Response:
@@ -60,10 +60,10 @@ class Client:
         """DELETE."""
         return self.call("DELETE", path, **options)
 
-    # Shortcuts for what nearly every test does
+    # Shortcuts that most tests use
 
     def send(self, body: str, *, to: Client | None = None, at: int | None = None, **fields: Any) -> dict[str, Any]:
-        """Send to a user or a conversation, and return MESSAGE."""
+        """Send a message to a user (`to`) or into a conversation (`at`), and return its MESSAGE."""
         recipient = {"to": to.id} if to is not None else {"conversation": at}
         answer = self.post("/messages", {**recipient, "body": body, **fields})
         assert answer.status_code == 201, answer.text
@@ -76,28 +76,28 @@ class Client:
         return int(answer.json()["id"])
 
     def conversation(self, number: int) -> dict[str, Any]:
-        """CONVERSATION."""
+        """Return the CONVERSATION of an id."""
         answer = self.get(f"/conversations/{number}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def now(self) -> str:
-        """The cursor of now."""
+        """Return the cursor of the newest event."""
         return str(self.get("/events").json()["cursor"])
 
     def poll(self, cursor: str, timeout: float = 0, **params: Any) -> dict[str, Any]:
-        """The answer of one long poll."""
+        """Send one long poll and return its answer."""
         answer = self.get("/events", cursor=cursor, timeout=timeout, **params)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def polling(self, cursor: str, timeout: float = 30, **params: Any) -> Future[httpx.Response]:
-        """A long poll that stays open on another thread. The gateway loads the user first, so that the poll waits at once."""
+        """Open a long poll on another thread. An earlier poll makes the gateway load the user, so this one waits at once."""
         self.poll(cursor)
         return self.gateway.later(self.get, "/events", cursor=cursor, timeout=timeout, **params)
 
     def events(self, cursor: str, **params: Any) -> list[dict[str, Any]]:
-        """All events of the log after a cursor."""
+        """Return all stored events after a cursor; ephemeral events have no id and are left out."""
         events: list[dict[str, Any]] = []
         more = True
         while more:
@@ -106,13 +106,13 @@ class Client:
             cursor, more = answer["cursor"], answer["more"]
         return events
 
-    def kinds(self, cursor: str, **params: Any) -> list[str]:
-        """The types of all events of the log after a cursor."""
+    def event_types(self, cursor: str, **params: Any) -> list[str]:
+        """Return the types of all stored events after a cursor."""
         return [event["type"] for event in self.events(cursor, **params)]
 
 
 def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
-    """The problem document (RFC 9457) of an answer, after checking that it is this error and reveals nothing internal."""
+    """Return an answer's problem document (RFC 9457). Check its status and type, and that it reveals nothing internal."""
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Request-Id"]
@@ -128,5 +128,5 @@ def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
 
 
 def fields(answer: httpx.Response) -> list[str]:
-    """The fields that a 422 names."""
+    """Return the names of the fields that a 422 answer lists."""
     return [error["field"] for error in problem(answer, 422, "invalid")["errors"]]

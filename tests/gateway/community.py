@@ -8,21 +8,21 @@ from tests.gateway.client import Client
 
 
 def post(author: Client, body: str = "words", group: int | None = None) -> dict[str, Any]:
-    """Write a post, and return POST."""
+    """Create a post, and return its POST."""
     answer = author.post("/posts", {"body": body, **({"group": group} if group is not None else {})})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def comment(author: Client, on: int, body: str = "words", reply_to: int | None = None) -> dict[str, Any]:
-    """Comment on a post, and return COMMENT."""
+    """Comment on a post, and return its COMMENT."""
     answer = author.post(f"/posts/{on}/comments", {"body": body, "reply_to": reply_to})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def group(owner: Client, *members: Client, name: str = "Hikers") -> int:
-    """Create a group, let its members join one after the other, and return its id."""
+    """Create a group, let the members join in this order, and return its id."""
     answer = owner.post("/groups", {"name": name})
     assert answer.status_code == 201, answer.text
     number = int(answer.json()["id"])
@@ -42,13 +42,13 @@ def leave(member: Client, number: int) -> None:
 
 
 def user(client: Client, role: str = "user") -> dict[str, Any]:
-    """USER of a test's user."""
+    """Return the USER that the API shows for a test's client."""
     name = client.name
     return {"id": client.id, "username": name, "display_name": name.capitalize(), "role": role, "status": "active"}
 
 
-def shown(reader: Client, **params: Any) -> list[int]:
-    """The ids of the posts on the first page of a user's list."""
+def listed_posts(reader: Client, **params: Any) -> list[int]:
+    """Return the ids of the posts on the first page of a user's list."""
     answer = reader.get("/posts", **params)
     assert answer.status_code == 200, answer.text
     return [post["id"] for post in answer.json()["items"]]

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, on a data folder that outlives it."""
+"""Run a gateway in its own process, with a data folder that survives restarts."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def until(condition: Callable[[], T]) -> T:
 
 
 class Gateway:
-    """`run.py gateway`, or another command that serves. Settings are named without their prefix."""
+    """A process of `run.py gateway`, or of another command that serves. Settings are named without their prefix."""
 
     def __init__(self, folder: Path, store: Mapping[str, str], command: str = "gateway", **settings: str) -> None:
         self.folder = folder
-        self.store_settings = store  # names the database, if it is not a file in the data folder
+        self.store_settings = store  # empty on SQLite, whose file is in the data folder
         self.kind = "postgresql" if "database_url" in store else "sqlite"
         self.data = folder / "data"
         self.command = command
@@ -70,11 +70,11 @@ class Gateway:
     # The process
 
     def start(self) -> Gateway:
-        """Start it and wait until it is ready."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        """Start the process and wait until it is ready."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
         self.process = subprocess.Popen(
             [sys.executable, ROOT / "run.py", self.command],
-            env=clean | {f"BELLWIRE_{name}": value for name, value in self.settings.items()},
+            env=environment | {f"BELLWIRE_{name}": value for name, value in self.settings.items()},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -89,24 +89,24 @@ class Gateway:
         return self
 
     def terminate(self) -> None:
-        """Send SIGTERM, without waiting for the end."""
+        """Send SIGTERM, without waiting until the process ends."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL and wait for the end."""
+        """Send SIGKILL and wait until the process has ended."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def restart(self) -> None:
-        """Kill it and start it again on the same store."""
+        """Kill the process and start it again on the same store."""
         self.kill()
         self.start()
 
     def close(self) -> None:
-        """Stop it at the end of the test."""
+        """Stop the process at the end of the test, and release its threads and connections."""
         if self.command == "serve" and self.process is not None:
             self.terminate()
             self.process.wait(LIMIT_S)
@@ -115,14 +115,14 @@ class Gateway:
         self.http.close()
 
     def stderr(self) -> str:
-        """Its log so far."""
+        """Return what the process has logged so far."""
         return (self.folder / "stderr").read_text()
 
     # The store
 
     @contextmanager
     def store(self) -> Iterator[None]:
-        """Connect the models to its store, as another process may do."""
+        """Connect the models to the gateway's store, as another process may do."""
         connect(settings_of(self.data, self.store_settings))
         try:
             yield
@@ -130,17 +130,17 @@ class Gateway:
             disconnect()
 
     def rows(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
-        """Query the database."""
+        """Run a query on the gateway's database."""
         with self.store():
             return database.rows(sql, params)
 
     def execute(self, sql: str, *params: object) -> None:
-        """Change the database without the gateway, as an operator could."""
+        """Change the database directly, as an operator could."""
         with self.store():
             database.execute(sql, params)
 
     def dump(self) -> str:
-        """The contents of all tables as text."""
+        """Return the contents of all tables as text."""
         with self.store():
             return "\n".join(str(row) for model in TABLES for row in model.select().tuples())
 
@@ -152,30 +152,30 @@ class Gateway:
         self._names += count
         new = [NewUser(name, f"{name}@example.org", display_name=name.capitalize(), role=role) for name in names]
         with self.store(), event.transaction() as tx:
-            made = registration.create_active(tx, new, [None] * count)
-            tokens = [token.create(tx, new_user.id, "test") for new_user in made]
-        return [Client(self, u.id, u.username, secret) for u, secret in zip(made, tokens, strict=True)]
+            users = registration.create_active(tx, new, [None] * count)
+            tokens = [token.create(tx, new_user.id, "test") for new_user in users]
+        return [Client(self, u.id, u.username, secret) for u, secret in zip(users, tokens, strict=True)]
 
     def user(self, role: str = "user") -> Client:
         """Create one active user with a token."""
         return self.users(1, role)[0]
 
     def anonymous(self) -> Client:
-        """A client without a token."""
+        """Return a client without a token."""
         return Client(self, 0, "", None)
 
-    # Other threads, and metrics
+    # Threads and metrics
 
     def later(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
         """Run a call on a thread."""
         return self._threads.submit(call, *args, **kwargs)
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples with these labels; 0 when there are none."""
+        """Return the sum of a metric's samples with these labels; 0 when there are none."""
         return sum(value for sample_labels, value in self.samples(name) if labels.items() <= sample_labels.items())
 
     def samples(self, name: str) -> Sequence[tuple[dict[str, str], float]]:
-        """All samples of a metric."""
+        """Return all samples of a metric."""
         text = self.http.get("/metrics").text
         return [
             (sample.labels, sample.value)

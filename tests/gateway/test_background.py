@@ -20,31 +20,31 @@ from tests.stores import Database, settings_of
 @pytest.fixture
 def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
     with database.fresh() as named:
-        found = settings_of(tmp_path, named)
-        connect(found)
+        settings = settings_of(tmp_path, named)
+        connect(settings)
         schema.migrate()
-        yield found
+        yield settings
         disconnect()
 
 
 @pytest.fixture
 def background(settings: Settings) -> Iterator[Background]:
-    made = Background(settings)
-    yield made
-    made.stop()
+    background = Background(settings)
+    yield background
+    background.stop()
     tasks.huey.storage.close()
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Returns when the condition holds; fails after half a minute."""
+    """Wait until a condition is true; fail after 30 seconds."""
     deadline = monotonic() + 30
     while not condition():
-        assert monotonic() < deadline, "it never came true"
+        assert monotonic() < deadline, "the condition did not become true in time"
         sleep(0.01)
 
 
 def send(count: int = 1) -> None:
-    """Ana sends to Ben; both are made when they are not there."""
+    """Ana sends messages to Ben. Both are created if they do not exist."""
     with event.transaction() as tx:
         if not rows("SELECT 1 FROM users"):
             registration.create_active(tx, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
@@ -59,7 +59,7 @@ def fallbacks() -> float:
     return REGISTRY.get_sample_value("bellwire_queue_fallback_total", {"task": "drain"}) or 0.0
 
 
-def test_a_commit_queues_one_drain_and_does_no_work_here(background: Background) -> None:
+def test_a_commit_queues_one_drain_and_the_gateway_runs_none(background: Background) -> None:
     background.start()
     for _ in range(5):
         send()
@@ -71,7 +71,7 @@ def test_a_commit_queues_one_drain_and_does_no_work_here(background: Background)
 
 
 @pytest.mark.only("sqlite")
-def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Settings, background: Background) -> None:
+def test_the_gateway_drains_itself_while_the_queue_fails(settings: Settings, background: Background) -> None:
     background.start()
     send()
     background.wake()
@@ -85,7 +85,7 @@ def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Setting
     until(lambda: fallbacks() > before)
     assert background.degraded is True
     assert rows("SELECT count(*) FROM activities") == [(3,)], "every consumer is drained"
-    send(2)  # and nobody says so
+    send(2)  # without a wake-up
     until(lambda: notified() == 5)
     settings.queue_path.rmdir()
     until(lambda: not background.degraded)
@@ -96,7 +96,7 @@ def test_a_queue_that_refuses_is_stood_in_for_until_it_is_back(settings: Setting
 
 
 @pytest.mark.only("sqlite")
-def test_an_outage_is_told_once_and_so_is_its_end(
+def test_an_outage_is_logged_once_and_so_is_its_end(
     settings: Settings, background: Background, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.queue_path.mkdir()
@@ -110,12 +110,12 @@ def test_an_outage_is_told_once_and_so_is_its_end(
     settings.queue_path.rmdir()
     until(lambda: not background.degraded)
     background.stop()
-    told = "".join(capsys.readouterr())
-    assert told.count("queue_failing") == 1
-    assert told.count("queue_recovered") == 1
+    log = "".join(capsys.readouterr())
+    assert log.count("queue_failing") == 1
+    assert log.count("queue_recovered") == 1
 
 
-def test_growth_and_lag_show_without_any_worker(settings: Settings, background: Background) -> None:
+def test_sizes_and_lag_are_measured_without_a_worker(settings: Settings, background: Background) -> None:
     with event.transaction() as tx:
         tx.now_ms -= 60_000
         registration.create_active(tx, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])
@@ -127,5 +127,5 @@ def test_growth_and_lag_show_without_any_worker(settings: Settings, background: 
     until(lambda: (sample("bellwire_database_bytes") or 0) > 4096)
 
 
-def test_stopping_before_starting_is_fine(background: Background) -> None:
+def test_stop_may_be_called_before_start(background: Background) -> None:
     background.stop()

@@ -10,12 +10,12 @@ from tests.gateway.transports import stream
 
 @pytest.fixture(params=["gateway", "serve"])
 def gateway(make_gateway: Callable[..., Gateway], request: pytest.FixtureRequest) -> Gateway:
-    """One that is stopped: by itself, or with its worker."""
+    """A gateway to stop, without and with a worker beside it."""
     return make_gateway(str(request.param))
 
 
-def test_stopping_answers_open_polls_takes_requests_a_while_longer_and_ends(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("before", to=ben)["conversation"]
+def test_stopping_answers_open_polls_serves_requests_a_little_longer_and_ends(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("before", to=ben)["conversation"]
     cursor = ben.now()
     polls = [ben.polling(cursor, timeout=60) for _ in range(3)]
     gateway.waiting(3)
@@ -33,10 +33,10 @@ def test_stopping_answers_open_polls_takes_requests_a_while_longer_and_ends(gate
             assert answer.headers["Connection"] == "close"
         assert list(blocks) in ([], [None])
 
-    told = gateway.anonymous().get("//readyz")
-    assert problem(told, 503, "unavailable")["failing"] == ["shutdown"]
+    readiness = gateway.anonymous().get("//readyz")
+    assert problem(readiness, 503, "unavailable")["failing"] == ["shutdown"]
     assert gateway.anonymous().get("//healthz").headers["Connection"] == "close"
-    sent = ana.post("/messages", {"conversation": place, "body": "in the last moment"})
+    sent = ana.post("/messages", {"conversation": conversation, "body": "in the last moment"})
     assert (sent.status_code, sent.headers["Connection"]) == (201, "close")
     late = ben.get("/events", cursor=cursor, timeout=60)
     assert [e["data"]["body"] for e in late.json()["events"] if e["id"] is not None] == ["in the last moment"]
@@ -47,7 +47,7 @@ def test_stopping_answers_open_polls_takes_requests_a_while_longer_and_ends(gate
     assert "Traceback" not in gateway.stderr()
 
 
-def test_a_send_that_was_answered_outlives_a_kill(make_gateway: Callable[..., Gateway]) -> None:
+def test_a_send_that_was_answered_survives_a_kill(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     cursor = ben.now()
@@ -58,13 +58,13 @@ def test_a_send_that_was_answered_outlives_a_kill(make_gateway: Callable[..., Ga
     gateway.start()
 
     assert answered <= {e["data"]["id"] for e in ben.events(cursor) if e["type"] == "message.created"}
-    again = [ana.post("/messages", {"to": ben.id, "body": str(n), "client_id": str(n)}) for n in range(60)]
-    assert {a.status_code for a in again} <= {200, 201}
-    told = [e["data"]["body"] for e in ben.events(cursor) if e["type"] == "message.created"]
-    assert sorted(told, key=int) == [str(n) for n in range(60)]
+    retries = [ana.post("/messages", {"to": ben.id, "body": str(n), "client_id": str(n)}) for n in range(60)]
+    assert {a.status_code for a in retries} <= {200, 201}
+    bodies = [e["data"]["body"] for e in ben.events(cursor) if e["type"] == "message.created"]
+    assert sorted(bodies, key=int) == [str(n) for n in range(60)]
 
 
-def test_a_send_by_somebody_who_stops_waiting_is_kept_all_the_same(make_gateway: Callable[..., Gateway]) -> None:
+def test_an_answered_send_is_stored_when_the_gateway_then_ends(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     ana.send("hi", to=ben)
@@ -75,7 +75,7 @@ def test_a_send_by_somebody_who_stops_waiting_is_kept_all_the_same(make_gateway:
     assert [e["type"] for e in ben.events("begin")] == ["conversation.created", "message.created"]
 
 
-def test_nobody_is_online_after_the_gateway_has_gone(make_gateway: Callable[..., Gateway]) -> None:
+def test_nobody_is_online_after_the_gateway_has_ended(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     ana.send("hi", to=ben)
@@ -91,8 +91,8 @@ def test_nobody_is_online_after_the_gateway_has_gone(make_gateway: Callable[...,
     assert Client(gateway, ana.id, ana.name, ana.token).get("/state").json()["presence"] == {str(ben.id): False}
 
 
-@pytest.mark.only("sqlite")  # PostgreSQL throws out who holds it up
-def test_a_store_that_is_held_up_does_not_hold_up_the_end(make_gateway: Callable[..., Gateway]) -> None:
+@pytest.mark.only("sqlite")  # PostgreSQL ends a transaction that stays idle
+def test_the_gateway_ends_although_another_transaction_locks_the_store(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     ana.send("before", to=ben)

@@ -1,4 +1,4 @@
-"""A gateway whose standard error is a pipe that nobody reads: a terminal after Ctrl-S, a collector that hangs."""
+"""A gateway whose standard error is a pipe that no process reads, as a terminal after Ctrl-S or a stuck log collector."""
 
 import fcntl
 import json
@@ -10,13 +10,13 @@ import pytest
 
 from tests.gateway.running import LIMIT_S, Gateway
 
-PIPE_BYTES = 4096  # a score of lines
+PIPE_BYTES = 4096  # about twenty lines
 SENDS = 60
 
 
 @pytest.fixture
 def stuck(tmp_path: Path) -> Iterator[tuple[Gateway, int]]:
-    """The gateway, and the pipe's end that its lines come out of."""
+    """A gateway, and the reading end of the pipe that it logs into."""
     os.mkfifo(tmp_path / "stderr")
     reading = os.open(tmp_path / "stderr", os.O_RDONLY | os.O_NONBLOCK)
     fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -27,34 +27,34 @@ def stuck(tmp_path: Path) -> Iterator[tuple[Gateway, int]]:
     os.close(reading)
 
 
-def everything(reading: int) -> str:
+def read_all(reading: int) -> str:
     with os.fdopen(os.dup(reading)) as pipe:
         return pipe.read()
 
 
 def send(gateway: Gateway) -> list[str]:
-    """Many more than the pipe takes lines, and, when they must have been written, one more; returns the request ids."""
+    """Send more messages than the pipe has room for lines, the last one after a pause. Return the request ids."""
     ana, ben = gateway.users(2)
-    named = [f"send-{n}" for n in range(SENDS)]
-    for name in named:
-        if name == named[-1]:
+    request_ids = [f"send-{n}" for n in range(SENDS)]
+    for request_id in request_ids:
+        if request_id == request_ids[-1]:
             assert ana.get("/events", cursor=ana.now(), timeout=1).json()["events"] == []
-        answer = ana.post("/messages", {"to": ben.id, "body": "hi"}, headers={"X-Request-Id": name})
+        answer = ana.post("/messages", {"to": ben.id, "body": "hi"}, headers={"X-Request-Id": request_id})
         assert answer.status_code == 201
-    return named
+    return request_ids
 
 
-def test_it_answers_and_ends_and_its_lines_come_when_somebody_reads_again(stuck: tuple[Gateway, int]) -> None:
+def test_it_answers_and_ends_and_all_lines_arrive_when_the_pipe_is_read_again(stuck: tuple[Gateway, int]) -> None:
     gateway, reading = stuck
-    named = send(gateway)
+    request_ids = send(gateway)
     assert gateway.anonymous().get("//readyz").status_code == 200
     gateway.terminate()
-    told = [json.loads(line) for line in everything(reading).splitlines()]
-    assert [line["request_id"] for line in told if line.get("status") == 201] == named
-    assert told[-1]["event"] == "gateway_stopped"
+    lines = [json.loads(line) for line in read_all(reading).splitlines()]
+    assert [line["request_id"] for line in lines if line.get("status") == 201] == request_ids
+    assert lines[-1]["event"] == "gateway_stopped"
 
 
-def test_it_ends_on_term_though_nobody_ever_reads(stuck: tuple[Gateway, int]) -> None:
+def test_it_ends_on_sigterm_although_the_pipe_is_never_read(stuck: tuple[Gateway, int]) -> None:
     gateway, _ = stuck
     send(gateway)
     gateway.terminate()

@@ -1,4 +1,4 @@
-"""Reading the log over server-sent events and WebSocket, as simple clients do."""
+"""Simple clients that receive events over server-sent events and over a WebSocket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stream:
         self.cursor = ""
 
     def blocks(self) -> Iterator[Event | None]:
-        """Each block's EVENT, None for one that moves the cursor only; ends with the stream."""
+        """Yield the EVENT of each block, or None for a block that only moves the cursor, until the stream ends."""
         data: Event | None = None
         for line in self._lines:
             name, _, value = line.partition(": ")
@@ -38,7 +38,7 @@ class Stream:
                 data = None
 
     def events(self, count: int) -> list[Event]:
-        """The next `count` events, without presence."""
+        """Return the next `count` events, without presence."""
         events: list[Event] = []
         blocks = self.blocks()
         while len(events) < count:
@@ -50,7 +50,7 @@ class Stream:
 
 @contextmanager
 def stream(user: Client, headers: dict[str, str] | None = None, **params: Any) -> Iterator[Stream]:
-    """Open a stream. Its headers have arrived, so it receives every event from now on."""
+    """Open an event stream. Its headers have arrived, so it receives every event from now on."""
     url = f"{user.gateway.url}/api/v1/events/stream"
     request_headers = {"Authorization": f"Bearer {user.token}", **(headers or {})}
     with httpx.stream("GET", url, headers=request_headers, params=params, timeout=30, trust_env=False) as answer:
@@ -64,14 +64,14 @@ class Socket:
         self.connection = connection
 
     def frame(self) -> Event:
-        """The next frame that is not presence."""
+        """Return the next frame that is not presence."""
         while True:
             frame = dict(json.loads(self.connection.recv(30)))
             if frame["type"] != "presence":
                 return frame
 
     def events(self, count: int) -> list[Event]:
-        """The next `count` events."""
+        """Return the next `count` events, without presence."""
         events: list[Event] = []
         while len(events) < count:
             frame = self.frame()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.gateway.client import Client
 from tests.gateway.community import comment, post
-from tests.gateway.newcomers import somebody
+from tests.gateway.newcomers import new_signup
 from tests.gateway.running import Gateway, until
 from tests.gateway.transports import socket, stream
 from tests.smtp_server import SmtpServer
@@ -56,7 +56,7 @@ class Traffic:
 
     def _sign_ups(self) -> None:
         """Sign up with a mail that is sent, one that is deferred and one that is refused; request codes up to the limit."""
-        accepted, busy, unknown = somebody(), somebody(), somebody()
+        accepted, busy, unknown = new_signup(), new_signup(), new_signup()
         self._relay.refused |= {busy["email"]: "450 later", unknown["email"]: "550 nobody here"}
         for newcomer in (accepted, busy, unknown):
             assert self._anonymous().post("/signup", newcomer).status_code == 201

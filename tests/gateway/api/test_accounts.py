@@ -11,7 +11,7 @@ PASSWORD = "a long enough password"
 
 @pytest.fixture(scope="module", autouse=True)
 def dora(gateway: Gateway, admin: Client) -> None:
-    """An account with a password."""
+    """Create an account with a password."""
     new = {"username": "Dora", "email": "Dora@example.org", "display_name": "Dora D.", "password": PASSWORD}
     assert admin.post("/admin/users", {"users": [new]}).status_code == 201
 
@@ -23,7 +23,7 @@ def login(gateway: Gateway, name: str = "dora", password: str = PASSWORD) -> Cli
 
 
 @pytest.mark.parametrize("name", ["dora", "DORA", "Dora@Example.org"])
-def test_username_or_address_in_any_case_with_the_password_gives_a_token_and_the_user(gateway: Gateway, name: str) -> None:
+def test_a_login_by_username_or_address_in_any_case_returns_a_token_and_the_user(gateway: Gateway, name: str) -> None:
     answer = gateway.anonymous().post("/login", {"login": name, "password": PASSWORD})
 
     assert answer.status_code == 200
@@ -38,7 +38,7 @@ def test_username_or_address_in_any_case_with_the_password_gives_a_token_and_the
     assert "set-cookie" not in answer.headers
 
 
-def test_a_wrong_password_and_a_user_who_is_not_there_are_refused_alike(gateway: Gateway) -> None:
+def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(gateway: Gateway) -> None:
     wrong = gateway.anonymous().post("/login", {"login": "dora", "password": "another password"})
     nobody = gateway.anonymous().post("/login", {"login": "nobody", "password": PASSWORD})
 
@@ -46,12 +46,12 @@ def test_a_wrong_password_and_a_user_who_is_not_there_are_refused_alike(gateway:
     assert wrong.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_an_account_without_a_password_has_no_password_that_fits(gateway: Gateway, ana: Client) -> None:
+def test_no_password_logs_in_to_an_account_without_a_password(gateway: Gateway, ana: Client) -> None:
     for password in ("", "nobody's password", "None"):
         problem(gateway.anonymous().post("/login", {"login": ana.name, "password": password}), 401, "unauthorized")
 
 
-def test_a_suspended_account_is_told_so_only_after_the_right_password(gateway: Gateway, admin: Client) -> None:
+def test_a_suspended_account_is_403_only_with_the_right_password(gateway: Gateway, admin: Client) -> None:
     new = {"username": "sus", "email": "sus@example.org", "password": PASSWORD}
     number = admin.post("/admin/users", {"users": [new]}).json()["items"][0]["id"]
     with gateway.store(), event.transaction() as tx:
@@ -61,7 +61,7 @@ def test_a_suspended_account_is_told_so_only_after_the_right_password(gateway: G
     problem(gateway.anonymous().post("/login", {"login": "sus", "password": "something else"}), 401, "unauthorized")
 
 
-def test_a_pending_account_is_refused_as_if_it_were_not_there(gateway: Gateway, admin: Client) -> None:
+def test_a_pending_account_is_refused_like_an_unknown_one(gateway: Gateway, admin: Client) -> None:
     new = {"username": "pen", "email": "pen@example.org", "password": PASSWORD}
     assert admin.post("/admin/users", {"users": [new]}).status_code == 201
     gateway.execute("UPDATE users SET status='pending' WHERE username='pen'")
@@ -70,67 +70,67 @@ def test_a_pending_account_is_refused_as_if_it_were_not_there(gateway: Gateway, 
 
 
 @pytest.mark.parametrize("body", [{"login": "dora"}, {"password": PASSWORD}, {"login": 5, "password": PASSWORD}])
-def test_what_is_missing_or_of_a_wrong_type_is_named(gateway: Gateway, body: dict[str, object]) -> None:
+def test_a_missing_field_or_one_of_a_wrong_type_is_named(gateway: Gateway, body: dict[str, object]) -> None:
     (field,) = fields(gateway.anonymous().post("/login", body))
 
     assert field in {"login", "password"}
 
 
-def test_no_token_stands_in_the_store_as_it_is(gateway: Gateway) -> None:
+def test_no_token_is_stored_in_plain_text(gateway: Gateway) -> None:
     token = login(gateway).token
     assert token is not None
 
     assert token not in gateway.dump()
 
 
-def test_logging_out_kills_this_token_alone(gateway: Gateway) -> None:
-    one, other = login(gateway), login(gateway)
+def test_logging_out_revokes_only_this_token(gateway: Gateway) -> None:
+    first_client, second_client = login(gateway), login(gateway)
 
-    assert one.post("/logout").status_code == 204
-    problem(one.get("/me"), 401, "unauthorized")
-    problem(one.post("/messages", {"to": 1, "body": "hi"}), 401, "unauthorized")
-    assert other.get("/me").status_code == 200
+    assert first_client.post("/logout").status_code == 204
+    problem(first_client.get("/me"), 401, "unauthorized")
+    problem(first_client.post("/messages", {"to": 1, "body": "hi"}), 401, "unauthorized")
+    assert second_client.get("/me").status_code == 200
 
 
 def test_logging_out_ends_the_open_polls_of_the_token_with_401_and_no_others(gateway: Gateway, ben: Client) -> None:
-    one, other = login(gateway), login(gateway)
-    cursor = one.now()
-    dying, living = one.polling(cursor), other.polling(cursor)
+    first_client, second_client = login(gateway), login(gateway)
+    cursor = first_client.now()
+    revoked_poll, other_poll = first_client.polling(cursor), second_client.polling(cursor)
     gateway.waiting(2)
 
-    one.post("/logout")
+    first_client.post("/logout")
 
-    problem(dying.result(), 401, "unauthorized")
-    ben.send("still there?", to=other)
-    assert living.result().json()["events"]
+    problem(revoked_poll.result(), 401, "unauthorized")
+    ben.send("still there?", to=second_client)
+    assert other_poll.result().json()["events"]
 
 
-def test_one_sees_ones_sessions_and_revokes_one(gateway: Gateway) -> None:
+def test_users_list_their_sessions_and_revoke_one(gateway: Gateway) -> None:
     answer = gateway.anonymous().post("/login", {"login": "dora", "password": PASSWORD}, headers={"User-Agent": "Firefox 140"})
-    one, other = Client(gateway, 0, "", answer.json()["token"]), login(gateway)
+    first_client, second_client = Client(gateway, 0, "", answer.json()["token"]), login(gateway)
 
-    items = {item["id"]: item for item in other.get("/me/sessions").json()["items"]}
-    mine = next(item for item in items.values() if item["current"])
-    its = next(item for item in items.values() if item["label"] == "Firefox 140")
-    assert its["address"] == "127.0.0.1"
-    assert its["created_at"].endswith("Z")
-    assert not its["current"]
+    items = {item["id"]: item for item in second_client.get("/me/sessions").json()["items"]}
+    current = next(item for item in items.values() if item["current"])
+    first_session = next(item for item in items.values() if item["label"] == "Firefox 140")
+    assert first_session["address"] == "127.0.0.1"
+    assert first_session["created_at"].endswith("Z")
+    assert not first_session["current"]
 
-    assert other.delete(f"/me/sessions/{its['id']}").status_code == 204
-    problem(one.get("/me"), 401, "unauthorized")
-    left = other.get("/me/sessions").json()["items"]
-    assert mine["id"] in {item["id"] for item in left}
-    assert its["id"] not in {item["id"] for item in left}
+    assert second_client.delete(f"/me/sessions/{first_session['id']}").status_code == 204
+    problem(first_client.get("/me"), 401, "unauthorized")
+    remaining = second_client.get("/me/sessions").json()["items"]
+    assert current["id"] in {item["id"] for item in remaining}
+    assert first_session["id"] not in {item["id"] for item in remaining}
 
 
-def test_somebody_elses_session_is_not_there(gateway: Gateway, ana: Client) -> None:
+def test_a_session_of_another_user_is_404(gateway: Gateway, ana: Client) -> None:
     number = ana.get("/me/sessions").json()["items"][0]["id"]
 
     problem(login(gateway).delete(f"/me/sessions/{number}"), 404, "not-found")
     assert ana.get("/me").status_code == 200
 
 
-def test_sessions_come_in_pages(gateway: Gateway, ana: Client) -> None:
+def test_sessions_are_listed_in_pages(gateway: Gateway, ana: Client) -> None:
     with gateway.store(), event.transaction() as tx:
         for n in range(4):
             token.create(tx, ana.id, f"bot {n}")
@@ -141,7 +141,7 @@ def test_sessions_come_in_pages(gateway: Gateway, ana: Client) -> None:
     assert second["next"] is None
 
 
-def test_suspending_kills_tokens_and_ends_open_polls(gateway: Gateway, ana: Client) -> None:
+def test_suspending_revokes_tokens_and_ends_open_polls(gateway: Gateway, ana: Client) -> None:
     poll = ana.polling(ana.now())
     gateway.waiting(1)
 
@@ -153,7 +153,7 @@ def test_suspending_kills_tokens_and_ends_open_polls(gateway: Gateway, ana: Clie
     assert ana.post("/messages", {"to": 1, "body": "hi"}).status_code in (401, 403)
 
 
-def test_one_sees_ones_address_profile_and_wallet(ana: Client) -> None:
+def test_users_see_their_own_address_profile_and_wallet(ana: Client) -> None:
     assert ana.get("/me").json() == {
         "id": ana.id,
         "username": ana.name,
@@ -166,14 +166,14 @@ def test_one_sees_ones_address_profile_and_wallet(ana: Client) -> None:
     }
 
 
-def test_one_changes_what_is_named_and_the_rest_stays(ana: Client) -> None:
+def test_only_the_named_fields_change(ana: Client) -> None:
     cursor = ana.now()
     changed = ana.patch("/me", {"display_name": "Ana Ç.", "timezone": "Europe/Berlin"}).json()
     assert (changed["display_name"], changed["profile"]) == ("Ana Ç.", {"timezone": "Europe/Berlin", "locale": "en"})
 
-    (told,) = ana.events(cursor)
-    assert told["type"] == "account.updated"
-    assert told["data"]["display_name"] == "Ana Ç."
+    (updated,) = ana.events(cursor)
+    assert updated["type"] == "account.updated"
+    assert updated["data"]["display_name"] == "Ana Ç."
     assert ana.patch("/me", {"locale": "pt-BR"}).json()["profile"] == {"timezone": "Europe/Berlin", "locale": "pt-BR"}
     assert ana.patch("/me", {}).json()["display_name"] == "Ana Ç."
 
@@ -198,7 +198,7 @@ def test_one_changes_what_is_named_and_the_rest_stays(ana: Client) -> None:
         ("balance", "100.00"),
     ],
 )
-def test_a_field_that_cannot_be_is_named_and_nothing_changes(ana: Client, field: str, value: object) -> None:
+def test_an_invalid_field_is_named_and_nothing_changes(ana: Client, field: str, value: object) -> None:
     before = ana.get("/me").json()
 
     assert fields(ana.patch("/me", {"timezone": "Asia/Tokyo", **{field: value}})) == [field]
@@ -206,7 +206,7 @@ def test_a_field_that_cannot_be_is_named_and_nothing_changes(ana: Client, field:
 
 
 @pytest.mark.parametrize("name", ["👩‍💻 Ana", "علی‌رضا", "🏴󠁧󠁢󠁷󠁬󠁳󠁿"])
-def test_a_name_may_hold_what_joins_letters_and_emoji(ana: Client, name: str) -> None:
+def test_a_name_may_contain_joiners_of_letters_and_emoji(ana: Client, name: str) -> None:
     assert ana.patch("/me", {"display_name": name}).json()["display_name"] == name
 
 
@@ -225,14 +225,14 @@ def test_a_new_password_needs_the_current_one(gateway: Gateway, admin: Client) -
 
 
 def browse(gateway: Gateway) -> tuple[httpx.Client, httpx.Response]:
-    """A browser that has logged in, and what it was answered."""
+    """Log in as a browser does, with a cookie; return the browser and the answer."""
     client = httpx.Client(base_url=gateway.url + "/api/v1", trust_env=False)
     return client, client.post("/login", json={"login": "dora", "password": PASSWORD, "cookie": True})
 
 
 @pytest.fixture(scope="module")
 def browser(gateway: Gateway) -> httpx.Client:
-    """One that stays logged in."""
+    """A browser that stays logged in."""
     return browse(gateway)[0]
 
 
@@ -247,22 +247,22 @@ def test_a_cookie_session_keeps_the_token_from_scripts(gateway: Gateway) -> None
     assert browser.cookies["bellwire_session"] not in answer.text
 
 
-def test_safe_methods_need_the_cookie_alone(browser: httpx.Client) -> None:
+def test_safe_methods_need_only_the_cookie(browser: httpx.Client) -> None:
     assert browser.get("/me").json()["username"] == "Dora"
     assert browser.get("/events").status_code == 200
 
 
-def test_unsafe_methods_need_the_xsrf_cookie_repeated(browser: httpx.Client) -> None:
+def test_unsafe_methods_need_the_xsrf_cookie_repeated_in_a_header(browser: httpx.Client) -> None:
     problem(browser.patch("/me", json={"locale": "de"}), 403, "xsrf")
     problem(browser.patch("/me", json={"locale": "de"}, headers={"X-XSRFToken": "wrong"}), 403, "xsrf")
     assert browser.get("/me").json()["profile"]["locale"] == "en"
 
-    right = {"X-XSRFToken": browser.cookies["_xsrf"]}
-    assert browser.patch("/me", json={"locale": "de"}, headers=right).status_code == 200
-    browser.patch("/me", json={"locale": "en"}, headers=right)
+    header = {"X-XSRFToken": browser.cookies["_xsrf"]}
+    assert browser.patch("/me", json={"locale": "de"}, headers=header).status_code == 200
+    browser.patch("/me", json={"locale": "en"}, headers=header)
 
 
-def test_an_authorization_header_wins_over_the_cookie_and_needs_no_xsrf(browser: httpx.Client, ana: Client) -> None:
+def test_an_authorization_header_overrides_the_cookie_and_needs_no_xsrf_token(browser: httpx.Client, ana: Client) -> None:
     header = {"Authorization": f"Bearer {ana.token}"}
     assert browser.get("/me", headers=header).json()["id"] == ana.id
     assert browser.patch("/me", json={"locale": "de"}, headers=header).json()["id"] == ana.id
@@ -270,7 +270,7 @@ def test_an_authorization_header_wins_over_the_cookie_and_needs_no_xsrf(browser:
     problem(browser.get("/me", headers={"Authorization": "Basic ZG9yYTp4"}), 401, "unauthorized")
 
 
-def test_logging_out_clears_the_cookie_and_kills_its_token(gateway: Gateway) -> None:
+def test_logging_out_clears_the_cookie_and_revokes_its_token(gateway: Gateway) -> None:
     browser, _ = browse(gateway)
     token = browser.cookies["bellwire_session"]
 
@@ -279,7 +279,7 @@ def test_logging_out_clears_the_cookie_and_kills_its_token(gateway: Gateway) -> 
     problem(browser.get("/me", headers={"Authorization": f"Bearer {token}"}), 401, "unauthorized")
 
 
-def test_people_are_found_by_the_beginning_of_username_or_display_name(gateway: Gateway, admin: Client, ana: Client) -> None:
+def test_users_are_found_by_the_beginning_of_username_or_display_name(gateway: Gateway, admin: Client, ana: Client) -> None:
     new = [
         {"username": "zelda", "email": "zelda@example.org", "display_name": "Princess"},
         {"username": "zoe", "email": "zoe@example.org", "display_name": "Ünal"},
@@ -287,18 +287,18 @@ def test_people_are_found_by_the_beginning_of_username_or_display_name(gateway: 
     ]
     admin.post("/admin/users", {"users": new})
 
-    def found(q: str) -> list[str]:
+    def search(q: str) -> list[str]:
         return [item["username"] for item in ana.get("/users", q=q).json()["items"]]
 
-    assert found("z") == ["zelda", "zoe", "z_under"]
-    assert found("PRIN") == ["zelda"]
-    assert found("ünal") == ["zoe"]
-    assert found("z_") == ["z_under"]
-    assert found("100%") == ["z_under"]
-    assert found("zelda@example.org") == []
+    assert search("z") == ["zelda", "zoe", "z_under"]
+    assert search("PRIN") == ["zelda"]
+    assert search("ünal") == ["zoe"]
+    assert search("z_") == ["z_under"]
+    assert search("100%") == ["z_under"]
+    assert search("zelda@example.org") == []
 
     gateway.execute("UPDATE users SET status='suspended' WHERE username='zelda'")
-    assert found("z") == ["zoe", "z_under"]
+    assert search("z") == ["zoe", "z_under"]
 
 
 def test_no_address_is_shown_to_other_users(ana: Client, ben: Client) -> None:
@@ -306,13 +306,13 @@ def test_no_address_is_shown_to_other_users(ana: Client, ben: Client) -> None:
     assert set(ana.get(f"/users/{ben.id}").json()) == {"id", "username", "display_name", "role", "status"}
 
 
-def test_who_is_not_active_is_not_there(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_user_who_is_not_active_is_404(gateway: Gateway, ana: Client, ben: Client) -> None:
     assert ana.get(f"/users/{ben.id}").json()["username"] == ben.name
     gateway.execute("UPDATE users SET status='suspended' WHERE id=?", ben.id)
     problem(ana.get(f"/users/{ben.id}"), 404, "not-found")
 
 
-def test_pages_follow_one_another_without_a_gap(gateway: Gateway, ana: Client) -> None:
+def test_pages_have_no_gaps(gateway: Gateway, ana: Client) -> None:
     everyone = [item["id"] for item in ana.get("/users", q="person", limit=200).json()["items"]]
     seen: list[int] = []
     page = None
@@ -326,16 +326,16 @@ def test_pages_follow_one_another_without_a_gap(gateway: Gateway, ana: Client) -
 
 
 @pytest.mark.parametrize(("name", "value"), [("limit", "0"), ("limit", "201"), ("limit", "x"), ("limit", "-1"), ("page", "x")])
-def test_a_page_that_cannot_be_is_named(ana: Client, name: str, value: str) -> None:
+def test_an_invalid_page_or_limit_is_named(ana: Client, name: str, value: str) -> None:
     assert fields(ana.get("/users", **{name: value})) == [name]
 
 
-def test_a_search_text_of_any_length_is_no_trouble_to_the_store(ana: Client, admin: Client) -> None:
+def test_a_search_text_that_is_too_long_is_named(ana: Client, admin: Client) -> None:
     assert fields(ana.get("/users", q="%" * 20_000)) == ["q"]
     assert fields(admin.get("/admin/users", q="%" * 20_000)) == ["q"]
 
 
-def test_a_name_whose_letters_grow_in_lower_case_is_taken_and_found(gateway: Gateway, ana: Client) -> None:
+def test_a_name_whose_letters_are_longer_in_lower_case_is_stored_and_found(gateway: Gateway, ana: Client) -> None:
     name = "İ" * 80
     assert ana.patch("/me", {"display_name": name}).json()["display_name"] == name
     assert [user["id"] for user in ana.get("/users", q="İİ").json()["items"]] == [ana.id]

@@ -6,59 +6,59 @@ from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
 
 
-def roles(seen_by: Client, conversation: int) -> dict[int, str]:
-    return {m["user"]["id"]: m["role"] for m in seen_by.conversation(conversation)["members"]}
+def roles(member: Client, conversation: int) -> dict[int, str]:
+    return {m["user"]["id"]: m["role"] for m in member.conversation(conversation)["members"]}
 
 
-def test_a_pair_has_one_direct_conversation_whoever_asks(ana: Client, ben: Client) -> None:
-    made = ana.post("/conversations", {"members": [ben.id]})
+def test_two_users_have_one_direct_conversation_whichever_of_them_creates_it(ana: Client, ben: Client) -> None:
+    created = ana.post("/conversations", {"members": [ben.id]})
     again = ben.post("/conversations", {"members": [ana.id, ben.id]})
     sent = ana.send("hi", to=ben)
 
-    assert (made.status_code, again.status_code) == (201, 200)
-    assert made.json()["id"] == again.json()["id"] == sent["conversation"]
-    assert made.json()["kind"] == "direct"
-    assert made.json()["title"] is None
-    assert [m["user"]["id"] for m in made.json()["members"]] == [ana.id, ben.id]
-    assert made.json()["last_message"] is None
-    assert made.json()["unread"] == 0
-    assert "members_count" not in made.json()
+    assert (created.status_code, again.status_code) == (201, 200)
+    assert created.json()["id"] == again.json()["id"] == sent["conversation"]
+    assert created.json()["kind"] == "direct"
+    assert created.json()["title"] is None
+    assert [m["user"]["id"] for m in created.json()["members"]] == [ana.id, ben.id]
+    assert created.json()["last_message"] is None
+    assert created.json()["unread"] == 0
+    assert "members_count" not in created.json()
 
 
-def test_a_first_message_makes_the_direct_conversation_and_tells_both(ana: Client, ben: Client) -> None:
+def test_a_first_message_creates_the_direct_conversation_and_both_get_its_events(ana: Client, ben: Client) -> None:
     before = {user: user.now() for user in (ana, ben)}
     sent = ana.send("hi", to=ben)
 
     for user, cursor in before.items():
-        made, told = user.events(cursor)
-        assert (made["type"], told["type"]) == ("conversation.created", "message.created")
-        assert made["data"]["id"] == sent["conversation"]
-        assert told["data"] == sent
+        first, second = user.events(cursor)
+        assert (first["type"], second["type"]) == ("conversation.created", "message.created")
+        assert first["data"]["id"] == sent["conversation"]
+        assert second["data"] == sent
 
 
-def test_two_with_a_title_are_a_group_and_each_one_is_another(ana: Client, ben: Client) -> None:
+def test_two_members_with_a_title_are_a_new_group_each_time(ana: Client, ben: Client) -> None:
     assert ana.group(ben, title="Two") != ana.group(ben, title="Two")
 
 
-def test_a_group_has_its_maker_as_owner_and_each_member_once(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_group_has_its_creator_as_owner_and_each_member_once(ana: Client, ben: Client, cleo: Client) -> None:
     cursor = cleo.now()
-    made = ana.post("/conversations", {"members": [ben.id, cleo.id, ben.id, ana.id]}).json()
+    created = ana.post("/conversations", {"members": [ben.id, cleo.id, ben.id, ana.id]}).json()
 
-    assert made["kind"] == "group"
-    assert made["title"] is None
-    assert [(m["user"]["id"], m["role"], m["read"]) for m in made["members"]] == [
+    assert created["kind"] == "group"
+    assert created["title"] is None
+    assert [(m["user"]["id"], m["role"], m["read"]) for m in created["members"]] == [
         (ana.id, "owner", None),
         (ben.id, "member", None),
         (cleo.id, "member", None),
     ]
-    (told,) = cleo.events(cursor)
-    assert told["type"] == "conversation.created"
-    assert told["data"]["id"] == made["id"]
-    assert [m["user"]["id"] for m in told["data"]["members"]] == [ana.id, ben.id, cleo.id]
+    (event,) = cleo.events(cursor)
+    assert event["type"] == "conversation.created"
+    assert event["data"]["id"] == created["id"]
+    assert [m["user"]["id"] for m in event["data"]["members"]] == [ana.id, ben.id, cleo.id]
 
 
 @pytest.mark.parametrize("members", [[], [0], [-1], [2**53], [2**63], [10**15], "x", [None], ["1"], None])
-def test_members_that_cannot_be_are_named(ana: Client, ben: Client, members: object) -> None:
+def test_invalid_members_are_named(ana: Client, ben: Client, members: object) -> None:
     if isinstance(members, list) and members:
         members = [ben.id, *members]
     (field,) = fields(ana.post("/conversations", {"members": members}))
@@ -66,7 +66,7 @@ def test_members_that_cannot_be_are_named(ana: Client, ben: Client, members: obj
     assert field.partition(".")[0] == "members"
 
 
-def test_nobody_talks_to_themselves_alone_or_to_who_is_not_active(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_conversation_needs_another_active_user(gateway: Gateway, ana: Client, ben: Client) -> None:
     gateway.execute("UPDATE users SET status='suspended' WHERE id=?", ben.id)
 
     assert fields(ana.post("/conversations", {"members": [ana.id]})) == ["members"]
@@ -75,7 +75,7 @@ def test_nobody_talks_to_themselves_alone_or_to_who_is_not_active(gateway: Gatew
 
 
 @pytest.mark.parametrize("title", ["", "  ", "x" * 121, "two\nlines", "tab\there", "turn\u202earound", 5, "\u200d"])
-def test_a_title_that_cannot_be_is_named(ana: Client, ben: Client, title: object) -> None:
+def test_an_invalid_title_is_named(ana: Client, ben: Client, title: object) -> None:
     group = ana.group(ben)
 
     assert fields(ana.post("/conversations", {"members": [ben.id], "title": title})) == ["title"]
@@ -83,22 +83,22 @@ def test_a_title_that_cannot_be_is_named(ana: Client, ben: Client, title: object
 
 
 @pytest.mark.parametrize("title", ["x" * 120, "👩‍👩‍👧 family", "<b>&\"'", "日本"])
-def test_a_title_is_kept_as_it_is(ana: Client, ben: Client, title: str) -> None:
+def test_a_valid_title_is_stored_unchanged(ana: Client, ben: Client, title: str) -> None:
     assert ana.conversation(ana.group(ben, title=title))["title"] == title
 
 
-def test_an_owner_renames_a_group_and_all_hear_of_it(ana: Client, ben: Client, cleo: Client) -> None:
+def test_an_owner_renames_a_group_and_all_members_get_the_event(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben, cleo)
     cursor = ben.now()
 
     assert ana.patch(f"/conversations/{group}", {"title": "Other"}).json()["title"] == "Other"
-    (told,) = ben.events(cursor)
-    assert (told["type"], told["data"]) == ("conversation.updated", {"id": group, "title": "Other"})
+    (event,) = ben.events(cursor)
+    assert (event["type"], event["data"]) == ("conversation.updated", {"id": group, "title": "Other"})
     problem(ben.patch(f"/conversations/{group}", {"title": "Mine"}), 403, "forbidden")
     assert ben.conversation(group)["title"] == "Other"
 
 
-def test_a_direct_conversation_stays_as_it_is(ana: Client, ben: Client, cleo: Client) -> None:
+def test_title_and_members_of_a_direct_conversation_cannot_change(ana: Client, ben: Client, cleo: Client) -> None:
     direct = ana.send("hi", to=ben)["conversation"]
 
     problem(ana.patch(f"/conversations/{direct}", {"title": "x"}), 409, "conflict")
@@ -107,7 +107,7 @@ def test_a_direct_conversation_stays_as_it_is(ana: Client, ben: Client, cleo: Cl
     problem(ana.delete(f"/conversations/{direct}/members/{ben.id}"), 409, "conflict")
 
 
-def test_owners_alone_add_and_remove(ana: Client, ben: Client, cleo: Client) -> None:
+def test_only_owners_add_and_remove_members(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben)
 
     problem(ben.put(f"/conversations/{group}/members/{cleo.id}"), 403, "forbidden")
@@ -122,7 +122,7 @@ def test_owners_alone_add_and_remove(ana: Client, ben: Client, cleo: Client) -> 
     assert group not in [c["id"] for c in cleo.get("/conversations").json()["items"]]
 
 
-def test_adding_who_is_there_tells_nobody(ana: Client, ben: Client) -> None:
+def test_adding_a_member_again_appends_no_event(ana: Client, ben: Client) -> None:
     group = ana.group(ben)
     cursor = ben.now()
 
@@ -130,7 +130,7 @@ def test_adding_who_is_there_tells_nobody(ana: Client, ben: Client) -> None:
     assert ben.events(cursor) == []
 
 
-def test_when_the_last_owner_leaves_the_eldest_member_is_owner(ana: Client, ben: Client, cleo: Client) -> None:
+def test_when_the_last_owner_leaves_the_oldest_member_becomes_owner(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(cleo)
     ana.put(f"/conversations/{group}/members/{ben.id}")
 
@@ -151,18 +151,18 @@ def test_a_group_may_lose_its_last_member(ana: Client, ben: Client) -> None:
     problem(ana.post("/messages", {"conversation": group, "body": "anyone?"}), 404, "not-found")
 
 
-def test_of_more_than_fifty_members_the_first_fifty_and_a_count_are_shown(gateway: Gateway) -> None:
+def test_a_group_of_more_than_fifty_shows_the_first_fifty_members_and_a_count(gateway: Gateway) -> None:
     people = gateway.users(52)
     group = people[0].group(*people[1:51])
 
-    shown = people[50].conversation(group)
-    assert shown["members_count"] == 51
-    assert [m["user"]["id"] for m in shown["members"]] == [p.id for p in people[:50]]
+    view = people[50].conversation(group)
+    assert view["members_count"] == 51
+    assert [m["user"]["id"] for m in view["members"]] == [p.id for p in people[:50]]
 
     people[0].delete(f"/conversations/{group}/members/{people[3].id}")
-    shown = people[50].conversation(group)
-    assert "members_count" not in shown
-    assert [m["user"]["id"] for m in shown["members"]] == [p.id for p in people[:51] if p is not people[3]]
+    view = people[50].conversation(group)
+    assert "members_count" not in view
+    assert [m["user"]["id"] for m in view["members"]] == [p.id for p in people[:51] if p is not people[3]]
 
 
 def test_conversations_are_listed_newest_activity_first_in_pages(ana: Client, ben: Client, cleo: Client) -> None:
@@ -187,11 +187,13 @@ def test_conversations_are_listed_newest_activity_first_in_pages(ana: Client, be
 
 
 @pytest.mark.parametrize("page", ["x", "1", "1.", ".1", "².1", "1.²", "1.2.3", "-1.2", "9" * 40 + ".1", ""])
-def test_a_page_that_was_not_given_is_refused(ana: Client, page: str) -> None:
+def test_an_invalid_page_cursor_is_refused(ana: Client, page: str) -> None:
     assert fields(ana.get("/conversations", page=page)) == ["page"]
 
 
-def test_typing_is_told_to_the_others_now_and_ends_their_poll(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_typing_is_delivered_at_once_to_the_other_members_and_ends_their_polls(
+    gateway: Gateway, ana: Client, ben: Client, cleo: Client
+) -> None:
     group = ana.group(ben, cleo)
     cursors = {user: user.now() for user in (ana, ben)}
     ben_polls, ana_polls = ben.polling(cursors[ben]), ana.polling(cursors[ana], timeout=1)
@@ -215,7 +217,7 @@ def test_typing_is_true_or_false(ana: Client, ben: Client, body: dict[str, objec
     assert fields(ana.post(f"/conversations/{group}/typing", body)) == ["typing"]
 
 
-def test_who_left_no_longer_types(ana: Client, ben: Client) -> None:
+def test_a_user_who_left_cannot_send_typing(ana: Client, ben: Client) -> None:
     group = ana.group(ben)
     ben.poll("begin")
     ben.delete(f"/conversations/{group}/members/{ben.id}")
@@ -223,32 +225,32 @@ def test_who_left_no_longer_types(ana: Client, ben: Client) -> None:
     problem(ben.post(f"/conversations/{group}/typing", {"typing": True}), 404, "not-found")
 
 
-def test_a_read_mark_moves_on_and_never_back(ana: Client, ben: Client) -> None:
+def test_a_read_mark_moves_forward_and_never_back(ana: Client, ben: Client) -> None:
     sent = [ana.send(f"{n}", to=ben) for n in range(3)]
-    place = sent[0]["conversation"]
+    conversation = sent[0]["conversation"]
 
     def read(message: int) -> int:
-        answer = ben.post(f"/conversations/{place}/read", {"message": message})
+        answer = ben.post(f"/conversations/{conversation}/read", {"message": message})
         assert answer.status_code == 200
         return int(answer.json()["unread"])
 
-    assert ben.conversation(place)["unread"] == 3
+    assert ben.conversation(conversation)["unread"] == 3
     cursor = ana.now()
     assert read(sent[1]["id"]) == 1
     assert read(sent[0]["id"]) == 1
     assert read(sent[1]["id"]) == 1
-    assert ben.conversation(place)["unread"] == 1
-    marks = {m["user"]["id"]: m["read"] for m in ana.conversation(place)["members"]}
+    assert ben.conversation(conversation)["unread"] == 1
+    marks = {m["user"]["id"]: m["read"] for m in ana.conversation(conversation)["members"]}
     assert marks == {ana.id: None, ben.id: sent[1]["id"]}
-    (told,) = ana.events(cursor)
-    assert told["type"] == "read.updated"
-    assert told["data"].items() >= {"conversation": place, "user": ben.id, "message": sent[1]["id"]}.items()
+    (event,) = ana.events(cursor)
+    assert event["type"] == "read.updated"
+    assert event["data"].items() >= {"conversation": conversation, "user": ben.id, "message": sent[1]["id"]}.items()
 
     assert read(sent[2]["id"]) == 0
-    assert ben.conversation(place)["unread"] == 0
+    assert ben.conversation(conversation)["unread"] == 0
 
 
-def test_ones_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) -> None:
+def test_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) -> None:
     first, second = ana.send("one", to=ben), ana.send("two", to=ben)
     ben.send("mine", to=ana)
 
@@ -259,25 +261,25 @@ def test_ones_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) 
 
 
 @pytest.mark.parametrize("message", [0, -1, 2**53, 2**63, "1", None])
-def test_a_read_mark_is_a_message_of_the_conversation(ana: Client, ben: Client, cleo: Client, message: object) -> None:
-    place = ana.send("here", to=ben)["conversation"]
-    elsewhere = ana.send("there", to=cleo)["id"]
+def test_a_read_mark_must_be_a_message_of_the_conversation(ana: Client, ben: Client, cleo: Client, message: object) -> None:
+    conversation = ana.send("here", to=ben)["conversation"]
+    in_another = ana.send("there", to=cleo)["id"]
 
-    assert fields(ben.post(f"/conversations/{place}/read", {"message": message})) == ["message"]
-    assert fields(ben.post(f"/conversations/{place}/read", {"message": elsewhere})) == ["message"]
+    assert fields(ben.post(f"/conversations/{conversation}/read", {"message": message})) == ["message"]
+    assert fields(ben.post(f"/conversations/{conversation}/read", {"message": in_another})) == ["message"]
 
 
-def test_in_a_large_conversation_reading_is_told_to_the_reader_alone(gateway: Gateway) -> None:
+def test_in_a_large_conversation_only_the_reader_gets_the_read_event(gateway: Gateway) -> None:
     people = gateway.users(51)
     group = people[0].group(*people[1:])
     sent = people[0].send("hello all", at=group)
     cursors = [p.now() for p in people[:3]]
 
     people[1].post(f"/conversations/{group}/read", {"message": sent["id"]})
-    assert [p.kinds(c) for p, c in zip(people[:3], cursors, strict=True)] == [[], ["read.updated"], []]
+    assert [p.event_types(c) for p, c in zip(people[:3], cursors, strict=True)] == [[], ["read.updated"], []]
 
 
-def test_a_joiner_has_nothing_unread_and_sees_the_whole_history(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_new_member_has_nothing_unread_and_sees_the_whole_history(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben)
     old = ana.send("before", at=group)
     ana.put(f"/conversations/{group}/members/{cleo.id}")
@@ -286,7 +288,9 @@ def test_a_joiner_has_nothing_unread_and_sees_the_whole_history(ana: Client, ben
     assert cleo.get(f"/conversations/{group}/messages").json()["items"] == [old]
 
 
-def test_the_log_keeps_no_message_text_in_announcements(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_an_event_of_a_created_conversation_contains_no_message_text(
+    gateway: Gateway, ana: Client, ben: Client, cleo: Client
+) -> None:
     group = ana.group(ben)
     ana.send("not for the announcement", at=group)
     ana.put(f"/conversations/{group}/members/{cleo.id}")

@@ -1,4 +1,4 @@
-"""Answers and events of a whole house, worker and all, beside what the document says of them."""
+"""Answers and events of a gateway with a worker, validated against the OpenAPI document."""
 
 from typing import Any
 
@@ -13,44 +13,44 @@ pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
 
 def close(schema: Any) -> Any:
-    """A schema in which nothing may stand that it does not name."""
+    """Return a copy of a schema that forbids all fields that it does not name."""
     if isinstance(schema, list):
-        return [close(one) for one in schema]
+        return [close(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: close(inner) for key, inner in schema.items()}
-    if found.get("type") == "object" and isinstance(found.get("properties"), dict):
-        found.setdefault("additionalProperties", False)
-    return found
+    closed = {key: close(inner) for key, inner in schema.items()}
+    if closed.get("type") == "object" and isinstance(closed.get("properties"), dict):
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
-class Said:
-    """What the document says."""
+class Schemas:
+    """The schemas of the OpenAPI document, without unnamed fields."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.paths = document["paths"]
         self.components = {"components": close(document["components"])}
 
     def check(self, value: Any, name: str) -> None:
-        """Fails for what is not as the document's component of this name."""
+        """Fail if a value does not fit the component of this name."""
         jsonschema.validate(value, {"$ref": f"#/components/schemas/{name}", **self.components})
 
     def answer(self, answer: httpx.Response, path: str) -> Any:
-        """The JSON that a GET was answered with."""
+        """Return the JSON of the answer to a GET; fail if it does not fit the schema of this path."""
         assert answer.status_code == 200, answer.text
         schema = self.paths[path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         jsonschema.validate(answer.json(), {**schema, **self.components})
         return answer.json()
 
     def types(self) -> set[str]:
-        """Those of events."""
-        return {kind["title"] for kind in self.components["components"]["schemas"]["Event"]["oneOf"]}
+        """Return the types of events."""
+        return {schema["title"] for schema in self.components["components"]["schemas"]["Event"]["oneOf"]}
 
 
 @pytest.fixture(scope="module")
-def said(served: Gateway) -> Said:
-    """What the house that is asked says of itself."""
-    return Said(served.anonymous().get("/openapi.json").json())
+def schemas(served: Gateway) -> Schemas:
+    """The schemas that the served gateway publishes."""
+    return Schemas(served.anonymous().get("/openapi.json").json())
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def root(served: Gateway) -> Client:
     return served.user("admin")
 
 
-def talk(ana: Client, ben: Client, root: Client) -> None:
-    """A bit of everything that people hear of."""
+def do_everything(ana: Client, ben: Client, root: Client) -> None:
+    """Perform one of each operation that users get events of."""
     message = ana.send("hello", to=ben)
     ben.put(f"/messages/{message['id']}/reactions/👍")
     ben.post(f"/conversations/{message['conversation']}/read", {"message": message["id"]})
@@ -79,30 +79,30 @@ def talk(ana: Client, ben: Client, root: Client) -> None:
     root.patch(f"/admin/users/{ben.id}", {"display_name": "Ben B."})
 
 
-def test_events_are_as_the_document_says(said: Said, served: Gateway, root: Client) -> None:
+def test_events_fit_the_document(schemas: Schemas, served: Gateway, root: Client) -> None:
     ana, ben = served.users(2)
-    begun = {who.name: who.now() for who in (ana, ben)}
+    start = {user.name: user.now() for user in (ana, ben)}
     direct = ana.send("hi", to=ben)["conversation"]
     typed = ben.polling(ben.now(), types="typing")
     served.waiting(1)
     ana.post(f"/conversations/{direct}/typing", {"typing": True})
-    talk(ana, ben, root)
+    do_everything(ana, ben, root)
     liked = ana.post("/posts", {"body": "another"}).json()["id"]
-    for who, kind in ((ben, "notification.created"), (root, "notification.updated")):  # the next like lets it grow
-        who.put(f"/posts/{liked}/like")
-        until(lambda kind=kind: kind in ana.kinds(begun[ana.name]))  # type: ignore[misc]
+    for user, event_type in ((ben, "notification.created"), (root, "notification.updated")):  # the second like raises the count
+        user.put(f"/posts/{liked}/like")
+        until(lambda event_type=event_type: event_type in ana.event_types(start[ana.name]))  # type: ignore[misc]
     ana.post("/notifications/read", {"all": True})
-    until(lambda: "post.updated" in ben.kinds(begun[ben.name], follow="posts"))
+    until(lambda: "post.updated" in ben.event_types(start[ben.name], follow="posts"))
 
-    found = ben.events(begun[ben.name], follow="posts") + ana.events(begun[ana.name]) + typed.result().json()["events"]
-    for event in found:
-        said.check(event, "Event")
-    assert {event["type"] for event in found} >= said.types() - {"presence", "cursor.expired"}
+    events = ben.events(start[ben.name], follow="posts") + ana.events(start[ana.name]) + typed.result().json()["events"]
+    for event in events:
+        schemas.check(event, "Event")
+    assert {event["type"] for event in events} >= schemas.types() - {"presence", "cursor.expired"}
 
 
-def test_what_the_worker_makes_is_as_the_document_says(said: Said, served: Gateway, root: Client) -> None:
+def test_answers_with_results_of_the_worker_fit_the_document(schemas: Schemas, served: Gateway, root: Client) -> None:
     ana, ben = served.users(2)
-    cursor = ana.now()  # Ben is not looking
+    cursor = ana.now()  # Ben is absent
     ana.send("hello", to=ben, priority="urgent")
     event = ana.events(cursor, types="message.created")[0]["id"]
     until(lambda: ben.get("/notifications").json()["items"])
@@ -111,25 +111,25 @@ def test_what_the_worker_makes_is_as_the_document_says(said: Said, served: Gatew
     until(lambda: root.get("/admin/jobs").json()["fanouts"][0]["state"] == "done")
     until(lambda: root.get("/admin/activity", user=ana.id).json()["items"])
 
-    assert said.answer(ben.get("/notifications"), "/api/v1/notifications")["unread"] == 2
-    jobs = said.answer(root.get("/admin/jobs"), "/api/v1/admin/jobs")
+    assert schemas.answer(ben.get("/notifications"), "/api/v1/notifications")["unread"] == 2
+    jobs = schemas.answer(root.get("/admin/jobs"), "/api/v1/admin/jobs")
     assert all(jobs[part] for part in ("queues", "workers", "consumers", "fanouts"))
-    (rule,) = said.answer(root.get("/admin/explain", event=event, user=ben.id), "/api/v1/admin/explain")["rules"]
+    (rule,) = schemas.answer(root.get("/admin/explain", event=event, user=ben.id), "/api/v1/admin/explain")["rules"]
     assert rule["notification"]["type"] == "message"
     assert rule["mails"]
     for path in ("/admin/activity", "/admin/activity/hourly", "/admin/audit"):
-        assert said.answer(root.get(path), f"/api/v1{path}")["items"]
-    said.answer(ben.get("/state"), "/api/v1/state")
-    said.answer(ben.get("/me/sessions"), "/api/v1/me/sessions")
+        assert schemas.answer(root.get(path), f"/api/v1{path}")["items"]
+    schemas.answer(ben.get("/state"), "/api/v1/state")
+    schemas.answer(ben.get("/me/sessions"), "/api/v1/me/sessions")
 
 
-def test_an_older_clients_answers_are_as_the_document_says(said: Said, served: Gateway) -> None:
+def test_answers_to_an_older_client_fit_the_document(schemas: Schemas, served: Gateway) -> None:
     ana, ben = served.users(2)
-    made = ana.post("/communication/chats/", {"receiver": ben.id, "message": "hello"})
-    assert made.status_code == 201
-    said.check(made.json(), "LegacyMessage")
+    created = ana.post("/communication/chats/", {"receiver": ben.id, "message": "hello"})
+    assert created.status_code == 201
+    schemas.check(created.json(), "LegacyMessage")
     events = ben.get("/communication/poll/events/").json()["events"]
     for event in events:
-        event["data"].pop("message", None)  # the body again, which the older client knows by this name
-    said.check({"events": events}, "LegacyEvents")
+        event["data"].pop("message", None)  # the older name of the body
+    schemas.check({"events": events}, "LegacyEvents")
     assert "message.created" in {event["type"] for event in events}

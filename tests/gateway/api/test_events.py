@@ -14,7 +14,7 @@ def bodies(events: list[dict[str, Any]]) -> list[str]:
     return [e["data"]["body"] for e in events if e["type"] == "message.created"]
 
 
-def test_without_a_cursor_a_poll_answers_at_once_with_the_cursor_of_now(ana: Client, ben: Client) -> None:
+def test_a_poll_without_a_cursor_returns_the_newest_cursor_at_once(ana: Client, ben: Client) -> None:
     ana.send("before", to=ben)
     answer = ben.get("/events", timeout=60).json()
     assert answer == {"events": [], "cursor": answer["cursor"], "more": False}
@@ -23,61 +23,61 @@ def test_without_a_cursor_a_poll_answers_at_once_with_the_cursor_of_now(ana: Cli
     assert bodies(ben.events(answer["cursor"])) == ["after"]
 
 
-def test_from_the_beginning_a_poll_has_all_that_is_kept_for_the_user(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_poll_from_the_beginning_returns_all_kept_events_of_the_user(ana: Client, ben: Client, cleo: Client) -> None:
     ana.send("one", to=ben)
     cleo.send("not for ben", to=ana)
     ana.send("two", to=ben)
 
-    told = ben.events("begin")
-    assert [e["type"] for e in told] == ["conversation.created", "message.created", "message.created"]
-    assert bodies(told) == ["one", "two"]
+    events = ben.events("begin")
+    assert [e["type"] for e in events] == ["conversation.created", "message.created", "message.created"]
+    assert bodies(events) == ["one", "two"]
 
 
 def test_an_event_has_a_cursor_a_type_a_time_and_data(ana: Client, ben: Client) -> None:
     sent = ana.send("hi", to=ben)
 
-    told = ben.events("begin")[-1]
-    assert told == {"id": told["id"], "type": "message.created", "at": sent["created_at"], "data": sent}
-    assert isinstance(told["id"], str)
+    event = ben.events("begin")[-1]
+    assert event == {"id": event["id"], "type": "message.created", "at": sent["created_at"], "data": sent}
+    assert isinstance(event["id"], str)
 
 
 def test_every_events_id_is_a_cursor(ana: Client, ben: Client) -> None:
     for n in range(4):
         ana.send(str(n), to=ben)
 
-    told = ben.events("begin")
-    for n, one in enumerate(told):
-        assert ben.events(one["id"]) == told[n + 1 :]
+    events = ben.events("begin")
+    for n, id_ in enumerate(e["id"] for e in events):
+        assert ben.events(id_) == events[n + 1 :]
 
 
-def test_what_is_there_is_answered_at_once_however_long_the_timeout(ana: Client, ben: Client) -> None:
+def test_existing_events_are_returned_at_once_with_any_timeout(ana: Client, ben: Client) -> None:
     cursor = ben.now()
     ana.send("there", to=ben)
 
     assert bodies(ben.poll(cursor, timeout=60)["events"]) == ["there"]
 
 
-def test_an_open_poll_is_answered_by_what_comes(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("first", to=ben)["conversation"]
+def test_an_open_poll_is_answered_when_an_event_arrives(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("first", to=ben)["conversation"]
     cursor = ben.now()
     poll = ben.polling(cursor, timeout=60)
     gateway.waiting(1)
 
-    sent = ana.send("second", at=place)
+    sent = ana.send("second", at=conversation)
     answer = poll.result().json()
     assert [e["data"] for e in answer["events"] if e["id"] is not None] == [sent]
     assert ben.poll(answer["cursor"])["events"] == []
     assert ben.poll(cursor)["cursor"] == answer["cursor"]
 
 
-def test_nothing_else_is_kept_for_a_client_so_devices_poll_on_their_own(ana: Client, ben: Client) -> None:
+def test_several_devices_read_the_same_events_from_the_same_cursor(ana: Client, ben: Client) -> None:
     cursor = ben.now()
     ana.send("hi", to=ben)
 
     assert ben.events(cursor) == ben.events(cursor) == ben.events(cursor)
 
 
-def test_a_poll_of_no_time_answers_empty_and_moves_the_cursor(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_poll_with_timeout_0_returns_no_events_and_a_newer_cursor(ana: Client, ben: Client, cleo: Client) -> None:
     cursor = ben.now()
     ana.send("not for ben", to=cleo)
 
@@ -87,7 +87,7 @@ def test_a_poll_of_no_time_answers_empty_and_moves_the_cursor(ana: Client, ben: 
     assert answer["cursor"] == cleo.poll(cursor)["cursor"] != cursor
 
 
-def test_an_open_poll_that_ends_empty_has_moved_past_what_was_not_for_it(
+def test_an_open_poll_that_ends_empty_returns_a_cursor_past_events_of_others(
     gateway: Gateway, ana: Client, ben: Client, cleo: Client
 ) -> None:
     cursor = ben.now()
@@ -102,7 +102,7 @@ def test_a_timeout_is_from_0_to_60_seconds(ana: Client, timeout: str) -> None:
     assert fields(ana.get("/events", cursor=ana.now(), timeout=timeout)) == ["timeout"]
 
 
-def test_without_a_timeout_the_settings_counts(make_gateway: Callable[..., Gateway]) -> None:
+def test_without_a_timeout_parameter_the_setting_applies(make_gateway: Callable[..., Gateway]) -> None:
     for seconds in ("0.05", "90"):
         gateway = make_gateway(POLL_TIMEOUT_S=seconds)
         ana, ben = gateway.users(2)
@@ -115,46 +115,46 @@ def test_without_a_timeout_the_settings_counts(make_gateway: Callable[..., Gatew
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "abc-", "abc-x", "5", "-", "a-²", "a-1.5", "a-" + "9" * 30, "abc--5"])
-def test_what_is_no_cursor_is_named(ana: Client, cursor: str) -> None:
+def test_an_invalid_cursor_is_named(ana: Client, cursor: str) -> None:
     assert fields(ana.get("/events", cursor=cursor)) == ["cursor"]
     assert fields(ana.get("/events/stream", cursor=cursor)) == ["cursor"]
     assert fields(ana.get("/events/ws", cursor=cursor)) == ["cursor"]
 
 
-def epoch(cursor: str) -> tuple[str, int]:
+def epoch_and_number(cursor: str) -> tuple[str, int]:
     name, _, number = cursor.rpartition("-")
     return name, int(number)
 
 
-def test_a_cursor_of_another_epoch_or_past_the_head_is_410_with_the_cursor_of_now(ana: Client, ben: Client) -> None:
+def test_a_cursor_of_another_epoch_or_past_the_head_is_410_with_the_newest_cursor(ana: Client, ben: Client) -> None:
     ana.send("hi", to=ben)
     now = ben.now()
-    name, head = epoch(now)
+    name, head = epoch_and_number(now)
 
     for cursor in (f"00000000-{head}", f"{name}-{head + 1}", f"{name}-{10**15}"):
         assert problem(ben.get("/events", cursor=cursor, timeout=0), 410, "cursor-expired")["cursor"] == now
     assert ben.poll(now)["events"] == []
 
 
-def test_a_cursor_that_is_older_than_what_is_kept_is_410(make_gateway: Callable[..., Gateway]) -> None:
+def test_a_cursor_older_than_the_kept_events_is_410(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     old = ben.now()
     ana.send("one", to=ben)
     ana.send("two", to=ben)
     kept = ben.events(old)[-1]
-    gateway.execute("DELETE FROM events WHERE id<?", epoch(kept["id"])[1])
-    gateway.execute("UPDATE facts SET value=? WHERE name='trimmed'", str(epoch(kept["id"])[1] - 1))
+    gateway.execute("DELETE FROM events WHERE id<?", epoch_and_number(kept["id"])[1])
+    gateway.execute("UPDATE facts SET value=? WHERE name='trimmed'", str(epoch_and_number(kept["id"])[1] - 1))
     gateway.restart()
 
     now = ben.now()
     assert problem(ben.get("/events", cursor=old, timeout=0), 410, "cursor-expired")["cursor"] == now
     assert ben.events("begin") == [kept]
-    name, place = epoch(kept["id"])
-    assert ben.events(f"{name}-{place - 1}") == [kept]
+    name, number = epoch_and_number(kept["id"])
+    assert ben.events(f"{name}-{number - 1}") == [kept]
 
 
-def test_a_cursor_is_good_after_a_restart_and_nothing_is_lost_or_doubled(make_gateway: Callable[..., Gateway]) -> None:
+def test_a_cursor_is_valid_after_a_restart_and_no_event_is_lost_or_repeated(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     cursor = ben.now()
@@ -168,20 +168,20 @@ def test_a_cursor_is_good_after_a_restart_and_nothing_is_lost_or_doubled(make_ga
     assert bodies(ben.events(middle)) == ["2", "3"]
 
 
-def test_only_the_types_asked_for_come_and_the_cursor_moves_past_the_others(ana: Client, ben: Client) -> None:
+def test_only_requested_types_are_returned_and_the_cursor_passes_the_others(ana: Client, ben: Client) -> None:
     sent = ana.send("hi", to=ben)
     cursor = ben.now()
     ben.put(f"/messages/{sent['id']}/reactions/x")
     ana.send("there", to=ben)
     ana.patch(f"/messages/{sent['id']}", {"body": "hey"})
 
-    assert ben.kinds(cursor, types="message.reacted,message.updated") == ["message.reacted", "message.updated"]
+    assert ben.event_types(cursor, types="message.reacted,message.updated") == ["message.reacted", "message.updated"]
     answer = ben.poll(cursor, types="member.joined")
     assert answer["events"] == []
     assert answer["cursor"] == ben.now()
 
 
-def test_a_filtered_poll_is_not_ended_by_other_types(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_events_of_other_types_do_not_end_a_filtered_poll(gateway: Gateway, ana: Client, ben: Client) -> None:
     sent = ana.send("hi", to=ben)
     poll = ben.polling(ben.now(), timeout=60, types="message.deleted")
     gateway.waiting(1)
@@ -192,7 +192,7 @@ def test_a_filtered_poll_is_not_ended_by_other_types(gateway: Gateway, ana: Clie
     assert [e["type"] for e in answer["events"]] == ["message.deleted"]
 
 
-def test_more_than_two_hundred_events_come_in_several_answers_without_a_gap(make_gateway: Callable[..., Gateway]) -> None:
+def test_more_than_two_hundred_events_arrive_in_several_answers_without_a_gap(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben = gateway.users(2)
     cursor = ben.now()
@@ -203,41 +203,41 @@ def test_more_than_two_hundred_events_come_in_several_answers_without_a_gap(make
         assert (len(first["events"]), first["more"]) == (200, True)
         rest = ben.poll(first["cursor"], timeout=60)
         assert rest["more"] is False
-        told = first["events"] + rest["events"]
-        assert sorted(bodies(told)) == sorted(sent)
-        assert [epoch(e["id"]) for e in told] == sorted(epoch(e["id"]) for e in told)
+        events = first["events"] + rest["events"]
+        assert sorted(bodies(events)) == sorted(sent)
+        assert [epoch_and_number(e["id"]) for e in events] == sorted(epoch_and_number(e["id"]) for e in events)
         assert ben.poll(cursor, types="message.created")["more"] is True
         gateway.restart()
 
 
-def test_a_joiner_sees_what_came_after_joining_alone(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_new_member_gets_only_events_after_joining(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben)
     ana.send("before", at=group)
     cleo.poll("begin")
     ana.put(f"/conversations/{group}/members/{cleo.id}")
     ana.send("after", at=group)
 
-    told = cleo.events("begin")
-    assert [e["type"] for e in told] == ["conversation.created", "member.joined", "message.created"]
-    assert told[0]["data"]["id"] == group
-    assert told[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
-    assert bodies(told) == ["after"]
+    events = cleo.events("begin")
+    assert [e["type"] for e in events] == ["conversation.created", "member.joined", "message.created"]
+    assert events[0]["data"]["id"] == group
+    assert events[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
+    assert bodies(events) == ["after"]
 
 
-def test_a_leaver_sees_one_member_left_and_nothing_after(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_leaving_member_gets_one_member_left_and_nothing_after_it(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben, cleo)
     cursor = cleo.now()
     ana.send("before", at=group)
     cleo.delete(f"/conversations/{group}/members/{cleo.id}")
     ana.send("after", at=group)
 
-    told = cleo.events(cursor)
-    assert [e["type"] for e in told] == ["message.created", "member.left"]
-    assert told[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
-    assert ben.kinds(cursor) == ["message.created", "member.left", "message.created"]
+    events = cleo.events(cursor)
+    assert [e["type"] for e in events] == ["message.created", "member.left"]
+    assert events[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
+    assert ben.event_types(cursor) == ["message.created", "member.left", "message.created"]
 
 
-def test_who_left_and_came_back_misses_what_was_between(ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_member_who_left_and_returned_gets_no_events_of_the_time_between(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben, cleo)
     cursor = cleo.now()
     path = f"/conversations/{group}/members/{cleo.id}"
@@ -250,7 +250,7 @@ def test_who_left_and_came_back_misses_what_was_between(ana: Client, ben: Client
     assert bodies(cleo.events(cursor)) == ["in 0", "in 1"]
 
 
-def test_what_a_member_may_see_is_the_same_from_memory_and_from_the_store(make_gateway: Callable[..., Gateway]) -> None:
+def test_members_get_the_same_events_from_memory_and_from_the_store(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway()
     ana, ben, cleo = gateway.users(3)
     group = ana.group(ben)
@@ -259,14 +259,14 @@ def test_what_a_member_may_see_is_the_same_from_memory_and_from_the_store(make_g
     ana.send("in", at=group)
     cleo.delete(f"/conversations/{group}/members/{cleo.id}")
     ana.send("out", at=group)
-    remembered = [u.events("begin") for u in (ana, ben, cleo)]
+    from_memory = [u.events("begin") for u in (ana, ben, cleo)]
     gateway.restart()
 
-    assert [u.events("begin") for u in (ana, ben, cleo)] == remembered
-    assert [e["type"] for e in remembered[2]] == ["conversation.created", "member.joined", "message.created", "member.left"]
+    assert [u.events("begin") for u in (ana, ben, cleo)] == from_memory
+    assert [e["type"] for e in from_memory[2]] == ["conversation.created", "member.joined", "message.created", "member.left"]
 
 
-def test_an_open_poll_hears_of_joining_and_then_of_the_conversation(
+def test_an_open_poll_gets_the_created_conversation_and_then_the_joining(
     gateway: Gateway, ana: Client, ben: Client, cleo: Client
 ) -> None:
     group = ana.group(ben)
@@ -277,10 +277,10 @@ def test_an_open_poll_hears_of_joining_and_then_of_the_conversation(
     ana.put(f"/conversations/{group}/members/{cleo.id}")
     first = [e for e in poll.result().json()["events"] if e["id"] is not None]
     assert first[0]["type"] == "conversation.created"
-    assert cleo.kinds(cursor) == ["conversation.created", "member.joined"]
+    assert cleo.event_types(cursor) == ["conversation.created", "member.joined"]
 
 
-def test_the_21st_poll_of_a_user_answers_the_oldest_empty(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_the_21st_open_poll_of_a_user_ends_the_oldest_one_empty(gateway: Gateway, ana: Client, ben: Client) -> None:
     cursor = ana.now()
     oldest = ana.polling(cursor, timeout=60)
     gateway.waiting(1)
@@ -299,17 +299,17 @@ def test_the_21st_poll_of_a_user_answers_the_oldest_empty(gateway: Gateway, ana:
     assert all(poll.result().json()["events"] for poll in others)
 
 
-def test_presence_alone_ends_no_poll_and_comes_with_the_next_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("hi", to=ben)["conversation"]
+def test_presence_ends_no_poll_and_is_part_of_the_next_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("hi", to=ben)["conversation"]
     poll = ben.polling(ben.now(), timeout=60)
     gateway.waiting(1)
 
-    ana.poll(ana.now())  # makes ana known, and online
+    ana.poll(ana.now())  # the gateway loads Ana, and she is online
     with stream(ana) as opened:
         next(opened.blocks())
         until_online(gateway, ana)
         assert not poll.done()
-        ana.send("and now", at=place)
+        ana.send("and now", at=conversation)
     events = poll.result().json()["events"]
     assert bodies(events) == ["and now"]
     presence = [e for e in events if e["type"] == "presence"]
@@ -320,7 +320,7 @@ def until_online(gateway: Gateway, user: Client) -> None:
     until(lambda: gateway.rows("SELECT 1 FROM online WHERE user_id=?", user.id))
 
 
-def test_presence_is_for_who_shares_a_conversation(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_presence_is_shown_only_to_users_who_share_a_conversation(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
     ana.send("hi", to=ben)
     cleo.poll("begin")
     poll = cleo.polling(cleo.now(), timeout=0.3)
@@ -330,7 +330,7 @@ def test_presence_is_for_who_shares_a_conversation(gateway: Gateway, ana: Client
     assert str(ana.id) not in cleo.get("/state").json()["presence"]
 
 
-def test_a_state_is_where_a_client_starts(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_a_state_has_all_that_a_client_starts_from(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben, cleo)
     sent = ana.send("hi", to=ben)
     ben.poll(ben.now())
@@ -346,20 +346,20 @@ def test_a_state_is_where_a_client_starts(gateway: Gateway, ana: Client, ben: Cl
     assert bodies(ana.events(state["cursor"])) == ["after the state"]
 
 
-def test_a_state_and_the_log_after_it_fit_without_gap_or_overlap_while_others_write(
+def test_a_state_and_the_events_after_it_have_no_gap_or_overlap_while_others_write(
     gateway: Gateway, ana: Client, ben: Client
 ) -> None:
-    place = ana.send("0", to=ben)["conversation"]
-    writing = [gateway.later(ana.send, str(n), at=place) for n in range(60)]
+    conversation = ana.send("0", to=ben)["conversation"]
+    writing = [gateway.later(ana.send, str(n), at=conversation) for n in range(60)]
     states = [ben.get("/state").json() for _ in range(10)]
-    for one in writing:
-        one.result()
-    everything = [e["data"]["id"] for e in ben.events("begin") if e["type"] == "message.created"]
+    for send in writing:
+        send.result()
+    all_messages = [e["data"]["id"] for e in ben.events("begin") if e["type"] == "message.created"]
 
     for state in states:
         last = state["conversations"][0]["last_message"]["id"]
         after = [e["data"]["id"] for e in ben.events(state["cursor"])]
-        assert after == everything[everything.index(last) + 1 :]
+        assert after == all_messages[all_messages.index(last) + 1 :]
 
 
 def over_poll(user: Client, cursor: str, count: int) -> list[dict[str, Any]]:
@@ -385,7 +385,7 @@ def over_socket(user: Client, cursor: str, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("read", [over_poll, over_stream, over_resumed_stream, over_socket])
 @pytest.mark.parametrize("begin", [True, False])
-def test_each_transport_tells_the_same_events_in_the_same_order(
+def test_each_transport_delivers_the_same_events_in_the_same_order(
     gateway: Gateway, ana: Client, ben: Client, cleo: Client, begin: bool, read: Callable[[Client, str, int], list[dict[str, Any]]]
 ) -> None:
     cursor = "begin" if begin else ben.now()
@@ -399,9 +399,9 @@ def test_each_transport_tells_the_same_events_in_the_same_order(
     ana.delete(f"/messages/{sent['id']}")
     ana.patch(f"/conversations/{group}", {"title": "End"})
 
-    told = read(ben, cursor, 9)
-    assert told == ben.events("begin")
-    assert [e["type"] for e in told] == [
+    events = read(ben, cursor, 9)
+    assert events == ben.events("begin")
+    assert [e["type"] for e in events] == [
         "conversation.created",
         "message.created",
         "member.joined",
@@ -414,51 +414,53 @@ def test_each_transport_tells_the_same_events_in_the_same_order(
     ]
 
 
-def test_a_second_gateway_on_the_store_tells_the_same_to_the_same_cursors(
+def test_a_second_gateway_on_the_store_returns_the_same_events_for_the_same_cursors(
     gateway: Gateway, make_gateway: Callable[..., Gateway], ana: Client, ben: Client
 ) -> None:
     second = make_gateway(beside=gateway)
-    elsewhere = ben.at(second)
-    place = ana.send("hi", to=ben)["conversation"]
+    ben_on_second = ben.at(second)
+    conversation = ana.send("hi", to=ben)["conversation"]
     cursor = ben.now()
-    poll = elsewhere.polling(cursor, timeout=60)
+    poll = ben_on_second.polling(cursor, timeout=60)
     second.waiting(1)
 
-    ana.send("from the first", at=place)
+    ana.send("from the first", at=conversation)
     assert bodies(poll.result().json()["events"]) == ["from the first"]
-    writing = [gateway.later(ana.at(gateway if n % 2 else second).send, str(n), at=place) for n in range(40)]
+    writing = [gateway.later(ana.at(gateway if n % 2 else second).send, str(n), at=conversation) for n in range(40)]
     sent = {f.result()["id"] for f in writing}
-    until(lambda: len(ben.events(cursor)) == len(elsewhere.events(cursor)) == 41)
+    until(lambda: len(ben.events(cursor)) == len(ben_on_second.events(cursor)) == 41)
     here = ben.events(cursor)
-    assert elsewhere.events(cursor) == here
+    assert ben_on_second.events(cursor) == here
     assert {e["data"]["id"] for e in here[1:]} == sent
     assert [e["data"]["id"] for e in here] == sorted(e["data"]["id"] for e in here)
 
 
-def test_a_token_that_dies_on_one_gateway_dies_on_all(gateway: Gateway, make_gateway: Callable[..., Gateway], ana: Client) -> None:
+def test_a_token_revoked_on_one_gateway_is_refused_by_all(
+    gateway: Gateway, make_gateway: Callable[..., Gateway], ana: Client
+) -> None:
     second = make_gateway(beside=gateway)
-    elsewhere = ana.at(second)
-    poll = elsewhere.polling(ana.now(), timeout=60)
+    ana_on_second = ana.at(second)
+    poll = ana_on_second.polling(ana.now(), timeout=60)
     second.waiting(1)
 
     ana.post("/logout")
     problem(poll.result(), 401, "unauthorized")
-    problem(elsewhere.get("/me"), 401, "unauthorized")
-    problem(elsewhere.post("/messages", {"to": 1, "body": "x"}), 401, "unauthorized")
+    problem(ana_on_second.get("/me"), 401, "unauthorized")
+    problem(ana_on_second.post("/messages", {"to": 1, "body": "x"}), 401, "unauthorized")
 
 
-def test_a_token_revoked_behind_the_gateways_back_ends_its_polls_and_no_other_tokens(gateway: Gateway, ana: Client) -> None:
+def test_a_token_revoked_in_the_store_ends_its_polls_and_no_other_tokens(gateway: Gateway, ana: Client) -> None:
     with gateway.store(), event.transaction() as tx:
         other = ana.with_token(token.create(tx, ana.id))
     number = gateway.rows("SELECT max(id) FROM tokens")[0][0]
     cursor = ana.now()
-    dying, living = other.polling(cursor, timeout=60), ana.polling(cursor, timeout=60)
+    revoked_poll, valid_poll = other.polling(cursor, timeout=60), ana.polling(cursor, timeout=60)
     gateway.waiting(2)
 
     with gateway.store(), event.transaction() as tx:
         token.revoke(tx, ana.id, [number])
-    problem(dying.result(), 401, "unauthorized")
-    assert not living.done()
+    problem(revoked_poll.result(), 401, "unauthorized")
+    assert not valid_poll.done()
     with gateway.store(), event.transaction() as tx:
         user.change(tx, ana.id, status="suspended")
-    problem(living.result(), 401, "unauthorized")
+    problem(valid_poll.result(), 401, "unauthorized")

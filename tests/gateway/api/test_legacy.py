@@ -12,7 +12,7 @@ CHATS, POLL = "/communication/chats/", "/communication/poll/events/"
 
 
 def polled(user: Client) -> list[dict[str, Any]]:
-    """One poll's events, as an older client asks for them: its token in the address."""
+    """Return the events of one poll of an older client, which sends its token in the URL."""
     answer = user.gateway.anonymous().get(POLL, token=user.token)
     assert answer.status_code == 200, answer.text
     assert set(answer.json()) == {"events"}
@@ -27,9 +27,9 @@ def test_a_chat_is_a_direct_message_in_the_older_shape(ana: Client, ben: Client)
     answer = ana.post(CHATS, {"receiver": ben.id, "message": "hi"})
 
     assert answer.status_code == 201
-    made = answer.json()
-    sent = ben.get(f"/messages/{made['id']}").json()
-    assert made == {
+    chat = answer.json()
+    sent = ben.get(f"/messages/{chat['id']}").json()
+    assert chat == {
         "id": sent["id"],
         "conversation": sent["conversation"],
         "sender": ana.id,
@@ -41,7 +41,7 @@ def test_a_chat_is_a_direct_message_in_the_older_shape(ana: Client, ben: Client)
     assert sent["body"] == "hi"
 
 
-def test_fields_that_nobody_knows_are_passed_over(ana: Client, ben: Client) -> None:
+def test_unknown_fields_are_ignored(ana: Client, ben: Client) -> None:
     body = {"receiver": ben.id, "message": "hi", "type": "text", "attachments": [{"deep": [1, 2]}], "client_id": "x"}
 
     assert ana.post(CHATS, body).status_code == 201
@@ -61,11 +61,11 @@ def test_fields_that_nobody_knows_are_passed_over(ana: Client, ben: Client) -> N
         ({"receiver": 1, "message": "x" * 20_001}, "message"),
     ],
 )
-def test_a_field_that_is_wrong_is_named_as_the_client_calls_it(ana: Client, body: dict[str, object], field: str) -> None:
+def test_an_invalid_field_is_named_by_its_older_name(ana: Client, body: dict[str, object], field: str) -> None:
     assert fields(ana.post(CHATS, body)) == [field]
 
 
-def test_a_chat_with_oneself_or_nobody_is_refused(ana: Client) -> None:
+def test_a_chat_with_oneself_or_an_unknown_user_is_refused(ana: Client) -> None:
     assert fields(ana.post(CHATS, {"receiver": ana.id, "message": "hi"})) == ["receiver"]
     problem(ana.post(CHATS, {"receiver": 10**15, "message": "hi"}), 404, "not-found")
 
@@ -75,25 +75,25 @@ def test_paths_end_with_a_slash(ana: Client) -> None:
     problem(ana.get(POLL.rstrip("/")), 404, "not-found")
 
 
-def test_a_poll_needs_a_living_token(gateway: Gateway) -> None:
+def test_a_poll_needs_a_valid_token(gateway: Gateway) -> None:
     problem(gateway.anonymous().get(POLL), 401, "unauthorized")
     problem(gateway.anonymous().get(POLL, token="dead"), 401, "unauthorized")
     problem(gateway.anonymous().post(CHATS, {"receiver": 1, "message": "x"}), 401, "unauthorized")
 
 
-def test_the_first_poll_begins_where_the_token_was_made(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_the_first_poll_begins_when_the_token_was_created(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("before the token", to=ben)
     with gateway.store(), event.transaction() as tx:
-        later = ben.with_token(token.create(tx, ben.id))
+        newer_session = ben.with_token(token.create(tx, ben.id))
     ana.send("after the token", to=ben)
 
-    events = polled(later)
+    events = polled(newer_session)
     assert messages(events) == ["after the token"]
     assert {**events[0]["data"], "message": None} == {**ben.events("begin")[-1]["data"], "message": None}
     assert messages(polled(ben)) == ["before the token", "after the token"]
 
 
-def test_each_event_comes_once_to_a_client_that_polls_again_at_once(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_client_that_polls_again_immediately_gets_each_event_once(gateway: Gateway, ana: Client, ben: Client) -> None:
     sending = gateway.later(lambda: [ana.send(str(n), to=ben) for n in range(60)])
     seen: list[str] = []
     while len(seen) < 60:
@@ -103,28 +103,28 @@ def test_each_event_comes_once_to_a_client_that_polls_again_at_once(gateway: Gat
     assert seen == [str(n) for n in range(60)]
 
 
-def test_many_events_come_in_order_over_several_polls(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_many_events_arrive_in_order_over_several_polls(gateway: Gateway, ana: Client, ben: Client) -> None:
     sending = [gateway.later(ana.send, str(n), to=ben) for n in range(230)]
-    for one in sending:
-        one.result()
+    for send in sending:
+        send.result()
     expected = [e["data"]["body"] for e in ben.events("begin") if e["type"] == "message.created"]
 
     first, second = messages(polled(ben)), messages(polled(ben))
     assert first + second == expected
 
 
-def test_an_open_poll_is_answered_by_what_comes(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("first", to=ben)["conversation"]
+def test_an_open_poll_is_answered_when_an_event_arrives(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("first", to=ben)["conversation"]
     polled(ben)
     poll = gateway.later(polled, ben)
     gateway.waiting(1)
 
-    ana.send("second", at=place)
+    ana.send("second", at=conversation)
     assert messages(poll.result()) == ["second"]
 
 
-@pytest.mark.only("sqlite")  # it waits, and the store has no part in it
-def test_a_poll_without_events_ends_empty_by_itself(ana: Client, ben: Client) -> None:
+@pytest.mark.only("sqlite")  # this test waits, and the store has no part in it
+def test_a_poll_without_events_ends_empty_after_its_timeout(ana: Client, ben: Client) -> None:
     ana.send("hi", to=ben)
     polled(ben)
 
@@ -133,21 +133,21 @@ def test_a_poll_without_events_ends_empty_by_itself(ana: Client, ben: Client) ->
     assert messages(polled(ben)) == ["later"]
 
 
-def test_two_open_polls_of_a_token_acknowledge_nothing_of_each_other(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("first", to=ben)["conversation"]
+def test_two_open_polls_of_one_token_both_get_an_event(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("first", to=ben)["conversation"]
     polled(ben)
     waiting = [gateway.later(polled, ben)]
     gateway.waiting(1)
     waiting.append(gateway.later(polled, ben))
     gateway.waiting(2)
-    ana.send("second", at=place)
+    ana.send("second", at=conversation)
 
-    assert [messages(one.result()) for one in waiting] == [["second"], ["second"]]
-    ana.send("third", at=place)
+    assert [messages(poll.result()) for poll in waiting] == [["second"], ["second"]]
+    ana.send("third", at=conversation)
     assert messages(polled(ben)) == ["third"]
 
 
-def test_each_token_has_a_cursor_of_its_own(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_each_token_has_a_separate_cursor(gateway: Gateway, ana: Client, ben: Client) -> None:
     with gateway.store(), event.transaction() as tx:
         other = ben.with_token(token.create(tx, ben.id))
     ana.send("to both", to=ben)
@@ -155,7 +155,7 @@ def test_each_token_has_a_cursor_of_its_own(gateway: Gateway, ana: Client, ben: 
     assert messages(polled(ben)) == messages(polled(other)) == ["to both"]
 
 
-def test_the_cursor_outlives_a_restart(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_the_cursor_survives_a_restart(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("one", to=ben)
     assert messages(polled(ben)) == ["one"]
     ana.send("two", to=ben)
@@ -168,7 +168,7 @@ def test_the_cursor_outlives_a_restart(gateway: Gateway, ana: Client, ben: Clien
     assert set(seen) <= {"two", "three"}
 
 
-def test_a_cursor_that_expires_jumps_to_what_is_kept(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_an_expired_cursor_continues_at_the_oldest_kept_event(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("trimmed", to=ben)
     ana.send("kept", to=ben)
     newest = gateway.rows("SELECT max(id) FROM events")[0][0]
@@ -188,7 +188,7 @@ def test_edits_and_deletions_carry_the_text_under_its_older_name_too(ana: Client
     assert [(e["type"], e["data"]["message"]) for e in polled(ben)] == [("message.updated", ""), ("message.deleted", "")]
 
 
-def test_a_poll_ends_with_401_when_its_token_dies(gateway: Gateway, ana: Client) -> None:
+def test_a_poll_ends_with_401_when_its_token_is_revoked(gateway: Gateway, ana: Client) -> None:
     poll = gateway.later(gateway.anonymous().get, POLL, token=ana.token)
     gateway.waiting(1)
     ana.post("/logout")
@@ -196,12 +196,12 @@ def test_a_poll_ends_with_401_when_its_token_dies(gateway: Gateway, ana: Client)
     problem(poll.result(), 401, "unauthorized")
 
 
-def test_an_answer_that_its_client_left_comes_again(gateway: Gateway, ana: Client, ben: Client) -> None:
-    place = ana.send("first", to=ben)["conversation"]
+def test_an_answer_that_its_client_did_not_read_is_sent_again(gateway: Gateway, ana: Client, ben: Client) -> None:
+    conversation = ana.send("first", to=ben)["conversation"]
     polled(ben)
     with pytest.raises(httpx.ReadTimeout):
         gateway.http.get(f"/api/v1{POLL}", params={"token": ben.token}, timeout=0.2)
-    ana.send("second", at=place)
+    ana.send("second", at=conversation)
 
     assert messages(polled(ben)) == ["second"]
     assert "Traceback" not in gateway.stderr()

@@ -4,7 +4,7 @@ from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
 
 
-def test_a_message_is_answered_as_everybody_sees_it(ana: Client, ben: Client) -> None:
+def test_the_answer_to_a_send_is_the_message_that_all_members_see(ana: Client, ben: Client) -> None:
     sent = ana.send("  Hello, 世界 👩‍👩‍👧\u0000\n ", to=ben, priority="urgent", client_id="c1")
 
     assert sent == {
@@ -39,19 +39,19 @@ def test_a_shorter_or_longer_body_is_refused(ana: Client, ben: Client, body: str
 
 
 def test_a_message_goes_to_a_user_or_to_a_conversation(ana: Client, ben: Client) -> None:
-    place = ana.send("hi", to=ben)["conversation"]
+    conversation = ana.send("hi", to=ben)["conversation"]
 
     assert fields(ana.post("/messages", {"body": "x"})) == ["to"]
-    assert fields(ana.post("/messages", {"body": "x", "to": ben.id, "conversation": place})) == ["to"]
+    assert fields(ana.post("/messages", {"body": "x", "to": ben.id, "conversation": conversation})) == ["to"]
     assert fields(ana.post("/messages", {"body": "x", "to": ana.id})) == ["to"]
     assert fields(ana.post("/messages", {"to": ben.id})) == ["body"]
-    assert ana.send("x", at=place)["conversation"] == place
+    assert ana.send("x", at=conversation)["conversation"] == conversation
     problem(ana.post("/messages", {"body": "x", "to": 10**15}), 404, "not-found")
     problem(ana.post("/messages", {"body": "x", "conversation": 10**15}), 404, "not-found")
 
 
 @pytest.mark.parametrize(("field", "value"), [("priority", "high"), ("priority", ""), ("client_id", ""), ("client_id", "x" * 65)])
-def test_a_value_that_cannot_be_is_named(ana: Client, ben: Client, field: str, value: str) -> None:
+def test_an_invalid_value_is_named(ana: Client, ben: Client, field: str, value: str) -> None:
     assert fields(ana.post("/messages", {"to": ben.id, "body": "x", field: value})) == [field]
 
 
@@ -72,8 +72,8 @@ def test_a_retry_with_the_same_client_id_makes_no_second_message(ana: Client, be
     sent = ana.send("once", to=ben, client_id="retry")
     cursor = ben.now()
 
-    again = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "retry"})
-    assert (again.status_code, again.json()) == (200, sent)
+    retry = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "retry"})
+    assert (retry.status_code, retry.json()) == (200, sent)
     assert ben.events(cursor) == []
     assert len(ben.get(f"/conversations/{sent['conversation']}/messages").json()["items"]) == 1
 
@@ -96,39 +96,41 @@ def test_a_retry_with_the_same_client_id_makes_no_second_message(ana: Client, be
     ],
     ids=str,
 )
-def test_a_retry_gets_the_first_message_whatever_the_rest_says(ana: Client, ben: Client, rest: dict[str, object]) -> None:
+def test_a_retry_gets_the_first_message_also_with_other_or_invalid_fields(
+    ana: Client, ben: Client, rest: dict[str, object]
+) -> None:
     sent = ana.send("once", to=ben, client_id="same")
 
-    again = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "same", **rest})
-    assert (again.status_code, again.json()) == (200, sent)
+    retry = ana.post("/messages", {"to": ben.id, "body": "once", "client_id": "same", **rest})
+    assert (retry.status_code, retry.json()) == (200, sent)
 
 
-def test_a_retry_without_body_or_place_gets_the_first_message_too(ana: Client, ben: Client) -> None:
+def test_a_retry_without_body_or_recipient_gets_the_first_message(ana: Client, ben: Client) -> None:
     sent = ana.send("once", to=ben, client_id="bare")
 
-    again = ana.post("/messages", {"client_id": "bare"})
-    assert (again.status_code, again.json()) == (200, sent)
+    retry = ana.post("/messages", {"client_id": "bare"})
+    assert (retry.status_code, retry.json()) == (200, sent)
 
 
-def test_a_client_id_belongs_to_its_sender(ana: Client, ben: Client) -> None:
+def test_two_senders_may_use_the_same_client_id(ana: Client, ben: Client) -> None:
     assert ana.send("mine", to=ben, client_id="shared")["id"] != ben.send("mine", to=ana, client_id="shared")["id"]
 
 
 def test_a_retry_after_an_edit_a_deletion_or_leaving_makes_no_second_message(ana: Client, ben: Client) -> None:
     group = ana.group(ben)
     sent = ben.send("first", at=group, client_id="long ago")
-    again = {"conversation": group, "body": "first", "client_id": "long ago"}
+    body = {"conversation": group, "body": "first", "client_id": "long ago"}
 
     ben.patch(f"/messages/{sent['id']}", {"body": "edited"})
-    answer = ben.post("/messages", again)
+    answer = ben.post("/messages", body)
     assert (answer.status_code, answer.json()["id"], answer.json()["body"]) == (200, sent["id"], "edited")
 
     ben.delete(f"/messages/{sent['id']}")
-    answer = ben.post("/messages", again)
+    answer = ben.post("/messages", body)
     assert (answer.status_code, answer.json()["id"], answer.json()["body"]) == (200, sent["id"], "")
 
     ben.delete(f"/conversations/{group}/members/{ben.id}")
-    answer = ben.post("/messages", again)
+    answer = ben.post("/messages", body)
     assert (answer.status_code, answer.json()["id"]) == (200, sent["id"])
 
 
@@ -140,13 +142,13 @@ def test_many_retries_at_once_make_one_message(gateway: Gateway, ana: Client, be
     assert len({a.json()["id"] for a in answers}) == 1
 
 
-def test_a_refused_send_leaves_its_client_id_free(ana: Client, ben: Client) -> None:
+def test_a_client_id_may_be_used_again_after_a_refused_send(ana: Client, ben: Client) -> None:
     assert fields(ana.post("/messages", {"to": ben.id, "body": "", "client_id": "free"})) == ["body"]
 
     assert ana.send("now", to=ben, client_id="free")["body"] == "now"
 
 
-def test_many_senders_at_once_are_each_answered_their_own_message(gateway: Gateway) -> None:
+def test_many_senders_at_once_each_get_their_own_message(gateway: Gateway) -> None:
     people = gateway.users(8)
     group = people[0].group(*people[1:])
     cursor = people[0].now()
@@ -154,12 +156,12 @@ def test_many_senders_at_once_are_each_answered_their_own_message(gateway: Gatew
     calls = [(p, f"{p.name} says {n}") for n in range(10) for p in people]
     sent = [f.result() for f in [gateway.later(p.send, text, at=group) for p, text in calls]]
     assert [(m["sender"], m["body"]) for m in sent] == [(p.id, text) for p, text in calls]
-    told = people[0].events(cursor)
-    assert sorted(e["data"]["id"] for e in told) == sorted(m["id"] for m in sent)
-    assert [e["data"]["id"] for e in told] == sorted(e["data"]["id"] for e in told)
+    events = people[0].events(cursor)
+    assert sorted(e["data"]["id"] for e in events) == sorted(m["id"] for m in sent)
+    assert [e["data"]["id"] for e in events] == sorted(e["data"]["id"] for e in events)
 
 
-def test_a_sender_edits_their_own_message_alone(ana: Client, ben: Client, admin: Client) -> None:
+def test_only_the_sender_edits_a_message(ana: Client, ben: Client, admin: Client) -> None:
     sent = ana.send("helo", to=ben)
     cursor = ben.now()
 
@@ -168,29 +170,29 @@ def test_a_sender_edits_their_own_message_alone(ana: Client, ben: Client, admin:
     edited = ana.patch(f"/messages/{sent['id']}", {"body": "hello"}).json()
     assert {**edited, "edited_at": None, "body": "helo"} == sent
     assert edited["edited_at"] >= sent["created_at"]
-    (told,) = ben.events(cursor)
-    assert (told["type"], told["data"]) == ("message.updated", edited)
+    (event,) = ben.events(cursor)
+    assert (event["type"], event["data"]) == ("message.updated", edited)
 
 
-def test_a_sender_or_an_admin_deletes_a_message(ana: Client, ben: Client, admin: Client) -> None:
-    one, two = ana.send("one", to=ben), ana.send("two", to=ben)
+def test_the_sender_or_an_admin_deletes_a_message(ana: Client, ben: Client, admin: Client) -> None:
+    first, second = ana.send("one", to=ben), ana.send("two", to=ben)
     cursor = ben.now()
 
-    problem(ben.delete(f"/messages/{one['id']}"), 403, "forbidden")
-    assert ana.delete(f"/messages/{one['id']}").status_code == 204
-    assert admin.delete(f"/messages/{two['id']}").status_code == 204
-    assert ana.delete(f"/messages/{one['id']}").status_code == 204
-    told = ben.events(cursor)
-    assert [e["type"] for e in told] == ["message.deleted"] * 2
-    left = ben.get(f"/messages/{one['id']}").json()
-    assert told[0]["data"] == left
-    assert {**left, "deleted_at": None, "body": "one"} == one
-    assert left["deleted_at"] is not None
-    problem(ana.patch(f"/messages/{one['id']}", {"body": "back"}), 404, "not-found")
-    assert ben.conversation(one["conversation"])["last_message"]["body"] == ""
+    problem(ben.delete(f"/messages/{first['id']}"), 403, "forbidden")
+    assert ana.delete(f"/messages/{first['id']}").status_code == 204
+    assert admin.delete(f"/messages/{second['id']}").status_code == 204
+    assert ana.delete(f"/messages/{first['id']}").status_code == 204
+    events = ben.events(cursor)
+    assert [e["type"] for e in events] == ["message.deleted"] * 2
+    deleted = ben.get(f"/messages/{first['id']}").json()
+    assert events[0]["data"] == deleted
+    assert {**deleted, "deleted_at": None, "body": "one"} == first
+    assert deleted["deleted_at"] is not None
+    problem(ana.patch(f"/messages/{first['id']}", {"body": "back"}), 404, "not-found")
+    assert ben.conversation(first["conversation"])["last_message"]["body"] == ""
 
 
-def test_a_deletion_takes_the_text_out_of_the_store_and_every_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_deletion_removes_the_text_from_the_store_and_from_every_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
     kept = ana.send("kept words", to=ben)
     sent = ana.send("vanishing xylophone", to=ben)
     ana.patch(f"/messages/{sent['id']}", {"body": "vanishing xylophones"})
@@ -208,15 +210,15 @@ def test_a_deletion_takes_the_text_out_of_the_store_and_every_answer(gateway: Ga
         assert "xylophone" not in ben.get("/state").text
         assert "xylophone" not in ben.get(f"/conversations/{sent['conversation']}/messages").text
         assert "xylophone" not in ben.get("/conversations").text
-        told = [e for e in ben.events("begin") if e["type"].startswith("message.")]
-        assert [e["type"] for e in told] == ["message.created", "message.created", "message.updated", "message.deleted"]
-        assert told[0]["data"] == kept
-        assert [e["data"]["body"] for e in told[1:]] == ["", "", ""]
-        assert [e["data"]["deleted_at"] is None for e in told[1:]] == [False, False, False]
+        events = [e for e in ben.events("begin") if e["type"].startswith("message.")]
+        assert [e["type"] for e in events] == ["message.created", "message.created", "message.updated", "message.deleted"]
+        assert events[0]["data"] == kept
+        assert [e["data"]["body"] for e in events[1:]] == ["", "", ""]
+        assert [e["data"]["deleted_at"] is None for e in events[1:]] == [False, False, False]
         gateway.restart()
 
 
-def test_reactions_are_counted_once_a_person_and_told_once(ana: Client, ben: Client) -> None:
+def test_a_repeated_reaction_counts_once_and_appends_one_event(ana: Client, ben: Client) -> None:
     sent = ana.send("nice?", to=ben)
     cursor = ana.now()
 
@@ -229,40 +231,40 @@ def test_reactions_are_counted_once_a_person_and_told_once(ana: Client, ben: Cli
         for _ in range(2):
             assert ben.delete(path).status_code == 204
         assert ana.delete(path).status_code == 204
-        told = ana.events(cursor)
-        assert [(e["type"], e["data"]["user"], e["data"]["added"]) for e in told] == [
+        events = ana.events(cursor)
+        assert [(e["type"], e["data"]["user"], e["data"]["added"]) for e in events] == [
             ("message.reacted", ben.id, True),
             ("message.reacted", ana.id, True),
             ("message.reacted", ben.id, False),
             ("message.reacted", ana.id, False),
         ]
-        assert {e["data"]["emoji"] for e in told} == {emoji}
-        assert told[0]["data"].items() >= {"message": sent["id"], "conversation": sent["conversation"]}.items()
-        cursor = told[-1]["id"]
+        assert {e["data"]["emoji"] for e in events} == {emoji}
+        assert events[0]["data"].items() >= {"message": sent["id"], "conversation": sent["conversation"]}.items()
+        cursor = events[-1]["id"]
     assert ana.get(f"/messages/{sent['id']}").json()["reactions"] == {}
 
 
 @pytest.mark.parametrize("emoji", ["%20", "x" * 33, "%0A", "a%20b", "%E2%80%8D", "%E2%80%AE"])
-def test_a_reaction_that_cannot_be_is_named(ana: Client, ben: Client, emoji: str) -> None:
+def test_an_invalid_reaction_is_named(ana: Client, ben: Client, emoji: str) -> None:
     sent = ana.send("nice?", to=ben)
 
     assert fields(ben.put(f"/messages/{sent['id']}/reactions/{emoji}")) == ["emoji"]
 
 
-def test_a_reaction_in_bytes_that_are_no_text_is_400(ana: Client, ben: Client) -> None:
+def test_a_reaction_that_is_not_utf_8_is_400(ana: Client, ben: Client) -> None:
     sent = ana.send("nice?", to=ben)
 
     problem(ben.put(f"/messages/{sent['id']}/reactions/%FF"), 400, "malformed")
 
 
-def test_nobody_reacts_to_a_deleted_message(ana: Client, ben: Client) -> None:
+def test_a_reaction_to_a_deleted_message_is_404(ana: Client, ben: Client) -> None:
     sent = ana.send("nice?", to=ben)
     ana.delete(f"/messages/{sent['id']}")
 
     problem(ben.put(f"/messages/{sent['id']}/reactions/x"), 404, "not-found")
 
 
-def test_history_comes_newest_first_in_pages(ana: Client, ben: Client) -> None:
+def test_history_is_listed_newest_first_in_pages(ana: Client, ben: Client) -> None:
     sent = [ana.send(str(n), to=ben) for n in range(5)]
     path = f"/conversations/{sent[0]['conversation']}/messages"
 
@@ -276,19 +278,21 @@ def test_history_comes_newest_first_in_pages(ana: Client, ben: Client) -> None:
     assert ben.get(path, limit=5).json()["next"] is None
 
 
-@pytest.mark.parametrize(("limit", "places"), [(1, [4]), (2, [5, 4]), (3, [5, 4, 3]), (4, [6, 5, 4, 3]), (50, [*range(8, -1, -1)])])
-def test_history_around_a_message_holds_it_in_the_middle(ana: Client, ben: Client, limit: int, places: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("limit", "indexes"), [(1, [4]), (2, [5, 4]), (3, [5, 4, 3]), (4, [6, 5, 4, 3]), (50, [*range(8, -1, -1)])]
+)
+def test_history_around_a_message_has_it_in_the_middle(ana: Client, ben: Client, limit: int, indexes: list[int]) -> None:
     sent = [ana.send(str(n), to=ben) for n in range(9)]
     path = f"/conversations/{sent[0]['conversation']}/messages"
 
     answer = ben.get(path, around=sent[4]["id"], limit=limit).json()
-    assert [sent.index(m) for m in answer["items"]] == places
+    assert [sent.index(m) for m in answer["items"]] == indexes
     if answer["next"] is not None:
         older = ben.get(path, page=answer["next"]).json()["items"]
-        assert [sent.index(m) for m in older] == [*range(places[-1] - 1, -1, -1)]
+        assert [sent.index(m) for m in older] == [*range(indexes[-1] - 1, -1, -1)]
 
 
-def test_around_the_newest_and_the_oldest_message_history_is_whole(ana: Client, ben: Client) -> None:
+def test_history_around_the_newest_or_the_oldest_message_has_no_gap(ana: Client, ben: Client) -> None:
     sent = [ana.send(str(n), to=ben) for n in range(4)]
     path = f"/conversations/{sent[0]['conversation']}/messages"
 
@@ -298,7 +302,7 @@ def test_around_the_newest_and_the_oldest_message_history_is_whole(ana: Client, 
     assert fields(ben.get(path, around=0)) == ["around"]
 
 
-def test_a_nul_is_a_character_of_a_text_and_of_nothing_else(ana: Client, ben: Client) -> None:
+def test_a_nul_is_allowed_in_bodies_and_in_no_other_field(ana: Client, ben: Client) -> None:
     sent = ana.send("a\0b\ufdd0", to=ben)
     assert sent["body"] == ben.get(f"/messages/{sent['id']}").json()["body"] == "a\0b\ufdd0"
     assert ana.patch(f"/messages/{sent['id']}", {"body": "\0"}).json()["body"] == "\0"

@@ -8,7 +8,7 @@ from tests.gateway.running import Gateway, until
 from tests.gateway.transports import socket, stream
 
 
-def test_health_and_readiness_are_told_to_everybody(gateway: Gateway) -> None:
+def test_health_and_readiness_need_no_token(gateway: Gateway) -> None:
     assert gateway.anonymous().get("//healthz").status_code == 200
     ready = gateway.anonymous().get("//readyz")
     assert (ready.status_code, ready.json()) == (200, {"degraded": []})
@@ -19,8 +19,8 @@ def test_a_store_without_its_schema_is_not_ready(gateway: Gateway) -> None:
     gateway.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
     try:
         answer = gateway.anonymous().get("//readyz")
-        told = problem(answer, 503, "unavailable")
-        assert told["failing"] == ["schema"]
+        body = problem(answer, 503, "unavailable")
+        assert body["failing"] == ["schema"]
         assert answer.headers["Retry-After"]
         assert gateway.anonymous().get("//healthz").status_code == 200
     finally:
@@ -29,7 +29,7 @@ def test_a_store_without_its_schema_is_not_ready(gateway: Gateway) -> None:
     assert gateway.anonymous().get("//readyz").status_code == 200
 
 
-def test_a_call_that_the_store_fails_is_503_and_tells_nothing_of_it(gateway: Gateway, ana: Client) -> None:
+def test_a_request_during_a_store_failure_is_503_and_reveals_nothing_internal(gateway: Gateway, ana: Client) -> None:
     gateway.execute("ALTER TABLE profiles RENAME TO elsewhere")
     try:
         answer = ana.get("/me")
@@ -40,7 +40,7 @@ def test_a_call_that_the_store_fails_is_503_and_tells_nothing_of_it(gateway: Gat
     assert ana.get("/me").status_code == 200
 
 
-def test_metrics_come_as_prometheus_text_or_openmetrics(gateway: Gateway) -> None:
+def test_metrics_are_prometheus_text_or_openmetrics(gateway: Gateway) -> None:
     text = gateway.anonymous().get("//metrics")
     assert text.headers["Content-Type"].startswith("text/plain")
     openmetrics = gateway.anonymous().get("//metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
@@ -48,7 +48,9 @@ def test_metrics_come_as_prometheus_text_or_openmetrics(gateway: Gateway) -> Non
     assert openmetrics.text.endswith("# EOF\n")
 
 
-def test_sends_are_counted_by_outcome_and_kind_and_their_stages_add_up(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_sends_are_counted_by_outcome_and_kind_and_the_stages_sum_to_the_duration(
+    gateway: Gateway, ana: Client, ben: Client
+) -> None:
     def sends(outcome: str) -> float:
         return gateway.metric("bellwire_message_send_seconds_count", outcome=outcome)
 
@@ -78,22 +80,22 @@ def test_deliveries_are_measured_on_every_transport(gateway: Gateway, ana: Clien
     def delivered(transport: str) -> float:
         return gateway.metric("bellwire_delivery_seconds_count", transport=transport)
 
-    place = ana.send("hi", to=ben)["conversation"]
+    conversation = ana.send("hi", to=ben)["conversation"]
     before = {t: delivered(t) for t in ("poll", "sse", "ws")}
-    with stream(ben) as streaming, socket(ben) as talking:
-        next(streaming.blocks())
-        talking.frame()
+    with stream(ben) as event_stream, socket(ben) as web_socket:
+        next(event_stream.blocks())
+        web_socket.frame()
         poll = ben.polling(ben.now())
         gateway.waiting(1)
         for transport in ("poll", "sse", "ws"):
             assert gateway.metric("bellwire_polls_open", transport=transport) == 1
-        ana.send("there", at=place)
+        ana.send("there", at=conversation)
         assert poll.result().json()["events"]
-        streaming.events(1)
-        talking.events(1)
-        ana.send("a second one, so that the first is counted", at=place)
-        streaming.events(1)
-        talking.events(1)
+        event_stream.events(1)
+        web_socket.events(1)
+        ana.send("a second one, so that the first is counted", at=conversation)
+        event_stream.events(1)
+        web_socket.events(1)
 
     gateway.waiting(0, "sse")
     gateway.waiting(0, "ws")
@@ -102,7 +104,7 @@ def test_deliveries_are_measured_on_every_transport(gateway: Gateway, ana: Clien
     assert delivered("ws") - before["ws"] >= 1
 
 
-def test_polls_are_counted_by_how_they_ended(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_polls_are_counted_by_outcome(gateway: Gateway, ana: Client, ben: Client) -> None:
     def polls(outcome: str) -> float:
         return gateway.metric("bellwire_poll_seconds_count", outcome=outcome)
 
@@ -126,7 +128,7 @@ def test_the_committer_the_log_and_the_loop_are_measured(gateway: Gateway, ana: 
     assert [labels["database"] for labels, value in gateway.samples("bellwire_build_info") if value == 1] == [gateway.kind]
 
 
-def test_how_late_another_processs_events_come_is_measured(gateway: Gateway) -> None:
+def test_the_lag_of_events_of_another_process_is_measured(gateway: Gateway) -> None:
     before = gateway.metric("bellwire_tail_lag_seconds_count")
     with gateway.store(), event.transaction() as tx:
         tx.append("user:1", "read.updated", b"{}")
@@ -134,7 +136,7 @@ def test_how_late_another_processs_events_come_is_measured(gateway: Gateway) -> 
     until(lambda: gateway.metric("bellwire_tail_lag_seconds_count") > before)
 
 
-def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway) -> None:
+def test_the_free_disk_space_is_measured_at_the_first_scrape(gateway: Gateway) -> None:
     total = shutil.disk_usage(gateway.data).total
     assert 0 < gateway.metric("bellwire_disk_free_bytes") <= total
 
@@ -178,7 +180,7 @@ def test_the_room_on_the_disk_is_told_from_the_first_scrape_on(gateway: Gateway)
         "bellwire_build_info",
     ],
 )
-def test_each_metric_is_told_under_its_name(gateway: Gateway, name: str) -> None:
+def test_each_metric_is_exposed_under_its_name(gateway: Gateway, name: str) -> None:
     assert f"# TYPE {name} " in gateway.anonymous().get("//metrics").text
 
 
@@ -189,9 +191,11 @@ def test_refused_tokens_are_counted(gateway: Gateway, ana: Client) -> None:
     assert gateway.metric("bellwire_auth_failures_total", what="token") == before + 1
 
 
-def test_no_label_holds_what_a_client_made_up(gateway: Gateway, ana: Client) -> None:
+def test_no_label_contains_text_of_a_client(gateway: Gateway, ana: Client) -> None:
     def labels() -> set[tuple[str, str, str]]:
-        return {(found["method"], found["route"], found["status"]) for found, _ in gateway.samples("bellwire_http_requests_total")}
+        return {
+            (sample["method"], sample["route"], sample["status"]) for sample, _ in gateway.samples("bellwire_http_requests_total")
+        }
 
     for n in range(30):
         ana.call(f"BREW{n}", f"/me{n}")
@@ -203,12 +207,12 @@ def test_no_label_holds_what_a_client_made_up(gateway: Gateway, ana: Client) -> 
     assert ("GET", "unknown", "404") in labels()
     assert ("GET", "/api/v1/users/ID", "404") in labels()
     series = [line.rpartition(" ")[0] for line in gateway.anonymous().get("//metrics").text.splitlines()]
-    for made_up in ("BREW", "nothing", "x29", "1029", ana.name):
-        assert not [one for one in series if made_up in one]
+    for text in ("BREW", "nothing", "x29", "1029", ana.name):
+        assert not [name for name in series if text in name]
     assert len(labels()) < 60
 
 
-def test_what_senders_measured_is_kept(gateway: Gateway, ana: Client) -> None:
+def test_measurements_of_senders_are_recorded(gateway: Gateway, ana: Client) -> None:
     before = gateway.metric("bellwire_client_send_seconds_count")
 
     assert ana.post("/telemetry/send", {"seconds": [0, 0.25, 300, 1]}).status_code == 204
@@ -218,7 +222,7 @@ def test_what_senders_measured_is_kept(gateway: Gateway, ana: Client) -> None:
 
 
 @pytest.mark.parametrize("seconds", [[-0.1], [300.1], [0.1] * 101, ["1"], [None], "1", None])
-def test_a_measurement_that_cannot_be_is_named(gateway: Gateway, ana: Client, seconds: object) -> None:
+def test_an_invalid_measurement_is_named(gateway: Gateway, ana: Client, seconds: object) -> None:
     before = gateway.metric("bellwire_client_send_seconds_count")
     (field,) = fields(ana.post("/telemetry/send", {"seconds": seconds}))
 
@@ -226,5 +230,5 @@ def test_a_measurement_that_cannot_be_is_named(gateway: Gateway, ana: Client, se
     assert gateway.metric("bellwire_client_send_seconds_count") == before
 
 
-def test_measurements_are_users_alone(gateway: Gateway) -> None:
+def test_measurements_need_a_token(gateway: Gateway) -> None:
     problem(gateway.anonymous().post("/telemetry/send", {"seconds": [1]}), 401, "unauthorized")

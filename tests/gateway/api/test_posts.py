@@ -3,30 +3,30 @@ import random
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.community import comment, group, join, leave, post, shown, user
+from tests.gateway.community import comment, group, join, leave, listed_posts, post, user
 from tests.gateway.running import Gateway
 
 
-def test_a_post_is_answered_as_everybody_sees_it(ana: Client, ben: Client) -> None:
-    made = post(ana, "hello")
+def test_the_answer_to_a_new_post_is_the_post_that_all_users_see(ana: Client, ben: Client) -> None:
+    created = post(ana, "hello")
 
-    assert made == {
-        "id": made["id"],
+    assert created == {
+        "id": created["id"],
         "author": user(ana),
         "group": None,
         "body": "hello",
-        "created_at": made["created_at"],
+        "created_at": created["created_at"],
         "likes_count": 0,
         "comments_count": 0,
         "liked": False,
         "bookmarked": False,
     }
-    assert ben.get(f"/posts/{made['id']}").json() == made
-    assert shown(ben)[0] == made["id"]
+    assert ben.get(f"/posts/{created['id']}").json() == created
+    assert listed_posts(ben)[0] == created["id"]
 
 
 @pytest.mark.parametrize("body", ["", "x" * 20_001, "a\0b", None, 5])
-def test_a_body_that_cannot_be_is_named(ana: Client, body: object) -> None:
+def test_an_invalid_body_is_422_and_the_field_is_named(ana: Client, body: object) -> None:
     on = post(ana)["id"]
 
     assert fields(ana.post("/posts", {"body": body})) == ["body"]
@@ -34,15 +34,15 @@ def test_a_body_that_cannot_be_is_named(ana: Client, body: object) -> None:
 
 
 @pytest.mark.parametrize("body", ["x" * 20_000, "𝔘" * 20_000, "\ufdd0\ufdd00", "<b>'\"\\\n\u2028"])
-def test_any_other_text_comes_back_as_it_was(ana: Client, ben: Client, body: str) -> None:
-    made = post(ana, body)
-    comment(ana, made["id"], body)
+def test_a_valid_body_is_returned_unchanged(ana: Client, ben: Client, body: str) -> None:
+    created = post(ana, body)
+    comment(ana, created["id"], body)
 
-    assert ben.get(f"/posts/{made['id']}").json()["body"] == body
-    assert ben.get(f"/posts/{made['id']}/comments").json()["items"][0]["body"] == body
+    assert ben.get(f"/posts/{created['id']}").json()["body"] == body
+    assert ben.get(f"/posts/{created['id']}/comments").json()["items"][0]["body"] == body
 
 
-def test_posts_and_comments_are_to_be_of_the_fields_that_are_known(ana: Client) -> None:
+def test_unknown_missing_and_invalid_fields_are_named(ana: Client) -> None:
     assert fields(ana.post("/posts", {"body": "x", "title": "y"})) == ["title"]
     assert fields(ana.post("/posts", {})) == ["body"]
     assert fields(ana.post("/posts", {"body": "x", "group": 0})) == ["group"]
@@ -52,17 +52,17 @@ def test_posts_and_comments_are_to_be_of_the_fields_that_are_known(ana: Client) 
     assert fields(ana.get("/posts", page="x")) == ["page"]
 
 
-def test_a_groups_posts_are_for_its_members(ana: Client, ben: Client, cleo: Client) -> None:
+def test_only_members_see_and_use_the_posts_of_a_group(ana: Client, ben: Client, cleo: Client) -> None:
     crew = group(ana, ben)
-    made = post(ana, group=crew)
-    said = comment(ben, made["id"])["id"]
-    number = made["id"]
+    created = post(ana, group=crew)
+    comment_id = comment(ben, created["id"])["id"]
+    number = created["id"]
 
-    assert made["group"] == crew
-    assert ben.get(f"/posts/{number}").json() == {**made, "comments_count": 1}
-    assert shown(ben)[0] == number
-    assert shown(ben, group=crew) == [number]
-    assert number not in shown(cleo)
+    assert created["group"] == crew
+    assert ben.get(f"/posts/{number}").json() == {**created, "comments_count": 1}
+    assert listed_posts(ben)[0] == number
+    assert listed_posts(ben, group=crew) == [number]
+    assert number not in listed_posts(cleo)
     for answer in (
         cleo.post("/posts", {"body": "x", "group": crew}),
         cleo.get("/posts", group=crew),
@@ -74,66 +74,66 @@ def test_a_groups_posts_are_for_its_members(ana: Client, ben: Client, cleo: Clie
         cleo.delete(f"/posts/{number}/bookmark"),
         cleo.get(f"/posts/{number}/comments"),
         cleo.post(f"/posts/{number}/comments", {"body": "x"}),
-        cleo.delete(f"/comments/{said}"),
+        cleo.delete(f"/comments/{comment_id}"),
     ):
         problem(answer, 404, "not-found")
 
 
-def test_who_has_left_a_group_sees_its_posts_no_more_not_even_those_bookmarked(ana: Client, ben: Client) -> None:
+def test_a_user_who_left_a_group_sees_none_of_its_posts_also_not_bookmarked_ones(ana: Client, ben: Client) -> None:
     crew = group(ana, ben)
     number = post(ben, group=crew)["id"]
     ben.put(f"/posts/{number}/bookmark")
     ben.put(f"/posts/{number}/like")
 
     leave(ben, crew)
-    assert number not in shown(ben) + shown(ben, bookmarked="true")
+    assert number not in listed_posts(ben) + listed_posts(ben, bookmarked="true")
     problem(ben.delete(f"/posts/{number}/like"), 404, "not-found")
     problem(ben.delete(f"/posts/{number}"), 404, "not-found")
     assert ana.get(f"/posts/{number}").json()["likes_count"] == 1
 
     join(ben, crew)
-    assert shown(ben, bookmarked="true") == [number]
+    assert listed_posts(ben, bookmarked="true") == [number]
     assert ben.get(f"/posts/{number}").json()["liked"] is True
 
 
 def test_posts_are_listed_newest_first_a_page_at_a_time(ana: Client, ben: Client, cleo: Client) -> None:
     one, two = group(ana, ben), group(ben, ana)
-    made = [post(ana, group=place)["id"] for place in (one, None, two, one, None, two, one)]
+    created = [post(ana, group=crew)["id"] for crew in (one, None, two, one, None, two, one)]
     post(cleo, group=group(cleo))
 
-    found: list[int] = []
+    listed: list[int] = []
     page: dict[str, str] = {}
-    while len(found) < len(made):
+    while len(listed) < len(created):
         answer = ben.get("/posts", limit=3, **page).json()
-        found += [item["id"] for item in answer["items"]]
+        listed += [item["id"] for item in answer["items"]]
         page = {"page": answer["next"]}
-    assert found[: len(made)] == made[::-1]
-    assert shown(ben, group=one) == [made[6], made[3], made[0]]
+    assert listed[: len(created)] == created[::-1]
+    assert listed_posts(ben, group=one) == [created[6], created[3], created[0]]
     assert ben.get("/posts", group=two, limit=2).json()["next"] is None
 
 
-def test_bookmarks_are_ones_own(ana: Client, ben: Client) -> None:
+def test_each_user_has_separate_bookmarks(ana: Client, ben: Client) -> None:
     crew = group(ana, ben)
-    first, second, third = (post(ana, group=place)["id"] for place in (None, crew, None))
+    first, second, third = (post(ana, group=of_group)["id"] for of_group in (None, crew, None))
     for number in (third, first, second, first):
         assert ben.put(f"/posts/{number}/bookmark").json() == {"bookmarked": True}
 
-    assert shown(ben, bookmarked="true") == [third, second, first]
-    assert shown(ben, bookmarked="true", group=crew) == [second]
-    assert shown(ana, bookmarked="true") == []
+    assert listed_posts(ben, bookmarked="true") == [third, second, first]
+    assert listed_posts(ben, bookmarked="true", group=crew) == [second]
+    assert listed_posts(ana, bookmarked="true") == []
     assert ben.get(f"/posts/{first}").json()["bookmarked"] is True
     assert ana.get(f"/posts/{first}").json()["bookmarked"] is False
 
     for _ in range(2):
         assert ben.delete(f"/posts/{first}/bookmark").json() == {"bookmarked": False}
-    assert shown(ben, bookmarked="true") == [third, second]
+    assert listed_posts(ben, bookmarked="true") == [third, second]
 
 
 def appended(gateway: Gateway, number: int) -> list[tuple[str, str]]:
     return gateway.rows("SELECT type, data FROM events WHERE stream=? ORDER BY id", f"post:{number}")
 
 
-def test_doing_twice_changes_nothing_and_tells_nobody(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_repeated_likes_and_bookmarks_change_nothing_and_append_no_event(gateway: Gateway, ana: Client, ben: Client) -> None:
     crew = group(ana, ben)
     number = post(ana, group=crew)["id"]
     liked, not_liked = {"liked": True, "likes_count": 1}, {"liked": False, "likes_count": 0}
@@ -149,8 +149,8 @@ def test_doing_twice_changes_nothing_and_tells_nobody(gateway: Gateway, ana: Cli
     assert appended(gateway, number) == [("post.liked", data), ("post.unliked", data), ("post.bookmarked", data)]
 
 
-def test_a_thousand_likes_at_once_are_counted_exactly(gateway: Gateway) -> None:
-    """Likes, repeated likes and unlikes of a hundred people on five posts, all at once. PostgreSQL takes its time: forty there."""
+def test_many_likes_at_once_are_counted_exactly(gateway: Gateway) -> None:
+    """100 users like, like again and unlike five posts at once. PostgreSQL is slower here: 40 users."""
     many = 100 if gateway.kind == "sqlite" else 40
     author, *crowd = gateway.users(1 + many)
     posts = [post(author)["id"] for _ in range(5)]
@@ -163,15 +163,15 @@ def test_a_thousand_likes_at_once_are_counted_exactly(gateway: Gateway) -> None:
     assert {answer.result().status_code for answer in answers} == {200}
     for number in posts:
         ((rows, people),) = gateway.rows("SELECT count(*), count(DISTINCT user_id) FROM likes WHERE post_id=?", number)
-        told = [kind for kind, _ in appended(gateway, number)]
+        types = [event_type for event_type, _ in appended(gateway, number)]
         assert author.get(f"/posts/{number}").json()["likes_count"] == rows == people
-        assert rows == told.count("post.liked") - told.count("post.unliked")
+        assert rows == types.count("post.liked") - types.count("post.unliked")
         assert many // 2 <= rows <= many
         liked = {user for (user,) in gateway.rows("SELECT user_id FROM likes WHERE post_id=?", number)}
         assert {person.id for person in crowd[: many // 2]} <= liked
 
 
-def test_its_author_or_an_admin_deletes_a_post(ana: Client, ben: Client, admin: Client) -> None:
+def test_the_author_or_an_admin_deletes_a_post(ana: Client, ben: Client, admin: Client) -> None:
     mine, theirs = post(ana)["id"], post(ana, group=group(ana))["id"]
 
     problem(ben.delete(f"/posts/{mine}"), 403, "forbidden")
@@ -182,10 +182,10 @@ def test_its_author_or_an_admin_deletes_a_post(ana: Client, ben: Client, admin: 
         problem(ana.delete(f"/posts/{number}"), 404, "not-found")
         problem(ana.put(f"/posts/{number}/like"), 404, "not-found")
         problem(admin.delete(f"/posts/{number}"), 404, "not-found")
-        assert number not in shown(ana)
+        assert number not in listed_posts(ana)
 
 
-def test_a_deleted_posts_text_and_its_comments_texts_are_nowhere(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_the_texts_of_a_deleted_post_and_its_comments_are_in_no_table(gateway: Gateway, ana: Client, ben: Client) -> None:
     number = post(ana, "hush-hush one")["id"]
     comment(ben, number, "hush-hush two", reply_to=comment(ben, number, "hush-hush three")["id"])
     ben.put(f"/posts/{number}/bookmark")
@@ -193,8 +193,8 @@ def test_a_deleted_posts_text_and_its_comments_texts_are_nowhere(gateway: Gatewa
     comment(ben, kept, "as said")
 
     ana.delete(f"/posts/{number}")
-    found = gateway.dump()
-    assert "hush-hush" not in found
-    assert "as said" in found
-    assert shown(ben, bookmarked="true") == []
+    dump = gateway.dump()
+    assert "hush-hush" not in dump
+    assert "as said" in dump
+    assert listed_posts(ben, bookmarked="true") == []
     problem(ben.get(f"/posts/{number}/comments"), 404, "not-found")

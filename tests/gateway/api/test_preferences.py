@@ -1,4 +1,4 @@
-"""What one wants to hear of, and links that end mails."""
+"""Notification preferences, and the unsubscribe links of mails."""
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ def email(client: Client, kind: str) -> str:
     return str(client.get(PATH).json()[kind]["email"])
 
 
-def test_what_is_not_named_stays_what_was_chosen_before(ana: Client, ben: Client) -> None:
+def test_preferences_that_a_request_leaves_out_stay_unchanged(ana: Client, ben: Client) -> None:
     defaults = ben.get(PATH).json()
     ana.put(PATH, {"account": {"in_app": False, "email": "daily"}, "community": {"email": "hourly"}})
     assert ana.put(PATH, {"account": {"email": "off"}}).json()["account"] == {"in_app": False, "email": "off"}
@@ -45,18 +45,18 @@ def test_what_is_not_named_stays_what_was_chosen_before(ana: Client, ben: Client
         ({"account": None}, "account"),
     ],
 )
-def test_a_type_or_value_that_cannot_be_is_named_and_nothing_changes(ana: Client, wrong: dict[str, object], field: str) -> None:
+def test_an_unknown_type_or_invalid_value_is_named_and_nothing_changes(ana: Client, wrong: dict[str, object], field: str) -> None:
     before = ana.get(PATH).json()
     assert fields(ana.put(PATH, {"message": {"email": "off"}, **wrong})) == [field]
     assert ana.get(PATH).json() == before
 
 
-def test_preferences_are_for_who_is_logged_in(gateway: Gateway) -> None:
+def test_preferences_need_a_token(gateway: Gateway) -> None:
     problem(gateway.anonymous().get(PATH), 401, "unauthorized")
     problem(gateway.anonymous().put(PATH, {}), 401, "unauthorized")
 
 
-def test_following_a_link_changes_nothing_and_shows_a_page_that_runs_nothing(gateway: Gateway, ana: Client) -> None:
+def test_opening_an_unsubscribe_link_changes_nothing_and_shows_a_page_without_scripts(gateway: Gateway, ana: Client) -> None:
     ana.patch("/me", {"display_name": "<script>Ana</script>"})
     page = gateway.http.get(link(gateway, ana.id, "message"))
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -64,13 +64,13 @@ def test_following_a_link_changes_nothing_and_shows_a_page_that_runs_nothing(gat
     assert policy == "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert '<form method="post">' in page.text
-    for of_the_user in ("script", "Ana", ana.name, "example.org"):
-        assert of_the_user not in page.text
+    for text in ("script", "Ana", ana.name, "example.org"):
+        assert text not in page.text
     assert email(ana, "message") == "hourly"
 
 
 @pytest.mark.parametrize("body", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}, {}])
-def test_posting_to_it_is_enough_whoever_does_it(gateway: Gateway, ana: Client, body: dict[str, object]) -> None:
+def test_posting_to_the_link_unsubscribes_without_a_token(gateway: Gateway, ana: Client, body: dict[str, object]) -> None:
     ana.put(PATH, {"message": {"in_app": False}})
     url = gateway.url + link(gateway, ana.id, "message")
     for _ in range(2):
@@ -82,18 +82,18 @@ def test_posting_to_it_is_enough_whoever_does_it(gateway: Gateway, ana: Client, 
     assert choices["message"]["in_app"] is False
 
 
-def test_a_browser_that_is_logged_in_needs_no_xsrf_for_it(gateway: Gateway, ana: Client) -> None:
+def test_a_logged_in_browser_needs_no_xsrf_token_to_unsubscribe(gateway: Gateway, ana: Client) -> None:
     cookies = {"Cookie": f"bellwire_session={ana.token}"}
     answer = gateway.http.post(link(gateway, ana.id, "community"), data=ONE_CLICK, headers=cookies)
     assert (answer.status_code, email(ana, "community")) == (200, "off")
 
 
-def test_a_link_that_was_not_signed_here_is_refused(gateway: Gateway, ana: Client) -> None:
-    right = link(gateway, ana.id, "message")
-    path, _, signed = right.partition("=")
+def test_a_link_with_a_wrong_signature_is_refused(gateway: Gateway, ana: Client) -> None:
+    correct = link(gateway, ana.id, "message")
+    path, _, signed = correct.partition("=")
     _, _, signature = signed.partition(".")
     _, _, other = link(gateway, ana.id + 1, "message").partition("=")
-    forged = unsubscribe.link("", "a secret of somebody else", ana.id, "message").partition("=")[2]
+    forged = unsubscribe.link("", "another secret", ana.id, "message").partition("=")[2]
     for wrong in ("", signed[:-2], f"{other.partition('.')[0]}.{signature}", forged, "%00"):
         for method in ("GET", "POST"):
             assert fields(gateway.http.request(method, f"{path}={wrong}")) == ["t"]
@@ -102,6 +102,6 @@ def test_a_link_that_was_not_signed_here_is_refused(gateway: Gateway, ana: Clien
     assert email(ana, "message") == "hourly"
 
 
-def test_who_or_what_is_not_there_is_not_found(gateway: Gateway, ana: Client) -> None:
+def test_a_link_for_an_unknown_user_or_type_is_404(gateway: Gateway, ana: Client) -> None:
     for user, kind in ((999_999, "message"), (ana.id, "pigeons")):
         problem(gateway.http.post(link(gateway, user, kind), data=ONE_CLICK), 404, "not-found")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
 
 def closed(opened: Socket) -> int:
-    """The close code that the gateway sends, whatever comes before it."""
+    """Read frames until the gateway closes the socket; return its close code."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             opened.frame()
@@ -20,27 +20,27 @@ def closed(opened: Socket) -> int:
     return opened.connection.close_code
 
 
-def test_a_socket_begins_with_the_cursor_of_now_and_then_has_an_event_a_frame(ana: Client, ben: Client) -> None:
+def test_a_socket_begins_with_the_newest_cursor_and_then_sends_one_event_per_frame(ana: Client, ben: Client) -> None:
     ana.send("before", to=ben)
     with socket(ben) as opened:
         assert opened.frame() == {"type": "cursor", "id": ben.now()}
         sent = ana.send("after", to=ben)
-        told = opened.frame()
-    assert told["data"] == sent
-    assert told == ben.events("begin")[-1]
+        event = opened.frame()
+    assert event["data"] == sent
+    assert event == ben.events("begin")[-1]
 
 
 def test_a_socket_resumes_from_its_cursor(ana: Client, ben: Client) -> None:
     for n in range(3):
         ana.send(str(n), to=ben)
-    told = ben.events("begin")
+    events = ben.events("begin")
 
-    with socket(ben, query=f"?cursor={told[1]['id']}") as opened:
-        assert opened.frame() == {"type": "cursor", "id": told[1]["id"]}
-        assert opened.events(2) == told[2:]
+    with socket(ben, query=f"?cursor={events[1]['id']}") as opened:
+        assert opened.frame() == {"type": "cursor", "id": events[1]["id"]}
+        assert opened.events(2) == events[2:]
 
 
-def test_an_expired_cursor_is_the_first_event_and_the_socket_goes_on_from_now(ana: Client, ben: Client) -> None:
+def test_an_expired_cursor_is_the_first_event_and_the_socket_continues_from_the_newest(ana: Client, ben: Client) -> None:
     ana.send("missed", to=ben)
     now = ben.now()
     with socket(ben, query="?cursor=00000000-1") as opened:
@@ -50,44 +50,44 @@ def test_an_expired_cursor_is_the_first_event_and_the_socket_goes_on_from_now(an
         assert [e["data"] for e in opened.events(1)] == [sent]
 
 
-def test_a_socket_has_the_types_asked_for_alone(ana: Client, ben: Client) -> None:
+def test_a_socket_has_only_the_requested_types(ana: Client, ben: Client) -> None:
     sent = ana.send("hi", to=ben)
     with socket(ben, query="?types=message.deleted&cursor=begin") as opened:
         ana.delete(f"/messages/{sent['id']}")
         assert [e["type"] for e in opened.events(1)] == ["message.deleted"]
 
 
-def test_typing_comes_without_an_id(ana: Client, ben: Client) -> None:
+def test_a_typing_event_has_no_id(ana: Client, ben: Client) -> None:
     group = ana.group(ben)
     with socket(ben) as opened:
         opened.frame()
         ana.post(f"/conversations/{group}/typing", {"typing": False})
-        (told,) = opened.events(1)
-    assert (told["id"], told["data"]["typing"]) == (None, False)
+        (event,) = opened.events(1)
+    assert (event["id"], event["data"]["typing"]) == (None, False)
 
 
 @pytest.mark.parametrize("query", ["?token={}", ""])
-def test_the_address_or_a_header_may_hold_the_token(gateway: Gateway, ana: Client, query: str) -> None:
+def test_the_token_is_in_the_url_or_in_a_header(gateway: Gateway, ana: Client, query: str) -> None:
     user = ana if not query else gateway.anonymous()
     with socket(user, query=query.format(ana.token)) as opened:
         assert opened.frame()["type"] == "cursor"
 
 
 @pytest.mark.parametrize("query", ["", "?token=dead"])
-def test_without_a_living_token_there_is_no_handshake(gateway: Gateway, query: str) -> None:
+def test_without_a_valid_token_the_handshake_is_refused(gateway: Gateway, query: str) -> None:
     with pytest.raises(InvalidStatus) as refused, socket(gateway.anonymous(), query=query):
         pass
     assert refused.value.response.status_code == 401
 
 
-def test_a_socket_closes_with_4401_when_its_token_dies(ana: Client) -> None:
+def test_a_socket_closes_with_4401_when_its_token_is_revoked(ana: Client) -> None:
     with socket(ana) as opened:
         opened.frame()
         ana.post("/logout")
         assert closed(opened) == 4401
 
 
-def test_a_socket_of_too_many_is_told_to_come_later(make_gateway: Callable[..., Gateway]) -> None:
+def test_the_oldest_of_too_many_sockets_closes_with_1013(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway(OPEN_POLLS_PER_USER="1")
     ana = gateway.user()
     with socket(ana) as oldest:
@@ -97,18 +97,18 @@ def test_a_socket_of_too_many_is_told_to_come_later(make_gateway: Callable[..., 
             assert closed(oldest) == 1013
 
 
-def test_what_is_no_handshake_is_a_problem_document(ana: Client) -> None:
+def test_a_request_that_is_no_handshake_gets_a_problem_document(ana: Client) -> None:
     problem(ana.get("/events/ws"), 400, "malformed")
     problem(ana.get("/events/ws", headers={"Upgrade": "h2c", "Connection": "Upgrade"}), 400, "malformed")
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://evil.example.org"}
     problem(ana.get("/events/ws", headers=headers), 403, "forbidden")
 
 
-def test_what_a_client_sends_is_passed_over(ana: Client, ben: Client) -> None:
+def test_frames_of_a_client_are_ignored(ana: Client, ben: Client) -> None:
     with socket(ben) as opened:
         opened.frame()
-        for said in ("hello", "{", b"\x00\xff", "x" * 4000):
-            opened.connection.send(said)
+        for frame in ("hello", "{", b"\x00\xff", "x" * 4000):
+            opened.connection.send(frame)
         sent = ana.send("still there", to=ben)
         assert [e["data"] for e in opened.events(2)][1] == sent
 
@@ -117,7 +117,7 @@ def test_what_a_client_sends_is_passed_over(ana: Client, ben: Client) -> None:
     ("origin", "status"),
     [("https://app.example.org", 101), ("https://evil.example.org", 403), ("http://own", 101), ("null", 403), (None, 101)],
 )
-def test_pages_of_allowed_origins_alone_may_open_a_socket(
+def test_only_pages_of_allowed_origins_open_a_socket(
     make_gateway: Callable[..., Gateway], guarded: Gateway, origin: str | None, status: int
 ) -> None:
     user = guarded.user()
@@ -133,11 +133,11 @@ def test_pages_of_allowed_origins_alone_may_open_a_socket(
 
 @pytest.fixture(scope="module")
 def guarded(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway that lets one other origin in."""
+    """A gateway that allows one other origin."""
     return make_gateway(ALLOWED_ORIGINS="https://app.example.org")
 
 
-def test_a_socket_that_its_client_left_is_forgotten(gateway: Gateway, ana: Client) -> None:
+def test_a_socket_that_its_client_closed_is_no_longer_counted(gateway: Gateway, ana: Client) -> None:
     with socket(ana) as opened:
         opened.frame()
         gateway.waiting(1, "ws")
@@ -155,7 +155,7 @@ def test_stopping_closes_sockets_with_1001(make_gateway: Callable[..., Gateway])
             assert closed(late) == 1001
 
 
-def test_a_socket_that_the_store_fails_is_told_to_come_later(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_socket_closes_with_1013_when_the_store_fails(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("hi", to=ben)
     gateway.execute("ALTER TABLE facts RENAME TO elsewhere")
     try:

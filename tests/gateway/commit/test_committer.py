@@ -1,4 +1,4 @@
-"""The committer against bad operations, a store that fails, and its own end."""
+"""The committer with failing operations, with a failing store, and when it stops."""
 
 import asyncio
 import random
@@ -41,46 +41,46 @@ from tests.stores import Database, named
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
-    with database.fresh() as place, opened(tmp_path, durability="normal", **place) as settings:
+    with database.fresh() as options, opened(tmp_path, durability="normal", **options) as settings:
         yield settings
 
 
 async def together(core: Core, *waiting: "asyncio.Future[Any]") -> list[Any]:
-    """Waits for operations handed over in one go; returns results and errors."""
+    """Await operations that were queued together; return their results and errors."""
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[object]]":
-    """Keeps the committer's thread in a transaction until the event is set."""
+    """Occupy the committer's thread with a transaction until the returned event is set."""
     begun, gate = threading.Event(), threading.Event()
 
     def wait(tx: Transaction) -> None:
         begun.set()
         while not gate.wait(0.2):
-            rows("SELECT 1")  # PostgreSQL throws out who idles in a transaction for a second
+            rows("SELECT 1")  # PostgreSQL ends a transaction that is idle for a second
 
-    held = committer.call(None, wait)
+    busy_operation = committer.call(None, wait)
     await until(begun.is_set)
-    return gate, held
+    return gate, busy_operation
 
 
-def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None:
+def test_a_failing_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None:
     ana, ben = people("ana", "ben")
     crew = group(ana, ben)
-    first = send(ana, at=crew)
+    message_id = send(ana, at=crew)
 
     def defect(tx: Transaction) -> None:
         conversation.rename(tx, ana, crew, "undone")
         raise ZeroDivisionError
 
     def bad_sql(tx: Transaction) -> None:
-        message.edit(tx, ana, first, "undone")
+        message.edit(tx, ana, message_id, "undone")
         execute("SELECT * FROM no_such_table")
 
     async def scenario() -> None:
         async with Core() as core:
             call, post = core.committer.call, core.committer.post
-            gate, held = await busy(core.committer)
+            gate, busy_operation = await busy(core.committer)
             waiting = together(
                 core,
                 post(Draft(ana, token_of(ana), "one", conversation=crew)).future,
@@ -88,16 +88,16 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
                 post(Draft(ana, token_of(ana), "", conversation=crew)).future,
                 post(Draft(ana, token_of(ana), "two", conversation=crew)).future,
                 call(None, bad_sql),
-                call(None, lambda tx: message.edit(tx, ben, first, "not his")),
+                call(None, lambda tx: message.edit(tx, ben, message_id, "not his")),
                 post(Draft(ben, token_of(ben), "three", conversation=crew)).future,
             )
             gate.set()
             results = await waiting
-            await held
+            await busy_operation
             assert core.batches == [1, 7]
-        kinds = [type(result) for result in results]
-        assert kinds[1:3] == [OperationFailedError, InvalidError]
-        assert kinds[4:6] == [OperationFailedError, ForbiddenError]
+        types = [type(result) for result in results]
+        assert types[1:3] == [OperationFailedError, InvalidError]
+        assert types[4:6] == [OperationFailedError, ForbiddenError]
         assert all(results[n].created for n in (0, 3, 6))
 
     token_of(ana), token_of(ben)
@@ -108,20 +108,21 @@ def test_a_bad_operation_fails_alone_and_the_rest_of_its_batch_commits() -> None
 
 
 @pytest.mark.only("sqlite")
-def test_a_message_with_more_copies_than_a_statement_takes_is_deleted() -> None:
+def test_a_message_with_more_copies_than_sql_parameters_is_deleted() -> None:
     ana, ben = people("ana", "ben")
-    first = send(ana, "secret", to=ben)
-    db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)  # some builds take 250,000, which would need as many rows
+    message_id = send(ana, "secret", to=ben)
+    # Some builds of SQLite allow 250,000, and the test would need as many rows.
+    db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)
     with event.transaction() as tx:
         copies = [tx.append("conversation:1", "message.updated", b'{"id":1,"body":"secret"}') for _ in range(2_100)]
-        insert_rows(MessageCopy, ("message_id", "event"), [(first, number) for number in copies])
+        insert_rows(MessageCopy, ("message_id", "event"), [(message_id, number) for number in copies])
     with event.transaction() as tx:
-        message.delete(tx, ana, "user", first)
+        message.delete(tx, ana, "user", message_id)
     assert scalar("SELECT count(*) FROM events WHERE data LIKE '%secret%'") == 0
 
 
 @pytest.mark.only("sqlite")
-def test_a_user_with_more_tokens_than_a_statement_takes_loses_them_all() -> None:
+def test_all_tokens_of_a_user_with_more_of_them_than_sql_parameters_are_revoked() -> None:
     (ana,) = people("ana")
     db.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)
     with event.transaction() as tx:
@@ -132,7 +133,7 @@ def test_a_user_with_more_tokens_than_a_statement_takes_loses_them_all() -> None
     assert scalar("SELECT count(*) FROM tokens") == 0
 
 
-def test_an_id_of_a_token_never_comes_to_mean_anothers() -> None:
+def test_the_id_of_a_revoked_token_is_never_used_again() -> None:
     ana, ben = people("ana", "ben")
     old = token_of(ana)
 
@@ -147,7 +148,7 @@ def test_an_id_of_a_token_never_comes_to_mean_anothers() -> None:
     assert scalar("SELECT count(*) FROM messages") == 0
 
 
-def test_what_is_handed_over_after_the_end_is_refused() -> None:
+def test_an_operation_after_the_stop_is_refused() -> None:
     ana, ben = people("ana", "ben")
 
     async def scenario() -> None:
@@ -164,7 +165,7 @@ def test_what_is_handed_over_after_the_end_is_refused() -> None:
     assert rows("SELECT body FROM messages") == [("in time",)]
 
 
-def test_a_token_that_died_in_the_same_batch_sends_no_more() -> None:
+def test_a_token_revoked_in_the_same_batch_sends_no_more() -> None:
     ana, ben = people("ana", "ben")
     number = token_of(ana)
 
@@ -187,20 +188,20 @@ def test_a_token_that_died_in_the_same_batch_sends_no_more() -> None:
     assert rows("SELECT body FROM messages") == [("before",)]
 
 
-def test_a_connection_that_falls_out_of_its_transaction_takes_the_whole_batch_with_it() -> None:
+def test_a_batch_whose_transaction_was_rolled_back_fails_as_a_whole() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana)
 
-    def fall(tx: Transaction) -> None:
-        execute("ROLLBACK")  # as SQLite does by itself on an I/O error
+    def roll_back(tx: Transaction) -> None:
+        execute("ROLLBACK")  # as SQLite does after an I/O error
 
     async def scenario() -> None:
         async with Core() as core:
-            gate, held = await busy(core.committer)  # so that the others share the next batch
+            gate, busy_operation = await busy(core.committer)  # so that the others share the next batch
             operations = [core.committer.post(Draft(ana, token_of(ana), f"one {n}", to=ben)).future for n in range(3)]
-            operations.insert(1, core.committer.call(None, fall))
+            operations.insert(1, core.committer.call(None, roll_back))
             gate.set()
-            await held
+            await busy_operation
             assert [type(result) for result in await together(core, *operations)] == [StoreDownError] * 4
             assert core.hub.head == event.head()
             assert (await core.send(ana, "two", to=ben)).created
@@ -211,37 +212,37 @@ def test_a_connection_that_falls_out_of_its_transaction_takes_the_whole_batch_wi
     assert scalar("SELECT count(*) FROM conversations") == 1
 
 
-def test_what_was_learned_in_a_batch_that_failed_is_not_believed() -> None:
-    """A direct conversation that was made in a transaction that is undone is made anew by the next."""
+def test_facts_cached_in_a_failed_batch_are_dropped() -> None:
+    """A direct conversation created in a rolled-back transaction is created again by the next one."""
     ana, ben = people("ana", "ben")
 
     async def scenario() -> None:
         async with Core() as core:
 
-            def make_and_fall(tx: Transaction) -> None:
+            def create_and_roll_back(tx: Transaction) -> None:
                 conversation.get_or_create_direct(tx, ana, ben)
                 execute("ROLLBACK")
 
             with pytest.raises(StoreDownError):
-                await core.do(make_and_fall)
+                await core.do(create_and_roll_back)
             assert (await core.send(ana, to=ben)).created
 
     asyncio.run(scenario())
     assert rows("SELECT conversation_id FROM messages") == rows("SELECT id FROM conversations")
 
 
-def test_a_store_that_is_locked_when_the_gateway_starts_ends_no_committer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it may be while another process recovers it after a crash: a moment that no test could meet by itself."""
+def test_a_store_that_is_locked_at_the_start_does_not_end_the_committer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may be locked while another process recovers it after a crash. The test simulates this short moment."""
     ana, ben = people("ana", "ben")
     token_of(ana)
 
     tries = iter([peewee.OperationalError("database is locked")] * 3)
-    usual = engine().configure_committer_connection
+    configure = engine().configure_committer_connection
 
     def locked() -> None:
         for error in tries:
             raise error
-        usual()
+        configure()
 
     monkeypatch.setattr(engine(), "configure_committer_connection", locked)
 
@@ -254,9 +255,9 @@ def test_a_store_that_is_locked_when_the_gateway_starts_ends_no_committer(monkey
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> None:
-    """Whichever process committed the leaving: what the committer remembers of members ends with it."""
+@pytest.mark.parametrize("by_another_process", [False, True])
+def test_a_user_who_left_cannot_send_until_they_return(by_another_process: bool) -> None:
+    """The committer drops its cached membership, whichever process committed the change."""
     ana, ben = people("ana", "ben")
     crew = group(ana, ben)
     token_of(ben)
@@ -265,7 +266,7 @@ def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> Non
         async with Core() as core:
 
             async def change(verb: Callable[[Transaction, int, int, int], None]) -> None:
-                if elsewhere:
+                if by_another_process:
                     with event.transaction() as tx:
                         verb(tx, ana, crew, ben)
                 else:
@@ -282,15 +283,15 @@ def test_who_has_left_speaks_no_more_until_they_are_back(elsewhere: bool) -> Non
     assert rows("SELECT body FROM messages") == [("in",)] * 3
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool) -> None:
+@pytest.mark.parametrize("by_another_process", [False, True])
+def test_a_token_revoked_on_another_gateway_sends_no_more_here(by_another_process: bool) -> None:
     ana, ben = people("ana", "ben")
     number = token_of(ana)
 
     async def scenario() -> None:
         async with Core() as core:
             assert (await core.send(ana, "one", to=ben)).created
-            if elsewhere:
+            if by_another_process:
                 with event.transaction() as tx:
                     token.revoke(tx, ana)
             else:
@@ -306,7 +307,7 @@ def test_a_token_that_died_on_another_gateway_sends_no_more_here(elsewhere: bool
     "events",
     [committer_module.MAX_FOREIGN_EVENTS - 1, committer_module.MAX_FOREIGN_EVENTS, committer_module.MAX_FOREIGN_EVENTS + 1],
 )
-def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(events: int) -> None:
+def test_a_member_removed_among_many_events_of_another_process_cannot_send(events: int) -> None:
     ana, ben = people("ana", "ben")
     crew = group(ana, ben)
     token_of(ben)
@@ -323,31 +324,31 @@ def test_who_was_removed_among_many_events_of_another_process_speaks_no_more(eve
     asyncio.run(scenario())
 
 
-def test_an_operation_whose_caller_has_gone_holds_up_nobody() -> None:
+def test_a_cancelled_operation_delays_no_other() -> None:
     ana, ben = people("ana", "ben")
 
     async def scenario() -> None:
         async with Core() as core:
-            gone = core.committer.post(Draft(ana, token_of(ana), "one", to=ben)).future
-            gone.cancel()
+            cancelled = core.committer.post(Draft(ana, token_of(ana), "one", to=ben)).future
+            cancelled.cancel()
             refused = core.committer.post(Draft(ana, token_of(ana), "", to=ben)).future
             refused.cancel()
             assert (await core.send(ana, "two", to=ben)).created
 
-            fallen = threading.Event()
+            rolled_back = threading.Event()
 
-            def fall(tx: Transaction) -> None:
-                fallen.set()
+            def roll_back(tx: Transaction) -> None:
+                rolled_back.set()
                 execute("ROLLBACK")
 
-            core.committer.call(None, fall).cancel()
-            await until(fallen.is_set)
+            core.committer.call(None, roll_back).cancel()
+            await until(rolled_back.is_set)
             assert (await core.send(ana, "three", to=ben)).created
 
     asyncio.run(scenario())
 
 
-def test_another_writer_only_delays(store: Settings) -> None:
+def test_a_transaction_of_another_writer_only_delays_sends(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     token_of(ana)
 
@@ -363,7 +364,7 @@ def test_another_writer_only_delays(store: Settings) -> None:
     assert scalar("SELECT count(*) FROM messages") == 50
 
 
-def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_is_answered_503_with_retry_after(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committer_module, "MAX_QUEUED_OPERATIONS", 5)  # the real bound would need thousands of connections
     ana, ben = people("ana", "ben")
     (credential,) = credentials(ana)
@@ -376,15 +377,16 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         port = sockets[0].getsockname()[1]
-        gate, held = await busy(services.committer)
+        gate, busy_operation = await busy(services.committer)
         links = [Link(port, credential) for _ in range(12)]
         sends = [asyncio.ensure_future(link.call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})) for link in links]
-        await until(lambda: sum(send.done() for send in sends) >= 8)  # with what holds the thread, four are taken
+        # Four are queued beside the operation that occupies the thread.
+        await until(lambda: sum(send.done() for send in sends) >= 8)
         early = [send.result() for send in sends if send.done()]
         assert {answer.status for answer in early} == {503}
         assert all(answer.headers["retry-after"] == "1" and answer.body["type"] == "/problems/unavailable" for answer in early)
         gate.set()
-        await held
+        await busy_operation
         statuses = sorted([(await send).status for send in sends])
         assert set(statuses) == {201, 503}
         assert statuses.count(503) >= len(early)
@@ -403,7 +405,7 @@ def test_a_queue_at_its_bound_is_answered_503_and_when_to_come_back(store: Setti
     asyncio.run(scenario())
 
 
-def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_does_not_end_the_tasks_of_each_second(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committer_module, "MAX_QUEUED_OPERATIONS", 0)
     monkeypatch.setattr(server_module, "TICK_S", 0.001)
     monkeypatch.setattr(server_module, "RECORD_USES_TICKS", 1)
@@ -431,34 +433,34 @@ def test_a_full_queue_does_not_end_what_the_gateway_does_each_second(store: Sett
 
 @pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory, store: Settings) -> Iterator[Cluster]:
-    place = {name: str(value) for name, value in named(store).items() if name != "data_dir"}
-    built = Cluster(tmp_path_factory.mktemp("cluster"), place)
-    yield built
-    built.close()
+    options = {name: str(value) for name, value in named(store).items() if name != "data_dir"}
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), options)
+    yield cluster
+    cluster.close()
 
 
 @pytest.mark.only("sqlite")
-def test_a_full_disk_is_answered_503_loses_nothing_and_is_over_when_there_is_room(cluster: Cluster) -> None:
-    """The gateway may not write files beyond their present size, which fails its writes as a full disk does."""
+def test_a_full_disk_is_answered_503_loses_nothing_and_sends_succeed_when_there_is_space(cluster: Cluster) -> None:
+    """A limit on file sizes makes the gateway's writes fail as a full disk does."""
     ana, ben = cluster.people("ana", "ben")
     port = cluster.start_gateway()
-    chance = random.Random(seed())
+    rng = random.Random(seed())
 
     async def scenario() -> list[Sender]:
-        senders = [Sender(cluster, ana, [{"to": ben}], chance, f"s{n}") for n in range(4)]
+        senders = [Sender(cluster, ana, [{"to": ben}], rng, f"s{n}") for n in range(4)]
         stopped = False
         async with asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.send_until(lambda: stopped))
             for _ in range(3):
-                wanted = answered(senders) + 50
-                await until(lambda wanted=wanted: answered(senders) >= wanted)
-                refused = sum(sender.unavailable for sender in senders)
+                target = answered(senders) + 50
+                await until(lambda target=target: answered(senders) >= target)
+                unavailable = sum(sender.unavailable for sender in senders)
                 limit(cluster.process(port).pid, 40_000)
-                await until(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 8)
+                await until(lambda unavailable=unavailable: sum(sender.unavailable for sender in senders) > unavailable + 8)
                 limit(cluster.process(port).pid, resource.RLIM_INFINITY)
-            wanted = answered(senders) + 50
-            await until(lambda: answered(senders) >= wanted)
+            target = answered(senders) + 50
+            await until(lambda: answered(senders) >= target)
             stopped = True
         return senders
 
@@ -475,11 +477,11 @@ def limit(process: int, file_bytes: int) -> None:
     resource.prlimit(process, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
 
 
-def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(cluster: Cluster) -> None:
+def test_a_message_sent_while_the_gateway_stops_is_either_stored_or_refused(cluster: Cluster) -> None:
     ana, ben = cluster.people("ana", "ben")
     port = cluster.start_gateway()
 
-    async def sending(name: str, kept: dict[str, int]) -> None:
+    async def sending(name: str, answered_ids: dict[str, int]) -> None:
         link = Link(port, cluster.token[ana])
         number = 0
         while True:
@@ -492,35 +494,35 @@ def test_what_is_sent_while_the_gateway_ends_is_answered_and_kept_or_refused(clu
                 return
             assert answer.status in (201, 503), answer
             if answer.status == 201:
-                kept[str(body["client_id"])] = answer.body["id"]
+                answered_ids[str(body["client_id"])] = answer.body["id"]
 
     async def scenario() -> dict[str, int]:
-        kept: dict[str, int] = {}
+        answered_ids: dict[str, int] = {}
         async with asyncio.TaskGroup() as tasks:
             for n in range(8):
-                tasks.create_task(sending(f"s{n}", kept))
-            await until(lambda: len(kept) > 100)
+                tasks.create_task(sending(f"s{n}", answered_ids))
+            await until(lambda: len(answered_ids) > 100)
             cluster.process(port).send_signal(signal.SIGTERM)
-        return kept
+        return answered_ids
 
-    kept = asyncio.run(scenario())
+    answered_ids = asyncio.run(scenario())
     assert cluster.process(port).wait(20) == 0
     stored = dict(rows("SELECT client_id, id FROM messages"))
-    assert kept.items() <= stored.items()
-    assert len(stored) - len(kept) <= 8, "more than what was on its way was kept without an answer"
+    assert answered_ids.items() <= stored.items()
+    assert len(stored) - len(answered_ids) <= 8, "more messages were stored without an answer than were on their way"
 
 
-def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, type[BaseException], bool]] = []
+def test_a_defect_is_logged_after_the_lock_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, type[BaseException], bool]] = []
 
-    class Telling:  # in the place of the log, since it is asked when it is written, not what
-        def error(self, said: str, exc_info: BaseException) -> None:
-            told.append((said, type(exc_info), in_transaction()))
+    class Recorder:  # replaces the logger, because the time of the line matters and not its text
+        def error(self, key: str, exc_info: BaseException) -> None:
+            logged.append((key, type(exc_info), in_transaction()))
 
     def defect(tx: Transaction) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(batch_module, "logger", Telling())
+    monkeypatch.setattr(batch_module, "logger", Recorder())
 
     async def scenario() -> None:
         async with Core() as core:
@@ -528,4 +530,4 @@ def test_a_defect_is_told_when_the_lock_is_given_back(monkeypatch: pytest.Monkey
                 await core.committer.call(None, defect)
 
     asyncio.run(scenario())
-    assert told == [("operation_failed", ZeroDivisionError, False)]
+    assert logged == [("operation_failed", ZeroDivisionError, False)]

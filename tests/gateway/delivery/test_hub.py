@@ -1,4 +1,4 @@
-"""The hub against the races between a reader and the log."""
+"""The hub under races between a subscriber and the log."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ from tests.stores import Database
 
 @pytest.fixture(autouse=True)
 def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
-    with database.fresh() as place, opened(tmp_path, durability="normal", **place) as settings:
+    with database.fresh() as options, opened(tmp_path, durability="normal", **options) as settings:
         yield settings
 
 
@@ -37,7 +37,7 @@ def created(number: int, body: str = "") -> Event:
     return Event(number, "conversation:1", "message.created", 0, b'{"id":%d,"body":"%s"}' % (number, body.encode()))
 
 
-def test_texts_that_were_deleted_take_no_room_in_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_texts_do_not_count_against_the_bytes_of_recent_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_events, "MAX_RECENT_BYTES", 10_000)
     recent = RecentEvents(0)
     for number in range(1, 200, 2):
@@ -45,23 +45,23 @@ def test_texts_that_were_deleted_take_no_room_in_the_ring(monkeypatch: pytest.Mo
         deleted = Event(number + 1, "conversation:1", "message.deleted", 0, b'{"id":%d,"body":""}' % number)
         recent.append(deleted)
         recent.erase_text(deleted)
-    assert len(recent.after(recent.low)) > 20, "the ring shrank as if the texts were still there"
+    assert len(recent.after(recent.low)) > 20, "recent events were dropped as if the texts still counted"
 
 
 def test_a_reader_thread_whose_read_failed_reads_again() -> None:
-    """A statement that fails inside a read's transaction may leave the connection in it: each later read there would fail."""
+    """A failed statement may leave the connection inside a transaction, in which every later read would fail."""
 
-    def falls_over() -> None:
+    def fail_in_transaction() -> None:
         execute("BEGIN")
         execute("SELECT * FROM no_such_table")
 
     async def scenario() -> None:
         pool = ThreadPool("reader", 3, 100)
         for _ in range(6):
-            results = await asyncio.gather(*(pool(falls_over) for _ in range(3)), return_exceptions=True)
+            results = await asyncio.gather(*(pool(fail_in_transaction) for _ in range(3)), return_exceptions=True)
             assert [type(result) for result in results] == [StoreDownError] * 3
             heads = await asyncio.gather(*(pool(catchup.conversation_intervals, 1, 0) for _ in range(30)))
-            assert {place.head for place in heads} == {0}
+            assert {intervals.head for intervals in heads} == {0}
         pool.close()
 
     asyncio.run(scenario())
@@ -72,33 +72,33 @@ def ids(events: list[Event]) -> list[int]:
 
 
 def seen_by(number: int, after: int = 0) -> list[int]:
-    """Ids of what the store says a user sees."""
+    """Return the ids of the events that the store returns for a user."""
     return ids(catchup.read(number, after, None, 100_000).events)
 
 
 def while_reading(core: Core, once: Callable[[], Any]) -> None:
-    """Does something on the loop's thread between the store's snapshot and the answer of the next read."""
+    """Run a function on the loop's thread, once, between the store's snapshot and the answer of the next read."""
     read = core.hub._read
 
     async def slow(work: Callable[..., Any], *args: Any) -> Any:
         core.hub._read = read
-        found = await read(work, *args)
+        answer = await read(work, *args)
         result = once()
         if inspect.isawaitable(result):
             await result
-        return found
+        return answer
 
     core.hub._read = slow
 
 
-def test_what_is_published_while_a_poll_reads_the_store_is_in_its_answer_once() -> None:
+def test_events_published_while_a_poll_reads_the_store_are_in_its_answer_once() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
     for _ in range(3):
         send(ana, to=ben)
 
     async def scenario() -> None:
-        async with Core() as core:  # whose ring begins here
+        async with Core() as core:  # its recent events begin here
             await core.hub.subscriber(ben)
             while_reading(core, lambda: asyncio.gather(*(core.send(ana, to=ben) for _ in range(5))))
             answer = await core.poll(ben, 0)
@@ -110,7 +110,7 @@ def test_what_is_published_while_a_poll_reads_the_store_is_in_its_answer_once() 
     asyncio.run(scenario())
 
 
-def test_what_is_published_before_a_poll_reads_the_store_is_in_its_answer_once() -> None:
+def test_events_published_before_a_poll_reads_the_store_are_in_its_answer_once() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
     send(ana, to=ben)
@@ -132,7 +132,7 @@ def test_what_is_published_before_a_poll_reads_the_store_is_in_its_answer_once()
     asyncio.run(scenario())
 
 
-def test_a_stream_whose_read_failed_skips_nothing_when_it_goes_on() -> None:
+def test_a_stream_whose_read_failed_skips_no_event_afterwards() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
     send(ana, to=ben)
@@ -155,7 +155,7 @@ def test_a_stream_whose_read_failed_skips_nothing_when_it_goes_on() -> None:
     asyncio.run(scenario())
 
 
-def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_are_no_longer_recent_are_read_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 20)
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
@@ -168,37 +168,37 @@ def test_what_left_the_ring_is_read_from_the_store(monkeypatch: pytest.MonkeyPat
             assert core.hub.recent.low > start
             expected = seen_by(ben)
             for after in range(start, core.hub.head + 1):
-                found, position = await core.all_after(ben, after)
-                assert ids(found) == [i for i in expected if i > after]
+                received, position = await core.all_after(ben, after)
+                assert ids(received) == [i for i in expected if i > after]
                 assert position == core.hub.head
 
     asyncio.run(scenario())
 
 
-def test_a_reader_who_does_not_read_for_a_long_time_misses_nothing() -> None:
+def test_a_subscription_that_is_not_read_for_a_long_time_misses_no_event() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
-    many = 2 * MAX_EVENTS_PER_ANSWER + 50
+    count = 2 * MAX_EVENTS_PER_ANSWER + 50
 
     async def scenario() -> None:
         async with Core() as core:
             start = core.hub.head
             subscription = await core.subscription(ben, start)
-            assert (await core.hub.next(subscription, 0)).events == []  # from here on, events are offered to it
-            await asyncio.gather(*(core.send(ana, to=ben) for _ in range(many)))
-            assert len(subscription.events) == MAX_EVENTS_PER_ANSWER, "what it does not read is not kept for it"
-            found: list[int] = []
-            while len(found) < many + 1:
+            assert (await core.hub.next(subscription, 0)).events == []  # from here on, it is offered events
+            await asyncio.gather(*(core.send(ana, to=ben) for _ in range(count)))
+            assert len(subscription.events) == MAX_EVENTS_PER_ANSWER, "the subscription stores at most one answer"
+            received: list[int] = []
+            while len(received) < count + 1:
                 answer = await core.hub.next(subscription, 0)
                 assert answer.events
-                found += ids(answer.events)
-            assert found == seen_by(ben, start)
+                received += ids(answer.events)
+            assert received == seen_by(ben, start)
             assert subscription.position == core.hub.head
 
     asyncio.run(scenario())
 
 
-def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
+def test_a_user_who_joins_and_leaves_while_being_loaded_gets_only_the_events_between() -> None:
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
     crew = group(ana)
@@ -207,7 +207,7 @@ def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
         async with Core() as core:
             start = core.hub.head
 
-            async def come_and_go() -> None:
+            async def join_and_leave() -> None:
                 await core.send(ana, "before", conversation=crew)
                 await core.do(lambda tx: conversation.add_member(tx, ana, crew, ben))
                 await core.send(ana, "while", conversation=crew)
@@ -215,18 +215,18 @@ def test_who_joins_and_leaves_while_being_loaded_sees_just_that_time() -> None:
                 await core.send(ana, "after", conversation=crew)
                 await core.do(lambda tx: conversation.add_member(tx, ana, crew, ben))
 
-            while_reading(core, come_and_go)
+            while_reading(core, join_and_leave)
             subscription = await core.subscription(ben, start)
             await core.send(ana, "again", conversation=crew)
-            found = (await core.hub.next(subscription, 0)).events
-            assert ids(found) == seen_by(ben)
-            assert [e.type for e in found if e.type.startswith("message")] == ["message.created"] * 2
-            assert [b"while" in e.data or b"again" in e.data for e in found if e.type == "message.created"] == [True] * 2
+            received = (await core.hub.next(subscription, 0)).events
+            assert ids(received) == seen_by(ben)
+            assert [e.type for e in received if e.type.startswith("message")] == ["message.created"] * 2
+            assert [b"while" in e.data or b"again" in e.data for e in received if e.type == "message.created"] == [True] * 2
 
     asyncio.run(scenario())
 
 
-def test_a_reader_whom_the_log_outruns_is_refused_rather_than_half_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_subscriber_that_loads_slower_than_the_log_grows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 4)
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
@@ -236,10 +236,10 @@ def test_a_reader_whom_the_log_outruns_is_refused_rather_than_half_known(monkeyp
             read = core.hub._read
 
             async def outrun(work: Callable[..., Any], *args: Any) -> Any:
-                found = await read(work, *args)
+                answer = await read(work, *args)
                 for _ in range(8):
                     await core.send(ana, to=ben)
-                return found
+                return answer
 
             core.hub._read = outrun
             with pytest.raises(StoreDownError):
@@ -255,19 +255,19 @@ def test_a_batch_with_a_gap_before_it_waits_for_the_tail() -> None:
 
     async def scenario() -> None:
         core = Core()
-        looks = 0
+        checks = 0
 
-        def look() -> None:
-            nonlocal looks
-            looks += 1
+        def count_check() -> None:
+            nonlocal checks
+            checks += 1
 
-        core.hub.check_log = look
+        core.hub.check_log = count_check
         first = Event(core.hub.head + 1, f"user:{ana}", "account.updated", 0, b"{}")
         second = Event(core.hub.head + 2, f"user:{ana}", "account.updated", 0, b"{}")
         subscription = await core.subscription(ana, core.hub.head)
         await core.hub.next(subscription, 0)
         core.hub.publish(first.id, [second], 0.0)
-        assert (looks, subscription.events) == (1, [])
+        assert (checks, subscription.events) == (1, [])
         core.hub.publish(first.id - 1, [first, second], 0.0)
         core.hub.publish(first.id, [second], 0.0)
         assert subscription.events == [first, second]
@@ -276,8 +276,8 @@ def test_a_batch_with_a_gap_before_it_waits_for_the_tail() -> None:
     asyncio.run(scenario())
 
 
-def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
-    """Another process commits more events than a batch reads along; then this one commits, and later everything is there."""
+def test_many_events_of_another_process_arrive_through_the_tail() -> None:
+    """Another process commits more events than a batch also reads. Then this process commits, and all events arrive."""
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
 
@@ -285,24 +285,24 @@ def test_more_than_is_read_along_with_a_commit_comes_through_the_tail() -> None:
         async with Core(with_tail=True) as core:
             start = core.hub.head
             subscription = await core.subscription(ben, start)
-            found: list[int] = []
+            received: list[int] = []
             with event.transaction() as tx:
                 post(tx, [Draft(ana, 0, "aside", to=ben) for _ in range(1_500)])
             await core.send(ana, to=ben)
-            while len(found) < 1_502:
-                found += ids((await core.hub.next(subscription, 30)).events)
-            assert found == seen_by(ben, start)
+            while len(received) < 1_502:
+                received += ids((await core.hub.next(subscription, 30)).events)
+            assert received == seen_by(ben, start)
 
     asyncio.run(scenario())
 
 
-def test_a_cursor_ahead_of_this_gateway_is_good() -> None:
-    """Another gateway has read further: what it gave out is neither refused nor repeated here."""
+def test_a_cursor_ahead_of_this_gateway_is_valid() -> None:
+    """Another gateway has read further: this gateway neither refuses its cursor nor repeats its events."""
     ana, ben = people("ana", "ben")
     token_of(ana), token_of(ben)
 
     async def scenario() -> None:
-        async with Core() as core:  # without a tail: it does not know what others commit
+        async with Core() as core:  # without a tail, it does not read the commits of others
             behind = core.hub.head
             send(ana, "one", to=ben)
             ahead = event.head()
@@ -310,25 +310,25 @@ def test_a_cursor_ahead_of_this_gateway_is_good() -> None:
             assert (await core.hub.next(subscription, 0)).events == []
             send(ana, "two", to=ben)
             assert core.hub.head == behind < subscription.position
-            await core.send(ana, "three", to=ben)  # reads along what came before
-            found = (await core.hub.next(subscription, 0)).events
-            assert ids(found) == seen_by(ben, ahead)
-            assert len(found) == 2
+            await core.send(ana, "three", to=ben)  # also reads the events before it
+            received = (await core.hub.next(subscription, 0)).events
+            assert ids(received) == seen_by(ben, ahead)
+            assert len(received) == 2
             with pytest.raises(ExpiredError):
                 await core.poll(ben, event.head() + 1)
 
     asyncio.run(scenario())
 
 
-def test_accounts_are_told_of_and_no_reader_sees_it() -> None:
+def test_account_events_reach_the_gateway_and_no_subscriber() -> None:
     ana, ben = people("ana", "ben")
-    numbers = token_of(ana), token_of(ben)
+    token_ids = token_of(ana), token_of(ben)
 
     async def scenario() -> None:
         async with Core() as core:
             start = core.hub.head
             await core.do(lambda tx: user.change(tx, ana, status="suspended"))
-            await core.do(lambda tx: token.revoke(tx, ben, [numbers[1]]))
+            await core.do(lambda tx: token.revoke(tx, ben, [token_ids[1]]))
             assert [e.type for e in core.accounts] == ["account.changed", "token.revoked"]
             (mine,), _ = await core.all_after(ana, start)
             assert mine.type == "account.updated"
@@ -337,7 +337,7 @@ def test_accounts_are_told_of_and_no_reader_sees_it() -> None:
     asyncio.run(scenario())
 
 
-def test_the_polls_of_a_dead_token_end_and_no_others() -> None:
+def test_only_the_polls_of_a_revoked_token_end() -> None:
     (ana,) = people("ana")
 
     async def scenario() -> None:
@@ -356,28 +356,28 @@ def test_the_polls_of_a_dead_token_end_and_no_others() -> None:
     asyncio.run(scenario())
 
 
-def test_thousands_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = 3_000
+def test_thousands_of_polls_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 3_000
     (ana, ben) = people("ana", "ben")
     token_of(ana), token_of(ben)
-    in_a_tick: list[int] = []
+    woken_per_tick: list[int] = []
     wake = Subscription.wake
 
     def counted(subscription: Subscription) -> None:
-        in_a_tick[-1] += 1
+        woken_per_tick[-1] += 1
         wake(subscription)
 
     async def scenario() -> None:
         async with Core() as core:
-            core.hub.max_polls_per_user = many
+            core.hub.max_polls_per_user = count
             subscriber = await core.hub.subscriber(ben)
-            polls = [core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(many)]
+            polls = [core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(count)]
             waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in polls]
             await asyncio.sleep(0)
             monkeypatch.setattr(Subscription, "wake", counted)
 
             def tick() -> None:
-                in_a_tick.append(0)
+                woken_per_tick.append(0)
                 if core.hub._ready or not all(answer.done() for answer in waiting):
                     asyncio.get_running_loop().call_soon(tick)
 
@@ -387,11 +387,11 @@ def test_thousands_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len({tuple(ids(answer.events)) for answer in answers}) == 1
 
     asyncio.run(scenario())
-    assert sum(in_a_tick) >= many
-    assert max(in_a_tick) <= 2 * MAX_WAKEUPS_PER_TICK, "one slice a tick, and at most one more when a tick of ours comes between"
+    assert sum(woken_per_tick) >= count
+    assert max(woken_per_tick) <= 2 * MAX_WAKEUPS_PER_TICK, "one slice per tick of the loop; our tick may see two"
 
 
-def test_of_too_many_polls_the_oldest_is_answered_empty() -> None:
+def test_the_oldest_of_too_many_polls_is_answered_empty() -> None:
     (ana,) = people("ana")
 
     async def scenario() -> None:

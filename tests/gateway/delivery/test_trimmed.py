@@ -1,4 +1,4 @@
-"""Gateways over a log whose beginning is gone: nothing that they know comes from there, and who slept through it notices."""
+"""Gateways on a log whose oldest events were deleted: they need none of them, and a gateway that missed events notices."""
 
 import asyncio
 from pathlib import Path
@@ -21,14 +21,14 @@ from tests.stores import Database
 
 
 def trim() -> int:
-    """All of the log, as far as it is; returns the mark."""
+    """Delete all events of the log; return the id of the last deleted event."""
     with event.transaction(appends=False) as tx:
         trimming.trim(tx, tx.now_ms + 1, event.head(), 10_000)
     return facts.trimmed()
 
 
-def test_memberships_need_no_event_that_is_gone(tmp_path: Path, database: Database) -> None:
-    async def play() -> None:
+def test_memberships_need_no_deleted_event(tmp_path: Path, database: Database) -> None:
+    async def scenario() -> None:
         async with Core() as core:
             ana, ben, cy = people("ana", "ben", "cy")
             crew = group(ana, ben)
@@ -52,14 +52,14 @@ def test_memberships_need_no_event_that_is_gone(tmp_path: Path, database: Databa
                     assert [e.type for e in events] == kinds
             assert core.missing == 0
 
-    with database.fresh() as named, opened(tmp_path, **named):
-        asyncio.run(play())
+    with database.fresh() as options, opened(tmp_path, **options):
+        asyncio.run(scenario())
 
 
-def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, database: Database) -> None:
-    """Of a machine that was stopped for weeks: a token was revoked meanwhile, in an event that nobody can read any more."""
+def test_a_gateway_that_missed_deleted_events_drops_all_that_it_cached(tmp_path: Path, database: Database) -> None:
+    """A machine was suspended for weeks. Meanwhile a token was revoked, in an event that is deleted now."""
 
-    async def play() -> None:
+    async def scenario() -> None:
         async with Core() as core:
             ana, ben = people("ana", "ben")
             core.hub.publish(core.hub.head, event.read_after(core.hub.head, 500), 0.0)
@@ -84,12 +84,12 @@ def test_a_gateway_that_slept_through_it_forgets_what_it_knew(tmp_path: Path, da
             await asyncio.to_thread(Tail(core.hub)._read_on)
             assert [e.type for e in (await core.all_after(ana, mark))[0]] == ["message.created"]
 
-    with database.fresh() as named, opened(tmp_path, **named):
-        asyncio.run(play())
+    with database.fresh() as options, opened(tmp_path, **options):
+        asyncio.run(scenario())
 
 
 @pytest.mark.only("sqlite")
-def test_clients_hear_that_their_cursor_is_older_than_what_is_kept(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_cursor_older_than_the_kept_events_is_answered_410(gateway: Gateway, ana: Client, ben: Client) -> None:
     ana.send("gone", to=ben)
     before = ben.now()
     ana.send("gone, too", to=ben)
@@ -98,6 +98,6 @@ def test_clients_hear_that_their_cursor_is_older_than_what_is_kept(gateway: Gate
     gateway.restart()
     ana.send("kept", to=ben)
     now = problem(ben.get("/events", cursor=before), 410, "cursor-expired")["cursor"]
-    assert ben.kinds("begin") == ["message.created"]
+    assert ben.event_types("begin") == ["message.created"]
     assert ben.events(now) == []
     assert ben.get("/state").status_code == 200

@@ -1,4 +1,4 @@
-"""One line a request, without a secret in any of them."""
+"""The access log: one line per request, and no secret in any line."""
 
 import json
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from tests.gateway.client import Client
-from tests.gateway.newcomers import somebody
+from tests.gateway.newcomers import new_signup
 from tests.gateway.running import Gateway, until
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
 
 def lines(gateway: Gateway, request_id: str) -> list[dict[str, Any]]:
-    """The log's lines of a request."""
-    told = [json.loads(line) for line in gateway.stderr().splitlines() if line.startswith("{")]
-    return [line for line in told if line.get("request_id") == request_id]
+    """Return the log lines of one request."""
+    records = [json.loads(line) for line in gateway.stderr().splitlines() if line.startswith("{")]
+    return [line for line in records if line.get("request_id") == request_id]
 
 
-def test_a_request_has_one_line_with_who_what_and_how_long(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_a_request_has_one_line_with_user_route_status_and_durations(gateway: Gateway, ana: Client, ben: Client) -> None:
     answer = ana.post("/messages", {"to": ben.id, "body": "not for the log"}, headers={"X-Request-Id": "my-send"})
     assert answer.headers["X-Request-Id"] == "my-send"
     (line,) = until(lambda: lines(gateway, "my-send"))
@@ -37,7 +37,7 @@ def test_a_request_has_one_line_with_who_what_and_how_long(gateway: Gateway, ana
     assert line["timestamp"].endswith("Z")
 
 
-def test_whoever_is_nobody_and_whatever_has_no_route_has_a_line_too(gateway: Gateway) -> None:
+def test_an_anonymous_request_to_no_route_has_a_line_too(gateway: Gateway) -> None:
     gateway.anonymous().get("/nothing/secret-path", headers={"X-Request-Id": "lost"}, token="secret-token")
     (line,) = until(lambda: lines(gateway, "lost"))
     assert (line["route"], line["status"]) == ("unknown", 404)
@@ -45,17 +45,17 @@ def test_whoever_is_nobody_and_whatever_has_no_route_has_a_line_too(gateway: Gat
     assert "secret" not in gateway.stderr()
 
 
-def test_no_secret_of_a_whole_journey_is_in_any_log(make_gateway: Callable[..., Gateway]) -> None:
+def test_no_secret_of_many_kinds_of_requests_is_in_the_log(make_gateway: Callable[..., Gateway]) -> None:
     gateway = make_gateway("serve", LOG_LEVEL="debug", LOG_FORMAT="json")
-    who = somebody() | {"password": "a password to look for"}
+    signup = new_signup() | {"password": "a password to look for"}
     public = gateway.anonymous()
-    assert public.post("/signup", who).status_code == 201
-    code = until(lambda: _code(gateway, who["email"]))
-    session = public.post("/signup/verify", {"email": who["email"], "code": code}).json()
-    ana = Client(gateway, session["user"]["id"], who["username"], session["token"])
+    assert public.post("/signup", signup).status_code == 201
+    code = until(lambda: _code(gateway, signup["email"]))
+    session = public.post("/signup/verify", {"email": signup["email"], "code": code}).json()
+    ana = Client(gateway, session["user"]["id"], signup["username"], session["token"])
     ben = gateway.user()
-    public.post("/login", {"login": who["username"], "password": who["password"]})
-    public.post("/login", {"login": who["username"], "password": "another password to look for"})
+    public.post("/login", {"login": signup["username"], "password": signup["password"]})
+    public.post("/login", {"login": signup["username"], "password": "another password to look for"})
     ana.send("a body to look for", to=ben)
     post = ana.post("/posts", {"body": "a post to look for"}).json()["id"]
     ben.post(f"/posts/{post}/comments", {"body": "a comment to look for"})

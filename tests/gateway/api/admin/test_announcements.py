@@ -1,4 +1,4 @@
-"""What admins say to many, what the application around tells, and why somebody heard of something: with the whole house running."""
+"""Announcements of admins, reported activity, and explanations of notifications, on a gateway with a worker."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ def root(served: Gateway) -> Client:
 
 
 def titles(client: Client, kind: str) -> list[str]:
-    return [one["title"] for one in client.get("/notifications", type=kind).json()["items"]]
+    return [item["title"] for item in client.get("/notifications", type=kind).json()["items"]]
 
 
-def test_an_announcement_is_taken_at_once_and_reaches_everybody(served: Gateway, root: Client) -> None:
+def test_an_announcement_is_accepted_at_once_and_reaches_all_users_of_its_role(served: Gateway, root: Client) -> None:
     ana, ben = served.users(2)
     cursor = ana.now()
     answer = root.post("/admin/notifications", GOOD)
     assert answer.status_code == 202
-    [told] = until(lambda: [e for e in ana.events(cursor) if e["type"] == "notification.created"])
-    assert (told["data"]["title"], told["data"]["body"]) == ("Down on Sunday", "At noon.")
+    [event] = until(lambda: [e for e in ana.events(cursor) if e["type"] == "notification.created"])
+    assert (event["data"]["title"], event["data"]["body"]) == ("Down on Sunday", "At noon.")
     until(lambda: "Down on Sunday" in titles(ben, "system"))
     job = until(lambda: next((j for j in root.get("/admin/jobs").json()["fanouts"] if j["state"] == "done"), None))
     assert job["job"] == answer.json()["job"]
@@ -53,18 +53,18 @@ def test_an_announcement_is_taken_at_once_and_reaches_everybody(served: Gateway,
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_what_cannot_be_announced_is_named(served: Gateway, root: Client, wrong: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_of_an_announcement_is_named(served: Gateway, root: Client, wrong: dict[str, Any], field: str) -> None:
     before = served.rows("SELECT count(*) FROM fanouts")
     assert fields(root.post("/admin/notifications", {**GOOD, **wrong})) == [field]
     assert served.rows("SELECT count(*) FROM fanouts") == before
 
 
-def test_activity_of_the_application_around_is_recorded_and_told(served: Gateway, root: Client) -> None:
+def test_activity_reported_by_another_application_is_recorded_and_admins_are_notified(served: Gateway, root: Client) -> None:
     ana, other = served.user(), served.user("admin")
-    told = {"action": "invoice.paid", "description": "Paid", "metadata": {"amount": "12.50"}, "user": ana.id, "site": "north"}
-    assert root.post("/activity", told).status_code == 202
+    reported = {"action": "invoice.paid", "description": "Paid", "metadata": {"amount": "12.50"}, "user": ana.id, "site": "north"}
+    assert root.post("/activity", reported).status_code == 202
     [record] = until(lambda: root.get("/admin/activity", action="invoice.paid").json()["items"])
-    assert {name: record[name] for name in told} == told
+    assert {name: record[name] for name in reported} == reported
     assert record["triggered_by"] == root.id
     until(lambda: "1 activity" in titles(other, "admin"))
     assert other.put("/admin/watches", {"user.activity": False}).json()["user.activity"] is False
@@ -86,28 +86,28 @@ def test_activity_of_the_application_around_is_recorded_and_told(served: Gateway
         ({"action": None}, "action"),
     ],
 )
-def test_activity_that_cannot_be_is_named(root: Client, wrong: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_of_activity_is_named(root: Client, wrong: dict[str, Any], field: str) -> None:
     assert fields(root.post("/activity", {"action": "invoice.paid", **wrong})) == [field]
 
 
-def test_a_like_is_told_at_the_authors_open_poll_and_mailed_and_explained(served: Gateway, root: Client) -> None:
+def test_a_like_is_delivered_to_the_open_poll_of_the_author_mailed_and_explained(served: Gateway, root: Client) -> None:
     ana, ben = served.users(2)
     post = ana.post("/posts", {"body": "a post"}).json()["id"]
     poll = ana.polling(ana.now())
     assert ben.put(f"/posts/{post}/like").json() == {"liked": True, "likes_count": 1}
-    [told] = poll.result().json()["events"]
-    assert (told["type"], told["data"]["title"]) == ("notification.created", f"{ben.name.capitalize()} liked your post")
+    [event] = poll.result().json()["events"]
+    assert (event["type"], event["data"]["title"]) == ("notification.created", f"{ben.name.capitalize()} liked your post")
     until(lambda: served.rows("SELECT 1 FROM emails WHERE receiver=? AND state='sent'", ana.id))
     liked = served.rows("SELECT max(id) FROM events WHERE type='post.liked'")[0][0]
-    cursor = told["id"].partition("-")[0] + f"-{liked}"
-    found = root.get("/admin/explain", event=cursor, user=ana.id).json()
-    [rule] = found["rules"]
-    assert (rule["rule"], rule["decided"], rule["notification"]["id"]) == ("like", ["notified", "mailed"], told["data"]["id"])
+    cursor = event["id"].partition("-")[0] + f"-{liked}"
+    explanation = root.get("/admin/explain", event=cursor, user=ana.id).json()
+    [rule] = explanation["rules"]
+    assert (rule["rule"], rule["decided"], rule["notification"]["id"]) == ("like", ["notified", "mailed"], event["data"]["id"])
     assert [mail["state"] for mail in rule["mails"]] == ["sent"]
-    assert found["user"]["id"] == ana.id
+    assert explanation["user"]["id"] == ana.id
 
 
-def test_what_cannot_be_explained_is_named_or_not_there(served: Gateway, root: Client) -> None:
+def test_an_explanation_of_an_invalid_event_or_user_is_refused(served: Gateway, root: Client) -> None:
     ana = served.user()
     cursor = ana.now()
     assert fields(root.get("/admin/explain", event=cursor)) == ["user"]
@@ -119,6 +119,6 @@ def test_what_cannot_be_explained_is_named_or_not_there(served: Gateway, root: C
 
 
 @pytest.mark.parametrize("path", ["/admin/notifications", "/activity"])
-def test_only_admins_may(served: Gateway, path: str) -> None:
+def test_only_admins_announce_and_report_activity(served: Gateway, path: str) -> None:
     problem(served.user().post(path, {}), 403, "forbidden")
     problem(served.anonymous().post(path, {}), 401, "unauthorized")

@@ -6,15 +6,15 @@ from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
 
 
-def new(name: str, **more: object) -> dict[str, object]:
-    return {"username": name, "email": f"{name}@example.org", **more}
+def new(name: str, **profile: object) -> dict[str, object]:
+    return {"username": name, "email": f"{name}@example.org", **profile}
 
 
 def names(admin: Client, **filters: str) -> list[str]:
     return [item["username"] for item in admin.get("/admin/users", limit=200, **filters).json()["items"]]
 
 
-def test_accounts_are_made_active_with_profile_and_wallet(gateway: Gateway, admin: Client) -> None:
+def test_new_accounts_are_active_and_have_profile_and_wallet(gateway: Gateway, admin: Client) -> None:
     answer = admin.post("/admin/users", {"users": [new("first", display_name="First One"), new("second", role="admin")]})
 
     assert answer.status_code == 201
@@ -26,7 +26,7 @@ def test_accounts_are_made_active_with_profile_and_wallet(gateway: Gateway, admi
         assert gateway.rows("SELECT currency, balance_minor FROM wallets WHERE user_id=?", number) == [("USD", 0)]
 
 
-def test_all_or_none_are_made_and_each_bad_one_is_named(gateway: Gateway, admin: Client, ana: Client) -> None:
+def test_all_accounts_or_none_are_created_and_each_invalid_one_is_named(gateway: Gateway, admin: Client, ana: Client) -> None:
     users = [
         new("fine"),
         new("x"),
@@ -57,27 +57,27 @@ def test_all_or_none_are_made_and_each_bad_one_is_named(gateway: Gateway, admin:
 @pytest.mark.parametrize(
     ("field", "value"), [("username", "-x"), ("username", "a b"), ("username", "x" * 33), ("email", "a@b@c"), ("email", "a b@c")]
 )
-def test_a_name_or_address_that_cannot_be_is_named(admin: Client, field: str, value: str) -> None:
+def test_an_invalid_username_or_address_is_named(admin: Client, field: str, value: str) -> None:
     assert fields(admin.post("/admin/users", {"users": [new("fine") | {field: value}]})) == [f"users.0.{field}"]
 
 
-def test_one_to_a_thousand_accounts_are_made_at_once(admin: Client) -> None:
+def test_one_to_a_thousand_accounts_are_created_in_one_request(admin: Client) -> None:
     assert fields(admin.post("/admin/users", {"users": []})) == ["users"]
     assert fields(admin.post("/admin/users", {"users": [new(f"many{n}") for n in range(1001)]})) == ["users"]
 
-    made = admin.post("/admin/users", {"users": [new(f"many{n}") for n in range(1000)]}).json()["items"]
-    assert [user["username"] for user in made] == [f"many{n}" for n in range(1000)]
+    created = admin.post("/admin/users", {"users": [new(f"many{n}") for n in range(1000)]}).json()["items"]
+    assert [user["username"] for user in created] == [f"many{n}" for n in range(1000)]
 
 
-def test_the_same_accounts_asked_for_twice_at_once_are_made_once(gateway: Gateway, admin: Client) -> None:
-    asked = {"users": [new(f"twin{n}") for n in range(20)]}
-    answers = [f.result() for f in [gateway.later(admin.post, "/admin/users", asked) for _ in range(4)]]
+def test_the_same_accounts_requested_several_times_at_once_are_created_once(gateway: Gateway, admin: Client) -> None:
+    body = {"users": [new(f"twin{n}") for n in range(20)]}
+    answers = [f.result() for f in [gateway.later(admin.post, "/admin/users", body) for _ in range(4)]]
 
     assert sorted(a.status_code for a in answers) == [201, 422, 422, 422]
     assert len(names(admin, q="twin")) == 20
 
 
-def test_admins_list_everybody_with_address_by_status_role_and_text(gateway: Gateway, admin: Client) -> None:
+def test_admins_list_all_users_with_address_by_status_role_and_text(gateway: Gateway, admin: Client) -> None:
     admin.post("/admin/users", {"users": [new("lista", display_name="Zed"), new("listb", role="admin"), new("listc")]})
     gateway.execute("UPDATE users SET status='suspended' WHERE username='listc'")
 
@@ -91,7 +91,7 @@ def test_admins_list_everybody_with_address_by_status_role_and_text(gateway: Gat
     assert fields(admin.get("/admin/users", role="king")) == ["role"]
 
 
-def test_an_admin_changes_role_and_name_and_its_owner_hears_of_it(admin: Client, ana: Client) -> None:
+def test_an_admin_changes_role_and_name_and_the_user_gets_the_event(admin: Client, ana: Client) -> None:
     cursor = ana.now()
 
     changed = admin.patch(f"/admin/users/{ana.id}", {"role": "admin", "display_name": "Boss"}).json()
@@ -106,14 +106,14 @@ def test_an_admin_changes_role_and_name_and_its_owner_hears_of_it(admin: Client,
     assert admin.patch(f"/admin/users/{ana.id}", {}).json()["display_name"] == "Boss"
 
 
-def test_the_last_admin_stays_one(gateway: Gateway, admin: Client) -> None:
+def test_the_last_admin_cannot_lose_the_role(gateway: Gateway, admin: Client) -> None:
     gateway.execute("UPDATE users SET role='user' WHERE id<>?", admin.id)
 
     problem(admin.patch(f"/admin/users/{admin.id}", {"role": "user"}), 409, "conflict")
     assert admin.get("/me").json()["role"] == "admin"
 
 
-def test_an_admin_makes_a_token_for_a_bot_and_revokes_all(gateway: Gateway, admin: Client, ana: Client) -> None:
+def test_an_admin_creates_a_token_for_a_bot_and_revokes_all_tokens(gateway: Gateway, admin: Client, ana: Client) -> None:
     answer = admin.post(f"/admin/users/{ana.id}/tokens", {"label": "weather bot"})
 
     assert answer.status_code == 201
@@ -130,7 +130,7 @@ def test_an_admin_makes_a_token_for_a_bot_and_revokes_all(gateway: Gateway, admi
     assert admin.delete(f"/admin/users/{ana.id}/tokens").status_code == 204
 
 
-def test_a_token_is_for_an_active_user_and_its_label_shows(gateway: Gateway, admin: Client, ana: Client) -> None:
+def test_a_token_needs_an_active_user_and_a_valid_label(gateway: Gateway, admin: Client, ana: Client) -> None:
     assert admin.post(f"/admin/users/{ana.id}/tokens").status_code == 201
     assert fields(admin.post(f"/admin/users/{ana.id}/tokens", {"label": "x" * 65})) == ["label"]
     assert fields(admin.post(f"/admin/users/{ana.id}/tokens", {"label": "a\nb"})) == ["label"]
@@ -138,20 +138,20 @@ def test_a_token_is_for_an_active_user_and_its_label_shows(gateway: Gateway, adm
     problem(admin.post(f"/admin/users/{ana.id}/tokens"), 404, "not-found")
 
 
-def test_watches_are_on_until_an_admin_turns_them_off(gateway: Gateway) -> None:
+def test_each_admin_has_all_watches_on_until_they_switch_them_off(gateway: Gateway) -> None:
     one, other = gateway.users(2, "admin")
-    everything = {"user.created": True, "user.status": True, "message.sent": True, "user.activity": True}
+    all_on = {"user.created": True, "user.status": True, "message.sent": True, "user.activity": True}
 
-    assert one.get("/admin/watches").json() == everything
-    assert one.put("/admin/watches", {"message.sent": False}).json() == everything | {"message.sent": False}
-    assert one.put("/admin/watches", {}).json() == everything | {"message.sent": False}
-    assert other.get("/admin/watches").json() == everything
+    assert one.get("/admin/watches").json() == all_on
+    assert one.put("/admin/watches", {"message.sent": False}).json() == all_on | {"message.sent": False}
+    assert one.put("/admin/watches", {}).json() == all_on | {"message.sent": False}
+    assert other.get("/admin/watches").json() == all_on
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("message.read", True), ("message.sent", 1), ("message.sent", None), ("user.status", "on")]
 )
-def test_a_watch_that_cannot_be_is_named(admin: Client, name: str, value: object) -> None:
+def test_an_invalid_watch_is_named(admin: Client, name: str, value: object) -> None:
     assert fields(admin.put("/admin/watches", {"user.created": True, name: value})) == [name]
 
 
@@ -170,18 +170,18 @@ def test_activity_is_listed_newest_first_by_user_action_site_and_time(gateway: G
             ),
         )
 
-    def found(**filters: object) -> list[str]:
+    def listed(**filters: object) -> list[str]:
         answer = admin.get("/admin/activity", user=ana.id, **filters)
         assert answer.status_code == 200, answer.text
         return [item["description"] for item in answer.json()["items"]]
 
-    assert found() == ["thing 3", "thing 2", "thing 1", "thing 0"]
-    assert found(action="shop.bought") == ["thing 3", "thing 1"]
-    assert found(site="site0") == ["thing 1", "thing 0"]
-    assert found(since="2023-11-14T22:13:21Z", until="2023-11-14T22:13:23Z") == ["thing 2", "thing 1"]
-    assert found(since="2023-11-14T23:13:21+01:00", until="2023-11-14T22:13:22.500Z") == ["thing 2", "thing 1"]
+    assert listed() == ["thing 3", "thing 2", "thing 1", "thing 0"]
+    assert listed(action="shop.bought") == ["thing 3", "thing 1"]
+    assert listed(site="site0") == ["thing 1", "thing 0"]
+    assert listed(since="2023-11-14T22:13:21Z", until="2023-11-14T22:13:23Z") == ["thing 2", "thing 1"]
+    assert listed(since="2023-11-14T23:13:21+01:00", until="2023-11-14T22:13:22.500Z") == ["thing 2", "thing 1"]
     first = admin.get("/admin/activity", user=ana.id, limit=3).json()
-    assert found(page=first["next"]) == ["thing 0"]
+    assert listed(page=first["next"]) == ["thing 0"]
     assert first["items"][0] == {
         "id": first["items"][0]["id"],
         "user": ana.id,
@@ -199,24 +199,24 @@ def test_counts_by_hour_are_listed_newest_first_whether_their_records_are_archiv
     for at, action, site, count in [(0, "a", "", 1), (0, "b", "", 2), (0, "b", "north", 3), (1, "b", "north", 4), (2, "a", "", 5)]:
         gateway.execute(hour, at * 3_600_000, action, site, count)
 
-    def found(**filters: object) -> list[int]:
+    def listed(**filters: object) -> list[int]:
         answer = admin.get("/admin/activity/hourly", **{"until": "1971-01-01T00:00:00Z", **filters})
         assert answer.status_code == 200, answer.text
         return [item["count"] for item in answer.json()["items"]]
 
-    assert found() == [5, 4, 3, 2, 1]
-    assert found(since="1970-01-01T00:30:00Z") == [5, 4]
-    assert found(until="1970-01-01T02:00:00Z", action="b") == [4, 3, 2]
-    assert found(site="north", since="1970-01-01T00:00:00Z") == [4, 3]
+    assert listed() == [5, 4, 3, 2, 1]
+    assert listed(since="1970-01-01T00:30:00Z") == [5, 4]
+    assert listed(until="1970-01-01T02:00:00Z", action="b") == [4, 3, 2]
+    assert listed(site="north", since="1970-01-01T00:00:00Z") == [4, 3]
     first = admin.get("/admin/activity/hourly", until="1971-01-01T00:00:00Z", limit=3).json()
-    assert found(page=first["next"]) == [2, 1]
+    assert listed(page=first["next"]) == [2, 1]
     assert first["items"][2] == {"hour": "1970-01-01T00:00:00.000Z", "action": "b", "site": "north", "count": 3}
     assert admin.get("/admin/activity/hourly", until="1971-01-01T00:00:00Z", limit=5).json()["next"] is None
     assert first["items"][0]["site"] is None
 
 
 @pytest.mark.parametrize("page", ["x", "x-y", "1", "WzEsMiwzXQ==", "WzFlOTksImEiLCJiIl0=", "WzEsIlx1MDAwMCIsImIiXQ==", "é"])
-def test_a_page_of_hours_that_was_never_given_is_named(admin: Client, page: str) -> None:
+def test_an_invalid_page_cursor_of_hours_is_named(admin: Client, page: str) -> None:
     assert fields(admin.get("/admin/activity/hourly", page=page)) == ["page"]
 
 
@@ -224,18 +224,18 @@ def test_a_page_of_hours_that_was_never_given_is_named(admin: Client, page: str)
     "time", ["yesterday", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "5", "२०२६-01-01"]
 )
 @pytest.mark.parametrize("name", ["since", "until"])
-def test_a_time_that_cannot_be_is_named(admin: Client, name: str, time: str) -> None:
+def test_an_invalid_time_is_named(admin: Client, name: str, time: str) -> None:
     for path in ("/admin/activity", "/admin/activity/hourly"):
         answer = admin.get(path, **{name: time})
         assert answer.status_code == 200 or fields(answer) == [name]
 
 
-def test_a_user_filter_is_an_id(admin: Client) -> None:
+def test_a_user_filter_must_be_an_id(admin: Client) -> None:
     for value in ("x", "0", "-1", str(2**63)):
         assert fields(admin.get("/admin/activity", user=value)) == ["user"]
 
 
-def test_jobs_tell_of_consumers_and_of_what_was_given_up(gateway: Gateway, admin: Client, ana: Client, ben: Client) -> None:
+def test_jobs_list_consumers_and_dead_letters(gateway: Gateway, admin: Client, ana: Client, ben: Client) -> None:
     ana.send("hi", to=ben)
     event = gateway.rows("SELECT max(id) FROM events")[0][0]
     for part in range(8 if gateway.kind == "postgresql" else 1):
@@ -244,10 +244,10 @@ def test_jobs_tell_of_consumers_and_of_what_was_given_up(gateway: Gateway, admin
         "INSERT INTO dead_work (consumer, event_id, error, parked_ms, retry) VALUES ('search', ?, 'boom', 0, ?)", event, False
     )
 
-    told = admin.get("/admin/jobs").json()
-    assert [(c["consumer"], c["position"]) for c in told["consumers"] if c["consumer"] == "search"] == [("search", event - 1)]
-    (dead,) = told["dead"]
-    assert (dead["consumer"], dead["event"], dead["type"], dead["error"], dead["retrying"]) == (
+    jobs = admin.get("/admin/jobs").json()
+    assert [(c["consumer"], c["position"]) for c in jobs["consumers"] if c["consumer"] == "search"] == [("search", event - 1)]
+    (letter,) = jobs["dead"]
+    assert (letter["consumer"], letter["event"], letter["type"], letter["error"], letter["retrying"]) == (
         "search",
         event,
         "message.created",
@@ -255,6 +255,6 @@ def test_jobs_tell_of_consumers_and_of_what_was_given_up(gateway: Gateway, admin
         False,
     )
 
-    assert admin.post(f"/admin/jobs/{dead['id']}/retry").status_code == 202
+    assert admin.post(f"/admin/jobs/{letter['id']}/retry").status_code == 202
     assert admin.get("/admin/jobs").json()["dead"][0]["retrying"] is True
-    problem(admin.post(f"/admin/jobs/{dead['id'] + 1}/retry"), 404, "not-found")
+    problem(admin.post(f"/admin/jobs/{letter['id'] + 1}/retry"), 404, "not-found")
