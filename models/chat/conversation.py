@@ -15,7 +15,7 @@ from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
+from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
 TITLE_CHARS = 120
@@ -126,7 +126,7 @@ def pair_key(user: int, other: int) -> str:
 def direct_conversations(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
     """pair key -> conversation, for the direct conversations that exist: from the transaction's cache, else by one query."""
     known = tx.cache.direct
-    missing = sorted({key for user, other in pairs if (key := pair_key(user, other)) not in known})
+    missing = sorted({pair_key(user, other) for user, other in pairs} - known.keys())
     if missing:
         # Raw: part of a send.
         known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({placeholders(len(missing))})", missing))
@@ -152,10 +152,10 @@ def kinds_by_member(tx: Transaction, members: Collection[tuple[int, int]]) -> di
 def require_member(conversation: int, user: int) -> str:
     """The user's role in the conversation. Raises NotFoundError for a user who is not a member."""
     # Raw: part of moving a read mark.
-    found = rows("SELECT role FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, user))
-    if not found:
+    roles = rows("SELECT role FROM memberships WHERE conversation_id=? AND user_id=? AND to_event IS NULL", (conversation, user))
+    if not roles:
         raise NotFoundError
-    return str(found[0][0])
+    return str(roles[0][0])
 
 
 def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None) -> int:
@@ -192,9 +192,9 @@ def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, b
 
 
 def _require_active(users: Sequence[int]) -> None:
+    """Raise InvalidError that names the first of the users who is not active."""
     active: set[int] = set()
-    for start in range(0, len(users), IDS_PER_QUERY):
-        part = users[start : start + IDS_PER_QUERY]
+    for part in chunks(users, IDS_PER_QUERY):
         # Raw: the first message of a pair creates their conversation.
         sql = f"SELECT id FROM users WHERE status='active' AND id IN ({placeholders(len(part))})"
         active |= {user for (user,) in rows(sql, part)}
@@ -279,6 +279,7 @@ def _role_of_other(conversation: int, user: int) -> str:
 
 
 def _ensure_owner(conversation: int) -> None:
+    """Make the member who joined first an owner, if no owner is left."""
     members = _open_memberships(conversation)
     if not Membership.select().where(members, Membership.role == "owner").exists():
         first = Membership.select(peewee.fn.MIN(Membership.id)).where(members)

@@ -127,14 +127,14 @@ class Posted(msgspec.Struct, gc=False):
 
 
 def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError]:
-    """Post many messages by a fixed few statements; returns one result for each draft, in order.
+    """Post many messages with a fixed number of statements; returns one result for each draft, in order.
 
     A draft whose sender has used its `client_id` before is answered with that first message, and its other fields are ignored
     (promise 4).
     """
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
-    first = _find_first(drafts)
-    targets = _find_targets(tx, drafts, first)
+    message_ids = _find_sent(drafts)
+    targets = _find_targets(tx, drafts, message_ids)
     replied = _conversations_of_replied(
         d for d, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)
     )
@@ -142,7 +142,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
     new_rows: list[tuple[Any, ...]] = []
     for n, draft in enumerate(drafts):
         key = (draft.sender, draft.client_id)
-        if key in first:
+        if key in message_ids:
             continue  # a retry, answered below
         target = targets[n]
         if isinstance(target, RefusedError):
@@ -154,9 +154,9 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
             new_rows.append(row)
             results[n] = Posted(data, created=True, kind=target[1])
             if draft.client_id is not None:
-                first[key] = row[0]
+                message_ids[key] = row[0]
     insert_rows(Message, INSERT_COLUMNS, new_rows)
-    _answer_retries(drafts, first, results)
+    _answer_retries(drafts, message_ids, results)
     return results  # type: ignore[return-value]
 
 
@@ -170,9 +170,9 @@ def _append(tx: Transaction, draft: Draft, conversation: int, created_at: str) -
     return data, (id_, conversation, sender, encode_text(draft.body), priority, reply_to, client_id, tx.now_ms, event)
 
 
-def _answer_retries(drafts: Sequence[Draft], first: dict[RetryKey, int], results: list[Posted | RefusedError | None]) -> None:
-    """Fill in the results that are still None: each is the first message of its sender and `client_id`, as it is now."""
-    retries = {n: first[drafts[n].sender, drafts[n].client_id] for n, result in enumerate(results) if result is None}
+def _answer_retries(drafts: Sequence[Draft], message_ids: dict[RetryKey, int], results: list[Posted | RefusedError | None]) -> None:
+    """Fill in the results that are None, those of retries: the message that its sender and `client_id` name, as it is now."""
+    retries = {n: message_ids[drafts[n].sender, drafts[n].client_id] for n, result in enumerate(results) if result is None}
     if not retries:
         return
     messages = {message.id: message for message in views(list(retries.values()))}
@@ -180,18 +180,18 @@ def _answer_retries(drafts: Sequence[Draft], first: dict[RetryKey, int], results
         results[n] = Posted(msgspec.json.encode(messages[id_]), created=False, kind="")
 
 
-def _find_first(drafts: Sequence[Draft]) -> dict[RetryKey, int]:
-    """(sender, client_id) -> message, for the drafts that repeat an earlier send."""
-    keys = [v for d in drafts if d.client_id is not None for v in (d.sender, d.client_id)]
+def _find_sent(drafts: Sequence[Draft]) -> dict[RetryKey, int]:
+    """(sender, client_id) -> message, for the drafts whose message was sent before."""
+    keys = [value for draft in drafts if draft.client_id is not None for value in (draft.sender, draft.client_id)]
     if not keys:
         return {}
     # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
-    found = rows(
+    sent = rows(
         values_cte("sender, client_id", len(keys) // 2) + "SELECT m.sender_id, m.client_id, m.id FROM input CROSS JOIN messages m "
         "WHERE m.sender_id=input.sender AND m.client_id=input.client_id",
         keys,
     )
-    return {(sender, client_id): id_ for sender, client_id, id_ in found}
+    return {(sender, client_id): id_ for sender, client_id, id_ in sent}
 
 
 def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
@@ -211,18 +211,18 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
     return errors
 
 
-def _find_targets(tx: Transaction, drafts: Sequence[Draft], first: dict[RetryKey, int]) -> list[Target | RefusedError]:
-    """The target of each draft, or the reason why it is refused. The sender must be a member there now, as the transaction sees it.
+def _find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[RetryKey, int]) -> list[Target | RefusedError]:
+    """The target of each draft, or the reason why it is refused: its sender must be a member now.
 
-    What stands for a retry, which needs no target, is not used.
+    A retry needs no target; its item of the list has no meaning.
     """
-    invalid = [() if (d.sender, d.client_id) in first else invalid_fields(d) for d in drafts]
+    invalid = [() if (d.sender, d.client_id) in message_ids else invalid_fields(d) for d in drafts]
     valid = [d for d, errors in zip(drafts, invalid, strict=True) if not errors]
     kinds = conversations.kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
     direct = conversations.direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
     targets: list[Target | RefusedError] = []
     for draft, errors in zip(drafts, invalid, strict=True):
-        if errors or (draft.sender, draft.client_id) in first:
+        if errors or (draft.sender, draft.client_id) in message_ids:
             targets.append(InvalidError(*errors))
         elif draft.to is not None:
             targets.append(_direct_target(tx, draft.sender, draft.to, direct))
@@ -234,7 +234,7 @@ def _find_targets(tx: Transaction, drafts: Sequence[Draft], first: dict[RetryKey
 
 
 def _direct_target(tx: Transaction, sender: int, to: int, direct: dict[str, int]) -> Target | RefusedError:
-    """The pair's direct conversation, which is created when there is none."""
+    """The pair's direct conversation, which is created if it does not exist."""
     pair = conversations.pair_key(sender, to)
     if pair not in direct:
         try:
@@ -258,7 +258,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
     if not ids:
         return []
     # Raw: the answer to a retried send, and part of every initial state.
-    found = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
+    messages = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
     reactions = _reactions(ids)
     return [
         MessageView(
@@ -274,30 +274,35 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             rfc3339_or_none(deleted_ms),
             reactions.get(id_, {}),
         )
-        for id_, conversation, sender, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms in found
+        for id_, conversation, sender, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms in messages
     ]
 
 
 def _reactions(ids: Sequence[int]) -> dict[int, dict[str, list[int]]]:
     """message -> emoji -> users, in ascending order."""
-    reactions: dict[int, dict[str, list[int]]] = {}
+    by_message: dict[int, dict[str, list[int]]] = {}
     # Raw: like `views`.
-    found = rows(
+    reactions = rows(
         f"SELECT message_id, emoji, user_id FROM reactions WHERE message_id IN ({placeholders(len(ids))}) ORDER BY emoji, user_id",
         ids,
     )
-    for message, emoji, user in found:
-        reactions.setdefault(message, {}).setdefault(emoji, []).append(user)
-    return reactions
+    for message, emoji, user in reactions:
+        by_message.setdefault(message, {}).setdefault(emoji, []).append(user)
+    return by_message
 
 
 def get_view(user: int, message: int) -> MessageView:
     """One message of one of the user's conversations. Raises NotFoundError."""
-    found = views([message])
-    if not found:
+    view = _get_view_of_any_user(message)
+    require_member(view.conversation, user)
+    return view
+
+
+def _get_view_of_any_user(message: int) -> MessageView:
+    messages = views([message])
+    if not messages:
         raise NotFoundError
-    require_member(found[0].conversation, user)
-    return found[0]
+    return messages[0]
 
 
 def history(user: int, conversation: int, before: int | None, around: int | None, limit: int) -> list[MessageView]:
@@ -338,20 +343,18 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
 
     Deleting it again changes nothing. Raises NotFoundError and ForbiddenError.
     """
-    found = views([message])
-    if not found:
-        raise NotFoundError
+    view = _get_view_of_any_user(message)
     if role != "admin":
-        require_member(found[0].conversation, user)
-        if found[0].sender != user:
+        require_member(view.conversation, user)
+        if view.sender != user:
             raise ForbiddenError("only its sender or an admin may delete a message")
-    if found[0].deleted_at is not None:
+    if view.deleted_at is not None:
         return
     Message.update(body="", deleted_ms=tx.now_ms).where(Message.id == message).execute()
     search.unindex(message)
     data = msgspec.json.encode(views([message])[0])
     tx.scrub(_events_with_text(message), data)
-    tx.append(conversation_stream(found[0].conversation), "message.deleted", data)
+    tx.append(conversation_stream(view.conversation), "message.deleted", data)
 
 
 def _events_with_text(message: int) -> list[int]:

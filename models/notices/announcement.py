@@ -20,7 +20,7 @@ from models.notices.counts import INSERT_COLUMNS
 from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, insert_rows
+from models.store.database import Base, NeverReusedIdField, chunks, fetch_column, fetch_rows, insert_rows
 
 REQUESTED = "announcement.asked"
 BODY_CHARS = 2_000
@@ -104,7 +104,7 @@ def create(tx: Transaction, content: AnnouncementContent) -> int:
 
 
 def find(number: int) -> AnnouncementProgress:
-    """One announcement."""
+    """An announcement that must exist."""
     (row,) = fetch_rows(_select().where(Announcement.id == number))
     return _progress(row)
 
@@ -126,24 +126,23 @@ def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list
     active = User.select(User.id).where(User.status == "active").order_by(User.id)
     if content.users is None:
         return fetch_column(active.where(User.role == content.role, User.id > after).limit(limit))
-    found: list[int] = []
-    rest = [user for user in content.users if user > after]
-    for start in range(0, len(rest), IDS_PER_QUERY):
-        found += fetch_column(active.where(User.id.in_(rest[start : start + IDS_PER_QUERY])))
-        if len(found) >= limit:
+    receivers: list[int] = []
+    for part in chunks((user for user in content.users if user > after), IDS_PER_QUERY):
+        receivers += fetch_column(active.where(User.id.in_(part)))
+        if len(receivers) >= limit:
             break
-    return found[:limit]
+    return receivers[:limit]
 
 
 def count_receivers(content: AnnouncementContent) -> int:
-    """How many receivers there are now."""
+    """The number of receivers at present."""
     if content.users is not None:
         return len(next_receivers(content, 0, len(content.users)))
     return User.select().where(User.role == content.role, User.status == "active").count()
 
 
 def advance(tx: Transaction, progress: AnnouncementProgress, position: int, done: int, total: int) -> None:
-    """Advance the position from where it was read, for the right to notify the next receivers, or raise CheckpointMovedError."""
+    """Advance the position, unless it has moved since `progress` was read: then raise CheckpointMovedError."""
     unmoved = (Announcement.position == progress.position) & Announcement.ended_ms.is_null()
     moved = Announcement.update(position=position, done=done, total=total).where(Announcement.id == progress.id, unmoved)
     if moved.execute() != 1:
@@ -157,7 +156,7 @@ def complete(tx: Transaction, progress: AnnouncementProgress) -> None:
 
 
 def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[Receiver]) -> None:
-    """Notify receivers, all in the same words, and queue their mails."""
+    """Notify receivers, all with the same words, and queue their mails."""
     content, group = progress.content, f"fanout:{progress.id}"
     before, after = _halves(content, tx.now_ms)
     words, data = (content.type, content.title, content.body), content.data.decode()
