@@ -58,16 +58,16 @@ def _round(benchmark: Benchmark, scale: Scale) -> Round | str:
     """Run one round; return its result, or the text of the exception that ended it."""
     start = time.monotonic()
     try:
-        found = uvloop.run(benchmark.run(scale))
+        result = uvloop.run(benchmark.run(scale))
     except Exception as error:  # the other benchmarks still run
         _print(f"    failed: {error!r}")
         return f"{type(error).__name__}: {error}"
-    found.seconds = round(time.monotonic() - start, 1)
-    for remark in found.remarks:
+    result.seconds = round(time.monotonic() - start, 1)
+    for remark in result.remarks:
         _print(f"    {remark}")
-    if found.failed:
-        _print(f"    {found.failed} requests failed: {found.first_failure}")
-    return found
+    if result.failed:
+        _print(f"    {result.failed} requests failed: {result.first_failure}")
+    return result
 
 
 def _benchmark(name: str, rounds: int, scale: Scale) -> BenchmarkResult:
@@ -75,11 +75,11 @@ def _benchmark(name: str, rounds: int, scale: Scale) -> BenchmarkResult:
     result = BenchmarkResult(BENCHMARKS[name].lines, [], [])
     for number in range(1, rounds + 1):
         _print(f"{name}, round {number} of {rounds}")
-        found = _round(BENCHMARKS[name], scale)
-        if isinstance(found, Round):
-            result.rounds.append(found)
+        outcome = _round(BENCHMARKS[name], scale)
+        if isinstance(outcome, Round):
+            result.rounds.append(outcome)
         else:
-            result.errors.append(found)
+            result.errors.append(outcome)
     return result
 
 
@@ -90,8 +90,8 @@ def run(names: Sequence[str], rounds: int, scale: Scale) -> Run:
     defaults = BellwireSettings.model_fields
     settings = Settings(rounds, scale.quick, "on" if defaults["rate_limits"].default else "off", defaults["durability"].default)
     described, versions = machine.describe(), machine.versions()
-    found = {name: _benchmark(name, rounds, scale) for name in names}
-    return Run(started, round(time.monotonic() - start, 1), described, versions, settings, found)
+    measured = {name: _benchmark(name, rounds, scale) for name in names}
+    return Run(started, round(time.monotonic() - start, 1), described, versions, settings, measured)
 
 
 def main() -> int:

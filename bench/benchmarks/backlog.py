@@ -15,7 +15,7 @@ from bench.servers.bellwire import Bellwire, bellwire
 RATE = 200  # sends a second
 CONNECTIONS = 100
 CHECK_INTERVAL_S = 0.5
-BEHIND_S = 1.0  # a drain with more lag than this still has a part of the backlog before it
+BEHIND_S = 1.0  # a drain with more lag is still processing the backlog
 CATCH_UP_TIMEOUT_S = 120.0
 
 
@@ -90,7 +90,7 @@ async def backlog(scale: Scale) -> Round:
     remarks = [
         f"{len(filling.latencies_s):,} sent at {filling.rate:,.0f}/s while the worker was stopped",
         f"the drains were {lag.seconds[0]:.0f} s behind at the start and {lag.seconds[-1]:.1f} s at the end; "
-        f"{len(during):,} of {len(beside.latencies_s):,} sends lay beside the backlog, and only these count",
+        f"{len(during):,} of {len(beside.latencies_s):,} sends were made during the backlog, and only these count",
         f"drained by then: {', '.join(f'{name} {rows:,.0f}' for name, rows in lag.rows.items())}",
         f"without: p50 {alone.percentile_ms(0.5):.2f} ms, beside: p50 {1000 * percentile(during, 0.5):.2f} ms",
     ]

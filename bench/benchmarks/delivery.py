@@ -31,11 +31,11 @@ class Delivery:
         return 1000 * percentile(self.delays_s, share)
 
 
-async def deliver(target: Polling, seconds: float, first: int = 1, reading: Polling | None = None, rate: float = RATE) -> Delivery:
-    """Open a poll for every user, at `reading` if it is another gateway, and send to them."""
+async def deliver(target: Polling, seconds: float, first: int = 1, reading: Polling | None = None) -> Delivery:
+    """Open a poll for every user (at the gateway `reading`, if given), and send RATE messages a second to them."""
     readers, counter = Readers(reading or target), numbers(first)
     await readers.start()
-    await open_loop(target, RATE, WARM_UP_S, counter)  # warm-up
+    await open_loop(target, RATE, WARM_UP_S, counter)
     stream = await open_loop(target, RATE, seconds, counter)
     delays_s, lost = await stream.delivered(readers)
     await readers.stop()

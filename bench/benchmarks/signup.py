@@ -19,7 +19,7 @@ from bench.servers.bellwire import Bellwire, bellwire
 from bench.servers.relay import relay
 
 SIGNUPS, FEW_SIGNUPS = 20, 4  # a second
-SENDS = 97  # a second; at a multiple of the sign-ups they would always or never meet one
+SENDS = 97  # a second; a multiple of SIGNUPS would make each send coincide with a sign-up, or none
 MAIL_S = 4.0
 HASHES = 40
 MAX_HASHES, MORE_MS = 1.3, 10.0  # the time allowed for a sign-up: so many hashes, and so much for everything else
@@ -96,11 +96,11 @@ async def signup(scale: Scale) -> Round:
         "sends p50": Figure(loads.sends.percentile_ms(0.5), loads.sends_alone.percentile_ms(0.5)),
         "sends p99": Figure(loads.sends.percentile_ms(0.99), loads.sends_alone.percentile_ms(0.99)),
     }
-    found = round_of(figures, loads, [f"{signups} sign-ups answered 201, {codes} codes queued"])
+    result = round_of(figures, loads, [f"{signups} sign-ups answered 201, {codes} codes queued"])
     if signups != codes:
-        found.failed += abs(signups - codes)
-        found.first_failure = found.first_failure or f"{signups} sign-ups were answered 201, but {codes} codes are queued"
-    return found
+        result.failed += abs(signups - codes)
+        result.first_failure = result.first_failure or f"{signups} sign-ups were answered 201, but {codes} codes are queued"
+    return result
 
 
 _ALLOWED = f"floor: {MAX_HASHES:g} hashes + {MORE_MS:g} ms"
