@@ -138,10 +138,10 @@ def _views(groups: Any, user: int) -> list[GroupView]:
 
 def get_view(user: int, group: int) -> GroupView:
     """One group, as the user sees it. Raises NotFoundError."""
-    found = _views(Group.select().where(Group.id == group), user)
-    if not found:
+    views = _views(Group.select().where(Group.id == group), user)
+    if not views:
         raise NotFoundError
-    return found[0]
+    return views[0]
 
 
 def list_page(user: int, before: int | None, limit: int) -> list[GroupView]:

@@ -1,4 +1,4 @@
-"""Likes and bookmarks: what one person does to one post. Doing it twice changes nothing, and nothing is announced."""
+"""Likes and bookmarks of posts. A second like by the same user changes nothing and appends no event; nor does a second bookmark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.store.database import Base, affected_rows, rows
 
 
 class Like(Base):
-    """One person likes one post."""
+    """A user's like of a post."""
 
     post = peewee.ForeignKeyField(Post, index=False)
     user = peewee.ForeignKeyField(User, index=False)
@@ -23,7 +23,7 @@ class Like(Base):
 
 
 class Bookmark(Base):
-    """One person wants to find one post again."""
+    """A user's bookmark of a post."""
 
     user = peewee.ForeignKeyField(User, index=False)
     post = peewee.ForeignKeyField(Post, index=False)
@@ -34,35 +34,38 @@ class Bookmark(Base):
 
 
 def like(tx: Transaction, user: int, post: int) -> int:
-    """Likes a post that the user sees; returns how many do. Raises NotFoundError."""
+    """Like a post that the user may see; returns its number of likes. Raises NotFoundError."""
     if _mark("likes", user, post):
         return _change_count(tx, "post.liked", user, post, 1)
     return _count_for(user, post)
 
 
 def unlike(tx: Transaction, user: int, post: int) -> int:
-    """Takes the like back; returns how many are left. Raises NotFoundError."""
+    """Remove the user's like; returns the post's number of likes. Raises NotFoundError."""
     if _unmark("likes", user, post):
         return _change_count(tx, "post.unliked", user, post, -1)
     return _count_for(user, post)
 
 
 def bookmark(tx: Transaction, user: int, post: int) -> None:
-    """Bookmarks a post that the user sees. Raises NotFoundError."""
-    new = _mark("bookmarks", user, post)
-    place = require_visible(user, post)
-    if new:
-        _append_event(tx, "post.bookmarked", user, post, place)
+    """Bookmark a post that the user may see. Raises NotFoundError."""
+    is_new = _mark("bookmarks", user, post)
+    origin = require_visible(user, post)
+    if is_new:
+        _append_event(tx, "post.bookmarked", user, post, origin)
 
 
 def remove_bookmark(tx: Transaction, user: int, post: int) -> None:
-    """Takes the bookmark back, which nobody hears of. Raises NotFoundError."""
+    """Remove the user's bookmark. No event reports it. Raises NotFoundError."""
     if not _unmark("bookmarks", user, post):
         require_visible(user, post)
 
 
 def _mark(table: str, user: int, post: int) -> int:
-    """Adds the row when it isn't there and the user sees the post: one statement, for a like is to take as long as a send."""
+    """Insert the row, unless it exists or the user may not see the post; returns the number of rows inserted.
+
+    It is one statement, so that a like takes no longer than a send.
+    """
     return affected_rows(
         f"INSERT INTO {table} (post_id, user_id) SELECT p.id, ? FROM posts p WHERE p.id=? AND {VISIBLE} ON CONFLICT DO NOTHING",
         (user, post, user),
@@ -70,16 +73,17 @@ def _mark(table: str, user: int, post: int) -> int:
 
 
 def _unmark(table: str, user: int, post: int) -> int:
-    seen = f"EXISTS (SELECT 1 FROM posts p WHERE p.id={table}.post_id AND {VISIBLE})"
-    return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {seen}", (post, user, user))
+    """Delete the row, unless the user may not see the post; returns the number of rows deleted."""
+    is_visible = f"EXISTS (SELECT 1 FROM posts p WHERE p.id={table}.post_id AND {VISIBLE})"
+    return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {is_visible}", (post, user, user))
 
 
 def _change_count(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:
-    """The count changes in the transaction that changes the rows."""
-    ((count, *place),) = rows(
+    """Change the post's number of likes, and append an event; returns the new number."""
+    ((count, *origin),) = rows(
         "UPDATE posts SET likes_count=likes_count+? WHERE id=? RETURNING likes_count, author_id, group_id", (change, post)
     )
-    _append_event(tx, kind, user, post, PostOrigin(*place))
+    _append_event(tx, kind, user, post, PostOrigin(*origin))
     return int(count)
 
 
@@ -88,7 +92,7 @@ def _count_for(user: int, post: int) -> int:
     return int(rows("SELECT likes_count FROM posts WHERE id=?", (post,))[0][0])
 
 
-def _append_event(tx: Transaction, kind: str, user: int, post: int, place: PostOrigin) -> None:
-    """For the drains: which clients hear of it, and when, is theirs to decide."""
-    data = {"post": post, "user": user, "author": place.author, "group": place.group}
+def _append_event(tx: Transaction, kind: str, user: int, post: int, origin: PostOrigin) -> None:
+    """Append an event to the post's stream, which only drains read: they decide which clients receive what."""
+    data = {"post": post, "user": user, "author": origin.author, "group": origin.group}
     tx.append(post_stream(post), kind, msgspec.json.encode(data))

@@ -91,12 +91,12 @@ def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView
     if group is not None:
         groups.require_member(group, user)
     id_ = tx.next_id("posts")
-    made = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
-    event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(made))
+    view = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
+    event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(view))
     Post.insert(
         id=id_, author=user, group=group, body=body, likes_count=0, comments_count=0, created_ms=tx.now_ms, event=event
     ).as_rowcount().execute()
-    return msgspec.structs.replace(made, liked=False, bookmarked=False)
+    return msgspec.structs.replace(view, liked=False, bookmarked=False)
 
 
 def get_origin(post: int) -> PostOrigin:
@@ -111,10 +111,10 @@ def require_visible(user: int, post: int) -> PostOrigin:
 
 def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
     # Raw: part of a like, which shares the condition.
-    found = rows(f"SELECT p.author_id, p.group_id FROM posts p WHERE p.id=? AND {condition}", params)
-    if not found:
+    origins = rows(f"SELECT p.author_id, p.group_id FROM posts p WHERE p.id=? AND {condition}", params)
+    if not origins:
         raise NotFoundError
-    return PostOrigin(*found[0])
+    return PostOrigin(*origins[0])
 
 
 def event_views(ids: Sequence[int]) -> list[PostView]:
@@ -130,7 +130,7 @@ def event_views(ids: Sequence[int]) -> list[PostView]:
 
 def append_count_updates(tx: Transaction, ids: Sequence[int]) -> int:
     """Append `post.updated` with the current counts of these posts, for those who follow posts; returns for how many."""
-    found = event_views(ids)
-    copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(found)]
+    posts = event_views(ids)
+    copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(posts)]
     insert_rows(PostCopy, ("post_id", "event"), copies)
-    return len(found)
+    return len(posts)

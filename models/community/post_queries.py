@@ -10,16 +10,16 @@ from models.community.like import Bookmark, Like
 from models.community.post import VISIBLE, PostView, event_views, require_visible
 from models.store.database import chunks, fetch_column, rows, snapshot
 
-PLACES_A_QUERY = 100
+GROUPS_PER_QUERY = 100
 
 
 def views(user: int, ids: Sequence[int]) -> list[PostView]:
     """Posts as the user sees them, newest first. The caller has checked that the user may see them."""
-    found = event_views(ids)
+    posts = event_views(ids)
     liked, bookmarked = _marked(Like, user, ids), _marked(Bookmark, user, ids)
-    for view in found:
-        view.liked, view.bookmarked = view.id in liked, view.id in bookmarked
-    return found
+    for post in posts:
+        post.liked, post.bookmarked = post.id in liked, post.id in bookmarked
+    return posts
 
 
 def _marked(model: type[Like] | type[Bookmark], user: int, ids: Sequence[int]) -> set[int]:
@@ -49,10 +49,10 @@ def list_page(user: int, group: int | None, bookmarked: bool, before: int | None
         return views(user, ids)
 
 
-def _newest(places: Sequence[int | None], before: int, limit: int) -> list[int]:
+def _newest(groups_or_public: Sequence[int | None], before: int, limit: int) -> list[int]:
     """The newest posts of groups (None: public ones): a limited slice of each, merged."""
-    found: list[int] = []
-    for part in chunks(places, PLACES_A_QUERY):
+    newest: list[int] = []
+    for part in chunks(groups_or_public, GROUPS_PER_QUERY):
         # Raw: a limited slice of an index for each group, which the planner must not join.
         slices = [
             f"SELECT * FROM (SELECT id FROM posts WHERE group_id {'IS NULL' if group is None else '=?'} AND id<? "
@@ -60,17 +60,17 @@ def _newest(places: Sequence[int | None], before: int, limit: int) -> list[int]:
             for group in part
         ]
         params = [value for group in part for value in (group, before, limit) if value is not None]
-        found += [post for (post,) in rows(" UNION ALL ".join(slices), params)]
-    return sorted(found, reverse=True)[:limit]
+        newest += [post for (post,) in rows(" UNION ALL ".join(slices), params)]
+    return sorted(newest, reverse=True)[:limit]
 
 
 def _bookmarked(user: int, group: int | None, before: int, limit: int) -> list[int]:
     params: list[Any] = [user, before, user, *([group] if group is not None else []), limit]
     chosen = " AND p.group_id=?" if group is not None else ""
     # Raw: shares the condition with likes; the order of the joins begins with the bookmarks.
-    found = rows(
+    posts = rows(
         "SELECT b.post_id FROM bookmarks b CROSS JOIN posts p WHERE b.user_id=? AND b.post_id<? AND p.id=b.post_id "
         f"AND {VISIBLE}{chosen} ORDER BY b.post_id DESC LIMIT ?",
         params,
     )
-    return [post for (post,) in found]
+    return [post for (post,) in posts]

@@ -34,14 +34,15 @@ def delete_post(tx: Transaction, user: int, role: str, post: int) -> None:
 
 def delete_comment(tx: Transaction, user: int, role: str, comment: int) -> None:
     """Delete the user's own comment, or one on their own post (an admin any). Raises ForbiddenError and NotFoundError."""
-    found = find_comments(Comment.id == comment)
-    if not found:
+    comments = find_comments(Comment.id == comment)
+    if not comments:
         raise NotFoundError
-    origin = _get_origin(user, role, found[0].post)
-    if role != "admin" and user not in (origin.author, found[0].author.id):
+    view = comments[0]
+    origin = _get_origin(user, role, view.post)
+    if role != "admin" and user not in (origin.author, view.author.id):
         raise ForbiddenError("only its author, the post's author or an admin may delete a comment")
     (data,) = _empty(tx, Comment.id == comment)
-    Post.update(comments_count=Post.comments_count - 1).where(Post.id == found[0].post).execute()
+    Post.update(comments_count=Post.comments_count - 1).where(Post.id == view.post).execute()
     tx.append(feed_stream(origin.group), "comment.deleted", data)
 
 
