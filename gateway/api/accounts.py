@@ -143,8 +143,8 @@ class Users(Handler):
     async def get(self) -> None:
         """Answer a list of active USERs whose username or display name begins with `?q=`."""
         after, limit = self.query_page_id()
-        found = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(list(found[:limit]), (found[limit - 1].id,) if len(found) > limit else None)
+        fetched = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
+        self.answer_list(list(fetched[:limit]), (fetched[limit - 1].id,) if len(fetched) > limit else None)
 
 
 class User(Handler):

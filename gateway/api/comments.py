@@ -32,9 +32,9 @@ class Comments(Handler):
     async def get(self, post: str) -> None:
         """Answer a list of COMMENT, oldest first."""
         after, limit = self.query_page_id()
-        found = await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, limit + 1)
-        items = found[:limit]
-        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
+        fetched = await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, limit + 1)
+        items = fetched[:limit]
+        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
 
     @describe("Comment on a post", {201: CommentView}, body=NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:

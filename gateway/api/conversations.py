@@ -83,8 +83,8 @@ class Conversations(Handler):
     async def get(self) -> None:
         """Answer a list of CONVERSATION, newest activity first."""
         after, limit = self.query_page(ActivityPosition)
-        page, following = await self.services.read(views.conversation_list, self.actor.user, after, limit)
-        self.answer_list(page, following)
+        page, next_position = await self.services.read(views.conversation_list, self.actor.user, after, limit)
+        self.answer_list(page, next_position)
 
     @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:

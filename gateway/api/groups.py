@@ -34,9 +34,9 @@ class Groups(Handler):
     async def get(self) -> None:
         """Answer a list of GROUP, newest first."""
         before, limit = self.query_page_id()
-        found = await self.services.read(groups.list_page, self.actor.user, before, limit + 1)
-        items = found[:limit]
-        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
+        fetched = await self.services.read(groups.list_page, self.actor.user, before, limit + 1)
+        items = fetched[:limit]
+        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
 
     @describe("Create a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:

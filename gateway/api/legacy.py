@@ -98,8 +98,7 @@ class LegacyPollState:
 class LegacyPoll(SubscribingHandler):
     """The poll of the older client.
 
-    A poll that starts after the last answer was fully written, while no other poll of its token
-    is open, acknowledges that answer.
+    A poll that starts after the last answer was fully written, while no other poll of its token is open, acknowledges that answer.
     """
 
     @describe("Poll for events with the older client", {200: LegacyEvents})

@@ -142,6 +142,6 @@ class History(Handler):
         """Answer a list of MESSAGE, newest first: a page of all, or those around one message."""
         before, limit = self.query_page_id()
         around = self.query_int(AROUND)
-        found = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
-        items = found[:limit]
-        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
+        fetched = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
+        items = fetched[:limit]
+        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)

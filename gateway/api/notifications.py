@@ -31,7 +31,7 @@ class ReadRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NotificationAnswer(TypedDict):
-    """NOTIFICATION. `count` is the number of causes that it stands for."""
+    """NOTIFICATION. `count` is the number of causes that it counts."""
 
     id: int
     type: Annotated[str, one_of(TYPES)]
@@ -59,10 +59,12 @@ class Notifications(Handler):
         """Answer a list of NOTIFICATION, newest first, with `unread`."""
         before, limit = self.query_page_id()
         unread_only, notification_type = self.query_bool(UNREAD), self.query_text(TYPE) or None
-        found = await self.services.read(notification.list_page, self.actor.user, unread_only, notification_type, before, limit + 1)
+        fetched = await self.services.read(
+            notification.list_page, self.actor.user, unread_only, notification_type, before, limit + 1
+        )
         unread = await self.services.read(notification.unread_count, self.actor.user)
-        following = page_cursor.encode((found[limit - 1]["id"],)) if len(found) > limit else None
-        self.answer({"items": found[:limit], "next": following, "unread": unread})
+        next_page = page_cursor.encode((fetched[limit - 1]["id"],)) if len(fetched) > limit else None
+        self.answer({"items": fetched[:limit], "next": next_page, "unread": unread})
 
 
 class NotificationsReadMark(Handler):
@@ -86,6 +88,6 @@ class MessageSearch(Handler):
     async def get(self) -> None:
         """Answer a list of MESSAGE, newest first."""
         before, limit = self.query_page_id()
-        found = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
-        items = await self.services.read(messages.views, found[:limit])
-        self.answer_list(list(items), (found[limit - 1],) if len(found) > limit else None)
+        fetched = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
+        items = await self.services.read(messages.views, fetched[:limit])
+        self.answer_list(list(items), (fetched[limit - 1],) if len(fetched) > limit else None)

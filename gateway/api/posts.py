@@ -49,9 +49,9 @@ class Posts(Handler):
         """Answer a list of POST, newest first: public ones and those of the caller's groups, of one group, or bookmarked ones."""
         before, limit = self.query_page_id()
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
-        found = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
-        items = found[:limit]
-        self.answer_list(items, (items[-1].id,) if len(found) > limit else None)
+        fetched = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
+        items = fetched[:limit]
+        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
 
     @describe("Create a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:

@@ -84,8 +84,8 @@ class Login(SessionHandler):
 
     async def _by_password(self, login: str, candidate: str) -> tuple[int, str]:
         await self.services.rate_limits.hit("login", f"login:{login.lower()[:255]}")
-        found = await self.services.read(users.find_login, login)
-        user, account_status, password_hash = found or (0, "", None)
+        account = await self.services.read(users.find_login, login)
+        user, account_status, password_hash = account or (0, "", None)
         is_right = await self.services.hash(password.matches, password_hash, candidate)
         if is_right and account_status == "suspended":
             raise SuspendedError("the account is suspended")
@@ -146,10 +146,10 @@ class Sessions(Handler):
     async def get(self) -> None:
         """Answer a list of `{"id","label","created_at","last_used_at","address","current"}`."""
         after, limit = self.query_page_id()
-        found = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
-        for session in found:
+        fetched = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
+        for session in fetched:
             session["current"] = session["id"] == self.actor.token
-        self.answer_list(found[:limit], (found[limit - 1]["id"],) if len(found) > limit else None)
+        self.answer_list(fetched[:limit], (fetched[limit - 1]["id"],) if len(fetched) > limit else None)
 
 
 class Session(Handler):

@@ -87,7 +87,7 @@ class Committer:
         await self._ended.wait()
 
     def fail_unanswered(self) -> None:
-        """Fail the operations that still wait when the time to stop is over. Whether the store has taken them is not known."""
+        """Fail the operations that still wait when the time to stop is over. Whether they were committed is not known."""
         self._fail(list(self._unanswered), TimeoutError("the gateway stops"))
 
     def call(self, actor_token: int | None, run: Callable[[Transaction], R], *, admin: bool = False) -> asyncio.Future[R]:
@@ -119,10 +119,10 @@ class Committer:
             self._loop.call_soon(self._hand_over, 1, 0, operation.submitted)
 
     def _hand_over(self, before: int, quiet_rounds: int, since: float) -> None:
-        """Hand the pending operations to the thread: a single one after the current round of the loop, several when no more arrive.
+        """Hand the pending operations to the thread: a single one in the next round of the loop, several when no more arrive.
 
         Each batch makes the two threads exchange the GIL some ten times, so under load fewer and larger batches are faster for all
-        requests. A single operation is not handed over sooner, for the thread and the loop would compete for the GIL.
+        requests. Even a single operation waits for the next round, so that the thread does not compete with this one for the GIL.
         """
         size = len(self._pending)
         quiet_rounds = quiet_rounds + 1 if size == before else 0

@@ -1,7 +1,7 @@
-"""The subscribers of one gateway, each loaded from the store once and kept up to date by the log from then on.
+"""The subscribers of one gateway: each is loaded from the store once, and then kept up to date by the log.
 
-Joining and leaving take effect in id order, by the events about them on the user's own stream. So a stale cache can neither skip
-nor leak an event.
+The events about joining and leaving are on the user's own stream and are applied in id order. So a subscriber neither misses an
+event nor receives one that the user may not see.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Following:
             snapshot = await self._load(user, self._recent.low)
             if snapshot.head >= self._recent.low:
                 break
-        else:  # events leave memory faster than the store can be read: those in between are not known
+        else:  # events leave memory faster than the store can be read, so some would be missing
             raise StoreDownError
         subscriber = Subscriber(user, snapshot.intervals, snapshot.head)
         self.subscribers[user] = subscriber
@@ -112,7 +112,7 @@ class Following:
 
     def apply(self, event: Event) -> None:
         """Apply an event about joining or leaving, from a user's own stream."""
-        subscriber = self.subscribers.get(int(event.stream[5:]))
+        subscriber = self.subscribers.get(int(event.stream.removeprefix("user:")))
         if subscriber is None or event.id <= subscriber.applied:
             return
         stream = self._membership.stream_of(event.data)

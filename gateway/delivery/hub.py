@@ -65,11 +65,10 @@ class Hub:
     def publish(self, after: int, events: list[Event], committed: float) -> None:
         """Deliver events that follow id `after` without a gap; those at or below the head are skipped.
 
-        `committed` is the time.perf_counter() of their commit. If the head is below
-        `after`, the tail is made to read all events instead.
+        `committed` is the time.perf_counter() of their commit. If the head is below `after`, the tail reads all events instead.
         """
         if after > self.head:
-            self.check_log()  # other processes committed in between: the tail reads all of it, in order
+            self.check_log()  # other processes committed in between
             return
         waking = bool(self._ready)
         for event in events:

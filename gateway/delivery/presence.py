@@ -16,12 +16,12 @@ from models.chat import presence, views
 from models.log.event import Transaction
 from models.store.errors import StoreDownError
 
-AWAY_AFTER_S = 30.0  # clients poll again within this
+AWAY_AFTER_S = 30.0  # a client that polls opens its next poll long before
 RENEW_EVERY_S = 10.0
 
 
 class Presence:
-    """The users online on this gateway, under a lease of which other gateways see when it runs out."""
+    """The users online on this gateway, under a lease. When the lease runs out, other gateways count them as offline."""
 
     def __init__(self, committer: Committer, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:
         self.gateway = secrets.token_hex(8)
@@ -61,7 +61,7 @@ class Presence:
             self._start_writing()
 
     def _start_writing(self) -> None:
-        """Write one change at a time; users who arrive meanwhile go with the next one."""
+        """Start writing, unless a write is running: it repeats until all changes are written."""
         if not self._writing:
             self._writing = True
             self._task = asyncio.ensure_future(self._write())
@@ -74,7 +74,7 @@ class Presence:
             self._writing = False
 
     async def _write_once(self) -> bool:
-        """Write and announce the changes so far. False when the store did not take them: the next sweep tries again."""
+        """Write and announce the changes so far. Returns False when the store is down: the next sweep tries again."""
         arrived, departed = sorted(self._arrived), sorted(self._departed)
         self._arrived, self._departed = set(), set()
         try:

@@ -56,9 +56,9 @@ class RecordsHandler(AdminHandler):
             await self._export(filtered)
             return
         before, limit = self.query_page(RecordPosition)
-        found = await self.services.read(records.list_newest, self.record_type, filtered, before, limit + 1)
-        following = found[limit - 1].place if len(found) > limit else None
-        self.answer_list([record.view for record in found[:limit]], following)
+        fetched = await self.services.read(records.list_newest, self.record_type, filtered, before, limit + 1)
+        next_position = fetched[limit - 1].place if len(fetched) > limit else None
+        self.answer_list([record.view for record in fetched[:limit]], next_position)
 
     async def _export(self, filtered: RecordFilter) -> None:
         """Write all matching records. Each step waits until the one before is sent, so that a slow client uses no memory."""

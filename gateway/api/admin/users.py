@@ -83,8 +83,8 @@ class AdminUsers(AdminHandler):
         """Answer a list of USER with e-mail, filtered by `?status=`, `?role=` and `?q=`."""
         after, limit = self.query_page_id()
         chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
-        found = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(found[:limit], (found[limit - 1]["id"],) if len(found) > limit else None)
+        fetched = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
+        self.answer_list(fetched[:limit], (fetched[limit - 1]["id"],) if len(fetched) > limit else None)
 
     @describe("Create accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
