@@ -1,4 +1,4 @@
-"""Bringing the schema up to date, by numbered migrations."""
+"""All tables, and the numbered migrations that create and change them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ DIRECTORY = Path(__file__).parent / "migrations"
 
 
 def migrate() -> list[str]:
-    """Applies what is pending and returns the names. Safe to run twice, and by several processes at once."""
+    """Apply the pending migrations and return their names. Safe to run twice, and by several processes at once."""
     with engine().migration_lock():
         names: list[str] = Runner(db.obj, str(DIRECTORY)).up()
         if engine().name == "postgresql":
@@ -90,7 +90,7 @@ def migrate() -> list[str]:
 
 
 def _make_partitions(now: int) -> None:
-    """Before records need them. Workers make those that can't be had now, too."""
+    """Create partitions before records need them. Workers create those whose tables are locked now."""
     for kind in RECORD_TYPES:
         with suppress(TablesBusyError):
             for month in partitions.missing_months(kind, now, now):
@@ -98,5 +98,5 @@ def _make_partitions(now: int) -> None:
 
 
 def pending() -> list[str]:
-    """Migrations that are not applied yet."""
+    """Return the names of the migrations that are not applied yet."""
     return [m.name for m in Runner(db.obj, str(DIRECTORY)).status() if m.path is not None and not m.applied]

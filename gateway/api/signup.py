@@ -82,7 +82,7 @@ class Signup(Handler):
             ("commit", operation.committed - operation.started),
         ):
             metrics.SIGNUP_STAGE_SECONDS.labels(stage).observe(seconds)
-        self.answer({"username": request.username, "otp": {"expires_in": code.GOOD_FOR_S}}, 201)
+        self.answer({"username": request.username, "otp": {"expires_in": code.VALID_FOR_S}}, 201)
 
 
 def require_open(handler: Handler) -> None:

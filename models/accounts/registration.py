@@ -1,8 +1,8 @@
-"""Making accounts: by an admin, active at once, or by signing up, active when a mailed code comes back.
+"""Creation of accounts: by an admin, active at once, or by signing up, active when the mailed code is entered.
 
-Every attempt to sign up makes a pending account of its own, with its own code and password, whether its address has an account
-already or not: so no answer and no time tells which addresses are known, a username is reserved by whoever asked first, and a code
-activates nothing but the attempt that it was mailed for. An address that is owned gets a mail that says so instead of a code.
+Every sign-up creates a pending account of its own, with its own code and password, also when the address has an account. So neither
+answers nor response times reveal which addresses are known, the first sign-up reserves a username, and a code activates only the
+sign-up that it was mailed for. An address with an account gets a mail that says so instead of a code.
 """
 
 from __future__ import annotations
@@ -19,22 +19,32 @@ from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.store.clock import now_ms
-from models.store.database import affected_rows, chunks, execute, insert_rows, placeholders, rows
+from models.store.database import affected_rows, chunks, execute, fetch_column, insert_rows, placeholders, rows
 from models.store.errors import ConflictError, InvalidError
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
 EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,64}@[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,190}")  # no quoted local parts
-RESERVED_MS = 24 * 3600 * 1000  # how long an attempt keeps its username from others
+RESERVED_MS = 24 * 3600 * 1000  # how long a pending sign-up reserves its username
 RESERVED = "username: is taken, or reserved for a day by somebody who signs up with it"
-KEYS_A_QUERY = 500
+MAX_KEYS_PER_QUERY = 500
 COLUMNS = (
-    *("id", "username", "username_key", "email", "email_key", "display_name", "display_key"),
-    *("role", "status", "password_hash", "watches", "created_ms"),
+    "id",
+    "username",
+    "username_key",
+    "email",
+    "email_key",
+    "display_name",
+    "display_key",
+    "role",
+    "status",
+    "password_hash",
+    "watches",
+    "created_ms",
 )
 
 
 class NewUser(msgspec.Struct, forbid_unknown_fields=True):
-    """What an admin says of an account to be made."""
+    """The fields of an account to be created."""
 
     username: str
     email: str
@@ -44,7 +54,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def invalid_fields(username: str, address: str, display_name: str | None, prefix: str = "") -> list[tuple[str, str]]:
-    """(field, message) of each field that can't be."""
+    """Return (field, message) of each invalid field."""
     errors: list[tuple[str, str]] = []
     if not USERNAME.fullmatch(username):
         rule = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
@@ -57,9 +67,9 @@ def invalid_fields(username: str, address: str, display_name: str | None, prefix
 
 
 def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
-    """Makes active accounts with profile and wallet, all or none.
+    """Create active accounts with profile and wallet, all or none.
 
-    Raises InvalidError naming each bad one as `users.N.field`.
+    Raises InvalidError, which names each invalid field as `users.N.field`.
     """
     errors = refusals(users)
     if errors:
@@ -69,9 +79,9 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
 
 
 def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
-    """User, profile and wallet of each: the only place that makes them."""
+    """Insert user, profile and wallet of each account. Nothing else does."""
     made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
-    insert_rows(User, COLUMNS, [_row(tx, *one) for one in zip(made, users, hashes, strict=True)])
+    insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
     return made
@@ -79,26 +89,35 @@ def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | No
 
 def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> tuple[Any, ...]:
     return (
-        *(view.id, view.username, view.username.lower(), new.email, new.email.lower()),
-        *(view.display_name, search_key(view.display_name)),
-        *(view.role, view.status, hashed, "{}", tx.now_ms),
+        view.id,
+        view.username,
+        view.username.lower(),
+        new.email,
+        new.email.lower(),
+        view.display_name,
+        search_key(view.display_name),
+        view.role,
+        view.status,
+        hashed,
+        "{}",
+        tx.now_ms,
     )
 
 
 def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
-    """(`users.N.field`, message) of all that keeps these accounts from being made."""
+    """Return (`users.N.field`, message) of everything that prevents these accounts from being created."""
     errors: list[tuple[str, str]] = []
     for n, new in enumerate(users):
         errors += invalid_fields(new.username, new.email, new.display_name, f"users.{n}.")
         if new.role not in ROLES:
             errors.append((f"users.{n}.role", "user or admin"))
     names, addresses = [new.username.lower() for new in users], [new.email.lower() for new in users]
-    errors += _repeated("username", names, reserved(names, now_ms()))
-    return errors + _repeated("email", addresses, owned(addresses))
+    errors += _conflicts("username", names, reserved(names, now_ms()))
+    return errors + _conflicts("email", addresses, owned(addresses))
 
 
-def _repeated(field: str, keys: Sequence[str], there: Collection[str]) -> list[tuple[str, str]]:
-    seen = set(there)
+def _conflicts(field: str, keys: Sequence[str], existing: Collection[str]) -> list[tuple[str, str]]:
+    seen = set(existing)
     errors = []
     for n, key in enumerate(keys):
         if key in seen:
@@ -108,30 +127,30 @@ def _repeated(field: str, keys: Sequence[str], there: Collection[str]) -> list[t
 
 
 def reserved(keys: Sequence[str], now: int) -> set[str]:
-    """Those of these usernames, in lower case, that somebody has, or has asked for within the last day."""
-    sql = "SELECT username_key FROM users WHERE username_key IN ({}) AND (status<>'pending' OR created_ms>?)"
-    return _found(sql, keys, now - RESERVED_MS)
+    """Return those of these usernames, in lower case, that an account has or a sign-up of the last day reserves."""
+    return _existing(User.username_key, keys, (User.status != "pending") | (User.created_ms > now - RESERVED_MS))
 
 
 def is_reserved(username: str) -> bool:
-    """Whether this one is."""
+    """Return whether the username is reserved."""
     return bool(reserved([username.lower()], now_ms()))
 
 
 def owned(keys: Sequence[str]) -> set[str]:
-    """Those of these addresses, in lower case, that belong to an account which is not pending."""
-    return _found("SELECT email_key FROM users WHERE email_key IN ({}) AND status<>'pending'", keys)
+    """Return those of these addresses, in lower case, that belong to an account that is not pending."""
+    return _existing(User.email_key, keys, User.status != "pending")
 
 
-def _found(sql: str, keys: Sequence[str], *params: int) -> set[str]:
-    found: set[str] = set()
-    for part in chunks(keys, KEYS_A_QUERY):
-        found |= {key for (key,) in rows(sql.format(placeholders(len(part))), (*part, *params))}
-    return found
+def _existing(field: Any, keys: Sequence[str], condition: Any) -> set[str]:
+    """Return those of the keys that the field of an account that meets the condition has."""
+    existing: set[str] = set()
+    for chunk in chunks(keys, MAX_KEYS_PER_QUERY):
+        existing.update(fetch_column(User.select(field).where(field.in_(chunk), condition)))
+    return existing
 
 
 def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
-    """An attempt: a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
+    """Create a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
     name, address = new.username.lower(), new.email.lower()
     if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
@@ -143,13 +162,13 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
     if owner:
         letter = NewMail("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
     else:
-        told = {"code": digits, "username": new.username}
-        letter = NewMail("signup_code", made.id, new.email, made.display_name, told, expires_ms, CODE_PRIORITY)
+        data = {"code": digits, "username": new.username}
+        letter = NewMail("signup_code", made.id, new.email, made.display_name, data, expires_ms, CODE_PRIORITY)
     outbox.queue(tx, [letter])
 
 
 def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
-    """Makes the attempt active that this code was mailed for; its user, or None when no code of this address is so."""
+    """Activate the pending account that the code was mailed for. Return its id, or None when the code is not valid."""
     key = address.lower()
     attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
     found = code.redeem(tx, secret, attempts, code.SIGNUP, digits)
@@ -162,13 +181,13 @@ def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | Non
 
 
 def announce(tx: Transaction, users: Sequence[int]) -> None:
-    """Somebody is new: what follows is done from the log."""
+    """Append `user.created` for each new user, from which the drains do everything else."""
     for user in users:
         tx.append(ACCOUNTS, "user.created", msgspec.json.encode({"user": user}))
 
 
 def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
-    """Mails a login code to an active account's address; for any other as much is written, and nothing sent."""
+    """Mail a login code to the address of an active account. For any other address the same is written, and nothing is sent."""
     found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (address.lower(),))
     user, to, name = found[0] if found else (code.NOBODY, "", "")
     digits = code.new()
@@ -178,14 +197,14 @@ def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
 
 
 def log_in(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
-    """The active user whose login code this is, or None."""
+    """Return the active user whose login code this is, or None."""
     found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (address.lower(),))
     return code.redeem(tx, secret, [i for (i,) in found], code.LOGIN, digits)
 
 
 def _forget_old_attempts(names: Sequence[str], now: int) -> None:
-    """Makes usernames free that were reserved for long enough."""
-    for part in chunks(names, KEYS_A_QUERY):
+    """Delete pending accounts that reserve these usernames no longer."""
+    for part in chunks(names, MAX_KEYS_PER_QUERY):
         execute(
             f"DELETE FROM users WHERE username_key IN ({placeholders(len(part))}) AND status='pending' AND created_ms<=?",
             (*part, now - RESERVED_MS),
@@ -193,7 +212,7 @@ def _forget_old_attempts(names: Sequence[str], now: int) -> None:
 
 
 def trim(tx: Transaction, limit: int) -> int:
-    """Forgets attempts whose username is reserved no more; returns how many."""
+    """Delete pending accounts, at most `limit`, whose username is no longer reserved, and return their number."""
     return affected_rows(
         "DELETE FROM users WHERE id IN (SELECT id FROM users WHERE status='pending' AND created_ms<=? ORDER BY created_ms LIMIT ?)",
         (tx.now_ms - RESERVED_MS, limit),

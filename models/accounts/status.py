@@ -1,6 +1,6 @@
-"""Whether accounts may be used: pending → active → suspended → active, changed by admins.
+"""The status of accounts: pending → active → suspended → active, changed by admins.
 
-Whoever's account it is hears of it in the same transaction; gateways hear of it through the log and end what is open.
+The owner is notified in the same transaction. Gateways read the change from the log and end the account's open connections.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.notices.outbox import NewMail
 from models.notices.schedule import AT_ONCE, mail_due_ms
 from models.store.database import chunks, execute, placeholders, rows
 
-KEYS_A_QUERY = 500
+MAX_KEYS_PER_QUERY = 500
 SUSPENDED = "Your account was suspended"
 ACTIVE = "Your account is active again"
 CHANGED = "Your password was changed"
@@ -28,67 +28,67 @@ NOT_YOU = "If it was not you, ask for a login code, log in with it, set another 
 
 
 class Outcome(msgspec.Struct):
-    """What became of each id, in the order asked."""
+    """The result for each id, in the order of the request."""
 
     changed: list[int]
     unchanged: list[int]
     missing: list[int]
 
     def add(self, more: Outcome) -> None:
-        """That of the next ids."""
+        """Append the result for further ids."""
         self.changed += more.changed
         self.unchanged += more.unchanged
         self.missing += more.missing
 
 
 class _Account(msgspec.Struct):
-    """What is known of one that may change."""
+    """An account whose status may change."""
 
     view: UserView
     address: str
 
 
 def suspend(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
-    """Active accounts become suspended, their tokens die, their open polls end. Never the admin's own: so one always stays."""
+    """Suspend active accounts, delete their tokens and end their open polls. The admin's own account is never suspended."""
     there = _accounts(ids)
     chosen = [i for i in there if there[i].view.status == "active" and i != admin]
     _set_status(chosen, "suspended")
     token.revoke_all(tx, chosen)
     code.void(tx, chosen, code.LOGIN)
-    _tell(tx, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
+    _announce(tx, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
     return _outcome(ids, there, chosen)
 
 
 def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -> Outcome:
-    """Suspended accounts may be used again; pending ones are vouched for by the admin, unless their address is owned by then."""
+    """Activate suspended accounts, and pending ones whose address does not belong to another account."""
     there = _accounts(ids)
     again = [i for i in there if there[i].view.status == "suspended"]
-    new = _vouched({i: account for i, account in there.items() if account.view.status == "pending"})
+    new = _activatable({i: account for i, account in there.items() if account.view.status == "pending"})
     _set_status(again + new, "active")
     code.void(tx, new, code.SIGNUP)
     announce(tx, new)
-    _tell(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
+    _announce(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
     return _outcome(ids, there, [*again, *new])
 
 
 def change_password(tx: Transaction, user: int, hashed: str) -> None:
-    """A new password, of which its owner hears, also by mail."""
+    """Set a new password and notify the owner, also by mail."""
     users.set_password(tx, user, hashed)
-    told = {user: f"password:{tx.next_event_id()}"}
-    _notify(tx, list(_accounts([user]).values()), told, CHANGED, NOT_YOU, b"{}")
+    causes = {user: f"password:{tx.next_event_id()}"}
+    _notify(tx, list(_accounts([user]).values()), causes, CHANGED, NOT_YOU, b"{}")
 
 
 def _accounts(ids: Sequence[int]) -> dict[int, _Account]:
-    """Those that are there, in the order asked."""
+    """Return the accounts that exist, in the order of the request."""
     found: dict[int, _Account] = {}
-    for part in chunks(dict.fromkeys(ids), KEYS_A_QUERY):
+    for part in chunks(dict.fromkeys(ids), MAX_KEYS_PER_QUERY):
         for *view, address in rows(f"SELECT {COLUMNS}, email FROM users WHERE id IN ({placeholders(len(part))})", part):
             found[view[0]] = _Account(UserView(*view), address)
     return {i: found[i] for i in dict.fromkeys(ids) if i in found}
 
 
-def _vouched(pending: dict[int, _Account]) -> list[int]:
-    """Those whose address nobody owns; of several attempts with one address, the first."""
+def _activatable(pending: dict[int, _Account]) -> list[int]:
+    """Return the pending accounts whose address is free; of several with the same address, the first."""
     by_address: dict[str, int] = {}
     for i, account in pending.items():
         by_address.setdefault(account.address.lower(), i)
@@ -97,12 +97,12 @@ def _vouched(pending: dict[int, _Account]) -> list[int]:
 
 
 def _set_status(users: Sequence[int], status: str) -> None:
-    for part in chunks(users, KEYS_A_QUERY):
+    for part in chunks(users, MAX_KEYS_PER_QUERY):
         execute(f"UPDATE users SET status=? WHERE id IN ({placeholders(len(part))})", (status, *part))
 
 
-def _tell(tx: Transaction, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
-    """Gateways, the people themselves (also by mail) and, through the log, the admins who watch."""
+def _announce(tx: Transaction, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:
+    """Notify the owners, also by mail, and append the events for gateways and watching admins."""
     if not accounts:
         return
     body = f"Reason: {reason}" if reason else ""
@@ -121,30 +121,32 @@ def _tell(tx: Transaction, accounts: Sequence[_Account], status: str, title: str
 
 
 def _notify(tx: Transaction, accounts: Sequence[_Account], cause_of: Mapping[int, str], title: str, body: str, data: bytes) -> None:
-    """In-app and by mail, as each wants it. A mail that goes at once is their own, whoever reads the notification meanwhile: it may
-    be somebody who should not be there."""
+    """Notify in the app and by mail, according to each owner's preferences.
+
+    An immediate mail is sent even when the notification is read before: the reader may be an intruder.
+    """
     users = [account.view.id for account in accounts]
     chosen, people = preference.find_choices(users), audience.people(users)
-    told, usual = {"title": title, "body": body}, preference.default_choice("account")
+    text, usual = {"title": title, "body": body}, preference.default_choice("account")
     causes, letters = [], []
     for account in accounts:
         user = account.view.id
         choice = chosen.get((user, "account"), usual)
         mail_ms = mail_due_ms(choice.email, tx.now_ms, people[user].timezone)
         if mail_ms == AT_ONCE:
-            letters.append(NewMail("account", user, account.address, account.view.display_name, told))
+            letters.append(NewMail("account", user, account.address, account.view.display_name, text))
         later_ms = mail_ms or None
         if choice.in_app or later_ms is not None:
             words, cause = Words("{title}", "{body}"), cause_of[user]
-            causes.append(Cause(user, cause, cause, "account", words, told, data, in_app=choice.in_app, mail_ms=later_ms))
+            causes.append(Cause(user, cause, cause, "account", words, text, data, in_app=choice.in_app, mail_ms=later_ms))
     notifying.add_causes(tx, causes)
     outbox.queue(tx, letters)
 
 
 def _outcome(ids: Sequence[int], there: dict[int, _Account], chosen: Sequence[int]) -> Outcome:
-    asked, changed = list(dict.fromkeys(ids)), set(chosen)
+    requested, changed = list(dict.fromkeys(ids)), set(chosen)
     return Outcome(
-        [i for i in asked if i in changed],
-        [i for i in asked if i in there and i not in changed],
-        [i for i in asked if i not in there],
+        [i for i in requested if i in changed],
+        [i for i in requested if i in there and i not in changed],
+        [i for i in requested if i not in there],
     )

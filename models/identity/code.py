@@ -1,7 +1,7 @@
-"""Codes that go by mail: six digits, good for ten minutes and five tries, kept only as an HMAC.
+"""Codes sent by mail: six digits, valid for ten minutes and five attempts, stored only as an HMAC.
 
-Somebody who guesses has five chances in a million with each code, and is slowed down by the rate limits. Of an account there is at
-most one code for each purpose: a new one voids the old.
+An attacker has five chances in a million for each code, and the rate limits slow them down. An account has at most one code for
+each purpose: a new one replaces the old.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from models.log.event import Transaction
 from models.store.database import Base, affected_rows, execute, placeholders, rows
 
 SIGNUP, LOGIN = "signup", "login"  # purposes
-GOOD_FOR_S = 600
-TRIES = 5
-NOBODY = 0  # an account that is none, so that where there is nobody as much is written as where there is
+VALID_FOR_S = 600
+MAX_TRIES = 5
+NOBODY = 0  # not an account: its rows make the writes for unknown addresses equal to those for known ones
 
 
 class Code(Base):
-    """One code. `mac` covers account, purpose and code, so that it is good for nothing else."""
+    """One code. `mac` covers account, purpose and code, so that it is valid for nothing else."""
 
     account = peewee.BigIntegerField()
     purpose = peewee.CharField(max_length=8)
@@ -37,18 +37,18 @@ class Code(Base):
 
 
 def new() -> str:
-    """Six digits."""
+    """Return six random digits."""
     return f"{secrets.randbelow(10**6):06d}"
 
 
 def mac(secret: str, account: int, purpose: str, code: str) -> str:
-    """What is kept of a code (RFC 2104)."""
+    """Return the HMAC that is stored for a code (RFC 2104)."""
     return hmac.new(secret.encode(), f"{purpose} code of {account}: {code}".encode(), hashlib.sha256).hexdigest()
 
 
 def issue(tx: Transaction, secret: str, account: int, purpose: str, code: str) -> int:
-    """Makes a code the account's one for this purpose. Returns when it ends to be good, in ms."""
-    expires_ms = tx.now_ms + GOOD_FOR_S * 1000
+    """Store a code as the account's only one for this purpose. Return when it expires, in ms."""
+    expires_ms = tx.now_ms + VALID_FOR_S * 1000
     execute(
         "INSERT INTO codes (account, purpose, mac, tries, expires_ms) VALUES (?,?,?,0,?) ON CONFLICT (account, purpose) "
         "DO UPDATE SET mac=excluded.mac, tries=0, expires_ms=excluded.expires_ms",
@@ -58,16 +58,17 @@ def issue(tx: Transaction, secret: str, account: int, purpose: str, code: str) -
 
 
 def redeem(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
-    """Uses up a code: the account of these whose code it is, or None. A wrong one counts as a try of each.
+    """Use a code up. Return which of the accounts it belongs to, or None, which counts as an attempt for each of them.
 
-    The caller commits either way, or the try would not be counted.
+    The caller must commit in both cases, else the attempt is not counted. A wrong code for unknown accounts writes as much as one
+    for known accounts.
     """
     found = rows(
         f"SELECT account, mac FROM codes WHERE account IN ({placeholders(len(accounts) + 1)}) AND account<>? AND purpose=? "
         "AND tries<? AND expires_ms>?",
-        (*accounts, NOBODY, NOBODY, purpose, TRIES, tx.now_ms),
+        (*accounts, NOBODY, NOBODY, purpose, MAX_TRIES, tx.now_ms),
     )
-    matching = [account for account, kept in found if hmac.compare_digest(kept, mac(secret, account, purpose, code))]
+    matching = [account for account, stored in found if hmac.compare_digest(stored, mac(secret, account, purpose, code))]
     if matching:
         void(tx, matching[:1], purpose)
         return int(matching[0])
@@ -80,13 +81,13 @@ def redeem(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, 
 
 
 def void(tx: Transaction, accounts: Sequence[int], purpose: str) -> None:
-    """Voids codes."""
+    """Delete the accounts' codes for a purpose."""
     if accounts:
         execute(f"DELETE FROM codes WHERE account IN ({placeholders(len(accounts))}) AND purpose=?", (*accounts, purpose))
 
 
 def trim(tx: Transaction, limit: int) -> int:
-    """Forgets codes that are no longer good; returns how many."""
+    """Delete at most `limit` expired codes and return their number."""
     return affected_rows(
         "DELETE FROM codes WHERE (account, purpose) IN "
         "(SELECT account, purpose FROM codes WHERE expires_ms<=? AND account<>? LIMIT ?)",

@@ -1,4 +1,7 @@
-"""Tokens: bearer credentials, kept only as SHA-256. A revoked token's row is gone."""
+"""Tokens: bearer credentials, stored only as SHA-256. Revoking a token deletes its row.
+
+Lookups and everything that a request waits for are raw SQL: a built query would cost more than the lookup.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ import peewee
 from models.identity.user import User
 from models.log.event import GATEWAYS, Transaction, head
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
 from models.store.errors import DeadTokenError, NotFoundError, SuspendedError
 
 TOKEN_BYTES = 32
 LABEL_CHARS = 64
-ADDRESS_CHARS = 45  # of an IPv6 address in full; a zone after it is left out
-IDS_A_STATEMENT = 500
+ADDRESS_CHARS = 45  # a full IPv6 address, without a zone
+MAX_IDS_PER_STATEMENT = 500
 
 
 class Token(Base):
-    """One credential of one user: a session of a login, or one made for a bot or script."""
+    """One credential of a user: a session, or a token created for a bot or script."""
 
-    id = NeverReusedIdField()  # gateways and transactions go by it: it must not come to mean another's
+    id = NeverReusedIdField()  # caches use it as their key, so it must never belong to another token
     user = peewee.ForeignKeyField(User, on_delete="CASCADE")
     hash = peewee.CharField(max_length=64, unique=True)
     label = peewee.CharField(max_length=LABEL_CHARS)
@@ -40,7 +43,7 @@ class Token(Base):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who calls: a living token and the account behind it."""
+    """The caller of a request: a valid token and its account."""
 
     user: int
     token: int
@@ -49,12 +52,12 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 def digest(token: str) -> str:
-    """What is stored of a token."""
+    """Return the hash that is stored for a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def create(tx: Transaction, user: int, label: str = "", address: str = "") -> str:
-    """Makes a token and returns it: the only time that it is seen. The older client's cursor starts here."""
+    """Create a token and return it; it can't be read again. The legacy client's cursor starts at the log's head."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     start = tx.head
     execute(
@@ -65,7 +68,7 @@ def create(tx: Transaction, user: int, label: str = "", address: str = "") -> st
 
 
 def find(hashed: str) -> Actor | None:
-    """The actor behind a token's hash, when the token lives."""
+    """Return the actor for a token's hash, or None when there is no such token."""
     found = rows(
         "SELECT t.user_id, t.id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash=?",
         (hashed,),
@@ -74,7 +77,7 @@ def find(hashed: str) -> Actor | None:
 
 
 def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
-    """Looks up, in one query, who stands behind the tokens of a batch, inside its transaction."""
+    """Load the actors of a batch's tokens into the transaction's cache, with one query."""
     missing = sorted({t for t in tokens if t not in tx.cache.actors})
     if missing:
         found = rows(
@@ -86,7 +89,7 @@ def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
 
 
 def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
-    """(user, role) behind a token of this batch. Raises DeadTokenError or SuspendedError."""
+    """Return (user, role) of a token of this batch. Raises DeadTokenError or SuspendedError."""
     if token not in tx.cache.actors:
         load_actors(tx, [token])
     actor = tx.cache.actors.get(token)
@@ -98,28 +101,31 @@ def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
 
 
 def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> None:
-    """Kills a user's tokens (None: all of them) and tells every gateway. Raises NotFoundError when a named one isn't theirs."""
+    """Delete a user's tokens (None: all of them) and append the event. Raises NotFoundError when one is not the user's."""
     mine = {t for (t,) in rows("SELECT id FROM tokens WHERE user_id=?", (user,))}
     dead = sorted(mine if tokens is None else mine & set(tokens))
     if tokens is not None and len(dead) != len(set(tokens)):
         raise NotFoundError
     if not dead:
         return
-    for part in chunks(dead, IDS_A_STATEMENT):
+    for part in chunks(dead, MAX_IDS_PER_STATEMENT):
         execute(f"DELETE FROM tokens WHERE id IN ({placeholders(len(part))})", part)
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
 def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
-    """Kills all tokens of users whose change of status tells the gateways of it."""
-    for part in chunks(users, IDS_A_STATEMENT):
+    """Delete all tokens of users. Gateways learn of it from the event of the users' change of status."""
+    for part in chunks(users, MAX_IDS_PER_STATEMENT):
         execute(f"DELETE FROM tokens WHERE user_id IN ({placeholders(len(part))})", part)
 
 
 def find_unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[int]]]:
-    """Of the next so many tokens after an id, those that nobody has used since a time, by user; and the id of the last that was
-    looked at, 0 at the end."""
-    found = rows("SELECT id, user_id, coalesce(used_ms, created_ms) FROM tokens WHERE id>? ORDER BY id LIMIT ?", (after, limit))
+    """Scan the next `limit` tokens after an id for those unused since a time.
+
+    Return the id of the last token scanned, 0 at the end, and the unused ones by user.
+    """
+    columns = (Token.id, Token.user, peewee.fn.coalesce(Token.used_ms, Token.created_ms))
+    found = fetch_rows(Token.select(*columns).where(Token.id > after).order_by(Token.id).limit(limit))
     by_user: dict[int, list[int]] = {}
     for number, user, used_ms in found:
         if used_ms < before_ms:
@@ -128,17 +134,16 @@ def find_unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, 
 
 
 def revoke_unused(tx: Transaction, user: int, tokens: Sequence[int], before_ms: int) -> None:
-    """Kills those of a user's tokens that are still unused."""
-    sql = f"SELECT id FROM tokens WHERE user_id=? AND id IN ({placeholders(len(tokens))}) AND coalesce(used_ms, created_ms)<?"
-    revoke(tx, user, [number for (number,) in rows(sql, (user, *tokens, before_ms))])
+    """Revoke those of the user's tokens that are still unused."""
+    last_used = peewee.fn.coalesce(Token.used_ms, Token.created_ms)
+    unused = Token.select(Token.id).where(Token.user == user, Token.id.in_(list(tokens)), last_used < before_ms)
+    revoke(tx, user, fetch_column(unused))
 
 
 def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
-    """The user's tokens: label, created, last used, address."""
-    found = rows(
-        "SELECT id, label, created_ms, used_ms, address FROM tokens WHERE user_id=? AND id>? ORDER BY id LIMIT ?",
-        (user, after, limit),
-    )
+    """Return a page of the user's tokens, by id."""
+    columns = (Token.id, Token.label, Token.created_ms, Token.used_ms, Token.address)
+    query = Token.select(*columns).where(Token.user == user, Token.id > after).order_by(Token.id).limit(limit)
     return [
         {
             "id": i,
@@ -147,18 +152,18 @@ def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
             "last_used_at": rfc3339_or_none(used),
             "address": address or None,
         }
-        for i, label, made, used, address in found
+        for i, label, made, used, address in fetch_rows(query)
     ]
 
 
 def mark_used(tx: Transaction, used: Sequence[tuple[int, int, str]]) -> None:
-    """Notes (token, at_ms, address) of tokens used lately: in bulk, from time to time."""
+    """Record (token, at_ms, address) of recently used tokens. Gateways call it from time to time for many tokens."""
     for token, at_ms, address in used:
         execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address[:ADDRESS_CHARS], token))
 
 
 def poll_positions(token: int) -> tuple[int, int, int]:
-    """The older client's cursor: (acknowledged, written) positions of this token, and the newest event id."""
+    """Return the legacy client's cursor: the token's (acknowledged, written) positions, and the newest event id."""
     found = rows("SELECT poll_acked, poll_written FROM tokens WHERE id=?", (token,))
     if not found:
         raise DeadTokenError
@@ -166,7 +171,7 @@ def poll_positions(token: int) -> tuple[int, int, int]:
 
 
 def advance_poll_positions(tx: Transaction, token: int, acked: int | None, written: int | None) -> None:
-    """Moves the older client's cursor; places never go back."""
+    """Advance the legacy client's cursor; positions never go back."""
     if acked is not None:
         execute("UPDATE tokens SET poll_acked=? WHERE id=? AND poll_acked<?", (acked, token, acked))
     if written is not None:

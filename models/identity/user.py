@@ -1,4 +1,4 @@
-"""People and their roles, with exactly one profile and one wallet each."""
+"""Users and their roles, each with exactly one profile and one wallet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import peewee
 
 from models.log.event import GATEWAYS, Transaction, user_stream
-from models.store.database import Base, NeverReusedIdField, execute, multi_index_read, rows
+from models.store.database import Base, NeverReusedIdField, fetch_rows, multi_index_read, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from models.store.text_rules import is_displayable
 
@@ -21,7 +21,7 @@ COLUMNS = "id, username, display_name, role, status"
 
 
 class User(Base):
-    """An account. The keys are lower-case forms: a username's is unique, an address's among accounts that are not pending."""
+    """An account. Keys are lower-case forms: usernames are unique, addresses only among accounts that are not pending."""
 
     id = NeverReusedIdField()
     username = peewee.CharField(max_length=32)
@@ -48,7 +48,7 @@ User.add_index(User.index(User.created_ms, where=_PENDING, name="user_pending"))
 
 
 class Profile(Base):
-    """Where and in which language a person lives: exactly one for each user."""
+    """A user's time zone and language: exactly one for each user."""
 
     user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
     timezone = peewee.CharField(max_length=64, default="UTC")
@@ -80,19 +80,19 @@ class UserView(msgspec.Struct):
 
 
 def search_key(name: str) -> str:
-    """What a display name is found by. Some letters become two in lower case."""
+    """Return the key by which a display name is found, cut because some letters become two in lower case."""
     return name.lower()[:DISPLAY_NAME_CHARS]
 
 
 def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
-    """(field, message) when the name can't be shown."""
+    """Return (field, message) when the display name is not allowed."""
     if len(name) <= DISPLAY_NAME_CHARS and is_displayable(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
 
 
 def view(user: int) -> UserView:
-    """One user, whatever the status. Raises NotFoundError."""
+    """Return one user of any status. Raises NotFoundError. Raw SQL: posts and comments read their author under the log's lock."""
     found = rows(f"SELECT {COLUMNS} FROM users WHERE id=?", (user,))
     if not found:
         raise NotFoundError
@@ -100,7 +100,7 @@ def view(user: int) -> UserView:
 
 
 def active_view(user: int) -> UserView:
-    """One active user. Raises NotFoundError."""
+    """Return one active user. Raises NotFoundError."""
     found = view(user)
     if found.status != "active":
         raise NotFoundError
@@ -108,11 +108,12 @@ def active_view(user: int) -> UserView:
 
 
 def _prefix(text: str) -> str:
+    """Return the LIKE pattern, with `\\` as escape, for a key that begins with a text."""
     return text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
 def search(text: str, after: int, limit: int) -> list[UserView]:
-    """Active users whose username or display name begins so, by id."""
+    """Return active users whose username or display name begins with a text, by id. Raw SQL: in Peewee, LIKE becomes ILIKE."""
     like = _prefix(text)
     with multi_index_read():
         found = rows(
@@ -124,7 +125,7 @@ def search(text: str, after: int, limit: int) -> list[UserView]:
 
 
 def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """All users for admins, with e-mail, by id."""
+    """Return a page of users of any status for admins, with e-mail addresses, by id."""
     where, params = ["id>?"], [after]  # type: list[str], list[Any]
     for column, value in (("status", status), ("role", role)):
         if value is not None:
@@ -138,13 +139,10 @@ def admin_list(status: str | None, role: str | None, text: str, after: int, limi
 
 
 def me(user: int) -> dict[str, Any]:
-    """USER with what only its owner sees. Money is a decimal string."""
-    found = rows(
-        "SELECT u.email, p.timezone, p.locale, w.currency, w.balance_minor FROM users u "
-        "JOIN profiles p ON p.user_id=u.id JOIN wallets w ON w.user_id=u.id WHERE u.id=?",
-        (user,),
-    )
-    email, timezone, locale, currency, minor = found[0]
+    """Return USER with the fields that only the user themselves sees. Money is a decimal string."""
+    columns = (User.email, Profile.timezone, Profile.locale, Wallet.currency, Wallet.balance_minor)
+    query = User.select(*columns).join(Profile).switch(User).join(Wallet).where(User.id == user)
+    ((email, timezone, locale, currency, minor),) = fetch_rows(query)
     return {
         **msgspec.structs.asdict(view(user)),
         "email": email,
@@ -154,12 +152,11 @@ def me(user: int) -> dict[str, Any]:
 
 
 def change(tx: Transaction, user: int, **fields: str) -> UserView:
-    """Sets columns of one account (role, display_name, status) and tells its owner and every gateway."""
+    """Set columns of one account (role, display_name, status) and append the events for its owner and the gateways."""
     if "display_name" in fields:
         fields["display_key"] = search_key(fields["display_name"])
-    names = ", ".join(f"{name}=?" for name in fields)
     if fields:
-        execute(f"UPDATE users SET {names} WHERE id=?", (*fields.values(), user))
+        User.update(**fields).where(User.id == user).execute()
     changed = view(user)
     if fields:
         tx.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
@@ -168,14 +165,14 @@ def change(tx: Transaction, user: int, **fields: str) -> UserView:
 
 
 def set_profile(tx: Transaction, user: int, timezone: str | None, locale: str | None) -> None:
-    """Sets what is given of the profile."""
-    for column, value in (("timezone", timezone), ("locale", locale)):
-        if value is not None:
-            execute(f"UPDATE profiles SET {column}=? WHERE user_id=?", (value, user))
+    """Set the fields of the profile that are not None."""
+    fields = {name: value for name, value in (("timezone", timezone), ("locale", locale)) if value is not None}
+    if fields:
+        Profile.update(**fields).where(Profile.user == user).execute()
 
 
 def find_login(login: str) -> tuple[int, str, str | None] | None:
-    """(id, status, password hash) by username or e-mail."""
+    """Return (id, status, password hash) of the user with this username or e-mail address, or None."""
     key = login.lower()
     where = "email_key=? AND status<>'pending'" if "@" in key else "username_key=?"
     found = rows(f"SELECT id, status, password_hash FROM users WHERE {where}", (key,))
@@ -183,39 +180,40 @@ def find_login(login: str) -> tuple[int, str, str | None] | None:
 
 
 def active_admins() -> list[tuple[int, str]]:
-    """(id, watches JSON) of each active admin."""
-    return rows("SELECT id, watches FROM users WHERE role='admin' AND status='active' ORDER BY id")
+    """Return (id, watches as JSON) of each active admin, by id."""
+    active = (User.role == "admin") & (User.status == "active")
+    return fetch_rows(User.select(User.id, User.watches).where(active).order_by(User.id))
 
 
 def password_hash(user: int) -> str | None:
-    """The stored hash of a user's password, when they have one."""
-    found = rows("SELECT password_hash FROM users WHERE id=?", (user,))
-    return found[0][0] if found else None
+    """Return the stored hash of the user's password, or None."""
+    hashed: str | None = User.select(User.password_hash).where(User.id == user).scalar()
+    return hashed
 
 
 def set_password(tx: Transaction, user: int, hashed: str) -> None:
-    """Stores a new password's hash."""
-    execute("UPDATE users SET password_hash=? WHERE id=?", (hashed, user))
+    """Store the hash of a new password."""
+    User.update(password_hash=hashed).where(User.id == user).execute()
 
 
 def watches(user: int) -> dict[str, bool]:
-    """What an admin hears of; all on by default."""
-    stored = msgspec.json.decode(rows("SELECT watches FROM users WHERE id=?", (user,))[0][0])
-    return {name: bool(stored.get(name, True)) for name in WATCHED}
+    """Return which events an admin watches; all by default."""
+    stored = msgspec.json.decode(User.select(User.watches).where(User.id == user).scalar())
+    return {name: name not in stored or bool(stored[name]) for name in WATCHED}
 
 
 def set_watches(tx: Transaction, user: int, changed: dict[str, bool]) -> None:
-    """Turns watches on and off; those not named stay. Raises InvalidError for a name that is none."""
+    """Set some of an admin's watches; the others stay. Raises InvalidError for an unknown name."""
     unknown = sorted(set(changed) - set(WATCHED))
     if unknown:
         raise InvalidError(*((name, "one of " + ", ".join(WATCHED)) for name in unknown))
     stored = msgspec.json.encode({**watches(user), **changed}).decode()
-    execute("UPDATE users SET watches=? WHERE id=?", (stored, user))
+    User.update(watches=stored).where(User.id == user).execute()
 
 
 def change_by_admin(tx: Transaction, user: int, fields: dict[str, str]) -> UserView:
-    """Changes an account; the last active admin stays one. Raises ConflictError or NotFoundError."""
-    there = view(user)
-    if fields.get("role") == "user" and there.role == "admin" and [i for i, _ in active_admins()] == [user]:
+    """Change an account, except that the last active admin stays one. Raises ConflictError or NotFoundError."""
+    before = view(user)
+    if fields.get("role") == "user" and before.role == "admin" and [i for i, _ in active_admins()] == [user]:
         raise ConflictError("the last admin stays one")
     return change(tx, user, **fields)

@@ -1,4 +1,4 @@
-"""Work that was given up on, with its error, until an admin has it tried again: events that a consumer failed on, and mails."""
+"""Dead letters: events that a consumer failed on and mails that failed for good, with their error, for an admin to retry."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from models.log.event import EventRow, Transaction
 from models.notices.outbox import EMPTY_DATA, Email
 from models.notices.outbox import retry as retry_mail
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, affected_rows, execute, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows
 from models.store.errors import NotFoundError
 
-ERROR_CHARS = 500
-MAIL = "mail"  # the consumer, so to speak, of mails
+MAX_ERROR_CHARS = 500
+MAIL = "mail"  # the value of `consumer` for mails
 
 
 class DeadLetter(Base):
-    """Either an event that a consumer failed on, or a mail."""
+    """An event that a consumer failed on, or a mail. `retry`: an admin has requested another attempt."""
 
     id = NeverReusedIdField()
     consumer = peewee.CharField(max_length=32)
@@ -34,97 +34,111 @@ class DeadLetter(Base):
         indexes = ((("consumer", "event"), True), (("email",), True))
 
 
-def _told(error: str) -> str:
-    return error.replace("\0", "")[:ERROR_CHARS]  # PostgreSQL keeps no NUL
+def _shortened(error: str) -> str:
+    return error.replace("\0", "")[:MAX_ERROR_CHARS]  # PostgreSQL can't store NUL
 
 
 def park(tx: Transaction, consumer: str, event: int, error: str) -> None:
-    """Gives up on one event."""
+    """Record an event that a consumer failed on."""
     _insert(tx, consumer, event, None, error)
 
 
 def park_mail(tx: Transaction, email: int, error: str) -> None:
-    """Lists a mail that is dead."""
+    """Record a mail that failed for good."""
     _insert(tx, MAIL, None, email, error)
 
 
 def _insert(tx: Transaction, consumer: str, event: int | None, email: int | None, error: str) -> None:
-    execute(
-        "INSERT INTO dead_work (consumer, event_id, email_id, error, parked_ms, retry) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (consumer, event, email, _told(error), tx.now_ms, False),
-    )
+    DeadLetter.insert(
+        consumer=consumer, event=event, email=email, error=_shortened(error), parked_ms=tx.now_ms, retry=False
+    ).on_conflict_ignore().execute()
 
 
 def request_retry(tx: Transaction, dead: int) -> bool:
-    """An admin asks for another try; tells whether it is a mail, which is queued at once. Raises NotFoundError."""
-    found = rows("SELECT email_id FROM dead_work WHERE id=?", (dead,))
+    """Request another attempt for an admin. Return whether it is a mail, which is queued at once. Raises NotFoundError."""
+    found = fetch_column(DeadLetter.select(DeadLetter.email).where(DeadLetter.id == dead))
     if not found:
         raise NotFoundError
-    email = found[0][0]
+    (email,) = found
     if email is None:
-        execute("UPDATE dead_work SET retry=? WHERE id=?", (True, dead))
+        DeadLetter.update(retry=True).where(DeadLetter.id == dead).execute()
         return False
-    execute("DELETE FROM dead_work WHERE id=?", (dead,))
+    DeadLetter.delete().where(DeadLetter.id == dead).execute()
     retry_mail(tx, email)
     return True
 
 
 def trim_codes(tx: Transaction) -> int:
-    """Takes codes that are no longer good out of dead mails, which stay listed; returns of how many."""
-    return affected_rows(
-        "UPDATE emails SET data=? WHERE id IN (SELECT email_id FROM dead_work WHERE email_id IS NOT NULL) "
-        "AND expires_ms<=? AND data<>?",
-        (EMPTY_DATA, tx.now_ms, EMPTY_DATA),
-    )
+    """Delete expired codes from dead mails, which stay listed. Return the number of mails changed."""
+    mails = DeadLetter.select(DeadLetter.email).where(DeadLetter.email.is_null(is_null=False))
+    expired = (Email.expires_ms <= tx.now_ms) & (Email.data != EMPTY_DATA)
+    return int(Email.update(data=EMPTY_DATA).where(Email.id.in_(mails) & expired).execute())
 
 
 def trim_mails(tx: Transaction, before_ms: int, limit: int) -> int:
-    """Forgets mails that were given up on long ago; returns how many."""
-    found = rows(
-        "SELECT id, email_id FROM dead_work WHERE email_id IS NOT NULL AND parked_ms<? ORDER BY id LIMIT ?", (before_ms, limit)
-    )
-    for table, numbers in (("dead_work", [dead for dead, _ in found]), ("emails", [mail for _, mail in found])):
-        if numbers:
-            execute(f"DELETE FROM {table} WHERE id IN ({placeholders(len(numbers))})", numbers)
+    """Delete the oldest dead mails that failed before a time, at most `limit`, and return their number."""
+    old = (DeadLetter.email.is_null(is_null=False)) & (DeadLetter.parked_ms < before_ms)
+    found = fetch_rows(DeadLetter.select(DeadLetter.id, DeadLetter.email).where(old).order_by(DeadLetter.id).limit(limit))
+    if found:
+        DeadLetter.delete().where(DeadLetter.id.in_([dead for dead, _ in found])).execute()
+        Email.delete().where(Email.id.in_([mail for _, mail in found])).execute()
     return len(found)
 
 
 def letters_to_retry(consumer: str, limit: int) -> list[tuple[int, int]]:
-    """(dead work's id, event id) of those an admin wants retried."""
-    return rows(
-        "SELECT id, event_id FROM dead_work WHERE consumer=? AND retry=? ORDER BY event_id LIMIT ?",
-        (consumer, True, limit),
-    )
+    """Return (dead letter, event id) of the consumer's letters whose retry was requested, in the order of events."""
+    requested = (DeadLetter.consumer == consumer) & (DeadLetter.retry == True)  # noqa: E712 - builds SQL
+    return fetch_rows(DeadLetter.select(DeadLetter.id, DeadLetter.event).where(requested).order_by(DeadLetter.event).limit(limit))
 
 
 def consumers_to_retry() -> set[str]:
-    """Consumers with a parked event that an admin wants retried."""
-    return {c for (c,) in rows("SELECT DISTINCT consumer FROM dead_work WHERE retry=?", (True,))}
+    """Return the consumers with a dead letter whose retry was requested."""
+    requested = DeadLetter.retry == True  # noqa: E712 - builds SQL
+    return set(fetch_column(DeadLetter.select(DeadLetter.consumer).where(requested).distinct()))
+
+
+def _to_retry(dead: int) -> Any:
+    return (DeadLetter.id == dead) & (DeadLetter.retry == True)  # noqa: E712 - builds SQL
 
 
 def require_retry(tx: Transaction, dead: int) -> None:
-    """The right to write a part of a parked event's work that another transaction will end, or raises CheckpointMovedError."""
-    if not rows("SELECT 1 FROM dead_work WHERE id=? AND retry=?", (dead, True)):
+    """Raise CheckpointMovedError unless the letter's retry is still requested.
+
+    For a transaction that writes some of the effects, while a later one writes the rest and calls `remove_retried`.
+    """
+    if not DeadLetter.select().where(_to_retry(dead)).exists():
         raise CheckpointMovedError
 
 
 def remove_retried(tx: Transaction, dead: int) -> None:
-    """The right to do a parked event: takes it off the list, or raises CheckpointMovedError when another did."""
-    if affected_rows("DELETE FROM dead_work WHERE id=? AND retry=?", (dead, True)) != 1:
+    """Delete a letter whose event is processed in this transaction. Raises CheckpointMovedError when another drain did it."""
+    if DeadLetter.delete().where(_to_retry(dead)).execute() != 1:
         raise CheckpointMovedError
 
 
 def park_again(tx: Transaction, dead: int, error: str) -> None:
-    """The retry failed too: it stays parked, with the new error."""
-    execute("UPDATE dead_work SET retry=?, error=? WHERE id=?", (False, _told(error), dead))
+    """Record that the retry failed as well, with its error."""
+    DeadLetter.update(retry=False, error=_shortened(error)).where(DeadLetter.id == dead).execute()
 
 
 def newest(limit: int) -> list[dict[str, Any]]:
-    """What is dead, newest first. `type` is the event's, or the mail's kind; `to` the mail's address."""
-    found = rows(
-        "SELECT d.id, d.consumer, d.event_id, coalesce(e.type, m.kind), m.address, d.error, d.parked_ms, d.retry FROM dead_work d "
-        "LEFT JOIN events e ON e.id=d.event_id LEFT JOIN emails m ON m.id=d.email_id ORDER BY d.id DESC LIMIT ?",
-        (limit,),
+    """Return dead letters, the newest first. `type` is the event's type or the mail's kind, `to` the mail's address."""
+    query = (
+        DeadLetter.select(
+            DeadLetter.id,
+            DeadLetter.consumer,
+            DeadLetter.event,
+            peewee.fn.coalesce(EventRow.type, Email.kind),
+            Email.address,
+            DeadLetter.error,
+            DeadLetter.parked_ms,
+            DeadLetter.retry,
+        )
+        .join(EventRow, peewee.JOIN.LEFT_OUTER, on=(EventRow.id == DeadLetter.event))
+        .switch(DeadLetter)
+        .join(Email, peewee.JOIN.LEFT_OUTER, on=(Email.id == DeadLetter.email))
+        .order_by(DeadLetter.id.desc())
+        .limit(limit)
     )
     return [
         {
@@ -137,5 +151,5 @@ def newest(limit: int) -> list[dict[str, Any]]:
             "parked_at": rfc3339(at),
             "retrying": bool(retry),
         }
-        for i, consumer, event, kind, address, error, at, retry in found
+        for i, consumer, event, kind, address, error, at, retry in fetch_rows(query)
     ]

@@ -1,33 +1,39 @@
-"""Work that one process does for all: held for a while, renewed, and taken over when its holder is gone."""
+"""Leases: work that one process does for all, until it releases the lease or its lease expires."""
 
 from __future__ import annotations
 
 import peewee
 
 from models.log.event import Transaction
-from models.store.database import Base, affected_rows
+from models.store.database import Base
 
 
 class Lease(Base):
-    """Who holds it, and until when unless it is renewed."""
+    """A lease on the work `name`: its holder, and when it expires unless it is renewed."""
 
     name = peewee.CharField(primary_key=True, max_length=32)
-    holder = peewee.CharField(max_length=32)
+    owner = peewee.CharField(max_length=32, column_name="holder")
     until_ms = peewee.BigIntegerField()
 
     class Meta:
         table_name = "duties"
 
 
-def acquire(tx: Transaction, name: str, holder: str, for_ms: int) -> bool:
-    """Takes a duty that nobody holds any more, or renews one's own; tells whether it is held now."""
-    return affected_rows(
-        "INSERT INTO duties (name, holder, until_ms) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET holder=excluded.holder, "
-        "until_ms=excluded.until_ms WHERE duties.holder=excluded.holder OR duties.until_ms<?",
-        (name, holder, tx.now_ms + for_ms, tx.now_ms),
-    ) == 1  # fmt: skip
+def acquire(tx: Transaction, name: str, owner: str, for_ms: int) -> bool:
+    """Acquire a lease that is free or has expired, or renew the owner's own. Return whether the owner has it now."""
+    written = (
+        Lease.insert(name=name, owner=owner, until_ms=tx.now_ms + for_ms)
+        .on_conflict(
+            conflict_target=[Lease.name],
+            preserve=[Lease.owner, Lease.until_ms],
+            where=(Lease.owner == owner) | (Lease.until_ms < tx.now_ms),
+        )
+        .as_rowcount()
+        .execute()
+    )
+    return bool(written == 1)
 
 
-def release(tx: Transaction, name: str, holder: str) -> None:
-    """Ends one's own."""
-    affected_rows("DELETE FROM duties WHERE name=? AND holder=?", (name, holder))
+def release(tx: Transaction, name: str, owner: str) -> None:
+    """Release the owner's lease, if it still has it."""
+    Lease.delete().where(Lease.name == name, Lease.owner == owner).execute()

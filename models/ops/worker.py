@@ -1,4 +1,4 @@
-"""Which workers there are, and what each does now: told by themselves every few seconds, for admins and `doctor`."""
+"""The list of workers and their current tasks, for admins and `doctor`. Each worker records itself every few seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import peewee
 
 from models.log.event import Transaction
 from models.store.clock import now_ms, rfc3339
-from models.store.database import Base, execute, rows
+from models.store.database import Base, fetch_rows
 
-GONE_MS = 15_000  # a worker that has said nothing for so long is gone
-FORGOTTEN_MS = 3_600_000
+ALIVE_MS = 15_000  # a worker that has recorded nothing for so long is gone
+KEPT_MS = 3_600_000  # after so long it leaves the list
 
 
 class Worker(Base):
-    """One worker. `busy` is JSON: what it does, and since when."""
+    """One worker. `busy` is JSON: its current tasks, and since when."""
 
     name = peewee.CharField(primary_key=True, max_length=80)
     started_ms = peewee.BigIntegerField()
@@ -29,38 +29,37 @@ class Worker(Base):
 
 
 class Busy(NamedTuple):
-    """Something that a worker is doing: `drain notify`, `mail 12`."""
+    """A task that a worker is doing, such as `drain notify` or `mail 12`."""
 
     what: str
     since_ms: int
 
 
 def record(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
-    """A worker says that it is there, and what it does. Those long gone are forgotten."""
-    told = msgspec.json.encode([{"what": one.what, "since": rfc3339(one.since_ms)} for one in busy]).decode()
-    execute(
-        "INSERT INTO workers (name, started_ms, seen_ms, busy) VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE SET "
-        "seen_ms=excluded.seen_ms, busy=excluded.busy",
-        (name, started_ms, tx.now_ms, told),
-    )
-    execute("DELETE FROM workers WHERE seen_ms<?", (tx.now_ms - FORGOTTEN_MS,))
+    """Record that a worker is alive, with its current tasks, and delete workers that are long gone."""
+    tasks = msgspec.json.encode([{"what": task.what, "since": rfc3339(task.since_ms)} for task in busy]).decode()
+    Worker.insert(name=name, started_ms=started_ms, seen_ms=tx.now_ms, busy=tasks).on_conflict(
+        conflict_target=[Worker.name], preserve=[Worker.seen_ms, Worker.busy]
+    ).execute()
+    Worker.delete().where(Worker.seen_ms < tx.now_ms - KEPT_MS).execute()
 
 
 def remove(tx: Transaction, name: str) -> None:
-    """A worker ends."""
-    execute("DELETE FROM workers WHERE name=?", (name,))
+    """Delete a worker that ends."""
+    Worker.delete().where(Worker.name == name).execute()
 
 
 def all_workers() -> list[dict[str, Any]]:
-    """All of them, with whether they are alive."""
+    """Return all workers by name, each with its tasks and whether it is alive."""
     now = now_ms()
+    query = Worker.select(Worker.name, Worker.started_ms, Worker.seen_ms, Worker.busy).order_by(Worker.name)
     return [
         {
             "worker": name,
-            "alive": now - seen < GONE_MS,
+            "alive": now - seen < ALIVE_MS,
             "started_at": rfc3339(started),
             "seen_at": rfc3339(seen),
             "running": msgspec.json.decode(busy),
         }
-        for name, started, seen, busy in rows("SELECT name, started_ms, seen_ms, busy FROM workers ORDER BY name")
+        for name, started, seen, busy in fetch_rows(query)
     ]

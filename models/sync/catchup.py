@@ -1,4 +1,7 @@
-"""Reading on from an older cursor: a limited slice of each stream, merged, in one snapshot."""
+"""Catching up from an older cursor: a limited slice of each of the user's streams, merged, in one snapshot.
+
+The queries are raw SQL: a reconnecting client waits for them, and each is pinned to the index of its stream.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from models.log.event import POSTS, Event, conversation_stream, group_stream, us
 from models.store import facts
 from models.store.database import placeholders, rows, snapshot
 
-BEGINNING = -1  # the position of who asks for all that is kept
+BEGINNING = -1  # the position of a client that requests all kept events
 
 
 class Slice(NamedTuple):
-    """What came after a position, up to a limit. `expired`: the position is older than what is kept, or past the head."""
+    """A user's events after a position, up to a limit. `expired`: the position is below the low-water mark or past the head."""
 
     events: list[Event]
     position: int
@@ -25,14 +28,14 @@ class Slice(NamedTuple):
 
 
 class Intervals(NamedTuple):
-    """What a gateway must know of a user to serve them: intervals of streams, as of the newest event `head`."""
+    """The streams of a user, as intervals (stream, first event id, id after the last or None), as of the newest event `head`."""
 
     intervals: list[tuple[str, int, int | None]]
     head: int
 
 
 def conversation_intervals(user: int, closed_after: int) -> Intervals:
-    """The streams a user follows, those included that they left after a place in the log."""
+    """Return the user's own stream and those of their conversations, with conversations left after an event id."""
     with snapshot():
         return Intervals(_intervals(user, closed_after), event.head())
 
@@ -45,7 +48,7 @@ def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]
 
 
 def post_intervals(user: int, closed_after: int) -> Intervals:
-    """The streams of posts that a user may follow, in the same way."""
+    """Return the streams of posts that the user may follow, with groups left after an event id."""
     with snapshot():
         return Intervals(_post_intervals(user, closed_after), event.head())
 
@@ -56,22 +59,24 @@ def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | 
 
 
 def read(user: int, position: int, types: Collection[str] | None, limit: int, posts: bool = False) -> Slice:
-    """The user's events after a position, with `posts` those of posts, too; intervals, events, low-water mark and head all as of
-    one moment."""
+    """Return the user's events after a position, with `posts` also those of posts.
+
+    Intervals, events, low-water mark and head are read in one snapshot.
+    """
     with snapshot():
         newest, kept_after = event.head(), facts.trimmed()
-        if position == BEGINNING:  # wherever it is by now
+        if position == BEGINNING:
             position = kept_after
         if position > newest or position < kept_after:
-            return Slice([], newest, False, True)
+            return Slice([], newest, more=False, expired=True)
         found: list[Event] = []
         intervals = _intervals(user, position) + (_post_intervals(user, position) if posts else [])
         for stream, opened, closed in intervals:
             found += _slice(stream, max(position, opened - 1), closed, types, limit + 1)
     found.sort(key=lambda e: e.id)
     if len(found) > limit:
-        return Slice(found[:limit], found[limit - 1].id, True, False)
-    return Slice(found, newest, False, False)
+        return Slice(found[:limit], found[limit - 1].id, more=True, expired=False)
+    return Slice(found, newest, more=False, expired=False)
 
 
 def _slice(stream: str, after: int, closed: int | None, types: Collection[str] | None, limit: int) -> list[Event]:

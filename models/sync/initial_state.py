@@ -1,4 +1,4 @@
-"""Everything a client starts from, in one snapshot and a fixed few queries."""
+"""The state with which a client starts, read in one snapshot with a constant number of queries."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from models.log import event
 from models.notices import notification
 from models.store.database import snapshot
 
-CONVERSATIONS_SHOWN = 1000  # the newest; older ones are on the list's pages
+MAX_CONVERSATIONS = 1000  # the newest; older ones are on the pages of the list
 
 
 def load(user: int) -> dict[str, Any]:
-    """`head`, me, conversations, presence of who is in small ones, and the number of unread notifications."""
+    """Return `head`, the user, conversations, the presence of members of small ones, and the number of unread notifications."""
     with snapshot():
-        newest = conversations.ids_by_activity(user)[:CONVERSATIONS_SHOWN]
-        shown = views.conversation_views(user, [i for _, i in newest])
-        peers = {m.user.id for view in shown if view.members_count is None for m in view.members} - {user}
+        newest = conversations.ids_by_activity(user)[:MAX_CONVERSATIONS]
+        listed = views.conversation_views(user, [i for _, i in newest])
+        peers = {m.user.id for view in listed if view.members_count is None for m in view.members} - {user}
         online = presence.online_now(peers)
         return {
             "head": event.head(),
             "me": users.me(user),
-            "conversations": shown,
+            "conversations": listed,
             "presence": {str(peer): peer in online for peer in sorted(peers)},
             "notifications_unread": notification.unread_count(user),
         }

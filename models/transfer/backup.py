@@ -1,12 +1,11 @@
 """A consistent copy of the store while it is in use: the database, the generated secret and a manifest, in a folder of its own.
 
-The pages are copied by SQLite's online backup, in steps, within one read transaction. Left to itself that interface begins
-again whenever another process commits, which with a busy gateway is for ever; a read transaction that is open already
-pins one snapshot, and in WAL mode it holds up no writer. Its price is that the WAL can't be reused meanwhile: it grows by what
-is written during the copy. `VACUUM INTO` has the same snapshot but rebuilds every index, so it would hold it several
-times longer.
+SQLite's online backup copies the pages in steps, within one read transaction. Without that transaction it starts again whenever
+another process commits, and beside a busy gateway it never ends. An open read transaction pins one snapshot and, in WAL mode,
+blocks no writer. The WAL can't be reused meanwhile, so it grows by the amount written during the copy. `VACUUM INTO` also reads one
+snapshot, but rebuilds every index, which takes several times longer.
 
-The queue is not copied: all its work follows from the log.
+The queue is not copied: all its work can be derived from the log.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from conf import Settings
 from models.store.files import FileSum, checksum, fsync, open_private
 from models.transfer.manifest import DATABASE, MANIFEST, SECRET, BackupError, Manifest, describe
 
-PAGES_A_STEP = 2048  # 8 MiB
+PAGES_PER_STEP = 2048  # 8 MiB
 BUSY_TIMEOUT_S = 30
-SPARE_BYTES = 64 * 1024 * 1024  # left free on the disk that a backup goes to
+SPARE_BYTES = 64 * 1024 * 1024  # that must stay free on the backup's disk
 
 Progress = Callable[[int, int], None]
 
 
 def make(settings: Settings, folder: Path, progress: Progress | None = None) -> Manifest:
-    """Backs up into `folder`, which is made, or is empty. `progress` is called with bytes done and bytes in all.
+    """Back up into `folder`, which is created or must be empty. `progress` is called with bytes copied and total bytes.
 
-    Everything is written under other names, forced to the disk and renamed, the manifest last. Raises BackupError.
+    Every file is written under another name, forced to the disk and renamed, the manifest last. Raises BackupError.
     """
     if not settings.sqlite_path.exists():
         raise BackupError(f"there is no database at {settings.sqlite_path}")
@@ -56,7 +55,7 @@ def _claim(folder: Path, database: Path) -> None:
         raise BackupError(f"{folder} can't be used: {error.strerror}") from error
     free = shutil.disk_usage(folder).free
     if free < database.stat().st_size + SPARE_BYTES:
-        raise BackupError(f"the disk of {folder} has {free // 2**20} MiB left, too little: name a folder on another")
+        raise BackupError(f"the disk of {folder} has {free // 2**20} MiB left, which is too little: name a folder on another disk")
 
 
 def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manifest:
@@ -80,25 +79,25 @@ def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manife
 
 
 def _copy(database: Path, draft: Path, progress: Progress | None) -> None:
-    """One snapshot of the database as a file in rollback mode: whole without any side file. Raises sqlite3.Error."""
+    """Copy one snapshot of the database to a file in rollback mode, which needs no side files. Raises sqlite3.Error."""
     with (
         closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as source,
         closing(sqlite3.connect(draft, isolation_level=None)) as target,
     ):
         (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
 
-        def tell(_status: int, remaining: int, total: int) -> None:
+        def report(_status: int, remaining: int, total: int) -> None:
             if progress:
                 progress((total - remaining) * page_bytes, total * page_bytes)
 
-        target.execute("PRAGMA synchronous=OFF")  # it is forced to the disk at once, when whole
+        target.execute("PRAGMA synchronous=OFF")  # the complete file is forced to the disk afterwards
         source.execute("BEGIN")
-        source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # here the snapshot is taken
-        source.backup(target, pages=PAGES_A_STEP, progress=tell)
+        source.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the first read takes the snapshot
+        source.backup(target, pages=PAGES_PER_STEP, progress=report)
         source.execute("ROLLBACK")
         target.execute("PRAGMA journal_mode=DELETE")
-        if (found := target.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(f"the database itself is damaged: {found}")
+        if (result := target.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(f"the database itself is damaged: {result}")
 
 
 def _draft(folder: Path, name: str) -> Path:
@@ -107,7 +106,7 @@ def _draft(folder: Path, name: str) -> Path:
 
 def _finish(draft: Path, name: str) -> FileSum:
     fsync(draft)
-    found = checksum(draft)
+    file_sum = checksum(draft)
     os.replace(draft, draft.with_name(name))
     fsync(draft.parent)
-    return found
+    return file_sum

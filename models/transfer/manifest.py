@@ -1,5 +1,5 @@
-"""What a backup says of itself: what it was made of, and the checksum of each file. Written last, so a folder that has one is
-whole."""
+"""The manifest of a backup: its content and the checksum of each file. It is written last, so a folder with a manifest is
+complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNTED = ("users", "tokens", "conversations", "memberships", "messages", "event
 
 
 class BackupError(Exception):
-    """A backup can't be made, trusted or brought back. Its text says what to do; nothing was changed."""
+    """A backup can't be created, verified or restored. The text says what to do; nothing was changed."""
 
 
 class Manifest(msgspec.Struct):
@@ -35,16 +35,16 @@ class Manifest(msgspec.Struct):
 
 
 def describe(database: Path, files: dict[str, FileSum]) -> Manifest:
-    """The manifest of a copied database. Raises sqlite3.DatabaseError when it is not one of ours."""
+    """Return the manifest of a copied database. Raises sqlite3.DatabaseError when it is not a Bellwire database."""
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
+        newest = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
         return Manifest(
             FORMAT,
             rfc3339(now_ms()),
             [name for (name,) in connection.execute("SELECT name FROM schema_migration ORDER BY name")],
             connection.execute("SELECT value FROM facts WHERE name='epoch'").fetchone()[0],
-            found[0] if found else 0,
+            newest[0] if newest else 0,
             {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COUNTED},
             files,
         )
@@ -53,11 +53,11 @@ def describe(database: Path, files: dict[str, FileSum]) -> Manifest:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of a backup. Raises BackupError when there is none, or it is of a kind unknown here."""
+    """Read the manifest of a backup. Raises BackupError when there is none, or its format is unknown."""
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except OSError as error:
-        raise BackupError(f"{folder} is no finished backup: {MANIFEST} can't be read ({error.strerror})") from error
+        raise BackupError(f"{folder} is not a finished backup: {MANIFEST} can't be read ({error.strerror})") from error
     except msgspec.DecodeError as error:
         raise BackupError(f"{folder / MANIFEST} is damaged: {error}") from error
     if manifest.format != FORMAT:
@@ -70,11 +70,11 @@ def read(folder: Path) -> Manifest:
 
 
 def verified_copy(source: Path, draft: Path, expected: FileSum) -> None:
-    """Copies a file of a backup to `draft`, mode 0600, onto the disk. Raises BackupError when it is not what was backed up."""
+    """Copy a file of a backup to `draft`, with mode 0600. Raises BackupError when its checksum differs from the manifest's."""
     try:
         with source.open("rb") as reading, open_private(draft) as writing:
-            while part := reading.read(READ_BYTES):
-                writing.write(part)
+            while block := reading.read(READ_BYTES):
+                writing.write(block)
     except FileNotFoundError as error:
         raise BackupError(f"{source} is missing: take another backup") from error
     if checksum(draft) != expected:

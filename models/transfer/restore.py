@@ -1,5 +1,5 @@
-"""Bringing a backup back. At every moment the data folder holds the old database whole, or the new one: what is to be is made
-under another name, and one rename puts it in place."""
+"""Restoring a backup. At every moment the data folder has either the old database or the complete new one: the new one is prepared
+under another name and put in place by one rename."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from models.transfer.manifest import SECRET, BackupError, Manifest, read, verifi
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 KEPT = "before-restore"
-BUSY_TIMEOUT_S = 1  # somebody who has the database open keeps it open
+BUSY_TIMEOUT_S = 1  # a program that has the database open usually keeps it open
 Say = Callable[[str], None]
 
 
 def restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Manifest:
-    """Puts the backup in `folder` in the place of the store; `say` is told each thing done.
+    """Replace the store by the backup in `folder`; `say` is called with a line for each step.
 
-    The log gets a new epoch, so a cursor from before answers 410 and clients load their state again. With `force` a database
-    that is there is kept beside it. Raises BackupError, and models.store.data_dir_lock.RunningError while anything runs on the
+    The log gets a new epoch, so older cursors get a 410 and clients load their state again. With `force` an existing database is
+    kept under another name. Raises BackupError, and models.store.data_dir_lock.RunningError while a process uses the
     data folder.
     """
     with acquire_exclusive(settings.data_dir):
         try:
-            return _restore(settings, folder, force, say)
+            return _restore(settings, folder, force=force, say=say)
         except (OSError, sqlite3.Error) as error:
-            raise BackupError(f"the restore stopped: {error}. The database is whole; try again") from error
+            raise BackupError(f"the restore stopped: {error}. The database is intact; try again") from error
 
 
-def _restore(settings: Settings, folder: Path, force: bool, say: Say) -> Manifest:
+def _restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Manifest:
     database = settings.sqlite_path
     manifest = read(folder)
     if unknown := set(manifest.migrations) - {path.stem for path in DIRECTORY.glob("[0-9]*.py")}:
         raise BackupError(f"the backup was made by a newer version ({', '.join(sorted(unknown))}): install that one first")
     if database.exists() and not force:
-        raise BackupError(f"{database} exists: --force restores over it, and keeps it beside")
+        raise BackupError(f"{database} exists: with --force it is replaced, and kept under another name")
     draft = database.with_name(f"{NAME}.restoring")
     verified_copy(folder / NAME, draft, manifest.files[NAME])
     epoch = _renew(draft)
     say(f"verified {folder}: made {manifest.created_at}, newest event {manifest.newest_event}")
-    _bring_secret(settings, folder, manifest, say)
+    _restore_secret(settings, folder, manifest, say)
     if database.exists():
         say(f"kept the old database as {_keep(database)}")
     _clear(settings)
@@ -62,12 +62,12 @@ def _restore(settings: Settings, folder: Path, force: bool, say: Say) -> Manifes
 
 
 def _renew(draft: Path) -> str:
-    """Checks the copy to the last page, and makes it a store of its own: a new epoch, nobody online. Returns the epoch."""
+    """Check every page of the copy, and give it a new epoch and nobody online. Return the epoch."""
     epoch = new_epoch()
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=MEMORY")  # a draft that is interrupted is thrown away
-        if (found := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            raise BackupError(f"the backup's database is damaged: {found}. Take another backup")
+        connection.execute("PRAGMA journal_mode=MEMORY")  # an interrupted draft is thrown away
+        if (result := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise BackupError(f"the backup's database is damaged: {result}. Take another backup")
         connection.execute("BEGIN")
         connection.execute("UPDATE facts SET value=? WHERE name=?", (epoch, EPOCH))
         connection.execute("DELETE FROM online")
@@ -77,8 +77,8 @@ def _renew(draft: Path) -> str:
     return epoch
 
 
-def _bring_secret(settings: Settings, folder: Path, manifest: Manifest, say: Say) -> None:
-    """Mailed codes and links are signed with the secret of their time, so it comes back too; another one is kept beside."""
+def _restore_secret(settings: Settings, folder: Path, manifest: Manifest, say: Say) -> None:
+    """Restore the secret with which mailed codes and links were signed. A different one is kept under another name."""
     if SECRET not in manifest.files:
         return
     if settings.secret_key is not None:
@@ -94,9 +94,9 @@ def _bring_secret(settings: Settings, folder: Path, manifest: Manifest, say: Say
 
 
 def _keep(database: Path) -> Path:
-    """Gives the old database a second name, its WAL's content within. Raises BackupError when somebody has it open."""
+    """Give the old database, with its WAL's content, a second name. Raises BackupError when another program has it open."""
     for earlier in database.parent.glob(f"{NAME}.{KEPT}-*"):
-        if earlier.samefile(database):  # of a restore that was killed before it put the new one in place
+        if earlier.samefile(database):  # left by a restore that was killed before its rename
             earlier.unlink()
     kept = _kept_name(database)
     try:
@@ -104,7 +104,7 @@ def _keep(database: Path) -> Path:
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             raise BackupError(f"{database} is open in another program: stop it first") from error
-        for side in SIDE_FILES[::2]:  # damaged, perhaps what the restore is for: as it is
+        for side in ("-wal", "-journal"):  # a damaged database is kept as it is, with its side files
             if (path := Path(f"{database}{side}")).exists():
                 _link(path, Path(f"{kept}{side}"))
     return _link(database, kept)
@@ -112,7 +112,7 @@ def _keep(database: Path) -> Path:
 
 def _close_wal(database: Path) -> None:
     with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")  # checkpoints, and fails when another connection is open
+        connection.execute("PRAGMA journal_mode=DELETE")  # this checkpoints the WAL, and fails when another connection is open
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("ROLLBACK")
 
@@ -122,7 +122,7 @@ def _kept_name(path: Path) -> Path:
 
 
 def _link(path: Path, name: Path) -> Path:
-    """A second name for a file; a copy where the file system has no links."""
+    """Give a file a second name; copy it where the file system has no hard links."""
     try:
         os.link(path, name)
     except (PermissionError, NotImplementedError):
@@ -133,7 +133,7 @@ def _link(path: Path, name: Path) -> Path:
 
 
 def _clear(settings: Settings) -> None:
-    """Removes what belongs to the old database: side files, which SQLite would play into the new one, and the queue."""
+    """Remove the old database's side files, which SQLite would apply to the new one, and the queue."""
     for path in (settings.sqlite_path, settings.queue_path):
         for side in SIDE_FILES:
             Path(f"{path}{side}").unlink(missing_ok=True)

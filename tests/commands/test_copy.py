@@ -75,7 +75,7 @@ def stepping(real, wrap=lambda value: value):
         return result
     return run
 
-carrying.ROWS_A_BATCH = carrying.INDEXED_A_BATCH = 3
+carrying.ROWS_PER_BATCH = carrying.INDEXED_PER_BATCH = 3
 Target.insert = stepping(Target.insert, Rows)
 Target.settle = stepping(Target.settle)
 Target.finish = stepping(Target.finish)
@@ -346,8 +346,8 @@ def test_a_store_that_went_on_meanwhile_is_noticed(sqlite: Installation, target:
     sqlite.write("UPDATE users SET display_name='Benjamin' WHERE username='ben'")
     done = sqlite.command("copy", "--to", target)
     assert done.returncode == 1
-    assert re.search(r"^users +5 rows  DIFFERS from SQLite's 5: id 2 is another \(display_name\)$", done.stdout, re.MULTILINE)
-    assert "carried over" not in done.stdout
+    assert re.search(r"^users +5 rows  DIFFERS from SQLite's 5: id 2 differs \(display_name\)$", done.stdout, re.MULTILINE)
+    assert "copied. On every host" not in done.stdout
     assert "create an empty one" in done.stdout
 
 
@@ -434,7 +434,7 @@ def test_a_url_that_is_none_is_named_without_its_password(sqlite: Installation, 
 
 def test_a_server_that_is_not_there_is_an_error_that_says_to_run_it_again(sqlite: Installation) -> None:
     said = sqlite.refused("copy", "--to", f"postgresql://bellwire:hunter2@127.0.0.1:{free_port()}/bellwire")
-    assert "run the same again" in said
+    assert "run the same command again" in said
     assert "hunter2" not in said
 
 

@@ -160,7 +160,7 @@ def test_a_manifest_that_can_not_be_followed_is_refused(
 def test_an_unfinished_backup_is_refused(backed_up: tuple[Installation, Path]) -> None:
     bellwire, folder = backed_up
     (folder / "manifest.json").unlink()
-    assert "no finished backup" in bellwire.refused("restore", str(folder), "--force")
+    assert "not a finished backup" in bellwire.refused("restore", str(folder), "--force")
 
 
 def test_nothing_is_restored_under_what_runs(backed_up: tuple[Installation, Path]) -> None:

@@ -181,7 +181,7 @@ def test_a_worker_is_listed_with_its_work_until_it_ends(store: Settings, start: 
         workers.record(tx, "somewhere:1", 1, [Busy("drain search", 1)])
     (found,) = workers.all_workers()
     assert (found["alive"], found["running"]) == (True, [{"what": "drain search", "since": "1970-01-01T00:00:00.001Z"}])
-    execute("UPDATE workers SET seen_ms=seen_ms-?", (workers.GONE_MS,))
+    execute("UPDATE workers SET seen_ms=seen_ms-?", (workers.ALIVE_MS,))
     assert workers.all_workers()[0]["alive"] is False
 
 

@@ -1,8 +1,8 @@
-"""Carrying a SQLite store over to PostgreSQL, with ids and cursors kept.
+"""Copying a SQLite store to PostgreSQL, with its ids and cursors.
 
-What the target holds already says where to go on: rows arrive in the order of their keys, a batch a statement, so a copy that was
-interrupted anywhere is gone on with by starting it again. Until the last transaction the target has a fact that says whose copy it
-is to become; no other target with rows is touched.
+Rows are copied in the order of their keys, one batch for each statement. So the rows in the target show where an interrupted copy
+must continue: running it again continues. Until the last transaction the target has a fact with the epoch of the store that it is a
+copy of; no other target with rows is changed.
 """
 
 from models.transfer.copying.carrying import carry

@@ -1,4 +1,4 @@
-"""The SQLite database that is carried over: read only, all as of one moment."""
+"""The SQLite database that is copied, read in one snapshot."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise CopyError(f"there is no database at {path}: BELLWIRE_DATA_DIR is to name the folder that has it")
+            raise CopyError(f"there is no database at {path}: set BELLWIRE_DATA_DIR to the folder that has it")
         self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         self._connection.execute("BEGIN")
 
     def close(self) -> None:
-        """Lets it go."""
+        """Close the connection."""
         self._connection.close()
 
     def require_current_schema(self) -> None:
-        """Raises CopyError unless exactly our migrations are applied."""
+        """Raise CopyError unless exactly this version's migrations are applied."""
         made = self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name='schema_migration'").fetchone()
         applied = {name for (name,) in self._connection.execute(MIGRATIONS_SQL)} if made else set()
         require_known(applied, "the SQLite database")
@@ -36,48 +36,48 @@ class Source:
             raise CopyError(f"the schema is not up to date ({', '.join(sorted(pending))} pending): run `run.py migrate` first")
 
     def facts(self) -> dict[str, str]:
-        """The store's facts, by name."""
+        """Return the store's facts by name."""
         return dict(self._connection.execute("SELECT name, value FROM facts"))
 
     def epoch(self) -> str:
-        """The store's epoch."""
+        """Return the store's epoch."""
         return self.facts()[EPOCH]
 
     def count(self, table: str) -> int:
-        """How many rows a table has."""
+        """Return the number of rows of a table."""
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
     def newest_id(self, table: str) -> int:
-        """The greatest id that a table's rows are known to have had."""
+        """Return the greatest id that was ever used for a row of a table."""
         sql = f"SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name=?), 0), coalesce((SELECT max(id) FROM {table}), 0))"
         return int(self._connection.execute(sql, (table,)).fetchone()[0])
 
     def rows(self, table: Table, after: Row | None = None) -> Iterator[Row]:
-        """Rows in the order of their keys: all, or those after a key."""
+        """Yield a table's rows in the order of their keys: all, or those after a key."""
         key = ", ".join(table.key)
         where = f" WHERE ({key}) > ({', '.join('?' * len(table.key))})" if after is not None else ""
         sql = f"SELECT {', '.join(table.columns)} FROM {table.name}{where} ORDER BY {key}"
         return iter(self._connection.execute(sql, after or ()))
 
     def months(self, table: str) -> Iterator[int]:
-        """Where the months begin that a table of records has some of."""
+        """Yield the beginnings, in ms, of the months from which a table has records."""
         since_ms, oldest = 0, f"SELECT min(at_ms) FROM {table} WHERE at_ms>=?"
         while (at_ms := self._connection.execute(oldest, (since_ms,)).fetchone()[0]) is not None:
             yield partition_months.start_of(at_ms)
             since_ms = partition_months.end_of(partition_months.start_of(at_ms))
 
     def checkpoints(self, parts: dict[str, int]) -> list[Row]:
-        """The checkpoints of a store that divides consumers into so many parts: each part stands where the whole did."""
+        """Return the checkpoints with consumers divided into `parts`: each part has the position of the undivided consumer."""
         found = self.rows(CHECKPOINTS)
         return [(name, part, *rest) for name, _, *rest in found for part in range(parts.get(name, 1))]
 
 
 def known() -> set[str]:
-    """The names of our migrations."""
+    """Return the names of this version's migrations."""
     return {path.stem for path in DIRECTORY.glob("[0-9]*.py")}
 
 
 def require_known(applied: set[str], where: str) -> None:
-    """Raises CopyError when a newer version has been there."""
+    """Raise CopyError when a newer version has migrated the database."""
     if newer := applied - known():
         raise CopyError(f"{where} was made by a newer version ({', '.join(sorted(newer))}): install that one first")

@@ -1,4 +1,4 @@
-"""The PostgreSQL database that a store is carried to."""
+"""The PostgreSQL database to which a store is copied."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from models.store.postgres import LOG_LOCK, PostgreSQL
 from models.transfer.copying.source import require_known
 from models.transfer.copying.tables import CHECKPOINTS, OF_PROCESSES, CopyError, Row, Table
 
-ANEW = "drop the database, create an empty one, and run the same again"
+ANEW = "drop the database, create an empty one, and run the same command again"
 TABLES_SQL = "SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))"
-LINE = re.compile(r", line (\d+)")  # in what PostgreSQL says of a row that it refuses
+LINE = re.compile(r", line (\d+)")  # in PostgreSQL's message about a row that it rejects
 PATIENT_SQL = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
-ROWS_READ = 2_000  # at once
+ROWS_PER_FETCH = 2_000
 
 
 class Target:
-    """One connection, which keeps everybody else from appending to the log as long as it is there. Raises psycopg.Error."""
+    """One connection, which has the log's lock until it is closed. Raises psycopg.Error."""
 
     def __init__(self, engine: PostgreSQL, epoch: str) -> None:
         self._connection = engine.open("copy")
@@ -31,7 +31,7 @@ class Target:
         self._run(PATIENT_SQL)
 
     def close(self) -> None:
-        """Lets it go."""
+        """Close the connection."""
         self._connection.close()
 
     def _run(self, sql: str, params: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
@@ -42,7 +42,7 @@ class Target:
         return found[0] if found else None
 
     def admit(self) -> None:
-        """Looks, and changes nothing. Raises CopyError unless the target is empty, or a copy of this store that was begun."""
+        """Check, without changes, that the target is empty or an unfinished copy of this store. Raises CopyError otherwise."""
         if (encoding := self._value("SHOW server_encoding")) != "UTF8":
             raise CopyError(f"the target's encoding is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0")
         names = {name for (name,) in self._run(TABLES_SQL)}
@@ -72,49 +72,49 @@ class Target:
             raise CopyError(f"the target holds other data ({', '.join(filled)}): name an empty database")
 
     def claim(self) -> None:
-        """Makes the target, which has our tables now, the beginning of this store's copy. Raises CopyError as `admit` does."""
+        """Acquire the log's lock and mark the target, which has our tables now, as a copy of this store. Raises CopyError."""
         if not self._value("SELECT pg_try_advisory_lock(%s)", (LOG_LOCK,)):
             raise CopyError("somebody is writing to the target: stop what runs on it, or the other copy")
         self.admit()
         self._run("INSERT INTO facts (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING", (COPYING, self._epoch))
 
     def count(self, table: str, where: str = "true") -> int:
-        """How many rows a table has."""
+        """Return the number of rows of a table."""
         return int(self._value(f"SELECT count(*) FROM {table} WHERE {where}"))
 
     def last_key(self, table: Table) -> Row | None:
-        """The key of the last row that has arrived."""
+        """Return the key of the last row that was copied."""
         found = self._run(f"SELECT {', '.join(table.key)} FROM {table.name} ORDER BY {_order(table, ' DESC')} LIMIT 1")
         return found.fetchone()
 
     def rows(self, table: Table) -> Generator[Row]:
-        """All rows, in the order that SQLite has them in, as SQLite has them."""
+        """Yield all rows in SQLite's order and form."""
         sql = f"SELECT {', '.join(table.columns)} FROM {table.name} ORDER BY {_order(table)}"
         with self._connection.transaction(), self._connection.cursor(name="carried") as cursor:
-            cursor.itersize = ROWS_READ
+            cursor.itersize = ROWS_PER_FETCH
             for row in cursor.execute(sql):
                 yield table.back(row)
 
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
-        """Adds rows of SQLite's in one statement, all or none. Raises CopyError when PostgreSQL can't hold one."""
+        """Insert rows of SQLite by one statement, all or none. Raises CopyError when PostgreSQL can't store one."""
         sql = f"COPY {table.name} ({', '.join(table.columns)}) FROM STDIN"
         at = 0
         try:
             with self._connection.cursor().copy(sql) as copy:
-                for at, row in enumerate(rows):  # noqa: B007 - the one that was refused
+                for at, row in enumerate(rows):  # noqa: B007 - the index of a rejected row
                     copy.write_row(table.there(row))
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise CopyError(_refusal(table, rows, at, error)) from error
 
     def settle(self, newest: Mapping[str, int]) -> None:
-        """New rows get ids after all that were ever given, and the planner learns of what has arrived."""
+        """Set the sequences after all ids ever used, and update the planner's statistics."""
         for table, last in newest.items():
             if last:
                 self._run("SELECT setval(%s, %s)", (f"{table}_id_seq", last))
         self._run("ANALYZE")
 
     def finish(self, facts: Mapping[str, str], checkpoints: Sequence[Row]) -> None:
-        """The copy is a store from here on: cursors are good, and drains go on from where they were."""
+        """Write checkpoints and facts, with which the copy becomes a store: cursors are valid and drains continue."""
         with self._connection.transaction():
             self.insert(CHECKPOINTS, checkpoints)
             self._run("DELETE FROM facts")
@@ -123,12 +123,12 @@ class Target:
 
 
 def _order(table: Table, direction: str = "") -> str:
-    """SQLite compares text by its bytes."""
+    """Return the ORDER BY list. SQLite compares text by bytes, as the collation "C" does."""
     return ", ".join(f'{column} COLLATE "C"{direction}' if column in table.texts else column + direction for column in table.key)
 
 
 def _refusal(table: Table, rows: Sequence[Row], at: int, error: psycopg.Error) -> str:
-    """Which row it is, and why; never what is in it."""
+    """Describe a rejected row by its key, with the reason but without its content."""
     line = LINE.search(error.diag.context or "")
     if error.sqlstate is None or line:
         row = rows[int(line[1]) - 1 if line else at]
@@ -136,4 +136,5 @@ def _refusal(table: Table, rows: Sequence[Row], at: int, error: psycopg.Error) -
     else:
         which = f"one of the rows from {table.named(rows[0])} to {table.named(rows[-1])}"
     why = error.diag.message_primary or str(error)
-    return f"PostgreSQL does not take the {which} of {table.name} ({why}): mend it in the SQLite database, and run the same again"
+    advice = "correct it in the SQLite database, and run the same command again"
+    return f"PostgreSQL does not accept the {which} of {table.name} ({why}): {advice}"

@@ -97,7 +97,7 @@ def test_codes_that_have_expired_are_cleared_away(store: Settings) -> None:
     with time_machine.travel(START, tick=False) as clock:
         issue(ANA, "123456")
         issue(code.NOBODY, "123456")
-        clock.shift(timedelta(seconds=code.GOOD_FOR_S))
+        clock.shift(timedelta(seconds=code.VALID_FOR_S))
         issue(BEN, "123456")
         with event.transaction() as tx:
             assert code.trim(tx, 10) == 1
