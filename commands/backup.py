@@ -1,7 +1,7 @@
-"""Copy the database and the generated secret to a folder, while everything runs.
+"""Copy the database and the generated secret to a folder, while Bellwire is running.
 
-The folder is made, or must be empty. It ends with manifest.json, which holds a checksum of each file; without that file the
-backup is not finished. Keep it as safe as the data folder: it holds the same secrets.
+The folder is created, or must be empty. The last file written is manifest.json, with a checksum of each file; without it the
+backup is not finished. Keep the folder as safe as the data folder: it contains the same secrets.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MIB = 2**20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Where to."""
+    """Declare the folder to write to."""
     parser.add_argument("folder", metavar="DIR", type=Path)
 
 
 def run(args: Namespace) -> int:
-    """Makes it, and says what it holds."""
+    """Create the backup, and print its size and newest event."""
     settings = opening.settings()
     refuse_postgresql(settings, "pg_dump")
     with opening.data_folder(settings):
@@ -41,7 +41,7 @@ def run(args: Namespace) -> int:
 
 
 def refuse_postgresql(settings: Settings, tool: str) -> None:
-    """Raises CommandError when the database is not a file of ours."""
+    """Raise CommandError when the database is PostgreSQL."""
     if settings.database_url is not None:
         raise CommandError(f"the database is PostgreSQL: use {tool}")
 

@@ -1,8 +1,8 @@
-"""Carry a SQLite store over to PostgreSQL, when nothing runs on either. Ids, cursors and tokens stay good.
+"""Copy a SQLite store to PostgreSQL, while nothing runs on either. Ids, cursors and tokens stay valid.
 
-The database that --to names must be there and be empty; its tables are made. A copy that was interrupted goes on where it was when
-the same command is run again. In the end every row is compared on both sides; the exit status is 1 when something differs. The
-SQLite database stays as it is. The password may also come from PGPASSWORD or ~/.pgpass, where no list of processes shows it.
+The database that --to names must exist and be empty; its tables are created. An interrupted copy continues when the same command is
+run again. At the end every row is compared on both sides; the exit status is 1 when something differs. The SQLite database is not
+changed. The password may also come from PGPASSWORD or ~/.pgpass, where no list of processes shows it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from models.transfer import copying
 from models.transfer.manifest import SECRET
 
 EXAMPLE = "postgresql://user:password@host/name"
-BEFORE_HOST = re.compile(r"://.*@")  # where a bad URL goes wrong, a password may end elsewhere than it should
+BEFORE_HOST = re.compile(r"://.*@")  # of a malformed URL, in which the end of the password is unclear
 LINE_CHARS = 60
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Where to."""
-    parser.add_argument("--to", metavar="URL", required=True, help=f"{EXAMPLE} (several hosts by commas)")
+    """Declare the target's URL."""
+    parser.add_argument("--to", metavar="URL", required=True, help=f"{EXAMPLE} (separate several hosts by commas)")
 
 
 def run(args: Namespace) -> int:
-    """Copies, and says what to do next."""
+    """Copy, and print the next steps."""
     settings = opening.settings()
     if settings.database_url is not None:
         raise CommandError("BELLWIRE_DATABASE_URL is set: unset it for this command, which copies the SQLite database")
@@ -40,24 +40,24 @@ def run(args: Namespace) -> int:
     divided = [consumer.name for consumer in tasks.consumers.values() if consumer.partitioned]
     with opening.data_folder(settings):
         try:
-            alike = copying.carry(settings, url, divided, lambda line: print(line, flush=True), _show)
+            equal = copying.carry(settings, url, divided, lambda line: print(line, flush=True), _show)
         except copying.CopyError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            print("\ninterrupted: the same command goes on where it was", file=sys.stderr)
+            print("\ninterrupted: run the same command again to continue", file=sys.stderr)
             raise
-    if alike:
+    if equal:
         print(_next(settings, url))
-    return 0 if alike else 1
+    return 0 if equal else 1
 
 
 def _checked(url: str) -> str:
-    """The URL. Raises CommandError, which shows no password: what the driver says of a URL may have it."""
+    """Return a valid URL, or raise CommandError without the password, which the driver's message may contain."""
     try:
         return postgresql(url)
     except ValueError:
-        shown = masked("to", BEFORE_HOST.sub(f"://{MASK}@", url))
-        raise CommandError(f"--to {shown!r}: allowed is {EXAMPLE}, with %XX for special characters in it") from None
+        safe = masked("to", BEFORE_HOST.sub(f"://{MASK}@", url))
+        raise CommandError(f"--to {safe!r}: must be {EXAMPLE}, with %XX for special characters") from None
 
 
 def _next(settings: Settings, url: str) -> str:
@@ -69,7 +69,7 @@ def _next(settings: Settings, url: str) -> str:
     else:
         key = "BELLWIRE_SECRET_KEY, a new secret"
     return (
-        f"carried over. On every host, set\n  BELLWIRE_DATABASE_URL={masked('to', url)}\n  {key}\n"
+        f"copied. On every host, set\n  BELLWIRE_DATABASE_URL={masked('to', url)}\n  {key}\n"
         "and start it with `run.py serve`, or gateways and workers. Start nothing on the SQLite database any more."
     )
 

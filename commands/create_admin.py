@@ -1,7 +1,7 @@
-"""Make an active admin, and print its id and a token, the last word of the output.
+"""Create an active admin, and print its id and an access token, which is the last word of the output.
 
-Without a password the admin logs in with a code by e-mail, or uses the token. A data folder that is still empty gets its
-schema first.
+Without a password the admin logs in with a code by e-mail, or uses the token. In an empty data folder the database is created
+first.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LABEL = "made with the admin"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Who it is."""
+    """Declare name, address and the source of the password."""
     parser.add_argument("--username", required=True)
     parser.add_argument("--email", required=True)
     parser.add_argument("--password-stdin", action="store_true", help="read a password from standard input, one line")
 
 
 def run(args: Namespace) -> int:
-    """Makes the account and its token in one transaction."""
+    """Create the account and its token in one transaction."""
     settings = opening.settings()
     hashed = _hashed(_password()) if args.password_stdin else None
     new = registration.NewUser(args.username, args.email, role="admin")
@@ -54,7 +54,7 @@ def _password() -> str:
 
 
 def _hashed(chosen: str) -> str:
-    """Raises CommandError when the password won't do."""
+    """Return the hash of a password. Raises CommandError when it is not allowed."""
     wrong = password.invalid(chosen)
     if wrong:
         raise CommandError(f"the password: {wrong[0][1]}")

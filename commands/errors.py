@@ -1,5 +1,5 @@
-"""What a command says when it will not do a thing."""
+"""The error by which a command refuses to run."""
 
 
 class CommandError(Exception):
-    """The command was refused. Its text is for the person at the terminal: what is wrong, and what to do. Exit status 2."""
+    """The command refuses to run, with exit status 2. The text says what is wrong and what to do."""

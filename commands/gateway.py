@@ -10,11 +10,11 @@ from conf.logging import configure
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It has none."""
+    """Declare no arguments."""
 
 
 def run(_args: Namespace) -> int:
-    """Serves; background work is left to workers."""
+    """Serve until stopped; background work is done by workers."""
     settings = opening.settings()
     configure(settings, "gateway")
     with opening.store(settings):

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how one is called."""
+"""The command line: the list of commands, and how one is run."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ COMMANDS = {
     "serve": "the embedded default: migrate, then run the gateway and one worker",
     "gateway": "run one gateway",
     "worker": "run one consumer of background work",
-    "migrate": "bring the schema up to date",
-    "create-admin": "make an active admin",
-    "token": "make a token for a user",
-    "backup": "copy everything to a folder, while running",
-    "restore": "bring a backup back",
-    "copy": "carry a SQLite store over to PostgreSQL",
-    "rehearse": "try the rules of notifications on the log that is kept",
-    "doctor": "check the installation, and say what to do",
+    "migrate": "create the database, or bring its schema up to date",
+    "create-admin": "create an active admin",
+    "token": "create an access token for a user",
+    "backup": "copy the database to a folder, while Bellwire is running",
+    "restore": "restore a backup",
+    "copy": "copy a SQLite store to PostgreSQL",
+    "rehearse": "apply the notification rules to the stored log, without effects",
+    "doctor": "check the installation, and say what to correct",
 }
 DEFAULT = "serve"
-REFUSED = 2  # a setting, an argument, or the state of things does not admit it
+REFUSED = 2  # because of a setting, an argument or the current state
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class Command(Protocol):
-    """What the module of a command holds."""
+    """The interface of a command's module."""
 
     __doc__: str | None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declares its arguments."""
+        """Declare the command's arguments."""
 
     def run(self, args: Namespace) -> int:
-        """Does it and returns the exit status. Raises CommandError."""
+        """Run the command and return the exit status. Raises CommandError."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command that the arguments name and returns the exit status: 2 when it was refused."""
+    """Run the command that the arguments name and return the exit status."""
     words = list(argv) or [DEFAULT]
     parser = ArgumentParser(prog="run.py", description=f"Bellwire. Without a command: {DEFAULT}.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -1,4 +1,4 @@
-"""Running the gateway's loop until it is told to stop."""
+"""Running the gateway's event loop until a signal stops it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from commands.errors import CommandError
 from conf import Settings
 
-WHY = {
+REASONS = {
     errno.EADDRINUSE: "the port is taken",
     errno.EACCES: "this user may not listen there",
     errno.EADDRNOTAVAIL: "this machine does not have the address",
@@ -18,7 +18,7 @@ WHY = {
 
 
 def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
-    """Blocks while the gateway serves; returns its exit status. Raises CommandError when it can't listen."""
+    """Block while the gateway serves, and return its exit status. Raises CommandError when it can't listen."""
     from gateway import server
 
     try:
@@ -26,9 +26,9 @@ def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_st
     except socket.gaierror as error:
         raise CommandError(f"BELLWIRE_HOST={settings.host!r} is no address of this machine ({error.strerror})") from error
     except OSError as error:
-        if error.errno not in WHY:
+        if error.errno not in REASONS:
             raise
         raise CommandError(
-            f"can't listen on {settings.host} port {settings.port}: {WHY[error.errno]} ({os.strerror(error.errno)}). "
+            f"can't listen on {settings.host} port {settings.port}: {REASONS[error.errno]} ({os.strerror(error.errno)}). "
             "Stop what listens there, or set BELLWIRE_PORT or BELLWIRE_HOST"
         ) from error

@@ -1,4 +1,4 @@
-"""Bring the schema up to date.
+"""Create the database, or bring its schema up to date.
 
 Safe to run twice, and by several processes at once: one migrates, the others wait for it.
 """
@@ -12,18 +12,18 @@ from models import schema
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It has none."""
+    """Declare no arguments."""
 
 
 def run(_args: Namespace) -> int:
-    """Applies what is pending."""
+    """Apply the pending migrations."""
     with opening.store(opening.settings()):
-        migrate_aloud()
+        migrate_and_print()
     return 0
 
 
-def migrate_aloud(*, when_nothing: str = "the schema is up to date already") -> None:
-    """Applies what is pending, and prints the names before and after."""
+def migrate_and_print(*, when_nothing: str = "the schema is up to date already") -> None:
+    """Apply the pending migrations, and print their names before and after."""
     if names := schema.pending():
         print(f"migrating: {', '.join(names)}", flush=True)
     for name in schema.migrate():

@@ -1,4 +1,4 @@
-"""What nearly every command begins with: the settings, and the store they name."""
+"""The first steps of nearly every command: reading the settings and opening the store."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import peewee
 from commands.errors import CommandError
 from conf import Settings, SettingsError, load
 from models import schema
-from models.store import facts as facts
+from models.store import facts
 from models.store.data_dir_lock import RestoringError, RunningError, acquire_running_lock
 from models.store.database import connect, disconnect
 
 
 def settings() -> Settings:
-    """The settings. Raises CommandError with a line for each bad one."""
+    """Return the settings. Raises CommandError with one line for each invalid setting."""
     try:
         return load()
     except SettingsError as error:
@@ -25,7 +25,7 @@ def settings() -> Settings:
 
 @contextmanager
 def data_folder(chosen: Settings) -> Iterator[None]:
-    """Turns what is wrong with the data folder, or with who else uses it, into a CommandError."""
+    """Turn errors about the data folder, and about other processes that use it, into CommandError."""
     try:
         yield
     except (RestoringError, RunningError) as error:
@@ -41,7 +41,7 @@ def data_folder(chosen: Settings) -> Iterator[None]:
 
 @contextmanager
 def store(chosen: Settings) -> Iterator[None]:
-    """The models, connected for this thread; no restore can begin until the process ends.
+    """Connect the models for this thread. No restore can begin until the process ends.
 
     Raises CommandError when the data folder or the store can't be used.
     """
@@ -51,19 +51,19 @@ def store(chosen: Settings) -> Iterator[None]:
         try:
             yield
         except peewee.PeeweeException as error:
-            raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
+            raise CommandError(f"the store can't be used ({error}): `run.py doctor` says more") from error
         finally:
             disconnect()
 
 
 def require_current_schema() -> None:
-    """Raises CommandError when migrations are pending, or the store is a copy that was not finished."""
+    """Raise CommandError when migrations are pending, or the store is a copy that was not finished."""
     if names := schema.pending():
         raise CommandError(f"the schema is not up to date ({', '.join(names)} pending): run `run.py migrate` first")
     require_whole()
 
 
 def require_whole() -> None:
-    """Raises CommandError when the store is a copy that was not finished."""
+    """Raise CommandError when the store is a copy that was not finished."""
     if facts.is_half_copied():
         raise CommandError("the database is a copy that is not finished: run the same `run.py copy` again first")

@@ -1,6 +1,6 @@
-"""Try the rules of notifications on the log that is kept, and count what they decide. Nothing is written or sent.
+"""Apply the notification rules to the stored log, and count their decisions. Nothing is written or sent.
 
-By people's preferences of now, and by who was looking then. Useful before a rule of jobs/rules/rules.py is changed, and after.
+Uses the current preferences, and the presence at the time of each event. Useful before and after a change of jobs/rules/rules.py.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from jobs.rules.rules import RULES
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which rules."""
-    parser.add_argument("rules", nargs="*", metavar="RULE", help=f"which (default all): {', '.join(rule.name for rule in RULES)}")
+    """Declare the rules to apply."""
+    parser.add_argument(
+        "rules", nargs="*", metavar="RULE", help=f"the rules to apply (default: all): {', '.join(rule.name for rule in RULES)}"
+    )
 
 
 def run(args: Namespace) -> int:
-    """Prints a table: rule, decision, e-mail, how many times."""
+    """Print a table of rule, decision, e-mail and number of users."""
     named = {rule.name: rule for rule in RULES}
     unknown = [name for name in args.rules if name not in named]
     if unknown:

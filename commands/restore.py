@@ -1,7 +1,7 @@
-"""Bring a backup back, when nothing runs on the data folder.
+"""Restore a backup, while nothing runs on the data folder.
 
-Checksums and the database's integrity are verified first. The log gets a new epoch: clients load their state again. A database
-that is there is replaced with --force only, and then kept beside as bellwire.db.before-restore-TIME.
+Checksums and the database's integrity are verified first. The log gets a new epoch: clients load their state again. An existing
+database is replaced only with --force, and is then kept as bellwire.db.before-restore-TIME.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from models.transfer.manifest import BackupError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """From where."""
+    """Declare the backup's folder."""
     parser.add_argument("folder", metavar="DIR", type=Path)
-    parser.add_argument("--force", action="store_true", help="replace the database that is there, and keep it beside")
+    parser.add_argument("--force", action="store_true", help="replace the existing database, and keep it under another name")
 
 
 def run(args: Namespace) -> int:
-    """Restores, and says each thing done."""
+    """Restore, and print each step."""
     settings = opening.settings()
     refuse_postgresql(
         settings, "pg_restore, then `UPDATE facts SET value=left(md5(random()::text), 8) WHERE name='epoch'` before anything starts"

@@ -1,6 +1,6 @@
 """The embedded default: bring the schema up to date, then run the gateway and one worker until SIGTERM or SIGINT.
 
-The worker is started again when it dies, and ends with this process, however that ends.
+The worker is started again when it dies, and ends with this process, even when this process is killed.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from argparse import ArgumentParser, Namespace
 
 from commands import opening
 from commands.listening import listen
-from commands.migrate import migrate_aloud
+from commands.migrate import migrate_and_print
 from commands.supervisor import Supervisor
 from conf import Settings
 from conf.logging import configure
 from models.identity import user
 
-FIRST_STEP = """There is no admin yet. Make one from a second terminal, with the same settings:
+FIRST_STEP = """There is no admin yet. Create one from a second terminal, with the same settings:
   run.py create-admin --username NAME --email ADDRESS"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It has none."""
+    """Declare no arguments."""
 
 
 def run(_args: Namespace) -> int:
-    """Serves. The worker is started once the port is ours."""
+    """Serve until stopped. The worker starts once the port is open."""
     settings = opening.settings()
     configure(settings, "gateway")
     with opening.store(settings):
-        migrate_aloud(when_nothing="")
+        migrate_and_print(when_nothing="")
         opening.require_whole()
         greeting = _greeting(settings)
     supervisor = Supervisor()

@@ -21,8 +21,8 @@ PARENT_FD = "BELLWIRE_PARENT_FD"
 
 FIRST_DELAY_S = 0.2
 MAX_DELAY_S = 5.0
-HEALTHY_S = 10.0  # who lived so long did not die of its start: the next delay is the first again
-KILL_AFTER_S = 3.0  # leaves the gateway's own shutdown the rest of 5 s
+HEALTHY_S = 10.0  # a worker that ran so long did not fail while starting: the next delay is the first again
+KILL_AFTER_S = 3.0  # the rest of 5 s is for the gateway's own shutdown
 
 
 class Supervisor:
@@ -39,15 +39,15 @@ class Supervisor:
         self._child: subprocess.Popen[bytes] | None = None
         self._killer: threading.Timer | None = None
         self._backoff = Backoff(FIRST_DELAY_S, MAX_DELAY_S)
-        self._child_end, self._own_end = os.pipe()  # not inheritable, but for what pass_fds names
+        self._child_end, self._own_end = os.pipe()  # inherited only through pass_fds
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Starts the worker. Returns at once."""
+        """Start the worker. Returns at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Asks the worker to end, and kills it when it has not in KILL_AFTER_S. Returns at once; may be called again."""
+        """Terminate the worker, and kill it when it still runs after KILL_AFTER_S. Returns at once; may be called again."""
         with self._lock:
             if self._stopping.is_set():
                 return
@@ -59,7 +59,7 @@ class Supervisor:
                 self._killer.start()
 
     def join(self) -> None:
-        """Stops, and waits until the worker is gone."""
+        """Stop the worker and wait until it has ended."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join()

@@ -1,4 +1,4 @@
-"""Make a token for an active user, for a bot or a script. Only the token is printed, and it is never shown again."""
+"""Create an access token for an active user, for a bot or a script. Only the token is printed, and it can't be read again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LABEL = "command line"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Whose it is."""
+    """Declare the user."""
     parser.add_argument("username", metavar="USERNAME", help="or the e-mail address")
 
 
 def run(args: Namespace) -> int:
-    """Makes it, in a transaction that has seen the account active."""
+    """Create the token, in the transaction that checks the account's status."""
     with opening.store(opening.settings()):
         opening.require_current_schema()
         with event.transaction() as tx:

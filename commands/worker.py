@@ -14,15 +14,15 @@ from conf.logging import configure
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It has none."""
+    """Declare no arguments."""
 
 
 def run(_args: Namespace) -> int:
-    """Works; the schema must be up to date."""
-    pipe = os.environ.pop(PARENT_FD, None)  # no setting: reading them would warn of it
+    """Work until stopped; the schema must be up to date."""
+    pipe = os.environ.pop(PARENT_FD, None)  # not a setting: reading the settings would warn of it
     settings = opening.settings()
     if pipe is not None:
-        os.environ[PARENT_FD] = pipe  # jobs.app takes it
+        os.environ[PARENT_FD] = pipe  # jobs.app reads it
     configure(settings, "worker")
     with opening.store(settings):
         opening.require_current_schema()
@@ -31,6 +31,6 @@ def run(_args: Namespace) -> int:
 
     try:
         huey.create_consumer(workers=settings.workers).run()
-    except peewee.PeeweeException as error:  # it went away since
-        raise CommandError(f"the store can't be used ({error}): `run.py doctor` tells more") from error
+    except peewee.PeeweeException as error:  # the store went down after the check
+        raise CommandError(f"the store can't be used ({error}): `run.py doctor` says more") from error
     return 0

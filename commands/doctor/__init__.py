@@ -1,6 +1,6 @@
-"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail and port: a line each.
+"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail and port, and print a line for each.
 
-ok: nothing to do. warn: it works, but look at it. FAIL: it does not, and the exit status is 1. Nothing is changed.
+ok: nothing to do. warn: it works, but needs attention. FAIL: it does not work; the exit status is 1. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ CHECKS: dict[str, Check] = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """It has none."""
+    """Declare no arguments."""
 
 
 def run(_args: Namespace) -> int:
-    """Prints what was found, as it is found; the exit status is 1 when anything fails."""
+    """Print each finding at once. Return 1 when a check fails."""
     levels = set()
     for finding in _findings():
         print(finding, flush=True)
@@ -48,5 +48,5 @@ def _findings() -> Iterable[Finding]:
     for name, check in CHECKS.items():
         try:
             yield from check(settings)
-        except Exception as error:  # one check that breaks must not hide the others
+        except Exception as error:  # a defect in one check must not hide the others
             yield fail(name, f"the check itself failed: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Checks of where it runs: settings, folder, disk, clock. None of them needs the store."""
+"""Checks of the environment: settings, data folder, disk, clock. None of them needs the store."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from conf import Settings, SettingsError
 
 GIB = 2**30
 LOW_BYTES = GIB
-FULL_BYTES = 64 * 2**20  # below this a WAL between two checkpoints may not fit
+FULL_BYTES = 64 * 2**20  # with less, the WAL may not fit between two checkpoints
 FIRST_YEAR, LAST_YEAR = 2025, 2100
 
 
 def settings(chosen: Settings) -> Iterator[Finding]:
-    """They were loaded; what is left is the generated secret, and what is unwise."""
+    """Check the generated secret, and warn of unwise settings. Their values were checked when they were loaded."""
     try:
         if (chosen.data_dir / "secret").exists():
             chosen.secret()
     except SettingsError as error:
         yield fail("settings", str(error))
         return
-    yield ok("settings: each has a value that is allowed")
+    yield ok("settings: all values are allowed")
     if not chosen.rate_limits:
         yield warn("settings", "rate limits are off: set BELLWIRE_RATE_LIMITS=on unless this is a load test")
 
 
 def data_folder(chosen: Settings) -> Iterator[Finding]:
-    """A file can be made in it, or it can be made itself."""
+    """Check that the data folder can be written to, or created."""
     folder = chosen.data_dir
     what = f"data folder {str(folder)!r}"
     there = _nearest(folder)
     if there != folder.absolute() and there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        yield warn(what, "it is not there yet: `run.py serve` or `run.py migrate` makes it")
+        yield warn(what, "it does not exist yet: `run.py serve` or `run.py migrate` creates it")
         return
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -49,19 +49,19 @@ def data_folder(chosen: Settings) -> Iterator[Finding]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the first above it that is there."""
-    place = folder.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    return place
+    """Return the folder, or its nearest parent that exists."""
+    existing = folder.absolute()
+    while not os.path.lexists(existing):
+        existing = existing.parent
+    return existing
 
 
 def disk(chosen: Settings) -> Iterator[Finding]:
-    """Free bytes where the data folder is, or will be."""
+    """Check the free space on the disk of the data folder."""
     folder = _nearest(chosen.data_dir)
     free = shutil.disk_usage(folder).free
     what = f"disk: {free / GIB:.1f} GiB free at {folder}"
-    advice = "make room, lower BELLWIRE_EVENTS_KEEP_DAYS or BELLWIRE_ACTIVITY_KEEP_DAYS, or move BELLWIRE_DATA_DIR"
+    advice = "free some space, lower BELLWIRE_EVENTS_KEEP_DAYS or BELLWIRE_ACTIVITY_KEEP_DAYS, or move BELLWIRE_DATA_DIR"
     if free < FULL_BYTES:
         yield fail(what, advice)
     elif free < LOW_BYTES:
@@ -71,9 +71,9 @@ def disk(chosen: Settings) -> Iterator[Finding]:
 
 
 def clock(_chosen: Settings) -> Iterator[Finding]:
-    """The year is one that this software can be run in."""
+    """Check that the clock's year is plausible."""
     now = datetime.now(UTC)
     if FIRST_YEAR <= now.year <= LAST_YEAR:
         yield ok(f"clock: {now:%Y-%m-%dT%H:%M:%SZ}")
     else:
-        yield fail(f"clock: {now:%Y-%m-%dT%H:%M:%SZ}", "the year can't be: set the clock, and have NTP keep it")
+        yield fail(f"clock: {now:%Y-%m-%dT%H:%M:%SZ}", "the year is wrong: set the clock, and use NTP")

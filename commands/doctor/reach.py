@@ -1,4 +1,4 @@
-"""Checks of what is reached over the network: the mail server, and the gateway itself."""
+"""Checks over the network: the mail server and the gateway."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from conf import Settings
 from jobs.mail.smtp import RelayDownError, SmtpTransport
 
 TIMEOUT_S = 3
-TAKEN = "something else listens there: stop it, or set BELLWIRE_PORT"
+PORT_IN_USE = "another program listens there: stop it, or set BELLWIRE_PORT"
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 def mail(chosen: Settings) -> Iterator[Finding]:
-    """Mail files can be written, or the mail server lets us log in. Nothing is sent."""
+    """Check that mail files can be written, or that the mail server accepts the login. Nothing is sent."""
     url = urlsplit(chosen.email_url)
     yield _mail_files(chosen) if url.scheme == "file" else _mail_server(chosen.email_url)
 
@@ -45,24 +45,24 @@ def _mail_server(url: str) -> Finding:
         SmtpTransport(url).check(TIMEOUT_S)
     except RelayDownError as error:
         return fail(what, f"{error}: correct BELLWIRE_EMAIL_URL, or open the firewall")
-    return ok(f"{what}: takes mail from us")
+    return ok(f"{what}: accepts the login")
 
 
 def port(chosen: Settings) -> Iterator[Finding]:
-    """Our gateway answers at the port, or the port is free."""
+    """Check that the gateway answers at its port, or that the port is free."""
     if chosen.port == 0:
         yield ok("port: any that is free")
         return
-    place = (ANY_ADDRESS.get(chosen.host, chosen.host), chosen.port)
-    what = f"gateway at {place[0]} port {place[1]}"
+    address = (ANY_ADDRESS.get(chosen.host, chosen.host), chosen.port)
+    what = f"gateway at {address[0]} port {address[1]}"
     try:
-        status, body = _ask(*place)
+        status, body = _request(*address)
     except socket.gaierror as error:
         yield fail(what, f"the name is not known ({error.strerror}): correct BELLWIRE_HOST")
     except OSError:
         yield _free(what, chosen)
     except HTTPException:
-        yield fail(what, TAKEN)
+        yield fail(what, PORT_IN_USE)
     else:
         yield _answered(what, status, body)
 
@@ -85,10 +85,10 @@ def _answered(what: str, status: int, body: Any) -> Finding:
         return warn(what, f"answers, degraded: {degraded}") if degraded else ok(f"{what}: answers, and is ready")
     if status == 503 and isinstance(body, dict):
         return fail(what, f"is not ready: {body.get('detail') or json.dumps(body)}")
-    return fail(what, TAKEN)
+    return fail(what, PORT_IN_USE)
 
 
-def _ask(host: str, port: int) -> tuple[int, Any]:
+def _request(host: str, port: int) -> tuple[int, Any]:
     connection = HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")

@@ -1,4 +1,4 @@
-"""Checks of what is stored: the database, its schema, how far the background work is, and the queue."""
+"""Checks of stored data: the database, its schema, the lag of background work, and the queue."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from models.store.data_dir_lock import RestoringError, acquire_running_lock
 from models.store.database import connect, disconnect, rows, size_bytes
 
 MIB = 2**20
-AHEAD_MS = 5_000  # two hosts' clocks may differ by so much
-LATE_S = 60  # a worker that lives looks every half second
+AHEAD_MS = 5_000  # a normal difference between the clocks of two hosts
+LATE_S = 60  # a running worker checks the log every half second
 TIMEOUT_S = 3
-POSTGRESQL_LEAST = 13
+MIN_POSTGRESQL = 13
 
 
 def store(chosen: Settings) -> Iterator[Finding]:
-    """Opens the store, and goes on into it as far as it gets."""
+    """Open the store and check its content."""
     if chosen.database_url is None and not chosen.sqlite_path.exists():
-        yield warn(f"store {chosen.sqlite_path}", "it is not there yet: `run.py serve` or `run.py migrate` makes it")
+        yield warn(f"store {chosen.sqlite_path}", "it does not exist yet: `run.py serve` or `run.py migrate` creates it")
         return
     try:
         acquire_running_lock(chosen.data_dir)
@@ -36,7 +36,7 @@ def store(chosen: Settings) -> Iterator[Finding]:
     except RestoringError as error:
         yield fail("store", str(error))
     except (OSError, peewee.DatabaseError, peewee.InterfaceError) as error:
-        yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` brings a backup back")
+        yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` restores a backup")
     finally:
         disconnect()
 
@@ -48,7 +48,7 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         if (found := rows("PRAGMA quick_check(1)")[0][0]) != "ok":
             yield fail("store", f"is damaged ({found}): stop everything and `run.py restore` a backup")
             return
-        yield ok(f"store: whole, {size_bytes() / MIB:.1f} MiB")
+        yield ok(f"store: intact, {size_bytes() / MIB:.1f} MiB")
     if names := schema.pending():
         yield fail(f"schema: {', '.join(names)} pending", "run `run.py migrate`")
         return
@@ -58,14 +58,14 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
 
 
 def _server() -> Finding:
-    """PostgreSQL answers, takes writes, and keeps text as we write it."""
+    """Check PostgreSQL's version, encoding and settings, and that it accepts writes."""
     ((version, encoding, standby, fsync),) = rows(
         "SELECT current_setting('server_version'), current_setting('server_encoding'), pg_is_in_recovery(), "
         "current_setting('fsync')"
     )
     what = f"store: PostgreSQL {version}, {size_bytes() / MIB:.1f} MiB"
-    if int(version.split(".")[0]) < POSTGRESQL_LEAST:
-        return fail(what, f"version {POSTGRESQL_LEAST} or newer is needed")
+    if int(version.split(".")[0]) < MIN_POSTGRESQL:
+        return fail(what, f"version {MIN_POSTGRESQL} or newer is needed")
     if encoding != "UTF8":
         return fail(what, f"its encoding is {encoding}: CREATE DATABASE … ENCODING 'UTF8'")
     if standby:
@@ -76,9 +76,9 @@ def _server() -> Finding:
 def _newest_event() -> Iterator[Finding]:
     newest = rows("SELECT at_ms FROM events ORDER BY id DESC LIMIT 1")
     if newest and (ahead := newest[0][0] - now_ms()) > AHEAD_MS:
-        yield fail(f"clock: the newest event is {ahead / 1000:.0f} s in the future", "set the clock, and have NTP keep it")
+        yield fail(f"clock: the newest event is {ahead / 1000:.0f} s in the future", "set the clock, and use NTP")
     elif not rows("SELECT 1 FROM users WHERE role='admin' AND status='active' LIMIT 1"):
-        yield warn("admins: there is none", "run.py create-admin --username NAME --email ADDRESS")
+        yield warn("admins: none", "run.py create-admin --username NAME --email ADDRESS")
 
 
 def _consumers(chosen: Settings) -> Iterator[Finding]:
@@ -98,23 +98,23 @@ def _consumers(chosen: Settings) -> Iterator[Finding]:
 
 
 def _workers() -> Iterator[Finding]:
-    found = worker.all_workers()
-    for one in found:
-        doing = ", ".join(f"{busy['what']} since {busy['since']}" for busy in one["running"])
-        what = f"worker {one['worker']}: {doing or 'at rest'}"
-        yield ok(what) if one["alive"] else warn(what, f"it has said nothing since {one['seen_at']}: is it gone?")
-    if not found:
-        yield warn("workers: none", "`run.py serve` starts one, `run.py worker` is one")
+    workers = worker.all_workers()
+    for entry in workers:
+        doing = ", ".join(f"{busy['what']} since {busy['since']}" for busy in entry["running"])
+        what = f"worker {entry['worker']}: {doing or 'idle'}"
+        yield ok(what) if entry["alive"] else warn(what, f"no sign of life since {entry['seen_at']}: has it crashed?")
+    if not workers:
+        yield warn("workers: none", "start one with `run.py serve` or `run.py worker`")
 
 
 def queue(chosen: Settings) -> Iterator[Finding]:
-    """Redis answers, or the queue's file can be written."""
+    """Check that Redis answers, or that the queue's file can be written."""
     if chosen.redis_url is not None:
         yield _redis(chosen.redis_url)
     elif chosen.database_url is not None:
         yield ok("queue: in the database")
     elif not chosen.queue_path.exists():
-        yield ok(f"queue {chosen.queue_path}: made when it is first used")
+        yield ok(f"queue {chosen.queue_path}: created when it is first used")
     else:
         yield _queue_file(chosen)
 
@@ -144,5 +144,5 @@ def _queue_file(chosen: Settings) -> Finding:
     except sqlite3.Error as error:
         found = str(error)
     if found != "ok":
-        return fail(what, f"can't be used ({found}): stop everything and remove the file; all its work follows from the log")
+        return fail(what, f"can't be used ({found}): stop everything and remove the file; its work is derived from the log again")
     return ok(f"{what}: can be written")
