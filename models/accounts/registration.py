@@ -19,7 +19,7 @@ from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.store.clock import now_ms
-from models.store.database import affected_rows, chunks, execute, fetch_column, insert_rows, placeholders, rows
+from models.store.database import affected_rows, chunks, execute, insert_rows, placeholders, rows
 from models.store.errors import ConflictError, InvalidError
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
@@ -128,7 +128,8 @@ def _conflicts(field: str, keys: Sequence[str], existing: Collection[str]) -> li
 
 def reserved(keys: Sequence[str], now: int) -> set[str]:
     """Return those of these usernames, in lower case, that an account has or a sign-up of the last day reserves."""
-    return _existing(User.username_key, keys, (User.status != "pending") | (User.created_ms > now - RESERVED_MS))
+    sql = "SELECT username_key FROM users WHERE username_key IN ({}) AND (status<>'pending' OR created_ms>?)"
+    return _existing(sql, keys, now - RESERVED_MS)
 
 
 def is_reserved(username: str) -> bool:
@@ -138,14 +139,14 @@ def is_reserved(username: str) -> bool:
 
 def owned(keys: Sequence[str]) -> set[str]:
     """Return those of these addresses, in lower case, that belong to an account that is not pending."""
-    return _existing(User.email_key, keys, User.status != "pending")
+    return _existing("SELECT email_key FROM users WHERE email_key IN ({}) AND status<>'pending'", keys)
 
 
-def _existing(field: Any, keys: Sequence[str], condition: Any) -> set[str]:
-    """Return those of the keys that the field of an account that meets the condition has."""
+def _existing(sql: str, keys: Sequence[str], *params: int) -> set[str]:
+    """Return the keys that the query finds; `{}` in it is the list of keys. Raw SQL: a sign-up runs it under the log's lock."""
     existing: set[str] = set()
     for chunk in chunks(keys, MAX_KEYS_PER_QUERY):
-        existing.update(fetch_column(User.select(field).where(field.in_(chunk), condition)))
+        existing.update(key for (key,) in rows(sql.format(placeholders(len(chunk))), (*chunk, *params)))
     return existing
 
 

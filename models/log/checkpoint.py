@@ -46,9 +46,11 @@ Positions = Mapping[Part, int]  # parts of one consumer -> their checkpoints' po
 
 
 def positions(parts: Sequence[Part]) -> dict[Part, int]:
-    """Return the positions of parts of one consumer, without the parts that have no checkpoint yet."""
-    consumer = parts[0].consumer
-    stored = dict(fetch_rows(Checkpoint.select(Checkpoint.part, Checkpoint.position).where(Checkpoint.consumer == consumer)))
+    """Return the positions of parts of one consumer, without the parts that have no checkpoint yet.
+
+    Raw SQL: `require_unmoved` reads them under the log's lock.
+    """
+    stored = dict(rows("SELECT part, position FROM checkpoints WHERE consumer=?", (parts[0].consumer,)))
     return {part: stored[part.number] for part in parts if part.number in stored}
 
 
