@@ -13,7 +13,16 @@ from jobs.drain.consumer import Consumer, Written
 from jobs.rules import watches
 from jobs.rules.decisions import Content, cause_with, decide
 from jobs.rules.facts import Facts, with_receivers
-from jobs.rules.payloads import USER_ACTIVITY, USER_CREATED, USER_STATUS, ActivityPayload, MessagePayload, StatusPayload, payload_of
+from jobs.rules.payloads import (
+    USER_ACTIVITY,
+    USER_CREATED,
+    USER_STATUS,
+    ActivityPayload,
+    MessagePayload,
+    NewUserPayload,
+    StatusPayload,
+    payload_of,
+)
 from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
@@ -35,7 +44,7 @@ def count_acts(events: Iterable[Event]) -> ActCounts:
                 counts[USER_STATUS][status.by] += len(status.users)
             case ActivityPayload() as activity:
                 counts[USER_ACTIVITY][activity.user or activity.by] += 1
-            case new:
+            case NewUserPayload() as new:
                 counts[USER_CREATED][new.user] += 1
     return counts
 

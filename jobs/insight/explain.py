@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from jobs.consumers.admin_watch import count_acts
+from jobs.consumers.admin_watch import AdminWatchConsumer, count_acts
 from jobs.consumers.notify import NotifyConsumer
 from jobs.rules import watches
 from jobs.rules.decisions import OWN_ACT, Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
-from jobs.rules.payloads import DECODERS, payload_of
+from jobs.rules.payloads import payload_of
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.chat import presence
 from models.identity import user as users
@@ -45,7 +45,7 @@ def explain(number: int, user: int) -> dict[str, Any]:
         raise NotFoundError("no such event, or it is no longer kept")
     view = users.view(user)
     rules = [_by_rule(rule, explained, user) for rule in BY_EVENT_TYPE.get(explained.type, ())]
-    if view.role == "admin" and explained.type in DECODERS:
+    if view.role == "admin" and explained.type in AdminWatchConsumer.types:
         rules += list(_by_watches(explained, user))
     return {"type": explained.type, "at": rfc3339(explained.at_ms), "user": view, "rules": rules}
 

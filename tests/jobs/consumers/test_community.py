@@ -158,6 +158,21 @@ def test_explain_shows_the_decision_and_the_notification(store: Settings) -> Non
         explain.explain(sent + 1000, ana)
 
 
+def test_explain_names_no_watch_for_events_that_watches_do_not_count(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    [root] = people("root", role="admin")
+    number = posted(ana)
+    liked(ben, number)
+    assert explained(event.head(), root) == {"like": ["does not concern them"]}
+    commented(ben, number)
+    assert explained(event.head(), root) == {name: ["does not concern them"] for name in ("comment", "reply")}
+    with event.transaction() as tx:
+        crew = group.create(tx, ana, "crew").id
+    with event.transaction() as tx:
+        group.join(tx, ben, crew)
+    assert explained(event.head(), root) == {"join": ["does not concern them"]}
+
+
 def test_past_presence_is_known_after_the_user_has_left(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
