@@ -18,7 +18,7 @@ def _items(value: str) -> list[str]:
 
 
 def networks(value: Any) -> Any:
-    """`10.0.0.0/8,::1` as a list of networks; `none` is the empty list."""
+    """Return the networks of `10.0.0.0/8,::1`; an empty list for `none`."""
     if not isinstance(value, str):
         return value
     items = [] if value.strip().lower() == "none" else _items(value)
@@ -29,7 +29,7 @@ def networks(value: Any) -> Any:
 
 
 def origins(value: Any) -> Any:
-    """`https://a.example,http://b.example:8080` as a list, lower-case, the way browsers send `Origin`."""
+    """Return the origins of `https://a.example,http://b.example:8080` in lower case, as browsers send `Origin`."""
     if not isinstance(value, str):
         return value
     parsed = [item.rstrip("/").lower() for item in _items(value)]
@@ -41,7 +41,7 @@ def origins(value: Any) -> Any:
 
 
 def shares(value: Any) -> Any:
-    """`message.sent=1.0,message.read=0.1` as a dict: action -> share of its records that is kept, 0 to 1."""
+    """Return action -> share of its records that is kept (0 to 1), from `message.sent=1.0,message.read=0.1`."""
     if not isinstance(value, str):
         return value
     parsed = {}
@@ -57,7 +57,7 @@ def shares(value: Any) -> Any:
 
 
 def url(value: str, schemes: tuple[str, ...], *, requires_host: bool = True) -> str:
-    """`value` if it is a URL with one of `schemes`, a host (if required) and a valid port."""
+    """Return `value` if it is a URL with one of `schemes`, a host (if required) and a valid port."""
     allowed = " or ".join(f"{scheme}://…" for scheme in schemes)
     try:
         parts = urlsplit(value)
@@ -70,7 +70,7 @@ def url(value: str, schemes: tuple[str, ...], *, requires_host: bool = True) -> 
 
 
 def relay(value: str) -> str:
-    """A mail server's URL without parts that would be ignored: `smtp://user:password@host:587?starttls=1`, `smtps://…`."""
+    """Return a mail server's URL that has no parts which would be ignored: `smtp://user:password@host:587?starttls=1`, `smtps://…`."""
     parts = urlsplit(url(value, ("smtp", "smtps")))
     options = ("", "starttls=0", "starttls=1") if parts.scheme == "smtp" else ("",)
     complete = parts.path in ("", "/") and not parts.fragment and bool(parts.username) == bool(parts.password)
@@ -80,7 +80,7 @@ def relay(value: str) -> str:
 
 
 def urls_hosts(value: str, schemes: tuple[str, ...], *, requires_host: bool = True) -> str:
-    """A URL that may have several hosts, separated by commas: `postgresql://user@one:5432,two:5432/name`."""
+    """Return a URL that may have several hosts, separated by commas: `postgresql://user@one:5432,two:5432/name`."""
     scheme, colon, rest = value.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, hosts = authority.rpartition("@")
@@ -90,7 +90,7 @@ def urls_hosts(value: str, schemes: tuple[str, ...], *, requires_host: bool = Tr
 
 
 def postgresql(value: str) -> str:
-    """A PostgreSQL URL for libpq, with one host or several. libpq's own error would repeat the value."""
+    """Return a PostgreSQL URL, with one host or several, that libpq accepts. libpq's own error would repeat the value."""
     from psycopg import ProgrammingError  # here, so that only processes with PostgreSQL load it
     from psycopg.conninfo import conninfo_to_dict
 
@@ -102,7 +102,7 @@ def postgresql(value: str) -> str:
 
 
 def rate(value: str) -> str:
-    """`20/second;600/minute`, checked by the package that applies it."""
+    """Return rates such as `20/second;600/minute`, checked by the package that applies them."""
     from limits import parse_many  # here, since only processes with limits of their own need it
 
     try:

@@ -11,7 +11,7 @@ class SecretFileError(Exception):
 
 
 def read_or_create(path: Path, *, min_chars: int) -> str:
-    """The secret in `path`, created with mode 0600 if there is none. Raises SecretFileError.
+    """Return the secret in `path`; create the file, with mode 0600, if it does not exist. Raises SecretFileError.
 
     Processes that start at the same time get the same secret: a finished file is linked into place, and the first link wins.
     """
