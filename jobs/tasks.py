@@ -1,8 +1,8 @@
 """Huey's tasks, and the same work without Huey.
 
-Drains of the log run in two ways, which do the same work: as the task `drain`, which somebody requested because events were
-committed, and by `run_pending`, which the worker calls twice a second and finds out itself which consumers have events to process.
-So the queue only makes things faster; a lost task loses no work.
+A drain of the log runs in one of two ways, which do the same work: as the task `drain`, which a gateway queues after a commit, or
+in `run_pending`, which the worker calls twice a second and which reads from the store which consumers have events to process. So
+the queue only makes the work start sooner; a lost task loses no work.
 
 The names of the tasks and of the flags are stored in queues. They must not change: during a rolling restart, old gateways request
 tasks of new workers.
@@ -50,7 +50,7 @@ STALE_FLAG_S = 10.0  # an older flag was left by a process that died; if it was 
 FLAG = "pending:"  # before a task's name: it is queued and not yet begun
 MAIL = "mail"
 MIN_REPORTED_MS = 1_000  # shorter work is not listed
-MAIL_PRIORITY = 10  # before drains: somebody waits for a code
+MAIL_PRIORITY = 10  # before drains: users wait for their codes
 NO_WORK = DrainResult(0, 0, has_more=False, overtaken=False)
 
 logger = structlog.get_logger("jobs")
@@ -65,7 +65,7 @@ mailer: Mailer | None = None  # set in a worker
 class _SerialRunner:
     """Runs one consumer's drain in one thread of this process at a time.
 
-    A caller that comes while it runs returns at once, and the running thread repeats the drain for it.
+    A caller that arrives while it runs returns at once, and the running thread repeats the drain for it.
     """
 
     def __init__(self, name: str) -> None:
@@ -100,7 +100,7 @@ def bind(settings: Settings) -> None:
     consumers.clear()
     retention = Retention(settings, consumers.values())
     archiver = Archiver(settings) if settings.database_url is None else Partitioner(settings)
-    for consumer in (  # those that people wait for most come first
+    for consumer in (  # in this order, since users wait for notifications more than for search
         NotifyConsumer(),
         AdminWatchConsumer(),
         AnnouncementConsumer(),

@@ -94,7 +94,10 @@ class _SliceClaim(NamedTuple):
 
 
 class _RetryClaim(NamedTuple):
-    """The right to write what follows from a parked event. Raises the same when another drain has retried it."""
+    """The right to write what follows from a parked event.
+
+    Both methods raise CheckpointMovedError when another drain has retried it already.
+    """
 
     dead: int
 
@@ -144,7 +147,7 @@ class _Run:
     def _drain_slice_of_all_parts(self) -> bool:
         """Process one slice of all parts together; returns whether events are left.
 
-        When another worker was faster and there are several parts, the workers then share the parts (`_drain_parts`).
+        If another worker has processed it first and there are several parts, returns True: `_drain_parts` then shares them out.
         """
         try:
             return self._drain_slice(self._parts)

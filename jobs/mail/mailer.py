@@ -38,7 +38,7 @@ POLL_INTERVAL_S = 0.5  # between two checks of the outbox without a wake-up
 LEASE_S = 15.0  # the mail of a dead sender is sent by another after so long
 RENEW_S = 5.0
 MAX_DEFERRAL_S = 24 * 3600.0  # a mail that the relay defers for so long is dead
-MAX_DROPS_PER_TRANSACTION = 50  # of mails that are not to be sent any more: sends of messages need the store's lock, too
+MAX_DROPS_PER_TRANSACTION = 50  # mails that are not to be sent any more; sends of messages wait for the same lock
 MAIL_BACKOFF = Backoff(2.0, 3600.0, jitter=(0.75, 1.25))  # of one mail, by its attempts
 FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S = 1.0, 30.0  # between two attempts while the relay itself is down
 
@@ -102,7 +102,7 @@ class Mailer:
         self._woken.set()
 
     def renew(self) -> None:
-        """Renew the lease of the mail that is being sent, if it is time. For another thread. Raises the store's errors."""
+        """Renew the lease of the mail that is being sent, if it is due. Called on another thread. Raises the store's errors."""
         sending = self.sending
         if sending is not None and time.monotonic() > sending.renew_at:
             with event.transaction(appends=False, durable=False) as tx:
@@ -130,18 +130,24 @@ class Mailer:
         self._transport.close()
 
     def send_due(self) -> int:
-        """Send mails that are due until there are no more, the relay is down or the thread must end; return how many were tried."""
-        tried, result = 0, None
+        """Send mails that are due until there are no more, the relay is down or the thread must end; return how many were tried.
+
+        Each transaction records the result of one mail and leases the next.
+        """
+        tried = 0
+        result: Result | None = None  # of the latest mail, not recorded yet
         while result is not None or outbox.next_due(now_ms()) is not None:
             may_continue = not self._stopping.is_set() and self._relay_backoff.is_due()
             if result is None and not may_continue:
                 break
             with event.transaction(appends=False, durable=False) as tx:
                 if result is not None:
-                    self._write(tx, result)
+                    self._record(tx, result)
                 mail = self._acquire(tx) if may_continue else None
-            result = self._try(mail) if mail is not None else None
-            tried += mail is not None
+            result = None
+            if mail is not None:
+                result = self._try(mail)
+                tried += 1
         return tried
 
     def _acquire(self, tx: Transaction) -> Mail | None:
@@ -159,6 +165,7 @@ class Mailer:
         return None
 
     def _try(self, mail: Mail) -> Result:
+        """Make one attempt, with its metrics and log line."""
         self.sending = Sending(mail.id, now_ms(), time.monotonic() + RENEW_S)
         began = time.perf_counter()
         result = self._result(mail)
@@ -175,6 +182,7 @@ class Mailer:
         return result
 
     def _result(self, mail: Mail) -> Result:
+        """Compose and send a mail; return the outcome as a value, since each kind of error has another one."""
         try:
             composed = self._compose(mail)
             self._transport.send(self._settings.email_from, mail.address, composed)
@@ -212,7 +220,8 @@ class Mailer:
             code = f", {mail.data['code']}" if "code" in mail.data else ""
             print(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})", flush=True)
 
-    def _write(self, tx: Transaction, result: Result) -> None:
+    def _record(self, tx: Transaction, result: Result) -> None:
+        """Write the result of an attempt to the outbox."""
         number, outcome = result.mail.id, result.outcome
         if outcome == "sent":
             outbox.mark_sent(tx, number)

@@ -99,7 +99,7 @@ def apply_rule(rule: Rule, content: Content, event: Event, payload: Any, facts: 
 
 
 def decide(notification_type: str, content: Content, user: int, refusal: str | None, facts: Facts) -> Decision:
-    """Decide for one user, after the rule: nobody is notified of their own acts, and everybody as they prefer.
+    """Decide for one user, by the checks that all rules share: own acts, the account's status, and preferences.
 
     `refusal` is the rule's own reason not to notify this user, if it has one.
     """
@@ -126,7 +126,7 @@ def cause_of(rule: Rule, content: Content, decision: Decision) -> Cause | None:
 
 
 def cause_with(notification_type: str, words: Words, content: Content, decision: Decision) -> Cause | None:
-    """The same for a notification without a rule."""
+    """Like `cause_of`, for a notification without a rule: its type and words are parameters."""
     if not decision.in_app and decision.mail_ms is None:
         return None
     return Cause(
