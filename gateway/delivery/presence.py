@@ -36,7 +36,7 @@ class Presence:
         self._renewed = 0.0
 
     def connected(self, user: int) -> None:
-        """A user's first subscription was opened."""
+        """Set a user online whose first subscription was opened."""
         self._away_since.pop(user, None)
         if user not in self._online:
             self._online.add(user)
@@ -45,7 +45,7 @@ class Presence:
             self._start_writing()
 
     def disconnected(self, user: int) -> None:
-        """A user's last subscription was closed."""
+        """Note when a user's last subscription was closed: `sweep` sets them offline later."""
         self._away_since[user] = time.monotonic()
 
     def sweep(self) -> None:

@@ -26,19 +26,19 @@ class BodyLimiter(web._HandlerDelegate):
     received = 0
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
-        """The headers are complete: set the deadline of the body."""
+        """Set the deadline of the body, since the headers are complete."""
         self.application.settings["deadlines"][self.request.server_connection] = time.monotonic() + BODY_S
         return super().headers_received(start_line, headers)
 
     def data_received(self, data: bytes) -> None:
-        """One part of the body."""
+        """Keep a part of the body, up to the limit."""
         self.received += len(data)
         limit: int = self.handler_class.body_limit  # type: ignore[attr-defined]
         if self.received <= limit:
             self.chunks += data
 
     def finish(self) -> None:
-        """The body is complete."""
+        """Remove the deadline and run the handler, since the body is complete."""
         self.application.settings["deadlines"].pop(self.request.server_connection, None)
         self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
         super().finish()
@@ -56,12 +56,12 @@ class Server(HTTPServer):
         self.deadlines = deadlines
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
-        """A connection waits for its next request."""
+        """Set the deadline of a connection that waits for its next request."""
         self.deadlines[server_conn] = time.monotonic() + IDLE_CONNECTION_S
         return super().start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
-        """A connection was closed."""
+        """Remove the deadline of a closed connection."""
         self.deadlines.pop(server_conn, None)
         super().on_close(server_conn)
 

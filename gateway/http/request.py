@@ -1,4 +1,4 @@
-"""Reading a request: the body as a type of ours, query parameters within their bounds, and the name of the field that is wrong."""
+"""Reading a request: decoding the body, checking query parameters, and naming the field that is wrong."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class RequestReader(web.RequestHandler):
             raise field_error(PAGE.name, "must be the `next` of a previous answer") from None
 
     def query_page_id(self) -> tuple[int | None, int]:
-        """The same, for a list that is sorted by id."""
+        """`?page=` and `?limit=` of a list that is sorted by id: the page starts after the id. Raises ProblemError 422."""
         page = self.get_query_argument(PAGE.name, "")
         if is_number(page):  # a cursor of the version before
             return int(page), self.query_int(LIMIT) or LIST_LIMIT
@@ -151,5 +151,5 @@ def field_error(field: str, message: str) -> ProblemError:
 
 
 def malformed() -> ProblemError:
-    """400."""
+    """400 for a body that is not valid JSON."""
     return ProblemError("malformed", "the request body is not valid JSON")
