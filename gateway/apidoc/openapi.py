@@ -58,7 +58,7 @@ class Document(FileHandler):
         self.answer_file(await asyncio.to_thread(self.settings["openapi_file"]))
 
 
-class Operation(NamedTuple):
+class DocumentedCall(NamedTuple):
     """A verb of a route."""
 
     area: str
@@ -72,7 +72,7 @@ class Operation(NamedTuple):
 def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
     """The document of all routes whose verbs are described. Routes without descriptions are pages, not calls of the API."""
     operations = [
-        Operation(area, pattern, handler, verb, function, description)
+        DocumentedCall(area, pattern, handler, verb, function, description)
         for area, routes in areas.items()
         for pattern, handler in routes
         for verb, function, description in verbs(handler)
@@ -127,7 +127,7 @@ def _body_types(description: Description) -> Iterator[Any]:
             yield body_type
 
 
-def _operation(operation: Operation, schemas: Schemas) -> Schema:
+def _operation(operation: DocumentedCall, schemas: Schemas) -> Schema:
     description = operation.description
     groups = re.findall(r"\(([^)]*)\)", operation.pattern)
     path = [_path_parameter(name, group) for name, group in zip(_path_names(operation.function), groups, strict=True)]
@@ -170,7 +170,7 @@ def _security(handler: type[Handler], verb: str) -> list[Schema]:
     return [{"bearer": []}, {"token": []}, cookie, *([{"query": []}] if handler.query_token else [])]
 
 
-def _errors(operation: Operation) -> Iterator[str]:
+def _errors(operation: DocumentedCall) -> Iterator[str]:
     """The slugs of an operation's errors: those of its description, and those that follow from access, path, body and query."""
     description = operation.description
     yield from (*description.errors, *ALWAYS)
@@ -200,7 +200,7 @@ def _answer(status: int, answer: Any, schemas: Schemas) -> Schema:
     return schema
 
 
-def _body(operation: Operation, schemas: Schemas) -> Schema:
+def _body(operation: DocumentedCall, schemas: Schemas) -> Schema:
     body_type, example = operation.description.body, operation.description.example
     media: Schema = {"schema": schemas.reference(body_type)}
     if example is not None:
