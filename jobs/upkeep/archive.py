@@ -85,12 +85,12 @@ class Archiver:
         """
         if not old_records:
             return 0
-        name = archive.file_name(record_type.name, month_of(old_records[0].place[0]))
+        name = archive.file_name(record_type.name, month_of(old_records[0].position[0]))
         old_size = archive.file_sizes(folder_id, record_type.name).get(name, 0)
         new_size = archive.append(self._folder / name, old_size, [record.line for record in old_records])
         with transaction(appends=False) as tx:
-            archive.extend(tx, folder_id, name, old_size, new_size)
-            if records.delete(record_type, [record.place[1] for record in old_records]) != len(old_records):
+            archive.commit_size(tx, folder_id, name, old_size, new_size)
+            if records.delete(record_type, [record.position[1] for record in old_records]) != len(old_records):
                 raise CheckpointMovedError
         return len(old_records)
 
@@ -99,8 +99,8 @@ def _oldest(record_type: RecordType, before_ms: int, limit: int) -> list[Record]
     """The oldest records from before a time, all of one month. The record with the newest id stays, so that ids go on from it."""
     newest = records.newest_id(record_type)
     page = records.list_oldest(record_type, RecordFilter(until_ms=before_ms), (0, 0), limit)
-    old = [record for record in page if record.place[1] != newest]
-    return [record for record in old if month_of(record.place[0]) == month_of(old[0].place[0])]
+    old = [record for record in page if record.position[1] != newest]
+    return [record for record in old if month_of(record.position[0]) == month_of(old[0].position[0])]
 
 
 @contextmanager

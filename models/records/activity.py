@@ -1,4 +1,4 @@
-"""Activity records: what users did, for admins to read."""
+"""Activity records: the actions of users, which admins can list."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
 ACTION = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-ACTION_CHARS = 64
-DESCRIPTION_CHARS = 500
-METADATA_BYTES = 4_096
-SITE_CHARS = 64
+MAX_ACTION_CHARS = 64
+MAX_DESCRIPTION_CHARS = 500
+MAX_METADATA_BYTES = 4_096
+MAX_SITE_CHARS = 64
 RECORD_TYPE = RecordType("activity", "activities")
 
 
@@ -46,11 +46,11 @@ Activity.add_index(records.site_index(Activity, "activity_site"))
 
 
 class ActivityHour(Base):
-    """How many acts of a kind were recorded in an hour, on a site (empty: on none). It stays when the records are archived."""
+    """The number of records of an action in an hour on a site (empty: on none). It stays when the records are archived."""
 
     hour_ms = peewee.BigIntegerField()
     action = peewee.CharField(max_length=64)
-    site = peewee.CharField(max_length=SITE_CHARS)
+    site = peewee.CharField(max_length=MAX_SITE_CHARS)
     count = peewee.IntegerField()
 
     class Meta:
@@ -59,7 +59,7 @@ class ActivityHour(Base):
 
 
 class Report(NamedTuple):
-    """An act of a user in the application around Bellwire, and the admin (`by`) who reported it."""
+    """An action of a user in the application that embeds Bellwire, and the admin (`by`) who reported it."""
 
     by: int
     action: str
@@ -70,26 +70,33 @@ class Report(NamedTuple):
 
 
 def invalid_fields(report: Report) -> list[tuple[str, str]]:
-    """(field, message) of each field that can't be."""
+    """(field, message) of each invalid field."""
     errors = []
     if not ACTION.fullmatch(report.action):
-        errors.append(("action", f"1 to {ACTION_CHARS} letters, digits, dots, dashes, colons or underscores, such as invoice.paid"))
-    if len(report.description) > DESCRIPTION_CHARS or not (report.description == "" or is_displayable(report.description)):
-        errors.append(("description", f"at most {DESCRIPTION_CHARS} printable characters"))
-    if len(msgspec.json.encode(report.metadata)) > METADATA_BYTES:
-        errors.append(("metadata", f"at most {METADATA_BYTES} bytes as JSON"))
+        errors.append(
+            (
+                "action",
+                f"must have 1 to {MAX_ACTION_CHARS} letters, digits, dots, dashes, colons or underscores, such as invoice.paid",
+            )
+        )
+    if len(report.description) > MAX_DESCRIPTION_CHARS or not (report.description == "" or is_displayable(report.description)):
+        errors.append(("description", f"must have at most {MAX_DESCRIPTION_CHARS} printable characters"))
+    if len(msgspec.json.encode(report.metadata)) > MAX_METADATA_BYTES:
+        errors.append(("metadata", f"must have at most {MAX_METADATA_BYTES} bytes as JSON"))
     if report.user is not None and not 0 < report.user < ID_MAX:
-        errors.append(("user", "the id of a user"))
-    if report.site is not None and not (len(report.site) <= SITE_CHARS and is_displayable(report.site)):
-        errors.append(("site", f"1 to {SITE_CHARS} printable characters"))
+        errors.append(("user", "must be the id of a user"))
+    if report.site is not None and not (len(report.site) <= MAX_SITE_CHARS and is_displayable(report.site)):
+        errors.append(("site", f"must have 1 to {MAX_SITE_CHARS} printable characters"))
     return errors
 
 
 def report(tx: Transaction, activity_report: Report) -> None:
-    """Append the report to the log, from which a drain makes the record. Raises InvalidError when there is no such user, or one who
-    has not verified their address and may soon be deleted."""
+    """Append the report to the log, from which a drain inserts the record.
+
+    Raises InvalidError when the user does not exist, or has not verified their address and may soon be deleted.
+    """
     if activity_report.user is not None and not _is_verified(activity_report.user):
-        raise InvalidError(("user", "no such user"))
+        raise InvalidError(("user", "must be the id of a user"))
     tx.append(ACTIVITY, "user.activity", msgspec.json.encode(activity_report._asdict()))
 
 
@@ -98,13 +105,13 @@ def _is_verified(user: int) -> bool:
 
 
 def record(values: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts records, rows of COLUMNS, in bulk."""
+    """Insert records in bulk, from rows of COLUMNS."""
     insert_rows(Activity, COLUMNS, values)
 
 
 def add_hourly_counts(tx: Transaction, hours: Mapping[tuple[int, str, str], int]) -> None:
-    """Counts acts by (hour, action, site), always in the same order: on PostgreSQL several do so at once, no two of whom may wait
-    for each other."""
+    """Add counts by (hour_ms, action, site). The rows are sorted, so that parallel drains on PostgreSQL cannot deadlock."""
+    # Raw: a bulk upsert whose new values depend on the old ones.
     insert_rows(
         ActivityHour,
         ("hour_ms", "action", "site", "count"),

@@ -1,13 +1,13 @@
-"""The archive of old records on SQLite: monthly files of gzip'd NDJSON in the data folder, to which records are appended. A
-store that was copied to PostgreSQL may have such files too, and adds none (models/records/partitions.py).
+"""The archive of old records on SQLite: monthly files of gzipped NDJSON in the data folder. Records are appended to them.
 
-A file grows by one gzip member at a time. The member is on disk before the transaction begins that removes its records from the
-table and stores the file's new length. Bytes beyond that length were never committed: they are not read, and are cut off before
-the next member is written. So each record is in the table or in a file, never in both and never in neither, despite crashes, and
-also after an older backup is restored.
+A store that was copied to PostgreSQL may have such files too, but no records are added to them (models/records/partitions.py).
 
-The stored lengths apply to one folder, identified by an id of its own, since a copy of the database may be used with another
-folder.
+A file grows by one gzip member at a time. The member is on disk before the transaction begins that deletes its records from the
+table and stores the file's new size. Bytes beyond that size were never committed: they are not read, and are cut off before the
+next member is written. So each record is either in the table or in a file, despite crashes, and also after an older backup is
+restored.
+
+The stored sizes apply to one folder, which has an id, since a copy of the database may be used with another folder.
 """
 
 from __future__ import annotations
@@ -28,72 +28,73 @@ from models.records import activity, audit
 from models.store.database import Base, fetch_rows
 from models.store.files import checksum, fsync, open_private
 
-RECORD_TYPES = (activity.RECORD_TYPE, audit.RECORD_TYPE)  # what goes to an archive when it is old
-NAME_FILE = "place"
-READ_BYTES = 64 * 1024
+RECORD_TYPES = (activity.RECORD_TYPE, audit.RECORD_TYPE)  # all types of records
+FOLDER_ID_FILE = "place"
+READ_BLOCK_BYTES = 64 * 1024
 ENDING = ".ndjson.gz"
-GZIP = 31  # zlib's window bits for a gzip member
+GZIP_WINDOW_BITS = 31  # zlib's window bits for a gzip member
 
 
 class ArchiveFile(Base):
-    """A file of one folder: so much of it are members whose records have left the table."""
+    """A file of one folder. Its first `size_bytes` bytes are committed: their records have left the table."""
 
-    place = peewee.CharField(max_length=16)
+    folder = peewee.CharField(max_length=16, column_name="place")
     name = peewee.CharField(max_length=40)
     size_bytes = peewee.BigIntegerField()
 
     class Meta:
         table_name = "archive_files"
-        primary_key = peewee.CompositeKey("place", "name")
+        primary_key = peewee.CompositeKey("folder", "name")
 
 
 class ArchiveError(Exception):
-    """A file is shorter than what was written to it: somebody has changed it, and nothing is added to it."""
+    """A file is shorter than its stored size, since something outside Bellwire has changed it. Nothing is appended to it."""
 
 
 def folder(data_dir: Path) -> Path:
-    """Where the files are."""
+    """The folder of the archive files."""
     return data_dir / "archive"
 
 
 def read_folder_id(folder: Path) -> str | None:
-    """The folder's name, if it has one yet."""
+    """The folder's id; None when it has none yet."""
     try:
-        return (folder / NAME_FILE).read_text().strip()
+        return (folder / FOLDER_ID_FILE).read_text().strip()
     except FileNotFoundError:
         return None
 
 
 def create_folder(folder: Path) -> str:
-    """Makes the folder, for its owner alone, unless it is there; returns its name. Raises OSError."""
-    found = read_folder_id(folder)
-    if found is None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found, draft = secrets.token_hex(8), folder / f"{NAME_FILE}.draft"
-        with open_private(draft) as file:
-            file.write(f"{found}\n".encode())
-        fsync(draft)
-        draft.rename(folder / NAME_FILE)
-        fsync(folder)
-    return found
+    """Create the folder, with access for its owner only, unless it exists; returns its id. Raises OSError."""
+    folder_id = read_folder_id(folder)
+    if folder_id is not None:
+        return folder_id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder_id, draft = secrets.token_hex(8), folder / f"{FOLDER_ID_FILE}.draft"
+    with open_private(draft) as file:
+        file.write(f"{folder_id}\n".encode())
+    fsync(draft)
+    draft.rename(folder / FOLDER_ID_FILE)
+    fsync(folder)
+    return folder_id
 
 
-def file_name(kind: str, month: str) -> str:
-    """The file of a kind of records and a month."""
-    return f"{kind}-{month}{ENDING}"
+def file_name(type_name: str, month: str) -> str:
+    """The name of the file of a type of records and a month: `activity-2026-08.ndjson.gz`."""
+    return f"{type_name}-{month}{ENDING}"
 
 
-def file_sizes(place: str | None, kind: str) -> dict[str, int]:
-    """Files of a folder, by month, and how long each is."""
-    files = ArchiveFile.select(ArchiveFile.name, ArchiveFile.size_bytes).where(ArchiveFile.place == (place or ""))
-    return {name: size for name, size in fetch_rows(files.order_by(ArchiveFile.name)) if name.startswith(f"{kind}-")}
+def file_sizes(folder_id: str | None, type_name: str) -> dict[str, int]:
+    """file name -> committed size in bytes, for a folder's files of one type of records, sorted by month."""
+    files = ArchiveFile.select(ArchiveFile.name, ArchiveFile.size_bytes).where(ArchiveFile.folder == (folder_id or ""))
+    return {name: size for name, size in fetch_rows(files.order_by(ArchiveFile.name)) if name.startswith(f"{type_name}-")}
 
 
 def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
-    """Adds a member of lines behind the first `size` bytes, cutting off what else is there; returns how long the file is now.
+    """Append lines as one gzip member after the first `size` bytes, and cut off other bytes there; returns the file's new size.
 
-    A file that is gone was taken elsewhere, and is begun anew; one that nothing is known of is put aside. Raises ArchiveError, and
-    OSError, when nothing can be added.
+    A file that the operator has moved away is started again. A file whose stored size is 0 is unknown, and is renamed first.
+    Raises ArchiveError and OSError when nothing can be appended.
     """
     if not size and path.exists():
         path.rename(path.with_name(f"{path.name}.unknown-{secrets.token_hex(4)}"))
@@ -105,66 +106,70 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
         file.write(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
         file.flush()
         os.fsync(file.fileno())
-        grown = file.tell()
+        new_size = file.tell()
     if new:
         fsync(path.parent)
-    return grown
+    return new_size
 
 
 def _truncate(path: Path, file: IO[bytes], size: int) -> None:
-    there = file.seek(0, os.SEEK_END)
-    if there < size:
-        raise ArchiveError(f"{path} has {there} bytes of {size}: take it elsewhere, and a new one is begun")
+    actual = file.seek(0, os.SEEK_END)
+    if actual < size:
+        raise ArchiveError(f"{path} must have at least {size} bytes, but has {actual}: move it away, and a new file is started")
     file.truncate(size)
 
 
 def truncate_all(folder: Path, sizes: Mapping[str, int]) -> None:
-    """Cuts off what crashes have left behind the end of files. Raises OSError."""
+    """Cut off the bytes that crashes have left beyond the committed sizes. Raises OSError."""
     for name, size in sizes.items():
         path = folder / name
         if path.exists() and path.stat().st_size > size:
             os.truncate(path, size)
 
 
-def extend(tx: Transaction, place: str, name: str, old: int, new: int) -> None:
-    """The right to take out of the table what was appended: says that the file is longer, or raises CheckpointMovedError."""
-    if old:
-        same = (ArchiveFile.place == place) & (ArchiveFile.name == name) & (ArchiveFile.size_bytes == old)
-        count = ArchiveFile.update(size_bytes=new).where(same).execute()
+def commit_size(tx: Transaction, folder_id: str, name: str, old_size: int, new_size: int) -> None:
+    """Store the file's new size, in the transaction that deletes the appended records from the table.
+
+    Raises CheckpointMovedError when the stored size is not `old_size`.
+    """
+    if old_size:
+        unchanged = (ArchiveFile.folder == folder_id) & (ArchiveFile.name == name) & (ArchiveFile.size_bytes == old_size)
+        count = ArchiveFile.update(size_bytes=new_size).where(unchanged).execute()
     else:
-        count = ArchiveFile.insert(place=place, name=name, size_bytes=new).on_conflict_ignore().as_rowcount().execute()
+        new_file = ArchiveFile.insert(folder=folder_id, name=name, size_bytes=new_size)
+        count = new_file.on_conflict_ignore().as_rowcount().execute()
     if count != 1:
         raise CheckpointMovedError
 
 
 def read_lines(path: Path, start: int, end: int) -> Iterator[bytes]:
-    """The lines between two lengths that the file has had. Little of it is in memory; nothing, if it was taken elsewhere."""
+    """Yield the lines between two sizes that the file has had, in constant memory; none when the file was moved away."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
-    rest, member = b"", zlib.decompressobj(GZIP)
+    partial_line, member = b"", zlib.decompressobj(GZIP_WINDOW_BITS)
     with file:
         file.seek(start)
-        while start < end and (packed := file.read(min(READ_BYTES, end - start))):
+        while start < end and (packed := file.read(min(READ_BLOCK_BYTES, end - start))):
             start += len(packed)
             while packed:
-                rest += member.decompress(packed)
+                partial_line += member.decompress(packed)
                 packed = member.unused_data
                 if member.eof:
-                    member = zlib.decompressobj(GZIP)
-            *lines, rest = rest.split(b"\n")
+                    member = zlib.decompressobj(GZIP_WINDOW_BITS)
+            *lines, partial_line = partial_line.split(b"\n")
             yield from lines
 
 
 def write_checksums(folder: Path) -> None:
-    """Brings `FILE.sha256`, as `sha256sum -c` reads it, up to date beside each file that has changed since. Raises OSError."""
+    """Write `FILE.sha256`, in the format of `sha256sum -c`, for each file that has changed since its last one. Raises OSError."""
     for path in sorted(folder.glob(f"*{ENDING}")):
-        beside, changed_ns = path.with_name(f"{path.name}.sha256"), path.stat().st_mtime_ns
-        if beside.exists() and beside.stat().st_mtime_ns >= changed_ns:
+        checksum_path, changed_ns = path.with_name(f"{path.name}.sha256"), path.stat().st_mtime_ns
+        if checksum_path.exists() and checksum_path.stat().st_mtime_ns >= changed_ns:
             continue
-        draft = beside.with_suffix(".draft")
+        draft = checksum_path.with_suffix(".draft")
         with open_private(draft) as file:
             file.write(f"{checksum(path).sha256}  {path.name}\n".encode())
         fsync(draft)
-        draft.replace(beside)
+        draft.replace(checksum_path)

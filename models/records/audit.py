@@ -1,4 +1,4 @@
-"""The audit log: one record of each call of an admin, written by the transaction that carries the call out."""
+"""The audit log: one record of each call of an admin, inserted by the transaction that performs the call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DONE, READ = "done", "read"  # outcomes
 
 
 class Audit(Base):
-    """One call: `action` is its method and route, `description` its path, `metadata` what it asked for, without secrets (JSON)."""
+    """One call: `action` is its method and route, `description` its path, `metadata` its JSON body without secrets."""
 
     id = NeverReusedIdField()
     user = peewee.ForeignKeyField(User, null=True, index=False)

@@ -1,7 +1,7 @@
-"""Exports: all records that match a filter, oldest first, in constant memory: those of archive files, then those of tables.
+"""Exports: all records that match a filter, in constant memory: first those of archive files, then those of tables, oldest first.
 
-Each step is a short read, since a long transaction keeps the write-ahead log from being cleared. Records may be moved to files
-between steps. Each page of the table is read in one snapshot with the lengths of the files: when they have changed, the moved
+Each step is a short read, since a long transaction prevents checkpoints of the write-ahead log. Records may be moved to files
+between steps. Each page of the table is read in one snapshot with the sizes of the files: when they have changed, the moved
 records are read from the files.
 
 With detached tables (models/records/archived_tables.py), a page covers one month's tables and the partitioned table together, as
@@ -22,7 +22,7 @@ from models.records.partition_months import month_of
 from models.records.records import END_OF_TIME_MS, Position, Record, RecordFilter, RecordType
 from models.store.database import chunks, snapshot
 
-LINES_A_STEP = 500
+MAX_LINES_PER_STEP = 500
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -35,61 +35,63 @@ class _Line(msgspec.Struct, gc=False):
     site: str | None
 
 
-line_of = msgspec.json.Decoder(_Line).decode
+decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class Export:
     """One export. Different threads may advance `steps`, one after another."""
 
-    def __init__(self, kind: RecordType, record_filter: RecordFilter, folder: Path) -> None:
-        self._kind = kind
+    def __init__(self, record_type: RecordType, record_filter: RecordFilter, folder: Path) -> None:
+        self._record_type = record_type
         self._filter = record_filter
         self._folder = folder
-        self._read: dict[str, int] = {}  # file -> how far it was read
-        self._after: Position = (0, 0)  # how far the store was
+        self._read_sizes: dict[str, int] = {}  # file -> the bytes of it that were read
+        self._after: Position = (0, 0)  # the position up to which the tables were read
 
     def steps(self) -> Iterator[bytes]:
-        """Yield some lines of NDJSON at a time, possibly none. Raises what the store raises."""
-        yield from self._archived(archive.file_sizes(archive.read_folder_id(self._folder), self._kind.name))
+        """Yield some lines of NDJSON at a time, possibly none. Raises the store's errors."""
+        yield from self._archived(archive.file_sizes(archive.read_folder_id(self._folder), self._record_type.name))
         while True:
             with snapshot():
-                archived_tables.lock(self._kind)
-                sizes = archive.file_sizes(archive.read_folder_id(self._folder), self._kind.name)
-                found, following = self._page()
-            if sizes != self._read:
+                archived_tables.lock(self._record_type)
+                sizes = archive.file_sizes(archive.read_folder_id(self._folder), self._record_type.name)
+                page, following = self._page()
+            if sizes != self._read_sizes:
                 yield from self._archived(sizes)
                 continue
-            yield b"".join(record.line + b"\n" for record in found)
+            yield b"".join(record.line + b"\n" for record in page)
             if following is None:
                 return
             self._after = following
 
     def _page(self) -> tuple[list[Record], Position | None]:
-        """The next records, and where to continue, or None at the end. While there are detached months, a page has one month at
-        most."""
+        """The next records, and the position after which the next page begins, or None at the end. While there are detached months,
+        a page has records of one month only."""
         until_ms = END_OF_TIME_MS if self._filter.until_ms is None else self._filter.until_ms
         after = max(self._after, (self._filter.since_ms or 0, 0))
-        month = archived_tables.first_after(self._kind, after)
+        month = archived_tables.first_after(self._record_type, after)
         record_filter = self._filter._replace(until_ms=min(month.end_ms, until_ms))
-        tables = [self._kind._replace(table=table) for table in (*month.tables, self._kind.table)]
-        found = [record for table in tables for record in records.list_oldest(table, record_filter, after, LINES_A_STEP)]
-        page = sorted(found, key=lambda record: record.place)[:LINES_A_STEP]
-        if len(page) == LINES_A_STEP:
-            return page, page[-1].place
+        oldest: list[Record] = []
+        for table in (*month.tables, self._record_type.table):
+            stored_there = self._record_type._replace(table=table)
+            oldest += records.list_oldest(stored_there, record_filter, after, MAX_LINES_PER_STEP)
+        page = sorted(oldest, key=lambda record: record.position)[:MAX_LINES_PER_STEP]
+        if len(page) == MAX_LINES_PER_STEP:
+            return page, page[-1].position
         return page, (month.end_ms, 0) if month.end_ms < until_ms else None
 
     def _archived(self, sizes: Mapping[str, int]) -> Iterator[bytes]:
-        """Lines of files that were not read yet. Records that the table has returned already may have been moved there
-        meanwhile."""
+        """Yield the lines of the files that were not read yet, without records that were read from the tables before they were
+        moved."""
         for name, size in sizes.items():
-            start = self._read.get(name, 0)
-            self._read[name] = size
-            if start < size and self._may_have(name):
-                for lines in chunks(archive.read_lines(self._folder / name, start, size), LINES_A_STEP):
-                    yield b"".join(line + b"\n" for line in lines if self._matches(line_of(line)))
+            start = self._read_sizes.get(name, 0)
+            self._read_sizes[name] = size
+            if start < size and self._may_match(name):
+                for lines in chunks(archive.read_lines(self._folder / name, start, size), MAX_LINES_PER_STEP):
+                    yield b"".join(line + b"\n" for line in lines if self._matches(decode_line(line)))
 
-    def _may_have(self, name: str) -> bool:
-        month, record_filter = name.removeprefix(f"{self._kind.name}-").removesuffix(archive.ENDING), self._filter
+    def _may_match(self, name: str) -> bool:
+        month, record_filter = name.removeprefix(f"{self._record_type.name}-").removesuffix(archive.ENDING), self._filter
         since = "" if record_filter.since_ms is None else month_of(record_filter.since_ms)
         return since <= month and (record_filter.until_ms is None or month <= month_of(record_filter.until_ms))
 

@@ -1,4 +1,4 @@
-"""Hourly counts of activity as admins read them: they stay when the records are archived."""
+"""Lists of hourly counts of activity. Counts stay when their records are archived."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from models.records.records import END_OF_TIME_MS
 from models.store.clock import rfc3339
 from models.store.database import fetch_rows
 
-HourPosition = tuple[int, str, str]  # where a count is: hour_ms, action and site (empty: on none)
+HourPosition = tuple[int, str, str]  # hour_ms, action and site (empty: none) of a count
 
 
 class HourFilter(NamedTuple):
-    """Which counts are asked for: of hours that begin within a time, of an action, of a site. None: any."""
+    """The counts to select: of hours that begin within a time, of an action, of a site. None: any."""
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -24,7 +24,7 @@ class HourFilter(NamedTuple):
 
 
 class Hour(TypedDict):
-    """How often an action was recorded in the hour that begins then, on a site."""
+    """The number of records of an action on a site in the hour that begins at `hour`."""
 
     hour: str
     action: str
@@ -32,16 +32,17 @@ class Hour(TypedDict):
     count: int
 
 
-def list_newest(span: HourFilter, before: HourPosition | None, limit: int) -> list[tuple[HourPosition, Hour]]:
-    """Counts with their places, the newest hour first, from before a place on."""
-    upto = min(before or (END_OF_TIME_MS, "", ""), (END_OF_TIME_MS if span.until_ms is None else span.until_ms, "", ""))
+def list_newest(hour_filter: HourFilter, before: HourPosition | None, limit: int) -> list[tuple[HourPosition, Hour]]:
+    """Counts that match the filter and are before a position, newest hour first, each with its position."""
+    until_ms = END_OF_TIME_MS if hour_filter.until_ms is None else hour_filter.until_ms
+    end = min(before or (END_OF_TIME_MS, "", ""), (until_ms, "", ""))
     position = Tuple(ActivityHour.hour_ms, ActivityHour.action, ActivityHour.site)
     columns = (ActivityHour.hour_ms, ActivityHour.action, ActivityHour.site, ActivityHour.count)
-    query = ActivityHour.select(*columns).where(ActivityHour.hour_ms >= (span.since_ms or 0), position < upto)
-    if span.action is not None:
-        query = query.where(ActivityHour.action == span.action)
-    if span.site is not None:
-        query = query.where(ActivityHour.site == span.site)
+    query = ActivityHour.select(*columns).where(ActivityHour.hour_ms >= (hour_filter.since_ms or 0), position < end)
+    if hour_filter.action is not None:
+        query = query.where(ActivityHour.action == hour_filter.action)
+    if hour_filter.site is not None:
+        query = query.where(ActivityHour.site == hour_filter.site)
     newest_first = (ActivityHour.hour_ms.desc(), ActivityHour.action.desc(), ActivityHour.site.desc())
     return [
         ((hour_ms, action, site), Hour(hour=rfc3339(hour_ms), action=action, site=site or None, count=count))

@@ -12,21 +12,21 @@ from gateway.http import page_cursor
 from gateway.http.base import BODY_BYTES
 from gateway.http.describe import NDJSON, PAGED, Accepted, Listed, UncheckedId, chars, describe
 from models.records import activity, hourly
-from models.records.activity import ACTION_CHARS, DESCRIPTION_CHARS, SITE_CHARS, Report
+from models.records.activity import MAX_ACTION_CHARS, MAX_DESCRIPTION_CHARS, MAX_SITE_CHARS, Report
 from models.records.hourly import Hour, HourFilter
 from models.store.errors import InvalidError
 
-Label = Annotated[str, msgspec.Meta(max_length=max(ACTION_CHARS, SITE_CHARS), pattern=r"\A[^\0]*\Z")]
+Label = Annotated[str, msgspec.Meta(max_length=max(MAX_ACTION_CHARS, MAX_SITE_CHARS), pattern=r"\A[^\0]*\Z")]
 
 
 class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
     """An action of a user in the application that embeds Bellwire."""
 
-    action: Annotated[str, chars(1, ACTION_CHARS, "such as `invoice.paid`", enforced=False)]
-    description: Annotated[str, chars(0, DESCRIPTION_CHARS, enforced=False)] = ""
+    action: Annotated[str, chars(1, MAX_ACTION_CHARS, "such as `invoice.paid`", enforced=False)]
+    description: Annotated[str, chars(0, MAX_DESCRIPTION_CHARS, enforced=False)] = ""
     metadata: dict[str, Any] = {}
     user: UncheckedId | None = None
-    site: Annotated[str, chars(1, SITE_CHARS, enforced=False)] | None = None
+    site: Annotated[str, chars(1, MAX_SITE_CHARS, enforced=False)] | None = None
 
 
 class ActivityReports(AdminHandler):

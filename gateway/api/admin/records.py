@@ -57,7 +57,7 @@ class RecordsHandler(AdminHandler):
             return
         before, limit = self.query_page(RecordPosition)
         fetched = await self.services.read(records.list_newest, self.record_type, filtered, before, limit + 1)
-        next_position = fetched[limit - 1].place if len(fetched) > limit else None
+        next_position = fetched[limit - 1].position if len(fetched) > limit else None
         self.answer_list([record.view for record in fetched[:limit]], next_position)
 
     async def _export(self, filtered: RecordFilter) -> None:

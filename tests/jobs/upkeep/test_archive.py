@@ -111,7 +111,7 @@ def following(month: int) -> "itertools.accumulate[int]":
 
 def ahead() -> int:
     """The last month that is made ahead."""
-    return next(itertools.islice(following(partition_months.start_of(now_ms())), partitions.AHEAD, None))
+    return next(itertools.islice(following(partition_months.start_of(now_ms())), partitions.MONTHS_AHEAD, None))
 
 
 def test_audit_records_are_archived_in_the_same_way(store: Settings) -> None:
@@ -144,7 +144,7 @@ def test_an_export_of_both_is_filtered_alike(store: Settings) -> None:
 def test_an_export_goes_on_while_records_are_moved(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
     years(ana)
-    monkeypatch.setattr("models.records.export.LINES_A_STEP", 50)
+    monkeypatch.setattr("models.records.export.MAX_LINES_PER_STEP", 50)
     monkeypatch.setattr(archiving, "ROWS_PER_TRANSACTION", 20)
     monkeypatch.setattr("jobs.upkeep.partitioner.ROWS_PER_TRANSACTION", 20)
     found, moved = b"", 0

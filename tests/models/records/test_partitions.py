@@ -26,7 +26,7 @@ from tests.models.people import people, scalar
 from tests.stores import Database, PostgresServer, program, settings_of
 
 DAY_MS = 24 * 3_600_000
-KIND = activity.RECORD_TYPE
+RECORD_TYPE = activity.RECORD_TYPE
 MARCH = partition_months.start_of(1_741_000_000_000)  # of 2025
 CALL = ("GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a")
 
@@ -38,11 +38,11 @@ def record(user: int, *times_ms: int) -> None:
 
 def listed() -> list[int]:
     """When the records were that admins see, the newest first."""
-    return [record.place[0] for record in records.list_newest(KIND, RecordFilter(), None, 10_000)]
+    return [record.position[0] for record in records.list_newest(RECORD_TYPE, RecordFilter(), None, 10_000)]
 
 
 def names() -> list[str]:
-    return [partition_months.month_of(month) for month in partitions.existing_months(KIND)]
+    return [partition_months.month_of(month) for month in partitions.existing_months(RECORD_TYPE)]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_records_of_any_month_are_kept_and_listed_in_their_order(store: Settings
             tx.now_ms = at_ms
             audit.record(tx, audit.AdminCall(root, *CALL))
     assert listed() == times[::-1]
-    assert [r.place[0] for r in records.list_oldest(audit.RECORD_TYPE, RecordFilter(), (0, 0), 100)] == times
+    assert [r.position[0] for r in records.list_oldest(audit.RECORD_TYPE, RecordFilter(), (0, 0), 100)] == times
 
 
 @pytest.mark.only("postgresql")
@@ -84,11 +84,11 @@ def test_a_new_partition_takes_what_the_rest_has_of_its_month_unless_that_is_muc
     (ana,) = people("ana")
     times = [MARCH - 1, MARCH, partition_months.end_of(MARCH) - 1, partition_months.end_of(MARCH)]
     record(ana, *times)
-    assert partitions.missing_months(KIND, MARCH, now_ms()) == [MARCH, partition_months.end_of(MARCH)]
-    monkeypatch.setattr(partitions, "MOVED_AT_ONCE", 1)
-    assert not partitions.create(KIND, MARCH)
+    assert partitions.missing_months(RECORD_TYPE, MARCH, now_ms()) == [MARCH, partition_months.end_of(MARCH)]
+    monkeypatch.setattr(partitions, "MAX_ROWS_MOVED_PER_PARTITION", 1)
+    assert not partitions.create(RECORD_TYPE, MARCH)
     monkeypatch.undo()
-    assert [partitions.create(KIND, MARCH) for _ in range(2)] == [True, True]
+    assert [partitions.create(RECORD_TYPE, MARCH) for _ in range(2)] == [True, True]
     assert rows("SELECT at_ms FROM activities_rest ORDER BY 1") == [(times[0],), (times[3],)]
     assert rows("SELECT at_ms FROM activities_2025_03 ORDER BY 1") == [(times[1],), (times[2],)]
     assert listed() == times[::-1]
@@ -101,7 +101,7 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
     for _ in range(5):
         old.append(partition_months.end_of(old[-1]))
     for month in old:
-        partitions.create(KIND, month)
+        partitions.create(RECORD_TYPE, month)
     stop, written = Event(), []
 
     def write(number: int) -> int:
@@ -125,7 +125,7 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
         finally:
             stop.set()
         done = sum(writer.result(30) for writer in writers)
-    away = list(archived_tables.list_tables(KIND))
+    away = list(archived_tables.list_tables(RECORD_TYPE))
     assert away == [f"archived_activities_2025_{number:02}" for number in range(3, 9)]
     assert scalar("SELECT count(*) FROM activities") + sum(int(str(scalar(f"SELECT count(*) FROM {t}"))) for t in away) == 2 * done
     assert scalar("SELECT count(*) FROM activities_rest") > 0, "what came after its month was detached"
@@ -134,7 +134,7 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
 def _insist(month: int) -> None:
     while True:
         with contextlib.suppress(TablesBusyError):
-            partitions.detach(KIND, month)
+            partitions.detach(RECORD_TYPE, month)
             return
 
 
@@ -143,30 +143,30 @@ def test_who_can_not_have_the_tables_lets_writers_through_and_changes_nothing(
     store: Settings, other: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     (ana,) = people("ana")
-    partitions.create(KIND, MARCH)
+    partitions.create(RECORD_TYPE, MARCH)
     record(ana, MARCH)
     other.execute("BEGIN; SELECT * FROM activities")
     with pytest.raises(TablesBusyError):
-        partitions.detach(KIND, MARCH)
+        partitions.detach(RECORD_TYPE, MARCH)
     with pytest.raises(TablesBusyError):
-        partitions.create(KIND, partition_months.end_of(MARCH))
+        partitions.create(RECORD_TYPE, partition_months.end_of(MARCH))
     record(ana, MARCH)
     assert names()[0] == "2025-03"
     other.execute("ROLLBACK")
-    partitions.detach(KIND, MARCH)
-    assert archived_tables.list_tables(KIND) == {"archived_activities_2025_03": MARCH}
+    partitions.detach(RECORD_TYPE, MARCH)
+    assert archived_tables.list_tables(RECORD_TYPE) == {"archived_activities_2025_03": MARCH}
 
 
 @pytest.mark.only("postgresql")
 def test_records_that_come_late_go_after_those_of_their_month_a_few_at_a_time(store: Settings) -> None:
     (ana,) = people("ana")
-    partitions.create(KIND, MARCH)
+    partitions.create(RECORD_TYPE, MARCH)
     record(ana, *range(MARCH, MARCH + 5))
-    partitions.detach(KIND, MARCH)
+    partitions.detach(RECORD_TYPE, MARCH)
     april = partition_months.end_of(MARCH)
     record(ana, *range(MARCH, MARCH + 5), april, april + 1, partition_months.end_of(april))
-    assert [partitions.move_rest(KIND, partition_months.end_of(april), 3) for _ in range(4)] == [3, 2, 2, 0]
-    assert archived_tables.list_tables(KIND) == {"archived_activities_2025_03": MARCH, "archived_activities_2025_04": april}
+    assert [partitions.move_rest(RECORD_TYPE, partition_months.end_of(april), 3) for _ in range(4)] == [3, 2, 2, 0]
+    assert archived_tables.list_tables(RECORD_TYPE) == {"archived_activities_2025_03": MARCH, "archived_activities_2025_04": april}
     assert scalar("SELECT count(*) FROM archived_activities_2025_03") == 10
     assert listed() == [partition_months.end_of(april)]
 
@@ -178,16 +178,17 @@ def test_a_month_that_is_detached_twice_has_two_tables_and_an_export_has_both_in
     (ana,) = people("ana")
     april = partition_months.end_of(MARCH)
     for first in (MARCH, MARCH + 1):
-        partitions.create(KIND, MARCH)
+        partitions.create(RECORD_TYPE, MARCH)
         record(ana, *range(first, MARCH + 20, 2))
-        partitions.detach(KIND, MARCH)
+        partitions.detach(RECORD_TYPE, MARCH)
     record(ana, MARCH + 3, april)
-    assert list(archived_tables.list_tables(KIND)) == ["archived_activities_2025_03", "archived_activities_2025_03_2"]
-    monkeypatch.setattr("models.records.export.LINES_A_STEP", 4)
+    assert list(archived_tables.list_tables(RECORD_TYPE)) == ["archived_activities_2025_03", "archived_activities_2025_03_2"]
+    monkeypatch.setattr("models.records.export.MAX_LINES_PER_STEP", 4)
 
     def times(**wanted: int) -> list[tuple[str, int]]:
         found = [
-            msgspec.json.decode(line) for line in b"".join(Export(KIND, RecordFilter(**wanted), tmp_path).steps()).splitlines()
+            msgspec.json.decode(line)
+            for line in b"".join(Export(RECORD_TYPE, RecordFilter(**wanted), tmp_path).steps()).splitlines()
         ]
         return [(one["at"], one["id"]) for one in found]
 
@@ -202,29 +203,29 @@ def test_a_month_that_is_detached_twice_has_two_tables_and_an_export_has_both_in
 @pytest.mark.only("postgresql")
 def test_a_step_of_an_export_keeps_partitions_as_they_are(store: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (ana,) = people("ana")
-    partitions.create(KIND, MARCH)
+    partitions.create(RECORD_TYPE, MARCH)
     record(ana, MARCH, now_ms())
     tried = []
 
     def meanwhile(*args: object) -> object:
         with ThreadPoolExecutor(1) as thread:
-            tried.append(thread.submit(partitions.detach, KIND, MARCH).exception())
+            tried.append(thread.submit(partitions.detach, RECORD_TYPE, MARCH).exception())
         return real(*args)
 
     real = archived_tables.first_after
     monkeypatch.setattr(archived_tables, "first_after", meanwhile)
-    assert len(b"".join(Export(KIND, RecordFilter(), tmp_path).steps()).splitlines()) == 2
+    assert len(b"".join(Export(RECORD_TYPE, RecordFilter(), tmp_path).steps()).splitlines()) == 2
     assert [type(error) for error in tried] == [TablesBusyError]
 
 
 @pytest.mark.only("postgresql")
 def test_a_detached_table_can_be_dumped_dropped_and_brought_back_elsewhere(store: Settings, postgres: PostgresServer) -> None:
     (ana,) = people("ana")
-    partitions.create(KIND, MARCH)
+    partitions.create(RECORD_TYPE, MARCH)
     record(ana, MARCH)
-    partitions.detach(KIND, MARCH)
+    partitions.detach(RECORD_TYPE, MARCH)
     record(ana, MARCH)
-    partitions.move_rest(KIND, partition_months.end_of(MARCH), 10)
+    partitions.move_rest(RECORD_TYPE, partition_months.end_of(MARCH), 10)
     assert store.database_url is not None
     dumped = subprocess.run([program("pg_dump"), "-t", "archived_*", store.database_url], capture_output=True, check=True)
     elsewhere = postgres.create(None)
@@ -237,7 +238,7 @@ def test_a_detached_table_can_be_dumped_dropped_and_brought_back_elsewhere(store
         postgres.drop(elsewhere)
     execute("DROP TABLE archived_activities_2025_03")
     record(ana, MARCH)
-    assert partitions.move_rest(KIND, partition_months.end_of(MARCH), 10) == 1, "who comes late begins it anew"
+    assert partitions.move_rest(RECORD_TYPE, partition_months.end_of(MARCH), 10) == 1, "who comes late begins it anew"
 
 
 @pytest.mark.only("postgresql")
@@ -259,11 +260,11 @@ def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_w
         execute("UPDATE pg_index SET indisvalid=false WHERE indexrelid='audits_before_pkey'::regclass")  # as an interrupted one is
         assert "0008_partitions" in schema.migrate()
         assert listed() == [*range(now, now - 10, -1), MARCH]
-        assert len(partitions.existing_months(KIND)) == 3
+        assert len(partitions.existing_months(RECORD_TYPE)) == 3
         assert rows("SELECT at_ms FROM activities_rest") == [(MARCH,)]
         record(root, now)
         with event.transaction() as tx:
             audit.record(tx, audit.AdminCall(root, *CALL))
-        assert (records.newest_id(KIND), records.newest_id(audit.RECORD_TYPE)) == (12, 2)
+        assert (records.newest_id(RECORD_TYPE), records.newest_id(audit.RECORD_TYPE)) == (12, 2)
         assert engine().execute("SELECT pg_get_serial_sequence('activities', 'id')").fetchone()[0] == "public.activities_id_seq"
         disconnect()
