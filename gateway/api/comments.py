@@ -11,14 +11,14 @@ from gateway.http.describe import PAGED, Id, Listed, chars, describe
 from models.community import comment as comments
 from models.community import removal
 from models.community.comment import CommentView
-from models.community.post import BODY_CHARS
+from models.community.post import MAX_BODY_CHARS
 from models.identity import token
 
 
 class NewComment(msgspec.Struct, forbid_unknown_fields=True):
     """A comment to create. `reply_to` is another comment of the same post."""
 
-    body: Annotated[str, chars(1, BODY_CHARS)]
+    body: Annotated[str, chars(1, MAX_BODY_CHARS)]
     reply_to: Id | None = None
 
 

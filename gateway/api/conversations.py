@@ -12,7 +12,7 @@ from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
 from gateway.http.request import field_error
 from models.chat import conversation as conversations
 from models.chat import read_marks, views
-from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, TITLE_CHARS, ConversationView
+from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
 from models.store.text_rules import is_displayable
@@ -22,7 +22,7 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     """A conversation to create, with the ids of its members. The caller is added."""
 
     members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1, enforced=False)]
-    title: Annotated[str, chars(1, TITLE_CHARS, enforced=False)] | None = None
+    title: Annotated[str, chars(1, MAX_TITLE_CHARS, enforced=False)] | None = None
 
 
 EXAMPLE = {"members": [3, 4], "title": "The crew"}
@@ -31,7 +31,7 @@ EXAMPLE = {"members": [3, 4], "title": "The crew"}
 class NewTitle(msgspec.Struct, forbid_unknown_fields=True):
     """A group's new title."""
 
-    title: Annotated[str, chars(1, TITLE_CHARS, enforced=False)]
+    title: Annotated[str, chars(1, MAX_TITLE_CHARS, enforced=False)]
 
 
 class TypingState(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,8 +62,8 @@ def _title(title: str | None) -> str | None:
     """The trimmed title. Raises ProblemError 422 if it cannot be displayed."""
     if title is None:
         return None
-    if not (len(title.strip()) <= TITLE_CHARS and is_displayable(title)):
-        raise field_error("title", f"must have 1 to {TITLE_CHARS} printable characters")
+    if not (len(title.strip()) <= MAX_TITLE_CHARS and is_displayable(title)):
+        raise field_error("title", f"must have 1 to {MAX_TITLE_CHARS} printable characters")
     return title.strip()
 
 

@@ -10,14 +10,14 @@ from gateway.http.base import Handler
 from gateway.http.describe import PAGED, Listed, chars, describe
 from gateway.http.request import field_error
 from models.community import group as groups
-from models.community.group import NAME_CHARS, GroupView
+from models.community.group import MAX_NAME_CHARS, GroupView
 from models.store.text_rules import is_displayable
 
 
 class NewGroup(msgspec.Struct, forbid_unknown_fields=True):
     """A group to create."""
 
-    name: Annotated[str, chars(1, NAME_CHARS, enforced=False)]
+    name: Annotated[str, chars(1, MAX_NAME_CHARS, enforced=False)]
 
 
 class GroupMembershipAnswer(TypedDict):
@@ -42,8 +42,8 @@ class Groups(Handler):
     async def post(self) -> None:
         """Answer 201 with GROUP. The caller is its owner and first member."""
         user, name = self.actor.user, self.decode(NewGroup).name.strip()
-        if not (len(name) <= NAME_CHARS and is_displayable(name)):
-            raise field_error("name", f"must have 1 to {NAME_CHARS} printable characters")
+        if not (len(name) <= MAX_NAME_CHARS and is_displayable(name)):
+            raise field_error("name", f"must have 1 to {MAX_NAME_CHARS} printable characters")
         self.answer(await self.commit(lambda tx: groups.create(tx, user, name)), 201)
 
 

@@ -12,7 +12,7 @@ from gateway.api.events import POLLS_OPEN, SubscribingHandler
 from gateway.delivery.subscriptions import Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import Id, chars, describe
-from models.chat.message import BODY_CHARS, Draft
+from models.chat.message import MAX_BODY_CHARS, Draft
 from models.identity import token
 from models.store.errors import DeadTokenError, ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
@@ -26,7 +26,7 @@ class LegacyNewMessage(msgspec.Struct):
     """A message from the older client. Unknown fields are ignored."""
 
     receiver: Id
-    message: Annotated[str, chars(1, BODY_CHARS)]
+    message: Annotated[str, chars(1, MAX_BODY_CHARS)]
 
 
 EXAMPLE = {"receiver": 3, "message": "hello Bob"}

@@ -13,7 +13,7 @@ from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, char
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
 from models.chat import message as messages
-from models.chat.message import BODY_CHARS, CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
+from models.chat.message import MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
 from models.identity import token
 from models.store.errors import RefusedError
 
@@ -27,11 +27,12 @@ SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to send. The transaction checks most of its fields, after it has recognised a retry by `client_id`."""
 
-    body: Annotated[str, chars(1, BODY_CHARS, "required, unless `client_id` was used before", enforced=False)] = ""
+    body: Annotated[str, chars(1, MAX_BODY_CHARS, "required, unless `client_id` was used before", enforced=False)] = ""
     to: Annotated[UncheckedId, Meta(description="a user id; either this or `conversation` is required")] | None = None
     conversation: UncheckedId | None = None
     client_id: (
-        Annotated[str, chars(1, CLIENT_ID_CHARS, "the idempotency key: if it was used before, the answer is that message")] | None
+        Annotated[str, chars(1, MAX_CLIENT_ID_CHARS, "the idempotency key: if it was used before, the answer is that message")]
+        | None
     ) = None
     priority: Annotated[str, one_of(PRIORITIES, enforced=False)] = "normal"
     reply_to: UncheckedId | None = None
@@ -43,7 +44,7 @@ EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
 class MessageEdit(msgspec.Struct, forbid_unknown_fields=True):
     """The new text of a message."""
 
-    body: Annotated[str, chars(1, BODY_CHARS)]
+    body: Annotated[str, chars(1, MAX_BODY_CHARS)]
 
 
 class Messages(Handler):

@@ -60,7 +60,7 @@ class Notifications(Handler):
         before, limit = self.query_page_id()
         unread_only, notification_type = self.query_bool(UNREAD), self.query_text(TYPE) or None
         fetched = await self.services.read(
-            notification.list_page, self.actor.user, unread_only, notification_type, before, limit + 1
+            notification.list_page, self.actor.user, notification_type, before, limit + 1, unread_only=unread_only
         )
         unread = await self.services.read(notification.unread_count, self.actor.user)
         next_page = page_cursor.encode((fetched[limit - 1]["id"],)) if len(fetched) > limit else None

@@ -11,7 +11,7 @@ from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed
 from models.community import like as likes
 from models.community import post as posts
 from models.community import post_queries, removal
-from models.community.post import BODY_CHARS, PostView
+from models.community.post import MAX_BODY_CHARS, PostView
 from models.identity import token
 
 GROUP = IntParameter("group", "only posts of this group")
@@ -21,7 +21,7 @@ BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmar
 class NewPost(msgspec.Struct, forbid_unknown_fields=True):
     """A post to create, for all users or for the members of a group."""
 
-    body: Annotated[str, chars(1, BODY_CHARS)]
+    body: Annotated[str, chars(1, MAX_BODY_CHARS)]
     group: Id | None = None
 
 
@@ -49,7 +49,7 @@ class Posts(Handler):
         """Answer a list of POST, newest first: public ones and those of the caller's groups, of one group, or bookmarked ones."""
         before, limit = self.query_page_id()
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
-        fetched = await self.services.read(post_queries.list_page, self.actor.user, group, bookmarked, before, limit + 1)
+        fetched = await self.services.read(post_queries.list_page, self.actor.user, group, before, limit + 1, bookmarked=bookmarked)
         items = fetched[:limit]
         self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
 

@@ -16,7 +16,7 @@ from gateway.http.describe import DESCRIBED, Description, Parameter, describe
 from gateway.http.errors import STATUS
 from gateway.http.static_files import FileHandler
 from gateway.http.tokens import COOKIE
-from models.chat.message import EMOJI_CHARS
+from models.chat.message import MAX_EMOJI_CHARS
 from models.store.database import ID_MAX
 
 VERBS = ("get", "post", "put", "patch", "delete")
@@ -149,7 +149,7 @@ def _operation(operation: DocumentedCall, schemas: Schemas) -> Schema:
 
 def _path_parameter(name: str, group: str) -> Schema:
     number = {"type": "integer", "minimum": 1, "maximum": ID_MAX - 1}
-    text = {"type": "string", "minLength": 1, "maxLength": EMOJI_CHARS}
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_EMOJI_CHARS}
     return {"name": name, "in": "path", "required": True, "schema": number if "0-9" in group else text}
 
 

@@ -18,10 +18,10 @@ from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
-TITLE_CHARS = 120
+MAX_TITLE_CHARS = 120
 MAX_MEMBERS_IN_VIEW = 50  # a larger conversation is shown with its first 50 members and their number
 MAX_MEMBERS_PER_REQUEST = 10_000
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
@@ -31,7 +31,7 @@ class Conversation(Base):
 
     id = NeverReusedIdField()
     kind = peewee.CharField(max_length=6)
-    title = peewee.CharField(max_length=TITLE_CHARS, null=True)
+    title = peewee.CharField(max_length=MAX_TITLE_CHARS, null=True)
     pair = peewee.CharField(max_length=41, null=True, unique=True)
     members_count = peewee.IntegerField()
     created_ms = peewee.BigIntegerField()
@@ -194,7 +194,7 @@ def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, b
 def _require_active(users: Sequence[int]) -> None:
     """Raise InvalidError that names the first of the users who is not active."""
     active: set[int] = set()
-    for part in chunks(users, IDS_PER_QUERY):
+    for part in chunks(users, MAX_IDS_PER_QUERY):
         # Raw: the first message of a pair creates their conversation.
         sql = f"SELECT id FROM users WHERE status='active' AND id IN ({placeholders(len(part))})"
         active |= {user for (user,) in rows(sql, part)}

@@ -29,11 +29,10 @@ from models.store.database import (
 from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
 from models.store.text_rules import is_displayable
 
-BODY_CHARS = 20_000
-BODY_RULE = f"must have 1 to {BODY_CHARS} characters"
-CLIENT_ID_CHARS = 64
-EMOJI_CHARS = 32
-MAX_ID = 2**62  # above every id
+MAX_BODY_CHARS = 20_000
+BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
+MAX_CLIENT_ID_CHARS = 64
+MAX_EMOJI_CHARS = 32
 PRIORITIES = ("normal", "important", "urgent")
 COLUMNS = "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms"
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
@@ -48,7 +47,7 @@ class Message(Base):
     body = peewee.TextField()
     priority = peewee.CharField(max_length=9)
     reply_to = peewee.BigIntegerField(null=True)
-    client_id = peewee.CharField(max_length=CLIENT_ID_CHARS, null=True)
+    client_id = peewee.CharField(max_length=MAX_CLIENT_ID_CHARS, null=True)
     created_ms = peewee.BigIntegerField()
     edited_ms = peewee.BigIntegerField(null=True)
     deleted_ms = peewee.BigIntegerField(null=True)
@@ -78,7 +77,7 @@ class Reaction(Base):
 
     message = peewee.ForeignKeyField(Message, index=False)
     user = peewee.ForeignKeyField(User, index=False)
-    emoji = peewee.CharField(max_length=EMOJI_CHARS)
+    emoji = peewee.CharField(max_length=MAX_EMOJI_CHARS)
 
     class Meta:
         table_name = "reactions"
@@ -202,7 +201,7 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
     for field, number in (("to", draft.to), ("conversation", draft.conversation), ("reply_to", draft.reply_to)):
         if number is not None and not 0 < number < ID_MAX:
             errors.append((field, "must be an integer from 1 to 2^53-1"))
-    if not 1 <= len(draft.body) <= BODY_CHARS:
+    if not 1 <= len(draft.body) <= MAX_BODY_CHARS:
         errors.append(("body", BODY_RULE))
     if draft.priority not in PRIORITIES:
         errors.append(("priority", "must be normal, important or urgent"))
@@ -316,7 +315,7 @@ def history(user: int, conversation: int, before: int | None, around: int | None
     if around is not None:
         newer = fetch_column(messages.where(Message.id > around).order_by(Message.id).limit((limit - 1) // 2))
         limit, before = limit - len(newer), around + 1
-    end = before if before is not None else MAX_ID
+    end = before if before is not None else ID_MAX
     older = fetch_column(messages.where(Message.id < end).order_by(Message.id.desc()).limit(limit))
     return views(newer + older)
 
@@ -328,7 +327,7 @@ def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
         raise ForbiddenError("only its sender may edit a message")
     if old.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if not 1 <= len(body) <= BODY_CHARS:
+    if not 1 <= len(body) <= MAX_BODY_CHARS:
         raise InvalidError(("body", BODY_RULE))
     Message.update(body=encode_text(body), edited_ms=tx.now_ms).where(Message.id == message).execute()
     search.unindex(message)  # the search drain indexes it anew
@@ -372,8 +371,8 @@ def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) 
     view = get_view(user, message)
     if added and view.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if len(emoji) > EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:
-        raise InvalidError(("emoji", f"must have 1 to {EMOJI_CHARS} printable characters without spaces"))
+    if len(emoji) > MAX_EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:
+        raise InvalidError(("emoji", f"must have 1 to {MAX_EMOJI_CHARS} printable characters without spaces"))
     if added == (user in view.reactions.get(emoji, [])):
         return
     if added:

@@ -16,7 +16,7 @@ from models.store.clock import now_ms
 from models.store.database import Base, chunks, fetch_column, insert_rows, placeholders, rows
 
 LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 
 
 class GatewayLease(Base):
@@ -81,7 +81,7 @@ def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Seq
     """Record which users came to a gateway and which left it. Returns the users who are online now and were on no gateway before,
     and those who are offline now."""
     online_before = online_now(came)
-    for users in chunks(went, IDS_PER_QUERY):
+    for users in chunks(went, MAX_IDS_PER_QUERY):
         _end_visits((Online.gateway == gateway) & Online.user.in_(users), tx.now_ms)
     values = [(user, gateway, tx.now_ms) for user in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
@@ -104,7 +104,7 @@ def _end_visits(condition: peewee.Expression, went_ms: int) -> None:
 def online_at(users: Collection[int], at_ms: int) -> set[int]:
     """Return those of the users who were online at a moment of the past."""
     online: set[int] = set()
-    for part in chunks(sorted(users), IDS_PER_QUERY):
+    for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         still = Online.select(Online.user).where(Online.user.in_(part), fn.COALESCE(Online.came_ms, 0) <= at_ms)
         ended = Visit.select(Visit.user).where(Visit.user.in_(part), fn.COALESCE(Visit.came_ms, 0) <= at_ms, Visit.went_ms >= at_ms)
         online.update(fetch_column(still), fetch_column(ended))
@@ -120,7 +120,7 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
 def online_now(users: Collection[int]) -> set[int]:
     """Return those of the users who are online on any living gateway."""
     online: set[int] = set()
-    for part in chunks(sorted(users), IDS_PER_QUERY):
+    for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         # Raw: every initial state and every slice of a drain reads it.
         sql = f"""
             SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway

@@ -13,7 +13,7 @@ from models.store.database import chunks, placeholders, rows
 from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 
 
 def conversation_view(user: int, conversation: int) -> ConversationView:
@@ -42,7 +42,7 @@ def conversation_list(
 def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:
     """These conversations in the given order, without those that the user is not a member of."""
     views: dict[int, ConversationView] = {}
-    for part in chunks(ids, IDS_PER_QUERY):
+    for part in chunks(ids, MAX_IDS_PER_QUERY):
         views |= _views(user, part)
     return [views[id_] for id_ in ids if id_ in views]
 

@@ -12,19 +12,18 @@ from peewee import Case, Value, fn
 from models.identity import user as users
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
-from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, rows
 from models.store.errors import NotFoundError
 
-NAME_CHARS = 80
+MAX_NAME_CHARS = 80
 JOINED, LEFT = "group.joined", "group.left"
-MAX_ID = 2**62  # above every id
 
 
 class Group(Base):
     """A group. `owner` is its creator; when they leave, the member who joined first."""
 
     id = NeverReusedIdField()
-    name = peewee.CharField(max_length=NAME_CHARS)
+    name = peewee.CharField(max_length=MAX_NAME_CHARS)
     owner = peewee.ForeignKeyField(User, index=False)
     members_count = peewee.IntegerField()
     created_ms = peewee.BigIntegerField()
@@ -146,5 +145,5 @@ def get_view(user: int, group: int) -> GroupView:
 
 def list_page(user: int, before: int | None, limit: int) -> list[GroupView]:
     """All groups, newest first."""
-    end = before if before is not None else MAX_ID
+    end = before if before is not None else ID_MAX
     return _views(Group.select().where(Group.id < end).order_by(Group.id.desc()).limit(limit), user)

@@ -17,7 +17,7 @@ from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, fetch_rows, insert_rows, rows
 from models.store.errors import InvalidError, NotFoundError
 
-BODY_CHARS = 20_000
+MAX_BODY_CHARS = 20_000
 VISIBLE = (  # to the user who is its one parameter
     "p.deleted_ms IS NULL AND (p.group_id IS NULL OR EXISTS "
     "(SELECT 1 FROM group_members m WHERE m.group_id=p.group_id AND m.user_id=? AND m.to_event IS NULL))"
@@ -80,9 +80,9 @@ def feed_stream(group: int | None) -> str:
 
 
 def require_text(body: str) -> None:
-    """Raise InvalidError unless a body has 1 to BODY_CHARS characters and no NUL, which PostgreSQL cannot store."""
-    if not 1 <= len(body) <= BODY_CHARS or "\0" in body:
-        raise InvalidError(("body", f"must have 1 to {BODY_CHARS} characters, and no NUL"))
+    """Raise InvalidError unless a body has 1 to MAX_BODY_CHARS characters and no NUL, which PostgreSQL cannot store."""
+    if not 1 <= len(body) <= MAX_BODY_CHARS or "\0" in body:
+        raise InvalidError(("body", f"must have 1 to {MAX_BODY_CHARS} characters, and no NUL"))
 
 
 def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView:

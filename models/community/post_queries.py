@@ -10,7 +10,7 @@ from models.community.like import Bookmark, Like
 from models.community.post import VISIBLE, PostView, event_views, require_visible
 from models.store.database import chunks, fetch_column, rows, snapshot
 
-GROUPS_PER_QUERY = 100
+MAX_GROUPS_PER_QUERY = 100
 
 
 def views(user: int, ids: Sequence[int]) -> list[PostView]:
@@ -33,7 +33,7 @@ def get_view(user: int, post: int) -> PostView:
         return views(user, [post])[0]
 
 
-def list_page(user: int, group: int | None, bookmarked: bool, before: int | None, limit: int) -> list[PostView]:
+def list_page(user: int, group: int | None, before: int | None, limit: int, *, bookmarked: bool) -> list[PostView]:
     """Public posts and those of the user's groups, newest first: all, one group's, or those that the user has bookmarked.
 
     Raises NotFoundError when the user is not in the group.
@@ -52,7 +52,7 @@ def list_page(user: int, group: int | None, bookmarked: bool, before: int | None
 def _newest(groups_or_public: Sequence[int | None], before: int, limit: int) -> list[int]:
     """The newest posts of groups (None: public ones): a limited slice of each, merged."""
     newest: list[int] = []
-    for part in chunks(groups_or_public, GROUPS_PER_QUERY):
+    for part in chunks(groups_or_public, MAX_GROUPS_PER_QUERY):
         # Raw: a limited slice of an index for each group, which the planner must not join.
         slices = [
             f"SELECT * FROM (SELECT id FROM posts WHERE group_id {'IS NULL' if group is None else '=?'} AND id<? "

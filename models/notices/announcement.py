@@ -17,15 +17,15 @@ from models.log.checkpoint import CheckpointMovedError
 from models.log.event import FANOUTS, Transaction, user_stream
 from models.notices import pending_mail
 from models.notices.counts import INSERT_COLUMNS
-from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification, view
+from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, chunks, fetch_column, fetch_rows, insert_rows
 
 REQUESTED = "announcement.asked"
-BODY_CHARS = 2_000
-DATA_BYTES = 4_096
-IDS_PER_QUERY = 500
+MAX_BODY_CHARS = 2_000
+MAX_DATA_BYTES = 4_096
+MAX_IDS_PER_QUERY = 500
 
 
 class Announcement(Base):
@@ -37,7 +37,7 @@ class Announcement(Base):
     role = peewee.CharField(max_length=8, null=True)
     user_ids = peewee.TextField(null=True)
     type = peewee.CharField(max_length=16)
-    title = peewee.CharField(max_length=TITLE_CHARS)
+    title = peewee.CharField(max_length=MAX_TITLE_CHARS)
     body = peewee.TextField()
     data = peewee.TextField()
     total = peewee.IntegerField(null=True)
@@ -127,7 +127,7 @@ def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list
     if content.users is None:
         return fetch_column(active.where(User.role == content.role, User.id > after).limit(limit))
     receivers: list[int] = []
-    for part in chunks((user for user in content.users if user > after), IDS_PER_QUERY):
+    for part in chunks((user for user in content.users if user > after), MAX_IDS_PER_QUERY):
         receivers += fetch_column(active.where(User.id.in_(part)))
         if len(receivers) >= limit:
             break

@@ -10,7 +10,7 @@ from models.community.post import Post
 from models.identity.user import Profile, User
 from models.store.database import chunks, fetch_rows, placeholders, rows
 
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 
 
 class Interval(NamedTuple):
@@ -31,7 +31,7 @@ def membership_intervals(conversations: Collection[int], closed_after: int) -> d
         FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
         AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id"""
     found: dict[int, list[Interval]] = {}
-    for part in chunks(sorted(conversations), IDS_PER_QUERY):
+    for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
         for conversation, user, status, from_event, to_event, read in rows(
             sql.format(placeholders(len(part))), (*part, closed_after)
         ):
@@ -51,7 +51,7 @@ def people(users: Collection[int]) -> dict[int, Person]:
     """user -> Person, for those of the users who exist."""
     query = User.select(User.id, User.display_name, User.status, Profile.timezone).join(Profile, on=Profile.user == User.id)
     found: dict[int, Person] = {}
-    for part in chunks(sorted(users), IDS_PER_QUERY):
+    for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         for user, name, status, timezone in fetch_rows(query.where(User.id.in_(part))):
             found[user] = Person(name, status == "active", timezone)
     return found
@@ -60,7 +60,7 @@ def people(users: Collection[int]) -> dict[int, Person]:
 def titles(conversations: Collection[int]) -> dict[int, tuple[str, str | None]]:
     """conversation -> its kind and title."""
     found: dict[int, tuple[str, str | None]] = {}
-    for part in chunks(sorted(conversations), IDS_PER_QUERY):
+    for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
         # Raw: like `membership_intervals`.
         sql = f"SELECT id, kind, title FROM conversations WHERE id IN ({placeholders(len(part))})"
         found |= {id_: (kind, title) for id_, kind, title in rows(sql, part)}
@@ -91,6 +91,6 @@ def sites(users: Collection[int]) -> dict[int, str | None]:
 
 def _by_id(query: Any, model: Any, ids: Collection[int]) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
-    for part in chunks(sorted(ids), IDS_PER_QUERY):
+    for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
         found += fetch_rows(query.where(model.id.in_(part)))
     return found

@@ -19,7 +19,7 @@ from peewee import SQL, fn
 
 from models.identity.user import User
 from models.log.event import Transaction
-from models.notices.notification import MAIL_ONLY_PREFIX, TITLE_CHARS, Notification
+from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification
 from models.store.database import Base, fetch_rows, rows
 
 UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
@@ -53,7 +53,7 @@ class Words(NamedTuple):
         more = count > 1
         title = self.title_more if more and self.title_more else self.title
         body = self.body_more if more and self.body_more else self.body
-        return PLACEHOLDER.sub(lambda at: counted[at[1]], title)[:TITLE_CHARS], PLACEHOLDER.sub(lambda at: counted[at[1]], body)
+        return PLACEHOLDER.sub(lambda at: counted[at[1]], title)[:MAX_TITLE_CHARS], PLACEHOLDER.sub(lambda at: counted[at[1]], body)
 
 
 class Cause(msgspec.Struct, gc=False):

@@ -19,7 +19,7 @@ INSERT_COLUMNS = (
     *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
     *("by_user", "mail_only"),
 )
-KEYS_PER_QUERY = 200
+MAX_KEYS_PER_QUERY = 200
 
 Key = tuple[int, str]  # user and grouping: causes with the same key are counted in one notification
 UnreadByKey = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the unread notification
@@ -141,7 +141,7 @@ def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], prepar
 def _update_unchanged(tx: Transaction, prepared: Sequence[PreparedUpdate]) -> set[int]:
     """Update the notifications that are unread and have the count that they had in `prepare`; returns their ids."""
     updated: set[int] = set()
-    for part in chunks(prepared, KEYS_PER_QUERY):
+    for part in chunks(prepared, MAX_KEYS_PER_QUERY):
         # Raw: a bulk update whose values are joined.
         sql = (
             values_cte("id, old, count, title, body, data", len(part)) + "UPDATE notifications SET count=input.count, "
@@ -155,7 +155,7 @@ def _update_unchanged(tx: Transaction, prepared: Sequence[PreparedUpdate]) -> se
 
 def _update(tx: Transaction, updated: Sequence[tuple[Any, ...]]) -> None:
     """Update notifications from (id, count, title, body, data), many per statement, since there may be thousands."""
-    for part in chunks(updated, KEYS_PER_QUERY):
+    for part in chunks(updated, MAX_KEYS_PER_QUERY):
         # Raw: a bulk update whose values are joined.
         execute(
             values_cte("id, count, title, body, data", len(part))
@@ -168,7 +168,7 @@ def _update(tx: Transaction, updated: Sequence[tuple[Any, ...]]) -> None:
 def find_unread(causes: Iterable[Cause]) -> UnreadByKey:
     """The unread notifications that would count these causes."""
     unread: UnreadByKey = {}
-    for part in chunks(causes, KEYS_PER_QUERY):
+    for part in chunks(causes, MAX_KEYS_PER_QUERY):
         keys = [value for cause in part for value in (cause.user, cause.grouping)]
         # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         notifications = rows(

@@ -14,13 +14,12 @@ import peewee
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
 
-MAX_ID = 2**62  # above every id
-TITLE_CHARS = 200
+MAX_TITLE_CHARS = 200
 MAIL_ONLY_PREFIX = "~"  # begins the grouping of notifications that are only mailed
 VISIBLE_SQL = "mail_only IS NULL"
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 
 
 class Notification(Base):
@@ -30,7 +29,7 @@ class Notification(Base):
     id = NeverReusedIdField()
     user = peewee.ForeignKeyField(User, index=False)
     type = peewee.CharField(max_length=16)
-    title = peewee.CharField(max_length=TITLE_CHARS)
+    title = peewee.CharField(max_length=MAX_TITLE_CHARS)
     body = peewee.TextField()
     data = peewee.TextField()
     count = peewee.IntegerField()
@@ -95,9 +94,9 @@ def _select() -> Any:
     return Notification.select(*columns, Notification.count, Notification.created_ms, Notification.read_ms)
 
 
-def list_page(user: int, unread_only: bool, type_: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
+def list_page(user: int, type_: str | None, before: int | None, limit: int, *, unread_only: bool) -> list[dict[str, Any]]:
     """The user's notifications, newest first."""
-    end = before if before is not None else MAX_ID
+    end = before if before is not None else ID_MAX
     query = _select().where(Notification.user == user, Notification.mail_only.is_null(), Notification.id < end)
     if unread_only:
         query = query.where(Notification.read_ms.is_null())
@@ -148,12 +147,12 @@ def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
 def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
     """Mark those of the notifications as read that are only mailed: after their mail, the next cause creates a new one."""
     mail_only = Notification.select(Notification.id).where(Notification.mail_only.is_null(is_null=False))
-    for part in chunks(ids, IDS_PER_QUERY):
+    for part in chunks(ids, MAX_IDS_PER_QUERY):
         _set_read(tx, fetch_column(mail_only.where(Notification.id.in_(part))))
 
 
 def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
-    for part in chunks(ids, IDS_PER_QUERY):
+    for part in chunks(ids, MAX_IDS_PER_QUERY):
         # Raw: part of moving a read mark.
         execute(
             f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
@@ -175,7 +174,7 @@ def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
     query = Notification.select(*columns).where(Notification.user == user, Notification.read_ms.is_null())
     unread: list[UnreadNotification] = []
-    for part in chunks(sorted(ids), IDS_PER_QUERY):
+    for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
         for id_, type_, title, body, data in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
             unread.append(UnreadNotification(id_, type_, title, body, msgspec.json.decode(data)))
     return unread

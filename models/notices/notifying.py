@@ -14,7 +14,7 @@ from models.notices.counts import UnreadByKey, find_unread, increase_groups
 from models.notices.notification import Notification
 from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
 
-KEYS_PER_QUERY = 200
+MAX_KEYS_PER_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
 MAX_PER_PAIR = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
 MAX_PER_PAIR_DEFAULT = 20
@@ -25,7 +25,7 @@ FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more
 def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     """Count each new cause once, in the unread notification of its group or in a new one, and queue the mails about them.
 
-    The number of statements does not depend on the number of causes, up to KEYS_PER_QUERY.
+    The number of statements does not depend on the number of causes, up to MAX_KEYS_PER_QUERY.
     """
     groups = _grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
@@ -69,7 +69,7 @@ def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
 def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
     """The causes that have not been counted yet, each once."""
     known: set[tuple[int, str]] = set()
-    for part in chunks(causes, KEYS_PER_QUERY):
+    for part in chunks(causes, MAX_KEYS_PER_QUERY):
         keys = [value for cause in part for value in (cause.user, cause.cause)]
         # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         known |= set(
@@ -111,7 +111,7 @@ def _only_counted(cause: Cause) -> Cause:
 def _count_recent(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:
     """(by, user, type) -> the number of notifications that one user has caused another within PAIR_WINDOW_MS."""
     counts: Counter[tuple[int | None, int, str]] = Counter()
-    for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), KEYS_PER_QUERY):
+    for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), MAX_KEYS_PER_QUERY):
         # Raw: a join with many values.
         sql = (
             values_cte("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM input "

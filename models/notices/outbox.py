@@ -21,7 +21,7 @@ from models.store.database import Base, NeverReusedIdField, affected_rows, execu
 
 CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # the lower one is sent first
 EMPTY_DATA = "{}"
-ERROR_CHARS = 500
+MAX_ERROR_CHARS = 500
 INSERT_COLUMNS = (
     *("kind", "receiver", "address", "name", "data", "message_id", "priority", "state"),
     *("attempts", "next_ms", "expires_ms", "created_ms", "tried_from_ms", "ended_ms"),
@@ -167,13 +167,13 @@ def _is_queued(number: int) -> peewee.Expression:
 
 def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -> None:
     """Schedule another attempt after one has failed."""
-    failed = Email.update(next_ms=next_ms, error=error[:ERROR_CHARS], holder=None)
+    failed = Email.update(next_ms=next_ms, error=error[:MAX_ERROR_CHARS], holder=None)
     failed.where(_is_queued(number), Email.holder == holder).execute()
 
 
 def mark_dead(tx: Transaction, number: int, error: str) -> bool:
     """Mark a mail as one that cannot be sent; False when it has ended already."""
-    dead = Email.update(state="dead", ended_ms=tx.now_ms, error=error[:ERROR_CHARS])
+    dead = Email.update(state="dead", ended_ms=tx.now_ms, error=error[:MAX_ERROR_CHARS])
     return bool(dead.where(_is_queued(number)).execute() == 1)
 
 

@@ -20,7 +20,7 @@ from models.notices.outbox import NewMail
 from models.store.database import Base, chunks, fetch_column, fetch_rows, insert_rows
 
 SINGLE, DIGEST = "notification", "digest"  # kinds of mail
-KEYS_PER_QUERY = 200
+MAX_KEYS_PER_QUERY = 200
 
 
 class WaitingMail(Base):
@@ -64,7 +64,7 @@ class PendingMail(NamedTuple):
 def add(tx: Transaction, waiting: Iterable[tuple[int, int, int, bool]]) -> None:
     """Add (notification, user, due_ms, single). When a notification waits already, the earlier time counts."""
     # Raw: a bulk upsert whose new values depend on the old ones.
-    for part in chunks(waiting, KEYS_PER_QUERY):
+    for part in chunks(waiting, MAX_KEYS_PER_QUERY):
         insert_rows(
             WaitingMail,
             ("notification_id", "user_id", "since_ms", "due_ms", "alone"),
@@ -79,7 +79,7 @@ def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int]
     """Queue mails to (user, their notifications, `again`). Their words are read when they are sent. With `again` they are also sent
     to a user who prefers digests by then."""
     new: list[NewMail] = []
-    for part in chunks(mails, KEYS_PER_QUERY):
+    for part in chunks(mails, MAX_KEYS_PER_QUERY):
         query = User.select(User.id, User.email, User.display_name).where(User.id.in_([user for user, *_ in part]))
         people = {user: (address, name) for user, address, name in fetch_rows(query)}
         for user, ids, again in part:
@@ -117,7 +117,7 @@ def list_due(users: Collection[int], now_ms: int) -> list[PendingMail]:
 def remove(tx: Transaction, notifications: Sequence[int]) -> set[int]:
     """Remove these; returns those that were still waiting: another worker may have been faster."""
     removed: set[int] = set()
-    for part in chunks(notifications, KEYS_PER_QUERY):
+    for part in chunks(notifications, MAX_KEYS_PER_QUERY):
         query = WaitingMail.delete().where(WaitingMail.notification.in_(part)).returning(WaitingMail.notification)
         removed.update(fetch_column(query))
     return removed
@@ -129,7 +129,7 @@ def postpone(tx: Transaction, later: Iterable[tuple[PendingMail, int]]) -> None:
     for waiting, until_ms in later:
         same_times.setdefault((waiting.due_ms, until_ms), []).append(waiting.notification)
     for (due_ms, until_ms), notifications in same_times.items():
-        for part in chunks(notifications, KEYS_PER_QUERY):
+        for part in chunks(notifications, MAX_KEYS_PER_QUERY):
             unchanged = (WaitingMail.due_ms == due_ms) & WaitingMail.notification.in_(part)
             WaitingMail.update(due_ms=until_ms).where(unchanged).execute()
 

@@ -14,7 +14,7 @@ from models.store.database import Base, chunks, fetch_rows
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
 TYPES = tuple(EMAIL_DEFAULTS)
-IDS_PER_QUERY = 500
+MAX_IDS_PER_QUERY = 500
 EMAIL_FREQUENCIES = ("off", "instant", "hourly", "daily")
 
 
@@ -52,7 +52,7 @@ def default_choice(kind: str) -> Choice:
 def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     """(user, type) -> choice, for the types that the users have changed."""
     found: dict[tuple[int, str], Choice] = {}
-    for part in chunks(sorted(users), IDS_PER_QUERY):
+    for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email)
         for user, type_, in_app, email in fetch_rows(query.where(Preference.user.in_(part))):
             found[user, type_] = Choice(in_app, email)

@@ -11,8 +11,8 @@ from gateway.api.admin.users import MAX_IDS_PER_REQUEST
 from gateway.http.describe import Id, chars, describe, many, one_of
 from models.identity.user import ROLES
 from models.notices import announcement
-from models.notices.announcement import BODY_CHARS, DATA_BYTES, AnnouncementContent
-from models.notices.notification import TITLE_CHARS
+from models.notices.announcement import MAX_BODY_CHARS, MAX_DATA_BYTES, AnnouncementContent
+from models.notices.notification import MAX_TITLE_CHARS
 from models.notices.preference import TYPES
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
@@ -22,8 +22,8 @@ class NewAnnouncement(msgspec.Struct, forbid_unknown_fields=True):
     """An announcement to create. Its receivers are the users of a role, or those of `user_ids`."""
 
     type: Annotated[str, one_of(TYPES)]
-    title: Annotated[str, chars(1, TITLE_CHARS)]
-    body: Annotated[str, chars(0, BODY_CHARS)]
+    title: Annotated[str, chars(1, MAX_TITLE_CHARS)]
+    body: Annotated[str, chars(0, MAX_BODY_CHARS)]
     role: Annotated[str, one_of(ROLES)] | None = None
     user_ids: Annotated[list[Id], many(1, MAX_IDS_PER_REQUEST)] | None = None
     data: dict[str, Any] = {}
@@ -61,6 +61,6 @@ def _invalid(new: NewAnnouncement, data: bytes) -> list[tuple[str, str]]:
         errors.append(("title", "must have printable characters only"))
     if "\0" in new.body:
         errors.append(("body", "must not contain NUL characters"))
-    if len(data) > DATA_BYTES:
-        errors.append(("data", f"must have at most {DATA_BYTES} bytes as JSON"))
+    if len(data) > MAX_DATA_BYTES:
+        errors.append(("data", f"must have at most {MAX_DATA_BYTES} bytes as JSON"))
     return errors

@@ -18,12 +18,15 @@ def test_an_admins_unread_count_grows_by_what_others_sent(store: Settings) -> No
     execute("""UPDATE users SET watches='{"message.sent":false}' WHERE id=?""", (off,))
     send(ana, 1, to=ben)
     drain(AdminWatchConsumer())
-    [one] = notification.list_page(root, True, None, None, 10)
+    [one] = notification.list_page(root, None, None, 10, unread_only=True)
     assert (one["type"], one["title"], one["count"]) == ("admin", "1 message sent", 1)
     send(root, 4, to=ben)
     send(ana, 5, to=ben)
     drain(AdminWatchConsumer())
-    rows = {u: [(n["title"], n["count"]) for n in notification.list_page(u, True, None, None, 10)] for u in (root, ops, off, ana)}
+    rows = {
+        u: [(n["title"], n["count"]) for n in notification.list_page(u, None, None, 10, unread_only=True)]
+        for u in (root, ops, off, ana)
+    }
     assert rows == {root: [("6 messages sent", 6)], ops: [("10 messages sent", 10)], off: [], ana: []}
 
 
@@ -36,7 +39,7 @@ def test_a_read_notification_is_followed_by_a_new_one(store: Settings) -> None:
         notification.mark_read(tx, root, None)
     send(ana, 3, to=ben)
     drain(AdminWatchConsumer())
-    assert [n["count"] for n in notification.list_page(root, False, None, None, 10)] == [3, 2]
+    assert [n["count"] for n in notification.list_page(root, None, None, 10, unread_only=False)] == [3, 2]
 
 
 def test_many_admins_take_one_transaction(store: Settings) -> None:
@@ -78,5 +81,5 @@ def test_a_notification_read_between_prepare_and_write_is_followed_by_a_new_one(
 
     send(ana, 3, to=ben)
     drain(ReadMeanwhile())
-    assert [n["count"] for n in notification.list_page(root, False, None, None, 10)] == [3, 2]
-    assert [n["count"] for n in notification.list_page(ops, False, None, None, 10)] == [5]
+    assert [n["count"] for n in notification.list_page(root, None, None, 10, unread_only=False)] == [3, 2]
+    assert [n["count"] for n in notification.list_page(ops, None, None, 10, unread_only=False)] == [5]

@@ -30,7 +30,7 @@ def test_each_active_user_of_the_role_is_notified_once(store: Settings) -> None:
     for _ in range(2):
         drain(AnnouncementConsumer())
     for user in (ana, ben):
-        [one] = notification.list_page(user, True, None, None, 10)
+        [one] = notification.list_page(user, None, None, 10, unread_only=True)
         assert (one["type"], one["title"], one["body"], one["count"]) == ("system", "Down on Sunday", "At noon.", 1)
         assert msgspec.json.decode(one["data"]) == {"link": "/status"}
         [seen] = rows("SELECT data FROM events WHERE type='notification.created' AND stream=?", (f"user:{user}",))

@@ -38,7 +38,7 @@ def commented(user: int, number: int, reply_to: int | None = None) -> int:
 
 def shown(user: int) -> list[tuple[str, int]]:
     drain(NotifyConsumer())
-    return [(item["title"], item["count"]) for item in notification.list_page(user, True, None, None, 50)]
+    return [(item["title"], item["count"]) for item in notification.list_page(user, None, None, 50, unread_only=True)]
 
 
 def test_many_likes_are_one_notification_with_the_newest_name(store: Settings) -> None:
@@ -193,8 +193,10 @@ def test_admins_are_notified_of_reported_activity(store: Settings) -> None:
         report(tx, Report(root, "invoice.paid", "Paid", {"amount": "12.50"}, ana, None))
         report(tx, Report(root, "night.ran", "", {}, None, "north"))
     drain(AdminWatchConsumer())
-    assert [(item["title"], item["count"]) for item in notification.list_page(ops, True, None, None, 10)] == [("2 activities", 2)]
-    assert [item["count"] for item in notification.list_page(root, True, None, None, 10)] == [1], (
+    assert [(item["title"], item["count"]) for item in notification.list_page(ops, None, None, 10, unread_only=True)] == [
+        ("2 activities", 2)
+    ]
+    assert [item["count"] for item in notification.list_page(root, None, None, 10, unread_only=True)] == [1], (
         "an act without a user counts as that of the account that reported it"
     )
 

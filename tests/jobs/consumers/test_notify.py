@@ -14,14 +14,14 @@ def test_a_conversation_has_one_notification_that_counts_while_unread(store: Set
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
-    [one] = notification.list_page(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, None, None, 10, unread_only=True)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "1 new message", 1)
     newest = send(ana, 2, to=ben)[-1]
     drain(NotifyConsumer())
-    [one] = notification.list_page(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, None, None, 10, unread_only=True)
     assert (one["title"], one["body"], one["count"]) == ("Ana", "3 new messages", 3)
     assert msgspec.json.decode(one["data"]) == {"conversation": 1, "message": newest}
-    assert notification.list_page(ana, True, None, None, 10) == []
+    assert notification.list_page(ana, None, None, 10, unread_only=True) == []
     kinds = [k for (k,) in execute("SELECT type FROM events WHERE type LIKE 'notification.%' ORDER BY id").fetchall()]
     assert kinds == ["notification.created", "notification.updated"]
 
@@ -34,7 +34,7 @@ def test_a_read_notification_is_followed_by_a_new_one(store: Settings) -> None:
         read_marks.mark_read(tx, ben, 1, first)
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
-    assert [n["count"] for n in notification.list_page(ben, False, None, None, 10)] == [1, 1]
+    assert [n["count"] for n in notification.list_page(ben, None, None, 10, unread_only=False)] == [1, 1]
     assert notification.unread_count(ben) == 1
 
 
@@ -43,7 +43,7 @@ def test_a_groups_title_is_shown_and_names_are_not_patterns(store: Settings) -> 
     execute("UPDATE users SET display_name='{n}' WHERE id=?", (ana,))
     send(ana, 2, at=group(ana, [ben, eve], "The {n} club"))
     drain(NotifyConsumer())
-    assert {n["title"] for user in (ben, eve) for n in notification.list_page(user, True, None, None, 10)} == {
+    assert {n["title"] for user in (ben, eve) for n in notification.list_page(user, None, None, 10, unread_only=True)} == {
         "{n} in The {n} club"
     }
 
@@ -81,7 +81,7 @@ def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store
     with event.transaction() as tx:
         message.delete(tx, ana, "user", deleted)
     drain(NotifyConsumer())
-    [one] = notification.list_page(ben, True, None, None, 10)
+    [one] = notification.list_page(ben, None, None, 10, unread_only=True)
     assert one["count"] == 1
     assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%' AND data LIKE '%words%'") == 0

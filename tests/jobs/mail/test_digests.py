@@ -188,7 +188,7 @@ def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mai
         send(ana, 1, to=ben)
         settle(mailer)
         assert subjects(relay) == [("ben", "Ana")] * n, "what was mailed is done, and the next one is new"
-    assert notification.list_page(ben, False, None, None, 10) == []
+    assert notification.list_page(ben, None, None, 10, unread_only=False) == []
     assert notification.unread_count(ben) == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 0
 
