@@ -1,4 +1,4 @@
-"""Comments on posts, for those who see the post."""
+"""Comments on posts. All users who see a post see its comments."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CommentView(msgspec.Struct, gc=False):
 
 
 def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | None) -> CommentView:
-    """Comment on a post that the user sees, or reply to one of its comments. Raises InvalidError and NotFoundError."""
+    """Comment on a post that the user may see, or reply to one of its comments. Raises InvalidError and NotFoundError."""
     origin = require_visible(user, post)
     require_text(body)
     if reply_to is not None and not _exists(reply_to, post):

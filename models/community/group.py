@@ -1,4 +1,4 @@
-"""Groups of the community and their members. Every user may join and leave; a membership is an interval of the log, as in a
+"""Groups of the community and their members. Every user may join and leave. A membership is an interval of the log, as in a
 conversation."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Group(Base):
 
 
 class GroupMember(Base):
-    """The interval of the log that a member sees: events of the group with from_event <= id < to_event."""
+    """A membership: the user sees events of the group with from_event <= id < to_event."""
 
     id = peewee.BigAutoField()
     group = peewee.ForeignKeyField(Group, index=False)
@@ -58,7 +58,7 @@ GroupMember.add_index(  # at most one open interval for each member
 
 
 class GroupView(msgspec.Struct):
-    """GROUP of the contract. `joined` is about the caller, and absent from events."""
+    """GROUP of the contract. `joined` says whether the caller is a member; it is absent from events."""
 
     id: int
     name: str
@@ -75,7 +75,8 @@ def create(tx: Transaction, user: int, name: str) -> GroupView:
 
 
 def join(tx: Transaction, user: int, group: int) -> GroupView:
-    """Make the user a member from here in the log on. A user who joins an empty group owns it. Raises NotFoundError."""
+    """Open a membership of the user from the next event on. A user who joins an empty group becomes its owner. Raises
+    NotFoundError."""
     membership = Group.select(Group.id, Value(user), Value(tx.next_event_id())).where(Group.id == group)
     columns = [GroupMember.group, GroupMember.user, GroupMember.from_event]
     if GroupMember.insert_from(membership, columns).on_conflict_ignore().as_rowcount().execute():
@@ -86,7 +87,7 @@ def join(tx: Transaction, user: int, group: int) -> GroupView:
 
 
 def leave(tx: Transaction, user: int, group: int) -> GroupView:
-    """Close the user's interval here, if one is open. When the owner leaves, the member who joined first becomes owner. Raises
+    """Close the user's membership, if one is open. When the owner leaves, the member who joined first becomes owner. Raises
     NotFoundError."""
     if GroupMember.update(to_event=tx.next_event_id()).where(_open_membership(user, group)).execute():
         members = GroupMember.select(GroupMember.user).where(GroupMember.group == Group.id, GroupMember.to_event.is_null())
@@ -103,7 +104,7 @@ def _open_membership(user: int, group: Any) -> peewee.Expression:
 
 
 def _append_event(tx: Transaction, type_: str, user: int, group: int) -> None:
-    """Append the event to the member's own stream, from which the hubs follow and unfollow the group."""
+    """Append the event to the member's own stream. On it the hubs start or stop to deliver the group's events to the member."""
     (row,) = fetch_rows(Group.select(Group.id, Group.name, Group.owner, Group.members_count).where(Group.id == group))
     tx.append(user_stream(user), type_, msgspec.json.encode({"group": GroupView(*row), "user": users.view(user)}))
 

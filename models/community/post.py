@@ -1,4 +1,4 @@
-"""Posts: creating them, and their data in events. Members see a group's posts, and all users see the others."""
+"""Posts: their tables, creating them, and their data in events. Only members see a group's posts; all users see the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.store.database import Base, NeverReusedIdField, fetch_rows, insert_r
 from models.store.errors import InvalidError, NotFoundError
 
 MAX_BODY_CHARS = 20_000
-VISIBLE = (  # to the user who is its one parameter
+VISIBLE = (  # SQL condition: the user, its only parameter, may see the post `p`
     "p.deleted_ms IS NULL AND (p.group_id IS NULL OR EXISTS "
     "(SELECT 1 FROM group_members m WHERE m.group_id=p.group_id AND m.user_id=? AND m.to_event IS NULL))"
 )
@@ -43,7 +43,7 @@ class Post(Base):
 
 
 class PostCopy(Base):
-    """Another event that carries a post's text, which must be removed from it when the post is deleted."""
+    """Another event that contains a post's text, which is removed from the event when the post is deleted."""
 
     post = peewee.ForeignKeyField(Post, index=False)
     event = peewee.BigIntegerField(index=True)

@@ -8,7 +8,7 @@ from typing import Any
 from models.community import group as groups
 from models.community.like import Bookmark, Like
 from models.community.post import VISIBLE, PostView, event_views, require_visible
-from models.store.database import chunks, fetch_column, rows, snapshot
+from models.store.database import ID_MAX, chunks, fetch_column, rows, snapshot
 
 MAX_GROUPS_PER_QUERY = 100
 
@@ -22,7 +22,8 @@ def views(user: int, ids: Sequence[int]) -> list[PostView]:
     return posts
 
 
-def _marked(model: type[Like] | type[Bookmark], user: int, ids: Sequence[int]) -> set[int]:
+def _posts_marked(model: type[Like] | type[Bookmark], user: int, ids: Sequence[int]) -> set[int]:
+    """Those of the posts that the user has liked, or bookmarked."""
     return set(fetch_column(model.select(model.post).where(model.user == user, model.post.in_(list(ids)))))
 
 
@@ -38,14 +39,14 @@ def list_page(user: int, group: int | None, before: int | None, limit: int, *, b
 
     Raises NotFoundError when the user is not in the group.
     """
-    before = before if before is not None else 2**62
+    end = before if before is not None else ID_MAX
     with snapshot():
         if group is not None:
             groups.require_member(group, user)
         if bookmarked:
-            ids = _bookmarked(user, group, before, limit)
+            ids = _bookmarked(user, group, end, limit)
         else:
-            ids = _newest([None, *groups.group_ids_of(user)] if group is None else [group], before, limit)
+            ids = _newest([None, *groups.group_ids_of(user)] if group is None else [group], end, limit)
         return views(user, ids)
 
 
@@ -65,12 +66,13 @@ def _newest(groups_or_public: Sequence[int | None], before: int, limit: int) -> 
 
 
 def _bookmarked(user: int, group: int | None, before: int, limit: int) -> list[int]:
+    """The user's bookmarked posts, of one group or of all, newest first."""
     params: list[Any] = [user, before, user, *([group] if group is not None else []), limit]
-    chosen = " AND p.group_id=?" if group is not None else ""
+    in_group = " AND p.group_id=?" if group is not None else ""
     # Raw: shares the condition with likes; the order of the joins begins with the bookmarks.
     posts = rows(
         "SELECT b.post_id FROM bookmarks b CROSS JOIN posts p WHERE b.user_id=? AND b.post_id<? AND p.id=b.post_id "
-        f"AND {VISIBLE}{chosen} ORDER BY b.post_id DESC LIMIT ?",
+        f"AND {VISIBLE}{in_group} ORDER BY b.post_id DESC LIMIT ?",
         params,
     )
     return [post for (post,) in posts]

@@ -1,4 +1,4 @@
-"""Deleting posts and comments: their texts are removed from rows and log in the transaction that announces it."""
+"""Deleting posts and comments: the transaction that appends the event also removes their texts from the rows and from the log."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def delete_comment(tx: Transaction, user: int, role: str, comment: int) -> None:
 
 
 def _empty(tx: Transaction, condition: peewee.Expression) -> list[bytes]:
-    """Remove the texts of the comments that match a condition from rows and log; returns each COMMENT as it is then."""
+    """Remove the texts of matching comments from the rows and from the log; returns each COMMENT as JSON, without its text."""
     present = condition & Comment.deleted_ms.is_null()
     events = dict(fetch_rows(Comment.select(Comment.id, Comment.event).where(present)))
-    emptied = {events[view.id]: _without_text(view) for view in find_comments(condition)}
+    emptied = {events[comment.id]: _without_text(comment) for comment in find_comments(condition)}
     Comment.update(body="", deleted_ms=tx.now_ms).where(present).execute()
     tx.scrub_each(emptied)
     return list(emptied.values())
 
 
-def _without_text(view: CommentView) -> bytes:
-    return msgspec.json.encode(msgspec.structs.replace(view, body=""))
+def _without_text(comment: CommentView) -> bytes:
+    return msgspec.json.encode(msgspec.structs.replace(comment, body=""))
