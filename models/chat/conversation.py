@@ -41,7 +41,7 @@ class Conversation(Base):
 
 
 class Membership(Base):
-    """The interval of the log that a member sees: events of the conversation with from_event <= id < to_event."""
+    """A membership: the user sees events of the conversation with from_event <= id < to_event."""
 
     id = peewee.BigAutoField()
     conversation = peewee.ForeignKeyField(Conversation, index=False)
@@ -95,8 +95,8 @@ def created_event_data(conversation: int) -> bytes:
         "SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,)
     )
     members = first_members([(conversation, count)])[conversation]
-    shown_count = count if count > MAX_MEMBERS_IN_VIEW else None
-    return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created_ms), members, None, 0, shown_count))
+    members_count = count if count > MAX_MEMBERS_IN_VIEW else None
+    return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created_ms), members, None, 0, members_count))
 
 
 def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView]]:
@@ -104,16 +104,16 @@ def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView
     MAX_MEMBERS_IN_VIEW of each large one by another."""
     small = [conversation for conversation, count in sizes if count <= MAX_MEMBERS_IN_VIEW]
     large = [conversation for conversation, count in sizes if count > MAX_MEMBERS_IN_VIEW]
-    found: list[tuple[Any, ...]] = []
+    member_rows: list[tuple[Any, ...]] = []
     # Raw: every initial state reads members, and the first message of a pair.
     source = "FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.to_event IS NULL AND m.conversation_id"
     if small:
-        found += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({placeholders(len(small))}) ORDER BY m.id", small)
+        member_rows += rows(f"SELECT {MEMBER_COLUMNS} {source} IN ({placeholders(len(small))}) ORDER BY m.id", small)
     if large:
         first = f"SELECT * FROM (SELECT {MEMBER_COLUMNS} {source}=? ORDER BY m.id LIMIT {MAX_MEMBERS_IN_VIEW}) AS part"
-        found += rows(" UNION ALL ".join([first] * len(large)), large)
+        member_rows += rows(" UNION ALL ".join([first] * len(large)), large)
     members: dict[int, list[MemberView]] = {}
-    for conversation, *user, role, read in found:
+    for conversation, *user, role, read in member_rows:
         members.setdefault(conversation, []).append(MemberView(UserView(*user), role, read))
     return members
 
@@ -139,13 +139,13 @@ def kinds_by_member(tx: Transaction, members: Collection[tuple[int, int]]) -> di
     missing = {member for member in members if member not in known}
     if missing:
         # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
-        found = rows(
+        kinds = rows(
             values_cte("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM input "
             "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=input.conversation "
             "AND m.user_id=input.member AND m.to_event IS NULL AND c.id=m.conversation_id",
             [value for member in missing for value in member],
         )
-        known.update({(conversation, user): kind for conversation, user, kind in found})
+        known.update({(conversation, user): kind for conversation, user, kind in kinds})
     return known
 
 
@@ -200,7 +200,7 @@ def _require_active(users: Sequence[int]) -> None:
         active |= {user for (user,) in rows(sql, part)}
     missing = [user for user in users if user not in active]
     if missing:
-        raise InvalidError(("members", f"no such user: {missing[0]}"))
+        raise InvalidError(("members", f"must be ids of active users: {missing[0]} is not one"))
 
 
 def rename(tx: Transaction, user: int, conversation: int, title: str | None) -> None:
@@ -233,7 +233,8 @@ def _change_members_count(conversation: int, change: int) -> None:
 
 
 def add_member(tx: Transaction, user: int, conversation: int, added: int) -> None:
-    """Add a member, as one of the group's owners. They see the log from here on, and earlier messages count as read.
+    """Add a member, as one of the group's owners. The member receives events from the next one on, and earlier messages count as
+    read.
 
     Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and InvalidError.
     """
@@ -251,7 +252,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
 
 
 def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -> None:
-    """Remove a member, as one of the group's owners or as that member: their interval closes here.
+    """Remove a member, as one of the group's owners or as that member: the membership is closed.
 
     `member.left` is also appended to the removed member's own stream. When the last owner leaves, the member who joined first
     becomes owner. Raises NotFoundError, ConflictError, ForbiddenError and NotMemberError.

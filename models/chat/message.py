@@ -62,7 +62,7 @@ class Message(Base):
 
 
 class MessageCopy(Base):
-    """Another event that carries a message's text, which must be removed from it when the message is deleted."""
+    """Another event that contains a message's text, which is removed from the event when the message is deleted."""
 
     message = peewee.ForeignKeyField(Message, index=False)
     event = peewee.BigIntegerField(index=True)
@@ -73,7 +73,7 @@ class MessageCopy(Base):
 
 
 class Reaction(Base):
-    """One person's emoji on one message."""
+    """A user's emoji on a message."""
 
     message = peewee.ForeignKeyField(Message, index=False)
     user = peewee.ForeignKeyField(User, index=False)
@@ -364,7 +364,7 @@ def _events_with_text(message: int) -> list[int]:
 
 
 def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) -> None:
-    """Add or remove one emoji of the user's. Doing it twice changes nothing and appends no second event.
+    """Add or remove one reaction of the user. Repeating it changes nothing and appends no second event.
 
     Raises NotFoundError and InvalidError.
     """

@@ -1,6 +1,7 @@
 """Presence: which users have an open poll or stream on which gateway, now and in the past.
 
-There is a row for each user and gateway, written only when a user comes or goes. It counts as long as the gateway renews its lease.
+There is a row for each user and gateway, written only when the user comes online or goes offline there. It is valid while the
+gateway renews its lease.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Visit(Base):
 
 
 def renew_lease(tx: Transaction, gateway: str) -> list[int]:
-    """Renew the gateway's lease, and remove gateways whose lease has run out. Returns the users who were online on those alone, in
-    ascending order."""
+    """Renew the gateway's lease, and remove gateways whose lease has run out. Returns the users who were online only on
+    removed gateways, in ascending order."""
     offline = _remove_dead_gateways(tx, gateway)
     until_ms = tx.now_ms + LEASE_S * 1000
     GatewayLease.insert(gateway=gateway, until_ms=until_ms).on_conflict(
@@ -78,8 +79,10 @@ def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
 
 
 def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Record which users came to a gateway and which left it. Returns the users who are online now and were on no gateway before,
-    and those who are offline now."""
+    """Record the users who came to a gateway and those who left it.
+
+    Returns the users who are online now and were not before, and those who are offline now.
+    """
     online_before = online_now(came)
     for users in chunks(went, MAX_IDS_PER_QUERY):
         _end_visits((Online.gateway == gateway) & Online.user.in_(users), tx.now_ms)
@@ -118,7 +121,7 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
 
 
 def online_now(users: Collection[int]) -> set[int]:
-    """Return those of the users who are online on any living gateway."""
+    """Return those of the users who are online on any gateway whose lease is valid."""
     online: set[int] = set()
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         # Raw: every initial state and every slice of a drain reads it.

@@ -25,7 +25,7 @@ def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> in
         (conversation, message, conversation),
     )[0]
     if not is_in_conversation:
-        raise InvalidError(("message", "no message of this conversation"))
+        raise InvalidError(("message", "must be a message of this conversation"))
     moved = affected_rows(
         "UPDATE memberships SET read_message=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL "
         "AND coalesce(read_message, 0)<?",

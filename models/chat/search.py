@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.chat import search_tokens
-from models.store.database import affected_rows, decode_text, engine, execute, multi_index_read, placeholders, rows, values_cte
+from models.store.database import (
+    ID_MAX,
+    affected_rows,
+    decode_text,
+    engine,
+    execute,
+    multi_index_read,
+    placeholders,
+    rows,
+    values_cte,
+)
 
 INDEX_DDL = {
     "sqlite": ["CREATE VIRTUAL TABLE message_search USING fts5(body, tokenize='unicode61 remove_diacritics 2')"],
@@ -25,11 +35,13 @@ MAX_QUERY_WORDS = 16
 def index(ids: Sequence[int]) -> int:
     """Index messages with their present texts, except deleted ones; returns how many were indexed."""
     if engine().name == "sqlite":
+        # Raw: full text.
         execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(ids))})", ids)
         not_deleted = f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})"
         return affected_rows(f"INSERT INTO message_search (rowid, body) {not_deleted}", ids)
     # SKIP LOCKED leaves out a message that another transaction is changing: waiting for it could deadlock, and indexing its old
     # text could undo a deletion. The event of that change makes this drain index the message again.
+    # Raw: row locks and full text.
     locked = rows(f"SELECT id, body, deleted_ms FROM messages WHERE id IN ({placeholders(len(ids))}) FOR SHARE SKIP LOCKED", ids)
     texts = [(id_, body) for id_, body, deleted_ms in locked if deleted_ms is None]
     if not texts:
@@ -44,7 +56,7 @@ def index(ids: Sequence[int]) -> int:
 
 def unindex(message: int) -> None:
     """Remove one message's text from the index, in the transaction that changes the message."""
-    execute("DELETE FROM message_search WHERE rowid=?", (message,))
+    execute("DELETE FROM message_search WHERE rowid=?", (message,))  # raw: the full-text table has no model
 
 
 def find(user: int, text: str, before: int | None, limit: int) -> list[int]:
@@ -64,6 +76,6 @@ def find(user: int, text: str, before: int | None, limit: int) -> list[int]:
             "SELECT s.rowid FROM message_search s JOIN messages x ON x.id=s.rowid "
             "JOIN memberships m ON m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL "
             f"WHERE {condition} AND s.rowid<? ORDER BY s.rowid DESC LIMIT ?",
-            (user, query, before if before is not None else 2**62, limit),
+            (user, query, before if before is not None else ID_MAX, limit),
         )
     return [id_ for (id_,) in matches]
