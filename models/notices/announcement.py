@@ -1,4 +1,4 @@
-"""Announcements to many people: their contents, and how far their delivery has come.
+"""Announcements to many users: their contents, and the progress of their delivery.
 
 The transaction that notifies receivers also advances the position, so each receiver is notified once despite crashes.
 """
@@ -63,7 +63,7 @@ class AnnouncementContent(NamedTuple):
 
 
 class AnnouncementProgress(NamedTuple):
-    """An announcement, and how far its delivery has come."""
+    """An announcement and the progress of its delivery."""
 
     id: int
     content: AnnouncementContent
@@ -185,8 +185,8 @@ def _halves(content: AnnouncementContent, now_ms: int) -> tuple[bytes, bytes]:
 
 
 def list_newest(limit: int) -> list[Mapping[str, Any]]:
-    """Announcements, newest first, and how far the delivery of each has come."""
-    found = [_progress(row) for row in fetch_rows(_select().order_by(Announcement.id.desc()).limit(limit))]
+    """Announcements with the progress of their delivery, newest first."""
+    newest = [_progress(row) for row in fetch_rows(_select().order_by(Announcement.id.desc()).limit(limit))]
     return [
         {
             "job": progress.id,
@@ -198,7 +198,7 @@ def list_newest(limit: int) -> list[Mapping[str, Any]]:
             "created_at": rfc3339(progress.created_ms),
             "ended_at": rfc3339_or_none(progress.ended_ms),
         }
-        for progress in found
+        for progress in newest
     ]
 
 

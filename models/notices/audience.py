@@ -1,4 +1,4 @@
-"""Facts about many users, conversations, posts and comments at once, by a fixed few queries: the drains decide from them."""
+"""Facts about many users, conversations, posts and comments at once, by a fixed number of queries. The drains decide from them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def membership_intervals(conversations: Collection[int], closed_after: int) -> d
         SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message
         FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
         AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id"""
-    found: dict[int, list[Interval]] = {}
+    intervals: dict[int, list[Interval]] = {}
     for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
         for conversation, user, status, from_event, to_event, read in rows(
             sql.format(placeholders(len(part))), (*part, closed_after)
         ):
-            found.setdefault(conversation, []).append(Interval(user, status == "active", from_event, to_event, read or 0))
-    return found
+            intervals.setdefault(conversation, []).append(Interval(user, status == "active", from_event, to_event, read or 0))
+    return intervals
 
 
 class Person(NamedTuple):
@@ -50,21 +50,21 @@ class Person(NamedTuple):
 def people(users: Collection[int]) -> dict[int, Person]:
     """user -> Person, for those of the users who exist."""
     query = User.select(User.id, User.display_name, User.status, Profile.timezone).join(Profile, on=Profile.user == User.id)
-    found: dict[int, Person] = {}
+    persons: dict[int, Person] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         for user, name, status, timezone in fetch_rows(query.where(User.id.in_(part))):
-            found[user] = Person(name, status == "active", timezone)
-    return found
+            persons[user] = Person(name, status == "active", timezone)
+    return persons
 
 
 def titles(conversations: Collection[int]) -> dict[int, tuple[str, str | None]]:
     """conversation -> its kind and title."""
-    found: dict[int, tuple[str, str | None]] = {}
+    titles_by_id: dict[int, tuple[str, str | None]] = {}
     for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
         # Raw: like `membership_intervals`.
         sql = f"SELECT id, kind, title FROM conversations WHERE id IN ({placeholders(len(part))})"
-        found |= {id_: (kind, title) for id_, kind, title in rows(sql, part)}
-    return found
+        titles_by_id |= {id_: (kind, title) for id_, kind, title in rows(sql, part)}
+    return titles_by_id
 
 
 def post_authors(posts: Collection[int]) -> dict[int, int]:
@@ -90,7 +90,7 @@ def sites(users: Collection[int]) -> dict[int, str | None]:
 
 
 def _by_id(query: Any, model: Any, ids: Collection[int]) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = []
+    pairs: list[tuple[Any, ...]] = []
     for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
-        found += fetch_rows(query.where(model.id.in_(part)))
-    return found
+        pairs += fetch_rows(query.where(model.id.in_(part)))
+    return pairs

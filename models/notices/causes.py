@@ -1,4 +1,4 @@
-"""Causes: the facts that notifications are made for.
+"""Causes: the facts that notifications are about.
 
 A cause is a row, unique by user and cause. It is kept when the notification is read and when the fact is undone, so a fact that is
 repeated, by a user or after a crash, is counted once (promise 5).
@@ -22,12 +22,12 @@ from models.log.event import Transaction
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification
 from models.store.database import Base, fetch_rows, rows
 
-UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # what begins the causes that nothing can repeat
+UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # types of causes that nothing can repeat
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class NotificationCause(Base):
-    """A fact that a notification was made for: `message:12`."""
+    """A fact that was counted in a notification: `message:12`."""
 
     user = peewee.ForeignKeyField(User, index=False)
     cause = peewee.CharField(max_length=64)
@@ -53,12 +53,14 @@ class Words(NamedTuple):
         more = count > 1
         title = self.title_more if more and self.title_more else self.title
         body = self.body_more if more and self.body_more else self.body
-        return PLACEHOLDER.sub(lambda at: counted[at[1]], title)[:MAX_TITLE_CHARS], PLACEHOLDER.sub(lambda at: counted[at[1]], body)
+        return PLACEHOLDER.sub(lambda match: counted[match[1]], title)[:MAX_TITLE_CHARS], PLACEHOLDER.sub(
+            lambda match: counted[match[1]], body
+        )
 
 
 class Cause(msgspec.Struct, gc=False):
-    """One reason to notify one user. `mail_ms`: when a mail about it is due, or AT_ONCE, or never; `again`: also when the
-    notification was there already, and in a mail of its own."""
+    """One reason to notify one user. `mail_ms` is when a mail about it is due, AT_ONCE or None (never). `again`: mail it also when
+    the notification existed already, in a separate mail."""
 
     user: int
     cause: str
@@ -73,13 +75,13 @@ class Cause(msgspec.Struct, gc=False):
     again: bool = False
 
     def __post_init__(self) -> None:
-        """Count notifications that are only mailed apart from those that are shown."""
+        """Give notifications that are only mailed another grouping than those that are shown."""
         if not self.in_app and not self.grouping.startswith(MAIL_ONLY_PREFIX):
             self.grouping = MAIL_ONLY_PREFIX + self.grouping
 
 
 class NotifyingCounts(NamedTuple):
-    """The number of causes counted, and of notifications made and mails queued, by (type, channel)."""
+    """The number of causes counted, and the numbers of notifications created and mails queued, by (type, channel)."""
 
     causes: int
     by_channel: Counter[tuple[str, str]]
@@ -93,15 +95,15 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     notifying has failed, since some of its causes may be written.
     """
     oldest = Notification.select(Notification.id, Notification.user).where(Notification.read_ms < before_ms)
-    found = fetch_rows(oldest.order_by(Notification.read_ms).limit(limit))
-    if not found:
+    trimmed = fetch_rows(oldest.order_by(Notification.read_ms).limit(limit))
+    if not trimmed:
         return 0
-    numbers, users = [number for number, _ in found], sorted({user for _, user in found})
+    ids, users = [id_ for id_, _ in trimmed], sorted({user for _, user in trimmed})
     # Raw: the model of dead letters is in models.ops, which imports this package.
     if not rows("SELECT 1 FROM dead_work WHERE consumer='notify' LIMIT 1"):
-        of_notifications = NotificationCause.user.in_(users) & NotificationCause.notification.in_(numbers)
+        of_notifications = NotificationCause.user.in_(users) & NotificationCause.notification.in_(ids)
         NotificationCause.delete().where(of_notifications, _is_unrepeatable()).execute()
-    return int(Notification.delete().where(Notification.id.in_(numbers)).execute())
+    return int(Notification.delete().where(Notification.id.in_(ids)).execute())
 
 
 def _is_unrepeatable() -> peewee.Expression:

@@ -1,4 +1,4 @@
-"""Notifying: each cause is counted once, and nobody is flooded by one other person."""
+"""Notifying: count each cause once, and limit the notifications that one user can cause another."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from models.store.database import chunks, fetch_rows, insert_rows, rows, values_
 
 MAX_KEYS_PER_QUERY = 200
 PAIR_WINDOW_MS = 3_600_000
-MAX_PER_PAIR = {"message": 60}  # new notifications by one person to another in that time; a lively chat that is read makes many
-MAX_PER_PAIR_DEFAULT = 20
+MAX_PER_PAIR = {
+    "message": 60
+}  # new notifications by one user to another within PAIR_WINDOW_MS; a busy chat that is read causes many
+DEFAULT_MAX_PER_PAIR = 20
 FLOOD_PREFIX = "more:"  # begins the grouping of causes that are only counted
 FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more things")
 
@@ -92,7 +94,7 @@ def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) ->
     for group in new:
         first = group[0]
         counts[first.by, first.user, first.type] += 1
-        if counts[first.by, first.user, first.type] > MAX_PER_PAIR.get(first.type, MAX_PER_PAIR_DEFAULT):
+        if counts[first.by, first.user, first.type] > MAX_PER_PAIR.get(first.type, DEFAULT_MAX_PER_PAIR):
             flood += group
     if not flood:
         return groups, []
@@ -112,12 +114,12 @@ def _count_recent(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int
     """(by, user, type) -> the number of notifications that one user has caused another within PAIR_WINDOW_MS."""
     counts: Counter[tuple[int | None, int, str]] = Counter()
     for part in chunks(sorted({(c.by or 0, c.user, c.type) for c in causes}), MAX_KEYS_PER_QUERY):
-        # Raw: a join with many values.
+        # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         sql = (
             values_cte("actor, member, kind", len(part)) + "SELECT n.by_user, n.user_id, n.type, count(*) FROM input "
             "CROSS JOIN notifications n WHERE n.by_user=input.actor AND n.user_id=input.member AND n.type=input.kind "
             "AND n.created_ms>? GROUP BY n.by_user, n.user_id, n.type"
         )
-        for actor, member, kind, count in rows(sql, [*(v for key in part for v in key), tx.now_ms - PAIR_WINDOW_MS]):
-            counts[actor, member, kind] = count
+        for actor, member, type_, count in rows(sql, [*(v for key in part for v in key), tx.now_ms - PAIR_WINDOW_MS]):
+            counts[actor, member, type_] = count
     return counts

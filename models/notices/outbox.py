@@ -111,13 +111,13 @@ def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> N
 def next_due(now_ms: int) -> Mail | None:
     """The mail to be sent next: codes first, then by time."""
     # Raw: measured, the mailer runs it for each mail; the literal state lets the partial index serve it.
-    found = rows(
+    due = rows(
         f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND next_ms<=? ORDER BY priority, next_ms LIMIT 1",
         (now_ms,),
     )
-    if not found:
+    if not due:
         return None
-    number, kind, receiver, address, name, data, *rest = found[0]
+    number, kind, receiver, address, name, data, *rest = due[0]
     return Mail(number, kind, receiver, address, name, msgspec.json.decode(data), *rest)
 
 

@@ -81,9 +81,9 @@ def queue(tx: Transaction, kind: str, mails: Collection[tuple[int, Sequence[int]
     new: list[NewMail] = []
     for part in chunks(mails, MAX_KEYS_PER_QUERY):
         query = User.select(User.id, User.email, User.display_name).where(User.id.in_([user for user, *_ in part]))
-        people = {user: (address, name) for user, address, name in fetch_rows(query)}
+        addresses = {user: (address, name) for user, address, name in fetch_rows(query)}
         for user, ids, again in part:
-            new.append(NewMail(kind, user, *people[user], {"notifications": list(ids), "again": again}))
+            new.append(NewMail(kind, user, *addresses[user], {"notifications": list(ids), "again": again}))
     outbox.queue(tx, new)
 
 

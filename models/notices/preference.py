@@ -40,23 +40,23 @@ class Choice(NamedTuple):
 
 def all_choices(user: int) -> dict[str, Choice]:
     """The user's choices for all types, with the default where nothing was chosen."""
-    found = find_choices([user])
-    return {kind: found.get((user, kind), default_choice(kind)) for kind in TYPES}
+    choices = find_choices([user])
+    return {type_: choices.get((user, type_), default_choice(type_)) for type_ in TYPES}
 
 
-def default_choice(kind: str) -> Choice:
+def default_choice(type_: str) -> Choice:
     """The choice that applies to a type until the user changes it."""
-    return Choice(in_app=True, email=EMAIL_DEFAULTS[kind])
+    return Choice(in_app=True, email=EMAIL_DEFAULTS[type_])
 
 
 def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     """(user, type) -> choice, for the types that the users have changed."""
-    found: dict[tuple[int, str], Choice] = {}
+    choices: dict[tuple[int, str], Choice] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email)
         for user, type_, in_app, email in fetch_rows(query.where(Preference.user.in_(part))):
-            found[user, type_] = Choice(in_app, email)
-    return found
+            choices[user, type_] = Choice(in_app, email)
+    return choices
 
 
 def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> None:
@@ -72,6 +72,6 @@ def unsubscribe(tx: Transaction, user: int, types: Collection[str]) -> bool:
     """Turn e-mail of these types off; False when there is no such user or type."""
     if not set(types) <= set(TYPES) or not User.select().where(User.id == user).exists():
         return False
-    now = all_choices(user)
-    set_choices(tx, user, {type_: now[type_]._replace(email="off") for type_ in types})
+    choices = all_choices(user)
+    set_choices(tx, user, {type_: choices[type_]._replace(email="off") for type_ in types})
     return True

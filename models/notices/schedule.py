@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-DAILY_AT_HOUR = 9  # what came overnight is there when the day begins
+DAILY_AT_HOUR = 9  # so that a working day begins with the news of the night
 HOUR_MS = 3_600_000
 AT_ONCE = 0  # when a mail is due
 
 
 @lru_cache(maxsize=1024)
 def zone(timezone: str) -> tzinfo:
-    """A time zone by its IANA name; UTC for one that this machine does not know."""
+    """A time zone by its IANA name; UTC for an unknown one."""
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -34,23 +34,23 @@ def mail_due_ms(email: str, since_ms: int, timezone: str) -> int | None:
 def next_digest_ms(every: str, since_ms: int, timezone: str) -> int:
     """When the first `hourly` or `daily` digest after a moment is due, in Unix ms."""
     if every == "hourly":
-        return _hour_of(since_ms, timezone) + HOUR_MS
+        return _hour_start_ms(since_ms, timezone) + HOUR_MS
     local = _local(since_ms, timezone)
-    today = _nine_of(local)
-    return today if today > since_ms else _nine_of(local + timedelta(days=1))
+    today = _daily_ms(local)
+    return today if today > since_ms else _daily_ms(local + timedelta(days=1))
 
 
 def digest_period(every: str, now_ms: int, timezone: str) -> str:
     """The name of the period whose digest is due now: `hourly 2026-11-26T10:00+01:00`, `daily 2026-11-26`."""
     local = _local(now_ms, timezone)
     if every == "hourly":
-        return f"hourly {_local(_hour_of(now_ms, timezone), timezone).isoformat(timespec='minutes')}"
-    day = local if _nine_of(local) <= now_ms else local - timedelta(days=1)
+        return f"hourly {_local(_hour_start_ms(now_ms, timezone), timezone).isoformat(timespec='minutes')}"
+    day = local if _daily_ms(local) <= now_ms else local - timedelta(days=1)
     return f"daily {day.date().isoformat()}"
 
 
 def local_time(due_ms: int, timezone: str) -> str:
-    """A moment as the person's clock shows it: `09:00`."""
+    """The local time of a moment: `09:00`."""
     return _local(due_ms, timezone).strftime("%H:%M")
 
 
@@ -58,14 +58,14 @@ def _local(at_ms: int, timezone: str) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, zone(timezone))
 
 
-def _hour_of(at_ms: int, timezone: str) -> int:
-    """When the clock last struck, by the offset of now: some zones are half or a quarter of an hour beside the others."""
+def _hour_start_ms(at_ms: int, timezone: str) -> int:
+    """The start of the local hour, in Unix ms, by the offset at that moment: some zones differ by half or a quarter of an hour."""
     offset = _local(at_ms, timezone).utcoffset() or timedelta()
     offset_ms = round(offset.total_seconds() * 1000)
     return at_ms - (at_ms + offset_ms) % HOUR_MS
 
 
-def _nine_of(local: datetime) -> int:
-    """Nine o'clock of that day, in Unix ms."""
-    nine = local.replace(hour=DAILY_AT_HOUR, minute=0, second=0, microsecond=0, fold=0)
-    return round(nine.timestamp() * 1000)
+def _daily_ms(local: datetime) -> int:
+    """DAILY_AT_HOUR of that day, in Unix ms."""
+    daily = local.replace(hour=DAILY_AT_HOUR, minute=0, second=0, microsecond=0, fold=0)
+    return round(daily.timestamp() * 1000)

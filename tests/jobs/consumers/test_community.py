@@ -97,7 +97,7 @@ def test_what_was_deleted_before_the_drain_is_not_notified(store: Settings) -> N
 
 
 def test_one_person_cannot_flood_another(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "MAX_PER_PAIR_DEFAULT", 3)
+    monkeypatch.setattr(notifying, "DEFAULT_MAX_PER_PAIR", 3)
     ana, ben, eve = people("ana", "ben", "eve")
     posts = [posted(ana) for _ in range(10)]
     for number in posts[:5]:
