@@ -16,7 +16,7 @@ MAX_GROUPS_PER_QUERY = 100
 def views(user: int, ids: Sequence[int]) -> list[PostView]:
     """Posts as the user sees them, newest first. The caller has checked that the user may see them."""
     posts = event_views(ids)
-    liked, bookmarked = _marked(Like, user, ids), _marked(Bookmark, user, ids)
+    liked, bookmarked = _posts_marked(Like, user, ids), _posts_marked(Bookmark, user, ids)
     for post in posts:
         post.liked, post.bookmarked = post.id in liked, post.id in bookmarked
     return posts
