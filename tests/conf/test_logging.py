@@ -58,7 +58,7 @@ def test_the_standard_library_writes_the_same_form(capsys: pytest.CaptureFixture
     }
 
 
-def test_text_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_format_can_be_text(capsys: pytest.CaptureFixture[str]) -> None:
     start(log_format="text").info("started", port=8080)
     err = capsys.readouterr().err
     assert "started" in err
@@ -67,14 +67,14 @@ def test_text_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lines_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
-    tx = start(log_level="warning")
-    tx.info("no")
+    logger = start(log_level="warning")
+    logger.info("no")
     logging.getLogger("tornado").info("no")
-    tx.error("yes")
+    logger.error("yes")
     assert [line["event"] for line in lines(capsys)] == ["yes"]
 
 
-def test_hueys_line_for_each_task_needs_debug(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_huey_for_each_task_need_the_level_debug(capsys: pytest.CaptureFixture[str]) -> None:
     start()
     logging.getLogger("huey").info("executing")
     logging.getLogger("huey").error("failed")
@@ -84,7 +84,7 @@ def test_hueys_line_for_each_task_needs_debug(capsys: pytest.CaptureFixture[str]
     assert [line["event"] for line in lines(capsys)] == ["executing"]
 
 
-def test_a_logger_with_a_handler_of_its_own_is_adopted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_logger_with_its_own_handler_is_adopted(capsys: pytest.CaptureFixture[str]) -> None:
     start()
     huey = logging.getLogger("huey")
     huey.addHandler(logging.StreamHandler())
@@ -122,51 +122,51 @@ def test_secrets_within_texts_are_masked(capsys: pytest.CaptureFixture[str], tex
     assert err.count("***") == 2
 
 
-def test_what_is_no_secret_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_are_not_secret_are_not_masked(capsys: pytest.CaptureFixture[str]) -> None:
     start().info("GET /events?timeout=5", status_code=200, tokens_total=3, note="a=b", address="me@example.org")
     (line,) = lines(capsys)
     assert "***" not in str(line)
 
 
 def test_an_exception_is_one_line_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
-    tx = start()
+    logger = start()
     try:
         raise ValueError("no such page: /x?token=hunter2")
     except ValueError:
-        tx.exception("failed")
+        logger.exception("failed")
     (line,) = lines(capsys)
     assert "ValueError: no such page: /x?token=***" in line["exception"]
 
 
-def test_context_of_a_request_is_in_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    tx = start()
+def test_the_lines_of_a_request_contain_its_context(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = start()
     with structlog.contextvars.bound_contextvars(request_id="r1"):
-        tx.info("in")
-    tx.info("out")
+        logger.info("in")
+    logger.info("out")
     assert [line.get("request_id") for line in lines(capsys)] == ["r1", None]
 
 
-def test_values_json_does_not_know_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_json_cannot_represent_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     start().info("x", path=Settings(_env_file=None).data_dir, kinds={"a"}, error=ValueError("bad"))
     (line,) = lines(capsys)
     assert (line["path"], line["error"]) == ("var", "bad")
 
 
-def test_what_postgresql_quotes_of_a_row_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
-    tx = start()
+def test_row_values_in_errors_of_postgresql_are_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = start()
     try:
         try:
             raise ValueError('null value in column "at"\nDETAIL:  Failing row contains (1, hunter2,\nand more of hunter2).\n')
         except ValueError as error:
             raise RuntimeError("the drain") from error
     except RuntimeError:
-        tx.exception("failed")
+        logger.exception("failed")
     (line,) = lines(capsys)
     assert "hunter2" not in str(line)
     assert 'null value in column "at"' in line["exception"]
     assert line["exception"].endswith("RuntimeError: the drain")
 
 
-def test_addresses_in_a_mail_servers_words_are_masked() -> None:
-    words = "550 5.1.1 <ann+x@example.org>: unknown; relay says bob@example.org, try later"
-    assert without_addresses(words) == "550 5.1.1 <***>: unknown; relay says ***, try later"
+def test_addresses_in_the_reply_of_a_mail_server_are_masked() -> None:
+    reply = "550 5.1.1 <ann+x@example.org>: unknown; relay says bob@example.org, try later"
+    assert without_addresses(reply) == "550 5.1.1 <***>: unknown; relay says ***, try later"

@@ -1,4 +1,4 @@
-"""The log's own thread, before a pipe that is read late, or never."""
+"""The thread that writes log lines, with a pipe that is read late or never."""
 
 import contextlib
 import fcntl
@@ -29,7 +29,7 @@ class Pipe:
         os.set_blocking(self.reading, False)
 
     def fill(self) -> int:
-        """Nobody reads; returns how many bytes it took."""
+        """Fill the pipe and return the number of bytes in it."""
         os.set_blocking(self.writing, False)
         filled = 0
         with contextlib.suppress(BlockingIOError):
@@ -39,7 +39,7 @@ class Pipe:
         return filled
 
     def read_all_of(self, outlet: Outlet) -> str:
-        """Reads until the outlet has nothing left."""
+        """Read until the outlet has written all of its lines; return the text."""
         text, done = "", False
         while not done:
             done = outlet.wait_until_written(0.01)
@@ -51,48 +51,48 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    made = Pipe()
-    yield made
-    os.close(made.reading)
-    os.close(made.writing)
+    pipe = Pipe()
+    yield pipe
+    os.close(pipe.reading)
+    os.close(pipe.writing)
 
 
-def test_what_waits_for_a_late_reader_comes_whole_and_in_order(pipe: Pipe) -> None:
+def test_lines_for_a_late_reader_arrive_complete_and_in_order(pipe: Pipe) -> None:
     outlet = Outlet(pipe.writing)
     lines = [f"line {n}\n" for n in range(5_000)]
     for line in lines:
         outlet.write(line)
-    assert outlet.wait_until_written(0.0) is False, "nobody has read anything"
+    assert outlet.wait_until_written(0.0) is False, "no line has been read yet"
     assert pipe.read_all_of(outlet) == "".join(lines)
 
 
-def test_what_finds_no_room_is_dropped_and_its_number_told_once(pipe: Pipe) -> None:
+def test_lines_beyond_the_limit_are_dropped_and_their_number_is_logged_once(pipe: Pipe) -> None:
     filled = pipe.fill()
     outlet = Outlet(pipe.writing, max_chars=10 * len(LINE))
-    with capture_logs() as told:
+    with capture_logs() as warnings:
         for _ in range(50):
             outlet.write(LINE)
         kept = pipe.read_all_of(outlet)[filled:]
-    came = kept.count(LINE)
-    assert kept == LINE * came, "lines come whole or not at all"
-    assert 10 <= came < 50
-    assert [line["lines"] for line in told] == [50 - came]
+    arrived = kept.count(LINE)
+    assert kept == LINE * arrived, "each line is complete or dropped"
+    assert 10 <= arrived < 50
+    assert [line["lines"] for line in warnings] == [50 - arrived]
 
 
-def test_urgent_lines_are_out_when_the_call_returns(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urgent_lines_are_written_when_the_call_returns(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outlets, "URGENT_TIMEOUT_S", LIMIT_S)
     Outlet(pipe.writing).write("it broke\n", urgent=True)
     assert os.read(pipe.reading, PIPE_BYTES) == b"it broke\n"
 
 
-def test_urgent_lines_are_not_waited_for_when_nobody_reads(pipe: Pipe) -> None:
+def test_an_urgent_line_does_not_wait_for_a_pipe_that_is_never_read(pipe: Pipe) -> None:
     filled, outlet = pipe.fill(), Outlet(pipe.writing)
     for _ in range(2):
         outlet.write("it broke\n", urgent=True)
     assert pipe.read_all_of(outlet)[filled:] == "it broke\n" * 2
 
 
-def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
+def test_a_failing_descriptor_does_not_end_the_thread() -> None:
     with Path("/dev/full").open("wb") as full:
         outlet = Outlet(full.fileno())
         for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_descriptor_that_takes_nothing_ends_no_thread() -> None:
             assert outlet.wait_until_written(LIMIT_S) is True
 
 
-ENDS = """
+PROGRAM = """
 import os, signal, sys
 import structlog
 from conf import Settings, outlet
@@ -123,9 +123,9 @@ log = structlog.get_logger()
         ("import logging; logging.error('the last'); os._exit(4)", 4),
     ],
 )
-def test_what_a_process_tells_last_comes_out_however_it_ends(end: str, status: int) -> None:
+def test_the_last_line_of_a_process_is_written_in_every_way_of_ending(end: str, status: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ENDS + end], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        [sys.executable, "-c", PROGRAM + end], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert done.returncode == status
     assert '"event":"the last"' in done.stderr

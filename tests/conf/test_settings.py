@@ -13,7 +13,7 @@ from conf import VERSION, Settings, SettingsError, load
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
 
-# As the documentation of the settings gives them; None is "not set".
+# The defaults of the documentation; None means "not set".
 DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8080,
@@ -76,7 +76,7 @@ def test_the_example_lists_each_setting_once_and_nothing_else() -> None:
     assert sorted(names) == sorted(f"BELLWIRE_{field.upper()}" for field in Settings.model_fields)
 
 
-def test_the_example_with_its_comment_signs_removed_is_the_default() -> None:
+def test_the_example_without_its_comment_signs_is_the_default() -> None:
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in example().items()), "utf-8")
     assert load() == Settings(_env_file=None)
 
@@ -89,7 +89,7 @@ def test_each_setting_of_the_example_is_explained() -> None:
             assert not before.startswith("# BELLWIRE_"), line
 
 
-def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("BELLWIRE_PORT=9000\nBELLWIRE_SIGNUP=closed\n")
     monkeypatch.setenv("BELLWIRE_PORT", "9001")
     assert (load().port, load().signup) == (9001, "closed")
@@ -160,7 +160,7 @@ def test_rate_limits_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "loud"),
     ],
 )
-def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_and_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     (line,) = refused(monkeypatch, **{name: value})
     assert line.startswith(f"BELLWIRE_{name} = ")
     assert "allowed is " in line
@@ -178,7 +178,7 @@ def test_a_bad_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: s
         "smtps://somebody:secret@[::1]:465",
     ],
 )
-def test_mail_goes_into_files_or_to_a_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_the_mail_url_is_a_folder_or_a_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("BELLWIRE_EMAIL_URL", url)
     assert load().email_url == url
 
@@ -189,7 +189,7 @@ def test_the_sender_is_an_address_with_or_without_a_name(monkeypatch: pytest.Mon
     assert load().email_from == sender
 
 
-def test_each_bad_setting_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_invalid_setting_has_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = refused(monkeypatch, PORT="99999", WORKERS="none")
     assert lines == [
         "BELLWIRE_PORT = '99999': allowed is a port, 0 (any free one) to 65535",
@@ -206,7 +206,7 @@ def test_errors_mask_passwords(monkeypatch: pytest.MonkeyPatch, url: str) -> Non
     assert "***" in line
 
 
-def test_no_password_is_in_the_repr() -> None:
+def test_the_repr_contains_no_password() -> None:
     settings = Settings(
         database_url="postgresql://u:hunter2@db/x",
         redis_url="redis://:hunter2@cache",
@@ -244,11 +244,11 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ("127.0.0.1", "https://chat.example.org/", "https://chat.example.org"),
     ],
 )
-def test_the_url_is_the_set_one_or_made_from_host_and_port(host: str, base_url: str | None, url: str) -> None:
+def test_the_url_is_base_url_or_made_of_host_and_port(host: str, base_url: str | None, url: str) -> None:
     assert Settings(host=host, base_url=base_url).url == url
 
 
-def test_a_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
+def test_a_generated_secret_is_private_and_permanent(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     secret = settings.secret()
     assert len(secret) >= 32
@@ -257,15 +257,15 @@ def test_a_generated_secret_is_private_and_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret"]
 
 
-def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
-    found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(Settings(data_dir=tmp_path / "data").secret())) for _ in range(16)]
+def test_processes_that_start_at_the_same_time_share_one_secret(tmp_path: Path) -> None:
+    secrets: list[str] = []
+    threads = [threading.Thread(target=lambda: secrets.append(Settings(data_dir=tmp_path / "data").secret())) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 16
-    assert len(set(found)) == 1
+    assert len(secrets) == 16
+    assert len(set(secrets)) == 1
 
 
 def test_a_damaged_secret_is_an_error_and_not_replaced(tmp_path: Path) -> None:
@@ -275,6 +275,6 @@ def test_a_damaged_secret_is_an_error_and_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "secret").read_text() == ""
 
 
-def test_the_version_is_the_packages() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     project = tomllib.loads((EXAMPLE.parents[1] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION

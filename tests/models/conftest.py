@@ -1,4 +1,4 @@
-"""A real store in a temporary folder."""
+"""A store in a temporary folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.stores import Database, settings_of
 
 @pytest.fixture
 def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
-    """Migrated, with the models bound to it."""
+    """A migrated store that the models are connected to."""
     with database.fresh() as named:
         settings = settings_of(tmp_path, named)
         connect(settings)

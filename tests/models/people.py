@@ -1,4 +1,4 @@
-"""People, groups and messages, made by the verbs themselves."""
+"""Users, groups and messages for tests, created by the functions of the models."""
 
 from models.accounts import registration
 from models.accounts.registration import NewUser
@@ -10,26 +10,26 @@ from models.store.database import rows
 
 
 def people(*names: str, role: str = "user") -> list[int]:
-    """Makes active users; returns their ids."""
+    """Create active users and return their ids."""
     new = [NewUser(name, f"{name}@example.org", role=role) for name in names]
     with event.transaction() as tx:
-        return [made.id for made in registration.create_active(tx, new, [None] * len(new))]
+        return [user.id for user in registration.create_active(tx, new, [None] * len(new))]
 
 
 def credentials(*users: int) -> list[str]:
-    """A new token for each user."""
+    """Create a token for each user and return the tokens."""
     with event.transaction() as tx:
         return [token.create(tx, user) for user in users]
 
 
 def group(*members: int, title: str = "Crew") -> int:
-    """Makes a group, owned by the first; returns its id."""
+    """Create a group that the first member owns, and return its id."""
     with event.transaction() as tx:
         return conversation.create(tx, members[0], members[1:], title)
 
 
 def send(sender: int, body: str = "words", *, to: int | None = None, at: int | None = None, client_id: str | None = None) -> int:
-    """Sends one message to a user or to a conversation (`at`); returns its id. Raises what refuses it."""
+    """Send a message to a user (`to`) or into a conversation (`at`); return its id. Raise the RefusedError of a refused send."""
     with event.transaction() as tx:
         (posted,) = message.post(tx, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id)])
     if not isinstance(posted, Posted):
@@ -38,5 +38,5 @@ def send(sender: int, body: str = "words", *, to: int | None = None, at: int | N
 
 
 def scalar(sql: str, *params: object) -> object:
-    """The one value of a query."""
+    """Return the single value of a query."""
     return rows(sql, params)[0][0]

@@ -1,4 +1,4 @@
-"""The schema: what migrations make is what the models say, and the same on both databases."""
+"""The schema: migrations create what the models declare, on both databases."""
 
 import os
 import re
@@ -21,9 +21,9 @@ from models.store.database import connect, db, disconnect, engine, execute, rows
 from tests.stores import Database, environment, settings_of
 
 ROOT = Path(__file__).parents[2]
-DIVIDING = "0008_partitions"  # which no model says of itself
-NAMES_CHARS_MAX = 63  # of PostgreSQL's identifiers
-# Reserved in PostgreSQL (its documentation, appendix C): the verbs' statements do not quote names.
+PARTITIONING = "0008_partitions"  # no model declares partitions
+NAMES_CHARS_MAX = 63  # the limit of identifiers in PostgreSQL
+# Reserved in PostgreSQL (its documentation, appendix C). The statements of the models do not quote names.
 RESERVED_WORDS = """
 all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
 current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct
@@ -42,15 +42,16 @@ print(len(schema.migrate()))
 """
 
 
-def test_the_migrated_schema_is_what_the_models_say(store: Settings) -> None:
-    told = [line for line in str(diff_models(db.obj, TABLES)).splitlines() if "_prefix" not in line]  # PostgreSQL's own
-    # peewee sees no indexes of partitioned tables; the next test does
-    divided = tuple(f"add index {kind.table}" for kind in RECORD_TYPES) if engine().name == "postgresql" else ()
-    assert [line for line in told if not line.startswith(divided)] == []
+def test_the_migrated_schema_has_no_difference_to_the_models(store: Settings) -> None:
+    # Lines with "_prefix" are indexes of PostgreSQL that Peewee cannot declare.
+    differences = [line for line in str(diff_models(db.obj, TABLES)).splitlines() if "_prefix" not in line]
+    # Peewee does not see indexes of partitioned tables; another test compares them.
+    partitioned = tuple(f"add index {kind.table}" for kind in RECORD_TYPES) if engine().name == "postgresql" else ()
+    assert [line for line in differences if not line.startswith(partitioned)] == []
 
 
 def described(table: str) -> list[object]:
-    """Columns with types and constraints, foreign keys, indexes but for their names, and whether ids are never reused."""
+    """Return columns with types and constraints, foreign keys, and indexes without their names; on SQLite also AUTOINCREMENT."""
     return described_in_sqlite(table) if engine().name == "sqlite" else described_in_postgresql(table)
 
 
@@ -72,49 +73,49 @@ def described_in_postgresql(table: str) -> list[object]:
         (table,),
     )
     keys = sorted((key.column, key.dest_table, key.dest_column, key.on_delete) for key in db.get_foreign_keys(table))
-    found = rows("SELECT indexdef FROM pg_indexes WHERE schemaname='public' AND tablename=?", (table,))
-    indexes = sorted(re.sub(r"INDEX \S+ ON", "INDEX ON", text) for (text,) in found if "text_pattern_ops" not in text)
+    definitions = rows("SELECT indexdef FROM pg_indexes WHERE schemaname='public' AND tablename=?", (table,))
+    indexes = sorted(re.sub(r"INDEX \S+ ON", "INDEX ON", text) for (text,) in definitions if "text_pattern_ops" not in text)
     return [columns, keys, indexes]
 
 
-def test_the_migrated_tables_are_those_that_the_models_would_make(store: Settings, tmp_path: Path, database: Database) -> None:
-    """Types, nulls, keys and partial indexes, which the difference above does not look at."""
+def test_the_migrated_tables_equal_the_tables_that_the_models_create(store: Settings, tmp_path: Path, database: Database) -> None:
+    """Compare types, nulls, keys and partial indexes, which the difference above leaves out."""
     migrated = {model._meta.table_name: described(model._meta.table_name) for model in TABLES}
     disconnect()
-    with database.fresh(migrated=False) as place:
-        connect(settings_of(tmp_path / "made", place))
+    with database.fresh(migrated=False) as options:
+        connect(settings_of(tmp_path / "made", options))
         db.create_tables(TABLES)
-        next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == DIVIDING).load().up(None, db)
+        next(m for m in Runner(db.obj, str(schema.DIRECTORY)).migrations() if m.name == PARTITIONING).load().up(None, db)
         for table, description in migrated.items():
             assert description == described(table), table
 
 
 def test_migrating_twice_changes_nothing(store: Settings) -> None:
-    def all_there_is() -> list[object]:
+    def schema_and_facts() -> list[object]:
         return [*(described(model._meta.table_name) for model in TABLES), rows("SELECT name, value FROM facts ORDER BY name")]
 
-    before = all_there_is()
+    before = schema_and_facts()
     assert schema.migrate() == []
     assert schema.pending() == []
-    assert before == all_there_is()
+    assert before == schema_and_facts()
 
 
-def test_of_several_processes_that_migrate_at_once_one_does(tmp_path: Path, database: Database) -> None:
-    with database.fresh(migrated=False) as place:
-        env = {**os.environ, **environment({"data_dir": tmp_path, **place})}
+def test_of_several_processes_that_migrate_at_once_one_migrates(tmp_path: Path, database: Database) -> None:
+    with database.fresh(migrated=False) as options:
+        env = {**os.environ, **environment({"data_dir": tmp_path, **options})}
         command = [sys.executable, "-c", MIGRATE]
-        started = [subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
-        for process in started:
+        processes = [subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+        for process in processes:
             assert process.stdin is not None
             process.stdin.write(b"\n")
             process.stdin.flush()
-        done = [int(process.communicate()[0]) for process in started]
-        assert [process.returncode for process in started] == [0] * 4
-        assert sorted(done)[:3] == [0] * 3
-        assert max(done) > 0
+        counts = [int(process.communicate()[0]) for process in processes]
+        assert [process.returncode for process in processes] == [0] * 4
+        assert sorted(counts)[:3] == [0] * 3
+        assert max(counts) > 0
 
 
-def test_checkpoints_and_dead_work_of_earlier_versions_are_kept(tmp_path: Path) -> None:
+def test_checkpoints_and_dead_letters_of_earlier_versions_are_kept(tmp_path: Path) -> None:
     connect(Settings(data_dir=tmp_path))
     Runner(db.obj, str(schema.DIRECTORY)).up("0001_initial")
     execute("INSERT INTO checkpoints (consumer, position, moved_ms) VALUES ('notify', 7, 1)")

@@ -1,4 +1,4 @@
-"""docs/tables.md, compared with the schema and the code: it names for each table what deletes its rows."""
+"""Compare docs/tables.md with the schema and the code: for each table it names the function that deletes its rows."""
 
 import re
 from importlib import import_module
@@ -15,40 +15,40 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.s
 VERBS = r"`([a-z_]+\.[a-z_]+)\.([a-z_]+)`"
 
 
-def told() -> list[str]:
+def documented_tables() -> list[str]:
     return [table for row in ROWS for table in re.findall(r"`(\w+)`", row[0])]
 
 
-def there() -> set[str]:
-    """The schema's tables, without the partitions of another, and without those that a full-text index is made of."""
+def schema_tables() -> set[str]:
+    """Return the tables of the schema, without partitions and without the tables of a full-text index."""
     if engine().name == "postgresql":
-        whole = "relkind IN ('r', 'p') AND NOT relispartition AND relnamespace='public'::regnamespace"
-        return {name for (name,) in rows(f"SELECT relname::text FROM pg_class WHERE {whole}")}
-    found = {name for (name,) in rows("SELECT name FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite_%'")}
-    return {name for name in found if not name.startswith("message_search_")}
+        tables = "relkind IN ('r', 'p') AND NOT relispartition AND relnamespace='public'::regnamespace"
+        return {name for (name,) in rows(f"SELECT relname::text FROM pg_class WHERE {tables}")}
+    names = {name for (name,) in rows("SELECT name FROM sqlite_schema WHERE type='table' AND name NOT LIKE 'sqlite_%'")}
+    return {name for name in names if not name.startswith("message_search_")}
 
 
-def test_each_table_is_told_once_and_no_other(store: Settings) -> None:
-    assert len(set(told())) == len(told())
-    assert set(told()) == there()
+def test_the_page_names_each_table_once_and_no_other(store: Settings) -> None:
+    assert len(set(documented_tables())) == len(documented_tables())
+    assert set(documented_tables()) == schema_tables()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_each_says_what_ends_a_row_or_that_it_stays(row: list[str]) -> None:
-    _, is_, ends = row
-    assert is_
-    assert re.search(VERBS, ends) or re.search(r"\*\*[^*]*stays?[^*]*\*\*|deleted with|removed by the user", ends), ends
+def test_the_page_says_for_each_table_how_rows_are_deleted_or_that_they_stay(row: list[str]) -> None:
+    _, content, deletion = row
+    assert content
+    assert re.search(VERBS, deletion) or re.search(r"\*\*[^*]*stays?[^*]*\*\*|deleted with|removed by the user", deletion), deletion
 
 
-def test_what_ends_rows_is_there() -> None:
-    named = re.findall(VERBS, PAGE)
-    assert named
-    for module, verb in named:
+def test_the_functions_that_delete_rows_exist() -> None:
+    functions = re.findall(VERBS, PAGE)
+    assert functions
+    for module, verb in functions:
         assert callable(getattr(import_module(f"models.{module}"), verb)), (module, verb)
 
 
-def test_all_that_is_cleared_away_is_told() -> None:
+def test_the_page_names_everything_that_retention_deletes() -> None:
     source = (ROOT / "jobs" / "upkeep" / "retention.py").read_text()
-    clearing = set(re.findall(r"\b([a-z_]+)\.((?:trim|forget|revoke)\w*)\(", source))
-    assert len(clearing) > 10
-    assert clearing <= {(module.rpartition(".")[2], verb) for module, verb in re.findall(VERBS, PAGE)}
+    retention_calls = set(re.findall(r"\b([a-z_]+)\.((?:trim|forget|revoke)\w*)\(", source))
+    assert len(retention_calls) > 10
+    assert retention_calls <= {(module.rpartition(".")[2], verb) for module, verb in re.findall(VERBS, PAGE)}

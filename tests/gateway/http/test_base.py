@@ -14,14 +14,14 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/nothing", "/", "//etc/passwd", "/messages/", "//static/../run.py", "/users/1/nothing"])
-def test_whatever_has_no_route_is_a_problem_document(gateway: Gateway, method: str, path: str) -> None:
+def test_a_request_without_a_route_gets_a_problem_document(gateway: Gateway, method: str, path: str) -> None:
     problem(gateway.anonymous().call(method, path), 404, "not-found")
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("DELETE", "/messages"), ("POST", "/state"), ("PUT", "/me"), ("GET", "/login"), ("BREW", "/me")]
 )
-def test_a_wrong_method_is_405_and_says_which_are_right(ana: Client, method: str, path: str) -> None:
+def test_a_wrong_method_is_405_and_the_allowed_ones_are_named(ana: Client, method: str, path: str) -> None:
     answer = ana.call(method, path)
 
     problem(answer, 405, "method-not-allowed")
@@ -47,16 +47,16 @@ def test_a_wrong_method_is_405_and_says_which_are_right(ana: Client, method: str
     ],
     ids=range(13),
 )
-def test_what_is_no_json_is_400_wherever_the_fault_is(ana: Client, body: bytes) -> None:
+def test_invalid_json_is_400(ana: Client, body: bytes) -> None:
     problem(ana.post("/messages", content=body, headers=JSON), 400, "malformed")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"text"', b"true"])
-def test_json_that_is_no_object_is_422(ana: Client, body: bytes) -> None:
+def test_json_that_is_not_an_object_is_422(ana: Client, body: bytes) -> None:
     problem(ana.post("/messages", content=body, headers=JSON), 422, "invalid")
 
 
-def test_deep_json_that_closes_is_400_too(ana: Client) -> None:
+def test_valid_json_that_is_nested_too_deeply_is_400(ana: Client) -> None:
     body = b'{"to":2,"body":"x","extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     problem(ana.post("/messages", content=body, headers=JSON), 400, "malformed")
     assert ana.get("/me").status_code == 200
@@ -84,13 +84,13 @@ def test_deep_json_that_closes_is_400_too(ana: Client) -> None:
         ("surprise", 1),
     ],
 )
-def test_a_field_that_is_wrong_is_named(ana: Client, ben: Client, field: str, value: object) -> None:
+def test_an_invalid_field_is_named(ana: Client, ben: Client, field: str, value: object) -> None:
     body = {"to": ben.id, "body": "hi", field: value}
 
     assert fields(ana.post("/messages", content=json.dumps(body), headers=JSON)) == [field]
 
 
-def test_a_number_beyond_all_floats_is_named(ana: Client) -> None:
+def test_a_number_outside_the_range_of_floats_is_named(ana: Client) -> None:
     assert fields(ana.post("/telemetry/send", content=b'{"seconds":[1e400]}', headers=JSON)) == ["seconds.0"]
 
 
@@ -103,14 +103,14 @@ def test_a_number_beyond_all_floats_is_named(ana: Client) -> None:
         ("text", "users.1"),
     ],
 )
-def test_a_field_inside_a_list_is_named_by_its_place(admin: Client, user: object, field: str) -> None:
+def test_a_field_inside_a_list_is_named_with_its_index(admin: Client, user: object, field: str) -> None:
     first = {"username": "first", "email": "first@example.org"}
 
     assert fields(admin.post("/admin/users", {"users": [first, user]})) == [field]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None])
-def test_a_body_that_does_not_say_it_is_json_is_415(gateway: Gateway, ana: Client, kind: str | None) -> None:
+def test_a_body_with_another_content_type_is_415(gateway: Gateway, ana: Client, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
 
     problem(ana.post("/messages", content=b'{"body":"x"}', headers=headers), 415, "unsupported-media-type")
@@ -118,7 +118,7 @@ def test_a_body_that_does_not_say_it_is_json_is_415(gateway: Gateway, ana: Clien
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8"])
-def test_json_may_say_its_charset(ana: Client, ben: Client, kind: str) -> None:
+def test_the_content_type_of_json_may_name_a_charset(ana: Client, ben: Client, kind: str) -> None:
     body = json.dumps({"to": ben.id, "body": "hi"})
 
     assert ana.post("/messages", content=body, headers={"Content-Type": kind}).status_code == 201
@@ -135,7 +135,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("path", "method", "kib"), LIMITS)
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_is_taken_up_to_its_limit_and_not_beyond(admin: Client, path: str, method: str, kib: int, chunked: bool) -> None:
+def test_a_body_beyond_the_limit_of_its_route_is_413(admin: Client, path: str, method: str, kib: int, chunked: bool) -> None:
     def answer(size: int) -> httpx.Response:
         body = b'{"surprise":"' + b"x" * (size - 15) + b'"}'
         content = iter([body[n : n + 65_536] for n in range(0, size, 65_536)]) if chunked else body
@@ -181,16 +181,16 @@ BODIES = {
 
 
 @pytest.mark.parametrize(("method", "path"), ID_ROUTES)
-def test_an_id_that_is_none_or_of_nothing_is_404(admin: Client, method: str, path: str) -> None:
+def test_an_invalid_or_unknown_id_is_404(admin: Client, method: str, path: str) -> None:
     body = next((b for end, b in BODIES.items() if path.endswith(end)), None) if method in ("POST", "PATCH") else None
     for number in ("0", "-1", "x", "1e3", "%00", "9" * 15, str(2**53), str(2**63), str(2**64), "9" * 50, "١"):
         problem(admin.call(method, path.format(number), body), 404, "not-found")
 
 
-def test_what_is_somebody_elses_is_404_in_every_route(ana: Client, ben: Client, cleo: Client) -> None:
+def test_objects_of_other_users_are_404_on_every_route(ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben)
     message = ana.send("secret", at=group)["id"]
-    tries = {
+    calls = {
         ("GET", f"/conversations/{group}"): None,
         ("PATCH", f"/conversations/{group}"): {"title": "mine"},
         ("PUT", f"/conversations/{group}/members/{cleo.id}"): None,
@@ -207,7 +207,7 @@ def test_what_is_somebody_elses_is_404_in_every_route(ana: Client, ben: Client, 
         ("DELETE", f"/messages/{message}/reactions/x"): None,
     }
 
-    for (method, path), body in tries.items():
+    for (method, path), body in calls.items():
         problem(cleo.call(method, path, body), 404, "not-found")
     assert ana.get(f"/messages/{message}").json()["body"] == "secret"
 
@@ -230,43 +230,43 @@ def test_admin_routes_are_for_admins(gateway: Gateway, ana: Client, method: str,
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "TOKEN"])
-def test_a_token_comes_as_bearer_or_token(gateway: Gateway, ana: Client, scheme: str) -> None:
+def test_a_token_is_sent_as_bearer_or_token(gateway: Gateway, ana: Client, scheme: str) -> None:
     answer = gateway.anonymous().get("/me", headers={"Authorization": f"{scheme} {ana.token}"})
 
     assert answer.json()["id"] == ana.id
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic x", "Bearer a b", "Bearer \xff", "Bearer " + "x" * 5000])
-def test_what_is_no_token_is_401(gateway: Gateway, header: str) -> None:
+def test_an_invalid_authorization_header_is_401(gateway: Gateway, header: str) -> None:
     answer = gateway.anonymous().get("/me", headers={"Authorization": header.encode("latin-1")})  # type: ignore[dict-item]
 
     problem(answer, 401, "unauthorized")
 
 
-def test_a_token_in_the_query_counts_on_event_endpoints_alone(gateway: Gateway, ana: Client) -> None:
-    nobody = gateway.anonymous()
+def test_a_token_in_the_query_is_valid_only_for_event_endpoints(gateway: Gateway, ana: Client) -> None:
+    anonymous = gateway.anonymous()
 
-    assert nobody.get("/events", token=ana.token).status_code == 200
+    assert anonymous.get("/events", token=ana.token).status_code == 200
     for path in ("/me", "/conversations", "/notifications", "/users"):
-        problem(nobody.get(path, token=ana.token), 401, "unauthorized")
+        problem(anonymous.get(path, token=ana.token), 401, "unauthorized")
     assert ana.token is not None
     assert ana.token not in gateway.stderr()
 
 
-def test_every_answer_carries_the_clients_request_id_when_it_is_a_sane_one(gateway: Gateway, ana: Client) -> None:
+def test_every_answer_has_the_request_id_of_the_client_if_it_is_valid(gateway: Gateway, ana: Client) -> None:
     for path in ("/me", "/nothing", "//healthz", "//metrics", "/events"):
         assert ana.get(path, headers={"X-Request-Id": "job-7.a_B"}).headers["X-Request-Id"] == "job-7.a_B"
 
-    for given in ("", "a b", "x" * 65, "<script>", "a;b", "é"):
-        made = ana.get("/me", headers={"X-Request-Id": given.encode("latin-1")}).headers["X-Request-Id"]  # type: ignore[dict-item]
-        assert made != given
-        assert made.replace("-", "").isalnum()
+    for sent in ("", "a b", "x" * 65, "<script>", "a;b", "é"):
+        request_id = ana.get("/me", headers={"X-Request-Id": sent.encode("latin-1")}).headers["X-Request-Id"]  # type: ignore[dict-item]
+        assert request_id != sent
+        assert request_id.replace("-", "").isalnum()
     assert ana.get("/me").headers["X-Request-Id"] != ana.get("/me").headers["X-Request-Id"]
 
 
 @pytest.fixture(scope="module")
 def guarded(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway that trusts no proxy, tells metrics to nobody here, and lets one origin in."""
+    """A gateway that trusts no proxy, refuses metrics to this machine, and allows one origin."""
     return make_gateway(METRICS_ALLOW="192.0.2.0/24", ALLOWED_ORIGINS="https://app.example.org")
 
 
@@ -286,13 +286,13 @@ def test_metrics_are_for_allowed_addresses_and_never_for_forwarded_requests(gate
         problem(gateway.anonymous().get("//metrics", headers={header: "127.0.0.1"}), 403, "forbidden")
 
 
-def test_behind_a_trusted_proxy_metrics_are_for_the_address_that_it_tells(proxied: Gateway) -> None:
-    nobody = proxied.anonymous()
+def test_behind_a_trusted_proxy_metrics_are_for_the_forwarded_address(proxied: Gateway) -> None:
+    anonymous = proxied.anonymous()
 
-    assert nobody.get("//metrics").status_code == 200
-    problem(nobody.get("//metrics", headers={"X-Forwarded-For": "203.0.113.9"}), 403, "forbidden")
-    problem(nobody.get("//metrics", headers={"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}), 403, "forbidden")
-    problem(nobody.get("//metrics", headers={"Forwarded": "for=203.0.113.9"}), 403, "forbidden")
+    assert anonymous.get("//metrics").status_code == 200
+    problem(anonymous.get("//metrics", headers={"X-Forwarded-For": "203.0.113.9"}), 403, "forbidden")
+    problem(anonymous.get("//metrics", headers={"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}), 403, "forbidden")
+    problem(anonymous.get("//metrics", headers={"Forwarded": "for=203.0.113.9"}), 403, "forbidden")
 
 
 @pytest.mark.parametrize(
@@ -306,53 +306,57 @@ def test_behind_a_trusted_proxy_metrics_are_for_the_address_that_it_tells(proxie
         (True, "203.0.113.9, nonsense", "127.0.0.1"),
     ],
 )
-def test_a_forwarded_address_counts_from_trusted_proxies_alone(
+def test_a_forwarded_address_is_used_only_from_trusted_proxies(
     gateway: Gateway, proxied: Gateway, trusting: bool, forwarded: str, address: str
 ) -> None:
-    chosen = proxied if trusting else gateway
-    admin = chosen.user("admin")
+    served_by = proxied if trusting else gateway
+    admin = served_by.user("admin")
     new = {"username": f"f{admin.id}", "email": f"f{admin.id}@example.org", "password": "a long enough password"}
     assert admin.post("/admin/users", {"users": [new]}).status_code == 201
 
     headers = {"X-Forwarded-For": forwarded, "X-Real-Ip": "192.0.2.77"}
-    answer = chosen.anonymous().post("/login", {"login": new["username"], "password": new["password"]}, headers=headers)
-    sessions = Client(chosen, 0, "", answer.json()["token"]).get("/me/sessions", headers=headers).json()["items"]
+    answer = served_by.anonymous().post("/login", {"login": new["username"], "password": new["password"]}, headers=headers)
+    sessions = Client(served_by, 0, "", answer.json()["token"]).get("/me/sessions", headers=headers).json()["items"]
     assert sessions[0]["address"] == address
 
 
 @pytest.mark.parametrize(("trusting", "secure"), [(False, False), (True, True)])
-def test_a_cookie_is_for_https_alone_where_a_trusted_proxy_says_so(
+def test_a_cookie_is_secure_when_a_trusted_proxy_forwards_https(
     gateway: Gateway, proxied: Gateway, trusting: bool, secure: bool
 ) -> None:
-    chosen = proxied if trusting else gateway
-    admin = chosen.user("admin")
+    served_by = proxied if trusting else gateway
+    admin = served_by.user("admin")
     new = {"username": f"s{admin.id}", "email": f"s{admin.id}@example.org", "password": "a long enough password"}
     assert admin.post("/admin/users", {"users": [new]}).status_code == 201
 
     body = {"login": new["username"], "password": new["password"], "cookie": True}
-    answer = httpx.post(chosen.url + "/api/v1/login", json=body, headers={"X-Forwarded-Proto": "https"}, trust_env=False)
+    answer = httpx.post(served_by.url + "/api/v1/login", json=body, headers={"X-Forwarded-Proto": "https"}, trust_env=False)
     assert ("Secure" in answer.headers["Set-Cookie"]) is secure
 
 
-def test_allowed_origins_may_call_and_others_are_told_nothing(guarded: Gateway) -> None:
+def test_only_allowed_origins_get_cors_headers(guarded: Gateway) -> None:
     user = guarded.user()
-    ours, theirs = {"Origin": "https://app.example.org"}, {"Origin": "https://evil.example.org"}
+    allowed, foreign = {"Origin": "https://app.example.org"}, {"Origin": "https://evil.example.org"}
 
-    asked = guarded.anonymous().call("OPTIONS", "/messages", headers={**ours, "Access-Control-Request-Method": "POST"})
-    assert asked.status_code == 204
-    assert asked.headers["Access-Control-Allow-Origin"] == ours["Origin"]
-    assert "POST" in asked.headers["Access-Control-Allow-Methods"]
-    assert "authorization" in asked.headers["Access-Control-Allow-Headers"].lower()
-    for answer in (user.get("/me", headers=ours), user.get("/nothing", headers=ours), guarded.anonymous().get("/me", headers=ours)):
-        assert answer.headers["Access-Control-Allow-Origin"] == ours["Origin"]
+    preflight = guarded.anonymous().call("OPTIONS", "/messages", headers={**allowed, "Access-Control-Request-Method": "POST"})
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == allowed["Origin"]
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()
+    for answer in (
+        user.get("/me", headers=allowed),
+        user.get("/nothing", headers=allowed),
+        guarded.anonymous().get("/me", headers=allowed),
+    ):
+        assert answer.headers["Access-Control-Allow-Origin"] == allowed["Origin"]
         assert "Origin" in answer.headers["Vary"]
     for answer in (
-        user.get("/me", headers=theirs),
-        guarded.anonymous().call("OPTIONS", "/messages", headers=theirs),
+        user.get("/me", headers=foreign),
+        guarded.anonymous().call("OPTIONS", "/messages", headers=foreign),
         user.get("/me"),
     ):
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_without_allowed_origins_no_page_of_another_site_may_call(gateway: Gateway, ana: Client) -> None:
+def test_without_allowed_origins_no_origin_gets_cors_headers(gateway: Gateway, ana: Client) -> None:
     assert "Access-Control-Allow-Origin" not in ana.get("/me", headers={"Origin": "https://app.example.org"}).headers

@@ -30,7 +30,7 @@ def test_a_cursor_decodes_to_its_position_and_needs_no_escaping_in_a_query(numbe
 
 
 @given(cursor=st.text())
-def test_any_other_text_is_a_value_error(cursor: str) -> None:
+def test_any_text_that_is_not_a_cursor_is_a_value_error(cursor: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         page_cursor.decode(cursor, Position)
 
@@ -39,8 +39,8 @@ def test_any_other_text_is_a_value_error(cursor: str) -> None:
 def test_a_damaged_cursor_is_a_value_error_or_another_position(id: int, data: st.DataObject) -> None:
     cursor = page_cursor.encode((id,))
     cut = cursor[: data.draw(st.integers(0, len(cursor) - 1))]
-    place = data.draw(st.integers(0, len(cursor) - 1))
-    changed = cursor[:place] + data.draw(st.characters()) + cursor[place + 1 :]
+    index = data.draw(st.integers(0, len(cursor) - 1))
+    changed = cursor[:index] + data.draw(st.characters()) + cursor[index + 1 :]
 
     for damaged in (cut, changed):
         try:
@@ -60,6 +60,6 @@ LISTS = ("/conversations", "/groups", "/me/sessions", "/notifications", "/posts"
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_page_that_no_answer_named_is_refused(ana: Client, path: str) -> None:
+def test_an_invalid_page_cursor_is_refused_by_every_list(ana: Client, path: str) -> None:
     for page in ("", "x", "-1", "1.2", "²", "9" * 17, "WzEsMl0_", "WyJhIl0", "bnVsbA", "Wy0xXQ", "é"):
         assert fields(ana.get(path, q="a", page=page)) == ["page"], page

@@ -20,7 +20,7 @@ SETTINGS = {
 
 @pytest.fixture
 def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway that soon has enough; nobody has called it yet."""
+    """A gateway with low limits that has served no request yet."""
     return make_gateway(**SETTINGS)
 
 
@@ -29,7 +29,7 @@ def limited(answer: httpx.Response) -> None:
     assert 1 <= int(answer.headers["Retry-After"]) <= 3600
 
 
-def test_each_user_has_limits_of_their_own(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
+def test_each_user_has_separate_limits(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
     group = ana.group(ben)
     for _ in range(3):
         ana.send("hi", at=group)
@@ -50,7 +50,7 @@ def test_each_user_has_limits_of_their_own(gateway: Gateway, ana: Client, ben: C
     assert gateway.metric("bellwire_rate_limited_total", what="api") >= 3
 
 
-def test_who_is_no_user_is_limited_by_address(gateway: Gateway) -> None:
+def test_anonymous_requests_are_limited_by_address(gateway: Gateway) -> None:
     def login(address: str, name: str) -> httpx.Response:
         body = {"login": name, "password": "wrong password"}
         return gateway.anonymous().post("/login", body, headers={"X-Forwarded-For": address})
@@ -61,7 +61,7 @@ def test_who_is_no_user_is_limited_by_address(gateway: Gateway) -> None:
     problem(login("203.0.113.2", "three"), 401, "unauthorized")
 
 
-def test_guesses_at_one_account_are_limited_from_all_addresses_together(gateway: Gateway) -> None:
+def test_logins_to_one_account_are_limited_over_all_addresses(gateway: Gateway) -> None:
     answers = [
         gateway.anonymous().post("/login", {"login": "Ana", "password": "x"}, headers={"X-Forwarded-For": f"203.0.113.{n}"})
         for n in range(3)
@@ -70,7 +70,7 @@ def test_guesses_at_one_account_are_limited_from_all_addresses_together(gateway:
     assert [a.status_code for a in answers] == [401, 401, 429]
 
 
-def test_refused_tokens_count_against_their_address(gateway: Gateway) -> None:
+def test_refused_tokens_count_towards_the_limit_of_their_address(gateway: Gateway) -> None:
     def guess(n: int, address: str = "203.0.113.1") -> httpx.Response:
         return gateway.anonymous().get("/me", headers={"Authorization": f"Bearer {n}", "X-Forwarded-For": address})
 

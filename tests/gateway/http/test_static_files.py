@@ -16,19 +16,19 @@ PAGES = {
     "/examples/chat.html": "examples/chat.html",
     "/static/docs/index.html": "docs/index.html",
 }
-KEPT = [*PAGES, "/api/v1/openapi.json"]
+CACHED = [*PAGES, "/api/v1/openapi.json"]
 
 
 def raw(
     gateway: Gateway, path: str, encoding: str = "identity", method: str = "GET", **headers: str
 ) -> tuple[httpx.Response, bytes]:
-    """An answer, and its body as it came."""
+    """Return an answer and its body as it was sent, still compressed."""
     with gateway.http.stream(method, path, headers={"Accept-Encoding": encoding, **headers}) as answer:
         return answer, b"".join(answer.iter_raw())
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_html_under_a_policy_that_lets_in_nothing_from_elsewhere(gateway: Gateway, path: str) -> None:
+def test_a_page_is_html_with_a_policy_that_allows_nothing_from_other_sites(gateway: Gateway, path: str) -> None:
     answer, body = raw(gateway, path)
 
     assert answer.status_code == 200
@@ -45,7 +45,7 @@ def test_a_page_is_html_under_a_policy_that_lets_in_nothing_from_elsewhere(gatew
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_all_but_scripts_and_styles_have_the_policies_of_a_document(gateway: Gateway, name: str) -> None:
+def test_all_files_but_scripts_and_styles_have_the_policies_of_a_document(gateway: Gateway, name: str) -> None:
     answer, _ = raw(gateway, f"/static/{name}", method="HEAD")
 
     is_document = not name.endswith((".css", ".js"))
@@ -56,7 +56,7 @@ def test_all_but_scripts_and_styles_have_the_policies_of_a_document(gateway: Gat
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_every_file_comes_whole_with_and_without_gzip(gateway: Gateway, name: str) -> None:
+def test_every_file_is_complete_with_and_without_gzip(gateway: Gateway, name: str) -> None:
     plain, body = raw(gateway, f"/static/{name}")
     zipped, packed = raw(gateway, f"/static/{name}", "gzip, deflate, br")
 
@@ -82,15 +82,15 @@ def test_every_file_comes_whole_with_and_without_gzip(gateway: Gateway, name: st
         ("gzip; q=0.0", False),
     ],
 )
-def test_gzip_is_for_who_takes_it(gateway: Gateway, accepted: str, sent: bool) -> None:
+def test_gzip_is_sent_only_to_clients_that_accept_it(gateway: Gateway, accepted: str, sent: bool) -> None:
     answer, _ = raw(gateway, "/api/docs", accepted)
 
     assert ("Content-Encoding" in answer.headers) is sent
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-@pytest.mark.parametrize("path", KEPT)
-def test_who_has_it_already_is_told_so_and_nothing_else(gateway: Gateway, path: str, encoding: str) -> None:
+@pytest.mark.parametrize("path", CACHED)
+def test_a_client_with_the_current_version_gets_304_without_a_body(gateway: Gateway, path: str, encoding: str) -> None:
     first, _ = raw(gateway, path, encoding)
     assert first.headers["Cache-Control"] == "no-cache"
 
@@ -100,7 +100,7 @@ def test_who_has_it_already_is_told_so_and_nothing_else(gateway: Gateway, path: 
     assert raw(gateway, path, encoding, **{"If-None-Match": '"another"'})[0].status_code == 200
 
 
-def test_head_answers_the_headers_alone(gateway: Gateway) -> None:
+def test_head_returns_only_the_headers(gateway: Gateway) -> None:
     for path in PAGES:
         whole, body = raw(gateway, path)
         answer, nothing = raw(gateway, path, method="HEAD")
@@ -126,7 +126,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_nothing_else_is_served(gateway: Gateway, fetch: Callable[[str], tuple[int, bytes]], name: str) -> None:
+def test_no_other_path_is_served(gateway: Gateway, fetch: Callable[[str], tuple[int, bytes]], name: str) -> None:
     status, body = fetch(f"/static/{name}")
 
     assert status in (400, 404)
@@ -135,24 +135,24 @@ def test_nothing_else_is_served(gateway: Gateway, fetch: Callable[[str], tuple[i
 
 @pytest.fixture
 def fetch(gateway: Gateway) -> Callable[[str], tuple[int, bytes]]:
-    """GET of a path exactly as it is written: a client of HTTP would tidy it up."""
+    """Send a GET with the path exactly as written, because HTTP clients normalize paths."""
     import socket
 
     def get(path: str) -> tuple[int, bytes]:
-        with socket.create_connection(("127.0.0.1", int(gateway.settings["PORT"])), 10) as link:
-            link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            answer = b"".join(iter(lambda: link.recv(65536), b""))
+        with socket.create_connection(("127.0.0.1", int(gateway.settings["PORT"])), 10) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
         return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
 
     return get
 
 
-def test_a_file_is_read_not_written(gateway: Gateway) -> None:
+def test_files_cannot_be_written(gateway: Gateway) -> None:
     problem(gateway.anonymous().post("//static/index.html"), 405, "method-not-allowed")
     problem(gateway.anonymous().delete("//api/docs"), 405, "method-not-allowed")
 
 
-def test_answers_of_the_api_are_not_kept_and_are_what_they_say(gateway: Gateway, ana: Client) -> None:
+def test_answers_of_the_api_are_not_cached_or_sniffed(gateway: Gateway, ana: Client) -> None:
     for answer in (ana.get("/me"), ana.get("/nothing"), gateway.anonymous().get("/me"), ana.post("/messages", {})):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"

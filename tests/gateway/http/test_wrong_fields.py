@@ -9,7 +9,7 @@ from gateway.http.wrong_fields import wrong_field, wrong_fields
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
-    """A body of its own, in a list of another."""
+    """A structure inside a list of another."""
 
     email: Annotated[str, chars(3, 10)]
     role: Annotated[str, one_of(("user", "admin"))] | None = None
@@ -65,19 +65,19 @@ def test_every_wrong_field_is_named() -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [(b"[]", "must be an object"), (b'"a"', "must be an object")])
-def test_a_body_that_is_no_object_has_no_field(text: bytes, message: str) -> None:
+def test_a_body_that_is_not_an_object_is_named_without_a_field(text: bytes, message: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refusal:
         msgspec.json.decode(text, type=Body)
     assert wrong_field(refusal.value) == ("", message)
 
 
-def test_a_number_beyond_all_bounds_is_named() -> None:
+def test_a_number_outside_the_range_of_floats_is_named() -> None:
     with pytest.raises(msgspec.ValidationError) as refusal:
         msgspec.json.decode(b'{"name": "a", "ratio": 1e999}', type=Body)
     assert wrong_field(refusal.value) == ("ratio", "is out of range")
 
 
-def test_an_item_of_a_list_that_is_beyond_all_bounds_is_named() -> None:
+def test_a_list_item_outside_the_range_of_floats_is_named() -> None:
     with pytest.raises(msgspec.ValidationError) as refusal:
         msgspec.json.decode(b'{"name": "a", "ids": [1, 1e999]}', type=Body)
     assert wrong_field(refusal.value) == ("ids.1", "is out of range")

@@ -1,4 +1,4 @@
-"""Sending, editing, deleting, reacting and finding."""
+"""Messages: send, edit, delete, react and search."""
 
 import pytest
 
@@ -12,12 +12,12 @@ from tests.models.people import group, people, scalar, send
 pytestmark = pytest.mark.usefixtures("store")
 
 
-def test_a_retry_gets_the_first_message_whatever_became_of_it() -> None:
+def test_a_retry_gets_the_first_message_also_after_edits_leaving_and_deletion() -> None:
     ana, ben = people("ana", "ben")
     crew = group(ben, ana)
     first = send(ana, "one", at=crew, client_id="x")
 
-    def again() -> Posted:
+    def retry() -> Posted:
         with event.transaction() as tx:
             (result,) = message.post(tx, [Draft(ana, 0, "", to=ana, client_id="x")])
         assert isinstance(result, Posted)
@@ -25,21 +25,21 @@ def test_a_retry_gets_the_first_message_whatever_became_of_it() -> None:
         assert not result.created
         return result
 
-    again()
+    retry()
     with event.transaction() as tx:
         message.edit(tx, ana, first, "two")
-    assert b'"body":"two"' in again().json
+    assert b'"body":"two"' in retry().json
     with event.transaction() as tx:
         conversation.remove_member(tx, ana, crew, ana)
-    again()
+    retry()
     with event.transaction() as tx:
         message.delete(tx, ben, "admin", first)
-    assert b'"body":""' in again().json
+    assert b'"body":""' in retry().json
     assert scalar("SELECT count(*) FROM messages") == 1
-    assert send(ben, "one", at=crew, client_id="x") != first, "a client_id is its sender's own"
+    assert send(ben, "one", at=crew, client_id="x") != first, "two senders may use the same client_id"
 
 
-def test_twins_in_one_batch_are_one_message() -> None:
+def test_equal_drafts_in_one_batch_are_one_message() -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         results = message.post(tx, [Draft(ana, 0, "hi", to=ben, client_id="x") for _ in range(3)])
@@ -62,7 +62,7 @@ def test_twins_in_one_batch_are_one_message() -> None:
         ({"body": "hi", "to": 2, "reply_to": 1}, InvalidError),
     ],
 )
-def test_a_draft_that_is_wrong_is_refused_and_leaves_nothing(draft: dict[str, object], error: type[RefusedError]) -> None:
+def test_an_invalid_draft_is_refused_and_stores_nothing(draft: dict[str, object], error: type[RefusedError]) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     send(cy, at=group(ben, cy))
     with event.transaction() as tx:
@@ -71,7 +71,7 @@ def test_a_draft_that_is_wrong_is_refused_and_leaves_nothing(draft: dict[str, ob
     assert scalar("SELECT count(*) FROM messages") == 1
 
 
-def test_any_text_comes_back_as_it_was() -> None:
+def test_a_valid_text_is_returned_unchanged() -> None:
     ana, ben = people("ana", "ben")
     for text in (
         "a\u0000b",
@@ -97,13 +97,13 @@ def test_only_the_sender_edits_and_only_the_sender_or_an_admin_deletes() -> None
         message.delete(tx, cy, "admin", first)
         with pytest.raises(NotFoundError):
             message.edit(tx, ana, first, "again")
-    assert [kind for (kind,) in rows("SELECT type FROM events WHERE stream LIKE 'conversation:%' ORDER BY id")] == [
+    assert [type_ for (type_,) in rows("SELECT type FROM events WHERE stream LIKE 'conversation:%' ORDER BY id")] == [
         "message.created",
         "message.deleted",
     ]
 
 
-def test_deleting_takes_every_earlier_text_out_of_log_and_search_also_within_one_transaction() -> None:
+def test_deleting_removes_every_earlier_text_from_log_and_search_also_within_one_transaction() -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "secret one", to=ben)])
@@ -122,7 +122,7 @@ def test_deleting_takes_every_earlier_text_out_of_log_and_search_also_within_one
     assert search.find(ben, "secret", None, 10) == []
 
 
-def test_a_reaction_counts_once_and_is_told_once() -> None:
+def test_a_repeated_reaction_counts_once_and_appends_one_event() -> None:
     ana, ben = people("ana", "ben")
     first = send(ana, to=ben)
     with event.transaction() as tx:
@@ -132,18 +132,18 @@ def test_a_reaction_counts_once_and_is_told_once() -> None:
     assert scalar("SELECT count(*) FROM events WHERE type='message.reacted'") == 3
 
 
-def test_search_finds_only_in_the_searchers_conversations() -> None:
+def test_search_finds_only_messages_in_conversations_of_the_user() -> None:
     ana, ben, cy = people("ana", "ben", "cy")
-    both = [send(ana, "der Fluß", to=ben), send(ana, "der Fluss", to=cy)]
+    message_ids = [send(ana, "der Fluß", to=ben), send(ana, "der Fluss", to=cy)]
     with event.transaction():
-        search.index(both)
-    assert search.find(ben, "DER flu", None, 10) == both[:1]
-    assert search.find(ana, "flu", None, 10) == both[::-1]
-    for odd in ('"', "* OR", "a AND (", "NEAR/", "col:x", "-"):
-        assert search.find(ana, odd, None, 10) == []
+        search.index(message_ids)
+    assert search.find(ben, "DER flu", None, 10) == message_ids[:1]
+    assert search.find(ana, "flu", None, 10) == message_ids[::-1]
+    for operator in ('"', "* OR", "a AND (", "NEAR/", "col:x", "-"):
+        assert search.find(ana, operator, None, 10) == []
 
 
-def test_nobody_leaves_or_renames_a_direct_conversation() -> None:
+def test_a_direct_conversation_cannot_be_left_extended_or_renamed() -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     send(ana, to=ben)
     with event.transaction() as tx:

@@ -1,4 +1,4 @@
-"""What a client starts from costs the same few statements however much there is."""
+"""Views of conversations: the number of SQL statements does not depend on the number of conversations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,23 +14,23 @@ from tests.models.people import group, people, send
 
 
 def statements(run: Callable[[], object]) -> int:
-    """How many statements are run meanwhile, Peewee's queries included."""
+    """Return how many statements a function runs, including Peewee's queries."""
     store, name = (engine().db, "execute_sql") if engine().name == "sqlite" else (engine(), "execute")
-    execute, seen = getattr(store, name), 0
+    execute, count = getattr(store, name), 0
 
     def counted(sql: str, params: Sequence[Any] = ()) -> Any:
-        nonlocal seen
-        seen += 1
+        nonlocal count
+        count += 1
         return execute(sql, params)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, name, counted)
         run()
-    return seen
+    return count
 
 
-@pytest.mark.parametrize("first", [lambda user: initial_state.load(user), lambda user: views.conversation_list(user, None, 200)])
-def test_more_conversations_cost_no_more_statements(store: Settings, first: Callable[[int], object]) -> None:
+@pytest.mark.parametrize("load", [lambda user: initial_state.load(user), lambda user: views.conversation_list(user, None, 200)])
+def test_more_conversations_need_no_more_statements(store: Settings, load: Callable[[int], object]) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
 
     def make(count: int) -> None:
@@ -39,30 +39,30 @@ def test_more_conversations_cost_no_more_statements(store: Settings, first: Call
             send(ben, at=crew)
 
     make(5)
-    few = statements(lambda: first(ana))
+    statements_for_five = statements(lambda: load(ana))
     make(195)
-    assert statements(lambda: first(ana)) == few
+    assert statements(lambda: load(ana)) == statements_for_five
 
 
 def test_a_large_group_shows_its_first_members_and_a_count(store: Settings) -> None:
     users = people(*(f"user{n}" for n in range(60)))
     large, small = group(*users), group(*users[:50])
-    shown = {view.id: view for view in views.conversation_views(users[0], [large, small])}
-    assert (len(shown[large].members), shown[large].members_count) == (50, 60)
-    assert (len(shown[small].members), shown[small].members_count) == (50, None)
+    by_id = {view.id: view for view in views.conversation_views(users[0], [large, small])}
+    assert (len(by_id[large].members), by_id[large].members_count) == (50, 60)
+    assert (len(by_id[small].members), by_id[small].members_count) == (50, None)
 
 
-def test_unread_is_what_others_said_past_the_mark_and_did_not_delete(store: Settings) -> None:
+def test_unread_counts_undeleted_messages_of_others_after_the_read_mark(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     crew = group(ana, ben)
-    said = [send(ana, at=crew) for _ in range(5)]
+    sent = [send(ana, at=crew) for _ in range(5)]
     send(ben, at=crew)
     assert views.count_unread(ben, crew) == 5
     with event.transaction() as tx:
-        assert read_marks.mark_read(tx, ben, crew, said[1]) == 3
-        message.delete(tx, ana, "user", said[3])
+        assert read_marks.mark_read(tx, ben, crew, sent[1]) == 3
+        message.delete(tx, ana, "user", sent[3])
     assert views.count_unread(ben, crew) == 2
     with event.transaction() as tx:
-        assert read_marks.mark_read(tx, ben, crew, said[0]) == 2, "a mark never goes back"
+        assert read_marks.mark_read(tx, ben, crew, sent[0]) == 2, "a mark never goes back"
     assert views.conversation_view(ben, crew).unread == 2
     assert views.conversation_view(ana, crew).unread == 1

@@ -25,75 +25,75 @@ def issue(account: int, digits: str, purpose: str = code.LOGIN) -> None:
         code.issue(tx, SECRET, account, purpose, digits)
 
 
-def spend(digits: str, *accounts: int, purpose: str = code.LOGIN) -> int | None:
+def redeem(digits: str, *accounts: int, purpose: str = code.LOGIN) -> int | None:
     with event.transaction() as tx:
         return code.redeem(tx, SECRET, accounts, purpose, digits)
 
 
-def test_a_code_is_good_once(store: Settings) -> None:
+def test_a_code_is_valid_once(store: Settings) -> None:
     issue(ANA, "123456")
-    assert spend("123456", ANA) == ANA
-    assert spend("123456", ANA) is None
+    assert redeem("123456", ANA) == ANA
+    assert redeem("123456", ANA) is None
 
 
-def test_a_code_is_good_for_its_account_and_purpose_alone(store: Settings) -> None:
+def test_a_code_is_valid_only_for_its_account_and_purpose(store: Settings) -> None:
     issue(ANA, "123456")
-    assert spend("123456", BEN) is None
-    assert spend("123456", ANA, purpose=code.SIGNUP) is None
-    assert spend("123456", ANA) == ANA
+    assert redeem("123456", BEN) is None
+    assert redeem("123456", ANA, purpose=code.SIGNUP) is None
+    assert redeem("123456", ANA) == ANA
 
 
-def test_a_new_code_voids_the_old(store: Settings) -> None:
+def test_a_new_code_invalidates_the_old_one(store: Settings) -> None:
     issue(ANA, "111111")
     issue(ANA, "222222")
-    assert spend("111111", ANA) is None
-    assert spend("222222", ANA) == ANA
+    assert redeem("111111", ANA) is None
+    assert redeem("222222", ANA) == ANA
 
 
-def test_five_wrong_tries_void_a_code_and_four_do_not(store: Settings) -> None:
+def test_five_wrong_tries_invalidate_a_code_and_four_do_not(store: Settings) -> None:
     issue(ANA, "123456")
     issue(BEN, "123456")
     for wrong in range(4):
-        assert spend(f"00000{wrong}", ANA) is None
-    assert spend("123456", ANA) == ANA
+        assert redeem(f"00000{wrong}", ANA) is None
+    assert redeem("123456", ANA) == ANA
     for wrong in range(5):
-        assert spend(f"00000{wrong}", BEN) is None
-    assert spend("123456", BEN) is None
+        assert redeem(f"00000{wrong}", BEN) is None
+    assert redeem("123456", BEN) is None
 
 
-def test_of_several_attempts_the_one_is_found_and_a_wrong_try_counts_for_each(store: Settings) -> None:
+def test_a_code_is_matched_among_several_accounts_and_a_wrong_try_counts_for_each(store: Settings) -> None:
     issue(ANA, "111111", code.SIGNUP)
     issue(BEN, "222222", code.SIGNUP)
-    assert spend("222222", ANA, BEN, purpose=code.SIGNUP) == BEN
+    assert redeem("222222", ANA, BEN, purpose=code.SIGNUP) == BEN
     for _ in range(5):
-        spend("999999", ANA, BEN, purpose=code.SIGNUP)
-    assert spend("111111", ANA, purpose=code.SIGNUP) is None
+        redeem("999999", ANA, BEN, purpose=code.SIGNUP)
+    assert redeem("111111", ANA, purpose=code.SIGNUP) is None
 
 
-def test_where_there_is_nobody_as_much_is_written(store: Settings) -> None:
+def test_a_try_for_no_account_writes_as_much_as_for_an_account(store: Settings) -> None:
     for tries in (0, 1, 2):
-        assert spend("123456") is None
+        assert redeem("123456") is None
         assert rows("SELECT account, tries FROM codes") == [(code.NOBODY, tries)]
 
 
-def test_nobodys_code_opens_nothing(store: Settings) -> None:
+def test_the_placeholder_code_is_never_valid(store: Settings) -> None:
     issue(code.NOBODY, "123456")
-    assert spend("123456", code.NOBODY) is None
+    assert redeem("123456", code.NOBODY) is None
 
 
-def test_what_is_kept_tells_nothing_without_the_secret(store: Settings) -> None:
+def test_the_stored_code_reveals_nothing_without_the_secret(store: Settings) -> None:
     issue(ANA, "123456")
-    kept = str(scalar("SELECT mac FROM codes"))
-    assert kept == code.mac(SECRET, ANA, code.LOGIN, "123456")
-    assert kept != code.mac("another", ANA, code.LOGIN, "123456")
-    assert "123456" not in kept
+    mac = str(scalar("SELECT mac FROM codes"))
+    assert mac == code.mac(SECRET, ANA, code.LOGIN, "123456")
+    assert mac != code.mac("another", ANA, code.LOGIN, "123456")
+    assert "123456" not in mac
 
 
 def test_a_code_has_six_digits() -> None:
     assert all(len(digits) == 6 and digits.isdigit() for digits in (code.new() for _ in range(1000)))
 
 
-def test_codes_that_have_expired_are_cleared_away(store: Settings) -> None:
+def test_expired_codes_are_deleted(store: Settings) -> None:
     with time_machine.travel(START, tick=False) as clock:
         issue(ANA, "123456")
         issue(code.NOBODY, "123456")
@@ -104,10 +104,10 @@ def test_codes_that_have_expired_are_cleared_away(store: Settings) -> None:
     assert {account for (account,) in rows("SELECT account FROM codes")} == {BEN, code.NOBODY}
 
 
-class Rules(RuleBasedStateMachine):
-    """One account's codes against a simple model, while the clock moves."""
+class CodeMachine(RuleBasedStateMachine):
+    """The codes of one account against a simple model, while time passes."""
 
-    kept: str | None = None
+    current: str | None = None
     until = START
     tries = 0
 
@@ -122,19 +122,19 @@ class Rules(RuleBasedStateMachine):
             self.clock.stop()
 
     def is_good(self) -> bool:
-        return self.kept is not None and self.tries < 5 and datetime.now(UTC) < self.until
+        return self.current is not None and self.tries < 5 and datetime.now(UTC) < self.until
 
     @rule(digits=st.sampled_from(["111111", "222222", "333333"]))
-    def ask(self, digits: str) -> None:
+    def request_code(self, digits: str) -> None:
         issue(ANA, digits)
-        self.kept, self.tries, self.until = digits, 0, datetime.now(UTC) + timedelta(minutes=10)
+        self.current, self.tries, self.until = digits, 0, datetime.now(UTC) + timedelta(minutes=10)
 
     @rule(digits=st.sampled_from(["111111", "222222", "333333", "", "x" * 100, "１１１１１１"]))
-    def try_it(self, digits: str) -> None:
-        right = self.is_good() and digits == self.kept
-        assert spend(digits, ANA) == (ANA if right else None)
-        if right:
-            self.kept = None
+    def try_code(self, digits: str) -> None:
+        valid = self.is_good() and digits == self.current
+        assert redeem(digits, ANA) == (ANA if valid else None)
+        if valid:
+            self.current = None
         elif self.is_good():
             self.tries += 1
 
@@ -144,15 +144,15 @@ class Rules(RuleBasedStateMachine):
 
     @precondition(lambda self: self.is_good())
     @rule()
-    def wait_until_just_before_its_end(self) -> None:
+    def use_just_before_it_expires(self) -> None:
         self.now.move_to(self.until - timedelta(milliseconds=1))
-        assert spend(self.kept or "", ANA) == ANA
-        self.kept = None
+        assert redeem(self.current or "", ANA) == ANA
+        self.current = None
 
     @invariant()
-    def nobody_else_gets_in(self) -> None:
-        if self.kept is not None:
-            assert spend(self.kept, BEN) is None
+    def other_account_is_refused(self) -> None:
+        if self.current is not None:
+            assert redeem(self.current, BEN) is None
 
 
 @pytest.fixture(scope="module")
@@ -164,17 +164,17 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory, database: Database) -
         disconnect()
 
 
-def test_any_order_of_asking_trying_and_waiting_keeps_the_rules(shared_store: None) -> None:
+def test_codes_follow_the_model_in_any_order_of_requests_tries_and_time(shared_store: None) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
-        Rules,
+        CodeMachine,
         settings=settings(max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)),
     )
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 @settings(max_examples=50)
-def test_two_codes_have_one_mac_only_when_they_are_one(one: str, other: str) -> None:
-    same = code.mac(SECRET, ANA, code.LOGIN, one) == code.mac(SECRET, ANA, code.LOGIN, other)
-    assert same == (one == other)
+def test_only_equal_codes_have_equal_macs(first: str, second: str) -> None:
+    same = code.mac(SECRET, ANA, code.LOGIN, first) == code.mac(SECRET, ANA, code.LOGIN, second)
+    assert same == (first == second)

@@ -1,5 +1,5 @@
 from models.identity.password import NOBODY, hasher
 
 
-def test_nobodys_hash_takes_as_long_as_anybodys() -> None:
+def test_the_placeholder_hash_has_the_cost_of_a_current_one() -> None:
     assert not hasher.check_needs_rehash(NOBODY)

@@ -1,4 +1,4 @@
-"""The one way into the log: transactions, savepoints, ids and intervals."""
+"""Appending to the log: transactions, savepoints, ids and intervals."""
 
 import threading
 
@@ -15,7 +15,7 @@ from models.sync import catchup
 from tests.models.people import group, people, scalar, send
 
 
-def test_a_transaction_that_fails_leaves_nothing(store: Settings) -> None:
+def test_a_failed_transaction_stores_nothing(store: Settings) -> None:
     (ana,) = people("ana")
     before = event.head()
 
@@ -30,7 +30,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Settings) -> None:
     assert not in_transaction()
 
 
-def test_a_savepoint_that_fails_takes_its_events_along_and_no_others(store: Settings) -> None:
+def test_a_failed_savepoint_removes_only_its_own_events(store: Settings) -> None:
     def fail(tx: Transaction) -> None:
         tx.append("user:1", "two", b"{}")
         raise ZeroDivisionError
@@ -44,19 +44,19 @@ def test_a_savepoint_that_fails_takes_its_events_along_and_no_others(store: Sett
     assert rows("SELECT type FROM events ORDER BY id") == [("one",), ("three",)]
 
 
-def test_a_transaction_that_the_store_has_left_is_not_taken_for_committed(store: Settings) -> None:
-    def fall(tx: Transaction) -> None:
+def test_a_transaction_that_the_store_rolled_back_is_reported_as_lost(store: Settings) -> None:
+    def roll_back(tx: Transaction) -> None:
         tx.append("user:1", "one", b"{}")
         execute("ROLLBACK")
 
     with pytest.raises(TransactionLostError), event.transaction() as tx:
-        fall(tx)
+        roll_back(tx)
     with pytest.raises(TransactionLostError), event.transaction() as tx, tx.savepoint():
         execute("ROLLBACK")
     assert rows("SELECT * FROM events") == []
 
 
-def test_ids_are_not_given_again_when_the_newest_events_are_gone(store: Settings) -> None:
+def test_ids_are_not_used_again_after_the_newest_events_are_deleted(store: Settings) -> None:
     with event.transaction() as tx:
         first = tx.append("user:1", "one", b"{}")
     with event.transaction():
@@ -67,7 +67,7 @@ def test_ids_are_not_given_again_when_the_newest_events_are_gone(store: Settings
         assert tx.append("user:1", "two", b"{}") == first + 1
 
 
-def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store: Settings) -> None:
+def test_threads_that_write_at_the_same_time_get_ids_in_commit_order(store: Settings) -> None:
     seen: list[list[int]] = []
     done = threading.Event()
 
@@ -78,10 +78,10 @@ def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store:
         disconnect()
 
     def follow() -> None:
-        found: list[int] = []
-        while not (done.is_set() and event.head() == (found[-1] if found else 0)):
-            found += [e.id for e in event.read_after(found[-1] if found else 0, 7)]
-        seen.append(found)
+        ids: list[int] = []
+        while not (done.is_set() and event.head() == (ids[-1] if ids else 0)):
+            ids += [e.id for e in event.read_after(ids[-1] if ids else 0, 7)]
+        seen.append(ids)
         disconnect()
 
     reader = threading.Thread(target=follow)
@@ -96,7 +96,7 @@ def test_threads_that_write_at_once_get_ids_in_the_order_of_their_commits(store:
 
 
 @pytest.mark.only("sqlite")
-def test_waiting_for_the_lock_ends(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_the_lock_is_limited(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.store.sqlite.WRITE_WAIT_S", 0.01)
     errors: list[BaseException] = []
 
@@ -115,7 +115,7 @@ def test_waiting_for_the_lock_ends(store: Settings, monkeypatch: pytest.MonkeyPa
     assert [is_locked(error) for error in errors] == [True]
 
 
-def test_a_member_sees_from_joining_to_leaving_and_history_by_asking(store: Settings) -> None:
+def test_a_member_gets_the_events_from_joining_to_leaving(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     crew = group(ana)
     sent = []
@@ -124,13 +124,13 @@ def test_a_member_sees_from_joining_to_leaving_and_history_by_asking(store: Sett
         with event.transaction() as tx:
             change(tx, ana, crew, ben)
     sent.append(send(ana, at=crew))
-    found = catchup.read(ben, 0, None, 100).events
-    assert [e.type for e in found] == ["conversation.created", "member.joined", "message.created", "member.left"] * 2
-    told = [e for e in found if e.type == "member.left"]
-    assert {e.stream for e in told} == {user_stream(ben)}
+    events = catchup.read(ben, 0, None, 100).events
+    assert [e.type for e in events] == ["conversation.created", "member.joined", "message.created", "member.left"] * 2
+    left = [e for e in events if e.type == "member.left"]
+    assert {e.stream for e in left} == {user_stream(ben)}
 
 
-def test_the_last_owner_who_leaves_hands_over_to_the_eldest(store: Settings) -> None:
+def test_when_the_last_owner_leaves_the_oldest_member_becomes_owner(store: Settings) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     crew = group(ana, ben, cy)
     with event.transaction() as tx:
@@ -141,23 +141,23 @@ def test_the_last_owner_who_leaves_hands_over_to_the_eldest(store: Settings) -> 
     assert scalar("SELECT members_count FROM conversations") == 0
 
 
-def test_slices_of_any_size_add_up_to_the_whole(store: Settings) -> None:
+def test_slices_of_any_size_together_have_all_events(store: Settings) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     crew = group(ana, ben)
     for n in range(30):
         send(ana, at=crew) if n % 3 else send(cy, to=ben)
-    whole = catchup.read(ben, 0, None, 1_000)
-    assert (whole.more, whole.position) == (False, event.head())
-    for limit in (1, 2, 7, len(whole.events) - 1, len(whole.events)):
-        found, position, more = [], 0, True
+    complete = catchup.read(ben, 0, None, 1_000)
+    assert (complete.more, complete.position) == (False, event.head())
+    for limit in (1, 2, 7, len(complete.events) - 1, len(complete.events)):
+        events, position, more = [], 0, True
         while more:
             part = catchup.read(ben, position, None, limit)
-            found += part.events
+            events += part.events
             position, more = part.position, part.more
-        assert found == whole.events
+        assert events == complete.events
 
 
-def test_a_position_past_the_head_or_before_what_is_kept_has_expired(store: Settings) -> None:
+def test_a_position_past_the_head_or_before_the_kept_events_has_expired(store: Settings) -> None:
     (ana,) = people("ana")
     group(ana)
     assert catchup.read(ana, event.head() + 1, None, 10).expired

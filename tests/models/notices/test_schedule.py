@@ -1,4 +1,4 @@
-"""Digest boundaries, in people's own time: over changes to and from summer time, in far zones, with a clock that moves."""
+"""Times of digests in the time zones of users: around changes of summer time and in zones far from UTC."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -30,10 +30,10 @@ def at(text: str, zone: str = "UTC", fold: int = 0) -> int:
         ("2026-11-26 10:59:59.999", "UTC", "2026-11-26 11:00"),
         ("2026-11-26 10:15", "Asia/Kathmandu", "2026-11-26 11:00"),
         ("2026-11-26 23:59", "Pacific/Kiritimati", "2026-11-27 00:00"),
-        ("2026-03-29 01:30", "Europe/Berlin", "2026-03-29 03:00"),  # two o'clock did not happen
+        ("2026-03-29 01:30", "Europe/Berlin", "2026-03-29 03:00"),  # 02:00 does not exist on this day
     ],
 )
-def test_an_hourly_digest_is_due_as_the_persons_clock_strikes(since: str, zone: str, due_at: str) -> None:
+def test_an_hourly_digest_is_due_at_the_next_full_local_hour(since: str, zone: str, due_at: str) -> None:
     assert next_digest_ms("hourly", at(since, zone), zone) == at(due_at, zone)
 
 
@@ -46,21 +46,21 @@ def test_an_hourly_digest_is_due_as_the_persons_clock_strikes(since: str, zone: 
         ("2026-03-28 12:00", "Europe/Berlin", "2026-03-29 09:00"),  # 20 hours later
         ("2026-10-24 12:00", "Europe/Berlin", "2026-10-25 09:00"),  # 22 hours later
         ("2026-12-31 23:00", "Pacific/Pago_Pago", "2027-01-01 09:00"),
-        ("2011-12-29 12:00", "Pacific/Apia", "2011-12-31 09:00"),  # the 30th did not happen
+        ("2011-12-29 12:00", "Pacific/Apia", "2011-12-31 09:00"),  # the 30th does not exist in this zone
     ],
 )
-def test_a_daily_digest_is_due_at_nine(since: str, zone: str, due_at: str) -> None:
+def test_a_daily_digest_is_due_at_nine_local_time(since: str, zone: str, due_at: str) -> None:
     assert next_digest_ms("daily", at(since, zone), zone) == at(due_at, zone)
 
 
-def test_the_hour_that_is_lived_twice_is_two_periods() -> None:
-    once, again = (at("2026-10-25 02:30", "Europe/Berlin", fold) for fold in (0, 1))
-    assert again - once == 3_600_000
-    assert digest_period("hourly", once, "Europe/Berlin") == "hourly 2026-10-25T02:00+02:00"
-    assert digest_period("hourly", again, "Europe/Berlin") == "hourly 2026-10-25T02:00+01:00"
+def test_an_hour_that_is_repeated_by_winter_time_is_two_periods() -> None:
+    first, repeated = (at("2026-10-25 02:30", "Europe/Berlin", fold) for fold in (0, 1))
+    assert repeated - first == 3_600_000
+    assert digest_period("hourly", first, "Europe/Berlin") == "hourly 2026-10-25T02:00+02:00"
+    assert digest_period("hourly", repeated, "Europe/Berlin") == "hourly 2026-10-25T02:00+01:00"
 
 
-def test_a_day_begins_at_nine_whatever_its_length() -> None:
+def test_a_daily_period_begins_at_nine_also_on_days_of_23_or_25_hours() -> None:
     for day in ("2026-03-29", "2026-10-25", "2026-11-26"):
         assert digest_period("daily", at(f"{day} 09:00", "Europe/Berlin"), "Europe/Berlin") == f"daily {day}"
         yesterday = datetime.fromisoformat(day).date() - timedelta(days=1)
@@ -69,7 +69,7 @@ def test_a_day_begins_at_nine_whatever_its_length() -> None:
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("every", ["hourly", "daily"])
-def test_over_a_year_every_period_follows_the_one_before_and_has_one_name(every: str, zone: str) -> None:
+def test_over_a_year_periods_have_no_gaps_and_unique_names(every: str, zone: str) -> None:
     now, end = at("2026-01-01 00:20"), at("2027-01-01 00:00")
     names = [digest_period(every, now, zone)]
     while now < end:

@@ -1,4 +1,4 @@
-"""Delays grow while attempts fail; meanwhile one thread at a time attempts, and the others are refused at once."""
+"""Back-off: delays grow while attempts fail. One thread at a time attempts; the others are refused at once."""
 
 import threading
 
@@ -8,7 +8,7 @@ from models.store.backoff import Backoff, RetryGate
 
 
 class DownError(Exception):
-    """It is down."""
+    """The server is down."""
 
 
 def gate(delay_s: float) -> RetryGate:
@@ -21,7 +21,7 @@ def fail(gate: RetryGate) -> str:
     return str(caught.value)
 
 
-def test_delays_grow_to_the_longest_and_start_again_after_a_success() -> None:
+def test_delays_grow_to_a_maximum_and_start_again_after_a_success() -> None:
     backoff = Backoff(0.5, 4.0)
     assert [backoff.record_failure() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, 4.0]
     backoff.record_success()
@@ -53,43 +53,43 @@ def test_the_next_attempt_is_due_after_the_delay_or_a_success() -> None:
     assert backoff.is_due()
 
 
-def test_after_a_failure_no_thread_attempts_for_a_while_and_all_get_the_reason() -> None:
-    down, attempts = gate(1_000), 0
-    fail(down)
+def test_during_the_delay_after_a_failure_all_threads_are_refused_with_the_reason() -> None:
+    retry_gate, attempts = gate(1_000), 0
+    fail(retry_gate)
     for _ in range(3):
-        with pytest.raises(DownError, match="tried"), down.attempt(DownError):
+        with pytest.raises(DownError, match="tried"), retry_gate.attempt(DownError):
             attempts += 1
     assert attempts == 0
 
 
-def test_a_server_that_is_back_is_used_by_all_threads() -> None:
-    down, done = gate(1e-9), 0
-    fail(down)
+def test_after_a_success_all_threads_may_attempt() -> None:
+    retry_gate, done = gate(1e-9), 0
+    fail(retry_gate)
     while not done:
         try:
-            with down.attempt(DownError):
+            with retry_gate.attempt(DownError):
                 done += 1
         except DownError:
             continue
-    with down.attempt(DownError), down.attempt(DownError):
+    with retry_gate.attempt(DownError), retry_gate.attempt(DownError):
         done += 1
     assert done == 2
 
 
-def test_one_thread_attempts_while_the_others_are_refused() -> None:
-    down = gate(0.0)
-    fail(down)
-    attempting, end = threading.Event(), threading.Event()
+def test_while_one_thread_attempts_the_others_are_refused() -> None:
+    retry_gate = gate(0.0)
+    fail(retry_gate)
+    attempting, finish = threading.Event(), threading.Event()
 
     def attempt_slowly() -> None:
-        with down.attempt(DownError):
+        with retry_gate.attempt(DownError):
             attempting.set()
-            end.wait(30)
+            finish.wait(30)
 
     thread = threading.Thread(target=attempt_slowly)
     thread.start()
     assert attempting.wait(30)
-    with pytest.raises(DownError), down.attempt(DownError):
-        pytest.fail("a second one attempted")
-    end.set()
+    with pytest.raises(DownError), retry_gate.attempt(DownError):
+        pytest.fail("a second thread attempted")
+    finish.set()
     thread.join()

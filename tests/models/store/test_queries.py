@@ -13,12 +13,12 @@ def test_a_query_returns_rows_and_the_number_of_rows_that_it_wrote(store: Settin
     ana, ben = people("ana", "ben")
     with event.transaction():
         assert User.update(display_name="100% ?").where(User.id == ana).execute() == 1
-    found = User.select(User.id, User.display_name).where(User.id.in_([ana, ben])).order_by(User.id).tuples()
-    assert list(found) == [(ana, "100% ?"), (ben, "ben")]
+    users = User.select(User.id, User.display_name).where(User.id.in_([ana, ben])).order_by(User.id).tuples()
+    assert list(users) == [(ana, "100% ?"), (ben, "ben")]
 
 
 @pytest.mark.only("postgresql")
-def test_a_query_is_run_again_on_a_new_connection_when_the_server_has_dropped_the_old_one(store: Settings) -> None:
+def test_a_query_is_repeated_on_a_new_connection_after_the_server_closed_the_old_one(store: Settings) -> None:
     (ana,) = people("ana")
     (number,) = rows("SELECT pg_backend_pid()")[0]
     with engine().open("other") as other:  # type: ignore[attr-defined]

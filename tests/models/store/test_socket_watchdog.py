@@ -1,4 +1,4 @@
-"""A connection whose server says nothing is cut; all others are left alone."""
+"""A connection that waits too long for its server is closed; all others stay open."""
 
 import socket
 
@@ -8,24 +8,24 @@ from models.store import socket_watchdog
 from models.store.socket_watchdog import SocketWatchdog
 
 
-def test_a_connection_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_receives_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
     monkeypatch.setattr(socket_watchdog, "CHECK_INTERVAL_S", 0.01)
-    ours, theirs = socket.socketpair()
-    with ours, theirs, SocketWatchdog().watch(ours):
-        assert ours.recv(1) == b""
+    client_side, server_side = socket.socketpair()
+    with client_side, server_side, SocketWatchdog().watch(client_side):
+        assert client_side.recv(1) == b""
 
 
-def test_a_connection_that_nobody_waits_on_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_is_not_waiting_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_watchdog, "CUT_AFTER_S", 0.01)
     monkeypatch.setattr(socket_watchdog, "CHECK_INTERVAL_S", 0.01)
     watchdog = SocketWatchdog()
-    quiet, other = socket.socketpair()
+    idle, other = socket.socketpair()
     stuck, peer = socket.socketpair()
-    with quiet, other, stuck, peer:
-        with watchdog.watch(quiet):
+    with idle, other, stuck, peer:
+        with watchdog.watch(idle):
             pass
         with watchdog.watch(stuck):
             assert stuck.recv(1) == b""
-        quiet.send(b"x")
+        idle.send(b"x")
         assert other.recv(1) == b"x"
