@@ -131,7 +131,7 @@ def test_a_backup_that_breaks_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(backup, "sync", full)
+    monkeypatch.setattr(backup, "fsync", full)
     with pytest.raises(BackupError, match="No space left"):
         backup.make(settings, tmp_path / "backup")
     assert list((tmp_path / "backup").iterdir()) == []

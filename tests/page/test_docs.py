@@ -41,7 +41,7 @@ def test_a_few_words_find_a_call(docs: Open) -> None:
 
     page.get_by_label("Find a call").fill("DELETE /posts like")
     expect(shown).to_have_count(1)
-    expect(shown).to_contain_text("Like it no more")
+    expect(shown).to_contain_text("Remove a like")
     expect(page.get_by_role("status").first).to_have_text(f"1 of {CALLS} calls")
     expect(page.locator("nav#areas a:visible")).to_have_text(["Community"])
 
@@ -105,9 +105,9 @@ def test_a_session_of_the_browser_is_used_where_there_is_no_token(docs: Open, ga
     page.locator("#log_in").get_by_role("button", name="Send").click()
     expect(page.locator("#log_in").get_by_role("status")).to_contain_text("200 OK")
 
-    page.goto(page.url.partition("#")[0] + "#make_a_group")
-    page.locator("#make_a_group").get_by_role("button", name="Send").click()
-    expect(page.locator("#make_a_group").get_by_role("status")).to_contain_text("201 Created")
+    page.goto(page.url.partition("#")[0] + "#create_a_group")
+    page.locator("#create_a_group").get_by_role("button", name="Send").click()
+    expect(page.locator("#create_a_group").get_by_role("status")).to_contain_text("201 Created")
 
 
 def test_an_answer_that_does_not_end_is_shown_as_it_comes_until_it_is_stopped(docs: Open, gateway: Gateway, ana: Client) -> None:
@@ -136,19 +136,19 @@ def test_the_keyboard_is_enough(docs: Open, ana: Client) -> None:
     page = docs()
     page.get_by_label("Token").fill(ana.token or "")
     page.get_by_label("Find a call").focus()
-    page.keyboard.type("who am i")
+    page.keyboard.type("read my account")
     for _ in range(20):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.matches('#who_am_i > summary')"):
+        if page.evaluate("document.activeElement.matches('#read_my_account > summary')"):
             break
     page.keyboard.press("Enter")
-    page.locator("#who_am_i form").wait_for()
+    page.locator("#read_my_account form").wait_for()
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent") == "Send":
             break
     page.keyboard.press("Enter")
-    expect(page.locator("#who_am_i").get_by_label("Body of the response")).to_contain_text(f'"username": "{ana.name}"')
+    expect(page.locator("#read_my_account").get_by_label("Body of the response")).to_contain_text(f'"username": "{ana.name}"')
 
 
 @pytest.mark.parametrize("width", [390, 820, 1280])
