@@ -63,6 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of this process."""
     server = PostgresServer().start()
+    server.migrate_template()  # here and not at its first use, which may be in a test that has moved the clock
     yield server
     server.remove()
 

@@ -155,13 +155,18 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql)  # type: ignore[arg-type]
 
-    def create(self, template: str | None = TEMPLATE) -> str:
-        """Create a database and return its URL. It is migrated, unless the template is None."""
-        name = f"test{next(self._numbers)}"
-        if template is not None and not self._migrated:
+    def migrate_template(self) -> None:
+        """Create the migrated database that others are copies of, once. Its partitions are those of the clock's present month."""
+        if not self._migrated:
             self.execute(f"CREATE DATABASE {TEMPLATE}")
             _migrate(self.url(TEMPLATE), Path(tempfile.gettempdir()))
             self._migrated = True
+
+    def create(self, template: str | None = TEMPLATE) -> str:
+        """Create a database and return its URL. It is migrated, unless the template is None."""
+        name = f"test{next(self._numbers)}"
+        if template is not None:
+            self.migrate_template()
         self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
         return self.url(name)
 
