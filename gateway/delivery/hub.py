@@ -22,6 +22,7 @@ from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
 from models.sync import catchup
 
+MAX_SCANNED_EVENTS = 1_000  # in memory, for one answer with some types of events
 MAX_WAKEUPS_PER_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
 
 
@@ -214,11 +215,15 @@ class Hub:
         return Answer(events, ephemeral, position, more)
 
     def _from_memory(self, subscription: Subscription) -> tuple[list[Event], int, bool]:
-        sees = subscription.subscriber.sees if subscription.feed is None else subscription.sees
-        types = subscription.types
-        events = [e for e in self.recent.after(subscription.position) if (types is None or e.type in types) and sees(e)]
+        types, feed = subscription.types, subscription.feed
+        streams = subscription.subscriber.intervals if feed is None else subscription.subscriber.intervals | feed.intervals
+        limit = MAX_EVENTS_PER_ANSWER + 1 if types is None else MAX_SCANNED_EVENTS
+        scanned = self.recent.first(streams, subscription.position, limit)
+        events = [e for e in scanned if (types is None or e.type in types) and subscription.sees(e)]
         if len(events) > MAX_EVENTS_PER_ANSWER:
             return events[:MAX_EVENTS_PER_ANSWER], events[MAX_EVENTS_PER_ANSWER - 1].id, True
+        if len(scanned) == limit:
+            return events, scanned[-1].id, True
         return events, self.head, False
 
     async def _from_store(self, subscription: Subscription) -> tuple[list[Event], int, bool]:

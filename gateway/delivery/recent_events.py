@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
@@ -25,6 +30,7 @@ class _OfPost(msgspec.Struct):
     post: int
 
 
+_id = attrgetter("id")
 _identified = msgspec.json.Decoder(_Identified)
 _of_post = msgspec.json.Decoder(_OfPost)
 
@@ -36,28 +42,55 @@ class RecentEvents:
         self.low = head
         self._ids: list[int] = []
         self._events: list[Event] = []
+        self._by_stream: dict[str, list[Event]] = {}
         self._bytes = 0
 
     def append(self, event: Event) -> None:
         """Append the next event. Past the bound of events or bytes, drop the oldest eighth."""
         self._ids.append(event.id)
         self._events.append(event)
+        self._by_stream.setdefault(event.stream, []).append(event)
         self._bytes += len(event.data)
         if len(self._ids) > MAX_RECENT_EVENTS or self._bytes > MAX_RECENT_BYTES:
-            dropped = max(1, len(self._ids) // 8)
-            self.low = self._ids[dropped - 1]
-            self._bytes -= sum(len(e.data) for e in self._events[:dropped])
-            del self._ids[:dropped], self._events[:dropped]
+            self._drop_oldest(max(1, len(self._ids) // 8))
+
+    def _drop_oldest(self, count: int) -> None:
+        dropped = self._events[:count]
+        self.low = dropped[-1].id
+        self._bytes -= sum(len(e.data) for e in dropped)
+        del self._ids[:count], self._events[:count]
+        for stream, number in Counter(e.stream for e in dropped).items():
+            of_stream = self._by_stream[stream]
+            del of_stream[:number]
+            if not of_stream:
+                del self._by_stream[stream]
 
     def reset(self, head: int) -> None:
         """Drop all events; the next one follows `head`."""
         self.low, self._bytes = head, 0
         self._ids.clear()
         self._events.clear()
+        self._by_stream.clear()
 
     def after(self, position: int) -> list[Event]:
         """The events after a position that is not below `low`."""
         return self._events[bisect_right(self._ids, position) :]
+
+    def first(self, streams: Mapping[str, object], position: int, limit: int) -> list[Event]:
+        """The first events of some streams after a position that is not below `low`, in order, and at most `limit`.
+
+        It reads the events after the position or looks the streams up, whichever are fewer.
+        """
+        start = bisect_right(self._ids, position)
+        if len(self._ids) - start <= len(streams):
+            return [e for e in self._events[start:] if e.stream in streams][:limit]
+        parts = (self._of_stream(stream, position, limit) for stream in streams if stream in self._by_stream)
+        return list(islice(merge(*parts, key=_id), limit))
+
+    def _of_stream(self, stream: str, position: int, limit: int) -> list[Event]:
+        events = self._by_stream[stream]
+        start = bisect_right(events, position, key=_id)
+        return events[start : start + limit]
 
     def erase_text(self, deletion: Event) -> None:
         """Erase a deleted text from memory.
@@ -67,15 +100,15 @@ class RecentEvents:
         """
         deleted = _identified.decode(deletion.data).id
         types = EVENTS_WITH_DELETED_TEXT[deletion.type]
-        for event in self._events:
-            if event.stream == deletion.stream and event.type in types and _identified.decode(event.data).id == deleted:
+        for event in self._by_stream.get(deletion.stream, ()):
+            if event.type in types and _identified.decode(event.data).id == deleted:
                 self._replace(event, deletion.data)
         if deletion.type == "post.deleted":
             self._erase_comments(deletion.stream, deleted)
 
     def _erase_comments(self, stream: str, post: int) -> None:
-        for event in self._events:
-            if event.stream == stream and event.type == "comment.created" and _of_post.decode(event.data).post == post:
+        for event in self._by_stream.get(stream, ()):
+            if event.type == "comment.created" and _of_post.decode(event.data).post == post:
                 self._replace(event, msgspec.json.encode({**msgspec.json.decode(event.data), "body": ""}))
 
     def _replace(self, event: Event, data: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from conf import Settings
 from gateway.commit.threads import ThreadPool
-from gateway.delivery import recent_events
+from gateway.delivery import hub, recent_events
 from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
 from gateway.delivery.recent_events import RecentEvents
 from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Subscription
@@ -46,6 +46,49 @@ def test_deleted_texts_do_not_count_against_the_bytes_of_recent_events(monkeypat
         recent.append(deleted)
         recent.erase_text(deleted)
     assert len(recent.after(recent.low)) > 20, "recent events were dropped as if the texts still counted"
+
+
+class CountingStreams(dict[str, None]):
+    """Streams that count how often one of them is looked up."""
+
+    lookups = 0
+
+    def __contains__(self, stream: object) -> bool:
+        self.lookups += 1
+        return super().__contains__(stream)
+
+
+def test_events_of_other_streams_in_memory_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 1_000)
+    recent = RecentEvents(0)
+    events = [Event(n, f"conversation:{n % 100}", "message.created", 0, b"{}") for n in range(1, 2_501)]
+    for each in events:
+        recent.append(each)
+    assert recent.low > 1_000
+    streams = CountingStreams(dict.fromkeys(["conversation:1", "conversation:7", "conversation:101"]))
+    for position in range(recent.low, 2_501):
+        expected = [e.id for e in events if e.id > position and e.stream in ("conversation:1", "conversation:7")]
+        streams.lookups = 0
+        assert ids(recent.first(streams, position, 5)) == expected[:5]
+        assert streams.lookups <= len(streams)
+
+
+def test_a_slice_of_the_memory_without_a_matching_event_ends_and_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "MAX_SCANNED_EVENTS", 10)
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            start = core.hub.head
+            for _ in range(35):
+                await core.send(ana, to=ben)
+            answer = await core.poll(ben, start, types=frozenset({"post.deleted"}))
+            assert (answer.events, answer.more) == ([], True)
+            assert start < answer.position < core.hub.head
+            assert await core.all_after(ben, start, frozenset({"post.deleted"})) == ([], core.hub.head)
+
+    asyncio.run(scenario())
 
 
 def test_a_reader_thread_whose_read_failed_reads_again() -> None:
