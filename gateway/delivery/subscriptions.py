@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from models.log.event import Event
+from models.sync.catchup import FOREVER, IntervalsByStream, by_stream, is_within
 
 MAX_EVENTS_PER_ANSWER = 200  # bounds the memory of a slow client; `more` in the answer says that further events wait
 MAX_EPHEMERAL_KEPT = 20
-FOREVER = 2**62
 
 Types = frozenset[str] | None  # event types that a subscription receives; None: all
 
@@ -36,19 +36,18 @@ class Subscriber:
     def __init__(self, user: int, intervals: Collection[tuple[str, int, int | None]], applied: int) -> None:
         self.user = user
         self.applied = applied  # membership events up to this id are in `intervals` already
-        self.intervals: dict[str, list[tuple[int, int]]] = {}
+        self.intervals: IntervalsByStream = by_stream(intervals)
         self.subscriptions: dict[Subscription, None] = {}
         self.idle_since = time.monotonic()
-        for stream, opened, closed in intervals:
-            self.intervals.setdefault(stream, []).append((opened, FOREVER if closed is None else closed))
 
     def sees(self, event: Event) -> bool:
         """Whether the event's id is within one of the user's intervals of its stream."""
-        return any(opened <= event.id < closed for opened, closed in self.intervals.get(event.stream, ()))
+        return is_within(self.intervals.get(event.stream, ()), event.id)
 
     def follows(self, stream: str) -> bool:
         """Whether the user is a member of the stream's conversation or group now."""
-        return any(closed == FOREVER for _, closed in self.intervals.get(stream, ()))
+        intervals = self.intervals.get(stream)
+        return intervals is not None and intervals[-1][1] == FOREVER
 
     def join(self, stream: str, event: int) -> None:
         """Open an interval at an event."""
@@ -56,7 +55,10 @@ class Subscriber:
 
     def leave(self, stream: str, event: int) -> None:
         """Close the open interval at an event."""
-        self.intervals[stream] = [(opened, min(closed, event)) for opened, closed in self.intervals.get(stream, ())]
+        intervals = self.intervals.get(stream)
+        if intervals:
+            opened, closed = intervals[-1]
+            intervals[-1] = opened, min(closed, event)
 
 
 class Subscription:

@@ -1,21 +1,29 @@
-"""Catching up from an older cursor: a limited slice of each of the user's streams, merged, in one snapshot.
+"""Catching up from an older cursor: a limited slice of all the user's streams, merged, in one snapshot.
 
-The queries are raw SQL: a reconnecting client waits for them, and each is pinned to the index of its stream.
+The queries are raw SQL: a reconnecting client waits for them, and each part is pinned to the index of its stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from models.chat import conversation as conversations
 from models.community import group as groups
 from models.log import event
 from models.log.event import POSTS, Event, conversation_stream, group_stream, user_stream
 from models.store import facts
-from models.store.database import placeholders, rows, snapshot
+from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
 
+FOREVER = ID_MAX  # the end of an open interval
 BEGINNING = -1  # the position of a client that requests all kept events
+MAX_SCANNED_EVENTS = 2_000  # for one slice that leaves some of them out
+MAX_SLICE_BYTES = 1024 * 1024
+MAX_STREAMS_PER_STATEMENT = 100  # SQLite merges at most 500
+MAX_EVENTS_PER_STATEMENT = 50  # the memory that a slice needs beyond its bytes
+
+IntervalsByStream = dict[str, list[tuple[int, int]]]  # stream -> (first event id, id after the last)
 
 
 class Slice(NamedTuple):
@@ -58,10 +66,25 @@ def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | 
     return [(POSTS, 0, None), *mine]
 
 
+def by_stream(intervals: Collection[tuple[str, int, int | None]]) -> IntervalsByStream:
+    """Group a user's intervals by stream, in the order of the log."""
+    grouped: IntervalsByStream = {}
+    for stream, opened, closed in sorted(intervals, key=lambda interval: interval[1]):
+        grouped.setdefault(stream, []).append((opened, FOREVER if closed is None else closed))
+    return grouped
+
+
+def is_within(intervals: Sequence[tuple[int, int]], number: int) -> bool:
+    """Return whether an event id is within one of a stream's intervals, which are in the order of the log."""
+    following = bisect_right(intervals, (number, FOREVER))
+    return following > 0 and number < intervals[following - 1][1]
+
+
 def read(user: int, position: int, types: Collection[str] | None, limit: int, posts: bool = False) -> Slice:
     """Return the user's events after a position, with `posts` also those of posts.
 
-    Intervals, events, low-water mark and head are read in one snapshot.
+    Intervals, events, low-water mark and head are read in one snapshot. A slice ends with `more`, perhaps without any event, after
+    `limit` events, about MAX_SLICE_BYTES, or MAX_SCANNED_EVENTS that are of other types or between the user's intervals.
     """
     with snapshot():
         newest, kept_after = event.head(), facts.trimmed()
@@ -69,20 +92,51 @@ def read(user: int, position: int, types: Collection[str] | None, limit: int, po
             position = kept_after
         if position > newest or position < kept_after:
             return Slice([], newest, more=False, expired=True)
-        found: list[Event] = []
-        intervals = _intervals(user, position) + (_post_intervals(user, position) if posts else [])
-        for stream, opened, closed in intervals:
-            found += _slice(stream, max(position, opened - 1), closed, types, limit + 1)
-    found.sort(key=lambda e: e.id)
-    if len(found) > limit:
-        return Slice(found[:limit], found[limit - 1].id, more=True, expired=False)
-    return Slice(found, newest, more=False, expired=False)
+        intervals = by_stream(_intervals(user, position) + (_post_intervals(user, position) if posts else []))
+        all_match = types is None and all(len(of_stream) == 1 for of_stream in intervals.values())
+        max_ids = limit + 1 if all_match else MAX_SCANNED_EVENTS
+        ids = _first_ids(intervals, position, max_ids)
+        events, reached = _matching(ids, intervals, types, limit)
+    if reached is not None:
+        return Slice(events, reached, more=True, expired=False)
+    if len(ids) == max_ids:
+        return Slice(events, ids[-1], more=True, expired=False)
+    return Slice(events, newest, more=False, expired=False)
 
 
-def _slice(stream: str, after: int, closed: int | None, types: Collection[str] | None, limit: int) -> list[Event]:
+def _first_ids(intervals: IntervalsByStream, position: int, limit: int) -> list[int]:
+    """Return the first ids after a position of all the streams together, in order.
+
+    A stream is read from its first interval to its last, so that many short intervals cost no more than one. Each statement merges
+    MAX_STREAMS_PER_STATEMENT streams in the order of the index, and reads no further than the ids that are known to be enough.
+    """
+    ids: list[int] = []
+    before = FOREVER
+    for streams in chunks(intervals.items(), MAX_STREAMS_PER_STATEMENT):
+        params: list[Any] = []
+        for stream, of_stream in streams:
+            (opened, _), (_, closed) = of_stream[0], of_stream[-1]
+            params += (stream, max(position, opened - 1), min(before, closed))
+        parts = " UNION ALL ".join(["SELECT id FROM events WHERE stream=? AND id>? AND id<?"] * len(streams))
+        ids = sorted([*ids, *(number for (number,) in rows(f"{parts} ORDER BY id LIMIT ?", [*params, limit]))])[:limit]
+        if len(ids) == limit:
+            before = ids[-1]
+    return ids
+
+
+def _matching(
+    ids: Sequence[int], intervals: IntervalsByStream, types: Collection[str] | None, limit: int
+) -> tuple[list[Event], int | None]:
+    """Return the events of these types that the user may see, and the last one's id if there may be more among `ids`."""
+    events: list[Event] = []
+    size = 0
     chosen = f" AND type IN ({placeholders(len(types))})" if types else ""
-    found = rows(
-        f"SELECT id, stream, type, at_ms, data FROM events WHERE stream=? AND id>? AND id<?{chosen} ORDER BY id LIMIT ?",
-        (stream, after, closed if closed is not None else 2**62, *(types or ()), limit),
-    )
-    return [Event(i, s, kind, at, data.encode()) for i, s, kind, at, data in found]
+    for part in chunks(ids, MAX_EVENTS_PER_STATEMENT):
+        sql = f"SELECT id, stream, type, at_ms, data FROM events WHERE id IN ({placeholders(len(part))}){chosen} ORDER BY id"
+        for number, stream, event_type, at_ms, data in rows(sql, (*part, *(types or ()))):
+            if is_within(intervals[stream], number):
+                if len(events) == limit or size > MAX_SLICE_BYTES:
+                    return events, events[-1].id
+                events.append(Event(number, stream, event_type, at_ms, data.encode()))
+                size += len(events[-1].data)
+    return events, None
