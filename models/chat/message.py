@@ -76,7 +76,7 @@ class Reaction(Base):
     """A user's emoji on a message."""
 
     message = peewee.ForeignKeyField(Message, index=False)
-    user = peewee.ForeignKeyField(User, index=False)
+    user = peewee.ForeignKeyField(User)
     emoji = peewee.CharField(max_length=MAX_EMOJI_CHARS)
 
     class Meta:

@@ -20,7 +20,7 @@ class Comment(Base):
 
     id = NeverReusedIdField()
     post = peewee.ForeignKeyField(Post, index=False)
-    author = peewee.ForeignKeyField(User, index=False)
+    author = peewee.ForeignKeyField(User)
     body = peewee.TextField()
     reply_to = peewee.BigIntegerField(null=True)
     created_ms = peewee.BigIntegerField()

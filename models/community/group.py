@@ -24,7 +24,7 @@ class Group(Base):
 
     id = NeverReusedIdField()
     name = peewee.CharField(max_length=MAX_NAME_CHARS)
-    owner = peewee.ForeignKeyField(User, index=False)
+    owner = peewee.ForeignKeyField(User)
     members_count = peewee.IntegerField()
     created_ms = peewee.BigIntegerField()
 

@@ -15,7 +15,7 @@ class Like(Base):
     """A user's like of a post."""
 
     post = peewee.ForeignKeyField(Post, index=False)
-    user = peewee.ForeignKeyField(User, index=False)
+    user = peewee.ForeignKeyField(User)
 
     class Meta:
         table_name = "likes"
@@ -26,7 +26,7 @@ class Bookmark(Base):
     """A user's bookmark of a post."""
 
     user = peewee.ForeignKeyField(User, index=False)
-    post = peewee.ForeignKeyField(Post, index=False)
+    post = peewee.ForeignKeyField(Post)
 
     class Meta:
         table_name = "bookmarks"

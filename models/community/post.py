@@ -28,7 +28,7 @@ class Post(Base):
     """One post. `event` is the id of its `post.created` event. The counts are the numbers of rows of likes and comments."""
 
     id = NeverReusedIdField()
-    author = peewee.ForeignKeyField(User, index=False)
+    author = peewee.ForeignKeyField(User)
     group = peewee.ForeignKeyField(Group, index=False, null=True)
     body = peewee.TextField()
     likes_count = peewee.IntegerField()

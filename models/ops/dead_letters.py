@@ -23,7 +23,7 @@ class DeadLetter(Base):
 
     id = NeverReusedIdField()
     consumer = peewee.CharField(max_length=32)
-    event = peewee.ForeignKeyField(EventRow, index=False, null=True)
+    event = peewee.ForeignKeyField(EventRow, null=True)
     email = peewee.ForeignKeyField(Email, index=False, null=True)
     error = peewee.TextField()
     parked_ms = peewee.BigIntegerField()

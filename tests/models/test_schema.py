@@ -90,6 +90,39 @@ def test_the_migrated_tables_equal_the_tables_that_the_models_create(store: Sett
             assert description == described(table), table
 
 
+def keys_that_lead_no_index() -> list[tuple[str, str]]:
+    """(table, column) of the foreign keys that lead no index of all rows."""
+    if engine().name == "sqlite":
+        tables = [table for (table,) in rows("SELECT name FROM sqlite_schema WHERE type='table' ORDER BY name")]
+        leading = (
+            "SELECT c.name FROM pragma_index_list('{0}') i JOIN pragma_index_info(i.name) c WHERE c.seqno=0 AND NOT i.partial "
+            "UNION SELECT name FROM pragma_table_info('{0}') WHERE pk=1"
+        )
+        keys = "SELECT [from] FROM pragma_foreign_key_list('{0}') WHERE [from] NOT IN (" + leading + ")"
+        return [(table, column) for table in tables for (column,) in rows(keys.format(table))]
+    return rows(
+        "SELECT k.conrelid::regclass::text, a.attname FROM pg_constraint k "
+        "JOIN pg_attribute a ON a.attrelid=k.conrelid AND a.attnum=k.conkey[1] WHERE k.contype='f' AND NOT EXISTS "
+        "(SELECT 1 FROM pg_index i WHERE i.indrelid=k.conrelid AND i.indkey[0]=k.conkey[1] AND i.indpred IS NULL AND i.indisvalid)"
+    )
+
+
+def test_each_foreign_key_leads_an_index(store: Settings) -> None:
+    """Else deleting a user, post or event reads every row of the tables that refer to it."""
+    assert keys_that_lead_no_index() == []
+
+
+@pytest.mark.only("postgresql")
+def test_an_index_whose_making_was_interrupted_is_made_anew(store: Settings) -> None:
+    runner = Runner(db.obj, str(schema.DIRECTORY))
+    execute("DELETE FROM schema_migration WHERE name='0013_foreign_keys'")
+    execute("UPDATE pg_index SET indisvalid=false WHERE indexrelid='like_user_id'::regclass")
+    execute("DROP INDEX post_author_id")
+    assert keys_that_lead_no_index() != []
+    assert runner.up() == ["0013_foreign_keys"]
+    assert keys_that_lead_no_index() == []
+
+
 def test_migrating_twice_changes_nothing(store: Settings) -> None:
     def schema_and_facts() -> list[object]:
         return [*(described(model._meta.table_name) for model in TABLES), rows("SELECT name, value FROM facts ORDER BY name")]

@@ -82,5 +82,6 @@ def test_a_backup_of_the_version_before_is_restored(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     unpack(tmp_path / "before")
     installation.succeed("restore", str(tmp_path / "before" / "backup"))
+    installation.succeed("migrate")
     installation.succeed("doctor")
     assert installation.rows("SELECT body FROM messages WHERE id=?", CONTENTS["first"]) == [("hello Ben",)]
