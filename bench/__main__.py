@@ -15,6 +15,7 @@ from bench.benchmarks.announce import ANNOUNCE
 from bench.benchmarks.backlog import BACKLOG
 from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
+from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
 from bench.benchmarks.like import LIKE
 from bench.benchmarks.page import PAGE
@@ -27,7 +28,7 @@ from bench.results import BenchmarkResult, Run, Settings
 from bench.servers.processes import raise_open_files
 from conf import Settings as BellwireSettings
 
-ALL = (SENDS, ONE, LIKE, DELIVERY, BACKLOG, IDLE, MODEST, STATE, CROWD, SIGNUP, ANNOUNCE, PAGE, STATEMENTS, SCALED, ACROSS)
+ALL = (SENDS, ONE, LIKE, DELIVERY, BACKLOG, IDLE, MODEST, STATE, CROWD, SIGNUP, ANNOUNCE, PAGE, STATEMENTS, SCALED, ACROSS, HOSTILE)
 BENCHMARKS = {each.name: each for each in ALL}
 REPORT = "report"
 
