@@ -19,6 +19,7 @@ from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
 from bench.benchmarks.like import LIKE
 from bench.benchmarks.page import PAGE
+from bench.benchmarks.restart import RESTART
 from bench.benchmarks.scaled import SCALED
 from bench.benchmarks.sends import ONE, SENDS
 from bench.benchmarks.signup import SIGNUP
@@ -28,7 +29,25 @@ from bench.results import BenchmarkResult, Run, Settings
 from bench.servers.processes import raise_open_files
 from conf import Settings as BellwireSettings
 
-ALL = (SENDS, ONE, LIKE, DELIVERY, BACKLOG, IDLE, MODEST, STATE, CROWD, SIGNUP, ANNOUNCE, PAGE, STATEMENTS, SCALED, ACROSS, HOSTILE)
+ALL = (
+    SENDS,
+    ONE,
+    LIKE,
+    DELIVERY,
+    BACKLOG,
+    IDLE,
+    MODEST,
+    STATE,
+    CROWD,
+    SIGNUP,
+    ANNOUNCE,
+    PAGE,
+    STATEMENTS,
+    SCALED,
+    ACROSS,
+    RESTART,
+    HOSTILE,
+)
 BENCHMARKS = {each.name: each for each in ALL}
 REPORT = "report"
 

@@ -1,6 +1,7 @@
 """A fresh Bellwire on a free port, with its data in a temporary folder; both are removed at the end."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,6 +98,14 @@ class Bellwire:
         for running in [process] if process else self._running[::-1]:
             stop(running)
             self._running.remove(running)
+
+    def kill_gateway(self) -> None:
+        """Kill the gateway's process group without a warning; it must have been started as `gateway`."""
+        pid = self.gateway_pid()
+        process = next(running for running in self._running if running.pid == pid)
+        os.killpg(pid, signal.SIGKILL)
+        process.wait()
+        self._running.remove(process)
 
     @property
     def base(self) -> str:
