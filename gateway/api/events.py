@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from gateway.api.accounts import MyAccount
 from gateway.api.conversations import ConversationAnswer
-from gateway.api.event_types import Event
+from gateway.api.event_types import DATA_BY_EVENT_TYPE, Event
 from gateway.delivery.subscriptions import Answer, Subscription, Types
 from gateway.http.base import Handler
 from gateway.http.describe import SecondsParameter, TextParameter, describe
@@ -20,7 +20,6 @@ from models.sync import initial_state
 from models.sync.catchup import BEGINNING
 
 MAX_TIMEOUT_S = 60.0  # most proxies close idle connections after 60 s
-MAX_TYPES = 40
 BEGIN = "begin"
 CURSOR = TextParameter("cursor", f"the position to read from; `{BEGIN}`: everything that is stored; absent: only new events")
 TIMEOUT = SecondsParameter("timeout", "the longest time to wait, in seconds; 30 by default", MAX_TIMEOUT_S)
@@ -103,10 +102,10 @@ class SubscribingHandler(Handler):
             raise field_error("cursor", "must be the cursor of an answer or the id of an event") from None
 
     def types(self) -> Types:
-        """The event types of `?types=a,b`; None for all."""
+        """The event types of `?types=a,b`; None for all. Raises ProblemError 422 for a type that does not exist."""
         types = frozenset(name for name in self.query_text(TYPES).split(",") if name)
-        if len(types) > MAX_TYPES:
-            raise field_error("types", f"must have at most {MAX_TYPES} types")
+        if types - DATA_BY_EVENT_TYPE.keys():
+            raise field_error(TYPES.name, "must be types of events: " + ", ".join(DATA_BY_EVENT_TYPE))
         return types or None
 
     def follows_posts(self) -> bool:

@@ -181,6 +181,15 @@ def test_only_requested_types_are_returned_and_the_cursor_passes_the_others(ana:
     assert answer["cursor"] == ben.now()
 
 
+def test_a_type_that_does_not_exist_is_refused(ana: Client) -> None:
+    for path in ("/events", "/events/stream", "/events/ws"):
+        refused = ana.get(path, cursor="begin", types="message.created,nonsense")
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert error["field"] == "types"
+        assert "message.created" in error["message"]
+
+
 def test_events_of_other_types_do_not_end_a_filtered_poll(gateway: Gateway, ana: Client, ben: Client) -> None:
     sent = ana.send("hi", to=ben)
     poll = ben.polling(ben.now(), timeout=60, types="message.deleted")
