@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from tornado.web import HTTPError
 
-from models.store.errors import ExpiredError, InvalidError, RefusedError, StoreDownError
+from models.store.errors import ExpiredError, InvalidError, LimitedError, RefusedError, StoreDownError
 
 STATUS = {
     "malformed": 400,
@@ -60,6 +61,8 @@ def problem_of(error: BaseException | None, default: int) -> ProblemError:
         return error
     if isinstance(error, InvalidError):
         return ProblemError("invalid", str(error), errors=[{"field": f, "message": m} for f, m in error.errors])
+    if isinstance(error, LimitedError):
+        return ProblemError(error.slug, error.detail, {"Retry-After": str(math.ceil(error.retry_after_ms / 1000))})
     if isinstance(error, RefusedError):
         detail = "" if error.slug == "internal" or error.detail == error.slug else error.detail
         return ProblemError(error.slug, detail)

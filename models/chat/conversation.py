@@ -13,6 +13,7 @@ import peewee
 
 from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
+from models.log import joins
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
@@ -236,12 +237,13 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     """Add a member, as one of the group's owners. The member receives events from the next one on, and earlier messages count as
     read.
 
-    Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and InvalidError.
+    Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and LimitedError.
     """
     _require_owner(conversation, user)
     member = active_view(added)
     if Membership.select().where(_open_memberships(conversation), Membership.user == added).exists():
         return
+    joins.require_few(tx, "memberships", "conversation_id", conversation, added)
     # Raw: the model Message is in a module that imports this one.
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])

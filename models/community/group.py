@@ -11,6 +11,7 @@ from peewee import Case, Value, fn
 
 from models.identity import user as users
 from models.identity.user import User
+from models.log import joins
 from models.log.event import Transaction, user_stream
 from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, rows
 from models.store.errors import NotFoundError
@@ -76,10 +77,11 @@ def create(tx: Transaction, user: int, name: str) -> GroupView:
 
 def join(tx: Transaction, user: int, group: int) -> GroupView:
     """Open a membership of the user from the next event on. A user who joins an empty group becomes its owner. Raises
-    NotFoundError."""
+    NotFoundError and LimitedError."""
     membership = Group.select(Group.id, Value(user), Value(tx.next_event_id())).where(Group.id == group)
     columns = [GroupMember.group, GroupMember.user, GroupMember.from_event]
     if GroupMember.insert_from(membership, columns).on_conflict_ignore().as_rowcount().execute():
+        joins.require_few(tx, "group_members", "group_id", group, user)  # the new one's event is not stored yet
         owner = Case(None, [(Group.members_count == 0, user)], Group.owner)
         Group.update(owner=owner, members_count=Group.members_count + 1).where(Group.id == group).execute()
         _append_event(tx, JOINED, user, group)

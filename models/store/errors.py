@@ -59,6 +59,16 @@ class InvalidError(RefusedError):
         self.errors = list(errors)
 
 
+class LimitedError(RefusedError):
+    """The caller did this too often. It is possible again after `retry_after_ms`."""
+
+    slug = "rate-limited"
+
+    def __init__(self, detail: str, retry_after_ms: int) -> None:
+        super().__init__(detail)
+        self.retry_after_ms = retry_after_ms
+
+
 class StoreDownError(Exception):
     """The store is full or down, or too many operations are waiting for it. Nothing was written; the caller may retry."""
 

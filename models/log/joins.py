@@ -1,0 +1,26 @@
+"""The limit of joining: a membership is an interval of the log, and those who read the log compare each event with all of them."""
+
+from __future__ import annotations
+
+from models.log.event import Transaction
+from models.store.database import rows
+from models.store.errors import LimitedError
+
+MAX_JOINS_PER_DAY = 100  # of one user to one conversation or group
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def require_few(tx: Transaction, table: str, column: str, subject: int, user: int) -> None:
+    """Raise LimitedError when the user has joined the subject MAX_JOINS_PER_DAY times within a day.
+
+    `table` has the memberships, `column` their subject.
+    """
+    # Raw: written once for two tables. An event that was trimmed is older than a day.
+    earlier = rows(
+        f"SELECT e.at_ms FROM {table} m JOIN events e ON e.id=m.from_event WHERE m.user_id=? AND m.{column}=? "
+        f"ORDER BY m.from_event DESC LIMIT 1 OFFSET {MAX_JOINS_PER_DAY - 1}",
+        (user, subject),
+    )
+    wait_ms = earlier[0][0] + DAY_MS - tx.now_ms if earlier else 0
+    if 0 < wait_ms <= DAY_MS:  # more if the clock was ahead
+        raise LimitedError(f"a user may join at most {MAX_JOINS_PER_DAY} times a day", wait_ms)
