@@ -81,6 +81,9 @@ class PostgresServer:
         self._migrated = False
         if self._user is not None:
             shutil.chown(self.folder, self._user)
+        self._make_files()
+
+    def _make_files(self) -> None:
         self._run("initdb", "-D", str(self._data), "-U", "bellwire", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
     def _as_user(self) -> dict[str, Any]:
@@ -173,6 +176,30 @@ class PostgresServer:
     def drop(self, url: str) -> None:
         """Drop a database, even if connections are open."""
         self.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+
+class Standby(PostgresServer):
+    """A server that follows another by streaming replication until it is promoted."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _make_files(self) -> None:
+        source = ["-h", "127.0.0.1", "-p", str(self._primary.port), "-U", "bellwire"]
+        self._run("pg_basebackup", *source, "-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+
+    def promote(self) -> None:
+        """Replay what the primary has written, and become a primary."""
+        with psycopg.connect(self._primary.url("postgres")) as connection:
+            written = connection.execute("SELECT pg_current_wal_lsn()").fetchone()
+        assert written is not None
+        deadline = monotonic() + LIMIT_S
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            while connection.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", written).fetchone() == (True,):
+                assert monotonic() < deadline, "the standby did not catch up"
+                sleep(0.02)
+            connection.execute("SELECT pg_promote()")
 
 
 def _migrate(url: str, folder: Path) -> None:

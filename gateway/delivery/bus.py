@@ -25,6 +25,7 @@ from models.store.database import disconnect, engine
 RECONNECT_S = 0.5
 RECEIVE_TIMEOUT_S = 0.5  # how long a listener waits for a message before it checks whether to stop
 MAX_SILENCE_S = 2.0  # of a server that does not even answer a ping
+CHECK_INTERVAL_S = 1.0  # between two checks that PostgreSQL's server answers and may be written to
 
 
 class EphemeralMessage(msgspec.Struct):
@@ -143,7 +144,11 @@ class NotifyListener(BusListener):
         with contextlib.closing(store.open()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             self._connected()
+            checked_at = time.monotonic()
             while not self._stopping.is_set():
+                if time.monotonic() - checked_at >= CHECK_INTERVAL_S:
+                    connection.check()
+                    checked_at = time.monotonic()
                 for notification in connection.notifies(timeout=RECEIVE_TIMEOUT_S, stop_after=1):
                     self._receive_hint(int(notification.payload))
 

@@ -12,6 +12,7 @@ from huey.storage import PostgresStorage
 from jobs.queue.errors import QueueDownError
 from models.store.database import engine
 from models.store.postgres import PostgreSQL
+from models.store.postgres_connection import ServerConnection
 
 DEQUEUE_TIMEOUT_S = 0.5  # how long a worker waits for the next task
 TABLES_LOCK = 0x42454C4E  # advisory lock
@@ -24,7 +25,7 @@ class PostgresQueue(PostgresStorage):  # type: ignore[misc]
         super().__init__(name, connection=self._open, read_timeout=DEQUEUE_TIMEOUT_S, create_tables=False)
         self._tables_exist = False
 
-    def _open(self) -> Any:
+    def _open(self) -> ServerConnection:
         """Open a connection that does not wait for the disk: after a crash of the server, the next check of the log fills the queue
         again."""
         store = engine()
@@ -37,12 +38,18 @@ class PostgresQueue(PostgresStorage):  # type: ignore[misc]
             self._tables_exist = True
         return connection
 
+    def _listen_conn(self) -> ServerConnection:
+        connection: ServerConnection = super()._listen_conn()
+        connection.check()
+        return connection
+
     @contextlib.contextmanager
     def db(self, commit: bool = False, close: bool = False) -> Iterator[Any]:
         try:
             with super().db(commit, close) as cursor:
                 yield cursor
         except psycopg.Error as error:
+            self.close()  # the next call connects anew, perhaps to another server
             raise QueueDownError(f"{type(error).__name__}: {error}") from error
 
     def dequeue(self) -> bytes | None:

@@ -18,12 +18,14 @@ from typing import Any, ClassVar
 import peewee
 import psycopg
 from psycopg import RawCursor
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from conf import Settings
 from models.store.backoff import Backoff, RetryGate
 from models.store.engine import Engine, TransactionStart
+from models.store.postgres_connection import ServerConnection
 from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 
 LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # keys of advisory locks, which are separate for each database
@@ -51,6 +53,7 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 """
 FULL_SQL = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 NORMAL_SQL = "SET synchronous_commit = off"
+READ_WRITE = "read-write"  # of several hosts, the one that may be written to
 
 
 @lru_cache(maxsize=4096)
@@ -65,7 +68,7 @@ class _Database(peewee.PostgresqlDatabase):
 
     opener: PostgreSQL
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> ServerConnection:
         return self.opener.open()
 
     def execute(self, query: Any, **options: Any) -> Any:
@@ -91,6 +94,7 @@ class PostgreSQL(Engine):
     def __init__(self, settings: Settings, name: str) -> None:
         assert settings.database_url is not None
         self._url = settings.database_url
+        self._target = conninfo_to_dict(self._url).get("target_session_attrs", READ_WRITE)
         self._name = name
         self._session_sql = f"{SESSION_SQL}; {FULL_SQL if settings.durability == 'full' else NORMAL_SQL}"
         self._notifies = settings.redis_url is None
@@ -100,11 +104,11 @@ class PostgreSQL(Engine):
         self.db = _Database("bellwire", prefer_psycopg3=True)
         self.db.opener = self
 
-    def open(self, purpose: str = "") -> psycopg.Connection[Any]:
+    def open(self, purpose: str = "") -> ServerConnection:
         """Open a connection, named after the process and the thread. Raise at once while the server is known to be down."""
         name = f"bellwire {self._name} {purpose or threading.current_thread().name}"[:63]
         with self._gate.attempt(psycopg.OperationalError):
-            connection = psycopg.connect(
+            connection = ServerConnection.connect(
                 self._url,
                 autocommit=True,
                 application_name=name,
@@ -113,8 +117,9 @@ class PostgreSQL(Engine):
                 keepalives_interval=2,
                 keepalives_count=3,
                 tcp_user_timeout=int(CUT_AFTER_S * 1000),
-                target_session_attrs=None if "target_session_attrs" in self._url else "read-write",
+                target_session_attrs=self._target,
             )
+            connection.watchdog = self._watchdog
             connection.execute(self._session_sql)
         connection.prepared_max = MAX_PREPARED_STATEMENTS
         connection.adapters.register_dumper(int, Int8Dumper)  # else each integer size is another prepared statement
@@ -122,32 +127,47 @@ class PostgreSQL(Engine):
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """Run a statement. Outside a transaction, where statements only read or begin, one that finds its connection closed by the
-        server is run again on a new connection."""
+        server, or another server in the place of one that may only be read, is run again on a new connection."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
             connection = self._connection()
-            outside, began = connection.pgconn.transaction_status == TransactionStatus.IDLE, time.monotonic()
-            try:
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 return self._run(connection, sql, params)
+            began = time.monotonic()
+            try:
+                cursor = self._run(connection, sql, params)
+                if not (connection.is_read_only and self._leave_read_only_server()):
+                    return cursor
             except psycopg.OperationalError:
-                if outside and self.db.is_closed() and time.monotonic() - began < MAX_DROPPED_S:
-                    return self._run(self._connection(), sql, params)
-                raise
+                if not self.db.is_closed() or time.monotonic() - began >= MAX_DROPPED_S:
+                    raise
+            return self._run(self._connection(), sql, params)
 
     def _run(self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]) -> Any:
-        with self._watchdog.watch(connection):
-            try:
-                return RawCursor(connection).execute(numbered(sql), params or None)
-            except psycopg.Error:
-                if connection.closed or connection.broken:
-                    self.db.close()
-                raise
+        try:
+            return RawCursor(connection).execute(numbered(sql), params or None)
+        except psycopg.Error:
+            if connection.closed or connection.broken:
+                self.db.close()
+            raise
 
-    def _connection(self) -> psycopg.Connection[Any]:
+    def _connection(self) -> ServerConnection:
         """Return this thread's connection, but no new one in a write transaction whose connection was lost."""
         if self.db.is_closed() and self._thread.writing:
             raise psycopg.OperationalError("the connection was lost in the middle of a transaction")
-        connection: psycopg.Connection[Any] = self.db.connection()
+        connection: ServerConnection = self.db.connection()
         return connection
+
+    def _leave_read_only_server(self) -> bool:
+        """Close this thread's connection and return True if a server that may be written to can be reached. Until then, reading
+        goes on where it is."""
+        if self._target != READ_WRITE:
+            return False
+        try:
+            self.open().close()
+        except psycopg.OperationalError:
+            return False
+        self.db.close()
+        return True
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         """Send BEGIN, the lock and the query for the newest ids in one round trip."""
@@ -226,6 +246,7 @@ class PostgreSQL(Engine):
         that has the lock, would wait for.
         """
         self.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        self._connection().watchdog = None
         while not self.execute(f"SELECT pg_try_advisory_lock({MIGRATION_LOCK})").fetchone()[0]:
             time.sleep(MIGRATION_RETRY_S)
         try:

@@ -27,6 +27,7 @@ class Target:
 
     def __init__(self, engine: PostgreSQL, epoch: str) -> None:
         self._connection = engine.open("copy")
+        self._connection.watchdog = None  # a statement may take long
         self._epoch = epoch
         self._run(PATIENT_SQL)
 
