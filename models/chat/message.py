@@ -27,7 +27,7 @@ from models.store.database import (
     values_cte,
 )
 from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
-from models.store.text_rules import is_displayable
+from models.store.text_rules import is_emoji_or_word
 
 MAX_BODY_CHARS = 20_000
 BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
@@ -371,9 +371,10 @@ def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) 
     view = get_view(user, message)
     if added and view.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    if len(emoji) > MAX_EMOJI_CHARS or not is_displayable(emoji) or " " in emoji:
-        raise InvalidError(("emoji", f"must have 1 to {MAX_EMOJI_CHARS} printable characters without spaces"))
-    if added == (user in view.reactions.get(emoji, [])):
+    exists = user in view.reactions.get(emoji, [])
+    if not exists and (len(emoji) > MAX_EMOJI_CHARS or not is_emoji_or_word(emoji)):  # one that an earlier version allowed can go
+        raise InvalidError(("emoji", f"must be an emoji or a word of up to {MAX_EMOJI_CHARS} characters"))
+    if added == exists:
         return
     if added:
         Reaction.insert(message=message, user=user, emoji=emoji).as_rowcount().execute()

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-# Zero-width joiners combine several emoji into one and occur between letters in Persian; tags spell the flags of regions.
-JOINERS = dict.fromkeys((0x200C, 0x200D, *range(0xE0020, 0xE0080)))
+# By ranges, and not by the tables of the running Python: each version knows other characters. Unassigned ones are allowed, since
+# a later version of Unicode may assign them.
+BLANKS = " \u3000\u2800"  # the spaces of ASCII and of Chinese and Japanese, and Braille's
+ATTACHED = (  # invisible, and they change the character before them: joiners, variation selectors, and tags, which spell flags
+    "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef"
+)
+ACCENTS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # the blocks of combining marks
+FORBIDDEN = (
+    "\x00-\x1f\x7f-\xa0\xad\u2028\u2029\ufff0-\ufffb"  # controls, line breaks, formatting
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # changes of direction
+    "\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"  # fillers and other invisible letters
+    "\u1680\u2000-\u200a\u202f\u205f"  # other spaces
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e00ff"  # of shorthand, music and tags
+    "\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000e01f0-\U0010ffff"  # surrogates, private use, no characters
+)
+MAX_MARKS = 8  # on one letter; the tallest stacks of Tibetan have six
+
+
+def _marks() -> str:
+    """Return the combining marks of all scripts, as Unicode 3.2 has them in every version of Python."""
+    category = unicodedata.ucd_3_2_0.category
+    return "".join(char for char in map(chr, range(0x300, 0x3100)) if category(char) in ("Mn", "Me"))
+
+
+_FORBIDDEN = re.compile(f"[{FORBIDDEN}]")
+_TOO_MANY_MARKS = re.compile(f"[{ATTACHED}{ACCENTS}{_marks()}]{{{MAX_MARKS + 1}}}")
+_VISIBLE = re.compile(f"[^{BLANKS}{ATTACHED}{ACCENTS}{_marks()}]")
+_BLANK = re.compile(f"[{BLANKS}]")
 
 KANA_SOUND_MARKS = "\u3099\u309a"  # they make other letters, as か and が, and are no accents
 LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}  # not decomposed
@@ -40,8 +67,17 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", caseless.translate(_PLAIN_LETTERS))
 
 
+def has_only_visible(text: str) -> bool:
+    """Return whether the text has no control characters, line breaks, changes of direction, invisible letters and unusual spaces,
+    and no letter under a heap of marks."""
+    return not (_FORBIDDEN.search(text) or _TOO_MANY_MARKS.search(text))
+
+
 def is_displayable(text: str) -> bool:
-    """Return whether the text has visible characters and, besides joiners, only those: no line breaks, controls or changes of
-    direction."""
-    visible = text.translate(JOINERS)
-    return visible.isprintable() and not visible.isspace() and visible != ""
+    """Return whether people see the text, and all of it: a name, a title, a label."""
+    return has_only_visible(text) and _VISIBLE.search(text) is not None
+
+
+def is_emoji_or_word(text: str) -> bool:
+    """Return whether people see the text and there is no space in it."""
+    return is_displayable(text) and not _BLANK.search(text)

@@ -222,7 +222,7 @@ def test_a_repeated_reaction_counts_once_and_appends_one_event(ana: Client, ben:
     sent = ana.send("nice?", to=ben)
     cursor = ana.now()
 
-    for emoji in ("👍", "👩‍👩‍👧", "%41", "a/b"):
+    for emoji in ("👍", "👩‍👩‍👧", "🫨", "%41", "a/b"):
         path = f"/messages/{sent['id']}/reactions/" + "".join(f"%{b:02X}" for b in emoji.encode())
         for _ in range(2):
             assert ben.put(path).status_code == 204
@@ -244,7 +244,7 @@ def test_a_repeated_reaction_counts_once_and_appends_one_event(ana: Client, ben:
     assert ana.get(f"/messages/{sent['id']}").json()["reactions"] == {}
 
 
-@pytest.mark.parametrize("emoji", ["%20", "x" * 33, "%0A", "a%20b", "%E2%80%8D", "%E2%80%AE"])
+@pytest.mark.parametrize("emoji", ["%20", "x" * 33, "%0A", "a%20b", "%E2%80%8D", "%E2%80%AE", "%E3%85%A4"])
 def test_an_invalid_reaction_is_named(ana: Client, ben: Client, emoji: str) -> None:
     sent = ana.send("nice?", to=ben)
 
