@@ -12,7 +12,7 @@ from gateway.http.request import field_error
 from gateway.http.tokens import COOKIE, COOKIE_DAYS
 from metrics import declared as metrics
 from models.accounts import registration
-from models.identity import password, token
+from models.identity import email_address, password, token
 from models.identity import user as users
 from models.identity.user import UserView
 from models.log.event import Transaction
@@ -83,7 +83,7 @@ class Login(SessionHandler):
         await self.answer_session(user, new_token, cookie=credentials.cookie)
 
     async def _by_password(self, login: str, candidate: str) -> tuple[int, str]:
-        await self.services.rate_limits.hit("login", f"login:{login.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"login:{users.login_key(login)[:255]}")
         account = await self.services.read(users.find_login, login)
         user, account_status, password_hash = account or (0, "", None)
         is_right = await self.services.hash(password.matches, password_hash, candidate)
@@ -102,7 +102,7 @@ class Login(SessionHandler):
         return self.new_token(tx, user)
 
     async def _by_code(self, address: str, login_code: str) -> tuple[int, str]:
-        await self.services.rate_limits.hit("login", f"code:{address.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"code:{email_address.key(address)[:255]}")
         secret = self.services.secret
 
         def run(tx: Transaction) -> tuple[int, str] | None:  # None for a wrong code: an exception would undo the count of tries

@@ -19,7 +19,7 @@ from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.accounts import registration
 from models.accounts.registration import NewUser
-from models.identity import code, password
+from models.identity import code, email_address, password
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS
 from models.log.event import Transaction
@@ -66,7 +66,7 @@ class Signup(Handler):
         errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
         if errors:
             raise InvalidError(*errors)
-        await self.services.rate_limits.hit("signup", f"email:{request.email.lower()}")
+        await self.services.rate_limits.hit("signup", f"email:{email_address.key(request.email)}")
         if await self.services.read(registration.is_reserved, request.username):  # before the slow hash
             raise ConflictError(registration.RESERVED)
         began = perf_counter()
@@ -113,7 +113,7 @@ class Verify(SessionHandler):
         """Answer 200 with `{"token","user"}`, or 422 for a code that is wrong, expired or void."""
         require_open(self)
         request, secret = self.decode(VerifyRequest), self.services.secret
-        await self.services.rate_limits.hit("login", f"code:{request.email.lower()[:255]}")
+        await self.services.rate_limits.hit("login", f"code:{email_address.key(request.email)[:255]}")
 
         def run(tx: Transaction) -> tuple[int, str] | None:
             user = registration.verify(tx, secret, request.email, request.code)
@@ -143,9 +143,9 @@ class LoginCode(Handler):
     async def post(self) -> None:
         """Answer 202 with `{}` for every address. Only an active account gets a code."""
         address, secret = self.decode(CodeRequest).email, self.services.secret
-        if not registration.EMAIL.fullmatch(address):
-            raise field_error("email", "must be an e-mail address such as ana@example.org")
-        await self.services.rate_limits.hit("otp", f"email:{address.lower()}")
+        if not email_address.is_mailable(address):
+            raise field_error("email", f"must be {email_address.EXPECTED}")
+        await self.services.rate_limits.hit("otp", f"email:{email_address.key(address)}")
         await self.services.committer.call(None, lambda tx: registration.queue_login_code(tx, secret, address))
         self.services.wake_mail()
         self.answer({}, 202)

@@ -14,14 +14,13 @@ from email.policy import Policy
 from typing import Any
 from urllib.parse import quote
 
+from models.identity import email_address
+
 MAX_LINE_CHARS = 76  # RFC 2047 2, of lines with encoded words
-MAX_DOMAIN_CHARS = 255  # RFC 5321 4.5.3.1.2
 URL_CHARS = ":/?#[]@!$&'()*+,;=%~"  # these mean something in a URL (RFC 3986) and stay as they are
 
 # Controls, line separators, halves of surrogate pairs, and characters that change the direction of the text after them.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_LOCAL_PART = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f-\x9f\ud800-\udfff]+")  # atoms and dots; no quoted strings
-_DOMAIN = re.compile(r"[A-Za-z0-9._-]+")
 _LIKE_A_CODE = re.compile(r"\b\d{6}\b")
 
 
@@ -44,20 +43,9 @@ def split_sender(sender: str) -> tuple[str, str]:
 
 
 def envelope_address(address: str) -> str:
-    """Return the address of `a@b` or `Name <a@b>`, with its domain in ASCII (IDNA, RFC 5890).
-
-    Raises ValueError for anything but one mail address, and for a domain that IDNA 2003 and IDNA 2008 write differently (such as
-    one with ß): the mail could reach another person.
-    """
-    local, _, domain = split_sender(address)[1].rpartition("@")
-    if not _LOCAL_PART.fullmatch(local) or len(domain) > MAX_DOMAIN_CHARS:
-        raise ValueError("not a mail address")
-    ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
-    if not _DOMAIN.fullmatch(ascii_domain):
-        raise ValueError("not a mail address")
-    if not domain.isascii() and ascii_domain.encode().decode("idna") != domain.lower():
-        raise ValueError("the domain of the mail address is ambiguous")
-    return f"{local}@{ascii_domain}"
+    """Return the address of `a@b` or `Name <a@b>`, with its domain in ASCII. Raises AddressError, a ValueError, for anything but
+    one mail address."""
+    return email_address.mailable(split_sender(address)[1])
 
 
 def mailbox(name: str, address: str) -> Address:

@@ -24,6 +24,7 @@ from jobs.mail.file_transport import create_transport
 from jobs.mail.recheck import current_mail, preference_types
 from jobs.mail.smtp import MailDeferredError, MailRefusedError, RelayDownError
 from metrics.declared import EMAIL_SECONDS, EMAILS_TOTAL
+from models.identity.email_address import AddressError
 from models.log import event
 from models.log.event import Transaction
 from models.notices import outbox
@@ -186,7 +187,7 @@ class Mailer:
         try:
             composed = self._compose(mail)
             self._transport.send(self._settings.email_from, mail.address, composed)
-        except MailRefusedError as error:
+        except (MailRefusedError, AddressError) as error:
             return Result(mail, "dead", str(error))
         except MailDeferredError as error:
             return self._deferred(mail, str(error), MAIL_BACKOFF.delay_s(mail.attempts))

@@ -14,7 +14,7 @@ import structlog
 from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
-from models.accounts import registration
+from models.accounts import derived_keys, registration
 from models.chat import presence
 from models.identity import code, token
 from models.log import checkpoint, trimming
@@ -45,9 +45,10 @@ class Retention:
         self._events_days = settings.events_keep_days
         self._consumers = consumers
         self._checked_token = 0  # the id that the next run begins after
+        self._corrected_user = 0  # the same, of accounts
 
     def run(self, stop: Stop) -> None:
-        """Delete old rows until none is left or `stop()`, then end sessions that nobody uses."""
+        """Delete old rows until none is left or `stop()`, then end sessions that nobody uses, and correct keys of accounts."""
         began = time.monotonic()
         deleted = {name: self._delete_all(delete, stop) for name, delete in self._kinds(now_ms()).items()}
         if any(deleted.values()):
@@ -55,6 +56,8 @@ class Retention:
             logger.info("retention_run", rows=rows, seconds=round(time.monotonic() - began, 3))
         if not stop():
             self._end_unused_sessions(now_ms() - UNUSED_DAYS * DAY_MS)
+            with transaction(appends=False) as tx:
+                self._corrected_user = derived_keys.correct(tx, self._corrected_user)
 
     def _delete_all(self, delete: Delete, stop: Stop) -> int:
         deadline, total = time.monotonic() + MAX_KIND_S, 0

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from models.identity import code
-from models.identity.user import EMAIL_CHARS, ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
+from models.identity import code, email_address
+from models.identity.user import ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
 from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
@@ -23,7 +23,6 @@ from models.store.database import affected_rows, chunks, execute, insert_rows, p
 from models.store.errors import ConflictError, InvalidError
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
-EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,64}@[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]{1,190}")  # no quoted local parts
 RESERVED_MS = 24 * 3600 * 1000  # how long a pending sign-up reserves its username
 RESERVED = "username: is taken, or reserved for a day by somebody who signs up with it"
 MAX_KEYS_PER_QUERY = 500
@@ -59,8 +58,8 @@ def invalid_fields(username: str, address: str, display_name: str | None, prefix
     if not USERNAME.fullmatch(username):
         rule = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
         errors.append((f"{prefix}username", rule))
-    if not EMAIL.fullmatch(address) or len(address.lower()) > EMAIL_CHARS:
-        errors.append((f"{prefix}email", "an e-mail address such as ana@example.org"))
+    if not email_address.is_mailable(address):
+        errors.append((f"{prefix}email", email_address.EXPECTED))
     if display_name is not None:
         errors += invalid_display_name(display_name, prefix)
     return errors
@@ -93,7 +92,7 @@ def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> t
         view.username,
         view.username.lower(),
         new.email,
-        new.email.lower(),
+        email_address.key(new.email),
         view.display_name,
         search_key(view.display_name),
         view.role,
@@ -111,7 +110,7 @@ def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
         errors += invalid_fields(new.username, new.email, new.display_name, f"users.{n}.")
         if new.role not in ROLES:
             errors.append((f"users.{n}.role", "user or admin"))
-    names, addresses = [new.username.lower() for new in users], [new.email.lower() for new in users]
+    names, addresses = [new.username.lower() for new in users], [email_address.key(new.email) for new in users]
     errors += _conflicts("username", names, reserved(names, now_ms()))
     return errors + _conflicts("email", addresses, owned(addresses))
 
@@ -138,7 +137,7 @@ def is_reserved(username: str) -> bool:
 
 
 def owned(keys: Sequence[str]) -> set[str]:
-    """Return those of these addresses, in lower case, that belong to an account that is not pending."""
+    """Return those of these addresses' keys that belong to an account that is not pending."""
     return _existing("SELECT email_key FROM users WHERE email_key IN ({}) AND status<>'pending'", keys)
 
 
@@ -152,16 +151,18 @@ def _existing(sql: str, keys: Sequence[str], *params: int) -> set[str]:
 
 def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
     """Create a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
-    name, address = new.username.lower(), new.email.lower()
+    name = new.username.lower()
     if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
     _forget_old_attempts([name], tx.now_ms)
     digits = code.new()
     (made,) = _insert(tx, [new], [hashed], "pending")
     expires_ms = code.issue(tx, secret, made.id, code.SIGNUP, digits)
-    owner = rows("SELECT id, display_name FROM users WHERE email_key=? AND status<>'pending'", (address,))
+    owner_sql = "SELECT id, email, display_name, username FROM users WHERE email_key=? AND status<>'pending'"
+    owner = rows(owner_sql, (email_address.key(new.email),))
     if owner:
-        letter = NewMail("address_known", owner[0][0], new.email, owner[0][1], {"username": new.username})
+        user, to, display_name, username = owner[0]  # nothing of what the caller typed, who may be a stranger
+        letter = NewMail("address_known", user, to, display_name, {"username": username})
     else:
         data = {"code": digits, "username": new.username}
         letter = NewMail("signup_code", made.id, new.email, made.display_name, data, expires_ms, CODE_PRIORITY)
@@ -170,7 +171,7 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
 
 def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
     """Activate the pending account that the code was mailed for. Return its id, or None when the code is not valid."""
-    key = address.lower()
+    key = email_address.key(address)
     attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
     found = code.redeem(tx, secret, attempts, code.SIGNUP, digits)
     if found is None or owned([key]):
@@ -189,7 +190,7 @@ def announce(tx: Transaction, users: Sequence[int]) -> None:
 
 def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
     """Mail a login code to the address of an active account. For any other address the same is written, and nothing is sent."""
-    found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (address.lower(),))
+    found = rows("SELECT id, email, display_name FROM users WHERE email_key=? AND status='active'", (email_address.key(address),))
     user, to, name = found[0] if found else (code.NOBODY, "", "")
     digits = code.new()
     expires_ms = code.issue(tx, secret, user, code.LOGIN, digits)
@@ -199,7 +200,7 @@ def queue_login_code(tx: Transaction, secret: str, address: str) -> None:
 
 def log_in(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
     """Return the active user whose login code this is, or None."""
-    found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (address.lower(),))
+    found = rows("SELECT id FROM users WHERE email_key=? AND status='active'", (email_address.key(address),))
     return code.redeem(tx, secret, [i for (i,) in found], code.LOGIN, digits)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from models.accounts.registration import announce, owned
-from models.identity import code, token
+from models.identity import code, email_address, token
 from models.identity import user as users
 from models.identity.user import COLUMNS, UserView
 from models.log.event import ACCOUNTS, GATEWAYS, Transaction, user_stream
@@ -91,7 +91,7 @@ def _activatable(pending: dict[int, _Account]) -> list[int]:
     """Return the pending accounts whose address is free; of several with the same address, the first."""
     by_address: dict[str, int] = {}
     for i, account in pending.items():
-        by_address.setdefault(account.address.lower(), i)
+        by_address.setdefault(email_address.key(account.address), i)
     there = owned(list(by_address))
     return [i for address, i in by_address.items() if address not in there]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
+from models.identity import email_address
 from models.log.event import GATEWAYS, Transaction, user_stream
 from models.store.database import Base, NeverReusedIdField, fetch_rows, multi_index_read, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
@@ -21,7 +22,8 @@ COLUMNS = "id, username, display_name, role, status"
 
 
 class User(Base):
-    """An account. Keys are lower-case forms: usernames are unique, addresses only among accounts that are not pending."""
+    """An account. Usernames are unique by their keys in lower case, addresses by those of `models.identity.email_address` among
+    accounts that are not pending."""
 
     id = NeverReusedIdField()
     username = peewee.CharField(max_length=32)
@@ -171,11 +173,15 @@ def set_profile(tx: Transaction, user: int, timezone: str | None, locale: str | 
         Profile.update(**fields).where(Profile.user == user).execute()
 
 
+def login_key(login: str) -> str:
+    """Return the key of a username or an e-mail address."""
+    return email_address.key(login) if "@" in login else login.lower()
+
+
 def find_login(login: str) -> tuple[int, str, str | None] | None:
     """Return (id, status, password hash) of the user with this username or e-mail address, or None."""
-    key = login.lower()
-    where = "email_key=? AND status<>'pending'" if "@" in key else "username_key=?"
-    found = rows(f"SELECT id, status, password_hash FROM users WHERE {where}", (key,))
+    where = "email_key=? AND status<>'pending'" if "@" in login else "username_key=?"
+    found = rows(f"SELECT id, status, password_hash FROM users WHERE {where}", (login_key(login),))
     return found[0] if found else None
 
 

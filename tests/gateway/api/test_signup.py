@@ -22,6 +22,8 @@ from tests.gateway.newcomers import (
 )
 from tests.gateway.running import Gateway, until
 
+KELVIN_SIGN = "\u212a"  # its lower case is the letter k
+
 
 def test_the_mailed_code_activates_a_complete_account(gateway: Gateway) -> None:
     signup = new_signup()
@@ -57,6 +59,14 @@ def test_of_many_signups_with_one_username_at_once_one_succeeds_with_one_profile
         ("email", "no address"),
         ("email", "a@b\r\nBcc: c@d"),
         ("email", '"quoted"@example.org'),
+        ("email", "x@a!b"),
+        ("email", "anna@straße.example"),
+        ("email", "user@example。org"),
+        ("email", "a@example.org\u200b"),
+        ("email", "a\u200b@example.org"),
+        ("email", f"{'x' * 65}@example.org"),
+        ("display_name", "\u3164"),
+        ("display_name", "a" + "\u0301" * 79),
         ("username", "x"),
         ("username", "with space"),
         ("password", "too short"),
@@ -94,8 +104,45 @@ def test_a_signup_for_a_known_address_gets_the_usual_answer_and_the_owner_a_mail
         return answer.status_code, sorted(answer.json()), names, [b - a for a, b in zip(before, after, strict=True)]
 
     assert answer_and_new_rows(first["email"].upper()) == answer_and_new_rows(new_signup()["email"])
-    assert mail_kinds(gateway, first["email"].upper()) == ["address_known"]
-    assert "code" not in newest_mail(gateway, first["email"].upper())
+    assert mail_kinds(gateway, first["email"]) == ["signup_code", "address_known"], "to the owner's address as it is stored"
+    assert newest_mail(gateway, first["email"]) == {"username": first["username"]}, "and not the username that the stranger chose"
+    assert mail_kinds(gateway, first["email"].upper()) == []
+
+
+def test_an_address_that_looks_like_another_is_a_stranger(gateway: Gateway) -> None:
+    name = f"mike{next(numbers)}"
+    owner, stranger = f"{name}@example.org", f"{name.replace('k', KELVIN_SIGN)}@example.org"
+    verified_user(gateway, new_signup() | {"email": owner, "display_name": "Mike Secret"})
+    sign_up(gateway, new_signup() | {"email": stranger})
+    assert mail_kinds(gateway, stranger) == ["signup_code"]
+    assert request_code(gateway, stranger) == 0
+    assert gateway.rows("SELECT count(*) FROM emails WHERE address=? AND name LIKE '%Secret%'", stranger) == [(0,)]
+
+
+def test_a_look_alike_that_is_first_shuts_nobody_out(gateway: Gateway) -> None:
+    name = f"kim{next(numbers)}"
+    verified_user(gateway, new_signup() | {"email": f"{name.replace('k', KELVIN_SIGN)}@example.org"})
+    verified_user(gateway, new_signup() | {"email": f"{name}@example.org"})
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ("{}@bücher.example", "{}@xn--bcher-kva.example"),
+        ("{}@xn--bcher-kva.example", "{}@BÜCHER.example."),
+        ("{}@example.org", "{}@example.org."),
+        ("{}@bücher.example", "{}@bu\u0308cher.example"),
+    ],
+)
+def test_one_mailbox_has_one_account(gateway: Gateway, admin: Client, first: str, again: str) -> None:
+    name = f"mailbox{next(numbers)}"
+    first, again = first.format(name), again.format(name.upper())
+    verified_user(gateway, new_signup() | {"email": first})
+    gateway.anonymous().post("/signup", new_signup() | {"email": again})
+    assert mail_kinds(gateway, first)[-1] == "address_known"
+    assert log_in(gateway, login=again, password=PASSWORD).status_code == 200
+    assert request_code(gateway, again) == 1
+    assert fields(admin.post("/admin/users", {"users": [{"username": f"other-{name}", "email": again}]})) == ["users.0.email"]
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -162,6 +209,7 @@ def test_only_active_accounts_get_login_codes_and_the_answer_does_not_show_it(ga
     admin.post("/admin/users/suspend", {"ids": [verified_user(gateway, suspended).id]})
     assert [request_code(gateway, signup["email"]) for signup in (pending, suspended, new_signup(), active)] == [0, 0, 0, 1]
     assert fields(gateway.anonymous().post("/otp", {"email": "nonsense"})) == ["email"]
+    assert fields(gateway.anonymous().post("/otp", {"email": "user@example。org"})) == ["email"]
 
 
 def test_only_the_newest_code_logs_in(gateway: Gateway) -> None:

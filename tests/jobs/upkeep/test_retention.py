@@ -179,3 +179,10 @@ def test_ended_announcements_and_dead_mails_are_deleted(store: Settings) -> None
     later(ENDED_DAYS + 1)
     assert (announcement.list_newest(10), dead_letters.newest(10)) == ([], [])
     assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0
+
+
+def test_each_run_corrects_keys_that_an_earlier_version_wrote(store: Settings) -> None:
+    (ana,) = people("ana")
+    execute("UPDATE users SET email='ana@example.org.', email_key='ana@example.org.' WHERE id=?", (ana,))
+    tasks.retention.run(lambda: False)
+    assert rows("SELECT email_key FROM users WHERE id=?", (ana,)) == [("ana@example.org",)]

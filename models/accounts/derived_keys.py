@@ -1,0 +1,31 @@
+"""The keys of accounts, which follow from other columns, corrected where an earlier version wrote them.
+
+During an upgrade both versions write to one store, so the migration alone does not reach every account.
+"""
+
+from __future__ import annotations
+
+from models.accounts.registration import owned
+from models.identity import email_address
+from models.identity.user import User
+from models.log.event import Transaction
+from models.store.database import fetch_rows
+
+USERS_PER_TRANSACTION = 200
+
+
+def correct(tx: Transaction, after: int) -> int:
+    """Correct the keys of the accounts after this id, a few, and return the id to go on after; 0 at the end."""
+    columns = (User.id, User.email, User.email_key, User.status)
+    accounts = fetch_rows(User.select(*columns).where(User.id > after).order_by(User.id).limit(USERS_PER_TRANSACTION))
+    for user, address, stored, status in accounts:
+        if stored != email_address.key(address):
+            _correct_email_key(user, email_address.key(address), is_pending=status == "pending")
+    return accounts[-1][0] if accounts else 0
+
+
+def _correct_email_key(user: int, key: str, *, is_pending: bool) -> None:
+    """Set the key, unless another account has it: of two with one mailbox the second keeps its old key, which no address has, and
+    logs in by its username."""
+    if is_pending or not owned([key]):
+        User.update(email_key=key).where(User.id == user).execute()
