@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     limit_otp: Rate = "5/hour"
     limit_typing: Rate = "5/second"
     limit_api: Rate = "100/second"
+    limit_events: Rate = "200000/day"
+    limit_bytes: Rate = "500000000/day"
     open_polls_per_user: int = Field(default=20, ge=1, le=10_000, description="1 to 10000")
     log_format: Literal["auto", "json", "text"] = Field(default="auto", description="auto, json or text")
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(

@@ -67,6 +67,7 @@ class LegacyMessages(Handler):
             posted = await self.services.committer.post(draft).future
         except InvalidError as error:
             raise InvalidError(*((LEGACY_FIELD_NAMES[field], message) for field, message in error.errors)) from None
+        self.count_written(1, 2 * len(posted.json))  # the row and the event
         message = msgspec.json.decode(posted.json)
         legacy_message = LegacyMessage(
             id=message["id"],

@@ -63,6 +63,8 @@ class Messages(Handler):
             posted = await operation.future
             outcome = "ok" if posted.created else "duplicate"
             self.stages = operation.stages(arrived, authorize_s)
+            if posted.created:
+                self.count_written(1, 2 * len(posted.json))  # the row and the event
             self.answer(posted.json, 201 if posted.created else 200)
         except (RefusedError, ProblemError):
             outcome = "refused"

@@ -119,6 +119,8 @@ class Login(SessionHandler):
 class Logout(Handler):
     """Revokes the token of the call."""
 
+    writes_count: ClassVar[bool] = False
+
     @describe("Log out", {204: None})
     async def post(self) -> None:
         """Answer 204. The token's open polls end, on every gateway."""
@@ -154,6 +156,8 @@ class Sessions(Handler):
 
 class Session(Handler):
     """A session of the caller."""
+
+    writes_count: ClassVar[bool] = False
 
     @describe("End a session", {204: None})
     async def delete(self, session: str) -> None:

@@ -176,6 +176,8 @@ def _errors(operation: DocumentedCall) -> Iterator[str]:
     yield from (*description.errors, *ALWAYS)
     if operation.handler.access != "public":
         yield from ("unauthorized", "suspended")
+    if operation.handler.access == "user" and operation.verb.upper() not in SAFE_METHODS and operation.handler.writes_count:
+        yield "quota-exceeded"
     if "(" in operation.pattern:
         yield "not-found"
     if description.body is not None:

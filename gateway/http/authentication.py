@@ -9,6 +9,7 @@ from typing import ClassVar, NoReturn
 from tornado import web
 
 from gateway.http.errors import ProblemError
+from gateway.http.rate_limits import QUOTAS
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
 from models.identity.token import Actor
@@ -22,6 +23,7 @@ class Authentication(web.RequestHandler):
 
     access: ClassVar[str] = "user"
     rate_limit: ClassVar[str] = "api"
+    writes_count: ClassVar[bool] = True  # towards the user's quotas
     query_token: ClassVar[bool] = False  # whether ?token= is accepted, as it is on event endpoints
     services: Services
     actor: Actor
@@ -68,9 +70,15 @@ class Authentication(web.RequestHandler):
 
     async def _count(self, actor: Actor | None) -> None:
         caller = f"user:{actor.user}" if actor is not None else f"address:{self.client_address()}"
-        await self.services.rate_limits.hit("api", caller)
-        if self.rate_limit != "api" and self.request.method not in SAFE_METHODS:
-            await self.services.rate_limits.hit(self.rate_limit, caller)
+        await self.services.rate_limits.hit_all(self._limits(actor), caller)
+
+    def _limits(self, actor: Actor | None) -> tuple[str, ...]:
+        """The names of the limits that count this request."""
+        if self.request.method in SAFE_METHODS:
+            return ("api",)
+        own = ("api",) if self.rate_limit == "api" else ("api", self.rate_limit)
+        has_quota = self.writes_count and actor is not None and actor.role != "admin"
+        return (*own, *QUOTAS) if has_quota else own
 
     def credential(self) -> str:
         """The token in the Authorization header, the query or the session cookie.

@@ -54,6 +54,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
     route: ClassVar[str] = "unknown"  # the pattern, for metrics and log
     SUPPORTED_METHODS = METHODS
     received_bytes = 0
+    written_events = written_bytes = 0  # of the caller's quotas
     stages: dict[str, float] | None = None  # of a send, for its log line
 
     def initialize(self, services: Services, received_bytes: int = 0) -> None:
@@ -114,7 +115,20 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a function in the next transaction, where the caller's token is checked again."""
-        return self.services.committer.call(self.actor.token, run)
+        return self.services.committer.call(self.actor.token, lambda tx: self._run_and_measure(run, tx))
+
+    def _run_and_measure(self, run: Callable[[Transaction], T], tx: Transaction) -> T:
+        before = len(tx.events)
+        result = run(tx)
+        events = tx.events[before:]
+        size = len(self.request.body) + sum(len(event.data) for event in events)
+        self.count_written(max(1, len(events)), size)  # a write without an event is a row nevertheless
+        return result
+
+    def count_written(self, events: int, size: int) -> None:
+        """Count events and bytes, of rows and events, towards the caller's quotas."""
+        self.written_events += events
+        self.written_bytes += size
 
     # Answers
 
@@ -146,6 +160,8 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         """Count the request and log it."""
         actor = getattr(self, "actor", None)
         request = self.request
+        if self.written_events and self.services.rate_limits.enabled:
+            self.services.rate_limits.count_written(self.actor.user, self.written_events, self.written_bytes)
         self.services.traffic.count(
             AnsweredRequest(
                 request.method or "",

@@ -26,6 +26,7 @@ STATUS = {
     "unsupported-media-type": 415,
     "invalid": 422,
     "rate-limited": 429,
+    "quota-exceeded": 429,
     "internal": 500,
     "unavailable": 503,
 }

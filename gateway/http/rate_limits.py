@@ -1,73 +1,116 @@
 """Rate limits, in the `limits` package's notation: per user for a request with a valid token, else per address.
 
 Counts are shared over Redis if it is configured. While it does not answer, each gateway counts its own requests, and no request
-waits for Redis.
+waits for Redis. `events` and `bytes` are quotas: they count what a user has written to the log, which is known after the write, and
+refuse the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
-import time
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
 
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
 
 from conf import Settings
 from gateway.http.errors import ProblemError
+from gateway.http.limit_counters import Hit, MemoryCounters, RedisCounters, Refusal
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
 
-NAMES = ("send", "signup", "login", "otp", "typing", "api")
+NAMES = ("send", "signup", "login", "otp", "typing", "api", "events", "bytes")
+QUOTAS = ("events", "bytes")
 REDIS_TIMEOUT_S = 0.05  # an answer usually takes a hundredth of that
 RECHECK_S = 1.0
+CHECK_TIMEOUT_S = 1.0
+MAX_CALLER_CHARS = 100  # a longer one, such as an e-mail address, is counted by its hash: keys have a bounded size
+MAX_UNCOUNTED_USERS = 50_000
+NOTHING = (0, 0)
+CALLER = "\0"  # the place of the caller in a key
+
+
+class _Limit(NamedTuple):
+    """One rate of a name: `key_start + caller + key_end` is its window."""
+
+    name: str
+    text: str
+    key_start: str
+    key_end: str
+    amount: int
+    window_s: int
 
 
 class RateLimits:
     """The limits of the settings, by name. `local_only`: the shared counts can't be reached, so this process counts by itself."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, recheck_s: float = RECHECK_S) -> None:
+        self._recheck_s = recheck_s
         self.enabled = settings.rate_limits
         self.local_only = False
-        self._items: dict[str, list[RateLimitItem]] = {}
-        self._local = FixedWindowRateLimiter(MemoryStorage())
-        self._shared: FixedWindowRateLimiter | None = None
+        self._limits: dict[str, list[_Limit]] = {}
+        self._users, self._strangers = MemoryCounters(), MemoryCounters()
+        self._written: dict[str, tuple[int, int]] = {}  # caller -> events and bytes that no window counts yet
+        self._shared: RedisCounters | None = None
         self._redis_errors: tuple[type[Exception], ...] = (OSError,)
         self._outage = Outage("shared_rate_limits", "this gateway counts on its own")
         if settings.rate_limits:
-            self._items = {name: parse_many(getattr(settings, f"limit_{name}")) for name in NAMES}
+            for name in NAMES:
+                self._limits[name] = [_limit(name, item) for item in parse_many(getattr(settings, f"limit_{name}"))]
             if settings.redis_url is not None:
                 self._share(settings.redis_url)
 
     def _share(self, url: str) -> None:
         import redis
-        from limits.aio.storage import RedisStorage
 
         from jobs.infra.redis_client import create_async_client
 
-        pool = create_async_client(url, REDIS_TIMEOUT_S).connection_pool
-        storage = RedisStorage("redis://", implementation="redispy", key_prefix="bellwire", connection_pool=pool)  # type: ignore[arg-type]
-        self._shared = FixedWindowRateLimiter(storage)
+        self._shared = RedisCounters(create_async_client(url, REDIS_TIMEOUT_S))
         self._redis_errors = (redis.RedisError, OSError)
 
     async def hit(self, name: str, caller: str) -> None:
-        """Count one request of a caller. Raises ProblemError 429 with Retry-After, in seconds, when there were too many."""
-        for item in self._items.get(name, ()):
-            wait_s = await self._hit(item, name, caller)
-            if wait_s:
-                metrics.RATE_LIMITED_TOTAL.labels(name).inc()
-                raise ProblemError("rate-limited", f"at most {item}: wait {wait_s} s", {"Retry-After": str(wait_s)})
+        """Count one request of a caller under one limit. Raises the same as `hit_all`."""
+        await self.hit_all((name,), caller)
 
-    async def _hit(self, item: RateLimitItem, name: str, caller: str) -> int:
-        """Seconds to wait, 0 when the request is within the limit."""
-        if self._shared is not None and not self.local_only:
-            try:
-                async with asyncio.timeout(REDIS_TIMEOUT_S):
-                    return await _hit(self._shared, item, name, caller)
-            except self._redis_errors as error:
-                self._count_locally(error)
-        return await _hit(self._local, item, name, caller)
+    async def hit_all(self, names: Sequence[str], caller: str) -> None:
+        """Count one request of a caller under several limits. If one of them refuses it, it counts under none.
+
+        Raises ProblemError 429 with Retry-After, in seconds.
+        """
+        if not self.enabled:
+            return
+        if len(caller) > MAX_CALLER_CHARS:
+            caller = hashlib.sha256(caller.encode("utf-8", "surrogatepass")).hexdigest()
+        limits = [limit for name in names for limit in self._limits.get(name, ())]
+        written = self._written.pop(caller, NOTHING) if "events" in names else NOTHING
+        hits = [_hit_of(limit, caller, written) for limit in limits]
+        counted, refusal = await self._hit_shared(hits) if self._shared is not None else (False, None)
+        if not counted:
+            refusal = (self._users if caller.startswith("user:") else self._strangers).hit(hits)
+        if refusal is not None:
+            _refuse(limits[refusal.position], refusal.wait_s)
+
+    def count_written(self, user: int, events: int, size: int) -> None:
+        """Count events and bytes that a request of the user has written. The user's next write carries them to the counters."""
+        caller = f"user:{user}"
+        if len(self._written) >= MAX_UNCOUNTED_USERS:
+            self._written.popitem()
+        before = self._written.get(caller, NOTHING)
+        self._written[caller] = (before[0] + events, before[1] + size)
+
+    async def _hit_shared(self, hits: Sequence[Hit]) -> tuple[bool, Refusal | None]:
+        """Count on Redis. Return whether it did, and its refusal."""
+        assert self._shared is not None
+        if self.local_only:
+            return False, None
+        try:
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                return True, await self._shared.hit(hits)
+        except self._redis_errors as error:
+            self._count_locally(error)
+            return False, None
 
     def _count_locally(self, error: Exception) -> None:
         if not self.local_only:
@@ -79,17 +122,32 @@ class RateLimits:
         """Check Redis in the background, so that no request waits for it."""
         assert self._shared is not None
         while self.local_only:
-            await asyncio.sleep(RECHECK_S)
+            await asyncio.sleep(self._recheck_s)
             try:
-                async with asyncio.timeout(1):
-                    self.local_only = not await self._shared.storage.check()
+                async with asyncio.timeout(CHECK_TIMEOUT_S):
+                    await self._shared.check()
             except self._redis_errors as error:
                 self._outage.record_failure(error)
+            else:
+                self.local_only = False
         self._outage.record_success()
 
 
-async def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, name: str, caller: str) -> int:
-    if await limiter.hit(item, name, caller):
-        return 0
-    window = await limiter.get_window_stats(item, name, caller)
-    return max(1, math.ceil(window.reset_time - time.time()))
+def _limit(name: str, item: RateLimitItem) -> _Limit:
+    start, _, end = item.key_for(name, CALLER).partition(CALLER)
+    return _Limit(name, str(item), f"bellwire:{start}", end, item.amount, item.get_expiry())
+
+
+def _hit_of(limit: _Limit, caller: str, written: tuple[int, int]) -> Hit:
+    key = f"{limit.key_start}{caller}{limit.key_end}"
+    if limit.name in QUOTAS:
+        return Hit(key, limit.amount, limit.window_s, cost=0, spent=written[QUOTAS.index(limit.name)])
+    return Hit(key, limit.amount, limit.window_s)
+
+
+def _refuse(limit: _Limit, wait_s: float) -> NoReturn:
+    seconds = max(1, math.ceil(wait_s))
+    metrics.RATE_LIMITED_TOTAL.labels(limit.name).inc()
+    slug = "quota-exceeded" if limit.name in QUOTAS else "rate-limited"
+    unit = f" {limit.name}" if limit.name in QUOTAS else ""
+    raise ProblemError(slug, f"at most {limit.text}{unit}: wait {seconds} s", {"Retry-After": str(seconds)})

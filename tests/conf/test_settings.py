@@ -42,6 +42,8 @@ DEFAULTS = {
     "limit_otp": "5/hour",
     "limit_typing": "5/second",
     "limit_api": "100/second",
+    "limit_events": "200000/day",
+    "limit_bytes": "500000000/day",
     "open_polls_per_user": 20,
     "log_format": "auto",
     "log_level": "info",
