@@ -24,6 +24,7 @@ from conf import Settings
 from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
+from jobs.consumers.bursts import notify_groups
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.consumers.search_index import SearchIndexConsumer
@@ -89,6 +90,7 @@ class _SerialRunner:
 
 
 _runners: dict[str, _SerialRunner] = {}
+_bursts_outage = Outage("group_notifications", "they are tried again")
 _digests_outage = Outage("digests", "they are tried again")
 _archive_outage = Outage("archiving", "it is tried again")
 
@@ -214,12 +216,14 @@ def run(name: str, stop: Stop = never) -> DrainResult:
 
 
 def run_pending(stop: Stop = never) -> int:
-    """Drain all consumers that have events to process, and queue the mail that is due, until nothing is left or `stop()`.
+    """Drain all consumers that have events to process, notify large groups, and queue the mail that is due, until nothing is left
+    or `stop()`.
 
-    Returns the number of events processed and mails queued. A drain that fails is logged, and tried again by the next call.
+    Returns the number of events processed, members of large groups notified and mails queued. A drain that fails is logged, and
+    tried again by the next call.
     """
     events, remaining = 0, set(consumers)
-    while remaining and not stop():
+    while not stop():
         remaining &= set(consumers_to_run(consumers.values()))
         for name in [name for name in consumers if name in remaining]:
             result = _run_reported(name, _until(MAX_CONSUMER_S, stop))
@@ -227,7 +231,24 @@ def run_pending(stop: Stop = never) -> int:
                 remaining.discard(name)
             else:
                 events += result.events
+        notified = _notify_groups(_until(MAX_CONSUMER_S, stop))
+        events += notified
+        if not (remaining or notified):
+            break
     return events + _collect_digests(stop)
+
+
+def _notify_groups(stop: Stop) -> int:
+    """Notify members of large groups; returns their number."""
+    try:
+        done = notify_groups(stop)
+    except Exception as error:
+        _bursts_outage.record_failure(error)
+        return 0
+    _bursts_outage.record_success()
+    if done.mails and mailer is not None:
+        mailer.wake()
+    return done.rows
 
 
 def _collect_digests(stop: Stop) -> int:

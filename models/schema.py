@@ -20,6 +20,7 @@ from models.identity.user import Profile, User, Wallet
 from models.log.checkpoint import Checkpoint
 from models.log.event import EventRow
 from models.notices.announcement import Announcement
+from models.notices.bursts import Burst, BurstEvent
 from models.notices.causes import NotificationCause
 from models.notices.notification import Notification
 from models.notices.outbox import Email
@@ -67,6 +68,8 @@ TABLES = [
     ArchiveFile,
     Notification,
     NotificationCause,
+    Burst,
+    BurstEvent,
     WaitingMail,
     Digest,
     Announcement,

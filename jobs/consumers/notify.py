@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import ClassVar, NamedTuple
 
 from jobs.drain.consumer import Consumer, Written
@@ -11,7 +12,7 @@ from jobs.rules.facts import DecodedEvent, Facts, gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.log.event import Event, Transaction
-from models.notices import notifying
+from models.notices import bursts, notifying
 from models.notices.causes import Cause
 from models.store.database import chunks
 
@@ -26,29 +27,59 @@ class _Match(NamedTuple):
     users: list[int]
 
 
-class NotifyConsumer(Consumer):
-    """Counts each cause once for each receiver.
+class Deferred(NamedTuple):
+    """Messages to large groups, by event: jobs/consumers/bursts.py notifies their members."""
 
-    The receivers of a large group are written in several transactions. After a crash between two of them the slice is done again,
-    and the causes that are stored show which receivers have been counted.
+    conversations: dict[int, int]  # event -> conversation
+
+
+class NotifyConsumer(Consumer):
+    """Counts each cause once for each receiver, and leaves messages to large groups to the bursts.
+
+    The causes of a slice are written in several transactions. After a crash between two of them the slice is done again, and the
+    causes that are stored show which receivers have been counted. What is left to the bursts is listed in the last transaction,
+    which moves the checkpoint.
     """
 
     name: ClassVar[str] = "notify"
     types: ClassVar[tuple[str, ...]] = tuple(BY_EVENT_TYPE)
     appends_events: ClassVar[bool] = True
 
-    def prepare(self, events: Sequence[Event]) -> Iterable[list[Cause]]:
+    def prepare(self, events: Sequence[Event]) -> Iterable[list[Cause] | Deferred]:
         decoded = [(event, payload_of(event)) for event in events]
-        remaining = [(event, payload) for event, payload in decoded if not _is_deleted(payload)]
-        if remaining:
-            yield from chunks(_causes(remaining), CAUSES_PER_TRANSACTION)
+        remaining = [(event, payload) for event, payload in decoded if not is_deleted(payload)]
+        deferred = _to_large_groups(remaining)
+        own = [(event, payload) for event, payload in remaining if event.id not in deferred]
+        if own:
+            yield from chunks(_side_by_side(_causes(own)), CAUSES_PER_TRANSACTION)
+        if deferred:
+            yield Deferred(deferred)
 
-    def write(self, tx: Transaction, batch: list[Cause]) -> Written:
+    def write(self, tx: Transaction, batch: list[Cause] | Deferred) -> Written:
+        if isinstance(batch, Deferred):
+            bursts.add(tx, batch.conversations)
+            return Written(0)
         return Written(*notifying.add_causes(tx, batch))
 
 
-def _is_deleted(payload: object) -> bool:
+def is_deleted(payload: object) -> bool:
+    """Whether an event is about a message that is deleted by now."""
     return isinstance(payload, MessagePayload) and payload.deleted_at is not None
+
+
+def _to_large_groups(events: Sequence[DecodedEvent]) -> dict[int, int]:
+    """event -> conversation, for messages to groups that were large then. A slice that is done again has the same."""
+    messages = [(event.id, payload.conversation) for event, payload in events if isinstance(payload, MessagePayload)]
+    since = bursts.large_since({conversation for _, conversation in messages})
+    return {event: conversation for event, conversation in messages if event >= since.get(conversation, event + 1)}
+
+
+def _side_by_side(causes: Iterable[Cause]) -> Iterator[Cause]:
+    """Bring the causes of each notification together: a transaction then updates it once, however many causes it counts."""
+    groups: dict[tuple[int, str], list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault((cause.user, cause.grouping), []).append(cause)
+    return chain.from_iterable(groups.values())
 
 
 def _causes(events: Sequence[DecodedEvent]) -> Iterator[Cause]:

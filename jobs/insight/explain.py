@@ -11,13 +11,13 @@ from jobs.consumers.notify import NotifyConsumer
 from jobs.rules import watches
 from jobs.rules.decisions import OWN_ACT, Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
-from jobs.rules.payloads import payload_of
+from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.chat import presence
 from models.identity import user as users
 from models.log import checkpoint, event
 from models.log.event import Event
-from models.notices import notifying, outbox, pending_mail
+from models.notices import bursts, notifying, outbox, pending_mail
 from models.notices.notifying import CauseNotification
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
@@ -61,6 +61,8 @@ def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
         reason = OWN_ACT if content.by == user else NOT_CONCERNED
         return {**answer, "decided": [reason], "notification": None, "mails": []}
     made = notifying.notification_of_cause(user, content.cause)
+    if made is None and isinstance(payload, MessagePayload) and decision.outcome != OWN_ACT:
+        made = notifying.notification_of_burst(user, payload.conversation, payload.id)
     timezone = facts.people[user].timezone if user in facts.people else "UTC"
     reasons = _reasons(decision, made, explained, timezone)
     return {**answer, "decided": reasons, **_records(user, made.id if made is not None else None)}
@@ -83,9 +85,9 @@ def _reasons(decision: Decision, made: CauseNotification | None, explained: Even
 
 
 def _is_unread(explained: Event) -> bool:
-    """Whether the consumer `notify` may not have read the event yet."""
+    """Whether the consumer `notify` may not have read the event yet, or some members of a large group are still to be notified."""
     positions = checkpoint.positions(NotifyConsumer().parts())
-    return explained.id > min(positions.values(), default=0)
+    return explained.id > min(positions.values(), default=0) or bursts.is_listed(explained.id)
 
 
 def _records(user: int, notification: int | None) -> dict[str, Any]:

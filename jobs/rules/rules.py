@@ -127,15 +127,17 @@ def _welcome_receivers(event: Event, new: NewUserPayload, facts: Facts) -> Recei
     yield new.user, None
 
 
+MESSAGE = Rule(
+    name="message",
+    event_type="message.created",
+    type="message",
+    words=Words("{title}", "1 new message", "", "{n} new messages"),
+    content=_message_content,
+    receivers=_message_receivers,
+)
+
 RULES = (
-    Rule(
-        name="message",
-        event_type="message.created",
-        type="message",
-        words=Words("{title}", "1 new message", "", "{n} new messages"),
-        content=_message_content,
-        receivers=_message_receivers,
-    ),
+    MESSAGE,
     Rule(
         name="like",
         event_type="post.liked",

@@ -27,7 +27,7 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class NotificationCause(Base):
-    """A fact that was counted in a notification: `message:12`."""
+    """A fact that was counted in a notification: `message:12`; or several messages to a large group, see `burst_cause`."""
 
     user = peewee.ForeignKeyField(User, index=False)
     cause = peewee.CharField(max_length=64)
@@ -58,9 +58,17 @@ class Words(NamedTuple):
         )
 
 
+BURST_PREFIX = "message:{}:"  # of a conversation
+
+
+def burst_cause(conversation: int, first: int, last: int) -> str:
+    """The cause of the messages to one large group, from `first` to `last`, that reached a member together."""
+    return f"{BURST_PREFIX.format(conversation)}{first}-{last}"
+
+
 class Cause(msgspec.Struct, gc=False):
-    """One reason to notify one user. `mail_ms` is when a mail about it is due, AT_ONCE or None (never). `again`: mail it also when
-    the notification existed already, in a separate mail."""
+    """One reason to notify one user: one fact, or several that are counted together. `mail_ms` is when a mail about it is due,
+    AT_ONCE or None (never). `again`: mail it also when the notification existed already, in a separate mail."""
 
     user: int
     cause: str
@@ -73,6 +81,7 @@ class Cause(msgspec.Struct, gc=False):
     in_app: bool = True
     mail_ms: int | None = None
     again: bool = False
+    facts: int = 1
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+import peewee
+from peewee import SQL, fn
 
 from models.log.event import Transaction
-from models.notices.causes import Cause, NotificationCause, NotifyingCounts, Words
+from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
 from models.notices.counts import UnreadByKey, find_unread, increase_groups
 from models.notices.notification import Notification
 from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
@@ -34,7 +36,7 @@ def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     kept, flood = _limited(tx, groups, unread)
     groups = kept + flood
     unread |= find_unread([group[0] for group in flood])
-    notifications, by_channel = increase_groups(tx, [(group, len(group)) for group in groups], unread)
+    notifications, by_channel = increase_groups(tx, [(group, sum(cause.facts for cause in group)) for group in groups], unread)
     values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for group in groups for cause in group]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
     return NotifyingCounts(len(values), by_channel)
@@ -50,14 +52,30 @@ class CauseNotification(NamedTuple):
 
 def notification_of_cause(user: int, cause: str) -> CauseNotification | None:
     """The notification in which a cause was counted, if it was."""
-    query = (
-        NotificationCause.select(Notification.id, Notification.created_ms, Notification.grouping)
-        .join(Notification, on=Notification.id == NotificationCause.notification)
-        .where(NotificationCause.user == user, NotificationCause.cause == cause)
-    )
-    for id_, created_ms, grouping in fetch_rows(query):
-        return CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
+    for _, found in _notifications_of(user, NotificationCause.cause == cause):
+        return found
     return None
+
+
+def notification_of_burst(user: int, conversation: int, message: int) -> CauseNotification | None:
+    """The notification in which a message to a large group was counted together with others, if it was."""
+    prefix = BURST_PREFIX.format(conversation)
+    for cause, found in _notifications_of(user, fn.SUBSTR(NotificationCause.cause, SQL("1"), SQL(str(len(prefix)))) == prefix):
+        first, _, last = cause.removeprefix(prefix).partition("-")
+        if int(first) <= message <= int(last):
+            return found
+    return None
+
+
+def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple[str, CauseNotification]]:
+    """Yield those of the user's causes that fulfil a condition, each with its notification."""
+    query = (
+        NotificationCause.select(NotificationCause.cause, Notification.id, Notification.created_ms, Notification.grouping)
+        .join(Notification, on=Notification.id == NotificationCause.notification)
+        .where(NotificationCause.user == user, condition)
+    )
+    for cause, id_, created_ms, grouping in fetch_rows(query):
+        yield cause, CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:

@@ -22,7 +22,7 @@ from models.community import group as groups
 from models.community import like, removal
 from models.community import post as posts
 from models.log import checkpoint, event
-from models.notices import announcement, pending_mail, preference
+from models.notices import announcement, bursts, pending_mail, preference
 from models.ops import dead_letters
 from models.records import activity, archive, audit
 from models.records.export import Export
@@ -137,6 +137,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(NotifyConsumer())
+    with event.transaction() as tx:
+        bursts.add(tx, {event.head(): crew})
     drain(tasks.consumers["watch"])
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)

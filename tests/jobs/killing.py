@@ -17,6 +17,7 @@ from models.store.database import connect
 from conf import load
 from jobs import tasks
 from jobs.consumers.announcements import AnnouncementConsumer
+from jobs.consumers.bursts import notify_groups
 from jobs.mail import digests
 from models.store import database
 
@@ -41,7 +42,8 @@ exec(work)
 
 
 def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
-    """Run the statement `work`, which may use `tasks`, `digests` and `AnnouncementConsumer`; kill it before or after a commit.
+    """Run the statement `work`, which may use `tasks`, `digests`, `notify_groups` and `AnnouncementConsumer`; kill it
+    before or after a commit.
 
     `when` is "before" or "after"; `commit` counts from 1.
     """

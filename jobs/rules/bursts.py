@@ -1,0 +1,75 @@
+"""Decide on a burst: several messages to one large group at once, in one step for each member. Pure functions.
+
+The outcome is what the rule `message` decides message by message (jobs/rules/rules.py), with one cause for all messages that reach
+a member: its count is their number, its content the newest one's, its priority the highest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from jobs.rules.decisions import Content, cause_of, decide
+from jobs.rules.facts import DecodedEvent, Facts
+from jobs.rules.payloads import MessagePayload
+from jobs.rules.rules import MESSAGE
+from models.notices.audience import Interval
+from models.notices.causes import Cause, burst_cause
+
+PRIORITIES = ("normal", "important", "urgent")
+_user = attrgetter("user")
+
+
+class BurstMessages:
+    """The messages of one burst in log order, all of one conversation and none of them deleted."""
+
+    def __init__(self, events: Sequence[DecodedEvent], facts: Facts) -> None:
+        self._facts = facts
+        self._events = [event.id for event, _ in events]
+        self._messages: list[MessagePayload] = [payload for _, payload in events]
+        self._ids = [message.id for message in self._messages]
+        self._senders = {message.sender for message in self._messages}
+        self._contents: dict[tuple[int, ...], Content] = {}
+
+    def reaching(self, member: Interval) -> list[MessagePayload]:
+        """Return the messages that a member is to be notified of: those of their membership, unread, and not their own."""
+        if not member.active or member.user in self._facts.online:
+            return []
+        begin = max(bisect_left(self._events, member.from_event), bisect_right(self._ids, member.read))
+        end = len(self._events) if member.to_event is None else bisect_left(self._events, member.to_event)
+        reached = self._messages[begin:end]
+        return [message for message in reached if message.sender != member.user] if member.user in self._senders else reached
+
+    def content(self, member: Interval, reached: Sequence[MessagePayload]) -> Content:
+        """Return the content of one notification about these messages. Most members have the same, which is made once."""
+        key = (reached[0].id, reached[-1].id, member.user if member.user in self._senders else 0)
+        if key not in self._contents:
+            content = MESSAGE.content(reached[-1], self._facts)
+            cause = burst_cause(reached[0].conversation, reached[0].id, reached[-1].id) if len(reached) > 1 else content.cause
+            priority = max((message.priority for message in reached), key=PRIORITIES.index)
+            self._contents[key] = content._replace(cause=cause, priority=priority)
+        return self._contents[key]
+
+
+def causes_by_user(messages: BurstMessages, members: Iterable[Interval], facts: Facts) -> Iterator[tuple[int, list[Cause]]]:
+    """Yield each user who is notified or mailed, with one cause for each of their memberships, in the order of users' ids.
+
+    `facts` has the members as receivers.
+    """
+    for user, memberships in groupby(sorted(members, key=_user), key=_user):
+        causes = [cause for member in memberships if (cause := _cause(messages, member, facts))]
+        if causes:
+            yield user, causes
+
+
+def _cause(messages: BurstMessages, member: Interval, facts: Facts) -> Cause | None:
+    reached = messages.reaching(member)
+    if not reached:
+        return None
+    content = messages.content(member, reached)
+    cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, member.user, None, facts))
+    if cause is not None:
+        cause.facts = len(reached)
+    return cause
