@@ -9,34 +9,41 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from conf import Settings
 from jobs import gauges, tasks
 from jobs.drain.backlog import consumers_to_run
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
-from jobs.queue.broker import QUEUE_ERRORS
 from metrics.declared import QUEUE_FALLBACK_TOTAL
+from models.ops import worker
 from models.store.database import disconnect
 
 REQUESTED = "notify"
 SPACING_S = 0.1  # between two requests; one commit of the queue each
 IDLE_S = 0.5  # between two passes during an outage when nothing is committed
 RETRY_QUEUE_S = 0.25  # between two requests to a queue that failed
+WORKER_GONE_S = 15.0  # without a worker for so long, also after the start, since a worker may start a little later
 STOP_TIMEOUT_S = 1.0
 
 
 class Background:
-    """One thread beside the loop. `degraded`: the queue is down, and this thread drains the log instead."""
+    """One thread beside the loop. `degraded`: the queue is down, and this thread drains the log instead.
+
+    `without_worker`: no worker has recorded for a while that it is alive; `mail_fails`: one has recorded that the relay is down.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.degraded = False
+        self.degraded = self.without_worker = self.mail_fails = False
         tasks.bind(settings)
         for task in ("drain", "mail"):
             QUEUE_FALLBACK_TOTAL.labels(task)  # begins at 0: Prometheus sees no increase in a series that begins at 1
         self._data_dir = settings.data_dir
         self._queue = Outage("queue", "this gateway drains the log by itself")
         self._store = Outage("background", "it is tried again")
+        self._gauges = Outage("gauges", "they show their last values")
+        self._worker_seen_at = time.monotonic()
         self._retry_queue_at = 0.0
         self._measured_at = 0.0
         self._mail_queued = False
@@ -48,6 +55,10 @@ class Background:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
 
     def wake(self) -> None:
         """Request background work: events were committed. Called on the loop's thread, for a few microseconds."""
@@ -72,12 +83,10 @@ class Background:
         while not self._stopping.is_set():
             woken = self._wakeup.wait(IDLE_S)
             self._wakeup.clear()
-            try:
-                self._run_once(woken=woken)
-                self._store.record_success()
-            except Exception as error:  # of the store: the thread must live, and the next pass may succeed
-                self._store.record_failure(error)
-                disconnect()
+            self._store.run_each(partial(self._run_once, woken=woken))
+            if time.monotonic() - self._measured_at >= gauges.MEASURE_INTERVAL_S:
+                self._measured_at = time.monotonic()
+                self._measure()
             self._stopping.wait(SPACING_S)
         disconnect()
 
@@ -91,9 +100,6 @@ class Background:
             written = tasks.run_pending(self._stopping.is_set)
             if woken or written:
                 QUEUE_FALLBACK_TOTAL.labels("drain").inc()
-        if time.monotonic() - self._measured_at >= gauges.MEASURE_INTERVAL_S:
-            self._measured_at = time.monotonic()
-            self._measure()
 
     def _request(self) -> None:
         """Request a drain, and mail if some was queued; set `degraded` by whether the queue accepts that."""
@@ -104,7 +110,7 @@ class Background:
             if self._mail_queued:
                 tasks.request_mail()
                 self._mail_queued = False
-        except QUEUE_ERRORS as error:
+        except Exception as error:  # usually of broker.QUEUE_ERRORS; after any other this thread drains as well
             self.degraded = True
             self._retry_queue_at = time.monotonic() + RETRY_QUEUE_S
             self._queue.record_failure(error)
@@ -124,11 +130,27 @@ class Background:
 
     def _measure(self) -> None:
         """Measure the gauges that must exist even without a worker: their growing lag is how one notices that none runs."""
-        gauges.measure_disk(self._data_dir)
-        consumers_to_run(tasks.consumers.values())
-        gauges.measure_store()
+        self._gauges.run_each(
+            lambda: gauges.measure_disk(self._data_dir),
+            lambda: consumers_to_run(tasks.consumers.values()),
+            gauges.measure_store,
+            self._check_workers,
+            self._measure_queue,
+        )
+
+    def _check_workers(self) -> None:
+        """Read from the store whether a worker is alive, and whether one can't reach the mail relay."""
+        alive = [entry for entry in worker.all_workers() if entry["alive"]]
+        now = time.monotonic()
+        if alive:
+            self._worker_seen_at = now
+        self.without_worker = now - self._worker_seen_at > WORKER_GONE_S
+        running = {task["what"] for entry in alive for task in entry["running"]}
+        self.mail_fails = tasks.RELAY_DOWN in running or (self.degraded and self._mailer.relay_down_since_ms is not None)
+
+    def _measure_queue(self) -> None:
         try:
             gauges.measure_queue()
-        except QUEUE_ERRORS as error:
+        except Exception as error:
             self.degraded = True
             self._queue.record_failure(error)

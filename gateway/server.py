@@ -22,6 +22,7 @@ from gateway.background import Background
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
 from jobs.gauges import measure_disk, set_build_info
+from jobs.infra.outage import Outage
 from metrics import declared as metrics
 from models.identity import token
 from models.store.data_dir_lock import acquire_running_lock
@@ -67,7 +68,11 @@ async def _serve(
     background = Background(settings)
     services = Services(settings, background.wake)
     services.wake_mail = background.wake_mail
-    services.degraded = lambda: degraded(services, background)
+    services.health.parts |= {
+        "queue": lambda: background.degraded or not background.is_alive(),
+        "mail": lambda: background.mail_fails,
+        "workers": lambda: background.without_worker,
+    }
     disconnect()
     services.start()
     background.start()
@@ -84,22 +89,18 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     ticking = asyncio.create_task(_tick(services, server))
+    checking = asyncio.create_task(services.health.run())
+    services.health.vital["loop"] = lambda: not services.stopping and (ticking.done() or checking.done())
     logger.info("gateway_ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
         on_ready()
     await stopping.wait()
     if on_stop is not None:
         on_stop()
-    await _stop(services, server, background, ticking)
+    await _stop(services, server, background, [ticking, checking])
 
 
-def degraded(services: Services, background: Background) -> list[str]:
-    """The names of the parts that do not work at the moment. Without them the gateway keeps its promises, but later."""
-    parts = {"queue": background.degraded, "bus": services.bus.down, "limits": services.rate_limits.local_only}
-    return [name for name, down in parts.items() if down]
-
-
-async def _stop(services: Services, server: Server, background: Background, ticking: asyncio.Task[None]) -> None:
+async def _stop(services: Services, server: Server, background: Background, tasks: list[asyncio.Task[None]]) -> None:
     """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed."""
     logger.info("gateway_stopping")
     services.stopping = True
@@ -109,7 +110,8 @@ async def _stop(services: Services, server: Server, background: Background, tick
         await asyncio.sleep(0)
     server.stop()
     await asyncio.sleep(LAST_REQUESTS_S)
-    ticking.cancel()
+    for task in tasks:
+        task.cancel()
     loop = asyncio.get_running_loop()
     services.bus.stop()
     ending = [loop.run_in_executor(None, background.stop), loop.run_in_executor(None, services.tail.stop)]
@@ -131,17 +133,16 @@ async def _stop(services: Services, server: Server, background: Background, tick
 
 async def _tick(services: Services, server: Server) -> None:
     """Once a second, sweep presence, idle subscribers and connections; once a minute, write the last uses of tokens."""
+    outage = Outage("tick", "it is tried again a second later")
     ticks = 0
     while True:
         due = time.perf_counter() + TICK_S
         await asyncio.sleep(TICK_S)
         metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
-        services.presence.sweep()
-        services.hub.drop_idle()
-        server.close_overdue()
+        outage.run_each(services.presence.sweep, services.hub.drop_idle, server.close_overdue)
         ticks += 1
         if ticks % RECORD_USES_TICKS == 0:
-            _record_token_uses(services)
+            outage.run_each(lambda: _record_token_uses(services))
 
 
 def _record_token_uses(services: Services) -> None:

@@ -50,6 +50,7 @@ MAX_CONSUMER_S = 1.0  # of each consumer in turn, while one thread runs them all
 STALE_FLAG_S = 10.0  # an older flag was left by a process that died; if it was not, two tasks are queued
 FLAG = "pending:"  # before a task's name: it is queued and not yet begun
 MAIL = "mail"
+RELAY_DOWN = "mail relay down"  # in the list of a worker's work, from which gateways know it
 MIN_REPORTED_MS = 1_000  # shorter work is not listed
 MAIL_PRIORITY = 10  # before drains: users wait for their codes
 NO_WORK = DrainResult(0, 0, has_more=False, overtaken=False)
@@ -277,11 +278,13 @@ def _run_reported(name: str, stop: Stop) -> DrainResult | None:
 
 
 def running_work() -> list[Busy]:
-    """List the drains and mails that this process has been working on for MIN_REPORTED_MS or longer."""
+    """List the drains and mails that this process has been working on for MIN_REPORTED_MS or longer, and a relay that is down."""
     before_ms = now_ms() - MIN_REPORTED_MS
     running = [Busy(f"drain {name}", runner.since_ms) for name, runner in _runners.items() if runner.since_ms is not None]
     if mailer is not None and (sending := mailer.sending) is not None:
         running.append(Busy(f"mail {sending.number}", sending.since_ms))
+    if mailer is not None and (since_ms := mailer.relay_down_since_ms) is not None:
+        running.append(Busy(RELAY_DOWN, since_ms))
     return [work for work in running if work.since_ms < before_ms]
 
 

@@ -80,30 +80,23 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         return ended and not self._checker.is_alive() and not self._mailer.is_alive()
 
     def _check_repeatedly(self) -> None:
-        outage = Outage("log_check", "it is tried again")
+        outage, gauges = Outage("log_check", "it is tried again"), Outage("gauges", "they show their last values")
         measured_at = 0.0
         while not self.stop_flag.wait(CHECK_INTERVAL_S):
-            try:
-                self._check()
-                outage.record_success()
-            except Exception as error:  # of any kind: the thread must live, and the next check may succeed
-                outage.record_failure(error)
-                disconnect()
+            outage.run_each(
+                self.huey.scheduler.renew,
+                lambda: tasks.run_pending(self.stop_flag.is_set),
+                self._mailer.renew,
+                self._heartbeat.send,
+            )
             if time.monotonic() - measured_at > MEASURE_INTERVAL_S:
                 measured_at = time.monotonic()
-                self._measure()
+                gauges.run_each(lambda: measure_disk(self._settings.data_dir), self._measure_queue)
         with contextlib.suppress(Exception):  # the lease then expires
             self.huey.scheduler.release()
             self._heartbeat.stop()
         disconnect()
 
-    def _check(self) -> None:
-        self.huey.scheduler.renew()
-        tasks.run_pending(self.stop_flag.is_set)
-        self._mailer.renew()
-        self._heartbeat.send()
-
-    def _measure(self) -> None:
-        measure_disk(self._settings.data_dir)
+    def _measure_queue(self) -> None:
         with contextlib.suppress(*QUEUE_ERRORS):  # logged by the threads that need the queue
             measure_queue()

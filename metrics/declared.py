@@ -72,11 +72,14 @@ DATABASE_BYTES = _gauge("database_bytes", "Size of the database")
 DISK_FREE_BYTES = _gauge("disk_free_bytes", "Free space on the disk of the data folder")
 
 # The gateway
+READY = _gauge("ready", "1 while this gateway is ready for requests: /readyz answers 200")
+DEGRADED = _gauge("degraded", "1 while a part does not work although every promise is kept: what /readyz lists", "part")
 HTTP_REQUESTS_TOTAL = _counter("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")
 HTTP_REQUEST_SECONDS = _latency("http_request", "Time to answer a request", "method", "route", "status")
 LOOP_LAG_SECONDS = _latency("loop_lag", "Delay of the event loop's timers")
 RATE_LIMITED_TOTAL = _counter("rate_limited", "Requests refused by a rate limit", "what")
 AUTH_FAILURES_TOTAL = _counter("auth_failures", "Refused tokens, passwords and codes", "what")
+FAILURES_TOTAL = _counter("failures", "Failures of a background loop, or of what it depends on", "what")
 BUILD_INFO = _gauge(
     "build_info", "Always 1; the labels name the version, database, queue and bus", "version", "database", "queue", "bus"
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from typing import Annotated, TypedDict
 
@@ -13,9 +12,7 @@ from gateway.http.base import Handler
 from gateway.http.describe import describe, many
 from gateway.http.errors import ProblemError
 from metrics import declared, exposition
-from models import schema
 
-STORE_TIMEOUT_S = 1.0  # a store that does not answer within this time counts as down
 MAX_SEND_S, MAX_TIMES_PER_REQUEST = 300.0, 100
 
 
@@ -50,18 +47,11 @@ class Readiness(Handler):
 
     @describe("Check readiness", {200: ReadinessAnswer}, errors=("unavailable",))
     async def get(self) -> None:
-        """Answer 200 with `{"degraded":[…]}`, or 503 with `failing` if the store or schema fails or the gateway stops."""
-        failing = "shutdown" if self.services.stopping else await self._failing()
-        if failing:
-            raise ProblemError("unavailable", f"not ready: {failing}", {"Retry-After": "1"}, failing=[failing])
-        self.answer({"degraded": self.services.degraded()})
-
-    async def _failing(self) -> str:
-        try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
-                return "schema" if await self.services.read(schema.pending) else ""
-        except Exception:
-            return "store"
+        """Answer 200 with `{"degraded":[…]}`, or 503 with `failing`: store, schema, commits, loop or shutdown."""
+        health = self.services.health
+        if failing := health.failing():
+            raise ProblemError("unavailable", f"not ready: {', '.join(failing)}", {"Retry-After": "1"}, failing=failing)
+        self.answer({"degraded": health.degraded()})
 
 
 class Metrics(Handler):

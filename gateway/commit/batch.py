@@ -151,7 +151,7 @@ def _post(tx: Transaction, group: Sequence[Operation[Any]]) -> None:
         operation.result = result
 
 
-def log_failures(batch: list[Operation[Any]]) -> None:
+def log_failures(batch: Sequence[Operation[Any]]) -> None:
     """Log unexpected errors. Called after the transaction ends: formatting a traceback inside it would delay every other send."""
     for operation in batch:
         if isinstance(operation.result, OperationFailedError):

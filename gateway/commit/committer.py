@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ import peewee
 import structlog
 
 from gateway.commit.batch import FailedTogetherError, Operation, SendOperation, groups_of, log_failures, post_together, run_group
+from jobs.infra.outage import Outage
 from metrics import declared as metrics
 from models.chat.message import Draft
 from models.identity import token
@@ -38,6 +40,9 @@ MAX_BATCH_OPERATIONS = 100  # in one transaction; more only makes the first of t
 MAX_GATHER_S = 0.003  # how long the first operation of a batch may wait for further ones
 QUIET_ROUNDS = 3  # rounds of the loop without a new operation that complete a batch; a request needs several to become one
 MAX_QUEUED_OPERATIONS = 5_000  # about a second of work: beyond it, clients are refused and retry later
+MAX_WAIT_S = 5.0  # an operation that has waited longer means that commits do not succeed
+PROBE_AFTER_S = 5.0  # without a commit that wrote, a probe shows whether commits succeed
+RECOVERED_AFTER_S = 1.0  # on a full disk a small commit succeeds now and then
 RECONNECT_S = 0.05  # between two checks for a store that is down; the store's own back-off makes attempts rarer
 MAX_FOREIGN_EVENTS = 1_000  # of other processes that are read with a commit; more are read by the tail, in slices
 R = TypeVar("R")
@@ -63,11 +68,13 @@ class Committer:
         self._on_commit = on_commit
         self._queue: SimpleQueue[list[Operation[Any]] | None] = SimpleQueue()
         self._pending: list[Operation[Any]] = []  # not handed to the thread yet
-        self._unanswered: set[Operation[Any]] = set()
+        self._unanswered: dict[Operation[Any], None] = {}  # the oldest first
         self._loop = asyncio.get_running_loop()
         self._cache = TransactionCache()
         self._stopping = False
         self.down = False  # the store can't be reached
+        self._outage = Outage("committer", "requests that write are refused")
+        self._wrote_at = self._failed_at = -math.inf  # time.monotonic() of the newest commit that wrote and of the newest failure
         self._ended = asyncio.Event()
         self.head = 0  # newest event id that this thread has passed to the loop, or is about to
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
@@ -110,10 +117,24 @@ class Committer:
         self._enqueue(operation)
         return operation
 
+    async def probe(self) -> None:
+        """Write a row that is no event, unless something was written within PROBE_AFTER_S. Raises StoreDownError."""
+        if self.failing or time.monotonic() - self._wrote_at > PROBE_AFTER_S:
+            await self.call(None, lambda tx: facts.write_probe(tx.now_ms))
+            self._wrote_at = time.monotonic()
+
+    @property
+    def failing(self) -> bool:
+        """Whether commits do not succeed: the newest one failed, or one failed a moment ago, or an operation waits for too long."""
+        oldest = next(iter(self._unanswered), None)
+        overdue = oldest is not None and time.perf_counter() - oldest.submitted > MAX_WAIT_S
+        failed_recently = time.monotonic() - self._failed_at < RECOVERED_AFTER_S
+        return overdue or failed_recently or self._failed_at > self._wrote_at or not self._thread.is_alive()
+
     def _enqueue(self, operation: Operation[Any]) -> None:
         if self._stopping or self.down or len(self._unanswered) >= MAX_QUEUED_OPERATIONS:
             raise StoreDownError
-        self._unanswered.add(operation)
+        self._unanswered[operation] = None
         self._pending.append(operation)
         if len(self._pending) == 1:
             self._loop.call_soon(self._hand_over, 1, 0, operation.submitted)
@@ -133,6 +154,19 @@ class Committer:
             self._pending = []
 
     def _work(self) -> None:
+        """Commit batches until the committer is stopped. No error ends the thread: it would be the end of all sends."""
+        while True:
+            try:
+                self._commit_until_stopped()
+                break
+            except Exception as error:
+                logger.exception("committer_failed_unexpectedly")
+                self._call_on_loop(self._fail_all, error)
+                time.sleep(RECONNECT_S)
+        disconnect()
+        self._call_on_loop(self._ended.set)
+
+    def _commit_until_stopped(self) -> None:
         connected = self._reconnect()
         while connected and (batch := self._next_batch()) is not None:
             started = time.perf_counter()
@@ -145,12 +179,17 @@ class Committer:
                 connected = self._reconnect()
                 continue
             self._call_on_loop(self._resolve, committed)
-            log_failures(batch)
-            metrics.COMMIT_SECONDS.observe(committed.at - started)  # while the loop's thread is waking up
-            metrics.COMMIT_BATCH_SIZE.observe(len(batch))
+            self._record(committed, committed.at - started)  # while the loop's thread is waking up
+
+    def _record(self, committed: CommittedBatch, seconds: float) -> None:
+        """Log and measure a batch that is on disk, so an error here concerns none of its operations."""
+        try:
+            log_failures(committed.operations)
+            metrics.COMMIT_SECONDS.observe(seconds)
+            metrics.COMMIT_BATCH_SIZE.observe(len(committed.operations))
             metrics.LOG_EVENTS_TOTAL.inc(committed.appended)
-        disconnect()
-        self._call_on_loop(self._ended.set)
+        except Exception:
+            logger.exception("batch_not_recorded")
 
     def _reconnect(self) -> bool:
         """Open a fresh connection. Until there is one, fail waiting operations at once. Returns False if the committer was
@@ -160,8 +199,9 @@ class Committer:
         while True:
             try:
                 engine().configure_committer_connection()
-            except peewee.PeeweeException as error:
+            except Exception as error:  # of any kind: the next attempt may succeed
                 self.down = True
+                disconnect()
                 with contextlib.suppress(Empty):
                     if (batch := self._next_batch(RECONNECT_S)) is None:
                         return False
@@ -237,20 +277,29 @@ class Committer:
             self._loop.call_soon_threadsafe(callback, *args)
 
     def _resolve(self, committed: CommittedBatch) -> None:
-        self._unanswered.difference_update(committed.operations)
+        """Pass the events on and answer. An error of the receiver does not make a batch that is on disk look failed."""
+        if committed.appended:
+            self._wrote_at = time.monotonic()
         try:
             self._on_commit(committed)
-        finally:
-            for operation in committed.operations:
-                operation.committed = committed.at
-                future, result = operation.future, operation.result
-                resolve = future.set_exception if isinstance(result, RefusedError) else future.set_result
-                if not future.done():
-                    resolve(result)
+        except Exception:
+            logger.exception("commit_listener_failed")
+        for operation in committed.operations:
+            self._unanswered.pop(operation, None)
+            operation.committed = committed.at
+            future, result = operation.future, operation.result
+            resolve = future.set_exception if isinstance(result, RefusedError) else future.set_result
+            if not future.done():
+                resolve(result)
+        self._outage.record_success()
+
+    def _fail_all(self, error: Exception) -> None:
+        self._fail(list(self._unanswered), error)
 
     def _fail(self, batch: Sequence[Operation[Any]], error: Exception) -> None:
-        self._unanswered.difference_update(batch)
-        logger.error("batch_failed", error=str(error), operations=len(batch))
+        self._failed_at = time.monotonic()
+        self._outage.record_failure(error, operations=len(batch))
         for operation in batch:
+            self._unanswered.pop(operation, None)
             if not operation.future.done():
                 operation.future.set_exception(StoreDownError(str(error)))

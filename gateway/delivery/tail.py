@@ -13,18 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import peewee
-import structlog
-
 from gateway.delivery.hub import Hub
+from jobs.infra.outage import Outage
 from metrics.declared import TAIL_LAG_SECONDS
 from models.log import event
 from models.log.event import Event
 from models.store import facts
 from models.store.clock import now_ms
 from models.store.database import disconnect, engine
-
-logger = structlog.get_logger()
 
 MAINTENANCE_EVERY_S = 2.0  # while there are commits
 MAX_EVENTS_PER_READ = 500
@@ -40,6 +36,7 @@ class Tail:
         self._loop = asyncio.get_running_loop()
         self._requested = threading.Event()
         self._stopping = False
+        self._outage = Outage("tail", "events of other processes arrive later")
         self._thread = threading.Thread(target=self._work, name="tail", daemon=True)
 
     def start(self) -> None:
@@ -52,6 +49,11 @@ class Tail:
         self._requested.set()
         self._thread.join(STOP_TIMEOUT_S)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the log can't be read at the moment."""
+        return self._outage.ongoing or not self._thread.is_alive()
+
     def check(self) -> None:
         """Make the tail's thread read the log now."""
         self._requested.set()
@@ -60,7 +62,7 @@ class Tail:
         """Read the log on the calling thread: a bus listener need not wake another thread first."""
         try:
             self._read_on()
-        except peewee.PeeweeException:
+        except Exception:
             disconnect()
             self.check()  # logs the failure, and tries again
 
@@ -78,8 +80,9 @@ class Tail:
                         engine().run_maintenance()
                         maintained_at = time.monotonic()
                 version = now
-            except peewee.PeeweeException as error:
-                logger.error("tail_read_failed", error=str(error))
+                self._outage.record_success()
+            except Exception as error:  # of any kind: the thread must live, and the next read may succeed
+                self._outage.record_failure(error)
                 disconnect()
                 version = -1
                 self._requested.wait(RETRY_AFTER_S)

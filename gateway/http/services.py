@@ -14,6 +14,7 @@ from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
 from gateway.delivery.tail import Tail
+from gateway.http.health import HealthMonitor
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
@@ -30,7 +31,6 @@ class Services:
     def __init__(self, settings: Settings, wake_background: Callable[[], None]) -> None:
         self.settings = settings
         self.stopping = False
-        self.degraded: Callable[[], list[str]] = list  # names the parts that do not work at the moment
         self.origins = frozenset(settings.allowed_origins)
         self.rate_limits = RateLimits(settings)
         self.traffic = Traffic(settings)
@@ -45,6 +45,9 @@ class Services:
         self.hub.check_log = self.tail.check
         self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.head))
         self.hub.forward_ephemeral = self.bus.publish_ephemeral
+        self.health = HealthMonitor(self.read, self.committer)
+        self.health.vital |= {"shutdown": lambda: self.stopping, "store": lambda: self.tail.failing}
+        self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
         self.legacy_polls: dict[int, Any] = {}
         self.wake_background = wake_background
         self.wake_mail: Callable[[], None] = lambda: None

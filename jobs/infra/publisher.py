@@ -9,8 +9,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-import redis
-
 from jobs.infra.outage import Outage
 from jobs.infra.redis_client import create_client
 
@@ -66,7 +64,7 @@ class Publisher:
             self._work.clear()
             try:
                 published = self._publish(published)
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # of any kind: the thread must live, and the next attempt may succeed
                 self.down = True
                 self._outage.record_failure(error)
                 self._ephemeral.clear()  # out of date by the next attempt

@@ -93,6 +93,11 @@ class Mailer:
         """Return whether the thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def relay_down_since_ms(self) -> int | None:
+        """When the relay stopped to accept connections; None while it accepts them."""
+        return self._relay.since_ms
+
     def wake(self) -> None:
         """Have the thread check the outbox at once."""
         self._woken.set()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import msgspec
 import peewee
+import structlog
 
 from models.store.clock import now_ms
 from models.store.database import Base, NeverReusedIdField, chunks, engine, execute, in_transaction, insert_rows, rows, values_cte
@@ -25,6 +26,8 @@ POSTS = "posts"  # public posts and their comments, for clients that follow post
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 MAX_CACHED_ENTRIES = 50_000  # in each of a cache's dictionaries
 MAX_SCRUBBED_PER_STATEMENT = 200
+
+logger = structlog.get_logger()
 
 # Called with the newest event id after each commit of this process, on the committing thread.
 on_append: list[Callable[[int], None]] = []
@@ -225,8 +228,16 @@ def transaction(cache: TransactionCache | None = None, *, appends: bool = True, 
         engine().rollback()
         raise
     if newest_event is not None:
-        for callback in on_append:
+        _announce(newest_event)
+
+
+def _announce(newest_event: int) -> None:
+    """Call the listeners. One that raises must not make a transaction that is on disk look failed."""
+    for callback in on_append:
+        try:
             callback(newest_event)
+        except Exception:
+            logger.exception("append_listener_failed")
 
 
 def read_after(position: int, limit: int) -> list[Event]:

@@ -7,7 +7,7 @@ the differences between the two are in `models.store.sqlite` and `models.store.p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -55,9 +55,10 @@ def engine() -> Engine:
 
 
 def disconnect() -> None:
-    """Close this thread's connection."""
+    """Close this thread's connection. One that can't be closed is dropped: Peewee has forgotten it before it raises."""
     if db.obj is not None and not db.is_closed():
-        db.close()
+        with suppress(Exception):
+            db.close()
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> Any:

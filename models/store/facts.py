@@ -6,11 +6,11 @@ import secrets
 
 import peewee
 
-from models.store.database import Base, rows
+from models.store.database import Base, execute, rows
 
 
 class Fact(Base):
-    """One fact by name: `epoch` (changes when a store is restored), `trimmed` (the newest event id that was deleted)."""
+    """One fact by name: `epoch` (changes when a store is restored), `trimmed` (the newest event id that was deleted), `probed`."""
 
     name = peewee.CharField(primary_key=True, max_length=32)
     value = peewee.TextField()
@@ -21,6 +21,7 @@ class Fact(Base):
 
 EPOCH = "epoch"
 TRIMMED = "trimmed"
+PROBED = "probed"  # when a gateway last tried whether commits succeed, in ms
 COPYING = "copying"  # present while a SQLite store is being copied to this one
 
 
@@ -42,3 +43,10 @@ def epoch() -> str:
 def trimmed() -> int:
     """Return the newest event id that was deleted; 0 when all events are kept. Raw SQL: every poll that reads the store runs it."""
     return int(rows("SELECT value FROM facts WHERE name=?", (TRIMMED,))[0][0])
+
+
+def write_probe(at_ms: int) -> None:
+    """Write one row, so that the commit that follows has something to write. Raw SQL: it runs under the log's lock."""
+    execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value=excluded.value", (PROBED, str(at_ms))
+    )

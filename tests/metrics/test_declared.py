@@ -43,6 +43,9 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "loop_lag_seconds": (Histogram, ()),
     "rate_limited_total": (Counter, ("what",)),
     "auth_failures_total": (Counter, ("what",)),
+    "ready": (Gauge, ()),
+    "degraded": (Gauge, ("part",)),
+    "failures_total": (Counter, ("what",)),
     "build_info": (Gauge, ("version", "database", "queue", "bus")),
 }
 

@@ -116,7 +116,7 @@ class Jobs(AdminHandler):
         failing = await self.services.read(outbox.list_failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
         fanouts = await self.services.read(announcement.list_newest, MAX_ITEMS)
-        degraded = self.services.degraded()
+        degraded = self.services.health.degraded()
         self.answer(
             {
                 "queues": queues,

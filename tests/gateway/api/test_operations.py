@@ -1,5 +1,6 @@
 import shutil
 
+import httpx
 import pytest
 
 from models.log import event
@@ -11,14 +12,21 @@ from tests.gateway.transports import socket, stream
 def test_health_and_readiness_need_no_token(gateway: Gateway) -> None:
     assert gateway.anonymous().get("//healthz").status_code == 200
     ready = gateway.anonymous().get("//readyz")
-    assert (ready.status_code, ready.json()) == (200, {"degraded": []})
+    assert ready.status_code == 200
+    assert set(ready.json()["degraded"]) <= {"workers"}, "none runs beside this gateway"
+
+
+def not_ready(gateway: Gateway) -> httpx.Response | None:
+    """Return the answer of /readyz if it is not 200. It is kept in memory, so it follows the store by about a second."""
+    answer = gateway.anonymous().get("//readyz")
+    return None if answer.status_code == 200 else answer
 
 
 def test_a_store_without_its_schema_is_not_ready(gateway: Gateway) -> None:
     table = "schema_migration"
     gateway.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
     try:
-        answer = gateway.anonymous().get("//readyz")
+        answer = until(lambda: not_ready(gateway))
         body = problem(answer, 503, "unavailable")
         assert body["failing"] == ["schema"]
         assert answer.headers["Retry-After"]
@@ -26,7 +34,7 @@ def test_a_store_without_its_schema_is_not_ready(gateway: Gateway) -> None:
     finally:
         gateway.execute("DROP TABLE IF EXISTS " + table)
         gateway.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
-    assert gateway.anonymous().get("//readyz").status_code == 200
+    until(lambda: not_ready(gateway) is None)
 
 
 def test_a_request_during_a_store_failure_is_503_and_reveals_nothing_internal(gateway: Gateway, ana: Client) -> None:
@@ -175,6 +183,9 @@ def test_the_free_disk_space_is_measured_at_the_first_scrape(gateway: Gateway) -
         "bellwire_http_requests_total",
         "bellwire_http_request_seconds",
         "bellwire_loop_lag_seconds",
+        "bellwire_ready",
+        "bellwire_degraded",
+        "bellwire_failures_total",
         "bellwire_rate_limited_total",
         "bellwire_auth_failures_total",
         "bellwire_build_info",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import peewee
 import pytest
 from tornado.netutil import bind_sockets
@@ -458,7 +459,9 @@ def test_a_full_disk_is_answered_503_loses_nothing_and_sends_succeed_when_there_
                 unavailable = sum(sender.unavailable for sender in senders)
                 limit(cluster.process(port).pid, 40_000)
                 await until(lambda unavailable=unavailable: sum(sender.unavailable for sender in senders) > unavailable + 8)
+                await until(lambda: readiness(port) == ["commits"])
                 limit(cluster.process(port).pid, resource.RLIM_INFINITY)
+                await until(lambda: readiness(port) == [])
             target = answered(senders) + 50
             await until(lambda: answered(senders) >= target)
             stopped = True
@@ -471,6 +474,12 @@ def test_a_full_disk_is_answered_503_loses_nothing_and_sends_succeed_when_there_
 
 def answered(senders: list[Sender]) -> int:
     return sum(len(sender.sent) for sender in senders)
+
+
+def readiness(port: int) -> list[str]:
+    """Return what fails according to /readyz."""
+    answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+    return [] if answer.status_code == 200 else list(answer.json()["failing"])
 
 
 def limit(process: int, file_bytes: int) -> None:
