@@ -25,6 +25,7 @@ from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.consumers.search_index import SearchIndexConsumer
@@ -104,6 +105,7 @@ def bind(settings: Settings) -> None:
     retention = Retention(settings, consumers.values())
     archiver = Archiver(settings) if settings.database_url is None else Partitioner(settings)
     for consumer in (  # in this order, since users wait for notifications more than for search
+        MembersConsumer(),
         NotifyConsumer(),
         AdminWatchConsumer(),
         AnnouncementConsumer(),

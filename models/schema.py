@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
+from models.chat.additions import MemberAddition
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, MessageCopy, Reaction
 from models.chat.presence import GatewayLease, Online, Visit
@@ -48,6 +49,7 @@ TABLES = [
     Preference,
     Conversation,
     Membership,
+    MemberAddition,
     Message,
     MessageCopy,
     Reaction,

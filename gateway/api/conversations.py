@@ -10,9 +10,9 @@ from gateway.http import page_cursor
 from gateway.http.base import ADMIN_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
 from gateway.http.request import field_error
+from models.chat import additions, read_marks, views
 from models.chat import conversation as conversations
-from models.chat import read_marks, views
-from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS, ConversationView
+from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
 from models.log.event import Transaction, conversation_stream
 from models.store.text_rules import is_displayable
@@ -96,10 +96,13 @@ class Conversations(Handler):
         if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST:
             raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 
+        if len(members) >= MAX_ADDED_PER_TRANSACTION:
+            await self.services.read(conversations.require_active, members)
+
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
                 return conversations.get_or_create_direct(tx, user, members[0])
-            return conversations.create(tx, user, members, title), True
+            return additions.create_conversation(tx, user, members, title), True
 
         conversation, is_new = await self.commit(run)
         self.answer(await self._view(conversation), 201 if is_new else 200)

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.delivery.recent_events import RecentEvents
 from gateway.delivery.subscriptions import Subscriber, Subscription
-from models.log.event import Event, conversation_stream, group_stream, user_stream
+from models.log.event import MEMBERS, Event, conversation_stream, group_stream, joining_stream, user_stream
 from models.store.errors import StoreDownError
 from models.sync.catchup import Intervals
 
@@ -42,6 +42,13 @@ class _InConversation(msgspec.Struct):
 
     id: int = 0
     conversation: int = 0
+
+
+class _Added(msgspec.Struct):
+    """The data of `members.added`."""
+
+    conversation: int
+    users: list[int]
 
 
 class _InGroup(msgspec.Struct):
@@ -108,6 +115,8 @@ class Following:
         for event in self._recent.after(snapshot.head):
             if event.stream == user_stream(user) and event.type in self.event_types:
                 self.apply(event)
+            elif event.stream == MEMBERS and self._membership is CONVERSATIONS:
+                self.apply_addition(event, user)
         return subscriber
 
     def apply(self, event: Event) -> None:
@@ -121,6 +130,18 @@ class Following:
             self._followers.setdefault(stream, set()).add(subscriber)
         else:
             subscriber.leave(stream, event.id)
+
+    def apply_addition(self, event: Event, only_user: int | None = None) -> None:
+        """Apply an event of the stream MEMBERS: the memberships of all its users (or of one of them) begin with the next event."""
+        added = msgspec.json.decode(event.data, type=_Added)
+        stream, joining, opened = conversation_stream(added.conversation), joining_stream(added.conversation), event.id + 1
+        users = added.users if only_user is None else {only_user}.intersection(added.users)
+        subscribers = [s for user in users if (s := self.subscribers.get(user)) is not None and event.id > s.applied]
+        for subscriber in subscribers:
+            subscriber.join(stream, opened)
+            subscriber.join(joining, opened, opened + 1)
+        self._followers.setdefault(stream, set()).update(subscribers)
+        self._followers.setdefault(joining, set()).update(subscribers)
 
     def clear(self) -> list[Subscription]:
         """Drop all subscribers, to be loaded again; returns their open subscriptions."""

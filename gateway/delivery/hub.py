@@ -17,7 +17,7 @@ from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Followi
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
 from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types
-from models.log.event import GATEWAYS, Event
+from models.log.event import GATEWAYS, JOINING, MEMBERS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
 from models.sync import catchup
@@ -85,6 +85,9 @@ class Hub:
         if event.stream == GATEWAYS:
             self._observer.account_event(event)
             return
+        if event.stream == MEMBERS:
+            self._members.apply_addition(event)
+            return
         if event.type in EVENTS_WITH_DELETED_TEXT:
             self.recent.erase_text(event)
         for subscriber in self._followers.get(event.stream, ()):
@@ -93,6 +96,8 @@ class Hub:
         following = self._membership.get(event.type)
         if following is not None and event.stream.startswith("user:"):
             following.apply(event)
+        elif following is not None and event.stream.startswith(JOINING):
+            self._followers.pop(event.stream, None)  # its next event is for others
 
     def skip_to(self, mark: int) -> None:
         """Move the head to the log's low-water mark when the log was trimmed past it, and end every open subscription."""

@@ -49,9 +49,9 @@ class Subscriber:
         intervals = self.intervals.get(stream)
         return intervals is not None and intervals[-1][1] == FOREVER
 
-    def join(self, stream: str, event: int) -> None:
-        """Open an interval at an event."""
-        self.intervals.setdefault(stream, []).append((event, FOREVER))
+    def join(self, stream: str, event: int, closed: int = FOREVER) -> None:
+        """Open an interval at an event, or add one that is closed already."""
+        self.intervals.setdefault(stream, []).append((event, closed))
 
     def leave(self, stream: str, event: int) -> None:
         """Close the open interval at an event."""

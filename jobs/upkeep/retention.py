@@ -15,7 +15,7 @@ from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, registration
-from models.chat import presence
+from models.chat import additions, presence
 from models.identity import code, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
@@ -83,6 +83,7 @@ class Retention:
             "digests": lambda tx: pending_mail.trim(tx, sent_ms, limit),
             "visits": lambda tx: presence.trim(tx, sent_ms, limit),
             "announcements": lambda tx: announcement.trim(tx, ended_ms, limit),
+            "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._processed_by_all(), limit),
             "retried_events": lambda tx: trimming.forget_retried(tx),

@@ -14,14 +14,27 @@ import peewee
 from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log import joins
-from models.log.event import Transaction, conversation_stream, user_stream
+from models.log.event import MEMBERS, Transaction, conversation_stream, joining_stream, user_stream
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_rows, insert_rows, placeholders, rows, values_cte
+from models.store.database import (
+    Base,
+    NeverReusedIdField,
+    chunks,
+    execute,
+    fetch_column,
+    fetch_rows,
+    insert_rows,
+    placeholders,
+    rows,
+    values_cte,
+)
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
 MAX_TITLE_CHARS = 120
 MAX_MEMBERS_IN_VIEW = 50  # a larger conversation is shown with its first 50 members and their number
 MAX_MEMBERS_PER_REQUEST = 10_000
+MAX_ADDED_PER_TRANSACTION = 200  # a large conversation's other members are added by models.chat.additions
+MAX_OWN_EVENTS = 20  # more members who are added together share one `conversation.created`
 MAX_IDS_PER_QUERY = 500
 MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
@@ -159,27 +172,49 @@ def require_member(conversation: int, user: int) -> str:
     return str(roles[0][0])
 
 
-def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None) -> int:
-    """Create a conversation and append `conversation.created` for each member; returns its id.
+def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None, *, added_later: int = 0) -> int:
+    """Create a conversation and append `conversation.created` for its members; returns its id.
 
-    Raises InvalidError when one of the members is not an active user.
+    `added_later` is the number of further members, whom the caller adds. Raises InvalidError when one of the members is not an
+    active user.
     """
     users = list(dict.fromkeys([creator, *members]))
     direct = len(users) == 2 and title is None
-    _require_active([user for user in users if user != creator])
+    require_active([user for user in users if user != creator])
     conversation = tx.next_id("conversations")
     # Raw: the first message of a pair creates their conversation.
     execute(
         "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms) VALUES (?,?,?,?,?,?)",
-        (conversation, "direct" if direct else "group", title, pair_key(*users) if direct else None, len(users), tx.now_ms),
+        (
+            conversation,
+            "direct" if direct else "group",
+            title,
+            pair_key(*users) if direct else None,
+            len(users) + added_later,
+            tx.now_ms,
+        ),
     )
-    opened = tx.next_event_id()
-    memberships = [(conversation, user, "owner" if user == creator and not direct else "member", opened, None) for user in users]
+    add_members(tx, conversation, users, None if direct else creator)
+    return conversation
+
+
+def add_members(tx: Transaction, conversation: int, users: Sequence[int], owner: int | None = None) -> None:
+    """Open memberships of users who are not members, and append `conversation.created` for them.
+
+    Many users share one event, of the stream that each of them sees at the beginning of their membership only. The event before it
+    lists them, for the gateways.
+    """
+    is_shared = len(users) > MAX_OWN_EVENTS
+    opened = tx.next_event_id() + is_shared
+    memberships = [(conversation, user, "owner" if user == owner else "member", opened, None) for user in users]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, memberships)
     data = created_event_data(conversation)
+    if is_shared:
+        tx.append(MEMBERS, "members.added", msgspec.json.encode({"conversation": conversation, "users": users}))
+        tx.append(joining_stream(conversation), "conversation.created", data)
+        return
     for user in users:
         tx.append(user_stream(user), "conversation.created", data)
-    return conversation
 
 
 def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
@@ -192,7 +227,7 @@ def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, b
     return direct[pair], True
 
 
-def _require_active(users: Sequence[int]) -> None:
+def require_active(users: Sequence[int]) -> None:
     """Raise InvalidError that names the first of the users who is not active."""
     active: set[int] = set()
     for part in chunks(users, MAX_IDS_PER_QUERY):
@@ -225,11 +260,16 @@ def _kind(conversation: int) -> str:
     return str(kind)
 
 
+def members_among(conversation: int, users: Sequence[int]) -> set[int]:
+    """Those of at most MAX_ADDED_PER_TRANSACTION users who are members now."""
+    return set(fetch_column(Membership.select(Membership.user).where(_open_memberships(conversation), Membership.user.in_(users))))
+
+
 def _open_memberships(conversation: int) -> peewee.Expression:
     return (Membership.conversation == conversation) & Membership.to_event.is_null()
 
 
-def _change_members_count(conversation: int, change: int) -> None:
+def change_members_count(conversation: int, change: int) -> None:
     Conversation.update(members_count=Conversation.members_count + change).where(Conversation.id == conversation).execute()
 
 
@@ -247,7 +287,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     # Raw: the model Message is in a module that imports this one.
     newest = rows("SELECT max(id) FROM messages WHERE conversation_id=?", (conversation,))[0][0]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
-    _change_members_count(conversation, 1)
+    change_members_count(conversation, 1)
     tx.append(user_stream(added), "conversation.created", created_event_data(conversation))
     data = msgspec.json.encode({"conversation": conversation, "user": member})
     tx.append(conversation_stream(conversation), "member.joined", data)
@@ -268,7 +308,7 @@ def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -
     data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed)})
     closed = tx.append(user_stream(removed), "member.left", data)
     Membership.update(to_event=closed).where(_open_memberships(conversation), Membership.user == removed).execute()
-    _change_members_count(conversation, -1)
+    change_members_count(conversation, -1)
     tx.append(conversation_stream(conversation), "member.left", data)
     if removed_role == "owner":
         _ensure_owner(conversation)

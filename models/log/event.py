@@ -21,6 +21,9 @@ from models.store.engine import TransactionStart
 GATEWAYS = "gateways"  # changes of accounts and tokens, for every gateway; no client reads this stream
 ACCOUNTS = "accounts"  # new accounts and changes of status, for the drains; no client reads this stream
 FANOUTS = "fanouts"  # announcements by admins, for the drain
+MEMBERS = "members"  # users who were added to a conversation together, for every gateway; no client reads this stream
+JOINING = "joining:"  # the beginning of the streams that `joining_stream` names
+ADDITIONS = "additions"  # large conversations whose members are still to be added, for the drain
 ACTIVITY = "activity"  # actions of users in the embedding application, for the drains
 POSTS = "posts"  # public posts and their comments, for clients that follow posts
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
@@ -62,6 +65,11 @@ class Event(msgspec.Struct, gc=False):
 def conversation_stream(conversation: int) -> str:
     """Return the stream that the members of a conversation follow."""
     return f"conversation:{conversation}"
+
+
+def joining_stream(conversation: int) -> str:
+    """Return the stream of which a member sees only the event with which their membership begins."""
+    return f"{JOINING}{conversation}"
 
 
 def user_stream(user: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from models.chat import conversation as conversations
 from models.community import group as groups
 from models.log import event
-from models.log.event import POSTS, Event, conversation_stream, group_stream, user_stream
+from models.log.event import POSTS, Event, conversation_stream, group_stream, joining_stream, user_stream
 from models.store import facts
 from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
 
@@ -49,10 +49,12 @@ def conversation_intervals(user: int, closed_after: int) -> Intervals:
 
 
 def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine = [
-        (conversation_stream(c), opened, closed) for c, opened, closed in conversations.membership_intervals(user, closed_after)
-    ]
-    return [(user_stream(user), 0, None), *mine]
+    mine: list[tuple[str, int, int | None]] = [(user_stream(user), 0, None)]
+    for conversation, opened, closed in conversations.membership_intervals(user, closed_after):
+        mine.append((conversation_stream(conversation), opened, closed))
+        if opened > closed_after:
+            mine.append((joining_stream(conversation), opened, opened + 1))
+    return mine
 
 
 def post_intervals(user: int, closed_after: int) -> Intervals:

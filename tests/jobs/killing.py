@@ -18,6 +18,7 @@ from conf import load
 from jobs import tasks
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.members import MembersConsumer
 from jobs.mail import digests
 from models.store import database
 
@@ -42,8 +43,7 @@ exec(work)
 
 
 def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
-    """Run the statement `work`, which may use `tasks`, `digests`, `notify_groups` and `AnnouncementConsumer`; kill it
-    before or after a commit.
+    """Run the statement `work`, which may use `tasks`, `digests` and the imported consumers; kill it before or after a commit.
 
     `when` is "before" or "after"; `commit` counts from 1.
     """

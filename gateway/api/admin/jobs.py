@@ -10,6 +10,7 @@ from gateway.http.describe import Accepted, describe
 from jobs import gauges, tasks
 from jobs.drain.backlog import consumer_lags
 from jobs.queue.broker import NAME, QUEUE_ERRORS
+from models.chat import additions
 from models.notices import announcement, outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
@@ -76,6 +77,18 @@ class AnnouncementStatus(TypedDict):
     ended_at: str | None
 
 
+class MemberAdditionStatus(TypedDict):
+    """A large conversation, and the number of its other members who were added after its creation."""
+
+    job: int
+    conversation: int
+    state: str
+    done: int
+    total: int
+    created_at: str
+    ended_at: str | None
+
+
 class DeadLetterAnswer(TypedDict):
     """A dead letter: an event that a consumer could not process, or a mail that could not be sent."""
 
@@ -97,6 +110,7 @@ class JobsAnswer(TypedDict):
     consumers: list[ConsumerStatus]
     mail: OutboxStatus
     fanouts: list[AnnouncementStatus]
+    additions: list[MemberAdditionStatus]
     dead: list[DeadLetterAnswer]
     degraded: list[str]
 
@@ -106,7 +120,8 @@ class Jobs(AdminHandler):
 
     @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],"dead":[…],"degraded":[…]}`."""
+        """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
+        "additions":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.services.read(_queues)
         workers = await self.services.read(worker.all_workers)
         consumers = await self.services.read(consumer_lags, list(tasks.consumers.values()))
@@ -116,6 +131,7 @@ class Jobs(AdminHandler):
         failing = await self.services.read(outbox.list_failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
         fanouts = await self.services.read(announcement.list_newest, MAX_ITEMS)
+        added = await self.services.read(additions.list_newest, MAX_ITEMS)
         degraded = self.services.health.degraded()
         self.answer(
             {
@@ -124,6 +140,7 @@ class Jobs(AdminHandler):
                 "consumers": consumers,
                 "mail": mail,
                 "fanouts": fanouts,
+                "additions": added,
                 "dead": dead,
                 "degraded": degraded,
             }

@@ -151,6 +151,26 @@ def test_a_group_may_lose_its_last_member(ana: Client, ben: Client) -> None:
     problem(ana.post("/messages", {"conversation": group, "body": "anyone?"}), 404, "not-found")
 
 
+def test_members_who_are_added_together_receive_the_event_once_and_what_follows(gateway: Gateway) -> None:
+    people = gateway.users(23)
+    waiting, later = people[20].polling(people[20].now(), timeout=60), people[21].now()
+    group = people[0].group(*people[1:22])
+    sent = people[0].send("hello", at=group)["id"]
+    (created,) = waiting.result().json()["events"]
+    assert (created["type"], created["data"]["id"], len(created["data"]["members"])) == ("conversation.created", group, 22)
+    for cursor in (later, "begin"):
+        events = people[21].get("/events", cursor=cursor).json()["events"]
+        assert [(e["type"], e["data"]["id"]) for e in events[-2:]] == [("conversation.created", group), ("message.created", sent)]
+        assert [e["type"] for e in events].count("conversation.created") == 1
+    assert people[22].get("/events", cursor="begin").json()["events"] == []
+
+
+def test_a_large_group_with_somebody_who_does_not_exist_is_refused(ana: Client, ben: Client) -> None:
+    refused = ana.post("/conversations", {"members": [ben.id, *range(10**6, 10**6 + 300)], "title": "Crowd"})
+    assert problem(refused, 422, "invalid")["errors"][0]["field"] == "members"
+    assert ana.get("/conversations").json()["items"] == []
+
+
 def test_a_group_of_more_than_fifty_shows_the_first_fifty_members_and_a_count(gateway: Gateway) -> None:
     people = gateway.users(52)
     group = people[0].group(*people[1:51])

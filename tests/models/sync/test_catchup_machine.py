@@ -269,8 +269,34 @@ class LogMachine(RuleBasedStateMachine):
         members = [user, *(self.users[n] for n in sorted(others) if n != owner)]
         conversation_id = self._apply(bypass, lambda tx: conversation.create(tx, user, members[1:], "Crew"))
         self.members[conversation_id], self.owners[conversation_id] = members, {user}
-        for member in members:
-            self._expect("conversation.created", {member})
+        self._expect_created(members)
+        self._check_appended()
+
+    def _expect_created(self, members: list[int]) -> None:
+        """Expect `conversation.created` for each member, or one for all of them."""
+        if len(members) <= conversation.MAX_OWN_EVENTS:
+            for member in members:
+                self._expect("conversation.created", {member})
+        else:
+            self._expect("members.added", set())
+            self._expect("conversation.created", set(members))
+
+    @rule(pick=PICK, bypass=st.booleans())
+    @precondition(lambda self: self.members)
+    def join_together(self, pick: int, bypass: bool) -> None:
+        """Add everybody who is not a member, as the drain of large conversations does."""
+        conversation_id = sorted(self.members)[pick % len(self.members)]
+        if conversation_id in self.direct.values():
+            return
+        out = [user for user in self.users if user not in self.members[conversation_id]]
+
+        def add(tx: event.Transaction) -> None:
+            conversation.change_members_count(conversation_id, len(out))
+            conversation.add_members(tx, conversation_id, out)
+
+        self._apply(bypass, add)
+        self.members[conversation_id] += out
+        self._expect_created(out)
         self._check_appended()
 
     @rule(pick=PICK, by=MOSTLY_OWN, index=USERS, bypass=st.booleans())
@@ -491,6 +517,7 @@ def test_any_history_is_delivered_as_the_model_expects(tmp_path: Path, monkeypat
     monkeypatch.setattr(hub_module, "MAX_EVENTS_PER_ANSWER", 5)  # so that short histories need several answers
     monkeypatch.setattr(subscriptions, "MAX_EVENTS_PER_ANSWER", 5)
     monkeypatch.setattr(recent_events, "MAX_RECENT_EVENTS", 30)  # and older events are read from the store
+    monkeypatch.setattr(conversation, "MAX_OWN_EVENTS", 2)  # so that some members share the event of their joining
     with database.fresh() as options:
         connect(settings_of(tmp_path, options))
         schema.migrate()
