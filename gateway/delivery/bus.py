@@ -25,7 +25,7 @@ from models.store.database import disconnect, engine
 RECONNECT_S = 0.5
 RECEIVE_TIMEOUT_S = 0.5  # how long a listener waits for a message before it checks whether to stop
 MAX_SILENCE_S = 2.0  # of a server that does not even answer a ping
-CHECK_INTERVAL_S = 1.0  # between two checks that PostgreSQL's server answers and may be written to
+CHECK_INTERVAL_S = 1.0  # between two checks that the connection is still to the server that the others use
 
 
 class EphemeralMessage(msgspec.Struct):
@@ -108,12 +108,16 @@ class RedisListener(BusListener):
         self._receive_ephemeral = receive_ephemeral
         self._client = create_client(url, RECEIVE_TIMEOUT_S * 2)
         self._hint_channel, self._ephemeral_channel = channels(epoch)
+        self._own_channel = f"bellwire:{epoch}:listener:{secrets.token_hex(4)}"
 
     def _listen(self) -> None:
         with contextlib.closing(self._client.pubsub()) as pubsub:  # type: ignore[no-untyped-call]
-            pubsub.subscribe(self._hint_channel, self._ephemeral_channel)
-            last = time.monotonic()
+            pubsub.subscribe(self._hint_channel, self._ephemeral_channel, self._own_channel)
+            last = checked_at = time.monotonic()
             while not self._stopping.is_set():
+                if time.monotonic() - checked_at >= CHECK_INTERVAL_S:
+                    self._check_server()
+                    checked_at = time.monotonic()
                 message = pubsub.get_message(timeout=RECEIVE_TIMEOUT_S)
                 if message is None:
                     if time.monotonic() - last > MAX_SILENCE_S:
@@ -125,6 +129,16 @@ class RedisListener(BusListener):
                     self._connected()
                 elif message["type"] == "message":
                     self._receive(message["channel"].decode(), message["data"])
+
+    def _check_server(self) -> None:
+        """Raise redis.RedisError unless the subscription is on the server that publishers are connected to now."""
+        from redis import ConnectionError as LostError
+
+        from jobs.infra.redis_client import require_primary
+
+        require_primary(self._client, self._own_channel)
+        if not self._client.publish(self._own_channel, b""):
+            raise LostError("the subscription is on another server")
 
     def _receive(self, channel: str, data: bytes) -> None:
         if channel == self._ephemeral_channel:

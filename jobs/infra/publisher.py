@@ -7,13 +7,14 @@ Ephemeral events (typing, presence) have a channel of their own.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 from jobs.infra.outage import Outage
-from jobs.infra.redis_client import create_client
+from jobs.infra.redis_client import create_client, require_primary
 
 REDIS_TIMEOUT_S = 1.0
-PING_INTERVAL_S = 1.0  # while there is nothing to publish
+CHECK_INTERVAL_S = 1.0  # between two checks that the server is a primary, to which the other gateways are connected
 RETRY_S = 0.5
 MAX_WAITING_EPHEMERAL = 1_000
 
@@ -30,6 +31,8 @@ class Publisher:
         self.down = False
         self._client = create_client(url, REDIS_TIMEOUT_S)
         self._hint_channel, self._ephemeral_channel = channels(epoch)
+        self._check_key = f"bellwire:{epoch}:check"
+        self._checked_at = 0.0  # time.monotonic()
         self._newest = 0
         self._ephemeral: deque[bytes] = deque(maxlen=MAX_WAITING_EPHEMERAL)
         self._work = threading.Event()
@@ -60,7 +63,7 @@ class Publisher:
     def _run(self) -> None:
         published = 0
         while not self._stopping.is_set():
-            self._work.wait(PING_INTERVAL_S)
+            self._work.wait(CHECK_INTERVAL_S)
             self._work.clear()
             try:
                 published = self._publish(published)
@@ -75,12 +78,13 @@ class Publisher:
         self._client.close()
 
     def _publish(self, published: int) -> int:
-        """Publish what waits, or ping Redis; return the newest id that was published."""
+        """Publish what waits, and now and then check Redis; return the newest id that was published."""
+        if time.monotonic() - self._checked_at >= CHECK_INTERVAL_S:
+            require_primary(self._client, self._check_key)
+            self._checked_at = time.monotonic()
         newest = self._newest
         if newest > published:
             self._client.publish(self._hint_channel, newest)
-        elif not self._ephemeral:
-            self._client.ping()
         while self._ephemeral:
             self._client.publish(self._ephemeral_channel, self._ephemeral.popleft())
         return newest
