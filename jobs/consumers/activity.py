@@ -14,9 +14,10 @@ from jobs.rules.payloads import USER_ACTIVITY, USER_CREATED, ActivityPayload, Me
 from models.log.event import Event, Transaction
 from models.notices.audience import sites
 from models.records import activity
+from models.records.activity import HOUR_MS
 
 MESSAGE_SENT = "message.sent"
-MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+MINUTE_MS = 60_000
 NEVER_MERGED = (MESSAGE_SENT, USER_CREATED)  # each record of these is about one message or one person
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / the golden ratio: its multiples are spread evenly, so that few events already have the share
 

@@ -5,6 +5,7 @@ The owner is notified in the same transaction. Gateways read the change from the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,6 +19,8 @@ from models.notices import audience, notifying, outbox, preference
 from models.notices.causes import Cause, Words
 from models.notices.outbox import NewMail
 from models.notices.schedule import AT_ONCE, mail_due_ms
+from models.records import activity
+from models.records.activity import HOUR_MS
 from models.store.database import chunks, execute, placeholders, rows
 
 MAX_KEYS_PER_QUERY = 500
@@ -56,6 +59,7 @@ def suspend(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") -
     token.revoke_all(tx, chosen)
     code.void(tx, chosen, code.LOGIN)
     _announce(tx, [there[i] for i in chosen], "suspended", SUSPENDED, admin, reason)
+    _record(tx, chosen, "account.suspended", "Account suspended", admin, reason)
     return _outcome(ids, there, chosen)
 
 
@@ -68,6 +72,7 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
     code.void(tx, new, code.SIGNUP)
     announce(tx, new)
     _announce(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
+    _record(tx, [*again, *new], "account.activated", "Account activated", admin, reason)
     return _outcome(ids, there, [*again, *new])
 
 
@@ -99,6 +104,14 @@ def _activatable(pending: dict[int, _Account]) -> list[int]:
 def _set_status(users: Sequence[int], status: str) -> None:
     for part in chunks(users, MAX_KEYS_PER_QUERY):
         execute(f"UPDATE users SET status=? WHERE id IN ({placeholders(len(part))})", (status, *part))
+
+
+def _record(tx: Transaction, changed: Sequence[int], action: str, description: str, admin: int, reason: str) -> None:
+    """Insert an activity record for each account that changed. These are never sampled."""
+    site_of, metadata = audience.sites(changed), msgspec.json.encode({"reason": reason or None}).decode()
+    activity.record([(user, action, description, metadata, admin, site_of.get(user), tx.now_ms) for user in changed])
+    hour_ms = tx.now_ms - tx.now_ms % HOUR_MS
+    activity.add_hourly_counts(tx, Counter((hour_ms, action, site_of.get(user) or "") for user in changed))
 
 
 def _announce(tx: Transaction, accounts: Sequence[_Account], status: str, title: str, admin: int, reason: str) -> None:

@@ -25,7 +25,7 @@ from models.store.text_rules import is_displayable
 
 MAX_USERS_PER_REQUEST = 1000
 MAX_IDS_PER_REQUEST = 10_000
-IDS_PER_TRANSACTION = 250  # a send waits for the whole transaction
+IDS_PER_TRANSACTION = 200  # a send waits for the whole transaction
 REASON_CHARS = 500
 STATUS = TextParameter("status", "only accounts with this status", one_of=STATUSES)
 NAME_PREFIX = TextParameter("q", "the beginning of the username, display name or e-mail address")

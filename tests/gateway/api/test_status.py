@@ -133,6 +133,27 @@ def test_ids_are_required(admin: Client) -> None:
     assert fields(admin.post("/admin/users/suspend", {"reason": "so"})) == ["ids"]
 
 
+def test_each_account_that_changed_has_an_activity_record(gateway: Gateway, admin: Client) -> None:
+    first, second = (user.id for user in gateway.users(2))
+    gateway.execute("UPDATE users SET site='shop' WHERE id=?", second)
+    suspend(admin, first, second, admin.id, reason="spam")
+    suspend(admin, first)
+    activate(admin, first)
+
+    def records(user: int) -> list[tuple[str, int, dict[str, str | None], str | None]]:
+        items = admin.get("/admin/activity", user=user).json()["items"]
+        return [
+            (item["action"], item["triggered_by"], item["metadata"], item["site"]) for item in items if "account" in item["action"]
+        ]
+
+    suspended, activated = ("account.suspended", admin.id, {"reason": "spam"}), ("account.activated", admin.id, {"reason": None})
+    assert records(first) == [(*activated, None), (*suspended, None)]
+    assert records(second) == [(*suspended, "shop")]
+    assert records(admin.id) == []
+    counted = gateway.rows("SELECT sum(count) FROM activity_hourly WHERE action='account.suspended' AND site='shop'")
+    assert counted == [(1,)]
+
+
 def test_only_admins_suspend_and_activate(gateway: Gateway, ana: Client, ben: Client) -> None:
     for action in ("activate", "suspend"):
         problem(ana.post(f"/admin/users/{action}", {"ids": [ben.id]}), 403, "forbidden")
