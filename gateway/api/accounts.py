@@ -83,7 +83,10 @@ class Me(Handler):
         "Change my account", {200: MyAccount}, body=AccountChanges, example={"display_name": "Ana", "timezone": "Europe/Berlin"}
     )
     async def patch(self) -> None:
-        """Answer 200 with the changed account. A new password requires the current one, or a login code from a mail."""
+        """Answer 200 with the changed account. A new password requires the current one, or a login code from a mail.
+
+        It ends all other sessions, with their open polls, on every gateway.
+        """
         changes = self.decode(AccountChanges)
         errors = _invalid_changes(changes)
         hashed = None
@@ -110,7 +113,7 @@ class Me(Handler):
         if changes.timezone is not None:
             pending_mail.make_due_now(tx, user)  # the times of digests depend on the time zone
         if hashed is not None:
-            status.change_password(tx, user, hashed)
+            status.change_password(tx, user, hashed, self.actor.token)
         return user
 
     async def _new_hash(self, changes: AccountChanges) -> str:

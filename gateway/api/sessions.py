@@ -75,9 +75,9 @@ class Login(SessionHandler):
         credentials = self.decode(Credentials)
         fields = {name for name in ("login", "password", "email", "code") if getattr(credentials, name) is not None}
         if fields == {"login", "password"}:
-            user, new_token = await self._by_password(credentials.login or "", credentials.password or "")
+            user, new_token = await self._by_password((credentials.login or "").strip(), credentials.password or "")
         elif fields == {"email", "code"}:
-            user, new_token = await self._by_code(credentials.email or "", credentials.code or "")
+            user, new_token = await self._by_code((credentials.email or "").strip(), credentials.code or "")
         else:
             raise field_error("password" if "login" in fields else "login", "is required: login and password, or email and code")
         await self.answer_session(user, new_token, cookie=credentials.cookie)
@@ -92,13 +92,17 @@ class Login(SessionHandler):
         if not is_right or account_status != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
             raise DeadTokenError("login or password is wrong")
-        new_token = await self.services.committer.call(None, lambda tx: self._new_token_if_active(tx, user, password_hash))
+        assert password_hash is not None
+        rehashed = await self.services.hash(password.rehashed, password_hash, candidate)
+        new_token = await self.services.committer.call(None, lambda tx: self._log_in(tx, user, password_hash, rehashed))
         return user, new_token
 
-    def _new_token_if_active(self, tx: Transaction, user: int, checked_hash: str | None) -> str:
+    def _log_in(self, tx: Transaction, user: int, checked_hash: str, rehashed: str | None) -> str:
         """Create a token. Raises DeadTokenError if the account was suspended or its password changed since it was checked."""
         if users.view(user).status != "active" or users.password_hash(user) != checked_hash:
             raise DeadTokenError("login or password is wrong")
+        if rehashed is not None:
+            users.set_password(tx, user, rehashed)
         return self.new_token(tx, user)
 
     async def _by_code(self, address: str, login_code: str) -> tuple[int, str]:

@@ -27,7 +27,7 @@ MAX_KEYS_PER_QUERY = 500
 SUSPENDED = "Your account was suspended"
 ACTIVE = "Your account is active again"
 CHANGED = "Your password was changed"
-NOT_YOU = "If it was not you, ask for a login code, log in with it, set another password and end the sessions that are not yours."
+NOT_YOU = "All other sessions were ended. If it was not you, ask for a login code, log in with it and set another password."
 
 
 class Outcome(msgspec.Struct):
@@ -76,9 +76,10 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
     return _outcome(ids, there, [*again, *new])
 
 
-def change_password(tx: Transaction, user: int, hashed: str) -> None:
-    """Set a new password and notify the owner, also by mail."""
+def change_password(tx: Transaction, user: int, hashed: str, kept_token: int) -> None:
+    """Set a new password, end all sessions of the user but `kept_token`, and notify the owner, also by mail."""
     users.set_password(tx, user, hashed)
+    token.revoke_others(tx, user, kept_token)
     causes = {user: f"password:{tx.next_event_id()}"}
     _notify(tx, list(_accounts([user]).values()), causes, CHANGED, NOT_YOU, b"{}")
 

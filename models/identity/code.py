@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Sequence
 
 import peewee
@@ -17,6 +18,7 @@ from models.log.event import Transaction
 from models.store.database import Base, affected_rows, execute, placeholders, rows
 
 SIGNUP, LOGIN = "signup", "login"  # purposes
+DIGITS = 6
 VALID_FOR_S = 600
 MAX_TRIES = 5
 NOBODY = 0  # not an account: its rows make the writes for unknown addresses equal to those for known ones
@@ -38,7 +40,12 @@ class Code(Base):
 
 def new() -> str:
     """Return six random digits."""
-    return f"{secrets.randbelow(10**6):06d}"
+    return f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
+
+
+def digits_of(typed: str) -> str:
+    """Return the digits in a text, of any script, as ASCII digits."""
+    return "".join(str(unicodedata.decimal(char)) for char in typed if char.isdecimal())
 
 
 def mac(secret: str, account: int, purpose: str, code: str) -> str:
@@ -60,9 +67,13 @@ def issue(tx: Transaction, secret: str, account: int, purpose: str, code: str) -
 def redeem(tx: Transaction, secret: str, accounts: Sequence[int], purpose: str, code: str) -> int | None:
     """Use a code up. Return which of the accounts it belongs to, or None, which counts as an attempt for each of them.
 
+    Of what was typed only the digits count. A text without six digits is no attempt.
     The caller must commit in both cases, else the attempt is not counted. A wrong code for unknown accounts writes as much as one
     for known accounts.
     """
+    code = digits_of(code)
+    if len(code) != DIGITS:
+        return None
     found = rows(
         f"SELECT account, mac FROM codes WHERE account IN ({placeholders(len(accounts) + 1)}) AND account<>? AND purpose=? "
         "AND tries<? AND expires_ms>?",

@@ -113,6 +113,11 @@ def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> N
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
+def revoke_others(tx: Transaction, user: int, kept: int) -> None:
+    """Delete all tokens of a user but one."""
+    revoke(tx, user, [number for (number,) in rows("SELECT id FROM tokens WHERE user_id=? AND id<>?", (user, kept))])
+
+
 def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
     """Delete all tokens of users. Gateways learn of it from the event of the users' change of status."""
     for part in chunks(users, MAX_IDS_PER_STATEMENT):

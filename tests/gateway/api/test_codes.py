@@ -180,8 +180,10 @@ def test_wrong_codes_for_a_password_are_counted_and_change_nothing(gateway: Gate
 def test_a_code_resets_a_password_once_and_the_old_password_is_refused(gateway: Gateway) -> None:
     signup = new_signup()
     me = verified_user(gateway, signup)
+    other = me.with_token(log_in(gateway, email=signup["email"], code=login_code(gateway, signup["email"])).json()["token"])
     code = login_code(gateway, signup["email"])
-    assert me.patch("/me", {"password": ANOTHER, "code": code}).status_code == 200
+    assert me.patch("/me", {"password": ANOTHER, "code": f"{code[:3]}-{code[3:]}"}).status_code == 200
+    problem(other.get("/me"), 401, "unauthorized")
     assert fields(me.patch("/me", {"password": PASSWORD, "code": code})) == ["code"]
     problem(log_in(gateway, login=signup["username"], password=PASSWORD), 401, "unauthorized")
     assert log_in(gateway, login=signup["username"], password=ANOTHER).status_code == 200
