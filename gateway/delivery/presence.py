@@ -8,20 +8,30 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from gateway.commit.committer import Committer
 from gateway.commit.threads import ThreadPool
 from models.chat import presence, views
+from models.chat.presence import RecordedChanges
 from models.log.event import Transaction
-from models.store.errors import StoreDownError
+from models.store.errors import RefusedError, StoreDownError
 
 AWAY_AFTER_S = 30.0  # a client that polls opens its next poll long before
 RENEW_EVERY_S = 10.0
+MAX_CHANGES_PER_TRANSACTION = 200  # a send waits for the whole transaction
+MAX_ANNOUNCED_PER_QUERY = 100
+MAX_ANNOUNCED_PER_TICK = 20
+ONLINE, OFFLINE = True, False
 
 
 class Presence:
-    """The users online on this gateway, under a lease. When the lease runs out, other gateways count them as offline."""
+    """The users online on this gateway, under a lease. When the lease runs out, other gateways count them as offline.
+
+    Three tasks work beside each other: one renews the lease, one writes the changes and one announces them. So neither thousands of
+    changes nor their announcements delay the lease.
+    """
 
     def __init__(self, committer: Committer, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:
         self.gateway = secrets.token_hex(8)
@@ -30,84 +40,96 @@ class Presence:
         self._publish_ephemeral = publish_ephemeral
         self._online: set[int] = set()
         self._away_since: dict[int, float] = {}
-        self._arrived: set[int] = set()  # not written yet
-        self._departed: set[int] = set()  # not written yet
-        self._writing = False
+        self._changed: dict[int, bool] = {}  # user -> online; not written yet
+        self._unannounced: dict[int, bool] = {}  # user -> online
         self._renewed = 0.0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def connected(self, user: int) -> None:
         """Set a user online whose first subscription was opened."""
         self._away_since.pop(user, None)
         if user not in self._online:
             self._online.add(user)
-            self._arrived.add(user)
-            self._departed.discard(user)
-            self._start_writing()
+            self._changed[user] = True
+            self._start("write", self._write)
 
     def disconnected(self, user: int) -> None:
         """Note when a user's last subscription was closed: `sweep` sets them offline later."""
         self._away_since[user] = time.monotonic()
 
     def sweep(self) -> None:
-        """Set users offline that have been away for AWAY_AFTER_S, and renew the lease when it is due. Called once a second."""
+        """Set users offline that have been away for AWAY_AFTER_S, and start what is due. Called once a second."""
         now = time.monotonic()
-        away = [user for user, since in self._away_since.items() if now - since > AWAY_AFTER_S]
-        for user in away:
+        for user in [user for user, since in self._away_since.items() if now - since > AWAY_AFTER_S]:
             del self._away_since[user]
-            self._online.discard(user)
-            self._arrived.discard(user)
-            self._departed.add(user)
-        if away or self._arrived or self._departed or (self._online and now - self._renewed > RENEW_EVERY_S):
-            self._start_writing()
+            if user in self._online:
+                self._online.discard(user)
+                self._changed[user] = False
+        if self._online and now - self._renewed > RENEW_EVERY_S:
+            self._start("renew", self._renew)
+        if self._changed:
+            self._start("write", self._write)
+        if self._unannounced:
+            self._start("announce", self._announce)
 
-    def _start_writing(self) -> None:
-        """Start writing, unless a write is running: it repeats until all changes are written."""
-        if not self._writing:
-            self._writing = True
-            self._task = asyncio.ensure_future(self._write())
+    def _start(self, name: str, work: Callable[[], Any]) -> None:
+        """Start a task, unless it is running: it repeats until nothing is left."""
+        if name not in self._tasks:
+            task = self._tasks[name] = asyncio.ensure_future(work())
+            task.add_done_callback(lambda _: self._tasks.pop(name))
+
+    async def _renew(self) -> None:
+        await self._record({})
 
     async def _write(self) -> None:
-        try:
-            while await self._write_once() and (self._arrived or self._departed):
-                pass
-        finally:
-            self._writing = False
+        """Write the changes so far. When the store is down, the next sweep tries again."""
+        while self._changed:
+            changes = dict(islice(self._changed.items(), MAX_CHANGES_PER_TRANSACTION))
+            for user in changes:
+                del self._changed[user]
+            if not await self._record(changes):
+                self._changed = changes | self._changed
+                return
 
-    async def _write_once(self) -> bool:
-        """Write and announce the changes so far. Returns False when the store is down: the next sweep tries again."""
-        arrived, departed = sorted(self._arrived), sorted(self._departed)
-        self._arrived, self._departed = set(), set()
+    async def _record(self, changes: dict[int, bool]) -> bool:
+        """Renew the lease and write some changes in one transaction. Returns False when that failed."""
+        came = [user for user, online in changes.items() if online]
+        went = [user for user, online in changes.items() if not online]
+
+        def run(tx: Transaction) -> RecordedChanges:
+            return presence.record_changes(tx, self.gateway, came, went)
+
         try:
-            online, offline = await self._committer.call(None, lambda tx: self._change(tx, arrived, departed))
-        except StoreDownError:
-            self._arrived |= set(arrived)
-            self._departed |= set(departed)
+            recorded = await self._committer.call(None, run)
+        except (StoreDownError, RefusedError):
             return False
+        if recorded.lease_was_lost:  # another gateway removed it with the rows of everybody here
+            self._changed = dict.fromkeys(self._online.difference(came), ONLINE) | self._changed
+            self._start("write", self._write)
         self._renewed = time.monotonic()
-        for user in online:
-            await self._announce(user, online=True)
-        for user in offline:
-            await self._announce(user, online=False)
+        self._unannounced |= dict.fromkeys(recorded.offline, OFFLINE) | dict.fromkeys(recorded.online, ONLINE)
+        if self._unannounced:
+            self._start("announce", self._announce)
         return True
 
-    def _change(self, tx: Transaction, arrived: list[int], departed: list[int]) -> tuple[list[int], list[int]]:
-        """The users that are online now and those that are offline on all gateways, those of a dead gateway included."""
-        left_behind = presence.renew_lease(tx, self.gateway)
-        online, offline = presence.record_changes(tx, self.gateway, arrived, departed)
-        return online, [*offline, *(user for user in left_behind if user not in online)]
-
-    async def _announce(self, user: int, *, online: bool) -> None:
-        try:
-            peers = await self._read(views.peers, user)
-        except StoreDownError:
-            return  # an announcement may be lost: clients load presence with the state
-        data: dict[str, Any] = {"user": user, "online": online}
-        if peers:
-            self._publish_ephemeral(peers, "", "presence", data, except_user=user)
+    async def _announce(self) -> None:
+        """Announce the changes so far. When the store is down or busy, the next sweep tries again."""
+        while self._unannounced:
+            users = dict(islice(self._unannounced.items(), MAX_ANNOUNCED_PER_QUERY))
+            for user in users:
+                del self._unannounced[user]
+            try:
+                peers = await self._read(views.peers, list(users))
+            except StoreDownError:
+                self._unannounced = users | self._unannounced
+                return
+            for number, (user, online) in enumerate(users.items(), 1):
+                if user in peers:
+                    self._publish_ephemeral(peers[user], "", "presence", {"user": user, "online": online}, except_user=user)
+                if number % MAX_ANNOUNCED_PER_TICK == 0:
+                    await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Delete this gateway's users and lease from the store."""
-        try:
-            await self._committer.call(None, lambda tx: presence.remove_gateway(tx, self.gateway))
-        except StoreDownError:
-            return  # the lease runs out without it
+        """Renew the lease for the last time: a user who opens no poll elsewhere meanwhile is offline when it runs out."""
+        if self._online:
+            await self._record({})

@@ -7,16 +7,17 @@ gateway renews its lease.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import peewee
-from peewee import Value, fn
+from peewee import Case, Value, fn
 
 from models.identity.user import User
 from models.log.event import Transaction
-from models.store.clock import now_ms
-from models.store.database import Base, chunks, fetch_column, insert_rows, placeholders, rows
+from models.store.database import Base, chunks, engine, fetch_column, fetch_rows, insert_rows, placeholders, rows
 
 LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
+MAX_LEASE_MS = 2 * LEASE_S * 1000
 MAX_IDS_PER_QUERY = 500
 
 
@@ -55,51 +56,61 @@ class Visit(Base):
         indexes = ((("user", "went_ms"), False),)
 
 
-def renew_lease(tx: Transaction, gateway: str) -> list[int]:
-    """Renew the gateway's lease, and remove gateways whose lease has run out. Returns the users who were online only on
-    removed gateways, in ascending order."""
-    offline = _remove_dead_gateways(tx, gateway)
-    until_ms = tx.now_ms + LEASE_S * 1000
-    GatewayLease.insert(gateway=gateway, until_ms=until_ms).on_conflict(
-        conflict_target=[GatewayLease.gateway], preserve=[GatewayLease.until_ms]
-    ).as_rowcount().execute()
-    return offline
+class RecordedChanges(NamedTuple):
+    """The users who are online now and were not before, those who are offline now, and whether the gateway had no lease any more
+    (or yet): then the rows of its users are gone, too."""
+
+    online: list[int]
+    offline: list[int]
+    lease_was_lost: bool
+
+
+def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> RecordedChanges:
+    """Renew the gateway's lease, record the users who came to it and those who left it, and remove gateways whose lease ran out."""
+    left_behind = _remove_dead_gateways(tx, gateway)
+    lease_was_lost = _renew_lease(gateway)
+    online_before = online_now(came)
+    for users in chunks(went, MAX_IDS_PER_QUERY):
+        _end_visits((Online.gateway == gateway) & Online.user.in_(users), Value(tx.now_ms))
+    values = [(user, gateway, tx.now_ms) for user in came]
+    insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
+    online = [user for user in came if user not in online_before]
+    offline = sorted({*left_behind, *went} - online_now({*left_behind, *went}))
+    return RecordedChanges(online, offline, lease_was_lost)
+
+
+def _renew_lease(gateway: str) -> bool:
+    """Renew the gateway's lease. Returns whether it had none."""
+    until_ms = engine().now_ms() + LEASE_S * 1000
+    if GatewayLease.update(until_ms=until_ms).where(GatewayLease.gateway == gateway).execute():
+        return False
+    GatewayLease.insert(gateway=gateway, until_ms=until_ms).as_rowcount().execute()
+    return True
 
 
 def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
-    expired = (GatewayLease.until_ms < tx.now_ms) & (GatewayLease.gateway != own_gateway)
-    dead = fetch_column(GatewayLease.select(GatewayLease.gateway).where(expired))
-    if not dead:
-        return []
-    on_dead = Online.gateway.in_(dead)
-    users = set(fetch_column(Online.select(Online.user).where(on_dead)))
-    _end_visits(on_dead, tx.now_ms)
-    GatewayLease.delete().where(GatewayLease.gateway.in_(dead)).execute()
-    return sorted(users - online_now(users))
+    """Remove the other gateways whose lease is not valid, and end the visits there when it ran out. Returns their users."""
+    expired = ~_is_valid(engine().now_ms()) & (GatewayLease.gateway != own_gateway)
+    dead = dict(fetch_rows(GatewayLease.select(GatewayLease.gateway, GatewayLease.until_ms).where(expired)))
+    users: list[int] = []
+    for gateway, until_ms in dead.items():
+        on_dead = Online.gateway == gateway
+        users += fetch_column(Online.select(Online.user).where(on_dead))
+        ended_ms = min(tx.now_ms, until_ms)
+        _end_visits(on_dead, Case(None, [(Online.came_ms > ended_ms, Online.came_ms)], ended_ms))
+        GatewayLease.delete().where(GatewayLease.gateway == gateway).execute()
+    return users
 
 
-def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Record the users who came to a gateway and those who left it.
-
-    Returns the users who are online now and were not before, and those who are offline now.
-    """
-    online_before = online_now(came)
-    for users in chunks(went, MAX_IDS_PER_QUERY):
-        _end_visits((Online.gateway == gateway) & Online.user.in_(users), tx.now_ms)
-    values = [(user, gateway, tx.now_ms) for user in came]
-    insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
-    return [user for user in came if user not in online_before], sorted(set(went) - online_now(went))
+def _is_valid(now_ms: int) -> peewee.Expression:
+    """Whether a lease is valid. One that ends later than any could was written while a clock was ahead."""
+    valid: peewee.Expression = GatewayLease.until_ms.between(now_ms, now_ms + MAX_LEASE_MS)
+    return valid
 
 
-def remove_gateway(tx: Transaction, gateway: str) -> None:
-    """End the visits and the lease of a gateway that stops."""
-    _end_visits(Online.gateway == gateway, tx.now_ms)
-    GatewayLease.delete().where(GatewayLease.gateway == gateway).execute()
-
-
-def _end_visits(condition: peewee.Expression, went_ms: int) -> None:
+def _end_visits(condition: peewee.Expression, went_ms: peewee.Node) -> None:
     """Move the rows of `online` that a condition selects to `visits`."""
-    ended = Online.select(Online.user, Online.came_ms, Value(went_ms)).where(condition)
+    ended = Online.select(Online.user, Online.came_ms, went_ms).where(condition)
     Visit.insert_from(ended, [Visit.user, Visit.came_ms, Visit.went_ms]).as_rowcount().execute()
     Online.delete().where(condition).execute()
 
@@ -123,10 +134,11 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
 def online_now(users: Collection[int]) -> set[int]:
     """Return those of the users who are online on any gateway whose lease is valid."""
     online: set[int] = set()
+    now = engine().now_ms() if users else 0
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         # Raw: every initial state and every slice of a drain reads it.
         sql = f"""
             SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway
-            WHERE l.until_ms>=? AND o.user_id IN ({placeholders(len(part))})"""
-        online |= {user for (user,) in rows(sql, (now_ms(), *part))}
+            WHERE l.until_ms BETWEEN ? AND ? AND o.user_id IN ({placeholders(len(part))})"""
+        online |= {user for (user,) in rows(sql, (now, now + MAX_LEASE_MS, *part))}
     return online

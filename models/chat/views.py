@@ -91,13 +91,17 @@ def count_unread(user: int, conversation: int) -> int:
     return int(unread)
 
 
-def peers(user: int) -> list[int]:
-    """Users who see the user's presence: they share a conversation of at most MAX_MEMBERS_IN_VIEW members."""
+def peers(users: Sequence[int]) -> dict[int, list[int]]:
+    """Return the users who see each user's presence: they share a conversation of at most MAX_MEMBERS_IN_VIEW members."""
     # Raw: every change of presence runs it.
-    others = rows(
-        "SELECT DISTINCT o.user_id FROM memberships m JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
+    pairs = rows(
+        "SELECT DISTINCT m.user_id, o.user_id FROM memberships m "
+        "JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
         "JOIN memberships o ON o.conversation_id=c.id AND o.to_event IS NULL AND o.user_id<>m.user_id "
-        "WHERE m.user_id=? AND m.to_event IS NULL",
-        (MAX_MEMBERS_IN_VIEW, user),
+        f"WHERE m.user_id IN ({placeholders(len(users))}) AND m.to_event IS NULL",
+        (MAX_MEMBERS_IN_VIEW, *users),
     )
-    return [peer for (peer,) in others]
+    found: dict[int, list[int]] = {}
+    for user, peer in pairs:
+        found.setdefault(user, []).append(peer)
+    return found

@@ -69,6 +69,10 @@ class Engine(ABC):
     def head(self) -> int:
         """Return the newest committed event id, also when that event has been trimmed."""
 
+    @abstractmethod
+    def now_ms(self) -> int:
+        """Return the store's clock in milliseconds since 1970-01-01 UTC. Leases compare it: the clocks of hosts differ."""
+
     def part_sql(self, count: int) -> str:
         """Return the SQL expression for an event's part (0 … count-1), derived from its stream. `count` is a power of two."""
         return "0"

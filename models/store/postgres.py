@@ -221,6 +221,9 @@ class PostgreSQL(Engine):
     def head(self) -> int:
         return int(self.execute(HEAD_SQL).fetchone()[0])
 
+    def now_ms(self) -> int:
+        return int(self.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").fetchone()[0])
+
     def part_sql(self, count: int) -> str:
         """Use the hash of PostgreSQL's hash partitions, which does not change between versions."""
         return f"(hashtextextended(stream, 0) & {count - 1})"

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import peewee
 
 from conf import Settings
+from models.store import clock
 from models.store.engine import Engine, TransactionStart, driver_error
 
 READ_BUSY_TIMEOUT_S = 5  # a reader is locked out only while the WAL is recovered after a crash
@@ -128,6 +129,9 @@ class SQLite(Engine):
     def head(self) -> int:
         row = self.execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
         return int(row[0]) if row else 0
+
+    def now_ms(self) -> int:
+        return clock.now_ms()  # every process that uses the file runs on this host
 
     def version(self) -> int | None:
         return int(self.execute("PRAGMA data_version").fetchone()[0])

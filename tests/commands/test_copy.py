@@ -158,7 +158,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         audit.record(tx, audit.AdminCall(root, "GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a-1"))
     execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
     execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
-    execute("INSERT INTO leases VALUES ('gateway-1', 1)")
+    execute("UPDATE leases SET until_ms=1")
 
 
 def _meet(ana: int, ben: int) -> None:

@@ -176,7 +176,6 @@ def test_explain_names_no_watch_for_events_that_watches_do_not_count(store: Sett
 def test_past_presence_is_known_after_the_user_has_left(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew_lease(tx, "gateway-1")
         presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     sent = event.head()
@@ -207,7 +206,6 @@ def test_rules_are_rehearsed_on_the_log_without_writing_anything(store: Settings
     liked(ben, number)
     liked(ana, number)
     with event.transaction() as tx:
-        presence.renew_lease(tx, "gateway-1")
         presence.record_changes(tx, "gateway-1", [eve], [])
     send(ben, 2, to=ana)
     send(ben, 1, to=eve)

@@ -51,7 +51,6 @@ def test_a_groups_title_is_shown_and_names_are_not_patterns(store: Settings) -> 
 def test_an_online_user_is_not_notified_until_the_gateways_lease_ends(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew_lease(tx, "gateway-1")
         presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben)
     drain(NotifyConsumer())

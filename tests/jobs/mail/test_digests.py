@@ -174,7 +174,6 @@ def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
 def test_who_is_looking_gets_no_mail_whatever_the_priority(mailer: Mailer, relay: SmtpServer) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
-        presence.renew_lease(tx, "gateway-1")
         presence.record_changes(tx, "gateway-1", [ben], [])
     send(ana, 1, to=ben, priority="urgent")
     settle(mailer)
