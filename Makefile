@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 	--no-header --no-emit-index-url --no-annotate --upgrade --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check types bench pictures lock clean
+.PHONY: help run test check types bench fuzz pictures lock clean
 
 help: ## this list
 	@echo "Bellwire: make TARGET [PYTHON=python3.12]"; echo
@@ -32,6 +32,11 @@ types: $(VENV)/.installed-dev ## mypy alone
 
 bench: $(VENV)/.installed-dev ## the benchmarks: one table, and a file in bench/results/
 	@exec $(BIN)/python -m bench
+
+fuzz: $(VENV)/.installed-dev ## attack it for some minutes: generated and malformed requests, hostile accounts, slow readers
+	@sh .ci/system-packages
+	$(BIN)/pytest -n 2 --dist loadfile tests/gateway/apidoc/test_schemathesis.py
+	@exec $(BIN)/python -m bench.hostile
 
 pictures: $(VENV)/.installed-dev ## draw the README's pictures of the page anew
 	@exec $(BIN)/python -m docs.pictures

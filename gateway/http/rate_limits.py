@@ -18,6 +18,7 @@ from limits import RateLimitItem, parse_many
 from conf import Settings
 from gateway.http.errors import ProblemError
 from gateway.http.limit_counters import Hit, MemoryCounters, RedisCounters, Refusal
+from gateway.http.refusal_delay import RefusalDelay
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
 
@@ -55,6 +56,7 @@ class RateLimits:
         self._written: dict[str, tuple[int, int]] = {}  # caller -> events and bytes that no window counts yet
         self._shared: RedisCounters | None = None
         self._redis_errors: tuple[type[Exception], ...] = (OSError,)
+        self._refusal_delay = RefusalDelay()
         self._outage = Outage("shared_rate_limits", "this gateway counts on its own")
         if settings.rate_limits:
             for name in NAMES:
@@ -90,6 +92,7 @@ class RateLimits:
         if not counted:
             refusal = (self._users if caller.startswith("user:") else self._strangers).hit(hits)
         if refusal is not None:
+            await self._refusal_delay.wait(caller)
             _refuse(limits[refusal.position], refusal.wait_s)
 
     def count_written(self, user: int, events: int, size: int) -> None:
