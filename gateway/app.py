@@ -36,6 +36,8 @@ from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
 
 API = "/api/v1"
+PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN_S is closed, at most 5 s later
+PONG_WITHIN_S = 10
 ID = r"([1-9][0-9]{0,15})"
 
 AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
@@ -130,7 +132,9 @@ def route_name(pattern: str) -> str:
 class Application(web.Application):
     """The routes over one gateway's services."""
 
-    def __init__(self, services: Services, deadlines: Deadlines) -> None:
+    def __init__(
+        self, services: Services, deadlines: Deadlines, ping_every_s: float = PING_EVERY_S, pong_within_s: float = PONG_WITHIN_S
+    ) -> None:
         prefix = secrets.token_hex(4)
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,
@@ -138,6 +142,8 @@ class Application(web.Application):
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
             "websocket_max_message_size": 4096,
+            "websocket_ping_interval": ping_every_s,
+            "websocket_ping_timeout": pong_within_s,
             "deadlines": deadlines,
             "openapi_file": cache(lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests

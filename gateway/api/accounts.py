@@ -145,9 +145,8 @@ class Users(Handler):
     @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """Answer a list of active USERs whose username or display name begins with `?q=`."""
-        after, limit = self.query_page_id()
-        fetched = await self.services.read(users.search, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(list(fetched[:limit]), (fetched[limit - 1].id,) if len(fetched) > limit else None)
+        prefix = self.query_text(NAME_PREFIX)
+        await self.answer_list_by_id(lambda after, count: self.services.read(users.search, prefix, after or 0, count))
 
 
 class User(Handler):

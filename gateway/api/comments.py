@@ -31,10 +31,11 @@ class Comments(Handler):
     @describe("List a post's comments", {200: Listed[CommentView]}, query=PAGED)
     async def get(self, post: str) -> None:
         """Answer a list of COMMENT, oldest first."""
-        after, limit = self.query_page_id()
-        fetched = await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, limit + 1)
-        items = fetched[:limit]
-        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
+
+        async def read(after: int | None, count: int) -> list[CommentView]:
+            return await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, count)
+
+        await self.answer_list_by_id(read)
 
     @describe("Comment on a post", {201: CommentView}, body=NewComment, example={"body": "Well said."})
     async def post(self, post: str) -> None:

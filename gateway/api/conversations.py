@@ -83,8 +83,9 @@ class Conversations(Handler):
     async def get(self) -> None:
         """Answer a list of CONVERSATION, newest activity first."""
         after, limit = self.query_page(ActivityPosition)
-        page, next_position = await self.services.read(views.conversation_list, self.actor.user, after, limit)
-        self.answer_list(page, next_position)
+        await self.answer_list(
+            lambda position, count: self.services.read(views.conversation_list, self.actor.user, position, count), after, limit
+        )
 
     @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import Any, NamedTuple, TypedDict
+
+from tornado.iostream import StreamClosedError
 
 from gateway.api.accounts import MyAccount
 from gateway.api.conversations import ConversationAnswer
@@ -47,6 +50,13 @@ class Start(NamedTuple):
     answer: Answer
     was_expired: bool
 
+    @property
+    def before(self) -> int:
+        """A position after which the same events are read again."""
+        if self.position != BEGINNING:
+            return self.position
+        return self.answer.events[0].id - 1 if self.answer.events else self.answer.position
+
 
 class SubscribingHandler(Handler):
     """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
@@ -72,8 +82,9 @@ class SubscribingHandler(Handler):
 
     def unsubscribe(self) -> None:
         """End the subscription, if there is one."""
-        if self.subscription is not None:
-            self.services.hub.unregister(self.subscription)
+        subscription, self.subscription = self.subscription, None
+        if subscription is not None:
+            self.services.hub.unregister(subscription)
 
     async def start(self, cursor: str | None) -> Start:
         """Subscribe from a cursor on, or from the head of the log if the cursor has expired."""
@@ -160,8 +171,11 @@ class Events(SubscribingHandler):
         POLLS_OPEN.inc()
         try:
             subscription = await self.subscribe(cursor)
-            answer = await hub.next(subscription, timeout_s)
-            outcome = self._finish(subscription, answer)
+            outcome, sent = self._finish(subscription, await hub.next(subscription, timeout_s))
+            self.unsubscribe()
+            await sent  # the poll is open until its client has received the answer
+        except StreamClosedError:
+            outcome = "aborted"
         except ExpiredError:
             raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
         finally:
@@ -169,19 +183,20 @@ class Events(SubscribingHandler):
             self.unsubscribe()
             OUTCOMES[outcome].observe(time.perf_counter() - began)
 
-    def _finish(self, subscription: Subscription, answer: Answer) -> str:
+    def _finish(self, subscription: Subscription, answer: Answer) -> tuple[str, Awaitable[None]]:
+        """Write the answer. Returns the outcome, and when the client has received the answer; keeps no event until then."""
         if subscription.end_reason == "aborted":
-            return "aborted"
+            raise StreamClosedError
         if subscription.end_reason == "dead":
             raise DeadTokenError("the token has been revoked")
         hub = self.services.hub
         parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
         more = b"true}" if answer.more else b"false}"
-        self.answer(
+        sent = self.answer(
             b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
         )
         observe_delivery(answer, subscription, "poll")
-        return "events" if parts else "empty"
+        return "events" if parts else "empty", sent
 
 
 class State(Handler):

@@ -9,7 +9,7 @@ from tornado.iostream import StreamClosedError
 
 from gateway.api.event_types import Event
 from gateway.api.events import POLLS_OPEN, SubscribingHandler
-from gateway.delivery.subscriptions import Answer
+from gateway.delivery.subscriptions import MAX_BYTES_PER_ANSWER, Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import Id, chars, describe
 from models.chat.message import MAX_BODY_CHARS, Draft
@@ -122,12 +122,13 @@ class LegacyPoll(SubscribingHandler):
         poll_state.open += 1
         POLLS_OPEN.inc()
         try:
-            answer = await self._wait(poll_state, token_id)
-            hub = self.services.hub
-            parts = [self._legacy_json(hub.encode(e), e.type) for e in answer.events] + answer.ephemeral
-            await self.finish(b'{"events":[' + b",".join(parts) + b"]}")
-            poll_state.written = max(poll_state.written, answer.position)
-            return answer.position
+            body, position = self._body(await self._wait(poll_state, token_id))
+            sent = self.answer(body)
+            del body
+            self.unsubscribe()
+            await sent
+            poll_state.written = max(poll_state.written, position)
+            return position
         except StreamClosedError:
             return None
         finally:
@@ -163,6 +164,21 @@ class LegacyPoll(SubscribingHandler):
     async def _record_positions(self, token_id: int, acked: int | None, written: int | None) -> None:
         await self.services.committer.call(None, lambda tx: token.advance_poll_positions(tx, token_id, acked, written))
 
+    def _body(self, answer: Answer) -> tuple[bytes, int]:
+        """The answer's body, and the position that it reaches: a text is in it twice, so not all events may fit."""
+        parts: list[bytes] = []
+        size = last = 0
+        for event in answer.events:
+            part = self._legacy_json(self.services.hub.encode(event), event.type)
+            size += len(part)
+            if parts and size > MAX_BYTES_PER_ANSWER:
+                break
+            parts.append(part)
+            last = event.id
+        else:
+            return _events(parts + answer.ephemeral), answer.position
+        return _events(parts), last
+
     @staticmethod
     def _legacy_json(encoded: bytes, event_type: str) -> bytes:
         """The event's JSON; the data of a message also has `message`, which is its body."""
@@ -171,3 +187,7 @@ class LegacyPoll(SubscribingHandler):
         decoded: dict[str, Any] = msgspec.json.decode(encoded)
         decoded["data"]["message"] = decoded["data"]["body"]
         return msgspec.json.encode(decoded)
+
+
+def _events(parts: list[bytes]) -> bytes:
+    return b'{"events":[' + b",".join(parts) + b"]}"

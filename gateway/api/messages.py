@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from gateway.http.base import MESSAGE_BODY_BYTES, Handler
+from gateway.http import page_cursor
+from gateway.http.base import MAX_BYTES_PER_ANSWER, MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, chars, describe, one_of
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
@@ -143,8 +144,29 @@ class History(Handler):
     @describe("List a conversation's messages", {200: Listed[MessageView]}, query=(AROUND, *PAGED))
     async def get(self, conversation: str) -> None:
         """Answer a list of MESSAGE, newest first: a page of all, or those around one message."""
-        before, limit = self.query_page_id()
         around = self.query_int(AROUND)
-        fetched = await self.services.read(messages.history, self.actor.user, int(conversation), before, around, limit + 1)
-        items = fetched[:limit]
-        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
+        start, limit = self.query_page_id()
+
+        async def read(before: int | None, count: int) -> list[MessageView]:
+            return await self.services.read(messages.history, self.actor.user, int(conversation), before, None, count)
+
+        if around is None:
+            await self.answer_list_by_id(read)
+            return
+        fetched = await self.services.read(messages.history, self.actor.user, int(conversation), start, around, limit + 1)
+        items = _closest(fetched[:limit], around)
+        following = page_cursor.encode((items[-1].id,)) if items and items[-1] is not fetched[-1] else None
+        self.answer({"items": items, "next": following})
+
+
+def _closest(newest_first: list[MessageView], around: int) -> list[MessageView]:
+    """The messages without those that are furthest from one of them, until they fit an answer."""
+    sizes = [len(msgspec.json.encode(view)) for view in newest_first]
+    start, end, size = 0, len(sizes), sum(sizes)
+    while size > MAX_BYTES_PER_ANSWER and end - start > 1:
+        newer = sum(view.id > around for view in newest_first[start:end])
+        if newer > end - start - newer:
+            size, start = size - sizes[start], start + 1
+        else:
+            size, end = size - sizes[end - 1], end - 1
+    return newest_first[start:end]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
 import msgspec
 
 from gateway.api.conversations import UnreadCount
-from gateway.http import page_cursor
 from gateway.http.base import Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
@@ -57,14 +57,13 @@ class Notifications(Handler):
     @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
     async def get(self) -> None:
         """Answer a list of NOTIFICATION, newest first, with `unread`."""
-        before, limit = self.query_page_id()
-        unread_only, notification_type = self.query_bool(UNREAD), self.query_text(TYPE) or None
-        fetched = await self.services.read(
-            notification.list_page, self.actor.user, notification_type, before, limit + 1, unread_only=unread_only
-        )
-        unread = await self.services.read(notification.unread_count, self.actor.user)
-        next_page = page_cursor.encode((fetched[limit - 1]["id"],)) if len(fetched) > limit else None
-        self.answer({"items": fetched[:limit], "next": next_page, "unread": unread})
+        user, unread_only, chosen = self.actor.user, self.query_bool(UNREAD), self.query_text(TYPE) or None
+        unread = await self.services.read(notification.unread_count, user)
+
+        async def read(before: int | None, count: int) -> list[dict[str, Any]]:
+            return await self.services.read(notification.list_page, user, chosen, before, count, unread_only=unread_only)
+
+        await self.answer_list_by_id(read, unread=unread)
 
 
 class NotificationsReadMark(Handler):
@@ -87,7 +86,11 @@ class MessageSearch(Handler):
     @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *PAGED))
     async def get(self) -> None:
         """Answer a list of MESSAGE, newest first."""
-        before, limit = self.query_page_id()
-        fetched = await self.services.read(search.find, self.actor.user, self.query_text(SEARCH_TEXT), before, limit + 1)
-        items = await self.services.read(messages.views, fetched[:limit])
-        self.answer_list(list(items), (fetched[limit - 1],) if len(fetched) > limit else None)
+        text = self.query_text(SEARCH_TEXT)
+
+        async def read(before: int | None, count: int) -> Sequence[MessageView]:
+            return await self.services.read(
+                messages.views, await self.services.read(search.find, self.actor.user, text, before, count)
+            )
+
+        await self.answer_list_by_id(read)

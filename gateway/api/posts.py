@@ -47,11 +47,12 @@ class Posts(Handler):
     @describe("List posts", {200: Listed[PostView]}, query=(GROUP, BOOKMARKED, *PAGED), errors=("not-found",))
     async def get(self) -> None:
         """Answer a list of POST, newest first: public ones and those of the caller's groups, of one group, or bookmarked ones."""
-        before, limit = self.query_page_id()
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
-        fetched = await self.services.read(post_queries.list_page, self.actor.user, group, before, limit + 1, bookmarked=bookmarked)
-        items = fetched[:limit]
-        self.answer_list(items, (items[-1].id,) if len(fetched) > limit else None)
+
+        async def read(before: int | None, count: int) -> list[PostView]:
+            return await self.services.read(post_queries.list_page, self.actor.user, group, before, count, bookmarked=bookmarked)
+
+        await self.answer_list_by_id(read)
 
     @describe("Create a post", {201: PostView}, body=NewPost, errors=("not-found",), example={"body": "Hello, everybody."})
     async def post(self) -> None:

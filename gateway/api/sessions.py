@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NotRequired, TypedDict
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 import msgspec
 
@@ -151,11 +151,12 @@ class Sessions(Handler):
     @describe("List my sessions", {200: Listed[SessionAnswer]}, query=PAGED)
     async def get(self) -> None:
         """Answer a list of `{"id","label","created_at","last_used_at","address","current"}`."""
-        after, limit = self.query_page_id()
-        fetched = await self.services.read(token.sessions, self.actor.user, after or 0, limit + 1)
-        for session in fetched:
-            session["current"] = session["id"] == self.actor.token
-        self.answer_list(fetched[:limit], (fetched[limit - 1]["id"],) if len(fetched) > limit else None)
+
+        async def read(after: int | None, count: int) -> list[dict[str, Any]]:
+            fetched = await self.services.read(token.sessions, self.actor.user, after or 0, count)
+            return [{**session, "current": session["id"] == self.actor.token} for session in fetched]
+
+        await self.answer_list_by_id(read)
 
 
 class Session(Handler):

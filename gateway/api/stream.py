@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable
 
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from gateway.api.events import SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
+from gateway.api.events import SUBSCRIPTION_QUERY, Start, SubscribingHandler, observe_delivery
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer
+from gateway.http.connections import is_waiting
 from gateway.http.describe import describe
 from metrics import declared as metrics
 from models.store.clock import now_ms, rfc3339
 
 HEARTBEAT_S = 15.0
-FLUSH_TIMEOUT_S = 60.0  # a client that reads nothing for so long is disconnected
 STREAMS_OPEN = metrics.POLLS_OPEN.labels("sse")
 
 
@@ -23,6 +23,11 @@ def expired_event(hub: Hub) -> bytes:
     """The EVENT after which a client loads the state again. The stream continues from the head of the log."""
     data = {"cursor": hub.cursor(hub.head)}
     return msgspec.json.encode({"id": None, "type": "cursor.expired", "at": rfc3339(now_ms()), "data": data})
+
+
+def cursor_event(hub: Hub, position: int) -> bytes:
+    """A position of the log, as the first block of a stream and some frames of a WebSocket have it."""
+    return msgspec.json.encode({"type": "cursor", "id": hub.cursor(position)})
 
 
 class EventStream(SubscribingHandler):
@@ -38,27 +43,36 @@ class EventStream(SubscribingHandler):
         cursor = self.request.headers.get("Last-Event-ID") or self.get_query_argument("cursor", None)
         STREAMS_OPEN.inc()
         try:
-            start = await self.start(cursor)
-            subscription = start.subscription
-            if start.was_expired:
-                self.write(b"data: " + expired_event(hub) + b"\n\n")
-            await self._send(start.answer)
-            while not subscription.end_reason:
-                answer = await hub.next(subscription, HEARTBEAT_S)
-                await self._send(answer)
-                observe_delivery(answer, subscription, "sse")
-        except (StreamClosedError, TimeoutError):
+            await self._send(self._begin(await self.start(cursor)))
+            assert self.subscription is not None
+            while not self.subscription.end_reason:
+                await self._send(await hub.next(self.subscription, HEARTBEAT_S))
+        except StreamClosedError:
             return
         finally:
             STREAMS_OPEN.dec()
             self.unsubscribe()
 
-    async def _send(self, answer: Answer) -> None:
+    def _begin(self, start: Start) -> Answer:
+        """Write the first block: the position that the stream begins at, with data, since many clients ignore a block without."""
         hub = self.services.hub
+        if start.was_expired:
+            self.write(b"data: " + expired_event(hub) + b"\n\n")
+        self.write(b"id: %s\ndata: %s\n\n" % (hub.cursor(start.before).encode(), cursor_event(hub, start.before)))
+        return start.answer
+
+    def _send(self, answer: Answer) -> Awaitable[None]:
+        """Write events and the cursor after them. Returns when the client has received them; keeps no event until then."""
+        hub, subscription = self.services.hub, self.subscription
+        assert subscription is not None
         for event in answer.events:
             self.write(b"id: %s\ndata: %s\n\n" % (hub.cursor(event.id).encode(), hub.encode(event)))
         for data in answer.ephemeral:
             self.write(b"data: %s\n\n" % data)
-        self.write(b"id: %s\n\n" % hub.cursor(answer.position).encode())
-        async with asyncio.timeout(FLUSH_TIMEOUT_S):
-            await self.flush()
+        if self._headers_written or answer.events:  # the first block has the cursor already
+            self.write(b"id: %s\n\n" % hub.cursor(answer.position).encode())
+        sent: Awaitable[None] = self.flush()
+        observe_delivery(answer, subscription, "sse")
+        if is_waiting(self):
+            subscription.fall_behind(answer.position)
+        return sent

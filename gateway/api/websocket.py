@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gateway.api.events import BEGIN, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
-from gateway.api.stream import expired_event
+from gateway.api.stream import cursor_event, expired_event
 from gateway.delivery.subscriptions import Answer, Subscription
+from gateway.http.connections import is_waiting, stream_of
 from gateway.http.describe import describe
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
 from models.store.errors import ExpiredError, RefusedError, StoreDownError
-from models.sync.catchup import BEGINNING
 
 logger = structlog.get_logger()
 
 CURSOR_INTERVAL_S = 30.0
-WRITE_TIMEOUT_S = 20.0
 GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD = 1001, 1011, 1013, 4401
 CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
 SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
@@ -60,6 +60,9 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
 
     def open(self, *args: Any, **kwargs: Any) -> None:
         """Start a task that sends events; Tornado reads the client's frames at the same time."""
+        stream = stream_of(self)
+        if stream is not None:
+            stream.on_too_slow = partial(self.close, TRY_LATER, "reader too slow")
         self._pump_task = asyncio.ensure_future(self._pump())
 
     def on_message(self, message: str | bytes) -> None:
@@ -76,14 +79,8 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         try:
             subscription = await self._begin()
             while not subscription.end_reason:
-                answer = await self.services.hub.next(subscription, CURSOR_INTERVAL_S)
-                await self._send(answer)
-                observe_delivery(answer, subscription, "ws")
-                if not answer.events and not answer.ephemeral and not subscription.end_reason:
-                    await self._cursor(answer.position)
+                await self._send(subscription, await self.services.hub.next(subscription, CURSOR_INTERVAL_S))
             self.close(CODES.get(subscription.end_reason, GOING_AWAY))
-        except TimeoutError:
-            self.close(TRY_LATER, "reader too slow")
         except (WebSocketClosedError, StreamClosedError):
             return
         except RefusedError:
@@ -102,24 +99,30 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         start = await self.start(self.get_query_argument("cursor", None))
         if start.was_expired:
             await self._frame(expired_event(self.services.hub))
-        await self._cursor(_before(start.answer) if start.position == BEGINNING else start.position)
-        await self._send(start.answer)
-        return start.subscription
+        await self._frame(cursor_event(self.services.hub, start.before))
+        subscription = start.subscription
+        if start.answer.events or start.answer.ephemeral:
+            sending = self._send(subscription, start.answer)
+            del start  # `_send` keeps no event longer than necessary
+            await sending
+        return subscription
 
-    async def _send(self, answer: Answer) -> None:
+    async def _send(self, subscription: Subscription, answer: Answer) -> None:
+        """Send a frame for each event, or the cursor if there is none. What a slow client can't receive is read again later."""
+        hub = self.services.hub
         for event in answer.events:
-            await self._frame(self.services.hub.encode(event))
+            sent = self._frame(hub.encode(event))
+            if is_waiting(self):
+                subscription.fall_behind(event.id)
+                del answer, event
+                await sent
+                return
+            await sent
+        observe_delivery(answer, subscription, "ws")
         for data in answer.ephemeral:
             await self._frame(data)
+        if not answer.events and not answer.ephemeral and not subscription.end_reason:
+            await self._frame(cursor_event(hub, answer.position))
 
-    async def _cursor(self, position: int) -> None:
-        await self._frame(msgspec.json.encode({"type": "cursor", "id": self.services.hub.cursor(position)}))
-
-    async def _frame(self, data: bytes) -> None:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            await self.write_message(data.decode())
-
-
-def _before(first: Answer) -> int:
-    """A position from which the same events are read again."""
-    return first.events[0].id - 1 if first.events else first.position
+    def _frame(self, data: bytes) -> Awaitable[None]:
+        return self.write_message(data.decode())

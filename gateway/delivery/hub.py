@@ -16,7 +16,7 @@ import msgspec
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
-from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types, first_that_fit
 from models.log.event import GATEWAYS, JOINING, MEMBERS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
@@ -200,7 +200,7 @@ class Hub:
         return subscription.collect(self.head)
 
     async def _catch_up(self, subscription: Subscription) -> Answer | None:
-        subscription.events.clear()
+        subscription.clear_events()
         subscription.synced = True  # from here on, published events are offered to it
         if subscription.position == self.head:
             return None
@@ -212,6 +212,9 @@ class Hub:
             except BaseException:
                 subscription.synced = False  # the events before its registration are still to be read
                 raise
+        fitting = first_that_fit(events)
+        if len(fitting) < len(events):
+            events, position, more = fitting, fitting[-1].id, True
         subscription.position = position
         subscription.synced = not more
         if not events and not more:
@@ -225,8 +228,6 @@ class Hub:
         limit = MAX_EVENTS_PER_ANSWER + 1 if types is None else MAX_SCANNED_EVENTS
         scanned = self.recent.first(streams, subscription.position, limit)
         events = [e for e in scanned if (types is None or e.type in types) and subscription.sees(e)]
-        if len(events) > MAX_EVENTS_PER_ANSWER:
-            return events[:MAX_EVENTS_PER_ANSWER], events[MAX_EVENTS_PER_ANSWER - 1].id, True
         if len(scanned) == limit:
             return events, scanned[-1].id, True
         return events, self.head, False
@@ -243,10 +244,9 @@ class Hub:
         if past.expired:
             raise ExpiredError
         if past.more or not subscription.synced:
-            subscription.events.clear()
+            subscription.clear_events()
             return past.events, past.position, True
-        published_meanwhile = [e for e in subscription.events if e.id > past.position]
-        subscription.events = []
+        published_meanwhile = [e for e in subscription.clear_events() if e.id > past.position]
         return past.events + published_meanwhile, max(past.position, self.head), False
 
     # Cursors and ends

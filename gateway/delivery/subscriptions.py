@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from models.log.event import Event
-from models.sync.catchup import FOREVER, IntervalsByStream, by_stream, is_within
+from models.sync.catchup import FOREVER, MAX_SLICE_BYTES, IntervalsByStream, by_stream, is_within
 
-MAX_EVENTS_PER_ANSWER = 200  # bounds the memory of a slow client; `more` in the answer says that further events wait
+MAX_EVENTS_PER_ANSWER = 200  # `more` in the answer says that further events wait
+MAX_BYTES_PER_ANSWER = MAX_SLICE_BYTES  # of the events' data
 MAX_EPHEMERAL_KEPT = 20
 
 Types = frozenset[str] | None  # event types that a subscription receives; None: all
@@ -23,6 +24,16 @@ class Answer(NamedTuple):
     ephemeral: list[bytes]
     position: int
     more: bool = False
+
+
+def first_that_fit(events: list[Event]) -> list[Event]:
+    """As many of the first events as an answer may have."""
+    size = 0
+    for n, event in enumerate(events[:MAX_EVENTS_PER_ANSWER]):
+        size += len(event.data)
+        if n and size > MAX_BYTES_PER_ANSWER:
+            return events[:n]
+    return events[:MAX_EVENTS_PER_ANSWER]
 
 
 class Subscriber:
@@ -65,6 +76,7 @@ class Subscription:
     """One open poll, event stream or WebSocket. While `synced`, every event of its user after `position` is offered to it."""
 
     __slots__ = (
+        "_bytes",
         "_future",
         "_timer",
         "end_reason",
@@ -88,6 +100,7 @@ class Subscription:
         self.types = types
         self.events: list[Event] = []
         self.ephemeral: list[bytes] = []
+        self._bytes = 0  # of the events' data
         self.synced = False
         self.urgent = False  # an ephemeral event that ends a poll has arrived
         self.waited = False  # whether the events arrived while the subscription waited
@@ -108,7 +121,8 @@ class Subscription:
         """Keep an event that the user may see, if its type matches. Returns whether the waiting request must be woken."""
         if not self.synced or event.id <= self.position or (self.types is not None and event.type not in self.types):
             return False
-        if len(self.events) >= MAX_EVENTS_PER_ANSWER:
+        self._bytes += len(event.data)
+        if len(self.events) >= MAX_EVENTS_PER_ANSWER or (self._bytes > MAX_BYTES_PER_ANSWER and self.events):
             self.synced = False  # the rest is read from memory or store, after the last event kept
             return False
         self.events.append(event)
@@ -122,6 +136,17 @@ class Subscription:
             self.ephemeral.append(encoded)
         self.urgent = self.urgent or ends_poll
         return ends_poll and self._future is not None
+
+    def clear_events(self) -> list[Event]:
+        """Return the events that have arrived, and keep none."""
+        events, self.events, self._bytes = self.events, [], 0
+        return events
+
+    def fall_behind(self, position: int) -> None:
+        """Keep no events for a slow client, to which those up to a position were sent: `Hub.next` reads the others later."""
+        self.synced = False
+        self.clear_events()
+        self.position = position
 
     def end(self, reason: str) -> None:
         """End the subscription: `dead` token, `superseded` by newer polls, `closing` gateway, `aborted` by its client, or
@@ -151,7 +176,7 @@ class Subscription:
 
     def collect(self, head: int) -> Answer:
         """Return what has arrived, and advance to the hub's head, or to the last event if there was no room for more."""
-        events, ephemeral = self.events, self.ephemeral
+        events, ephemeral = self.clear_events(), self.ephemeral
         self.position = max(self.position, head) if self.synced else (events[-1].id if events else self.position)
-        self.events, self.ephemeral, self.urgent = [], [], False
+        self.ephemeral, self.urgent = [], False
         return Answer(events, ephemeral, self.position, not self.synced)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any, ClassVar, TypeVar
 
@@ -15,7 +15,9 @@ from tornado import httputil, web
 from gateway.http import page_cursor
 from gateway.http.access_log import AnsweredRequest
 from gateway.http.authentication import Authentication
+from gateway.http.connections import stream_of
 from gateway.http.errors import ProblemError, problem_of
+from gateway.http.page_cursor import IdPosition
 from gateway.http.request import RequestReader
 from gateway.http.services import Services
 from gateway.http.traffic import METHODS
@@ -28,7 +30,11 @@ MESSAGE_BODY_BYTES = 256 * 1024
 ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
+MAX_ITEMS_PER_READ = 50
 T = TypeVar("T")
+ReadItems = Callable[[Any, int], Awaitable[Sequence[tuple[tuple[Any, ...], Any]]]]
+ReadItemsById = Callable[[int | None, int], Awaitable[Sequence[Any]]]
 
 
 class DateHeader:
@@ -132,19 +138,47 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     # Answers
 
-    def answer(self, body: Any, status: int = 200) -> None:
-        """Finish the request with JSON (bytes are JSON already), or without a body (None)."""
+    def answer(self, body: Any, status: int = 200) -> Awaitable[None]:
+        """Finish the request with JSON (bytes are JSON already), or without a body (None). Returns when the answer is sent."""
         if status != 200:
             self.set_status(status)
         if body is None:
             del self._headers["Content-Type"]
-            self.finish()
-        else:
-            self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+            return self.finish()
+        return self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
 
-    def answer_list(self, items: list[Any], position: tuple[Any, ...] | None) -> None:
-        """Answer a page of a list; the next page starts after `position`, which is None at the end of the list."""
-        self.answer({"items": items, "next": None if position is None else page_cursor.encode(position)})
+    async def answer_list(self, read: ReadItems, start: tuple[Any, ...] | None, limit: int, **fields: Any) -> None:
+        """Answer a page of a list, from `start` on: at most `limit` items, and about MAX_BYTES_PER_ANSWER.
+
+        `read(position, count)` returns up to `count` (position, item) after a position. It is called for a few items at a time, so
+        that long ones do not use much memory. `fields` are further fields of the answer.
+        """
+        parts: list[bytes] = []
+        size, position, has_more = 0, start, True
+        while has_more and len(parts) < limit and size < MAX_BYTES_PER_ANSWER:
+            count = min(limit - len(parts), MAX_ITEMS_PER_READ)
+            items = await read(position, count + 1)
+            has_more = len(items) > count
+            for item_position, item in items[:count]:
+                part = msgspec.json.encode(item)
+                if parts and size + len(part) > MAX_BYTES_PER_ANSWER:
+                    size, has_more = MAX_BYTES_PER_ANSWER, True
+                    break
+                parts.append(part)
+                size, position = size + len(part), item_position
+        following = page_cursor.encode(position) if has_more and position is not None else None
+        page = {"items": msgspec.Raw(b"[" + b",".join(parts) + b"]"), "next": following, **fields}
+        self.answer(msgspec.json.encode(page))
+
+    async def answer_list_by_id(self, read: ReadItemsById, **fields: Any) -> None:
+        """Answer the requested page of a list that is sorted by id. `read(after, count)` returns up to `count` items."""
+        start, limit = self.query_page_id()
+
+        async def read_items(position: IdPosition | None, count: int) -> list[tuple[IdPosition, Any]]:
+            items = await read(None if position is None else position.id, count)
+            return [(IdPosition(item["id"] if isinstance(item, dict) else item.id), item) for item in items]
+
+        await self.answer_list(read_items, None if start is None else IdPosition(start), limit, **fields)
 
     def compute_etag(self) -> str | None:
         """Tornado's hook. None: answers of the API change too often to be worth a hash."""
@@ -152,6 +186,9 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     def flush(self, include_footers: bool = False) -> Any:
         """While the gateway is stopping, make clients connect elsewhere."""
+        stream = stream_of(self)
+        if stream is not None:
+            stream.set_caller(self.actor.user if hasattr(self, "actor") else self.client_address())
         if self.services.stopping and not self._headers_written and self._status_code != 101:
             self.set_header("Connection", "close")
         return super().flush(include_footers)

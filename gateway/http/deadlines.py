@@ -1,4 +1,4 @@
-"""Limits of a connection beneath the handlers: how long a client may take, and how large a body may be.
+"""Limits of a connection beneath the handlers: how long a client may take to send a request, and how large a body may be.
 
 Tornado has both, but its time limits cost a future and a timer for each request, a tenth of a send; and it answers 400 to a large
 body where 413 is due.
@@ -6,12 +6,16 @@ body where 413 is due.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from typing import Any
 
 from tornado import httputil, web
-from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
+
+from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
 
 IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin
 BODY_S = 30.0  # from a request's headers until its body must be complete
@@ -45,15 +49,26 @@ class BodyLimiter(web._HandlerDelegate):
 
 
 class Server(HTTPServer):
-    """Tornado's server, with deadlines that are checked once a second."""
+    """Tornado's server, with deadlines of requests and answers that are checked once a second."""
 
     deadlines: Deadlines
+    unsent: UnsentAnswers
 
-    def initialize(self, application: Any, deadlines: Deadlines) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, application: Any, deadlines: Deadlines, unsent: UnsentAnswers | None = None
+    ) -> None:
         """Tornado's hook, in the place of __init__."""
         super().initialize(application, max_body_size=MAX_BODY_BYTES)
         self.conn_params.header_timeout = None
         self.deadlines = deadlines
+        self.unsent = unsent or UnsentAnswers()
+
+    def _handle_connection(self, connection: socket.socket, address: Any) -> None:
+        """Tornado's method, with our kind of stream."""
+        with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices
+            for option in SOCKET_OPTIONS:
+                connection.setsockopt(*option)
+        self.handle_stream(ClientStream(connection, self.unsent, max_buffer_size=self.max_buffer_size), address)
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """Set the deadline of a connection that waits for its next request."""
@@ -66,16 +81,10 @@ class Server(HTTPServer):
         super().on_close(server_conn)
 
     def close_overdue(self) -> None:
-        """Close the connections whose deadline has passed."""
+        """Close the connections whose deadline has passed, of requests and of answers."""
+        self.unsent.close_slow()
         now = time.monotonic()
         for connection in [c for c, deadline in self.deadlines.items() if deadline < now]:
             del self.deadlines[connection]
             if isinstance(connection, HTTP1ServerConnection):
                 connection.stream.close()
-
-
-def abort_connection(handler: web.RequestHandler) -> None:
-    """Close the connection in the middle of an answer, so that the client does not mistake it for a complete one."""
-    connection = handler.request.connection
-    if isinstance(connection, HTTP1Connection):
-        connection.stream.close()

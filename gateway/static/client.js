@@ -288,7 +288,8 @@ export class Bellwire extends EventTarget {
       incomplete = blocks.pop();
       const events = blocks
         .flatMap((block) => linesOf(block, /^data: ?(.*)$/gm))
-        .map((data) => JSON.parse(data));
+        .map((data) => JSON.parse(data))
+        .filter(({ type }) => type !== "cursor");
       cursor = blocks.flatMap((block) => linesOf(block, /^id: ?(.*)$/gm)).at(-1) ?? cursor;
       yield batchOf(events, cursor);
     }

@@ -9,7 +9,7 @@ from models.chat import message as messages
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
-from models.store.database import chunks, placeholders, rows
+from models.store.database import chunks, placeholders, rows, snapshot
 from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
@@ -24,19 +24,15 @@ def conversation_view(user: int, conversation: int) -> ConversationView:
     return views[0]
 
 
-def conversation_list(
-    user: int, after: tuple[int, int] | None, limit: int
-) -> tuple[list[ConversationView], tuple[int, int] | None]:
-    """A page of the user's conversations, latest activity first, and the position after which the next page starts (None: no more).
+def conversation_list(user: int, after: tuple[int, int] | None, limit: int) -> list[tuple[tuple[int, int], ConversationView]]:
+    """The user's conversations after a position, latest activity first, each with its own.
 
     A position is (last activity in ms, conversation).
     """
-    positions = conversations.ids_by_activity(user)
-    if after is not None:
-        positions = [position for position in positions if position < after]
-    page = positions[:limit]
-    next_after = page[-1] if len(positions) > limit else None
-    return conversation_views(user, [conversation for _, conversation in page]), next_after
+    with snapshot():
+        positions = conversations.ids_by_activity(user)
+        page = [position for position in positions if after is None or position < after][:limit]
+        return list(zip(page, conversation_views(user, [conversation for _, conversation in page]), strict=True))
 
 
 def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:

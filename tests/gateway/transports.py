@@ -43,7 +43,7 @@ class Stream:
         blocks = self.blocks()
         while len(events) < count:
             event = next(blocks)
-            if event is not None and event["type"] != "presence":
+            if event is not None and event["type"] not in ("cursor", "presence"):
                 events.append(event)
         return events
 

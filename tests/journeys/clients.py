@@ -281,7 +281,8 @@ class Streamer(Reader):
         if "data" in block:
             event = json.loads(block["data"])
             assert event["type"] != "cursor.expired"
-            self._record(event)
+            if event["type"] != "cursor":
+                self._record(event)
         if "id" in block:
             self.cursor, self.seen = block["id"], position(block["id"])
         block.clear()

@@ -78,6 +78,6 @@ class ActivityHours(AdminHandler):
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )
         before, limit = self.query_page(HourPosition)
-        fetched = await self.services.read(hourly.list_newest, hours, before, limit + 1)
-        next_position = fetched[limit - 1][0] if len(fetched) > limit else None
-        self.answer_list([hour for _, hour in fetched[:limit]], next_position)
+        await self.answer_list(
+            lambda position, count: self.services.read(hourly.list_newest, hours, position, count), before, limit
+        )

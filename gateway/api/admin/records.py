@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from tornado.iostream import StreamClosedError
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.stream import FLUSH_TIMEOUT_S
 from gateway.http import page_cursor
-from gateway.http.deadlines import abort_connection
+from gateway.http.connections import abort_connection
 from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
 from models.records import archive, records
 from models.records.export import Export
@@ -56,9 +54,12 @@ class RecordsHandler(AdminHandler):
             await self._export(filtered)
             return
         before, limit = self.query_page(RecordPosition)
-        fetched = await self.services.read(records.list_newest, self.record_type, filtered, before, limit + 1)
-        next_position = fetched[limit - 1].position if len(fetched) > limit else None
-        self.answer_list([record.view for record in fetched[:limit]], next_position)
+
+        async def read(position: RecordPosition | None, count: int) -> list[tuple[RecordPosition, Any]]:
+            fetched = await self.services.read(records.list_newest, self.record_type, filtered, position, count)
+            return [(RecordPosition(*record.position), record.view) for record in fetched]
+
+        await self.answer_list(read, before, limit)
 
     async def _export(self, filtered: RecordFilter) -> None:
         """Write all matching records. Each step waits until the one before is sent, so that a slow client uses no memory."""
@@ -69,10 +70,9 @@ class RecordsHandler(AdminHandler):
             while (lines := await self.services.read(next, steps, None)) is not None:
                 if lines:
                     self.write(lines)
-                    async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                        await self.flush()
-        except (StreamClosedError, TimeoutError):
-            abort_connection(self)
+                    await self.flush()
+        except StreamClosedError:
+            return
         except Exception:
             if self._headers_written:  # an incomplete export must not look complete
                 abort_connection(self)

@@ -81,10 +81,10 @@ class AdminUsers(AdminHandler):
     @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """Answer a list of USER with e-mail, filtered by `?status=`, `?role=` and `?q=`."""
-        after, limit = self.query_page_id()
-        chosen, role = self.query_text(STATUS) or None, self.query_text(ROLE) or None
-        fetched = await self.services.read(users.admin_list, chosen, role, self.query_text(NAME_PREFIX), after or 0, limit + 1)
-        self.answer_list(fetched[:limit], (fetched[limit - 1]["id"],) if len(fetched) > limit else None)
+        chosen, role, prefix = self.query_text(STATUS) or None, self.query_text(ROLE) or None, self.query_text(NAME_PREFIX)
+        await self.answer_list_by_id(
+            lambda after, count: self.services.read(users.admin_list, chosen, role, prefix, after or 0, count)
+        )
 
     @describe("Create accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:

@@ -9,12 +9,12 @@ from tests.gateway.transports import stream
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
 
-def test_a_stream_sends_server_sent_events_and_begins_with_the_newest_cursor(ana: Client, ben: Client) -> None:
+def test_a_stream_sends_server_sent_events_and_begins_with_a_block_of_the_newest_cursor(ana: Client, ben: Client) -> None:
     ana.send("before", to=ben)
     with stream(ben) as opened:
         assert opened.answer.headers["Content-Type"] == "text/event-stream"
         assert opened.answer.headers["Cache-Control"] == "no-store"
-        assert next(opened.blocks()) is None
+        assert next(opened.blocks()) == {"type": "cursor", "id": ben.now()}
         assert opened.cursor == ben.now()
 
         sent = ana.send("after", to=ben)
@@ -27,7 +27,7 @@ def test_a_stream_sends_server_sent_events_and_begins_with_the_newest_cursor(ana
 def test_a_stream_without_events_sends_its_cursor_as_heartbeat(ana: Client, ben: Client, cleo: Client) -> None:
     with stream(ben) as opened:
         blocks = opened.blocks()
-        assert next(blocks) is None
+        assert next(blocks) == {"type": "cursor", "id": ben.now()}
         ana.send("not for ben", to=cleo)
         assert next(blocks) is None
         assert opened.cursor == ben.now()
@@ -39,6 +39,7 @@ def test_last_event_id_overrides_the_cursor_parameter(ana: Client, ben: Client) 
     events = ben.events("begin")
 
     with stream(ben, headers={"Last-Event-ID": events[2]["id"]}, cursor="begin") as opened:
+        assert next(opened.blocks()) == {"type": "cursor", "id": events[2]["id"]}
         assert opened.events(1) == [events[3]]
 
 

@@ -360,3 +360,70 @@ def test_only_allowed_origins_get_cors_headers(guarded: Gateway) -> None:
 
 def test_without_allowed_origins_no_origin_gets_cors_headers(gateway: Gateway, ana: Client) -> None:
     assert "Access-Control-Allow-Origin" not in ana.get("/me", headers={"Origin": "https://app.example.org"}).headers
+
+
+@pytest.fixture(scope="module")
+def long_texts(gateway: Gateway) -> tuple[Client, Client, int]:
+    """Two users, with 30 messages of 80 KB in a conversation of theirs."""
+    ana, ben = gateway.users(2)
+    conversation = ana.send("first", to=ben)["conversation"]
+    sends = [
+        gateway.later(ana.send, f"\N{GRINNING FACE} word{n} " + "\N{GRINNING FACE}" * 19_000, at=conversation) for n in range(30)
+    ]
+    for send in sends:
+        send.result()
+    return ana, ben, conversation
+
+
+MAX_BYTES = 1.1 * 2**20
+
+
+def test_a_list_ends_at_a_mebibyte_and_continues_without_a_gap(gateway: Gateway, long_texts: tuple[Client, Client, int]) -> None:
+    _, ben, conversation = long_texts
+    ids: list[int] = []
+    page, pages = "", 0
+    while pages == 0 or page:
+        answer = ben.get(f"/conversations/{conversation}/messages", limit="200", **({"page": page} if page else {}))
+        assert len(answer.content) < MAX_BYTES
+        ids += [item["id"] for item in answer.json()["items"]]
+        page, pages = answer.json()["next"], pages + 1
+    assert pages > 2
+    assert len(ids) == 31
+    assert ids == sorted(set(ids), reverse=True)
+
+
+def test_the_messages_around_one_are_as_many_as_fit(long_texts: tuple[Client, Client, int]) -> None:
+    _, ben, conversation = long_texts
+    every = [e["data"]["id"] for e in ben.events("begin", types="message.created")]
+    answer = ben.get(f"/conversations/{conversation}/messages", limit="200", around=every[15])
+    ids = [item["id"] for item in answer.json()["items"]]
+    assert len(answer.content) < MAX_BYTES
+    assert every[15] in ids[3:-3]
+    older = ben.get(f"/conversations/{conversation}/messages", limit="200", page=answer.json()["next"]).json()["items"]
+    assert older[0]["id"] == every[every.index(ids[-1]) - 1]
+
+
+def test_a_poll_ends_at_a_mebibyte_with_more(long_texts: tuple[Client, Client, int]) -> None:
+    _, ben, _ = long_texts
+    cursor, more, bodies = "begin", True, 0
+    while more:
+        answer = ben.get("/events", cursor=cursor, timeout=0)
+        assert len(answer.content) < MAX_BYTES
+        cursor, more = answer.json()["cursor"], answer.json()["more"]
+        bodies += sum(event["type"] == "message.created" for event in answer.json()["events"])
+    assert bodies == 31
+
+
+def test_the_state_has_as_many_conversations_as_fit(gateway: Gateway, long_texts: tuple[Client, Client, int]) -> None:
+    ana, _, _ = long_texts
+    others = gateway.users(20)
+    sends = [gateway.later(ana.send, "\N{GRINNING FACE}" * 20_000, to=other) for other in others]
+    for send in sends:
+        send.result()
+    state = ana.get("/state")
+    assert len(state.content) < MAX_BYTES
+    listed = [conversation["id"] for conversation in state.json()["conversations"]]
+    first = ana.get("/conversations", limit="200").json()
+    assert listed == [conversation["id"] for conversation in first["items"]][: len(listed)]
+    rest = ana.get("/conversations", limit="200", page=first["next"]).json()
+    assert len(first["items"]) + len(rest["items"]) == 21

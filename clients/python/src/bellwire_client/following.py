@@ -105,7 +105,8 @@ class Feed:
             yield Pause(self._backoff.next_s())
             return []
         self._backoff.reset()
-        return self._parser.feed(received) if isinstance(received, bytes) else [_frame(received)]
+        frames = self._parser.feed(received) if isinstance(received, bytes) else [_frame(received)]
+        return [(cursor, None if event is None or event["type"] == "cursor" else event) for cursor, event in frames]
 
     def _open(self) -> Steps[None]:
         transport = self._transport
@@ -123,6 +124,5 @@ def _cursor(body: Any) -> str:
 
 
 def _frame(text: str) -> Frame:
-    """Decode a WebSocket frame: an EVENT, or only a cursor."""
     data = json.loads(text)
-    return data["id"], None if data["type"] == "cursor" else data
+    return data["id"], data

@@ -1,0 +1,166 @@
+"""Connections to clients: what is kept in memory until a client has received it, and for how long.
+
+Every transport writes through here: answers, event streams and WebSockets. One check a second covers all connections, because a
+timer for each write costs a tenth of a send.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tornado import web
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import IOStream
+from tornado.websocket import WebSocketHandler
+
+SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
+MIN_BYTES_PER_S = 1024  # and one that receives less than this
+MAX_UNSENT_BYTES = 32 * 1024 * 1024  # of all connections; answers end at about 1 MiB, see gateway/delivery/subscriptions.py
+MAX_UNSENT_BYTES_PER_CALLER = 4 * 1024 * 1024
+UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4 MiB
+PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)
+PROBE_AFTER_S, PROBE_EVERY_S = 15, 5  # of a connection on which nothing is sent
+
+Caller = int | str  # a user id, or the address of an anonymous client
+
+
+TCP_OPTIONS = {  # Linux has all of them; other systems keep their defaults
+    "TCP_NOTSENT_LOWAT": UNSENT_BYTES_IN_KERNEL,
+    "TCP_USER_TIMEOUT": PEER_TIMEOUT_S * 1000,
+    "TCP_KEEPIDLE": PROBE_AFTER_S,
+    "TCP_KEEPINTVL": PROBE_EVERY_S,
+}
+SOCKET_OPTIONS = (  # (level, option, value)
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in TCP_OPTIONS.items() if hasattr(socket, name)),
+)
+
+
+class ClientStream(IOStream):
+    """A connection to a client. `unsent` bytes of its answers are in memory.
+
+    Tornado's buffer keeps the whole of a write until its last byte is sent, so whole writes count until then.
+    """
+
+    def __init__(self, connection: socket.socket, unsent: UnsentAnswers, **options: Any) -> None:
+        self.caller: Caller = ""
+        self.unsent = 0
+        self.sent_at_check = 0
+        self.deadline = 0.0
+        self.on_too_slow: Callable[[], None] | None = None  # instead of close
+        self._answers = unsent
+        super().__init__(connection, **options)
+
+    @property
+    def sent(self) -> int:
+        """The number of bytes that the operating system has accepted."""
+        return self._total_write_done_index
+
+    def set_caller(self, caller: Caller) -> None:
+        """Count the following answers for a caller: a proxy's connection serves many."""
+        if not self.unsent:
+            self.caller = caller
+
+    def write(self, data: bytes | memoryview) -> Any:
+        """Write, and count the bytes if the client does not receive them at once."""
+        future = super().write(data)
+        if self._write_buffer:
+            self._answers.add(self, len(data))
+        return future
+
+    def _handle_write(self) -> None:
+        super()._handle_write()
+        if self.unsent and not self._write_buffer:
+            self._answers.remove(self)
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close the connection, and release what it has not sent."""
+        super().close(exc_info)
+        if self.unsent:
+            self._answers.remove(self)
+
+
+class UnsentAnswers:
+    """The connections whose clients have not received everything yet: their number of bytes and their deadlines.
+
+    A deadline moves by a second for each MIN_BYTES_PER_S that its client receives, and is never further away than `timeout_s`.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float = SEND_TIMEOUT_S,
+        max_bytes: int = MAX_UNSENT_BYTES,
+        max_bytes_per_caller: int = MAX_UNSENT_BYTES_PER_CALLER,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.bytes = 0
+        self._now = now
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._max_bytes_per_caller = max_bytes_per_caller
+        self._by_caller: dict[Caller, int] = {}
+        self._streams: dict[ClientStream, None] = {}  # the one that waits longest comes first
+
+    def add(self, stream: ClientStream, size: int) -> None:
+        """Count a write. Beyond a bound, close the oldest connection of the caller with the most bytes."""
+        if stream not in self._streams:
+            self._streams[stream] = None
+            stream.sent_at_check = stream.sent
+            stream.deadline = self._now() + self._timeout_s
+        stream.unsent += size
+        self.bytes += size
+        self._by_caller[stream.caller] = self._by_caller.get(stream.caller, 0) + size
+        if self._by_caller[stream.caller] > self._max_bytes_per_caller:
+            self._close_oldest(stream.caller, but=stream)
+        while self.bytes > self._max_bytes:
+            self._close_oldest(max(self._by_caller, key=self._by_caller.__getitem__))
+
+    def remove(self, stream: ClientStream) -> None:
+        """Stop counting a connection that has sent everything, or is closed."""
+        if stream in self._streams:
+            del self._streams[stream]
+            self.bytes -= stream.unsent
+            self._by_caller[stream.caller] -= stream.unsent
+            if not self._by_caller[stream.caller]:
+                del self._by_caller[stream.caller]
+        stream.unsent = 0
+
+    def close_slow(self) -> None:
+        """Disconnect the clients that have received too little since the last call. Called once a second."""
+        now = self._now()
+        for stream in list(self._streams):
+            received, stream.sent_at_check = stream.sent - stream.sent_at_check, stream.sent
+            stream.deadline = min(now + self._timeout_s, stream.deadline + received / MIN_BYTES_PER_S)
+            if stream.deadline < now:
+                stream.deadline = now + self._timeout_s  # for the closing handshake of a WebSocket
+                (stream.on_too_slow or stream.close)()
+
+    def _close_oldest(self, caller: Caller, but: ClientStream | None = None) -> None:
+        oldest = next((stream for stream in self._streams if stream.caller == caller and stream is not but), None)
+        if oldest is not None:
+            oldest.close()
+
+
+def stream_of(handler: web.RequestHandler) -> ClientStream | None:
+    """The connection of a request, also after its WebSocket was opened; None if it is not one of this module."""
+    if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
+        stream = handler.ws_connection.stream
+    else:
+        stream = getattr(handler.request.connection, "stream", None)
+    return stream if isinstance(stream, ClientStream) else None
+
+
+def is_waiting(handler: web.RequestHandler) -> bool:
+    """Whether the client has still to receive something."""
+    stream = stream_of(handler)
+    return stream is not None and stream.unsent > 0
+
+
+def abort_connection(handler: web.RequestHandler) -> None:
+    """Close the connection in the middle of an answer, so that the client does not mistake it for a complete one."""
+    connection = handler.request.connection
+    if isinstance(connection, HTTP1Connection):
+        connection.stream.close()

@@ -1,0 +1,252 @@
+"""Clients that do not receive what they requested, on every transport. Time is a number that the tests advance."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tornado.netutil import bind_sockets
+
+from conf import Settings
+from gateway.app import Application
+from gateway.http.connections import MIN_BYTES_PER_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
+from gateway.http.deadlines import Server
+from gateway.http.services import Services
+from metrics.declared import POLLS_OPEN
+from models.chat.message import Draft
+from tests.journeys.core import opened, token_of, until
+from tests.models.people import credentials, people
+
+pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+BODY = "\N{GRINNING FACE}" * 20_000  # 80 KB
+HANDSHAKE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+READERS = {  # transport -> request of an answer that a client's small buffers can't receive
+    "poll": ("/api/v1/events?cursor=begin", ""),
+    "sse": ("/api/v1/events/stream?cursor=begin", ""),
+    "ws": ("/api/v1/events/ws?cursor=begin", HANDSHAKE),
+    "old poll": ("/api/v1/communication/poll/events/", ""),
+    "": ("/api/v1/conversations/1/messages", ""),
+}
+
+
+class Clock:
+    """A time that only moves when a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Serving:
+    """A gateway in this process, with clients that do not read."""
+
+    def __init__(self, services: Services, unsent: UnsentAnswers, **options: Any) -> None:
+        self.services, self.unsent = services, unsent
+        self.server = Server(Application(services, {}, **options), deadlines={}, unsent=unsent)
+        sockets = bind_sockets(0, "127.0.0.1")
+        self.server.add_sockets(sockets)
+        self.port = sockets[0].getsockname()[1]
+        self.clients: list[socket.socket] = []
+
+    async def request(self, credential: str, path: str, headers: str = "") -> socket.socket:
+        """Send a request with a client whose buffer is as small as possible."""
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", self.port))
+        request = f"GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {credential}\r\n{headers}\r\n"
+        await loop.sock_sendall(client, request.encode())
+        self.clients.append(client)
+        return client
+
+    async def received(self, client: socket.socket) -> bytes:
+        """Read until the connection is closed."""
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+                data += part
+        return data
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Settings]:
+    with opened(tmp_path, durability="normal") as settings:
+        yield settings
+
+
+@contextlib.asynccontextmanager
+async def serving(store: Settings, unsent: UnsentAnswers, **options: Any) -> AsyncIterator[Serving]:
+    services = Services(store.model_copy(update={"rate_limits": False}), lambda: None)
+    services.start()
+    serving = Serving(services, unsent, **options)
+    try:
+        yield serving
+    finally:
+        for client in serving.clients:
+            client.close()
+        serving.server.stop()
+        await serving.server.close_all_connections()
+        await services.committer.stop()
+        services.bus.stop()
+        services.tail.stop()
+        services.read.close()
+
+
+async def send_long_texts(services: Services, count: int) -> tuple[str, str]:
+    """Send more than the buffers can keep to a user; returns the credentials of sender and receiver."""
+    ana, ben = people("ana", "ben")
+    sender, receiver = credentials(ana, ben)
+    sent = [services.committer.post(Draft(ana, token_of(ana), BODY, ben)).future for _ in range(count)]
+    await asyncio.gather(*sent)
+    return sender, receiver
+
+
+def polls_open() -> float:
+    return sum(float(POLLS_OPEN.labels(transport)._value.get()) for transport in ("poll", "sse", "ws"))
+
+
+@pytest.mark.parametrize("transport", READERS)
+def test_a_client_that_receives_nothing_is_disconnected_on_every_transport(store: Settings, transport: str) -> None:
+    async def scenario() -> None:
+        clock = Clock()
+        async with serving(store, UnsentAnswers(now=clock)) as served:
+            _, credential = await send_long_texts(served.services, 30)
+            before = polls_open()
+            client = await served.request(credential, *READERS[transport])
+            await until(lambda: served.unsent.bytes)
+            assert served.unsent.bytes < 1.2 * 2**20
+            clock.now += SEND_TIMEOUT_S - 1
+            served.unsent.close_slow()
+            assert served.unsent.bytes
+            assert polls_open() - before == (transport != "")
+
+            clock.now += SEND_TIMEOUT_S + 1  # the client's system may have received a little at first
+            served.unsent.close_slow()
+            clock.now += SEND_TIMEOUT_S + 1
+            served.unsent.close_slow()
+            await until(lambda: not served.unsent.bytes and polls_open() == before)
+            assert len(await served.received(client)) < 2**20
+
+    asyncio.run(scenario())
+
+
+def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_oldest(store: Settings) -> None:
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers(max_bytes=6 * 2**20, max_bytes_per_caller=3 * 2**20)) as served:
+            ana, ben = await send_long_texts(served.services, 15)
+            path = READERS[""][0]
+            other = await served.request(ana, path)
+            await until(lambda: served.unsent.bytes)
+            for _ in range(6):
+                await served.request(ben, path)
+            await until(lambda: len(served.server._connections) <= 4)
+            assert served.unsent.bytes < 4.5 * 2**20
+            received = await asyncio.get_running_loop().sock_recv(other, 20)
+            assert received.startswith(b"HTTP/1.1 200 OK")
+
+    asyncio.run(scenario())
+
+
+class Pipe:
+    """A connection to a client of the test, without HTTP."""
+
+    def __init__(self, unsent: UnsentAnswers, caller: str = "user") -> None:
+        ours, self.client = socket.socketpair()
+        self.client.settimeout(30)
+        self.stream = ClientStream(ours, unsent)
+        self.stream.set_caller(caller)
+
+
+class ReadingClient:
+    """A connection whose client receives at a rate: real buffers would receive in large steps."""
+
+    caller, unsent, sent, sent_at_check, deadline, on_too_slow = "user", 0, 0, 0, 0.0, None
+    is_closed = False
+
+    def close(self) -> None:
+        """Close it."""
+        self.is_closed = True
+
+
+@pytest.mark.parametrize(("bytes_per_s", "is_cut"), [(MIN_BYTES_PER_S * 2, False), (MIN_BYTES_PER_S // 2, True)])
+def test_a_client_is_disconnected_when_it_receives_too_little_a_second(bytes_per_s: int, is_cut: bool) -> None:
+    clock, client = Clock(), ReadingClient()
+    unsent = UnsentAnswers(now=clock)
+    unsent.add(cast("ClientStream", client), 2**20)
+    for _ in range(100):
+        clock.now += 1
+        client.sent += bytes_per_s
+        unsent.close_slow()
+    assert client.is_closed == is_cut
+
+
+def test_beyond_the_bound_of_all_the_caller_with_most_bytes_loses_a_connection() -> None:
+    async def scenario() -> None:
+        unsent = UnsentAnswers(max_bytes=5 * 2**20)
+        small = Pipe(unsent, "small")
+        large = [Pipe(unsent, "large") for _ in range(3)]
+        for pipe in (small, *large):
+            pipe.stream.write(bytes(2**20 * 3 // 2))
+        assert [pipe.stream.closed() for pipe in (small, *large)] == [False, True, False, False]
+        assert unsent.bytes == 3 * 2**20 * 3 // 2
+        for pipe in (small, *large):
+            pipe.stream.close()
+            pipe.client.close()
+        assert unsent.bytes == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_has_sent_everything_no_longer_counts() -> None:
+    async def scenario() -> None:
+        unsent = UnsentAnswers()
+        pipe = Pipe(unsent)
+        sent = pipe.stream.write(b"x" * 2**20)
+        assert unsent.bytes == 2**20
+        while not sent.done():
+            pipe.client.recv(2**16)
+            await asyncio.sleep(0)
+        assert unsent.bytes == 0
+        pipe.stream.close()
+        pipe.client.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_accepted_connection_notices_a_host_that_is_gone(store: Settings) -> None:
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers()) as served:
+            await served.request("none", "/healthz")
+            await until(lambda: served.server._connections)
+            (connection,) = served.server._connections
+            accepted = connection.stream.socket  # type: ignore[attr-defined]
+            assert all(accepted.getsockopt(level, option) for level, option, _ in SOCKET_OPTIONS)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SEND_TIMEOUT_S * 1000
+
+    asyncio.run(scenario())
+
+
+def test_a_websocket_that_answers_no_ping_is_closed_and_its_user_disconnected(store: Settings) -> None:
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers(), ping_every_s=0.05, pong_within_s=0.05) as served:
+            (ana,) = people("ana")
+            (credential,) = credentials(ana)
+            ended: list[int] = []
+            disconnected: Callable[[int], None] = served.services.presence.disconnected
+            served.services.presence.disconnected = lambda user: (ended.append(user), disconnected(user))[1]  # type: ignore[method-assign]
+            before = polls_open()
+            client = await served.request(credential, *READERS["ws"])
+            data = await served.received(client)
+            assert b"HTTP/1.1 101" in data
+            assert b"\x89\x00" in data  # a ping
+            await until(lambda: ended == [ana] and polls_open() == before)
+
+    asyncio.run(scenario())
