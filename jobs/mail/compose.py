@@ -20,6 +20,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from jobs.mail import headers
 from jobs.mail.headers import HeaderClasses
+from jobs.mail.quoting import unlinked
 
 TEMPLATES = Path(__file__).with_name("templates")
 CONTENT = "[content]"  # the layout's placeholder for the template of a kind
@@ -98,7 +99,7 @@ class Composer:
         if link:
             message["List-Unsubscribe"] = f"<{link}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        context = texts | {"subject": subject, "name": headers.one_line(name), "unsubscribe_url": link}
+        context = texts | {"subject": subject, "name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
         _add_bodies(message, *self._render(kind, context), message_id)
         return ComposedMail(message.as_bytes(), subject, smtputf8)
 
@@ -155,6 +156,8 @@ def _clean(data: Mapping[str, Any]) -> dict[str, Any]:
 def _clean_value(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_clean(item) if isinstance(item, Mapping) else item for item in value]
+    if key == "username":
+        return unlinked(headers.one_line(value))
     if isinstance(value, str):
         return _clean_lines(value) if key == "body" else headers.one_line(value)
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobs.mail.quoting import linkable, mail_title
 from models.log.event import Transaction
 from models.notices import audience, pending_mail, preference
 from models.notices.notification import UnreadNotification, find_unread, mark_mail_only_read
@@ -64,8 +65,8 @@ def _move_to_digest(
 def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
     """Return the templates' data: `title`, `items` (type, title, body and path such as `#/posts/7`; newest first) and `more`."""
     newest = unread[::-1]
-    items = [{"type": n.type, "title": n.title, "body": n.body, "path": _path(n.data)} for n in newest[:MAX_DIGEST_ITEMS]]
-    title = newest[0].title if len(newest) == 1 else f"{len(newest)} unread notifications"
+    items = [{"type": n.type, "title": mail_title(n), "body": n.body, "path": _path(n.data)} for n in newest[:MAX_DIGEST_ITEMS]]
+    title = linkable(mail_title(newest[0])) if len(newest) == 1 else f"{len(newest)} unread notifications"
     return {"title": title, "items": items, "more": len(newest) - len(items)}
 
 

@@ -165,7 +165,9 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
         letter = NewMail("address_known", user, to, display_name, {"username": username})
     else:
         data = {"code": digits, "username": new.username}
-        letter = NewMail("signup_code", made.id, new.email, made.display_name, data, expires_ms, CODE_PRIORITY)
+        letter = NewMail(
+            "signup_code", made.id, new.email, "", data, expires_ms, CODE_PRIORITY
+        )  # a stranger may have chosen the name
     outbox.queue(tx, [letter])
 
 

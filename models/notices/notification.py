@@ -167,14 +167,16 @@ class UnreadNotification(NamedTuple):
     title: str
     body: str
     data: dict[str, Any]
+    grouping: str
 
 
 def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     """Those of the user's notifications that are unread, oldest first."""
-    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
+    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data, Notification.grouping)
     query = Notification.select(*columns).where(Notification.user == user, Notification.read_ms.is_null())
     unread: list[UnreadNotification] = []
     for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
-        for id_, type_, title, body, data in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
-            unread.append(UnreadNotification(id_, type_, title, body, msgspec.json.decode(data)))
+        for row in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
+            notification = UnreadNotification(*row)
+            unread.append(notification._replace(data=msgspec.json.decode(row[4])))
     return unread

@@ -79,7 +79,7 @@ def test_what_is_unread_goes_as_one_mail_when_the_clock_strikes(
     settle(mailer)
     clock.shift(timedelta(hours=1))
     settle(mailer)
-    assert subjects(relay)[1:] == [("ben", "Ana")], "it grew since"
+    assert subjects(relay)[1:] == [("ben", "New message from “Ana”")], "it grew since"
 
 
 def test_who_has_read_it_gets_no_mail(clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer) -> None:
@@ -161,11 +161,11 @@ def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
     assert relay.mails == []
     clock.shift(timedelta(minutes=5))
     settle(mailer)
-    assert subjects(relay) == [("ben", "Ana")]
+    assert subjects(relay) == [("ben", "New message from “Ana”")]
     for user in (ben, eve):
         send(ana, 1, to=user, priority="urgent")
     settle(mailer)
-    assert subjects(relay) == [("ben", "Ana")] * 2
+    assert subjects(relay) == [("ben", "New message from “Ana”")] * 2
     clock.shift(timedelta(hours=2))
     settle(mailer)
     assert len(relay.mails) == 2, "what was mailed is not digested"
@@ -186,7 +186,7 @@ def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mai
     for n in (1, 2):
         send(ana, 1, to=ben)
         settle(mailer)
-        assert subjects(relay) == [("ben", "Ana")] * n, "what was mailed is done, and the next one is new"
+        assert subjects(relay) == [("ben", "New message from “Ana”")] * n, "what was mailed is done, and the next one is new"
     assert notification.list_page(ben, None, None, 10, unread_only=False) == []
     assert notification.unread_count(ben) == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 0
@@ -232,3 +232,18 @@ def test_a_hundred_unread_are_a_mail_of_fifty_and_a_number(
     settle(mailer)
     assert subjects(relay) == [("ben", "70 unread notifications")]
     assert "and 20 more" in relay.mails[0].parsed.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_a_name_is_never_the_subject_of_a_mail_nor_a_link_in_it(
+    clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben = people("ana", "ben")
+    execute("UPDATE users SET display_name='Your password was changed: https://evil.example' WHERE id=?", (ana,))
+    want(ben, "instant")
+    send(ana, 1, to=ben)
+    settle(mailer)
+    assert subjects(relay) == [("ben", "New message from “Your password was changed: https://evil.example”")]
+    for kind in ("plain", "html"):
+        body = relay.mails[0].parsed.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        assert "Your password was changed" in body
+        assert "https://evil.example" not in body.partition("</title>")[2 if kind == "html" else 0]
