@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Annotated, TypedDict
-from zoneinfo import available_timezones
 
 import msgspec
 
@@ -15,7 +13,7 @@ from gateway.http.describe import PAGED, Listed, TextParameter, chars, describe,
 from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.accounts import status
-from models.identity import code, password
+from models.identity import code, password, time_zone
 from models.identity import user as users
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
@@ -24,7 +22,6 @@ from models.notices import pending_mail
 from models.store.errors import InvalidError
 
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-timezones = cache(available_timezones)  # reads a directory of some 600 files
 NAME_PREFIX = TextParameter("q", "the beginning of the username or display name")
 
 
@@ -130,8 +127,8 @@ def _invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
     errors: list[tuple[str, str]] = []
     if changes.display_name is not None:
         errors += users.invalid_display_name(changes.display_name)
-    if changes.timezone is not None and changes.timezone not in timezones():
-        errors.append(("timezone", "must be an IANA name such as Europe/Berlin"))
+    if changes.timezone is not None and not time_zone.is_known(changes.timezone):
+        errors.append(("timezone", f"must be {time_zone.EXPECTED}"))
     if changes.locale is not None and not LOCALE.fullmatch(changes.locale):
         errors.append(("locale", "must be a language tag such as en or pt-BR"))
     if changes.password is None and (changes.code is not None or changes.current_password is not None):

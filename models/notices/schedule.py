@@ -6,22 +6,13 @@ period, however many hours it has.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime, timedelta
+
+from models.identity.time_zone import zone
 
 DAILY_AT_HOUR = 9  # so that a working day begins with the news of the night
 HOUR_MS = 3_600_000
 AT_ONCE = 0  # when a mail is due
-
-
-@lru_cache(maxsize=1024)
-def zone(timezone: str) -> tzinfo:
-    """A time zone by its IANA name; UTC for an unknown one."""
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 def mail_due_ms(email: str, since_ms: int, timezone: str) -> int | None:
