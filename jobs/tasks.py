@@ -283,8 +283,8 @@ def running_work() -> list[Busy]:
     """List the drains and mails that this process has been working on for MIN_REPORTED_MS or longer, and a relay that is down."""
     before_ms = now_ms() - MIN_REPORTED_MS
     running = [Busy(f"drain {name}", runner.since_ms) for name, runner in _runners.items() if runner.since_ms is not None]
-    if mailer is not None and (sending := mailer.sending) is not None:
-        running.append(Busy(f"mail {sending.number}", sending.since_ms))
+    if mailer is not None:
+        running += [Busy(f"mail {sending.number}", sending.since_ms) for sending in list(mailer.sending.values())]
     if mailer is not None and (since_ms := mailer.relay_down_since_ms) is not None:
         running.append(Busy(RELAY_DOWN, since_ms))
     return [work for work in running if work.since_ms < before_ms]

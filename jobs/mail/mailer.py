@@ -1,4 +1,4 @@
-"""Send the mails of the outbox: one thread per worker sends those that are due to the relay, codes first.
+"""Send the mails of the outbox: a few threads per worker send those that are due to the relay, codes first.
 
 A mail is leased, sent, and then marked as sent. Crash points: before the relay's 250 nothing has happened; between 250 and the
 mark the mail goes out again when the lease has expired, with the same Message-ID (promise 5: at least once). One transaction marks
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
 from conf import Settings
@@ -55,43 +56,58 @@ class Result(NamedTuple):
     retry_s: float = 0.0
 
 
-class Sending(NamedTuple):
-    """The mail that is being sent: since when, and when to renew its lease (time.monotonic())."""
+class Sending(msgspec.Struct):
+    """A mail that is being sent: since when, and when to renew its lease (time.monotonic())."""
 
     number: int
     since_ms: int
     renew_at: float
 
 
+class _Connection(threading.local):
+    """The transport of the calling thread: a connection carries one mail at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.transport = create_transport(settings)
+
+
 class Mailer:
-    """The thread that sends. It does nothing while `enabled` returns False."""
+    """The threads that send, each over a connection of its own. They do nothing while `enabled` returns False.
+
+    `sending` has the mails that are being sent, by id.
+    """
 
     def __init__(self, settings: Settings, enabled: Callable[[], bool] = lambda: True) -> None:
         self._settings = settings
         self._enabled = enabled
         self._holder_id = secrets.token_hex(8)
-        self._transport = create_transport(settings)
+        self._own = _Connection(settings)
         self._composer = compose.Composer(settings.email_from, settings.url)
         self._domain = headers.envelope_address(settings.email_from).rpartition("@")[2]
         self._relay = Outage("mail_relay", "mail waits, and is tried again")
         self._store = Outage("mailer", "it is tried again")
         self._relay_backoff = Backoff(FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S, jitter=(0.75, 1.0))
-        self.sending: Sending | None = None
+        self.sending: dict[int, Sending] = {}
         self._woken = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"mailer-{number}", daemon=True) for number in range(settings.mail_connections)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Wait for the thread's end."""
-        self._thread.join(timeout_s)
+        """Wait for the threads' end, all together for at most `timeout_s`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def is_alive(self) -> bool:
-        """Return whether the thread runs."""
-        return self._thread.is_alive()
+        """Return whether one of the threads runs."""
+        return any(thread.is_alive() for thread in self._threads)
 
     @property
     def relay_down_since_ms(self) -> int | None:
@@ -99,22 +115,24 @@ class Mailer:
         return self._relay.since_ms
 
     def wake(self) -> None:
-        """Have the thread check the outbox at once."""
+        """Have the threads check the outbox at once."""
         self._woken.set()
 
     def stop(self) -> None:
-        """End the thread after the mail that it is sending."""
+        """End the threads after the mails that they are sending."""
         self._stopping.set()
         self._woken.set()
 
     def renew(self) -> None:
-        """Renew the lease of the mail that is being sent, if it is due. Called on another thread. Raises the store's errors."""
-        sending = self.sending
-        if sending is not None and time.monotonic() > sending.renew_at:
-            with event.transaction(appends=False, durable=False) as tx:
+        """Renew the leases of the mails that are being sent, where due. Called on another thread. Raises the store's errors."""
+        due = [sending for sending in list(self.sending.values()) if time.monotonic() > sending.renew_at]
+        if not due:
+            return
+        with event.transaction(appends=False, durable=False) as tx:
+            for sending in due:
                 outbox.renew_lease(tx, sending.number, self._holder_id, int(LEASE_S * 1000))
-            if self.sending is sending:
-                self.sending = sending._replace(renew_at=time.monotonic() + RENEW_S)
+        for sending in due:
+            sending.renew_at = time.monotonic() + RENEW_S
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -123,7 +141,7 @@ class Mailer:
             try:
                 if self._enabled():
                     self.send_due()
-                self._transport.close_if_idle()
+                self._own.transport.close_if_idle()
                 self._store.record_success()
             except Exception as error:  # an error of the store; the thread must live and try again
                 self._store.record_failure(error)
@@ -132,11 +150,11 @@ class Mailer:
         disconnect()
 
     def close(self) -> None:
-        """Close the connection to the relay."""
-        self._transport.close()
+        """Close the calling thread's connection to the relay."""
+        self._own.transport.close()
 
     def send_due(self) -> int:
-        """Send mails that are due until there are no more, the relay is down or the thread must end; return how many were tried.
+        """Send mails that are due until there are no more, the relay is down or the threads must end; return how many were tried.
 
         Each transaction records the result of one mail and leases the next.
         """
@@ -172,10 +190,12 @@ class Mailer:
 
     def _try(self, mail: Mail) -> Result:
         """Make one attempt, with its metrics and log line."""
-        self.sending = Sending(mail.id, now_ms(), time.monotonic() + RENEW_S)
+        self.sending[mail.id] = Sending(mail.id, now_ms(), time.monotonic() + RENEW_S)
         began = time.perf_counter()
-        result = self._result(mail)
-        self.sending = None
+        try:
+            result = self._result(mail)
+        finally:
+            del self.sending[mail.id]
         seconds = time.perf_counter() - began
         EMAILS_TOTAL.labels(mail.kind, result.outcome).inc()
         EMAIL_SECONDS.labels(mail.kind, result.outcome).observe(seconds)
@@ -191,14 +211,14 @@ class Mailer:
         """Compose and send a mail; return the outcome as a value, since each kind of error has another one."""
         try:
             composed = self._compose(mail)
-            self._transport.send(self._settings.email_from, mail.address, composed)
+            self._own.transport.send(self._settings.email_from, mail.address, composed)
         except (MailRefusedError, AddressError) as error:
             return Result(mail, "dead", str(error))
         except MailDeferredError as error:
             return self._deferred(mail, str(error), MAIL_BACKOFF.delay_s(mail.attempts))
         except RelayDownError as error:
             self._relay.record_failure(error, **_log_fields(mail))
-            return self._deferred(mail, str(error), self._relay_backoff.record_failure())
+            return self._deferred(mail, str(error), self._relay_retry_s())
         except Exception as error:  # a defect in the code or the data of this mail; the other mails must go on
             logger.exception("mail_not_composed", **_log_fields(mail))
             return Result(mail, "dead", f"{type(error).__name__}: {error}")
@@ -206,6 +226,10 @@ class Mailer:
         self._relay_backoff.record_success()
         self._print(mail, composed.subject)
         return Result(mail, "sent")
+
+    def _relay_retry_s(self) -> float:
+        """Return the delay after a failure of the relay. Of several threads that fail at once, one makes it longer."""
+        return self._relay_backoff.record_failure() if self._relay_backoff.is_due() else FIRST_RELAY_RETRY_S
 
     def _deferred(self, mail: Mail, error: str, retry_s: float) -> Result:
         if now_ms() - mail.tried_from_ms > MAX_DEFERRAL_S * 1000:

@@ -22,6 +22,7 @@ DEFAULTS = {
     "redis_url": None,
     "email_url": "file:",
     "email_from": "bellwire@localhost",
+    "mail_connections": 4,
     "base_url": None,
     "secret_key": None,
     "workers": 2,

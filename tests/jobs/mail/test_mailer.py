@@ -284,6 +284,33 @@ def test_the_lease_of_a_mail_that_takes_its_time_is_renewed(
     assert states() == {"ana": "sent"}
 
 
+def test_several_mails_are_sent_at_once_each_once_and_a_code_passes_the_others(store: Settings, relay: SmtpServer) -> None:
+    names = [f"user{n}" for n in range(20)]
+    queue(*names)
+    relay.open.clear()
+    before = relay.connections
+    mailer = Mailer(store.model_copy(update={"email_url": relay.url, "mail_connections": 3}))
+    mailer.start()
+    until(lambda: len(mailer.sending) == 3)
+    queue_code("ana")
+    relay.open.set()
+    mailer.wake()
+    relay.wait(21)
+    mailer.stop()
+    mailer.join(60)
+    assert not mailer.is_alive()
+    assert Counter(receivers(relay)) == Counter([*names, "ana"])
+    assert receivers(relay).index("ana") < 6, "after the three that were being sent, beside two others"
+    assert relay.connections == before + 3
+    assert set(states().values()) == {"sent"}
+
+
+def test_threads_that_fail_at_once_make_the_wait_for_the_relay_longer_once(store: Settings) -> None:
+    mailer = Mailer(store.model_copy(update={"email_url": "smtp://127.0.0.1:1"}))
+    assert [mailer._relay_retry_s() for _ in range(4)][1:] == [mailer_module.FIRST_RELAY_RETRY_S] * 3
+    assert mailer._relay_backoff.failures == 1
+
+
 def test_outcomes_are_counted(mailer: Mailer, relay: SmtpServer) -> None:
     def count(outcome: str) -> float:
         return REGISTRY.get_sample_value("bellwire_emails_total", {"kind": "account", "outcome": outcome}) or 0.0
