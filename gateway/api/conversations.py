@@ -14,7 +14,9 @@ from models.chat import additions, read_marks, views
 from models.chat import conversation as conversations
 from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS, ConversationView
 from models.chat.message import MessageView
+from models.chat.views import ActivityPosition
 from models.log.event import Transaction, conversation_stream
+from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
 
 
@@ -67,11 +69,12 @@ def _title(title: str | None) -> str | None:
     return title.strip()
 
 
-class ActivityPosition(NamedTuple):
-    """A position in a list of conversations: the time of its last activity in ms, and the conversation."""
+class ListPosition(NamedTuple):
+    """A position in a list of conversations: see ActivityPosition. A page cursor of the version before has no third number."""
 
-    at_ms: page_cursor.Integer
+    activity: page_cursor.Integer
     conversation: page_cursor.Integer
+    upto: page_cursor.Integer = ID_MAX
 
 
 class Conversations(Handler):
@@ -82,7 +85,8 @@ class Conversations(Handler):
     @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=PAGED)
     async def get(self) -> None:
         """Answer a list of CONVERSATION, newest activity first."""
-        after, limit = self.query_page(ActivityPosition)
+        start, limit = self.query_page(ListPosition)
+        after = None if start is None else ActivityPosition(*start)
         await self.answer_list(
             lambda position, count: self.services.read(views.conversation_list, self.actor.user, position, count), after, limit
         )
@@ -159,14 +163,12 @@ class TypingIndicator(Handler):
 
     @describe("Set my typing state", {204: None}, body=TypingState, example={"typing": True})
     async def post(self, conversation: str) -> None:
-        """Answer 204."""
+        """Answer 204. Members of a conversation of more than 50 members are not shown it."""
         typing = self.decode(TypingState).typing
-        stream, user = conversation_stream(int(conversation)), self.actor.user
-        subscriber = self.services.hub.loaded_subscriber(user)
-        if subscriber is None or not subscriber.follows(stream):
-            await self.services.read(conversations.require_member, int(conversation), user)
-        data: dict[str, Any] = {"conversation": int(conversation), "user": user, "typing": typing}
-        self.services.hub.publish_ephemeral(None, stream, "typing", data, except_user=user)
+        number, user = int(conversation), self.actor.user
+        if await self.services.read(conversations.is_small, number, user):
+            data: dict[str, Any] = {"conversation": number, "user": user, "typing": typing}
+            self.services.hub.publish_ephemeral(None, conversation_stream(number), "typing", data, except_user=user)
         self.answer(None, 204)
 
 

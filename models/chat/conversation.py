@@ -49,6 +49,7 @@ class Conversation(Base):
     pair = peewee.CharField(max_length=41, null=True, unique=True)
     members_count = peewee.IntegerField()
     created_ms = peewee.BigIntegerField()
+    after_message = peewee.BigIntegerField(null=True)  # the newest message of all when it was created
 
     class Meta:
         table_name = "conversations"
@@ -172,6 +173,19 @@ def require_member(conversation: int, user: int) -> str:
     return str(roles[0][0])
 
 
+def is_small(conversation: int, user: int) -> bool:
+    """Whether the user's conversation has at most MAX_MEMBERS_IN_VIEW members. Raises NotFoundError for others than its members."""
+    # Raw: every typing indicator runs it.
+    found = rows(
+        "SELECT c.members_count FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
+        "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL",
+        (conversation, user),
+    )
+    if not found:
+        raise NotFoundError
+    return int(found[0][0]) <= MAX_MEMBERS_IN_VIEW
+
+
 def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None, *, added_later: int = 0) -> int:
     """Create a conversation and append `conversation.created` for its members; returns its id.
 
@@ -184,7 +198,7 @@ def create(tx: Transaction, creator: int, members: Sequence[int], title: str | N
     conversation = tx.next_id("conversations")
     # Raw: the first message of a pair creates their conversation.
     execute(
-        "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms) VALUES (?,?,?,?,?,?)",
+        "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms, after_message) VALUES (?,?,?,?,?,?,?)",
         (
             conversation,
             "direct" if direct else "group",
@@ -192,6 +206,7 @@ def create(tx: Transaction, creator: int, members: Sequence[int], title: str | N
             pair_key(*users) if direct else None,
             len(users) + added_later,
             tx.now_ms,
+            tx.newest_id("messages"),
         ),
     )
     add_members(tx, conversation, users, None if direct else creator)
@@ -338,13 +353,22 @@ def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, i
     )
 
 
-def ids_by_activity(user: int) -> list[tuple[int, int]]:
-    """(last activity in ms, conversation) of the user's conversations, the latest first. The last activity is the time of the
-    newest message, or of the conversation's creation."""
+def newest_message() -> int:
+    """Return the id of the newest message of all; 0 if there is none."""
+    # Raw: every first page of a list runs it.
+    return int(rows("SELECT coalesce(max(id), 0) FROM messages")[0][0])
+
+
+def ids_by_activity(user: int, upto: int) -> list[tuple[int, int]]:
+    """(last activity, conversation) of the user's conversations, the latest first, as of the message `upto`.
+
+    The last activity is the newest message, or the conversation's creation. It is counted in ids of messages, two for each: clocks
+    may be set back, and a conversation is created between two messages.
+    """
     # Raw: every initial state runs it; the subquery reads one row of an index for each conversation.
     return rows(
-        "SELECT coalesce((SELECT x.created_ms FROM messages x WHERE x.conversation_id=c.id ORDER BY x.id DESC LIMIT 1), "
-        "c.created_ms) AS newest, c.id FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
+        "SELECT coalesce((SELECT 2*max(x.id) FROM messages x WHERE x.conversation_id=c.id AND x.id<=?), "
+        "2*c.after_message+1, 0) AS newest, c.id FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         "WHERE m.user_id=? AND m.to_event IS NULL ORDER BY newest DESC, c.id DESC",
-        (user,),
+        (upto, user),
     )

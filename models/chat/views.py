@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from models.chat import conversation as conversations
 from models.chat import message as messages
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
-from models.store.database import chunks, placeholders, rows, snapshot
+from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
 from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
@@ -24,15 +25,26 @@ def conversation_view(user: int, conversation: int) -> ConversationView:
     return views[0]
 
 
-def conversation_list(user: int, after: tuple[int, int] | None, limit: int) -> list[tuple[tuple[int, int], ConversationView]]:
+class ActivityPosition(NamedTuple):
+    """A position in a list of conversations: a last activity, the conversation that has it, and the message up to which the list
+    counts, which keeps its order the same on all pages."""
+
+    activity: int
+    conversation: int
+    upto: int = ID_MAX
+
+
+def conversation_list(user: int, after: ActivityPosition | None, limit: int) -> list[tuple[ActivityPosition, ConversationView]]:
     """The user's conversations after a position, latest activity first, each with its own.
 
-    A position is (last activity in ms, conversation).
+    A conversation that moves to the top meanwhile stays where it was on the first page's list, so it is neither missing nor twice.
     """
     with snapshot():
-        positions = conversations.ids_by_activity(user)
-        page = [position for position in positions if after is None or position < after][:limit]
-        return list(zip(page, conversation_views(user, [conversation for _, conversation in page]), strict=True))
+        upto = conversations.newest_message() if after is None else after.upto
+        positions = conversations.ids_by_activity(user, upto)
+        page = [position for position in positions if after is None or position < after[:2]][:limit]
+        found = conversation_views(user, [conversation for _, conversation in page])
+        return [(ActivityPosition(*position, upto), view) for position, view in zip(page, found, strict=True)]
 
 
 def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:

@@ -38,6 +38,7 @@ class User(Base):
     site = peewee.CharField(max_length=64, null=True)
     watches = peewee.TextField(default="{}")
     created_ms = peewee.BigIntegerField()
+    bot = peewee.BooleanField(null=True)  # NULL in rows of gateways of earlier versions
 
     class Meta:
         table_name = "users"

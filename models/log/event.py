@@ -144,8 +144,8 @@ class Transaction:
         self._newest_ids = start.newest
         self._appends = appends
 
-    def _newest(self, table: str) -> int:
-        """Return the newest id ever used for a table's rows."""
+    def newest_id(self, table: str) -> int:
+        """Return the newest id ever used for a table's rows, those of this transaction included."""
         if not self._appends:
             raise NotForAppendingError
         if table not in self._newest_ids:
@@ -154,13 +154,13 @@ class Transaction:
 
     def next_id(self, table: str) -> int:
         """Assign the next id of a table whose rows are inserted with explicit ids."""
-        id_ = self._newest(table) + 1
+        id_ = self.newest_id(table) + 1
         self._newest_ids[table] = self.assigned_ids[table] = id_
         return id_
 
     def next_event_id(self) -> int:
         """Return the id that the next appended event will have. A membership's interval starts with it."""
-        return self._newest("events") + 1
+        return self.newest_id("events") + 1
 
     def append(self, stream: str, kind: str, data: bytes) -> int:
         """Append one event and return its id. Nothing else writes new events."""

@@ -23,7 +23,9 @@ def _newest_conversations(user: int) -> list[ConversationView]:
     """The conversations with the latest activity, as many as fit."""
     listed: list[ConversationView] = []
     size = 0
-    newest = [conversation for _, conversation in conversations.ids_by_activity(user)[:MAX_CONVERSATIONS]]
+    newest = [
+        conversation for _, conversation in conversations.ids_by_activity(user, conversations.newest_message())[:MAX_CONVERSATIONS]
+    ]
     for part in chunks(newest, MAX_CONVERSATIONS_PER_READ):
         for view in views.conversation_views(user, part):
             size += len(msgspec.json.encode(view))

@@ -230,6 +230,15 @@ def test_typing_is_delivered_at_once_to_the_other_members_and_ends_their_polls(
     assert cleo.poll("begin")["events"][-1]["type"] == "conversation.created"
 
 
+def test_typing_is_not_shown_in_a_large_conversation(gateway: Gateway, ana: Client, ben: Client) -> None:
+    large = ana.group(ben, *gateway.users(49))
+    poll = ben.polling(ben.now(), timeout=60, types="typing,message.created")
+    gateway.waiting(1)
+    assert ana.post(f"/conversations/{large}/typing", {"typing": True}).status_code == 204
+    ana.send("hi", conversation=large)
+    assert [e["type"] for e in poll.result().json()["events"]] == ["message.created"]
+
+
 @pytest.mark.parametrize("body", [{}, {"typing": 1}, {"typing": "true"}, {"typing": None}])
 def test_typing_is_true_or_false(ana: Client, ben: Client, body: dict[str, object]) -> None:
     group = ana.group(ben)

@@ -1,9 +1,11 @@
 """Views of conversations: the number of SQL statements does not depend on the number of conversations."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from conf import Settings
 from models.chat import message, read_marks, views
@@ -66,3 +68,32 @@ def test_unread_counts_undeleted_messages_of_others_after_the_read_mark(store: S
         assert read_marks.mark_read(tx, ben, crew, sent[0]) == 2, "a mark never goes back"
     assert views.conversation_view(ben, crew).unread == 2
     assert views.conversation_view(ana, crew).unread == 1
+
+
+def test_a_conversation_that_moves_between_two_pages_is_not_missing(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    crews = [group(ana, ben, title=f"Crew {number}") for number in range(61)]
+    for crew in crews:
+        send(ben, at=crew)
+    seen: list[int] = []
+    position = None
+    for moved in (crews[5], crews[55], crews[20]):
+        page = views.conversation_list(ana, position, 25)
+        position = page[-1][0]
+        seen += [view.id for _, view in page]
+        send(ben, at=moved)
+        group(ana, ben, title="Made meanwhile")
+    assert seen == crews[::-1]
+    assert [view.id for _, view in views.conversation_list(ana, None, 6)][1::2] == [crews[20], crews[55], crews[5]]
+
+
+def test_conversations_are_in_the_order_of_the_log_when_the_clock_is_set_back(store: Settings) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    with time_machine.travel(timedelta(hours=1)):
+        send(ben, to=ana)
+        empty = group(ana, ben)
+    send(cy, to=ana)
+    newest = group(ana, cy)
+    kinds = [(view.id, view.kind) for view in initial_state.load(ana)["conversations"]]
+    assert [kind for _, kind in kinds] == ["group", "direct", "group", "direct"]
+    assert (kinds[0][0], kinds[2][0]) == (newest, empty)
