@@ -9,8 +9,8 @@ import msgspec
 import peewee
 
 from models.log.event import Transaction
-from models.store.clock import now_ms, rfc3339
-from models.store.database import Base, fetch_rows
+from models.store.clock import rfc3339
+from models.store.database import Base, engine, fetch_rows
 
 ALIVE_MS = 15_000  # a worker that has recorded nothing for so long is gone
 KEPT_MS = 3_600_000  # after so long it leaves the list
@@ -38,10 +38,11 @@ class Busy(NamedTuple):
 def record(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
     """Record that a worker is alive, with its current tasks, and delete workers that are long gone."""
     tasks = msgspec.json.encode([{"what": task.what, "since": rfc3339(task.since_ms)} for task in busy]).decode()
-    Worker.insert(name=name, started_ms=started_ms, seen_ms=tx.now_ms, busy=tasks).on_conflict(
+    now = engine().now_ms()
+    Worker.insert(name=name, started_ms=started_ms, seen_ms=now, busy=tasks).on_conflict(
         conflict_target=[Worker.name], preserve=[Worker.seen_ms, Worker.busy]
     ).execute()
-    Worker.delete().where(Worker.seen_ms < tx.now_ms - KEPT_MS).execute()
+    Worker.delete().where(Worker.seen_ms < now - KEPT_MS).execute()
 
 
 def remove(tx: Transaction, name: str) -> None:
@@ -51,12 +52,12 @@ def remove(tx: Transaction, name: str) -> None:
 
 def all_workers() -> list[dict[str, Any]]:
     """Return all workers by name, each with its tasks and whether it is alive."""
-    now = now_ms()
+    now = engine().now_ms()
     query = Worker.select(Worker.name, Worker.started_ms, Worker.seen_ms, Worker.busy).order_by(Worker.name)
     return [
         {
             "worker": name,
-            "alive": now - seen < ALIVE_MS,
+            "alive": abs(now - seen) < ALIVE_MS,
             "started_at": rfc3339(started),
             "seen_at": rfc3339(seen),
             "running": msgspec.json.decode(busy),
