@@ -27,7 +27,6 @@ from metrics import declared as metrics
 from models.identity import token
 from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import connect, disconnect
-from models.store.errors import StoreDownError
 
 logger = structlog.get_logger()
 
@@ -126,27 +125,27 @@ async def _stop(services: Services, server: Server, background: Background, task
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await server.close_all_connections()
             await asyncio.gather(*ending)
+    services.login_failures.write()
+    services.recorder.close()
     services.read.close()
     services.traffic.log.write()
     logger.info("gateway_stopped")
 
 
 async def _tick(services: Services, server: Server) -> None:
-    """Once a second, sweep presence, idle subscribers and connections; once a minute, write the last uses of tokens."""
+    """Once a second, sweep presence, idle subscribers and connections, and write failed log-ins; once a minute, the last uses of
+    tokens."""
     outage = Outage("tick", "it is tried again a second later")
     ticks = 0
     while True:
         due = time.perf_counter() + TICK_S
         await asyncio.sleep(TICK_S)
         metrics.LOOP_LAG_SECONDS.observe(max(0.0, time.perf_counter() - due))
-        outage.run_each(services.presence.sweep, services.hub.drop_idle, server.close_overdue)
+        outage.run_each(services.presence.sweep, services.hub.drop_idle, server.close_overdue, services.login_failures.write)
         ticks += 1
         if ticks % RECORD_USES_TICKS == 0:
             outage.run_each(lambda: _record_token_uses(services))
 
 
 def _record_token_uses(services: Services) -> None:
-    uses = services.tokens.collect_uses()
-    if uses:
-        with contextlib.suppress(StoreDownError):  # losing them is harmless
-            services.committer.call(None, lambda tx: token.mark_used(tx, uses))
+    services.recorder.record(token.mark_used, services.tokens.collect_uses())

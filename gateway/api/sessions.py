@@ -35,7 +35,7 @@ class SessionHandler(Handler):
     def new_token(self, tx: Transaction, user: int) -> str:
         """Create a token in a transaction, with the client's User-Agent as its label."""
         label = self.request.headers.get("User-Agent", "").replace("\0", "")[:USER_AGENT_LABEL_CHARS]
-        return token.create(tx, user, label, self.client_address())
+        return token.create(tx, user, label, self.client_address(), is_session=True)
 
     async def answer_session(self, user: int, new_token: str, *, cookie: bool) -> None:
         """Answer 200 with `{"token","user"}`, or with `{"user"}` and the token in a cookie that scripts cannot read."""
@@ -91,6 +91,7 @@ class Login(SessionHandler):
             raise SuspendedError("the account is suspended")
         if not is_right or account_status != "active":
             metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
+            self.services.login_failures.add(user or None, self.client_address())
             raise DeadTokenError("login or password is wrong")
         assert password_hash is not None
         rehashed = await self.services.hash(password.rehashed, password_hash, candidate)
@@ -116,6 +117,8 @@ class Login(SessionHandler):
         session = await self.services.committer.call(None, run)
         if session is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
+            account = await self.services.read(users.find_login, address)
+            self.services.login_failures.add(account and account[0], self.client_address())
             raise DeadTokenError("the code " + WRONG_CODE)
         return session
 

@@ -15,7 +15,9 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
 from gateway.delivery.tail import Tail
 from gateway.http.health import HealthMonitor
+from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
+from gateway.http.recorder import Recorder
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
 from models.log import event
@@ -37,6 +39,8 @@ class Services:
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.hash = ThreadPool("hasher", HASHER_THREADS, MAX_HASHES_WAITING)
         self.tokens = TokenCache(self.read)
+        self.recorder = Recorder()
+        self.login_failures = LoginFailures(self.recorder)
         self.committer = Committer(self._on_commit)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user

@@ -14,15 +14,29 @@ import msgspec
 import peewee
 
 from models.identity.user import User
-from models.log.event import GATEWAYS, Transaction, head
+from models.log.event import GATEWAYS, Transaction, head, transaction
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import (
+    Base,
+    NeverReusedIdField,
+    chunks,
+    engine,
+    execute,
+    fetch_column,
+    fetch_rows,
+    placeholders,
+    rows,
+    values_cte,
+)
 from models.store.errors import DeadTokenError, NotFoundError, SuspendedError
 
 TOKEN_BYTES = 32
 LABEL_CHARS = 64
 ADDRESS_CHARS = 45  # a full IPv6 address, without a zone
 MAX_IDS_PER_STATEMENT = 500
+MAX_SESSIONS = 100  # of a user; a log-in ends those unused for longest
+MAX_CREATED_TOKENS = 1_000  # of a user, created by admins for bots and applications; one more ends the one unused for longest
+SKIP_LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 
 
 class Token(Base):
@@ -37,6 +51,7 @@ class Token(Base):
     used_ms = peewee.BigIntegerField(null=True)
     poll_acked = peewee.BigIntegerField()
     poll_written = peewee.BigIntegerField()
+    is_session = peewee.BooleanField(constraints=[peewee.SQL("DEFAULT FALSE")])  # created by a log-in
 
     class Meta:
         table_name = "tokens"
@@ -56,13 +71,26 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def create(tx: Transaction, user: int, label: str = "", address: str = "") -> str:
-    """Create a token and return it; it can't be read again. The legacy client's cursor starts at the log's head."""
+def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is_session: bool = False) -> str:
+    """Create a token and return it; it can't be read again. The legacy client's cursor starts at the log's head.
+
+    A user has at most MAX_SESSIONS sessions and MAX_CREATED_TOKENS other tokens: those of the same kind that have not been used for
+    longest end.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     start = tx.head
+    others = MAX_SESSIONS - 1 if is_session else MAX_CREATED_TOKENS - 1
+    surplus = rows(
+        "SELECT id FROM tokens WHERE user_id=? AND is_session=? ORDER BY coalesce(used_ms, created_ms) DESC, id DESC "
+        "LIMIT 1000000 OFFSET ?",
+        (user, is_session, others),
+    )
+    if surplus:
+        revoke(tx, user, [number for (number,) in surplus])
     execute(
-        "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written) VALUES (?,?,?,?,?,?,?)",
-        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], tx.now_ms, start, start),
+        "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written, is_session) "
+        "VALUES (?,?,?,?,?,?,?,?)",
+        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], tx.now_ms, start, start, is_session),
     )
     return token
 
@@ -161,10 +189,24 @@ def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def mark_used(tx: Transaction, used: Sequence[tuple[int, int, str]]) -> None:
-    """Record (token, at_ms, address) of recently used tokens. Gateways call it from time to time for many tokens."""
-    for token, at_ms, address in used:
-        execute("UPDATE tokens SET used_ms=?, address=? WHERE id=?", (at_ms, address[:ADDRESS_CHARS], token))
+def mark_used(used: Sequence[tuple[int, int, str]]) -> None:
+    """Record (token, at_ms, address) of some tokens, in a transaction of its own without the log's lock.
+
+    A token that another transaction changes is left out on PostgreSQL: waiting for it could deadlock.
+    """
+    if not used:
+        return
+    with transaction(appends=False, durable=False):
+        if engine().name == "postgresql":
+            ids = [token for token, _, _ in used]
+            free = {i for (i,) in rows(f"SELECT id FROM tokens WHERE id IN ({placeholders(len(ids))}) {SKIP_LOCKED}", ids)}
+            used = [use for use in used if use[0] in free]
+        if used:
+            execute(
+                values_cte("id, used_ms, address", len(used)) + "UPDATE tokens SET used_ms=input.used_ms, address=input.address "
+                "FROM input WHERE tokens.id=input.id AND coalesce(tokens.used_ms, 0)<input.used_ms",
+                [value for token, at_ms, address in used for value in (token, at_ms, address[:ADDRESS_CHARS])],
+            )
 
 
 def poll_positions(token: int) -> tuple[int, int, int]:

@@ -258,18 +258,23 @@ def test_no_worker_for_a_while_and_a_relay_that_is_down_are_noticed(store: Setti
 
 
 @pytest.mark.only("sqlite")
-@pytest.mark.parametrize("name", ["sweep", "drop_idle", "close_overdue", "collect_uses"])
+@pytest.mark.parametrize("name", ["sweep", "drop_idle", "close_overdue", "collect_uses", "write"])
 def test_the_tick_survives(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(server_module, "TICK_S", 0.001)
     monkeypatch.setattr(server_module, "RECORD_USES_TICKS", 1)
-    calls = {each: Failing(lambda: None, times=each == name) for each in ("sweep", "drop_idle", "close_overdue", "collect_uses")}
+    names = ("sweep", "drop_idle", "close_overdue", "collect_uses", "write")
+    calls = {each: Failing(lambda: None, times=each == name) for each in names}
 
     class Part:  # of the services: what the tick calls, and nothing else
         sweep, drop_idle = calls["sweep"], calls["drop_idle"]
-        close_overdue, collect_uses = calls["close_overdue"], calls["collect_uses"]
+        close_overdue, collect_uses, write = calls["close_overdue"], calls["collect_uses"], calls["write"]
+
+        @staticmethod
+        def record(*_: object) -> None:
+            """Write nothing."""
 
     class Services:
-        presence = hub = tokens = Part
+        presence = hub = tokens = login_failures = recorder = Part
 
     async def scenario() -> None:
         before = failures("tick")

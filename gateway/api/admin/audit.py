@@ -1,4 +1,4 @@
-"""The audit: the recorded calls of admins."""
+"""The audit: the recorded calls of admins, and failed log-ins."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Annotated
 
 from gateway.api.admin.records import QUERY, Record, RecordsHandler
 from gateway.http.describe import NDJSON, Listed, describe, one_of
-from models.records import audit
+from models.records import audit, failed_logins
 
 
 class AuditRecord(Record):
-    """A call of an admin."""
+    """A call of an admin, or the failed log-ins of a minute (`login.failed`)."""
 
-    outcome: Annotated[str, one_of((audit.DONE, audit.READ))]
+    outcome: Annotated[str, one_of((audit.DONE, audit.READ, failed_logins.FAILED))]
     address: str
     request_id: str
 
