@@ -17,7 +17,7 @@ from models.community.like import Bookmark, Like
 from models.community.post import Post, PostCopy
 from models.identity.code import Code
 from models.identity.token import Token
-from models.identity.user import Profile, User, Wallet
+from models.identity.user import Profile, SearchName, User, Wallet
 from models.log.checkpoint import Checkpoint
 from models.log.event import EventRow
 from models.notices.announcement import Announcement
@@ -42,6 +42,7 @@ from models.store.facts import Fact
 TABLES = [
     Fact,
     User,
+    SearchName,
     Profile,
     Wallet,
     Token,

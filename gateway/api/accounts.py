@@ -22,7 +22,7 @@ from models.notices import pending_mail
 from models.store.errors import InvalidError
 
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-NAME_PREFIX = TextParameter("q", "the beginning of the username or display name")
+NAME_PREFIX = TextParameter("q", "the beginning of the username, or of a word of the display name in any case")
 
 
 class Account(TypedDict):
@@ -141,9 +141,9 @@ class Users(Handler):
 
     @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
-        """Answer a list of active USERs whose username or display name begins with `?q=`."""
-        prefix = self.query_text(NAME_PREFIX)
-        await self.answer_list_by_id(lambda after, count: self.services.read(users.search, prefix, after or 0, count))
+        """Answer a list of active USERs whose username or a word of whose display name begins with `?q=`, by id."""
+        form = users.search_form(self.query_text(NAME_PREFIX))
+        await self.answer_list_by_id(lambda after, count: self.services.read(users.search, form, after or 0, count))
 
 
 class User(Handler):

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from models.identity import code, email_address
-from models.identity.user import ROLES, Profile, User, UserView, Wallet, invalid_display_name, search_key
+from models.identity.user import ROLES, Profile, User, UserView, Wallet, display_key, insert_search_names, invalid_display_name
 from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
@@ -81,6 +81,7 @@ def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | No
     """Insert user, profile and wallet of each account. Nothing else does."""
     made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
     insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
+    insert_search_names((view.id, view.username, view.display_name) for view in made)
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
     return made
@@ -94,7 +95,7 @@ def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> t
         new.email,
         email_address.key(new.email),
         view.display_name,
-        search_key(view.display_name),
+        display_key(view.display_name),
         view.role,
         view.status,
         hashed,

@@ -172,6 +172,14 @@ def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield chunk
 
 
+class BytewiseCharField(peewee.CharField):
+    """A text that both stores compare by its bytes, not by the rules of a language: an index serves a range of it."""
+
+    def ddl(self, ctx: Any) -> Any:
+        node = super().ddl(ctx)
+        return node if isinstance(db.obj, peewee.SqliteDatabase) else peewee.NodeList((node, peewee.SQL('COLLATE "C"')))
+
+
 class NeverReusedIdField(peewee.BigAutoField):
     """A 64-bit id that is never used twice, not even after the newest rows are deleted."""
 

@@ -295,13 +295,38 @@ def test_users_are_found_by_the_beginning_of_username_or_display_name(gateway: G
 
     assert search("z") == ["zelda", "zoe", "z_under"]
     assert search("PRIN") == ["zelda"]
-    assert search("ünal") == ["zoe"]
+    assert search("ünal") == search("Unal") == search("u\u0308NAL") == ["zoe"]
+    assert search("zed") == ["z_under"], "a word of the display name"
+    assert search("@zel") == ["zelda"]
     assert search("z_") == ["z_under"]
     assert search("100%") == ["z_under"]
     assert search("zelda@example.org") == []
 
     gateway.execute("UPDATE users SET status='suspended' WHERE username='zelda'")
     assert search("z") == ["zoe", "z_under"]
+
+
+@pytest.mark.parametrize(
+    ("name", "q"),
+    [
+        ("José García", "jose"),
+        ("José García", "garcia"),
+        ("José García", "jose  gar"),
+        ("Jose\u0301 Álvarez", "José á"),
+        ("Łódź Ôter", "lodz o"),
+        ("Straße Nord", "STRASSE"),
+        ("李小龍 🎉", "李小"),
+        ("🎉 Zora", "zora"),
+        ("Anne-Marie O'Neil", "neil"),
+    ],
+)
+def test_people_are_found_by_any_word_without_regard_to_accents_and_unicode_form(
+    gateway: Gateway, ana: Client, ben: Client, name: str, q: str
+) -> None:
+    ben.patch("/me", {"display_name": name})
+    assert ben.id in [user["id"] for user in ana.get("/users", q=q, limit=200).json()["items"]]
+    ben.patch("/me", {"display_name": "Another"})
+    assert ben.id not in [user["id"] for user in ana.get("/users", q=q, limit=200).json()["items"]]
 
 
 def test_no_address_is_shown_to_other_users(ana: Client, ben: Client) -> None:

@@ -10,7 +10,7 @@ from models.accounts import derived_keys, registration
 from models.accounts.registration import NewUser
 from models.identity import user as users
 from models.log import event
-from models.store.database import db, execute, rows
+from models.store.database import db, engine, execute, rows
 
 MIGRATION = "0009_addresses_and_names"
 
@@ -57,3 +57,28 @@ def test_an_account_that_the_version_before_made_later_is_corrected_too(store: S
         assert derived_keys.correct(tx, 0) == ana
         assert derived_keys.correct(tx, ana) == 0
     assert users.find_login("ana@example.org") == (ana, "active", "hash")
+
+
+def test_people_of_the_version_before_are_found(store: Settings) -> None:
+    ana = account("ana", "ana@example.org", "ana@example.org")
+    execute("DELETE FROM search_names")
+    migrate_again()
+    assert [user.id for user in users.search("ana", 0, 10)] == [ana]
+    execute("UPDATE users SET display_name='José' WHERE id=?", (ana,))
+    with event.transaction(appends=False) as tx:
+        derived_keys.correct(tx, 0)
+    assert [user.id for user in users.search("jose", 0, 10)] == [ana]
+
+
+def test_a_search_for_people_reads_a_range_of_an_index(store: Settings) -> None:
+    if engine().name == "sqlite":
+        names = "SELECT user_id FROM search_names WHERE name>='a' AND name<'b' AND user_id>0"
+        sql = f"EXPLAIN QUERY PLAN SELECT id FROM users WHERE id IN ({names}) AND id>0 ORDER BY id"
+        plan = " ".join(row[-1] for row in rows(sql))
+        assert "SEARCH users USING INTEGER PRIMARY KEY" in plan
+        assert "search_names USING COVERING INDEX search_name (name>? AND name<?)" in plan
+    else:
+        execute("SET enable_seqscan = off")
+        plan = " ".join(row[0] for row in rows("EXPLAIN SELECT user_id FROM search_names WHERE name>='a' AND name<'b'"))
+        assert "search_name" in plan
+        assert "Index Cond" in plan
