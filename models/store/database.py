@@ -87,7 +87,12 @@ def affected_rows(sql: str, params: Sequence[Any] = ()) -> int:
 
 
 def placeholders(count: int, group: int = 0) -> str:
-    """Return `?,?,?` for a list of `count` parameters; with a `group` size, `(?,?),(?,?)` for a list of rows."""
+    """Return `?,?,?` for a list of `count` parameters; with a `group` size, `(?,?),(?,?)` for a list of rows.
+
+    An empty list is `NULL`, since PostgreSQL refuses `IN ()`: no value is in it. Nor is any NOT IN it: do not use it there.
+    """
+    if count == 0 and not group:
+        return "NULL"
     item = "(" + ",".join("?" * group) + ")" if group else "?"
     return ",".join([item] * count)
 

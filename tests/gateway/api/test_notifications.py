@@ -96,6 +96,7 @@ def test_notifications_are_marked_read_by_id_or_all_at_once(served: Gateway, ana
     newest, oldest = notifications(ben)
     cursor = ben.now()
 
+    assert ben.post("/notifications/read", {"ids": []}).json() == {"unread": 2}
     assert ben.post("/notifications/read", {"ids": [newest["id"]]}).json() == {"unread": 1}
     assert ben.post("/notifications/read", {"ids": [newest["id"]]}).json() == {"unread": 1}
     assert [n["id"] for n in notifications(ben, unread="true")] == [oldest["id"]]

@@ -1,6 +1,14 @@
-"""Schemathesis generates valid and invalid requests from the document, and checks each answer against it."""
+"""Schemathesis generates valid and invalid requests from the document. Each is sent to a gateway on each store, as an admin to one
+and as a user to the other, and each answer is checked against the document.
 
+`FUZZ_EXAMPLES=200` sends more of them.
+"""
+
+import contextlib
+import itertools
+import os
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,10 +25,9 @@ from gateway.app import AREAS
 from models.store.database import ID_MAX
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
+from tests.stores import KINDS, Database, PostgresServer
 
-pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
-
-EXAMPLES = 5  # for each operation
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))  # for each operation
 # Answers that wait or never end; test_stream.py and others test them.
 UNENDING_ROUTES = "/events/stream$|/events/ws$|/communication/poll/"
 MAX_ID = 6  # ids are at most this, so that most requests address an existing object
@@ -49,45 +56,60 @@ schema.config.generation.update(deterministic=True, with_security_parameters=Fal
 
 
 class Caller:
-    """An admin that gets a new token when a request has revoked the current one."""
+    """A user of a role, who is replaced when a request has revoked the token."""
 
-    def __init__(self, admin: Client) -> None:
-        self.admin = admin
+    def __init__(self, client: Client, role: str) -> None:
+        self.client = client
+        self.role = role
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that authenticate the admin."""
-        return {"Authorization": f"Bearer {self.admin.token}"}
+        """Return the headers that authenticate the caller."""
+        return {"Authorization": f"Bearer {self.client.token}"}
 
-    def replace_admin_after(self, status: int) -> None:
-        """Replace the admin if the answer is 401."""
+    def replace_after(self, status: int) -> None:
+        """Replace the caller if the answer is 401."""
         if status == 401:
-            self.admin = self.admin.gateway.user("admin")
+            self.client = self.client.gateway.user(self.role)
 
 
 @pytest.fixture(scope="module")
-def caller(gateway: Gateway) -> Caller:
-    """An admin of a gateway with a few objects of each kind."""
+def callers(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Iterator[tuple[Caller, Caller]]]:
+    """The callers of each example: by turns an admin on SQLite and a user on PostgreSQL, and the other two."""
+    with contextlib.ExitStack() as opened:
+        made: list[tuple[Caller, Caller]] = []
+        for kind in KINDS:
+            store = opened.enter_context(Database(kind, postgres if kind == "postgresql" else None).fresh())
+            gateway = Gateway(tmp_path_factory.mktemp(kind), store, "gateway")
+            opened.callback(gateway.close)
+            made.append(callers_of(gateway.start()))
+        (admin, user), (other_admin, other_user) = made
+        yield itertools.cycle([(admin, other_user), (user, other_admin)])
+
+
+def callers_of(gateway: Gateway) -> tuple[Caller, Caller]:
+    """An admin and a user of a gateway with a few objects of each kind."""
     admin, *people = gateway.user("admin"), *gateway.users(3)
     for person in people:
         group = admin.group(person)
         message = admin.send("hello", to=person)
         person.send("hello", at=group)
-        admin.post(f"/messages/{message['id']}/reactions/👍")
+        admin.put(f"/messages/{message['id']}/reactions/👍")
         post = person.post("/posts", {"body": "hello"}).json()["id"]
         admin.post(f"/posts/{post}/comments", {"body": "hello"})
         admin.post("/groups", {"name": person.name})
-    return Caller(admin)
+    return Caller(admin, "admin"), Caller(people[0], "user")
 
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_fits_the_document_and_none_is_a_server_error(case: Case, gateway: Gateway, caller: Caller) -> None:
+def test_every_answer_fits_the_document_and_none_is_a_server_error(case: Case, callers: Iterator[tuple[Caller, Caller]]) -> None:
     case.path_parameters.update({name: existing_id(value) for name, value in case.path_parameters.items()})
     if case.path == "/api/v1/events" and not isinstance(case.query.get("timeout"), str):
         case.query["timeout"] = 0
-    answer = case.call(base_url=gateway.url, headers=caller.headers())
-    caller.replace_admin_after(answer.status_code)
-    case.validate_response(answer, checks=CHECKS[:-1] if has_empty_argument(answer.request.url) else CHECKS)
+    for caller in next(callers):
+        answer = case.call(base_url=caller.client.gateway.url, headers=caller.headers())
+        caller.replace_after(answer.status_code)
+        case.validate_response(answer, checks=CHECKS[:-1] if has_empty_argument(answer.request.url) else CHECKS)
 
 
 def has_empty_argument(url: str | None) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from conf import Settings
 from models.identity.user import User
 from models.log import event
-from models.store.database import disconnect, engine, rows
+from models.store.database import disconnect, engine, fetch_rows, placeholders, rows
 from tests.models.people import people
 
 
@@ -27,3 +27,8 @@ def test_a_query_is_repeated_on_a_new_connection_after_the_server_closed_the_old
             pass
     assert list(User.select(User.id).tuples()) == [(ana,)]
     disconnect()
+
+
+def test_no_value_is_in_an_empty_list(store: Settings) -> None:
+    assert rows(f"SELECT 1 WHERE 1 IN ({placeholders(0)})") == []
+    assert fetch_rows(User.select(User.id).where(User.id.in_([]))) == []
