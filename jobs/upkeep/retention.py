@@ -15,7 +15,7 @@ from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, registration
-from models.chat import additions, presence
+from models.chat import additions, presence, search
 from models.identity import code, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
@@ -30,6 +30,7 @@ ENDED_DAYS = 90  # announcements that are done, mails that were given up on
 UNUSED_DAYS = 400  # sessions: more than a year, for devices that are used once a year
 ROWS_PER_TRANSACTION = 200
 MAX_KIND_S = 5.0  # of each kind of rows, per run
+ERASE_EVERY_S = 6 * 3600.0  # reads and writes the whole search index
 TOKENS_PER_RUN = 1_000  # are checked
 
 logger = structlog.get_logger("jobs")
@@ -41,10 +42,12 @@ Delete = Callable[[Transaction], int]  # deletes up to ROWS_PER_TRANSACTION rows
 class Retention:
     """Deletes the rows of one store whose time is over. `consumers` are all consumers of the log."""
 
-    def __init__(self, settings: Settings, consumers: Collection[Consumer]) -> None:
+    def __init__(self, settings: Settings, consumers: Collection[Consumer], erase_every_s: float = ERASE_EVERY_S) -> None:
+        self._erase_every_s = erase_every_s
         self._events_days = settings.events_keep_days
         self._consumers = consumers
         self._checked_token = 0  # the id that the next run begins after
+        self._erased = time.monotonic()  # when the words of deleted texts were last removed from the search index
         self._corrected_user = 0  # the same, of accounts
 
     def run(self, stop: Stop) -> None:
@@ -56,6 +59,7 @@ class Retention:
             logger.info("retention_run", rows=rows, seconds=round(time.monotonic() - began, 3))
         if not stop():
             self._end_unused_sessions(now_ms() - UNUSED_DAYS * DAY_MS)
+            self._erase_words(stop)
             with transaction(appends=False) as tx:
                 self._corrected_user = derived_keys.correct(tx, self._corrected_user)
 
@@ -86,8 +90,18 @@ class Retention:
             "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._processed_by_all(), limit),
+            "indexed_anew": lambda tx: search.reindex_next(tx, limit),
             "retried_events": lambda tx: trimming.forget_retried(tx),
         }
+
+    def _erase_words(self, stop: Stop) -> None:
+        """Once in ERASE_EVERY_S, remove the words of deleted texts from the search index, a part in each transaction."""
+        left = time.monotonic() - self._erased > self._erase_every_s
+        while left and not stop():
+            with transaction(appends=False):
+                left = search.erase_next()
+            if not left:
+                self._erased = time.monotonic()
 
     def _processed_by_all(self) -> int:
         """The id up to which all parts of all consumers have processed the log, and all members of large groups are notified."""

@@ -52,11 +52,11 @@ def create_conversation(tx: Transaction, creator: int, members: Sequence[int], t
     first, later = members[: MAX_ADDED_PER_TRANSACTION - 1], members[MAX_ADDED_PER_TRANSACTION - 1 :]
     conversation = conversations.create(tx, creator, first, title, added_later=len(later))
     if later:
-        _request(tx, conversation, later)
+        request(tx, conversation, later)
     return conversation
 
 
-def _request(tx: Transaction, conversation: int, users: Sequence[int]) -> None:
+def request(tx: Transaction, conversation: int, users: Sequence[int]) -> None:
     """Store the users who are to be added, and append the event from which a drain adds them."""
     addition = tx.next_id("member_additions")
     MemberAddition.insert(

@@ -1,8 +1,8 @@
 """Full-text search over messages. A drain of its own keeps the index up to date, since indexing costs three times as
 much as the rest of a send.
 
-On SQLite the index is an FTS5 table, on PostgreSQL a table of `tsvector` values made by `models.chat.search_tokens`. Both ignore
-accents.
+On SQLite the index is an FTS5 table, on PostgreSQL a table of `tsvector` values. Both have the words that
+`models.chat.search_tokens` makes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.chat import search_tokens
+from models.log.event import Transaction
 from models.store.database import (
     ID_MAX,
     affected_rows,
@@ -21,6 +22,7 @@ from models.store.database import (
     rows,
     values_cte,
 )
+from models.store.facts import Fact
 
 INDEX_DDL = {
     "sqlite": ["CREATE VIRTUAL TABLE message_search USING fts5(body, tokenize='unicode61 remove_diacritics 2')"],
@@ -29,7 +31,9 @@ INDEX_DDL = {
         "CREATE INDEX message_search_words ON message_search USING gin (words)",
     ],
 }
-MAX_QUERY_WORDS = 16
+REINDEXED = "search_reindexed"  # the fact `message:until_ms`: how far messages are indexed anew, and the time to end that
+MAX_PAGES_MERGED = 500  # of 4 KiB, in one transaction
+MIN_CHANGES_OF_A_MERGE = 2  # fewer mean that nothing was left to merge (FTS5's documentation, section 6.8)
 
 
 def index(ids: Sequence[int]) -> int:
@@ -37,8 +41,10 @@ def index(ids: Sequence[int]) -> int:
     if engine().name == "sqlite":
         # Raw: full text.
         execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(ids))})", ids)
-        not_deleted = f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})"
-        return affected_rows(f"INSERT INTO message_search (rowid, body) {not_deleted}", ids)
+        texts = rows(f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})", ids)
+        for id_, body in texts:
+            execute("INSERT INTO message_search (rowid, body) VALUES (?,?)", (id_, " ".join(search_tokens.split(body))))
+        return len(texts)
     # SKIP LOCKED leaves out a message that another transaction is changing: waiting for it could deadlock, and indexing its old
     # text could undo a deletion. The event of that change makes this drain index the message again.
     # Raw: row locks and full text.
@@ -54,17 +60,48 @@ def index(ids: Sequence[int]) -> int:
     )
 
 
+def reindex_next(tx: Transaction, limit: int) -> int:
+    """Index messages anew that an earlier version has indexed by other words, the next few of them; returns how many.
+
+    For a day workers of that version may run beside this one, and index new messages.
+    """
+    fact = Fact.get_or_none(Fact.name == REINDEXED)
+    if fact is None:
+        return 0
+    position, until_ms = (int(number) for number in fact.value.split(":"))
+    # Raw: this module is imported by that of the model.
+    ids = [id_ for (id_,) in rows("SELECT id FROM messages WHERE id>? ORDER BY id LIMIT ?", (position, limit))]
+    if ids:
+        index(ids)
+        Fact.update(value=f"{ids[-1]}:{until_ms}").where(Fact.name == REINDEXED).execute()
+    elif tx.now_ms > until_ms:
+        Fact.delete().where(Fact.name == REINDEXED).execute()
+    return len(ids)
+
+
+def erase_next() -> bool:
+    """Merge a part of SQLite's index, which keeps the words of deleted texts until then; returns whether more is left.
+
+    On PostgreSQL autovacuum does it.
+    """
+    if engine().name != "sqlite":
+        return False
+    before = rows("SELECT total_changes()")[0][0]
+    execute("INSERT INTO message_search (message_search, rank) VALUES ('merge', ?)", (-MAX_PAGES_MERGED,))
+    return int(rows("SELECT total_changes()")[0][0]) - int(before) >= MIN_CHANGES_OF_A_MERGE
+
+
 def unindex(message: int) -> None:
     """Remove one message's text from the index, in the transaction that changes the message."""
     execute("DELETE FROM message_search WHERE rowid=?", (message,))  # raw: the full-text table has no model
 
 
 def find(user: int, text: str, before: int | None, limit: int) -> list[int]:
-    """Ids of the messages in the user's conversations that contain all words of a text, newest first. The last word is a prefix."""
-    words = text.split()[:MAX_QUERY_WORDS]
+    """Ids of the messages in the user's conversations that contain all words of a text, or words that begin so, newest first."""
+    words = text.split()
     if engine().name == "sqlite":
         condition = "message_search MATCH ?"
-        query = " ".join('"{}"'.format(word.replace('"', '""')) for word in words) + "*"
+        query = search_tokens.match_expression(words)
     else:
         condition = "s.words @@ ?::tsquery"
         query = search_tokens.query(words)

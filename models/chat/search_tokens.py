@@ -1,4 +1,5 @@
-"""The words of a text for PostgreSQL's search: runs of letters and digits, in lower case, without accents.
+"""The words of a text by which it is searched, the same on both stores: folded words, pairs of Chinese, Japanese and Korean
+characters, which are written without spaces, and emoji.
 
 PostgreSQL's own parser reads `ana@example.org` or `/a/b` as one word each, so a search for `example` would find neither.
 """
@@ -6,19 +7,58 @@ PostgreSQL's own parser reads `ana@example.org` or `/a/b` as one word each, so a
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-WORD = re.compile(r"[^\W_]+")
+from models.store.text_rules import fold
+
+CJK = (
+    "\u3005-\u3007\u3041-\u30ff\u3131-\u318e\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+)
+SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001fbff"  # arrows, dingbats and emoji, by ranges: each Python knows other ones
+TOKEN = re.compile(f"(?P<cjk>[{CJK}]+)|(?P<symbol>[{SYMBOLS}])|[^\\W_{CJK}{SYMBOLS}]+")
+ENDS_IN_PAIR = re.compile(f"[{CJK}]{{2}}[^\\w{SYMBOLS}]*$")
+PRIVATE = "\ue000"  # SQLite's tokenizer reads private characters as letters, but not emoji and the newest letters
 MAX_WORD_CHARS = 100  # longer ones are cut; PostgreSQL accepts 2,046 bytes
+MAX_QUERY_WORDS = 32  # PostgreSQL has no room on its stack for ten thousand
 MAX_POSITION = 16_383  # in a tsvector (PostgreSQL's documentation, section 12.11)
 MAX_POSITIONS_PER_WORD = 255
 
 
 def split(text: str) -> list[str]:
     """The words of a text, in order."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return [word[:MAX_WORD_CHARS] for word in WORD.findall(plain.lower())]
+    return [_portable(word) for found in TOKEN.finditer(fold(text)) for word in _words(found)]
+
+
+def _words(found: re.Match[str]) -> Iterator[str]:
+    """A word, or the pairs of a run of characters: `上海市` is `上海`, `海市` and `市`."""
+    word = found[0]
+    if found["cjk"]:
+        yield from (word[start : start + 2] for start in range(len(word)))
+    else:
+        yield word[:MAX_WORD_CHARS]
+
+
+def _portable(word: str) -> str:
+    if word.isalnum() and max(word) < "\U00010000":
+        return word
+    return "".join(char if char.isalnum() and char < "\U00010000" else f"{PRIVATE}{ord(char):x}" for char in word)
+
+
+def phrases(parts: Sequence[str]) -> list[list[str]]:
+    """The words that a text must contain to be found: those of a part follow each other, and the last of them may be the beginning
+    of a longer word. At most MAX_QUERY_WORDS are used."""
+    required: list[list[str]] = []
+    left = MAX_QUERY_WORDS
+    for part in parts:
+        words = split(part)
+        if len(words) > 1 and ENDS_IN_PAIR.search(fold(part)):
+            words.pop()  # the text may go on after the last pair
+        if words:
+            required.append(words[:left])
+            left -= len(required[-1])
+        if left == 0:
+            break
+    return required
 
 
 def vector(text: str) -> str:
@@ -32,8 +72,10 @@ def vector(text: str) -> str:
 
 
 def query(parts: Sequence[str]) -> str:
-    """The tsquery literal for texts that contain all parts. The last part is a prefix; a part of several words is a phrase."""
-    phrases = [phrase for part in parts if (phrase := " <-> ".join(f"'{word}'" for word in split(part)))]
-    if phrases:
-        phrases[-1] += ":*"
-    return " & ".join(f"({phrase})" for phrase in phrases)
+    """The tsquery literal for texts that contain all parts."""
+    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in words) + ":*)" for words in phrases(parts))
+
+
+def match_expression(parts: Sequence[str]) -> str:
+    """The same for SQLite's FTS5."""
+    return " ".join(f'"{" ".join(words)}"*' for words in phrases(parts))

@@ -59,7 +59,7 @@ class SQLite(Engine):
                 "cache_size": -CACHE_KIB,
                 "temp_store": "memory",
                 "wal_autocheckpoint": MAX_WAL_PAGES,
-                "secure_delete": "fast",  # overwrites deleted content where that costs no extra I/O
+                "secure_delete": 1,  # overwrites deleted texts, also in pages that become free
             },
             timeout=READ_BUSY_TIMEOUT_S,
             cached_statements=MAX_CACHED_STATEMENTS,

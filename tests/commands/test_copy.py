@@ -15,7 +15,7 @@ from jobs.drain import drain as draining
 from jobs.drain.drain import drain
 from models.accounts import registration
 from models.accounts.registration import NewUser
-from models.chat import conversation, message, presence, read_marks, search
+from models.chat import additions, conversation, message, presence, read_marks, search
 from models.chat.message import Draft, Posted
 from models.community import comment as comments
 from models.community import group as groups
@@ -139,6 +139,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     drain(NotifyConsumer())
     with event.transaction() as tx:
         bursts.add(tx, {event.head(): crew})
+        additions.request(tx, crew, [cleo])
     drain(tasks.consumers["watch"])
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)

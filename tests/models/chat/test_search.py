@@ -1,0 +1,99 @@
+"""Search: the same texts are found on both stores, and deleted ones leave the file."""
+
+import pytest
+
+from conf import Settings
+from models.chat import message, search
+from models.chat.search_tokens import split
+from models.log import event
+from models.store.database import disconnect, engine, execute, rows
+from models.store.facts import Fact
+from tests.models.people import people, send
+
+TEXTS = {
+    "meeting": "我们明天在上海开会议，好吗",
+    "city": "Łódź i Gdańsk",
+    "party": "party 🎉👍🏽 tonight",
+    "ligature": "a ﬁne x²",
+    "mixed": "iPhone手机 v2",
+    "korean": "회의실에서 만나요",
+    "kana": "カタカナと漢字",
+    "plain": "ana@example.org sent /a/b",
+    "newest": "🫨 𠮷野家",
+}
+FOUND = {
+    **{"会议": ["meeting"], "上海": ["meeting"], "上": ["meeting"], "吗": ["meeting"], "海开会": ["meeting"], "海会": []},
+    **{"lodz": ["city"], "ŁÓDŹ gda": ["city"], "🎉": ["party"], "👍": ["party"], "part 🎉": ["party"], "fine": ["ligature"]},
+    **{"x2": ["ligature"], "ﬁn": ["ligature"], "手机": ["mixed"], "iphone手": ["mixed"], "의실": ["korean"], "ｶﾀｶﾅ": ["kana"]},
+    **{"example": ["plain"], "example.org": ["plain"], "org.example": [], "🫨": ["newest"], "𠮷野": ["newest"], "!?": [], '"': []},
+}
+
+
+def test_both_stores_find_the_same(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    names = {send(ana, text, to=ben): name for name, text in TEXTS.items()}
+    with event.transaction():
+        search.index(list(names))
+    found = {query: [names[number] for number in search.find(ben, query, None, 10)] for query in FOUND}
+    assert found == FOUND
+
+
+def test_words_of_hostile_texts_are_accepted(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    texts = ["'\\ \" :* & | <-> ()", "x" * 20_000, "会" * 20_000, "\ue0001f389", "a\u0301" * 500, "\u0378\U000e0100 \U0003134f"]
+    sent = [send(ana, text, to=ben) for text in texts]
+    with event.transaction():
+        assert search.index(sent) == len(sent)
+    for text in texts:
+        search.find(ben, text, None, 10)
+    assert search.find(ben, "会会会", None, 10) == [sent[2]]
+
+
+def test_a_message_that_an_earlier_version_indexed_is_indexed_anew_once(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    old = [send(ana, text, to=ben) for text in ("会议在上海", "words")]
+    with event.transaction() as tx:
+        search.index(old)
+        if engine().name == "sqlite":
+            execute("UPDATE message_search SET body='会议在上海' WHERE rowid=?", (old[0],))
+        else:
+            execute("UPDATE message_search SET words='''会议在上海'':1'::tsvector WHERE rowid=?", (old[0],))
+        Fact.create(name=search.REINDEXED, value=f"0:{tx.now_ms - 1}")
+    assert search.find(ben, "上海", None, 10) == []
+    counts = []
+    for _ in range(4):
+        with event.transaction(appends=False) as tx:
+            counts.append(search.reindex_next(tx, 1))
+    assert counts == [1, 1, 0, 0]
+    assert search.find(ben, "上海", None, 10) == [old[0]]
+    assert Fact.get_or_none(Fact.name == search.REINDEXED) is None
+
+
+@pytest.mark.only("sqlite")
+def test_deleted_words_leave_the_file(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    secrets = [send(ana, f"verysecret{n} hiddenword " + "buriedlong " * (1500 * (n == 2)), to=ben) for n in range(3)]
+    others = [send(ana, f"word{n} public", to=ben) for n in range(300)]
+    for part in (secrets, others):
+        with event.transaction():
+            search.index(part)
+    with event.transaction() as tx:
+        for secret in secrets:
+            message.delete(tx, ana, "user", secret)
+    with event.transaction():
+        search.index(others[:200])
+    left = True
+    while left:
+        with event.transaction(appends=False):
+            left = search.erase_next()
+    assert search.find(ben, "public", None, 500) == others[::-1]
+    assert rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
+    disconnect()
+    contents = store.sqlite_path.read_bytes()
+    assert b"public" in contents
+    for word in (b"verysecret", b"hiddenword", b"buriedlong"):
+        assert word not in contents
+
+
+def test_the_words_of_a_text() -> None:
+    assert split("Hello, WORLD_wide 上海市 x🎉") == ["hello", "world", "wide", "上海", "海市", "市", "x", "\ue0001f389"]
