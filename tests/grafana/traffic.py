@@ -36,6 +36,7 @@ class Traffic:
         announcement = {"type": "system", "title": "Tonight", "body": "We are back at nine.", "role": "user"}
         assert self._admin.post("/admin/notifications", announcement).status_code == 202
         self._ana.with_token("dead").get("/me")
+        self._ana.with_token("dead").post("/login", {"login": self._ana.name, "password": "a wrong password"})
         assert self._ana.post("/telemetry/send", {"seconds": [0.004, 0.02]}).status_code == 204
 
     def _messages(self) -> None:
