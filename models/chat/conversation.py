@@ -15,6 +15,7 @@ from models.identity.user import User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log import joins
 from models.log.event import MEMBERS, Transaction, conversation_stream, joining_stream, user_stream
+from models.notices.notification import conversation_grouping, mark_group_read
 from models.store.clock import rfc3339
 from models.store.database import (
     Base,
@@ -325,6 +326,7 @@ def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -
     Membership.update(to_event=closed).where(_open_memberships(conversation), Membership.user == removed).execute()
     change_members_count(conversation, -1)
     tx.append(conversation_stream(conversation), "member.left", data)
+    mark_group_read(tx, removed, conversation_grouping(conversation))  # it would lead to a conversation that is closed to them
     if removed_role == "owner":
         _ensure_owner(conversation)
 

@@ -13,10 +13,11 @@ from peewee import SQL, fn
 from models.log.event import Transaction
 from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
 from models.notices.counts import UnreadByKey, find_unread, increase_groups
-from models.notices.notification import Notification
+from models.notices.notification import Notification, mark_mail_only_read, mark_read
 from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
 
 MAX_KEYS_PER_QUERY = 200
+MAX_WITHDRAWN = 50  # notifications, under the log's lock
 PAIR_WINDOW_MS = 3_600_000
 MAX_PER_PAIR = {
     "message": 60
@@ -40,6 +41,20 @@ def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for group in groups for cause in group]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
     return NotifyingCounts(len(values), by_channel)
+
+
+def withdraw(tx: Transaction, conversation: int, message: int) -> None:
+    """Mark the unread notifications as read that were about a deleted message alone, of at most MAX_WITHDRAWN members."""
+    # Raw: the models of conversations are in models.chat, which imports this package.
+    alone = rows(
+        "SELECT n.user_id, n.id FROM memberships m CROSS JOIN notification_causes c CROSS JOIN notifications n "
+        "WHERE m.conversation_id=? AND m.to_event IS NULL AND c.user_id=m.user_id AND c.cause=? "
+        f"AND n.id=c.notification AND n.read_ms IS NULL AND n.count=1 LIMIT {MAX_WITHDRAWN}",
+        (conversation, f"message:{message}"),
+    )
+    mark_mail_only_read(tx, [number for _, number in alone])
+    for user, number in alone:
+        mark_read(tx, user, [number])
 
 
 class CauseNotification(NamedTuple):

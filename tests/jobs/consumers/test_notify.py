@@ -74,6 +74,22 @@ def test_former_and_later_members_are_not_notified(store: Settings) -> None:
     assert [notification.unread_count(u) for u in (ben, eve, kim)] == [0, 1, 0]
 
 
+def test_a_notification_of_what_is_deleted_or_out_of_reach_is_withdrawn(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    crew = group(ana, [ben, eve])
+    [urgent] = send(ana, 1, at=crew, priority="urgent")
+    drain(NotifyConsumer())
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", urgent)
+    assert [notification.unread_count(user) for user in (ben, eve)] == [0, 0]
+    assert scalar("SELECT count(*) FROM events WHERE type='notification.read'") == 2
+    send(ana, 2, at=crew)
+    drain(NotifyConsumer())
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ana, crew, ben)
+    assert [notification.unread_count(user) for user in (ben, eve)] == [0, 1]
+
+
 def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     deleted, _ = send(ana, 2, to=ben)

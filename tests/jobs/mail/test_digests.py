@@ -11,7 +11,7 @@ from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain, never
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
-from models.chat import presence, read_marks
+from models.chat import message, presence, read_marks
 from models.identity import user as users
 from models.log import event
 from models.notices import notification, pending_mail, preference
@@ -178,6 +178,18 @@ def test_who_is_looking_gets_no_mail_whatever_the_priority(mailer: Mailer, relay
     send(ana, 1, to=ben, priority="urgent")
     settle(mailer)
     assert (relay.mails, scalar("SELECT count(*) FROM waiting_mail")) == ([], 0)
+
+
+def test_an_urgent_message_that_is_deleted_before_its_mail_goes_is_not_mailed(mailer: Mailer, relay: SmtpServer) -> None:
+    ana, ben = people("ana", "ben")
+    [urgent] = send(ana, 1, to=ben, priority="urgent")
+    drain(NotifyConsumer())
+    assert scalar("SELECT count(*) FROM emails WHERE state='queued'") == 1
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", urgent)
+    mailer.send_due()
+    assert relay.mails == []
+    assert scalar("SELECT state FROM emails") == "dropped"
 
 
 def test_mail_alone_is_possible_and_its_notification_is_nowhere_else(mailer: Mailer, relay: SmtpServer) -> None:
