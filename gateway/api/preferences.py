@@ -127,6 +127,6 @@ PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><title>{title}</title>
 <h1>{title}</h1>
-<p>{body}</p>
+<div>{body}</div>
 </html>
 """

@@ -97,6 +97,7 @@ class Composer:
         message["Message-ID"] = headers.one_line(message_id)
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
         if link:
+            message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
             message["List-Unsubscribe"] = f"<{link}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         context = texts | {"subject": subject, "name": unlinked(headers.one_line(name)), "unsubscribe_url": link}

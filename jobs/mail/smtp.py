@@ -26,6 +26,10 @@ IDLE_S = 10.0  # relays close idle connections; RFC 5321 requires them to wait f
 CLOSING = 421  # RFC 5321 3.8: the relay closes this connection
 LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6: the login is missing or wrong; not the fault of the mail
 
+MEANS_LATER = re.compile(
+    r"\b5\.(2\.2|4\.5|7\.0) "
+)  # RFC 3463: a mailbox is full, a quota or rate is used up; relays say so with 5xx
+
 
 class MailRefusedError(Exception):
     """The relay will never accept this mail: its sender, receiver or content was refused permanently (RFC 5321 4.2.1), or the relay
@@ -104,7 +108,7 @@ class SmtpTransport:
         self._reset()
         if code in LOGIN_CODES:
             raise RelayDownError(line)
-        raise (MailRefusedError if code >= 500 else MailDeferredError)(line)
+        raise (MailDeferredError if code < 500 or MEANS_LATER.search(line) else MailRefusedError)(line)
 
     def _reset(self) -> None:
         """Make the connection usable for the next mail, or close it."""

@@ -106,6 +106,8 @@ def test_who_was_not_asked_can_unsubscribe_with_one_click(kind: str) -> None:
     assert message["List-Unsubscribe"] == f"<{UNSUBSCRIBE}>"
     assert f"\r\nList-Unsubscribe: <{UNSUBSCRIBE}>\r\n".encode() in composed.message, "no encoded words, and not folded"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["List-Id"] == "<bellwire.chat.example.org>"
+    assert "\r\n-- \r\n" in message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert all(UNSUBSCRIBE in text for text in texts(composed))
 
 
@@ -227,6 +229,7 @@ def test_nothing_that_is_written_becomes_a_header_or_a_part(
     )
     head, _, rest = composed.message.partition(b"\r\n\r\n")
     assert {line.partition(":")[0].lower() for line in re.sub("\r\n ", " ", head.decode()).split("\r\n")} <= NAMES | {
+        "list-id",
         "list-unsubscribe",
         "list-unsubscribe-post",
     }

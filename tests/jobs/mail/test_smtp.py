@@ -69,6 +69,13 @@ def test_a_burst_goes_over_one_connection_byte_by_byte(relay: SmtpTransport, smt
     assert {(mail.sender, tuple(mail.receivers), mail.connection) for mail in smtp_server.mails} == {(SENDER, (ANA,), 1)}
 
 
+@pytest.mark.parametrize("answer", ["552 5.2.2 Mailbox full", "550 5.4.5 Daily quota exceeded", "554 5.7.0 Too many mails"])
+def test_a_final_code_that_means_later_defers_the_mail(relay: SmtpTransport, smtp_server: SmtpServer, answer: str) -> None:
+    smtp_server.answers["RCPT"].append(answer)
+    with pytest.raises(MailDeferredError, match=answer):
+        relay.send(SENDER, ANA, composed())
+
+
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_a_refusal_is_final_for_the_mail_and_the_connection_goes_on(
     relay: SmtpTransport, smtp_server: SmtpServer, command: str
