@@ -5,7 +5,7 @@
 
 import { Bellwire } from "./client.js";
 import { createView, fill, h, icon } from "./shared/dom.js";
-import { applyTheme, signedInUser } from "./shared/storage.js";
+import { applyTheme, eraseTexts, signedInUser } from "./shared/storage.js";
 import "./account/sign-in.js";
 
 /** The modules of the chat. They are requested together; import by import would cost one round trip each. */
@@ -44,6 +44,7 @@ function showSignIn(notice = "") {
 
 async function showShell(user) {
   signedInUser.write(String(user.id));
+  eraseTexts(user.id); // a session that ended by itself left the texts, for the same user to come back
   bell.user = user;
   const preloads = CHAT_MODULES.map((name) =>
     h("link", { rel: "modulepreload", href: `/static/${name}.js` }),

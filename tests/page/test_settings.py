@@ -76,8 +76,15 @@ def test_a_theme_is_stored_and_sessions_are_ended(served: Gateway, open_page: Op
     expect(rows).to_have_count(1)
     assert bot.get("/me").status_code == 401
 
+    texts = [f"bellwire:draft:{ana.id}:7", f"bellwire:out:{ana.id}:x", f"bellwire:post:{ana.id}:"]
+    page.evaluate("(keys) => keys.forEach((key) => localStorage.setItem(key, 'mine'))", [*texts, "bellwire:comment:99:7"])
+    page.reload()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    kept = "() => Object.values(localStorage).filter((value) => value === 'mine').length"
+    assert page.evaluate(kept) == 3, "another user's texts are gone"
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.wait_for_function("() => !Object.values(localStorage).includes('mine')")
     assert ana.get("/me").status_code == 401
 
 

@@ -2,7 +2,7 @@
 
 import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
-import { theme } from "../shared/storage.js";
+import { eraseTexts, theme } from "../shared/storage.js";
 import "./password.js";
 import "./sessions.js";
 
@@ -98,6 +98,7 @@ class Settings extends View {
       try {
         await this.store.bell.logout();
         this.leave("");
+        eraseTexts();
       } catch (error) {
         problem.textContent = errorText(error);
       }

@@ -32,6 +32,14 @@ export function outboxMessages(user) {
   return messages.sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
+/** Erase the drafts and unsent messages of everybody but one user; without a user, of all. */
+export function eraseTexts(exceptUser = "") {
+  const allKeys = attempt(() => Object.keys(localStorage), []);
+  const texts = allKeys.filter((key) => /^bellwire:(draft|post|comment|out):/.test(key));
+  const erased = texts.filter((key) => key.split(":")[2] !== String(exceptUser));
+  for (const key of erased) textEntry(key).remove();
+}
+
 /** Set the colours of this document to the stored theme. */
 export function applyTheme() {
   document.documentElement.dataset.theme = theme.read();
