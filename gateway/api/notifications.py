@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.api.conversations import UnreadCount
 from gateway.http.base import Handler
-from gateway.http.describe import PAGED, BoolParameter, Id, Listed, TextParameter, describe, many, one_of
+from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
 from models.chat import message as messages
 from models.chat import search
@@ -19,6 +19,10 @@ from models.notices.preference import TYPES
 
 MAX_IDS_PER_REQUEST = 1000
 SEARCH_TEXT = TextParameter("q", "words of the message", 1, 200, required=True)
+SEARCH_FROM = IntParameter("from", "only messages of this user")
+SEARCH_CONVERSATION = IntParameter("conversation", "only messages of this conversation")
+SEARCH_BEFORE = IntParameter("before", "only messages older than this one")
+SEARCH_FILTERS = (SEARCH_FROM, SEARCH_CONVERSATION, SEARCH_BEFORE)
 UNREAD = BoolParameter("unread", "only unread ones")
 TYPE = TextParameter("type", "only those of this type", one_of=TYPES)
 
@@ -83,14 +87,15 @@ class NotificationsReadMark(Handler):
 class MessageSearch(Handler):
     """Search in the messages of the caller's conversations."""
 
-    @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *PAGED))
+    @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *SEARCH_FILTERS, *PAGED))
     async def get(self) -> None:
         """Answer a list of MESSAGE, newest first."""
-        text = self.query_text(SEARCH_TEXT)
+        text, first_before = self.query_text(SEARCH_TEXT), self.query_int(SEARCH_BEFORE)
+        chosen = search.SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))
 
-        async def read(before: int | None, count: int) -> Sequence[MessageView]:
-            return await self.services.read(
-                messages.views, await self.services.read(search.find, self.actor.user, text, before, count)
-            )
+        async def read(after_page: int | None, count: int) -> Sequence[MessageView]:
+            before = min((end for end in (after_page, first_before) if end is not None), default=None)
+            ids = await self.services.read(search.find, self.actor.user, text, before, count, chosen)
+            return await self.services.read(messages.views, ids)
 
         await self.answer_list_by_id(read)

@@ -34,6 +34,7 @@ MAX_BODY_CHARS = 20_000
 BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
 MAX_CLIENT_ID_CHARS = 64
 MAX_EMOJI_CHARS = 32
+MAX_EMOJIS_PER_MESSAGE = 50  # different ones
 PRIORITIES = ("normal", "important", "urgent")
 COLUMNS = "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms"
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
@@ -378,6 +379,8 @@ def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) 
         raise InvalidError(("emoji", f"must be an emoji or a word of up to {MAX_EMOJI_CHARS} characters"))
     if added == exists:
         return
+    if added and emoji not in view.reactions and len(view.reactions) >= MAX_EMOJIS_PER_MESSAGE:
+        raise InvalidError(("emoji", f"must be one of the {MAX_EMOJIS_PER_MESSAGE} different ones that the message has already"))
     if added:
         Reaction.insert(message=message, user=user, emoji=emoji).as_rowcount().execute()
     else:

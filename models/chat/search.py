@@ -8,6 +8,7 @@ On SQLite the index is an FTS5 table, on PostgreSQL a table of `tsvector` values
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from models.chat import search_tokens
 from models.log.event import Transaction
@@ -96,7 +97,17 @@ def unindex(message: int) -> None:
     execute("DELETE FROM message_search WHERE rowid=?", (message,))  # raw: the full-text table has no model
 
 
-def find(user: int, text: str, before: int | None, limit: int) -> list[int]:
+class SearchFilter(NamedTuple):
+    """The sender of the messages to find, and their conversation; None: any."""
+
+    sender: int | None = None
+    conversation: int | None = None
+
+
+ANY = SearchFilter()
+
+
+def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFilter = ANY) -> list[int]:
     """Ids of the messages in the user's conversations that contain all words of a text, or words that begin so, newest first."""
     words = text.split()
     if engine().name == "sqlite":
@@ -107,12 +118,15 @@ def find(user: int, text: str, before: int | None, limit: int) -> list[int]:
         query = search_tokens.query(words)
     if not words or not query:
         return []
+    filters = [("x.sender_id", chosen.sender), ("x.conversation_id", chosen.conversation)]
+    filtered = "".join(f" AND {column}=?" for column, value in filters if value is not None)
+    values = [value for _, value in filters if value is not None]
     # Raw: full text.
     with multi_index_read():
         matches = rows(
             "SELECT s.rowid FROM message_search s JOIN messages x ON x.id=s.rowid "
             "JOIN memberships m ON m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL "
-            f"WHERE {condition} AND s.rowid<? ORDER BY s.rowid DESC LIMIT ?",
-            (user, query, before if before is not None else ID_MAX, limit),
+            f"WHERE {condition} AND s.rowid<?{filtered} ORDER BY s.rowid DESC LIMIT ?",
+            (user, query, before if before is not None else ID_MAX, *values, limit),
         )
     return [id_ for (id_,) in matches]

@@ -4,11 +4,13 @@ import pytest
 
 from conf import Settings
 from models.chat import message, search
+from models.chat.search import SearchFilter
 from models.chat.search_tokens import split
 from models.log import event
 from models.store.database import disconnect, engine, execute, rows
+from models.store.errors import InvalidError
 from models.store.facts import Fact
-from tests.models.people import people, send
+from tests.models.people import group, people, send
 
 TEXTS = {
     "meeting": "我们明天在上海开会议，好吗",
@@ -97,3 +99,28 @@ def test_deleted_words_leave_the_file(store: Settings) -> None:
 
 def test_the_words_of_a_text() -> None:
     assert split("Hello, WORLD_wide 上海市 x🎉") == ["hello", "world", "wide", "上海", "海市", "市", "x", "\ue0001f389"]
+
+
+def test_messages_of_a_sender_and_of_a_conversation(store: Settings) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    crew = group(ana, ben, cy)
+    sent = [send(sender, "words", at=crew) for sender in (ana, ben, ana)] + [send(ana, "words", to=ben)]
+    with event.transaction():
+        search.index(sent)
+    direct = rows("SELECT conversation_id FROM messages WHERE id=?", (sent[3],))[0][0]
+    assert search.find(ben, "words", None, 10, SearchFilter(sender=ana)) == [sent[3], sent[2], sent[0]]
+    assert search.find(ben, "words", sent[2], 10, SearchFilter(ana, crew)) == [sent[0]]
+    assert search.find(cy, "words", None, 10, SearchFilter(conversation=direct)) == []
+
+
+def test_a_message_has_at_most_fifty_different_reactions(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    sent = send(ana, "words", to=ben)
+    with event.transaction() as tx:
+        for number in range(message.MAX_EMOJIS_PER_MESSAGE):
+            message.react(tx, ben, sent, f"e{number}", added=True)
+        with pytest.raises(InvalidError):
+            message.react(tx, ana, sent, "another", added=True)
+        message.react(tx, ana, sent, "e7", added=True)
+        message.react(tx, ben, sent, "e0", added=False)
+        message.react(tx, ana, sent, "another", added=True)
