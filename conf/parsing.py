@@ -3,6 +3,7 @@
 Each raises ValueError with the allowed values. No message repeats the value, since it may contain a password.
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ Network = IPv4Network | IPv6Network
 
 _ADDRESS = r"""[^@\s<>()\[\],;:\\"]+@[\w.-]+"""
 SENDER = rf"^(?:{_ADDRESS}|[^\r\n<>]*<{_ADDRESS}>)$"  # one address, RFC 5322's atoms and dots before the @
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?)(:[0-9]+)?")
 
 
 def _items(value: str) -> list[str]:
@@ -29,15 +33,29 @@ def networks(value: Any) -> Any:
 
 
 def origins(value: Any) -> Any:
-    """Return the origins of `https://a.example,http://b.example:8080` in lower case, as browsers send `Origin`."""
+    """Return the origins of `https://a.example,http://b.example:8080` as browsers send `Origin`."""
     if not isinstance(value, str):
         return value
-    parsed = [item.rstrip("/").lower() for item in _items(value)]
-    for item in parsed:
-        parts = urlsplit(item)
-        if parts.scheme not in ("http", "https") or not parts.netloc or item != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError("origins separated by commas, such as https://chat.example.org (no path, no *)")
-    return parsed
+    refusal = "origins separated by commas, such as https://chat.example.org (no path, no *)"
+    try:
+        parsed = {item.rstrip("/"): origin(item) for item in _items(value)}
+    except ValueError:
+        raise ValueError(refusal) from None
+    for item, of_item in parsed.items():
+        if urlsplit(item).path or "?" in item or "#" in item or "@" in item or not HOST.fullmatch(of_item.partition("://")[2]):
+            raise ValueError(refusal)
+    return list(parsed.values())
+
+
+def origin(value: str) -> str:
+    """Return the origin of an http or https URL as browsers send it (RFC 6454): in lower case, in ASCII, without a default port.
+
+    Raises ValueError if it is not such a URL.
+    """
+    parts = urlsplit(url(value, ("http", "https")))
+    host = (parts.hostname or "").encode("idna").decode() if not (parts.hostname or "").isascii() else parts.hostname
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://[{host}]{port}" if ":" in (host or "") else f"{parts.scheme}://{host}{port}"
 
 
 def shares(value: Any) -> Any:

@@ -30,10 +30,13 @@ from gateway.api import (
 from gateway.api.admin import activity, announcements, audit, explain, jobs, users
 from gateway.apidoc import openapi
 from gateway.http import static_files
-from gateway.http.base import JSON, Handler, NotFound
+from gateway.http.access_log import AnsweredRequest
+from gateway.http.base import JSON, DateHeader, Handler, NotFound
 from gateway.http.deadlines import BodyLimiter, Deadlines
+from gateway.http.errors import ProblemError
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
+from gateway.http.traffic import UNKNOWN_ROUTE
 
 API = "/api/v1"
 PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN_S is closed, at most 5 s later
@@ -151,6 +154,23 @@ class Application(web.Application):
         for pattern, handler in ROUTES:
             handler.route = route_name(pattern)
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
+
+    def refusal(self, slug: str) -> bytes:
+        """The whole answer to a request that reaches no handler: it is not HTTP, or its head is too large. Counts and logs it."""
+        problem, request_id = ProblemError(slug), str(next(self.settings["request_ids"]))
+        answered = AnsweredRequest("OTHER", UNKNOWN_ROUTE, problem.status, 0.0, request_id, None, None)
+        self.settings["default_handler_args"]["services"].traffic.count(answered)
+        body = problem.body()
+        head = [
+            f"HTTP/1.1 {problem.status} {problem.title}",
+            "Content-Type: application/problem+json",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            f"Date: {DateHeader.now()}",
+            "X-Content-Type-Options: nosniff",
+            f"X-Request-Id: {request_id}",
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + body
 
     def get_handler_delegate(
         self,

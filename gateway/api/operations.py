@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, TypedDict
 
 import msgspec
 from msgspec import Meta
 
 from gateway.http.base import Handler
+from gateway.http.client_address import is_within
 from gateway.http.describe import describe, many
 from gateway.http.errors import ProblemError
 from metrics import declared, exposition
@@ -66,11 +66,7 @@ class Metrics(Handler):
         forwarded = "X-Forwarded-For" in self.request.headers
         if (forwarded and not self.services.is_trusted_proxy(peer)) or (not forwarded and "Forwarded" in self.request.headers):
             raise ProblemError("forbidden")
-        try:
-            address = ipaddress.ip_address(self.client_address())
-        except ValueError:
-            raise ProblemError("forbidden") from None
-        if not any(address in network for network in self.services.settings.metrics_allow):
+        if not is_within(self.client_address(), self.services.settings.metrics_allow):
             raise ProblemError("forbidden")
         body, content_type = exposition(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", content_type)

@@ -43,9 +43,7 @@ class SessionHandler(Handler):
         if not cookie:
             self.answer({"token": new_token, "user": view})
             return
-        self.set_cookie(
-            COOKIE, new_token, httponly=True, samesite="Strict", secure=self.over_https(), path="/", expires_days=COOKIE_DAYS
-        )
+        self.set_cookie(COOKIE, new_token, httponly=True, samesite="Strict", path="/", expires_days=COOKIE_DAYS)
         self.xsrf_token  # noqa: B018  reading it sets the XSRF cookie
         self.answer({"user": view})
 

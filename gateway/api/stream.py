@@ -53,6 +53,11 @@ class EventStream(SubscribingHandler):
             STREAMS_OPEN.dec()
             self.unsubscribe()
 
+    async def head(self, *_: str) -> None:
+        """The headers only, without a subscription."""
+        self.set_header("Content-Type", "text/event-stream")
+        self.finish()
+
     def _begin(self, start: Start) -> Answer:
         """Write the first block: the position that the stream begins at, with data, since many clients ignore a block without."""
         hub = self.services.hub

@@ -34,8 +34,9 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
     """A WebSocket of events. Frames from the client are read and ignored."""
 
     def check_origin(self, origin: str) -> bool:
-        """Allow pages of this host and of the configured origins."""
-        return origin.lower() in self.services.origins or urlsplit(origin).netloc.lower() == self.request.host.lower()
+        """Allow pages of this host, of the base URL, whose host a proxy may have rewritten, and of the configured origins."""
+        allowed = (*self.services.origins, self.services.own_origin)
+        return origin.lower() in allowed or urlsplit(origin).netloc.lower() == self.request.host.lower()
 
     @describe("Open a WebSocket of events", {101: None}, query=SUBSCRIPTION_QUERY, errors=("forbidden",))
     async def get(self, *args: Any, **kwargs: Any) -> None:
@@ -57,6 +58,10 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         origin = headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise ProblemError("forbidden", "the page's origin is not allowed")
+
+    async def head(self, *_: str) -> None:
+        """400: a handshake is a GET."""
+        raise ProblemError("malformed", "the request must be a WebSocket handshake")
 
     def open(self, *args: Any, **kwargs: Any) -> None:
         """Start a task that sends events; Tornado reads the client's frames at the same time."""

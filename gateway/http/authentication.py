@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable
 from typing import ClassVar, NoReturn
 
 from tornado import web
 
+from gateway.http import client_address
 from gateway.http.errors import ProblemError
 from gateway.http.rate_limits import QUOTAS
 from gateway.http.services import Services
@@ -69,7 +69,7 @@ class Authentication(web.RequestHandler):
         self.services.tokens.record_use(actor, self.client_address())
 
     async def _count(self, actor: Actor | None) -> None:
-        caller = f"user:{actor.user}" if actor is not None else f"address:{self.client_address()}"
+        caller = f"user:{actor.user}" if actor is not None else f"address:{client_address.limited_as(self.client_address())}"
         await self.services.rate_limits.hit_all(self._limits(actor), caller)
 
     def _limits(self, actor: Actor | None) -> tuple[str, ...]:
@@ -113,18 +113,11 @@ class Authentication(web.RequestHandler):
         return self.address
 
     def _resolve_address(self) -> str:
-        peer = self.request.remote_ip or ""
         forwarded = self.request.headers.get("X-Forwarded-For", "")
-        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
-        while hops and self.services.is_trusted_proxy(peer):
-            try:
-                peer = str(ipaddress.ip_address(hops.pop()))
-            except ValueError:
-                break
-        return peer
+        return client_address.client_address(self.request.remote_ip or "", forwarded, self.services.settings.trusted_proxies)
 
     def over_https(self) -> bool:
-        """Whether the client uses HTTPS, with this gateway or with a trusted proxy (X-Forwarded-Proto)."""
+        """Whether clients use HTTPS: with this gateway, with a trusted proxy (X-Forwarded-Proto), or by the base URL."""
         trusted = self.services.is_trusted_proxy(self.request.remote_ip or "")
         forwarded = trusted and self.request.headers.get("X-Forwarded-Proto")
-        return (forwarded or self.request.protocol).lower() == "https"
+        return (forwarded or self.request.protocol).lower() == "https" or self.services.settings.url.startswith("https:")

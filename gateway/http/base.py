@@ -15,6 +15,7 @@ from tornado import httputil, web
 from gateway.http import page_cursor
 from gateway.http.access_log import AnsweredRequest
 from gateway.http.authentication import Authentication
+from gateway.http.client_address import limited_as
 from gateway.http.connections import stream_of
 from gateway.http.errors import ProblemError, problem_of
 from gateway.http.page_cursor import IdPosition
@@ -31,7 +32,7 @@ ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
-MAX_ITEMS_PER_READ = 50
+MAX_ITEMS_PER_FIRST_READ = 20  # of a list; a later read is for as many items as would fit if they were like the first
 T = TypeVar("T")
 ReadItems = Callable[[Any, int], Awaitable[Sequence[tuple[tuple[Any, ...], Any]]]]
 ReadItemsById = Callable[[int | None, int], Awaitable[Sequence[Any]]]
@@ -95,6 +96,8 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         """Check size, content type, caller and rate limits before the verb runs."""
         if self.received_bytes > self.body_limit:
             raise ProblemError("too-large", f"the request body must be at most {self.body_limit} bytes")
+        if "Content-Encoding" in self.request.headers:
+            raise ProblemError("unsupported-media-type", "the request must not have a Content-Encoding")
         body = self.request.body
         if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in self.content_types:
             raise ProblemError("unsupported-media-type", f"Content-Type must be {self.content_types[0]}")
@@ -114,6 +117,12 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
                 self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
                 self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, Last-Event-ID")
                 self.set_header("Access-Control-Max-Age", "600")
+
+    async def head(self, *args: str) -> None:
+        """The headers of GET."""
+        answering = self.get(*args)
+        if answering is not None:
+            await answering
 
     async def options(self, *_: str) -> None:
         """CORS preflight."""
@@ -138,6 +147,10 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     # Answers
 
+    def set_cookie(self, name: str, value: str | bytes, **options: Any) -> None:  # type: ignore[override]
+        """Set a cookie, which browsers send over HTTPS only if that is what clients use; the XSRF cookie of Tornado, too."""
+        super().set_cookie(name, value, **{"secure": self.over_https(), **options})
+
     def answer(self, body: Any, status: int = 200) -> Awaitable[None]:
         """Finish the request with JSON (bytes are JSON already), or without a body (None). Returns when the answer is sent."""
         if status != 200:
@@ -156,7 +169,8 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         parts: list[bytes] = []
         size, position, has_more = 0, start, True
         while has_more and len(parts) < limit and size < MAX_BYTES_PER_ANSWER:
-            count = min(limit - len(parts), MAX_ITEMS_PER_READ)
+            fitting = len(parts) * (MAX_BYTES_PER_ANSWER - size) // size if size else MAX_ITEMS_PER_FIRST_READ
+            count = max(1, min(limit - len(parts), fitting))
             items = await read(position, count + 1)
             has_more = len(items) > count
             for item_position, item in items[:count]:
@@ -188,7 +202,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         """While the gateway is stopping, make clients connect elsewhere."""
         stream = stream_of(self)
         if stream is not None:
-            stream.set_caller(self.actor.user if hasattr(self, "actor") else self.client_address())
+            stream.set_caller(self.actor.user if hasattr(self, "actor") else limited_as(self.client_address()))
         if self.services.stopping and not self._headers_written and self._status_code != 101:
             self.set_header("Connection", "close")
         return super().flush(include_footers)
@@ -199,6 +213,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         request = self.request
         if self.written_events and self.services.rate_limits.enabled:
             self.services.rate_limits.count_written(self.actor.user, self.written_events, self.written_bytes)
+        is_known = (actor is not None or self.access == "public") and self.get_status() != 405
         self.services.traffic.count(
             AnsweredRequest(
                 request.method or "",
@@ -208,7 +223,8 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
                 self.request_id(),
                 None if actor is None else actor.user,
                 self.stages,
-            )
+            ),
+            is_known=is_known,
         )
 
     # Errors
@@ -216,11 +232,12 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook: the one place that writes error bodies."""
         problem = problem_of(kwargs["exc_info"][1] if "exc_info" in kwargs else None, status_code)
-        self.set_status(problem.status)
+        self.set_status(problem.status, problem.title)
         self.set_header("Content-Type", "application/problem+json")
         if problem.status == 405:
             unimplemented = web.RequestHandler._unimplemented_method
-            allowed = [m for m in self.SUPPORTED_METHODS if getattr(type(self), m.lower()) is not unimplemented]
+            verbs = {method: "get" if method == "HEAD" else method.lower() for method in self.SUPPORTED_METHODS}
+            allowed = [method for method, verb in verbs.items() if getattr(type(self), verb) is not unimplemented]
             self.set_header("Allow", ", ".join(allowed))
         if problem.status == 401:
             self.set_header("WWW-Authenticate", "Bearer")

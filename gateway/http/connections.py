@@ -6,6 +6,7 @@ timer for each write costs a tenth of a send.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ MAX_UNSENT_BYTES = 32 * 1024 * 1024  # of all connections; answers end at about 
 MAX_UNSENT_BYTES_PER_CALLER = 4 * 1024 * 1024
 UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4 MiB
 PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)
+MAX_DROPPED_READS = 16
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as Tornado's HTTP1Connection writes it
 PROBE_AFTER_S, PROBE_EVERY_S = 15, 5  # of a connection on which nothing is sent
 
 Caller = int | str  # a user id, or the address of an anonymous client
@@ -51,6 +54,8 @@ class ClientStream(IOStream):
         self.sent_at_check = 0
         self.deadline = 0.0
         self.on_too_slow: Callable[[], None] | None = None  # instead of close
+        self.refusal: Callable[[str], bytes] = lambda slug: BAD_REQUEST  # the answer to a request that reaches no handler
+        self._was_refused = False
         self._answers = unsent
         super().__init__(connection, **options)
 
@@ -66,10 +71,27 @@ class ClientStream(IOStream):
 
     def write(self, data: bytes | memoryview) -> Any:
         """Write, and count the bytes if the client does not receive them at once."""
+        if data == BAD_REQUEST:
+            data = self.refusal("malformed")
         future = super().write(data)
         if self._write_buffer:
             self._answers.add(self, len(data))
         return future
+
+    def _check_max_bytes(self, delimiter: Any, size: int) -> None:
+        """Tornado's method, which closes the connection when a head or a line of chunks is too long; answer it before."""
+        if not self._was_refused and self._read_max_bytes is not None and size > self._read_max_bytes:
+            self._refuse("headers-too-large" if self._read_regex is not None else "malformed")
+        super()._check_max_bytes(delimiter, size)
+
+    def _refuse(self, slug: str) -> None:
+        """Answer a request that reaches no handler, and drop what it still sends: the client could lose the answer otherwise."""
+        self._was_refused = True  # Tornado checks again while it closes
+        super().write(self.refusal(slug))
+        with contextlib.suppress(OSError):
+            for _ in range(MAX_DROPPED_READS):
+                if not self.socket.recv(self.read_chunk_size):
+                    break
 
     def _handle_write(self) -> None:
         super()._handle_write()

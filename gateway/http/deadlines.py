@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tornado import httputil, web
@@ -45,6 +46,7 @@ class BodyLimiter(web._HandlerDelegate):
         """Remove the deadline and run the handler, since the body is complete."""
         self.application.settings["deadlines"].pop(self.request.server_connection, None)
         self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
+        self.request._parse_body = lambda: None  # type: ignore[method-assign]  # forms: no handler reads one
         super().finish()
 
 
@@ -53,6 +55,7 @@ class Server(HTTPServer):
 
     deadlines: Deadlines
     unsent: UnsentAnswers
+    refusal: Callable[[str], bytes] | None
 
     def initialize(  # type: ignore[override]
         self, application: Any, deadlines: Deadlines, unsent: UnsentAnswers | None = None
@@ -62,13 +65,17 @@ class Server(HTTPServer):
         self.conn_params.header_timeout = None
         self.deadlines = deadlines
         self.unsent = unsent or UnsentAnswers()
+        self.refusal = getattr(application, "refusal", None)
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Tornado's method, with our kind of stream."""
         with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices
             for option in SOCKET_OPTIONS:
                 connection.setsockopt(*option)
-        self.handle_stream(ClientStream(connection, self.unsent, max_buffer_size=self.max_buffer_size), address)
+        stream = ClientStream(connection, self.unsent, max_buffer_size=self.max_buffer_size)
+        if self.refusal is not None:
+            stream.refusal = self.refusal
+        self.handle_stream(stream, address)
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """Set the deadline of a connection that waits for its next request."""

@@ -26,12 +26,14 @@ STATUS = {
     "unsupported-media-type": 415,
     "invalid": 422,
     "rate-limited": 429,
+    "headers-too-large": 431,
     "quota-exceeded": 429,
     "internal": 500,
     "unavailable": 503,
 }
 SLUGS = {status: slug for slug, status in reversed(STATUS.items())}
 RETRY_AFTER_S = 1
+TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}  # Python 3.13 has other phrases
 
 
 class ProblemError(Exception):
@@ -49,9 +51,14 @@ class ProblemError(Exception):
         """The HTTP status."""
         return STATUS[self.slug]
 
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return TITLES.get(self.status) or HTTPStatus(self.status).phrase
+
     def body(self) -> bytes:
         """The problem document."""
-        title = HTTPStatus(self.status).phrase
+        title = self.title
         body = {"type": f"/problems/{self.slug}", "title": title, "status": self.status, "detail": self.detail or title}
         return msgspec.json.encode({**body, **self.members})
 

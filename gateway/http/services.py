@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
-from conf import Settings
+from conf import Settings, parsing
 from gateway.commit.committer import CommittedBatch, Committer
 from gateway.commit.threads import HASHER_THREADS, MAX_HASHES_WAITING, MAX_READS_WAITING, READER_THREADS, ThreadPool
 from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
 from gateway.delivery.tail import Tail
+from gateway.http.client_address import is_within
 from gateway.http.health import HealthMonitor
 from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
@@ -34,6 +34,7 @@ class Services:
         self.settings = settings
         self.stopping = False
         self.origins = frozenset(settings.allowed_origins)
+        self.own_origin = parsing.origin(settings.url)
         self.rate_limits = RateLimits(settings)
         self.traffic = Traffic(settings)
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
@@ -99,10 +100,4 @@ class Services:
 
     def is_trusted_proxy(self, peer: str) -> bool:
         """Whether X-Forwarded-For and X-Forwarded-Proto of this peer count."""
-        if not self.settings.trusted_proxies:
-            return False
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self.settings.trusted_proxies)
+        return is_within(peer, self.settings.trusted_proxies)

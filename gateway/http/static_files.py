@@ -102,10 +102,6 @@ class Static(FileHandler):
             raise ProblemError("not-found")
         self.answer_file(file)
 
-    async def head(self, name: str) -> None:
-        """The headers only."""
-        await self.get(name)
-
 
 class Example(Static):
     """An example for developers."""
@@ -122,10 +118,6 @@ class Page(Static):
 
     async def get(self) -> None:  # type: ignore[override]
         """200 the page."""
-        await super().get(self.file)
-
-    async def head(self) -> None:  # type: ignore[override]
-        """The headers only."""
         await super().get(self.file)
 
 

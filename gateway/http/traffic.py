@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
 MAX_CHILDREN = 5000
+REFUSED = 400
+UNKNOWN_ROUTE = "unknown"
+UNLOGGED_ROUTES = ("/healthz", "/metrics", "/readyz")  # several lines a second, while all is well
 
 
 class Traffic:
@@ -25,18 +28,22 @@ class Traffic:
         self.log = AccessLog(as_json=is_json(settings.log_format))
         self._children: dict[tuple[str, str, int], tuple[Counter, Latency]] = {}
 
-    def count(self, answered: AnsweredRequest) -> None:
-        """Count an answered request, and log it."""
-        key = (answered.method, answered.route, answered.status)
+    def count(self, answered: AnsweredRequest, *, is_known: bool = True) -> None:
+        """Count an answered request, and log it.
+
+        If `is_known` is false (a stranger's refused request) it counts without its route: the pairs of route and method are many.
+        """
+        route = answered.route if is_known else UNKNOWN_ROUTE
+        key = (answered.method, route, answered.status)
         children = self._children.get(key)
         if children is None:
             method = answered.method if answered.method in METHODS else "OTHER"
-            labels = (method, answered.route, str(answered.status))
+            labels = (method, route, str(answered.status))
             children = metrics.HTTP_REQUESTS_TOTAL.labels(*labels), metrics.HTTP_REQUEST_SECONDS.labels(*labels)
             if len(self._children) < MAX_CHILDREN:
                 self._children[key] = children
         counter, latency = children
         counter.inc()
         latency.observe(answered.seconds)
-        if self._logs_all or answered.status >= FAILED:
+        if answered.status >= FAILED or (self._logs_all and (answered.route not in UNLOGGED_ROUTES or answered.status >= REFUSED)):
             self.log.add(answered)

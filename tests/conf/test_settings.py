@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conf import VERSION, Settings, SettingsError, load
+from conf import VERSION, Settings, SettingsError, load, parsing
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
 
@@ -281,3 +281,35 @@ def test_a_damaged_secret_is_an_error_and_not_replaced(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package() -> None:
     project = tomllib.loads((EXAMPLE.parents[1] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://chat.example.org:443", "https://chat.example.org"),
+        ("http://Chat.example.org:80/", "http://chat.example.org"),
+        ("https://chat.example.org:80", "https://chat.example.org:80"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(given: str, origin: str) -> None:
+    assert parsing.origins(given) == [origin]
+
+
+@pytest.mark.parametrize("given", ["*", "null", "chat.example.org", "ftp://a.example", "https://", "https://*.example.org"])
+def test_an_origin_that_no_browser_sends_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="separated by commas"):
+        parsing.origins(given)
+
+
+@pytest.mark.parametrize("given", ["https://a b.example", "https://me@a.example", "https://a.example/x", "https://a.example?x"])
+def test_an_origin_has_no_other_part(given: str) -> None:
+    with pytest.raises(ValueError, match="separated by commas"):
+        parsing.origins(given)
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "x"])
+def test_an_origin_with_an_impossible_port_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match="separated by commas"):
+        parsing.origins(f"https://a.example:{port}")

@@ -134,7 +134,7 @@ def test_only_pages_of_allowed_origins_open_a_socket(
 @pytest.fixture(scope="module")
 def guarded(make_gateway: Callable[..., Gateway]) -> Gateway:
     """A gateway that allows one other origin."""
-    return make_gateway(ALLOWED_ORIGINS="https://app.example.org")
+    return make_gateway(ALLOWED_ORIGINS="https://app.example.org:443")
 
 
 def test_a_socket_that_its_client_closed_is_no_longer_counted(gateway: Gateway, ana: Client) -> None:

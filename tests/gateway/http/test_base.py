@@ -1,11 +1,13 @@
 import json
+import re
+import socket
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway
+from tests.gateway.running import Gateway, until
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 
@@ -427,3 +429,81 @@ def test_the_state_has_as_many_conversations_as_fit(gateway: Gateway, long_texts
     assert listed == [conversation["id"] for conversation in first["items"]][: len(listed)]
     rest = ana.get("/conversations", limit="200", page=first["next"]).json()
     assert len(first["items"]) + len(rest["items"]) == 21
+
+
+def raw(gateway: Gateway, sent: bytes) -> httpx.Response:
+    """Send bytes and return the answer that comes until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", int(gateway.settings["PORT"])), 30) as client:
+        client.sendall(sent)
+        received = b""
+        while part := client.recv(65536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return httpx.Response(int(status.split()[1]), headers=[tuple(line.split(": ", 1)) for line in lines], content=body)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"POST /api/v1/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 100,
+    ],
+)
+def test_what_is_no_http_gets_a_problem_document_and_a_log_line(gateway: Gateway, sent: bytes) -> None:
+    answer = raw(gateway, sent)
+    problem(answer, 400, "malformed")
+    until(lambda: answer.headers["X-Request-Id"] in gateway.stderr())
+
+
+def test_headers_beyond_64_kib_are_431(gateway: Gateway) -> None:
+    answer = raw(gateway, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 70_000)
+    assert problem(answer, 431, "headers-too-large")["title"] == "Request Header Fields Too Large"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/", "/static/client.js", "/api/docs"])
+def test_head_is_answered_like_get_without_a_body(gateway: Gateway, path: str) -> None:
+    got, head = gateway.http.get(path), gateway.http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("path", ["/me", "/state", "/conversations", "/posts", "/events", "/notifications", "/events/stream"])
+def test_head_is_answered_wherever_get_is(ana: Client, path: str) -> None:
+    assert ana.call("HEAD", path).status_code == 200
+
+
+def test_head_is_no_method_where_get_is_none(ana: Client) -> None:
+    answer = ana.call("HEAD", "/login")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST, OPTIONS")
+    assert ana.call("HEAD", "/events/ws").status_code == 400
+
+
+def test_a_body_of_another_type_or_encoding_is_415(ana: Client) -> None:
+    for sent_type in ("multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain"):
+        problem(ana.post("/posts", headers={"Content-Type": sent_type}, content=b'{"body":"hi"}'), 415, "unsupported-media-type")
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    problem(ana.post("/posts", headers=headers, content=b'{"body":"hi"}'), 415, "unsupported-media-type")
+
+
+def test_refused_requests_of_strangers_make_few_series(gateway: Gateway) -> None:
+    paths = [path for path, operations in gateway.http.get("/api/v1/openapi.json").json()["paths"].items()]
+    stranger = gateway.anonymous()
+    for path in paths:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+            if "/events" not in path and path != "/metrics":
+                stranger.call(method, "/" + re.sub(r"\{.*?\}", "1", path))
+    refused = {s["route"] for s, _ in gateway.samples("bellwire_http_requests_total") if s["status"] in ("401", "405")}
+    public = {"/api/v1/login", "/api/v1/signup/verify", "unknown"}
+    assert refused <= public
+
+
+def test_probes_and_scrapes_that_succeed_are_not_logged(gateway: Gateway) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        answer = gateway.http.get(path, headers={"X-Request-Id": "quiet"})
+        assert answer.status_code == 200
+    gateway.http.get("/metrics", headers={"X-Request-Id": "refused", "X-Forwarded-For": "192.0.2.1"})
+    until(lambda: '"request_id":"refused"' in gateway.stderr())
+    assert '"request_id":"quiet"' not in gateway.stderr()

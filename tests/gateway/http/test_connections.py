@@ -250,3 +250,17 @@ def test_a_websocket_that_answers_no_ping_is_closed_and_its_user_disconnected(st
             await until(lambda: ended == [ana] and polls_open() == before)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://chat.example.org", b"101"), ("http://chat.example.org", b"403")])
+def test_a_page_of_the_base_url_opens_a_websocket_although_a_proxy_rewrites_host(
+    store: Settings, origin: str, status: bytes
+) -> None:
+    async def scenario() -> None:
+        behind = store.model_copy(update={"base_url": "https://chat.example.org/bellwire"})
+        async with serving(behind, UnsentAnswers()) as served:
+            (credential,) = credentials(*people("ana"))
+            client = await served.request(credential, "/api/v1/events/ws", f"{HANDSHAKE}Origin: {origin}\r\n")
+            assert (await asyncio.get_running_loop().sock_recv(client, 12)).endswith(status)
+
+    asyncio.run(scenario())
