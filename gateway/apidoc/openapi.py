@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypedDict
 
-from gateway.apidoc.schemas import Schema, Schemas
+from gateway.apidoc.schemas import REF_PREFIX, Schema, Schemas
 from gateway.http.authentication import SAFE_METHODS
 from gateway.http.base import JSON, Handler
 from gateway.http.describe import DESCRIBED, Description, Parameter, describe
@@ -88,7 +88,7 @@ def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
         "tags": [{"name": area} for area in dict.fromkeys(operation.area for operation in operations)],
         "paths": paths,
         "components": {
-            "schemas": schemas.components,
+            "schemas": schemas.components | _problem_schemas(),
             "responses": {str(status): _problem(status) for status in sorted(set(STATUS.values()) - {405, 500})},
             "headers": {"X-Request-Id": {"description": "as in the log", "schema": {"type": "string"}}},
             "securitySchemes": SCHEMES,
@@ -213,29 +213,37 @@ def _body(operation: DocumentedCall, schemas: Schemas) -> Schema:
     }
 
 
-def _problem(status: int) -> Schema:
-    """The response of an error status."""
-    slugs = [f"/problems/{slug}" for slug, slug_status in STATUS.items() if slug_status == status]
+def _problem_schemas() -> dict[str, Schema]:
+    """The schemas of errors: Problem, and Invalid, which names the fields that are wrong."""
     properties: dict[str, Schema] = {
-        "type": {"enum": slugs},
+        "type": {"type": "string", "enum": [f"/problems/{slug}" for slug in STATUS]},
         "title": {"type": "string"},
-        "status": {"const": status},
+        "status": {"type": "integer", "enum": sorted(set(STATUS.values()))},
         "detail": {"type": "string"},
     }
-    schema: Schema = {"type": "object", "properties": properties, "required": [*properties]}
-    if status == 410:
-        properties["cursor"] = {"type": "string", "description": "the present cursor"}
-    if status == 503:
-        properties["failing"] = {"type": "array", "items": {"type": "string"}}
-    if status == 422:
-        field = {"field": {"type": "string"}, "message": {"type": "string"}}
-        properties["errors"] = {"type": "array", "items": {"type": "object", "properties": field, "required": [*field]}}
-        schema["required"].append("errors")
+    required = [*properties]
+    extras: dict[str, Schema] = {
+        "cursor": {"type": "string", "description": "of a 410: the present cursor"},
+        "failing": {"type": "array", "items": {"type": "string"}, "description": "of a 503 of `/readyz`"},
+    }
+    field = {"field": {"type": "string"}, "message": {"type": "string"}}
+    errors: Schema = {"type": "array", "items": {"type": "object", "properties": field, "required": [*field]}}
+    invalid = {**properties, "errors": errors}
+    return {
+        "Problem": {"type": "object", "properties": {**properties, **extras}, "required": required},
+        "Invalid": {"type": "object", "properties": invalid, "required": [*required, "errors"]},
+    }
+
+
+def _problem(status: int) -> Schema:
+    """The response of an error status."""
+    slugs = [slug for slug, slug_status in STATUS.items() if slug_status == status]
     headers: Schema = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in RETRIED:
         headers["Retry-After"] = {"description": "seconds", "required": True, "schema": {"type": "integer"}}
+    schema = {"$ref": REF_PREFIX + ("Invalid" if status == HTTPStatus.UNPROCESSABLE_ENTITY else "Problem")}
     return {
-        "description": HTTPStatus(status).phrase + ": " + ", ".join(slug.rpartition("/")[2] for slug in slugs),
+        "description": HTTPStatus(status).phrase + ": " + ", ".join(slugs),
         "headers": headers,
         "content": {PROBLEM: {"schema": schema}},
     }

@@ -41,13 +41,18 @@ class Schemas:
         return self.components[self._references[body_type]["$ref"].removeprefix(REF_PREFIX)]
 
     def _event(self, schema: Schema) -> Schema:
-        """The schema of EVENT: one of all types of events, each with its data."""
+        """The schema of EVENT: one of all types of events, each a component of its own with its data."""
         description = schema.pop("description")
-        event_types = []
+        mapping: dict[str, str] = {}
         for event_type, data in DATA_BY_EVENT_TYPE.items():
-            properties = {**schema["properties"], "type": {"const": event_type}, "data": self.reference(data)}
-            event_types.append({**schema, "title": event_type, "properties": properties})
-        return {"description": description, "oneOf": event_types}
+            name = "".join(part.capitalize() for part in event_type.split(".")) + "Event"
+            kind = {"type": "string", "enum": [event_type]}
+            properties = {**schema["properties"], "type": kind, "data": self.reference(data)}
+            assert name not in self.components, "an event and another type have one name in the document"
+            self.components[name] = {**schema, "title": event_type, "properties": properties}
+            mapping[event_type] = REF_PREFIX + name
+        discriminator = {"propertyName": "type", "mapping": mapping}
+        return {"description": description, "oneOf": [{"$ref": ref} for ref in mapping.values()], "discriminator": discriminator}
 
 
 def _renamed(match: re.Match[str]) -> str:
@@ -62,7 +67,7 @@ def _name(name: str) -> str:
 
 def _finish(name: str, field: Schema) -> None:
     """Complete a property: a text that is called `at` is a time. Remove an empty default, and a pattern that repeats an enum."""
-    if field.get("default") == "":
+    if field.get("default", 0) in ("", None):
         del field["default"]
     for schema in field.get("anyOf", [field]):
         if "enum" in schema:

@@ -63,7 +63,8 @@ function schemaWithFields(api, schema) {
  */
 function fieldList(api, schema, isResponse, parents = []) {
   if (schema.oneOf) {
-    const options = schema.oneOf.map((option) => {
+    const options = schema.oneOf.map((reference) => {
+      const option = resolve(api, reference);
       return h(
         "li",
         {},

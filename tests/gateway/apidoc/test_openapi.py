@@ -108,3 +108,17 @@ def test_exactly_the_public_operations_need_no_token(document: dict[str, Any]) -
         assert ({"query": []} in operation["security"]) == handler.query_token
         assert ("401" in operation["responses"]) == (handler.access != "public" or path == "/api/v1/login")
         assert verb == "get" or {"cookie": []} not in operation["security"]
+
+
+def test_generators_can_read_events_problems_and_defaults(document: dict[str, Any]) -> None:
+    """They tell events apart by a discriminator, name what is a component, and copy a default into code that must compile."""
+    schemas = document["components"]["schemas"]
+    event = schemas["Event"]
+    assert event["discriminator"]["propertyName"] == "type"
+    for event_type, reference in event["discriminator"]["mapping"].items():
+        component = schemas[reference.rpartition("/")[2]]
+        assert component["properties"]["type"] == {"type": "string", "enum": [event_type]}
+        assert {"$ref": reference} in event["oneOf"]
+    text = msgspec.json.encode(document).decode()
+    assert '"default":null' not in text
+    assert text.count('"/problems/not-found"') == 2, "in Problem and Invalid alone"
