@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
+from models.store import postgres as postgres_store
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
@@ -63,9 +64,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of this process."""
     server = PostgresServer().start()
+    _outlast_a_busy_machine()
     server.migrate_template()  # here and not at its first use, which may be in a test that has moved the clock
     yield server
     server.remove()
+
+
+def _outlast_a_busy_machine() -> None:
+    """Let transactions of this process pause for a minute: the server must not end one because others keep the cores busy."""
+    short = f"idle_in_transaction_session_timeout = '{postgres_store.IDLE_IN_TRANSACTION_S}s'"
+    assert short in postgres_store.SESSION_SQL
+    postgres_store.SESSION_SQL = postgres_store.SESSION_SQL.replace(short, "idle_in_transaction_session_timeout = '60s'")
 
 
 @pytest.fixture
