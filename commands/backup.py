@@ -29,6 +29,7 @@ def run(args: Namespace) -> int:
     """Create the backup, and print its size and newest event."""
     settings = opening.settings()
     refuse_postgresql(settings, "pg_dump")
+    opening.require_file(settings)
     with opening.data_folder(settings):
         acquire_running_lock(settings.data_dir)
     try:

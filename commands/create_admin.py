@@ -1,7 +1,7 @@
 """Create an active admin, and print its id and an access token, which is the last word of the output.
 
-Without a password the admin logs in with a code by e-mail, or uses the token. In an empty data folder the database is created
-first.
+Without a password the admin logs in with a code by e-mail, or uses the token. Where there is no database, one is created with
+--new, or when a question about it is answered with yes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from argparse import ArgumentParser, Namespace
 from getpass import getpass
 
 from commands import opening
-from commands.errors import CommandError
+from commands.errors import CommandError, NoStoreError
+from conf import Settings
 from models import schema
 from models.accounts import registration
 from models.identity import password, token
@@ -26,6 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--username", required=True)
     parser.add_argument("--email", required=True)
     parser.add_argument("--password-stdin", action="store_true", help="read a password from standard input, one line")
+    parser.add_argument("--new", action="store_true", help="create the database if there is none")
 
 
 def run(args: Namespace) -> int:
@@ -33,7 +35,7 @@ def run(args: Namespace) -> int:
     settings = opening.settings()
     hashed = _hashed(_password()) if args.password_stdin else None
     new = registration.NewUser(args.username, args.email, role="admin")
-    with opening.store(settings):
+    with opening.store(settings, create=args.new or _confirms_new(settings)):
         if schema.pending():
             schema.migrate()
         try:
@@ -45,6 +47,20 @@ def run(args: Namespace) -> int:
             raise CommandError(wrong) from None
     print(f"id {made.id}\ntoken {secret}")
     return 0
+
+
+def _confirms_new(settings: Settings) -> bool:
+    """Return whether to create the database: there is none, and a person at the terminal agrees. Raises NoStoreError otherwise."""
+    try:
+        with opening.store(settings):
+            return False
+    except NoStoreError as error:
+        if not sys.stdin.isatty():
+            raise NoStoreError(f"{error}, or with --new") from None
+        print(error)
+        if input("create a new one here now? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise
+        return True
 
 
 def _password() -> str:

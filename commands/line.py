@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from commands.errors import CommandError
+from conf import VERSION
 
 COMMANDS = {
     "serve": "the embedded default: migrate, then run the gateway and one worker",
@@ -24,7 +25,6 @@ COMMANDS = {
     "doctor": "check the installation, and say what to correct",
 }
 DEFAULT = "serve"
-REFUSED = 2  # because of a setting, an argument or the current state
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
@@ -44,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command that the arguments name and return the exit status."""
     words = list(argv) or [DEFAULT]
     parser = ArgumentParser(prog="run.py", description=f"Bellwire. Without a command: {DEFAULT}.")
+    parser.add_argument("--version", action="version", version=f"Bellwire {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         declared = commands.add_parser(name, help=summary, formatter_class=RawDescriptionHelpFormatter)
@@ -61,6 +62,6 @@ def _run(name: str, run: Callable[[Namespace], int], args: Namespace) -> int:
         return run(args)
     except CommandError as error:
         print(f"run.py {name}: {error}", file=sys.stderr)
-        return REFUSED
+        return error.status
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import Callable
 
-from commands.errors import CommandError
+import peewee
+
+from commands.errors import CommandError, PortInUseError, UnreachableError
 from conf import Settings
 
 REASONS = {
@@ -23,12 +25,15 @@ def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_st
 
     try:
         return server.main(settings, on_ready, on_stop)
+    except (peewee.OperationalError, peewee.InterfaceError) as error:  # the store went down after the check
+        raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
     except socket.gaierror as error:
         raise CommandError(f"BELLWIRE_HOST={settings.host!r} is no address of this machine ({error.strerror})") from error
     except OSError as error:
         if error.errno not in REASONS:
             raise
-        raise CommandError(
+        refusal = PortInUseError if error.errno == errno.EADDRINUSE else CommandError
+        raise refusal(
             f"can't listen on {settings.host} port {settings.port}: {REASONS[error.errno]} ({os.strerror(error.errno)}). "
             "Stop what listens there, or set BELLWIRE_PORT or BELLWIRE_HOST"
         ) from error

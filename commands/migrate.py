@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Apply the pending migrations."""
-    with opening.store(opening.settings()):
+    with opening.store(opening.settings(), create=True):
         migrate_and_print()
     return 0
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import peewee
 
-from commands.errors import CommandError
+from commands.errors import CommandError, NoStoreError, UnreachableError
 from conf import Settings, SettingsError, load
 from models import schema
 from models.store import facts
@@ -28,7 +28,9 @@ def data_folder(chosen: Settings) -> Iterator[None]:
     """Turn errors about the data folder, and about other processes that use it, into CommandError."""
     try:
         yield
-    except (RestoringError, RunningError) as error:
+    except RestoringError as error:
+        raise UnreachableError(str(error)) from error
+    except RunningError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         if error.filename is None or not str(error.filename).startswith(str(chosen.data_dir)):
@@ -40,20 +42,52 @@ def data_folder(chosen: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def store(chosen: Settings) -> Iterator[None]:
+def store(chosen: Settings, *, create: bool = False) -> Iterator[None]:
     """Connect the models for this thread. No restore can begin until the process ends.
 
-    Raises CommandError when the data folder or the store can't be used.
+    Raises CommandError when the data folder or the store can't be used or, unless the command may `create` it, does not exist.
     """
+    if not create:
+        require_file(chosen)
     with data_folder(chosen):
         acquire_running_lock(chosen.data_dir)
         connect(chosen)
         try:
+            _require_usable(chosen, create=create)
             yield
+        except (peewee.OperationalError, peewee.InterfaceError) as error:
+            raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
         except peewee.PeeweeException as error:
             raise CommandError(f"the store can't be used ({error}): `run.py doctor` says more") from error
         finally:
             disconnect()
+
+
+def require_file(chosen: Settings) -> None:
+    """Raise NoStoreError when the database is a SQLite file that does not exist. Creates nothing."""
+    if chosen.database_url is None and not chosen.sqlite_path.exists():
+        raise NoStoreError(_no_store(chosen))
+
+
+def _no_store(chosen: Settings) -> str:
+    where = (
+        f"in BELLWIRE_DATA_DIR={str(chosen.data_dir)!r}" if chosen.database_url is None else "in BELLWIRE_DATABASE_URL's database"
+    )
+    return (
+        f"there is no database {where} ({schema.migrations()[0]} and later are pending): correct the setting, or create one with "
+        "`run.py migrate` or `run.py serve`"
+    )
+
+
+def _require_usable(chosen: Settings, *, create: bool) -> None:
+    if schema.is_empty():
+        if not create:
+            raise NoStoreError(_no_store(chosen))
+        return
+    try:
+        schema.require_usable()
+    except schema.NewerStoreError as error:
+        raise UnreachableError(str(error)) from error
 
 
 def require_current_schema() -> None:

@@ -27,7 +27,7 @@ def run(_args: Namespace) -> int:
     """Serve until stopped. The worker starts once the port is open."""
     settings = opening.settings()
     configure(settings, "gateway")
-    with opening.store(settings):
+    with opening.store(settings, create=True):
         migrate_and_print(when_nothing="")
         opening.require_whole()
         greeting = _greeting(settings)

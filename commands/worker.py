@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 import peewee
 
 from commands import opening
-from commands.errors import CommandError
+from commands.errors import UnreachableError
 from commands.supervisor import PARENT_FD
 from conf.logging import configure
 
@@ -32,5 +32,5 @@ def run(_args: Namespace) -> int:
     try:
         huey.create_consumer(workers=settings.workers).run()
     except peewee.PeeweeException as error:  # the store went down after the check
-        raise CommandError(f"the store can't be used ({error}): `run.py doctor` says more") from error
+        raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
     return 0

@@ -1,10 +1,11 @@
-"""Every setting of Bellwire, read from `BELLWIRE_*` environment variables or `.env` in the working directory.
+"""Every setting of Bellwire, read from `BELLWIRE_*` environment variables or `.env` in the checkout.
 
 Commands use `load()`, which reports all errors in one SettingsError. Tests may create `Settings(...)` directly.
 """
 
 import logging
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,9 @@ from conf.masking import masked
 from conf.secretfile import SecretFileError, read_or_create
 
 PREFIX = "BELLWIRE_"
-ENV_FILE = ".env"
+ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative folders are within it, also from another working directory
+ENV_FILE = ROOT / ".env"
+FILE_SUFFIX = "_FILE"  # NAME_FILE names a file with the value of a secret
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel", "rediss+sentinel")
 SECRET_MIN_CHARS = 16
 
@@ -39,7 +42,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -48,7 +50,7 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="an address or a host name")
     port: Port = 8080
-    data_dir: Path = Field(default=Path("var"), description="a folder")
+    data_dir: Path = Field(default=Path("var"), validate_default=True, description="a folder")
     database_url: str | None = Field(
         default=None, repr=False, description="postgresql://user:password@host/name (several hosts by commas), or unset"
     )
@@ -104,8 +106,8 @@ class Settings(BaseSettings):
 
     @field_validator("data_dir")
     @classmethod
-    def _home(cls, value: Path) -> Path:
-        return value.expanduser()
+    def _absolute(cls, value: Path) -> Path:
+        return ROOT / value.expanduser()
 
     @field_validator("database_url")
     @classmethod
@@ -167,13 +169,36 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}DATA_DIR={str(self.data_dir)!r}: {error}") from error
 
 
+def secret_fields() -> set[str]:
+    """Return the settings that contain secrets: those that are not shown."""
+    return {name for name, field in Settings.model_fields.items() if not field.repr or "SecretStr" in str(field.annotation)}
+
+
 def load() -> Settings:
     """The settings of this process. Raises SettingsError; warns of BELLWIRE_ variables that do not exist."""
-    _warn_of_unknown()
+    variables = {name.upper(): value for name, value in {**dotenv_values(ENV_FILE), **os.environ}.items() if value}
+    _warn_of_unknown(variables)
     try:
-        return Settings()
+        return Settings(_env_file=ENV_FILE, **_from_files(variables))  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from None
+
+
+def _from_files(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the secrets that are in files, by field. Raises SettingsError."""
+    found = {}
+    for field in sorted(secret_fields()):
+        name = PREFIX + field.upper()
+        file = variables.get(name + FILE_SUFFIX)
+        if file is None:
+            continue
+        if name in variables:
+            raise SettingsError(f"{name}{FILE_SUFFIX} = {file!r}: allowed is only one of {name} and {name}{FILE_SUFFIX}")
+        try:
+            found[field] = (ROOT / Path(file).expanduser()).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}{FILE_SUFFIX} = {file!r}: allowed is a file that can be read ({error})") from error
+    return found
 
 
 def _lines(error: ValidationError) -> list[str]:
@@ -188,8 +213,9 @@ def _lines(error: ValidationError) -> list[str]:
     return list(lines.values())
 
 
-def _warn_of_unknown() -> None:
+def _warn_of_unknown(variables: Iterable[str]) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+    known |= {PREFIX + field.upper() + FILE_SUFFIX for field in secret_fields()}
+    for name in sorted(variables):
+        if name.startswith(PREFIX) and name not in known:
             logging.getLogger("conf").warning("%s is not a setting of Bellwire and is ignored", name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playhouse.migrations import Runner
 
+from conf import VERSION
 from models.chat.additions import MemberAddition
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, MessageCopy, Reaction
@@ -35,6 +36,7 @@ from models.records.activity import Activity, ActivityHour
 from models.records.archive import RECORD_TYPES, ArchiveFile
 from models.records.audit import Audit
 from models.records.partitions import TablesBusyError
+from models.store import facts
 from models.store.clock import now_ms
 from models.store.database import db, engine
 from models.store.facts import Fact
@@ -86,10 +88,46 @@ TABLES = [
 DIRECTORY = Path(__file__).parent / "migrations"
 
 
+# The oldest code that may run on a store with this code's schema, beside this code: its newest migration, and its version. A
+# migration that older code can't work with raises both, to its own number and the version that brings it.
+OLDEST_SCHEMA, OLDEST_VERSION = 8, "0.1.0"
+
+
+class NewerStoreError(Exception):
+    """The store needs newer code than this. The text names both versions."""
+
+
+def newest_schema() -> int:
+    """Return the number of this code's newest migration."""
+    return int(migrations()[-1].partition("_")[0])
+
+
+def migrations() -> list[str]:
+    """Return the names of this code's migrations, in order."""
+    return sorted(path.stem for path in DIRECTORY.glob("[0-9]*.py"))
+
+
+def is_empty() -> bool:
+    """Return whether no migration was ever applied."""
+    return not any(m.applied for m in Runner(db.obj, str(DIRECTORY)).status())
+
+
+def require_usable() -> None:
+    """Raise NewerStoreError when the store needs newer code than this. Migrations that older code can work with don't matter."""
+    oldest, version = facts.oldest_code()
+    if oldest > newest_schema():
+        raise NewerStoreError(
+            f"the database needs Bellwire {version} or newer (schema {oldest}), and this is Bellwire {VERSION} "
+            f"(schema {newest_schema()}): start the newer version, or restore a backup from before it"
+        )
+
+
 def migrate() -> list[str]:
     """Apply the pending migrations and return their names. Safe to run twice, and by several processes at once."""
     with engine().migration_lock():
         names: list[str] = Runner(db.obj, str(DIRECTORY)).up()
+        if facts.oldest_code() < (OLDEST_SCHEMA, OLDEST_VERSION):
+            facts.set_oldest_code(OLDEST_SCHEMA, OLDEST_VERSION)
         if engine().name == "postgresql":
             _make_partitions(now_ms())
         return names

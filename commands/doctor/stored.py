@@ -21,7 +21,7 @@ MIB = 2**20
 AHEAD_MS = 5_000  # a normal difference between the clocks of two hosts
 LATE_S = 60  # a running worker checks the log every half second
 TIMEOUT_S = 3
-MIN_POSTGRESQL = 13
+MIN_POSTGRESQL = 14  # it reports when it may only be read
 
 
 def store(chosen: Settings) -> Iterator[Finding]:
@@ -49,6 +49,11 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
             yield fail("store", f"is damaged ({found}): stop everything and `run.py restore` a backup")
             return
         yield ok(f"store: intact, {size_bytes() / MIB:.1f} MiB")
+    try:
+        schema.require_usable()
+    except schema.NewerStoreError as error:
+        yield fail("schema", str(error))
+        return
     if names := schema.pending():
         yield fail(f"schema: {', '.join(names)} pending", "run `run.py migrate`")
         return

@@ -22,6 +22,7 @@ class Fact(Base):
 EPOCH = "epoch"
 TRIMMED = "trimmed"
 PROBED = "probed"  # when a gateway last tried whether commits succeed, in ms
+OLDEST_CODE = "oldest_code"  # the newest migration and the version of the oldest code that may run, as `8 0.1.0`
 COPYING = "copying"  # present while a SQLite store is being copied to this one
 
 
@@ -50,3 +51,18 @@ def write_probe(at_ms: int) -> None:
     execute(
         "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value=excluded.value", (PROBED, str(at_ms))
     )
+
+
+def oldest_code() -> tuple[int, str]:
+    """Return the newest migration and the version of the oldest code that may run on this store."""
+    stored = Fact.get_or_none(Fact.name == OLDEST_CODE)
+    if stored is None:  # the code that migrated it last did not record this yet
+        return 0, ""
+    schema, _, version = stored.value.partition(" ")
+    return int(schema), version
+
+
+def set_oldest_code(schema: int, version: str) -> None:
+    """Record the oldest code that may run on this store."""
+    insert = Fact.insert(name=OLDEST_CODE, value=f"{schema} {version}")
+    insert.on_conflict(conflict_target=[Fact.name], preserve=[Fact.value]).execute()

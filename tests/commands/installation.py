@@ -47,10 +47,10 @@ class Installation:
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    def refused(self, *arguments: str, **settings: str) -> str:
-        """What a command says that must be refused: exit status 2, no stack trace, nothing on standard output."""
+    def refused(self, *arguments: str, status: int = 2, **settings: str) -> str:
+        """What a command says that must be refused: its exit status, no stack trace, nothing on standard output."""
         done = self.command(*arguments, **settings)
-        assert done.returncode == 2, done.stderr + done.stdout
+        assert done.returncode == status, done.stderr + done.stdout
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
         return done.stderr

@@ -5,7 +5,7 @@ from argon2 import PasswordHasher
 
 from tests.commands.installation import Installation
 
-ANA = ("create-admin", "--username", "Ana", "--email", "ana@example.org")
+ANA = ("create-admin", "--new", "--username", "Ana", "--email", "ana@example.org")
 
 
 def digest(token: str) -> str:
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_an_account_is_said_by_field(
     bellwire: Installation, username: str, email: str, wrong: list[str]
 ) -> None:
     bellwire.succeed(*ANA)
-    said = bellwire.refused("create-admin", "--username", username, "--email", email)
+    said = bellwire.refused("create-admin", "--new", "--username", username, "--email", email)
     assert all(part in said for part in wrong)
     assert said.count("is taken") == sum(part.endswith("is taken") for part in wrong)
     assert bellwire.rows("SELECT count(*) FROM users") == [(1,)]

@@ -28,7 +28,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def made(bellwire: Installation) -> Path:
     """A backup of an installation with one admin and a secret."""
-    bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
+    bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
     (bellwire.data / "secret").write_text("s" * 40 + "\n")
     folder = bellwire.folder / "backups" / "first"
     bellwire.succeed("backup", str(folder))

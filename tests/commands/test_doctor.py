@@ -30,7 +30,7 @@ def line_of(lines: list[str], *words: str) -> str:
 
 
 def test_a_healthy_installation_has_no_failure(bellwire: Installation) -> None:
-    bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
+    bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
     status, lines = examined(bellwire)
     assert status == 0
     for name in ("settings", "data folder", "disk", "clock", "store", "schema", "dead work", "queue", "mail", "gateway"):

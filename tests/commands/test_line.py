@@ -1,7 +1,13 @@
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from commands.line import COMMANDS
-from tests.commands.installation import Installation
+from conf import VERSION
+from tests.commands.installation import ROOT, Installation
 
 SECRET_URL = "redis://somebody:hunter2-and-more@localhost:99999/0"
 
@@ -53,3 +59,43 @@ def test_a_database_that_is_none_is_refused_without_a_stack_trace(bellwire: Inst
     bellwire.data.mkdir()
     bellwire.database.write_bytes(b"not a database, but long enough to be one" * 100)
     assert "not a database" in bellwire.refused("migrate")
+
+
+def test_the_version_is_printed(bellwire: Installation) -> None:
+    assert bellwire.succeed("--version") == f"Bellwire {VERSION}\n"
+
+
+@pytest.mark.parametrize("name", ["gateway", "migrate"])
+def test_a_store_that_needs_newer_code_is_refused_with_both_versions(bellwire: Installation, name: str) -> None:
+    bellwire.succeed("migrate")
+    bellwire.write("UPDATE facts SET value='9999 9.8.7' WHERE name='oldest_code'")
+    said = bellwire.refused(name, status=3)
+    assert "Bellwire 9.8.7 or newer (schema 9999)" in said
+    assert f"this is Bellwire {VERSION}" in said
+
+
+def test_a_newer_migration_with_which_this_code_can_work_is_no_obstacle(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    bellwire.write("INSERT INTO schema_migration (name, applied) SELECT '9999_later', applied FROM schema_migration LIMIT 1")
+    bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
+
+
+def test_no_command_but_serve_and_migrate_creates_a_store_unasked(bellwire: Installation) -> None:
+    for arguments in (("token", "ana"), ("backup", str(bellwire.folder / "b")), ("worker",)):
+        assert "there is no database" in bellwire.refused(*arguments)
+    said = bellwire.refused("create-admin", "--username", "ana", "--email", "ana@example.org")
+    assert str(bellwire.data) in said
+    assert "--new" in said
+    assert not bellwire.data.exists()
+
+
+@pytest.mark.parametrize(("answer", "created"), [("y", True), ("", False)])
+def test_at_a_terminal_the_question_is_asked(bellwire: Installation, answer: str, created: bool) -> None:
+    ours, its = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    command = [sys.executable, ROOT / "run.py", "create-admin", "--username", "ana", "--email", "ana@example.org"]
+    done = subprocess.run(command, stdin=its, capture_output=True, text=True, env=bellwire.environment(), check=False)
+    os.close(ours)
+    os.close(its)
+    assert (done.returncode, bellwire.database.exists()) == ((0, True) if created else (2, False)), done.stderr
+    assert "there is no database" in done.stdout

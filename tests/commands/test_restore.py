@@ -17,7 +17,7 @@ Make = Callable[[str], Installation]
 
 
 def admin(bellwire: Installation, username: str) -> None:
-    bellwire.succeed("create-admin", "--username", username, "--email", f"{username}@example.org")
+    bellwire.succeed("create-admin", "--new", "--username", username, "--email", f"{username}@example.org")
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +192,8 @@ def test_a_database_too_damaged_to_open_is_kept_as_it_is(backed_up: tuple[Instal
 def test_nothing_starts_during_a_restore(bellwire: Installation) -> None:
     bellwire.succeed("migrate")
     with acquire_exclusive(bellwire.data):
-        assert "a restore is running" in bellwire.refused("migrate")
-        assert "a restore is running" in bellwire.refused("worker")
+        assert "a restore is running" in bellwire.refused("migrate", status=3)
+        assert "a restore is running" in bellwire.refused("worker", status=3)
         with pytest.raises(RestoringError):
             acquire_running_lock(bellwire.data)
         with pytest.raises(RunningError), acquire_exclusive(bellwire.data):

@@ -37,7 +37,7 @@ def test_serve_alone_makes_the_schema_and_a_working_chat(scaled: Installation) -
     assert serving.stdout is not None
     until_ready = next(line for line in serving.stdout if "Bellwire is up" in line)
     assert until_ready
-    token = scaled.succeed("create-admin", "--username", "root", "--email", "root@example.org").split()[-1]
+    token = scaled.succeed("create-admin", "--new", "--username", "root", "--email", "root@example.org").split()[-1]
     users = [{"username": "ana", "email": "ana@example.org"}]
     made = call(scaled, token, "/api/v1/admin/users", {"users": users})
     assert isinstance(made, dict)
@@ -58,7 +58,7 @@ def test_a_gateway_says_which_migration_is_missing(scaled: Installation) -> None
 
 def test_a_database_that_is_not_there_is_an_error_that_shows_no_password(bellwire: Installation) -> None:
     url = f"postgresql://bellwire:hunter2@127.0.0.1:{free_port()}/bellwire"
-    said = bellwire.refused("gateway", DATABASE_URL=url, SECRET_KEY=SECRET)
+    said = bellwire.refused("gateway", status=3, DATABASE_URL=url, SECRET_KEY=SECRET)
     assert "the store can't be used" in said
     assert "hunter2" not in said
 

@@ -80,7 +80,7 @@ def test_serve_is_the_default_and_says_where_to_go_and_what_is_next(bellwire: In
 
 
 def test_with_an_admin_and_a_schema_only_the_address_is_printed(bellwire: Installation) -> None:
-    bellwire.succeed("create-admin", "--username", "ana", "--email", "ana@example.org")
+    bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
     process, printed = serving(bellwire, "serve")
     assert len(printed) == 1
     process.terminate()
@@ -134,7 +134,7 @@ def test_a_taken_port_is_said_and_nothing_is_left_running(bellwire: Installation
     bellwire.succeed("migrate")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = bellwire.refused(command, PORT=str(port))
+        said = bellwire.refused(command, status=4, PORT=str(port))
     assert f"port {port}" in said
     assert "taken" in said
     assert "BELLWIRE_PORT" in said

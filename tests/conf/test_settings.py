@@ -1,7 +1,10 @@
 import itertools
 import os
 import re
+import shutil
 import stat
+import subprocess
+import sys
 import threading
 import tomllib
 from ipaddress import ip_network
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conf import VERSION, Settings, SettingsError, load, parsing
+from conf import settings as settings_module
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
 
@@ -17,7 +21,7 @@ EXAMPLE = Path(__file__).parents[2] / "conf" / "example.env"
 DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8080,
-    "data_dir": Path("var"),
+    "data_dir": Path(__file__).parents[2] / "var",
     "database_url": None,
     "redis_url": None,
     "email_url": "file:",
@@ -56,6 +60,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.upper().startswith("BELLWIRE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings_module, "ENV_FILE", tmp_path / ".env")
 
 
 def example() -> dict[str, str]:
@@ -90,6 +95,53 @@ def test_each_setting_of_the_example_is_explained() -> None:
         if line.startswith("# BELLWIRE_"):
             assert before.startswith("# "), line
             assert not before.startswith("# BELLWIRE_"), line
+
+
+def test_a_relative_folder_and_the_file_are_the_checkouts_from_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = Path(__file__).parents[2]
+    monkeypatch.setenv("BELLWIRE_DATA_DIR", "some/folder")
+    assert load().data_dir == checkout / "some" / "folder"
+    monkeypatch.setenv("BELLWIRE_DATA_DIR", str(tmp_path))
+    assert load().data_dir == tmp_path
+    shutil.copytree(checkout / "conf", tmp_path / "conf")
+    (tmp_path / ".env").write_text("BELLWIRE_DATA_DIR=data\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "from conf import load; print(load().data_dir)"],
+        cwd="/",
+        env=environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path / 'data'}\n"
+
+
+def test_any_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "DATABASE_URL": "postgresql://me:pass@db/bellwire",
+        "REDIS_URL": "redis://:pass@cache/0",
+        "EMAIL_URL": "smtp://me:pass@relay",
+        "SECRET_KEY": "k" * 32,
+    }
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        monkeypatch.setenv(f"BELLWIRE_{name}_FILE", str(tmp_path / name))
+    loaded = load()
+    assert [loaded.database_url, loaded.redis_url, loaded.email_url, loaded.secret()] == list(secrets.values())
+
+
+def test_a_secrets_file_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = refused(monkeypatch, SECRET_KEY_FILE=str(tmp_path / "missing"))
+    assert line.startswith(f"BELLWIRE_SECRET_KEY_FILE = '{tmp_path}/missing': allowed is a file that can be read")
+    (line,) = refused(monkeypatch, SECRET_KEY="k" * 32)
+    assert "only one of BELLWIRE_SECRET_KEY and BELLWIRE_SECRET_KEY_FILE" in line
+    (tmp_path / "short").write_text("short")
+    monkeypatch.delenv("BELLWIRE_SECRET_KEY")
+    (line,) = refused(monkeypatch, SECRET_KEY_FILE=str(tmp_path / "short"))
+    assert line == "BELLWIRE_SECRET_KEY = '***': allowed is 16 characters or more"
 
 
 def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

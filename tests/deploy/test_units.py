@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UNREACHABLE
 from commands.line import COMMANDS
 from conf import Settings
 from tests.journeys.cluster import ROOT
@@ -24,6 +25,13 @@ def test_a_unit_runs_an_existing_command_and_is_hardened(path: Path) -> None:
     assert command in COMMANDS
     for hardening in ("NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=bellwire", "User=bellwire"):
         assert re.search(f"^{hardening}$", text, re.MULTILINE), hardening
+
+
+@pytest.mark.parametrize("path", [path for path in UNITS if "@" in path.name], ids=lambda path: path.name)
+def test_a_unit_is_started_again_after_what_a_restart_can_mend(path: Path) -> None:
+    restarts = dict(re.findall(r"^(Restart\w*)=(.*)$", path.read_text(), re.MULTILINE))
+    assert restarts.pop("RestartSec")
+    assert restarts == {"Restart": "on-abnormal", "RestartForceExitStatus": str(UNREACHABLE)}  # on-abnormal: signals, no statuses
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.line import REFUSED
+from commands.errors import UNREACHABLE
 from models.store.database import disconnect, rows
 from tests.deploy.proxy import Proxy
 from tests.journeys.clients import PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
@@ -95,7 +95,7 @@ class Faults:
         """Restart workers that ended because they found no database, as systemd does."""
         for number, worker in enumerate(self.workers):
             if worker.poll() is not None:
-                assert worker.poll() == REFUSED, self.cluster.logged()
+                assert worker.poll() == UNREACHABLE, self.cluster.logged()
                 self.workers[number] = self.cluster.start_worker()
 
     def _while(self, longest_s: float) -> None:
