@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from commands import opening
 from commands.listening import listen
 from conf.logging import configure
+from conf.terminal import print_line
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,4 +20,4 @@ def run(_args: Namespace) -> int:
     configure(settings, "gateway")
     with opening.store(settings):
         opening.require_current_schema()
-    return listen(settings, on_ready=lambda: print(f"Bellwire's gateway listens: {settings.url}", flush=True))
+    return listen(settings, on_ready=lambda: print_line(f"Bellwire's gateway listens: {settings.url}"))

@@ -11,7 +11,7 @@ from commands.errors import CommandError, NoStoreError, UnreachableError
 from conf import Settings, SettingsError, load
 from models import schema
 from models.store import facts
-from models.store.data_dir_lock import RestoringError, RunningError, acquire_running_lock
+from models.store.data_dir_lock import NoLocksError, RestoringError, RunningError, acquire_running_lock
 from models.store.database import connect, disconnect
 
 
@@ -30,7 +30,7 @@ def data_folder(chosen: Settings) -> Iterator[None]:
         yield
     except RestoringError as error:
         raise UnreachableError(str(error)) from error
-    except RunningError as error:
+    except (RunningError, NoLocksError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         if error.filename is None or not str(error.filename).startswith(str(chosen.data_dir)):

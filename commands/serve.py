@@ -13,6 +13,7 @@ from commands.migrate import migrate_and_print
 from commands.supervisor import Supervisor
 from conf import Settings
 from conf.logging import configure
+from conf.terminal import print_line
 from models.identity import user
 
 FIRST_STEP = """There is no admin yet. Create one from a second terminal, with the same settings:
@@ -35,7 +36,7 @@ def run(_args: Namespace) -> int:
 
     def ready() -> None:
         supervisor.start()
-        print(greeting, flush=True)
+        print_line(greeting)
 
     try:
         return listen(settings, ready, supervisor.stop)

@@ -14,7 +14,7 @@ from conf import Settings
 from models import schema
 from models.ops import worker
 from models.store.clock import now_ms
-from models.store.data_dir_lock import RestoringError, acquire_running_lock
+from models.store.data_dir_lock import NoLocksError, RestoringError, acquire_running_lock
 from models.store.database import connect, disconnect, rows, size_bytes
 
 MIB = 2**20
@@ -33,7 +33,7 @@ def store(chosen: Settings) -> Iterator[Finding]:
         acquire_running_lock(chosen.data_dir)
         connect(chosen)
         yield from _opened(chosen)
-    except RestoringError as error:
+    except (RestoringError, NoLocksError) as error:
         yield fail("store", str(error))
     except (OSError, peewee.DatabaseError, peewee.InterfaceError) as error:
         yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` restores a backup")

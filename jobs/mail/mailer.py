@@ -18,6 +18,7 @@ import structlog
 
 from conf import Settings
 from conf.masking import without_addresses
+from conf.terminal import print_line
 from jobs.infra import parent
 from jobs.infra.outage import Outage
 from jobs.mail import compose, headers, unsubscribe
@@ -248,7 +249,7 @@ class Mailer:
         """Print the subject and code to the terminal of `serve` when no mail server is set. Not a log line."""
         if self._settings.email_url == "file:" and parent.inherited is not None:
             code = f", {mail.data['code']}" if "code" in mail.data else ""
-            print(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})", flush=True)
+            print_line(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})")
 
     def _record(self, tx: Transaction, result: Result) -> None:
         """Write the result of an attempt to the outbox."""

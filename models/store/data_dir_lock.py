@@ -24,6 +24,22 @@ class RunningError(Exception):
     """Another process is using the data folder."""
 
 
+class NoLocksError(Exception):
+    """The file system of the data folder has no locks."""
+
+
+def _lock(file: IO[str], kind: int) -> None:
+    """Acquire a lock without waiting. Raises BlockingIOError when another process has it, NoLocksError where there are none."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise NoLocksError(
+            f"the file system of {file.name} has no file locks ({error.strerror}): move BELLWIRE_DATA_DIR to a local disk"
+        ) from error
+
+
 def _open(data_dir: Path) -> IO[str]:
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return (data_dir / LOCK_FILE).open("w")
@@ -32,11 +48,12 @@ def _open(data_dir: Path) -> IO[str]:
 def acquire_running_lock(data_dir: Path) -> IO[str]:
     """Acquire the shared lock, which prevents restores until this process ends or the returned file is closed.
 
-    May be called more than once. Raises RestoringError while a restore runs, OSError when the folder can't be written.
+    May be called more than once. Raises RestoringError while a restore runs, OSError when the folder can't be written, NoLocksError
+    when its file system has no locks.
     """
     file = _open(data_dir)
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock(file, fcntl.LOCK_SH)
     except BlockingIOError:
         file.close()
         raise RestoringError(f"a restore is running on {data_dir}: try again when it has ended") from None
@@ -49,7 +66,7 @@ def acquire_exclusive(data_dir: Path) -> Iterator[None]:
     """Keep every other process off the data folder. Raises RunningError when a gateway, a worker or another command uses it."""
     with _open(data_dir) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, fcntl.LOCK_EX)
         except BlockingIOError:
             raise RunningError(f"a gateway, worker or other command is using {data_dir}: stop it first") from None
         yield
