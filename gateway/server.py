@@ -113,10 +113,13 @@ async def _stop(services: Services, server: Server, background: Background, task
         task.cancel()
     loop = asyncio.get_running_loop()
     services.bus.stop()
-    ending = [loop.run_in_executor(None, background.stop), loop.run_in_executor(None, services.tail.stop)]
+    ending = [
+        asyncio.ensure_future(services.presence.close()),
+        loop.run_in_executor(None, background.stop),
+        loop.run_in_executor(None, services.tail.stop),
+    ]
     try:
         async with asyncio.timeout(COMMIT_TIMEOUT_S):
-            await services.presence.close()
             await services.committer.stop()
     except TimeoutError:
         services.committer.fail_unanswered()

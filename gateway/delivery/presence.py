@@ -8,20 +8,19 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from gateway.commit.committer import Committer
+from gateway.commit.recorder import Recorder
 from gateway.commit.threads import ThreadPool
 from models.chat import presence, views
-from models.chat.presence import RecordedChanges
-from models.log.event import Transaction
-from models.store.errors import RefusedError, StoreDownError
+from models.store.errors import StoreDownError
 
 AWAY_AFTER_S = 30.0  # a client that polls opens its next poll long before
 RENEW_EVERY_S = 10.0
-MAX_CHANGES_PER_TRANSACTION = 200  # a send waits for the whole transaction
-MAX_ANNOUNCED_PER_QUERY = 100
+MAX_CHANGES_PER_TRANSACTION = 100  # on SQLite a send waits for the whole transaction
+MAX_ANNOUNCED_PER_QUERY = 50
 MAX_ANNOUNCED_PER_TICK = 20
 ONLINE, OFFLINE = True, False
 
@@ -30,12 +29,13 @@ class Presence:
     """The users online on this gateway, under a lease. When the lease runs out, other gateways count them as offline.
 
     Three tasks work beside each other: one renews the lease, one writes the changes and one announces them. So neither thousands of
-    changes nor their announcements delay the lease.
+    changes nor their announcements delay the lease. The rows are written beside the committer, with pauses: no send waits for
+    thousands of people who come online at once.
     """
 
-    def __init__(self, committer: Committer, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:
+    def __init__(self, recorder: Recorder, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:
         self.gateway = secrets.token_hex(8)
-        self._committer = committer
+        self._recorder = recorder
         self._read = read
         self._publish_ephemeral = publish_ephemeral
         self._online: set[int] = set()
@@ -95,13 +95,9 @@ class Presence:
         """Renew the lease and write some changes in one transaction. Returns False when that failed."""
         came = [user for user, online in changes.items() if online]
         went = [user for user, online in changes.items() if not online]
-
-        def run(tx: Transaction) -> RecordedChanges:
-            return presence.record_changes(tx, self.gateway, came, went)
-
         try:
-            recorded = await self._committer.call(None, run)
-        except (StoreDownError, RefusedError):
+            recorded = await self._recorder.call(partial(presence.write_changes, self.gateway, came, went))
+        except StoreDownError:
             return False
         if recorded.lease_was_lost:  # another gateway removed it with the rows of everybody here
             self._changed = dict.fromkeys(self._online.difference(came), ONLINE) | self._changed

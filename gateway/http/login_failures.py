@@ -6,7 +6,7 @@ MAX_RECORDS_PER_MINUTE records: the rest of a minute's accounts and addresses ar
 
 from __future__ import annotations
 
-from gateway.http.recorder import Recorder
+from gateway.commit.recorder import Recorder
 from models.records import failed_logins
 from models.records.failed_logins import FailedLogins
 from models.store.clock import now_ms

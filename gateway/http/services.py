@@ -8,6 +8,7 @@ from typing import Any
 
 from conf import Settings, parsing
 from gateway.commit.committer import CommittedBatch, Committer
+from gateway.commit.recorder import Recorder
 from gateway.commit.threads import HASHER_THREADS, MAX_HASHES_WAITING, MAX_READS_WAITING, READER_THREADS, ThreadPool
 from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
@@ -17,7 +18,6 @@ from gateway.http.client_address import is_within
 from gateway.http.health import HealthMonitor
 from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
-from gateway.http.recorder import Recorder
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
 from models.log import event
@@ -45,7 +45,7 @@ class Services:
         self.committer = Committer(self._on_commit)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user
-        self.presence = Presence(self.committer, self.read, self.hub.publish_ephemeral)
+        self.presence = Presence(self.recorder, self.read, self.hub.publish_ephemeral)
         self.tail = Tail(self.hub)
         self.hub.check_log = self.tail.check
         self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.head))

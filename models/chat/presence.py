@@ -13,7 +13,7 @@ import peewee
 from peewee import Case, Value, fn
 
 from models.identity.user import User
-from models.log.event import Transaction
+from models.log.event import Transaction, transaction
 from models.store.database import Base, chunks, engine, fetch_column, fetch_rows, insert_rows, placeholders, rows
 
 LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
@@ -65,18 +65,32 @@ class RecordedChanges(NamedTuple):
     lease_was_lost: bool
 
 
-def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> RecordedChanges:
-    """Renew the gateway's lease, record the users who came to it and those who left it, and remove gateways whose lease ran out."""
+def write_changes(gateway: str, came: Sequence[int], went: Sequence[int]) -> RecordedChanges:
+    """Record changes in a transaction of their own, without the log's lock.
+
+    The users who are online are read after the commit: when two gateways change the same user at once, the later one sees both
+    changes.
+    """
+    with transaction(appends=False, durable=False) as tx:
+        left_behind, lease_was_lost = record_changes(tx, gateway, came, went)
+    elsewhere = online_now(came, except_gateway=gateway)
+    online = [user for user in came if user not in elsewhere]
+    offline = sorted({*left_behind, *went} - online_now({*left_behind, *went}))
+    return RecordedChanges(online, offline, lease_was_lost)
+
+
+def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Sequence[int]) -> tuple[list[int], bool]:
+    """Renew the gateway's lease, record the users who came to it and those who left it, and remove gateways whose lease ran out.
+
+    Return the users of the removed gateways, and whether the gateway had no lease.
+    """
+    lease_was_lost = _renew_lease(gateway)  # first: its row is locked, so no other gateway removes it meanwhile
     left_behind = _remove_dead_gateways(tx, gateway)
-    lease_was_lost = _renew_lease(gateway)
-    online_before = online_now(came)
     for users in chunks(went, MAX_IDS_PER_QUERY):
         _end_visits((Online.gateway == gateway) & Online.user.in_(users), Value(tx.now_ms))
     values = [(user, gateway, tx.now_ms) for user in came]
     insert_rows(Online, ("user_id", "gateway", "came_ms"), values, " ON CONFLICT DO NOTHING")
-    online = [user for user in came if user not in online_before]
-    offline = sorted({*left_behind, *went} - online_now({*left_behind, *went}))
-    return RecordedChanges(online, offline, lease_was_lost)
+    return left_behind, lease_was_lost
 
 
 def _renew_lease(gateway: str) -> bool:
@@ -91,7 +105,10 @@ def _renew_lease(gateway: str) -> bool:
 def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
     """Remove the other gateways whose lease is not valid, and end the visits there when it ran out. Returns their users."""
     expired = ~_is_valid(engine().now_ms()) & (GatewayLease.gateway != own_gateway)
-    dead = dict(fetch_rows(GatewayLease.select(GatewayLease.gateway, GatewayLease.until_ms).where(expired)))
+    leases = GatewayLease.select(GatewayLease.gateway, GatewayLease.until_ms).where(expired)
+    if engine().name == "postgresql":  # of gateways that do so at once, one removes a dead one, and none waits for another
+        leases = leases.for_update("FOR UPDATE SKIP LOCKED")  # type: ignore[arg-type]  # Peewee takes a clause, too
+    dead = dict(fetch_rows(leases))
     users: list[int] = []
     for gateway, until_ms in dead.items():
         on_dead = Online.gateway == gateway
@@ -131,14 +148,14 @@ def trim(tx: Transaction, before_ms: int, limit: int) -> int:
     return int(Visit.delete().where(Visit.id.in_(oldest)).execute())
 
 
-def online_now(users: Collection[int]) -> set[int]:
-    """Return those of the users who are online on any gateway whose lease is valid."""
+def online_now(users: Collection[int], except_gateway: str = "") -> set[int]:
+    """Return those of the users who are online on any gateway whose lease is valid, except one."""
     online: set[int] = set()
     now = engine().now_ms() if users else 0
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
         # Raw: every initial state and every slice of a drain reads it.
         sql = f"""
             SELECT o.user_id FROM online o JOIN leases l ON l.gateway=o.gateway
-            WHERE l.until_ms BETWEEN ? AND ? AND o.user_id IN ({placeholders(len(part))})"""
-        online |= {user for (user,) in rows(sql, (now, now + MAX_LEASE_MS, *part))}
+            WHERE l.until_ms BETWEEN ? AND ? AND o.gateway<>? AND o.user_id IN ({placeholders(len(part))})"""
+        online |= {user for (user,) in rows(sql, (now, now + MAX_LEASE_MS, except_gateway, *part))}
     return online

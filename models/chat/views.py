@@ -15,6 +15,7 @@ from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
 MAX_IDS_PER_QUERY = 500
+MAX_PEERS = 1_000  # to whom a change of presence is announced
 
 
 def conversation_view(user: int, conversation: int) -> ConversationView:
@@ -100,14 +101,20 @@ def count_unread(user: int, conversation: int) -> int:
 
 
 def peers(users: Sequence[int]) -> dict[int, list[int]]:
-    """Return the users who see each user's presence: they share a conversation of at most MAX_MEMBERS_IN_VIEW members."""
+    """Return the users who see each user's presence at once: they share a conversation of at most MAX_MEMBERS_IN_VIEW members.
+
+    A user has at most MAX_PEERS: those of the smallest conversations, and the newest of the same size. Others see the presence in
+    their next initial state.
+    """
     # Raw: every change of presence runs it.
     pairs = rows(
-        "SELECT DISTINCT m.user_id, o.user_id FROM memberships m "
+        "WITH shared AS (SELECT m.user_id, c.id, sum(c.members_count-1) OVER "
+        "(PARTITION BY m.user_id ORDER BY c.members_count, c.id DESC) AS others FROM memberships m "
         "JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
-        "JOIN memberships o ON o.conversation_id=c.id AND o.to_event IS NULL AND o.user_id<>m.user_id "
-        f"WHERE m.user_id IN ({placeholders(len(users))}) AND m.to_event IS NULL",
-        (MAX_MEMBERS_IN_VIEW, *users),
+        f"WHERE m.user_id IN ({placeholders(len(users))}) AND m.to_event IS NULL) "
+        "SELECT DISTINCT s.user_id, o.user_id FROM shared s "
+        "JOIN memberships o ON o.conversation_id=s.id AND o.to_event IS NULL AND o.user_id<>s.user_id WHERE s.others<=?",
+        (MAX_MEMBERS_IN_VIEW, *users, MAX_PEERS),
     )
     found: dict[int, list[int]] = {}
     for user, peer in pairs:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from conf import Settings
 from gateway.commit.committer import CommittedBatch, Committer
+from gateway.commit.recorder import Recorder
 from gateway.commit.threads import MAX_READS_WAITING, READER_THREADS, ThreadPool
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer, Subscription
@@ -42,6 +43,7 @@ class Core:
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.committer = Committer(self._committed)
+        self.recorder = Recorder()
         self.batches: list[int] = []  # the number of operations of each commit
         self.accounts: list[Event] = []  # the account events that the hub passed on
         self.online: list[tuple[int, bool]] = []  # (user, whether they connected or disconnected)
@@ -60,6 +62,7 @@ class Core:
         await self.committer.stop()
         if self._tail is not None:
             self._tail.stop()
+        self.recorder.close()
         self.read.close()
 
     def _committed(self, committed: CommittedBatch) -> None:

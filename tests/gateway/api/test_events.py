@@ -310,13 +310,15 @@ def test_the_21st_open_poll_of_a_user_ends_the_oldest_one_empty(gateway: Gateway
 
 def test_presence_ends_no_poll_and_is_part_of_the_next_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
     conversation = ana.send("hi", to=ben)["conversation"]
-    poll = ben.polling(ben.now(), timeout=60)
-    gateway.waiting(1)
+    cursor = ben.now()
+    poll = ben.polling(cursor, timeout=60)
+    watching = [ben.polling(cursor, types="presence", timeout=timeout) for timeout in (2, 10, 50)]
+    gateway.waiting(4)
 
     ana.poll(ana.now())  # the gateway loads Ana, and she is online
     with stream(ana) as opened:
         next(opened.blocks())
-        until_online(gateway, ana)
+        assert any(each.result().json()["events"] for each in watching), "it is announced"
         assert not poll.done()
         ana.send("and now", at=conversation)
     events = poll.result().json()["events"]

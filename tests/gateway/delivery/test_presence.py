@@ -1,7 +1,9 @@
 """Presence of a gateway's users: the lease, the changes and their announcements."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from gateway.delivery import presence as module
 from gateway.delivery.presence import Presence
 from models.chat import presence
 from models.log import event
-from models.store.database import engine, execute, rows
+from models.store.database import disconnect, engine, execute, rows
 from tests.journeys.core import Core, opened, until
 from tests.models.people import group, people
 from tests.stores import Database
@@ -43,7 +45,7 @@ class Announced:
         self.may_read = asyncio.Event()
         self.may_read.set()
         self._core = core
-        self.presence = Presence(core.committer, self._read, self._publish)  # type: ignore[arg-type]
+        self.presence = Presence(core.recorder, self._read, self._publish)  # type: ignore[arg-type]
 
     async def _read(self, work: Callable[..., Any], *args: Any) -> Any:
         await self.may_read.wait()
@@ -100,8 +102,7 @@ def test_a_gateway_puts_back_its_users_whom_another_one_removed(monkeypatch: pyt
                 gateway.presence.connected(user)
             await until(lambda: len(gateway.events) == 4)
             expire(gateway.presence.gateway)
-            with event.transaction() as tx:
-                assert presence.record_changes(tx, "another", [], []).offline == users
+            assert presence.write_changes("another", [], []).offline == users
             assert presence.online_now(users) == set()
             gateway.presence.sweep()
             await until(lambda: len(gateway.events) == 8)
@@ -138,22 +139,76 @@ def test_users_of_a_gateway_that_ends_are_away_only_when_its_lease_has_run_out()
 
 def test_changes_that_could_not_be_written_are_written_later() -> None:
     ana, ben = crowd(2)
+    execute("ALTER TABLE leases RENAME TO broken")
 
     async def scenario() -> None:
-        core = Core()
-        gateway = Announced(core)
-        core.committer.down = True
-        gateway.presence.connected(ana)
-        await until(lambda: not gateway.presence._tasks)
-        gateway.presence.connected(ben)
-        await until(lambda: not gateway.presence._tasks)
-        async with core:
-            await until(lambda: not core.committer.down)
+        async with Core() as core:
+            gateway = Announced(core)
+            for user in (ana, ben):
+                gateway.presence.connected(user)
+                await until(lambda: not gateway.presence._tasks)
+            execute("ALTER TABLE broken RENAME TO leases")
             gateway.presence.sweep()
             await until(lambda: len(gateway.events) == 2)
             assert presence.online_now([ana, ben]) == {ana, ben}
 
     asyncio.run(scenario())
+
+
+@pytest.mark.only("postgresql")
+def test_presence_is_written_while_a_send_has_the_logs_lock() -> None:
+    ana, ben = crowd(2)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gateway = Announced(core)
+            with event.transaction():
+                gateway.presence.connected(ana)
+                await until(lambda: gateway.events == [(ana, True)])
+            assert presence.online_now([ana, ben]) == {ana}
+
+    asyncio.run(scenario())
+
+
+def test_a_user_of_two_gateways_is_announced_once() -> None:
+    (ana,) = people("ana")
+    assert presence.write_changes("one", [ana], []).online == [ana]
+    assert presence.write_changes("two", [ana], []).online == []
+    assert presence.write_changes("one", [], [ana]).offline == []
+    assert presence.write_changes("two", [], [ana]).offline == [ana]
+
+
+@pytest.mark.only("postgresql")
+def test_a_user_who_leaves_two_gateways_at_once_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ana,) = people("ana")
+    for gateway in ("one", "two"):
+        presence.write_changes(gateway, [ana], [])
+    record_changes, both = presence.record_changes, threading.Barrier(2)
+
+    def record_together(*args: Any) -> Any:
+        recorded = record_changes(*args)
+        both.wait(30)
+        return recorded
+
+    monkeypatch.setattr(presence, "record_changes", record_together)
+    with ThreadPoolExecutor(2) as threads:
+        ended = [threads.submit(presence.write_changes, gateway, [], [ana]) for gateway in ("one", "two")]
+        assert [ana] in [each.result(30).offline for each in ended]
+        list(threads.map(lambda _: (both.wait(30), disconnect()), range(2)))
+
+
+@pytest.mark.only("postgresql")
+def test_a_dead_gateway_is_removed_once_and_no_other_gateway_waits() -> None:
+    (ana,) = people("ana")
+    presence.write_changes("dead", [ana], [])
+    expire("dead")
+    with ThreadPoolExecutor(1) as other_thread:
+        with event.transaction(appends=False) as tx:
+            assert presence.record_changes(tx, "one", [], []) == ([ana], True)
+            other = other_thread.submit(presence.write_changes, "two", [], [])
+            assert other.result(30).offline == []
+        other_thread.submit(disconnect).result()
+    assert rows("SELECT count(*) FROM visits")[0][0] == 1
 
 
 def test_a_lease_that_was_written_while_a_clock_was_ahead_is_over() -> None:
@@ -162,8 +217,7 @@ def test_a_lease_that_was_written_while_a_clock_was_ahead_is_over() -> None:
         presence.record_changes(tx, "ahead", [ana], [])
         execute("UPDATE leases SET until_ms=?", (engine().now_ms() + 3_600_000,))
     assert presence.online_now([ana]) == set()
-    with event.transaction() as tx:
-        assert presence.record_changes(tx, "another", [], []).offline == [ana]
+    assert presence.write_changes("another", [], []).offline == [ana]
 
 
 @pytest.mark.only("postgresql")
@@ -173,5 +227,5 @@ def test_a_lease_is_compared_with_the_clock_of_the_store(hours: int) -> None:
     with time_machine.travel(timedelta(hours=hours)), event.transaction() as tx:
         presence.record_changes(tx, "another host", [ana], [])
     assert presence.online_now([ana]) == {ana}
-    with time_machine.travel(timedelta(hours=-hours)), event.transaction() as tx:
-        assert presence.record_changes(tx, "a third host", [], []).offline == []
+    with time_machine.travel(timedelta(hours=-hours)):
+        assert presence.write_changes("a third host", [], []).offline == []

@@ -8,8 +8,8 @@ import pytest
 import time_machine
 
 from conf import Settings
+from gateway.commit.recorder import Recorder
 from gateway.http.login_failures import LoginFailures
-from gateway.http.recorder import Recorder
 from models.records import failed_logins
 from models.store.database import rows
 from tests.gateway.client import Client

@@ -97,3 +97,15 @@ def test_conversations_are_in_the_order_of_the_log_when_the_clock_is_set_back(st
     kinds = [(view.id, view.kind) for view in initial_state.load(ana)["conversations"]]
     assert [kind for _, kind in kinds] == ["group", "direct", "group", "direct"]
     assert (kinds[0][0], kinds[2][0]) == (newest, empty)
+
+
+def test_a_change_of_presence_is_announced_to_a_bounded_number_of_peers(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, *others = people("ana", *(f"user{n}" for n in range(8)))
+    for members in (others[:3], others[3:4], others[4:6], others[6:8]):
+        group(ana, *members)
+    found = views.peers([ana, others[0]])
+    assert {user: sorted(peers) for user, peers in found.items()} == {ana: others, others[0]: [ana, *others[1:3]]}
+    monkeypatch.setattr(views, "MAX_PEERS", 3)
+    assert sorted(views.peers([ana])[ana]) == [others[3], *others[6:8]], (
+        "the smallest conversations, and the newest of the same size"
+    )

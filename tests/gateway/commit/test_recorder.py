@@ -1,15 +1,17 @@
-"""Last uses of tokens are written beside the committer, a few a transaction."""
+"""Rows that append no events are written beside the committer, a few a transaction."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from conf import Settings
-from gateway.http import recorder as recorder_module
-from gateway.http.recorder import Recorder
+from gateway.commit import recorder as recorder_module
+from gateway.commit.recorder import Recorder
 from models.identity import token
 from models.log import event
 from models.store.database import disconnect, execute, rows
+from models.store.errors import StoreDownError
 from tests.gateway.running import until
 from tests.models.people import people
 
@@ -81,6 +83,15 @@ def test_a_failure_of_the_store_ends_neither_the_thread_nor_its_next_write(store
     recorder.record(append, [2])
     until(lambda: written == [2])
     disconnect()
+
+
+def test_a_caller_learns_that_the_store_failed(store: Settings, recorder: Recorder) -> None:
+    async def scenario() -> None:
+        with pytest.raises(StoreDownError):
+            await recorder.call(lambda: execute("SELECT * FROM no_such_table"))
+        assert await recorder.call(lambda: rows("SELECT 7")) == [(7,)]
+
+    asyncio.run(scenario())
 
 
 def test_what_waits_too_long_is_dropped(store: Settings, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
