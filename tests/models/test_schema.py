@@ -123,6 +123,11 @@ def test_an_index_whose_making_was_interrupted_is_made_anew(store: Settings) -> 
     assert keys_that_lead_no_index() == []
 
 
+def test_each_migration_has_a_number_of_its_own() -> None:
+    numbers = [name.partition("_")[0] for name in schema.migrations()]
+    assert numbers == sorted(set(numbers))
+
+
 def test_migrating_twice_changes_nothing(store: Settings) -> None:
     def schema_and_facts() -> list[object]:
         return [*(described(model._meta.table_name) for model in TABLES), rows("SELECT name, value FROM facts ORDER BY name")]
