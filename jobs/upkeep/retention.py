@@ -30,7 +30,7 @@ ENDED_DAYS = 90  # announcements that are done, mails that were given up on
 UNUSED_DAYS = 400  # sessions: more than a year, for devices that are used once a year
 ROWS_PER_TRANSACTION = 200
 MAX_KIND_S = 5.0  # of each kind of rows, per run
-ERASE_EVERY_S = 6 * 3600.0  # reads and writes the whole search index
+ERASE_EVERY_MS = 6 * 3600 * 1000  # reads and writes the whole search index
 TOKENS_PER_RUN = 1_000  # are checked
 
 logger = structlog.get_logger("jobs")
@@ -42,12 +42,10 @@ Delete = Callable[[Transaction], int]  # deletes up to ROWS_PER_TRANSACTION rows
 class Retention:
     """Deletes the rows of one store whose time is over. `consumers` are all consumers of the log."""
 
-    def __init__(self, settings: Settings, consumers: Collection[Consumer], erase_every_s: float = ERASE_EVERY_S) -> None:
-        self._erase_every_s = erase_every_s
+    def __init__(self, settings: Settings, consumers: Collection[Consumer]) -> None:
         self._events_days = settings.events_keep_days
         self._consumers = consumers
         self._checked_token = 0  # the id that the next run begins after
-        self._erased = time.monotonic()  # when the words of deleted texts were last removed from the search index
         self._corrected_user = 0  # the same, of accounts
 
     def run(self, stop: Stop) -> None:
@@ -95,13 +93,11 @@ class Retention:
         }
 
     def _erase_words(self, stop: Stop) -> None:
-        """Once in ERASE_EVERY_S, remove the words of deleted texts from the search index, a part in each transaction."""
-        left = time.monotonic() - self._erased > self._erase_every_s
+        """Once in ERASE_EVERY_MS, remove the words of deleted texts from the search index, a part in each transaction."""
+        left = search.is_erasure_due(ERASE_EVERY_MS)
         while left and not stop():
-            with transaction(appends=False):
-                left = search.erase_next()
-            if not left:
-                self._erased = time.monotonic()
+            with transaction(appends=False) as tx:
+                left = search.erase_next(tx)
 
     def _processed_by_all(self) -> int:
         """The id up to which all parts of all consumers have processed the log, and all members of large groups are notified."""

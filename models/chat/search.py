@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from models.chat import search_tokens
 from models.log.event import Transaction
+from models.store import facts
+from models.store.clock import now_ms
 from models.store.database import (
     ID_MAX,
     affected_rows,
@@ -33,6 +35,7 @@ INDEX_DDL = {
     ],
 }
 REINDEXED = "search_reindexed"  # the fact `message:until_ms`: how far messages are indexed anew, and the time to end that
+ERASED = "search_erased"  # the fact in ms: when the words of all texts that were deleted before had left SQLite's index
 MAX_PAGES_MERGED = 500  # of 4 KiB, in one transaction
 MIN_CHANGES_OF_A_MERGE = 2  # fewer mean that nothing was left to merge (FTS5's documentation, section 6.8)
 
@@ -80,16 +83,22 @@ def reindex_next(tx: Transaction, limit: int) -> int:
     return len(ids)
 
 
-def erase_next() -> bool:
-    """Merge a part of SQLite's index, which keeps the words of deleted texts until then; returns whether more is left.
-
-    On PostgreSQL autovacuum does it.
-    """
+def is_erasure_due(every_ms: int) -> bool:
+    """Return whether the words of deleted texts were last erased longer ago. On PostgreSQL, where autovacuum does it, never."""
     if engine().name != "sqlite":
         return False
+    fact = Fact.get_or_none(Fact.name == ERASED)
+    return fact is None or not 0 <= now_ms() - int(fact.value) < every_ms  # a time to come: a clock was ahead
+
+
+def erase_next(tx: Transaction) -> bool:
+    """Merge a part of SQLite's index, which keeps the words of deleted texts until then; returns whether more is left."""
     before = rows("SELECT total_changes()")[0][0]
     execute("INSERT INTO message_search (message_search, rank) VALUES ('merge', ?)", (-MAX_PAGES_MERGED,))
-    return int(rows("SELECT total_changes()")[0][0]) - int(before) >= MIN_CHANGES_OF_A_MERGE
+    if int(rows("SELECT total_changes()")[0][0]) - int(before) >= MIN_CHANGES_OF_A_MERGE:
+        return True
+    facts.write(ERASED, str(tx.now_ms))
+    return False
 
 
 def unindex(message: int) -> None:

@@ -46,6 +46,11 @@ def trimmed() -> int:
     return int(rows("SELECT value FROM facts WHERE name=?", (TRIMMED,))[0][0])
 
 
+def write(name: str, value: str) -> None:
+    """Write a fact, in the place of its earlier value."""
+    Fact.insert(name=name, value=value).on_conflict(conflict_target=[Fact.name], preserve=[Fact.value]).execute()
+
+
 def write_probe(at_ms: int) -> None:
     """Write one row, so that the commit that follows has something to write. Raw SQL: it runs under the log's lock."""
     execute(
@@ -64,5 +69,4 @@ def oldest_code() -> tuple[int, str]:
 
 def set_oldest_code(schema: int, version: str) -> None:
     """Record the oldest code that may run on this store."""
-    insert = Fact.insert(name=OLDEST_CODE, value=f"{schema} {version}")
-    insert.on_conflict(conflict_target=[Fact.name], preserve=[Fact.value]).execute()
+    write(OLDEST_CODE, f"{schema} {version}")

@@ -9,8 +9,8 @@ import time_machine
 from conf import Settings
 from jobs import tasks
 from jobs.drain.drain import drain
-from jobs.upkeep.retention import ENDED_DAYS, READ_DAYS, UNUSED_DAYS
-from models.chat import message
+from jobs.upkeep.retention import ENDED_DAYS, READ_DAYS, UNUSED_DAYS, Retention
+from models.chat import message, search
 from models.community import like, post
 from models.identity import token
 from models.log import checkpoint, event
@@ -179,6 +179,26 @@ def test_ended_announcements_and_dead_mails_are_deleted(store: Settings) -> None
     later(ENDED_DAYS + 1)
     assert (announcement.list_newest(10), dead_letters.newest(10)) == ([], [])
     assert scalar("SELECT count(*) FROM emails WHERE state='dead'") == 0
+
+
+@pytest.mark.only("sqlite")
+def test_deleted_words_leave_the_index_every_six_hours_however_often_workers_restart(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+
+    def erased(hours: float) -> bool:
+        """A worker that starts so many hours from now; return whether it removes the words of a text that is deleted before."""
+        sent = send(ana, 250, to=ben)
+        with event.transaction():
+            search.index(sent)
+        with event.transaction() as tx:
+            message.delete(tx, ana, "user", sent[0])
+        blocks = rows("SELECT id, block FROM message_search_data")
+        with time_machine.travel(timedelta(hours=hours), tick=True):
+            Retention(store, []).run(lambda: False)
+        return rows("SELECT id, block FROM message_search_data") != blocks
+
+    assert [erased(hours) for hours in (0, 1, 5, 6.5, 7, 12, 13)] == [True, False, False, True, False, False, True]
+    assert erased(0), "the clock was ahead before"
 
 
 def test_each_run_corrects_keys_that_an_earlier_version_wrote(store: Settings) -> None:

@@ -86,8 +86,8 @@ def test_deleted_words_leave_the_file(store: Settings) -> None:
         search.index(others[:200])
     left = True
     while left:
-        with event.transaction(appends=False):
-            left = search.erase_next()
+        with event.transaction(appends=False) as tx:
+            left = search.erase_next(tx)
     assert search.find(ben, "public", None, 500) == others[::-1]
     assert rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
     disconnect()
