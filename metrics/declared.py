@@ -46,6 +46,7 @@ COMMIT_SECONDS = _latency("commit", "A transaction of the committer, from BEGIN 
 COMMIT_BATCH_SIZE = Latency(
     "bellwire_commit_batch_size", "Operations in one transaction of the committer", buckets=BATCH_SIZE_BUCKETS
 )
+OPERATION_SECONDS = _latency("operation", "An operation under the log's lock, or the sends that a transaction posts together")
 COMMIT_QUEUE = _gauge("commit_queue", "Operations waiting for the committer")
 LOG_EVENTS_TOTAL = _counter("log_events", "Events appended to the log by this process")
 LOG_LAG_SECONDS = _gauge("log_lag_seconds", "Age of the oldest event that a consumer has not processed", "consumer")

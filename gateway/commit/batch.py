@@ -7,8 +7,10 @@ together, by a fixed number of statements; a batch of nothing but sends needs no
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -49,6 +51,14 @@ class Operation(Generic[R]):
         self.submitted = time.perf_counter()
         self.started = self.committed = 0.0
 
+    @property
+    def verb(self) -> str:
+        """The name of the function that the operation runs, for the log."""
+        function: Any = inspect.unwrap(self.run) if self.run is not None else None
+        while isinstance(function, partial):
+            function = inspect.unwrap(function.args[0] if function.args and callable(function.args[0]) else function.func)
+        return f"{function.__module__}.{function.__qualname__}".removesuffix(".<locals>.<lambda>")
+
 
 class SendOperation(Operation[Posted]):
     """A message to be posted together with the other messages of its batch."""
@@ -58,6 +68,11 @@ class SendOperation(Operation[Posted]):
     def __init__(self, draft: Draft, future: asyncio.Future[Posted]) -> None:
         super().__init__(None, draft.token, future)
         self.draft = draft
+
+    @property
+    def verb(self) -> str:
+        """The name of the verb, for the log: sends run together."""
+        return "models.chat.message.post"
 
     def stages(self, arrived: float, authorize_s: float) -> dict[str, float]:
         """The durations of its stages until it was on disk, in seconds to the microsecond. `arrived` is a time.perf_counter()."""

@@ -37,6 +37,8 @@ from models.store.errors import RefusedError, StoreDownError
 logger = structlog.get_logger()
 
 MAX_BATCH_OPERATIONS = 100  # in one transaction; more only makes the first of them wait longer
+MAX_TRANSACTION_S = 0.05  # after which a transaction begins no further operation: drains and other gateways wait for the lock too
+SLOW_OPERATION_S = 0.05  # such an operation is logged with its verb: other sends wait as long
 MAX_GATHER_S = 0.003  # how long the first operation of a batch may wait for further ones
 QUIET_ROUNDS = 3  # rounds of the loop without a new operation that complete a batch; a request needs several to become one
 MAX_QUEUED_OPERATIONS = 5_000  # about a second of work: beyond it, clients are refused and retry later
@@ -64,13 +66,16 @@ class CommittedBatch:
 class Committer:
     """Hands operations to its thread, and batches that are on disk to `on_commit`, on the loop."""
 
-    def __init__(self, on_commit: Callable[[CommittedBatch], None]) -> None:
+    def __init__(self, on_commit: Callable[[CommittedBatch], None], max_transaction_s: float = MAX_TRANSACTION_S) -> None:
         self._on_commit = on_commit
+        self._max_transaction_s = max_transaction_s
         self._queue: SimpleQueue[list[Operation[Any]] | None] = SimpleQueue()
         self._pending: list[Operation[Any]] = []  # not handed to the thread yet
+        self._left: list[Operation[Any]] = []  # handed to the thread, and left for its next transaction
         self._unanswered: dict[Operation[Any], None] = {}  # the oldest first
         self._loop = asyncio.get_running_loop()
         self._cache = TransactionCache()
+        self._slow: list[tuple[str, float]] = []  # verbs and their seconds, to be logged after the transaction
         self._stopping = False
         self.down = False  # the store can't be reached
         self._outage = Outage("committer", "requests that write are refused")
@@ -185,6 +190,9 @@ class Committer:
         """Log and measure a batch that is on disk, so an error here concerns none of its operations."""
         try:
             log_failures(committed.operations)
+            while self._slow:
+                verb, operation_s = self._slow.pop()
+                logger.warning("slow_operation", verb=verb, seconds=round(operation_s, 3))
             metrics.COMMIT_SECONDS.observe(seconds)
             metrics.COMMIT_BATCH_SIZE.observe(len(committed.operations))
             metrics.LOG_EVENTS_TOTAL.inc(committed.appended)
@@ -211,11 +219,12 @@ class Committer:
                 return True
 
     def _next_batch(self, timeout_s: float | None = None) -> list[Operation[Any]] | None:
-        """Wait for operations and return those that are queued, up to the bound; None when the committer was stopped.
+        """Wait for operations and return the next ones, up to the bound; None when the committer was stopped.
 
         Raises Empty when none arrives in time.
         """
-        batch = self._queue.get(timeout=timeout_s)
+        batch = self._left or self._queue.get(timeout=timeout_s)
+        self._left = []
         with contextlib.suppress(Empty):
             while batch is not None and len(batch) < MAX_BATCH_OPERATIONS:
                 more = self._queue.get_nowait()
@@ -223,6 +232,8 @@ class Committer:
                     self._queue.put(None)
                     break
                 batch += more
+        if batch is not None and len(batch) > MAX_BATCH_OPERATIONS:
+            batch, self._left = batch[:MAX_BATCH_OPERATIONS], batch[MAX_BATCH_OPERATIONS:]
         return batch
 
     def _commit(self, batch: list[Operation[Any]]) -> CommittedBatch:
@@ -241,19 +252,33 @@ class Committer:
         groups: list[list[Operation[Any]]],
         run: Callable[[Transaction, list[Operation[Any]]], None],
     ) -> CommittedBatch:
-        started = time.perf_counter()
+        """Run groups in one transaction. Those that don't begin within its time are left for the next one."""
+        started, count = time.perf_counter(), 0
         with event.transaction(self._cache) as tx:
             foreign = self._read_foreign_events(tx.head)
             after = self.head if foreign is not None else tx.head
             self._update_cache(foreign)
             token.load_actors(tx, [operation.token for operation in batch if operation.token is not None])
+            began = time.perf_counter()
             for group in groups:
+                if began - started > self._max_transaction_s and count:
+                    break
                 run(tx, group)
+                count += len(group)
+                ended = time.perf_counter()
+                self._measure_group(group, ended - began)
+                began = ended
+        batch, self._left = batch[:count], batch[count:] + self._left
         for operation in batch:
             operation.started = started
         self.head = tx.events[-1].id if tx.events else tx.head
         events = [*(foreign or ()), *tx.events]
         return CommittedBatch(batch, after, events, len(tx.events))
+
+    def _measure_group(self, group: list[Operation[Any]], seconds: float) -> None:
+        metrics.OPERATION_SECONDS.observe(seconds)
+        if seconds > SLOW_OPERATION_S:
+            self._slow.append((group[0].verb, seconds))
 
     def _read_foreign_events(self, head: int) -> list[Event] | None:
         """The events of other processes since this thread's last transaction; None if there are too many, or some were trimmed."""

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -130,7 +131,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a function in the next transaction, where the caller's token is checked again."""
-        return self.services.committer.call(self.actor.token, lambda tx: self._run_and_measure(run, tx))
+        return self.services.committer.call(self.actor.token, partial(self._run_and_measure, run))
 
     def _run_and_measure(self, run: Callable[[Transaction], T], tx: Transaction) -> T:
         before = len(tx.events)

@@ -129,7 +129,7 @@ class RateLimits:
             try:
                 async with asyncio.timeout(CHECK_TIMEOUT_S):
                     await self._shared.check()
-            except self._redis_errors as error:
+            except Exception as error:  # of any kind: the task must live, and the next check may succeed
                 self._outage.record_failure(error)
             else:
                 self.local_only = False

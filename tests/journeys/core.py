@@ -37,12 +37,15 @@ def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
 
 
 class Core:
-    """Use it as `async with Core() as core`. `with_tail`: a tail reads the events that other processes commit."""
+    """Use it as `async with Core() as core`. `with_tail`: a tail reads the events that other processes commit.
 
-    def __init__(self, *, with_tail: bool = False) -> None:
+    `max_transaction_s` is generous: a busy machine must not divide batches.
+    """
+
+    def __init__(self, *, with_tail: bool = False, max_transaction_s: float = 60.0) -> None:
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
-        self.committer = Committer(self._committed)
+        self.committer = Committer(self._committed, max_transaction_s)
         self.recorder = Recorder()
         self.batches: list[int] = []  # the number of operations of each commit
         self.accounts: list[Event] = []  # the account events that the hub passed on

@@ -20,6 +20,7 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "poll_seconds": (Histogram, ("outcome",)),
     "commit_seconds": (Histogram, ()),
     "commit_batch_size": (Histogram, ()),
+    "operation_seconds": (Histogram, ()),
     "commit_queue": (Gauge, ()),
     "log_events_total": (Counter, ()),
     "log_lag_seconds": (Gauge, ("consumer",)),

@@ -7,6 +7,7 @@ answer neither waits for the record nor fails with it. A refused call changed no
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -43,6 +44,7 @@ class AdminHandler(Handler):
         self.is_audited = True
         call = auditing.call_of(self, DONE)
 
+        @wraps(run)
         def run_and_record(tx: Transaction) -> T:
             result = run(tx)
             audit.record(tx, call)

@@ -162,6 +162,7 @@ def test_the_free_disk_space_is_measured_at_the_first_scrape(gateway: Gateway) -
         "bellwire_poll_seconds",
         "bellwire_commit_seconds",
         "bellwire_commit_batch_size",
+        "bellwire_operation_seconds",
         "bellwire_commit_queue",
         "bellwire_log_events_total",
         "bellwire_log_lag_seconds",

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway import server as server_module
 from gateway.app import Application
 from gateway.commit import batch as batch_module
 from gateway.commit import committer as committer_module
-from gateway.commit.batch import OperationFailedError
+from gateway.commit.batch import Operation, OperationFailedError
 from gateway.commit.committer import Committer
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
@@ -147,6 +148,64 @@ def test_the_id_of_a_revoked_token_is_never_used_again() -> None:
 
     asyncio.run(scenario())
     assert scalar("SELECT count(*) FROM messages") == 0
+
+
+def test_a_transaction_has_at_most_a_hundred_operations_however_many_wait() -> None:
+    ana, ben = people("ana", "ben")
+    drafts = [Draft(ana, token_of(ana), str(n), to=ben) for n in range(250)]
+
+    async def scenario() -> None:
+        async with Core() as core:
+            gate, busy_operation = await busy(core.committer)
+            waiting = together(core, *(core.committer.post(draft).future for draft in drafts))
+            gate.set()
+            await busy_operation
+            results = await waiting
+            assert [result.created for result in results] == [True] * 250
+            assert sum(core.batches) == 251
+            assert max(core.batches) == 100
+
+    asyncio.run(scenario())
+    assert rows("SELECT body FROM messages ORDER BY id") == [(str(n),) for n in range(250)]
+
+
+def test_a_transaction_that_has_lasted_too_long_leaves_the_rest_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(committer_module, "SLOW_OPERATION_S", 0.0)
+    done: list[int] = []
+
+    def slow_verb(number: int, tx: Transaction) -> None:
+        done.append(number)
+        if number == 3:
+            raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with Core(max_transaction_s=0.0) as core:
+            gate, busy_operation = await busy(core.committer)
+            waiting = together(core, *(core.committer.call(None, partial(slow_verb, n)) for n in range(5)))
+            gate.set()
+            await busy_operation
+            assert [type(result) for result in await waiting] == [*[type(None)] * 3, OperationFailedError, type(None)]
+            assert core.batches == [1] * 6
+            assert not core.committer._unanswered
+
+    asyncio.run(scenario())
+    assert done == [0, 1, 2, 3, 4]
+    assert "slow_verb" in "".join(capsys.readouterr())
+
+
+def test_an_operation_is_logged_under_the_name_of_its_verb() -> None:
+    def wrapped(run: Callable[[Transaction], Any]) -> Callable[[Transaction], Any]:
+        return wraps(run)(lambda tx: run(tx))
+
+    def verb_of(run: Callable[[Transaction], Any]) -> str:
+        return Operation(run, None, future).verb
+
+    future: asyncio.Future[Any] = asyncio.Future(loop=asyncio.new_event_loop())
+    assert verb_of(token.mark_used) == "models.identity.token.mark_used"
+    assert verb_of(partial(lambda run, tx: run(tx), wrapped(token.mark_used))) == "models.identity.token.mark_used"
+    assert verb_of(lambda tx: None).endswith("test_an_operation_is_logged_under_the_name_of_its_verb")
 
 
 def test_an_operation_after_the_stop_is_refused() -> None:
