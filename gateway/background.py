@@ -115,8 +115,8 @@ class Background:
             self._retry_queue_at = time.monotonic() + RETRY_QUEUE_S
             self._queue.record_failure(error)
         else:
-            self.degraded = False
             self._queue.record_success()
+            self.degraded = False  # last: whoever sees the end of the outage finds its line in the log
 
     def _send_mail(self) -> None:
         """Let the mailer send on a thread of its own, since sending is slow. It rests while the queue works."""

@@ -110,6 +110,8 @@ class Conversations(Handler):
             return additions.create_conversation(tx, user, members, title), True
 
         conversation, is_new = await self.commit(run)
+        if is_new:
+            self.count_written(len(members), 0)  # the events of many members are few, and those after the first come later
         self.answer(await self._view(conversation), 201 if is_new else 200)
 
     async def _view(self, conversation: int) -> ConversationView:
