@@ -162,7 +162,6 @@ def test_a_burst_decides_as_the_rule_does_message_by_message(store: Settings) ->
     members, crew = large_group()
     random_history(members, crew)
     with event.transaction() as tx:
-        presence.renew_lease(tx, "gateway-1")
         presence.record_changes(tx, "gateway-1", members[5:9], [])
     drain(NotifyConsumer())
     execute("UPDATE users SET status='suspended' WHERE id=?", (members[10],))

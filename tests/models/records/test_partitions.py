@@ -28,6 +28,10 @@ from tests.stores import Database, PostgresServer, program, settings_of
 DAY_MS = 24 * 3_600_000
 RECORD_TYPE = activity.RECORD_TYPE
 MARCH = partition_months.start_of(1_741_000_000_000)  # of 2025
+OLD_ADMIN_SQL = """
+INSERT INTO users (username, username_key, email, email_key, display_name, display_key, role, status, watches, created_ms)
+VALUES ('root', 'root', 'root@example.org', 'root@example.org', 'root', 'root', 'admin', 'active', '{}', 0) RETURNING id
+"""  # before the migrations that the present code needs
 CALL = ("GET /api/v1/admin/users", "/api/v1/admin/users", b"{}", audit.READ, "::1", "a")
 
 
@@ -248,7 +252,7 @@ def test_records_from_before_there_were_partitions_are_kept_also_when_dividing_w
     with database.fresh(migrated=False) as place:
         connect(settings_of(tmp_path, place))
         Runner(db.obj, str(schema.DIRECTORY)).up("0007_workers")
-        (root,) = people("root", role="admin")
+        root = scalar(OLD_ADMIN_SQL)
         now = now_ms()
         record(root, *range(now - 9, now + 1), MARCH)
         with event.transaction() as tx:

@@ -52,7 +52,7 @@ def test_a_slice_of_many_conversations_takes_one_statement_a_hundred(store: Sett
     statements.clear()
     part = catchup.read(ben, 0, None, 20)
     assert [e.id for e in part.events] == expected[:20]
-    assert len(statements) == 4, "251 streams a hundred at a time, and the events"
+    assert len(statements) == 7, "501 streams (each crew's, and that of its joining) a hundred at a time, and the events"
 
 
 def test_many_short_memberships_cost_no_more_than_one(store: Settings, statements: list[str]) -> None:
