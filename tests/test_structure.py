@@ -136,3 +136,10 @@ TEXTS = [
 def test_every_path_that_is_named_exists(path: Path) -> None:
     missing = {name for name in PATHS.findall(path.read_text()) if not (ROOT / name).exists() and not (path.parent / name).exists()}
     assert not missing
+
+
+def test_the_tests_in_the_table_of_failures_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/failures.md").read_text())
+    assert len(named) > 30
+    missing = [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()]
+    assert not missing
