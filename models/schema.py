@@ -38,7 +38,7 @@ from models.records.audit import Audit
 from models.records.partitions import TablesBusyError
 from models.store import facts
 from models.store.clock import now_ms
-from models.store.database import db, engine
+from models.store.database import db, engine, execute
 from models.store.facts import Fact
 
 TABLES = [
@@ -130,6 +130,8 @@ def migrate() -> list[str]:
             facts.set_oldest_code(OLDEST_SCHEMA, OLDEST_VERSION)
         if engine().name == "postgresql":
             _make_partitions(now_ms())
+            if names:
+                execute("ANALYZE")  # raw; autovacuum never gathers the statistics of partitioned tables, and those of others late
         return names
 
 

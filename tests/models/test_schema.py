@@ -18,6 +18,7 @@ from models.ops import dead_letters
 from models.records.archive import RECORD_TYPES
 from models.schema import TABLES
 from models.store.database import connect, db, disconnect, engine, execute, rows
+from tests.models.people import people
 from tests.stores import Database, environment, settings_of
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,16 @@ def test_an_index_whose_making_was_interrupted_is_made_anew(store: Settings) -> 
     assert keys_that_lead_no_index() != []
     assert runner.up() == ["0013_foreign_keys"]
     assert keys_that_lead_no_index() == []
+
+
+@pytest.mark.only("postgresql")
+def test_migrating_updates_the_statistics_by_which_the_server_plans(store: Settings) -> None:
+    people("ana")
+    analyzed = "SELECT count(*) FROM pg_stats WHERE tablename='users' AND attname='username'"
+    assert (schema.migrate(), rows(analyzed)) == ([], [(0,)])
+    execute("DELETE FROM schema_migration WHERE name='0013_foreign_keys'")
+    assert schema.migrate() == ["0013_foreign_keys"]
+    assert rows(analyzed) == [(1,)]
 
 
 def test_each_migration_has_a_number_of_its_own() -> None:
