@@ -245,7 +245,7 @@ def test_everything_arrives_and_is_counted_and_what_comes_next_is_said(sqlite: I
     here, there = both(sqlite, target, contents)
     assert here == there
     assert rows("SELECT gateway FROM leases") == []
-    assert set(rows("SELECT name FROM facts")) == {("epoch",), ("trimmed",)}
+    assert set(rows("SELECT name FROM facts")) == {("epoch",), ("trimmed",), ("oldest_code",)}
 
 
 def test_cursors_from_before_go_on_as_if_nothing_had_happened(sqlite: Installation, target: str) -> None:
