@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,6 +23,7 @@ from schemathesis.specs.openapi import checks
 
 from gateway.apidoc.openapi import document as openapi_document
 from gateway.app import AREAS
+from gateway.http.errors import STATUS
 from models.store.database import ID_MAX
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
@@ -109,7 +111,22 @@ def test_every_answer_fits_the_document_and_none_is_a_server_error(case: Case, c
     for caller in next(callers):
         answer = case.call(base_url=caller.client.gateway.url, headers=caller.headers())
         caller.replace_after(answer.status_code)
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            require_fitting_problem(answer.status_code, answer.json())
         case.validate_response(answer, checks=CHECKS[:-1] if has_empty_argument(answer.request.url) else CHECKS)
+
+
+def require_fitting_problem(status: int, problem: dict[str, Any]) -> None:
+    """Fail unless an error's type belongs to its status: the document has one schema for all errors."""
+    slugs = [slug for slug, slug_status in STATUS.items() if slug_status == status]
+    assert problem["status"] == status
+    assert problem["type"] in [f"/problems/{slug}" for slug in slugs]
+
+
+@pytest.mark.parametrize("problem", [{"status": 404, "type": "/problems/conflict"}, {"status": 400, "type": "/problems/not-found"}])
+def test_an_error_of_another_status_is_refused(problem: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError):
+        require_fitting_problem(404, problem)
 
 
 def has_empty_argument(url: str | None) -> bool:
