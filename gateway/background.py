@@ -116,7 +116,7 @@ class Background:
             self._queue.record_failure(error)
         else:
             self._queue.record_success()
-            self.degraded = False  # last: whoever sees the end of the outage finds its line in the log
+            self.degraded = False  # last: the one that sees the end of the outage finds its line in the log
 
     def _send_mail(self) -> None:
         """Let the mailer send on a thread of its own, since sending is slow. It rests while the queue works."""

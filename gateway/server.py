@@ -131,6 +131,7 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.login_failures.write()
     services.recorder.close()
     services.read.close()
+    services.search.close()
     services.traffic.log.write()
     logger.info("gateway_stopped")
 

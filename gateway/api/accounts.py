@@ -143,7 +143,7 @@ class Users(Handler):
     async def get(self) -> None:
         """Answer a list of active USERs whose username or a word of whose display name begins with `?q=`, by id."""
         form = users.search_form(self.query_text(NAME_PREFIX))
-        await self.answer_list_by_id(lambda after, count: self.services.read(users.search, form, after or 0, count))
+        await self.answer_list_by_id(lambda after, count: self.services.search(users.search, form, after or 0, count))
 
 
 class User(Handler):

@@ -95,7 +95,7 @@ class MessageSearch(Handler):
 
         async def read(after_page: int | None, count: int) -> Sequence[MessageView]:
             before = min((end for end in (after_page, first_before) if end is not None), default=None)
-            ids = await self.services.read(search.find, self.actor.user, text, before, count, chosen)
+            ids = await self.services.search(search.find, self.actor.user, text, before, count, chosen)
             return await self.services.read(messages.views, ids)
 
         await self.answer_list_by_id(read)

@@ -1,4 +1,4 @@
-"""Thread pools for work that must not block the loop: reads of the store, and password hashes, each with a bound of its own."""
+"""Thread pools for work that must not block the loop: reads, searches and password hashes, each with a bound of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from models.store.database import disconnect
 from models.store.errors import StoreDownError
 
 READER_THREADS = 3  # they share the GIL with the loop; more would not read faster
+SEARCH_THREADS = 1  # a common word may take tenths of a second, which other reads must not wait for
 HASHER_THREADS = 1  # a flood of logins must not starve sends
 MAX_READS_WAITING = 2_000
+MAX_SEARCHES_WAITING = 200
 MAX_HASHES_WAITING = 50
 # Errors of the store, not of the request: it is down, full, damaged, or lacks a table that must exist.
 STORE_ERRORS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError, peewee.ProgrammingError)

@@ -9,7 +9,15 @@ from typing import Any
 from conf import Settings, parsing
 from gateway.commit.committer import CommittedBatch, Committer
 from gateway.commit.recorder import Recorder
-from gateway.commit.threads import HASHER_THREADS, MAX_HASHES_WAITING, MAX_READS_WAITING, READER_THREADS, ThreadPool
+from gateway.commit.threads import (
+    HASHER_THREADS,
+    MAX_HASHES_WAITING,
+    MAX_READS_WAITING,
+    MAX_SEARCHES_WAITING,
+    READER_THREADS,
+    SEARCH_THREADS,
+    ThreadPool,
+)
 from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
@@ -28,7 +36,7 @@ WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete
 
 
 class Services:
-    """Created on the loop's thread, with a store that is migrated. `read` and `hash` run a function on a thread of their pools."""
+    """Created on the loop's thread, with a migrated store. `read`, `search` and `hash` run a function on their pool's threads."""
 
     def __init__(self, settings: Settings, wake_background: Callable[[], None]) -> None:
         self.settings = settings
@@ -38,6 +46,7 @@ class Services:
         self.rate_limits = RateLimits(settings)
         self.traffic = Traffic(settings)
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
+        self.search = ThreadPool("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING)
         self.hash = ThreadPool("hasher", HASHER_THREADS, MAX_HASHES_WAITING)
         self.tokens = TokenCache(self.read)
         self.recorder = Recorder()
