@@ -1,6 +1,8 @@
 """The shipped nginx configuration with stubs of gateways: the requests that it forwards, retries and answers itself."""
 
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.deploy.proxy import Proxy
 from tests.deploy.stub import Stub
+from tests.stores import LIMIT_S
 
 RETRIED = ("GET", "PUT", "DELETE")
 NEVER_TWICE = ("POST", "PATCH")
@@ -125,3 +128,24 @@ def test_nginx_does_not_serve_metrics(nginx: Proxy, stubs: list[Stub], path: str
     answer = httpx.get(url, trust_env=False)
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
     assert not stubs[0].requests + stubs[1].requests
+
+
+def test_every_answer_over_tls_has_the_header_that_forbids_http(nginx: Proxy) -> None:
+    base = f"https://127.0.0.1:{nginx.tls_port}"
+    with httpx.Client(base_url=base, verify=False, trust_env=False) as client:
+        answers = [client.get("/"), client.get("/metrics"), client.post("/", content=bytes(3 * 2**20))]
+    assert [answer.status_code for answer in answers] == [200, 404, 413]
+    assert {answer.headers.get("Strict-Transport-Security") for answer in answers} == {"max-age=31536000"}
+    plain = httpx.get(f"http://127.0.0.1:{nginx.port}/metrics", trust_env=False)
+    assert "Strict-Transport-Security" not in plain.headers
+
+
+def test_a_request_of_http_1_0_without_host_reaches_a_gateway(nginx: Proxy, stubs: list[Stub]) -> None:
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", nginx.tls_port), LIMIT_S) as plain, tls.wrap_socket(plain) as connection:
+        connection.sendall(b"GET /api/v1/me HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert b" 200 " in answer.splitlines()[0]
+    ((_, _, headers),) = [request for stub in stubs for request in stub.requests]
+    assert headers["Host"] == "chat.example.org"
