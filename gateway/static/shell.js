@@ -73,7 +73,10 @@ export class Shell extends View {
     const section = page === "groups" ? "posts" : page;
     this.dataset.section = section;
     this.dataset.pane = section === "conversations" && !rest.length ? "list" : "view";
-    for (const link of this.links) link.toggleAttribute("aria-current", link.dataset.section === section);
+    for (const link of this.links) {
+      if (link.dataset.section === section) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
     this.list.selected = section === "conversations" ? Number(rest[0]) : 0;
     const isKnown = page === "conversations" ? this.store.conversations.has(Number(rest[0])) : "";
     const address = `${page}/${rest.join("/")}/${isKnown}`;
