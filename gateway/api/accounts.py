@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Account(TypedDict):
     display_name: str
     role: Annotated[str, one_of(ROLES)]
     status: Annotated[str, one_of(STATUSES)]
+    bot: NotRequired[bool]
     email: str
 
 

@@ -76,7 +76,7 @@ class SubscribingHandler(Handler):
         user = self.actor.user
         feed = await hub.feed(user) if self.follows_posts() else None
         subscriber = hub.loaded_subscriber(user) or await hub.subscriber(user)
-        self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed)
+        self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed, bot=self.actor.bot)
         await self.require_live_token()
         return self.subscription
 

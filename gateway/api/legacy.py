@@ -140,13 +140,13 @@ class LegacyPoll(SubscribingHandler):
         hub = self.services.hub
         position = await self._start_position(token_id, poll_state.written if poll_state.open == 1 else None)
         subscriber = hub.loaded_subscriber(self.actor.user) or await hub.subscriber(self.actor.user)
-        self.subscription = hub.register(subscriber, token_id, position, None)
+        self.subscription = hub.register(subscriber, token_id, position, None, bot=self.actor.bot)
         await self.require_live_token()
         try:
             answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         except ExpiredError:
             hub.unregister(self.subscription)
-            self.subscription = hub.register(subscriber, token_id, BEGINNING, None)
+            self.subscription = hub.register(subscriber, token_id, BEGINNING, None, bot=self.actor.bot)
             answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         if self.subscription.end_reason == "dead":
             raise DeadTokenError("the token has been revoked")

@@ -160,15 +160,25 @@ class Hub:
     # Subscriptions
 
     def register(
-        self, subscriber: Subscriber, token: int, position: int, types: Types, feed: Subscriber | None = None
+        self,
+        subscriber: Subscriber,
+        token: int,
+        position: int,
+        types: Types,
+        feed: Subscriber | None = None,
+        *,
+        bot: bool = False,
     ) -> Subscription:
-        """Open a subscription after a position, with `feed` to posts too. Beyond the bound per user, the oldest one is ended."""
+        """Open a subscription after a position, with `feed` to posts too. Beyond the bound per user, the oldest one is ended.
+
+        That of a bot makes no one present.
+        """
         subscription = Subscription(subscriber, token, position, types, feed)
         if len(subscriber.subscriptions) >= self.max_polls_per_user:
             oldest = next((s for s in subscriber.subscriptions if not s.end_reason), None)
             if oldest is not None:
                 oldest.end("superseded")
-        if not subscriber.subscriptions:
+        if not subscriber.subscriptions and not bot:
             self._observer.user_connected(subscriber.user)
         for owner in subscription.subscribers:
             owner.subscriptions[subscription] = None

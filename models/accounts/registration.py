@@ -39,6 +39,7 @@ COLUMNS = (
     "password_hash",
     "watches",
     "created_ms",
+    "bot",
 )
 
 
@@ -50,6 +51,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
     display_name: str | None = None
     role: str = "user"
     password: str | None = None
+    bot: bool = False
 
 
 def invalid_fields(username: str, address: str, display_name: str | None, prefix: str = "") -> list[tuple[str, str]]:
@@ -79,7 +81,7 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
 
 def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
     """Insert user, profile and wallet of each account. Nothing else does."""
-    made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status) for u in users]
+    made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status, u.bot) for u in users]
     insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
     insert_search_names((view.id, view.username, view.display_name) for view in made)
     insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
@@ -101,6 +103,7 @@ def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> t
         hashed,
         "{}",
         tx.now_ms,
+        new.bot,
     )
 
 

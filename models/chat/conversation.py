@@ -37,7 +37,7 @@ MAX_MEMBERS_PER_REQUEST = 10_000
 MAX_ADDED_PER_TRANSACTION = 200  # a large conversation's other members are added by models.chat.additions
 MAX_OWN_EVENTS = 20  # more members who are added together share one `conversation.created`
 MAX_IDS_PER_QUERY = 500
-MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, m.role, m.read_message"
+MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, u.bot, m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
 

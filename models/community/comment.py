@@ -66,7 +66,7 @@ def _exists(comment: int, post: int) -> bool:
 def find_comments(condition: peewee.Expression, limit: int | None = None) -> list[CommentView]:
     """Comments that are not deleted and match a condition, oldest first."""
     columns = (Comment.id, Comment.post, Comment.body, Comment.reply_to, Comment.created_ms)
-    author = (User.id, User.username, User.display_name, User.role, User.status)
+    author = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
     query = (
         Comment.select(*columns, *author)
         .join(User, JOIN.CROSS)  # keeps SQLite from beginning with the users

@@ -120,7 +120,7 @@ def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
 def event_views(ids: Sequence[int]) -> list[PostView]:
     """Posts as events carry them, newest first. Deleted ones are left out."""
     columns = (Post.id, Post.group, Post.body, Post.created_ms, Post.likes_count, Post.comments_count)
-    author = (User.id, User.username, User.display_name, User.role, User.status)
+    author = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
     query = Post.select(*columns, *author).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
     return [
         PostView(id_, UserView(*author), group, body, rfc3339(created_ms), likes, comments)

@@ -64,6 +64,7 @@ class Actor(msgspec.Struct, frozen=True):
     token: int
     role: str
     status: str
+    bot: bool = False
 
 
 def digest(token: str) -> str:
@@ -98,10 +99,14 @@ def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is
 def find(hashed: str) -> Actor | None:
     """Return the actor for a token's hash, or None when there is no such token."""
     found = rows(
-        "SELECT t.user_id, t.id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash=?",
+        "SELECT t.user_id, t.id, u.role, u.status, coalesce(u.bot, FALSE) "
+        "FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash=?",
         (hashed,),
     )
-    return Actor(*found[0]) if found else None
+    if not found:
+        return None
+    user, number, role, status, bot = found[0]
+    return Actor(user, number, role, status, bool(bot))  # 0 or 1 on SQLite
 
 
 def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:

@@ -23,7 +23,7 @@ MAX_WORDS = 10  # of a display name, by which its user is found
 WORD = re.compile(r"[^\W_]+")
 AFTER_ALL = "\U0010ffff"  # sorts after all characters of names
 WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
-COLUMNS = "id, username, display_name, role, status"
+COLUMNS = "id, username, display_name, role, status, bot"
 
 
 class User(Base):
@@ -91,14 +91,18 @@ class Wallet(Base):
         table_name = "wallets"
 
 
-class UserView(msgspec.Struct):
-    """USER of the contract."""
+class UserView(msgspec.Struct, omit_defaults=True):
+    """USER of the contract. `bot` is left out of JSON for accounts of people."""
 
     id: int
     username: str
     display_name: str
     role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ROLES})]
     status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": STATUSES})]
+    bot: bool = False
+
+    def __post_init__(self) -> None:
+        self.bot = bool(self.bot)  # it may be NULL, and 0 or 1 on SQLite
 
 
 def display_key(name: str) -> str:
@@ -175,7 +179,7 @@ def admin_list(status: str | None, role: str | None, text: str, after: int, limi
         where.append(f"({by_name} OR email_key LIKE ? ESCAPE '\\')")
         params += [search_form(text), search_form(text) + AFTER_ALL, _prefix(email_address.key(text))]
     found = rows(f"SELECT {COLUMNS}, email FROM users WHERE {' AND '.join(where)} ORDER BY id LIMIT ?", (*params, limit))
-    return [{**msgspec.structs.asdict(UserView(*r[:5])), "email": r[5]} for r in found]
+    return [{**msgspec.to_builtins(UserView(*r[:6])), "email": r[6]} for r in found]
 
 
 def me(user: int) -> dict[str, Any]:
@@ -184,7 +188,7 @@ def me(user: int) -> dict[str, Any]:
     query = User.select(*columns).join(Profile).switch(User).join(Wallet).where(User.id == user)
     ((email, timezone, locale, currency, minor),) = fetch_rows(query)
     return {
-        **msgspec.structs.asdict(view(user)),
+        **msgspec.to_builtins(view(user)),
         "email": email,
         "profile": {"timezone": timezone, "locale": locale},
         "wallet": {"currency": currency, "balance": f"{minor // 100}.{minor % 100:02d}"},

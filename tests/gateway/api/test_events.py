@@ -308,7 +308,7 @@ def test_the_21st_open_poll_of_a_user_ends_the_oldest_one_empty(gateway: Gateway
     assert all(poll.result().json()["events"] for poll in others)
 
 
-def test_presence_ends_no_poll_and_is_part_of_the_next_answer(gateway: Gateway, ana: Client, ben: Client) -> None:
+def test_presence_ends_no_poll_and_is_part_of_the_next_answer(gateway: Gateway, admin: Client, ana: Client, ben: Client) -> None:
     conversation = ana.send("hi", to=ben)["conversation"]
     cursor = ben.now()
     poll = ben.polling(cursor, timeout=60)
@@ -325,6 +325,8 @@ def test_presence_ends_no_poll_and_is_part_of_the_next_answer(gateway: Gateway, 
     assert bodies(events) == ["and now"]
     presence = [e for e in events if e["type"] == "presence"]
     assert [(e["id"], e["data"]) for e in presence] == [(None, {"user": ana.id, "online": True})]
+    admin.delete(f"/admin/users/{ben.id}/tokens")  # ends the other polls
+    gateway.waiting(0)
 
 
 def until_online(gateway: Gateway, user: Client) -> None:

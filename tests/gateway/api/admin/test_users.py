@@ -3,7 +3,8 @@ import json
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway
+from tests.gateway.running import Gateway, until
+from tests.gateway.transports import socket, stream
 
 
 def new(name: str, **profile: object) -> dict[str, object]:
@@ -24,6 +25,45 @@ def test_new_accounts_are_active_and_have_profile_and_wallet(gateway: Gateway, a
     for number in (one["id"], two["id"]):
         assert gateway.rows("SELECT timezone, locale FROM profiles WHERE user_id=?", number) == [("UTC", "en")]
         assert gateway.rows("SELECT currency, balance_minor FROM wallets WHERE user_id=?", number) == [("USD", 0)]
+
+
+def test_an_account_of_a_bot_says_so_everywhere_and_others_do_not(admin: Client, ana: Client) -> None:
+    answer = admin.post("/admin/users", {"users": [new("helper", bot=True), new("person", bot=False)]})
+    bot, person = answer.json()["items"]
+    assert (bot["bot"], "bot" in person) == (True, False)
+    token = admin.post(f"/admin/users/{bot['id']}/tokens", {"label": "script"}).json()["token"]
+    helper = Client(ana.gateway, bot["id"], "helper", token)
+
+    assert ana.get(f"/users/{bot['id']}").json() == bot
+    assert ana.get("/users", q="helper").json()["items"] == [bot]
+    assert helper.get("/me").json()["bot"] is True
+    assert "bot" not in ana.get("/me").json()
+    assert [item.get("bot") for item in admin.get("/admin/users", q="helper").json()["items"]] == [True]
+    conversation = ana.conversation(ana.send("hi", to=helper)["conversation"])
+    assert {m["user"]["id"]: m["user"].get("bot") for m in conversation["members"]} == {ana.id: None, helper.id: True}
+    post = helper.post("/posts", {"body": "news"}).json()
+    comment = helper.post(f"/posts/{post['id']}/comments", {"body": "more"}).json()
+    for author in (post["author"], comment["author"], ana.get("/posts").json()["items"][0]["author"]):
+        assert author == bot
+    assert ana.get(f"/posts/{post['id']}/comments").json()["items"][0]["author"] == bot
+    assert fields(admin.post("/admin/users", {"users": [new("odd", bot="yes")]})) == ["users.0.bot"]
+
+
+def test_the_polls_of_a_bot_make_no_one_present(gateway: Gateway, admin: Client, ana: Client) -> None:
+    (created,) = admin.post("/admin/users", {"users": [new("watcher", bot=True)]}).json()["items"]
+    token = admin.post(f"/admin/users/{created['id']}/tokens", {}).json()["token"]
+    bot = Client(gateway, created["id"], "watcher", token)
+    ana.send("hi", to=bot)
+    with stream(bot), socket(bot):
+        gateway.later(gateway.anonymous().get, "/communication/poll/events/", token=token)
+        bot.polling(bot.now(), timeout=30)
+        gateway.later(ana.poll, ana.now(), timeout=30)
+        until(lambda: gateway.rows("SELECT user_id FROM online") == [(ana.id,)])
+        assert ana.get("/state").json()["presence"] == {str(bot.id): False}
+        assert bot.get("/state").json()["presence"] == {str(ana.id): True}
+    for user in (bot, ana):
+        admin.delete(f"/admin/users/{user.id}/tokens")  # ends the polls
+    gateway.waiting(0)
 
 
 def test_all_accounts_or_none_are_created_and_each_invalid_one_is_named(gateway: Gateway, admin: Client, ana: Client) -> None:
