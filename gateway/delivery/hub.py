@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
+import structlog
 
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
 from gateway.delivery.observer import HubObserver
@@ -21,6 +22,8 @@ from models.log.event import GATEWAYS, JOINING, MEMBERS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
 from models.sync import catchup
+
+logger = structlog.get_logger()
 
 MAX_SCANNED_EVENTS = 1_000  # in memory, for one answer with some types of events
 MAX_WAKEUPS_PER_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
@@ -82,6 +85,12 @@ class Hub:
     def _deliver(self, event: Event) -> None:
         self.head = event.id
         self.recent.append(event)
+        try:
+            self._route(event)
+        except Exception:  # a defect with one event: the events after it must arrive
+            logger.exception("event_not_delivered", event_id=event.id)
+
+    def _route(self, event: Event) -> None:
         if event.stream == GATEWAYS:
             self._observer.account_event(event)
             return

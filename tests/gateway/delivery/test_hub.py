@@ -319,6 +319,31 @@ def test_a_batch_with_a_gap_before_it_waits_for_the_tail() -> None:
     asyncio.run(scenario())
 
 
+def test_a_defect_with_one_event_stops_none_of_the_events_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    (ana,) = people("ana")
+    token_of(ana)
+
+    async def scenario() -> None:
+        core = Core()
+        head = core.hub.head
+        subscription = await core.subscription(ana, head)
+        await core.hub.next(subscription, 0)
+        broken = Event(head + 1, event.GATEWAYS, "account.updated", 0, b"{}")
+        good = Event(head + 2, f"user:{ana}", "account.updated", 0, b"{}")
+
+        def defect(_: Event) -> None:
+            raise ZeroDivisionError
+
+        core.account_event = defect  # type: ignore[method-assign]
+        core.hub.publish(head, [broken, good], 0.0)
+        assert subscription.events == [good]
+        assert core.hub.head == good.id
+        core.read.close()
+
+    asyncio.run(scenario())
+    assert "event_not_delivered" in "".join(capsys.readouterr())
+
+
 def test_many_events_of_another_process_arrive_through_the_tail() -> None:
     """Another process commits more events than a batch also reads. Then this process commits, and all events arrive."""
     ana, ben = people("ana", "ben")
