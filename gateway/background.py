@@ -97,7 +97,7 @@ class Background:
             self._request()
         if self.degraded:
             self._send_mail()
-            written = tasks.run_pending(self._stopping.is_set)
+            written = tasks.run_pending(self._stopping.is_set, tasks.MAX_PENDING_S)
             if woken or written:
                 QUEUE_FALLBACK_TOTAL.labels("drain").inc()
 

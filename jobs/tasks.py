@@ -11,6 +11,7 @@ tasks of new workers.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from threading import Event, Lock
@@ -48,6 +49,7 @@ from models.store.clock import now_ms
 MAX_TASK_S = 5.0  # a drain that takes longer queues itself again, so that other tasks can run in between
 MAX_SWEEP_S = 120.0  # for retention and archive together; the rest waits for the next minute
 MAX_CONSUMER_S = 1.0  # of each consumer in turn, while one thread runs them all
+MAX_PENDING_S = 2.0  # after which that thread begins no further round of them: it renews leases of 15 s, too
 STALE_FLAG_S = 10.0  # an older flag was left by a process that died; if it was not, two tasks are queued
 FLAG = "pending:"  # before a task's name: it is queued and not yet begun
 MAIL = "mail"
@@ -218,14 +220,15 @@ def run(name: str, stop: Stop = never) -> DrainResult:
     return _runners[name].run(work)
 
 
-def run_pending(stop: Stop = never) -> int:
+def run_pending(stop: Stop = never, max_s: float = math.inf) -> int:
     """Drain all consumers that have events to process, notify large groups, and queue the mail that is due, until nothing is left
-    or `stop()`.
+    or `stop()`. After `max_s` seconds no further round of the consumers begins; the one that runs is completed.
 
     Returns the number of events processed, members of large groups notified and mails queued. A drain that fails is logged, and
     tried again by the next call.
     """
     events, remaining = 0, set(consumers)
+    deadline = time.monotonic() + max_s
     while not stop():
         remaining &= set(consumers_to_run(consumers.values()))
         for name in [name for name in consumers if name in remaining]:
@@ -236,9 +239,9 @@ def run_pending(stop: Stop = never) -> int:
                 events += result.events
         notified = _notify_groups(_until(MAX_CONSUMER_S, stop))
         events += notified
-        if not (remaining or notified):
+        if not (remaining or notified) or time.monotonic() >= deadline:
             break
-    return events + _collect_digests(stop)
+    return events + _collect_digests(_until(MAX_CONSUMER_S, stop) if math.isfinite(max_s) else stop)
 
 
 def _notify_groups(stop: Stop) -> int:

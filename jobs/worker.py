@@ -85,7 +85,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         while not self.stop_flag.wait(CHECK_INTERVAL_S):
             outage.run_each(
                 self.huey.scheduler.renew,
-                lambda: tasks.run_pending(self.stop_flag.is_set),
+                lambda: tasks.run_pending(self.stop_flag.is_set, tasks.MAX_PENDING_S),
                 self._mailer.renew,
                 self._heartbeat.send,
             )

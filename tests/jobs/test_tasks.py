@@ -85,6 +85,20 @@ def test_run_pending_processes_everything_that_is_pending(store: Settings) -> No
     assert rows("SELECT count FROM notifications") == [(250,), (250,)]
 
 
+def test_a_call_with_a_bound_runs_each_consumer_once_and_returns(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round that never ends would hold up the renewal of leases in the same thread."""
+    rounds: list[str] = []
+
+    def never_done(name: str, stop: Stop) -> DrainResult:
+        rounds.append(name)
+        return DrainResult(1, 1, has_more=True, overtaken=False)
+
+    monkeypatch.setattr(tasks, "_run_reported", never_done)
+    monkeypatch.setattr(tasks, "consumers_to_run", lambda _: list(tasks.consumers))
+    assert tasks.run_pending(max_s=0.0) == len(tasks.consumers)
+    assert rounds == list(tasks.consumers)
+
+
 def test_the_lag_is_the_age_of_the_oldest_unprocessed_event(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     with event.transaction() as tx:
