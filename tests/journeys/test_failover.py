@@ -1,6 +1,7 @@
 """A pair of PostgreSQL servers: the first may only be read from some moment on, and the second is promoted."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -44,7 +45,7 @@ def connected(server: PostgresServer) -> set[tuple[str, str]]:
     """(process, kind of connection) of all connections of gateways and workers to a server."""
     with psycopg.connect(server.url("postgres")) as connection:
         names = [name.split()[1:3] for (name,) in connection.execute(CONNECTIONS_SQL)]
-    return {(process, kind.partition("_")[0]) for process, kind in names if process != "command"}
+    return {(process, re.split("[-_]", kind)[0]) for process, kind in names if process != "command"}
 
 
 def test_every_connection_moves_from_a_server_that_may_only_be_read(cluster: Cluster, pair: tuple[PostgresServer, Standby]) -> None:

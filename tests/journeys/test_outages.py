@@ -135,7 +135,8 @@ def test_a_database_that_hangs_is_not_ready_and_continues_afterwards(cluster: Cl
             for n, link in enumerate(links)
         ]
         probe = Link(port, cluster.token[ana])
-        assert (await probe.call("GET", "/readyz")).status == 503
+        while (await probe.call("GET", "/readyz")).status != 503:
+            pass
         assert {answer.status for answer in await asyncio.gather(*calls)} == {503}
         server.signal_all(signal.SIGCONT)
         for n, link in enumerate(links):

@@ -21,7 +21,7 @@ def mailed_code(outbox: Path, address: str) -> str:
 
     def found() -> list[str]:
         letters = [path.read_text() for path in outbox.glob("*.eml")]
-        return [code for letter in letters if f"<{address}>" in letter for code in re.findall(r"^\d{6}$", letter, re.MULTILINE)]
+        return [code for letter in letters if f"To: {address}" in letter for code in re.findall(r"^\d{6}$", letter, re.MULTILINE)]
 
     return until(found)[0]
 
