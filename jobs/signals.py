@@ -10,7 +10,16 @@ from huey import signals
 
 from jobs.mail.compose import SUBJECTS
 from jobs.queue.broker import huey
-from metrics.declared import DEAD_EVENTS_TOTAL, EMAILS_TOTAL, JOB_SECONDS, JOB_WAIT_SECONDS
+from metrics.declared import (
+    DEAD_EVENTS_TOTAL,
+    DRAIN_ROWS_TOTAL,
+    EMAIL_SECONDS,
+    EMAILS_TOTAL,
+    JOB_SECONDS,
+    JOB_WAIT_SECONDS,
+    NOTIFICATIONS_TOTAL,
+)
+from models.notices.preference import TYPES
 
 _OUTCOMES = {
     signals.SIGNAL_COMPLETE: "ok",
@@ -24,9 +33,14 @@ def create_series(consumers: Iterable[str]) -> None:
     """Create the series of rare events at 0: `rate()` does not see the first event of a series that begins at 1."""
     for consumer in consumers:
         DEAD_EVENTS_TOTAL.labels(consumer)
+        DRAIN_ROWS_TOTAL.labels(consumer)
     for kind in SUBJECTS:
         for outcome in ("sent", "deferred", "dead", "dropped"):
             EMAILS_TOTAL.labels(kind, outcome)
+        EMAIL_SECONDS.labels(kind, "sent")
+    for notification_type in TYPES:
+        for channel in ("in_app", "email"):
+            NOTIFICATIONS_TOTAL.labels(notification_type, channel)
 
 
 @huey.signal(signals.SIGNAL_EXECUTING)  # type: ignore[untyped-decorator]
