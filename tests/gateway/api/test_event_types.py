@@ -44,7 +44,7 @@ class Schemas:
 
     def types(self) -> set[str]:
         """Return the types of events."""
-        return {schema["title"] for schema in self.components["components"]["schemas"]["Event"]["oneOf"]}
+        return set(self.components["components"]["schemas"]["Event"]["discriminator"]["mapping"])
 
 
 @pytest.fixture(scope="module")

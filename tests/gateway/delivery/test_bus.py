@@ -66,7 +66,7 @@ def test_typing_and_presence_reach_the_users_of_every_gateway(make: Make) -> Non
         while ("presence", True) not in received:
             ana.post(f"/conversations/{conversation}/typing", {"typing": True})  # presence by itself wakes no subscriber
             event = next(blocks)
-            received += [(event["type"], event["data"].get("online"))] if event is not None else []
+            received += [(event["type"], event.get("data", {}).get("online"))] if event is not None else []
     ben.send("bye", at=conversation)
     online.result()
 

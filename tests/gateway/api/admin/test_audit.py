@@ -60,7 +60,7 @@ def admin_calls() -> set[str]:
         for pattern, handler in ROUTES
         if handler.access == "admin"
         for method in handler.SUPPORTED_METHODS
-        if method != "OPTIONS" and has_method(handler, method)
+        if method not in ("OPTIONS", "HEAD") and has_method(handler, method)
     }
 
 
