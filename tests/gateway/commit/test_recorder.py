@@ -1,6 +1,7 @@
 """Rows that append no events are written beside the committer, a few a transaction."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -47,6 +48,43 @@ def test_uses_are_written_a_few_a_transaction(store: Settings, recorder: Recorde
     recorder.record(write, [(number, 7, "203.0.113.1") for number in tokens(25)])
     until(lambda: len(used()) == 25)
     assert parts == [10, 10, 5]
+
+
+def test_a_caller_does_not_wait_for_thousands_of_items(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway whose lease is not renewed in time counts as dead."""
+    monkeypatch.setattr(recorder_module, "MAX_ROWS_PER_TRANSACTION", 1)
+    order: list[str] = []
+    first_is_written, lease_waits = threading.Event(), threading.Event()
+
+    def write(part: list[str]) -> None:
+        order.extend(part)
+        first_is_written.set()
+        assert lease_waits.wait(60)
+
+    async def scenario() -> None:
+        recorder.record(write, ["use 1", "use 2", "use 3"])
+        await asyncio.to_thread(first_is_written.wait, 60)
+        renewing = asyncio.ensure_future(recorder.call(lambda: order.append("lease")))
+        await asyncio.sleep(0)  # the call is queued
+        lease_waits.set()
+        await renewing
+
+    asyncio.run(scenario())
+    until(lambda: order == ["use 1", "lease", "use 2", "use 3"])
+
+
+def test_a_recorder_that_is_closed_drops_what_it_can_not_write_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "CLOSE_S", -1.0)
+    before = set(threading.enumerate())
+    recorder = Recorder()
+    written: list[int] = []
+    is_closed = threading.Event()
+    recorder.record(lambda _: is_closed.wait(60), [0])
+    recorder.record(written.extend, [1, 2])
+    recorder.close()
+    is_closed.set()
+    until(lambda: not any(thread.is_alive() for thread in set(threading.enumerate()) - before))
+    assert written == []
 
 
 def test_a_use_never_goes_back_and_a_token_that_ended_is_left_out(store: Settings) -> None:
