@@ -80,6 +80,10 @@ class SubscribingHandler(Handler):
         await self.require_live_token()
         return self.subscription
 
+    async def head(self, *_: str) -> None:
+        """The headers only: nobody waits, nothing counts as delivered, and nobody is present by it."""
+        self.finish()
+
     def unsubscribe(self) -> None:
         """End the subscription, if there is one."""
         subscription, self.subscription = self.subscription, None

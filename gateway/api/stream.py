@@ -54,9 +54,9 @@ class EventStream(SubscribingHandler):
             self.unsubscribe()
 
     async def head(self, *_: str) -> None:
-        """The headers only, without a subscription."""
+        """The headers of the stream."""
         self.set_header("Content-Type", "text/event-stream")
-        self.finish()
+        await super().head()
 
     def _begin(self, start: Start) -> Answer:
         """Write the first block: the position that the stream begins at, with data, since many clients ignore a block without."""

@@ -205,3 +205,11 @@ def test_an_answer_that_its_client_did_not_read_is_sent_again(gateway: Gateway, 
 
     assert messages(polled(ben)) == ["second"]
     assert "Traceback" not in gateway.stderr()
+
+
+def test_a_head_request_counts_nothing_as_delivered(ana: Client, ben: Client) -> None:
+    ben.post(CHATS, {"receiver": ana.id, "message": "one"})
+    for _ in range(2):
+        answer = ana.call("HEAD", POLL)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert messages(polled(ana)) == ["one"]
