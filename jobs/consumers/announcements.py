@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 import msgspec
 import structlog
 
-from jobs.drain.consumer import Consumer, Written
+from jobs.drain.consumer import JobConsumer, Written
 from jobs.rules.decisions import Content, decide
 from jobs.rules.facts import Facts, with_receivers
 from models.log.event import Event, Transaction
@@ -45,24 +44,18 @@ class ReceiverBatch(NamedTuple):
     total: int
 
 
-class AnnouncementConsumer(Consumer):
+class AnnouncementConsumer(JobConsumer):
     """Notifies each receiver once: the announcement's position moves in the transaction that notifies."""
 
     name: ClassVar[str] = "fanout"
     types: ClassVar[tuple[str, ...]] = (announcement.REQUESTED,)
-    appends_events: ClassVar[bool] = True
-    partitioned: ClassVar[bool] = False
-    events_per_slice: ClassVar[int] = 1
-    resumable: ClassVar[bool] = True
 
-    def log_fields(self, event: Event) -> Mapping[str, int]:
-        with contextlib.suppress(msgspec.MsgspecError):
-            return {"job": decode_announcement(event.data).fanout}
-        return {}
+    def job_of(self, event: Event) -> int:
+        return decode_announcement(event.data).fanout
 
     def prepare(self, events: Sequence[Event]) -> Iterable[ReceiverBatch]:
         for event in events:
-            yield from _batches(decode_announcement(event.data).fanout)
+            yield from _batches(self.job_of(event))
 
     def write(self, tx: Transaction, batch: ReceiverBatch) -> Written:
         if not batch.users:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
 
-from jobs.drain.consumer import Consumer, Written
+from jobs.drain.consumer import JobConsumer, Written
 from models.chat import additions
 from models.chat.additions import AdditionProgress
 from models.chat.conversation import MAX_ADDED_PER_TRANSACTION
@@ -24,24 +23,18 @@ class AdditionPayload(msgspec.Struct, gc=False):
 decode_addition = msgspec.json.Decoder(AdditionPayload).decode
 
 
-class MembersConsumer(Consumer):
+class MembersConsumer(JobConsumer):
     """Adds each user once: the number of those who are done moves in the transaction that adds them."""
 
     name: ClassVar[str] = "members"
     types: ClassVar[tuple[str, ...]] = (additions.REQUESTED,)
-    appends_events: ClassVar[bool] = True
-    partitioned: ClassVar[bool] = False
-    events_per_slice: ClassVar[int] = 1
-    resumable: ClassVar[bool] = True
 
-    def log_fields(self, event: Event) -> Mapping[str, int]:
-        with contextlib.suppress(msgspec.MsgspecError):
-            return {"job": decode_addition(event.data).addition}
-        return {}
+    def job_of(self, event: Event) -> int:
+        return decode_addition(event.data).addition
 
     def prepare(self, events: Sequence[Event]) -> Iterable[AdditionProgress]:
         for event in events:
-            progress = additions.find_unfinished(decode_addition(event.data).addition)
+            progress = additions.find_unfinished(self.job_of(event))
             while progress is not None and progress.done < len(progress.users):
                 yield progress
                 progress = progress._replace(done=progress.done + MAX_ADDED_PER_TRANSACTION)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
+
+import msgspec
 
 from models.log.checkpoint import Part
 from models.log.event import Event, Transaction
@@ -62,3 +65,21 @@ class Consumer(ABC):
     @abstractmethod
     def write(self, tx: Transaction, batch: Any) -> Written:
         """Write one batch, inside the transaction."""
+
+
+class JobConsumer(Consumer):
+    """Work that one event requests and many transactions do: a job, whose row says how far it is done."""
+
+    appends_events: ClassVar[bool] = True
+    partitioned: ClassVar[bool] = False
+    events_per_slice: ClassVar[int] = 1
+    resumable: ClassVar[bool] = True
+
+    @abstractmethod
+    def job_of(self, event: Event) -> int:
+        """Return the id of the job that an event requests. Raises msgspec.MsgspecError."""
+
+    def log_fields(self, event: Event) -> Mapping[str, int]:
+        with contextlib.suppress(msgspec.MsgspecError):
+            return {"job": self.job_of(event)}
+        return {}
