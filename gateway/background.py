@@ -16,7 +16,7 @@ from jobs import gauges, tasks
 from jobs.drain.backlog import consumers_to_run
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
-from metrics.declared import QUEUE_FALLBACK_TOTAL
+from metrics.declared import QUEUE_FALLBACK_TOTAL, begin_at_0
 from models.ops import worker
 from models.store.database import disconnect
 
@@ -37,8 +37,7 @@ class Background:
     def __init__(self, settings: Settings) -> None:
         self.degraded = self.without_worker = self.mail_fails = False
         tasks.bind(settings)
-        for task in ("drain", "mail"):
-            QUEUE_FALLBACK_TOTAL.labels(task)  # begins at 0: Prometheus sees no increase in a series that begins at 1
+        begin_at_0(QUEUE_FALLBACK_TOTAL, ("drain", "mail"))
         self._data_dir = settings.data_dir
         self._queue = Outage("queue", "this gateway drains the log by itself")
         self._store = Outage("background", "it is tried again")

@@ -18,6 +18,7 @@ from metrics.declared import (
     JOB_SECONDS,
     JOB_WAIT_SECONDS,
     NOTIFICATIONS_TOTAL,
+    begin_at_0,
 )
 from models.notices.preference import TYPES
 
@@ -31,9 +32,9 @@ _OUTCOMES = {
 
 def create_series(consumers: Iterable[str]) -> None:
     """Create the series of rare events at 0: `rate()` does not see the first event of a series that begins at 1."""
-    for consumer in consumers:
-        DEAD_EVENTS_TOTAL.labels(consumer)
-        DRAIN_ROWS_TOTAL.labels(consumer)
+    names = list(consumers)
+    begin_at_0(DEAD_EVENTS_TOTAL, names)
+    begin_at_0(DRAIN_ROWS_TOTAL, names)
     for kind in SUBJECTS:
         for outcome in ("sent", "deferred", "dead", "dropped"):
             EMAILS_TOTAL.labels(kind, outcome)

@@ -4,6 +4,8 @@ Latencies are in seconds. A label has few values, all known when the code is wri
 path.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge
 
 from metrics.latency import Latency
@@ -25,6 +27,12 @@ def _latency(name: str, help_text: str, *labels: str) -> Latency:
 
 def _counter(name: str, help_text: str, *labels: str) -> Counter:
     return Counter(f"bellwire_{name}_total", help_text, labels)
+
+
+def begin_at_0(counter: Counter, values: Iterable[str]) -> None:
+    """Create the series of these values of a counter's label: Prometheus sees no increase in a series that begins at 1."""
+    for value in values:
+        counter.labels(value)
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> Gauge:

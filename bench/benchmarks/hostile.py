@@ -1,26 +1,26 @@
-"""What ordinary senders feel beside each attack of a hostile account or of strangers, with default settings and limits on."""
+"""The sends of ordinary people beside each attack of an account or of strangers, with default settings and limits on."""
 
 from bench.benchmark import Benchmark, Bound, Figure, Line, Round, Scale
-from bench.hostile.battery import ATTACKS, Felt, measure
+from bench.hostile.battery import ATTACKS, Effect, measure
 from bench.hostile.scene import server_errors
 
 SEED = 1
 MEMORY = Bound(64, "measured")
 
 
-def _remark(felt: Felt) -> str:
-    answers = ", ".join(f"{count:,} × {status or 'closed'}" for status, count in sorted(felt.answers.items()))
-    return f"{felt.name}: p50 {felt.p50_ms:.2f} ms, without {felt.p50_without_ms:.2f} ms; the attacker's answers: {answers}"
+def _remark(effect: Effect) -> str:
+    answers = ", ".join(f"{count:,} × {status or 'closed'}" for status, count in sorted(effect.answers.items()))
+    return f"{effect.name}: p50 {effect.p50_ms:.2f} ms, without {effect.p50_without_ms:.2f} ms; the attacker's answers: {answers}"
 
 
 async def hostile(scale: Scale) -> Round:
     """Run every attack against a fresh server of its own."""
     found = [await measure(attack, scale.seconds(15, 3), SEED) for attack in ATTACKS.values()]
-    figures = {felt.name: Figure(felt.p99_ms, felt.p99_without_ms) for felt in found}
-    figures |= {f"{felt.name} memory": Figure(felt.memory_mb) for felt in found}
-    failed = sum(felt.failed + server_errors(felt.answers) for felt in found)
-    first = next((f"{felt.name}: {felt.first_failure}" for felt in found if felt.first_failure), "")
-    return Round(figures, failed, first, [_remark(felt) for felt in found])
+    figures = {effect.name: Figure(effect.p99_ms, effect.p99_without_ms) for effect in found}
+    figures |= {f"{effect.name} memory": Figure(effect.memory_mb) for effect in found}
+    failed = sum(effect.failed + server_errors(effect.answers) for effect in found)
+    first = next((f"{effect.name}: {effect.first_failure}" for effect in found if effect.first_failure), "")
+    return Round(figures, failed, first, [_remark(effect) for effect in found])
 
 
 HOSTILE = Benchmark(

@@ -1,1 +1,1 @@
-"""Attacks by ordinary accounts and strangers, and what 50 ordinary senders feel of them."""
+"""Attacks by ordinary accounts and strangers, and their effect on 50 ordinary senders."""

@@ -1,11 +1,11 @@
-"""Run each attack beside 50 ordinary senders and print what these felt: p50, p99, refusals, memory."""
+"""Run each attack beside 50 ordinary senders and print its effect on them: p50, p99, refusals, memory."""
 
 import argparse
 import sys
 
 import uvloop
 
-from bench.hostile.battery import ATTACKS, Felt, measure
+from bench.hostile.battery import ATTACKS, Effect, measure
 from bench.hostile.scene import server_errors
 from bench.servers.processes import raise_open_files
 
@@ -23,12 +23,12 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def row(felt: Felt) -> str:
-    """Return what was felt as a line of the table: times in ms, the growth of the gateway's memory in MB."""
-    answers = ", ".join(f"{count:,} × {status or 'closed'}" for status, count in sorted(felt.answers.items()))
+def row(effect: Effect) -> str:
+    """Return an effect as a line of the table: times in ms, the growth of the gateway's memory in MB."""
+    answers = ", ".join(f"{count:,} × {status or 'closed'}" for status, count in sorted(effect.answers.items()))
     return (
-        f"{felt.name:<20}{felt.p50_ms:>8.2f}{felt.p99_ms:>9.2f}{felt.p99_without_ms:>10.2f}{felt.ratio:>8.2f}"
-        f"{felt.failed:>9}{felt.memory_mb:>+10.1f}  {answers}"
+        f"{effect.name:<20}{effect.p50_ms:>8.2f}{effect.p99_ms:>9.2f}{effect.p99_without_ms:>10.2f}{effect.ratio:>8.2f}"
+        f"{effect.failed:>9}{effect.memory_mb:>+10.1f}  {answers}"
     )
 
 
@@ -39,9 +39,9 @@ def main() -> int:
     print(f"seed {arguments.seed}; times in ms, memory in MB\n{HEAD}", flush=True)
     broken = 0
     for name in arguments.names or ATTACKS:
-        felt = uvloop.run(measure(ATTACKS[name], arguments.seconds, arguments.seed))
-        print(row(felt), flush=True)
-        broken += felt.failed + server_errors(felt.answers)
+        effect = uvloop.run(measure(ATTACKS[name], arguments.seconds, arguments.seed))
+        print(row(effect), flush=True)
+        broken += effect.failed + server_errors(effect.answers)
     return 1 if broken else 0
 
 

@@ -1,4 +1,4 @@
-"""Run attacks, each against a fresh Bellwire beside 50 ordinary senders, and measure what these senders feel.
+"""Run attacks, each against a fresh Bellwire beside 50 ordinary senders, and measure the sends of these senders.
 
 The attack runs in a process of its own: `python -m bench.hostile.battery NAME`, with its stage as JSON on standard input.
 """
@@ -32,8 +32,8 @@ WARM_UP_S = 1.0
 MAX_PEOPLE = 10_000
 
 
-class Felt(msgspec.Struct):
-    """What the ordinary senders felt, without and beside an attack; times in ms, memory in MB.
+class Effect(msgspec.Struct):
+    """The effect of an attack: the sends of ordinary senders without it and beside it; times in ms, memory in MB.
 
     `answers` counts the statuses of the attacker's answers, 0 for a closed connection.
     """
@@ -54,7 +54,7 @@ class Felt(msgspec.Struct):
         return self.p99_ms / self.p99_without_ms
 
 
-async def measure(attack: Attack, seconds: float, seed: int) -> Felt:
+async def measure(attack: Attack, seconds: float, seed: int) -> Effect:
     """Measure an attack on a fresh server."""
     with bellwire() as server:
         return await measure_at(server, create_chat(server, SENDERS), attack, seconds, seed)
@@ -62,7 +62,7 @@ async def measure(attack: Attack, seconds: float, seed: int) -> Felt:
 
 async def measure_at(
     server: Bellwire, chat: Chat, attack: Attack, seconds: float, seed: int, *, max_people: int = MAX_PEOPLE, first: int = 1
-) -> Felt:
+) -> Effect:
     """Send without the attack, then beside it; `first` is the number of the first message."""
     numbered = numbers(first)
     people = create_people(server, min(attack.people, max_people), attack.name, tokens=attack.tokens)
@@ -74,7 +74,7 @@ async def measure_at(
     before = pss_bytes([server.gateway_pid()])
     async with attacking(attack, stage) as answers, peak_memory(server) as peak:
         beside = await open_loop(chat, SENDS_PER_SECOND, seconds, numbered)
-    return _felt(attack, without, beside, (max(peak) - before) / 1024 / 1024, answers)
+    return _effect_of(attack, without, beside, (max(peak) - before) / 1024 / 1024, answers)
 
 
 @contextlib.asynccontextmanager
@@ -114,8 +114,8 @@ async def peak_memory(server: Bellwire) -> AsyncIterator[list[int]]:
         reading.cancel()
 
 
-def _felt(attack: Attack, without: Stream, beside: Stream, memory_mb: float, answers: dict[int, int]) -> Felt:
-    return Felt(
+def _effect_of(attack: Attack, without: Stream, beside: Stream, memory_mb: float, answers: dict[int, int]) -> Effect:
+    return Effect(
         attack.name,
         beside.percentile_ms(0.5),
         beside.percentile_ms(0.99),

@@ -1,4 +1,4 @@
-"""What an attack works with: the gateway's port, its accounts, a seed, and a count of the answers it got."""
+"""The tools of an attack: the gateway's port, the attack's accounts, a seed, and a count of the answers."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ PAUSE_S = 0.05
 
 
 class Stage(msgspec.Struct):
-    """What the attack's process gets on its standard input; `people[0]` is the attacker, with a token."""
+    """The input of an attack's process; `people[0]` is the attacker, with a token."""
 
     port: int
     people: list[Person]

@@ -26,9 +26,7 @@ IDLE_S = 10.0  # relays close idle connections; RFC 5321 requires them to wait f
 CLOSING = 421  # RFC 5321 3.8: the relay closes this connection
 LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6: the login is missing or wrong; not the fault of the mail
 
-MEANS_LATER = re.compile(
-    r"\b5\.(2\.2|4\.5|7\.0) "
-)  # RFC 3463: a mailbox is full, a quota or rate is used up; relays say so with 5xx
+MEANS_LATER = re.compile(r"\b5\.(2\.2|4\.5|7\.0) ")  # RFC 3463: a mailbox is full, a quota or rate is used up
 
 
 class MailRefusedError(Exception):

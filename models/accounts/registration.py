@@ -169,9 +169,8 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
         letter = NewMail("address_known", user, to, display_name, {"username": username})
     else:
         data = {"code": digits, "username": new.username}
-        letter = NewMail(
-            "signup_code", made.id, new.email, "", data, expires_ms, CODE_PRIORITY
-        )  # a stranger may have chosen the name
+        nameless = ""  # a stranger may have chosen the name
+        letter = NewMail("signup_code", made.id, new.email, nameless, data, expires_ms, CODE_PRIORITY)
     outbox.queue(tx, [letter])
 
 

@@ -1,4 +1,4 @@
-"""Conversations are listed in the order of the log, whatever the clock says, and accounts may be those of bots.
+"""Conversations are listed in the order of the log, not of a clock, and accounts may be those of bots.
 
 A conversation of before that has no message is listed last. Gateways of the version before go on writing rows without the columns.
 """

@@ -42,13 +42,13 @@ class Installation:
         )
 
     def succeed(self, *arguments: str, **settings: str) -> str:
-        """What a command prints that must succeed."""
+        """Run a command that must succeed; return its output."""
         done = self.command(*arguments, **settings)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
     def refused(self, *arguments: str, status: int = 2, **settings: str) -> str:
-        """What a command says that must be refused: its exit status, no stack trace, nothing on standard output."""
+        """Run a command that must be refused, without a stack trace or any output; return its error text."""
         done = self.command(*arguments, **settings)
         assert done.returncode == status, done.stderr + done.stdout
         assert "Traceback" not in done.stderr

@@ -53,7 +53,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def until(limits: RateLimits, *, local_only: bool) -> None:
-    """Send requests until the counts are shared, or local; each of them is answered, whatever Redis does."""
+    """Send requests until the counts are shared, or local; each of them is answered, also while Redis is down."""
     async with asyncio.timeout(LIMIT_S):
         while limits.local_only != local_only:
             await limits.hit("api", "user:1")

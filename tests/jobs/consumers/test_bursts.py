@@ -35,7 +35,7 @@ def large_group() -> tuple[list[int], int]:
 
 
 def notify() -> None:
-    """Drain the log, then notify all groups, whatever their intervals."""
+    """Drain the log, then notify all groups, also those whose interval has not passed."""
     drain(NotifyConsumer())
     execute("UPDATE bursts SET due_ms=0")
     notify_groups(never)

@@ -1,4 +1,4 @@
-"""Leases and heartbeats are compared with the store's clock, whatever the clocks of the hosts say."""
+"""Leases and heartbeats are compared with the store's clock; the clocks of the hosts may differ."""
 
 from datetime import timedelta
 
