@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
@@ -8,28 +7,16 @@ from prometheus_client import REGISTRY
 from conf import Settings
 from gateway.background import Background
 from jobs import tasks
-from models import schema
 from models.accounts import registration
 from models.accounts.registration import NewUser
 from models.chat.message import Draft, post
 from models.log import event
-from models.store.database import connect, disconnect, rows
-from tests.stores import Database, settings_of
+from models.store.database import rows
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
-    with database.fresh() as named:
-        settings = settings_of(tmp_path, named)
-        connect(settings)
-        schema.migrate()
-        yield settings
-        disconnect()
-
-
-@pytest.fixture
-def background(settings: Settings) -> Iterator[Background]:
-    background = Background(settings)
+def background(store: Settings) -> Iterator[Background]:
+    background = Background(store)
     yield background
     background.stop()
     tasks.huey.storage.close()
@@ -71,14 +58,14 @@ def test_a_commit_queues_one_drain_and_the_gateway_runs_none(background: Backgro
 
 
 @pytest.mark.only("sqlite")
-def test_the_gateway_drains_itself_while_the_queue_fails(settings: Settings, background: Background) -> None:
+def test_the_gateway_drains_itself_while_the_queue_fails(store: Settings, background: Background) -> None:
     background.start()
     send()
     background.wake()
     until(lambda: tasks.huey.pending_count() == 1)
     before = fallbacks()
-    settings.queue_path.rename(settings.data_dir / "away.db")
-    settings.queue_path.mkdir()
+    store.queue_path.rename(store.data_dir / "away.db")
+    store.queue_path.mkdir()
     send(2)
     background.wake()
     until(lambda: notified() == 3)
@@ -87,7 +74,7 @@ def test_the_gateway_drains_itself_while_the_queue_fails(settings: Settings, bac
     assert rows("SELECT count(*) FROM activities") == [(3,)], "every consumer is drained"
     send(2)  # without a wake-up
     until(lambda: notified() == 5)
-    settings.queue_path.rmdir()
+    store.queue_path.rmdir()
     until(lambda: not background.degraded)
     send()
     background.wake()
@@ -97,9 +84,9 @@ def test_the_gateway_drains_itself_while_the_queue_fails(settings: Settings, bac
 
 @pytest.mark.only("sqlite")
 def test_an_outage_is_logged_once_and_so_is_its_end(
-    settings: Settings, background: Background, capsys: pytest.CaptureFixture[str]
+    store: Settings, background: Background, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings.queue_path.mkdir()
+    store.queue_path.mkdir()
     background.start()
     send()
     background.wake()
@@ -107,7 +94,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(
     send()
     background.wake()
     until(lambda: notified() == 2)
-    settings.queue_path.rmdir()
+    store.queue_path.rmdir()
     until(lambda: not background.degraded)
     background.stop()
     log = "".join(capsys.readouterr())
@@ -115,7 +102,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(
     assert log.count("queue_recovered") == 1
 
 
-def test_sizes_and_lag_are_measured_without_a_worker(settings: Settings, background: Background) -> None:
+def test_sizes_and_lag_are_measured_without_a_worker(store: Settings, background: Background) -> None:
     with event.transaction() as tx:
         tx.now_ms -= 60_000
         registration.create_active(tx, [NewUser("ana", "ana@example.org"), NewUser("ben", "ben@example.org")], [None, None])

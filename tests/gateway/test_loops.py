@@ -1,8 +1,7 @@
 """Every background loop of a gateway survives an exception at each of its calls, counts it, and works afterwards."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,15 +21,15 @@ from jobs import gauges, tasks
 from jobs.infra import publisher as publisher_module
 from jobs.infra.publisher import Publisher
 from metrics import declared
-from models import schema
 from models.log import event
 from models.ops import worker
-from models.store.database import connect, disconnect, engine
+from models.store.database import disconnect, engine
 from tests.gateway.running import until
 from tests.journeys import core as core_module
 from tests.journeys.core import Core
 from tests.models.people import people
-from tests.stores import Database, settings_of
+
+pytestmark = pytest.mark.usefixtures("store")
 
 
 class Defect(Exception):
@@ -51,16 +50,6 @@ class Failing:
             self.left -= 1
             raise Defect
         return self.function(*args, **kwargs)
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
-    with database.fresh() as named:
-        settings = settings_of(tmp_path, named)
-        connect(settings)
-        schema.migrate()
-        yield settings
-        disconnect()
 
 
 @pytest.fixture
