@@ -89,6 +89,12 @@ def test_each_request_to_an_admin_route_has_one_record(gateway: Gateway, admin: 
         assert record[:4] == (action, outcome, admin.id, "127.0.0.1")
 
 
+def test_a_head_request_is_recorded_as_a_read(gateway: Gateway, admin: Client) -> None:
+    assert admin.call("HEAD", "/admin/users", headers={"X-Request-Id": "audit-head"}).status_code == 200
+    [record] = until(lambda: records_of(gateway, "audit-head"))
+    assert record[:3] == ("HEAD /api/v1/admin/users", "read", admin.id)
+
+
 def test_records_contain_no_secrets_and_only_a_part_of_long_lists(gateway: Gateway, admin: Client, ana: Client) -> None:
     number, ids = str(ana.id), [ana.id, *range(8_000_000, 8_000_100)]
     users = [{"username": "keeper", "email": "keeper@example.org", "password": "swordfish and chips"}]
