@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-MAX_KEYS = 50_000  # about 15 MB; an attacker with many addresses drops the counts of others like them, not those of users
+MAX_KEYS = 50_000  # about 17 MB; an attacker with many addresses drops the counts of others like them, not those of users
 SWEPT_PER_NEW_KEY = 2  # more than one, so that windows that are over leave faster than new ones arrive
 
 # KEYS: the windows. ARGV: for each of them its limit, length in ms, cost and spent amount. It returns which window refuses, from 1
