@@ -34,7 +34,9 @@ MIGRATION_RETRY_S = 0.05
 CONNECT_TIMEOUT_S = 2
 FIRST_RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0  # between two attempts while the server is down
 STATEMENT_TIMEOUT_S = 5
-IDLE_IN_TRANSACTION_S = 1  # a process that hangs with the log's lock stops all sends for so long
+# A process that hangs with the log's lock stops all sends for so long, which is less than they wait. One that only waits for a core
+# of a busy host must not lose its transaction: with a second it did.
+IDLE_IN_TRANSACTION_S = 3
 MAX_DROPPED_S = 1.0  # a connection that the server closed fails at once; one that fails later was lost in another way
 ESCAPE = "\ufdd0"  # a noncharacter: no text has it for a meaning of its own
 MAX_PREPARED_STATEMENTS = 400  # for each connection; bulk statements differ by their number of rows
