@@ -11,7 +11,8 @@ from time import monotonic, sleep
 
 import redis
 
-from tests.stores import LIMIT_S, free_port, program
+from tests.stores import free_port, program
+from tests.waiting import LIMIT_S
 
 
 class RedisServer:

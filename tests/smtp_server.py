@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from tests.stores import LIMIT_S, free_port, program
+from tests.stores import free_port, program
+from tests.waiting import LIMIT_S
 
 
 class Mail(NamedTuple):

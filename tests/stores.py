@@ -24,11 +24,11 @@ import pytest
 from conf import Settings
 from models import schema
 from models.store.database import connect, disconnect, engine
+from tests.waiting import LIMIT_S
 
 KINDS = ("sqlite", "postgresql")
 SECRET = "a secret for tests, long enough"
 TEMPLATE = "migrated"
-LIMIT_S = 30
 PORTS = range(10_000, 32_768)
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30  # a server's files are some 100 MB, and up to six servers run at a time

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.stores import free_port
+from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 60  # of a command that hangs
 
 
 class Installation:

@@ -14,6 +14,7 @@ from models.store.database import connect, disconnect
 from models.transfer import backup
 from models.transfer.manifest import BackupError
 from tests.commands.installation import Installation, rows
+from tests.waiting import LIMIT_S
 
 WRITER = Path(__file__).with_name("writing.py")
 FILLER = "INSERT INTO activities (action, description, metadata, at_ms) SELECT 'filler', printf('%.4000c', 'x'), '{}', value"
@@ -87,7 +88,7 @@ def test_a_backup_of_what_is_constantly_written_is_consistent_and_stops_no_write
     assert writer.stdout.readline() == "writing\n"
     folder = bellwire.folder / "backup"
     bellwire.succeed("backup", str(folder))
-    transactions = int(writer.communicate("", timeout=60)[0])
+    transactions = int(writer.communicate("", timeout=LIMIT_S)[0])
     assert writer.returncode == 0
     described = manifest(folder)
     ids = [i for (i,) in rows(folder / "bellwire.db", "SELECT id FROM events ORDER BY id")]

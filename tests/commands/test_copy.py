@@ -38,6 +38,7 @@ from tests.commands.installation import ROOT, Installation
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.models.people import credentials, group, people, scalar, send
 from tests.stores import SECRET, PostgresServer, free_port
+from tests.waiting import LIMIT_S
 
 ODD = "a NUL \0 and \ufdd0, ünïcode 🎉 and wörds"
 LONG_AGO = 4  # the newest event that is no longer kept
@@ -221,7 +222,7 @@ def killed(bellwire: Installation, url: str, steps: int) -> "subprocess.Complete
         cwd=bellwire.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from models.store.data_dir_lock import RestoringError, RunningError, acquire_exclusive, acquire_running_lock
 from tests.commands.installation import Installation, rows
+from tests.waiting import LIMIT_S
 
 EPOCH = "SELECT value FROM facts WHERE name='epoch'"
 USERS = "SELECT username FROM users ORDER BY id"
@@ -208,7 +209,7 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database(backed_up: tuple
     assert old == backup
     copies = bellwire.folder / "copies"
     process = bellwire.start(Path(__file__).with_name("killed.py"), bellwire.data, folder, copies)
-    kills = int(process.communicate(timeout=100)[0])
+    kills = int(process.communicate(timeout=LIMIT_S)[0])
     assert kills > 10
     seen = set()
     for number in range(1, kills + 1):

@@ -12,7 +12,8 @@ from jobs.infra.redis_client import create_async_client, create_client
 from tests.commands.installation import ROOT, Installation
 from tests.commands.test_doctor import examined, line_of
 from tests.redis_server import RedisServer
-from tests.stores import LIMIT_S, SECRET, PostgresServer, free_port
+from tests.stores import SECRET, PostgresServer, free_port
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.commands.installation import ROOT, Installation
+from tests.waiting import LIMIT_S
 
 RUN = ROOT / "run.py"
-LIMIT_S = 30
 STOP_S = 5  # the whole of it is gone within so long after SIGTERM
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from commands import supervisor
 from commands.supervisor import Supervisor
+from tests.waiting import LIMIT_S
 
 # Tells who it is, and what it inherited, by a line into the file named; then waits.
 CHILD = """
@@ -22,7 +23,6 @@ if sys.argv[2] == "brief":
     sys.exit(3)
 os.read(pipe, 1)
 """
-LIMIT_S = 30
 
 
 class Told:

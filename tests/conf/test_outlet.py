@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from conf import outlet as outlets
 from conf.outlet import Outlet
+from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 PIPE_BYTES = 4096
-LIMIT_S = 30
 LINE = "x" * 99 + "\n"
 
 

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.journeys.cluster import until_now
-from tests.stores import LIMIT_S, free_port, program
+from tests.stores import free_port, program
+from tests.waiting import LIMIT_S, until
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -89,7 +89,7 @@ class Proxy:
         """Start nginx and wait until it listens."""
         with (self.logs / "output.log").open("wb") as output:
             self._process = subprocess.Popen([*self._command(), "-g", "daemon off;"], stdout=output, stderr=output)
-        until_now(self._listens)
+        until(self._listens)
         return self
 
     def _listens(self) -> bool:

@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.journeys.cluster import LIMIT_S, Cluster, until_now
+from tests.journeys.cluster import Cluster
 from tests.stores import program
+from tests.waiting import LIMIT_S, until
 
 COMMAND = """#!/bin/sh
 case $1 in
@@ -57,7 +58,7 @@ class Systemd:
         """End the gateway of a port by SIGTERM, and start another one on it."""
         process = self.cluster.process(port)
         process.send_signal(signal.SIGTERM)
-        until_now(lambda: status(port, "/readyz") == 503)
+        until(lambda: status(port, "/readyz") == 503)
         if status(port, "/healthz") == 200:
             self.served_until_the_end.append(port)
         assert process.wait(LIMIT_S) == 0

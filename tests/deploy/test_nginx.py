@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.proxy import Proxy
 from tests.deploy.stub import Stub
-from tests.stores import LIMIT_S
+from tests.waiting import LIMIT_S
 
 RETRIED = ("GET", "PUT", "DELETE")
 NEVER_TWICE = ("POST", "PATCH")

@@ -14,9 +14,10 @@ import pytest
 from tests.deploy.proxy import Proxy
 from tests.deploy.systemd import Systemd, status
 from tests.journeys.clients import BROKEN, PAUSE_S, Link, Poller, Reader, Response, Sender, Socket, Streamer, reading
-from tests.journeys.cluster import LIMIT_S, ROOT, Cluster, seed
+from tests.journeys.cluster import ROOT, Cluster, seed
 from tests.journeys.test_kills import check_messages
 from tests.models.people import group
+from tests.waiting import LIMIT_S
 
 SCRIPT = ROOT / "deploy" / "rolling-restart"
 

@@ -15,9 +15,7 @@ import websockets
 
 from tests.deploy.proxy import Proxy
 from tests.journeys.cluster import Cluster
-from tests.journeys.core import until
-
-LIMIT_S = 30
+from tests.waiting import LIMIT_S, until_async
 
 
 class Person:
@@ -60,7 +58,7 @@ def gateways_with_readers(cluster: Cluster, transport: str) -> list[int]:
 
 async def reader_s_gateway(cluster: Cluster, transport: str) -> int:
     """Wait until the only reader waits at a gateway; return its port."""
-    await until(lambda: len(gateways_with_readers(cluster, transport)) == 1)
+    await until_async(lambda: len(gateways_with_readers(cluster, transport)) == 1)
     return gateways_with_readers(cluster, transport)[0]
 
 

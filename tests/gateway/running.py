@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Any, TypeVar
 
 import httpx
@@ -27,18 +26,10 @@ from models.store import database
 from models.store.database import connect, disconnect
 from tests.gateway.client import Client
 from tests.stores import free_port, settings_of
+from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 30.0
 T = TypeVar("T")
-
-
-def until(condition: Callable[[], T]) -> T:
-    """Wait until a condition is true, and return its value; fail after LIMIT_S."""
-    deadline = monotonic() + LIMIT_S
-    while not (value := condition()):
-        assert monotonic() < deadline, "the condition did not become true in time"
-    return value
 
 
 class Gateway:

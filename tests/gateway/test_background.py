@@ -1,5 +1,4 @@
-from collections.abc import Callable, Iterator
-from time import monotonic, sleep
+from collections.abc import Iterator
 
 import pytest
 from prometheus_client import REGISTRY
@@ -12,6 +11,7 @@ from models.accounts.registration import NewUser
 from models.chat.message import Draft, post
 from models.log import event
 from models.store.database import rows
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -20,14 +20,6 @@ def background(store: Settings) -> Iterator[Background]:
     yield background
     background.stop()
     tasks.huey.storage.close()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true; fail after 30 seconds."""
-    deadline = monotonic() + 30
-    while not condition():
-        assert monotonic() < deadline, "the condition did not become true in time"
-        sleep(0.01)
 
 
 def send(count: int = 1) -> None:

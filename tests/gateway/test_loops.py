@@ -24,10 +24,10 @@ from metrics import declared
 from models.log import event
 from models.ops import worker
 from models.store.database import disconnect, engine
-from tests.gateway.running import until
 from tests.journeys import core as core_module
 from tests.journeys.core import Core
 from tests.models.people import people
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("store")
 

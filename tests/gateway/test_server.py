@@ -4,8 +4,9 @@ import pytest
 
 from models.log import event
 from tests.gateway.client import Client, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import stream
+from tests.waiting import LIMIT_S, until
 
 
 @pytest.fixture(params=["gateway", "serve"])
@@ -42,7 +43,7 @@ def test_stopping_answers_open_polls_serves_requests_a_little_longer_and_ends(ga
     assert [e["data"]["body"] for e in late.json()["events"] if e["id"] is not None] == ["in the last moment"]
     assert ben.poll(late.json()["cursor"], timeout=60)["events"] == []
 
-    assert gateway.process.wait(5) == 0
+    assert gateway.process.wait(LIMIT_S) == 0
     assert gateway.rows("SELECT body FROM messages ORDER BY id DESC LIMIT 1") == [("in the last moment",)]
     assert "Traceback" not in gateway.stderr()
 
@@ -70,7 +71,7 @@ def test_an_answered_send_is_stored_when_the_gateway_then_ends(make_gateway: Cal
     ana.send("hi", to=ben)
     gateway.terminate()
     assert gateway.process is not None
-    assert gateway.process.wait(5) == 0
+    assert gateway.process.wait(LIMIT_S) == 0
     gateway.start()
     assert [e["type"] for e in ben.events("begin")] == ["conversation.created", "message.created"]
 
@@ -85,7 +86,7 @@ def test_users_stay_online_until_the_lease_of_a_gateway_that_ended_runs_out(make
 
     gateway.terminate()
     assert gateway.process is not None
-    gateway.process.wait(5)
+    gateway.process.wait(LIMIT_S)
     gateway.start()
     again = Client(gateway, ana.id, ana.name, ana.token)
     assert again.get("/state").json()["presence"] == {str(ben.id): True}
@@ -103,6 +104,6 @@ def test_the_gateway_ends_although_another_transaction_locks_the_store(make_gate
         until(lambda: gateway.metric("bellwire_commit_queue") > 0)
         gateway.terminate()
         assert gateway.process is not None
-        assert gateway.process.wait(5) == 0
+        assert gateway.process.wait(LIMIT_S) == 0
     assert waiting.exception() is not None or waiting.result().status_code == 503
     assert gateway.rows("SELECT count(*) FROM messages") == [(1,)]

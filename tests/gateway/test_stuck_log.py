@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.running import LIMIT_S, Gateway
+from tests.gateway.running import Gateway
+from tests.waiting import LIMIT_S
 
 PIPE_BYTES = 4096  # about twenty lines
 SENDS = 60

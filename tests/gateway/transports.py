@@ -11,6 +11,7 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from tests.gateway.client import Client
+from tests.waiting import LIMIT_S
 
 Event = dict[str, Any]
 
@@ -53,7 +54,7 @@ def stream(user: Client, headers: dict[str, str] | None = None, **params: Any) -
     """Open an event stream. Its headers have arrived, so it receives every event from now on."""
     url = f"{user.gateway.url}/api/v1/events/stream"
     request_headers = {"Authorization": f"Bearer {user.token}", **(headers or {})}
-    with httpx.stream("GET", url, headers=request_headers, params=params, timeout=30, trust_env=False) as answer:
+    with httpx.stream("GET", url, headers=request_headers, params=params, timeout=LIMIT_S, trust_env=False) as answer:
         yield Stream(answer)
 
 

@@ -6,26 +6,18 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import httpx
 
 from tests.grafana.dashboards import PROMETHEUS
-from tests.stores import LIMIT_S, free_port
+from tests.stores import free_port
+from tests.waiting import LIMIT_S, until
 
 CHECK_INTERVAL_S = 0.1  # so that the checks cost Prometheus little
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail after half a minute."""
-    deadline = monotonic() + LIMIT_S
-    while not condition():
-        assert monotonic() < deadline, "it never came true"
-        sleep(CHECK_INTERVAL_S)
 
 
 class Prometheus:
@@ -97,7 +89,7 @@ class Prometheus:
         self._http.close()
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(5)
+            self._process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

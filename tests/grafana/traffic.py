@@ -5,9 +5,10 @@ from __future__ import annotations
 from tests.gateway.client import Client
 from tests.gateway.community import comment, post
 from tests.gateway.newcomers import new_signup
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import socket, stream
 from tests.smtp_server import SmtpServer
+from tests.waiting import until
 
 BREAKS = "this one breaks the store"
 

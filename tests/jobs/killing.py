@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conf import Settings
 from tests.stores import environment, named
+from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -49,7 +50,7 @@ def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
     """
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
     command = [sys.executable, "-c", SCRIPT, work, str(commit), when]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=LIMIT_S)
     assert done.returncode == -9, done.stderr.decode()
 
 

@@ -14,6 +14,7 @@ from jobs.queue.broker import huey
 from models.log import event
 from models.store.database import rows
 from tests.jobs.people import people, scalar, send
+from tests.waiting import LIMIT_S
 
 assert signals  # importing them connects them
 
@@ -152,15 +153,15 @@ def test_threads_run_a_drain_one_at_a_time_and_none_waits(store: Settings, monke
     def slow(consumer: Consumer, stop: Stop) -> DrainResult:
         runs.append(consumer.name)
         entered.set()
-        assert leave.wait(30)
+        assert leave.wait(LIMIT_S)
         return DrainResult(1, 1, False, False)
 
     monkeypatch.setattr(tasks, "drain_log", slow)
     first = Thread(target=tasks.run, args=("notify",))
     first.start()
-    assert entered.wait(30)
+    assert entered.wait(LIMIT_S)
     assert tasks.run("notify").events == 0
     assert runs == ["notify"]
     leave.set()
-    first.join(30)
+    first.join(LIMIT_S)
     assert runs == ["notify", "notify"], "the running thread repeats the drain for the second caller"

@@ -8,7 +8,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TypeVar
 
 import pytest
@@ -24,20 +23,12 @@ from models.store.data_dir_lock import RunningError, acquire_exclusive
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
 from tests.stores import environment, free_port, named
+from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).parents[2]
 CONSUMER = [str(Path(sys.executable).with_name("huey_consumer")), "jobs.app.huey"]
 Start = Callable[..., subprocess.Popen[bytes]]
 T = TypeVar("T")
-
-
-def until(condition: Callable[[], T]) -> T:
-    """Return the condition's value once it is true; fail after half a minute."""
-    deadline = monotonic() + 30
-    while not (found := condition()):
-        assert monotonic() < deadline, "the condition never became true"
-        sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -78,7 +69,7 @@ def test_a_worker_finds_work_without_a_request_and_ends_on_sigterm(store: Settin
     assert free is not None
     assert 0 < float(free[1]) <= shutil.disk_usage(store.data_dir).total
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(LIMIT_S) == 0
     assert {line["event"] for line in map(json.loads, logged(store).splitlines())} == {"drain_run"}
 
 
@@ -89,7 +80,7 @@ def test_a_worker_runs_queued_tasks(store: Settings, start: Start) -> None:
     until(lambda: tasks.request("notify"))
     until(lambda: rows("SELECT 1 FROM duties"))  # the checker starts last, and acquires the lease: signals are handled by then
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(LIMIT_S) == 0
 
 
 @pytest.mark.only("sqlite")
@@ -104,7 +95,7 @@ def test_a_worker_without_a_queue_works(store: Settings, start: Start) -> None:
     assert tasks.request("notify")
     until(lambda: tasks.huey.pending_count() == 0)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert worker.wait(LIMIT_S) == 0
     assert logged(store).count("queue_failing") == 1
     assert logged(store).count("queue_recovered") == 1
 
@@ -118,7 +109,7 @@ def test_a_worker_ends_when_its_parents_pipe_closes(store: Settings, start: Star
     until(lambda: scalar("SELECT count(*) FROM activities") == 1)
     assert worker.poll() is None
     os.close(writing)
-    assert worker.wait(20) in (0, 1)
+    assert worker.wait(LIMIT_S) in (0, 1)
     assert "BELLWIRE_PARENT_FD" not in logged(store)
 
 
@@ -137,7 +128,7 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     until(lambda: rows("SELECT count FROM notifications") == [(6000,), (6000,)])
     until(lambda: scalar("SELECT count(*) FROM activities") == 6000)
     second.send_signal(signal.SIGTERM)
-    assert second.wait(20) == 0
+    assert second.wait(LIMIT_S) == 0
     assert scalar("SELECT count(*) FROM activities") == 6000
     assert rows("SELECT count FROM notifications") == [(6000,), (6000,)]
     assert scalar("SELECT count(*) FROM dead_work") == 0
@@ -146,7 +137,7 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
 def test_importing_the_application_starts_nothing(store: Settings) -> None:
     script = "import threading, jobs.app; print(threading.active_count())"
     env = {**os.environ, **environment(named(store)), "BELLWIRE_PARENT_FD": "0"}
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=LIMIT_S)
     assert (done.stdout, done.stderr) == ("1\n", "")
     assert not store.queue_path.exists()
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import websockets
 
 from tests.journeys.cluster import Cluster, visible
+from tests.waiting import LIMIT_S
 
 BROKEN = (ConnectionError, asyncio.IncompleteReadError, EOFError)
 PAUSE_S = 0.02  # before the next try when a gateway does not answer
@@ -169,7 +170,7 @@ class Reader:
         """Read until `over` is set and nothing is left."""
         while not (over.is_set() and self.seen >= self._last()):
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(LIMIT_S):
                     await self._once()
             except (*BROKEN, websockets.WebSocketException):
                 await asyncio.sleep(PAUSE_S)

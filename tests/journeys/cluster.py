@@ -10,7 +10,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic, sleep
 
 from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.notify import NotifyConsumer
@@ -19,9 +18,9 @@ from models.log import checkpoint
 from models.store.database import connect, disconnect, rows
 from tests.models.people import credentials, people
 from tests.stores import environment, free_port, settings_of
+from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 30
 
 
 def rounds(default: int) -> int:
@@ -34,15 +33,6 @@ def seed() -> int:
     chosen = int(os.environ.get("JOURNEY_SEED") or int.from_bytes(os.urandom(4), "big"))
     print(f"JOURNEY_SEED={chosen}")
     return chosen
-
-
-def until_now(condition: object, limit_s: float = LIMIT_S) -> None:
-    """Wait until the condition is true; fail after `limit_s` seconds."""
-    assert callable(condition)
-    deadline = monotonic() + limit_s
-    while not condition():
-        assert monotonic() < deadline, "the condition never became true"
-        sleep(0.01)
 
 
 class Cluster:
@@ -71,7 +61,7 @@ class Cluster:
             port = free_port()
             self.ports.append(port)
         self._gateways[port] = self.run(*([script] if script else [ROOT / "run.py", "gateway"]), port=port)
-        until_now(lambda: self.serves(port))
+        until(lambda: self.serves(port))
         return port
 
     def serves(self, port: int) -> bool:

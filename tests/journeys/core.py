@@ -1,10 +1,8 @@
 """The core of a gateway without HTTP: committer, hub and reader threads on the running loop."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Any, Self
 
 from conf import Settings
@@ -133,11 +131,3 @@ def token_of(user: int) -> int:
             token.create(tx, user)
         return token_of(user)
     return int(found)
-
-
-async def until(condition: Callable[[], object], limit_s: float = 30) -> None:
-    """Wait until the condition is true while the loop runs; fail after `limit_s` seconds."""
-    deadline = monotonic() + limit_s
-    while not condition():
-        assert monotonic() < deadline, "the condition never became true"
-        await asyncio.sleep(0.002)

@@ -9,8 +9,9 @@ import pytest
 
 from models.store.database import rows
 from tests.journeys.clients import Link, Response
-from tests.journeys.cluster import Cluster, drained, until_now
+from tests.journeys.cluster import Cluster, drained
 from tests.stores import SECRET, PostgresServer, Standby
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("postgresql")
 
@@ -92,5 +93,5 @@ def test_every_connection_moves_from_a_server_that_may_only_be_read(cluster: Clu
         assert rows("SELECT count(*) FROM messages") == [(sent,)]
 
     asyncio.run(asyncio.wait_for(scenario(), 240))
-    until_now(drained)
+    until(drained)
     assert rows("SELECT 1 FROM notifications WHERE user_id=?", (ben,))

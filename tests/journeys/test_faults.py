@@ -17,13 +17,13 @@ from commands.errors import UNREACHABLE
 from models.store.database import disconnect, rows
 from tests.deploy.proxy import Proxy
 from tests.journeys.clients import PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
-from tests.journeys.cluster import Cluster, drained, rounds, seed, until_now
-from tests.journeys.core import until
+from tests.journeys.cluster import Cluster, drained, rounds, seed
 from tests.journeys.test_kills import check_background, check_messages
 from tests.journeys.test_two_gateways import check_intervals
 from tests.models.people import group
 from tests.redis_server import RedisServer
 from tests.stores import SECRET, PostgresServer, free_port
+from tests.waiting import LIMIT_S, until, until_async
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.timeout(3_600)]
 
@@ -111,7 +111,7 @@ class Faults:
     def _restart_gateway(self) -> None:
         port = self._chance.choice(self.gateways)
         self.cluster.process(port).terminate()
-        assert self.cluster.process(port).wait(20) == 0
+        assert self.cluster.process(port).wait(LIMIT_S) == 0
         self.cluster.start_gateway(port)
 
     def _stop_gateway(self) -> None:
@@ -206,10 +206,10 @@ def test_no_fault_loses_doubles_or_reorders_anything(faults: Faults, chance: ran
                     tasks.create_task(sender.send_until(lambda: stopped))
                 for _ in range(rounds(8)):
                     target = answered() + 20
-                    await until(lambda target=target: answered() >= target, 60)
+                    await until_async(lambda target=target: answered() >= target)
                     await faults.strike()
                 target = answered() + 20
-                await until(lambda: answered() >= target, 60)
+                await until_async(lambda: answered() >= target)
                 stopped = True
             disconnect()
         return senders
@@ -218,6 +218,6 @@ def test_no_fault_loses_doubles_or_reorders_anything(faults: Faults, chance: ran
     check_messages(senders)  # 1 and 4: each answered send is there once, and no other
     check_intervals(cluster)  # 2 and 3 were checked by each reader
     faults.supervise()
-    until_now(drained)
+    until(drained)
     check_background(sleeper)  # 5 and 6
     print(f"{rows('SELECT count(*) FROM messages')[0][0]} messages, {READERS} readers, faults: {' '.join(faults.happened)}")

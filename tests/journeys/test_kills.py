@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from models.store.database import rows
 from tests.journeys.clients import PickyPoller, Poller, Sender, Socket, Streamer, Wanderer, reading
-from tests.journeys.cluster import Cluster, drained, rounds, seed, until_now
-from tests.journeys.core import until
+from tests.journeys.cluster import Cluster, drained, rounds, seed
 from tests.models.people import group
 from tests.stores import json_number
+from tests.waiting import until, until_async
 
 
 def check_messages(senders: Sequence[Sender]) -> None:
@@ -57,7 +57,7 @@ def test_nothing_is_lost_or_doubled_while_gateway_and_worker_are_killed(cluster:
                 tasks.create_task(sender.send_until(lambda: stopped))
             for number in range(kills):
                 target = answered() + chance.randint(10, 60)
-                await until(lambda target=target: answered() >= target)
+                await until_async(lambda target=target: answered() >= target)
                 if number % 3 == 2:
                     worker.kill()
                     worker.wait()
@@ -66,11 +66,11 @@ def test_nothing_is_lost_or_doubled_while_gateway_and_worker_are_killed(cluster:
                     cluster.kill_gateway(port)
                     await asyncio.to_thread(cluster.start_gateway, port)
             target = answered() + 30
-            await until(lambda: answered() >= target)
+            await until_async(lambda: answered() >= target)
             stopped = True
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)
-    until_now(drained)
+    until(drained)
     check_background(sleeper)

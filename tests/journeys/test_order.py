@@ -10,8 +10,9 @@ from time import monotonic
 
 from models.log import event
 from models.store.database import disconnect, rows
-from tests.journeys.cluster import Cluster, rounds, seed, until_now
+from tests.journeys.cluster import Cluster, rounds, seed
 from tests.models.people import group
+from tests.waiting import LIMIT_S, until
 
 WRITERS, POLLERS = 4, 3
 WRITER = """
@@ -78,7 +79,7 @@ def pause_one(writers: list[subprocess.Popen[bytes]], chance: random.Random, lon
     writer = chance.choice(writers)
     writer.send_signal(signal.SIGSTOP)
     resume_at = monotonic() + chance.random() ** 3 * longest_s
-    until_now(lambda: monotonic() >= resume_at)
+    until(lambda: monotonic() >= resume_at)
     writer.send_signal(signal.SIGCONT)
 
 
@@ -89,17 +90,17 @@ def test_no_reader_skips_an_event_when_writers_are_stopped_at_random_points(clus
     script = tmp_path / "writer.py"
     script.write_text(WRITER)
     writers = [cluster.run(script, str(user), str(crew), str(chance.random()), port=0) for user in people]
-    until_now(lambda: cluster.logged().count("started") == WRITERS)
+    until(lambda: cluster.logged().count("started") == WRITERS)
     over = threading.Event()
     readers = [LogReader(over, limit) for limit in (1, 7, 1_000)[:POLLERS]]
     written: Callable[[], int] = lambda: rows("SELECT count(*) FROM messages")[0][0]  # noqa: E731
     for _ in range(rounds(10)):
         before = written()
         pause_one(writers, chance, 1.5)  # longer than PostgreSQL waits for a session that has the lock
-        until_now(lambda before=before: written() > before)
+        until(lambda before=before: written() > before)
     for writer in writers:
         writer.send_signal(signal.SIGTERM)
-        assert writer.wait(20) == 0, cluster.logged()
+        assert writer.wait(LIMIT_S) == 0, cluster.logged()
     over.set()
     stored = [i for (i,) in rows("SELECT id FROM events ORDER BY id")]
     assert len(stored) > 100

@@ -9,11 +9,11 @@ import pytest
 
 from models.store.database import rows
 from tests.journeys.clients import Link, Poller, Sender, Socket, Streamer, reading
-from tests.journeys.cluster import Cluster, drained, rounds, seed, until_now
-from tests.journeys.core import until
+from tests.journeys.cluster import Cluster, drained, rounds, seed
 from tests.journeys.test_kills import check_background, check_messages
 from tests.models.people import group
 from tests.stores import SECRET, PostgresServer
+from tests.waiting import until, until_async
 
 pytestmark = pytest.mark.only("postgresql")
 
@@ -55,7 +55,7 @@ def test_a_restart_of_the_database_causes_refusals_and_nothing_else(
     for _ in range(2):
         cluster.start_gateway()
     cluster.start_worker()
-    until_now(lambda: rows("SELECT 1 FROM duties"))  # a worker that finds no database when it starts ends
+    until(lambda: rows("SELECT 1 FROM duties"))  # a worker that finds no database when it starts ends
 
     async def scenario() -> list[Sender]:
         senders = [Sender(cluster, user, [{"conversation": crew}], chance, f"{user}-{n}") for user in (ana, ben) for n in range(3)]
@@ -66,19 +66,19 @@ def test_a_restart_of_the_database_causes_refusals_and_nothing_else(
                 tasks.create_task(sender.send_until(lambda: stopped))
             for _ in range(rounds(3)):
                 target = answered(senders) + 60
-                await until(lambda target=target: answered(senders) >= target)
+                await until_async(lambda target=target: answered(senders) >= target)
                 refused = sum(sender.unavailable for sender in senders)
                 await asyncio.to_thread(end, server)
-                await until(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 20)
+                await until_async(lambda refused=refused: sum(sender.unavailable for sender in senders) > refused + 20)
                 await asyncio.to_thread(server.start)
             target = answered(senders) + 60
-            await until(lambda: answered(senders) >= target)
+            await until_async(lambda: answered(senders) >= target)
             stopped = True
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)
-    until_now(drained)
+    until(drained)
     check_background(sleeper)
 
 
@@ -93,7 +93,7 @@ def test_without_the_database_calls_get_a_retry_time_and_polls_stay_open(cluster
         cursor = (await waiting.call("GET", "/api/v1/events")).body["cursor"]
         await waiting.call("GET", f"/api/v1/events?cursor={cursor}&timeout=0")  # loads Ben's subscriber on the gateway
         poll = asyncio.ensure_future(waiting.call("GET", f"/api/v1/events?cursor={cursor}&timeout=60"))
-        await until(lambda: 'bellwire_polls_open{transport="poll"} 1.0' in cluster.metrics(port))
+        await until_async(lambda: 'bellwire_polls_open{transport="poll"} 1.0' in cluster.metrics(port))
 
         await asyncio.to_thread(server.stop)
         for method, path, content in (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.clients import Poller, Sender, reading
-from tests.journeys.cluster import Cluster, drained, rounds, seed, until_now
-from tests.journeys.core import until
+from tests.journeys.cluster import Cluster, drained, rounds, seed
 from tests.journeys.test_kills import check_background, check_messages
 from tests.models.people import group
+from tests.waiting import until, until_async
 
 LOCKER = """
 import sqlite3, sys
@@ -38,16 +38,16 @@ def test_a_lock_that_outlasts_the_wait_of_sends_loses_no_message(cluster: Cluste
         async with reading(Poller(cluster, ben, chance)), asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.send_until(lambda: stopped))
-            await until(lambda: sum(len(sender.sent) for sender in senders) > 50)
+            await until_async(lambda: sum(len(sender.sent) for sender in senders) > 50)
             locker = cluster.run(script, cluster.settings.sqlite_path, port=0)
-            await until(lambda: "locked" in cluster.logged())
+            await until_async(lambda: "locked" in cluster.logged())
             before = sum(len(sender.sent) for sender in senders)
-            await until(lambda: all(sender.unavailable for sender in senders))  # once the gateway has stopped waiting
+            await until_async(lambda: all(sender.unavailable for sender in senders))  # once the gateway has stopped waiting
             assert sum(len(sender.sent) for sender in senders) <= before + len(senders), "answered though nothing could be written"
             assert locker.stdin is not None
             locker.stdin.write(b"\n")
             locker.stdin.flush()
-            await until(lambda: sum(len(sender.sent) for sender in senders) > before + 50)
+            await until_async(lambda: sum(len(sender.sent) for sender in senders) > before + 50)
             stopped = True
         return senders
 
@@ -74,15 +74,15 @@ def test_a_worker_that_is_stopped_now_and_then_loses_nothing(cluster: Cluster) -
                 tasks.create_task(sender.send_until(lambda: stopped))
             for _ in range(rounds(12)):
                 before = progress()
-                await until(lambda before=before: progress() > before + chance.randint(0, 5))
+                await until_async(lambda before=before: progress() > before + chance.randint(0, 5))
                 worker.send_signal(signal.SIGSTOP)
                 before = progress()
-                await asyncio.wait([asyncio.ensure_future(until(lambda before=before: progress() > before + 5))], timeout=0.3)
+                await asyncio.wait([asyncio.ensure_future(until_async(lambda before=before: progress() > before + 5))], timeout=0.3)
                 worker.send_signal(signal.SIGCONT)
             stopped = True
         return senders
 
     senders = asyncio.run(scenario())
     check_messages(senders)
-    until_now(drained)
+    until(drained)
     check_background(sleeper)

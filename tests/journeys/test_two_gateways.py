@@ -6,10 +6,11 @@ from typing import Any
 
 from models.store.database import rows
 from tests.journeys.clients import Link, PickyPoller, Poller, Reader, Sender, Socket, Streamer, Wanderer, reading
-from tests.journeys.cluster import Cluster, rounds, seed, until_now
+from tests.journeys.cluster import Cluster, rounds, seed
 from tests.journeys.test_kills import check_messages
 from tests.models.people import group
 from tests.stores import json_number
+from tests.waiting import until
 
 
 class Owner:
@@ -109,7 +110,7 @@ def test_readers_that_disconnect_at_any_moment_lose_nothing(cluster: Cluster) ->
         assert sum(reader.cuts for reader in readers) > 8
 
     asyncio.run(scenario())
-    until_now(lambda: 'bellwire_polls_open{transport="poll"} 0.0' in cluster.metrics(port))
+    until(lambda: 'bellwire_polls_open{transport="poll"} 0.0' in cluster.metrics(port))
 
 
 class AbortingPoller(Poller):

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway.client import Client
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered
 from tests.smtp_server import SmtpServer
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
+from tests.waiting import LIMIT_S
 
 TESTS = Path(__file__).with_name("client.test.mjs")
 PASSWORD = "correct horse battery"
-LIMIT_S = 120
 pytestmark = [pytest.mark.only("sqlite"), pytest.mark.needs_binary("node")]  # the database does not matter here
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 

@@ -17,7 +17,8 @@ import pytest
 
 from tests.commands.installation import Installation
 from tests.gateway.client import Client
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 FOLDER = Path(__file__).parent
 CONTENTS: dict[str, Any] = json.loads((FOLDER / "store-0.1.json").read_text())

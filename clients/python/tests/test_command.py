@@ -16,6 +16,7 @@ from bellwire_client.command.line import main
 from tests.gateway.client import Client as Person
 from tests.gateway.running import ROOT, Gateway
 from tests.stores import free_port
+from tests.waiting import LIMIT_S
 
 COMMAND = [sys.executable, "-m", "bellwire_client"]
 PASSWORD = "a long and quiet one"
@@ -31,7 +32,7 @@ class Terminal:
 
     def run(self, *args: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
-        return subprocess.run([*COMMAND, *args], env=self.env | env, input=stdin, capture_output=True, text=True, timeout=60)
+        return subprocess.run([*COMMAND, *args], env=self.env | env, input=stdin, capture_output=True, text=True, timeout=LIMIT_S)
 
     def prints(self, *args: str, stdin: str = "", **env: str) -> str:
         """Run the command, check that it succeeds, and return its output."""
@@ -200,7 +201,7 @@ def test_tail_goes_on_over_a_restart_and_ends_with_ctrl_c(
     tail.send_signal(signal.SIGINT)
 
     assert seen == [first, second]
-    assert tail.wait(30) == 0
+    assert tail.wait(LIMIT_S) == 0
     assert tail.stderr is not None
     assert tail.stderr.read() == ""
 
@@ -217,7 +218,7 @@ def test_tail_prints_what_is_kept_for_people_and_nothing_that_a_terminal_obeys(
 
     assert printed[0].endswith(f" #{at} {ben.name.capitalize()}: red \ufffd[31m")
     assert printed[1] == "    second line"
-    assert tail.wait(30) == 0, "whoever reads no more is no error"
+    assert tail.wait(LIMIT_S) == 0, "whoever reads no more is no error"
     assert tail.stderr is not None
     assert tail.stderr.read() == ""
 
@@ -229,4 +230,4 @@ def test_tail_says_when_a_cursor_has_expired(logged_in: Terminal, gateway: Gatew
     gateway.waiting(1)
     tail.send_signal(signal.SIGINT)
 
-    assert tail.wait(30) == 0
+    assert tail.wait(LIMIT_S) == 0

@@ -9,7 +9,8 @@ import pytest
 
 from bellwire_client import Client
 from tests.gateway.client import Client as Person
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 README = Path(__file__).parents[1] / "README.md"
 SOURCE = README.parent / "src"

@@ -9,8 +9,9 @@ from bellwire_client import AsyncClient, Client, ProblemError, UnauthorizedError
 from clients.python.tests.conftest import Connect
 from clients.python.tests.relay import Relay
 from tests.gateway.client import Client as Person
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.stores import free_port
+from tests.waiting import until
 
 
 def bodies(person: Person, conversation: int) -> list[str]:

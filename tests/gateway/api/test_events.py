@@ -6,8 +6,9 @@ import pytest
 from models.identity import token, user
 from models.log import event
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import socket, stream
+from tests.waiting import until
 
 
 def bodies(events: list[dict[str, Any]]) -> list[str]:

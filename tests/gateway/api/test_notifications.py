@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import pytest
 
 from models.log import event
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import socket, stream
+from tests.waiting import until
 
 
 def test_health_and_readiness_need_no_token(gateway: Gateway) -> None:

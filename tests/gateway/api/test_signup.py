@@ -20,7 +20,8 @@ from tests.gateway.newcomers import (
     verify,
     wrong_code,
 )
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 KELVIN_SIGN = "\u212a"  # its lower case is the letter k
 

@@ -35,10 +35,11 @@ from models.store.database import db, engine, execute, in_transaction, insert_ro
 from models.store.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
 from tests.journeys.clients import BROKEN, Link, Sender
 from tests.journeys.cluster import Cluster, seed
-from tests.journeys.core import Core, opened, token_of, until
+from tests.journeys.core import Core, opened, token_of
 from tests.journeys.test_kills import check_messages
 from tests.models.people import credentials, group, people, scalar, send
 from tests.stores import Database, named
+from tests.waiting import LIMIT_S, until_async
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ async def busy(committer: Committer) -> "tuple[threading.Event, asyncio.Future[o
             rows("SELECT 1")  # PostgreSQL ends a transaction that is idle for a second
 
     busy_operation = committer.call(None, wait)
-    await until(begun.is_set)
+    await until_async(begun.is_set)
     return gate, busy_operation
 
 
@@ -307,9 +308,9 @@ def test_a_store_that_is_locked_at_the_start_does_not_end_the_committer(monkeypa
     monkeypatch.setattr(engine(), "configure_committer_connection", locked)
 
     async def scenario() -> None:
-        async with Core() as core, asyncio.timeout(30):
-            await until(lambda: next(tries, None) is None)
-            await until(lambda: not core.committer.down)
+        async with Core() as core, asyncio.timeout(LIMIT_S):
+            await until_async(lambda: next(tries, None) is None)
+            await until_async(lambda: not core.committer.down)
             assert (await core.send(ana, to=ben)).created
 
     asyncio.run(scenario())
@@ -402,7 +403,7 @@ def test_a_cancelled_operation_delays_no_other() -> None:
                 execute("ROLLBACK")
 
             core.committer.call(None, roll_back).cancel()
-            await until(rolled_back.is_set)
+            await until_async(rolled_back.is_set)
             assert (await core.send(ana, "three", to=ben)).created
 
     asyncio.run(scenario())
@@ -441,7 +442,7 @@ def test_a_full_queue_is_answered_503_with_retry_after(store: Settings, monkeypa
         links = [Link(port, credential) for _ in range(12)]
         sends = [asyncio.ensure_future(link.call("POST", "/api/v1/messages", {"to": ben, "body": "hi"})) for link in links]
         # Four are queued beside the operation that occupies the thread.
-        await until(lambda: sum(send.done() for send in sends) >= 8)
+        await until_async(lambda: sum(send.done() for send in sends) >= 8)
         early = [send.result() for send in sends if send.done()]
         assert {answer.status for answer in early} == {503}
         assert all(answer.headers["retry-after"] == "1" and answer.body["type"] == "/problems/unavailable" for answer in early)
@@ -483,7 +484,7 @@ def test_a_full_queue_does_not_end_the_tasks_of_each_second(store: Settings, mon
         monkeypatch.setattr(services.presence, "sweep", sweep)
         services.tokens.record_use(actor, "127.0.0.1")
         ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), deadlines={})))
-        await until(lambda: swept > 3 or ticking.done())
+        await until_async(lambda: swept > 3 or ticking.done())
         assert not ticking.done()
         ticking.cancel()
         services.read.close()
@@ -514,15 +515,15 @@ def test_a_full_disk_is_answered_503_loses_nothing_and_sends_succeed_when_there_
                 tasks.create_task(sender.send_until(lambda: stopped))
             for _ in range(3):
                 target = answered(senders) + 50
-                await until(lambda target=target: answered(senders) >= target)
+                await until_async(lambda target=target: answered(senders) >= target)
                 unavailable = sum(sender.unavailable for sender in senders)
                 limit(cluster.process(port).pid, 40_000)
-                await until(lambda unavailable=unavailable: sum(sender.unavailable for sender in senders) > unavailable + 8)
-                await until(lambda: readiness(port) == ["commits"])
+                await until_async(lambda unavailable=unavailable: sum(sender.unavailable for sender in senders) > unavailable + 8)
+                await until_async(lambda: readiness(port) == ["commits"])
                 limit(cluster.process(port).pid, resource.RLIM_INFINITY)
-                await until(lambda: readiness(port) == [])
+                await until_async(lambda: readiness(port) == [])
             target = answered(senders) + 50
-            await until(lambda: answered(senders) >= target)
+            await until_async(lambda: answered(senders) >= target)
             stopped = True
         return senders
 
@@ -569,12 +570,12 @@ def test_a_message_sent_while_the_gateway_stops_is_either_stored_or_refused(clus
         async with asyncio.TaskGroup() as tasks:
             for n in range(8):
                 tasks.create_task(sending(f"s{n}", answered_ids))
-            await until(lambda: len(answered_ids) > 100)
+            await until_async(lambda: len(answered_ids) > 100)
             cluster.process(port).send_signal(signal.SIGTERM)
         return answered_ids
 
     answered_ids = asyncio.run(scenario())
-    assert cluster.process(port).wait(20) == 0
+    assert cluster.process(port).wait(LIMIT_S) == 0
     stored = dict(rows("SELECT client_id, id FROM messages"))
     assert answered_ids.items() <= stored.items()
     assert len(stored) - len(answered_ids) <= 8, "more messages were stored without an answer than were on their way"

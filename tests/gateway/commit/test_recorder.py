@@ -13,8 +13,8 @@ from models.identity import token
 from models.log import event
 from models.store.database import disconnect, execute, rows
 from models.store.errors import StoreDownError
-from tests.gateway.running import until
 from tests.models.people import people
+from tests.waiting import LIMIT_S, until
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_caller_does_not_wait_for_thousands_of_items(recorder: Recorder, monke
     def write(part: list[str]) -> None:
         order.extend(part)
         first_is_written.set()
-        assert lease_waits.wait(60)
+        assert lease_waits.wait(LIMIT_S)
 
     async def scenario() -> None:
         recorder.record(write, ["use 1", "use 2", "use 3"])
@@ -79,7 +79,7 @@ def test_a_recorder_that_is_closed_drops_what_it_can_not_write_in_time(monkeypat
     recorder = Recorder()
     written: list[int] = []
     is_closed = threading.Event()
-    recorder.record(lambda _: is_closed.wait(60), [0])
+    recorder.record(lambda _: is_closed.wait(LIMIT_S), [0])
     recorder.record(written.extend, [1, 2])
     recorder.close()
     is_closed.set()

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from tests.gateway.client import Client, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import stream
 from tests.redis_server import RedisServer
 from tests.stores import Database
+from tests.waiting import LIMIT_S, until
 
 Make = Callable[..., Gateway]
 
@@ -86,7 +87,7 @@ def test_a_user_who_is_online_on_another_gateway_stays_online(make: Make) -> Non
     assert ben.get("/state").json()["presence"] == {str(ana.id): True}
     first.terminate()
     assert first.process is not None
-    first.process.wait(10)
+    first.process.wait(LIMIT_S)
     assert ben.at(second).get("/state").json()["presence"] == {str(ana.id): True}
 
 
@@ -119,7 +120,7 @@ def test_an_outage_of_redis_slows_nothing_down_and_loses_nothing(make: Make, red
     poll = ben_on_second.polling(ben_on_second.now(), types="message.created")
     second.waiting(1)
     ana.send("meanwhile", at=crew)
-    assert [event["data"]["body"] for event in poll.result(10).json()["events"]] == ["meanwhile"]
+    assert [event["data"]["body"] for event in poll.result(LIMIT_S).json()["events"]] == ["meanwhile"]
     until(lambda: {"queue", "bus"} <= set(degraded(first)))
     until(lambda: {"bus", "limits"} <= set(degraded(second)))
     until(lambda: notified(away) == 2)
@@ -152,7 +153,7 @@ def test_a_token_is_revoked_on_every_gateway_also_while_redis_is_down(make: Make
     poll = ana.at(second).polling(ana.now())
     second.waiting(1)
     ana.post("/logout")
-    problem(poll.result(10), 401, "unauthorized")
+    problem(poll.result(LIMIT_S), 401, "unauthorized")
     problem(ana.at(second).get("/me"), 401, "unauthorized")
 
 

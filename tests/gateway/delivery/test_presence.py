@@ -17,9 +17,10 @@ from gateway.delivery.presence import Presence
 from models.chat import presence
 from models.log import event
 from models.store.database import disconnect, engine, execute, rows
-from tests.journeys.core import Core, opened, until
+from tests.journeys.core import Core, opened
 from tests.models.people import group, people
 from tests.stores import Database
+from tests.waiting import LIMIT_S, until_async
 
 
 @pytest.fixture(autouse=True)
@@ -77,14 +78,14 @@ def test_thousands_of_announcements_do_not_delay_the_lease(monkeypatch: pytest.M
             gateway.may_read.clear()
             for user in users:
                 gateway.presence.connected(user)
-            await until(lambda: len(presence.online_now(users)) == 300)
+            await until_async(lambda: len(presence.online_now(users)) == 300)
             expire(gateway.presence.gateway)
             assert presence.online_now(users) == set()
             gateway.presence.sweep()
-            await until(lambda: len(presence.online_now(users)) == 300)
+            await until_async(lambda: len(presence.online_now(users)) == 300)
             assert gateway.events == []
             gateway.may_read.set()
-            await until(lambda: len(gateway.events) == 300)
+            await until_async(lambda: len(gateway.events) == 300)
             assert sorted(gateway.events) == [(user, True) for user in users]
             assert gateway.reads < 10, "a query announces many"
 
@@ -100,12 +101,12 @@ def test_a_gateway_puts_back_its_users_whom_another_one_removed(monkeypatch: pyt
             gateway = Announced(core)
             for user in users:
                 gateway.presence.connected(user)
-            await until(lambda: len(gateway.events) == 4)
+            await until_async(lambda: len(gateway.events) == 4)
             expire(gateway.presence.gateway)
             assert presence.write_changes("another", [], []).offline == users
             assert presence.online_now(users) == set()
             gateway.presence.sweep()
-            await until(lambda: len(gateway.events) == 8)
+            await until_async(lambda: len(gateway.events) == 8)
             assert presence.online_now(users) == set(users)
             assert gateway.events[4:] == [(user, True) for user in users]
 
@@ -120,18 +121,18 @@ def test_users_of_a_gateway_that_ends_are_away_only_when_its_lease_has_run_out()
             gateway = Announced(core)
             for user in (ana, ben):
                 gateway.presence.connected(user)
-            await until(lambda: len(gateway.events) == 2)
+            await until_async(lambda: len(gateway.events) == 2)
             before = lease_of(gateway.presence.gateway)
             await gateway.presence.close()
             assert lease_of(gateway.presence.gateway) >= before
             assert presence.online_now([ana, ben]) == {ana, ben}
             next_one = Announced(core)
             next_one.presence.connected(ana)
-            await until(lambda: lease_of(next_one.presence.gateway))
+            await until_async(lambda: lease_of(next_one.presence.gateway))
             expire(gateway.presence.gateway)
             next_one.presence._renewed = -1e9
             next_one.presence.sweep()
-            await until(lambda: next_one.events)
+            await until_async(lambda: next_one.events)
             assert next_one.events == [(ben, False)]
 
     asyncio.run(scenario())
@@ -146,10 +147,10 @@ def test_changes_that_could_not_be_written_are_written_later() -> None:
             gateway = Announced(core)
             for user in (ana, ben):
                 gateway.presence.connected(user)
-                await until(lambda: not gateway.presence._tasks)
+                await until_async(lambda: not gateway.presence._tasks)
             execute("ALTER TABLE broken RENAME TO leases")
             gateway.presence.sweep()
-            await until(lambda: len(gateway.events) == 2)
+            await until_async(lambda: len(gateway.events) == 2)
             assert presence.online_now([ana, ben]) == {ana, ben}
 
     asyncio.run(scenario())
@@ -164,7 +165,7 @@ def test_presence_is_written_while_a_send_has_the_logs_lock() -> None:
             gateway = Announced(core)
             with event.transaction():
                 gateway.presence.connected(ana)
-                await until(lambda: gateway.events == [(ana, True)])
+                await until_async(lambda: gateway.events == [(ana, True)])
             assert presence.online_now([ana, ben]) == {ana}
 
     asyncio.run(scenario())
@@ -187,14 +188,14 @@ def test_a_user_who_leaves_two_gateways_at_once_is_announced(monkeypatch: pytest
 
     def record_together(*args: Any) -> Any:
         recorded = record_changes(*args)
-        both.wait(30)
+        both.wait(LIMIT_S)
         return recorded
 
     monkeypatch.setattr(presence, "record_changes", record_together)
     with ThreadPoolExecutor(2) as threads:
         ended = [threads.submit(presence.write_changes, gateway, [], [ana]) for gateway in ("one", "two")]
-        assert [ana] in [each.result(30).offline for each in ended]
-        list(threads.map(lambda _: (both.wait(30), disconnect()), range(2)))
+        assert [ana] in [each.result(LIMIT_S).offline for each in ended]
+        list(threads.map(lambda _: (both.wait(LIMIT_S), disconnect()), range(2)))
 
 
 @pytest.mark.only("postgresql")
@@ -206,7 +207,7 @@ def test_a_dead_gateway_is_removed_once_and_no_other_gateway_waits() -> None:
         with event.transaction(appends=False) as tx:
             assert presence.record_changes(tx, "one", [], []) == ([ana], True)
             other = other_thread.submit(presence.write_changes, "two", [], [])
-            assert other.result(30).offline == []
+            assert other.result(LIMIT_S).offline == []
         other_thread.submit(disconnect).result()
     assert rows("SELECT count(*) FROM visits")[0][0] == 1
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.gateway.client import Client
 from tests.gateway.newcomers import new_signup
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 

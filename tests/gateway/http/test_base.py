@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 

@@ -17,8 +17,9 @@ from gateway.http.deadlines import Server
 from gateway.http.services import Services
 from metrics.declared import POLLS_OPEN
 from models.chat.message import Draft
-from tests.journeys.core import opened, token_of, until
+from tests.journeys.core import opened, token_of
 from tests.models.people import credentials, people
+from tests.waiting import LIMIT_S, until_async
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
 BODY = "\N{GRINNING FACE}" * 20_000  # 80 KB
@@ -121,7 +122,7 @@ def test_a_client_that_receives_nothing_is_disconnected_on_every_transport(store
             _, credential = await send_long_texts(served.services, 30)
             before = polls_open()
             client = await served.request(credential, *READERS[transport])
-            await until(lambda: served.unsent.bytes)
+            await until_async(lambda: served.unsent.bytes)
             assert served.unsent.bytes < 1.2 * 2**20
             clock.now += SEND_TIMEOUT_S - 1
             served.unsent.close_slow()
@@ -132,7 +133,7 @@ def test_a_client_that_receives_nothing_is_disconnected_on_every_transport(store
             served.unsent.close_slow()
             clock.now += SEND_TIMEOUT_S + 1
             served.unsent.close_slow()
-            await until(lambda: not served.unsent.bytes and polls_open() == before)
+            await until_async(lambda: not served.unsent.bytes and polls_open() == before)
             assert len(await served.received(client)) < 2**20
 
     asyncio.run(scenario())
@@ -144,10 +145,10 @@ def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_ol
             ana, ben = await send_long_texts(served.services, 15)
             path = READERS[""][0]
             other = await served.request(ana, path)
-            await until(lambda: served.unsent.bytes)
+            await until_async(lambda: served.unsent.bytes)
             for _ in range(6):
                 await served.request(ben, path)
-            await until(lambda: len(served.server._connections) <= 4)
+            await until_async(lambda: len(served.server._connections) <= 4)
             assert served.unsent.bytes < 4.5 * 2**20
             received = await asyncio.get_running_loop().sock_recv(other, 20)
             assert received.startswith(b"HTTP/1.1 200 OK")
@@ -160,7 +161,7 @@ class Pipe:
 
     def __init__(self, unsent: UnsentAnswers, caller: str = "user") -> None:
         ours, self.client = socket.socketpair()
-        self.client.settimeout(30)
+        self.client.settimeout(LIMIT_S)
         self.stream = ClientStream(ours, unsent)
         self.stream.set_caller(caller)
 
@@ -225,7 +226,7 @@ def test_an_accepted_connection_notices_a_host_that_is_gone(store: Settings) -> 
     async def scenario() -> None:
         async with serving(store, UnsentAnswers()) as served:
             await served.request("none", "/healthz")
-            await until(lambda: served.server._connections)
+            await until_async(lambda: served.server._connections)
             (connection,) = served.server._connections
             accepted = connection.stream.socket  # type: ignore[attr-defined]
             assert all(accepted.getsockopt(level, option) for level, option, _ in SOCKET_OPTIONS)
@@ -247,7 +248,7 @@ def test_a_websocket_that_answers_no_ping_is_closed_and_its_user_disconnected(st
             data = await served.received(client)
             assert b"HTTP/1.1 101" in data
             assert b"\x89\x00" in data  # a ping
-            await until(lambda: ended == [ana] and polls_open() == before)
+            await until_async(lambda: ended == [ana] and polls_open() == before)
 
     asyncio.run(scenario())
 

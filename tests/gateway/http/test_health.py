@@ -15,9 +15,10 @@ from gateway.http.health import PARTS, HealthMonitor
 from jobs.infra.outage import Outage
 from models.store import facts
 from models.store.database import engine, rows
-from tests.journeys.core import Core, opened, until
+from tests.journeys.core import Core, opened
 from tests.models.people import people
 from tests.stores import Database
+from tests.waiting import until_async
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +48,9 @@ def test_a_quiet_gateway_finds_out_that_commits_fail_and_that_they_succeed_again
                 await health.check()
                 assert health.failing() == ["commits"]
                 assert REGISTRY.get_sample_value("bellwire_ready") == 0
-            await until(lambda: not core.committer.down)
+            await until_async(lambda: not core.committer.down)
             await health.check()
-            await until(lambda: health.failing() == [])
+            await until_async(lambda: health.failing() == [])
             assert REGISTRY.get_sample_value("bellwire_ready") == 1
 
     asyncio.run(scenario())

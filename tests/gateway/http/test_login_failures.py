@@ -13,8 +13,9 @@ from gateway.http.login_failures import LoginFailures
 from models.records import failed_logins
 from models.store.database import rows
 from tests.gateway.client import Client
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.models.people import people
+from tests.waiting import until
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

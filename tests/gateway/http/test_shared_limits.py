@@ -10,8 +10,7 @@ from conf import Settings
 from gateway.http.errors import ProblemError
 from gateway.http.rate_limits import RateLimits
 from tests.redis_server import RedisServer
-
-LIMIT_S = 30
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture

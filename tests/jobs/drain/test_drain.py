@@ -21,6 +21,7 @@ from models.ops import dead_letters
 from tests.jobs.killing import ROOT, drains, killed_at
 from tests.jobs.people import group, people, scalar, send
 from tests.stores import environment, named
+from tests.waiting import LIMIT_S
 
 
 class Poisoned(ActivityConsumer):
@@ -216,7 +217,7 @@ def test_workers_share_a_backlog_and_each_event_is_done_once(store: Settings, na
         assert worker.stdin is not None
         worker.stdin.write("\n")
         worker.stdin.flush()
-    done = [int(worker.communicate(timeout=60)[0].splitlines()[-1]) for worker in workers]
+    done = [int(worker.communicate(timeout=LIMIT_S)[0].splitlines()[-1]) for worker in workers]
     assert sum(done) == 1600
     assert min(done) > 0, "one worker did nothing"
     assert drain(tasks.consumers[name]).events == 0

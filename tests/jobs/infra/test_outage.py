@@ -10,7 +10,7 @@ from jobs import tasks
 from jobs import worker as worker_module
 from jobs.infra.outage import Outage
 from jobs.worker import WorkerConsumer
-from tests.jobs.test_worker import until
+from tests.waiting import until
 
 
 def failures(name: str) -> float:

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from time import monotonic, sleep
 
 import pytest
 import redis
@@ -16,6 +15,7 @@ from jobs.infra.redis_client import create_async_client
 from jobs.queue.errors import QueueDownError
 from jobs.queue.redis import RedisQueue
 from tests.redis_server import RedisServer
+from tests.waiting import until
 
 EPOCH = "abcd1234"
 
@@ -73,13 +73,6 @@ def fail_over(redis_server: RedisServer, address: Address) -> Iterator[Callable[
 
     yield move
     other.remove()
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = monotonic() + 30
-    while not condition():
-        assert monotonic() < deadline, "the condition did not become true in time"
-        sleep(0.01)
 
 
 def test_the_queue_moves_to_the_new_primary(address: Address, fail_over: Callable[[], RedisServer]) -> None:

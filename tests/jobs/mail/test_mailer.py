@@ -25,10 +25,10 @@ from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import disconnect, execute, rows
-from tests.gateway.running import until
 from tests.jobs.people import people, scalar
 from tests.smtp_server import SmtpServer
 from tests.stores import environment, named
+from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).parents[3]
 NOTE = {"title": "Something changed", "body": "Have a look."}
@@ -297,7 +297,7 @@ def test_several_mails_are_sent_at_once_each_once_and_a_code_passes_the_others(s
     mailer.wake()
     relay.wait(21)
     mailer.stop()
-    mailer.join(60)
+    mailer.join(LIMIT_S)
     assert not mailer.is_alive()
     assert Counter(receivers(relay)) == Counter([*names, "ana"])
     assert receivers(relay).index("ana") < 6, "after the three that were being sent, beside two others"
@@ -382,6 +382,6 @@ def test_a_worker_sends_what_nobody_asked_it_to_and_what_a_killed_one_left(store
     worker = start()
     until(lambda: states() == {"ana": "sent", "ben": "sent"})
     worker.terminate()
-    assert worker.wait(20) == 0
+    assert worker.wait(LIMIT_S) == 0
     assert {one.receivers[0] for one in relay.mails} == {"ana@example.org", "ben@example.org"}
     assert scalar("SELECT count(*) FROM dead_work") == 0

@@ -13,7 +13,8 @@ from jobs.mail import smtp as relay_module
 from jobs.mail.compose import ComposedMail, Composer
 from jobs.mail.smtp import MailDeferredError, MailRefusedError, RelayDownError, SmtpTransport
 from tests.smtp_server import Certificate, SmtpServer
-from tests.stores import LIMIT_S, free_port
+from tests.stores import free_port
+from tests.waiting import LIMIT_S
 
 SENDER, ANA, BEN = "bell@example.org", "ana@example.org", "ben@example.org"
 PASSWORD = "pä%ss:wörd/hunter2"

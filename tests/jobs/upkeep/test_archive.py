@@ -21,9 +21,9 @@ from models.records.partition_months import month_of
 from models.records.records import RecordFilter
 from models.store.clock import now_ms
 from models.store.database import engine, rows
-from tests.gateway.running import until
 from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
+from tests.waiting import LIMIT_S, until
 
 DAY_MS = 24 * 3_600_000
 KEPT_DAYS = 90
@@ -180,7 +180,7 @@ def test_a_pause_ends_when_the_process_stops(store: Settings, monkeypatch: pytes
     resting.start()
     until(lambda: len(kept()) == 2 * archiving.ROWS_PER_TRANSACTION)
     tasks.stopping.set()
-    resting.join(30)
+    resting.join(LIMIT_S)
     assert not resting.is_alive()
     assert len(kept()) == 2 * archiving.ROWS_PER_TRANSACTION
 

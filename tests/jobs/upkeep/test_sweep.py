@@ -8,7 +8,7 @@ from conf import Settings
 from jobs import tasks
 from jobs.queue.broker import huey
 from models.store.database import execute, rows
-from tests.gateway.running import until
+from tests.waiting import LIMIT_S, until
 
 
 class Slow:
@@ -21,7 +21,7 @@ class Slow:
     def __call__(self, _stop: object) -> None:
         self.runs += 1
         self.entered.set()
-        assert self.leave.wait(30)
+        assert self.leave.wait(LIMIT_S)
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def queued() -> Thread:
 def test_a_sweep_longer_than_a_minute_occupies_one_thread(slow: Slow) -> None:
     first, second = queued(), queued()
     first.start()
-    assert slow.entered.wait(30)
+    assert slow.entered.wait(LIMIT_S)
     second.start()
-    second.join(30)
+    second.join(LIMIT_S)
     assert not second.is_alive(), "it has nothing to wait for"
     assert slow.runs == 1
     slow.leave.set()
-    first.join(30)
+    first.join(LIMIT_S)
     tasks.sweep.call_local()
     assert slow.runs == 2
     assert rows("SELECT * FROM duties") == []
@@ -55,14 +55,14 @@ def test_a_sweep_longer_than_a_minute_occupies_one_thread(slow: Slow) -> None:
 def test_a_killed_sweep_is_followed_by_another_when_its_lease_expires(slow: Slow) -> None:
     killed = queued()
     killed.start()
-    assert slow.entered.wait(30)
+    assert slow.entered.wait(LIMIT_S)
     execute("UPDATE duties SET until_ms=until_ms-?", (int(2_000 * tasks.MAX_SWEEP_S) + 1,))
     after = queued()
     after.start()
     until(lambda: slow.runs == 2)
     slow.leave.set()
     for thread in (killed, after):
-        thread.join(30)
+        thread.join(LIMIT_S)
         assert not thread.is_alive()
 
 

@@ -24,6 +24,7 @@ from models.store.clock import now_ms
 from models.store.database import connect, db, disconnect, engine, execute, rows
 from tests.models.people import people, scalar
 from tests.stores import Database, PostgresServer, program, settings_of
+from tests.waiting import LIMIT_S
 
 DAY_MS = 24 * 3_600_000
 RECORD_TYPE = activity.RECORD_TYPE
@@ -128,7 +129,7 @@ def test_months_are_detached_while_others_write_and_no_record_is_lost(store: Set
                 _insist(month)
         finally:
             stop.set()
-        done = sum(writer.result(30) for writer in writers)
+        done = sum(writer.result(LIMIT_S) for writer in writers)
     away = list(archived_tables.list_tables(RECORD_TYPE))
     assert away == [f"archived_activities_2025_{number:02}" for number in range(3, 9)]
     assert scalar("SELECT count(*) FROM activities") + sum(int(str(scalar(f"SELECT count(*) FROM {t}"))) for t in away) == 2 * done

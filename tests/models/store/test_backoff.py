@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from models.store.backoff import Backoff, RetryGate
+from tests.waiting import LIMIT_S
 
 
 class DownError(Exception):
@@ -84,11 +85,11 @@ def test_while_one_thread_attempts_the_others_are_refused() -> None:
     def attempt_slowly() -> None:
         with retry_gate.attempt(DownError):
             attempting.set()
-            finish.wait(30)
+            finish.wait(LIMIT_S)
 
     thread = threading.Thread(target=attempt_slowly)
     thread.start()
-    assert attempting.wait(30)
+    assert attempting.wait(LIMIT_S)
     with pytest.raises(DownError), retry_gate.attempt(DownError):
         pytest.fail("a second thread attempted")
     finish.set()

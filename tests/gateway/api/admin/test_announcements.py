@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
+from tests.waiting import until
 
 GOOD = {"role": "user", "type": "system", "title": "Down on Sunday", "body": "At noon."}
 

@@ -13,8 +13,9 @@ from jobs import tasks
 from models.records import activity
 from models.store.clock import now_ms
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.stores import settings_of
+from tests.waiting import until
 
 Call = tuple[str, str, Any]  # method, path below /api/v1, body
 NEW_USER = {"username": "somebody", "email": "somebody@example.org", "password": "the secret of somebody"}

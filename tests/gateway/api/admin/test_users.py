@@ -3,8 +3,9 @@ import json
 import pytest
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway, until
+from tests.gateway.running import Gateway
 from tests.gateway.transports import socket, stream
+from tests.waiting import until
 
 
 def new(name: str, **profile: object) -> dict[str, object]:
