@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 
+from models.store import clock
 from models.store import postgres as postgres_store
+from models.store.engine import TransactionStart
+from models.store.postgres import PostgreSQL
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
@@ -75,6 +78,18 @@ def _outlast_a_busy_machine() -> None:
     short = f"idle_in_transaction_session_timeout = '{postgres_store.IDLE_IN_TRANSACTION_S}s'"
     assert short in postgres_store.SESSION_SQL
     postgres_store.SESSION_SQL = postgres_store.SESSION_SQL.replace(short, "idle_in_transaction_session_timeout = '60s'")
+
+
+@pytest.fixture
+def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL's clock is this process's, for tests that move it."""
+    begin = PostgreSQL.begin
+
+    def begin_now(engine: PostgreSQL, *, appends: bool, durable: bool) -> TransactionStart:
+        return begin(engine, appends=appends, durable=durable)._replace(now_ms=clock.now_ms())
+
+    monkeypatch.setattr(PostgreSQL, "begin", begin_now)
+    monkeypatch.setattr(PostgreSQL, "now_ms", lambda engine: clock.now_ms())
 
 
 @pytest.fixture

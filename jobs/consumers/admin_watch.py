@@ -27,7 +27,7 @@ from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
 from models.notices.counts import PreparedUpdate, prepare, write_prepared
-from models.store.clock import now_ms
+from models.store.database import engine
 
 Counted = tuple[list[tuple[Cause, int]], list[PreparedUpdate]]  # what to count, and how the unread notifications will look after it
 ActCounts = Mapping[str, Mapping[int, int]]  # watch -> user -> number of acts
@@ -66,7 +66,7 @@ class AdminWatchConsumer(Consumer):
 
     def prepare(self, events: Sequence[Event]) -> Iterable[Counted]:
         admins = active_admins()
-        facts = with_receivers(Facts(now_ms()), [admin for admin, _ in admins])
+        facts = with_receivers(Facts(engine().now_ms()), [admin for admin, _ in admins])
         counted = list(_causes(admins, count_acts(events), facts))
         return [(counted, prepare(counted))] if counted else []
 

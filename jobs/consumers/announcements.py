@@ -15,7 +15,7 @@ from models.log.event import Event, Transaction
 from models.notices import announcement
 from models.notices.announcement import AnnouncementProgress, Receiver
 from models.notices.schedule import AT_ONCE
-from models.store.clock import now_ms
+from models.store.database import engine
 
 RECEIVERS_PER_TRANSACTION = 50
 
@@ -88,7 +88,7 @@ def _batches(number: int) -> Iterable[ReceiverBatch]:
 
 
 def _receivers(state: AnnouncementProgress, users: Sequence[int]) -> Iterable[Receiver]:
-    facts = with_receivers(Facts(now_ms()), users)
+    facts = with_receivers(Facts(engine().now_ms()), users)
     content = Content(None, "", "", b"{}", {})
     for user in users:
         decision = decide(state.content.type, content, user, None, facts)

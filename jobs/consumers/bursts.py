@@ -23,7 +23,7 @@ from models.notices import bursts, notifying
 from models.notices.bursts import BurstProgress
 from models.notices.causes import Cause
 from models.store.clock import now_ms
-from models.store.database import chunks, is_store_error
+from models.store.database import chunks, engine, is_store_error
 
 NAME = "bursts"  # of its work in metrics and log lines, as if it was a consumer
 RETRY_MS = 30_000  # after a burst failed
@@ -40,7 +40,7 @@ def notify_groups(stop: Callable[[], bool]) -> DrainStats:
     """
     stats = DrainStats(NAME)
     try:
-        for burst in bursts.list_due(now_ms()):
+        for burst in bursts.list_due(engine().now_ms()):
             if stop():
                 break
             _try(burst, stats, stop)
@@ -60,7 +60,7 @@ def _try(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> N
             raise
         logger.error("burst_failed", conversation=burst.conversation, retry_s=RETRY_MS // 1000, exc_info=error)
         with transaction(appends=False) as tx:
-            bursts.postpone(tx, burst.conversation, now_ms() + RETRY_MS)
+            bursts.postpone(tx, burst.conversation, RETRY_MS)
 
 
 def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:

@@ -12,6 +12,8 @@ from models.log import checkpoint, event
 from models.log.checkpoint import Part
 from models.ops import dead_letters
 from models.store.clock import now_ms, rfc3339
+from models.store.database import engine
+from models.store.due import is_due
 
 AllPositions = dict[str, dict[int, tuple[int, int]]]  # consumer -> part number -> (position, when it moved in Unix ms)
 
@@ -62,5 +64,6 @@ def _set_lag(consumer: Consumer, oldest_ms: int | None) -> None:
 
 
 def _interval_has_passed(consumer: Consumer, moved_ms: int) -> bool:
-    """Whether the consumer may run again. A `moved_ms` in the future, after the clock was set back, counts as passed."""
-    return not 0 <= now_ms() - moved_ms < consumer.min_interval_ms
+    """Whether the consumer may run again."""
+    interval_ms = consumer.min_interval_ms
+    return not interval_ms or is_due(moved_ms + interval_ms, engine().now_ms(), interval_ms)

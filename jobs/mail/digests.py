@@ -21,7 +21,7 @@ from models.notices import pending_mail
 from models.notices.notification import mark_mail_only_read
 from models.notices.pending_mail import DIGEST, SINGLE, PendingMail
 from models.notices.schedule import digest_period, next_digest_ms
-from models.store.clock import now_ms
+from models.store.database import engine
 
 USERS_PER_TRANSACTION = 25
 
@@ -55,11 +55,11 @@ def plan(due: Sequence[PendingMail], facts: Facts) -> Plan:
     return result
 
 
-def collect(stop: Callable[[], bool], now: Callable[[], int] = now_ms) -> int:
+def collect(stop: Callable[[], bool]) -> int:
     """Queue the mails that are due, for a few users per transaction, until there are no more; return how many."""
     began, queued = time.perf_counter(), 0
-    while not stop() and (users := pending_mail.list_due_users(now(), USERS_PER_TRANSACTION)):
-        queued += _collect_for(sorted(set(users)), now())
+    while not stop() and (users := pending_mail.list_due_users(engine().now_ms(), USERS_PER_TRANSACTION)):
+        queued += _collect_for(sorted(set(users)), engine().now_ms())
     if queued:
         logger.info("due_mail_queued", mails=queued, seconds=round(time.perf_counter() - began, 3))
     return queued

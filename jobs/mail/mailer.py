@@ -35,11 +35,10 @@ from models.notices.outbox import Mail
 from models.ops import dead_letters
 from models.store.backoff import Backoff
 from models.store.clock import now_ms
-from models.store.database import disconnect
+from models.store.database import disconnect, engine
 
 POLL_INTERVAL_S = 0.5  # between two checks of the outbox without a wake-up
-LEASE_S = 15.0  # the mail of a dead sender is sent by another after so long
-RENEW_S = 5.0
+RENEW_S = 5.0  # from one renewal of a lease to the next
 MAX_DEFERRAL_S = 24 * 3600.0  # a mail that the relay defers for so long is dead
 MAX_DROPS_PER_TRANSACTION = 50  # mails that are not to be sent any more; sends of messages wait for the same lock
 MAIL_BACKOFF = Backoff(2.0, 3600.0, jitter=(0.75, 1.25))  # of one mail, by its attempts
@@ -131,7 +130,7 @@ class Mailer:
             return
         with event.transaction(appends=False, durable=False) as tx:
             for sending in due:
-                outbox.renew_lease(tx, sending.number, self._holder_id, int(LEASE_S * 1000))
+                outbox.renew_lease(tx, sending.number, self._holder_id)
         for sending in due:
             sending.renew_at = time.monotonic() + RENEW_S
 
@@ -161,7 +160,7 @@ class Mailer:
         """
         tried = 0
         result: Result | None = None  # of the latest mail, not recorded yet
-        while result is not None or outbox.next_due(now_ms()) is not None:
+        while result is not None or outbox.next_due(engine().now_ms()) is not None:
             may_continue = not self._stopping.is_set() and self._relay_backoff.is_due()
             if result is None and not may_continue:
                 break
@@ -185,7 +184,7 @@ class Mailer:
             if current is None:
                 outbox.drop(tx, mail.id)
                 EMAILS_TOTAL.labels(mail.kind, "dropped").inc()
-            elif leased := outbox.acquire(tx, current, self._holder_id, int(LEASE_S * 1000), self._domain):
+            elif leased := outbox.acquire(tx, current, self._holder_id, self._domain):
                 return leased
         return None
 
@@ -233,7 +232,7 @@ class Mailer:
         return self._relay_backoff.record_failure() if self._relay_backoff.is_due() else FIRST_RELAY_RETRY_S
 
     def _deferred(self, mail: Mail, error: str, retry_s: float) -> Result:
-        if now_ms() - mail.tried_from_ms > MAX_DEFERRAL_S * 1000:
+        if engine().now_ms() - mail.tried_from_ms > MAX_DEFERRAL_S * 1000:
             return Result(mail, "dead", f"given up after a day: {error}")
         return Result(mail, "deferred", error, retry_s)
 
@@ -258,7 +257,7 @@ class Mailer:
             outbox.mark_sent(tx, number)
             mark_mail_only_read(tx, result.mail.data.get("notifications", ()))
         elif outcome == "deferred":
-            outbox.defer(tx, number, self._holder_id, now_ms() + int(result.retry_s * 1000), result.error)
+            outbox.defer(tx, number, self._holder_id, int(result.retry_s * 1000), result.error)
         elif outbox.mark_dead(tx, number, result.error):
             dead_letters.park_mail(tx, number, result.error)
             logger.error("mail_dead", **_log_fields(result.mail), error=without_addresses(result.error))

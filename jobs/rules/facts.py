@@ -12,14 +12,14 @@ from models.log.event import Event
 from models.notices import audience, preference
 from models.notices.audience import Interval, Person
 from models.notices.preference import Choice
-from models.store.clock import now_ms
+from models.store.database import engine
 
 DecodedEvent = tuple[Event, Any]  # an event and its payload
 OnlineUsers = Callable[[Collection[int]], Collection[int]]  # user ids -> those of them that are (or were) online
 
 
 class Facts(NamedTuple):
-    """The state of the store at `now_ms`, as far as some events need it.
+    """The state of the store at `now_ms` by its own clock, as far as some events need it.
 
     `people` and `choices` are empty until `with_receivers` adds them: who may be notified is known only after the rules have run.
     """
@@ -48,7 +48,7 @@ def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.
     posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
     replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
     return Facts(
-        now_ms(),
+        engine().now_ms(),
         names=audience.display_names({user for _, payload in events for user in _actors(payload)}),
         members=members,
         conversations=audience.titles(conversations),

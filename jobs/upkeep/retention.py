@@ -49,7 +49,8 @@ class Retention:
         self._corrected_user = 0  # the same, of accounts
 
     def run(self, stop: Stop) -> None:
-        """Delete old rows until none is left or `stop()`, then end sessions that nobody uses, and correct keys of accounts."""
+        """Delete old rows until none is left or `stop()`, then end sessions that nobody uses, and correct keys of accounts and
+        times of a clock that was ahead."""
         began = time.monotonic()
         deleted = {name: self._delete_all(delete, stop) for name, delete in self._kinds(now_ms()).items()}
         if any(deleted.values()):
@@ -60,6 +61,7 @@ class Retention:
             self._erase_words(stop)
             with transaction(appends=False) as tx:
                 self._corrected_user = derived_keys.correct(tx, self._corrected_user)
+                pending_mail.forget_future(tx)
 
     def _delete_all(self, delete: Delete, stop: Stop) -> int:
         deadline, total = time.monotonic() + MAX_KIND_S, 0

@@ -15,6 +15,7 @@ from peewee import Case, Value, fn
 from models.identity.user import User
 from models.log.event import Transaction, transaction
 from models.store.database import Base, chunks, engine, fetch_column, fetch_rows, insert_rows, placeholders, rows
+from models.store.due import due
 
 LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
 MAX_LEASE_MS = 2 * LEASE_S * 1000
@@ -84,7 +85,7 @@ def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Seq
 
     Return the users of the removed gateways, and whether the gateway had no lease.
     """
-    lease_was_lost = _renew_lease(gateway)  # first: its row is locked, so no other gateway removes it meanwhile
+    lease_was_lost = _renew_lease(tx, gateway)  # first: its row is locked, so no other gateway removes it meanwhile
     left_behind = _remove_dead_gateways(tx, gateway)
     for users in chunks(went, MAX_IDS_PER_QUERY):
         _end_visits((Online.gateway == gateway) & Online.user.in_(users), Value(tx.now_ms))
@@ -93,9 +94,9 @@ def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Seq
     return left_behind, lease_was_lost
 
 
-def _renew_lease(gateway: str) -> bool:
+def _renew_lease(tx: Transaction, gateway: str) -> bool:
     """Renew the gateway's lease. Returns whether it had none."""
-    until_ms = engine().now_ms() + LEASE_S * 1000
+    until_ms = tx.now_ms + LEASE_S * 1000
     if GatewayLease.update(until_ms=until_ms).where(GatewayLease.gateway == gateway).execute():
         return False
     GatewayLease.insert(gateway=gateway, until_ms=until_ms).as_rowcount().execute()
@@ -104,7 +105,7 @@ def _renew_lease(gateway: str) -> bool:
 
 def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
     """Remove the other gateways whose lease is not valid, and end the visits there when it ran out. Returns their users."""
-    expired = ~_is_valid(engine().now_ms()) & (GatewayLease.gateway != own_gateway)
+    expired = due(GatewayLease.until_ms, tx.now_ms, MAX_LEASE_MS) & (GatewayLease.gateway != own_gateway)
     leases = GatewayLease.select(GatewayLease.gateway, GatewayLease.until_ms).where(expired)
     if engine().name == "postgresql":  # of gateways that do so at once, one removes a dead one, and none waits for another
         leases = leases.for_update("FOR UPDATE SKIP LOCKED")  # type: ignore[arg-type]  # Peewee takes a clause, too
@@ -117,12 +118,6 @@ def _remove_dead_gateways(tx: Transaction, own_gateway: str) -> list[int]:
         _end_visits(on_dead, Case(None, [(Online.came_ms > ended_ms, Online.came_ms)], ended_ms))
         GatewayLease.delete().where(GatewayLease.gateway == gateway).execute()
     return users
-
-
-def _is_valid(now_ms: int) -> peewee.Expression:
-    """Whether a lease is valid. One that ends later than any could was written while a clock was ahead."""
-    valid: peewee.Expression = GatewayLease.until_ms.between(now_ms, now_ms + MAX_LEASE_MS)
-    return valid
 
 
 def _end_visits(condition: peewee.Expression, went_ms: peewee.Node) -> None:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from models.chat import search_tokens
 from models.log.event import Transaction
 from models.store import facts
-from models.store.clock import now_ms
 from models.store.database import (
     ID_MAX,
     affected_rows,
@@ -25,6 +24,7 @@ from models.store.database import (
     rows,
     values_cte,
 )
+from models.store.due import is_due
 from models.store.facts import Fact
 
 INDEX_DDL = {
@@ -88,7 +88,7 @@ def is_erasure_due(every_ms: int) -> bool:
     if engine().name != "sqlite":
         return False
     fact = Fact.get_or_none(Fact.name == ERASED)
-    return fact is None or not 0 <= now_ms() - int(fact.value) < every_ms  # a time to come: a clock was ahead
+    return fact is None or is_due(int(fact.value) + every_ms, engine().now_ms(), every_ms)
 
 
 def erase_next(tx: Transaction) -> bool:

@@ -14,7 +14,6 @@ import msgspec
 import peewee
 import structlog
 
-from models.store.clock import now_ms
 from models.store.database import Base, NeverReusedIdField, chunks, engine, execute, in_transaction, insert_rows, rows, values_cte
 from models.store.engine import TransactionStart
 
@@ -131,12 +130,13 @@ class TransactionCache:
 class Transaction:
     """One write transaction. Its events are buffered, and inserted by one statement before COMMIT.
 
+    `now_ms` is its time by the store's clock, in Unix ms, the same for all hosts.
     `head` is the newest event id before this transaction. Ids are assigned here, under the write lock, so JSON with these ids can
     be encoded before the rows are inserted.
     """
 
     def __init__(self, cache: TransactionCache, start: TransactionStart, *, appends: bool) -> None:
-        self.now_ms = now_ms()
+        self.now_ms = start.now_ms
         self.events: list[Event] = []
         self.cache = cache
         self.head = start.head

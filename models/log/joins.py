@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.log.event import Transaction
 from models.store.database import rows
+from models.store.due import is_due
 from models.store.errors import LimitedError
 
 MAX_JOINS_PER_DAY = 100  # of one user to one conversation or group
@@ -21,6 +22,5 @@ def require_few(tx: Transaction, table: str, column: str, subject: int, user: in
         f"ORDER BY m.from_event DESC LIMIT 1 OFFSET {MAX_JOINS_PER_DAY - 1}",
         (user, subject),
     )
-    wait_ms = earlier[0][0] + DAY_MS - tx.now_ms if earlier else 0
-    if 0 < wait_ms <= DAY_MS:  # more if the clock was ahead
-        raise LimitedError(f"a user may join at most {MAX_JOINS_PER_DAY} times a day", wait_ms)
+    if earlier and not is_due(until_ms := earlier[0][0] + DAY_MS, tx.now_ms, DAY_MS):
+        raise LimitedError(f"a user may join at most {MAX_JOINS_PER_DAY} times a day", until_ms - tx.now_ms)

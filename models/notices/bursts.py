@@ -17,11 +17,12 @@ from peewee import fn
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event, Transaction
 from models.store.database import Base, chunks, fetch_rows, insert_rows, placeholders, rows
+from models.store.due import due
 
 LARGE = 50  # members: a message to more is listed here
 MAX_EVENTS = 1_000  # in one burst
 INTERVAL_MS = 500  # from the end of a conversation's burst to its next
-MAX_DELAY_MS = 60_000  # a burst that is due later than this from now was planned by a clock that was ahead
+MAX_DELAY_MS = 60_000  # no burst is planned further ahead
 MAX_IDS_PER_QUERY = 500
 
 
@@ -84,8 +85,11 @@ def add(tx: Transaction, events: Mapping[int, int]) -> None:
 
 def list_due(at_ms: int) -> list[BurstProgress]:
     """The bursts to begin or to continue, the longest due first."""
-    due = (Burst.due_ms <= at_ms) | (Burst.due_ms > at_ms + MAX_DELAY_MS)
-    query = Burst.select(Burst.conversation, Burst.upto, Burst.position).where(due).order_by(Burst.due_ms)
+    query = (
+        Burst.select(Burst.conversation, Burst.upto, Burst.position)
+        .where(due(Burst.due_ms, at_ms, MAX_DELAY_MS))
+        .order_by(Burst.due_ms)
+    )
     return [BurstProgress(*row) for row in fetch_rows(query)]
 
 
@@ -116,9 +120,9 @@ def complete(tx: Transaction, burst: BurstProgress, upto: int) -> None:
     BurstEvent.delete().where(BurstEvent.conversation == burst.conversation, BurstEvent.event <= upto).execute()
 
 
-def postpone(tx: Transaction, conversation: int, until_ms: int) -> None:
-    """Do not try a conversation's burst again before a time, since it failed."""
-    Burst.update(due_ms=until_ms).where(Burst.conversation == conversation).execute()
+def postpone(tx: Transaction, conversation: int, delay_ms: int) -> None:
+    """Do not try a conversation's burst again for so long, since it failed."""
+    Burst.update(due_ms=tx.now_ms + delay_ms).where(Burst.conversation == conversation).execute()
 
 
 def remove_if_empty(tx: Transaction, burst: BurstProgress) -> None:

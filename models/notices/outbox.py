@@ -22,6 +22,10 @@ from models.store.database import Base, NeverReusedIdField, affected_rows, execu
 CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # the lower one is sent first
 EMPTY_DATA = "{}"
 MAX_ERROR_CHARS = 500
+LEASE_MS = 15_000  # the mail of a dead sender is sent by another after so long
+# How far ahead `next_ms` may be. A new mail is due at once; the pauses of a relay that is down and of a mail are at most these.
+MAX_DELAY_SQL = f"""CASE WHEN holder IS NOT NULL THEN {2 * LEASE_MS} WHEN attempts=0 THEN 0
+ WHEN attempts<11 THEN 30000 + (2000 << attempts) ELSE 4530000 END"""
 INSERT_COLUMNS = (
     *("kind", "receiver", "address", "name", "data", "message_id", "priority", "state"),
     *("attempts", "next_ms", "expires_ms", "created_ms", "tried_from_ms", "ended_ms"),
@@ -109,11 +113,12 @@ def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> N
 
 
 def next_due(now_ms: int) -> Mail | None:
-    """The mail to be sent next: codes first, then by time."""
+    """The mail to be sent next at a time of the store's clock: codes first, then by time. See models/store/due.py."""
     # Raw: measured, the mailer runs it for each mail; the literal state lets the partial index serve it.
     due = rows(
-        f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND next_ms<=? ORDER BY priority, next_ms LIMIT 1",
-        (now_ms,),
+        f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND (next_ms<=? OR next_ms>?+{MAX_DELAY_SQL}) "
+        "ORDER BY priority, next_ms LIMIT 1",
+        (now_ms, now_ms),
     )
     if not due:
         return None
@@ -121,7 +126,7 @@ def next_due(now_ms: int) -> Mail | None:
     return Mail(number, kind, receiver, address, name, msgspec.json.decode(data), *rest)
 
 
-def acquire(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str) -> Mail | None:
+def acquire(tx: Transaction, mail: Mail, holder: str, domain: str) -> Mail | None:
     """Acquire the right to send a mail until the lease runs out; None when another sender has it.
 
     At the first attempt its Message-ID gets the sender's domain (RFC 5322, section 3.6.4), and keeps it.
@@ -132,14 +137,14 @@ def acquire(tx: Transaction, mail: Mail, holder: str, lease_ms: int, domain: str
     # Raw: measured, the mailer runs it for each mail.
     count = affected_rows(
         "UPDATE emails SET next_ms=?, attempts=?, holder=?, message_id=? WHERE id=? AND state='queued' AND next_ms=?",
-        (tx.now_ms + lease_ms, acquired.attempts, holder, acquired.message_id, mail.id, mail.next_ms),
+        (tx.now_ms + LEASE_MS, acquired.attempts, holder, acquired.message_id, mail.id, mail.next_ms),
     )
     return acquired if count else None
 
 
-def renew_lease(tx: Transaction, number: int, holder: str, lease_ms: int) -> None:
+def renew_lease(tx: Transaction, number: int, holder: str) -> None:
     """Extend the lease of a mail while it is being sent."""
-    Email.update(next_ms=tx.now_ms + lease_ms).where(_is_queued(number), Email.holder == holder).execute()
+    Email.update(next_ms=tx.now_ms + LEASE_MS).where(_is_queued(number), Email.holder == holder).execute()
 
 
 def mark_sent(tx: Transaction, number: int) -> None:
@@ -165,9 +170,9 @@ def _is_queued(number: int) -> peewee.Expression:
     return (Email.id == number) & (Email.state == "queued")
 
 
-def defer(tx: Transaction, number: int, holder: str, next_ms: int, error: str) -> None:
+def defer(tx: Transaction, number: int, holder: str, delay_ms: int, error: str) -> None:
     """Schedule another attempt after one has failed."""
-    failed = Email.update(next_ms=next_ms, error=error[:MAX_ERROR_CHARS], holder=None)
+    failed = Email.update(next_ms=tx.now_ms + delay_ms, error=error[:MAX_ERROR_CHARS], holder=None)
     failed.where(_is_queued(number), Email.holder == holder).execute()
 
 
@@ -179,7 +184,9 @@ def mark_dead(tx: Transaction, number: int, error: str) -> bool:
 
 def retry(tx: Transaction, number: int) -> None:
     """Queue a dead mail again, like a new one."""
-    queued = Email.update(state="queued", attempts=0, next_ms=tx.now_ms, tried_from_ms=tx.now_ms, ended_ms=None, error=None)
+    queued = Email.update(
+        state="queued", attempts=0, holder=None, next_ms=tx.now_ms, tried_from_ms=tx.now_ms, ended_ms=None, error=None
+    )
     queued.where(Email.id == number, Email.state == "dead").execute()
 
 

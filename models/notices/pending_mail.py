@@ -93,6 +93,12 @@ def find_due_ms(notification: int) -> int | None:
     return due_ms
 
 
+def forget_future(tx: Transaction) -> int:
+    """Count from now what was added while the clock was ahead, and make it due; returns the number of notifications."""
+    ahead = WaitingMail.update(since_ms=tx.now_ms, due_ms=0).where(WaitingMail.since_ms > tx.now_ms)
+    return int(ahead.execute())
+
+
 def list_due_users(now_ms: int, limit: int) -> list[int]:
     """Users with due notifications, the longest due first. A user may be listed several times."""
     due = WaitingMail.select(WaitingMail.user).where(WaitingMail.due_ms <= now_ms)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import peewee
 
 from models.log.event import Transaction
-from models.store.database import Base, engine
+from models.store.database import Base
+from models.store.due import due
 
 
 class Lease(Base):
@@ -22,13 +23,11 @@ class Lease(Base):
 def acquire(tx: Transaction, name: str, owner: str, for_ms: int) -> bool:
     """Acquire a lease that is free or has expired, or renew the owner's own. Return whether the owner has it now.
 
-    The clock is the store's. A lease that ends much later than a new one would was written while a clock was ahead, and
-    is free.
+    A lease that ends much later than a new one would was written while a clock was ahead, and is free.
     """
-    now_ms = engine().now_ms()
-    expired = ~Lease.until_ms.between(now_ms, now_ms + 2 * for_ms)
+    expired = due(Lease.until_ms, tx.now_ms, 2 * for_ms)
     written = (
-        Lease.insert(name=name, owner=owner, until_ms=now_ms + for_ms)
+        Lease.insert(name=name, owner=owner, until_ms=tx.now_ms + for_ms)
         .on_conflict(
             conflict_target=[Lease.name],
             preserve=[Lease.owner, Lease.until_ms],

@@ -38,11 +38,10 @@ class Busy(NamedTuple):
 def record(tx: Transaction, name: str, started_ms: int, busy: Sequence[Busy]) -> None:
     """Record that a worker is alive, with its current tasks, and delete workers that are long gone."""
     tasks = msgspec.json.encode([{"what": task.what, "since": rfc3339(task.since_ms)} for task in busy]).decode()
-    now = engine().now_ms()
-    Worker.insert(name=name, started_ms=started_ms, seen_ms=now, busy=tasks).on_conflict(
+    Worker.insert(name=name, started_ms=started_ms, seen_ms=tx.now_ms, busy=tasks).on_conflict(
         conflict_target=[Worker.name], preserve=[Worker.seen_ms, Worker.busy]
     ).execute()
-    Worker.delete().where(Worker.seen_ms < now - KEPT_MS).execute()
+    Worker.delete().where(Worker.seen_ms < tx.now_ms - KEPT_MS).execute()
 
 
 def remove(tx: Transaction, name: str) -> None:

@@ -11,8 +11,10 @@ import peewee
 
 
 class TransactionStart(NamedTuple):
-    """The state that a transaction reads when it begins: the newest event id, and the newest ids ever used, by table."""
+    """The state that a transaction reads when it begins: the store's clock (Unix ms), the newest event id, and the newest ids ever
+    used, by table."""
 
+    now_ms: int
     head: int
     newest: dict[str, int]
 
@@ -71,7 +73,8 @@ class Engine(ABC):
 
     @abstractmethod
     def now_ms(self) -> int:
-        """Return the store's clock in milliseconds since 1970-01-01 UTC. Leases compare it: the clocks of hosts differ."""
+        """Return the store's clock in milliseconds since 1970-01-01 UTC. A transaction has it as
+        `now_ms`; what is due is decided by it, since the clocks of hosts differ (models/store/due.py)."""
 
     def part_sql(self, count: int) -> str:
         """Return the SQL expression for an event's part (0 … count-1), derived from its stream. `count` is a power of two."""

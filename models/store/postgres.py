@@ -44,7 +44,8 @@ IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 HEAD_SQL = "SELECT greatest((SELECT max(id) FROM events), (SELECT value::bigint FROM facts WHERE name='trimmed'))"
 LAST_ID_SQL = "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}_id_seq)"
 NEWEST_IDS_SQL = f"SELECT ({HEAD_SQL}), {LAST_ID_SQL.format('events')}, {LAST_ID_SQL.format('messages')}"
-LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); {NEWEST_IDS_SQL}"
+CLOCK_SQL = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # not now(): that is before the wait for the lock
+LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); {CLOCK_SQL}, {NEWEST_IDS_SQL.removeprefix('SELECT ')}"
 
 # Every statement is written so that one index leads it, in the index's order. Without these settings the planner would scan and
 # sort while the tables are empty, as on the first day, and keep that plan until the server gathers statistics.
@@ -172,24 +173,23 @@ class PostgreSQL(Engine):
         return True
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
-        """Send BEGIN, the lock and the query for the newest ids in one round trip."""
+        """Send BEGIN, the lock and the query for the clock and the newest ids in one round trip."""
         statements = ["BEGIN"]
         if not durable:
             statements.append("SET LOCAL synchronous_commit = off")
-        if appends:
-            statements.append(LOCK_SQL)
+        statements.append(LOCK_SQL if appends else CLOCK_SQL)
         try:
             cursor = self.execute("; ".join(statements))
         except BaseException:
             self.rollback()
             raise
         self._thread.writing = True
-        if not appends:
-            return TransactionStart(0, {})
         while cursor.nextset():
             pass
-        head, events, messages = cursor.fetchone()
-        return TransactionStart(head, {"events": max(head, events), "messages": messages})
+        if not appends:
+            return TransactionStart(cursor.fetchone()[0], 0, {})
+        now_ms, head, events, messages = cursor.fetchone()
+        return TransactionStart(now_ms, head, {"events": max(head, events), "messages": messages})
 
     def newest_id(self, table: str) -> int:
         return int(self.execute(f"SELECT {LAST_ID_SQL.format(table)}").fetchone()[0])
@@ -224,7 +224,7 @@ class PostgreSQL(Engine):
         return int(self.execute(HEAD_SQL).fetchone()[0])
 
     def now_ms(self) -> int:
-        return int(self.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").fetchone()[0])
+        return int(self.execute(CLOCK_SQL).fetchone()[0])
 
     def part_sql(self, count: int) -> str:
         """Use the hash of PostgreSQL's hash partitions, which does not change between versions."""

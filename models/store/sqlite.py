@@ -83,7 +83,7 @@ class SQLite(Engine):
             self._restore_synchronous()
             raise
         events, messages = self.execute(NEWEST_IDS_SQL).fetchone()
-        return TransactionStart(events, {"events": events, "messages": messages})
+        return TransactionStart(self.now_ms(), events, {"events": events, "messages": messages})
 
     def _begin_immediate(self) -> None:
         """Begin with the write lock, retrying every WRITE_RETRY_S instead of using SQLite's busy handler."""

@@ -11,6 +11,7 @@ from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain, never
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
+from jobs.upkeep.retention import Retention
 from models.chat import message, presence, read_marks
 from models.identity import user as users
 from models.log import event
@@ -32,7 +33,7 @@ def mailer(store: Settings, relay: SmtpServer) -> Iterator[Mailer]:
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
+def clock(one_clock: None) -> Iterator[time_machine.Traveller]:
     with time_machine.travel(MORNING, tick=False) as traveller:
         yield traveller
 
@@ -259,3 +260,20 @@ def test_a_name_is_never_the_subject_of_a_mail_nor_a_link_in_it(
         body = relay.mails[0].parsed.get_body((kind,)).get_content()  # type: ignore[union-attr]
         assert "Your password was changed" in body
         assert "https://evil.example" not in body.partition("</title>")[2 if kind == "html" else 0]
+
+
+def test_a_digest_that_was_planned_while_the_clock_was_ahead_comes_at_the_next_hour(
+    clock: time_machine.Traveller, store: Settings, mailer: Mailer, relay: SmtpServer
+) -> None:
+    ana, ben = people("ana", "ben")
+    want(ben, "hourly")
+    clock.shift(timedelta(hours=1))
+    send(ana, to=ben)
+    settle(mailer)
+    clock.shift(timedelta(hours=-1))
+    Retention(store, []).run(never)
+    settle(mailer)
+    assert relay.mails == []
+    clock.move_to(MORNING + timedelta(minutes=40))
+    settle(mailer)
+    assert [receiver for receiver, _ in subjects(relay)] == ["ben"]

@@ -221,7 +221,7 @@ def test_while_the_relay_is_down_mail_waits_and_then_all_of_it_goes(make: Make, 
     server.stop()
 
 
-def test_a_mail_that_is_put_off_for_a_day_is_given_up(mailer: Mailer, relay: SmtpServer) -> None:
+def test_a_mail_that_is_put_off_for_a_day_is_given_up(mailer: Mailer, relay: SmtpServer, one_clock: None) -> None:
     queue("ana")
     with time_machine.travel(timedelta(hours=23), tick=False):
         relay.answers["RCPT"].append("451 4.3.0 Try again later")
@@ -263,6 +263,55 @@ def test_many_mailers_send_each_mail_once(make: Make, relay: SmtpServer) -> None
     for thread in threads:
         thread.join()
     assert Counter(receivers(relay)) == Counter(names)
+
+
+@pytest.mark.only("postgresql")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_workers_whose_clocks_differ_by_an_hour_send_each_mail_once_and_at_once(
+    mailer: Mailer, make: Make, relay: SmtpServer, hours: int
+) -> None:
+    other = make()
+    with time_machine.travel(timedelta(hours=hours)):
+        queue("ana")
+    assert mailer.send_due() == 1, "it was queued on another host"
+    queue("ben")
+    relay.answers["RCPT"].append("451 4.3.0 Try again later")
+    with time_machine.travel(timedelta(hours=hours)):
+        assert other.send_due() == 1
+    assert mailer.send_due() == 0, "the other host has put it off"
+    with event.transaction(appends=False) as tx:
+        make_due()
+        assert (mail := outbox.next_due(tx.now_ms)) is not None
+        assert outbox.acquire(tx, mail, "another holder", "example.org") is not None
+    with time_machine.travel(timedelta(hours=hours)):
+        assert other.send_due() == 0, "it is leased"
+    assert receivers(relay) == ["ana"]
+
+
+@pytest.mark.parametrize("state", ["new", "deferred", "leased"])
+def test_mail_of_a_clock_that_was_an_hour_ahead_is_sent_at_once(
+    mailer: Mailer, relay: SmtpServer, one_clock: None, state: str
+) -> None:
+    with time_machine.travel(timedelta(hours=1), tick=False):
+        queue("ana")
+        if state == "deferred":
+            relay.answers["RCPT"].append("451 4.3.0 Try again later")
+            mailer.send_due()
+        elif state == "leased":
+            with event.transaction(appends=False) as tx:
+                assert (mail := outbox.next_due(tx.now_ms)) is not None
+                assert outbox.acquire(tx, mail, "a sender that dies", "example.org") is not None
+    assert (mailer.send_due(), receivers(relay)) == (1, ["ana"])
+
+
+@pytest.mark.parametrize("attempts", [1, 5, 10, 11, 60])
+def test_a_mail_that_was_put_off_waits_for_its_whole_pause(store: Settings, attempts: int) -> None:
+    queue("ana")
+    longest_ms = int(1000 * max(1.25 * min(2.0**attempts, 3600.0), mailer_module.MAX_RELAY_RETRY_S))
+    with event.transaction(appends=False) as tx:
+        execute("UPDATE emails SET attempts=?, next_ms=?", (attempts, tx.now_ms + longest_ms))
+    assert outbox.next_due(tx.now_ms) is None
+    assert outbox.next_due(tx.now_ms - 3_600_000) is not None
 
 
 def test_the_lease_of_a_mail_that_takes_its_time_is_renewed(
@@ -322,7 +371,9 @@ def test_outcomes_are_counted(mailer: Mailer, relay: SmtpServer) -> None:
     assert {outcome: count(outcome) - before[outcome] for outcome in before} == {"sent": 1, "deferred": 1, "dead": 1}
 
 
-def test_what_was_sent_long_ago_is_cleared_away_and_what_waits_or_is_dead_stays(mailer: Mailer, relay: SmtpServer) -> None:
+def test_what_was_sent_long_ago_is_cleared_away_and_what_waits_or_is_dead_stays(
+    mailer: Mailer, relay: SmtpServer, one_clock: None
+) -> None:
     queue("ana", "ben")
     relay.answers["RCPT"].append("550 5.1.1 No such mailbox")
     mailer.send_due()

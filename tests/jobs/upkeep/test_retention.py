@@ -25,6 +25,8 @@ from models.sync import catchup
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.jobs.people import people, scalar, send
 
+pytestmark = pytest.mark.usefixtures("one_clock")
+
 KEPT_DAYS = 14
 
 

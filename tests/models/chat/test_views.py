@@ -87,7 +87,7 @@ def test_a_conversation_that_moves_between_two_pages_is_not_missing(store: Setti
     assert [view.id for _, view in views.conversation_list(ana, None, 6)][1::2] == [crews[20], crews[55], crews[5]]
 
 
-def test_conversations_are_in_the_order_of_the_log_when_the_clock_is_set_back(store: Settings) -> None:
+def test_conversations_are_in_the_order_of_the_log_when_the_clock_is_set_back(store: Settings, one_clock: None) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     with time_machine.travel(timedelta(hours=1)):
         send(ben, to=ana)

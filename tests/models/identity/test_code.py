@@ -109,7 +109,7 @@ def test_a_code_has_six_digits() -> None:
     assert all(len(digits) == 6 and digits.isdigit() for digits in (code.new() for _ in range(1000)))
 
 
-def test_expired_codes_are_deleted(store: Settings) -> None:
+def test_expired_codes_are_deleted(store: Settings, one_clock: None) -> None:
     with time_machine.travel(START, tick=False) as clock:
         issue(ANA, "123456")
         issue(code.NOBODY, "123456")
@@ -180,7 +180,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory, database: Database) -
         disconnect()
 
 
-def test_codes_follow_the_model_in_any_order_of_requests_tries_and_time(shared_store: None) -> None:
+def test_codes_follow_the_model_in_any_order_of_requests_tries_and_time(shared_store: None, one_clock: None) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
