@@ -16,6 +16,7 @@ from commands.errors import CommandError
 from conf import Settings
 from conf.masking import MASK, masked
 from conf.parsing import postgresql
+from conf.terminal import print_line
 from jobs import tasks
 from models.transfer import copying
 from models.transfer.manifest import SECRET
@@ -40,7 +41,7 @@ def run(args: Namespace) -> int:
     divided = [consumer.name for consumer in tasks.consumers.values() if consumer.partitioned]
     with opening.data_folder(settings):
         try:
-            equal = copying.carry(settings, url, divided, lambda line: print(line, flush=True), _show)
+            equal = copying.carry(settings, url, divided, print_line, _show)
         except copying.CopyError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from commands.errors import CommandError
 from conf import VERSION
+from conf.terminal import discard_output
 
 COMMANDS = {
     "serve": "the embedded default: migrate, then run the gateway and one worker",
@@ -25,7 +26,7 @@ COMMANDS = {
     "doctor": "check the installation, and say what to correct",
 }
 DEFAULT = "serve"
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED, NOT_READ = 130, 141  # 128 + SIGINT or SIGPIPE, as shells have it
 
 
 class Command(Protocol):
@@ -59,9 +60,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(name: str, run: Callable[[Namespace], int], args: Namespace) -> int:
     try:
-        return run(args)
+        status = run(args)
+        print(end="", flush=True)  # the interpreter's own attempt would end with a traceback
+        return status
     except CommandError as error:
         print(f"run.py {name}: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # nobody reads the result; a command with steps prints them by `print_line`, which does not fail
+        discard_output()
+        return NOT_READ

@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
+from conf.terminal import print_line
 from models import schema
 
 
@@ -25,8 +26,8 @@ def run(_args: Namespace) -> int:
 def migrate_and_print(*, when_nothing: str = "the schema is up to date already") -> None:
     """Apply the pending migrations, and print their names before and after."""
     if names := schema.pending():
-        print(f"migrating: {', '.join(names)}", flush=True)
+        print_line(f"migrating: {', '.join(names)}")
     for name in schema.migrate():
-        print(f"applied {name}", flush=True)
+        print_line(f"applied {name}")
     if when_nothing and not names:
-        print(when_nothing)
+        print_line(when_nothing)

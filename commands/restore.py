@@ -12,6 +12,7 @@ from pathlib import Path
 from commands import opening
 from commands.backup import refuse_postgresql
 from commands.errors import CommandError
+from conf.terminal import print_line
 from models.transfer import restore
 from models.transfer.manifest import BackupError
 
@@ -30,8 +31,8 @@ def run(args: Namespace) -> int:
     )
     with opening.data_folder(settings):
         try:
-            restore.restore(settings, args.folder, force=args.force, say=lambda line: print(line, flush=True))
+            restore.restore(settings, args.folder, force=args.force, say=print_line)
         except BackupError as error:
             raise CommandError(str(error)) from error
-    print("start it again with `run.py serve`; clients that were connected load their state again")
+    print_line("start it again with `run.py serve`; clients that were connected load their state again")
     return 0

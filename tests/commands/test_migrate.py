@@ -1,4 +1,9 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.commands.installation import Installation
 from tests.waiting import LIMIT_S
@@ -21,3 +26,16 @@ def test_of_several_that_migrate_at_once_one_does_and_none_fails(bellwire: Insta
     assert [process.returncode for process in started] == [0] * 4
     assert "".join(printed).count("applied 0001_initial") == 1
     assert bellwire.rows("SELECT count(*) FROM facts WHERE name='epoch'") == [(1,)]
+
+
+@pytest.mark.parametrize(("command", "status"), [("migrate", 0), ("doctor", 141)])
+def test_a_command_whose_output_nobody_reads_ends_its_work(bellwire: Installation, command: str, status: int) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    output = {"stdout": writing, "stderr": subprocess.PIPE}
+    done = subprocess.run([sys.executable, RUN, command], env=bellwire.environment(), text=True, timeout=120, check=False, **output)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert bellwire.database.exists() == (command == "migrate")
+    if command == "migrate":
+        assert "up to date" in bellwire.succeed("migrate")
