@@ -78,6 +78,7 @@ EMAIL_SECONDS = _latency("email", "Time to send a mail to the relay", "kind", "o
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")
+WAL_BYTES = _gauge("wal_bytes", "Size of SQLite's write-ahead log; 0 on PostgreSQL, which bounds its own")
 DISK_FREE_BYTES = _gauge("disk_free_bytes", "Free space on the disk of the data folder")
 
 # The gateway

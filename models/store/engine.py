@@ -112,6 +112,10 @@ class Engine(ABC):
     def size_bytes(self) -> int:
         """Return the size of the database in bytes."""
 
+    def wal_bytes(self) -> int:
+        """Return the size of SQLite's write-ahead log in bytes; 0 on a server, which bounds its own."""
+        return 0
+
 
 def driver_error(error: BaseException) -> BaseException | None:
     """Return the driver's error that Peewee's error wraps; None for another error."""

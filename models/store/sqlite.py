@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,11 @@ WRITE_RETRY_S = 0.0003  # SQLite's own busy handler sleeps up to 100 ms, too lon
 WRITE_WAIT_S = 10.0  # our transactions keep the lock for 100 ms at most
 MAX_WAL_PAGES = 4_000  # of 4 KiB; a drain's commit then checkpoints the WAL, which delays the sends beside it by milliseconds
 MAX_COMMITTER_WAL_PAGES = 16_000  # the same for the committer's own commits
+MAX_USED_WAL_PAGES = 8_000  # with more the WAL is used anew, for which sends wait until those that read have ended
+READERS_WAIT_S = 0.03  # for so long at most; after twice as many pages twice as long
+MAX_READERS_WAITS = 3
+KEPT_WAL_BYTES = MAX_COMMITTER_WAL_PAGES * 4096  # a longer file is cut
+MAX_BYTES_CUT = 32 * 2**20  # at once, since sends wait for about a millisecond a MiB
 CACHE_KIB = 8 * 1024
 MAX_CACHED_STATEMENTS = 1_000  # for each connection; bulk statements differ by row count, and preparing one takes as long as a send
 NEWEST_SQL = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name="
@@ -49,6 +55,7 @@ class SQLite(Engine):
 
     def __init__(self, settings: Settings) -> None:
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._descriptor: int | None = None
         self._default_synchronous = "FULL" if settings.durability == "full" else "NORMAL"
         self.db = peewee.SqliteDatabase(
             str(settings.sqlite_path),
@@ -146,8 +153,33 @@ class SQLite(Engine):
         self.execute(f"PRAGMA wal_autocheckpoint={MAX_COMMITTER_WAL_PAGES}")
 
     def run_maintenance(self) -> None:
-        """Copy the WAL back into the database, as far as no reader needs it."""
-        self.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Copy the WAL back into the database, as far as no reader needs it, and use it anew when it has become long."""
+        _, used_pages, _ = self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if used_pages > MAX_USED_WAL_PAGES or self.wal_bytes() > KEPT_WAL_BYTES:
+            self._sync_database()
+            self._restart_wal(READERS_WAIT_S * min(1 + used_pages // MAX_USED_WAL_PAGES, MAX_READERS_WAITS))
+
+    def _sync_database(self) -> None:
+        """Write the copied pages to the disk, which the restart would else do with the write lock.
+
+        The file is never closed: that would release the locks that this process's connections have on it (POSIX).
+        """
+        if self._descriptor is None:
+            self._descriptor = os.open(self.db.database, os.O_RDONLY)
+        os.fdatasync(self._descriptor)
+
+    def _restart_wal(self, wait_s: float) -> None:
+        """Wait with the write lock for those that read, so that the next commit writes to the WAL's beginning.
+
+        Commits do so by themselves only when nothing reads. Under readers in turns, of which one is always open, the WAL would grow
+        without end. When a reader takes longer, this is in vain, until the next call.
+        """
+        with closing(sqlite3.connect(self.db.database, timeout=wait_s, isolation_level=None)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            if not busy and (size := self.wal_bytes()) > KEPT_WAL_BYTES:
+                connection.execute(f"PRAGMA journal_size_limit={max(size - MAX_BYTES_CUT, KEPT_WAL_BYTES)}")
+                with suppress(sqlite3.OperationalError):  # locked: another commit was first, and cut nothing
+                    connection.execute("PRAGMA user_version=0")  # as it was: any write will do, since a commit cuts the file
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
@@ -157,8 +189,13 @@ class SQLite(Engine):
 
     def size_bytes(self) -> int:
         """Return the size of the database and its write-ahead log in bytes."""
-        path = Path(self.db.database)
-        return sum(p.stat().st_size for p in (path, path.with_name(path.name + "-wal")) if p.exists())
+        return Path(self.db.database).stat().st_size + self.wal_bytes()
+
+    def wal_bytes(self) -> int:
+        try:
+            return Path(f"{self.db.database}-wal").stat().st_size
+        except FileNotFoundError:  # no connection is open
+            return 0
 
 
 def is_locked(error: BaseException) -> bool:

@@ -104,6 +104,7 @@ def test_sizes_and_lag_are_measured_without_a_worker(store: Settings, background
     until(lambda: (sample("bellwire_log_lag_seconds", {"consumer": "notify"}) or 0) >= 60)
     until(lambda: sample("bellwire_table_rows", {"table": "users"}) == 2)
     until(lambda: (sample("bellwire_database_bytes") or 0) > 4096)
+    until(lambda: ((sample("bellwire_wal_bytes") or 0) > 0) == (store.database_url is None))
 
 
 def test_stop_may_be_called_before_start(background: Background) -> None:

@@ -35,6 +35,7 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "signup_stage_seconds": (Histogram, ("stage",)),
     "table_rows": (Gauge, ("table",)),
     "database_bytes": (Gauge, ()),
+    "wal_bytes": (Gauge, ()),
     "disk_free_bytes": (Gauge, ()),
     "drain_seconds": (Histogram, ("consumer",)),
     "drain_rows_total": (Counter, ("consumer",)),

@@ -178,6 +178,7 @@ def test_the_free_disk_space_is_measured_at_the_first_scrape(gateway: Gateway) -
         "bellwire_signup_stage_seconds",
         "bellwire_table_rows",
         "bellwire_database_bytes",
+        "bellwire_wal_bytes",
         "bellwire_disk_free_bytes",
         "bellwire_drain_seconds",
         "bellwire_drain_rows_total",
