@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import pwd
+import resource
 import secrets
 import shutil
 import signal
@@ -189,8 +190,8 @@ class Standby(PostgresServer):
         source = ["-h", "127.0.0.1", "-p", str(self._primary.port), "-U", "bellwire"]
         self._run("pg_basebackup", *source, "-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
 
-    def promote(self) -> None:
-        """Replay what the primary has written, and become a primary."""
+    def catch_up(self) -> None:
+        """Replay what the primary has written."""
         with psycopg.connect(self._primary.url("postgres")) as connection:
             written = connection.execute("SELECT pg_current_wal_lsn()").fetchone()
         assert written is not None
@@ -199,7 +200,10 @@ class Standby(PostgresServer):
             while connection.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", written).fetchone() == (True,):
                 assert monotonic() < deadline, "the standby did not catch up"
                 sleep(0.02)
-            connection.execute("SELECT pg_promote()")
+
+    def promote(self) -> None:
+        """Become a primary."""
+        self.execute("SELECT pg_promote()")
 
 
 def _migrate(url: str, folder: Path) -> None:
@@ -227,6 +231,17 @@ class Database:
         finally:
             disconnect()
             self.server.drop(url)
+
+
+@contextmanager
+def full_disk(free_bytes: int = 0) -> Iterator[None]:
+    """Let this process write only so many bytes into a file: a write beyond them fails in the middle, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
     """Append lines as one gzip member after the first `size` bytes, and cut off other bytes there; returns the file's new size.
 
     A file that the operator has moved away is started again. A file whose stored size is 0 is unknown, and is renamed first.
-    Raises ArchiveError and OSError when nothing can be appended.
+    Raises ArchiveError and OSError when nothing can be appended; the file is then as before.
     """
     if not size and path.exists():
         path.rename(path.with_name(f"{path.name}.unknown-{secrets.token_hex(4)}"))
@@ -102,13 +102,28 @@ def append(path: Path, size: int, lines: Sequence[bytes]) -> int:
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
         if not new:
             _truncate(path, file, size)
-        file.seek(0, os.SEEK_END)
-        file.write(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
-        file.flush()
-        os.fsync(file.fileno())
-        new_size = file.tell()
+        try:
+            new_size = _append_member(file.fileno(), 0 if new else size, lines)
+        except OSError:
+            if new:
+                path.unlink()
+            raise
     if new:
         fsync(path.parent)
+    return new_size
+
+
+def _append_member(descriptor: int, size: int, lines: Sequence[bytes]) -> int:
+    """Append to a file of `size` bytes, completely or not at all: on a full disk each attempt would leave something."""
+    member = memoryview(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
+    new_size = size + len(member)
+    try:
+        while member:
+            member = member[os.pwrite(descriptor, member, new_size - len(member)) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
     return new_size
 
 

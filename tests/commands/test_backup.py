@@ -14,6 +14,7 @@ from models.store.database import connect, disconnect
 from models.transfer import backup
 from models.transfer.manifest import BackupError
 from tests.commands.installation import Installation, rows
+from tests.stores import full_disk
 from tests.waiting import LIMIT_S
 
 WRITER = Path(__file__).with_name("writing.py")
@@ -136,3 +137,8 @@ def test_a_backup_that_breaks_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     with pytest.raises(BackupError, match="No space left"):
         backup.make(settings, tmp_path / "backup")
     assert list((tmp_path / "backup").iterdir()) == []
+    monkeypatch.undo()
+    with full_disk(100_000), pytest.raises(BackupError, match="disk"):
+        backup.make(settings, tmp_path / "backup")
+    assert list((tmp_path / "backup").iterdir()) == []
+    backup.make(settings, tmp_path / "backup")

@@ -2,15 +2,19 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import peewee
 import psycopg
 import pytest
 
-from models.store.database import rows
+from models.log import event
+from models.store.database import connect, disconnect, execute, rows
 from tests.journeys.clients import Link, Response
 from tests.journeys.cluster import Cluster, drained
-from tests.stores import SECRET, PostgresServer, Standby
+from tests.stores import SECRET, TEMPLATE, PostgresServer, Standby, settings_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("postgresql")
@@ -23,9 +27,6 @@ CONNECTIONS_SQL = "SELECT application_name FROM pg_stat_activity WHERE applicati
 def pair() -> Iterator[tuple[PostgresServer, Standby]]:
     """A primary and its standby."""
     primary = PostgresServer().start()
-    primary.migrate_template()
-    url = primary.create()
-    assert url == primary.url("test0")
     standby = Standby(primary)
     standby.start()
     yield primary, standby
@@ -33,10 +34,15 @@ def pair() -> Iterator[tuple[PostgresServer, Standby]]:
     primary.remove()
 
 
+def create(pair: tuple[PostgresServer, Standby], template: str | None = TEMPLATE) -> str:
+    """Create a database on the primary; return its URL with both hosts."""
+    name = pair[0].create(template).rpartition("/")[2]
+    return f"postgresql://bellwire@{','.join(f'127.0.0.1:{server.port}' for server in pair)}/{name}"
+
+
 @pytest.fixture
 def cluster(pair: tuple[PostgresServer, Standby], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
-    store = {"database_url": f"postgresql://bellwire@{hosts}/test0", "secret_key": SECRET}
+    store = {"database_url": create(pair), "secret_key": SECRET}
     built = Cluster(tmp_path_factory.mktemp("cluster"), store)
     yield built
     built.close()
@@ -82,6 +88,7 @@ def test_every_connection_moves_from_a_server_that_may_only_be_read(cluster: Clu
         primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         primary.execute("SELECT pg_reload_conf()")
         assert (await history(conversation)).status == 200, "what may be read can be read"
+        await asyncio.to_thread(standby.catch_up)
         await asyncio.to_thread(standby.promote)
         while await asyncio.to_thread(connected, primary) or not wanted <= await asyncio.to_thread(connected, standby):
             await send()
@@ -95,3 +102,30 @@ def test_every_connection_moves_from_a_server_that_may_only_be_read(cluster: Clu
     asyncio.run(asyncio.wait_for(scenario(), 240))
     until(drained)
     assert rows("SELECT 1 FROM notifications WHERE user_id=?", (ben,))
+
+
+@pytest.mark.parametrize("fault", ["stopped", "hangs"])
+def test_writing_goes_on_at_the_standby_when_the_primary_is_stopped_or_hangs(
+    pair: tuple[PostgresServer, Standby], tmp_path: Path, fault: str
+) -> None:
+    primary, standby = pair
+    connect(settings_of(tmp_path, {"database_url": create(pair, None), "secret_key": SECRET}))
+
+    def write(n: int) -> bool:
+        try:
+            with event.transaction(appends=False):
+                execute("INSERT INTO written VALUES (?)", (n,))
+        except peewee.DatabaseError:
+            return False
+        return True
+
+    execute("CREATE TABLE written (n bigint)")
+    assert write(1)
+    standby.catch_up()
+    primary.signal_all(signal.SIGSTOP) if fault == "hangs" else primary.stop()
+    assert not write(2)
+    assert not write(3), "a standby accepts no writes"
+    standby.promote()
+    until(lambda: write(4))
+    assert {n for (n,) in rows("SELECT n FROM written")} == {1, 4}
+    disconnect()

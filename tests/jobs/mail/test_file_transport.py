@@ -11,6 +11,7 @@ from conf import Settings
 from jobs.mail.compose import ComposedMail, Composer
 from jobs.mail.file_transport import FileTransport, create_transport
 from jobs.mail.smtp import RelayDownError, SmtpTransport
+from tests.stores import full_disk
 
 COMPOSER = Composer("bell@example.org", "https://chat.example.org")
 AT_MS = 1_792_000_000_000
@@ -66,6 +67,15 @@ def test_a_mail_that_can_not_be_finished_leaves_nothing(folder: Path) -> None:
     with pytest.raises(RelayDownError):
         mails.send(SENDER, ANA, composed())
     assert os.listdir(folder) == [file.name]
+
+
+def test_a_full_disk_is_a_relay_that_is_down_and_leaves_nothing(folder: Path) -> None:
+    mails = FileTransport(folder)
+    with full_disk(100), pytest.raises(RelayDownError):
+        mails.send(SENDER, ANA, composed())
+    assert list(folder.iterdir()) == []
+    mails.send(SENDER, ANA, composed())
+    assert [file.read_bytes() for file in folder.iterdir()] == [composed().message]
 
 
 def test_the_settings_say_where_mail_goes(tmp_path: Path) -> None:

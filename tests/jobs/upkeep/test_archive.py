@@ -23,6 +23,7 @@ from models.store.clock import now_ms
 from models.store.database import engine, rows
 from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
+from tests.stores import full_disk
 from tests.waiting import LIMIT_S, until
 
 DAY_MS = 24 * 3_600_000
@@ -84,6 +85,20 @@ def test_old_records_move_to_monthly_files_with_checksums(store: Settings) -> No
         assert checksum == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
     assert archived() == 0
+
+
+@pytest.mark.only("sqlite")
+def test_a_full_disk_moves_no_record_and_leaves_no_file(store: Settings) -> None:
+    (ana,) = people("ana")
+    years(ana)
+    before = kept()
+    archive.create_folder(archive.folder(store.data_dir))
+    with full_disk(100), pytest.raises(OSError, match="too large"):
+        archived()
+    assert (kept(), filed(store)) == (before, [])
+    assert not list(archive.folder(store.data_dir).glob("*.ndjson.gz*"))
+    archived()
+    assert sorted(filed(store) + kept()) == before
 
 
 @pytest.mark.only("postgresql")
