@@ -24,10 +24,9 @@ from metrics import declared
 from models.log import event
 from models.ops import worker
 from models.store.database import disconnect, engine
-from tests.journeys import core as core_module
 from tests.journeys.core import Core
 from tests.models.people import people
-from tests.waiting import until
+from tests.waiting import until, until_async
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -148,10 +147,10 @@ def test_the_tail_survives(fail: Callable[..., Failing], name: str) -> None:
         async with Core(with_tail=True) as core:
             before = failures("tail")
             failing = fail(owner, name)
-            await core_module.until(lambda: failing.called > 1 or core._tail.check())  # type: ignore[union-attr, func-returns-value]
+            await until_async(lambda: failing.called > 1 or core._tail.check())  # type: ignore[union-attr, func-returns-value]
             await asyncio.to_thread(append)
-            await core_module.until(lambda: core.hub.head == event.head())
-            await core_module.until(lambda: not core._tail.failing)  # type: ignore[union-attr]
+            await until_async(lambda: core.hub.head == event.head())
+            await until_async(lambda: not core._tail.failing)  # type: ignore[union-attr]
             assert failures("tail") > before
 
     asyncio.run(scenario())
@@ -268,7 +267,7 @@ def test_the_tick_survives(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     async def scenario() -> None:
         before = failures("tick")
         ticking = asyncio.ensure_future(server_module._tick(Services, Part))  # type: ignore[arg-type]
-        await core_module.until(lambda: all(call.called > 2 for call in calls.values()))
+        await until_async(lambda: all(call.called > 2 for call in calls.values()))
         assert not ticking.done()
         ticking.cancel()
         assert failures("tick") == before + 1
