@@ -128,7 +128,7 @@ def test_users_of_a_gateway_that_ends_are_away_only_when_its_lease_has_run_out()
             assert presence.online_now([ana, ben]) == {ana, ben}
             next_one = Announced(core)
             next_one.presence.connected(ana)
-            await until_async(lambda: lease_of(next_one.presence.gateway))
+            await until_async(lambda: lease_of(next_one.presence.gateway) and not next_one.presence._tasks)
             expire(gateway.presence.gateway)
             next_one.presence._renewed = -1e9
             next_one.presence.sweep()
