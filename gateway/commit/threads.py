@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from itertools import islice
+from typing import Generic, ParamSpec, TypeVar
 
 import peewee
 
@@ -18,10 +19,13 @@ HASHER_THREADS = 1  # a flood of logins must not starve sends
 MAX_READS_WAITING = 2_000
 MAX_SEARCHES_WAITING = 200
 MAX_HASHES_WAITING = 50
+MAX_KEYS_PER_READ = 50  # all that wait are answered in one tick of the loop
+MAX_KEYS_WAITING = 20_000  # after a restart every client waits, and a refusal costs as much as an answer
 # Errors of the store, not of the request: it is down, full, damaged, or lacks a table that must exist.
 STORE_ERRORS = (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError, peewee.ProgrammingError)
 P = ParamSpec("P")
 R = TypeVar("R")
+K = TypeVar("K")
 
 
 class ThreadPool:
@@ -47,6 +51,45 @@ class ThreadPool:
     def close(self) -> None:
         """Let the threads end after their current call, without waiting for it."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class BatchedRead(Generic[K, R]):
+    """Reads by key, where the keys that arrive during a read share the next one: thousands of clients return at once.
+
+    `read(keys)` returns the results of at most MAX_KEYS_PER_READ keys; a key without one has None.
+    """
+
+    def __init__(self, read: Callable[[list[K]], Awaitable[Mapping[K, R]]]) -> None:
+        self._read = read
+        self._waiting: dict[K, asyncio.Future[R | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __call__(self, key: K) -> R | None:
+        """Return the result of a read that begins after this call.
+
+        Raises StoreDownError when too many keys wait, and what `read` raises.
+        """
+        future = self._waiting.get(key)
+        if future is None:
+            if len(self._waiting) >= MAX_KEYS_WAITING:
+                raise StoreDownError
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_waiting())
+        return await asyncio.shield(future)
+
+    async def _read_waiting(self) -> None:
+        while self._waiting:
+            futures = {key: self._waiting.pop(key) for key in list(islice(self._waiting, MAX_KEYS_PER_READ))}
+            try:
+                found = await self._read(list(futures))
+            except Exception as error:  # of the store: it is raised where the keys are awaited, and the next read may succeed
+                for future in futures.values():
+                    future.set_exception(error)
+            else:
+                for key, future in futures.items():
+                    future.set_result(found.get(key))
+        self._reading = None
 
 
 def _run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

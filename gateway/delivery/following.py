@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.commit.threads import BatchedRead
 from gateway.delivery.recent_events import RecentEvents
 from gateway.delivery.subscriptions import Subscriber, Subscription
 from models.log.event import MEMBERS, Event, conversation_stream, group_stream, joining_stream, user_stream
@@ -71,7 +72,7 @@ GROUPS = MembershipEvents("group.joined", "group.left", _group)
 class Following:
     """The subscribers of conversations, or those of posts, by user.
 
-    `followers` is shared by both: all subscribers by stream. `load` reads a user's intervals from the store.
+    `followers` is shared by both: all subscribers by stream. `load` reads users' intervals from the store.
     """
 
     def __init__(
@@ -79,14 +80,14 @@ class Following:
         membership: MembershipEvents,
         recent: RecentEvents,
         followers: Followers,
-        load: Callable[[int, int], Awaitable[Intervals]],
+        load: Callable[[list[int]], Awaitable[dict[int, Intervals]]],
     ) -> None:
         self.subscribers: dict[int, Subscriber] = {}
         self.event_types = (membership.joining, membership.leaving)
         self._membership = membership
         self._recent = recent
         self._followers = followers
-        self._load = load
+        self._load = BatchedRead(load)
         self._loading: dict[int, asyncio.Future[Subscriber]] = {}
 
     async def subscriber(self, user: int) -> Subscriber:
@@ -103,8 +104,8 @@ class Following:
 
     async def _loaded(self, user: int) -> Subscriber:
         for _ in range(MAX_LOAD_ATTEMPTS):
-            snapshot = await self._load(user, self._recent.low)
-            if snapshot.head >= self._recent.low:
+            snapshot = await self._load(user)
+            if snapshot is not None and snapshot.head >= self._recent.low:
                 break
         else:  # events leave memory faster than the store can be read, so some would be missing
             raise StoreDownError

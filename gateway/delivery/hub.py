@@ -56,12 +56,12 @@ class Hub:
         self._ready: deque[Subscription] = deque()
         self._loop = asyncio.get_running_loop()
 
-    async def _load_conversations(self, user: int, closed_after: int) -> catchup.Intervals:
-        intervals: catchup.Intervals = await self._read(catchup.conversation_intervals, user, closed_after)
+    async def _load_conversations(self, users: list[int]) -> dict[int, catchup.Intervals]:
+        intervals: dict[int, catchup.Intervals] = await self._read(catchup.conversation_intervals, users, self.recent.low)
         return intervals
 
-    async def _load_posts(self, user: int, closed_after: int) -> catchup.Intervals:
-        intervals: catchup.Intervals = await self._read(catchup.post_intervals, user, closed_after)
+    async def _load_posts(self, users: list[int]) -> dict[int, catchup.Intervals]:
+        intervals: dict[int, catchup.Intervals] = await self._read(catchup.post_intervals, users, self.recent.low)
         return intervals
 
     # Following the log

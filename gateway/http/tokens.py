@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.commit.threads import ThreadPool
+from gateway.commit.threads import BatchedRead, ThreadPool
 from metrics import declared as metrics
 from models.identity import token
 from models.identity.token import Actor
@@ -40,7 +40,7 @@ class TokenCache:
     """Valid tokens and their actors, by the token's hash."""
 
     def __init__(self, read: ThreadPool) -> None:
-        self._read = read
+        self._read = BatchedRead[str, Actor](lambda hashes: read(token.find, hashes))
         self._actors: dict[str, Actor] = {}
         self._by_user: dict[int, set[str]] = {}
         self._changes = 0
@@ -56,7 +56,7 @@ class TokenCache:
         hashed = token.digest(credential)
         while True:
             changes = self._changes
-            actor = await self._read(token.find, hashed)
+            actor = await self._read(hashed)
             if changes == self._changes:  # else an account changed during the read
                 break
         if actor is None:

@@ -346,12 +346,13 @@ def _ensure_owner(conversation: int) -> None:
         Membership.update(role="owner").where(Membership.id == first).execute()
 
 
-def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
-    """(conversation, from_event, to_event) of the user's memberships that are open or closed after an event id."""
+def membership_intervals(users: Sequence[int], closed_after: int) -> list[tuple[int, int, int, int | None]]:
+    """(user, conversation, from_event, to_event) of the users' memberships that are open or closed after an event id."""
     # Raw: every poll that reads the store runs it.
     return rows(
-        "SELECT conversation_id, from_event, to_event FROM memberships WHERE user_id=? AND (to_event IS NULL OR to_event>?)",
-        (user, closed_after),
+        "SELECT user_id, conversation_id, from_event, to_event FROM memberships "
+        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?)",
+        (*users, closed_after),
     )
 
 

@@ -3,6 +3,7 @@ conversation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from models.identity import user as users
 from models.identity.user import User
 from models.log import joins
 from models.log.event import Transaction, user_stream
-from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, placeholders, rows
 from models.store.errors import NotFoundError
 
 MAX_NAME_CHARS = 80
@@ -117,12 +118,13 @@ def require_member(group: int, user: int) -> None:
         raise NotFoundError
 
 
-def membership_intervals(user: int, closed_after: int) -> list[tuple[int, int, int | None]]:
-    """(group, from_event, to_event) of the user's memberships that are open or closed after an event id."""
+def membership_intervals(users: Sequence[int], closed_after: int) -> list[tuple[int, int, int, int | None]]:
+    """(user, group, from_event, to_event) of the users' memberships that are open or closed after an event id."""
     # Raw: every poll that reads posts from the store runs it.
     return rows(
-        "SELECT group_id, from_event, to_event FROM group_members WHERE user_id=? AND (to_event IS NULL OR to_event>?)",
-        (user, closed_after),
+        "SELECT user_id, group_id, from_event, to_event FROM group_members "
+        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?)",
+        (*users, closed_after),
     )
 
 

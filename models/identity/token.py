@@ -96,17 +96,15 @@ def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is
     return token
 
 
-def find(hashed: str) -> Actor | None:
-    """Return the actor for a token's hash, or None when there is no such token."""
+def find(hashes: Sequence[str]) -> dict[str, Actor]:
+    """Return the actors of tokens by hash, without the hashes that are no token's."""
     found = rows(
-        "SELECT t.user_id, t.id, u.role, u.status, coalesce(u.bot, FALSE) "
-        "FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash=?",
-        (hashed,),
+        "SELECT t.hash, t.user_id, t.id, u.role, u.status, coalesce(u.bot, FALSE) "
+        f"FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash IN ({placeholders(len(hashes))})",
+        hashes,
     )
-    if not found:
-        return None
-    user, number, role, status, bot = found[0]
-    return Actor(user, number, role, status, bool(bot))  # 0 or 1 on SQLite
+    # SQLite has 0 and 1 for `bot`
+    return {hashed: Actor(user, number, role, status, bool(bot)) for hashed, user, number, role, status, bot in found}
 
 
 def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:

@@ -26,6 +26,9 @@ MAX_EVENTS_PER_STATEMENT = 50  # the memory that a slice needs beyond its bytes
 IntervalsByStream = dict[str, list[tuple[int, int]]]  # stream -> (first event id, id after the last)
 
 
+Interval = tuple[str, int, int | None]  # stream, first event id, id after the last or None
+
+
 class Slice(NamedTuple):
     """A user's events after a position, up to a limit. `expired`: the position is below the low-water mark or past the head."""
 
@@ -36,39 +39,43 @@ class Slice(NamedTuple):
 
 
 class Intervals(NamedTuple):
-    """The streams of a user, as intervals (stream, first event id, id after the last or None), as of the newest event `head`."""
+    """The streams of a user, as intervals as of the newest event `head`."""
 
-    intervals: list[tuple[str, int, int | None]]
+    intervals: list[Interval]
     head: int
 
 
-def conversation_intervals(user: int, closed_after: int) -> Intervals:
-    """Return the user's own stream and those of their conversations, with conversations left after an event id."""
+def conversation_intervals(users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
+    """Return the own streams of users and those of their conversations, with conversations left after an event id."""
     with snapshot():
-        return Intervals(_intervals(user, closed_after), event.head())
+        newest = event.head()
+        return {user: Intervals(mine, newest) for user, mine in _intervals(users, closed_after).items()}
 
 
-def _intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine: list[tuple[str, int, int | None]] = [(user_stream(user), 0, None)]
-    for conversation, opened, closed in conversations.membership_intervals(user, closed_after):
-        mine.append((conversation_stream(conversation), opened, closed))
+def _intervals(users: Sequence[int], closed_after: int) -> dict[int, list[Interval]]:
+    by_user: dict[int, list[Interval]] = {user: [(user_stream(user), 0, None)] for user in users}
+    for user, conversation, opened, closed in conversations.membership_intervals(users, closed_after):
+        by_user[user].append((conversation_stream(conversation), opened, closed))
         if opened > closed_after:
-            mine.append((joining_stream(conversation), opened, opened + 1))
-    return mine
+            by_user[user].append((joining_stream(conversation), opened, opened + 1))
+    return by_user
 
 
-def post_intervals(user: int, closed_after: int) -> Intervals:
-    """Return the streams of posts that the user may follow, with groups left after an event id."""
+def post_intervals(users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
+    """Return the streams of posts that users may follow, with groups left after an event id."""
     with snapshot():
-        return Intervals(_post_intervals(user, closed_after), event.head())
+        newest = event.head()
+        return {user: Intervals(mine, newest) for user, mine in _post_intervals(users, closed_after).items()}
 
 
-def _post_intervals(user: int, closed_after: int) -> list[tuple[str, int, int | None]]:
-    mine = [(group_stream(g), opened, closed) for g, opened, closed in groups.membership_intervals(user, closed_after)]
-    return [(POSTS, 0, None), *mine]
+def _post_intervals(users: Sequence[int], closed_after: int) -> dict[int, list[Interval]]:
+    by_user: dict[int, list[Interval]] = {user: [(POSTS, 0, None)] for user in users}
+    for user, group, opened, closed in groups.membership_intervals(users, closed_after):
+        by_user[user].append((group_stream(group), opened, closed))
+    return by_user
 
 
-def by_stream(intervals: Collection[tuple[str, int, int | None]]) -> IntervalsByStream:
+def by_stream(intervals: Collection[Interval]) -> IntervalsByStream:
     """Group a user's intervals by stream, in the order of the log."""
     grouped: IntervalsByStream = {}
     for stream, opened, closed in sorted(intervals, key=lambda interval: interval[1]):
@@ -94,7 +101,7 @@ def read(user: int, position: int, types: Collection[str] | None, limit: int, po
             position = kept_after
         if position > newest or position < kept_after:
             return Slice([], newest, more=False, expired=True)
-        intervals = by_stream(_intervals(user, position) + (_post_intervals(user, position) if posts else []))
+        intervals = by_stream(_intervals([user], position)[user] + (_post_intervals([user], position)[user] if posts else []))
         all_match = types is None and all(len(of_stream) == 1 for of_stream in intervals.values())
         max_ids = limit + 1 if all_match else MAX_SCANNED_EVENTS
         ids = _first_ids(intervals, position, max_ids)

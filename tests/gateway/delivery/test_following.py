@@ -141,7 +141,7 @@ class History:
         """Read the store, and often perform an act before returning, so that the hub has moved on meanwhile."""
         result = await self.core.read(work, *args)
         if self.members and self.random.random() < 0.5:
-            await self.act(args[0] if work is catchup.post_intervals else None)
+            await self.act(args[0][0] if work is catchup.post_intervals else None)
         return result
 
     def _move(self, user: int, crew: int) -> Callable[[Transaction], Any]:

@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 
 from conf import Settings
-from gateway.commit.threads import ThreadPool
+from gateway.commit.threads import BatchedRead, ThreadPool
 from gateway.delivery import hub, recent_events
 from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
 from gateway.delivery.recent_events import RecentEvents
 from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Subscription
+from gateway.http.tokens import TokenCache
 from models.chat import conversation
 from models.chat.message import Draft, post
 from models.identity import token, user
+from models.identity.token import Actor
 from models.log import event
 from models.log.event import Event
 from models.store.database import execute
-from models.store.errors import ExpiredError, StoreDownError
+from models.store.errors import DeadTokenError, ExpiredError, StoreDownError
 from models.sync import catchup
 from tests.journeys.core import Core, opened, token_of
 from tests.models.people import group, people, send
@@ -103,9 +105,66 @@ def test_a_reader_thread_whose_read_failed_reads_again() -> None:
         for _ in range(6):
             results = await asyncio.gather(*(pool(fail_in_transaction) for _ in range(3)), return_exceptions=True)
             assert [type(result) for result in results] == [StoreDownError] * 3
-            heads = await asyncio.gather(*(pool(catchup.conversation_intervals, 1, 0) for _ in range(30)))
-            assert {intervals.head for intervals in heads} == {0}
+            heads = await asyncio.gather(*(pool(catchup.conversation_intervals, [1], 0) for _ in range(30)))
+            assert {by_user[1].head for by_user in heads} == {0}
         pool.close()
+
+    asyncio.run(scenario())
+
+
+class CountingPool(ThreadPool):
+    """A thread pool that keeps the arguments of its calls."""
+
+    def __init__(self) -> None:
+        super().__init__("reader", 1, max_waiting=10)
+        self.calls: list[tuple[Any, ...]] = []
+
+    async def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self.calls.append(args)
+        return await super().__call__(function, *args, **kwargs)
+
+
+def test_users_who_return_together_are_read_together_and_none_is_refused() -> None:
+    """After a restart every client returns at once: a read for each would fill the queue of reads, which refuses the others."""
+    ana, ben = people("ana", "ben")
+    team = f"conversation:{group(ana)}"
+
+    async def scenario() -> None:
+        async with Core() as core:
+            core.hub._read = read = CountingPool()
+            tokens = TokenCache(read)
+            credential = await core.do(lambda tx: token.create(tx, ana))
+            unknown = [tokens.find(f"unknown{number}") for number in range(500)]
+            actor, *refusals = await asyncio.gather(tokens.find(credential), *unknown, return_exceptions=True)
+            assert isinstance(actor, Actor)
+            assert actor.user == ana
+            assert {type(refusal) for refusal in refusals} == {DeadTokenError}
+            subscribers = await asyncio.gather(*(core.hub.subscriber(number) for number in range(1, 501)))
+            assert [s.user for s in subscribers if s.follows(team)] == [ana]
+            assert subscribers[ben - 1].follows(f"user:{ben}")
+            assert len(read.calls) == 11 + 10, "fifty tokens or users in each"
+            read.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_read_fails_for_those_who_wait_for_it_and_for_nobody_else() -> None:
+    attempts: list[list[int]] = []
+
+    async def read(keys: list[int]) -> dict[int, str]:
+        attempts.append(keys)
+        if len(attempts) == 2:
+            raise StoreDownError
+        return dict.fromkeys(keys, "read")
+
+    async def scenario() -> None:
+        batched = BatchedRead(read)
+        first = asyncio.ensure_future(batched(1))
+        await asyncio.sleep(0)
+        results = await asyncio.gather(first, batched(2), batched(2), batched(3), return_exceptions=True)
+        assert [type(result) for result in results] == [str] + [StoreDownError] * 3
+        assert await batched(2) == "read"
+        assert attempts == [[1], [2, 3], [2]]
 
     asyncio.run(scenario())
 
