@@ -36,7 +36,7 @@ from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.errors import ProblemError
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
-from gateway.http.traffic import UNKNOWN_ROUTE
+from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
 
 API = "/api/v1"
 PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN_S is closed, at most 5 s later
@@ -153,6 +153,7 @@ class Application(web.Application):
         }
         for pattern, handler in ROUTES:
             handler.route = route_name(pattern)
+        create_failure_series((verb.upper(), handler.route) for _, handler in ROUTES for verb, *_ in openapi.verbs(handler))
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
 
     def refusal(self, slug: str) -> bytes:

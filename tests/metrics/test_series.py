@@ -15,6 +15,11 @@ GATEWAY = [
     *(f'bellwire_message_send_seconds_count{{outcome="{outcome}"}}' for outcome in ("ok", "duplicate", "refused", "error")),
     *(f'bellwire_degraded{{part="{part}"}}' for part in ("queue", "bus", "limits", "mail")),
     *(f'bellwire_queue_fallback_total{{task="{task}"}}' for task in ("drain", "mail")),
+    *(
+        f'bellwire_http_requests_total{{method="{method}",route="{route}",status="{status}"}}'
+        for method, route in (("POST", "/api/v1/messages"), ("GET", "/api/v1/events"), ("PATCH", "/api/v1/admin/users/ID"))
+        for status in (500, 503)
+    ),
 ]
 WORKER = [
     *(f'bellwire_drain_rows_total{{consumer="{consumer}"}}' for consumer in ("notify", "activity", "search")),
