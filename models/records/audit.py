@@ -1,7 +1,9 @@
-"""The audit log: one record of each call of an admin, inserted by the transaction that performs the call."""
+"""The audit log: one record of each call of an admin, and of each account that a call about many has changed, inserted by the
+transaction that performs the call."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import peewee
@@ -11,10 +13,11 @@ from models.identity.user import User
 from models.log.event import Transaction
 from models.records import records
 from models.records.records import RecordType
-from models.store.database import Base, NeverReusedIdField
+from models.store.database import Base, NeverReusedIdField, chunks
 
 RECORD_TYPE = RecordType("audit", "audits", ("outcome", "address", "request_id"))
 DONE, READ = "done", "read"  # outcomes
+MAX_IDS_PER_QUERY = 500
 
 
 class Audit(Base):
@@ -54,8 +57,19 @@ class AdminCall(NamedTuple):
 
 def record(tx: Transaction, call: AdminCall) -> None:
     """Insert the record of a call, with the site of its user."""
+    _insert(tx, call, [call.user])
+
+
+def record_changes(tx: Transaction, call: AdminCall, changed: Sequence[int]) -> None:
+    """Insert a record for each account that a call has changed. It is found by the account. The admin is
+    its `triggered_by`; `request_id` stays with the one record of the call."""
+    for users in chunks(changed, MAX_IDS_PER_QUERY):
+        _insert(tx, call, users)
+
+
+def _insert(tx: Transaction, call: AdminCall, users: Sequence[int]) -> None:
     request = (Value(call.action), Value(call.path), Value(call.body.decode()))
     result = (Value(tx.now_ms), Value(call.outcome), Value(call.address), Value(call.request_id))
-    values = User.select(User.id, *request, User.id, User.site, *result).where(User.id == call.user)
+    values = User.select(User.id, *request, Value(call.user), User.site, *result).where(User.id.in_(users)).order_by(User.id)
     columns = [Audit.user, Audit.action, Audit.description, Audit.metadata, Audit.triggered_by, Audit.site, Audit.at_ms]
     Audit.insert_from(values, [*columns, Audit.outcome, Audit.address, Audit.request_id]).as_rowcount().execute()

@@ -1,4 +1,4 @@
-"""The audit: the recorded calls of admins, and failed log-ins."""
+"""The audit: the recorded calls of admins, the accounts they changed, and failed log-ins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from models.records import audit, failed_logins
 
 
 class AuditRecord(Record):
-    """A call of an admin, or the failed log-ins of a minute (`login.failed`)."""
+    """A call of an admin, an account that a call has suspended or activated (`account.suspended`, `account.activated`, by the
+    admin in `triggered_by`; its `metadata` has the call's `request_id`), or the failed log-ins of a minute (`login.failed`)."""
 
     outcome: Annotated[str, one_of((audit.DONE, audit.READ, failed_logins.FAILED))]
     address: str

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.api.accounts import Account
+from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
 from gateway.http.describe import PAGED, Id, Listed, TextParameter, chars, describe, many, one_of
 from gateway.http.request import field_error
@@ -19,6 +20,8 @@ from models.identity import user as users
 from models.identity.token import LABEL_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.log.event import Transaction
+from models.records import audit
+from models.records.audit import DONE, AdminCall
 from models.store.database import chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
@@ -135,23 +138,30 @@ Verb = Callable[[Transaction, Sequence[int], int, str], status.Outcome]
 class StatusHandler(AdminHandler):
     """The base of handlers that change the status of many accounts."""
 
-    async def change(self, verb: Verb) -> None:
+    async def change(self, verb: Verb, action: str) -> None:
         """Change the status in several transactions, and answer 200 with the outcome.
 
-        The caller is never changed, so that an admin is left. A call that was interrupted can be repeated: accounts that were
-        changed are then `unchanged`."""
+        Each changed account has an audit record of the action, besides that of the call. The caller is never changed, so that an
+        admin is left. A call that was interrupted can be repeated: accounts that were changed are then `unchanged`.
+        """
         change = self.decode(StatusChange)
         if change.reason and not is_displayable(change.reason):
             raise field_error("reason", "must have printable characters only")
+        metadata = msgspec.json.encode({"reason": change.reason or None, "request_id": self.request_id()})
+        call = auditing.call_of(self, DONE)._replace(action=action, body=metadata, request_id="")
         outcome = status.Outcome([], [], [])
         for ids in chunks(dict.fromkeys(change.ids), IDS_PER_TRANSACTION):
-            outcome.add(await self._change_in_one_transaction(verb, ids, change.reason))
+            outcome.add(await self._change_in_one_transaction(verb, ids, change.reason, call))
             self.services.wake_mail()
         self.answer(outcome)
 
-    async def _change_in_one_transaction(self, verb: Verb, ids: Sequence[int], reason: str) -> status.Outcome:
-        admin = self.actor.user
-        return await self.commit(lambda tx: verb(tx, ids, admin, reason))
+    async def _change_in_one_transaction(self, verb: Verb, ids: Sequence[int], reason: str, call: AdminCall) -> status.Outcome:
+        def run(tx: Transaction) -> status.Outcome:
+            outcome = verb(tx, ids, call.user, reason)
+            audit.record_changes(tx, call, outcome.changed)
+            return outcome
+
+        return await self.commit(run)
 
 
 class Activate(StatusHandler):
@@ -160,7 +170,7 @@ class Activate(StatusHandler):
     @describe("Activate accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
         """Answer 200 with `{"changed":[…],"unchanged":[…],"missing":[…]}`."""
-        await self.change(status.activate)
+        await self.change(status.activate, "account.activated")
 
 
 class Suspend(StatusHandler):
@@ -169,7 +179,7 @@ class Suspend(StatusHandler):
     @describe("Suspend accounts", {200: status.Outcome}, body=StatusChange, example=STATUS_EXAMPLE)
     async def post(self) -> None:
         """Answer 200 with `{"changed":[…],"unchanged":[…],"missing":[…]}`. The caller is never changed."""
-        await self.change(status.suspend)
+        await self.change(status.suspend, "account.suspended")
 
 
 class AdminTokens(AdminHandler):

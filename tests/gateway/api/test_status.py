@@ -58,6 +58,25 @@ def test_ten_thousand_ids_in_one_request_are_each_listed_once(admin: Client, peo
     assert activate(admin, cleo, ana, ben, cleo) == {"changed": [cleo, ana, ben], "unchanged": [], "missing": []}
 
 
+def test_the_audit_of_an_account_has_the_bulk_calls_that_changed_it(gateway: Gateway, admin: Client, people: list[Client]) -> None:
+    missing, *_, last = MISSING
+    ana, ben, cleo = (person.id for person in people)
+    suspend(admin, ana, reason="before")
+    suspend(admin, *range(missing, missing + 50), ana, ben, cleo, admin.id, last, reason="a flood")
+    activate(admin, cleo)
+
+    def audited(user: int) -> list[tuple[str, int, str | None]]:
+        items = admin.get("/admin/audit", user=user).json()["items"]
+        return [(item["action"], item["triggered_by"], item["metadata"]["reason"]) for item in items]
+
+    assert audited(ana) == [("account.suspended", admin.id, "before")]
+    assert audited(cleo) == [("account.activated", admin.id, None), ("account.suspended", admin.id, "a flood")]
+    [call, *_] = admin.get("/admin/audit", action="POST /api/v1/admin/users/activate", user=admin.id).json()["items"]
+    [of_cleo, *_] = admin.get("/admin/audit", user=cleo).json()["items"]
+    assert of_cleo["metadata"]["request_id"] == call["request_id"]
+    assert [of_cleo[name] for name in ("address", "description")] == [call[name] for name in ("address", "description")]
+
+
 def test_activating_an_account_restores_no_token(gateway: Gateway, admin: Client, ana: Client) -> None:
     suspend(admin, ana.id)
     activate(admin, ana.id, reason="A mistake")
