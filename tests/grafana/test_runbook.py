@@ -1,8 +1,11 @@
 """The runbook: every alert has a section, and the things that sections name exist."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
+import yaml
 
 from commands.line import COMMANDS
 from conf import Settings
@@ -30,9 +33,23 @@ def test_an_alert_has_a_summary_a_severity_and_a_section(alert: str) -> None:
     assert re.search(r"\n +labels: \{severity: (page|ticket)\}", alert)
     for word in ("summary", "description"):
         assert re.search(rf"\n +{word}: \S", alert)
-    (section,) = re.findall(r"\n +runbook: docs/runbook\.md#(\S+)", alert)
+    (section,) = re.findall(r"\n +runbook_url: https://bellwire\.example/docs/runbook\.md#(\S+)", alert)
     assert section in anchors()
     assert f"`{alert.splitlines()[0]}`" in RUNBOOK, "the section names its alerts"
+
+
+def test_the_example_for_alertmanager_sends_and_inhibits_alerts_that_exist() -> None:
+    path = ROOT / "deploy" / "alertmanager.yml"
+    chosen = yaml.safe_load(path.read_text())
+    route, receivers = chosen["route"], {receiver["name"] for receiver in chosen["receivers"]}
+    assert {route["receiver"], *(inner["receiver"] for inner in route["routes"])} == receivers
+    matchers = [text for rule in chosen["inhibit_rules"] for side in ("source", "target") for text in rule[f"{side}_matchers"]]
+    names = [match[1] for text in matchers if (match := re.fullmatch(r'alertname =~? "(.*)"', text))]
+    assert len(names) == 2 * len(chosen["inhibit_rules"])
+    for name in (name for pattern in names for name in pattern.split("|")):
+        assert any(re.fullmatch(name, str(param.id)) for param in ALERTS), name
+    if amtool := shutil.which("amtool"):
+        subprocess.run([amtool, "check-config", path], check=True, capture_output=True)
 
 
 def test_the_alerts_that_sections_name_exist() -> None:
