@@ -61,7 +61,7 @@ class Retention:
             self._erase_words(stop)
             with transaction(appends=False) as tx:
                 self._corrected_user = derived_keys.correct(tx, self._corrected_user)
-                pending_mail.forget_future(tx)
+                pending_mail.correct_times(tx)
 
     def _delete_all(self, delete: Delete, stop: Stop) -> int:
         deadline, total = time.monotonic() + MAX_KIND_S, 0

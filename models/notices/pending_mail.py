@@ -93,7 +93,7 @@ def find_due_ms(notification: int) -> int | None:
     return due_ms
 
 
-def forget_future(tx: Transaction) -> int:
+def correct_times(tx: Transaction) -> int:
     """Count from now what was added while the clock was ahead, and make it due; returns the number of notifications."""
     ahead = WaitingMail.update(since_ms=tx.now_ms, due_ms=0).where(WaitingMail.since_ms > tx.now_ms)
     return int(ahead.execute())
