@@ -327,7 +327,7 @@ def test_records_of_old_months_arrive_in_partitions_and_files_are_read_as_before
 
 def test_a_copy_killed_again_and_again_becomes_the_same(sqlite: Installation, target: str) -> None:
     kills = 0
-    while (done := killed(sqlite, target, 8 + 5 * kills % 17)).returncode == -9:  # at every kind of step, sooner or later
+    while (done := killed(sqlite, target, 15 + 5 * kills % 17)).returncode == -9:  # at every kind of step, sooner or later
         kills += 1
         assert kills < 50, "it gets no further"
     assert done.returncode == 0 or "finished copy of this store already" in done.stderr, done.stderr  # killed right after its end

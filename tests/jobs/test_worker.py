@@ -116,7 +116,7 @@ def test_a_worker_ends_when_its_parents_pipe_closes(store: Settings, start: Star
 def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
     people("root", role="admin")
-    for _ in range(20):
+    for _ in range(10):
         send(ana, 300, to=ben)
     worker = start()
     until(lambda: scalar("SELECT count(*) FROM notifications") != 0)
@@ -124,13 +124,13 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     worker.wait()
     assert scalar("SELECT min(position) FROM checkpoints") != scalar("SELECT max(id) FROM events WHERE type='message.created'")
     second = start()
-    until(lambda: scalar("SELECT count(*) FROM message_search") == 6000)
-    until(lambda: rows("SELECT count FROM notifications") == [(6000,), (6000,)])
-    until(lambda: scalar("SELECT count(*) FROM activities") == 6000)
+    until(lambda: scalar("SELECT count(*) FROM message_search") == 3000)
+    until(lambda: rows("SELECT count FROM notifications") == [(3000,), (3000,)])
+    until(lambda: scalar("SELECT count(*) FROM activities") == 3000)
     second.send_signal(signal.SIGTERM)
     assert second.wait(LIMIT_S) == 0
-    assert scalar("SELECT count(*) FROM activities") == 6000
-    assert rows("SELECT count FROM notifications") == [(6000,), (6000,)]
+    assert scalar("SELECT count(*) FROM activities") == 3000
+    assert rows("SELECT count FROM notifications") == [(3000,), (3000,)]
     assert scalar("SELECT count(*) FROM dead_work") == 0
 
 

@@ -27,7 +27,7 @@ def test_no_later_read_contains_a_deleted_text(cluster: Cluster) -> None:
     ana, *others = cluster.people("ana", "ben", "cy")
     crew = group(ana, *others)
     port = cluster.start_gateway()
-    count = rounds(120)
+    count = rounds(60)
     DeletionChecker.gone = frozenset()
 
     async def delete(sender: Sender, link: Link) -> None:

@@ -1,4 +1,4 @@
-"""A fault run: three gateways, two workers, nginx, a hundred readers and constant sends.
+"""A fault run: three gateways, two workers, nginx, forty readers and constant sends.
 
 Processes, Redis and PostgreSQL are killed, stopped and restarted in random order, then the promises are checked. JOURNEY_ROUNDS=20
 runs for minutes.
@@ -27,8 +27,8 @@ from tests.waiting import LIMIT_S, until, until_async
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.timeout(3_600)]
 
-GATEWAYS, WORKERS, READERS = 3, 2, 100
-PACE_S = 0.05  # between two messages of a sender, each of which goes to a hundred readers
+GATEWAYS, WORKERS, READERS = 3, 2, 40
+PACE_S = 0.05  # between two messages of a sender, each of which goes to forty readers
 
 
 class PacedSender(Sender):
@@ -204,7 +204,7 @@ def test_no_fault_loses_doubles_or_reorders_anything(faults: Faults, chance: ran
             async with asyncio.TaskGroup() as tasks:
                 for sender in senders:
                     tasks.create_task(sender.send_until(lambda: stopped))
-                for _ in range(rounds(8)):
+                for _ in range(rounds(6)):
                     target = answered() + 20
                     await until_async(lambda target=target: answered() >= target)
                     await faults.strike()

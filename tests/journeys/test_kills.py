@@ -41,7 +41,7 @@ def test_nothing_is_lost_or_doubled_while_gateway_and_worker_are_killed(cluster:
     targets: list[dict[str, int]] = [{"conversation": crew}, {"to": sleeper}]
     port = cluster.start_gateway()
     worker = cluster.start_worker()
-    kills = rounds(4)
+    kills = rounds(3)
 
     async def scenario() -> list[Sender]:
         nonlocal worker

@@ -94,7 +94,7 @@ def test_no_reader_skips_an_event_when_writers_are_stopped_at_random_points(clus
     over = threading.Event()
     readers = [LogReader(over, limit) for limit in (1, 7, 1_000)[:POLLERS]]
     written: Callable[[], int] = lambda: rows("SELECT count(*) FROM messages")[0][0]  # noqa: E731
-    for _ in range(rounds(10)):
+    for _ in range(rounds(6)):
         before = written()
         pause_one(writers, chance, 1.5)  # longer than PostgreSQL waits for a session that has the lock
         until(lambda before=before: written() > before)

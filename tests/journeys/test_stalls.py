@@ -72,7 +72,7 @@ def test_a_worker_that_is_stopped_now_and_then_loses_nothing(cluster: Cluster) -
         async with reading(Poller(cluster, ben, chance)), asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.send_until(lambda: stopped))
-            for _ in range(rounds(12)):
+            for _ in range(rounds(8)):
                 before = progress()
                 await until_async(lambda before=before: progress() > before + chance.randint(0, 5))
                 worker.send_signal(signal.SIGSTOP)

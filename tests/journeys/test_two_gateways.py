@@ -71,7 +71,7 @@ def test_members_join_and_leave_on_two_gateways_and_see_exactly_their_events(clu
     crew = group(ana, *others)
     for _ in range(2):
         cluster.start_gateway()
-    changes = rounds(80)
+    changes = rounds(50)
 
     async def scenario() -> list[Sender]:
         owner = Owner(cluster, ana, crew, others, chance)
@@ -100,7 +100,7 @@ def test_readers_that_disconnect_at_any_moment_lose_nothing(cluster: Cluster) ->
     chance = random.Random(seed())
     ana, ben = cluster.people("ana", "ben")
     port = cluster.start_gateway()
-    messages = rounds(100)
+    messages = rounds(60)
 
     async def scenario() -> None:
         sender = Sender(cluster, ana, [{"to": ben}], chance)

@@ -63,8 +63,9 @@ def test_what_one_does_the_other_sees_at_once(people: list[Client], open_page: O
     crew = ana.group(ben, cleo)
     ana.send("first", at=crew)
     here, there = (entered(open_page, who, f"#/conversations/{crew}") for who in (ana, ben))
-    there.get_by_label("Message", exact=True).press_sequentially("hel")
-    expect(here.locator("bw-chat .typing")).to_have_text(f"{ben.name.capitalize()} is typing…")
+    field, shown = there.get_by_label("Message", exact=True), here.locator("bw-chat .typing")
+    until(lambda: (field.press_sequentially("hel"), shown.text_content())[1])  # not before both pages have a poll
+    expect(shown).to_have_text(f"{ben.name.capitalize()} is typing…")
     write(there, "hello https://example.org/a?b=c.")
     expect(here.locator("bw-chat .typing")).to_have_text("")
     link = here.get_by_role("link", name="https://example.org/a?b=c", exact=True)
