@@ -27,6 +27,7 @@ from metrics import declared as metrics
 from models.identity import token
 from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import connect, disconnect
+from models.store.gateway_locks import registered
 
 logger = structlog.get_logger()
 
@@ -55,7 +56,11 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
         import uvloop
 
         runner_factory = uvloop.new_event_loop
-    with acquire_running_lock(settings.data_dir), asyncio.Runner(loop_factory=runner_factory) as runner:
+    with (
+        acquire_running_lock(settings.data_dir),
+        registered(settings.data_dir, settings.host, sockets[0].getsockname()[1]),
+        asyncio.Runner(loop_factory=runner_factory) as runner,
+    ):
         runner.run(_serve(settings, sockets, on_ready, on_stop))
     return 0
 

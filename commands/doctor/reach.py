@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
 from jobs.mail.smtp import RelayDownError, SmtpTransport
+from models.store.gateway_locks import LocalGateway, gateways
 
 TIMEOUT_S = 3
 PORT_IN_USE = "another program listens there: stop it, or set BELLWIRE_PORT"
@@ -49,7 +50,11 @@ def _mail_server(url: str) -> Finding:
 
 
 def port(chosen: Settings) -> Iterator[Finding]:
-    """Check that the gateway answers at its port, or that the port is free."""
+    """Check that the gateways on the data folder answer. If none runs, check that the port is free, or what answers there."""
+    known = gateways(chosen.data_dir)
+    yield from map(_known, known)
+    if any(gateway.is_alive for gateway in known):
+        return
     if chosen.port == 0:
         yield ok("port: any that is free")
         return
@@ -65,6 +70,16 @@ def port(chosen: Settings) -> Iterator[Finding]:
         yield fail(what, PORT_IN_USE)
     else:
         yield _answered(what, status, body)
+
+
+def _known(gateway: LocalGateway) -> Finding:
+    what = f"gateway at {gateway.host} port {gateway.port}"
+    if not gateway.is_alive:
+        return warn(what, f"has ended without being stopped: start it again, or remove {gateway.file}")
+    try:
+        return _answered(what, *_request(ANY_ADDRESS.get(gateway.host, gateway.host), gateway.port))
+    except (OSError, HTTPException) as error:
+        return fail(what, f"runs, but does not answer ({error}): see its log, and restart it")
 
 
 def _free(what: str, chosen: Settings) -> Finding:

@@ -1,10 +1,14 @@
+import signal
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from tests.commands.installation import Installation
+from commands.doctor import reach
+from conf import Settings
+from tests.commands.installation import ROOT, Installation
 from tests.smtp_server import SmtpServer
+from tests.stores import free_port
 
 DAY_MS = 86_400_000
 
@@ -110,6 +114,26 @@ def test_a_port_of_something_else_fails(bellwire: Installation, listener: int) -
     status, lines = examined(bellwire, PORT=str(listener))
     assert status == 1
     assert "BELLWIRE_PORT" in line_of(lines, "FAIL", f"port {listener}")
+
+
+def test_gateways_at_other_ports_are_found_also_when_they_hang_or_have_died(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    here, there = int(bellwire.settings["PORT"]), free_port()
+    gateway = bellwire.start(ROOT / "run.py", "gateway", PORT=str(there))
+    assert gateway.stdout is not None
+    assert str(there) in gateway.stdout.readline()
+
+    def findings() -> list[str]:
+        return [str(finding) for finding in reach.port(Settings(data_dir=bellwire.data, port=here))]
+
+    assert "answers" in line_of(findings(), f"port {there}")
+    gateway.send_signal(signal.SIGSTOP)
+    assert "does not answer" in line_of(findings(), "FAIL", f"port {there}")
+    gateway.kill()
+    gateway.wait()
+    died, configured = findings()
+    assert "without being stopped" in line_of([died], "warn", f"port {there}")
+    assert "the port is free" in line_of([configured], "ok", f"port {here}")
 
 
 def test_a_mail_server_is_logged_in_to_and_gets_nothing(bellwire: Installation) -> None:
