@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import resource
 import signal
@@ -40,6 +41,8 @@ ANSWER_S, CLOSE_TIMEOUT_S = 0.05, 0.5
 GIL_SWITCH_INTERVAL_S = 0.00005  # a commit releases the GIL some eight times; each time it waits for the loop at most this long
 GC_THRESHOLD = (20_000, 20, 50)  # the default of 700 makes a collection every few requests, which finds almost nothing
 TICK_S = 1.0
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
+LARGE_BLOCK_BYTES = 32 * 1024  # a long message; the default is 128 KiB, and grows up to 32 MiB with the largest block freed
 RECORD_USES_TICKS = 60
 
 
@@ -49,6 +52,7 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
+    return_memory()
     detach()
     sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
     runner_factory = None
@@ -63,6 +67,14 @@ def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop
     ):
         runner.run(_serve(settings, sockets, on_ready, on_stop))
     return 0
+
+
+def return_memory() -> None:
+    """Make glibc return large answers to the system when they are freed; it would keep tens of MB in fragments otherwise."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in ((M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES), (M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES), (M_ARENA_MAX, 1)):
+            mallopt(option, value)
 
 
 async def _serve(

@@ -26,6 +26,7 @@ from models.sync import catchup
 logger = structlog.get_logger()
 
 MAX_SCANNED_EVENTS = 1_000  # in memory, for one answer with some types of events
+MAX_KEPT_JSON_BYTES = 2048  # of an event's data: beside it in memory, the JSON of all recent events would be as much again
 MAX_WAKEUPS_PER_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
 
 
@@ -284,11 +285,14 @@ class Hub:
         return int(number)
 
     def encode(self, event: Event) -> bytes:
-        """EVENT of the contract as JSON: made once for each event, the stored data spliced in."""
-        if not event.json:
-            head = f'{{"id":"{self.epoch}-{event.id}","type":"{event.type}","at":"{rfc3339(event.at_ms)}","data":'
-            event.json = head.encode() + event.data + b"}"
-        return event.json
+        """EVENT of the contract as JSON, the stored data spliced in: made once for each event, but for large ones."""
+        if event.json:
+            return event.json
+        head = f'{{"id":"{self.epoch}-{event.id}","type":"{event.type}","at":"{rfc3339(event.at_ms)}","data":'
+        encoded = head.encode() + event.data + b"}"
+        if len(event.data) <= MAX_KEPT_JSON_BYTES:
+            event.json = encoded
+        return encoded
 
     def end(self, user: int, tokens: Collection[int] | None, reason: str) -> None:
         """End the user's subscriptions that were opened with these tokens (None: all of them)."""

@@ -1,7 +1,10 @@
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from gateway.server import LARGE_BLOCK_BYTES, return_memory
 from models.log import event
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
@@ -107,3 +110,21 @@ def test_the_gateway_ends_although_another_transaction_locks_the_store(make_gate
         assert gateway.process.wait(LIMIT_S) == 0
     assert waiting.exception() is not None or waiting.result().status_code == 503
     assert gateway.rows("SELECT count(*) FROM messages") == [(1,)]
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is in use, from /proc."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_memory_of_long_texts_that_are_freed_is_returned_although_short_ones_between_them_stay() -> None:
+    return_memory()
+    _ = bytes([1]) * 2**20  # the C library would from now on keep what is smaller
+    del _
+    before = resident_bytes()
+    blocks = [(bytes([1]) * (4 * LARGE_BLOCK_BYTES), bytes([1]) * 600) for _ in range(500)]
+    grown = resident_bytes() - before
+    kept = [short for _, short in blocks]
+    del blocks
+    assert resident_bytes() - before < grown / 4
+    assert len(kept) == 500

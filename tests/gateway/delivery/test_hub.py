@@ -50,6 +50,28 @@ def test_deleted_texts_do_not_count_against_the_bytes_of_recent_events(monkeypat
     assert len(recent.after(recent.low)) > 20, "recent events were dropped as if the texts still counted"
 
 
+def test_the_json_of_a_long_event_is_not_kept_beside_its_data() -> None:
+    async def scenario() -> None:
+        async with Core() as core:
+            short, long = created(1), created(2, "x" * hub.MAX_KEPT_JSON_BYTES)
+            for each in (short, long):
+                assert (
+                    core.hub.encode(each)
+                    == core.hub.encode(each)
+                    == b'{"id":"%s-%d","type":"message.created","at":"%s","data":%s}'
+                    % (
+                        core.hub.epoch.encode(),
+                        each.id,
+                        b"1970-01-01T00:00:00.000Z",
+                        each.data,
+                    )
+                )
+            assert short.json
+            assert not long.json, "recent events would need twice the memory of their bound"
+
+    asyncio.run(scenario())
+
+
 class CountingStreams(dict[str, None]):
     """Streams that count how often one of them is looked up."""
 
