@@ -3,11 +3,12 @@
 import pytest
 
 from conf import Settings
-from models.chat import message, search
+from models.chat import conversation, message, search
+from models.chat.message import Draft
 from models.chat.search import SearchFilter
 from models.chat.search_tokens import split
 from models.log import event
-from models.store.database import disconnect, engine, execute, rows
+from models.store.database import db, disconnect, engine, execute, rows
 from models.store.errors import InvalidError
 from models.store.facts import Fact
 from tests.models.people import group, people, send
@@ -101,7 +102,9 @@ def test_the_words_of_a_text() -> None:
     assert split("Hello, WORLD_wide 上海市 x🎉") == ["hello", "world", "wide", "上海", "海市", "市", "x", "\ue0001f389"]
 
 
-def test_messages_of_a_sender_and_of_a_conversation(store: Settings) -> None:
+@pytest.mark.parametrize("max_listed", [0, search.MAX_MESSAGES_LISTED])
+def test_messages_of_a_sender_and_of_a_conversation(store: Settings, max_listed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MAX_MESSAGES_LISTED", max_listed)
     ana, ben, cy = people("ana", "ben", "cy")
     crew = group(ana, ben, cy)
     sent = [send(sender, "words", at=crew) for sender in (ana, ben, ana)] + [send(ana, "words", to=ben)]
@@ -111,6 +114,20 @@ def test_messages_of_a_sender_and_of_a_conversation(store: Settings) -> None:
     assert search.find(ben, "words", None, 10, SearchFilter(sender=ana)) == [sent[3], sent[2], sent[0]]
     assert search.find(ben, "words", sent[2], 10, SearchFilter(ana, crew)) == [sent[0]]
     assert search.find(cy, "words", None, 10, SearchFilter(conversation=direct)) == []
+
+
+@pytest.mark.only("sqlite")
+def test_matches_in_conversations_of_others_cost_a_caller_nothing(store: Settings) -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    own = send(cy, "words", to=ana)
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "words", to=ben) for _ in range(1_000)])
+        search.index(range(own, conversation.newest_message() + 1))
+    steps = []
+    db.connection().set_progress_handler(lambda: steps.append(1), 100)
+    assert search.find(cy, "words", None, 10) == [own]
+    db.connection().set_progress_handler(None, 0)
+    assert len(steps) < 30, "so many hundreds of instructions of SQLite; a thousand matches take more than hundred"
 
 
 def test_a_message_has_at_most_fifty_different_reactions(store: Settings) -> None:
