@@ -47,7 +47,11 @@ _state = _ConnectionState()
 
 
 class SQLite(Engine):
-    """The engine for SQLite. Ids are AUTOINCREMENT's: those of a transaction that is rolled back are used again."""
+    """The engine for SQLite. Ids are AUTOINCREMENT's: those of a transaction that is rolled back are used again.
+
+    It has no statistics (ANALYZE, `PRAGMA optimize`), which make plans worse: tables that had few rows are scanned ever after. With
+    10,000 users and 100,000 messages one statement went from 0.01 to 145 ms, and none became faster.
+    """
 
     name: ClassVar[str] = "sqlite"
     tail_interval_s: ClassVar[float] = 0.025  # `version` costs 2 µs
@@ -157,7 +161,7 @@ class SQLite(Engine):
         _, used_pages, _ = self.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if used_pages > MAX_USED_WAL_PAGES or self.wal_bytes() > KEPT_WAL_BYTES:
             self._sync_database()
-            self._restart_wal(READERS_WAIT_S * min(1 + used_pages // MAX_USED_WAL_PAGES, MAX_READERS_WAITS))
+            self._restart_wal(READERS_WAIT_S * min(max(used_pages // MAX_USED_WAL_PAGES, 1), MAX_READERS_WAITS))
 
     def _sync_database(self) -> None:
         """Write the copied pages to the disk, which the restart would else do with the write lock.
