@@ -39,6 +39,7 @@ from models.store.database import disconnect, engine
 
 POLL_INTERVAL_S = 0.5  # between two checks of the outbox without a wake-up
 RENEW_S = 5.0  # from one renewal of a lease to the next
+CORRECT_S = 5.0  # from one search for mail that a clock which was ahead has planned to the next; it reads all mail that waits
 MAX_DEFERRAL_S = 24 * 3600.0  # a mail that the relay defers for so long is dead
 MAX_DROPS_PER_TRANSACTION = 50  # mails that are not to be sent any more; sends of messages wait for the same lock
 MAIL_BACKOFF = Backoff(2.0, 3600.0, jitter=(0.75, 1.25))  # of one mail, by its attempts
@@ -87,6 +88,7 @@ class Mailer:
         self._relay = Outage("mail_relay", "mail waits, and is tried again")
         self._store = Outage("mailer", "it is tried again")
         self._relay_backoff = Backoff(FIRST_RELAY_RETRY_S, MAX_RELAY_RETRY_S, jitter=(0.75, 1.0))
+        self._correct_at = 0.0  # time.monotonic()
         self.sending: dict[int, Sending] = {}
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -158,6 +160,7 @@ class Mailer:
 
         Each transaction records the result of one mail and leases the next.
         """
+        self._correct_times()
         tried = 0
         result: Result | None = None  # of the latest mail, not recorded yet
         while result is not None or outbox.next_due(engine().now_ms()) is not None:
@@ -173,6 +176,15 @@ class Mailer:
                 result = self._try(mail)
                 tried += 1
         return tried
+
+    def _correct_times(self) -> None:
+        """Make mail due that was planned while the store's clock was ahead, once in CORRECT_S."""
+        if time.monotonic() < self._correct_at:
+            return
+        self._correct_at = time.monotonic() + CORRECT_S
+        if outbox.has_future(engine().now_ms()):
+            with event.transaction(appends=False, durable=False) as tx:
+                outbox.make_future_due(tx)
 
     def _acquire(self, tx: Transaction) -> Mail | None:
         """Lease the next mail that is still to be sent and drop those before it, at most MAX_DROPS_PER_TRANSACTION."""

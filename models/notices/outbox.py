@@ -26,6 +26,7 @@ LEASE_MS = 15_000  # the mail of a dead sender is sent by another after so long
 # How far ahead `next_ms` may be. A new mail is due at once; the pauses of a relay that is down and of a mail are at most these.
 MAX_DELAY_SQL = f"""CASE WHEN holder IS NOT NULL THEN {2 * LEASE_MS} WHEN attempts=0 THEN 0
  WHEN attempts<11 THEN 30000 + (2000 << attempts) ELSE 4530000 END"""
+FUTURE_SQL = f"state='queued' AND next_ms>?+{MAX_DELAY_SQL}"
 INSERT_COLUMNS = (
     *("kind", "receiver", "address", "name", "data", "message_id", "priority", "state"),
     *("attempts", "next_ms", "expires_ms", "created_ms", "tried_from_ms", "ended_ms"),
@@ -113,17 +114,28 @@ def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> N
 
 
 def next_due(now_ms: int) -> Mail | None:
-    """The mail to be sent next at a time of the store's clock: codes first, then by time. See models/store/due.py."""
+    """The mail to be sent next at a time of the store's clock: codes first, then by time."""
     # Raw: measured, the mailer runs it for each mail; the literal state lets the partial index serve it.
     due = rows(
-        f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND (next_ms<=? OR next_ms>?+{MAX_DELAY_SQL}) "
-        "ORDER BY priority, next_ms LIMIT 1",
-        (now_ms, now_ms),
+        f"SELECT {COLUMNS} FROM emails WHERE state='queued' AND next_ms<=? ORDER BY priority, next_ms LIMIT 1",
+        (now_ms,),
     )
     if not due:
         return None
     number, kind, receiver, address, name, data, *rest = due[0]
     return Mail(number, kind, receiver, address, name, msgspec.json.decode(data), *rest)
+
+
+def has_future(now_ms: int) -> bool:
+    """Whether a mail is planned further ahead than it may be: the clock was ahead then (models/store/due.py). Reads all mail that
+    waits."""
+    # Raw: the literal state lets the partial index serve it.
+    return bool(rows(f"SELECT 1 FROM emails WHERE {FUTURE_SQL} LIMIT 1", (now_ms,)))
+
+
+def make_future_due(tx: Transaction) -> None:
+    """Make these mails due now."""
+    execute(f"UPDATE emails SET next_ms=? WHERE {FUTURE_SQL}", (tx.now_ms, tx.now_ms))
 
 
 def acquire(tx: Transaction, mail: Mail, holder: str, domain: str) -> Mail | None:
