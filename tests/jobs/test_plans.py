@@ -53,7 +53,7 @@ def use(settings: Settings) -> None:
     write(message.react, ana, newest, "👍", added=True)
     write(read_marks.mark_read, cleo, crew, newest)
     write(token.load_actors, [1])
-    token.find(token.digest(secret))
+    token.find([token.digest(secret)])
     token.mark_used([(1, 1_000, "::1")])
     token.find_unused(0, 1, 10)
     write(presence.record_changes, "a", [ana], [ben])
