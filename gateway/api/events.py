@@ -13,6 +13,7 @@ from gateway.api.conversations import ConversationAnswer
 from gateway.api.event_types import DATA_BY_EVENT_TYPE, Event
 from gateway.delivery.subscriptions import Answer, Subscription, Types
 from gateway.http.base import Handler
+from gateway.http.connections import stream_of
 from gateway.http.describe import SecondsParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
@@ -88,7 +89,8 @@ class SubscribingHandler(Handler):
         """End the subscription, if there is one."""
         subscription, self.subscription = self.subscription, None
         if subscription is not None:
-            self.services.hub.unregister(subscription)
+            stream = stream_of(self)
+            self.services.hub.unregister(subscription, 0.0 if stream is None else stream.silent_s)
 
     async def start(self, cursor: str | None) -> Start:
         """Subscribe from a cursor on, or from the head of the log if the cursor has expired."""

@@ -196,13 +196,15 @@ class Hub:
             subscription.end_reason = "closing"
         return subscription
 
-    def unregister(self, subscription: Subscription) -> None:
-        """Close a subscription."""
+    def unregister(self, subscription: Subscription, silent_s: float = 0.0) -> None:
+        """Close a subscription whose client gave the last sign of life so many seconds ago."""
+        now, user = time.monotonic(), subscription.subscriber
+        last_seen = max(user.idle_since, now - silent_s)  # another client of theirs may have left later
         for owner in subscription.subscribers:
             owner.subscriptions.pop(subscription, None)
-            owner.idle_since = time.monotonic()
-        if not subscription.subscriber.subscriptions:
-            self._observer.user_disconnected(subscription.subscriber.user)
+            owner.idle_since = last_seen
+        if not user.subscriptions:
+            self._observer.user_disconnected(user.user, now - last_seen)
 
     async def next(self, subscription: Subscription, timeout_s: float) -> Answer:
         """Return the events after the subscription's position: at once if there are any, else when one arrives or the time is over.

@@ -16,8 +16,8 @@ class HubObserver(Protocol):
     def user_connected(self, user: int) -> None:
         """A user's first subscription was opened."""
 
-    def user_disconnected(self, user: int) -> None:
-        """A user's last subscription was closed."""
+    def user_disconnected(self, user: int, silent_s: float) -> None:
+        """A user's last subscription was closed. Their last sign of life was so many seconds ago."""
 
     def events_lost(self) -> None:
         """A part of the log was trimmed before the hub read it: account events may have been missed."""

@@ -53,9 +53,9 @@ class Presence:
             self._changed[user] = True
             self._start("write", self._write)
 
-    def disconnected(self, user: int) -> None:
-        """Note when a user's last subscription was closed: `sweep` sets them offline later."""
-        self._away_since[user] = time.monotonic()
+    def disconnected(self, user: int, silent_s: float) -> None:
+        """Note when a user gave the last sign of life, whose last subscription was closed: `sweep` sets them offline later."""
+        self._away_since[user] = time.monotonic() - silent_s
 
     def sweep(self) -> None:
         """Set users offline that have been away for AWAY_AFTER_S, and start what is due. Called once a second."""

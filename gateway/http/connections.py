@@ -7,6 +7,7 @@ timer for each write costs a tenth of a send.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ MAX_UNSENT_BYTES = 32 * 1024 * 1024  # of all connections; answers end at about 
 MAX_UNSENT_BYTES_PER_CALLER = 4 * 1024 * 1024
 UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4 MiB
 PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)
+HOST_GONE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # of a connection, after PEER_TIMEOUT_S (tcp(7))
 MAX_DROPPED_READS = 16
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as Tornado's HTTP1Connection writes it
 PROBE_AFTER_S, PROBE_EVERY_S = 15, 5  # of a connection on which nothing is sent
@@ -63,6 +65,11 @@ class ClientStream(IOStream):
     def sent(self) -> int:
         """The number of bytes that the operating system has accepted."""
         return self._total_write_done_index
+
+    @property
+    def silent_s(self) -> float:
+        """How long the client's host had acknowledged nothing when the system closed the connection for that; 0 otherwise."""
+        return PEER_TIMEOUT_S if isinstance(self.error, OSError) and self.error.errno in HOST_GONE else 0.0
 
     def set_caller(self, caller: Caller) -> None:
         """Count the following answers for a caller: a proxy's connection serves many."""

@@ -99,9 +99,9 @@ class Services:
         """A user's first subscription was opened."""
         self.presence.connected(user)
 
-    def user_disconnected(self, user: int) -> None:
-        """A user's last subscription was closed."""
-        self.presence.disconnected(user)
+    def user_disconnected(self, user: int, silent_s: float) -> None:
+        """A user's last subscription was closed. Their last sign of life was so many seconds ago."""
+        self.presence.disconnected(user, silent_s)
 
     def events_lost(self) -> None:
         """Drop all cached tokens: account events may have been missed."""

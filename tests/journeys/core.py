@@ -78,7 +78,7 @@ class Core:
         """A user's first subscription was opened."""
         self.online.append((user, True))
 
-    def user_disconnected(self, user: int) -> None:
+    def user_disconnected(self, user: int, silent_s: float) -> None:
         """A user's last subscription was closed."""
         self.online.append((user, False))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from tornado.netutil import bind_sockets
 
 from conf import Settings
 from gateway.app import Application
-from gateway.http.connections import MIN_BYTES_PER_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
+from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
 from gateway.http.deadlines import Server
 from gateway.http.services import Services
 from metrics.declared import POLLS_OPEN
@@ -235,14 +237,36 @@ def test_an_accepted_connection_notices_a_host_that_is_gone(store: Settings) -> 
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ECONNRESET])
+@pytest.mark.parametrize("path", ["/api/v1/events?cursor={}", "/api/v1/events/stream"])
+def test_a_user_whose_host_was_silent_until_the_system_gave_up_is_away_at_once(store: Settings, path: str, number: int) -> None:
+    """Others wait for half a minute, in which a client usually opens its next poll. A dead host has been silent for that long."""
+
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers()) as served:
+            hub, presence = served.services.hub, served.services.presence
+            (ana,) = people("ana")
+            (credential,) = credentials(ana)
+            await served.request(credential, path.format(hub.cursor(hub.head)))
+            await until_async(lambda: (subscriber := hub.loaded_subscriber(ana)) and subscriber.subscriptions)
+            hub.loaded_subscriber(ana).idle_since -= PEER_TIMEOUT_S  # type: ignore[union-attr]
+            (connection,) = served.server._connections
+            connection.stream.close(OSError(number, os.strerror(number)))  # type: ignore[attr-defined]
+            await until_async(lambda: ana in presence._away_since)
+            presence.sweep()
+            assert (ana in presence._online) == (number == errno.ECONNRESET)
+
+    asyncio.run(scenario())
+
+
 def test_a_websocket_that_answers_no_ping_is_closed_and_its_user_disconnected(store: Settings) -> None:
     async def scenario() -> None:
         async with serving(store, UnsentAnswers(), ping_every_s=0.05, pong_within_s=0.05) as served:
             (ana,) = people("ana")
             (credential,) = credentials(ana)
             ended: list[int] = []
-            disconnected: Callable[[int], None] = served.services.presence.disconnected
-            served.services.presence.disconnected = lambda user: (ended.append(user), disconnected(user))[1]  # type: ignore[method-assign]
+            disconnected: Callable[[int, float], None] = served.services.presence.disconnected
+            served.services.presence.disconnected = lambda user, silent_s: (ended.append(user), disconnected(user, silent_s))[1]  # type: ignore[method-assign]
             before = polls_open()
             client = await served.request(credential, *READERS["ws"])
             data = await served.received(client)
