@@ -171,7 +171,11 @@ class PostgresServer:
         name = f"test{next(self._numbers)}"
         if template is not None:
             self.migrate_template()
-        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            copied = f" TEMPLATE {template}" if template else ""
+            if connection.info.server_version >= 150_000:  # older ones know no other way
+                copied += " STRATEGY FILE_COPY"  # half the CPU time of the default
+            connection.execute(f"CREATE DATABASE {name}{copied}")  # type: ignore[arg-type]
         return self.url(name)
 
     def drop(self, url: str) -> None:
