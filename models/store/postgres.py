@@ -31,7 +31,7 @@ from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # keys of advisory locks, which are separate for each database
 CHANNEL = "bellwire"  # of NOTIFY, whose payload is the newest event id
 MIGRATION_RETRY_S = 0.05
-CONNECT_TIMEOUT_S = 2
+CONNECT_TIMEOUT_S = 5  # of each host in the URL; on a busy host a server needs two seconds to let a client in
 FIRST_RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0  # between two attempts while the server is down
 STATEMENT_TIMEOUT_S = 5
 # A process that hangs with the log's lock stops all sends for so long, which is less than they wait. One that only waits for a core
