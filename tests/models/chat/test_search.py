@@ -117,6 +117,23 @@ def test_messages_of_a_sender_and_of_a_conversation(store: Settings, max_listed:
 
 
 @pytest.mark.only("sqlite")
+@pytest.mark.parametrize("chosen", [SearchFilter(), SearchFilter(sender=2)])
+def test_an_old_cursor_or_a_filter_reads_no_more_of_ones_own_messages(
+    store: Settings, chosen: SearchFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_MESSAGES_LISTED", 100)
+    ana, ben = people("ana", "ben")
+    oldest = send(ana, "words", to=ben)
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "words", to=ben) for _ in range(1_000)])
+    steps = []
+    db.connection().set_progress_handler(lambda: steps.append(1), 100)
+    assert search.find(ana, "nothing", oldest + 1, 10, chosen) == []
+    db.connection().set_progress_handler(None, 0)
+    assert len(steps) < 30, "so many hundreds of instructions of SQLite; a thousand messages take more"
+
+
+@pytest.mark.only("sqlite")
 def test_matches_in_conversations_of_others_cost_a_caller_nothing(store: Settings) -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     own = send(cy, "words", to=ana)
