@@ -22,6 +22,7 @@ from models.log.event import Transaction
 from models.notices import announcement, bursts, causes, outbox, pending_mail
 from models.ops import dead_letters
 from models.store.clock import now_ms
+from models.store.database import engine
 
 DAY_MS = 24 * 3600 * 1000
 SENT_DAYS = 30  # mails that were sent, digests that were queued, visits
@@ -61,7 +62,9 @@ class Retention:
             self._erase_words(stop)
             with transaction(appends=False) as tx:
                 self._corrected_user = derived_keys.correct(tx, self._corrected_user)
-                pending_mail.correct_times(tx)
+            if pending_mail.has_future(engine().now_ms()):  # reading all that waits delays sends inside a transaction
+                with transaction(appends=False) as tx:
+                    pending_mail.correct_times(tx)
 
     def _delete_all(self, delete: Delete, stop: Stop) -> int:
         deadline, total = time.monotonic() + MAX_KIND_S, 0

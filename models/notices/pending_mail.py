@@ -93,10 +93,14 @@ def find_due_ms(notification: int) -> int | None:
     return due_ms
 
 
-def correct_times(tx: Transaction) -> int:
-    """Count from now what was added while the clock was ahead, and make it due; returns the number of notifications."""
-    ahead = WaitingMail.update(since_ms=tx.now_ms, due_ms=0).where(WaitingMail.since_ms > tx.now_ms)
-    return int(ahead.execute())
+def has_future(now_ms: int) -> bool:
+    """Whether a notification was added while the store's clock was ahead. Reads all that wait."""
+    return bool(WaitingMail.select().where(WaitingMail.since_ms > now_ms).exists())
+
+
+def correct_times(tx: Transaction) -> None:
+    """Count from now what was added while the clock was ahead, and make it due."""
+    WaitingMail.update(since_ms=tx.now_ms, due_ms=0).where(WaitingMail.since_ms > tx.now_ms).execute()
 
 
 def list_due_users(now_ms: int, limit: int) -> list[int]:
