@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,8 @@ def registered(data_dir: Path, host: str, port: int) -> Iterator[None]:
     with (data_dir / f"{PREFIX}{host}:{port}{ENDING}").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # a gateway that ends at this port, or `gateways`, has it for a moment
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # a full disk: it runs all the same, and is not listed when it dies
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
         file.truncate(0)
 
