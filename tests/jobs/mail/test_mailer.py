@@ -24,7 +24,7 @@ from models.notices import outbox, preference
 from models.notices.outbox import CODE_PRIORITY, NewMail
 from models.ops import dead_letters
 from models.store.clock import now_ms
-from models.store.database import disconnect, execute, rows
+from models.store.database import disconnect, engine, execute, rows
 from tests.jobs.people import people, scalar
 from tests.smtp_server import SmtpServer
 from tests.stores import environment, named
@@ -343,6 +343,9 @@ def test_several_mails_are_sent_at_once_each_once_and_a_code_passes_the_others(s
     mailer.start()
     until(lambda: len(mailer.sending) == 3)
     queue_code("ana")
+    following = outbox.next_due(engine().now_ms())
+    assert following is not None
+    assert following.address == "ana@example.org", "the first thread that has sent its mail takes the code"
     relay.open.set()
     mailer.wake()
     relay.wait(21)
