@@ -61,8 +61,8 @@ def record(tx: Transaction, call: AdminCall) -> None:
 
 
 def record_changes(tx: Transaction, call: AdminCall, changed: Sequence[int]) -> None:
-    """Insert a record for each account that a call has changed. It is found by the account. The admin is
-    its `triggered_by`; `request_id` stays with the one record of the call."""
+    """Insert a record for each account that a call has changed. It is found by the account. The admin is its `triggered_by`;
+    `request_id` stays with the one record of the call."""
     for users in chunks(changed, MAX_IDS_PER_QUERY):
         _insert(tx, call, users)
 

@@ -73,8 +73,8 @@ class Engine(ABC):
 
     @abstractmethod
     def now_ms(self) -> int:
-        """Return the store's clock in milliseconds since 1970-01-01 UTC. A transaction has it as
-        `now_ms`; what is due is decided by it, since the clocks of hosts differ (models/store/due.py)."""
+        """Return the store's clock in milliseconds since 1970-01-01 UTC. A transaction has it as `now_ms`. It decides
+        what is due, since the clocks of hosts differ (models/store/due.py)."""
 
     def part_sql(self, count: int) -> str:
         """Return the SQL expression for an event's part (0 … count-1), derived from its stream. `count` is a power of two."""

@@ -31,7 +31,7 @@ from models.store.socket_watchdog import CUT_AFTER_S, SocketWatchdog
 LOG_LOCK, MIGRATION_LOCK = 0x42454C4C, 0x42454C4D  # keys of advisory locks, which are separate for each database
 CHANNEL = "bellwire"  # of NOTIFY, whose payload is the newest event id
 MIGRATION_RETRY_S = 0.05
-CONNECT_TIMEOUT_S = 5  # of each host in the URL; on a busy host a server needs two seconds to let a client in
+CONNECT_TIMEOUT_S = 5  # of each host in the URL; on a busy host a server took over two seconds to let a client in
 FIRST_RECONNECT_S, MAX_RECONNECT_S = 0.05, 1.0  # between two attempts while the server is down
 STATEMENT_TIMEOUT_S = 5
 # A process that hangs with the log's lock stops all sends for so long, which is less than they wait. One that only waits for a core
@@ -50,9 +50,8 @@ LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); {CLOCK_SQL}, {NEWEST_IDS_
 # Every statement is written so that one index leads it, in the index's order (tests/jobs/test_plans.py). A connection keeps a
 # prepared statement's plan until the server gathers statistics again, also one that was made while tables had a few rows, as on
 # the first day. Measured on tables that have grown to 20,000 messages meanwhile: with sequential scans 46 of 130 statements take
-# over 5 ms, not 12, and a page of comments takes 5 s, not 0.3 ms; with hash joins the causes of notifications take 19 ms, not
-# 0.2. With bitmap scans and no statistics a page of comments takes 165 ms, not 1. With statistics no switch makes a difference,
-# nor did ever one for merge joins.
+# over 5 ms, not 12, and a page of comments takes 5 s, not 0.3 ms; with hash joins the causes of notifications took 19 ms in one
+# run, not 0.2. With bitmap scans and no statistics a page of comments takes 165 ms, not 1.
 SESSION_SQL = f"""
 SET default_transaction_isolation = 'read committed'; SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';
 SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'; SET jit = off;

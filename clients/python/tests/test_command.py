@@ -218,7 +218,7 @@ def test_tail_prints_what_is_kept_for_people_and_nothing_that_a_terminal_obeys(
 
     assert printed[0].endswith(f" #{at} {ben.name.capitalize()}: red \ufffd[31m")
     assert printed[1] == "    second line"
-    assert tail.wait(LIMIT_S) == 0, "whoever reads no more is no error"
+    assert tail.wait(LIMIT_S) == 0, "a reader that ends is no error"
     assert tail.stderr is not None
     assert tail.stderr.read() == ""
 
