@@ -17,6 +17,7 @@ import metrics
 from conf import Settings
 from conf.logging import adopt, configure, detach
 from jobs import signals, tasks
+from jobs.consumers import bursts
 from jobs.gauges import MEASURE_INTERVAL_S, measure_disk, measure_queue, set_build_info
 from jobs.infra import parent
 from jobs.infra.heartbeat import Heartbeat
@@ -50,7 +51,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         detach()
         adopt("huey")  # huey_consumer has given it a handler of its own
         tasks.stopping = self.stop_flag
-        signals.create_series(tasks.consumers)
+        signals.create_series([*tasks.consumers, bursts.NAME])
         set_build_info(self._settings)
         measure_disk(self._settings.data_dir)  # before the port is open: 0 would look like a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)

@@ -5,30 +5,36 @@ The consumer `notify` lists the messages (models/notices/bursts.py), so that a l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from jobs.consumers.notify import CAUSES_PER_TRANSACTION, is_deleted
 from jobs.drain.consumer import Written
+from jobs.drain.drain import TRIES_PER_EVENT, error_text
 from jobs.drain.pacing import transaction
 from jobs.drain.stats import DrainStats
 from jobs.rules.bursts import BurstMessages, causes_by_user
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import payload_of
-from metrics.declared import LOG_LAG_SECONDS
+from jobs.rules.rules import MESSAGE
+from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event
 from models.notices import bursts, notifying
 from models.notices.bursts import BurstProgress
 from models.notices.causes import Cause
+from models.ops import dead_letters
+from models.store.backoff import Backoff
 from models.store.clock import now_ms
 from models.store.database import chunks, engine, is_store_error
 
-NAME = "bursts"  # of its work in metrics and log lines, as if it was a consumer
-RETRY_MS = 30_000  # after a burst failed
+NAME = bursts.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
+RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a burst that fails, up to TRIES_PER_EVENT
 
 logger = structlog.get_logger("jobs")
+failures: Counter[int] = Counter()  # in a row, by conversation; a worker that starts counts anew
 
 Batch = tuple[int, list[Cause]]  # the last user of the batch, and the causes of its users
 
@@ -36,7 +42,7 @@ Batch = tuple[int, list[Cause]]  # the last user of the batch, and the causes of
 def notify_groups(stop: Callable[[], bool]) -> DrainStats:
     """Notify the bursts that are due, until there are no more or `stop()`. Raises the store's errors, like a drain.
 
-    A burst that fails otherwise is logged and postponed, and the others go on.
+    A burst that fails otherwise is postponed, and after TRIES_PER_EVENT times parked as a dead letter; the others go on.
     """
     stats = DrainStats(NAME)
     try:
@@ -58,9 +64,36 @@ def _try(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> N
     except Exception as error:
         if is_store_error(error):
             raise
-        logger.error("burst_failed", conversation=burst.conversation, retry_s=RETRY_MS // 1000, exc_info=error)
-        with transaction(appends=False) as tx:
-            bursts.postpone(tx, burst.conversation, RETRY_MS)
+        failures[burst.conversation] += 1
+        first = bursts.first_event(burst.conversation)
+        if first is not None and (failures[burst.conversation] >= TRIES_PER_EVENT or dead_letters.find(NAME, first)):
+            _park(burst.conversation, first, error)
+        else:
+            _postpone(burst.conversation, error)
+    else:
+        failures.pop(burst.conversation, None)
+
+
+def _postpone(conversation: int, error: Exception) -> None:
+    delay_s = RETRIES.delay_s(failures[conversation])
+    logger.error("burst_failed", conversation=conversation, retry_s=delay_s, exc_info=error)
+    with transaction(appends=False) as tx:
+        bursts.postpone(tx, conversation, int(delay_s * 1000))
+
+
+def _park(conversation: int, first: int, error: Exception) -> None:
+    """Set a group's messages aside: those of this burst, and all later ones, wait for the retry of its dead letter."""
+    with transaction(appends=False) as tx:
+        dead = dead_letters.find(NAME, first)
+        if dead is None:
+            dead_letters.park(tx, NAME, first, error_text(error))
+        else:
+            dead_letters.park_again(tx, dead, error_text(error))
+    failures.pop(conversation, None)
+    if dead is None:
+        DEAD_EVENTS_TOTAL.labels(NAME).inc()
+    key = "event_parked" if dead is None else "parked_event_failed"
+    logger.error(key, consumer=NAME, event_id=first, type=MESSAGE.event_type, conversation=conversation, exc_info=error)
 
 
 def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
@@ -81,6 +114,7 @@ def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -
         stats.count(tx, written)
     with transaction(appends=False) as tx:
         bursts.complete(tx, burst, upto)
+        dead_letters.remove(tx, NAME, events[0].id)
     stats.events += len(events)
 
 

@@ -251,7 +251,7 @@ class _Run:
     def _park(self, failed: Event, claim: _SliceClaim, error: Exception | None) -> None:
         with transaction(appends=False) as tx:
             claim.complete(tx)
-            dead_letters.park(tx, self._consumer.name, failed.id, _text(error))
+            dead_letters.park(tx, self._consumer.name, failed.id, error_text(error))
         DEAD_EVENTS_TOTAL.labels(self._consumer.name).inc()
         self.stats.events += 1
         self._log_failure("event_parked", failed, error)
@@ -273,7 +273,7 @@ class _Run:
             self.stats.events += 1
             return
         with transaction(appends=False) as tx:
-            dead_letters.park_again(tx, dead, _text(error))
+            dead_letters.park_again(tx, dead, error_text(error))
         self._log_failure("parked_event_failed", events[0], error, dead=dead)
 
     def _log_failure(self, key: str, failed: Event, error: Exception | None, **ids: int) -> None:
@@ -281,5 +281,6 @@ class _Run:
         logger.error(key, consumer=self._consumer.name, event_id=failed.id, type=failed.type, **ids, exc_info=error)
 
 
-def _text(error: Exception | None) -> str:
+def error_text(error: Exception | None) -> str:
+    """Return the text that a dead letter keeps of an error."""
     return f"{type(error).__name__}: {error}"

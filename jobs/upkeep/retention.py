@@ -19,7 +19,7 @@ from models.chat import additions, presence, search
 from models.identity import code, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
-from models.notices import announcement, bursts, causes, outbox, pending_mail
+from models.notices import announcement, causes, outbox, pending_mail
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import engine
@@ -105,14 +105,12 @@ class Retention:
                 left = search.erase_next(tx)
 
     def _processed_by_all(self) -> int:
-        """The id up to which all parts of all consumers have processed the log, and all members of large groups are notified."""
+        """The id up to which all parts of all consumers have processed the log."""
         processed = []
         for consumer in self._consumers:
             parts = consumer.parts()
             positions = checkpoint.positions(parts)
             processed += [positions.get(part, 0) for part in parts]
-        if (waiting := bursts.oldest_event()) is not None:
-            processed.append(waiting - 1)
         return min(processed, default=0)
 
     def _end_unused_sessions(self, before_ms: int) -> None:

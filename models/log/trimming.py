@@ -1,8 +1,8 @@
 """Trimming of the log: deleting its oldest events, once every consumer has processed them.
 
 The low-water mark moves in the transaction that deletes, so a reader of both in one snapshot knows whether events are missing. The
-event of a dead letter stays below the mark for as long as the letter is listed; only a retry reads it. Nothing derived from the log
-needs the events below the mark: memberships are rows, and ids are never used twice.
+event of a dead letter or of a burst stays below the mark for as long as it is listed. Nothing else derived from the log needs
+the events below the mark: memberships are rows, and ids are never used twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from models.store import facts
 from models.store.database import affected_rows, execute, fetch_rows
 from models.store.facts import TRIMMED, Fact
 
-LISTED_SQL = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL"
+# The events of dead letters, and those that members of large groups are still to be notified of.
+LISTED_SQL = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL UNION ALL SELECT event FROM burst_events"
 COPIES = ("message_copies", "post_copies")  # the tables that list which events have a text
 
 
@@ -34,12 +35,12 @@ def trim(tx: Transaction, before_ms: int, upto: int, limit: int) -> int:
 
 
 def forget_retried(tx: Transaction) -> int:
-    """Delete events below the low-water mark that are no longer the event of a dead letter, and return their number."""
+    """Delete events below the low-water mark that are no longer listed, and return their number."""
     return _delete(0, facts.trimmed())
 
 
 def _delete(after: int, upto: int) -> int:
-    """Delete the events after an id up to another that no dead letter lists. Raw SQL: the other tables belong to packages above."""
+    """Delete the events after an id up to another that are not listed. Raw SQL: the other tables belong to packages above."""
     for table in COPIES:
         execute(f"DELETE FROM {table} WHERE event>? AND event<=? AND event NOT IN ({LISTED_SQL})", (after, upto))
     return affected_rows(f"DELETE FROM events WHERE id>? AND id<=? AND id NOT IN ({LISTED_SQL})", (after, upto))

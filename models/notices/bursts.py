@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import peewee
-from peewee import fn
+from peewee import SQL, fn
 
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event, Transaction
@@ -24,6 +24,12 @@ MAX_EVENTS = 1_000  # in one burst
 INTERVAL_MS = 500  # from the end of a conversation's burst to its next
 MAX_DELAY_MS = 60_000  # no burst is planned further ahead
 MAX_IDS_PER_QUERY = 500
+CONSUMER = "bursts"  # of the dead letter that lists the first event of a burst that failed
+# Raw: the model of dead letters is in models.ops, which imports this package.
+PARKED_SQL = (
+    "SELECT b.conversation FROM dead_work d JOIN burst_events b ON b.event=d.event_id "
+    f"WHERE d.consumer='{CONSUMER}' AND NOT d.retry"
+)
 
 
 class Burst(Base):
@@ -84,10 +90,10 @@ def add(tx: Transaction, events: Mapping[int, int]) -> None:
 
 
 def list_due(at_ms: int) -> list[BurstProgress]:
-    """The bursts to begin or to continue, the longest due first."""
+    """The bursts to begin or to continue, the longest due first, without those that are parked."""
     query = (
         Burst.select(Burst.conversation, Burst.upto, Burst.position)
-        .where(due(Burst.due_ms, at_ms, MAX_DELAY_MS))
+        .where(due(Burst.due_ms, at_ms, MAX_DELAY_MS), Burst.conversation.not_in(SQL(f"({PARKED_SQL})")))
         .order_by(Burst.due_ms)
     )
     return [BurstProgress(*row) for row in fetch_rows(query)]
@@ -142,10 +148,10 @@ def _unmoved(burst: BurstProgress) -> peewee.Expression:
     return condition
 
 
-def oldest_event() -> int | None:
-    """The oldest event that is listed, if any is."""
-    oldest: int | None = BurstEvent.select(fn.MIN(BurstEvent.event)).scalar()
-    return oldest
+def first_event(conversation: int) -> int | None:
+    """The oldest event that is listed for a conversation, if any is."""
+    first: int | None = BurstEvent.select(fn.MIN(BurstEvent.event)).where(BurstEvent.conversation == conversation).scalar()
+    return first
 
 
 def is_listed(event: int) -> bool:
@@ -154,7 +160,10 @@ def is_listed(event: int) -> bool:
 
 
 def oldest_waiting_ms() -> int | None:
-    """When the oldest event that is listed was appended, in Unix ms."""
+    """When the oldest event that is listed was appended, in Unix ms, without those of parked bursts."""
     # Raw: one join, which Peewee has no foreign key for.
-    found: Sequence[tuple[int]] = rows("SELECT e.at_ms FROM burst_events b JOIN events e ON e.id=b.event ORDER BY b.event LIMIT 1")
+    found: Sequence[tuple[int]] = rows(
+        "SELECT e.at_ms FROM burst_events b JOIN events e ON e.id=b.event "
+        f"WHERE b.conversation NOT IN ({PARKED_SQL}) ORDER BY b.event LIMIT 1"
+    )
     return found[0][0] if found else None

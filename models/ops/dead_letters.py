@@ -121,6 +121,21 @@ def park_again(tx: Transaction, dead: int, error: str) -> None:
     DeadLetter.update(retry=False, error=_shortened(error)).where(DeadLetter.id == dead).execute()
 
 
+def find(consumer: str, event: int) -> int | None:
+    """Return the dead letter of a consumer's event, if there is one."""
+    found: int | None = DeadLetter.select(DeadLetter.id).where(*_of(consumer, event)).scalar()
+    return found
+
+
+def remove(tx: Transaction, consumer: str, event: int) -> None:
+    """Delete the dead letter of an event that is processed in this transaction, if there is one."""
+    DeadLetter.delete().where(*_of(consumer, event)).execute()
+
+
+def _of(consumer: str, event: int) -> tuple[Any, Any]:
+    return DeadLetter.consumer == consumer, DeadLetter.event == event
+
+
 def newest(limit: int) -> list[dict[str, Any]]:
     """Return dead letters, the newest first. `type` is the event's type or the mail's kind, `to` the mail's address."""
     query = (

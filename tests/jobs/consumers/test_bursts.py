@@ -10,7 +10,7 @@ from jobs import tasks
 from jobs.consumers import bursts as bursts_consumer
 from jobs.consumers.bursts import notify_groups
 from jobs.consumers.notify import NotifyConsumer
-from jobs.drain.drain import drain, never
+from jobs.drain.drain import TRIES_PER_EVENT, drain, never
 from jobs.insight import explain
 from jobs.rules.bursts import BurstMessages
 from jobs.rules.decisions import apply_rule
@@ -18,8 +18,9 @@ from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import payload_of
 from jobs.rules.rules import MESSAGE
 from models.chat import conversation, message, presence, read_marks
-from models.log import event
+from models.log import event, trimming
 from models.notices import bursts, notification
+from models.ops import dead_letters
 from models.store.database import execute, rows
 from tests.jobs.killing import killed_at
 from tests.jobs.people import group, people, scalar, send
@@ -121,6 +122,35 @@ def test_a_burst_that_fails_is_postponed_and_the_others_go_on(store: Settings, m
     monkeypatch.undo()
     notify()
     assert scalar("SELECT count(*) FROM notifications WHERE count=1") == 2 * len(others)
+
+
+def test_a_burst_that_keeps_failing_is_parked_until_an_admin_retries_it(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (owner, *others), crew = large_group()
+    send(owner, 3, at=crew)
+    tried = []
+    with monkeypatch.context() as patch:
+        patch.setattr(bursts_consumer, "gather_facts", tried.append)  # returns nothing, which fails
+        for _ in range(TRIES_PER_EVENT + 1):
+            notify()
+        [parked] = dead_letters.newest(10)
+        assert (parked["consumer"], parked["type"], parked["retrying"]) == ("bursts", "message.created", False)
+        assert (len(tried), bursts.oldest_waiting_ms()) == (TRIES_PER_EVENT, None), "it is neither tried nor behind"
+        request_retry(parked["id"])
+        notify()
+        assert [(dead["id"], dead["retrying"]) for dead in dead_letters.newest(10)] == [(parked["id"], False)]
+    send(owner, 1, at=crew)
+    drain(NotifyConsumer())
+    with event.transaction() as tx:
+        trimming.trim(tx, FAR_FUTURE_MS, event.head(), 1_000)
+    request_retry(parked["id"])
+    notify()
+    assert counts() == [(user, 4) for user in others]
+    assert dead_letters.newest(10) == []
+
+
+def request_retry(dead: int) -> None:
+    with event.transaction() as tx:
+        dead_letters.request_retry(tx, dead)
 
 
 def test_explain_knows_what_a_burst_counted(store: Settings) -> None:
