@@ -47,7 +47,9 @@ class Bellwire:
 
     def env(self) -> dict[str, str]:
         """Return the environment without any Bellwire setting but ours."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        # With PYTHONDONTWRITEBYTECODE each start would compile all modules, and be measured with it.
+        own = ("BELLWIRE_", "PYTHONDONTWRITEBYTECODE")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return {
             **env,
             "BELLWIRE_DATA_DIR": str(self.folder / "data"),
