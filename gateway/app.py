@@ -34,6 +34,7 @@ from gateway.http.access_log import AnsweredRequest
 from gateway.http.base import JSON, DateHeader, Handler, NotFound
 from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.errors import ProblemError
+from gateway.http.routing import RequestReceiver
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
 from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
@@ -155,6 +156,7 @@ class Application(web.Application):
             handler.route = route_name(pattern)
         create_failure_series((verb.upper(), handler.route) for _, handler in ROUTES for verb, *_ in openapi.verbs(handler))
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
+        self._fixed = {pattern: handler for pattern, handler in ROUTES if "(" not in pattern}
 
     def refusal(self, slug: str) -> bytes:
         """The whole answer to a request that reaches no handler: it is not HTTP, or its head is too large. Counts and logs it."""
@@ -172,6 +174,17 @@ class Application(web.Application):
             f"X-Request-Id: {request_id}",
         ]
         return "\r\n".join([*head, "", ""]).encode() + body
+
+    def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> RequestReceiver:
+        """Tornado's hook: the object that receives a request's head."""
+        return RequestReceiver(self, server_conn, request_conn)
+
+    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> web._HandlerDelegate:
+        """Tornado's hook: the object that receives a request's body, at once for a path without parameters."""
+        handler = self._fixed.get(request.path)
+        if handler is not None:
+            return self.get_handler_delegate(request, handler, self.settings["default_handler_args"])
+        return super().find_handler(request, **kwargs)
 
     def get_handler_delegate(
         self,

@@ -49,7 +49,12 @@ def client_address(peer: str, forwarded: str, trusted: Networks) -> str:
             client = hop
         elif hop.strip():
             break
-    return str(parse(client) or client)
+    return _normal(client)
+
+
+@lru_cache(maxsize=4096)
+def _normal(address: str) -> str:
+    return str(parse(address) or address)
 
 
 def limited_as(address: str) -> str:

@@ -6,6 +6,7 @@ body where 413 is due.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -14,7 +15,8 @@ from typing import Any
 
 from tornado import httputil, web
 from tornado.http1connection import HTTP1ServerConnection
-from tornado.httpserver import HTTPServer
+from tornado.httpserver import HTTPServer, _HTTPRequestContext
+from tornado.iostream import IOStream
 
 from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
 
@@ -22,6 +24,7 @@ IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin
 BODY_S = 30.0  # from a request's headers until its body must be complete
 MAX_BODY_BYTES = 1 << 30  # beyond a route's own limit the body is dropped as it arrives, so that the request can be answered
 
+_running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 Deadlines = dict[object, float]  # connection -> time.monotonic() by which its client must have sent the rest
 
 
@@ -48,6 +51,22 @@ class BodyLimiter(web._HandlerDelegate):
         self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
         self.request._parse_body = lambda: None  # type: ignore[method-assign]  # forms: no handler reads one
         super().finish()
+
+    def execute(self) -> None:
+        """Tornado's method, with the task alone, where Tornado has three callbacks beside it."""
+        self.handler = self.handler_class(self.application, self.request, **self.handler_kwargs)
+        transforms = [transform(self.request) for transform in self.application.transforms]
+        task = asyncio.create_task(self.handler._execute(transforms, *self.path_args, **self.path_kwargs))
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+
+
+class ServerConnection(HTTP1ServerConnection):
+    """Tornado's connection, with the task alone, where Tornado has three callbacks beside it."""
+
+    def start_serving(self, delegate: httputil.HTTPServerConnectionDelegate) -> None:
+        """Tornado's method: read requests in a task, which the connection keeps."""
+        self._serving_future = asyncio.create_task(self._server_request_loop(delegate))
 
 
 class Server(HTTPServer):
@@ -76,6 +95,13 @@ class Server(HTTPServer):
         if self.refusal is not None:
             stream.refusal = self.refusal
         self.handle_stream(stream, address)
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Tornado's method, with our kind of connection."""
+        context = _HTTPRequestContext(stream, address, self.protocol, self.trusted_downstream)
+        connection = ServerConnection(stream, self.conn_params, context)
+        self._connections.add(connection)
+        connection.start_serving(self)
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
         """Set the deadline of a connection that waits for its next request."""
