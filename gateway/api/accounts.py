@@ -143,8 +143,10 @@ class Users(Handler):
     @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """Answer a list of active USERs whose username or a word of whose display name begins with `?q=`, by id."""
-        form = users.search_form(self.query_text(NAME_PREFIX))
-        await self.answer_list_by_id(lambda after, count: self.services.search(users.search, form, after or 0, count))
+        caller, form = self.actor.user, users.search_form(self.query_text(NAME_PREFIX))
+        await self.answer_list_by_id(
+            lambda after, count: self.services.search.of_account(caller, users.search, form, after or 0, count)
+        )
 
 
 class User(Handler):

@@ -89,13 +89,17 @@ class MessageSearch(Handler):
 
     @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *SEARCH_FILTERS, *PAGED))
     async def get(self) -> None:
-        """Answer a list of MESSAGE, newest first."""
-        text, first_before = self.query_text(SEARCH_TEXT), self.query_int(SEARCH_BEFORE)
-        chosen = search.SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))
+        """Answer a list of MESSAGE, newest first. A page may have few or none, and a `next`, when a search takes long."""
+        user, text, chosen = self.actor.user, self.query_text(SEARCH_TEXT), self._filter()
+        start, limit = self.query_page_id()
+        before = min((end for end in (start, self.query_int(SEARCH_BEFORE)) if end is not None), default=None)
+        found = await self.services.search.of_account(user, search.find, user, text, before, limit + 1, chosen)
 
-        async def read(after_page: int | None, count: int) -> Sequence[MessageView]:
-            before = min((end for end in (after_page, first_before) if end is not None), default=None)
-            ids = await self.services.search(search.find, self.actor.user, text, before, count, chosen)
-            return await self.services.read(messages.views, ids)
+        async def read(after: int | None, count: int) -> Sequence[MessageView]:
+            left = [id_ for id_ in found.ids if after is None or id_ < after]
+            return await self.services.read(messages.views, left[:count])
 
-        await self.answer_list_by_id(read)
+        await self.answer_list_by_id(read, found.reached)
+
+    def _filter(self) -> search.SearchFilter:
+        return search.SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))

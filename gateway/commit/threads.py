@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -11,13 +12,15 @@ from typing import Generic, ParamSpec, TypeVar
 import peewee
 
 from models.store.database import disconnect
-from models.store.errors import StoreDownError
+from models.store.errors import LimitedError, StoreDownError
 
 READER_THREADS = 3  # they share the GIL with the loop; more would not read faster
 SEARCH_THREADS = 1  # a common word may take tenths of a second, which other reads must not wait for
 HASHER_THREADS = 1  # a flood of logins must not starve sends
 MAX_READS_WAITING = 2_000
 MAX_SEARCHES_WAITING = 200
+MAX_SEARCHES_PER_ACCOUNT = 10  # the page searches while its user types
+SEARCH_AGAIN_MS = 1_000
 MAX_HASHES_WAITING = 50
 MAX_KEYS_PER_READ = 50  # all that wait are answered in one tick of the loop
 MAX_KEYS_WAITING = 20_000  # after a restart every client waits, and a refusal costs as much as an answer
@@ -51,6 +54,29 @@ class ThreadPool:
     def close(self) -> None:
         """Let the threads end after their current call, without waiting for it."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class SearchPool(ThreadPool):
+    """A thread pool with at most one call of each account in its queue, so that no account delays the others by many searches.
+    Further calls wait for that one."""
+
+    def __init__(self) -> None:
+        super().__init__("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING)
+        self._calls: Counter[int] = Counter()  # by account
+        self._locks: dict[int, asyncio.Lock] = {}
+
+    async def of_account(self, account: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function on a thread. Raises LimitedError when too many calls of the account wait, and what a ThreadPool raises."""
+        if self._calls[account] >= MAX_SEARCHES_PER_ACCOUNT:
+            raise LimitedError("too many searches at the same time", SEARCH_AGAIN_MS)
+        self._calls[account] += 1
+        try:
+            async with self._locks.setdefault(account, asyncio.Lock()):
+                return await self(function, *args, **kwargs)
+        finally:
+            self._calls[account] -= 1
+            if not self._calls[account]:
+                del self._calls[account], self._locks[account]
 
 
 class BatchedRead(Generic[K, R]):

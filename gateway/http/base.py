@@ -161,11 +161,14 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
             return self.finish()
         return self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
 
-    async def answer_list(self, read: ReadItems, start: tuple[Any, ...] | None, limit: int, **fields: Any) -> None:
+    async def answer_list(
+        self, read: ReadItems, start: tuple[Any, ...] | None, limit: int, rest: tuple[Any, ...] | None = None, **fields: Any
+    ) -> None:
         """Answer a page of a list, from `start` on: at most `limit` items, and about MAX_BYTES_PER_ANSWER.
 
         `read(position, count)` returns up to `count` (position, item) after a position. It is called for a few items at a time, so
-        that long ones do not use much memory. `fields` are further fields of the answer.
+        that long ones do not use much memory. `rest`: where the list goes on after all that `read` returns. `fields` are further
+        fields of the answer.
         """
         parts: list[bytes] = []
         size, position, has_more = 0, start, True
@@ -181,19 +184,23 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
                     break
                 parts.append(part)
                 size, position = size + len(part), item_position
+        if rest is not None and not has_more:
+            position, has_more = rest, True
         following = page_cursor.encode(position) if has_more and position is not None else None
         page = {"items": msgspec.Raw(b"[" + b",".join(parts) + b"]"), "next": following, **fields}
         self.answer(msgspec.json.encode(page))
 
-    async def answer_list_by_id(self, read: ReadItemsById, **fields: Any) -> None:
-        """Answer the requested page of a list that is sorted by id. `read(after, count)` returns up to `count` items."""
+    async def answer_list_by_id(self, read: ReadItemsById, rest: int | None = None, **fields: Any) -> None:
+        """Answer the requested page of a list that is sorted by id. `read(after, count)` returns up to `count` items. `rest`: as
+        for `answer_list`."""
         start, limit = self.query_page_id()
 
         async def read_items(position: IdPosition | None, count: int) -> list[tuple[IdPosition, Any]]:
             items = await read(None if position is None else position.id, count)
             return [(IdPosition(item["id"] if isinstance(item, dict) else item.id), item) for item in items]
 
-        await self.answer_list(read_items, None if start is None else IdPosition(start), limit, **fields)
+        position = None if start is None else IdPosition(start)
+        await self.answer_list(read_items, position, limit, None if rest is None else IdPosition(rest), **fields)
 
     def compute_etag(self) -> str | None:
         """Tornado's hook. None: answers of the API change too often to be worth a hash."""

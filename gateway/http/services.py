@@ -13,9 +13,8 @@ from gateway.commit.threads import (
     HASHER_THREADS,
     MAX_HASHES_WAITING,
     MAX_READS_WAITING,
-    MAX_SEARCHES_WAITING,
     READER_THREADS,
-    SEARCH_THREADS,
+    SearchPool,
     ThreadPool,
 )
 from gateway.delivery.bus import Bus
@@ -36,7 +35,7 @@ WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete
 
 
 class Services:
-    """Created on the loop's thread, with a migrated store. `read`, `search` and `hash` run a function on their pool's threads."""
+    """Created on the loop's thread, with a migrated store. `read`, `search` and `hash` run functions on their pools' threads."""
 
     def __init__(self, settings: Settings, wake_background: Callable[[], None]) -> None:
         self.settings = settings
@@ -46,7 +45,7 @@ class Services:
         self.rate_limits = RateLimits(settings)
         self.traffic = Traffic(settings)
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
-        self.search = ThreadPool("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING)
+        self.search = SearchPool()
         self.hash = ThreadPool("hasher", HASHER_THREADS, MAX_HASHES_WAITING)
         self.tokens = TokenCache(self.read)
         self.recorder = Recorder()

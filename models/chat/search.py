@@ -7,6 +7,7 @@ On SQLite the index is an FTS5 table, on PostgreSQL a table of `tsvector` values
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,6 +38,9 @@ INDEX_DDL = {
 REINDEXED = "search_reindexed"  # the fact `message:until_ms`: how far messages are indexed anew, and the time to end that
 ERASED = "search_erased"  # the fact in ms: when the words of all texts that were deleted before had left SQLite's index
 MAX_MESSAGES_LISTED = 5_000  # of a caller: listed in 1 ms, and only these are searched
+FIRST_WINDOW = 20_000  # ids of messages: the newest, among which most words are found often enough
+WINDOW_FACTOR = 4  # few windows, since each reads the words of the query anew
+MAX_SEARCH_S = 0.25  # then no further window is searched
 MAX_PAGES_MERGED = 500  # of 4 KiB, in one transaction
 MIN_CHANGES_OF_A_MERGE = 2  # fewer mean that nothing was left to merge (FTS5's documentation, section 6.8)
 
@@ -117,31 +121,57 @@ class SearchFilter(NamedTuple):
 ANY = SearchFilter()
 
 
-def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFilter = ANY) -> list[int]:
-    """Ids of the messages in the user's conversations that contain all words of a text, or words that begin so, newest first."""
+class Found(NamedTuple):
+    """Ids of messages, newest first. `reached`: those before this id are still to be searched; None when all have been."""
+
+    ids: list[int]
+    reached: int | None = None
+
+
+def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFilter = ANY) -> Found:
+    """Find the messages in the user's conversations that contain all words of a text, or words that begin so: `limit` of them, or
+    those that are found in MAX_SEARCH_S."""
     words = text.split()
-    if engine().name == "sqlite":
-        condition = "message_search MATCH ?"
-        query = search_tokens.match_expression(words)
-    else:
-        condition = "s.words @@ ?::tsquery"
-        query = search_tokens.query(words)
+    query = search_tokens.match_expression(words) if engine().name == "sqlite" else search_tokens.query(words)
     if not words or not query:
-        return []
+        return Found([])
     end = before if before is not None else ID_MAX
     with multi_index_read():
         own = _few_messages(user, end, chosen)
         if own is not None:
-            return _find_among(own, condition, query, limit)
-        filtered, values = _filter(chosen)
-        # Raw: full text.
-        matches = rows(
-            "SELECT s.rowid FROM message_search s JOIN messages x ON x.id=s.rowid "
-            "JOIN memberships m ON m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL "
-            f"WHERE {condition} AND s.rowid<?{filtered} ORDER BY s.rowid DESC LIMIT ?",
-            (user, query, end, *values, limit),
-        )
+            return Found(_find_among(own, query, limit))
+        return _find_in_windows(user, query, end, limit, chosen)
+
+
+def _find_in_windows(user: int, query: str, end: int, limit: int, chosen: SearchFilter) -> Found:
+    """Search the newest messages, then more and more of the older ones: each match costs time, also in others' conversations."""
+    deadline = time.monotonic() + MAX_SEARCH_S
+    end = min(end, rows("SELECT COALESCE(MAX(id), 0) FROM messages")[0][0] + 1)
+    ids: list[int] = []
+    width = FIRST_WINDOW
+    while end > 0 and len(ids) < limit:
+        if width > FIRST_WINDOW and time.monotonic() > deadline:
+            return Found(ids, end)
+        ids += _find_between(user, query, (end - width, end), limit - len(ids), chosen)
+        end, width = end - width, width * WINDOW_FACTOR
+    return Found(ids)
+
+
+def _find_between(user: int, query: str, window: tuple[int, int], limit: int, chosen: SearchFilter) -> list[int]:
+    filtered, values = _filter(chosen)
+    # Raw: full text. CROSS JOIN makes SQLite begin with the index of words; PostgreSQL may read both tables' windows side by side.
+    matches = rows(
+        "SELECT s.rowid FROM message_search s CROSS JOIN messages x "
+        "JOIN memberships m ON m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL "
+        f"WHERE x.id=s.rowid AND {_condition()} AND s.rowid>=? AND s.rowid<? AND x.id>=? AND x.id<?{filtered} "
+        "ORDER BY s.rowid DESC LIMIT ?",
+        (user, query, *window, *window, *values, limit),
+    )
     return [id_ for (id_,) in matches]
+
+
+def _condition() -> str:
+    return "message_search MATCH ?" if engine().name == "sqlite" else "s.words @@ ?::tsquery"
 
 
 def _filter(chosen: SearchFilter) -> tuple[str, list[int]]:
@@ -165,7 +195,7 @@ def _few_messages(user: int, before: int, chosen: SearchFilter) -> list[int] | N
     return [id_ for id_, sender in listed if id_ < before and chosen.sender in (None, sender)]
 
 
-def _find_among(ids: Sequence[int], condition: str, query: str, limit: int) -> list[int]:
+def _find_among(ids: Sequence[int], query: str, limit: int) -> list[int]:
     """Ids of the messages among these that match, newest first. Of other messages, PostgreSQL reads none, and FTS5 no more than the
     ids of the matches that are between the oldest and the newest of these."""
     if not ids:
@@ -174,7 +204,7 @@ def _find_among(ids: Sequence[int], condition: str, query: str, limit: int) -> l
     among = "+s.rowid IN (SELECT value FROM json_each(?))" if is_sqlite else "s.rowid=ANY(?)"
     # Raw: full text.
     matches = rows(
-        f"SELECT s.rowid FROM message_search s WHERE {condition} AND {among} AND s.rowid BETWEEN ? AND ? "
+        f"SELECT s.rowid FROM message_search s WHERE {_condition()} AND {among} AND s.rowid BETWEEN ? AND ? "
         "ORDER BY s.rowid DESC LIMIT ?",
         (query, str(list(ids)) if is_sqlite else list(ids), min(ids), max(ids), limit),
     )

@@ -281,10 +281,10 @@ def test_search_finds_what_it_is_to_find(sqlite: Installation, target: str) -> N
     sqlite.succeed("copy", "--to", target)
     _open(sqlite)
     drain(tasks.consumers["search"])
-    here, there = both(sqlite, target, lambda: [search.find(1, words, None, 100) for words in QUERIES])
+    here, there = both(sqlite, target, lambda: [search.find(1, words, None, 100).ids for words in QUERIES])
     assert here == there
-    assert search.find(1, "unicode", None, 10)
-    assert not search.find(1, "secret", None, 10)
+    assert search.find(1, "unicode", None, 10).ids
+    assert not search.find(1, "secret", None, 10).ids
 
 
 def test_drains_go_on_and_do_no_event_again(sqlite: Installation, target: str) -> None:

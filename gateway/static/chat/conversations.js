@@ -152,7 +152,7 @@ class Conversations extends View {
     const options = { query: { q, limit: 20 } };
     const [people, messages] = await Promise.all([
       bell.call("GET", "/users", null, options),
-      bell.call("GET", "/search/messages", null, options),
+      this.#findMessages(options),
     ]);
     if (this.searchField.value.trim() !== q) return;
     const matches = (conversation) => conversation.title?.toLowerCase().includes(q.toLowerCase());
@@ -175,6 +175,15 @@ class Conversations extends View {
       ),
       isEmpty && h("p.empty", {}, `Nothing was found for “${q}”.`),
     );
+  }
+
+  /** The first page that has messages: one that took the server long may have none, and say where to go on. */
+  async #findMessages({ query }) {
+    let found = await this.store.bell.call("GET", "/search/messages", null, { query });
+    while (!found.items.length && found.next && this.searchField.value.trim() === query.q) {
+      found = await this.store.bell.call("GET", "/search/messages", null, { query: { ...query, page: found.next } });
+    }
+    return found;
   }
 
   #section(title, rows) {

@@ -1,11 +1,14 @@
+import asyncio
 import re
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http import page_cursor
+from gateway.http.base import Handler
 from gateway.http.page_cursor import IdPosition, Integer
 from tests.gateway.client import Client, fields
 
@@ -54,6 +57,20 @@ def test_a_damaged_cursor_is_a_value_error_or_another_position(id: int, data: st
 def test_a_cursor_of_another_list_is_a_value_error(position: tuple[object, ...]) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         page_cursor.decode(page_cursor.encode(position), Position)
+
+
+@pytest.mark.parametrize(("count", "position"), [(0, (7,)), (3, (7,)), (60, (50,))])
+def test_a_list_that_was_not_read_to_its_end_has_a_next_page(count: int, position: tuple[int]) -> None:
+    async def read(after: IdPosition | None, wanted: int) -> list[tuple[IdPosition, int]]:
+        start = after.id if after is not None else 0
+        return [(IdPosition(number), number) for number in range(start + 1, count + 1)][:wanted]
+
+    answers: list[bytes] = []
+    handler = Handler.__new__(Handler)
+    handler.answer = answers.append  # type: ignore[assignment,method-assign]
+    asyncio.run(handler.answer_list(read, None, 50, IdPosition(7)))
+    answered = msgspec.json.decode(answers[0])
+    assert answered == {"items": list(range(1, min(count, 50) + 1)), "next": page_cursor.encode(position)}
 
 
 LISTS = ("/conversations", "/groups", "/me/sessions", "/notifications", "/posts", "/users", "/search/messages")

@@ -13,8 +13,8 @@ def test_messages_are_found_by_their_current_text_and_deleted_ones_not(store: Se
         message.edit(tx, ana, edited, "tulips")
         message.delete(tx, ana, "user", deleted)
     drain(SearchIndexConsumer())
-    assert search.find(ben, "words", None, 10) == [kept]
-    assert search.find(ben, "tulips", None, 10) == [edited]
+    assert search.find(ben, "words", None, 10).ids == [kept]
+    assert search.find(ben, "tulips", None, 10).ids == [edited]
 
 
 def test_a_later_edit_replaces_the_indexed_text(store: Settings) -> None:
@@ -24,5 +24,5 @@ def test_a_later_edit_replaces_the_indexed_text(store: Settings) -> None:
     with event.transaction() as tx:
         message.edit(tx, ana, sent, "tulips")
     drain(SearchIndexConsumer())
-    assert search.find(ben, "words", None, 10) == []
-    assert search.find(ben, "tulips", None, 10) == [sent]
+    assert search.find(ben, "words", None, 10).ids == []
+    assert search.find(ben, "tulips", None, 10).ids == [sent]

@@ -119,7 +119,7 @@ def test_deleting_removes_every_earlier_text_from_log_and_search_also_within_one
     assert not [text for (text,) in stored if "secret" in text]
     with event.transaction():
         search.index([1])
-    assert search.find(ben, "secret", None, 10) == []
+    assert search.find(ben, "secret", None, 10).ids == []
 
 
 def test_a_repeated_reaction_counts_once_and_appends_one_event() -> None:
@@ -137,10 +137,10 @@ def test_search_finds_only_messages_in_conversations_of_the_user() -> None:
     message_ids = [send(ana, "der Fluß", to=ben), send(ana, "der Fluss", to=cy)]
     with event.transaction():
         search.index(message_ids)
-    assert search.find(ben, "DER flu", None, 10) == message_ids[:1]
-    assert search.find(ana, "flu", None, 10) == message_ids[::-1]
+    assert search.find(ben, "DER flu", None, 10).ids == message_ids[:1]
+    assert search.find(ana, "flu", None, 10).ids == message_ids[::-1]
     for operator in ('"', "* OR", "a AND (", "NEAR/", "col:x", "-"):
-        assert search.find(ana, operator, None, 10) == []
+        assert search.find(ana, operator, None, 10).ids == []
 
 
 def test_a_direct_conversation_cannot_be_left_extended_or_renamed() -> None:

@@ -37,7 +37,7 @@ def test_both_stores_find_the_same(store: Settings) -> None:
     names = {send(ana, text, to=ben): name for name, text in TEXTS.items()}
     with event.transaction():
         search.index(list(names))
-    found = {query: [names[number] for number in search.find(ben, query, None, 10)] for query in FOUND}
+    found = {query: [names[number] for number in search.find(ben, query, None, 10).ids] for query in FOUND}
     assert found == FOUND
 
 
@@ -49,7 +49,7 @@ def test_words_of_hostile_texts_are_accepted(store: Settings) -> None:
         assert search.index(sent) == len(sent)
     for text in texts:
         search.find(ben, text, None, 10)
-    assert search.find(ben, "会会会", None, 10) == [sent[2]]
+    assert search.find(ben, "会会会", None, 10).ids == [sent[2]]
 
 
 def test_a_message_that_an_earlier_version_indexed_is_indexed_anew_once(store: Settings) -> None:
@@ -62,13 +62,13 @@ def test_a_message_that_an_earlier_version_indexed_is_indexed_anew_once(store: S
         else:
             execute("UPDATE message_search SET words='''会议在上海'':1'::tsvector WHERE rowid=?", (old[0],))
         Fact.create(name=search.REINDEXED, value=f"0:{tx.now_ms - 1}")
-    assert search.find(ben, "上海", None, 10) == []
+    assert search.find(ben, "上海", None, 10).ids == []
     counts = []
     for _ in range(4):
         with event.transaction(appends=False) as tx:
             counts.append(search.reindex_next(tx, 1))
     assert counts == [1, 1, 0, 0]
-    assert search.find(ben, "上海", None, 10) == [old[0]]
+    assert search.find(ben, "上海", None, 10).ids == [old[0]]
     assert Fact.get_or_none(Fact.name == search.REINDEXED) is None
 
 
@@ -89,7 +89,7 @@ def test_deleted_words_leave_the_file(store: Settings) -> None:
     while left:
         with event.transaction(appends=False) as tx:
             left = search.erase_next(tx)
-    assert search.find(ben, "public", None, 500) == others[::-1]
+    assert search.find(ben, "public", None, 500).ids == others[::-1]
     assert rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0
     disconnect()
     contents = store.sqlite_path.read_bytes()
@@ -111,9 +111,24 @@ def test_messages_of_a_sender_and_of_a_conversation(store: Settings, max_listed:
     with event.transaction():
         search.index(sent)
     direct = rows("SELECT conversation_id FROM messages WHERE id=?", (sent[3],))[0][0]
-    assert search.find(ben, "words", None, 10, SearchFilter(sender=ana)) == [sent[3], sent[2], sent[0]]
-    assert search.find(ben, "words", sent[2], 10, SearchFilter(ana, crew)) == [sent[0]]
-    assert search.find(cy, "words", None, 10, SearchFilter(conversation=direct)) == []
+    assert search.find(ben, "words", None, 10, SearchFilter(sender=ana)).ids == [sent[3], sent[2], sent[0]]
+    assert search.find(ben, "words", sent[2], 10, SearchFilter(ana, crew)).ids == [sent[0]]
+    assert search.find(cy, "words", None, 10, SearchFilter(conversation=direct)).ids == []
+
+
+def test_a_search_that_takes_long_ends_and_goes_on_where_it_ended(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MAX_MESSAGES_LISTED": 0, "FIRST_WINDOW": 3, "MAX_SEARCH_S": -1.0}.items():
+        monkeypatch.setattr(search, name, value)
+    ana, ben, cy = people("ana", "ben", "cy")
+    own = [send(ana, "words", to=ben), send(ana, "words", to=ben)]
+    others = [send(ben, "words", to=cy) for _ in range(8)]
+    with event.transaction():
+        search.index(own + others)
+    found = [search.find(ana, "words", None, 10)]
+    while found[-1].reached is not None:
+        found.append(search.find(ana, "words", found[-1].reached, 10))
+    assert [each.ids for each in found] == [[], [], own[1:], own[:1]]
+    assert [each.reached for each in found] == [8, 5, 2, None]
 
 
 @pytest.mark.only("sqlite")
@@ -128,7 +143,7 @@ def test_an_old_cursor_or_a_filter_reads_no_more_of_ones_own_messages(
         message.post(tx, [Draft(ana, 0, "words", to=ben) for _ in range(1_000)])
     steps = []
     db.connection().set_progress_handler(lambda: steps.append(1), 100)
-    assert search.find(ana, "nothing", oldest + 1, 10, chosen) == []
+    assert search.find(ana, "nothing", oldest + 1, 10, chosen).ids == []
     db.connection().set_progress_handler(None, 0)
     assert len(steps) < 30, "so many hundreds of instructions of SQLite; a thousand messages take more"
 
@@ -142,7 +157,7 @@ def test_matches_in_conversations_of_others_cost_a_caller_nothing(store: Setting
         search.index(range(own, conversation.newest_message() + 1))
     steps = []
     db.connection().set_progress_handler(lambda: steps.append(1), 100)
-    assert search.find(cy, "words", None, 10) == [own]
+    assert search.find(cy, "words", None, 10).ids == [own]
     db.connection().set_progress_handler(None, 0)
     assert len(steps) < 30, "so many hundreds of instructions of SQLite; a thousand matches take more than hundred"
 
