@@ -17,7 +17,7 @@ import structlog
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
-from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types, first_that_fit
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Timeouts, Types, first_that_fit
 from models.log.event import GATEWAYS, JOINING, MEMBERS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
@@ -27,7 +27,7 @@ logger = structlog.get_logger()
 
 MAX_SCANNED_EVENTS = 1_000  # in memory, for one answer with some types of events
 MAX_KEPT_JSON_BYTES = 2048  # of an event's data: beside it in memory, the JSON of all recent events would be as much again
-MAX_WAKEUPS_PER_TICK = 100  # waking 3,000 at once blocks the loop for longer than a send may take
+MAX_WAKEUPS_PER_TICK = 25  # each is an answer of 0.2 ms, and a send waits for some ticks
 
 
 class Hub:
@@ -54,7 +54,10 @@ class Hub:
             event_type: following for following in (self._members, self._feeds) for event_type in following.event_types
         }
         self._subscribers = self._members.subscribers
-        self._ready: deque[Subscription] = deque()
+        self._ready: deque[Subscription] = deque()  # to be woken by events
+        self._expired: deque[Subscription] = deque()  # to be woken because their time is over
+        self._waking = False
+        self._timeouts = Timeouts(self._wake_expired)
         self._loop = asyncio.get_running_loop()
 
     async def _load_conversations(self, users: list[int]) -> dict[int, catchup.Intervals]:
@@ -75,13 +78,11 @@ class Hub:
         if after > self.head:
             self.check_log()  # other processes committed in between
             return
-        waking = bool(self._ready)
         for event in events:
             if event.id > self.head:
                 event.committed = committed
                 self._deliver(event)
-        if self._ready and not waking:
-            self._wake_ready()
+        self._wake_soon()
 
     def _deliver(self, event: Event) -> None:
         self.head = event.id
@@ -118,11 +119,20 @@ class Hub:
             for subscription in self._members.clear() + self._feeds.clear():
                 subscription.end_after_gap()
 
-    def _wake_ready(self) -> None:
-        for _ in range(min(MAX_WAKEUPS_PER_TICK, len(self._ready))):
-            self._ready.popleft().wake()
-        if self._ready:
-            self._loop.call_soon(self._wake_ready)
+    def _wake_expired(self, subscriptions: Collection[Subscription]) -> None:
+        self._expired.extend(subscriptions)
+        self._wake_soon()
+
+    def _wake_soon(self) -> None:
+        if not self._waking:
+            self._wake_slice()
+
+    def _wake_slice(self) -> None:
+        for _ in range(min(MAX_WAKEUPS_PER_TICK, len(self._ready) + len(self._expired))):
+            (self._ready or self._expired).popleft().wake()
+        self._waking = bool(self._ready or self._expired)
+        if self._waking:
+            self._loop.call_soon(self._wake_slice)
 
     # Ephemeral events
 
@@ -145,8 +155,7 @@ class Hub:
         ends_poll = event_type != "presence"
         for subscriber in recipients:
             self._ready.extend(s for s in subscriber.subscriptions if s.offer_ephemeral(event_type, encoded, ends_poll=ends_poll))
-        if self._ready:
-            self._wake_ready()
+        self._wake_soon()
 
     # Subscribers
 
@@ -218,7 +227,7 @@ class Hub:
                 return answer
         if not (subscription.events or subscription.urgent or subscription.end_reason) and timeout_s > 0:
             subscription.waited = True
-            await subscription.wait(timeout_s, self._loop.call_later)
+            await subscription.wait(timeout_s, self._timeouts)
         return subscription.collect(self.head)
 
     async def _catch_up(self, subscription: Subscription) -> Answer | None:

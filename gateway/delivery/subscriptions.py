@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from models.sync.catchup import FOREVER, MAX_SLICE_BYTES, IntervalsByStream, by_
 MAX_EVENTS_PER_ANSWER = 200  # `more` in the answer says that further events wait
 MAX_BYTES_PER_ANSWER = MAX_SLICE_BYTES  # of the events' data
 MAX_EPHEMERAL_KEPT = 20
+TIMEOUT_STEP_S = 0.05
 
 Types = frozenset[str] | None  # event types that a subscription receives; None: all
 
@@ -78,7 +80,6 @@ class Subscription:
     __slots__ = (
         "_bytes",
         "_future",
-        "_timer",
         "end_reason",
         "ephemeral",
         "events",
@@ -106,7 +107,6 @@ class Subscription:
         self.waited = False  # whether the events arrived while the subscription waited
         self.end_reason = ""
         self._future: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def subscribers(self) -> tuple[Subscriber, ...]:
@@ -164,15 +164,15 @@ class Subscription:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
-    async def wait(self, timeout_s: float, call_later: Callable[..., asyncio.TimerHandle]) -> None:
+    async def wait(self, timeout_s: float, timeouts: Timeouts) -> None:
         """Wait until an event arrives, the subscription is ended, or the time is over."""
         self._future = asyncio.get_running_loop().create_future()
-        self._timer = call_later(timeout_s, self.wake)
+        step = timeouts.add(self, timeout_s)
         try:
             await self._future
         finally:
-            self._timer.cancel()
-            self._future = self._timer = None
+            timeouts.remove(self, step)
+            self._future = None
 
     def collect(self, head: int) -> Answer:
         """Return what has arrived, and advance to the hub's head, or to the last event if there was no room for more."""
@@ -180,3 +180,34 @@ class Subscription:
         self.position = max(self.position, head) if self.synced else (events[-1].id if events else self.position)
         self.ephemeral, self.urgent = [], False
         return Answer(events, ephemeral, self.position, not self.synced)
+
+
+class Timeouts:
+    """The ends of all waits, in steps of TIMEOUT_STEP_S: a timer for each wait costs more than anything else about it.
+
+    `expire` gets the subscriptions of one step together, never before their time.
+    """
+
+    def __init__(self, expire: Callable[[Collection[Subscription]], None]) -> None:
+        self._expire = expire
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, dict[Subscription, None]] = {}  # by step
+
+    def add(self, subscription: Subscription, timeout_s: float) -> int:
+        """Add a subscription that waits for so long at most; returns its step."""
+        step = math.ceil((self._loop.time() + timeout_s) / TIMEOUT_STEP_S)
+        waiting = self._waiting.get(step)
+        if waiting is None:
+            waiting = self._waiting[step] = {}
+            self._loop.call_at(step * TIMEOUT_STEP_S, self._end, step)
+        waiting[subscription] = None
+        return step
+
+    def remove(self, subscription: Subscription, step: int) -> None:
+        """Remove a subscription that does not wait any more."""
+        waiting = self._waiting.get(step)
+        if waiting is not None:
+            waiting.pop(subscription, None)
+
+    def _end(self, step: int) -> None:
+        self._expire(self._waiting.pop(step))

@@ -13,7 +13,7 @@ from gateway.commit.threads import BatchedRead, ThreadPool
 from gateway.delivery import hub, recent_events
 from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
 from gateway.delivery.recent_events import RecentEvents
-from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Subscription
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, TIMEOUT_STEP_S, Subscription, Timeouts
 from gateway.http.tokens import TokenCache
 from models.chat import conversation
 from models.chat.message import Draft, post
@@ -27,6 +27,7 @@ from models.sync import catchup
 from tests.journeys.core import Core, opened, token_of
 from tests.models.people import group, people, send
 from tests.stores import Database
+from tests.waiting import until_async
 
 
 @pytest.fixture(autouse=True)
@@ -538,6 +539,58 @@ def test_thousands_of_polls_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
     assert sum(woken_per_tick) >= count
     assert max(woken_per_tick) <= 2 * MAX_WAKEUPS_PER_TICK, "one slice per tick of the loop; our tick may see two"
+
+
+def test_polls_that_end_together_are_woken_in_slices_after_those_with_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 3 * MAX_WAKEUPS_PER_TICK
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    woken: list[Subscription] = []
+    wake = Subscription.wake
+
+    def noted(subscription: Subscription) -> None:
+        woken.append(subscription)
+        wake(subscription)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            core.hub.max_polls_per_user = count
+            subscribers = [await core.hub.subscriber(user) for user in (ana, ben)]
+            ending = [core.hub.register(subscribers[0], 1, core.hub.head, None) for _ in range(count)]
+            reading = core.hub.register(subscribers[1], 1, core.hub.head, None)
+            waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in [*ending, reading]]
+            await asyncio.sleep(0)
+            monkeypatch.setattr(Subscription, "wake", noted)
+            core.hub._wake_expired(ending)
+            assert woken == ending[:MAX_WAKEUPS_PER_TICK]
+            core.hub.publish_ephemeral([ben], "", "typing", {}, except_user=ana)
+            answers = await asyncio.gather(*waiting)
+            assert woken[MAX_WAKEUPS_PER_TICK] is reading
+            assert [len(answer.ephemeral) for answer in answers] == [0] * count + [1]
+            assert sorted(map(id, woken)) == sorted(map(id, [*ending, reading])), "each of them once"
+
+    asyncio.run(scenario())
+
+
+def test_a_wait_ends_within_a_step_after_its_time() -> None:
+    (ana,) = people("ana")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            expired: list[Subscription] = []
+            timeouts = Timeouts(expired.extend)
+            subscriber = await core.hub.subscriber(ana)
+            polls = [core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(4)]
+            for poll, timeout_s in zip(polls, (0.001, 0.001, TIMEOUT_STEP_S, 60), strict=True):
+                due = asyncio.get_running_loop().time() + timeout_s
+                step = timeouts.add(poll, timeout_s)
+                assert due <= step * TIMEOUT_STEP_S <= due + 1.1 * TIMEOUT_STEP_S
+                if poll is polls[1]:
+                    timeouts.remove(poll, step)
+            await until_async(lambda: len(expired) == 2)
+            assert expired == [polls[0], polls[2]]
+
+    asyncio.run(scenario())
 
 
 def test_the_oldest_of_too_many_polls_is_answered_empty() -> None:
