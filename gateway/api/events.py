@@ -63,6 +63,7 @@ class SubscribingHandler(Handler):
     """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
 
     query_token = True
+    is_paced = True
     subscription: Subscription | None = None
 
     async def subscribe(self, cursor: str | None) -> Subscription:

@@ -59,6 +59,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     body_limit: ClassVar[int] = BODY_BYTES
     content_types: ClassVar[tuple[str, ...]] = (JSON,)
+    is_paced: ClassVar[bool] = False  # whether only some of these requests begin in a tick of the loop: gateway/http/pacing.py
     route: ClassVar[str] = "unknown"  # the pattern, for metrics and log
     SUPPORTED_METHODS = METHODS
     received_bytes = 0

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from tornado import httputil, web
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer, _HTTPRequestContext
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
 from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
@@ -23,6 +25,8 @@ from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
 IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin
 BODY_S = 30.0  # from a request's headers until its body must be complete
 MAX_BODY_BYTES = 1 << 30  # beyond a route's own limit the body is dropped as it arrives, so that the request can be answered
+
+MAX_ACCEPTED_PER_TICK = 20  # each takes 0.1 ms, its first request as much, and a send waits for some ticks of the loop
 
 _running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 Deadlines = dict[object, float]  # connection -> time.monotonic() by which its client must have sent the rest
@@ -50,7 +54,16 @@ class BodyLimiter(web._HandlerDelegate):
         self.application.settings["deadlines"].pop(self.request.server_connection, None)
         self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
         self.request._parse_body = lambda: None  # type: ignore[method-assign]  # forms: no handler reads one
-        super().finish()
+        self.request.body = bytes(self.chunks)
+        if self.handler_class.is_paced:  # type: ignore[attr-defined]
+            self.application.settings["pace"].begin(self._execute_if_open)
+        else:
+            self.execute()
+
+    def _execute_if_open(self) -> None:
+        """Run the handler, unless the client has disconnected, which the handler would not notice then."""
+        if not self.request.connection.stream.closed():  # type: ignore[union-attr]
+            self.execute()
 
     def execute(self) -> None:
         """Tornado's method, with the task alone, where Tornado has three callbacks beside it."""
@@ -85,6 +98,24 @@ class Server(HTTPServer):
         self.deadlines = deadlines
         self.unsent = unsent or UnsentAnswers()
         self.refusal = getattr(application, "refusal", None)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections, a few in each tick of the loop; Tornado accepts 128."""
+        loop = IOLoop.current()
+        for listening in sockets:
+            self._sockets[listening.fileno()] = listening
+            self._handlers[listening.fileno()] = partial(loop.remove_handler, listening)
+            loop.add_handler(listening, self._accept, IOLoop.READ)
+
+    def _accept(self, listening: socket.socket, _events: int) -> None:
+        for _ in range(MAX_ACCEPTED_PER_TICK):
+            try:
+                connection, address = listening.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:  # the client has disconnected already
+                continue
+            self._handle_connection(connection, address)
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Tornado's method, with our kind of stream."""

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from conf import Settings
 from gateway.app import Application
 from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
 from gateway.http.deadlines import Server
+from gateway.http.pacing import MAX_BEGUN_PER_TICK, Pace
 from gateway.http.services import Services
 from metrics.declared import POLLS_OPEN
 from models.chat.message import Draft
@@ -154,6 +156,63 @@ def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_ol
             assert served.unsent.bytes < 4.5 * 2**20
             received = await asyncio.get_running_loop().sock_recv(other, 20)
             assert received.startswith(b"HTTP/1.1 200 OK")
+
+    asyncio.run(scenario())
+
+
+def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none() -> None:
+    count = 3 * MAX_BEGUN_PER_TICK
+    begun_by_tick: list[list[int]] = []
+
+    async def scenario() -> None:
+        loop, pace, errors = asyncio.get_running_loop(), Pace(), []
+        loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+        def begin(number: int) -> None:
+            begun_by_tick[-1].append(number)
+            if number == count - 1:
+                raise ZeroDivisionError
+
+        def tick() -> None:
+            begun_by_tick.append([])
+            if sum(map(len, begun_by_tick)) < count:
+                loop.call_soon(tick)
+
+        tick()
+        for number in range(count):
+            pace.begin(partial(begin, number))
+        await until_async(lambda: errors)
+        begun_by_tick.append([])
+        pace.begin(partial(begin, count))
+        assert begun_by_tick.pop() == [count], "at once, when there is no crowd"
+
+    asyncio.run(scenario())
+    assert [number for begun in begun_by_tick for number in begun] == list(range(count))
+    assert max(map(len, begun_by_tick)) <= MAX_BEGUN_PER_TICK
+
+
+def test_a_poll_whose_client_has_disconnected_before_it_began_is_not_opened(store: Settings) -> None:
+    class Crowd:
+        """A pace that begins nothing by itself."""
+
+        def __init__(self) -> None:
+            self.waiting: list[Callable[[], None]] = []
+            self.begin = self.waiting.append
+
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers()) as served:
+            (ana,) = people("ana")
+            crowd = served.server.request_callback.settings["pace"] = Crowd()
+            path = f"/api/v1/events?cursor={served.services.hub.cursor(served.services.hub.head)}"
+            left, _ = [await served.request(*credentials(ana), path) for _ in range(2)]
+            await until_async(lambda: len(crowd.waiting) == 2)
+            left.close()
+            await until_async(lambda: len(served.server._connections) == 1)
+            before = polls_open()
+            for begin in crowd.waiting:
+                begin()
+            await until_async(lambda: polls_open() > before)
+            assert polls_open() == before + 1, "the tasks of both would have started in one tick"
 
     asyncio.run(scenario())
 
