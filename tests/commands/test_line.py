@@ -61,6 +61,19 @@ def test_a_database_that_is_none_is_refused_without_a_stack_trace(bellwire: Inst
     assert "not a database" in bellwire.refused("migrate")
 
 
+@pytest.mark.parametrize(("arguments", "unbuffered"), [(["--version"], ""), (["token", "ana"], ""), (["token", "ana"], "1")])
+def test_a_result_that_a_full_disk_does_not_accept_is_one_line_and_status_1(
+    bellwire: Installation, arguments: list[str], unbuffered: str
+) -> None:
+    bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
+    command = [sys.executable, ROOT / "run.py", *arguments]
+    with open("/dev/full", "w") as full:
+        environment = bellwire.environment() | {"PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.stderr == f"run.py {arguments[0]}: the result can't be printed: No space left on device\n"
+    assert done.returncode == 1
+
+
 def test_the_version_is_printed(bellwire: Installation) -> None:
     assert bellwire.succeed("--version") == f"Bellwire {VERSION}\n"
 
