@@ -3,13 +3,12 @@
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tests.python import Python, run_python
 from tests.stores import free_port
-from tests.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,15 +30,7 @@ class Installation:
 
     def command(self, *arguments: str, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
         """Runs a command to its end; settings are named without their prefix."""
-        return subprocess.run(
-            [sys.executable, ROOT / "run.py", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment(**settings),
-            timeout=LIMIT_S,
-        )
+        return run_python([ROOT / "run.py", *arguments], input=stdin, cwd=self.folder, env=self.environment(**settings))
 
     def succeed(self, *arguments: str, **settings: str) -> str:
         """Run a command that must succeed; return its output."""
@@ -55,15 +46,15 @@ class Installation:
         assert done.stdout == ""
         return done.stderr
 
-    def start(self, *command: str | Path, **settings: str) -> "subprocess.Popen[str]":
+    def start(self, *command: str | Path, kind: type[Python[str]] = Python, **settings: str) -> "subprocess.Popen[str]":
         """Starts a program with our environment, its standard input and output piped. It is killed at the end of the test."""
-        process = subprocess.Popen(
-            [sys.executable, *command],
+        process = kind(
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=self.folder,
-            env=self.environment(**settings) | {"PYTHONPATH": str(ROOT)},
+            env=self.environment(**settings),
         )
         self.running.append(process)
         return process

@@ -1,7 +1,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,11 +33,11 @@ from models.store.database import connect, decode_text, disconnect, execute, row
 from models.store.postgres import LOG_LOCK
 from models.sync import catchup
 from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
-from tests.commands.installation import ROOT, Installation
+from tests.commands.installation import Installation
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.models.people import credentials, group, people, scalar, send
+from tests.python import run_python
 from tests.stores import SECRET, PostgresServer, free_port
-from tests.waiting import LIMIT_S
 
 ODD = "a NUL \0 and \ufdd0, ünïcode 🎉 and wörds"
 LONG_AGO = 4  # the newest event that is no longer kept
@@ -216,14 +215,7 @@ def both(bellwire: Installation, url: str, ask: Callable[[], object]) -> tuple[o
 
 def killed(bellwire: Installation, url: str, steps: int) -> "subprocess.CompletedProcess[str]":
     """Copies in a process that is killed at one of its steps, if it gets there."""
-    return subprocess.run(
-        [sys.executable, "-c", KILLED, url, str(steps)],
-        env=bellwire.environment() | {"PYTHONPATH": str(ROOT)},
-        cwd=bellwire.folder,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    return run_python(["-c", KILLED, url, str(steps)], env=bellwire.environment(), cwd=bellwire.folder)
 
 
 def test_every_table_is_carried_but_what_processes_hold() -> None:

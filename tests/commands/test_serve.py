@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.installation import ROOT, Installation
+from tests.python import Interpreter, Python
 from tests.waiting import LIMIT_S
 
 RUN = ROOT / "run.py"
@@ -34,9 +35,9 @@ class Process:
         signal.pidfd_send_signal(self._descriptor, number)
 
 
-def serving(bellwire: Installation, *command: str) -> "tuple[subprocess.Popen[str], list[str]]":
+def serving(bellwire: Installation, *command: str, kind: type[Python[str]] = Python) -> "tuple[subprocess.Popen[str], list[str]]":
     """A `serve` that is up, and what it has printed so far."""
-    process = bellwire.start(RUN, *command)
+    process = bellwire.start(RUN, *command, kind=kind)
     assert process.stdout is not None
     printed = []
     for line in process.stdout:
@@ -69,7 +70,7 @@ def worker(serve: int, other_than: int = 0) -> Process:
 
 
 def test_serve_is_the_default_and_says_where_to_go_and_what_is_next(bellwire: Installation) -> None:
-    process, printed = serving(bellwire)
+    process, printed = serving(bellwire, kind=Interpreter)
     assert process.stdout is not None
     assert "applied 0001_initial\n" in printed
     assert f"http://127.0.0.1:{bellwire.settings['PORT']}" in printed[-1]
@@ -109,7 +110,7 @@ def test_a_serve_that_is_killed_leaves_no_worker(bellwire: Installation) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_gateway_and_its_worker_within_five_seconds(bellwire: Installation, number: signal.Signals) -> None:
-    process, _ = serving(bellwire, "serve")
+    process, _ = serving(bellwire, "serve", kind=Interpreter)
     child = worker(process.pid)
     process.send_signal(number)
     assert process.wait(STOP_S) == 0
@@ -154,7 +155,7 @@ def test_a_worker_by_itself_ends_at_sigterm_and_keeps_restores_away(bellwire: In
     bellwire.succeed("migrate")
     folder = str(bellwire.folder / "backup")
     bellwire.succeed("backup", folder)
-    process = bellwire.start(RUN, "worker")
+    process = bellwire.start(RUN, "worker", kind=Interpreter)
     metrics = bellwire.data / "huey.db"
     poll = select.poll()
     while not metrics.exists():  # it has begun to look for work

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from models.schema import TABLES
 from models.store import database
 from models.store.database import connect, disconnect
 from tests.gateway.client import Client
+from tests.python import Python
 from tests.stores import free_port, settings_of
 from tests.waiting import LIMIT_S, until
 
@@ -63,8 +63,8 @@ class Gateway:
     def start(self) -> Gateway:
         """Start the process and wait until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
-        self.process = subprocess.Popen(
-            [sys.executable, ROOT / "run.py", self.command],
+        self.process = Python[str](
+            [ROOT / "run.py", self.command],
             env=environment | {f"BELLWIRE_{name}": value for name, value in self.settings.items()},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 from conf import Settings
+from tests.python import run_python
 from tests.stores import environment, named
-from tests.waiting import LIMIT_S
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, sys
 from models.store.database import connect
@@ -48,10 +44,9 @@ def killed_at(store: Settings, work: str, commit: int, when: str) -> None:
 
     `when` is "before" or "after"; `commit` counts from 1.
     """
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
-    command = [sys.executable, "-c", SCRIPT, work, str(commit), when]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, timeout=LIMIT_S)
-    assert done.returncode == -9, done.stderr.decode()
+    env = {**os.environ, **environment(named(store))}
+    done = run_python(["-c", SCRIPT, work, str(commit), when], env=env)
+    assert done.returncode == -9, done.stderr
 
 
 def drains(consumer: str) -> str:

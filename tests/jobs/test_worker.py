@@ -22,11 +22,12 @@ from models.ops.worker import Busy
 from models.store.data_dir_lock import RunningError, acquire_exclusive
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
+from tests.python import Interpreter, Python
 from tests.stores import environment, free_port, named
 from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).parents[2]
-CONSUMER = [str(Path(sys.executable).with_name("huey_consumer")), "jobs.app.huey"]
+CONSUMER = [Path(sys.executable).with_name("huey_consumer"), "jobs.app.huey"]
 Start = Callable[..., subprocess.Popen[bytes]]
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ def start(store: Settings) -> Iterator[Start]:
         env = {**os.environ, **environment(named(store)), "BELLWIRE_WORKER_METRICS_PORT": str(port)}
         env |= {"BELLWIRE_PARENT_FD": str(options["pass_fds"][0])} if "pass_fds" in options else {}  # type: ignore[index]
         with (store.data_dir / f"worker-{len(started)}.log").open("wb") as tx:
-            started.append(subprocess.Popen(CONSUMER, cwd=ROOT, env=env, stderr=tx, **options))  # type: ignore[call-overload]
+            kind = Interpreter[bytes] if "pass_fds" in options else Python[bytes]
+            started.append(kind(CONSUMER, cwd=ROOT, env=env, stderr=tx, **options))
         return started[-1]
 
     yield begin

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from models import schema
 from models.log import checkpoint
 from models.store.database import connect, disconnect, rows
 from tests.models.people import credentials, people
+from tests.python import Python
 from tests.stores import environment, free_port, settings_of
 from tests.waiting import LIMIT_S, until
 
@@ -96,7 +96,6 @@ class Cluster:
         """Start a Python program with the settings of this cluster."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
         env |= {
-            "PYTHONPATH": str(ROOT),
             "BELLWIRE_DATA_DIR": str(self.settings.data_dir),
             "BELLWIRE_PORT": str(port or 1),
             "BELLWIRE_RATE_LIMITS": "off",
@@ -104,9 +103,7 @@ class Cluster:
             **environment(self.store),
         }
         with (self._folder / f"{len(self._started)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, *command], cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
-            )
+            process = Python[bytes](command, cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log)
         self._started.append(process)
         return process
 

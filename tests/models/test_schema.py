@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import peewee
@@ -19,9 +18,9 @@ from models.records.archive import RECORD_TYPES
 from models.schema import TABLES
 from models.store.database import connect, db, disconnect, engine, execute, rows
 from tests.models.people import people
+from tests.python import Python
 from tests.stores import Database, environment, settings_of
 
-ROOT = Path(__file__).parents[2]
 PARTITIONING = "0008_partitions"  # no model declares partitions
 NAMES_CHARS_MAX = 63  # the limit of identifiers in PostgreSQL
 # Reserved in PostgreSQL (its documentation, appendix C). The statements of the models do not quote names.
@@ -152,8 +151,7 @@ def test_migrating_twice_changes_nothing(store: Settings) -> None:
 def test_of_several_processes_that_migrate_at_once_one_migrates(tmp_path: Path, database: Database) -> None:
     with database.fresh(migrated=False) as options:
         env = {**os.environ, **environment({"data_dir": tmp_path, **options})}
-        command = [sys.executable, "-c", MIGRATE]
-        processes = [subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+        processes = [Python(["-c", MIGRATE], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
         for process in processes:
             assert process.stdin is not None
             process.stdin.write(b"\n")

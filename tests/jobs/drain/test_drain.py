@@ -1,7 +1,6 @@
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Sequence
 
 import peewee
@@ -18,8 +17,9 @@ from jobs.drain.drain import drain
 from models.log import checkpoint, event
 from models.log.event import Event, Transaction
 from models.ops import dead_letters
-from tests.jobs.killing import ROOT, drains, killed_at
+from tests.jobs.killing import drains, killed_at
 from tests.jobs.people import group, people, scalar, send
+from tests.python import Python
 from tests.stores import environment, named
 from tests.waiting import LIMIT_S
 
@@ -205,11 +205,9 @@ def test_workers_share_a_backlog_and_each_event_is_done_once(store: Settings, na
     ana, *others = people("ana", *[f"user{n}" for n in range(40)])
     for other in others:
         send(ana, 40, to=other)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment(named(store))}
-    command = [sys.executable, "-c", SHARED, name]
-    workers = [
-        subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    env = {**os.environ, **environment(named(store))}
+    command = ["-c", SHARED, name]
+    workers = [Python[str](command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -26,6 +25,7 @@ from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import disconnect, engine, execute, rows
 from tests.jobs.people import people, scalar
+from tests.python import Python, run_python
 from tests.smtp_server import SmtpServer
 from tests.stores import environment, named
 from tests.waiting import LIMIT_S, until
@@ -408,8 +408,8 @@ def test_killed_between_the_relays_250_and_the_mark_a_mail_goes_again_with_its_m
     mailer: Mailer, store: Settings, relay: SmtpServer
 ) -> None:
     queue("ana")
-    env = {**os.environ, **environment(named(store)), "BELLWIRE_EMAIL_URL": relay.url, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run([sys.executable, "-c", DIES], env=env, check=False).returncode == -signal.SIGKILL
+    env = {**os.environ, **environment(named(store)), "BELLWIRE_EMAIL_URL": relay.url}
+    assert run_python(["-c", DIES], env=env).returncode == -signal.SIGKILL
     assert len(relay.mails) == 1
     assert mailer.send_due() == 0, "the dead one's lease has not run out"
     make_due()
@@ -422,7 +422,7 @@ def test_killed_between_the_relays_250_and_the_mark_a_mail_goes_again_with_its_m
 def test_a_worker_sends_what_nobody_asked_it_to_and_what_a_killed_one_left(store: Settings, relay: SmtpServer) -> None:
     def start() -> subprocess.Popen[bytes]:
         env = {**os.environ, **environment(named(store)), "BELLWIRE_EMAIL_URL": relay.url, "BELLWIRE_WORKER_METRICS_PORT": "0"}
-        return subprocess.Popen([sys.executable, "run.py", "worker"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+        return Python([ROOT / "run.py", "worker"], env=env, stderr=subprocess.DEVNULL)
 
     queue("ana")
     worker = start()
