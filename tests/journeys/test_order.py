@@ -98,6 +98,7 @@ def test_no_reader_skips_an_event_when_writers_are_stopped_at_random_points(clus
         before = written()
         pause_one(writers, chance, 1.5)  # longer than PostgreSQL waits for a session that has the lock
         until(lambda before=before: written() > before)
+    until(lambda: written() > 100)
     for writer in writers:
         writer.send_signal(signal.SIGTERM)
         assert writer.wait(LIMIT_S) == 0, cluster.logged()
