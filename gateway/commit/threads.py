@@ -82,15 +82,16 @@ class SearchPool(ThreadPool):
 class BatchedRead(Generic[K, R]):
     """Reads by key, where the keys that arrive during a read share the next one: thousands of clients return at once.
 
-    `read(keys)` returns the results of at most MAX_KEYS_PER_READ keys; a key without one has None.
+    `read(keys)` gets at most MAX_KEYS_PER_READ keys and returns the results of one of them or more. It is called again for the
+    others.
     """
 
     def __init__(self, read: Callable[[list[K]], Awaitable[Mapping[K, R]]]) -> None:
         self._read = read
-        self._waiting: dict[K, asyncio.Future[R | None]] = {}
+        self._waiting: dict[K, asyncio.Future[R]] = {}
         self._reading: asyncio.Task[None] | None = None
 
-    async def __call__(self, key: K) -> R | None:
+    async def __call__(self, key: K) -> R:
         """Return the result of a read that begins after this call.
 
         Raises StoreDownError when too many keys wait, and what `read` raises.
@@ -106,16 +107,17 @@ class BatchedRead(Generic[K, R]):
 
     async def _read_waiting(self) -> None:
         while self._waiting:
-            futures = {key: self._waiting.pop(key) for key in list(islice(self._waiting, MAX_KEYS_PER_READ))}
-            try:
-                found = await self._read(list(futures))
-            except Exception as error:  # of the store: it is raised where the keys are awaited, and the next read may succeed
-                for future in futures.values():
-                    future.set_exception(error)
-            else:
-                for key, future in futures.items():
-                    future.set_result(found.get(key))
+            await self._read_batch({key: self._waiting.pop(key) for key in list(islice(self._waiting, MAX_KEYS_PER_READ))})
         self._reading = None
+
+    async def _read_batch(self, left: dict[K, asyncio.Future[R]]) -> None:
+        try:
+            while left:
+                for key, result in (await self._read(list(left))).items():
+                    left.pop(key).set_result(result)
+        except Exception as error:  # of the store: it is raised where the keys are awaited, and the next read may succeed
+            for future in left.values():
+                future.set_exception(error)
 
 
 def _run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

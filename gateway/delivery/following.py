@@ -105,7 +105,7 @@ class Following:
     async def _loaded(self, user: int) -> Subscriber:
         for _ in range(MAX_LOAD_ATTEMPTS):
             snapshot = await self._load(user)
-            if snapshot is not None and snapshot.head >= self._recent.low:
+            if snapshot.head >= self._recent.low:
                 break
         else:  # events leave memory faster than the store can be read, so some would be missing
             raise StoreDownError

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -36,11 +37,16 @@ class AccountChange(msgspec.Struct):
     status: str | None = None
 
 
+async def _read_actors(read: ThreadPool, hashes: list[str]) -> dict[str, Actor | None]:
+    """The actor of each token, None of those that are unknown."""
+    return dict.fromkeys(hashes) | await read(token.find, hashes)
+
+
 class TokenCache:
     """Valid tokens and their actors, by the token's hash."""
 
     def __init__(self, read: ThreadPool) -> None:
-        self._read = BatchedRead[str, Actor](lambda hashes: read(token.find, hashes))
+        self._read = BatchedRead[str, Actor | None](partial(_read_actors, read))
         self._actors: dict[str, Actor] = {}
         self._by_user: dict[int, set[str]] = {}
         self._changes = 0

@@ -346,13 +346,14 @@ def _ensure_owner(conversation: int) -> None:
         Membership.update(role="owner").where(Membership.id == first).execute()
 
 
-def membership_intervals(users: Sequence[int], closed_after: int) -> list[tuple[int, int, int, int | None]]:
-    """(user, conversation, from_event, to_event) of the users' memberships that are open or closed after an event id."""
+def membership_intervals(users: Sequence[int], closed_after: int, limit: int) -> list[tuple[int, int, int, int | None]]:
+    """(user, conversation, from_event, to_event) of the users' memberships that are open or closed after an event id, the first
+    `limit` in the order of users' ids."""
     # Raw: every poll that reads the store runs it.
     return rows(
         "SELECT user_id, conversation_id, from_event, to_event FROM memberships "
-        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?)",
-        (*users, closed_after),
+        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?) ORDER BY user_id LIMIT ?",
+        (*users, closed_after, limit),
     )
 
 

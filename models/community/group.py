@@ -118,13 +118,14 @@ def require_member(group: int, user: int) -> None:
         raise NotFoundError
 
 
-def membership_intervals(users: Sequence[int], closed_after: int) -> list[tuple[int, int, int, int | None]]:
-    """(user, group, from_event, to_event) of the users' memberships that are open or closed after an event id."""
+def membership_intervals(users: Sequence[int], closed_after: int, limit: int) -> list[tuple[int, int, int, int | None]]:
+    """(user, group, from_event, to_event) of the users' memberships that are open or closed after an event id, the first
+    `limit` in the order of users' ids."""
     # Raw: every poll that reads posts from the store runs it.
     return rows(
         "SELECT user_id, group_id, from_event, to_event FROM group_members "
-        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?)",
-        (*users, closed_after),
+        f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?) ORDER BY user_id LIMIT ?",
+        (*users, closed_after, limit),
     )
 
 

@@ -6,7 +6,7 @@ The queries are raw SQL: a reconnecting client waits for them, and each part is 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from models.chat import conversation as conversations
@@ -20,6 +20,7 @@ FOREVER = ID_MAX  # the end of an open interval
 BEGINNING = -1  # the position of a client that requests all kept events
 MAX_SCANNED_EVENTS = 2_000  # for one slice that leaves some of them out
 MAX_SLICE_BYTES = 1024 * 1024
+MAX_INTERVALS_PER_READ = 5_000  # 20 ms
 MAX_STREAMS_PER_STATEMENT = 100  # SQLite merges at most 500
 MAX_EVENTS_PER_STATEMENT = 50  # the memory that a slice needs beyond its bytes
 
@@ -27,6 +28,8 @@ IntervalsByStream = dict[str, list[tuple[int, int]]]  # stream -> (first event i
 
 
 Interval = tuple[str, int, int | None]  # stream, first event id, id after the last or None
+Membership = tuple[int, int, int, int | None]  # user, conversation or group, first event id, id after the last or None
+ReadIntervals = Callable[[Sequence[int], int, int], dict[int, list[Interval]]]
 
 
 class Slice(NamedTuple):
@@ -46,32 +49,47 @@ class Intervals(NamedTuple):
 
 
 def conversation_intervals(users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
-    """Return the own streams of users and those of their conversations, with conversations left after an event id."""
+    """Return the own streams of users and those of their conversations, with conversations left after an event id.
+
+    A part of the users, one at least, when they have more than MAX_INTERVALS_PER_READ.
+    """
+    return _read_some(_intervals, users, closed_after)
+
+
+def _read_some(read: ReadIntervals, users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
     with snapshot():
         newest = event.head()
-        return {user: Intervals(mine, newest) for user, mine in _intervals(users, closed_after).items()}
+        found = read(users, closed_after, MAX_INTERVALS_PER_READ) or read([min(users)], closed_after, ID_MAX)
+        return {user: Intervals(mine, newest) for user, mine in found.items()}
 
 
-def _intervals(users: Sequence[int], closed_after: int) -> dict[int, list[Interval]]:
-    by_user: dict[int, list[Interval]] = {user: [(user_stream(user), 0, None)] for user in users}
-    for user, conversation, opened, closed in conversations.membership_intervals(users, closed_after):
-        by_user[user].append((conversation_stream(conversation), opened, closed))
-        if opened > closed_after:
-            by_user[user].append((joining_stream(conversation), opened, opened + 1))
+def _intervals(users: Sequence[int], closed_after: int, limit: int = ID_MAX) -> dict[int, list[Interval]]:
+    found = conversations.membership_intervals(users, closed_after, limit)
+    by_user: dict[int, list[Interval]] = {user: [(user_stream(user), 0, None)] for user in _complete(users, found, limit)}
+    for user, conversation, opened, closed in found:
+        if user in by_user:
+            by_user[user].append((conversation_stream(conversation), opened, closed))
+            if opened > closed_after:
+                by_user[user].append((joining_stream(conversation), opened, opened + 1))
     return by_user
 
 
+def _complete(users: Sequence[int], found: Sequence[Membership], limit: int) -> Sequence[int]:
+    """The users all of whose memberships were found, when the first `limit` were read, in the order of users' ids."""
+    return users if len(found) < limit else [user for user in users if user < found[-1][0]]
+
+
 def post_intervals(users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
-    """Return the streams of posts that users may follow, with groups left after an event id."""
-    with snapshot():
-        newest = event.head()
-        return {user: Intervals(mine, newest) for user, mine in _post_intervals(users, closed_after).items()}
+    """Return the streams of posts that users may follow, with groups left after an event id. Of a part of them, as above."""
+    return _read_some(_post_intervals, users, closed_after)
 
 
-def _post_intervals(users: Sequence[int], closed_after: int) -> dict[int, list[Interval]]:
-    by_user: dict[int, list[Interval]] = {user: [(POSTS, 0, None)] for user in users}
-    for user, group, opened, closed in groups.membership_intervals(users, closed_after):
-        by_user[user].append((group_stream(group), opened, closed))
+def _post_intervals(users: Sequence[int], closed_after: int, limit: int = ID_MAX) -> dict[int, list[Interval]]:
+    found = groups.membership_intervals(users, closed_after, limit)
+    by_user: dict[int, list[Interval]] = {user: [(POSTS, 0, None)] for user in _complete(users, found, limit)}
+    for user, group, opened, closed in found:
+        if user in by_user:
+            by_user[user].append((group_stream(group), opened, closed))
     return by_user
 
 

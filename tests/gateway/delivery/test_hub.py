@@ -171,6 +171,24 @@ def test_users_who_return_together_are_read_together_and_none_is_refused() -> No
     asyncio.run(scenario())
 
 
+def test_a_user_with_many_conversations_is_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "MAX_INTERVALS_PER_READ", 4)
+    ana, ben, cy, dee = people("ana", "ben", "cy", "dee")
+    busy = {f"conversation:{group(ben, cy)}" for _ in range(5)} | {f"user:{ben}"}
+
+    async def scenario() -> None:
+        async with Core() as core:
+            core.hub._read = read = CountingPool()
+            found = await asyncio.gather(*(core.hub.subscriber(user) for user in (dee, cy, ben, ana)))
+            assert [set(each.intervals) for each in found[2:]] == [busy, {f"user:{ana}"}]
+            assert set(found[1].intervals) == busy - {f"user:{ben}"} | {f"user:{cy}"}
+            assert set(found[0].intervals) == {f"user:{dee}"}
+            assert [users for users, _ in read.calls] == [[dee, cy, ben, ana], [dee, cy, ben], [dee, cy], [dee]]
+            read.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_failed_read_fails_for_those_who_wait_for_it_and_for_nobody_else() -> None:
     attempts: list[list[int]] = []
 
