@@ -52,7 +52,13 @@ class Gateway:
         }
         self.url = f"http://127.0.0.1:{self.settings['PORT']}"
         self.process: subprocess.Popen[str] | None = None
-        self.http = httpx.Client(base_url=self.url, timeout=LIMIT_S, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self.http = httpx.Client(
+            base_url=self.url,
+            timeout=LIMIT_S,
+            trust_env=False,
+            verify=False,  # for http, no certificates need be read: that would cost 30 ms of CPU time
+            limits=httpx.Limits(max_connections=None),
+        )
         self._threads = ThreadPoolExecutor(64)
         self._names = 0
         with self.store():
@@ -167,13 +173,9 @@ class Gateway:
 
     def samples(self, name: str) -> Sequence[tuple[dict[str, str], float]]:
         """Return all samples of a metric."""
-        text = self.http.get("/metrics").text
-        return [
-            (sample.labels, sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name
-        ]
+        page = self.http.get("/metrics").text.splitlines(keepends=True)
+        text = "".join(line for line in page if line.startswith((f"{name} ", f"{name}{{")))  # parsing the page takes 0.2 s
+        return [(sample.labels, sample.value) for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def waiting(self, count: int, transport: str = "poll") -> None:
         """Wait until this many subscriptions are open."""
