@@ -65,6 +65,7 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
     received_bytes = 0
     written_events = written_bytes = 0  # of the caller's quotas
     stages: dict[str, float] | None = None  # of a send, for its log line
+    _answer_headers: httputil.HTTPHeaders | None = None
 
     def initialize(self, services: Services, received_bytes: int = 0) -> None:
         """Tornado's hook, in the place of __init__."""
@@ -74,16 +75,23 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
 
     def clear(self) -> None:
         """Tornado's hook: reset the answer to its default status and headers."""
-        headers = httputil.HTTPHeaders()
-        headers["Cache-Control"] = "no-store"  # an answer is for its caller only, and for this moment
-        headers["Content-Type"] = JSON
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Date"] = DateHeader.now()
-        headers["X-Request-Id"] = self.request_id()
-        self._headers = headers
+        self._answer_headers = None
         self._write_buffer = []
         self._status_code = 200
         self._reason = "OK"
+
+    @property
+    def _headers(self) -> httputil.HTTPHeaders:  # type: ignore[override]
+        """Tornado's attribute, made when it is first used: a poll that waits has no use for its eight objects."""
+        headers = self._answer_headers
+        if headers is None:
+            headers = self._answer_headers = httputil.HTTPHeaders()
+            headers["Cache-Control"] = "no-store"  # an answer is for its caller only, and for this moment
+            headers["Content-Type"] = JSON
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Date"] = DateHeader.now()
+            headers["X-Request-Id"] = self.request_id()
+        return headers
 
     def request_id(self) -> str:
         """The client's X-Request-Id if it is a valid one, else a generated one."""
