@@ -8,6 +8,7 @@ from typing import ClassVar
 from jobs.drain.consumer import Consumer, Written
 from jobs.rules.payloads import payload_of
 from models.chat import search
+from models.chat.search import Entry
 from models.log.event import Event, Transaction
 
 
@@ -19,10 +20,10 @@ class SearchIndexConsumer(Consumer):
 
     name: ClassVar[str] = "search"
     types: ClassVar[tuple[str, ...]] = ("message.created", "message.updated")
-    events_per_slice: ClassVar[int] = 50  # indexing a text costs several times as much as writing a row
+    events_per_slice: ClassVar[int] = 50  # a text's words take longer than a row
 
-    def prepare(self, events: Sequence[Event]) -> Iterable[list[int]]:
-        return [sorted({payload_of(event).id for event in events})]
+    def prepare(self, events: Sequence[Event]) -> Iterable[list[Entry]]:
+        return search.batches(sorted({payload_of(event).id for event in events}))
 
-    def write(self, tx: Transaction, batch: list[int]) -> Written:
+    def write(self, tx: Transaction, batch: list[Entry]) -> Written:
         return Written(search.index(batch))

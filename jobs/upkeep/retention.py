@@ -59,6 +59,7 @@ class Retention:
             logger.info("retention_run", rows=rows, seconds=round(time.monotonic() - began, 3))
         if not stop():
             self._end_unused_sessions(now_ms() - UNUSED_DAYS * DAY_MS)
+            self._reindex(stop)
             self._erase_words(stop)
             with transaction(appends=False) as tx:
                 self._corrected_user = derived_keys.correct(tx, self._corrected_user)
@@ -93,9 +94,19 @@ class Retention:
             "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._processed_by_all(), limit),
-            "indexed_anew": lambda tx: search.reindex_next(tx, limit),
+            "search_reindexed": search.end_reindexing,
             "retried_events": lambda tx: trimming.forget_retried(tx),
         }
+
+    def _reindex(self, stop: Stop) -> None:
+        """Index messages anew that an earlier version has indexed by other words."""
+        deadline = time.monotonic() + MAX_KIND_S
+        while not stop() and time.monotonic() < deadline and (ids := search.next_to_reindex(ROWS_PER_TRANSACTION)):
+            for batch in search.batches(ids):
+                with transaction(appends=False):
+                    search.index(batch)
+            with transaction(appends=False):
+                search.note_reindexed(ids[-1])
 
     def _erase_words(self, stop: Stop) -> None:
         """Once in ERASE_EVERY_MS, remove the words of deleted texts from the search index, a part in each transaction."""

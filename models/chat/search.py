@@ -8,7 +8,7 @@ On SQLite the index is an FTS5 table, on PostgreSQL a table of `tsvector` values
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from models.chat import search_tokens
@@ -16,7 +16,6 @@ from models.log.event import Transaction
 from models.store import facts
 from models.store.database import (
     ID_MAX,
-    affected_rows,
     decode_text,
     engine,
     execute,
@@ -37,6 +36,7 @@ INDEX_DDL = {
 }
 REINDEXED = "search_reindexed"  # the fact `message:until_ms`: how far messages are indexed anew, and the time to end that
 ERASED = "search_erased"  # the fact in ms: when the words of all texts that were deleted before had left SQLite's index
+MAX_WORDS_LENGTH = 20_000  # in code points, of one transaction: 5 ms under SQLite's write lock, 25 ms for one of 20,000 other words
 MAX_MESSAGES_LISTED = 5_000  # of a caller: listed in 1 ms, and only these are searched
 FIRST_WINDOW = 20_000  # ids of messages: the newest, among which most words are found often enough
 WINDOW_FACTOR = 4  # few windows, since each reads the words of the query anew
@@ -45,47 +45,96 @@ MAX_PAGES_MERGED = 500  # of 4 KiB, in one transaction
 MIN_CHANGES_OF_A_MERGE = 2  # fewer mean that nothing was left to merge (FTS5's documentation, section 6.8)
 
 
-def index(ids: Sequence[int]) -> int:
-    """Index messages with their present texts, except deleted ones; returns how many were indexed."""
-    if engine().name == "sqlite":
-        # Raw: full text.
-        execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(ids))})", ids)
-        texts = rows(f"SELECT id, body FROM messages WHERE deleted_ms IS NULL AND id IN ({placeholders(len(ids))})", ids)
-        for id_, body in texts:
-            execute("INSERT INTO message_search (rowid, body) VALUES (?,?)", (id_, " ".join(search_tokens.split(body))))
-        return len(texts)
-    # SKIP LOCKED leaves out a message that another transaction is changing: waiting for it could deadlock, and indexing its old
-    # text could undo a deletion. The event of that change makes this drain index the message again.
-    # Raw: row locks and full text.
-    locked = rows(f"SELECT id, body, deleted_ms FROM messages WHERE id IN ({placeholders(len(ids))}) FOR SHARE SKIP LOCKED", ids)
-    texts = [(id_, body) for id_, body, deleted_ms in locked if deleted_ms is None]
-    if not texts:
-        return 0
-    execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(texts))})", [id_ for id_, _ in texts])
-    return affected_rows(
-        values_cte("rowid, words", len(texts))
-        + "INSERT INTO message_search (rowid, words) SELECT rowid, words::tsvector FROM input",
-        [value for id_, body in texts for value in (id_, search_tokens.vector(decode_text(body)))],
-    )
+class Entry(NamedTuple):
+    """A message's text as it was read, and its words as the store's index takes them."""
+
+    message: int
+    body: str
+    words: str
 
 
-def reindex_next(tx: Transaction, limit: int) -> int:
-    """Index messages anew that an earlier version has indexed by other words, the next few of them; returns how many.
+def batches(ids: Sequence[int]) -> Iterator[list[Entry]]:
+    """Read the texts of messages, except deleted ones, and yield entries for `index`: as many as one transaction may write.
 
-    For a day workers of that version may run beside this one, and index new messages.
+    Never advanced inside a transaction, since finding the words of a long text takes 0.1 s.
     """
+    batch: list[Entry] = []
+    length = 0
+    for message, body in _texts(ids).items():
+        words = _words(decode_text(body))
+        if batch and length + len(words) > MAX_WORDS_LENGTH:
+            yield batch
+            batch, length = [], 0
+        batch.append(Entry(message, body, words))
+        length += len(words)
+    if batch:
+        yield batch
+
+
+def _texts(ids: Sequence[int], lock: str = "") -> dict[int, str]:
+    # Raw: row locks, and this module is imported by that of the model.
+    found = rows(f"SELECT id, body, deleted_ms FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id{lock}", ids)
+    return {id_: body for id_, body, deleted_ms in found if deleted_ms is None}
+
+
+def _words(text: str) -> str:
+    return " ".join(search_tokens.split(text)) if engine().name == "sqlite" else search_tokens.vector(text)
+
+
+def index(batch: Sequence[Entry]) -> int:
+    """Index the entries whose messages still have that text, inside a transaction; returns how many.
+
+    A message that was changed since is left out: the event of an edit makes the drain index it again, and a deletion has removed
+    its words. So is, on PostgreSQL, one that another transaction is changing: waiting for it could deadlock.
+    """
+    is_sqlite = engine().name == "sqlite"
+    texts = _texts([entry.message for entry in batch], "" if is_sqlite else " FOR SHARE SKIP LOCKED")
+    present = [entry for entry in batch if texts.get(entry.message) == entry.body]
+    if not present:
+        return 0
+    # Raw: full text.
+    execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(present))})", [entry.message for entry in present])
+    column, value = ("body", "words") if is_sqlite else ("words", "words::tsvector")
+    execute(
+        values_cte("rowid, words", len(present)) + f"INSERT INTO message_search (rowid, {column}) SELECT rowid, {value} FROM input",
+        [value for entry in present for value in (entry.message, entry.words)],
+    )
+    return len(present)
+
+
+def next_to_reindex(limit: int) -> list[int]:
+    """Return the next few messages that an earlier version has indexed by other words."""
+    reindexed, _ = _reindexing()
+    if reindexed is None:
+        return []
+    # Raw: this module is imported by that of the model.
+    return [id_ for (id_,) in rows("SELECT id FROM messages WHERE id>? ORDER BY id LIMIT ?", (reindexed, limit))]
+
+
+def note_reindexed(upto: int) -> None:
+    """Note that messages up to this one are indexed anew, inside a transaction."""
+    _, until_ms = _reindexing()
+    Fact.update(value=f"{upto}:{until_ms}").where(Fact.name == REINDEXED).execute()
+
+
+def end_reindexing(tx: Transaction) -> int:
+    """End it when all messages are indexed anew and a day has passed, in which workers of that version may index new ones.
+
+    Returns 1 if it ended.
+    """
+    reindexed, until_ms = _reindexing()
+    if reindexed is None or tx.now_ms <= until_ms or next_to_reindex(1):
+        return 0
+    return int(Fact.delete().where(Fact.name == REINDEXED).execute())
+
+
+def _reindexing() -> tuple[int | None, int]:
+    """How far messages are indexed anew (None: there are none to index), and until when in ms."""
     fact = Fact.get_or_none(Fact.name == REINDEXED)
     if fact is None:
-        return 0
-    position, until_ms = (int(number) for number in fact.value.split(":"))
-    # Raw: this module is imported by that of the model.
-    ids = [id_ for (id_,) in rows("SELECT id FROM messages WHERE id>? ORDER BY id LIMIT ?", (position, limit))]
-    if ids:
-        index(ids)
-        Fact.update(value=f"{ids[-1]}:{until_ms}").where(Fact.name == REINDEXED).execute()
-    elif tx.now_ms > until_ms:
-        Fact.delete().where(Fact.name == REINDEXED).execute()
-    return len(ids)
+        return None, 0
+    reindexed, until_ms = fact.value.split(":")
+    return int(reindexed), int(until_ms)
 
 
 def is_erasure_due(every_ms: int) -> bool:

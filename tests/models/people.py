@@ -1,8 +1,10 @@
 """Users, groups and messages for tests, created by the functions of the models."""
 
+from collections.abc import Sequence
+
 from models.accounts import registration
 from models.accounts.registration import NewUser
-from models.chat import conversation, message
+from models.chat import conversation, message, search
 from models.chat.message import Draft, Posted
 from models.identity import token
 from models.log import event
@@ -35,6 +37,11 @@ def send(sender: int, body: str = "words", *, to: int | None = None, at: int | N
     if not isinstance(posted, Posted):
         raise posted
     return int(rows("SELECT max(id) FROM messages")[0][0])
+
+
+def index_messages(ids: Sequence[int]) -> int:
+    """Index messages as the drain does; return how many were indexed."""
+    return sum(search.index(batch) for batch in search.batches(ids))
 
 
 def scalar(sql: str, *params: object) -> object:

@@ -116,8 +116,9 @@ class _Copy:
         execute(PATIENT_SQL)
         following = f"SELECT id FROM messages WHERE id>? AND {NOT_DELETED_SQL} ORDER BY id LIMIT {INDEXED_PER_BATCH}"
         while ids := [i for (i,) in rows(following, (at,))]:
-            with event.transaction(appends=False, durable=False):  # a crash undoes only the newest, and the next run repeats them
-                done += search.index(ids)
+            for batch in search.batches(ids):
+                with event.transaction(appends=False, durable=False):  # a crash undoes only the newest: the next run repeats them
+                    done += search.index(batch)
             at = ids[-1]
             self._show("indexing messages", done, total)
         self._say(COUNTED.format("message_search", done, "indexed"))

@@ -1,8 +1,11 @@
+import pytest
+
 from conf import Settings
 from jobs.consumers.search_index import SearchIndexConsumer
 from jobs.drain.drain import drain
-from models.chat import message, search
+from models.chat import message, search, search_tokens
 from models.log import event
+from models.store.database import db
 from tests.jobs.people import people, send
 
 
@@ -26,3 +29,17 @@ def test_a_later_edit_replaces_the_indexed_text(store: Settings) -> None:
     drain(SearchIndexConsumer())
     assert search.find(ben, "words", None, 10).ids == []
     assert search.find(ben, "tulips", None, 10).ids == [sent]
+
+
+def test_words_are_found_outside_any_transaction(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    sent = send(ana, 3, to=ben)
+    inside = []
+
+    def split(text: str) -> list[str]:
+        inside.append(db.in_transaction())
+        return text.split()
+
+    monkeypatch.setattr(search_tokens, "split", split)
+    drain(SearchIndexConsumer())
+    assert inside == [False] * len(sent)

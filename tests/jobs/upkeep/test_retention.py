@@ -10,7 +10,7 @@ from conf import Settings
 from jobs import tasks
 from jobs.drain.drain import drain
 from jobs.upkeep.retention import ENDED_DAYS, READ_DAYS, UNUSED_DAYS, Retention
-from models.chat import message, search
+from models.chat import message
 from models.community import like, post
 from models.identity import token
 from models.log import checkpoint, event
@@ -24,6 +24,7 @@ from models.store.database import execute, rows
 from models.sync import catchup
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.jobs.people import people, scalar, send
+from tests.models.people import index_messages
 
 pytestmark = pytest.mark.usefixtures("one_clock")
 
@@ -189,8 +190,7 @@ def test_deleted_words_leave_the_index_every_six_hours_however_often_workers_res
     def erased(hours: float) -> bool:
         """A worker that starts so many hours from now; return whether it removes the words of a text that is deleted before."""
         sent = send(ana, 250, to=ben)
-        with event.transaction():
-            search.index(sent)
+        index_messages(sent)
         with event.transaction() as tx:
             message.delete(tx, ana, "user", sent[0])
         blocks = rows("SELECT id, block FROM message_search_data")

@@ -7,7 +7,7 @@ from models.chat.message import Draft, Posted
 from models.log import event
 from models.store.database import engine, rows
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, RefusedError
-from tests.models.people import group, people, scalar, send
+from tests.models.people import group, index_messages, people, scalar, send
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -108,17 +108,16 @@ def test_deleting_removes_every_earlier_text_from_log_and_search_also_within_one
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "secret one", to=ben)])
         message.edit(tx, ana, 1, "secret two")
-        search.index([1])
+        index_messages([1])
     with event.transaction() as tx:
         message.edit(tx, ana, 1, "secret three")
-        search.index([1])
+        index_messages([1])
         message.delete(tx, ana, "user", 1)
     stored = rows("SELECT data FROM events UNION ALL SELECT body FROM messages")
     stored += rows(f"SELECT {'body' if engine().name == 'sqlite' else 'words::text'} FROM message_search")
     assert stored
     assert not [text for (text,) in stored if "secret" in text]
-    with event.transaction():
-        search.index([1])
+    index_messages([1])
     assert search.find(ben, "secret", None, 10).ids == []
 
 
@@ -135,8 +134,7 @@ def test_a_repeated_reaction_counts_once_and_appends_one_event() -> None:
 def test_search_finds_only_messages_in_conversations_of_the_user() -> None:
     ana, ben, cy = people("ana", "ben", "cy")
     message_ids = [send(ana, "der Fluß", to=ben), send(ana, "der Fluss", to=cy)]
-    with event.transaction():
-        search.index(message_ids)
+    index_messages(message_ids)
     assert search.find(ben, "DER flu", None, 10).ids == message_ids[:1]
     assert search.find(ana, "flu", None, 10).ids == message_ids[::-1]
     for operator in ('"', "* OR", "a AND (", "NEAR/", "col:x", "-"):

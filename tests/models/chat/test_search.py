@@ -11,7 +11,7 @@ from models.log import event
 from models.store.database import db, disconnect, engine, execute, rows
 from models.store.errors import InvalidError
 from models.store.facts import Fact
-from tests.models.people import group, people, send
+from tests.models.people import group, index_messages, people, send
 
 TEXTS = {
     "meeting": "我们明天在上海开会议，好吗",
@@ -35,8 +35,7 @@ FOUND = {
 def test_both_stores_find_the_same(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     names = {send(ana, text, to=ben): name for name, text in TEXTS.items()}
-    with event.transaction():
-        search.index(list(names))
+    index_messages(list(names))
     found = {query: [names[number] for number in search.find(ben, query, None, 10).ids] for query in FOUND}
     assert found == FOUND
 
@@ -45,8 +44,7 @@ def test_words_of_hostile_texts_are_accepted(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     texts = ["'\\ \" :* & | <-> ()", "x" * 20_000, "会" * 20_000, "\ue0001f389", "a\u0301" * 500, "\u0378\U000e0100 \U0003134f"]
     sent = [send(ana, text, to=ben) for text in texts]
-    with event.transaction():
-        assert search.index(sent) == len(sent)
+    assert index_messages(sent) == len(sent)
     for text in texts:
         search.find(ben, text, None, 10)
     assert search.find(ben, "会会会", None, 10).ids == [sent[2]]
@@ -56,20 +54,44 @@ def test_a_message_that_an_earlier_version_indexed_is_indexed_anew_once(store: S
     ana, ben = people("ana", "ben")
     old = [send(ana, text, to=ben) for text in ("会议在上海", "words")]
     with event.transaction() as tx:
-        search.index(old)
+        index_messages(old)
         if engine().name == "sqlite":
             execute("UPDATE message_search SET body='会议在上海' WHERE rowid=?", (old[0],))
         else:
             execute("UPDATE message_search SET words='''会议在上海'':1'::tsvector WHERE rowid=?", (old[0],))
         Fact.create(name=search.REINDEXED, value=f"0:{tx.now_ms - 1}")
     assert search.find(ben, "上海", None, 10).ids == []
-    counts = []
-    for _ in range(4):
-        with event.transaction(appends=False) as tx:
-            counts.append(search.reindex_next(tx, 1))
-    assert counts == [1, 1, 0, 0]
+    reindexed = []
+    while ids := search.next_to_reindex(1):
+        reindexed += ids
+        index_messages(ids)
+        search.note_reindexed(ids[-1])
+    assert reindexed == old
     assert search.find(ben, "上海", None, 10).ids == [old[0]]
-    assert Fact.get_or_none(Fact.name == search.REINDEXED) is None
+    with event.transaction(appends=False) as tx:
+        assert [search.end_reindexing(tx), search.end_reindexing(tx)] == [1, 0]
+    assert search.next_to_reindex(1) == []
+
+
+def test_a_message_that_changed_after_its_words_were_found_is_left_out(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    kept, edited, deleted = [send(ana, f"words {n}", to=ben) for n in range(3)]
+    (batch,) = search.batches([kept, edited, deleted])
+    with event.transaction() as tx:
+        message.edit(tx, ana, edited, "tulips")
+        message.delete(tx, ana, "user", deleted)
+    with event.transaction(appends=False):
+        assert search.index(batch) == 1
+    assert search.find(ben, "words", None, 10).ids == [kept]
+    assert index_messages([edited, deleted]) == 1
+    assert search.find(ben, "tulips", None, 10).ids == [edited]
+
+
+def test_a_transaction_writes_few_long_texts_or_many_short_ones(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    long = [send(ana, " ".join(f"w{n}" for n in range(3_000)), to=ben) for _ in range(3)]
+    short = [send(ana, "words", to=ben) for _ in range(100)]
+    assert [len(batch) for ids in (long, short) for batch in search.batches(ids)] == [1, 1, 1, 100]
 
 
 @pytest.mark.only("sqlite")
@@ -78,13 +100,11 @@ def test_deleted_words_leave_the_file(store: Settings) -> None:
     secrets = [send(ana, f"verysecret{n} hiddenword " + "buriedlong " * (1500 * (n == 2)), to=ben) for n in range(3)]
     others = [send(ana, f"word{n} public", to=ben) for n in range(300)]
     for part in (secrets, others):
-        with event.transaction():
-            search.index(part)
+        index_messages(part)
     with event.transaction() as tx:
         for secret in secrets:
             message.delete(tx, ana, "user", secret)
-    with event.transaction():
-        search.index(others[:200])
+    index_messages(others[:200])
     left = True
     while left:
         with event.transaction(appends=False) as tx:
@@ -108,8 +128,7 @@ def test_messages_of_a_sender_and_of_a_conversation(store: Settings, max_listed:
     ana, ben, cy = people("ana", "ben", "cy")
     crew = group(ana, ben, cy)
     sent = [send(sender, "words", at=crew) for sender in (ana, ben, ana)] + [send(ana, "words", to=ben)]
-    with event.transaction():
-        search.index(sent)
+    index_messages(sent)
     direct = rows("SELECT conversation_id FROM messages WHERE id=?", (sent[3],))[0][0]
     assert search.find(ben, "words", None, 10, SearchFilter(sender=ana)).ids == [sent[3], sent[2], sent[0]]
     assert search.find(ben, "words", sent[2], 10, SearchFilter(ana, crew)).ids == [sent[0]]
@@ -122,8 +141,7 @@ def test_a_search_that_takes_long_ends_and_goes_on_where_it_ended(store: Setting
     ana, ben, cy = people("ana", "ben", "cy")
     own = [send(ana, "words", to=ben), send(ana, "words", to=ben)]
     others = [send(ben, "words", to=cy) for _ in range(8)]
-    with event.transaction():
-        search.index(own + others)
+    index_messages(own + others)
     found = [search.find(ana, "words", None, 10)]
     while found[-1].reached is not None:
         found.append(search.find(ana, "words", found[-1].reached, 10))
@@ -154,7 +172,7 @@ def test_matches_in_conversations_of_others_cost_a_caller_nothing(store: Setting
     own = send(cy, "words", to=ana)
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "words", to=ben) for _ in range(1_000)])
-        search.index(range(own, conversation.newest_message() + 1))
+        index_messages(range(own, conversation.newest_message() + 1))
     steps = []
     db.connection().set_progress_handler(lambda: steps.append(1), 100)
     assert search.find(cy, "words", None, 10).ids == [own]

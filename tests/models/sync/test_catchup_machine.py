@@ -22,7 +22,7 @@ from gateway.delivery import following, recent_events, subscriptions
 from gateway.delivery import hub as hub_module
 from gateway.delivery.subscriptions import Subscription
 from models import schema
-from models.chat import conversation, message, read_marks, search
+from models.chat import conversation, message, read_marks
 from models.chat.message import Draft, Posted
 from models.log import event, trimming
 from models.log.event import Event
@@ -31,7 +31,7 @@ from models.store.database import connect, disconnect, rows
 from models.store.errors import RefusedError
 from models.sync import catchup
 from tests.journeys.core import Core, token_of
-from tests.models.people import people
+from tests.models.people import index_messages, people
 from tests.stores import SECRET, Database, settings_of
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "20"))
@@ -380,8 +380,7 @@ class LogMachine(RuleBasedStateMachine):
     def index_texts(self) -> None:
         """Index messages, as the drain of the search does."""
         if self.sent:
-            with event.transaction():
-                search.index([sent.id for sent in self.sent])
+            index_messages([sent.id for sent in self.sent])
 
     @rule(pick=PICK)
     def trim(self, pick: int) -> None:
