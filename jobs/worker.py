@@ -7,6 +7,7 @@ later.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from typing import Any
@@ -30,6 +31,7 @@ from models.store.data_dir_lock import acquire_running_lock
 from models.store.database import disconnect
 
 CHECK_INTERVAL_S = 0.5
+GIL_SWITCH_INTERVAL_S = 0.0005  # a transaction has the store's lock while it waits for a busy thread, some ten times
 
 __all__ = ["WorkerConsumer", "signals"]  # importing the signals connects them
 
@@ -47,6 +49,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def start(self) -> None:
         """Start everything; called once, by `run`. Raises RestoringError while a restore uses the data folder."""
         acquire_running_lock(self._settings.data_dir)
+        sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
         configure(self._settings, "worker")
         detach()
         adopt("huey")  # huey_consumer has given it a handler of its own

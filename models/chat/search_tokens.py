@@ -7,7 +7,8 @@ PostgreSQL's own parser reads `ana@example.org` or `/a/b` as one word each, so a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 from models.store.text_rules import fold
 
@@ -15,9 +16,10 @@ CJK = (
     "\u3005-\u3007\u3041-\u30ff\u3131-\u318e\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
 SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001fbff"  # arrows, dingbats and emoji, by ranges: each Python knows other ones
-TOKEN = re.compile(f"(?P<cjk>[{CJK}]+)|(?P<symbol>[{SYMBOLS}])|[^\\W_{CJK}{SYMBOLS}]+")
+TOKEN = re.compile(f"([{CJK}]+)|([{SYMBOLS}]|[^\\W_{CJK}{SYMBOLS}]+)")
 ENDS_IN_PAIR = re.compile(f"[{CJK}]{{2}}[^\\w{SYMBOLS}]*$")
 PRIVATE = "\ue000"  # SQLite's tokenizer reads private characters as letters, but not emoji and the newest letters
+MAX_CACHED_WORDS = 5_000  # about 1 MB
 MAX_WORD_CHARS = 100  # longer ones are cut; PostgreSQL accepts 2,046 bytes
 MAX_QUERY_WORDS = 32  # PostgreSQL has no room on its stack for ten thousand
 MAX_POSITION = 16_383  # in a tsvector (PostgreSQL's documentation, section 12.11)
@@ -25,23 +27,21 @@ MAX_POSITIONS_PER_WORD = 255
 
 
 def split(text: str) -> list[str]:
-    """The words of a text, in order."""
-    return [_portable(word) for found in TOKEN.finditer(fold(text)) for word in _words(found)]
+    """The words of a text, in order. A run of characters is its pairs: `上海市` is `上海`, `海市` and `市`."""
+    words: list[str] = []
+    for run, word in TOKEN.findall(fold(text)):
+        found = [run[start : start + 2] for start in range(len(run))] if run else [word[:MAX_WORD_CHARS]]
+        words += found if _is_portable(run or word) else map(_portable, found)
+    return words
 
 
-def _words(found: re.Match[str]) -> Iterator[str]:
-    """A word, or the pairs of a run of characters: `上海市` is `上海`, `海市` and `市`."""
-    word = found[0]
-    if found["cjk"]:
-        yield from (word[start : start + 2] for start in range(len(word)))
-    else:
-        yield word[:MAX_WORD_CHARS]
+def _is_portable(word: str) -> bool:
+    return word.isascii() or (word.isalnum() and max(word) < "\U00010000")
 
 
+@lru_cache(MAX_CACHED_WORDS)
 def _portable(word: str) -> str:
-    if word.isalnum() and max(word) < "\U00010000":
-        return word
-    return "".join(char if char.isalnum() and char < "\U00010000" else f"{PRIVATE}{ord(char):x}" for char in word)
+    return "".join(char if _is_portable(char) else f"{PRIVATE}{ord(char):x}" for char in word)
 
 
 def phrases(parts: Sequence[str]) -> list[list[str]]:
