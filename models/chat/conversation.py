@@ -25,6 +25,7 @@ from models.store.database import (
     fetch_column,
     fetch_rows,
     insert_rows,
+    number_rows,
     placeholders,
     rows,
     values_cte,
@@ -350,7 +351,8 @@ def membership_intervals(users: Sequence[int], closed_after: int, limit: int) ->
     """(user, conversation, from_event, to_event) of the users' memberships that are open or closed after an event id, the first
     `limit` in the order of users' ids."""
     # Raw: every poll that reads the store runs it.
-    return rows(
+    return number_rows(
+        "user_id, conversation_id, from_event, to_event",
         "SELECT user_id, conversation_id, from_event, to_event FROM memberships "
         f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?) ORDER BY user_id LIMIT ?",
         (*users, closed_after, limit),

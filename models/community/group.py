@@ -14,7 +14,7 @@ from models.identity import user as users
 from models.identity.user import User
 from models.log import joins
 from models.log.event import Transaction, user_stream
-from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, number_rows, placeholders
 from models.store.errors import NotFoundError
 
 MAX_NAME_CHARS = 80
@@ -122,7 +122,8 @@ def membership_intervals(users: Sequence[int], closed_after: int, limit: int) ->
     """(user, group, from_event, to_event) of the users' memberships that are open or closed after an event id, the first
     `limit` in the order of users' ids."""
     # Raw: every poll that reads posts from the store runs it.
-    return rows(
+    return number_rows(
+        "user_id, group_id, from_event, to_event",
         "SELECT user_id, group_id, from_event, to_event FROM group_members "
         f"WHERE user_id IN ({placeholders(len(users))}) AND (to_event IS NULL OR to_event>?) ORDER BY user_id LIMIT ?",
         (*users, closed_after, limit),

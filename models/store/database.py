@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import peewee
 
 from conf import Settings
@@ -69,6 +70,19 @@ def execute(sql: str, params: Sequence[Any] = ()) -> Any:
 def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return all rows of one query."""
     return list(_engine.execute(sql, params).fetchall())
+
+
+def number_rows(columns: str, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+    """Return all rows of a query of integers, as lists of these `columns`; of a single column, its numbers.
+
+    SQLite returns them packed in one row: for each row Python releases the GIL, and gets it back when another thread lets it go.
+    Three readers of many rows beside a busy loop take three times as long without this.
+    """
+    if _engine.name != "sqlite":
+        found = rows(sql, params)
+        return found if "," in columns else [number for (number,) in found]
+    packed = f"json_array({columns})" if "," in columns else columns
+    return list(msgspec.json.decode(rows(f"SELECT json_group_array({packed}) FROM ({sql})", params)[0][0]))
 
 
 def fetch_rows(query: Any) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from models.community import group as groups
 from models.log import event
 from models.log.event import POSTS, Event, conversation_stream, group_stream, joining_stream, user_stream
 from models.store import facts
-from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
+from models.store.database import ID_MAX, chunks, number_rows, placeholders, rows, snapshot
 
 FOREVER = ID_MAX  # the end of an open interval
 BEGINNING = -1  # the position of a client that requests all kept events
@@ -145,7 +145,7 @@ def _first_ids(intervals: IntervalsByStream, position: int, limit: int) -> list[
             (opened, _), (_, closed) = of_stream[0], of_stream[-1]
             params += (stream, max(position, opened - 1), min(before, closed))
         parts = " UNION ALL ".join(["SELECT id FROM events WHERE stream=? AND id>? AND id<?"] * len(streams))
-        ids = sorted([*ids, *(number for (number,) in rows(f"{parts} ORDER BY id LIMIT ?", [*params, limit]))])[:limit]
+        ids = sorted([*ids, *number_rows("id", f"{parts} ORDER BY id LIMIT ?", [*params, limit])])[:limit]
         if len(ids) == limit:
             before = ids[-1]
     return ids
