@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -151,7 +150,7 @@ class Application(web.Application):
             "websocket_ping_timeout": pong_within_s,
             "deadlines": deadlines,
             "pace": Pace(),
-            "openapi_file": cache(lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS)))),
+            "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
         for pattern, handler in ROUTES:
