@@ -75,7 +75,7 @@ class Me(Handler):
     @describe("Read my account", {200: MyAccount})
     async def get(self) -> None:
         """Answer 200 with USER, e-mail, profile and wallet."""
-        self.answer(await self.services.read(users.me, self.actor.user))
+        self.answer(await self.read(users.me, self.actor.user))
 
     @describe(
         "Change my account", {200: MyAccount}, body=AccountChanges, example={"display_name": "Ana", "timezone": "Europe/Berlin"}
@@ -89,7 +89,7 @@ class Me(Handler):
         errors = _invalid_changes(changes)
         hashed = None
         if changes.password is not None:
-            me = await self.services.read(users.me, self.actor.user)
+            me = await self.read(users.me, self.actor.user)
             names = (me["username"], me["email"])
             errors += await self.services.hash(password.invalid, changes.password, names)
         if errors:
@@ -117,7 +117,7 @@ class Me(Handler):
     async def _new_hash(self, changes: AccountChanges) -> str:
         await self.services.rate_limits.hit("login", f"user:{self.actor.user}")
         if changes.code is None:
-            current_hash = await self.services.read(users.password_hash, self.actor.user)
+            current_hash = await self.read(users.password_hash, self.actor.user)
             if not await self.services.hash(password.matches, current_hash, changes.current_password or ""):
                 metrics.AUTH_FAILURES_TOTAL.labels("password").inc()
                 raise field_error("current_password", "is not the current password; a login code can be sent instead")
@@ -155,4 +155,4 @@ class User(Handler):
     @describe("Read a user", {200: UserView})
     async def get(self, user: str) -> None:
         """Answer 200 with USER if the user is active, else 404."""
-        self.answer(await self.services.read(users.active_view, int(user)))
+        self.answer(await self.read(users.active_view, int(user)))

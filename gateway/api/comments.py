@@ -33,7 +33,7 @@ class Comments(Handler):
         """Answer a list of COMMENT, oldest first."""
 
         async def read(after: int | None, count: int) -> list[CommentView]:
-            return await self.services.read(comments.list_page, self.actor.user, int(post), after or 0, count)
+            return await self.read(comments.list_page, self.actor.user, int(post), after or 0, count)
 
         await self.answer_list_by_id(read)
 

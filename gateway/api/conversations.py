@@ -88,7 +88,7 @@ class Conversations(Handler):
         start, limit = self.query_page(ListPosition)
         after = None if start is None else ActivityPosition(*start)
         await self.answer_list(
-            lambda position, count: self.services.read(views.conversation_list, self.actor.user, position, count), after, limit
+            lambda position, count: self.read(views.conversation_list, self.actor.user, position, count), after, limit
         )
 
     @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
@@ -102,7 +102,7 @@ class Conversations(Handler):
             raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 
         if len(members) >= MAX_ADDED_PER_TRANSACTION:
-            await self.services.read(conversations.require_active, members)
+            await self.read(conversations.require_active, members)
 
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
@@ -115,7 +115,7 @@ class Conversations(Handler):
         self.answer(await self._view(conversation), 201 if is_new else 200)
 
     async def _view(self, conversation: int) -> ConversationView:
-        return await self.services.read(views.conversation_view, self.actor.user, conversation)
+        return await self.read(views.conversation_view, self.actor.user, conversation)
 
 
 class Conversation(Handler):
@@ -124,7 +124,7 @@ class Conversation(Handler):
     @describe("Read a conversation", {200: ConversationAnswer})
     async def get(self, conversation: str) -> None:
         """Answer 200 with CONVERSATION."""
-        self.answer(await self.services.read(views.conversation_view, self.actor.user, int(conversation)))
+        self.answer(await self.read(views.conversation_view, self.actor.user, int(conversation)))
 
     @describe(
         "Rename a conversation",
@@ -168,7 +168,7 @@ class TypingIndicator(Handler):
         """Answer 204. Members of a conversation of more than 50 members are not shown it."""
         typing = self.decode(TypingState).typing
         number, user = int(conversation), self.actor.user
-        if await self.services.read(conversations.is_small, number, user):
+        if await self.read(conversations.is_small, number, user):
             data: dict[str, Any] = {"conversation": number, "user": user, "typing": typing}
             self.services.hub.publish_ephemeral(None, conversation_stream(number), "typing", data, except_user=user)
         self.answer(None, 204)

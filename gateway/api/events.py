@@ -212,5 +212,5 @@ class State(Handler):
     @describe("Load the state", {200: StateAnswer})
     async def get(self) -> None:
         """Answer 200 with `{"cursor","me","conversations","presence","notifications_unread"}`, read in one snapshot."""
-        state: dict[str, Any] = await self.services.read(initial_state.load, self.actor.user)
+        state: dict[str, Any] = await self.read(initial_state.load, self.actor.user)
         self.answer({"cursor": self.services.hub.cursor(state.pop("head")), **state})

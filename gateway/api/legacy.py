@@ -154,7 +154,7 @@ class LegacyPoll(SubscribingHandler):
 
     async def _start_position(self, token_id: int, written_here: int | None) -> int:
         """The position to read from. It acknowledges the last answer that was written here, None if another poll is open."""
-        acked, written, _ = await self.services.read(token.poll_positions, token_id)
+        acked, written, _ = await self.read(token.poll_positions, token_id)
         if written_here is None or max(written, written_here) <= acked:
             return acked
         written = max(written, written_here)

@@ -103,7 +103,7 @@ class Message(Handler):
     @describe("Read a message", {200: MessageView})
     async def get(self, message: str) -> None:
         """Answer 200 with MESSAGE."""
-        self.answer(await self.services.read(messages.get_view, self.actor.user, int(message)))
+        self.answer(await self.read(messages.get_view, self.actor.user, int(message)))
 
     @describe("Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden",), example={"body": "hello, Bob"})
     async def patch(self, message: str) -> None:
@@ -148,12 +148,12 @@ class History(Handler):
         start, limit = self.query_page_id()
 
         async def read(before: int | None, count: int) -> list[MessageView]:
-            return await self.services.read(messages.history, self.actor.user, int(conversation), before, None, count)
+            return await self.read(messages.history, self.actor.user, int(conversation), before, None, count)
 
         if around is None:
             await self.answer_list_by_id(read)
             return
-        fetched = await self.services.read(messages.history, self.actor.user, int(conversation), start, around, limit + 1)
+        fetched = await self.read(messages.history, self.actor.user, int(conversation), start, around, limit + 1)
         items = _closest(fetched[:limit], around)
         following = page_cursor.encode((items[-1].id,)) if items and items[-1] is not fetched[-1] else None
         self.answer({"items": items, "next": following})

@@ -62,10 +62,10 @@ class Notifications(Handler):
     async def get(self) -> None:
         """Answer a list of NOTIFICATION, newest first, with `unread`."""
         user, unread_only, chosen = self.actor.user, self.query_bool(UNREAD), self.query_text(TYPE) or None
-        unread = await self.services.read(notification.unread_count, user)
+        unread = await self.read(notification.unread_count, user)
 
         async def read(before: int | None, count: int) -> list[dict[str, Any]]:
-            return await self.services.read(notification.list_page, user, chosen, before, count, unread_only=unread_only)
+            return await self.read(notification.list_page, user, chosen, before, count, unread_only=unread_only)
 
         await self.answer_list_by_id(read, unread=unread)
 
@@ -97,7 +97,7 @@ class MessageSearch(Handler):
 
         async def read(after: int | None, count: int) -> Sequence[MessageView]:
             left = [id_ for id_ in found.ids if after is None or id_ < after]
-            return await self.services.read(messages.views, left[:count])
+            return await self.read(messages.views, left[:count])
 
         await self.answer_list_by_id(read, found.reached)
 

@@ -50,7 +50,7 @@ class Posts(Handler):
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
 
         async def read(before: int | None, count: int) -> list[PostView]:
-            return await self.services.read(post_queries.list_page, self.actor.user, group, before, count, bookmarked=bookmarked)
+            return await self.read(post_queries.list_page, self.actor.user, group, before, count, bookmarked=bookmarked)
 
         await self.answer_list_by_id(read)
 
@@ -67,7 +67,7 @@ class Post(Handler):
     @describe("Read a post", {200: PostView})
     async def get(self, post: str) -> None:
         """Answer 200 with POST."""
-        self.answer(await self.services.read(post_queries.get_view, self.actor.user, int(post)))
+        self.answer(await self.read(post_queries.get_view, self.actor.user, int(post)))
 
     @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:

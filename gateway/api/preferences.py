@@ -67,7 +67,7 @@ class Preferences(Handler):
     @describe("Read my notification preferences", {200: PreferencesAnswer})
     async def get(self) -> None:
         """Answer 200 with `{TYPE:{"in_app","email"}}` for all types."""
-        choices = await self.services.read(preference.all_choices, self.actor.user)
+        choices = await self.read(preference.all_choices, self.actor.user)
         self.answer({notification_type: choice._asdict() for notification_type, choice in choices.items()})
 
     @describe("Change my notification preferences", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)

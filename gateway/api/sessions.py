@@ -154,7 +154,7 @@ class Sessions(Handler):
         """Answer a list of `{"id","label","created_at","last_used_at","address","current"}`."""
 
         async def read(after: int | None, count: int) -> list[dict[str, Any]]:
-            fetched = await self.services.read(token.sessions, self.actor.user, after or 0, count)
+            fetched = await self.read(token.sessions, self.actor.user, after or 0, count)
             return [{**session, "current": session["id"] == self.actor.token} for session in fetched]
 
         await self.answer_list_by_id(read)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Generic, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import peewee
 
@@ -38,6 +39,7 @@ class ThreadPool:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._max_waiting = max_waiting
         self._pending = 0
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by account
 
     async def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function on a thread. Raises StoreDownError when too many calls wait, or the store can't be read."""
@@ -51,32 +53,37 @@ class ThreadPool:
         finally:
             self._pending -= 1
 
+    async def of_account(self, account: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function on a thread after the account's earlier calls: no account has two threads, or many places in the queue.
+
+        Raises the same as a call without an account.
+        """
+        async with self._turns.setdefault(account, asyncio.Lock()):
+            return await self(function, *args, **kwargs)
+
     def close(self) -> None:
         """Let the threads end after their current call, without waiting for it."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class SearchPool(ThreadPool):
-    """A thread pool with at most one call of each account in its queue, so that no account delays the others by many searches.
-    Further calls wait for that one."""
+    """A thread pool with a bound for the calls of an account."""
 
     def __init__(self) -> None:
         super().__init__("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING)
         self._calls: Counter[int] = Counter()  # by account
-        self._locks: dict[int, asyncio.Lock] = {}
 
     async def of_account(self, account: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a function on a thread. Raises LimitedError when too many calls of the account wait, and what a ThreadPool raises."""
+        """Raises LimitedError when too many calls of the account wait."""
         if self._calls[account] >= MAX_SEARCHES_PER_ACCOUNT:
             raise LimitedError("too many searches at the same time", SEARCH_AGAIN_MS)
         self._calls[account] += 1
         try:
-            async with self._locks.setdefault(account, asyncio.Lock()):
-                return await self(function, *args, **kwargs)
+            return await super().of_account(account, function, *args, **kwargs)
         finally:
             self._calls[account] -= 1
             if not self._calls[account]:
-                del self._calls[account], self._locks[account]
+                del self._calls[account]
 
 
 class BatchedRead(Generic[K, R]):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 import structlog
 
+from gateway.commit.threads import ThreadPool
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
@@ -37,7 +38,7 @@ class Hub:
     ephemeral event to the other gateways; the gateway's services set both.
     """
 
-    def __init__(self, epoch: str, head: int, read: Callable[..., Awaitable[Any]], observer: HubObserver) -> None:
+    def __init__(self, epoch: str, head: int, read: ThreadPool, observer: HubObserver) -> None:
         self.epoch = epoch
         self.head = head
         self.recent = RecentEvents(head)
@@ -264,9 +265,11 @@ class Hub:
         return events, self.head, False
 
     async def _from_store(self, subscription: Subscription) -> tuple[list[Event], int, bool]:
-        past: catchup.Slice = await self._read(
+        user = subscription.subscriber.user
+        past: catchup.Slice = await self._read.of_account(
+            user,
             catchup.read,
-            subscription.subscriber.user,
+            user,
             subscription.position,
             subscription.types,
             MAX_EVENTS_PER_ANSWER,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -34,6 +34,7 @@ JSON = "application/json"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
 MAX_ITEMS_PER_FIRST_READ = 20  # of a list; a later read is for as many items as would fit if they were like the first
+P = ParamSpec("P")
 T = TypeVar("T")
 ReadItems = Callable[[Any, int], Awaitable[Sequence[tuple[tuple[Any, ...], Any]]]]
 ReadItemsById = Callable[[int | None, int], Awaitable[Sequence[Any]]]
@@ -137,6 +138,10 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
     async def options(self, *_: str) -> None:
         """CORS preflight."""
         self.answer(None, 204)
+
+    def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Run a function on a reader thread, after the earlier ones of the caller's account."""
+        return self.services.read.of_account(self.actor.user, function, *args, **kwargs)
 
     def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a function in the next transaction, where the caller's token is checked again."""

@@ -1,6 +1,6 @@
 """The core of a gateway without HTTP: committer, hub and reader threads on the running loop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +32,21 @@ def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
         yield chosen
     finally:
         disconnect()
+
+
+class Reads:
+    """The hub's reads, all by one function in the place of its thread pool."""
+
+    def __init__(self, read: Callable[..., Awaitable[Any]]) -> None:
+        self._read = read
+
+    async def __call__(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Read."""
+        return await self._read(work, *args)
+
+    async def of_account(self, _account: int, work: Callable[..., Any], *args: Any) -> Any:
+        """Read for an account."""
+        return await self._read(work, *args)
 
 
 class Core:

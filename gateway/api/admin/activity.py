@@ -78,6 +78,4 @@ class ActivityHours(AdminHandler):
             self.query_time_ms(SINCE), self.query_time_ms(UNTIL), self.query_text(ACTION) or None, self.query_text(SITE) or None
         )
         before, limit = self.query_page(HourPosition)
-        await self.answer_list(
-            lambda position, count: self.services.read(hourly.list_newest, hours, position, count), before, limit
-        )
+        await self.answer_list(lambda position, count: self.read(hourly.list_newest, hours, position, count), before, limit)

@@ -63,8 +63,8 @@ class Explain(AdminHandler):
             raise field_error("event", "must be the cursor of an event") from None
         except ExpiredError:
             raise ProblemError("not-found", "the event is from before a restore") from None
-        explanation = await self.services.read(explain, event_id, user)
+        explanation = await self.read(explain, event_id, user)
         for rule in explanation["rules"]:
             if rule.get("notification") is not None:
-                rule["notification"] = await self.services.read(notification.find, rule["notification"])
+                rule["notification"] = await self.read(notification.find, rule["notification"])
         self.answer({"event": cursor, **explanation})

@@ -122,16 +122,16 @@ class Jobs(AdminHandler):
     async def get(self) -> None:
         """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
         "additions":[…],"dead":[…],"degraded":[…]}`."""
-        queues = await self.services.read(_queues)
-        workers = await self.services.read(worker.all_workers)
-        consumers = await self.services.read(consumer_lags, list(tasks.consumers.values()))
-        dead = await self.services.read(dead_letters.newest, MAX_ITEMS)
-        waiting, since_ms = await self.services.read(outbox.count_queued)
+        queues = await self.read(_queues)
+        workers = await self.read(worker.all_workers)
+        consumers = await self.read(consumer_lags, list(tasks.consumers.values()))
+        dead = await self.read(dead_letters.newest, MAX_ITEMS)
+        waiting, since_ms = await self.read(outbox.count_queued)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
-        failing = await self.services.read(outbox.list_failing, MAX_ITEMS)
+        failing = await self.read(outbox.list_failing, MAX_ITEMS)
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
-        fanouts = await self.services.read(announcement.list_newest, MAX_ITEMS)
-        added = await self.services.read(additions.list_newest, MAX_ITEMS)
+        fanouts = await self.read(announcement.list_newest, MAX_ITEMS)
+        added = await self.read(additions.list_newest, MAX_ITEMS)
         degraded = self.services.health.degraded()
         self.answer(
             {

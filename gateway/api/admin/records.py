@@ -56,7 +56,7 @@ class RecordsHandler(AdminHandler):
         before, limit = self.query_page(RecordPosition)
 
         async def read(position: RecordPosition | None, count: int) -> list[tuple[RecordPosition, Any]]:
-            fetched = await self.services.read(records.list_newest, self.record_type, filtered, position, count)
+            fetched = await self.read(records.list_newest, self.record_type, filtered, position, count)
             return [(RecordPosition(*record.position), record.view) for record in fetched]
 
         await self.answer_list(read, before, limit)
@@ -67,7 +67,7 @@ class RecordsHandler(AdminHandler):
         self.set_header("Content-Type", NDJSON)
         self.audit_read()
         try:
-            while (lines := await self.services.read(next, steps, None)) is not None:
+            while (lines := await self.read(next, steps, None)) is not None:
                 if lines:
                     self.write(lines)
                     await self.flush()

@@ -85,15 +85,13 @@ class AdminUsers(AdminHandler):
     async def get(self) -> None:
         """Answer a list of USER with e-mail, filtered by `?status=`, `?role=` and `?q=`."""
         chosen, role, prefix = self.query_text(STATUS) or None, self.query_text(ROLE) or None, self.query_text(NAME_PREFIX)
-        await self.answer_list_by_id(
-            lambda after, count: self.services.read(users.admin_list, chosen, role, prefix, after or 0, count)
-        )
+        await self.answer_list_by_id(lambda after, count: self.read(users.admin_list, chosen, role, prefix, after or 0, count))
 
     @describe("Create accounts", {201: CreatedUsers}, body=NewUsers, example=USERS_EXAMPLE)
     async def post(self) -> None:
         """Answer 201 with `{"items":[USER]}`. Either all accounts are created, and are active at once, or none."""
         new = self.decode(NewUsers).users
-        errors = await self.services.read(registration.refusals, new)  # before the slow hashes
+        errors = await self.read(registration.refusals, new)  # before the slow hashes
         errors += await self.services.hash(_invalid_passwords, new)
         if errors:
             raise InvalidError(*errors)
@@ -217,7 +215,7 @@ class Watches(AdminHandler):
     @describe("Read my watches", {200: WatchSettings})
     async def get(self) -> None:
         """Answer 200 with `{NAME:bool}`."""
-        self.answer(await self.services.read(users.watches, self.actor.user))
+        self.answer(await self.read(users.watches, self.actor.user))
 
     @describe("Change my watches", {200: WatchSettings}, body=WatchSettings, example={"message.sent": False})
     async def put(self) -> None:

@@ -5,8 +5,33 @@ import threading
 
 import pytest
 
-from gateway.commit.threads import MAX_SEARCHES_PER_ACCOUNT, SearchPool
+from gateway.commit.threads import MAX_SEARCHES_PER_ACCOUNT, SearchPool, ThreadPool
 from models.store.errors import LimitedError
+from tests.waiting import LIMIT_S
+
+
+def test_an_account_has_one_reader_however_much_it_reads() -> None:
+    ran: list[str] = []
+    free = threading.Event()
+
+    def read(name: str) -> None:
+        ran.append(name)
+        if name.startswith("ana"):
+            free.wait(LIMIT_S)
+
+    async def scenario() -> None:
+        pool = ThreadPool("reader", 3, 100)
+        many = [asyncio.ensure_future(pool.of_account(1, read, f"ana {n}")) for n in range(5)]
+        await pool.of_account(2, read, "ben")
+        await pool(read, "nobody")
+        before = list(ran)
+        free.set()
+        await asyncio.gather(*many)
+        pool.close()
+        assert sorted(before) == ["ana 0", "ben", "nobody"]
+
+    asyncio.run(scenario())
+    assert ran[3:] == [f"ana {n}" for n in range(1, 5)]
 
 
 def test_an_account_with_many_searches_delays_another_by_one() -> None:

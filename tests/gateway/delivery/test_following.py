@@ -24,7 +24,7 @@ from tests.gateway.client import Client, fields
 from tests.gateway.community import comment, group, join, leave, post
 from tests.gateway.running import Gateway
 from tests.gateway.transports import Event, socket, stream
-from tests.journeys.core import Core, opened, token_of
+from tests.journeys.core import Core, Reads, opened, token_of
 from tests.models.people import people as create_people
 from tests.stores import Database
 
@@ -114,7 +114,7 @@ class History:
 
     def __init__(self, core: Core, seed: int) -> None:
         self.core = core
-        self.core.hub._read = self._read_late
+        self.core.hub._read = Reads(self._read_late)
         self.random = random.Random(seed)
         self.people = create_people("ana", "ben", "cy", "dee")
         self.members: dict[int, set[int]] = {}

@@ -24,7 +24,7 @@ from models.log.event import Event
 from models.store.database import execute
 from models.store.errors import DeadTokenError, ExpiredError, StoreDownError
 from models.sync import catchup
-from tests.journeys.core import Core, opened, token_of
+from tests.journeys.core import Core, Reads, opened, token_of
 from tests.models.people import group, people, send
 from tests.stores import Database
 from tests.waiting import until_async
@@ -231,7 +231,7 @@ def while_reading(core: Core, once: Callable[[], Any]) -> None:
             await result
         return answer
 
-    core.hub._read = slow
+    core.hub._read = Reads(slow)
 
 
 def test_events_published_while_a_poll_reads_the_store_are_in_its_answer_once() -> None:
@@ -267,7 +267,7 @@ def test_events_published_before_a_poll_reads_the_store_are_in_its_answer_once()
                 await core.send(ana, to=ben)
                 return await read(work, *args)
 
-            core.hub._read = late
+            core.hub._read = Reads(late)
             answer = await core.hub.next(subscription, 0)
             assert ids(answer.events) == seen_by(ben)
             assert (await core.hub.next(subscription, 0)).events == []
@@ -289,7 +289,7 @@ def test_a_stream_whose_read_failed_skips_no_event_afterwards() -> None:
                 core.hub._read = read
                 raise StoreDownError
 
-            core.hub._read = fail
+            core.hub._read = Reads(fail)
             with pytest.raises(StoreDownError):
                 await core.hub.next(subscription, 0)
             await core.send(ana, to=ben)
@@ -384,7 +384,7 @@ def test_a_subscriber_that_loads_slower_than_the_log_grows_is_refused(monkeypatc
                     await core.send(ana, to=ben)
                 return answer
 
-            core.hub._read = outrun
+            core.hub._read = Reads(outrun)
             with pytest.raises(StoreDownError):
                 await core.hub.subscriber(ben)
             core.hub._read = read
