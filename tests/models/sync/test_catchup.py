@@ -1,8 +1,5 @@
 """Catching up from the store: the cost of a slice is bounded, however many streams and intervals a user has."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
 from conf import Settings
@@ -19,13 +16,9 @@ NOTHING = frozenset({"post.deleted"})
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements about events that catching up has run."""
     run: list[str] = []
-    rows = catchup.rows
-
-    def counted(sql: str, params: Sequence[Any] = ()) -> Any:
-        run.append(sql)
-        return rows(sql, params)
-
-    monkeypatch.setattr(catchup, "rows", counted)
+    rows, number_rows = catchup.rows, catchup.number_rows
+    monkeypatch.setattr(catchup, "rows", lambda sql, params: run.append(sql) or rows(sql, params))
+    monkeypatch.setattr(catchup, "number_rows", lambda columns, sql, params: run.append(sql) or number_rows(columns, sql, params))
     return run
 
 
