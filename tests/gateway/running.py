@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from models import schema
 from models.accounts import registration
 from models.accounts.registration import NewUser
 from models.identity import token
@@ -25,7 +24,7 @@ from models.store import database
 from models.store.database import connect, disconnect
 from tests.gateway.client import Client
 from tests.python import Python
-from tests.stores import free_port, settings_of
+from tests.stores import free_port, open_migrated, settings_of
 from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,8 +60,8 @@ class Gateway:
         )
         self._threads = ThreadPoolExecutor(64)
         self._names = 0
-        with self.store():
-            schema.migrate()
+        open_migrated(settings_of(self.data, store))
+        disconnect()
 
     # The process
 

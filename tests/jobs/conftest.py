@@ -7,10 +7,9 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
-from models import schema
-from models.store.database import connect, disconnect
+from models.store.database import disconnect
 from tests.smtp_server import SmtpServer
-from tests.stores import Database, settings_of
+from tests.stores import Database, open_migrated, settings_of
 
 
 @pytest.fixture
@@ -22,8 +21,7 @@ def settings(tmp_path: Path, database: Database) -> Iterator[Settings]:
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Settings]:
     """A migrated store, with the models, the queue and the consumers bound to it."""
-    connect(settings)
-    schema.migrate()
+    open_migrated(settings)
     tasks.bind(settings)
     yield settings
     tasks.huey.storage.close()

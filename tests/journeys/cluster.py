@@ -12,12 +12,11 @@ from pathlib import Path
 
 from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.notify import NotifyConsumer
-from models import schema
 from models.log import checkpoint
-from models.store.database import connect, disconnect, rows
+from models.store.database import disconnect, rows
 from tests.models.people import credentials, people
 from tests.python import Python
-from tests.stores import environment, free_port, settings_of
+from tests.stores import environment, free_port, open_migrated, settings_of
 from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).parents[2]
@@ -46,8 +45,7 @@ class Cluster:
         self._folder = folder
         self._gateways: dict[int, subprocess.Popen[bytes]] = {}
         self._started: list[subprocess.Popen[bytes]] = []
-        connect(self.settings)
-        schema.migrate()
+        open_migrated(self.settings)
 
     def people(self, *names: str) -> list[int]:
         """Create active users with a token each; returns their ids."""

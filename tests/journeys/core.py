@@ -12,22 +12,20 @@ from gateway.commit.threads import MAX_READS_WAITING, READER_THREADS, ThreadPool
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.delivery.tail import Tail
-from models import schema
 from models.chat.message import Draft, Posted
 from models.identity import token
 from models.log import event
 from models.log.event import Event, Transaction
 from models.store import facts
-from models.store.database import connect, disconnect, rows
-from tests.stores import settings_of
+from models.store.database import disconnect, rows
+from tests.stores import open_migrated, settings_of
 
 
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[Settings]:
     """A migrated store, with the models bound to it."""
     chosen = settings_of(folder, settings)
-    connect(chosen)
-    schema.migrate()
+    open_migrated(chosen)
     try:
         yield chosen
     finally:

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from conf import Settings
-from models import schema
-from models.store.database import connect, disconnect
-from tests.stores import Database, settings_of
+from models.store.database import disconnect
+from tests.stores import Database, open_migrated, settings_of
 
 
 @pytest.fixture
@@ -16,7 +15,6 @@ def store(tmp_path: Path, database: Database) -> Iterator[Settings]:
     """A migrated store that the models are connected to."""
     with database.fresh() as named:
         settings = settings_of(tmp_path, named)
-        connect(settings)
-        schema.migrate()
+        open_migrated(settings)
         yield settings
         disconnect()
