@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from gateway.http import page_cursor
-from gateway.http.base import MAX_BYTES_PER_ANSWER, MESSAGE_BODY_BYTES, Handler
+from gateway.http.base import MAX_BYTES_PER_ANSWER, MAX_ITEMS_PER_FIRST_READ, MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, chars, describe, one_of
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
@@ -153,10 +154,21 @@ class History(Handler):
         if around is None:
             await self.answer_list_by_id(read)
             return
-        fetched = await self.read(messages.history, self.actor.user, int(conversation), start, around, limit + 1)
-        items = _closest(fetched[:limit], around)
+        fetched, count = await self._read_around(int(conversation), start, around, limit)
+        items = _closest(fetched[:count], around)
         following = page_cursor.encode((items[-1].id,)) if items and items[-1] is not fetched[-1] else None
         self.answer({"items": items, "next": following})
+
+    async def _read_around(self, conversation: int, start: int | None, around: int, limit: int) -> tuple[list[MessageView], int]:
+        """Read a few messages, then as many as would fit an answer if they were like these. Return them, and how many were to be
+        read: an older one may follow these."""
+        read, count = partial(messages.history, self.actor.user, conversation, start, around), min(limit, MAX_ITEMS_PER_FIRST_READ)
+        fetched = await self.read(read, count + 1)
+        size = sum(len(msgspec.json.encode(view)) for view in fetched)
+        fitting = min(limit, len(fetched) * MAX_BYTES_PER_ANSWER // max(size, 1))
+        if len(fetched) <= count or fitting <= count:
+            return fetched, count
+        return await self.read(read, fitting + 1), fitting
 
 
 def _closest(newest_first: list[MessageView], around: int) -> list[MessageView]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +35,15 @@ K = TypeVar("K")
 
 
 class ThreadPool:
-    """A thread pool with a bounded queue. A call returns an awaitable result: `await pool(function, *args)`."""
+    """A thread pool with a bounded queue. A call returns an awaitable result: `await pool(function, *args)`.
+
+    The threads wait while the loop has not taken as many results: each may be megabytes.
+    """
 
     def __init__(self, name: str, threads: int, max_waiting: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = threads
+        self._untaken = threading.Semaphore(threads)
         self._max_waiting = max_waiting
         self._pending = 0
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by account
@@ -47,7 +54,8 @@ class ThreadPool:
             raise StoreDownError
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: _run(function, *args, **kwargs))
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, lambda: self._run(loop, function, *args, **kwargs))
         except STORE_ERRORS as error:
             raise StoreDownError(str(error)) from error
         finally:
@@ -64,6 +72,19 @@ class ThreadPool:
     def close(self) -> None:
         """Let the threads end after their current call, without waiting for it."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._untaken.release(self._threads)  # the loop may take no more results
+
+    def _run(self, loop: asyncio.AbstractEventLoop, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run on the thread. After a store error the thread's next call begins with a fresh connection."""
+        self._untaken.acquire()
+        try:
+            return function(*args, **kwargs)
+        except STORE_ERRORS:
+            disconnect()
+            raise
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._untaken.release)
 
 
 class SearchPool(ThreadPool):
@@ -125,12 +146,3 @@ class BatchedRead(Generic[K, R]):
         except Exception as error:  # of the store: it is raised where the keys are awaited, and the next read may succeed
             for future in left.values():
                 future.set_exception(error)
-
-
-def _run(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run on the thread. After a store error the thread's next call begins with a fresh connection."""
-    try:
-        return function(*args, **kwargs)
-    except STORE_ERRORS:
-        disconnect()
-        raise

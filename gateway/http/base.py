@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from email.utils import formatdate
 from functools import partial
 from typing import Any, ClassVar, ParamSpec, TypeVar
@@ -33,6 +34,7 @@ ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
+MAX_ASSEMBLED_BYTES = 8 * 1024 * 1024  # of all lists that wait for further items: beyond it they end with the items they have
 MAX_ITEMS_PER_FIRST_READ = 20  # of a list; a later read is for as many items as would fit if they were like the first
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -186,10 +188,11 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         """
         parts: list[bytes] = []
         size, position, has_more = 0, start, True
-        while has_more and len(parts) < limit and size < MAX_BYTES_PER_ANSWER:
+        while has_more and len(parts) < limit and self._fits_budget(size):
             fitting = len(parts) * (MAX_BYTES_PER_ANSWER - size) // size if size else MAX_ITEMS_PER_FIRST_READ
             count = max(1, min(limit - len(parts), fitting))
-            items = await read(position, count + 1)
+            with self._counted(size):
+                items = await read(position, count + 1)
             has_more = len(items) > count
             for item_position, item in items[:count]:
                 part = msgspec.json.encode(item)
@@ -203,6 +206,19 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         following = page_cursor.encode(position) if has_more and position is not None else None
         page = {"items": msgspec.Raw(b"[" + b",".join(parts) + b"]"), "next": following, **fields}
         self.answer(msgspec.json.encode(page))
+
+    def _fits_budget(self, size: int) -> bool:
+        """Whether a list with items of so many bytes may wait for further items."""
+        is_within_budget = self.services.assembled_bytes + size <= MAX_ASSEMBLED_BYTES
+        return size == 0 or (size < MAX_BYTES_PER_ANSWER and is_within_budget)
+
+    @contextmanager
+    def _counted(self, size: int) -> Iterator[None]:
+        self.services.assembled_bytes += size
+        try:
+            yield
+        finally:
+            self.services.assembled_bytes -= size
 
     async def answer_list_by_id(self, read: ReadItemsById, rest: int | None = None, **fields: Any) -> None:
         """Answer the requested page of a list that is sorted by id. `read(after, count)` returns up to `count` items. `rest`: as

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketHandler
 
 SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
 MIN_BYTES_PER_S = 1024  # and one that receives less than this
-MAX_UNSENT_BYTES = 32 * 1024 * 1024  # of all connections; answers end at about 1 MiB, see gateway/delivery/subscriptions.py
+MAX_UNSENT_BYTES = 24 * 1024 * 1024  # of all connections; answers end at about 1 MiB, see gateway/delivery/subscriptions.py
 MAX_UNSENT_BYTES_PER_CALLER = 4 * 1024 * 1024
 UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4 MiB
 PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)

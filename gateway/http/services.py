@@ -61,6 +61,7 @@ class Services:
         self.health = HealthMonitor(self.read, self.committer)
         self.health.vital |= {"shutdown": lambda: self.stopping, "store": lambda: self.tail.failing}
         self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
+        self.assembled_bytes = 0  # of the items of lists that wait for further items
         self.legacy_polls: dict[int, Any] = {}
         self.wake_background = wake_background
         self.wake_mail: Callable[[], None] = lambda: None

@@ -1,5 +1,9 @@
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
+from gateway.api.messages import History
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
 
@@ -310,3 +314,19 @@ def test_a_nul_is_allowed_in_bodies_and_in_no_other_field(ana: Client, ben: Clie
     assert fields(ana.post("/conversations", {"members": [ben.id], "title": "a\0b"})) == ["title"]
     assert ana.get("/search/messages", q="a\0b").status_code == ana.get("/users", q="\0").status_code == 200
     assert fields(ana.post("/login", {"login": "a\0", "password": "b"})) == ["login"]
+
+
+@pytest.mark.only("sqlite")
+@pytest.mark.parametrize(("body", "counts"), [("x", [21, 201]), ("x" * 19_000, [21, 56]), ("x" * 76_000, [21])])
+def test_as_many_messages_around_one_are_read_as_fit_an_answer(body: str, counts: list[int]) -> None:
+    read: list[int] = []
+
+    async def fetch(_: object, count: int) -> list[str]:
+        read.append(count)
+        return [body] * count
+
+    history = History.__new__(History)
+    history.actor = SimpleNamespace(user=1)  # type: ignore[assignment]
+    history.read = fetch  # type: ignore[assignment,method-assign]
+    fetched, count = asyncio.run(history._read_around(1, None, 100, 200))
+    assert (read, len(fetched)) == (counts, count + 1)

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.commit.threads import MAX_SEARCHES_PER_ACCOUNT, SearchPool, ThreadPool
 from models.store.errors import LimitedError
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, until
 
 
 def test_an_account_has_one_reader_however_much_it_reads() -> None:
@@ -58,3 +58,30 @@ def test_an_account_with_many_searches_delays_another_by_one() -> None:
 
     asyncio.run(scenario())
     assert ran == ["ana 0", "ben", *[f"ana {n}" for n in range(1, MAX_SEARCHES_PER_ACCOUNT)], "later"]
+
+
+class CountingSemaphore(threading.Semaphore):
+    """A semaphore that counts the attempts to acquire it."""
+
+    attempts = 0
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        self.attempts += 1
+        return super().acquire(blocking, timeout)
+
+
+def test_threads_wait_for_the_loop_to_take_their_results() -> None:
+    ran: list[int] = []
+
+    async def scenario() -> None:
+        pool = ThreadPool("reader", 2, 10)
+        pool._untaken = semaphore = CountingSemaphore(2)
+        calls = [asyncio.ensure_future(pool(ran.append, number)) for number in range(6)]
+        await asyncio.sleep(0)
+        until(lambda: semaphore.attempts == 4)  # the loop is busy meanwhile
+        assert len(ran) == 2
+        await asyncio.gather(*calls)
+        pool.close()
+
+    asyncio.run(scenario())
+    assert sorted(ran) == list(range(6))

@@ -1,6 +1,7 @@
 import asyncio
 import re
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http import page_cursor
-from gateway.http.base import Handler
+from gateway.http.base import MAX_ASSEMBLED_BYTES, MAX_ITEMS_PER_FIRST_READ, Handler
 from gateway.http.page_cursor import IdPosition, Integer
 from tests.gateway.client import Client, fields
 
@@ -59,18 +60,32 @@ def test_a_cursor_of_another_list_is_a_value_error(position: tuple[object, ...])
         page_cursor.decode(page_cursor.encode(position), Position)
 
 
-@pytest.mark.parametrize(("count", "position"), [(0, (7,)), (3, (7,)), (60, (50,))])
-def test_a_list_that_was_not_read_to_its_end_has_a_next_page(count: int, position: tuple[int]) -> None:
+def listed(count: int, rest: IdPosition | None, assembled_bytes: int = 0) -> Any:
+    """Return the answer with up to 50 of so many items."""
+
     async def read(after: IdPosition | None, wanted: int) -> list[tuple[IdPosition, int]]:
         start = after.id if after is not None else 0
         return [(IdPosition(number), number) for number in range(start + 1, count + 1)][:wanted]
 
     answers: list[bytes] = []
     handler = Handler.__new__(Handler)
+    handler.services = SimpleNamespace(assembled_bytes=assembled_bytes)  # type: ignore[assignment]
     handler.answer = answers.append  # type: ignore[assignment,method-assign]
-    asyncio.run(handler.answer_list(read, None, 50, IdPosition(7)))
-    answered = msgspec.json.decode(answers[0])
+    asyncio.run(handler.answer_list(read, None, 50, rest))
+    return msgspec.json.decode(answers[0])
+
+
+@pytest.mark.parametrize(("count", "position"), [(0, (7,)), (3, (7,)), (60, (50,))])
+def test_a_list_that_was_not_read_to_its_end_has_a_next_page(count: int, position: tuple[int]) -> None:
+    answered = listed(count, IdPosition(7))
     assert answered == {"items": list(range(1, min(count, 50) + 1)), "next": page_cursor.encode(position)}
+
+
+def test_a_list_that_would_wait_with_too_many_others_ends_with_the_items_it_has() -> None:
+    few = list(range(1, MAX_ITEMS_PER_FIRST_READ + 1))
+    answered = listed(60, None, assembled_bytes=MAX_ASSEMBLED_BYTES)
+    assert answered == {"items": few, "next": page_cursor.encode((few[-1],))}
+    assert listed(len(few), None, assembled_bytes=MAX_ASSEMBLED_BYTES) == {"items": few, "next": None}
 
 
 LISTS = ("/conversations", "/groups", "/me/sessions", "/notifications", "/posts", "/users", "/search/messages")
