@@ -11,7 +11,7 @@ import peewee
 
 from models.identity import email_address
 from models.log.event import GATEWAYS, Transaction, user_stream
-from models.store.database import Base, BytewiseCharField, NeverReusedIdField, fetch_rows, insert_rows, rows
+from models.store.database import Base, BytewiseCharField, NeverReusedIdField, engine, fetch_rows, insert_rows, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from models.store.text_rules import fold, is_displayable
 
@@ -159,9 +159,12 @@ def _prefix(text: str) -> str:
 def search(form: str, after: int, limit: int) -> list[UserView]:
     """Return active users with a name that begins with a text in its search form, by id; all for an empty text.
 
-    Raw SQL: compared on both stores by the plan, which reads a range of one index.
+    Raw SQL: compared on both stores by the plan, which reads a range of one index. As a join, PostgreSQL's plan of the first day
+    would read that range for each user: with 10,000 users 600 ms, and the time limit for rare names.
     """
-    by_name = "id IN (SELECT user_id FROM search_names WHERE name>=? AND name<? AND user_id>?) AND " if form else ""
+    named = "SELECT user_id FROM search_names WHERE name>=? AND name<? AND user_id>?"
+    is_one_of = f"id = ANY(ARRAY({named}))" if engine().name == "postgresql" else f"id IN ({named})"
+    by_name = f"{is_one_of} AND " if form else ""
     params = (form, form + AFTER_ALL, after) if form else ()
     sql = f"SELECT {COLUMNS} FROM users WHERE {by_name}status='active' AND id>? ORDER BY id LIMIT ?"
     return [UserView(*row) for row in rows(sql, (*params, after, limit))]
