@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,10 @@ from models.store.errors import ForbiddenError, RefusedError
 
 logger = structlog.get_logger()
 
+MAX_BATCH_OPERATIONS = 100  # in one transaction; more only makes the first of them wait longer
+MAX_WEIGHT_OF_A_CALLER = 8  # in one transaction, but for the first operation: what takes longer makes others' sends wait
+CALL_WEIGHT = 4  # of a function, which takes as long as so many short messages
+CHARS_OF_A_WEIGHT = 2_000  # of a message
 R = TypeVar("R")
 
 
@@ -33,7 +38,7 @@ class Operation(Generic[R]):
     `submitted`, `started` and `committed` are times of time.perf_counter(); `started` is when its transaction began.
     """
 
-    __slots__ = ("admin", "committed", "future", "result", "run", "started", "submitted", "token")
+    __slots__ = ("admin", "committed", "future", "result", "run", "started", "submitted", "token", "weight")
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class Operation(Generic[R]):
         self.run = run
         self.admin = admin  # whether only an admin's token may run it
         self.token = actor_token
+        self.weight = CALL_WEIGHT
         self.future = future
         self.result: Any = None
         self.submitted = time.perf_counter()
@@ -68,6 +74,7 @@ class SendOperation(Operation[Posted]):
     def __init__(self, draft: Draft, future: asyncio.Future[Posted]) -> None:
         super().__init__(None, draft.token, future)
         self.draft = draft
+        self.weight = 1 + len(draft.body) // CHARS_OF_A_WEIGHT
 
     @property
     def verb(self) -> str:
@@ -82,6 +89,27 @@ class SendOperation(Operation[Posted]):
             "wait": round(self.started - self.submitted, 6),
             "commit": round(self.committed - self.started, 6),
         }
+
+
+def share_out(waiting: Sequence[Operation[Any]]) -> tuple[list[Operation[Any]], list[Operation[Any]]]:
+    """Return the operations of the next transaction, and those that are left for later ones, each in their order.
+
+    Of a caller with many or large operations it has a few only, so that others do not wait for all of them.
+    """
+    weights: Counter[int] = Counter()  # by token
+    chosen: list[Operation[Any]] = []
+    left: list[Operation[Any]] = []
+    for position, operation in enumerate(waiting):
+        if len(chosen) == MAX_BATCH_OPERATIONS:
+            return chosen, [*left, *waiting[position:]]
+        caller = operation.token
+        if caller is not None and weights[caller] >= MAX_WEIGHT_OF_A_CALLER:
+            left.append(operation)
+            continue
+        chosen.append(operation)
+        if caller is not None:
+            weights[caller] += operation.weight
+    return chosen, left
 
 
 def groups_of(batch: Sequence[Operation[Any]]) -> list[list[Operation[Any]]]:

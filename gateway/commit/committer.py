@@ -23,7 +23,17 @@ from typing import Any, TypeVar
 import peewee
 import structlog
 
-from gateway.commit.batch import FailedTogetherError, Operation, SendOperation, groups_of, log_failures, post_together, run_group
+from gateway.commit.batch import (
+    MAX_BATCH_OPERATIONS,
+    FailedTogetherError,
+    Operation,
+    SendOperation,
+    groups_of,
+    log_failures,
+    post_together,
+    run_group,
+    share_out,
+)
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
 from models.chat.message import Draft
@@ -36,7 +46,6 @@ from models.store.errors import RefusedError, StoreDownError
 
 logger = structlog.get_logger()
 
-MAX_BATCH_OPERATIONS = 100  # in one transaction; more only makes the first of them wait longer
 MAX_TRANSACTION_S = 0.05  # after which a transaction begins no further operation: drains and other gateways wait for the lock too
 SLOW_OPERATION_S = 0.05  # such an operation is logged with its verb: other sends wait as long
 MAX_GATHER_S = 0.003  # how long the first operation of a batch may wait for further ones
@@ -127,6 +136,11 @@ class Committer:
         if self.failing or time.monotonic() - self._wrote_at > PROBE_AFTER_S:
             await self.call(None, lambda tx: facts.write_probe(tx.now_ms))
             self._wrote_at = time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an operation waits for its commit."""
+        return bool(self._unanswered)
 
     @property
     def failing(self) -> bool:
@@ -223,17 +237,14 @@ class Committer:
 
         Raises Empty when none arrives in time.
         """
-        batch = self._left or self._queue.get(timeout=timeout_s)
-        self._left = []
+        waiting = self._left or self._queue.get(timeout=timeout_s)
+        if waiting is None:
+            return None
         with contextlib.suppress(Empty):
-            while batch is not None and len(batch) < MAX_BATCH_OPERATIONS:
-                more = self._queue.get_nowait()
-                if more is None:
-                    self._queue.put(None)
-                    break
-                batch += more
-        if batch is not None and len(batch) > MAX_BATCH_OPERATIONS:
-            batch, self._left = batch[:MAX_BATCH_OPERATIONS], batch[MAX_BATCH_OPERATIONS:]
+            while (more := self._queue.get_nowait()) is not None:
+                waiting = waiting + more
+            self._queue.put(None)
+        batch, self._left = share_out(waiting)
         return batch
 
     def _commit(self, batch: list[Operation[Any]]) -> CommittedBatch:

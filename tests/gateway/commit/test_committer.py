@@ -152,8 +152,9 @@ def test_the_id_of_a_revoked_token_is_never_used_again() -> None:
 
 
 def test_a_transaction_has_at_most_a_hundred_operations_however_many_wait() -> None:
-    ana, ben = people("ana", "ben")
-    drafts = [Draft(ana, token_of(ana), str(n), to=ben) for n in range(250)]
+    ben, *senders = people("ben", *[f"sender{n}" for n in range(50)])
+    tokens = {sender: token_of(sender) for sender in senders}
+    drafts = [Draft(sender, tokens[sender], str(n), to=ben) for n, sender in enumerate(senders * 5)]
 
     async def scenario() -> None:
         async with Core() as core:
@@ -168,6 +169,31 @@ def test_a_transaction_has_at_most_a_hundred_operations_however_many_wait() -> N
 
     asyncio.run(scenario())
     assert rows("SELECT body FROM messages ORDER BY id") == [(str(n),) for n in range(250)]
+
+
+def test_a_caller_with_many_or_large_operations_has_a_few_in_a_transaction() -> None:
+    ana, ben, cy = people("ana", "ben", "cy")
+    hostile, other = token_of(ana), token_of(cy)
+
+    async def scenario() -> None:
+        async with Core() as core:
+            ran: list[str] = []
+            gate, busy_operation = await busy(core.committer)
+            waiting = together(
+                core,
+                *(core.committer.call(hostile, lambda _, n=n: ran.append(f"call {n}")) for n in range(4)),
+                *(core.committer.post(Draft(ana, hostile, "x" * 19_000, to=ben)).future for _ in range(2)),
+                core.committer.call(other, lambda _: ran.append("other")),
+                core.committer.post(Draft(cy, other, "hello", to=ben)).future,
+            )
+            gate.set()
+            await busy_operation
+            await waiting
+            assert ran == ["call 0", "call 1", "other", "call 2", "call 3"]
+            assert core.batches == [1, 4, 2, 1, 1]
+
+    asyncio.run(scenario())
+    assert rows("SELECT sender_id FROM messages ORDER BY id") == [(cy,), (ana,), (ana,)]
 
 
 def test_a_transaction_that_has_lasted_too_long_leaves_the_rest_for_the_next_one(
