@@ -1,11 +1,13 @@
 """Slower refusals for a caller that goes on without a pause: a refusal costs the loop as much time as an answer."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 
 IMMEDIATE_REFUSALS = 20  # of a caller in a second; a client that heeds Retry-After gets one
-DELAY_S = 1.0  # each connection of such a caller then costs one refusal a second
+DELAY_S = 1.0  # about: each connection of such a caller then costs one refusal a second
+SPREAD = (0.5, 1.5)
 
 
 class RefusalDelay:
@@ -24,4 +26,4 @@ class RefusalDelay:
             self._refused.clear()
         self._refused[caller] += 1
         if self._refused[caller] > IMMEDIATE_REFUSALS:
-            await asyncio.sleep(self._delay_s)
+            await asyncio.sleep(self._delay_s * random.uniform(*SPREAD))  # else its connections would return all at once
