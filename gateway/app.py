@@ -149,7 +149,7 @@ class Application(web.Application):
             "websocket_ping_interval": ping_every_s,
             "websocket_ping_timeout": pong_within_s,
             "deadlines": deadlines,
-            "pace": Pace(),
+            "pace": Pace(lambda: services.committer.is_busy),
             "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }

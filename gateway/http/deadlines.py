@@ -21,12 +21,11 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
 from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
+from gateway.http.pacing import Pace
 
 IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin
 BODY_S = 30.0  # from a request's headers until its body must be complete
 MAX_BODY_BYTES = 1 << 30  # beyond a route's own limit the body is dropped as it arrives, so that the request can be answered
-
-MAX_ACCEPTED_PER_TICK = 20  # each takes 0.1 ms, its first request as much, and a send waits for some ticks of the loop
 
 _running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 Deadlines = dict[object, float]  # connection -> time.monotonic() by which its client must have sent the rest
@@ -88,6 +87,7 @@ class Server(HTTPServer):
     deadlines: Deadlines
     unsent: UnsentAnswers
     refusal: Callable[[str], bytes] | None
+    pace: Pace
 
     def initialize(  # type: ignore[override]
         self, application: Any, deadlines: Deadlines, unsent: UnsentAnswers | None = None
@@ -98,6 +98,7 @@ class Server(HTTPServer):
         self.deadlines = deadlines
         self.unsent = unsent or UnsentAnswers()
         self.refusal = getattr(application, "refusal", None)
+        self.pace = application.settings["pace"]
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections, a few in each tick of the loop; Tornado accepts 128."""
@@ -108,7 +109,7 @@ class Server(HTTPServer):
             loop.add_handler(listening, self._accept, IOLoop.READ)
 
     def _accept(self, listening: socket.socket, _events: int) -> None:
-        for _ in range(MAX_ACCEPTED_PER_TICK):
+        for _ in range(self.pace.limit):
             try:
                 connection, address = listening.accept()
             except BlockingIOError:

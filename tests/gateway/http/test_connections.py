@@ -17,7 +17,7 @@ from conf import Settings
 from gateway.app import Application
 from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
 from gateway.http.deadlines import Server
-from gateway.http.pacing import MAX_BEGUN_PER_TICK, Pace
+from gateway.http.pacing import MAX_PER_TICK, MAX_PER_TICK_BESIDE_SENDS, Pace
 from gateway.http.services import Services
 from metrics.declared import POLLS_OPEN
 from models.chat.message import Draft
@@ -160,12 +160,13 @@ def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_ol
     asyncio.run(scenario())
 
 
-def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none() -> None:
-    count = 3 * MAX_BEGUN_PER_TICK
+@pytest.mark.parametrize(("is_sending", "limit"), [(False, MAX_PER_TICK), (True, MAX_PER_TICK_BESIDE_SENDS)])
+def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none(is_sending: bool, limit: int) -> None:
+    count = 3 * limit
     begun_by_tick: list[list[int]] = []
 
     async def scenario() -> None:
-        loop, pace, errors = asyncio.get_running_loop(), Pace(), []
+        loop, pace, errors = asyncio.get_running_loop(), Pace(lambda: is_sending), []
         loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
 
         def begin(number: int) -> None:
@@ -188,7 +189,7 @@ def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none() -> No
 
     asyncio.run(scenario())
     assert [number for begun in begun_by_tick for number in begun] == list(range(count))
-    assert max(map(len, begun_by_tick)) <= MAX_BEGUN_PER_TICK
+    assert max(map(len, begun_by_tick)) <= limit
 
 
 def test_a_poll_whose_client_has_disconnected_before_it_began_is_not_opened(store: Settings) -> None:
