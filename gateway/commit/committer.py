@@ -1,8 +1,8 @@
 """The committer: one thread that commits the operations of all handlers, many in one transaction.
 
-It collects the waiting operations, up to a bound, checks their tokens and runs them (gateway/commit/batch.py) in one
-transaction, commits once with full durability, and wakes the loop once. Under load this divides the cost of an fsync by the
-size of the batch; for a single operation it adds no delay.
+It collects the waiting operations, up to a bound and of each caller a few, checks their tokens and runs them
+(gateway/commit/batch.py) in one transaction, commits once with full durability, and wakes the loop once. Under load this divides
+the cost of an fsync by the size of the batch; for a single operation it adds no delay.
 
 Crash points. Before COMMIT returns: nothing is stored and no request was answered; a retry with the same `client_id` is safe
 (promise 4). After COMMIT and before the answer: the operation is stored (promise 1), and the retry returns it. If COMMIT itself
@@ -242,7 +242,7 @@ class Committer:
             return None
         with contextlib.suppress(Empty):
             while (more := self._queue.get_nowait()) is not None:
-                waiting = waiting + more
+                waiting += more
             self._queue.put(None)
         batch, self._left = share_out(waiting)
         return batch

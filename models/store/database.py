@@ -73,7 +73,7 @@ def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
 
 
 def number_rows(columns: str, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-    """Return all rows of a query of integers, as lists of these `columns`; of a single column, its numbers.
+    """Return all rows of a query of integers in its order, as sequences of these `columns`; of a single column, its numbers.
 
     SQLite returns them packed in one row: for each row Python releases the GIL, and gets it back when another thread lets it go.
     Three readers of many rows beside a busy loop take three times as long without this.
