@@ -10,6 +10,7 @@ from jobs import tasks
 from models.store.database import disconnect
 from tests.smtp_server import SmtpServer
 from tests.stores import Database, open_migrated, settings_of
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture
@@ -49,3 +50,9 @@ def relay(shared_relay: SmtpServer) -> SmtpServer:
     """The shared mail server, without the mails of other tests."""
     shared_relay.mails.clear()
     return shared_relay
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each consumer run until it is done: on a busy machine its second is over before it has written anything."""
+    monkeypatch.setattr(tasks, "MAX_CONSUMER_S", LIMIT_S)
