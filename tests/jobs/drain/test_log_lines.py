@@ -42,6 +42,7 @@ def log_lines(store: Settings, capsys: pytest.CaptureFixture[str]) -> Iterator[L
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     configure(store, "worker")
+    structlog.configure(cache_logger_on_first_use=False)  # a cached one would stay with the code under test for all later tests
 
     def lines() -> list[dict[str, Any]]:
         written = [
