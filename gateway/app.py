@@ -33,7 +33,7 @@ from gateway.http.access_log import AnsweredRequest
 from gateway.http.base import JSON, DateHeader, Handler, NotFound
 from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.errors import ProblemError
-from gateway.http.pacing import Pace
+from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.routing import RequestReceiver
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
@@ -149,7 +149,8 @@ class Application(web.Application):
             "websocket_ping_interval": ping_every_s,
             "websocket_ping_timeout": pong_within_s,
             "deadlines": deadlines,
-            "pace": Pace(lambda: services.committer.is_busy),
+            "pace": Pace(services.committer.was_busy_lately, LIMITS_OF_CROWD),
+            "turns": Pace(services.committer.was_busy_lately, LIMITS_OF_CALLER),
             "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }

@@ -54,6 +54,7 @@ MAX_QUEUED_OPERATIONS = 5_000  # about a second of work: beyond it, clients are 
 MAX_WAIT_S = 5.0  # an operation that has waited longer means that commits do not succeed
 PROBE_AFTER_S = 5.0  # without a commit that wrote, a probe shows whether commits succeed
 RECOVERED_AFTER_S = 1.0  # on a full disk a small commit succeeds now and then
+LATELY_S = 0.2  # others that send will do so again: crowds and busy callers leave them room
 RECONNECT_S = 0.05  # between two checks for a store that is down; the store's own back-off makes attempts rarer
 MAX_FOREIGN_EVENTS = 1_000  # of other processes that are read with a commit; more are read by the tail, in slices
 R = TypeVar("R")
@@ -82,6 +83,7 @@ class Committer:
         self._pending: list[Operation[Any]] = []  # not handed to the thread yet
         self._left: list[Operation[Any]] = []  # handed to the thread, and left for its next transaction
         self._unanswered: dict[Operation[Any], None] = {}  # the oldest first
+        self._submitted_at = -math.inf  # time.perf_counter() of the newest operation
         self._loop = asyncio.get_running_loop()
         self._cache = TransactionCache()
         self._slow: list[tuple[str, float]] = []  # verbs and their seconds, to be logged after the transaction
@@ -137,10 +139,9 @@ class Committer:
             await self.call(None, lambda tx: facts.write_probe(tx.now_ms))
             self._wrote_at = time.monotonic()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether an operation waits for its commit."""
-        return bool(self._unanswered)
+    def was_busy_lately(self) -> bool:
+        """Whether an operation waits for its commit, or arrived within LATELY_S."""
+        return bool(self._unanswered) or time.perf_counter() - self._submitted_at < LATELY_S
 
     @property
     def failing(self) -> bool:
@@ -154,6 +155,7 @@ class Committer:
         if self._stopping or self.down or len(self._unanswered) >= MAX_QUEUED_OPERATIONS:
             raise StoreDownError
         self._unanswered[operation] = None
+        self._submitted_at = operation.submitted
         self._pending.append(operation)
         if len(self._pending) == 1:
             self._loop.call_soon(self._hand_over, 1, 0, operation.submitted)

@@ -11,12 +11,15 @@ import errno
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
+
+from gateway.http.pacing import Pace
 
 SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
 MIN_BYTES_PER_S = 1024  # and one that receives less than this
@@ -50,8 +53,10 @@ class ClientStream(IOStream):
     Tornado's buffer keeps the whole of a write until its last byte is sent, so whole writes count until then.
     """
 
-    def __init__(self, connection: socket.socket, unsent: UnsentAnswers, **options: Any) -> None:
-        self.caller: Caller = ""
+    def __init__(
+        self, connection: socket.socket, unsent: UnsentAnswers, turns: Pace, crowd: Pace, caller: Caller, **options: Any
+    ) -> None:
+        self.caller = caller  # of the latest request
         self.unsent = 0
         self.sent_at_check = 0
         self.deadline = 0.0
@@ -59,6 +64,8 @@ class ClientStream(IOStream):
         self.refusal: Callable[[str], bytes] = lambda slug: BAD_REQUEST  # the answer to a request that reaches no handler
         self._was_refused = False
         self._answers = unsent
+        self._turns, self._crowd = turns, crowd
+        self._waits_for_turn = False
         super().__init__(connection, **options)
 
     @property
@@ -84,6 +91,24 @@ class ClientStream(IOStream):
         if self._write_buffer:
             self._answers.add(self, len(data))
         return future
+
+    def reading(self) -> bool:
+        """Tornado's method: nothing more is read while a request waits for its turn."""
+        return super().reading() and not self._waits_for_turn
+
+    def _read_from_buffer(self, pos: int) -> None:
+        """Tornado's method; the head of a request waits for its caller's turn before it is parsed."""
+        if self._read_regex is None:
+            super()._read_from_buffer(pos)
+        elif not self._waits_for_turn:
+            self._waits_for_turn = True
+            pace = self._turns if isinstance(self.caller, int) else self._crowd  # many people can have one address
+            pace.begin(partial(self._go_on, pos), self.caller)
+
+    def _go_on(self, pos: int) -> None:
+        self._waits_for_turn = False
+        if not self.closed():
+            super()._read_from_buffer(pos)
 
     def _check_max_bytes(self, delimiter: Any, size: int) -> None:
         """Tornado's method, which closes the connection when a head or a line of chunks is too long; answer it before."""

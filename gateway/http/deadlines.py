@@ -20,6 +20,7 @@ from tornado.httpserver import HTTPServer, _HTTPRequestContext
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
+from gateway.http.client_address import limited_as
 from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
 from gateway.http.pacing import Pace
 
@@ -88,6 +89,7 @@ class Server(HTTPServer):
     unsent: UnsentAnswers
     refusal: Callable[[str], bytes] | None
     pace: Pace
+    turns: Pace
 
     def initialize(  # type: ignore[override]
         self, application: Any, deadlines: Deadlines, unsent: UnsentAnswers | None = None
@@ -99,6 +101,7 @@ class Server(HTTPServer):
         self.unsent = unsent or UnsentAnswers()
         self.refusal = getattr(application, "refusal", None)
         self.pace = application.settings["pace"]
+        self.turns = application.settings["turns"]
 
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept connections, a few in each tick of the loop; Tornado accepts 128."""
@@ -123,7 +126,8 @@ class Server(HTTPServer):
         with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices
             for option in SOCKET_OPTIONS:
                 connection.setsockopt(*option)
-        stream = ClientStream(connection, self.unsent, max_buffer_size=self.max_buffer_size)
+        caller = limited_as(address[0])
+        stream = ClientStream(connection, self.unsent, self.turns, self.pace, caller, max_buffer_size=self.max_buffer_size)
         if self.refusal is not None:
             stream.refusal = self.refusal
         self.handle_stream(stream, address)

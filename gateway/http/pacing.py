@@ -1,45 +1,55 @@
-"""Requests that wait for events begin a few at a time: thousands of clients return at once, and no send waits for all of them."""
+"""Requests go on a few at a time, so that no send waits for all that one caller, or a crowd, asks for at once.
+
+In a tick of the loop a few requests of each caller are parsed. Of those that wait for events a few begin, of all callers together:
+thousands of clients return at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
-MAX_PER_TICK = 20  # each takes 0.2 ms, and as much when it goes on; with fewer, their tokens are read in more parts
-MAX_PER_TICK_BESIDE_SENDS = 4  # a send waits for some six ticks
+LIMITS_OF_CROWD = (20, 2)  # beside sends 4, which wait for some six ticks each; a poll takes 0.2 ms, and as much when it goes on
+LIMITS_OF_CALLER = (20, 1)
 
 
 class Pace:
-    """Begins a few requests in a tick of the loop, in their order: fewer while `is_sending()`, which is when an operation waits."""
+    """Lets a few requests of each group go on in a tick of the loop, in their order: fewer while `is_sending()`."""
 
-    def __init__(self, is_sending: Callable[[], bool]) -> None:
+    def __init__(self, is_sending: Callable[[], bool], limits: tuple[int, int]) -> None:
         self._is_sending = is_sending
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._begun = 0  # in this tick
+        self._limit, self._limit_beside_sends = limits
+        self._waiting: dict[Hashable, deque[Callable[[], None]]] = {}
+        self._begun: dict[Hashable, int] = {}  # in this tick
         self._ticking = False
 
     @property
     def limit(self) -> int:
-        """How many requests may begin, or connections be accepted, in a tick."""
-        return MAX_PER_TICK_BESIDE_SENDS if self._is_sending() else MAX_PER_TICK
+        """How many requests of a group may go on, or connections be accepted, in a tick."""
+        return self._limit_beside_sends if self._is_sending() else self._limit
 
-    def begin(self, begin: Callable[[], None]) -> None:
-        """Call `begin` now, or in a later tick if this one has begun enough."""
+    def begin(self, begin: Callable[[], None], group: Hashable = None) -> None:
+        """Call `begin` now, or in a later tick if this one has begun enough of the group."""
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_soon(self._tick)
-        if self._begun < self.limit and not self._waiting:
-            self._begun += 1
+        begun = self._begun.get(group, 0)
+        if begun < self.limit and group not in self._waiting:
+            self._begun[group] = begun + 1
             begin()
         else:
-            self._waiting.append(begin)
+            self._waiting.setdefault(group, deque()).append(begin)
 
     def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._begun = min(self.limit, len(self._waiting))
-        for _ in range(self._begun):
-            loop.call_soon(self._waiting.popleft())  # not called from here: an error of one concerns no other
-        self._ticking = self._begun > 0
+        loop, limit = asyncio.get_running_loop(), self.limit
+        self._begun.clear()
+        for group, waiting in list(self._waiting.items()):
+            self._begun[group] = min(limit, len(waiting))
+            for _ in range(self._begun[group]):
+                loop.call_soon(waiting.popleft())  # not called from here: an error of one concerns no other
+            if not waiting:
+                del self._waiting[group]
+        self._ticking = bool(self._begun)
         if self._ticking:
             loop.call_soon(self._tick)

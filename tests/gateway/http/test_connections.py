@@ -17,7 +17,7 @@ from conf import Settings
 from gateway.app import Application
 from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
 from gateway.http.deadlines import Server
-from gateway.http.pacing import MAX_PER_TICK, MAX_PER_TICK_BESIDE_SENDS, Pace
+from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.services import Services
 from metrics.declared import POLLS_OPEN
 from models.chat.message import Draft
@@ -160,13 +160,13 @@ def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_ol
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("is_sending", "limit"), [(False, MAX_PER_TICK), (True, MAX_PER_TICK_BESIDE_SENDS)])
+@pytest.mark.parametrize(("is_sending", "limit"), list(zip((False, True), LIMITS_OF_CROWD, strict=True)))
 def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none(is_sending: bool, limit: int) -> None:
     count = 3 * limit
     begun_by_tick: list[list[int]] = []
 
     async def scenario() -> None:
-        loop, pace, errors = asyncio.get_running_loop(), Pace(lambda: is_sending), []
+        loop, pace, errors = asyncio.get_running_loop(), Pace(lambda: is_sending, LIMITS_OF_CROWD), []
         loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
 
         def begin(number: int) -> None:
@@ -192,14 +192,60 @@ def test_a_crowd_begins_a_few_in_a_tick_in_order_and_an_error_stops_none(is_send
     assert max(map(len, begun_by_tick)) <= limit
 
 
+def test_what_one_caller_asks_for_at_once_goes_on_in_turns_with_the_others() -> None:
+    _, limit = LIMITS_OF_CALLER
+    begun: list[str] = []
+
+    async def scenario() -> None:
+        turns = Pace(lambda: True, LIMITS_OF_CALLER)
+        for _ in range(3 * limit):
+            turns.begin(partial(begun.append, "greedy"), "greedy")
+        for caller in ("ana", "ben"):
+            turns.begin(partial(begun.append, caller), caller)
+        assert begun == ["greedy"] * limit + ["ana", "ben"]
+        await until_async(lambda: len(begun) == 3 * limit + 2)
+        assert not turns._waiting
+
+    asyncio.run(scenario())
+
+
+class Crowd:
+    """A pace that begins nothing by itself."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.groups: list[Any] = []
+        self.limit = 20
+
+    def begin(self, begin: Callable[[], None], group: Any = None) -> None:
+        """Keep it."""
+        self.waiting.append(begin)
+        self.groups.append(group)
+
+
+def test_a_request_is_parsed_in_the_turn_of_its_connections_latest_caller(store: Settings) -> None:
+    async def scenario() -> None:
+        async with serving(store, UnsentAnswers()) as served:
+            (ana,) = people("ana")
+            served.server.turns = served.server.pace = turns = Crowd()  # type: ignore[assignment]
+            loop, handled = asyncio.get_running_loop(), served.services.traffic._children
+            client, left = [await served.request(*credentials(ana), "/api/v1/me") for _ in range(2)]
+            await until_async(lambda: len(turns.waiting) == 2)
+            await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+            left.close()
+            assert not handled, "neither was parsed"
+            turns.waiting[1]()
+            turns.waiting[0]()
+            assert (await loop.sock_recv(client, 1 << 20)).startswith(b"HTTP/1.1 200 ")
+            await until_async(lambda: len(turns.waiting) == 3)
+            turns.waiting[2]()
+            assert (await loop.sock_recv(client, 1 << 20)).startswith(b"HTTP/1.1 200 ")
+            assert turns.groups == ["127.0.0.1", "127.0.0.1", ana]
+
+    asyncio.run(scenario())
+
+
 def test_a_poll_whose_client_has_disconnected_before_it_began_is_not_opened(store: Settings) -> None:
-    class Crowd:
-        """A pace that begins nothing by itself."""
-
-        def __init__(self) -> None:
-            self.waiting: list[Callable[[], None]] = []
-            self.begin = self.waiting.append
-
     async def scenario() -> None:
         async with serving(store, UnsentAnswers()) as served:
             (ana,) = people("ana")
@@ -224,8 +270,8 @@ class Pipe:
     def __init__(self, unsent: UnsentAnswers, caller: str = "user") -> None:
         ours, self.client = socket.socketpair()
         self.client.settimeout(LIMIT_S)
-        self.stream = ClientStream(ours, unsent)
-        self.stream.set_caller(caller)
+        pace = Pace(lambda: False, LIMITS_OF_CALLER)
+        self.stream = ClientStream(ours, unsent, pace, pace, caller)
 
 
 class ReadingClient:
