@@ -16,8 +16,9 @@ from conf.masking import MASK, is_secret, without_secrets
 from conf.outlet import Outlet
 from conf.settings import Settings
 
-# Huey logs each task at info, several lines a second with drains; the job metrics contain the same.
-_CHATTY = ("huey", "asyncio")
+# Huey logs each task at info, several lines a second with drains; the job metrics contain the same. Tornado logs each malformed
+# request, which has a line of its own in the access log.
+_CHATTY = ("huey", "asyncio", "tornado.general")
 _NEVER_BELOW_INFO = "peewee"  # its debug lines contain the values of every statement: texts, password hashes, codes
 _MAX_DEPTH = 4  # of nested values that are searched for secrets
 

@@ -21,7 +21,7 @@ def restored() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    for name in ("huey", "asyncio"):
+    for name in ("huey", "asyncio", "tornado.general"):
         logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
