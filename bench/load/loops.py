@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -192,12 +193,12 @@ class Stream(Tally):
 async def open_loop(target: Sending, rate: float, seconds: float, numbers: Iterator[int]) -> Stream:
     """Send `rate` messages a second to the users in turn, on time even when earlier ones are not answered yet."""
     stream = Stream()
-    free = [Client(target.port) for _ in range(OPEN_LOOP_CONNECTIONS)]
+    free = deque(Client(target.port) for _ in range(OPEN_LOOP_CONNECTIONS))  # in turns, as each person has a connection
     for client in free:
         await client.open()
 
     async def send(user: int, number: int) -> None:
-        client = free.pop() if free else Client(target.port)
+        client = free.popleft() if free else Client(target.port)
         stream.sent_at[number] = perf_counter()
         if await timed_request(client, target.send(user, number), target.created, stream):
             stream.acknowledged.append(number)
