@@ -18,7 +18,7 @@ from bench.hostile.malformed import MALFORMED
 from bench.hostile.readers import READING
 from bench.hostile.scene import Attack, Scene, Stage
 from bench.hostile.writers import WRITING
-from bench.load.loops import Stream, open_loop
+from bench.load.loops import Stream, connected, open_loop
 from bench.load.people import create_people
 from bench.load.targets import Chat, create_chat, numbers
 from bench.servers.bellwire import ROOT, Bellwire, bellwire
@@ -69,11 +69,14 @@ async def measure_at(
     if not attack.tokens:
         people[0] = create_people(server, 1, f"{attack.name}_by")[0]
     stage = Stage(server.port, people, seed)
-    await open_loop(chat, SENDS_PER_SECOND, WARM_UP_S, numbered)
-    without = await open_loop(chat, SENDS_PER_SECOND, seconds, numbered)
+    senders = await connected(server.port)
+    await open_loop(chat, SENDS_PER_SECOND, WARM_UP_S, numbered, senders)
+    without = await open_loop(chat, SENDS_PER_SECOND, seconds, numbered, senders)
     before = pss_bytes([server.gateway_pid()])
     async with attacking(attack, stage) as answers, peak_memory(server) as peak:
-        beside = await open_loop(chat, SENDS_PER_SECOND, seconds, numbered)
+        beside = await open_loop(chat, SENDS_PER_SECOND, seconds, numbered, senders)
+    for client in senders:
+        client.close()
     return _effect_of(attack, without, beside, (max(peak) - before) / 1024 / 1024, answers)
 
 

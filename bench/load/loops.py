@@ -190,12 +190,23 @@ class Stream(Tally):
         return [readers.got_at[number] - self.sent_at[number] for number in known], lost
 
 
-async def open_loop(target: Sending, rate: float, seconds: float, numbers: Iterator[int]) -> Stream:
-    """Send `rate` messages a second to the users in turn, on time even when earlier ones are not answered yet."""
-    stream = Stream()
-    free = deque(Client(target.port) for _ in range(OPEN_LOOP_CONNECTIONS))  # in turns, as each person has a connection
-    for client in free:
+async def connected(port: int) -> deque[Client]:
+    """Open the connections of an open loop. They are used in turns, as each person has one."""
+    clients = deque(Client(port) for _ in range(OPEN_LOOP_CONNECTIONS))
+    for client in clients:
         await client.open()
+    return clients
+
+
+async def open_loop(
+    target: Sending, rate: float, seconds: float, numbers: Iterator[int], clients: deque[Client] | None = None
+) -> Stream:
+    """Send `rate` messages a second to the users in turn, on time even when earlier ones are not answered yet.
+
+    `clients` are those of an earlier loop, which stay open; without them, connections are opened for this one.
+    """
+    stream = Stream()
+    free = await connected(target.port) if clients is None else clients
 
     async def send(user: int, number: int) -> None:
         client = free.popleft() if free else Client(target.port)
@@ -210,6 +221,6 @@ async def open_loop(target: Sending, rate: float, seconds: float, numbers: Itera
             await asyncio.sleep(max(0.0, start + index / rate - perf_counter()))
             tasks.create_task(send(index * USER_STRIDE % target.users, next(numbers)))
     stream.wall_s = perf_counter() - start
-    for client in free:
+    for client in free if clients is None else ():
         client.close()
     return stream

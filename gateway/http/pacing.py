@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable
 
-LIMITS_OF_CROWD = (20, 2)  # beside sends 4, which wait for some six ticks each; a poll takes 0.2 ms, and as much when it goes on
+LIMITS_OF_CROWD = (20, 2)  # beside sends 2, which wait for some six ticks each; a poll takes 0.2 ms, and as much when it goes on
 LIMITS_OF_CALLER = (20, 1)
 
 
