@@ -44,6 +44,11 @@ export class PeoplePicker {
     const page = await bell
       .call("GET", "/users", null, { query: { q, limit: 20 } })
       .catch(() => ({ items: [] }));
+    if (this.results.matches(":active")) {
+      // A row that moves while it is pressed would not be clicked.
+      window.addEventListener("pointerup", () => this.#find(), { once: true });
+      return;
+    }
     const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id);
     const rows = page.items
       .filter(canChoose)
