@@ -65,7 +65,7 @@ class ClientStream(IOStream):
         self._was_refused = False
         self._answers = unsent
         self._turns, self._crowd = turns, crowd
-        self._is_held = False
+        self._is_delayed = False
         super().__init__(connection, **options)
 
     @property
@@ -94,19 +94,19 @@ class ClientStream(IOStream):
 
     def reading(self) -> bool:
         """Tornado's method: nothing more is read while a request waits for its turn."""
-        return super().reading() and not self._is_held
+        return super().reading() and not self._is_delayed
 
     def _read_from_buffer(self, pos: int) -> None:
         """Tornado's method; the head of a request waits for its caller's turn before it is parsed."""
         if self._read_regex is None:
             super()._read_from_buffer(pos)
-        elif not self._is_held:
-            self._is_held = True
+        elif not self._is_delayed:
+            self._is_delayed = True
             pace = self._turns if isinstance(self.caller, int) else self._crowd  # many people can have one address
             pace.begin(partial(self._go_on, pos), self.caller)
 
     def _go_on(self, pos: int) -> None:
-        self._is_held = False
+        self._is_delayed = False
         if not self.closed():
             super()._read_from_buffer(pos)
 
