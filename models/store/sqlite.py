@@ -46,6 +46,22 @@ class _ConnectionState(threading.local):
 _state = _ConnectionState()
 
 
+class SharedFile(peewee.SqliteDatabase):
+    """A database which several processes may open at once also before it is in WAL mode."""
+
+    def _set_pragmas(self, conn: sqlite3.Connection) -> None:
+        """Peewee's method. One of those that switch to WAL mode at once does, and the others are refused without waiting."""
+        deadline = time.monotonic() + WRITE_WAIT_S
+        while True:
+            try:
+                super()._set_pragmas(conn)  # type: ignore[misc]  # the stubs lack it
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(WRITE_RETRY_S)
+
+
 class SQLite(Engine):
     """The engine for SQLite. Ids are AUTOINCREMENT's: those of a transaction that is rolled back are used again.
 
@@ -61,7 +77,7 @@ class SQLite(Engine):
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._descriptor: int | None = None
         self._default_synchronous = "FULL" if settings.durability == "full" else "NORMAL"
-        self.db = peewee.SqliteDatabase(
+        self.db = SharedFile(
             str(settings.sqlite_path),
             pragmas={
                 "journal_mode": "wal",

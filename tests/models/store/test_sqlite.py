@@ -1,4 +1,4 @@
-"""The write-ahead log of an SQLite store stays bounded, and its file becomes short again."""
+"""The file of an SQLite store: many may open it at once, and its write-ahead log stays bounded and becomes short again."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -110,3 +110,19 @@ def test_a_long_file_is_cut_little_by_little(
         engine().run_maintenance()
         sizes.append(engine().wal_bytes())
         assert sizes[-2] - 40 * PAGE_BYTES <= sizes[-1] < sizes[-2]
+
+
+def test_an_empty_database_is_opened_while_another_process_is_about_to_switch_it_to_wal_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    other = sqlite3.connect(settings.sqlite_path, isolation_level=None)
+    other.execute("CREATE TABLE made (id)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM made").fetchall()
+    monkeypatch.setattr(sqlite_store, "READ_BUSY_TIMEOUT_S", 0)
+    monkeypatch.setattr(sqlite_store.time, "sleep", lambda _: other.close())
+    opened = sqlite_store.SQLite(settings).db
+    opened.connect()
+    assert opened.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+    opened.close()
