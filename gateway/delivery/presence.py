@@ -65,10 +65,10 @@ class Presence:
             if user in self._online:
                 self._online.discard(user)
                 self._changed[user] = False
-        if self._online and now - self._renewed > RENEW_EVERY_S:
-            self._start("renew", self._renew)
         if self._changed:
-            self._start("write", self._write)
+            self._start("write", self._write)  # which renews the lease, too
+        elif self._online and now - self._renewed > RENEW_EVERY_S:
+            self._start("renew", self._renew)
         if self._unannounced:
             self._start("announce", self._announce)
 
