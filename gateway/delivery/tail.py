@@ -37,6 +37,7 @@ class Tail:
         self._requested = threading.Event()
         self._stopping = False
         self._outage = Outage("tail", "events of other processes arrive later")
+        self._maintenance = Outage("maintenance", "the write-ahead log grows")
         self._thread = threading.Thread(target=self._work, name="tail", daemon=True)
 
     def start(self) -> None:
@@ -77,9 +78,9 @@ class Tail:
                 if requested or now is None or now != version:
                     self._read_on()
                     if time.monotonic() - maintained_at > MAINTENANCE_EVERY_S:
-                        engine().run_maintenance()
                         maintained_at = time.monotonic()
-                version = now
+                        self._maintenance.run_each(engine().run_maintenance)  # it writes: a full disk stops it, and no read
+                version = -1 if self._maintenance.ongoing else now  # which another connection counts differently
                 self._outage.record_success()
             except Exception as error:  # of any kind: the thread must live, and the next read may succeed
                 self._outage.record_failure(error)

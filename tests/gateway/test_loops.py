@@ -156,6 +156,27 @@ def test_the_tail_survives(fail: Callable[..., Failing], name: str) -> None:
     asyncio.run(scenario())
 
 
+def test_the_tail_reads_on_although_maintenance_fails_as_on_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, fail: Callable[..., Failing]
+) -> None:
+    monkeypatch.setattr(tail_module, "MAINTENANCE_EVERY_S", 0.0)
+    people("ana")
+
+    async def scenario() -> None:
+        async with Core(with_tail=True) as core:
+            before, tail_before = failures("maintenance"), failures("tail")
+            failing = fail(type(engine()), "run_maintenance", times=3)
+            for _ in range(3):
+                await asyncio.to_thread(append)
+                await until_async(lambda: core.hub.head == event.head())
+                assert not core._tail.failing  # type: ignore[union-attr]
+            await until_async(lambda: failing.called > 3 or core._tail.check())  # type: ignore[union-attr, func-returns-value]
+            await until_async(lambda: not core._tail._maintenance.ongoing)  # type: ignore[union-attr]
+            assert (failures("maintenance"), failures("tail")) == (before + 3, tail_before)
+
+    asyncio.run(scenario())
+
+
 def append() -> None:
     with event.transaction() as tx:
         tx.append("user:1", "read.updated", b"{}")
