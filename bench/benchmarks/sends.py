@@ -28,10 +28,10 @@ async def _load(
 ) -> Loaded:
     """Run a closed loop and measure the CPU time of the process that answers it."""
     counter = counter or numbers()
-    first = next(counter)
+    before = next(counter)
     meter, used_s = CpuMeter([pid]), cpu_seconds([pid])
     tally = await closed_loop(target, connections, counter, seconds)
-    cpu_us = 1e6 * (cpu_seconds([pid]) - used_s) / (next(counter) - first)
+    cpu_us = 1e6 * (cpu_seconds([pid]) - used_s) / (next(counter) - before - 1)
     server, client = meter.read()
     return Loaded(tally, cpu_us, f"{name}: {tally.summary()}, server {server:.0f} % CPU, client {client:.0f} %")
 

@@ -28,9 +28,9 @@ ONLINE, OFFLINE = True, False
 class Presence:
     """The users online on this gateway, under a lease. When the lease runs out, other gateways count them as offline.
 
-    Three tasks work beside each other: one renews the lease, one writes the changes and one announces them. So neither thousands of
-    changes nor their announcements delay the lease. The rows are written beside the committer, with pauses: no send waits for
-    thousands of people who come online at once.
+    Three tasks work beside each other: one renews the lease, one writes the changes, a few in a transaction that renews it as well,
+    and one announces them. So neither thousands of changes nor their announcements delay the lease. The rows are written beside the
+    committer, with pauses: no send waits for thousands of people who come online at once.
     """
 
     def __init__(self, recorder: Recorder, read: ThreadPool, publish_ephemeral: Callable[..., None]) -> None:

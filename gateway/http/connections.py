@@ -107,8 +107,7 @@ class ClientStream(IOStream):
 
     def _go_on(self, pos: int) -> None:
         self._is_delayed = False
-        if not self.closed():
-            super()._read_from_buffer(pos)
+        super()._read_from_buffer(pos)  # of a connection that was closed meanwhile this has no effect
 
     def _check_max_bytes(self, delimiter: Any, size: int) -> None:
         """Tornado's method, which closes the connection when a head or a line of chunks is too long; answer it before."""

@@ -57,7 +57,7 @@ class SharedFile(peewee.SqliteDatabase):
                 super()._set_pragmas(conn)  # type: ignore[misc]  # the stubs lack it
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(WRITE_RETRY_S)
 

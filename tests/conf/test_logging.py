@@ -75,13 +75,14 @@ def test_lines_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -
     assert [line["event"] for line in lines(capsys)] == ["yes"]
 
 
-def test_lines_of_huey_for_each_task_need_the_level_debug(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["huey", "tornado.general"])
+def test_lines_of_a_chatty_library_need_the_level_debug(capsys: pytest.CaptureFixture[str], name: str) -> None:
     start()
-    logging.getLogger("huey").info("executing")
-    logging.getLogger("huey").error("failed")
+    logging.getLogger(name).info("executing")
+    logging.getLogger(name).error("failed")
     assert [line["event"] for line in lines(capsys)] == ["failed"]
     start(log_level="debug")
-    logging.getLogger("huey").info("executing")
+    logging.getLogger(name).info("executing")
     assert [line["event"] for line in lines(capsys)] == ["executing"]
 
 

@@ -45,8 +45,7 @@ export class PeoplePicker {
       .call("GET", "/users", null, { query: { q, limit: 20 } })
       .catch(() => ({ items: [] }));
     if (this.results.matches(":active")) {
-      // A row that moves while it is pressed would not be clicked.
-      window.addEventListener("pointerup", () => this.#find(), { once: true });
+      onceReleased(() => this.#find()); // a row that moves while it is pressed would not be clicked
       return;
     }
     const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id);
@@ -87,4 +86,15 @@ export class PeoplePicker {
     fill(this.tags, [...this.chosen.values()].map(tag));
     this.#find();
   }
+}
+
+/** Call `run` once the pointer that is pressed now is let go, or scrolls. */
+function onceReleased(run) {
+  const released = new AbortController();
+  const onrelease = () => {
+    released.abort();
+    run();
+  };
+  for (const name of ["pointerup", "pointercancel"])
+    window.addEventListener(name, onrelease, { signal: released.signal });
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 
 from conf import Settings
@@ -227,20 +228,36 @@ def test_a_request_is_parsed_in_the_turn_of_its_connections_latest_caller(store:
     async def scenario() -> None:
         async with serving(store, UnsentAnswers()) as served:
             (ana,) = people("ana")
-            served.server.turns = served.server.pace = turns = Crowd()  # type: ignore[assignment]
+            crowd, turns = served.server.pace, served.server.turns = Crowd(), Crowd()  # type: ignore[assignment]
             loop, handled = asyncio.get_running_loop(), served.services.traffic._children
-            client, left = [await served.request(*credentials(ana), "/api/v1/me") for _ in range(2)]
-            await until_async(lambda: len(turns.waiting) == 2)
+            client = await served.request(*credentials(ana), "/api/v1/me")
+            await until_async(lambda: crowd.waiting)
             await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
-            left.close()
-            assert not handled, "neither was parsed"
-            turns.waiting[1]()
-            turns.waiting[0]()
+            assert not handled
+            crowd.waiting.pop()()
             assert (await loop.sock_recv(client, 1 << 20)).startswith(b"HTTP/1.1 200 ")
-            await until_async(lambda: len(turns.waiting) == 3)
-            turns.waiting[2]()
+            await until_async(lambda: turns.waiting)
+            assert len(handled) == 1
+            turns.waiting.pop()()
             assert (await loop.sock_recv(client, 1 << 20)).startswith(b"HTTP/1.1 200 ")
-            assert turns.groups == ["127.0.0.1", "127.0.0.1", ana]
+            assert (crowd.groups, turns.groups) == (["127.0.0.1"], [ana])
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_waits_for_its_turn_is_not_read_and_may_close() -> None:
+    async def scenario() -> None:
+        crowd = Crowd()
+        pipe = Pipe(UnsentAnswers(), "203.0.113.7", crowd)
+        head = pipe.stream.read_until_regex(b"\r\n\r\n")
+        pipe.client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        await until_async(lambda: crowd.waiting)
+        assert not pipe.stream.reading()
+        pipe.stream.close()
+        crowd.waiting.pop()()
+        with pytest.raises(StreamClosedError):
+            await head
+        pipe.client.close()
 
     asyncio.run(scenario())
 
@@ -267,11 +284,11 @@ def test_a_poll_whose_client_has_disconnected_before_it_began_is_not_opened(stor
 class Pipe:
     """A connection to a client of the test, without HTTP."""
 
-    def __init__(self, unsent: UnsentAnswers, caller: str = "user") -> None:
+    def __init__(self, unsent: UnsentAnswers, caller: str = "user", crowd: Any = None) -> None:
         ours, self.client = socket.socketpair()
         self.client.settimeout(LIMIT_S)
         pace = Pace(lambda: False, LIMITS_OF_CALLER)
-        self.stream = ClientStream(ours, unsent, pace, pace, caller)
+        self.stream = ClientStream(ours, unsent, pace, crowd or pace, caller)
 
 
 class ReadingClient:

@@ -1,11 +1,13 @@
 """The file of an SQLite store: many may open it at once, and its write-ahead log stays bounded and becomes short again."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -121,7 +123,7 @@ def test_an_empty_database_is_opened_while_another_process_is_about_to_switch_it
     other.execute("BEGIN")
     other.execute("SELECT * FROM made").fetchall()
     monkeypatch.setattr(sqlite_store, "READ_BUSY_TIMEOUT_S", 0)
-    monkeypatch.setattr(sqlite_store.time, "sleep", lambda _: other.close())
+    monkeypatch.setattr(sqlite_store, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: other.close()))
     opened = sqlite_store.SQLite(settings).db
     opened.connect()
     assert opened.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
