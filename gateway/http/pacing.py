@@ -15,7 +15,10 @@ LIMITS_OF_CALLER = (20, 1)
 
 
 class Pace:
-    """Lets a few requests of each group go on in a tick of the loop, in their order: fewer while `is_sending()`."""
+    """Lets a few requests of each group go on in a tick of the loop, in their order: fewer while `is_sending()`.
+
+    Of each connection one waits at most.
+    """
 
     def __init__(self, is_sending: Callable[[], bool], limits: tuple[int, int]) -> None:
         self._is_sending = is_sending
