@@ -27,7 +27,7 @@ from gateway.api import (
     websocket,
 )
 from gateway.api.admin import activity, announcements, audit, explain, jobs, users
-from gateway.apidoc import openapi
+from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
 from gateway.http.base import JSON, DateHeader, Handler, NotFound
@@ -113,6 +113,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     ],
     "Operations": [
         (f"{API}/telemetry/send", operations.SendTelemetry),
+        (f"{API}/telemetry/error", operations.ErrorTelemetry),
         ("/healthz", operations.Health),
         ("/readyz", operations.Readiness),
         ("/metrics", operations.Metrics),
@@ -152,6 +153,7 @@ class Application(web.Application):
             "pace": Pace(services.committer.was_busy_lately, LIMITS_OF_CROWD),
             "turns": Pace(services.committer.was_busy_lately, LIMITS_OF_CALLER),
             "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
+            "made_files": {"shared/limits.js": field_limits.module(AREAS)},
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
         for pattern, handler in ROUTES:

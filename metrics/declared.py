@@ -46,6 +46,7 @@ SEND_STAGE_SECONDS = _latency("send_stage", "Time of each stage of a send: parse
 DELIVERY_SECONDS = _latency("delivery", "Event committed to bytes written to a waiting subscriber's socket", "transport")
 TAIL_LAG_SECONDS = _latency("tail_lag", "Age of another process's event when this gateway reads it")
 CLIENT_SEND_SECONDS = _latency("client_send", "Sends as clients measured them")
+CLIENT_ERRORS_TOTAL = _counter("client_errors", "Errors in the page, by its part", "where")
 POLLS_OPEN = _gauge("polls_open", "Subscriptions that wait now: poll, sse, ws", "transport")
 POLL_SECONDS = _latency("poll", "Time that a poll was open: events, empty, gone, aborted", "outcome")
 

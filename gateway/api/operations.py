@@ -1,19 +1,24 @@
-"""Routes for operators: health, readiness, metrics, and the times that clients measured."""
+"""Routes for operators: health, readiness, metrics, and what clients measured and what broke in them."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
 import msgspec
+import structlog
 from msgspec import Meta
 
 from gateway.http.base import Handler
 from gateway.http.client_address import is_within
-from gateway.http.describe import describe, many
+from gateway.http.describe import chars, describe, many
 from gateway.http.errors import ProblemError
 from metrics import declared, exposition
 
+logger = structlog.get_logger()
+
 MAX_SEND_S, MAX_TIMES_PER_REQUEST = 300.0, 100
+MAX_PARTS = 50  # that errors of clients are counted by; further ones count as "other"
+_parts: set[str] = set()
 
 
 class HealthAnswer(TypedDict):
@@ -87,4 +92,32 @@ class SendTelemetry(Handler):
         """Answer 204."""
         for value in self.decode(SendTimes).seconds:
             declared.CLIENT_SEND_SECONDS.observe(value)
+        self.answer(None, 204)
+
+
+class ClientError(msgspec.Struct, forbid_unknown_fields=True):
+    """What broke in a client, without any contents: the part of the client, and the kind of error with its place in the code."""
+
+    where: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$(?!\n)")]
+    what: Annotated[str, chars(1, 100)]
+
+
+class ErrorTelemetry(Handler):
+    """Errors in clients, also of people who are not signed in."""
+
+    access = "public"
+
+    @describe(
+        "Report an error in a client", {204: None}, body=ClientError, example={"where": "chat", "what": "TypeError chat.js:12"}
+    )
+    async def post(self) -> None:
+        """Count and log it, and answer 204."""
+        error = self.decode(ClientError)
+        if error.where in _parts or len(_parts) < MAX_PARTS:
+            _parts.add(error.where)
+            part = error.where
+        else:
+            part = "other"
+        declared.CLIENT_ERRORS_TOTAL.labels(part).inc()
+        logger.warning("client_error", where=error.where, what=error.what)
         self.answer(None, 204)

@@ -23,6 +23,7 @@ TYPES = {  # by suffix; other files are not served. Python's mimetypes would dep
     ".webmanifest": "application/manifest+json",
 }
 COMPRESSED_TYPES = ("image/png",)
+MAX_LANGUAGES = 20  # that are read of an Accept-Language header
 HEADERS = {
     "Cache-Control": "no-cache",  # browsers revalidate by ETag, so that a page and its scripts are of one version
     "Referrer-Policy": "no-referrer",
@@ -74,12 +75,13 @@ class FileHandler(Handler):
     """A route that answers with a file, the same for every caller."""
 
     access = "public"
+    headers: ClassVar[dict[str, str]] = HEADERS | DOCUMENT_HEADERS
 
     def answer_file(self, file: StaticFile) -> None:
         """200 the file, or 304 if the client's If-None-Match is its ETag."""
         accepts_gzip = file.compressed is not None and _accepts_gzip(self.request.headers.get("Accept-Encoding", ""))
         self._file = file.compressed if file.compressed is not None and accepts_gzip else file.plain
-        headers = HEADERS if file.content_type in WITHOUT_DOCUMENT_HEADERS else HEADERS | DOCUMENT_HEADERS
+        headers = HEADERS if file.content_type in WITHOUT_DOCUMENT_HEADERS else self.headers
         for header, value in headers.items():
             self.set_header(header, value)
         self.set_header("Content-Type", file.content_type)
@@ -93,11 +95,11 @@ class FileHandler(Handler):
 
 
 class Static(FileHandler):
-    """A file, by its path in gateway/static. Only the files that were read at the start are served."""
+    """A file, by its path in gateway/static. Only the files that were read or made at the start are served."""
 
     async def get(self, name: str) -> None:
         """200 the file."""
-        file = FILES.get(name)
+        file = FILES.get(name) or self.settings["made_files"].get(name)
         if file is None:
             raise ProblemError("not-found")
         self.answer_file(file)
@@ -127,10 +129,33 @@ class Docs(Page):
     file = "docs/index.html"
 
 
-class Index(Page):
+LANGUAGES = sorted(name.removeprefix("words/").removesuffix(".js") for name in FILES if name.startswith("words/"))
+WORDS_IN_INDEX = b"words/en.js"  # the words that the page loads at once, while its scripts are still on their way
+
+
+def _index_in(language: str) -> StaticFile:
+    """The chat page, which loads the words of a language."""
+    index = FILES["index.html"]
+    return file_of(index.content_type, index.plain.body.replace(WORDS_IN_INDEX, f"words/{language}.js".encode()))
+
+
+INDEX_BY_LANGUAGE = {language: _index_in(language) for language in LANGUAGES}
+
+
+class Index(FileHandler):
     """The chat page."""
 
-    file = "index.html"
+    headers = HEADERS | DOCUMENT_HEADERS | {"Vary": "Accept-Encoding, Accept-Language"}
+
+    async def get(self) -> None:
+        """200 the page, in the language that suits its reader best."""
+        self.answer_file(INDEX_BY_LANGUAGE[language_of(self.request.headers.get("Accept-Language", ""))])
+
+
+def language_of(accepted: str) -> str:
+    """The first language of an Accept-Language header that there are words for, else English. Browsers sort theirs by weight."""
+    codes = (part.partition(";")[0].partition("-")[0].strip().lower() for part in accepted.split(",")[:MAX_LANGUAGES])
+    return next((code for code in codes if code in INDEX_BY_LANGUAGE), "en")
 
 
 def _accepts_gzip(accepted: str) -> bool:

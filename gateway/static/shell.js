@@ -1,17 +1,20 @@
 /** The frame of the page: the main navigation, the list of conversations, and the view for the current address. */
 
-import { View, createView, fill, h, icon } from "./shared/dom.js";
+import { View, createView, errorText, fill, h, icon, loadError } from "./shared/dom.js";
+import { guard, report } from "./shared/failures.js";
 import { titleOf } from "./shared/format.js";
+import { t } from "./shared/words.js";
 import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
 import "./chat/chat.js";
 
+/** Section and icon. */
 const SECTIONS = [
-  ["conversations", "Chats", "chats"],
-  ["posts", "Posts", "posts"],
-  ["notifications", "Notifications", "bell"],
-  ["admin", "Admin", "admin"],
-  ["settings", "Settings", "settings"],
+  ["conversations", "chats"],
+  ["posts", "posts"],
+  ["notifications", "bell"],
+  ["admin", "admin"],
+  ["settings", "settings"],
 ];
 /** Modules that are loaded when their section is opened for the first time. */
 const LOADERS = {
@@ -26,12 +29,12 @@ const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers re
 export class Shell extends View {
   render() {
     this.store = new Store(this.bell);
-    this.links = SECTIONS.map(([section, label, iconName]) => this.#link(section, label, iconName));
+    this.links = SECTIONS.map(([section, iconName]) => this.#link(section, t(`section.${section}`), iconName));
     this.list = createView("bw-conversations", { store: this.store });
     this.view = h("div.view", { tabindex: "-1" });
     fill(
       this,
-      h("nav.rail", { "aria-label": "Main" }, this.links),
+      h("nav.rail", { "aria-label": t("shell.main") }, this.links),
       h("main", { id: "main" }, this.list, this.view),
     );
     this.listen(document.querySelector(".skip"), "click", (_, event) => {
@@ -57,11 +60,11 @@ export class Shell extends View {
     try {
       for await (const { state, events } of this.bell.batches({ shared: true, follow: "posts", signal })) {
         if (state) this.store.reset(state);
-        for (const event of events) this.store.apply(event);
+        for (const event of events) guard("event", () => this.store.apply(event)); // the next ones are shown nevertheless
         if (state) this.navigate();
       }
     } catch (error) {
-      if (!signal.aborted) this.leave(error.status === 401 ? "" : error.message);
+      if (!signal.aborted) this.leave(error.status === 401 ? "" : errorText(error));
     }
   }
 
@@ -82,8 +85,20 @@ export class Shell extends View {
     const address = `${page}/${rest.join("/")}/${isKnown}`;
     if (address === this.address) return;
     this.address = address;
-    await LOADERS[page]?.();
-    if (address === this.address) this.#show(page, rest);
+    try {
+      await LOADERS[page]?.();
+      if (address === this.address) this.#show(page, rest);
+    } catch (error) {
+      this.#showFailure(address, error);
+    }
+  }
+
+  /** Say that a section could not be loaded. Browsers remember that of a module, so trying again loads the page anew. */
+  #showFailure(address, error) {
+    if (address !== this.address) return;
+    this.address = "";
+    report("section", error);
+    fill(this.view, loadError(error, () => location.reload()));
   }
 
   #show(page, [id, detail]) {
@@ -99,17 +114,17 @@ export class Shell extends View {
     const { store } = this;
     if (store.conversations.has(id)) return createView("bw-chat", { store, conversation: id, message });
     store.fetch(id).then(() => store.conversations.has(id) && this.navigate());
-    return h("p.empty", {}, "There is no such conversation, or you are not in it.");
+    return h("p.empty", {}, t("conversation.unknown"));
   }
 
   #welcome() {
-    const greeting = h("h1", {}, `Hello, ${this.store.me.display_name}`);
+    const greeting = h("h1", {}, t("welcome.hello", { name: this.store.me.display_name }));
     return h(
       "div.empty.welcome",
       {},
       icon("chats"),
       greeting,
-      h("p", {}, "Choose a conversation, or start a new one."),
+      h("p", {}, t("welcome.choose")),
     );
   }
 
@@ -120,7 +135,7 @@ export class Shell extends View {
       const badge = link.querySelector(".badge");
       const count = counts[link.dataset.section] ?? 0;
       badge.hidden = !count;
-      fill(badge, count > 99 ? "99+" : String(count), h("span.hidden", {}, " unread"));
+      fill(badge, count > 99 ? "99+" : String(count), h("span.hidden", {}, ` ${t("badge.unread")}`));
       if (link.dataset.section === "admin") link.hidden = store.me?.role !== "admin";
     }
     const conversation = store.conversations.get(this.list.selected);

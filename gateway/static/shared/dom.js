@@ -1,5 +1,8 @@
 /** Elements, views and dialogs. Text that users wrote becomes text nodes, never markup. */
 
+import { guard } from "./failures.js";
+import { hasWords, t } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   chats: "M4 5h16v11H9l-5 4z",
@@ -52,15 +55,44 @@ export function fill(element, ...children) {
   return element;
 }
 
+/**
+ * Show one element for each item, in their order. The element of an item stays untouched as long as its `version`, a
+ * text of all that is drawn of it, stays the same: it keeps its focus, and a press that has begun on it.
+ */
+export function fillKeyed(parent, items, { key, version, draw }) {
+  const known = (parent.keyed ??= new Map()); // key -> {element, version}
+  const kept = new Map();
+  for (const item of items) {
+    const [itemKey, itemVersion] = [key(item), version(item)];
+    const old = known.get(itemKey);
+    const isSame = old?.version === itemVersion;
+    kept.set(itemKey, isSame ? old : { element: draw(item), version: itemVersion });
+  }
+  const elements = [...kept.values()].map(({ element }) => element);
+  for (const child of [...parent.children]) if (!elements.includes(child)) child.remove();
+  elements.forEach((element, n) => {
+    if (parent.children[n] !== element) parent.insertBefore(element, parent.children[n] ?? null);
+  });
+  parent.keyed = kept;
+}
+
 function nodesOf(children) {
   return children.flat(Infinity).filter((child) => child != null && child !== false);
 }
 
-/** The base class of all custom elements here: it listens to events only while it is connected to the page. */
+/**
+ * The base class of all custom elements here: it listens to events only while it is connected to the page. An error
+ * ends neither the other views nor the session: it is reported, and a view that can't be drawn says so.
+ */
 export class View extends HTMLElement {
   connectedCallback() {
     this.lifetime = new AbortController();
-    this.render();
+    this.#start();
+  }
+
+  #start() {
+    const fallback = (error) => fill(this, loadError(error, () => this.#start()));
+    guard(this.localName, () => this.render(), fallback);
   }
 
   disconnectedCallback() {
@@ -71,7 +103,8 @@ export class View extends HTMLElement {
   listen(target, eventNames, handler) {
     const { signal } = this.lifetime;
     for (const name of eventNames.split(" ")) {
-      target.addEventListener(name, (event) => handler(event.detail, event), { signal });
+      const run = (event) => guard(this.localName, () => handler(event.detail, event));
+      target.addEventListener(name, run, { signal });
     }
   }
 }
@@ -105,7 +138,7 @@ export function iconButton(name, label, onclick, props = {}) {
 export function avatar(name, key, online = null) {
   const words = name.split(/\s+/).filter(Boolean).slice(0, 2);
   const initials = words.map((word) => Array.from(word)[0].toUpperCase()).join("");
-  const status = h("span.hidden", {}, online ? "online" : "offline");
+  const status = h("span.hidden", {}, t(online ? "presence.online" : "presence.offline"));
   const dot = online === null ? null : h(`span.dot${online ? ".online" : ""}`, {}, status);
   return h(
     "span.avatar",
@@ -161,7 +194,7 @@ export function openDialog(title, fields, action, submit, props = {}) {
       resolve(result);
     };
     const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
-    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, t("dialog.cancel"));
     const form = h("form", { onsubmit }, fields, problem, h("div.row.end", {}, cancel, button));
     const dialog = h("dialog", { "aria-label": title, onclose }, h("h2", {}, title), form);
     document.body.append(dialog);
@@ -197,12 +230,24 @@ export async function toastErrors(run) {
 
 /** Create a text for a view that could not be loaded, with a button that loads it again. */
 export function loadError(error, retry) {
-  const button = h("button", { type: "button", onclick: retry }, "Try again");
+  const button = h("button", { type: "button", onclick: retry }, t("error.try-again"));
   return h("div.empty", {}, h("p.problem", { role: "alert" }, errorText(error)), button);
 }
 
-/** Return the text of an error for users. The browser's own texts for network errors are not meant for them. */
+/**
+ * Return the text of an error for people. The browser's own texts are not meant for them, and those of the server only
+ * where there are no words for what went wrong.
+ */
 export function errorText(error) {
-  if (error instanceof TypeError) return "There is no connection to the server.";
-  return error.name === "TimeoutError" ? "The server did not answer in time." : error.message;
+  if (error instanceof TypeError) return t(navigator.onLine ? "error.no-server" : "error.offline");
+  if (error.name === "TimeoutError") return t("error.timeout");
+  if (error.slug === undefined) return error.constructor === Error ? error.message : t("error.broken");
+  const fields = Object.entries(error.fields ?? {}).map(([name, message]) => fieldText(name, message));
+  if (fields.length) return fields.join(" ");
+  return hasWords(`problem.${error.slug}`) ? t(`problem.${error.slug}`, { n: error.retryAfter || 1 }) : error.detail;
+}
+
+/** Return what is wrong with a field's value: the server's text where there are no words for it. */
+export function fieldText(name, message) {
+  return hasWords(`invalid.${name}`) ? t(`invalid.${name}`) : message;
 }

@@ -3,7 +3,7 @@
  * confirmed.
  */
 
-import { errorText, h } from "./dom.js";
+import { errorText, fieldText, h } from "./dom.js";
 
 /**
  * Create a form with a button. `submit` gets the fields' values and the form; the text that it returns is shown
@@ -41,7 +41,7 @@ function clearProblems(element, problem) {
 function showProblems(element, problem, error) {
   const fieldErrors = Object.entries(error.fields ?? {}).map(([name, message]) => [
     element.elements[name],
-    message,
+    fieldText(name, message),
   ]);
   const visible = fieldErrors.filter(([input]) => input && !input.closest("[hidden]"));
   for (const [input, message] of visible) {

@@ -1,33 +1,50 @@
 /** How times, names and numbers are written. */
 
 import { h } from "./dom.js";
+import { language, listed, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const longDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const MAX_NAMES = 3; // in the title of a group without one
+const DATE_FORMATS = {
+  clock: { hour: "2-digit", minute: "2-digit" },
+  weekday: { weekday: "long" },
+  shortWeekday: { weekday: "short" },
+  longDate: { day: "numeric", month: "long", year: "numeric" },
+  shortDate: { day: "numeric", month: "short" },
+  full: { dateStyle: "medium", timeStyle: "short" },
+};
+const formats = new Map();
 
-export const formatTime = (at) => clock.format(new Date(at));
-export const formatDateTime = (at) => new Date(at).toLocaleString();
+/** Write a time in one of DATE_FORMATS. Making a format takes longer than using it a hundred times. */
+function write(name, at) {
+  const key = `${language} ${name}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, DATE_FORMATS[name]));
+  return formats.get(key).format(new Date(at));
+}
+
+export const formatTime = (at) => write("clock", at);
+export const formatDateTime = (at) => write("full", at);
 
 /** A key that is equal for all times of one day. */
 export const dayKey = (at) => new Date(at).toDateString();
 
-/** "Today", "Yesterday", "Monday", "3 May 2026". */
-export function formatDay(at) {
-  const date = new Date(at);
-  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / DAY_MS);
-  if (days <= 0) return "Today";
-  return days === 1 ? "Yesterday" : days < 7 ? weekday.format(date) : longDate.format(date);
+/** How many midnights are between a time and now. */
+function daysSince(at) {
+  return Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / DAY_MS);
 }
 
-/** The shortest form: "14:03", "Mon", "3 May". */
+/** "Today", "Yesterday", "Monday", "3 May 2026". */
+export function formatDay(at) {
+  const days = daysSince(at);
+  if (days <= 1) return t(days < 1 ? "day.today" : "day.yesterday");
+  return write(days < 7 ? "weekday" : "longDate", at);
+}
+
+/** The shortest form: "14:03", "Yesterday", "Mon", "3 May". */
 export function formatShort(at) {
-  const day = formatDay(at);
-  if (day === "Today") return formatTime(at);
-  const isRecent = day === "Yesterday" || Date.now() - new Date(at) < 7 * DAY_MS;
-  return isRecent ? day.slice(0, 3) : shortDate.format(new Date(at));
+  const days = daysSince(at);
+  if (days <= 1) return days < 1 ? formatTime(at) : t("day.yesterday");
+  return write(days < 7 ? "shortWeekday" : "shortDate", at);
 }
 
 /** Create a time element with the shortest form; its tooltip has the full one. */
@@ -35,16 +52,16 @@ export function timeElement(at, selector = "time") {
   return h(selector, { datetime: at, title: formatDateTime(at) }, formatShort(at));
 }
 
-export const nameOf = (user) => user?.display_name || user?.username || "Somebody";
+export const nameOf = (user) => user?.display_name || user?.username || t("person.nameless");
 
 /** The title of a conversation, or else the names of its other members. */
 export function titleOf(conversation, me) {
   if (conversation.title) return conversation.title;
   const others = conversation.members.map((member) => member.user).filter((user) => user.id !== me.id);
-  if (!others.length) return "Notes to yourself";
-  return (
-    others.slice(0, 3).map(nameOf).join(", ") + (others.length > 3 ? ` and ${others.length - 3} more` : "")
-  );
+  if (!others.length) return t("conversation.alone");
+  const names = others.slice(0, MAX_NAMES).map(nameOf);
+  const more = (conversation.members_count ?? conversation.members.length) - 1 - names.length;
+  return listed(more > 0 ? [...names, t("conversation.more", { n: more })] : names);
 }
 
 /** The other user of a direct conversation, else undefined. */

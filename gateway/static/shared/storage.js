@@ -3,6 +3,7 @@
  *
  *     bellwire:user                        id of the user who is signed in
  *     bellwire:theme                       "light" or "dark"; no entry follows the system
+ *     bellwire:language                    "en", "de" …; no entry follows the browser
  *     bellwire:draft:USER:CONVERSATION     text of a message that is not sent yet
  *     bellwire:draft:USER:announcement     JSON {field name: value} of an announcement that is not sent yet
  *     bellwire:post:USER:GROUP             text of a post; GROUP is empty for a post to everybody
@@ -16,6 +17,7 @@
 
 export const signedInUser = textEntry("bellwire:user");
 export const theme = textEntry("bellwire:theme");
+export const chosenLanguage = textEntry("bellwire:language");
 export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
 
 export const messageDraft = (user, conversation) => textEntry(`bellwire:draft:${user}:${conversation}`);

@@ -248,3 +248,34 @@ def test_an_invalid_measurement_is_named(gateway: Gateway, ana: Client, seconds:
 
 def test_measurements_need_a_token(gateway: Gateway) -> None:
     problem(gateway.anonymous().post("/telemetry/send", {"seconds": [1]}), 401, "unauthorized")
+
+
+def test_an_error_of_a_client_is_counted_by_its_part_and_the_parts_are_bounded(gateway: Gateway) -> None:
+    def report(where: str) -> int:
+        answer = gateway.anonymous().post("/telemetry/error", {"where": where, "what": "TypeError chat.js:12"})
+        return answer.status_code
+
+    def counted(where: str) -> float:
+        return gateway.metric("bellwire_client_errors_total", where=where)
+
+    assert [report("chat"), report("chat")] == [204, 204]
+    assert counted("chat") == 2
+    assert {report(f"part-{number}") for number in range(60)} == {204}
+    assert counted("other") == 11
+    assert report("chat") == 204
+    assert counted("chat") == 3
+
+
+@pytest.mark.parametrize(
+    ("report", "field"),
+    [
+        ({"where": "Chat!", "what": "x"}, "where"),
+        ({"where": "chat\n", "what": "x"}, "where"),
+        ({"where": "a" * 41, "what": "x"}, "where"),
+        ({"where": "chat", "what": ""}, "what"),
+        ({"where": "chat", "what": "x" * 101}, "what"),
+        ({"where": "chat"}, "what"),
+    ],
+)
+def test_a_report_of_an_error_has_a_part_and_few_words(gateway: Gateway, report: dict[str, str], field: str) -> None:
+    assert fields(gateway.anonymous().post("/telemetry/error", report)) == [field]

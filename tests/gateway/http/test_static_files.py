@@ -1,4 +1,5 @@
 import gzip
+import json
 from collections.abc import Callable
 
 import httpx
@@ -98,6 +99,26 @@ def test_a_client_with_the_current_version_gets_304_without_a_body(gateway: Gate
     assert (again.status_code, body) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
     assert raw(gateway, path, encoding, **{"If-None-Match": '"another"'})[0].status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"), [("en-GB,en;q=0.9", "en"), ("", "en"), ("xx, EN", "en"), (",".join(["xx"] * 5000), "en"), ("é", "en")]
+)
+def test_the_page_begins_with_the_words_of_its_readers_language(gateway: Gateway, accepted: str, language: str) -> None:
+    answer, body = raw(gateway, "/", **{"Accept-Language": accepted})
+    assert f'href="/static/words/{language}.js"'.encode() in body
+    assert answer.headers["Vary"] == "Accept-Encoding, Accept-Language"
+
+
+def test_the_page_enforces_the_limits_of_the_api(gateway: Gateway) -> None:
+    _, body = raw(gateway, "/static/shared/limits.js")
+    limits = json.loads(body.removeprefix(b"export const LIMITS = ").removesuffix(b";\n"))
+    schemas = gateway.anonymous().get("/openapi.json").json()["components"]["schemas"]
+    assert limits["NewMessage"]["body"] == {"min": 1, "max": 20_000}
+    for name, fields in limits.items():
+        for field, bounds in fields.items():
+            text = str(schemas[name]["properties"][field])
+            assert all(f": {bound}" in text for bound in bounds.values()), (name, field)
 
 
 def test_head_returns_only_the_headers(gateway: Gateway) -> None:

@@ -1,0 +1,50 @@
+/**
+ * The words of the page. Each language is one file, `words/LANGUAGE.js`, and no other file contains words that people
+ * see: they call `t` with a key, whenever they draw.
+ */
+
+const LANGUAGES = { en: "English" }; // each named as its speakers name it
+const FROM_RIGHT = new Set(["ar"]);
+
+let words = {};
+let rules = new Intl.PluralRules("en");
+
+/** The language of the page, a key of LANGUAGES. */
+export let language = "en";
+
+/** Return the language of LANGUAGES that suits best, of preferred ones such as "de-AT". */
+export function languageFor(preferred) {
+  const codes = preferred.map((tag) => String(tag).toLowerCase().split("-")[0]);
+  return codes.find((code) => Object.hasOwn(LANGUAGES, code)) ?? "en";
+}
+
+/** Pairs of code and name of all languages. */
+export const languages = () => Object.entries(LANGUAGES);
+
+/** Load the words of a language, and set the direction of the page. */
+export async function loadWords(code) {
+  words = (await import(`../words/${code}.js`)).default;
+  language = code;
+  rules = new Intl.PluralRules(code);
+  document.documentElement.lang = code;
+  document.documentElement.dir = FROM_RIGHT.has(code) ? "rtl" : "ltr";
+}
+
+/**
+ * Return the words of a key, with `{name}` replaced by the value of that name. If they depend on a number, `n` is that
+ * number, and the key has one text for each plural form of the language (Intl.PluralRules: "one", "other", …).
+ */
+export function t(key, values = {}) {
+  const found = Object.hasOwn(words, key) ? words[key] : key;
+  const text = typeof found === "string" ? found : (found[rules.select(values.n)] ?? found.other);
+  return text.replace(/\{(\w+)\}/g, (_, name) => (name === "n" ? number(values.n) : (values[name] ?? "")));
+}
+
+/** Whether there are words for a key. */
+export const hasWords = (key) => Object.hasOwn(words, key);
+
+/** Return a number as it is written in the language. */
+export const number = (value) => new Intl.NumberFormat(language).format(value);
+
+/** Return several names as a list: "Ana, Ben and Cem". */
+export const listed = (names) => new Intl.ListFormat(language, { type: "conjunction" }).format(names);
