@@ -2,12 +2,14 @@
 
 import { View, createView, errorText, fill, h, oncePerFrame } from "../shared/dom.js";
 import { timeElement } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import "./preferences.js";
 
+/** Address and key of the text. */
 const TABS = [
-  ["", "All"],
-  ["unread", "Unread"],
-  ["preferences", "Preferences"],
+  ["", "notification.all"],
+  ["unread", "notification.unread"],
+  ["preferences", "notification.preferences"],
 ];
 
 /**
@@ -25,15 +27,16 @@ function addressOf({ conversation, message, post, group }) {
 class Notifications extends View {
   render() {
     const { store, item = "" } = this;
-    const tabs = TABS.map(([name, text]) => {
+    const tabs = TABS.map(([name, key]) => {
       return h(
         "a",
         { href: `#/notifications${name && `/${name}`}`, "aria-current": name === item && "page" },
-        text,
+        t(key),
       );
     });
-    const tabBar = h("nav.places", { "aria-label": "Notifications" }, tabs);
-    const header = h("header.bar", {}, h("h1.hidden", {}, "Notifications"), tabBar);
+    const title = t("section.notifications");
+    const tabBar = h("nav.places", { "aria-label": title }, tabs);
+    const header = h("header.bar", {}, h("h1.hidden", {}, title), tabBar);
     if (item === "preferences")
       fill(this, header, h("div.column", {}, createView("bw-preferences", { store })));
     else this.#renderList(header);
@@ -46,11 +49,11 @@ class Notifications extends View {
     this.markAll = h(
       "button.link",
       button(() => this.#markRead({ all: true })),
-      "Mark all as read",
+      t("notification.mark-all-read"),
     );
-    this.list = h("ul.sheet.notices", { "aria-label": "Notifications" });
+    this.list = h("ul.sheet.notices", { "aria-label": t("section.notifications") });
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    this.more = h("button.link", { ...button(() => this.#load()), hidden: true }, "Show more");
+    this.more = h("button.link", { ...button(() => this.#load()), hidden: true }, t("notification.more"));
     this.announcer = h("p.hidden", { role: "status" });
     const top = h("div.row.end", {}, this.markAll);
     const bottom = h("p.center", {}, this.more);
@@ -66,7 +69,7 @@ class Notifications extends View {
   async #load(page = this.next) {
     const options = { query: { unread: this.unreadOnly || null, page } };
     const answer = await this.#showErrors(() => this.store.bell.call("GET", "/notifications", null, options));
-    this.more.textContent = answer ? "Show more" : "Try again";
+    this.more.textContent = t(answer ? "notification.more" : "error.try-again");
     if (!answer) this.more.hidden = false;
     if (!answer || !this.isConnected) return;
     for (const notification of answer.items) this.notifications.set(notification.id, notification);
@@ -96,7 +99,7 @@ class Notifications extends View {
     const focused = document.activeElement?.closest?.("[data-notification]")?.dataset.notification;
     const isShown = (notification) => !this.unreadOnly || !notification.read_at;
     const shown = [...this.notifications.values()].filter(isShown).sort((a, b) => b.id - a.id);
-    const none = this.unreadOnly ? "You have read everything." : "There are no notifications yet.";
+    const none = t(this.unreadOnly ? "notification.none-unread" : "notification.none");
     const rows = shown.map((notification) => {
       return h(`li${notification.read_at ? "" : ".unread"}`, {}, this.#row(notification));
     });
@@ -111,11 +114,14 @@ class Notifications extends View {
     const href = addressOf(data);
     const onclick = () => !read_at && this.#markRead({ ids: [id] });
     const props = { "data-notification": String(id), onclick };
+    const hint = t(read_at ? "notification.read" : "notification.mark-read");
+    const unread = !read_at && h("span.hidden", {}, `${t("notification.unread-mark")} `);
+    const times = h("span.hidden", {}, ` ${t("notification.times", { n: count })}`);
     return h(
       href ? "a.notice" : "button.notice",
-      href ? { ...props, href } : { ...props, type: "button", title: read_at ? "Read" : "Mark as read" },
-      h("span.title", {}, !read_at && h("span.hidden", {}, "Unread: "), title),
-      count > 1 && h("span.badge", {}, count > 99 ? "99+" : String(count), h("span.hidden", {}, " times")),
+      href ? { ...props, href } : { ...props, type: "button", title: hint },
+      h("span.title", {}, unread, title),
+      count > 1 && h("span.badge", {}, count > 99 ? "99+" : String(count), times),
       timeElement(created_at, "time.quiet"),
       body && h("span.text", {}, body),
     );

@@ -2,6 +2,7 @@
 
 import { View, errorText, field, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
+import { t } from "../shared/words.js";
 
 /** Properties: `store`, `me` (the answer of GET /me) and `change` (async, gets the fields to change). */
 class Password extends View {
@@ -22,10 +23,10 @@ class Password extends View {
       maxlength: 200,
       required: true,
     };
-    this.current = field("Current password", "current_password", passwordProps);
-    this.code = field("Code", "code", codeProps, `The six digits that we sent to ${email}`);
+    this.current = field(t("password.current"), "current_password", passwordProps);
+    this.code = field(t("sign.code"), "code", codeProps, t("password.code-hint", { email }));
     const requestCode = { type: "button", onclick: () => this.#requestCode() };
-    this.forgotten = h("button.link", requestCode, "I forgot it: e-mail me a code");
+    this.forgotten = h("button.link", requestCode, t("password.forgotten"));
     this.problem = h("p.problem", { role: "alert" });
     const passwordManagerName = h("input", {
       autocomplete: "username",
@@ -39,10 +40,11 @@ class Password extends View {
       this.code,
       h("div.row", {}, this.forgotten),
       this.problem,
-      field("New password", "password", newProps, "At least 10 characters"),
+      field(t("password.new"), "password", newProps, t("password.new-hint")),
     ];
     const submit = (changes, element) => this.#submit(changes, element);
-    fill(this, h("section.sheet", {}, h("h2", {}, "Password"), form(fields, "Change the password", submit)));
+    const element = form(fields, t("password.change"), submit);
+    fill(this, h("section.sheet", {}, h("h2", {}, t("password.title")), element));
     this.#showField("current");
   }
 
@@ -71,7 +73,7 @@ class Password extends View {
     await this.change(changes);
     element.reset();
     this.#showField("current");
-    return "Your password was changed.";
+    return t("password.changed");
   }
 }
 

@@ -1,21 +1,11 @@
 /** Notification preferences, saved as they are changed. Admins also choose the events of which they are notified. */
 
 import { View, errorText, fill, h, loadError, toast } from "../shared/dom.js";
+import { t } from "../shared/words.js";
 
-const TYPES = {
-  message: ["Messages", "Messages that you have not seen"],
-  community: ["Community", "Likes, comments and replies; new members of your groups"],
-  account: ["Your account", "Changes of your account, such as a new password"],
-  admin: ["Administration", "Notices from the admins; for admins, also the events that they watch"],
-  system: ["Bellwire", "News about the service itself"],
-};
-const EMAIL = { off: "No e-mail", instant: "At once", hourly: "Each hour", daily: "Each day" };
-const WATCHES = {
-  "user.created": "Somebody signed up",
-  "user.status": "An account was activated or suspended",
-  "message.sent": "Messages were sent",
-  "user.activity": "Activity in the connected application",
-};
+const TYPES = ["message", "community", "account", "admin", "system"];
+const EMAIL = ["off", "instant", "hourly", "daily"];
+const WATCHES = ["user.created", "user.status", "message.sent", "user.activity"];
 
 /** Properties: `store`. */
 class Preferences extends View {
@@ -36,47 +26,51 @@ class Preferences extends View {
   }
 
   #table(preferences) {
-    const types = Object.keys(TYPES).filter((type) => preferences[type]);
-    const heads = ["Notification", "Here", "By e-mail"].map((text) => h("th", { scope: "col" }, text));
+    const types = TYPES.filter((type) => preferences[type]);
+    const headKeys = ["preferences.notification", "preferences.here", "preferences.by-email"];
+    const heads = headKeys.map((key) => h("th", { scope: "col" }, t(key)));
     const rows = types.map((type) => this.#row(type, preferences[type]));
     const table = h("table.choices", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
-    return h("section.sheet", {}, h("h2", {}, "Your notifications"), table);
+    return h("section.sheet", {}, h("h2", {}, t("preferences.title")), table);
   }
 
   #row(type, preference) {
-    const [name, description] = TYPES[type];
+    const name = t(`preferences.type.${type}`);
     const save = async (change) => (await this.#put("/notification-preferences", { [type]: change }))[type];
     const inApp = h("input", {
       type: "checkbox",
-      "aria-label": `${name}: show here`,
+      "aria-label": t("preferences.show-here", { name }),
       checked: preference.in_app,
     });
     saveOnChange(inApp, "checked", {
       save: async (in_app) => (await save({ in_app })).in_app,
-      describe: (isShown) => `${name}: ${isShown ? "shown" : "not shown"} here`,
+      describe: (isShown) => t(isShown ? "preferences.saved-shown" : "preferences.saved-hidden", { name }),
     });
-    const options = Object.entries(EMAIL).map(([value, text]) => {
-      return h("option", { value, selected: value === preference.email }, text);
+    const options = EMAIL.map((value) => {
+      return h("option", { value, selected: value === preference.email }, t(`preferences.email.${value}`));
     });
-    const email = h("select", { "aria-label": `${name}: by e-mail` }, options);
+    const email = h("select", { "aria-label": t("preferences.send-by-email", { name }) }, options);
     saveOnChange(email, "value", {
       save: async (value) => (await save({ email: value })).email,
-      describe: (value) => `${name}, by e-mail: ${EMAIL[value].toLowerCase()}`,
+      describe: (value) => t(`preferences.saved-email.${value}`, { name }),
     });
-    const head = h("th", { scope: "row" }, name, h("small", {}, description));
+    const head = h("th", { scope: "row" }, name, h("small", {}, t(`preferences.about.${type}`)));
     return h("tr", {}, head, h("td", {}, inApp), h("td", {}, email));
   }
 
   #watches(watches) {
-    const rows = Object.entries(WATCHES).map(([watch, name]) => {
+    const rows = WATCHES.map((watch) => {
+      const name = t(`preferences.watch.${watch}`);
       const box = h("input", { type: "checkbox", checked: watches[watch] });
       saveOnChange(box, "checked", {
         save: async (isWatched) => (await this.#put("/admin/watches", { [watch]: isWatched }))[watch],
-        describe: (isWatched) => `${name}: ${isWatched ? "watched" : "not watched"}`,
+        describe: (isWatched) => {
+          return t(isWatched ? "preferences.saved-watched" : "preferences.saved-unwatched", { name });
+        },
       });
       return h("li", {}, h("label.row", {}, box, name));
     });
-    return h("section.sheet", {}, h("h2", {}, "Events that you watch as an admin"), h("ul", {}, rows));
+    return h("section.sheet", {}, h("h2", {}, t("preferences.watches")), h("ul", {}, rows));
   }
 
   #put(path, body) {
@@ -86,7 +80,7 @@ class Preferences extends View {
 
 /**
  * Save an input's value when it changes, and confirm it with a toast. If the server refuses, show the error and the
- * saved value. `save(value)` resolves to the saved value; `describe(value)` returns its text.
+ * saved value. `save(value)` resolves to the saved value; `describe(value)` returns the text that confirms it.
  */
 function saveOnChange(input, property, { save, describe }) {
   let saved = input[property];
@@ -94,7 +88,7 @@ function saveOnChange(input, property, { save, describe }) {
     input.parentElement.querySelector(".problem")?.remove();
     try {
       saved = await save(input[property]);
-      toast(`Saved. ${describe(saved)}.`);
+      toast(describe(saved));
     } catch (error) {
       input[property] = saved;
       input.after(h("small.problem", { role: "alert" }, errorText(error)));

@@ -1,32 +1,42 @@
 /** The sessions of the user, and buttons to end them. */
 
 import { View, errorText, fill, h } from "../shared/dom.js";
-import { formatDateTime, timeElement } from "../shared/format.js";
+import { formatDateTime, formatShort } from "../shared/format.js";
+import { t } from "../shared/words.js";
 
+/** What a User-Agent contains, and the key of the text. */
 const SYSTEMS = [
-  ["iPhone", "an iPhone"],
-  ["iPad", "an iPad"],
-  ["Android", "Android"],
-  ["Windows", "Windows"],
-  ["Mac OS X", "a Mac"],
-  ["Linux", "Linux"],
+  ["iPhone", "sessions.browser.iphone"],
+  ["iPad", "sessions.browser.ipad"],
+  ["Android", "sessions.browser.android"],
+  ["Windows", "sessions.browser.windows"],
+  ["Mac OS X", "sessions.browser.mac"],
+  ["Linux", "sessions.browser.linux"],
 ];
 
 /** A short text for a session's label, which for browsers is their long User-Agent. */
 function deviceName(label) {
-  if (!label.startsWith("Mozilla/")) return label || "No name";
-  const [, system] = SYSTEMS.find(([mark]) => label.includes(mark)) ?? [];
-  return system ? `A browser on ${system}` : "A browser";
+  if (!label.startsWith("Mozilla/")) return label || t("sessions.nameless");
+  const [, key] = SYSTEMS.find(([mark]) => label.includes(mark)) ?? [];
+  return t(key ?? "sessions.browser");
+}
+
+/** Create a time element that says when, and from which address, a session was last used, or else created. */
+function useOf({ address, last_used_at, created_at }) {
+  const at = last_used_at ?? created_at;
+  const key = `sessions.${last_used_at ? "used" : "created"}${address ? "-from" : ""}`;
+  const text = t(key, { address, time: formatShort(at) });
+  return h("time", { datetime: at, title: formatDateTime(at) }, text);
 }
 
 /** Properties: `store`. */
 class Sessions extends View {
   render() {
-    this.list = h("ul.rows", { "aria-label": "Sessions" });
+    this.list = h("ul.rows", { "aria-label": t("sessions.title") });
     this.problem = h("p.problem", { role: "alert" });
     const load = { type: "button", hidden: true, onclick: () => this.#load() };
-    this.more = h("button.link", load, "Show more");
-    const title = h("h2", { tabindex: "-1" }, "Sessions");
+    this.more = h("button.link", load, t("sessions.more"));
+    const title = h("h2", { tabindex: "-1" }, t("sessions.title"));
     fill(this, h("section.sheet", {}, title, this.list, this.problem, this.more));
     this.#load();
   }
@@ -45,18 +55,16 @@ class Sessions extends View {
   }
 
   #row(session) {
-    const { label, address, last_used_at, created_at, current } = session;
+    const { label, created_at, current } = session;
     const name = deviceName(label);
-    const verb = last_used_at ? "used " : "created ";
-    const details = h("small", {}, address && `${address}, `, verb, timeElement(last_used_at ?? created_at));
-    const endLabel = `End the session “${name}” of ${formatDateTime(created_at)}`;
+    const endLabel = t("sessions.end-one", { name, time: formatDateTime(created_at) });
     const onclick = () => this.#end(session, row);
-    const button = h("button", { type: "button", onclick, "aria-label": endLabel }, "End");
+    const button = h("button", { type: "button", onclick, "aria-label": endLabel }, t("sessions.end"));
     const row = h(
       "li",
       {},
-      h("div.grow", {}, h("span.title", { title: label }, name), details),
-      current ? h("strong", {}, "This one") : button,
+      h("div.grow", {}, h("span.title", { title: label }, name), h("small", {}, useOf(session))),
+      current ? h("strong", {}, t("sessions.this-one")) : button,
     );
     return row;
   }

@@ -3,14 +3,11 @@
 import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { eraseTexts, theme } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 import "./password.js";
 import "./sessions.js";
 
-const THEMES = [
-  ["", "Like the system"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-];
+const THEMES = ["", "light", "dark"]; // "" is that of the system
 const LANGUAGES = [
   ..."ar bg cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv".split(" "),
   ..."nb nl pl pt pt-BR ro ru sk sl sr sv th tr uk vi zh".split(" "),
@@ -20,7 +17,7 @@ const LANGUAGES = [
 class Settings extends View {
   async render() {
     const { store } = this;
-    fill(this, h("p.empty", { role: "status" }, "Loading…"));
+    fill(this, h("p.empty", { role: "status" }, t("loading")));
     try {
       this.me = await store.bell.call("GET", "/me");
     } catch (error) {
@@ -38,7 +35,7 @@ class Settings extends View {
       createView("bw-sessions", { store }),
       this.#signOut(),
     ];
-    fill(this, h("header.bar", {}, h("h1", {}, "Settings")), h("div.column", {}, sections));
+    fill(this, h("header.bar", {}, h("h1", {}, t("section.settings"))), h("div.column", {}, sections));
   }
 
   async #change(changes) {
@@ -50,13 +47,15 @@ class Settings extends View {
   #profile() {
     const { display_name, username, email } = this.me;
     const nameProps = { value: display_name, maxlength: 80, required: true, autocomplete: "name" };
-    const fields = [field("Display name", "display_name", nameProps), this.#timeZone(), this.#language()];
+    const name = field(t("settings.display-name"), "display_name", nameProps);
+    const fields = [name, this.#timeZone(), this.#language()];
     const save = async (changes) => {
       await this.#change(changes);
-      return "Saved.";
+      return t("settings.saved");
     };
     const account = h("p.quiet", {}, `@${username}, ${email}`);
-    return h("section.sheet", {}, h("h2", {}, "Profile"), account, form(fields, "Save", save));
+    const title = h("h2", {}, t("settings.profile"));
+    return h("section.sheet", {}, title, account, form(fields, t("settings.save"), save));
   }
 
   #timeZone() {
@@ -64,10 +63,10 @@ class Settings extends View {
     const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const names = new Set([timezone, own, ...Intl.supportedValuesOf("timeZone"), "UTC"].filter(Boolean));
     const options = [...names].sort().map((name) => [name, name.replaceAll("_", " ")]);
-    const hint = "Summary e-mails are sent by this clock";
-    const label = field("Time zone", "timezone", { value: timezone, options }, hint);
+    const hint = t("settings.time-zone-hint");
+    const label = field(t("settings.time-zone"), "timezone", { value: timezone, options }, hint);
     const onclick = () => (label.querySelector("select").value = own);
-    const useOwn = h("button.link", { type: "button", onclick }, `Use this device’s: ${own}`);
+    const useOwn = h("button.link", { type: "button", onclick }, t("settings.use-own-zone", { zone: own }));
     return h("div.field", {}, label, own && own !== timezone && useOwn);
   }
 
@@ -77,18 +76,18 @@ class Settings extends View {
     const options = [...tags]
       .map((tag) => [tag, languageName(tag)])
       .sort(([, a], [, b]) => a.localeCompare(b));
-    const hint = "For connected applications: this page itself is in English";
-    return field("Language", "locale", { value: locale, options }, hint);
+    return field(t("settings.language"), "locale", { value: locale, options }, t("settings.language-hint"));
   }
 
   #appearance() {
     const chosen = theme.read();
-    const choices = THEMES.map(([value, text]) => {
+    const choices = THEMES.map((value) => {
       const onchange = () => setTheme(value);
       const radio = h("input", { type: "radio", name: "theme", value, checked: value === chosen, onchange });
-      return h("label.row", {}, radio, text);
+      return h("label.row", {}, radio, t(`settings.theme.${value || "system"}`));
     });
-    return h("fieldset.sheet", {}, h("legend", {}, "Appearance"), h("div.row.choice", {}, choices));
+    const legend = h("legend", {}, t("settings.appearance"));
+    return h("fieldset.sheet", {}, legend, h("div.row.choice", {}, choices));
   }
 
   #signOut() {
@@ -103,8 +102,8 @@ class Settings extends View {
         problem.textContent = errorText(error);
       }
     };
-    const button = h("button.dangerous", { type: "button", onclick }, "Sign out");
-    const docs = h("a.grow", { href: "/api/docs" }, "API documentation");
+    const button = h("button.dangerous", { type: "button", onclick }, t("settings.sign-out"));
+    const docs = h("a.grow", { href: "/api/docs" }, t("settings.api-docs"));
     return h("section.sheet", {}, h("p.row", {}, docs, button), problem);
   }
 }

@@ -1,11 +1,10 @@
 /** Signing in with a password or an e-mailed code, and signing up. */
 
 import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { t } from "../shared/words.js";
 
 const IS_LOCAL = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-const CODE_SENT = IS_LOCAL
-  ? "We sent you a code of six digits. Without a mail server, it is printed in the terminal of Bellwire."
-  : "We sent you a code of six digits.";
+const CODE_SENT = IS_LOCAL ? "sign.code-sent-local" : "sign.code-sent"; // a key
 const PASSWORD = { type: "password", required: true };
 const EMAIL = { type: "email", autocomplete: "email", required: true };
 const CODE = {
@@ -17,79 +16,77 @@ const CODE = {
   placeholder: "000000",
 };
 
-/** The steps: title, fields, the button's text, `run(view, values)` for the form, and links to other steps. */
+/**
+ * The steps: title, fields, the button's text, `run(view, values)` for the form, and links to other steps. Texts are
+ * keys.
+ */
 const STEPS = {
   password: {
-    title: "Sign in",
+    title: "sign.in",
     fields: () => [
-      field("Username or e-mail", "login", { autocomplete: "username", required: true }),
-      field("Password", "password", { ...PASSWORD, autocomplete: "current-password" }),
+      field(t("sign.login"), "login", { autocomplete: "username", required: true }),
+      field(t("sign.password"), "password", { ...PASSWORD, autocomplete: "current-password" }),
     ],
-    action: "Sign in",
+    action: "sign.in",
     run: async (view, values) => view.done(await view.bell.login(values)),
     links: [
-      ["signup", "Create an account"],
-      ["requestCode", "Sign in with a code instead"],
+      ["signup", "sign.create-account"],
+      ["requestCode", "sign.in-with-code-instead"],
     ],
   },
   signup: {
-    title: "Create an account",
+    title: "sign.create-account",
     fields: () => [
       field(
-        "Username",
+        t("sign.username"),
         "username",
         { autocomplete: "username", required: true },
-        "Letters, digits, dots and dashes. Others can find you by it.",
+        t("sign.username-hint"),
       ),
-      field("Your name", "display_name", { autocomplete: "name" }),
-      field("E-mail", "email", EMAIL),
+      field(t("sign.name"), "display_name", { autocomplete: "name" }),
+      field(t("sign.email"), "email", EMAIL),
       field(
-        "Password",
+        t("sign.password"),
         "password",
         { ...PASSWORD, autocomplete: "new-password", minlength: 10 },
-        "At least 10 characters",
+        t("password.new-hint"),
       ),
     ],
-    action: "Sign up",
+    action: "sign.up",
     run: async (view, values) => {
       if (!values.display_name) delete values.display_name;
       await view.bell.signup(values);
-      view.showStep("verify", { email: values.email, notice: CODE_SENT });
+      view.showStep("verify", { email: values.email, notice: t(CODE_SENT) });
     },
-    links: [["password", "I have an account"]],
+    links: [["password", "sign.have-account"]],
   },
   verify: {
-    title: "Confirm your e-mail address",
-    fields: () => [field("Code", "code", CODE)],
-    action: "Confirm and sign in",
+    title: "sign.confirm-email",
+    fields: () => [field(t("sign.code"), "code", CODE)],
+    action: "sign.confirm",
     run: async (view, { code }) => view.done(await view.bell.verify({ email: view.email, code })),
-    links: [["signup", "Start again"]],
+    links: [["signup", "sign.start-again"]],
   },
   requestCode: {
-    title: "Sign in with a code",
+    title: "sign.in-with-code",
     fields: () => [
-      field(
-        "E-mail",
-        "email",
-        EMAIL,
-        "Use this too if you forgot your password: set a new one in the settings.",
-      ),
+      field(t("sign.email"), "email", EMAIL, t("sign.request-code-hint")),
     ],
-    action: "E-mail me a code",
+    action: "sign.request-code",
     run: async (view, { email }) => {
       await view.bell.requestCode(email);
-      view.showStep("code", { email, notice: CODE_SENT });
+      view.showStep("code", { email, notice: t(CODE_SENT) });
     },
-    links: [["password", "Sign in with a password"]],
+    links: [["password", "sign.in-with-password"]],
   },
   code: {
-    title: "Sign in with a code",
-    fields: () => [field("Code", "code", CODE)],
-    action: "Sign in",
+    title: "sign.in-with-code",
+    fields: () => [field(t("sign.code"), "code", CODE)],
+    action: "sign.in",
     run: async (view, { code }) => view.done(await view.bell.login({ email: view.email, code })),
     links: [
-      ["requestCode", "Request another code"],
-      ["password", "Sign in with a password"],
+      ["requestCode", "sign.request-another"],
+      ["password", "sign.in-with-password"],
     ],
   },
 };
@@ -104,7 +101,7 @@ class SignIn extends View {
     const { title, fields, action, run, links } = STEPS[name];
     this.email = email;
     const problem = h("p.problem", { role: "alert", hidden: true });
-    const button = h("button.primary", {}, action);
+    const button = h("button.primary", {}, t(action));
     const onsubmit = async (event) => {
       event.preventDefault();
       problem.hidden = true;
@@ -119,15 +116,15 @@ class SignIn extends View {
       }
     };
     const form = h("form", { onsubmit }, fields(), problem, button);
-    const others = links.map(([step, text]) => {
-      return h("button.link", { type: "button", onclick: () => this.showStep(step) }, text);
+    const others = links.map(([step, key]) => {
+      return h("button.link", { type: "button", onclick: () => this.showStep(step) }, t(key));
     });
     const logo = h("img", { src: "/static/shared/bell.svg", alt: "", width: 36, height: 36 });
     const card = h(
       "div.card",
       {},
       h("p.brand", {}, logo, "Bellwire"),
-      h("h1", {}, title),
+      h("h1", {}, t(title)),
       notice && h("p.said", { role: "status" }, notice),
       form,
       h("div.others", {}, others),

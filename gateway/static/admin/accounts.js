@@ -1,26 +1,26 @@
 /** Dialogs that create accounts, change them, and create or revoke their tokens. */
 
 import { errorText, field, h, openDialog, toast } from "../shared/dom.js";
-import { nameOf, plural } from "../shared/format.js";
+import { nameOf } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import { markFieldErrors } from "./form.js";
 
-const ROLES = [
-  ["user", "User"],
-  ["admin", "Admin"],
-];
+const ROLES = ["user", "admin"];
 const MAX_SHOWN_ERRORS = 10;
 const TIMEOUT_S = 120; // for a thousand accounts
 let pastedLines = ""; // the text of the dialog for many accounts, until they are created
 
+const roleOptions = () => ROLES.map((role) => [role, t(`users.role.${role}`)]);
+
 /** Open a dialog for one account. Returns [account], or undefined when it is cancelled. */
 export async function createAccount(store) {
-  const passwordHint = "Without a password, the user signs in with an e-mailed code";
+  const password = { type: "password", autocomplete: "new-password" };
   const fields = [
-    field("Username", "username", { required: true, autocomplete: "off", maxlength: "32" }),
-    field("E-mail", "email", { type: "email", required: true, autocomplete: "off" }),
-    field("Name", "display_name", { autocomplete: "off", maxlength: "80" }),
-    field("Role", "role", { options: ROLES, value: "user" }),
-    field("Password", "password", { type: "password", autocomplete: "new-password" }, passwordHint),
+    field(t("users.username"), "username", { required: true, autocomplete: "off", maxlength: "32" }),
+    field(t("users.email"), "email", { type: "email", required: true, autocomplete: "off" }),
+    field(t("users.name"), "display_name", { autocomplete: "off", maxlength: "80" }),
+    field(t("users.role"), "role", { options: roleOptions(), value: "user" }),
+    field(t("users.password"), "password", password, t("users.password.hint")),
   ];
   const create = (values) => {
     const account = Object.fromEntries(Object.entries(values).filter(([, value]) => value));
@@ -28,8 +28,8 @@ export async function createAccount(store) {
       postAccounts(store, [account]).catch((error) => Promise.reject(singleAccountError(error)));
     return markFieldErrors(fields, run);
   };
-  const accounts = await openDialog("Create an account", fields, "Create", create);
-  if (accounts) toast(`${nameOf(accounts[0])} can sign in now`);
+  const accounts = await openDialog(t("users.create"), fields, t("users.create.submit"), create);
+  if (accounts) toast(t("users.create.done", { name: nameOf(accounts[0]) }));
   return accounts;
 }
 
@@ -55,23 +55,23 @@ export async function createManyAccounts(store) {
     rows: 10,
     required: true,
     spellcheck: "false",
-    placeholder: "ana, ana@example.org, Ana Lopes",
+    placeholder: t("users.create-many.example"),
     value: pastedLines,
     oninput: (event) => (pastedLines = event.target.value),
   };
-  const hint = "Either all accounts are created or none. The users sign in with an e-mailed code.";
-  const linesField = field("One per line: username, e-mail, name", "lines", props, hint);
+  const linesField = field(t("users.create-many.lines"), "lines", props, t("users.create-many.hint"));
   const create = async ({ lines }) => {
     const { users, lineNumbers } = parseLines(lines);
-    if (!users.length) throw new Error("Write one line for each account.");
+    if (!users.length) throw new Error(t("users.create-many.no-line"));
     return postAccounts(store, users).catch((error) =>
       Promise.reject(new Error(lineErrors(error, lineNumbers))),
     );
   };
-  const accounts = await openDialog("Create many accounts", [linesField], "Create all", create);
+  const [title, action] = [t("users.create-many.title"), t("users.create-many.submit")];
+  const accounts = await openDialog(title, [linesField], action, create);
   if (!accounts) return [];
   pastedLines = "";
-  toast(`${plural(accounts.length, "account")} created`);
+  toast(t("users.create-many.done", { n: accounts.length }));
   return accounts;
 }
 
@@ -93,25 +93,28 @@ function parseLines(text) {
 
 /** Return the errors of a list of accounts, by line. */
 function lineErrors(error, lineNumbers) {
-  const errors = Object.entries(error.fields ?? {}).map(([name, message]) => {
+  const errors = Object.entries(error.fields ?? {}).map(([name, problem]) => {
     const [, index, fieldName] = /^users\.(\d+)\.?(.*)$/.exec(name) ?? [];
-    if (index === undefined) return { line: 0, text: `${name}: ${message}` };
+    if (index === undefined) return { line: 0, text: t("admin.field-problem", { name, problem }) };
     const line = lineNumbers[index];
-    return { line, text: `Line ${line}: ${fieldName ? `${fieldName}: ` : ""}${message}` };
+    const key = fieldName ? "users.line-field-problem" : "users.line-problem";
+    return { line, text: t(key, { line, name: fieldName, problem }) };
   });
   if (!errors.length) return errorText(error);
   const texts = errors.sort((a, b) => a.line - b.line).map(({ text }) => text);
   const hidden = texts.length - MAX_SHOWN_ERRORS;
-  return [...texts.slice(0, MAX_SHOWN_ERRORS), ...(hidden > 0 ? [`and ${hidden} more`] : [])].join("\n");
+  const more = hidden > 0 ? [t("users.more-problems", { n: hidden })] : [];
+  return [...texts.slice(0, MAX_SHOWN_ERRORS), ...more].join("\n");
 }
 
 /** Open a dialog for an account's name and role. Returns the changed USER, or undefined when it is cancelled. */
 export function changeAccount(store, user) {
   const fields = [
-    field("Name", "display_name", { value: user.display_name, required: true, maxlength: "80" }),
-    field("Role", "role", { options: ROLES, value: user.role }),
+    field(t("users.name"), "display_name", { value: user.display_name, required: true, maxlength: "80" }),
+    field(t("users.role"), "role", { options: roleOptions(), value: user.role }),
   ];
-  return openDialog(`Change @${user.username}`, fields, "Save", async (values) => {
+  const title = t("users.change.title", { username: user.username });
+  return openDialog(title, fields, t("users.change.submit"), async (values) => {
     const changes = Object.fromEntries(
       Object.entries(values).filter(([name, value]) => value !== user[name]),
     );
@@ -122,29 +125,26 @@ export function changeAccount(store, user) {
 
 /** Open a dialog for a new token. Returns the token, or undefined when it is cancelled. */
 export function createToken(store, user) {
-  const hint = "Anybody who has the token can act as this account, until it is revoked";
-  const labelField = field("Purpose", "label", { maxlength: "64", placeholder: "Build bot" }, hint);
+  const props = { maxlength: "64", placeholder: t("users.token.example") };
+  const labelField = field(t("users.token.purpose"), "label", props, t("users.token.hint"));
   const create = async ({ label }) => {
     const body = { label: label.trim() };
     const { token } = await store.bell.call("POST", `/admin/users/${user.id}/tokens`, body);
     return token;
   };
   const submit = (values) => markFieldErrors([labelField], () => create(values));
-  return openDialog(`Create a token for ${nameOf(user)}`, [labelField], "Create", submit);
+  const title = t("users.token.title", { name: nameOf(user) });
+  return openDialog(title, [labelField], t("users.token.submit"), submit);
 }
 
 export function revokeTokens(store, user) {
-  const warning = h(
-    "p",
-    {},
-    "Bots and scripts of this account stop working, and it is signed out everywhere.",
-  );
+  const name = nameOf(user);
+  const warning = h("p", {}, t("users.revoke.warning"));
   const revoke = async () => {
     await store.bell.call("DELETE", `/admin/users/${user.id}/tokens`);
-    toast(`All tokens of ${nameOf(user)} were revoked`);
+    toast(t("users.revoke.done", { name }));
   };
   const submit = () => markFieldErrors([], revoke);
-  return openDialog(`Revoke all tokens of ${nameOf(user)}?`, [warning], "Revoke", submit, {
-    dangerous: true,
-  });
+  const title = t("users.revoke.title", { name });
+  return openDialog(title, [warning], t("users.revoke.submit"), submit, { dangerous: true });
 }

@@ -4,15 +4,16 @@
  */
 
 import { View, createView, fill, h } from "../shared/dom.js";
+import { t } from "../shared/words.js";
 
-/** In order: the word in the address, the tab's text, the custom element, and the module that defines it. */
+/** In order: the word in the address, the custom element, and the module that defines it. */
 const AREAS = [
-  ["users", "Users", "bw-admin-users", () => import("./users.js")],
-  ["activity", "Activity", "bw-admin-records", () => import("./records.js")],
-  ["audit", "Audit", "bw-admin-records", () => import("./records.js")],
-  ["jobs", "Jobs", "bw-admin-jobs", () => import("./jobs.js")],
-  ["announce", "Announce", "bw-admin-announce", () => import("./announce.js")],
-  ["explain", "Explain", "bw-admin-explain", () => import("./explain.js")],
+  ["users", "bw-admin-users", () => import("./users.js")],
+  ["activity", "bw-admin-records", () => import("./records.js")],
+  ["audit", "bw-admin-records", () => import("./records.js")],
+  ["jobs", "bw-admin-jobs", () => import("./jobs.js")],
+  ["announce", "bw-admin-announce", () => import("./announce.js")],
+  ["explain", "bw-admin-explain", () => import("./explain.js")],
 ];
 let focusTab = false; // each address creates this view again: after a click on a tab, its successor gets the focus
 
@@ -36,14 +37,15 @@ class Admin extends View {
     if (isAdmin === this.isAdmin) return;
     this.isAdmin = isAdmin;
     if (isAdmin) this.#showArea();
-    else fill(this, h("p.empty", {}, "This area is for administrators only."));
+    else fill(this, h("p.empty", {}, t("admin.only-admins")));
   }
 
   async #showArea() {
-    const [area, title, element, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
-    const body = h("div.admin-body", {}, h("p.quiet", { role: "status" }, "Loading…"));
-    const tabs = h("nav.tabs", { "aria-label": "Administration" }, this.#tabs(area));
-    fill(this, h("header.bar.admin-head", {}, h("h1", {}, "Administration"), tabs), body);
+    const [area, element, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
+    const body = h("div.admin-body", {}, h("p.quiet", { role: "status" }, t("loading")));
+    const title = t("admin.title");
+    const tabs = h("nav.tabs", { "aria-label": title }, this.#tabs(area));
+    fill(this, h("header.bar.admin-head", {}, h("h1", {}, title), tabs), body);
     const current = tabs.querySelector("[aria-current]");
     current.scrollIntoView({ block: "nearest", inline: "center" });
     if (focusTab) current.focus();
@@ -51,17 +53,17 @@ class Admin extends View {
     try {
       await load();
       const view = createView(element, { store: this.store, area, detail: this.detail });
-      fill(body, h("h2.hidden", {}, title), view);
+      fill(body, h("h2.hidden", {}, t(`admin.area.${area}`)), view);
     } catch {
-      const text = "This area could not be loaded: there is no connection to the server.";
-      fill(body, h("p.problem", { role: "alert" }, text));
+      fill(body, h("p.problem", { role: "alert" }, t("admin.not-loaded")));
     }
   }
 
   #tabs(area) {
     const onclick = () => (focusTab = true);
-    return AREAS.map(([word, text]) => {
-      return h("a", { href: `#/admin/${word}`, "aria-current": word === area && "page", onclick }, text);
+    return AREAS.map(([word]) => {
+      const props = { href: `#/admin/${word}`, "aria-current": word === area && "page", onclick };
+      return h("a", props, t(`admin.area.${word}`));
     });
   }
 }

@@ -4,41 +4,33 @@
  */
 
 import { View, errorText, field, fill, h, openDialog } from "../shared/dom.js";
-import { nameOf, plural } from "../shared/format.js";
+import { nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { announcementDraft } from "../shared/storage.js";
+import { listed, t } from "../shared/words.js";
 import { progress, repeatWhileVisible } from "./live.js";
 
 const REFRESH_MS = 1000;
-const TYPES = [
-  ["system", "System"],
-  ["account", "Account"],
-  ["admin", "Administration"],
-  ["community", "Community"],
-  ["message", "Messages"],
-];
-const AUDIENCES = [
-  ["user", "All users"],
-  ["admin", "All admins"],
-  ["chosen", "People whom I choose"],
-];
-const UNCERTAIN = "There was no answer, so it may have been sent: look at the jobs before you send it again.";
+const MAX_NAMES = 3; // in the question before sending
+const TYPES = ["system", "account", "admin", "community", "message"];
+const AUDIENCES = ["user", "admin", "chosen"];
 
 /** Properties: `store`. */
 class Announce extends View {
   render() {
     this.draft = announcementDraft(this.store.me.id);
     this.picker = new PeoplePicker(this.store, []);
-    const typeHint = "The users’ preferences for this type decide whether it is also e-mailed";
+    const audiences = AUDIENCES.map((audience) => [audience, t(`announce.audience.${audience}`)]);
+    const types = TYPES.map((type) => [type, t(`announce.type.${type}`)]);
     const fields = [
-      field("To", "whom", { options: AUDIENCES, onchange: () => this.#updatePicker() }),
+      field(t("announce.to"), "whom", { options: audiences, onchange: () => this.#updatePicker() }),
       this.picker.element,
-      field("Type", "type", { options: TYPES }, typeHint),
-      field("Title", "title", { required: true, maxlength: "200", autocomplete: "off" }),
-      field("Text", "body", { rows: 5, maxlength: "2000" }),
+      field(t("announce.type"), "type", { options: types }, t("announce.type.hint")),
+      field(t("announce.title"), "title", { required: true, maxlength: "200", autocomplete: "off" }),
+      field(t("announce.text"), "body", { rows: 5, maxlength: "2000" }),
     ];
-    this.form = form(fields, "Announce…", (values) => this.#send(values));
+    this.form = form(fields, t("announce.ask"), (values) => this.#send(values));
     this.form.classList.add("panel");
     this.form.addEventListener("input", () => this.draft.write(Object.fromEntries(new FormData(this.form))));
     this.sent = h("div.sent", { "aria-live": "polite" });
@@ -59,14 +51,14 @@ class Announce extends View {
 
   async #send({ whom, type, title, body }) {
     const people = [...this.picker.chosen.values()];
-    if (whom === "chosen" && !people.length) throw new Error("Choose somebody first.");
+    if (whom === "chosen" && !people.length) throw new Error(t("announce.nobody"));
     const to = whom === "chosen" ? { user_ids: people.map((user) => user.id) } : { role: whom };
     const announcement = { ...to, type, title: title.trim(), body: body.trim() };
     if (!(await this.#confirm(whom, people, announcement))) return;
     const { job } = await this.store.bell
       .call("POST", "/admin/notifications", announcement)
       .catch((error) => {
-        throw error.status ? error : new Error(`${errorText(error)} ${UNCERTAIN}`);
+        throw error.status ? error : new Error(t("announce.uncertain", { problem: errorText(error) }));
       });
     this.draft.remove();
     for (const name of ["title", "body"]) this.form.elements[name].value = "";
@@ -75,11 +67,11 @@ class Announce extends View {
 
   /** Ask before sending: an announcement cannot be undone, and Enter in the title field submits the form. */
   #confirm(whom, people, { title, body }) {
-    const names =
-      people.length > 3 ? plural(people.length, "person", "people") : people.map(nameOf).join(", ");
-    const to = { chosen: names, admin: "all admins", user: "all users" }[whom];
+    const isMany = whom === "chosen" && people.length > MAX_NAMES;
+    const values = { n: people.length, names: listed(people.map(nameOf)) };
+    const question = t(`announce.question.${isMany ? "many" : whom}`, values);
     const preview = h("blockquote", {}, h("strong", {}, title), h("p", {}, body));
-    return openDialog(`Announce to ${to}?`, [preview], "Announce", () => true);
+    return openDialog(question, [preview], t("announce.send"), () => true);
   }
 
   /** Show the progress of an announcement until it is done. */

@@ -3,24 +3,26 @@
 import { View, field, fill, h } from "../shared/dom.js";
 import { formatDateTime, nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
+import { t } from "../shared/words.js";
 import { pill, table, tableRow } from "./list.js";
+import { sentence } from "./sentence.js";
 import { resolveUser, userField } from "./user-names.js";
 
 // decisions, by their first word, by which the user was notified
 const POSITIVE = ["notified", "merged", "mailed", "counted"];
-const MAIL_HEADS = ["Mail", "State", "Queued", "Ended", "Error"];
+const MAIL_COLUMNS = ["mail", "state", "queued", "ended", "error"];
 
 /** Properties: `store`, `detail` (the event from the address, if any). */
 class Explain extends View {
   render() {
     const { store } = this;
-    const hint = "The cursor of the event (its id), or only its number";
+    const event = { required: true, autocomplete: "off", value: this.detail ?? "" };
     const fields = [
-      field("Event", "event", { required: true, autocomplete: "off", value: this.detail ?? "" }, hint),
-      userField(store, "User", "user", { required: true, value: store.me.username }),
+      field(t("explain.event"), "event", event, t("explain.event.hint")),
+      userField(store, t("explain.user"), "user", { required: true, value: store.me.username }),
     ];
     this.answer = h("div.answer", { "aria-live": "polite" });
-    const element = form(fields, "Explain", (values) => this.#explain(values));
+    const element = form(fields, t("explain.submit"), (values) => this.#explain(values));
     element.classList.add("panel");
     fill(this, element, this.answer);
   }
@@ -32,12 +34,13 @@ class Explain extends View {
       user: await resolveUser(this.store, user, "user"),
     };
     const explanation = await this.store.bell.call("GET", "/admin/explain", null, { query });
-    const none = "No rule applies to this type of event: it notifies nobody.";
+    const title = { type: h("code", {}, explanation.type), name: nameOf(explanation.user) };
+    const about = { event: explanation.event, time: formatDateTime(explanation.at) };
     fill(
       this.answer,
-      h("h3", {}, h("code", {}, explanation.type), ` for ${nameOf(explanation.user)}`),
-      h("p.quiet", {}, `Event ${explanation.event}, ${formatDateTime(explanation.at)}`),
-      explanation.rules.length ? explanation.rules.map(rulePanel) : h("p", {}, none),
+      h("h3", {}, sentence("explain.title", title)),
+      h("p.quiet", {}, t("explain.about", about)),
+      explanation.rules.length ? explanation.rules.map(rulePanel) : h("p", {}, t("explain.no-rule")),
     );
   }
 
@@ -56,27 +59,29 @@ function rulePanel({ rule, type, decided, notification, mails = [], mail_due_at 
   );
   return h(
     "section.panel",
-    { "aria-label": `Rule ${rule}` },
-    h("h3", {}, `Rule “${rule}”`, h("small", {}, ` notifications of the type ${type}`)),
+    { "aria-label": t("explain.rule", { rule }) },
+    h("h3", {}, t("explain.rule.title", { rule }), h("small", {}, ` ${t("explain.rule.type", { type })}`)),
     h("ul.decided", {}, decisions),
     notification && notificationQuote(notification),
-    mail_due_at && h("p", {}, `An e-mail is due at ${formatDateTime(mail_due_at)}.`),
+    mail_due_at && h("p", {}, t("explain.mail-due", { time: formatDateTime(mail_due_at) })),
     mails.length > 0 && mailTable(mails),
   );
 }
 
 function notificationQuote({ title, body, created_at, read_at }) {
-  const read = read_at ? `read ${formatDateTime(read_at)}` : "unread";
-  const times = h("small", {}, `${formatDateTime(created_at)}, ${read}`);
-  return h("blockquote", {}, h("strong", {}, title), h("p", {}, body), times);
+  const times = { created: formatDateTime(created_at), read: read_at && formatDateTime(read_at) };
+  const text = t(read_at ? "explain.notified-read" : "explain.notified-unread", times);
+  return h("blockquote", {}, h("strong", {}, title), h("p", {}, body), h("small", {}, text));
 }
 
 function mailTable(mails) {
+  const heads = MAIL_COLUMNS.map((column) => t(`explain.column.${column}`));
   const rows = mails.map(({ kind, state, queued_at, ended_at, error }) => {
     const ended = ended_at ? formatDateTime(ended_at) : "";
-    return tableRow(MAIL_HEADS, [kind, state, formatDateTime(queued_at), ended, error ?? ""]);
+    const stateText = t(`explain.mail-state.${state}`);
+    return tableRow(heads, [kind, stateText, formatDateTime(queued_at), ended, error ?? ""]);
   });
-  return table("E-mails about it", MAIL_HEADS, rows);
+  return table(t("explain.mails"), heads, rows);
 }
 
 customElements.define("bw-admin-explain", Explain);

@@ -5,36 +5,36 @@
 
 import { BellwireError } from "../client.js";
 import { errorText, h } from "../shared/dom.js";
+import { language, t } from "../shared/words.js";
 
 const NDJSON = "application/x-ndjson";
 const REVOKE_AFTER_MS = 60_000; // the browser has started to save the file by then
-const LABEL = "Download all (NDJSON)";
 
 export class Download {
   /** `query` is an async function that returns the filters of the list. */
   constructor(view, path, name, query) {
     Object.assign(this, { view, path, name, query, controller: null });
     const onclick = () => (this.controller ? this.controller.abort() : this.#run());
-    this.button = h("button", { type: "button", onclick }, LABEL);
+    this.button = h("button", { type: "button", onclick }, t("export.start"));
     this.status = h("small", { role: "status" });
     this.element = h("span.row", {}, this.button, this.status);
   }
 
   async #run() {
     this.controller = new AbortController();
-    this.button.textContent = "Cancel the download";
-    this.status.textContent = "Starting…";
+    this.button.textContent = t("export.cancel");
+    this.status.textContent = t("export.starting");
     this.status.className = "";
     try {
       const bytes = this.#save(await this.#fetch());
-      this.status.textContent = `${formatBytes(bytes)} saved`;
+      this.status.textContent = t("export.saved", { size: formatBytes(bytes) });
     } catch (error) {
       const { aborted } = this.controller.signal;
       this.status.className = aborted ? "" : "problem";
-      this.status.textContent = aborted ? "Cancelled" : errorText(error);
+      this.status.textContent = aborted ? t("export.cancelled") : errorText(error);
     }
     this.controller = null;
-    this.button.textContent = LABEL;
+    this.button.textContent = t("export.start");
   }
 
   /** Return the answer as a Blob. Rejects when the answer ends early, so an incomplete file is never saved. */
@@ -47,7 +47,7 @@ export class Download {
     let bytes = 0;
     const transform = (chunk, output) => {
       bytes += chunk.byteLength;
-      this.status.textContent = `${formatBytes(bytes)} so far`;
+      this.status.textContent = t("export.so-far", { size: formatBytes(bytes) });
       output.enqueue(chunk);
     };
     const counted = answer.body.pipeThrough(new TransformStream({ transform }));
@@ -64,5 +64,11 @@ export class Download {
 }
 
 function formatBytes(bytes) {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1e6) return inUnit(Math.ceil(bytes / 1e3), "kilobyte", 0);
+  return inUnit(bytes / 1e6, "megabyte", 1);
+}
+
+function inUnit(value, unit, decimals) {
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(language, { style: "unit", unit, ...digits }).format(value);
 }

@@ -4,6 +4,7 @@
  */
 
 import { errorText, h } from "../shared/dom.js";
+import { t } from "../shared/words.js";
 
 const CONTROL = "input, select, textarea";
 let noteCount = 0; // for unique ids
@@ -24,8 +25,8 @@ export async function markFieldErrors(fields, run) {
       .find(Boolean)
       ?.focus();
     if (!errors.length) throw new Error(errorText(error));
-    const rest = unmarked.map(([name, message]) => `${name}: ${message}`).join("\n");
-    throw new Error(rest || "Correct the marked fields above.");
+    const rest = unmarked.map(([name, problem]) => t("admin.field-problem", { name, problem })).join("\n");
+    throw new Error(rest || t("admin.correct-fields"));
   }
 }
 

@@ -5,20 +5,23 @@
 
 import { h } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
+import { number, t } from "../shared/words.js";
 import { Listing, tableRow } from "./list.js";
 
-const HEADS = ["Hour", "Action", "Site", "Count"];
+const COLUMNS = ["hour", "action", "site", "count"];
+
+const heads = () => COLUMNS.map((column) => t(`hours.column.${column}`));
 
 export class HourlyCounts {
   constructor(bell) {
     this.list = new Listing(bell, "/admin/activity/hourly", {
-      label: "Activity by the hour",
-      heads: HEADS,
+      label: t("hours.title"),
+      heads: heads(),
       row: hourRow,
-      empty: "Nothing was counted for these filters.",
+      empty: t("hours.empty"),
       onDraw: () => this.#scaleBars(),
     });
-    const summary = h("summary", {}, "Counts by the hour");
+    const summary = h("summary", {}, t("hours.open"));
     this.element = h("details.hours", { ontoggle: () => this.#load() }, summary, this.list.element);
   }
 
@@ -46,6 +49,6 @@ export class HourlyCounts {
 function hourRow({ hour, action, site, count }) {
   const bar = h("span.scale", { "aria-hidden": "true" }, h("span", { "data-count": String(count) }));
   const time = h("time", { datetime: hour }, formatDateTime(hour));
-  const counted = h("div.counted", {}, h("span", {}, String(count)), bar);
-  return tableRow(HEADS, [time, h("code", {}, action), site ?? "", counted]);
+  const counted = h("div.counted", {}, h("span", {}, number(count)), bar);
+  return tableRow(heads(), [time, h("code", {}, action), site ?? "", counted]);
 }

@@ -4,9 +4,11 @@
  */
 
 import { View, errorText, fill, h, toast, toastErrors } from "../shared/dom.js";
-import { formatDateTime, formatShort, plural, timeElement } from "../shared/format.js";
+import { formatDateTime, formatShort, timeElement } from "../shared/format.js";
+import { hasWords, listed, number, t } from "../shared/words.js";
 import { pill, table, tableRow } from "./list.js";
 import { progress, repeatWhileVisible } from "./live.js";
+import { sentence } from "./sentence.js";
 import { updateNames, userName } from "./user-names.js";
 
 const BUSY_REFRESH_MS = 2000;
@@ -14,14 +16,14 @@ const IDLE_REFRESH_MS = 10_000; // each request leaves an audit record
 const MAX_UNFOLDED = 5; // items of a list; the rest is folded
 const LATE_S = 30; // a consumer with a greater lag is marked as late
 
-/** In order: the title of a part, its data in the answer, the function that draws it, and a text for no data. */
+/** In order: the key of a part's title, its data in the answer, the function that draws it, and a key for no data. */
 const PARTS = [
-  ["Failed work", ({ dead }) => dead, drawDeadLetters, "No work has failed."],
-  ["Mail", ({ mail }) => [mail], drawMail, ""],
-  ["Announcements", ({ fanouts }) => fanouts, drawAnnouncements, "There were no announcements recently."],
-  ["Consumers of the log", ({ consumers }) => consumers, drawConsumers, ""],
-  ["Workers", stableWorkers, drawWorkers, "No worker is running: background work has to wait."],
-  ["Queues", ({ queues }) => queues, drawQueues, ""],
+  ["jobs.dead", ({ dead }) => dead, drawDeadLetters, "jobs.dead.none"],
+  ["jobs.mail", ({ mail }) => [mail], drawMail, ""],
+  ["jobs.announcements", ({ fanouts }) => fanouts, drawAnnouncements, "jobs.announcements.none"],
+  ["jobs.consumers", ({ consumers }) => consumers, drawConsumers, ""],
+  ["jobs.workers", stableWorkers, drawWorkers, "jobs.workers.none"],
+  ["jobs.queues", ({ queues }) => queues, drawQueues, ""],
 ];
 
 /** Properties: `store`. */
@@ -29,7 +31,7 @@ class Jobs extends View {
   render() {
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.degraded = h("p.degraded", { role: "status", hidden: true });
-    this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": title }));
+    this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": t(title) }));
     this.drawn = []; // the JSON of each part as it was drawn
     this.refreshMs = BUSY_REFRESH_MS;
     fill(this, this.problem, this.degraded, h("div.parts", {}, this.parts));
@@ -48,7 +50,7 @@ class Jobs extends View {
       this.problem.hidden = true;
     } catch (error) {
       this.problem.hidden = false;
-      this.problem.textContent = `This may be out of date; it will be loaded again. ${errorText(error)}`;
+      this.problem.textContent = t("jobs.outdated", { problem: errorText(error) });
     }
   }
 
@@ -63,14 +65,14 @@ class Jobs extends View {
       const json = JSON.stringify(items);
       if (json === this.drawn[n]) return;
       this.drawn[n] = json;
-      const content = items.length ? draw(items, this) : h("p.quiet", {}, empty);
-      this.#fillPart(this.parts[n], h("h3", { tabindex: "-1" }, title), content);
+      const content = items.length ? draw(items, this) : h("p.quiet", {}, empty && t(empty));
+      this.#fillPart(this.parts[n], h("h3", { tabindex: "-1" }, t(title)), content);
     });
   }
 
   #drawDegraded(names) {
     this.degraded.hidden = !names.length;
-    const text = `Degraded: ${names.join(", ")}. Nothing is lost; some things take longer.`;
+    const text = t("jobs.degraded", { parts: listed(names.map(partName)) });
     if (names.length && this.degraded.textContent !== text) this.degraded.textContent = text;
   }
 
@@ -87,53 +89,59 @@ class Jobs extends View {
   async retry(id) {
     const answer = await toastErrors(() => this.store.bell.call("POST", `/admin/jobs/${id}/retry`, null));
     if (!answer) return;
-    toast("It will be tried again");
+    toast(t("jobs.retry.done"));
     this.refresh();
   }
 }
 
+/** The name of a part of the server. Newer servers may have parts that have no words yet. */
+function partName(name) {
+  return hasWords(`jobs.part.${name}`) ? t(`jobs.part.${name}`) : name;
+}
+
+/** The names of a table's columns. Their keys begin with that of the table. */
+const heads = (key, columns) => columns.map((column) => column && t(`${key}.${column}`));
+
 /** Draw the first items, and the rest folded. `draw(items)` returns a table or a list. */
 function folded(items, draw, first = items.slice(0, MAX_UNFOLDED)) {
   const rest = items.filter((item) => !first.includes(item));
-  const summary = h("summary", { "data-act": "rest" }, `${rest.length} more`);
+  const summary = h("summary", { "data-act": "rest" }, t("jobs.more", { n: rest.length }));
   return [draw(first), rest.length > 0 && h("details", {}, summary, draw(rest))];
 }
 
 function drawDeadLetters(letters, view) {
-  const heads = ["Work", "About", "Error", "Since", ""];
+  const columns = heads("jobs.dead", ["work", "about", "error", "since", ""]);
   const row = (letter) => {
     const { id, consumer, type, event, to, error, parked_at } = letter;
-    const eventLink = h(
-      "a",
-      { href: `#/admin/explain/${event}`, "data-act": `event-${id}` },
-      `Event ${event}`,
-    );
-    return tableRow(heads, [
-      `${consumer}: ${type ?? "no longer kept"}`,
+    const props = { href: `#/admin/explain/${event}`, "data-act": `event-${id}` };
+    const eventLink = h("a", props, t("jobs.event", { event }));
+    return tableRow(columns, [
+      t(type == null ? "jobs.dead.not-kept" : "jobs.dead.kept", { consumer, type }),
       event ? eventLink : (to ?? ""),
       h("span.problem", {}, error),
       timeElement(parked_at),
-      letter.retrying ? pill("Trying again") : retryButton(letter, view),
+      letter.retrying ? pill(t("jobs.retry.running")) : retryButton(letter, view),
     ]);
   };
-  return folded(letters, (items) => table("Failed work", heads, items.map(row)));
+  return folded(letters, (items) => table(t("jobs.dead"), columns, items.map(row)));
 }
 
 function retryButton({ id, consumer, type, event, to }, view) {
   const props = {
     type: "button",
     "data-act": `retry-${id}`,
-    "aria-label": `Try again: ${type ?? consumer} ${to ?? event}`,
+    "aria-label": t("jobs.retry.label", { work: type ?? consumer, about: to ?? event }),
     onclick: () => view.retry(id),
   };
-  return h("button", props, "Try again");
+  return h("button", props, t("error.try-again"));
 }
 
 /** Announcements that are not done are never folded. */
 function drawAnnouncements(announcements, view) {
   const row = (announcement) => {
     const author = userName(view.store, announcement.by);
-    const details = h("small", {}, "by ", author, ", ", timeElement(announcement.created_at));
+    const parts = { name: author, time: timeElement(announcement.created_at) };
+    const details = h("small", {}, sentence("jobs.announcements.by", parts));
     return h("li", {}, h("p.title", {}, announcement.title), details, progress(announcement));
   };
   const first = announcements.filter(({ state }, n) => n < MAX_UNFOLDED || state !== "done");
@@ -141,16 +149,14 @@ function drawAnnouncements(announcements, view) {
 }
 
 function drawMail([{ waiting, oldest_s, failing }]) {
-  const heads = ["To", "Kind", "Attempts", "Error", "Next"];
+  const columns = heads("jobs.mail", ["to", "kind", "attempts", "error", "next"]);
   const row = ({ to, type, attempts, error, next_at }) =>
-    tableRow(heads, [to, type, String(attempts), h("span.problem", {}, error), timeElement(next_at)]);
-  const verb = waiting === 1 ? "is" : "are";
+    tableRow(columns, [to, type, number(attempts), h("span.problem", {}, error), timeElement(next_at)]);
   const text = waiting
-    ? `${plural(waiting, "e-mail")} ${verb} waiting, the oldest for ${formatDuration(oldest_s)}.`
-    : "No e-mail is waiting.";
-  const failures =
-    failing.length > 0 && folded(failing, (items) => table("Failing e-mails", heads, items.map(row)));
-  return [h("p", {}, text), failures];
+    ? t("jobs.mail.waiting", { n: waiting, time: formatDuration(oldest_s) })
+    : t("jobs.mail.none");
+  const draw = (items) => table(t("jobs.mail.failing"), columns, items.map(row));
+  return [h("p", {}, text), failing.length > 0 && folded(failing, draw)];
 }
 
 /** Leave the changing time out of living workers, so that they are not drawn again each time. */
@@ -159,45 +165,50 @@ function stableWorkers({ workers }) {
 }
 
 function drawWorkers(workers) {
-  const heads = ["Worker", "State", "Since", "Current work"];
+  const columns = heads("jobs.workers", ["worker", "state", "since", "work"]);
   const rows = workers.map(({ worker, alive, seen_at, started_at, running }) => {
-    const state = alive ? pill("Alive", "good") : pill(`Gone since ${formatShort(seen_at)}`, "bad");
-    return tableRow(heads, [worker, state, timeElement(started_at), runningTasks(running)]);
+    const state = alive
+      ? pill(t("jobs.workers.alive"), "good")
+      : pill(t("jobs.workers.gone", { time: formatShort(seen_at) }), "bad");
+    return tableRow(columns, [worker, state, timeElement(started_at), runningTasks(running)]);
   });
-  return table("Workers", heads, rows);
+  return table(t("jobs.workers"), columns, rows);
 }
 
 function runningTasks(running) {
-  if (!running.length) return h("span.quiet", {}, "Idle");
+  if (!running.length) return h("span.quiet", {}, t("jobs.workers.idle"));
   const tasks = running.map(({ what, since }) =>
-    h("li", {}, what, h("small", {}, ` since ${formatDateTime(since)}`)),
+    h("li", {}, what, h("small", {}, ` ${t("jobs.workers.running", { time: formatDateTime(since) })}`)),
   );
   return h("ul", {}, tasks);
 }
 
 function drawConsumers(consumers) {
-  const heads = ["Consumer", "Lag", "Position", "Moved"];
-  const lag = (s) => (s ? pill(formatDuration(s), s > LATE_S ? "bad" : "quiet") : pill("Up to date", "good"));
+  const columns = heads("jobs.consumers", ["consumer", "lag", "position", "moved"]);
+  const lag = (s) =>
+    s ? pill(formatDuration(s), s > LATE_S ? "bad" : "quiet") : pill(t("jobs.consumers.no-lag"), "good");
   const rows = consumers.map(({ consumer, lag_s, position, moved_at }) =>
-    tableRow(heads, [consumer, lag(lag_s), `Event ${position}`, timeElement(moved_at)]),
+    tableRow(columns, [consumer, lag(lag_s), t("jobs.event", { event: position }), timeElement(moved_at)]),
   );
-  return table("Consumers of the log", heads, rows);
+  return table(t("jobs.consumers"), columns, rows);
 }
 
 function drawQueues(queues) {
-  const heads = ["Queue", "Depth", "Oldest"];
+  const columns = heads("jobs.queues", ["queue", "depth", "oldest"]);
   const rows = queues.map(({ queue, depth, oldest_s }) => {
-    const size = depth === null ? pill("Not available", "bad") : String(depth);
-    return tableRow(heads, [queue, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
+    const size = depth === null ? pill(t("jobs.queues.not-available"), "bad") : number(depth);
+    return tableRow(columns, [queue, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
   });
-  return table("Queues", heads, rows);
+  return table(t("jobs.queues"), columns, rows);
 }
 
 /** A duration in its largest unit. */
 function formatDuration(s) {
-  if (s < 60) return `${Math.round(s)} s`;
-  if (s < 3600) return `${Math.round(s / 60)} min`;
-  return s < 172_800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86_400)} days`;
+  if (s < 60) return t("jobs.seconds", { n: Math.round(s) });
+  if (s < 3600) return t("jobs.minutes", { n: Math.round(s / 60) });
+  return s < 172_800
+    ? t("jobs.hours", { n: Math.round(s / 3600) })
+    : t("jobs.days", { n: Math.round(s / 86_400) });
 }
 
 customElements.define("bw-admin-jobs", Jobs);

@@ -1,7 +1,7 @@
 /** Tables, and lists from the server that are shown page by page. On phones each row is a card (admin.css). */
 
 import { errorText, fill, h } from "../shared/dom.js";
-import { plural } from "../shared/format.js";
+import { t } from "../shared/words.js";
 
 /** Create a table. `heads` are the columns' names; "" is for a column without one. */
 export function table(label, heads, rows) {
@@ -39,7 +39,8 @@ export class Listing {
     this.table.querySelector("tbody").replaceWith(this.body);
     this.status = h("p.quiet.grow", { role: "status" });
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    this.button = h("button", { type: "button", hidden: true, onclick: () => this.#load() }, "Show more");
+    const props = { type: "button", hidden: true, onclick: () => this.#load() };
+    this.button = h("button", props, t("admin.show-more"));
     const foot = h("div.row", {}, this.status, this.button);
     this.element = h("section.listing", { "aria-label": label }, this.table, this.problem, foot);
   }
@@ -53,7 +54,7 @@ export class Listing {
 
   async #load({ replace = false } = {}) {
     const request = (this.latestRequest = {}); // the answer to an earlier request is ignored
-    this.status.textContent = "Loading…";
+    this.status.textContent = t("loading");
     this.problem.hidden = true;
     try {
       const query = { ...this.query, page: this.next };
@@ -78,7 +79,7 @@ export class Listing {
     this.problem.hidden = false;
     this.problem.textContent = errorText(error);
     this.button.hidden = false;
-    this.button.textContent = "Try again";
+    this.button.textContent = t("error.try-again");
   }
 
   /** Add items at the end ("append") or at the beginning ("prepend"). */
@@ -89,15 +90,14 @@ export class Listing {
     this.body[position](...rows);
     this.table.hidden = !this.items.length;
     this.button.hidden = !this.next;
-    this.button.textContent = "Show more";
+    this.button.textContent = t("admin.show-more");
     this.status.textContent = this.#statusText();
     this.onDraw(this.items);
   }
 
   #statusText() {
     if (!this.items.length) return this.empty;
-    const count = plural(this.items.length, "entry", "entries");
-    return this.next ? `${count} shown` : `${count} shown; there are no more`;
+    return t(this.next ? "admin.shown" : "admin.shown-all", { n: this.items.length });
   }
 
   /** Draw a changed item again. The focus stays on the control with the same `data-act`. */

@@ -1,6 +1,7 @@
 /** Values that change while they are shown: repeated requests, and progress bars. */
 
 import { h } from "../shared/dom.js";
+import { number, t } from "../shared/words.js";
 
 /**
  * Call the async function `refresh` now, and again `intervalMs()` after each end, while the view is connected and the
@@ -31,7 +32,8 @@ export function progress({ title, state, done, total }) {
   const isDone = state === "done";
   const max = Math.max(1, total);
   const values = isCounted && { max, value: isDone ? max : done };
-  const bar = h("progress", { "aria-label": `Progress of “${title}”`, ...values });
-  const text = isDone ? `Done: ${done} notified` : isCounted ? `${done} of ${total} notified` : "Starts soon";
-  return h("div.progress", {}, bar, h("span", {}, text));
+  const bar = h("progress", { "aria-label": t("announce.progress", { title }), ...values });
+  const counts = { done: number(done), n: isDone ? done : total };
+  const key = isDone ? "done" : isCounted ? "running" : "soon";
+  return h("div.progress", {}, bar, h("span", {}, t(`announce.progress.${key}`, counts)));
 }

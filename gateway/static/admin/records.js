@@ -5,16 +5,18 @@
 
 import { View, errorText, field, fill, h } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import { Download } from "./export.js";
 import { HourlyCounts } from "./hours.js";
 import { Listing, tableRow } from "./list.js";
 import { resolveUser, updateNames, userField, userName } from "./user-names.js";
 
-const HEADS = {
-  activity: ["Time", "User", "Action", "Description", "By", "Site", "More"],
-  audit: ["Time", "Admin", "Action", "Path", "Outcome", "Address", "More"],
+const COLUMNS = {
+  activity: ["time", "user", "action", "description", "by", "site", "more"],
+  audit: ["time", "user", "action", "path", "outcome", "address", "more"],
 };
-const TITLES = { activity: "Activity", audit: "Actions of admins" };
+
+const heads = (area) => COLUMNS[area].map((column) => t(`${area}.column.${column}`));
 
 /** Properties: `store`, `area` ("activity" or "audit"). */
 class Records extends View {
@@ -23,10 +25,10 @@ class Records extends View {
     const path = `/admin/${area}`;
     this.actions = h("datalist", { id: "actions" });
     this.list = new Listing(store.bell, path, {
-      label: TITLES[area],
-      heads: HEADS[area],
+      label: t(`${area}.title`),
+      heads: heads(area),
       row: (record) => this.#row(record),
-      empty: "Nothing was recorded for these filters.",
+      empty: t("admin.no-records"),
       onDraw: (records) => this.#suggestActions(records),
     });
     this.download = new Download(this, path, `bellwire-${area}`, () => this.#query());
@@ -37,7 +39,7 @@ class Records extends View {
   }
 
   #filters() {
-    const user = userField(this.store, this.area === "audit" ? "Admin" : "User", "user");
+    const user = userField(this.store, t(`${this.area}.column.user`), "user");
     this.problem = h("p.problem", { role: "alert", hidden: true });
     const onsubmit = (event) => {
       event.preventDefault();
@@ -45,13 +47,13 @@ class Records extends View {
     };
     this.filters = h(
       "form.filters",
-      { role: "search", "aria-label": TITLES[this.area], onsubmit, onchange: () => this.#find() },
+      { role: "search", "aria-label": t(`${this.area}.title`), onsubmit, onchange: () => this.#find() },
       user,
-      field("Action", "action", { list: "actions", autocomplete: "off" }),
-      field("Site", "site", { autocomplete: "off" }),
-      field("Since", "since", { type: "datetime-local" }),
-      field("Until", "until", { type: "datetime-local" }),
-      h("div.row", {}, h("button.primary", {}, "Show"), this.download.element),
+      field(t("admin.filter.action"), "action", { list: "actions", autocomplete: "off" }),
+      field(t("admin.filter.site"), "site", { autocomplete: "off" }),
+      field(t("admin.filter.since"), "since", { type: "datetime-local" }),
+      field(t("admin.filter.until"), "until", { type: "datetime-local" }),
+      h("div.row", {}, h("button.primary", {}, t("admin.filter.show")), this.download.element),
       this.problem,
     );
     return this.filters;
@@ -107,18 +109,19 @@ class Records extends View {
     const time = h("time", { datetime: at }, formatDateTime(at));
     const start = [time, userName(store, user), h("code", {}, action)];
     const request = request_id && { request: request_id, ...(site && { site }) };
-    const more = details({ ...metadata, ...request }, `record ${id}`);
+    const more = details({ ...metadata, ...request }, id);
     if (this.area === "audit") {
-      return tableRow(HEADS.audit, [...start, h("code", {}, description), outcome, address, more]);
+      const outcomeText = t(`audit.outcome.${outcome}`);
+      return tableRow(heads("audit"), [...start, h("code", {}, description), outcomeText, address, more]);
     }
     const author = triggered_by === user ? "" : userName(store, triggered_by);
-    return tableRow(HEADS.activity, [...start, description, author, site ?? "", more]);
+    return tableRow(heads("activity"), [...start, description, author, site ?? "", more]);
   }
 }
 
-function details(data, subject) {
+function details(data, id) {
   if (!Object.keys(data).length) return "";
-  const summary = h("summary", { "aria-label": `Details of ${subject}` }, "Details");
+  const summary = h("summary", { "aria-label": t("admin.details.label", { id }) }, t("admin.details"));
   return h("details", {}, summary, h("pre", {}, JSON.stringify(data, null, 2)));
 }
 

@@ -2,19 +2,20 @@
 
 import { field, fill, h } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
+import { t } from "../shared/words.js";
 
 const SEARCH_AFTER_MS = 150;
 const MAX_SUGGESTIONS = 10;
 
 function nameText(store, id) {
   const user = store.person(id);
-  return user.username ? nameOf(user) : `User ${id}`; // suspended users, for example, cannot be loaded
+  return user.username ? nameOf(user) : t("admin.user-id", { id }); // suspended users, for example, cannot be loaded
 }
 
 /** Create an element with a user's name. `updateNames` replaces the text when the name has been loaded. */
 export function userName(store, id) {
   if (id == null) return "";
-  return h("span.who", { "data-person": String(id), title: `User ${id}` }, nameText(store, id));
+  return h("span.who", { "data-person": String(id), title: t("admin.user-id", { id }) }, nameText(store, id));
 }
 
 /** Update the names within a view as they are loaded. */
@@ -45,7 +46,7 @@ export function userField(store, label, name, props = {}) {
   const inputProps = {
     autocomplete: "off",
     list: suggestions.id,
-    placeholder: "Username or id",
+    placeholder: t("admin.user-field.example"),
     oninput,
     ...props,
   };
@@ -65,6 +66,6 @@ export async function resolveUser(store, text, fieldName) {
   const user = items.find(({ username }) => username.toLowerCase() === name.toLowerCase());
   if (user) return user.id;
   if (/^[1-9]\d{0,15}$/.test(name)) return Number(name);
-  const message = "There is no user with this name.";
+  const message = t("admin.no-user");
   throw Object.assign(new Error(message), { fields: { [fieldName]: message } });
 }

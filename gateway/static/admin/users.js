@@ -1,44 +1,36 @@
 /** Accounts: finding them, and activating or suspending many at once. Dialogs about one account are in accounts.js. */
 
 import { View, avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
-import { nameOf, plural } from "../shared/format.js";
+import { nameOf } from "../shared/format.js";
+import { listed, t } from "../shared/words.js";
 import { changeAccount, createAccount, createManyAccounts, createToken, revokeTokens } from "./accounts.js";
 import { markFieldErrors } from "./form.js";
 import { Listing, pill, tableRow } from "./list.js";
+import { sentence } from "./sentence.js";
 
 const SEARCH_AFTER_MS = 250;
 const MAX_NAMES = 10; // in the report about a bulk action
 const TIMEOUT_S = 120; // a thousand accounts take several transactions
-const HEADS = ["", "Name", "E-mail", "Role", "Status", ""];
 const STATUS_TONES = { active: "good", pending: "warn", suspended: "bad" };
-const ANY = ["", "Any"];
-const STATUSES = [ANY, ["active", "Active"], ["pending", "Pending"], ["suspended", "Suspended"]];
-const ROLES = [ANY, ["user", "User"], ["admin", "Admin"]];
-/** Actions on many accounts: the button's text, the word in the report, the new status, and a hint at the reason. */
-const BULK_ACTIONS = {
-  activate: {
-    label: "Activate",
-    done: "activated",
-    status: "active",
-    hint: "The users can sign in again. They are told the reason.",
-  },
-  suspend: {
-    label: "Suspend",
-    done: "suspended",
-    status: "suspended",
-    hint: "The users are signed out everywhere at once. They are told the reason.",
-  },
-};
+const STATUSES = ["active", "pending", "suspended"];
+const ROLES = ["user", "admin"];
+const NEW_STATUSES = { activate: "active", suspend: "suspended" }; // by action on many accounts
+
+const heads = () => ["", t("users.name"), t("users.email"), t("users.role"), t("users.status"), ""];
+
+function filterOptions(filter, values) {
+  return [["", t("users.any")], ...values.map((value) => [value, t(`users.${filter}.${value}`)])];
+}
 
 /** Properties: `store`. */
 class Users extends View {
   render() {
     this.selected = new Set(); // ids
     this.list = new Listing(this.store.bell, "/admin/users", {
-      label: "Accounts",
-      heads: HEADS,
+      label: t("users.title"),
+      heads: heads(),
       row: (user) => this.#row(user),
-      empty: "No account was found.",
+      empty: t("users.none"),
       onDraw: () => this.#updateBulk(),
     });
     this.notice = h("div.notice-box", { role: "status", tabindex: "-1" });
@@ -59,7 +51,7 @@ class Users extends View {
     };
     const search = {
       type: "search",
-      placeholder: "Beginning of a name",
+      placeholder: t("users.search.example"),
       autocomplete: "off",
       oninput: findLater,
     };
@@ -67,15 +59,15 @@ class Users extends View {
     const createMany = { type: "button", onclick: () => add(createManyAccounts) };
     this.filters = h(
       "form.filters",
-      { role: "search", "aria-label": "Accounts", onsubmit },
-      field("Name or e-mail", "q", search),
-      field("Status", "status", { options: STATUSES, onchange: find }),
-      field("Role", "role", { options: ROLES, onchange: find }),
+      { role: "search", "aria-label": t("users.title"), onsubmit },
+      field(t("users.search"), "q", search),
+      field(t("users.status"), "status", { options: filterOptions("status", STATUSES), onchange: find }),
+      field(t("users.role"), "role", { options: filterOptions("role", ROLES), onchange: find }),
       h(
         "div.row",
         {},
-        h("button.primary", createOne, "Create an account"),
-        h("button", createMany, "Create many"),
+        h("button.primary", createOne, t("users.create")),
+        h("button", createMany, t("users.create-many")),
       ),
     );
     return this.filters;
@@ -84,13 +76,13 @@ class Users extends View {
   #bulkBar() {
     this.selectAll = h("input", { type: "checkbox", onchange: () => this.#selectAll() });
     this.selectedCount = h("span", { role: "status" });
-    const buttons = Object.entries(BULK_ACTIONS).map(([verb, { label }]) => {
+    const buttons = Object.keys(NEW_STATUSES).map((verb) => {
       const selector = `button${verb === "suspend" ? ".dangerous" : ""}`;
-      return h(selector, { type: "button", onclick: () => this.#runBulkAction(verb) }, label);
+      return h(selector, { type: "button", onclick: () => this.#runBulkAction(verb) }, t(`users.${verb}`));
     });
     this.bulkButtons = h("span.row", { hidden: true }, buttons);
-    const label = h("label.row", {}, this.selectAll, "Select all shown");
-    const group = { role: "group", "aria-label": "Selected accounts" };
+    const label = h("label.row", {}, this.selectAll, t("users.select-all"));
+    const group = { role: "group", "aria-label": t("users.selection") };
     return h("div.bulk", group, label, this.selectedCount, this.bulkButtons);
   }
 
@@ -106,28 +98,29 @@ class Users extends View {
     const name = nameOf(user);
     const select = h("input", {
       type: "checkbox",
-      "aria-label": `Select ${name}`,
+      "aria-label": t("users.select", { name }),
       "data-act": "select",
       checked: this.selected.has(user.id),
       onchange: (event) => this.#select(user.id, event.target.checked),
     });
     const names = h("div", {}, h("strong", {}, name), h("small", {}, `@${user.username} · ${user.id}`));
-    const status = user.status[0].toUpperCase() + user.status.slice(1);
-    return tableRow(HEADS, [
+    const role = t(`users.role.${user.role}`);
+    return tableRow(heads(), [
       select,
       h("div.person", {}, avatar(name, user.id), names),
       user.email,
-      user.role === "admin" ? pill("Admin", "good") : "User",
-      pill(status, STATUS_TONES[user.status]),
+      user.role === "admin" ? pill(role, "good") : role,
+      pill(t(`users.status.${user.status}`), STATUS_TONES[user.status]),
       this.#rowButtons(user),
     ]);
   }
 
   #rowButtons(user) {
     const { store } = this;
-    const button = (act, text, onclick) => {
-      const props = { type: "button", "data-act": act, "aria-label": `${text}: ${nameOf(user)}`, onclick };
-      return h("button.link", props, text);
+    const button = (act, onclick) => {
+      const action = t(`users.${act}`);
+      const label = t("users.action-on", { action, name: nameOf(user) });
+      return h("button.link", { type: "button", "data-act": act, "aria-label": label, onclick }, action);
     };
     const change = async () => {
       const changed = await changeAccount(store, user);
@@ -140,9 +133,9 @@ class Users extends View {
     return h(
       "div.row",
       {},
-      button("change", "Change", change),
-      button("token", "Create token", newToken),
-      button("revoke", "Revoke tokens", () => revokeTokens(store, user)),
+      button("change", change),
+      button("token", newToken),
+      button("revoke", () => revokeTokens(store, user)),
     );
   }
 
@@ -166,14 +159,15 @@ class Users extends View {
     const { size } = this.selected;
     this.selectAll.checked = size > 0 && size === this.list.items.length;
     this.selectAll.indeterminate = size > 0 && !this.selectAll.checked;
-    this.selectedCount.textContent = size ? `${size} selected` : "";
+    this.selectedCount.textContent = size ? t("users.selected", { n: size }) : "";
     this.bulkButtons.hidden = !size;
   }
 
   async #runBulkAction(verb) {
-    const { label, status, hint } = BULK_ACTIONS[verb];
+    const status = NEW_STATUSES[verb];
     const ids = [...this.selected];
-    const reasonField = field("Reason", "reason", { rows: 2, maxlength: "500" }, hint);
+    const props = { rows: 2, maxlength: "500" };
+    const reasonField = field(t("users.reason"), "reason", props, t(`users.${verb}.hint`));
     const submit = ({ reason: text }) => {
       const reason = text.replace(/\s+/g, " ").trim();
       const body = { ids, ...(reason && { reason }) };
@@ -182,8 +176,9 @@ class Users extends View {
         this.store.bell.call("POST", `/admin/users/${verb}`, body, options),
       );
     };
-    const title = `${label} ${plural(ids.length, "account")}?`;
-    const outcome = await openDialog(title, [reasonField], label, submit, { dangerous: verb === "suspend" });
+    const title = t(`users.${verb}.title`, { n: ids.length });
+    const options = { dangerous: verb === "suspend" };
+    const outcome = await openDialog(title, [reasonField], t(`users.${verb}`), submit, options);
     if (!outcome) return;
     const users = new Map(this.list.items.map((user) => [user.id, user]));
     this.selected.clear();
@@ -197,40 +192,42 @@ class Users extends View {
 
   /** Report the accounts that were changed, unchanged and missing. */
   #showOutcome(verb, { changed, unchanged, missing }, users) {
-    const { done, status } = BULK_ACTIONS[verb];
-    const name = (id) => (users.has(id) ? nameOf(users.get(id)) : id);
+    const name = (id) => (users.has(id) ? nameOf(users.get(id)) : String(id));
     const names = (ids) => {
-      const more = ids.length > MAX_NAMES ? ` and ${ids.length - MAX_NAMES} more` : "";
-      return ids.slice(0, MAX_NAMES).map(name).join(", ") + more;
+      const hidden = ids.length - MAX_NAMES;
+      const more = hidden > 0 ? [t("users.more", { n: hidden })] : [];
+      return listed([...ids.slice(0, MAX_NAMES).map(name), ...more]);
     };
-    const row = (ids, word, explanation = "") => {
-      const list = ids.length > 0 && `: ${names(ids)}${explanation}`;
-      return h("li", {}, h("strong", {}, `${ids.length} ${word}`), list);
+    const row = (ids, countKey, key) => {
+      const count = h("strong", {}, t(countKey, { n: ids.length }));
+      return h("li", {}, ids.length ? sentence(key, { count, names: names(ids) }) : count);
     };
     const rows = [
-      row(changed, done),
-      row(unchanged, "unchanged", ` (already ${status}, or your own account)`),
-      row(missing, "missing", " (the accounts no longer exist)"),
+      row(changed, `users.${verb}.done`, "users.outcome"),
+      row(unchanged, "users.unchanged", `users.${verb}.unchanged`),
+      row(missing, "users.missing", "users.outcome.missing"),
     ];
     this.#showNotice(h("ul", {}, rows));
   }
 
   #showToken(user, token) {
-    const value = h("input", { readOnly: true, value: token, "aria-label": `Token of ${nameOf(user)}` });
+    const name = nameOf(user);
+    const label = t("users.token.label", { name });
+    const value = h("input", { readOnly: true, value: token, "aria-label": label });
     const copy = async () => {
       value.select();
-      if (!navigator.clipboard) throw new Error("The token is selected: copy it with the keyboard.");
+      if (!navigator.clipboard) throw new Error(t("users.token.no-clipboard"));
       await navigator.clipboard.writeText(token);
-      button.textContent = "Copied";
+      button.textContent = t("users.token.copied");
     };
-    const button = h("button.primary", { type: "button", onclick: () => toastErrors(copy) }, "Copy");
-    const name = h("strong", {}, nameOf(user));
-    const text = h("p", {}, "A token of ", name, ". It is shown only now: store it where you need it.");
+    const props = { type: "button", onclick: () => toastErrors(copy) };
+    const button = h("button.primary", props, t("users.token.copy"));
+    const text = h("p", {}, sentence("users.token.shown", { name: h("strong", {}, name) }));
     this.#showNotice(text, h("div.row", {}, value, button));
   }
 
   #showNotice(...content) {
-    const close = iconButton("close", "Close", () => fill(this.notice));
+    const close = iconButton("close", t("users.close"), () => fill(this.notice));
     fill(this.notice, h("div.panel", {}, h("div.grow", {}, content), close));
     this.notice.focus();
     this.notice.scrollIntoView({ block: "nearest" });

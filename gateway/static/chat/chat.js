@@ -1,7 +1,8 @@
 /** One conversation: its header, its messages, and the composer. */
 
 import { View, avatar, createView, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
-import { nameOf, partnerOf, plural, titleOf } from "../shared/format.js";
+import { nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
 import "./composer.js";
 
@@ -60,13 +61,13 @@ class Chat extends View {
       const { openMembersDialog } = await import("./people.js");
       await toastErrors(() => openMembersDialog(store, details));
     };
-    const subtitle = partner ? (online ? "Online" : "Offline") : this.#membersText();
+    const subtitle = partner ? t(online ? "chat.online" : "chat.offline") : this.#membersText();
     fill(
       this.header,
-      h("a.icon-button.back", { href: "#/conversations", "aria-label": "Back to the list" }, icon("back")),
+      h("a.icon-button.back", { href: "#/conversations", "aria-label": t("chat.back") }, icon("back")),
       avatar(title, partner?.id ?? details.id, online),
       h("div.grow", {}, h("h1", {}, title), h("p.quiet", {}, subtitle)),
-      details.kind === "group" && iconButton("people", "Members and title", openMembers),
+      details.kind === "group" && iconButton("people", t("chat.members-and-title"), openMembers),
     );
   }
 
@@ -74,14 +75,14 @@ class Chat extends View {
     const { members, members_count } = this.details;
     const { me, online } = this.store;
     const present = members.filter(({ user }) => user.id === me.id || online.get(user.id)).length;
-    return `${plural(members_count ?? members.length, "member")}, ${present} online`;
+    return t("chat.members", { n: members_count ?? members.length, online: number(present) });
   }
 
   #drawTyping() {
     const users = [...(this.store.typing.get(this.conversation)?.keys() ?? [])];
     const names = users.map((id) => nameOf(this.store.person(id)));
-    const subject = names.length > 2 ? `${names.length} people` : names.join(" and ");
-    this.typing.textContent = names.length ? `${subject} ${names.length > 1 ? "are" : "is"} typing…` : "";
+    const key = names.length > 2 ? "chat.many-typing" : "chat.typing";
+    this.typing.textContent = names.length ? t(key, { n: names.length, names: listed(names) }) : "";
   }
 
   /**

@@ -3,15 +3,12 @@
 import { View, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { messageDraft } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 
 const TYPING_EVERY_MS = 3000; // others show it for 6 s
 const MAX_CHARACTERS = 20_000;
 const EXCERPT_CHARACTERS = 140;
-const PRIORITIES = {
-  normal: "Normal",
-  important: "Important: e-mailed if it is unread for 5 minutes",
-  urgent: "Urgent: e-mailed at once",
-};
+const PRIORITIES = ["normal", "important", "urgent"];
 const coarsePointer = matchMedia("(pointer: coarse)");
 
 /** Properties: `store`, `conversation` (an id). */
@@ -22,21 +19,22 @@ class Composer extends View {
     this.context = h("div.context", { hidden: true });
     this.text = h("textarea", {
       rows: 1,
-      placeholder: "Write a message",
-      "aria-label": "Message",
+      placeholder: t("composer.placeholder"),
+      "aria-label": t("composer.label"),
       maxlength: String(MAX_CHARACTERS),
       oninput: () => this.#onInput(),
       onkeydown: (event) => this.#onKey(event),
       onblur: () => this.#sendTyping(false),
     });
-    this.priorityButton = iconButton("urgent", PRIORITIES.normal, () => this.#nextPriority(), {
+    this.priorityButton = iconButton("urgent", t("composer.priority.normal"), () => this.#nextPriority(), {
       "data-priority": "normal",
     });
     const onsubmit = (event) => {
       event.preventDefault();
       this.#send();
     };
-    const send = h("button.icon-button.primary", { "aria-label": "Send", title: "Send" }, icon("send"));
+    const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send") };
+    const send = h("button.icon-button.primary", sendLabel, icon("send"));
     fill(this, this.context, h("form", { onsubmit }, this.priorityButton, this.text, send));
     this.text.value = this.draft.read();
     this.#resize();
@@ -50,11 +48,9 @@ class Composer extends View {
   replyTo(message) {
     this.#endContext();
     this.original = message;
-    this.#showContext(
-      "Replying to",
-      `${nameOf(this.store.person(message.sender))}: ${excerpt(message)}`,
-      "Stop replying",
-    );
+    const name = nameOf(this.store.person(message.sender));
+    const text = t("composer.original", { name, text: excerpt(message) });
+    this.#showContext(t("composer.replying-to"), text, t("composer.stop-replying"));
   }
 
   edit(message) {
@@ -62,7 +58,7 @@ class Composer extends View {
     this.edited = message;
     this.textBefore = this.text.value;
     this.text.value = message.body;
-    this.#showContext("Editing", excerpt(message), "Stop editing");
+    this.#showContext(t("composer.editing"), excerpt(message), t("composer.stop-editing"));
     this.#resize();
   }
 
@@ -82,15 +78,15 @@ class Composer extends View {
   }
 
   #nextPriority() {
-    const names = Object.keys(PRIORITIES);
-    this.#setPriority(names[(names.indexOf(this.priority) + 1) % names.length]);
+    this.#setPriority(PRIORITIES[(PRIORITIES.indexOf(this.priority) + 1) % PRIORITIES.length]);
   }
 
   #setPriority(priority) {
+    const text = t(`composer.priority.${priority}`);
     this.priority = priority;
     this.priorityButton.dataset.priority = priority;
-    this.priorityButton.title = PRIORITIES[priority];
-    this.priorityButton.setAttribute("aria-label", `Priority: ${PRIORITIES[priority]}`);
+    this.priorityButton.title = text;
+    this.priorityButton.setAttribute("aria-label", t("composer.priority", { priority: text }));
   }
 
   #onKey(event) {

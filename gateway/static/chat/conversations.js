@@ -1,8 +1,9 @@
 /** The list of conversations, and the search for people and messages. */
 
 import { View, avatar, fill, h, icon, iconButton, oncePerFrame, toastErrors } from "../shared/dom.js";
-import { formatShort, nameOf, partnerOf, plural, timeElement, titleOf } from "../shared/format.js";
+import { formatShort, nameOf, partnerOf, timeElement, titleOf } from "../shared/format.js";
 import { messageDraft } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 
 const PAGE_SIZE = 100;
 const SEARCH_AFTER_MS = 200;
@@ -14,22 +15,23 @@ class Conversations extends View {
 
   render() {
     this.setAttribute("role", "region");
-    this.setAttribute("aria-label", "Conversations");
+    this.setAttribute("aria-label", t("conversation.list"));
     this.limit = PAGE_SIZE;
     this.searchField = h("input", {
       type: "search",
-      placeholder: "Search people and messages",
-      "aria-label": "Search people and messages",
+      placeholder: t("search.label"),
+      "aria-label": t("search.label"),
       oninput: () => this.#onSearch(),
     });
     this.items = h("ul.conversations");
-    const results = { role: "region", "aria-label": "Search results", "aria-live": "polite", hidden: true };
+    const label = t("search.results");
+    const results = { role: "region", "aria-label": label, "aria-live": "polite", hidden: true };
     this.results = h("div.found", results);
     const search = h("label.search", {}, icon("search"), this.searchField);
-    const start = iconButton("new", "New conversation", () => this.#start());
+    const start = iconButton("new", t("conversation.new"), () => this.#start());
     fill(
       this,
-      h("h1.hidden", {}, "Chats"),
+      h("h1.hidden", {}, t("section.conversations")),
       h("header.bar", {}, search, start),
       this.results,
       h("div.scroll", { tabindex: "-1" }, this.items),
@@ -66,8 +68,8 @@ class Conversations extends View {
   }
 
   #noConversations() {
-    const start = h("button.primary", { onclick: () => this.#start() }, "Write to somebody");
-    return h("li.empty", {}, h("p", {}, "You have no conversations yet."), start);
+    const start = h("button.primary", { onclick: () => this.#start() }, t("conversation.write"));
+    return h("li.empty", {}, h("p", {}, t("conversation.none")), start);
   }
 
   #moreButton() {
@@ -75,7 +77,7 @@ class Conversations extends View {
       this.limit += PAGE_SIZE;
       this.draw();
     };
-    return h("li", {}, h("button.link", { onclick }, "Show more"));
+    return h("li", {}, h("button.link", { onclick }, t("conversation.show-more")));
   }
 
   #row(conversation) {
@@ -84,7 +86,7 @@ class Conversations extends View {
     const partner = partnerOf(conversation, store.me);
     const title = titleOf(conversation, store.me);
     const isOpen = id === this.#selected && "page";
-    const unreadLabel = h("span.hidden", {}, " unread");
+    const unreadLabel = h("span.hidden", {}, ` ${t("badge.unread")}`);
     return h(
       `li${unread > 0 ? ".unread" : ""}`,
       {},
@@ -105,19 +107,22 @@ class Conversations extends View {
     const { store } = this;
     const { id, last_message: last } = conversation;
     const typing = [...(store.typing.get(id)?.keys() ?? [])];
-    if (typing.length) return h("em", {}, `${nameOf(store.person(typing[0]))} is typing…`);
+    const typist = typing.length && nameOf(store.person(typing[0]));
+    if (typist) return h("em", {}, t("conversation.typing", { name: typist }));
     const unsent = [...store.outbox.values()].findLast((message) => message.conversation === id);
-    if (unsent) return `${unsent.failed ? "Not sent" : "Sending"}: ${unsent.body}`;
+    if (unsent) return t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text: unsent.body });
     const draft = id !== this.#selected && messageDraft(store.me.id, id).read();
-    if (draft) return [h("em.draft", {}, "Draft: "), draft.slice(0, 100)];
-    if (!last) return "No messages yet";
-    if (last.deleted_at) return h("em", {}, "Message deleted");
-    return this.#senderPrefix(conversation) + last.body.slice(0, 100);
+    if (draft) return [h("em.draft", {}, t("conversation.draft"), " "), draft.slice(0, 100)];
+    if (!last) return t("conversation.empty");
+    if (last.deleted_at) return h("em", {}, t("conversation.deleted"));
+    return this.#lastText(conversation);
   }
 
-  #senderPrefix({ kind, last_message: { sender } }) {
-    if (sender === this.store.me.id) return "You: ";
-    return kind === "group" ? `${nameOf(this.store.person(sender))}: ` : "";
+  #lastText({ kind, last_message: { sender, body } }) {
+    const text = body.slice(0, 100);
+    if (sender === this.store.me.id) return t("conversation.last-own", { text });
+    if (kind !== "group") return text;
+    return t("conversation.last", { name: nameOf(this.store.person(sender)), text });
   }
 
   async #start() {
@@ -162,18 +167,18 @@ class Conversations extends View {
     fill(
       this.results,
       this.#section(
-        "Conversations",
+        t("search.conversations"),
         titled.map((conversation) => this.#foundConversation(conversation)),
       ),
       this.#section(
-        "People",
+        t("search.people"),
         others.map((user) => this.#foundPerson(user)),
       ),
       this.#section(
-        "Messages",
+        t("search.messages"),
         messages.items.map((message) => this.#foundMessage(message)),
       ),
-      isEmpty && h("p.empty", {}, `Nothing was found for “${q}”.`),
+      isEmpty && h("p.empty", {}, t("search.nothing", { text: q })),
     );
   }
 
@@ -204,7 +209,7 @@ class Conversations extends View {
 
   #foundConversation(conversation) {
     const { id, members, members_count } = conversation;
-    const memberCount = plural(members_count ?? members.length, "member");
+    const memberCount = t("conversation.members", { n: members_count ?? members.length });
     return this.#foundLink(`#/conversations/${id}`, titleOf(conversation, this.store.me), memberCount);
   }
 
@@ -225,10 +230,11 @@ class Conversations extends View {
   #foundMessage({ id, conversation: conversationId, sender, created_at, body }) {
     const { store } = this;
     const conversation = store.conversations.get(conversationId);
-    const preposition = conversation?.kind === "direct" ? "with" : "in";
-    const place = conversation ? ` ${preposition} ${titleOf(conversation, store.me)}` : "";
-    const name = sender === store.me.id ? "You" : nameOf(store.person(sender));
-    const title = `${name}${place} · ${formatShort(created_at)}`;
+    const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
+    const values = { name, time: formatShort(created_at) };
+    if (conversation) values.conversation = titleOf(conversation, store.me);
+    const place = !conversation ? "elsewhere" : conversation.kind === "direct" ? "direct" : "group";
+    const title = t(`search.message.${place}`, values);
     return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, body.slice(0, 140));
   }
 }

@@ -2,6 +2,7 @@
 
 import { avatar, h, iconButton, linkify, openDialog, toastErrors } from "../shared/dom.js";
 import { formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
+import { listed, t } from "../shared/words.js";
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 const EXCERPT_CHARACTERS = 120;
@@ -14,16 +15,17 @@ export function messageRow(store, thread, message, shape) {
   const isStart = shape.includes("start");
   const priority = message.priority !== "normal" && message.priority;
   const classes = ["message", isOwn && "mine", isStart && "start", priority].filter(Boolean);
+  const name = isOwn ? t("people.you") : nameOf(sender);
   const props = {
     "data-message": String(message.id),
     tabindex: "-1",
-    "aria-label": `${isOwn ? "You" : nameOf(sender)}, ${formatDateTime(message.created_at)}`,
+    "aria-label": t("message.label", { name, time: formatDateTime(message.created_at) }),
     "data-unknown": !sender.username && !isOwn,
   };
   return h(
     `article.${classes.join(".")}`,
     props,
-    shape.includes("new") && h("p.new-marker", {}, h("span", {}, "New messages")),
+    shape.includes("new") && h("p.new-marker", {}, h("span", {}, t("message.new"))),
     shape.includes("day") && h("p.day", {}, h("span", {}, formatDay(message.created_at))),
     h(
       "div.line",
@@ -44,8 +46,8 @@ export function messageRow(store, thread, message, shape) {
 }
 
 function text(message) {
-  if (message.deleted_at) return h("p.text.deleted", {}, "This message was deleted");
-  const label = message.priority === "urgent" ? "Urgent" : "Important";
+  if (message.deleted_at) return h("p.text.deleted", {}, t("message.deleted"));
+  const label = t(message.priority === "urgent" ? "message.urgent" : "message.important");
   const priority = message.priority !== "normal" && [h("strong.priority", {}, label), " "];
   return h("p.text", {}, priority, linkify(message.body));
 }
@@ -56,7 +58,8 @@ function foot(store, thread, message, isOwn) {
   if (ticks && conversation) drawTicks(ticks, store.readByAll(conversation) >= message.id);
   const { created_at: at } = message;
   const time = h("time", { datetime: at, title: formatDateTime(at) }, formatTime(at));
-  return h("p.foot", {}, message.edited_at && !message.deleted_at && "edited · ", time, ticks);
+  const edited = message.edited_at && !message.deleted_at && [t("message.edited"), " · "];
+  return h("p.foot", {}, edited, time, ticks);
 }
 
 /** Draw one tick for a message that is on the server, and two when all other members have read it. */
@@ -65,21 +68,22 @@ export function drawTicks(element, isRead) {
   if (element.dataset.state === state) return;
   element.dataset.state = state;
   const ticks = h("span", { "aria-hidden": "true" }, isRead ? "✓✓" : "✓");
-  element.replaceChildren(ticks, h("span.hidden", {}, ` ${state}`));
+  element.replaceChildren(ticks, h("span.hidden", {}, ` ${t(`message.${state}`)}`));
 }
 
 /** The beginning of the message that this one replies to. */
 function quote(store, thread, message) {
   if (!message.reply_to || message.deleted_at) return null;
   const onclick = (event) => emit(event, "jump", message.reply_to);
-  const props = { type: "button", onclick, "aria-label": "Go to the original message" };
+  const props = { type: "button", onclick, "aria-label": t("message.go-to-original") };
   return h("button.quote", props, quotedText(store, thread.find(message.reply_to)));
 }
 
 function quotedText(store, original) {
-  if (!original) return "An earlier message";
-  const excerpt = original.deleted_at ? "deleted" : original.body.slice(0, EXCERPT_CHARACTERS);
-  return [h("strong", {}, nameOf(store.person(original.sender))), " ", excerpt];
+  if (!original) return t("message.original");
+  const { body, deleted_at, sender } = original;
+  const excerpt = deleted_at ? t("message.original-deleted") : body.slice(0, EXCERPT_CHARACTERS);
+  return [h("strong", {}, nameOf(store.person(sender))), " ", excerpt];
 }
 
 function reactions(store, message) {
@@ -91,14 +95,14 @@ function reactions(store, message) {
 
 function reactionButton(store, message, emoji, users) {
   const isOwn = users.includes(store.me.id);
-  const name = (id) => (id === store.me.id ? "You" : nameOf(store.person(id)));
-  const names = users.slice(0, MAX_REACTION_NAMES).map(name).join(", ");
+  const name = (id) => (id === store.me.id ? t("people.you") : nameOf(store.person(id)));
+  const names = listed(users.slice(0, MAX_REACTION_NAMES).map(name));
   const props = {
     type: "button",
     onclick: () => toastErrors(() => react(store, message, emoji, !isOwn)),
     "aria-pressed": String(isOwn),
     title: names,
-    "aria-label": `${emoji} by ${names}`,
+    "aria-label": t("message.reaction-by", { emoji, names }),
   };
   return h("button.reaction", props, `${emoji} ${users.length}`);
 }
@@ -114,11 +118,11 @@ function tools(store, message, isOwn) {
   const canDelete = isOwn || store.me.role === "admin";
   return h(
     "div.tools",
-    { role: "group", "aria-label": "Actions" },
-    iconButton("smile", "React", (event) => openEmojiPicker(store, message, event.currentTarget)),
-    iconButton("reply", "Reply", (event) => emit(event, "reply", message)),
-    isOwn && iconButton("edit", "Edit", (event) => emit(event, "edit", message)),
-    canDelete && iconButton("delete", "Delete", () => deleteMessage(store, message)),
+    { role: "group", "aria-label": t("message.actions") },
+    iconButton("smile", t("message.react"), (event) => openEmojiPicker(store, message, event.currentTarget)),
+    iconButton("reply", t("message.reply"), (event) => emit(event, "reply", message)),
+    isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
+    canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
   );
 }
 
@@ -142,12 +146,13 @@ function openEmojiPicker(store, message, button) {
   };
   const onfocusout = (event) => !picker.contains(event.relatedTarget) && picker.remove();
   const buttons = EMOJI.map((emoji) => {
-    const props = { type: "button", "aria-label": `React with ${emoji}`, onclick: () => choose(emoji) };
+    const label = t("message.react-with", { emoji });
+    const props = { type: "button", "aria-label": label, onclick: () => choose(emoji) };
     return h("button", props, emoji);
   });
   const picker = h(
     "div.picker.emoji",
-    { role: "group", "aria-label": "Reactions", onkeydown, onfocusout },
+    { role: "group", "aria-label": t("message.reactions"), onkeydown, onfocusout },
     buttons,
   );
   button.after(picker);
@@ -155,20 +160,20 @@ function openEmojiPicker(store, message, button) {
 }
 
 function deleteMessage(store, message) {
-  const warning = h("p", {}, "Its text will be removed for everybody.");
+  const warning = h("p", {}, t("message.delete-warning"));
   const run = () => store.bell.call("DELETE", `/messages/${message.id}`);
-  return openDialog("Delete this message?", [warning], "Delete", run, { dangerous: true });
+  return openDialog(t("message.delete-title"), [warning], t("message.delete"), run, { dangerous: true });
 }
 
 /** Create the row of a message in the outbox: "Sending…", or the error with buttons. */
 export function unsentRow(store, message) {
   const failed = message.failed && [
-    h("span.problem", {}, `${message.failed}. `),
-    h("button.link", { type: "button", onclick: () => store.retry(message) }, "Try again"),
+    h("span.problem", {}, t("message.failed", { reason: message.failed }), " "),
+    h("button.link", { type: "button", onclick: () => store.retry(message) }, t("error.try-again")),
     " ",
-    h("button.link", { type: "button", onclick: () => store.discard(message) }, "Discard"),
+    h("button.link", { type: "button", onclick: () => store.discard(message) }, t("message.discard")),
   ];
-  const status = h("p.foot", { role: failed ? "alert" : "presentation" }, failed || "Sending…");
+  const status = h("p.foot", { role: failed ? "alert" : "presentation" }, failed || t("message.sending"));
   return h(
     `article.message.mine.start.echo${failed ? ".failed" : ""}`,
     { tabindex: "-1", "data-client": message.client_id },

@@ -4,7 +4,8 @@
  */
 
 import { View, fill, h, icon, oncePerFrame } from "../shared/dom.js";
-import { dayKey, plural } from "../shared/format.js";
+import { dayKey } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import { drawTicks, messageRow, unsentRow } from "./message.js";
 
 const NEAR_MARGIN = "150% 0px"; // of the visible height: blocks within this distance have content
@@ -27,14 +28,14 @@ class Messages extends View {
     const region = {
       tabindex: "0",
       role: "region",
-      "aria-label": "Messages",
+      "aria-label": t("message.list"),
       onscroll: () => this.#onScroll(),
     };
     this.scroller = h("div.scroll.messages", region);
-    this.top = h("p.quiet.center", {}, "Loading…");
+    this.top = h("p.quiet.center", {}, t("loading"));
     this.unsent = h("div.unsent");
-    const endLabel = { hidden: true, "aria-label": "To the newest message", onclick: () => this.toEnd() };
-    this.endButton = h("button.to-end", endLabel, icon("down"), h("span"));
+    const toNewest = { hidden: true, "aria-label": t("message.to-newest"), onclick: () => this.toEnd() };
+    this.endButton = h("button.to-end", toNewest, icon("down"), h("span"));
     fill(this, this.scroller, this.endButton);
     fill(this.scroller, this.top, this.unsent);
     this.#observe();
@@ -144,15 +145,15 @@ class Messages extends View {
   }
 
   #topText(count) {
-    if (this.thread.older !== null) return "Loading older messages…";
-    return count ? "This is the beginning of the conversation." : "There are no messages yet. Say hello!";
+    if (this.thread.older !== null) return t("message.loading-older");
+    return t(count ? "message.beginning" : "message.none");
   }
 
   #drawEndButton() {
     this.endButton.hidden = this.atEnd;
     this.endButton.lastChild.textContent = this.newCount ? String(this.newCount) : "";
-    const target = this.newCount ? plural(this.newCount, "new message") : "the newest message";
-    this.endButton.setAttribute("aria-label", `To ${target}`);
+    const label = this.newCount ? t("message.to-new", { n: this.newCount }) : t("message.to-newest");
+    this.endButton.setAttribute("aria-label", label);
   }
 
   /** Find the first unread message, as soon as it is loaded. */

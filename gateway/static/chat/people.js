@@ -3,6 +3,7 @@
 import { avatar, field, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
 import { nameOf, titleOf } from "../shared/format.js";
 import { PeoplePicker } from "../shared/people-picker.js";
+import { t } from "../shared/words.js";
 
 /** Go to the direct conversation with a user; it is created if there is none. */
 export async function openDirectConversation(store, user) {
@@ -13,13 +14,15 @@ export async function openDirectConversation(store, user) {
 /** Open a dialog for a new conversation: direct with one person; a group with several people or a title. */
 export async function startConversation(store) {
   const picker = new PeoplePicker(store, []);
-  const titleField = field("Title", "title", { maxlength: 200, placeholder: "For a group" });
+  const placeholder = t("conversation.title-hint");
+  const titleField = field(t("conversation.title"), "title", { maxlength: 200, placeholder });
   const create = ({ title }) => {
-    if (!picker.chosen.size) throw new Error("Choose somebody first.");
+    if (!picker.chosen.size) throw new Error(t("people.choose-first"));
     const body = { members: [...picker.chosen.keys()], ...(title.trim() && { title: title.trim() }) };
     return store.bell.call("POST", "/conversations", body);
   };
-  const conversation = await openDialog("New conversation", [picker.element, titleField], "Start", create);
+  const fields = [picker.element, titleField];
+  const conversation = await openDialog(t("conversation.new"), fields, t("conversation.start"), create);
   if (conversation) openConversation(store, conversation);
 }
 
@@ -44,14 +47,14 @@ export async function openMembersDialog(store, conversation) {
   };
   const leaveButton = { type: "button", onclick: () => toastErrors(leave) };
   const fields = [
-    isOwner && field("Title", "title", { value: oldTitle ?? "", maxlength: 200 }),
+    isOwner && field(t("conversation.title"), "title", { value: oldTitle ?? "", maxlength: 200 }),
     h(
       "ul.people",
-      { "aria-label": "Members" },
+      { "aria-label": t("members.list") },
       members.map((member) => memberRow(store, path, member, isOwner)),
     ),
     isOwner && picker.element,
-    h("button.link.dangerous", leaveButton, "Leave this conversation"),
+    h("button.link.dangerous", leaveButton, t("members.leave")),
   ];
   const save = async ({ title }) => {
     if (!isOwner) return;
@@ -59,7 +62,8 @@ export async function openMembersDialog(store, conversation) {
     if (newTitle && newTitle !== oldTitle) await store.bell.call("PATCH", path, { title: newTitle });
     for (const id of picker.chosen.keys()) await store.bell.call("PUT", `${path}/members/${id}`);
   };
-  await openDialog(titleOf(conversation, store.me), fields, isOwner ? "Save" : "Close", save);
+  const action = t(isOwner ? "members.save" : "members.close");
+  await openDialog(titleOf(conversation, store.me), fields, action, save);
 }
 
 function memberRow(store, path, { user, role }, isOwner) {
@@ -73,8 +77,8 @@ function memberRow(store, path, { user, role }, isOwner) {
     {},
     avatar(nameOf(user), user.id, Boolean(store.online.get(user.id))),
     h("span.title", {}, nameOf(user)),
-    h("small", {}, role === "owner" ? "owner" : `@${user.username}`),
-    canRemove && iconButton("close", `Remove ${nameOf(user)}`, () => toastErrors(remove)),
+    h("small", {}, role === "owner" ? t("members.owner") : `@${user.username}`),
+    canRemove && iconButton("close", t("members.remove", { name: nameOf(user) }), () => toastErrors(remove)),
   );
   return row;
 }

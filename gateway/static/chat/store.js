@@ -9,6 +9,7 @@
 
 import { BellwireError, uniqueId } from "../client.js";
 import { outboxEntry, outboxMessages } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 import { Thread } from "./thread.js";
 
 const TYPING_MS = 6000; // clients repeat their typing event every 3 s
@@ -90,7 +91,7 @@ export class Store extends EventTarget {
   person(id) {
     const known = this.users.get(id);
     if (known) return known;
-    const placeholder = { id, username: "", display_name: "Former member" };
+    const placeholder = { id, username: "", display_name: t("people.former") };
     this.users.set(id, placeholder);
     const loaded = (user) => {
       this.users.set(id, user);
@@ -197,7 +198,7 @@ export class Store extends EventTarget {
         const options = { ...(priority && { priority }), ...(reply_to && { reply_to }) };
         this.arrived(await this.bell.send({ conversation, client_id, body, ...options }));
       } catch (error) {
-        message.failed = error instanceof BellwireError ? error.message : "Not sent: there is no connection";
+        message.failed = error instanceof BellwireError ? error.message : t("message.no-connection");
         message.refused = error instanceof BellwireError && error.status < 500;
         this.emit("thread", conversation);
       }

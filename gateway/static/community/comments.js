@@ -13,6 +13,7 @@ import {
 } from "../shared/dom.js";
 import { nameOf, timeElement } from "../shared/format.js";
 import { commentDraft } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 import "./writer.js";
 
 const QUOTE_CHARACTERS = 120;
@@ -22,14 +23,14 @@ const EXCERPT_CHARACTERS = 140;
 class Comments extends View {
   render() {
     this.comments = new Map(); // id -> COMMENT
-    this.list = h("ul", { "aria-label": "Comments" });
+    this.list = h("ul", { "aria-label": t("comment.list") });
     const load = { type: "button", hidden: true, onclick: () => this.#load() };
-    this.more = h("button.link", load, "Show more comments");
+    this.more = h("button.link", load, t("comment.more"));
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.context = h("div.context", { hidden: true });
     this.writer = createView("bw-writer", {
-      label: "Write a comment",
-      action: "Comment",
+      label: t("comment.write"),
+      action: t("comment.send"),
       draft: commentDraft(this.store.me.id, this.post.id),
       above: this.context,
       send: (body) => this.#send(body),
@@ -47,11 +48,11 @@ class Comments extends View {
       const page = await this.store.bell.call("GET", `/posts/${this.post.id}/comments`, null, options);
       for (const comment of page.items) this.comments.set(comment.id, comment);
       this.next = page.next;
-      this.more.textContent = "Show more comments";
+      this.more.textContent = t("comment.more");
     } catch (error) {
       this.problem.textContent = errorText(error);
       this.problem.hidden = false;
-      this.more.textContent = "Try again";
+      this.more.textContent = t("error.try-again");
       this.more.hidden = false;
       return;
     }
@@ -116,8 +117,8 @@ class Comments extends View {
         this.#quote(comment),
         h("p.text", {}, linkify(comment.body)),
       ),
-      iconButton("reply", `Reply to ${name}`, () => this.#replyTo(comment)),
-      canDelete && iconButton("delete", `Delete ${name}’s comment`, () => this.#delete(comment)),
+      iconButton("reply", t("comment.reply-to", { name }), () => this.#replyTo(comment)),
+      canDelete && iconButton("delete", t("comment.delete-of", { name }), () => this.#delete(comment)),
     );
   }
 
@@ -130,8 +131,8 @@ class Comments extends View {
       original.body.slice(0, QUOTE_CHARACTERS),
     ];
     const onclick = () => this.list.querySelector(`[data-comment="${comment.reply_to}"]`)?.focus();
-    const props = { type: "button", onclick, title: "Go to the original comment" };
-    return h("button.quote", props, excerpt ?? "An earlier comment");
+    const props = { type: "button", onclick, title: t("comment.to-original") };
+    return h("button.quote", props, excerpt ?? t("comment.earlier"));
   }
 
   /** Start replying to a comment; null stops replying. */
@@ -139,12 +140,12 @@ class Comments extends View {
     this.original = comment;
     this.context.hidden = !comment;
     if (!comment) return;
-    const stop = iconButton("close", "Stop replying", () => {
+    const stop = iconButton("close", t("comment.stop-replying"), () => {
       this.#replyTo(null);
       this.writer.focus();
     });
     const excerpt = ` ${nameOf(comment.author)}: ${comment.body.slice(0, EXCERPT_CHARACTERS)}`;
-    fill(this.context, h("p", {}, h("strong", {}, "Replying to"), excerpt), stop);
+    fill(this.context, h("p", {}, h("strong", {}, t("comment.replying-to")), excerpt), stop);
     this.writer.focus();
   }
 
@@ -155,7 +156,7 @@ class Comments extends View {
       this.#drop(comment.id);
       this.writer.focus();
     };
-    await openDialog("Delete this comment?", [excerpt], "Delete", run, { dangerous: true });
+    await openDialog(t("comment.delete-question"), [excerpt], t("comment.delete"), run, { dangerous: true });
   }
 }
 

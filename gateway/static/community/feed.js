@@ -4,8 +4,8 @@
  */
 
 import { View, createView, errorText, fill, h } from "../shared/dom.js";
-import { plural } from "../shared/format.js";
 import { postDraft } from "../shared/storage.js";
+import { t } from "../shared/words.js";
 import "./post.js";
 import "./writer.js";
 
@@ -22,14 +22,14 @@ class Feed extends View {
     this.waiting = new Map(); // id -> POST by other users, not shown yet
     const button = (onclick) => ({ type: "button", onclick });
     this.newPosts = h("button.primary.news", { ...button(() => this.#showNewPosts()), hidden: true });
-    this.list = h("ul.posts", { "aria-label": "Posts" });
-    const none = this.bookmarked ? "Your bookmarked posts will appear here." : "There are no posts yet.";
+    this.list = h("ul.posts", { "aria-label": t("section.posts") });
+    const none = t(this.bookmarked ? "feed.none-bookmarked" : "feed.none");
     this.none = h("p.empty", { hidden: true }, none);
     this.problem = h("p.problem", { role: "alert", hidden: true });
     this.more = h(
       "button.link",
       button(() => this.#load()),
-      "Show more",
+      t("feed.more"),
     );
     fill(
       this,
@@ -60,16 +60,17 @@ class Feed extends View {
       this.#insert(await this.store.bell.call("POST", "/posts", { body, group }));
     };
     const draft = postDraft(this.store.me.id, this.group);
-    return createView("bw-writer", { label: "Write a post", action: "Post", draft, beside: select, send });
+    const texts = { label: t("post.write"), action: t("post.send") };
+    return createView("bw-writer", { ...texts, draft, beside: select, send });
   }
 
   /** A choice of the groups that the user has joined; null in a group's own feed, and without groups. */
   #groupSelect() {
     const joined = [...this.groups.values()].filter((group) => group.joined);
     if (this.group || !joined.length) return null;
-    const choices = [["", "For everybody"], ...joined.map((group) => [String(group.id), group.name])];
+    const choices = [["", t("feed.everybody")], ...joined.map((group) => [String(group.id), group.name])];
     const options = choices.map(([value, text]) => h("option", { value }, text));
-    return h("select", { "aria-label": "Audience" }, options);
+    return h("select", { "aria-label": t("feed.audience") }, options);
   }
 
   async #load() {
@@ -80,11 +81,11 @@ class Feed extends View {
       const page = await this.#fetch(this.next);
       for (const post of page.items) this.#append(post);
       this.next = page.next;
-      this.more.textContent = "Show more";
+      this.more.textContent = t("feed.more");
     } catch (error) {
       this.problem.textContent = errorText(error);
       this.problem.hidden = false;
-      this.more.textContent = "Try again";
+      this.more.textContent = t("error.try-again");
     }
     this.loading = false;
     this.#updateControls();
@@ -162,7 +163,7 @@ class Feed extends View {
   #updateControls() {
     const count = this.waiting.size;
     this.newPosts.hidden = !count;
-    this.newPosts.textContent = `Show ${plural(count, "new post")}`;
+    this.newPosts.textContent = t("feed.show-new", { n: count });
     this.none.hidden = this.rows.size > 0 || this.next !== null;
     this.more.hidden = this.next === null;
   }

@@ -12,7 +12,7 @@ import {
   loadError,
   openDialog,
 } from "../shared/dom.js";
-import { plural } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import "./feed.js";
 
 const PAGE_SIZE = 200;
@@ -36,9 +36,9 @@ export async function loadGroups(store) {
 export function tabBar(groups, current) {
   const joined = [...groups.values()].filter((group) => group.joined).slice(0, MAX_TABS);
   const tabs = [
-    ["posts", "All posts"],
-    ["posts/bookmarked", "Bookmarked"],
-    ["groups", "Groups"],
+    ["posts", t("feed.all")],
+    ["posts/bookmarked", t("feed.bookmarked")],
+    ["groups", t("group.list")],
     ...joined.map((group) => [`groups/${group.id}`, group.name]),
   ];
   const links = tabs.map(([address, text]) => {
@@ -46,7 +46,7 @@ export function tabBar(groups, current) {
   });
   const currentLink = links.find((link) => link.hasAttribute("aria-current"));
   requestAnimationFrame(() => currentLink?.scrollIntoView({ block: "nearest", inline: "nearest" }));
-  return h("nav.places", { "aria-label": "Posts" }, links);
+  return h("nav.places", { "aria-label": t("section.posts") }, links);
 }
 
 /** Properties: `store`, `item` (the id of a group from the address, if any). */
@@ -72,20 +72,20 @@ class Groups extends View {
   #list() {
     const search = h("input", {
       type: "search",
-      placeholder: "Find a group",
-      "aria-label": "Find a group",
+      placeholder: t("group.find"),
+      "aria-label": t("group.find"),
       oninput: () => this.#filter(search.value),
     });
-    this.rows = h("ul.sheet.rows", { "aria-label": "Groups" });
+    this.rows = h("ul.sheet.rows", { "aria-label": t("group.list") });
     this.#filter("");
-    const create = iconButton("new", "New group", () => this.#create());
-    return [h("div.row", {}, h("h1.grow", {}, "Groups"), create), search, this.rows];
+    const create = iconButton("new", t("group.new"), () => this.#create());
+    return [h("div.row", {}, h("h1.grow", {}, t("group.list")), create), search, this.rows];
   }
 
   #filter(text) {
     const q = text.trim().toLowerCase();
     const groups = [...this.groups.values()].filter((group) => group.name.toLowerCase().includes(q));
-    const none = q ? "No group was found." : "There are no groups yet. Create the first one.";
+    const none = t(q ? "group.none-found" : "group.none");
     const row = (group) => {
       const title = h("a.title", { href: `#/groups/${group.id}` }, group.name);
       return h("li", {}, this.#summary(group, title));
@@ -100,11 +100,11 @@ class Groups extends View {
     const button = h("button", { type: "button", "data-group": String(group.id) });
     const draw = () => {
       const isOwn = group.owner === this.store.me.id && group.joined;
-      const action = group.joined ? "Leave" : "Join";
-      members.textContent = plural(group.members_count, "member") + (isOwn ? ", yours" : "");
-      button.textContent = action;
+      const action = group.joined ? "leave" : "join";
+      members.textContent = t(isOwn ? "group.members-own" : "group.members", { n: group.members_count });
+      button.textContent = t(`group.${action}`);
       button.classList.toggle("primary", Boolean(this.item) && !group.joined);
-      button.setAttribute("aria-label", `${action} ${group.name}`);
+      button.setAttribute("aria-label", t(`group.${action}-one`, { name: group.name }));
     };
     button.addEventListener("click", async () => {
       problem.textContent = "";
@@ -135,18 +135,17 @@ class Groups extends View {
 
   #group() {
     const group = this.groups.get(Number(this.item));
-    if (!group) return h("p.empty", {}, "There is no such group.");
+    if (!group) return h("p.empty", {}, t("group.unknown"));
     const summary = h("div.sheet", {}, this.#summary(group, h("h1", {}, group.name)));
-    if (!group.joined)
-      return [summary, h("p.empty", {}, "Only members can read its posts. Join to read them.")];
+    if (!group.joined) return [summary, h("p.empty", {}, t("group.members-only"))];
     return [summary, createView("bw-feed", { store: this.store, groups: this.groups, group: group.id })];
   }
 
   async #create() {
-    const hint = "Everybody can find and join the group. Only its members can read its posts.";
-    const nameField = field("Name", "name", { maxlength: 80, required: true, autocomplete: "off" }, hint);
+    const props = { maxlength: 80, required: true, autocomplete: "off" };
+    const nameField = field(t("group.name"), "name", props, t("group.new-hint"));
     const create = ({ name }) => this.store.bell.call("POST", "/groups", { name: name.trim() });
-    const group = await openDialog("New group", [nameField], "Create", create);
+    const group = await openDialog(t("group.new"), [nameField], t("group.create"), create);
     if (group) location.hash = `#/groups/${group.id}`;
   }
 }

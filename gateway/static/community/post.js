@@ -12,7 +12,8 @@ import {
   linkify,
   openDialog,
 } from "../shared/dom.js";
-import { nameOf, plural, timeElement } from "../shared/format.js";
+import { nameOf, timeElement } from "../shared/format.js";
+import { t } from "../shared/words.js";
 import "./comments.js";
 
 /** Properties: `store`, `post` (POST), `groups` (id -> GROUP), `open` (whether the comments are shown at first). */
@@ -26,10 +27,10 @@ class Post extends View {
     this.bookmark = this.#button("bookmark", () => this.#toggleMark("bookmarked", "bookmark"));
     this.problem = h("p.problem", { role: "alert", hidden: true });
     const canDelete = post.author.id === this.store.me.id || this.store.me.role === "admin";
-    const remove = canDelete && iconButton("delete", "Delete this post", () => this.#delete());
+    const remove = canDelete && iconButton("delete", t("post.delete-this"), () => this.#delete());
     this.article = h(
       "article.post",
-      { "aria-label": `Post by ${nameOf(post.author)}`, tabindex: "-1" },
+      { "aria-label": t("post.by", { name: nameOf(post.author) }), tabindex: "-1" },
       this.#header(),
       h("p.text", {}, linkify(post.body)),
       h("div.row", {}, this.like, this.commentsButton, this.bookmark, h("span.grow"), remove),
@@ -53,15 +54,21 @@ class Post extends View {
 
   #header() {
     const { author, group, id, created_at } = this.post;
-    const groupName = this.groups.get(group)?.name ?? "A group";
     return h(
       "header",
       {},
       avatar(nameOf(author), author.id),
       h("h2", {}, nameOf(author)),
-      group && h("span.quiet", {}, "in ", h("a", { href: `#/groups/${group}` }, groupName)),
+      group && this.#place(group),
       h("a.quiet", { href: `#/posts/${id}` }, timeElement(created_at)),
     );
+  }
+
+  /** The name of a group, a link, within the words around it. */
+  #place(group) {
+    const link = h("a", { href: `#/groups/${group}` }, this.groups.get(group)?.name ?? t("group.nameless"));
+    const [before, after] = t("post.in-group", { group: "\n" }).split("\n");
+    return h("span.quiet", {}, before, link, after);
   }
 
   #button(iconName, onclick) {
@@ -70,9 +77,9 @@ class Post extends View {
 
   #draw() {
     const { liked, likes_count: likes, comments_count: comments, bookmarked } = this.post;
-    drawButton(this.like, `Like, ${plural(likes, "like")}`, likes);
-    drawButton(this.commentsButton, plural(comments, "comment"), comments);
-    drawButton(this.bookmark, "Bookmark", "");
+    drawButton(this.like, t("post.like", { n: likes }), likes);
+    drawButton(this.commentsButton, t("post.comments", { n: comments }), comments);
+    drawButton(this.bookmark, t("post.bookmark"), "");
     this.like.setAttribute("aria-pressed", String(Boolean(liked)));
     this.bookmark.setAttribute("aria-pressed", String(Boolean(bookmarked)));
     this.commentsButton.setAttribute("aria-expanded", String(Boolean(this.comments)));
@@ -122,7 +129,7 @@ class Post extends View {
       await this.store.bell.call("DELETE", `/posts/${this.post.id}`);
       this.store.emit("posts", { type: "post.deleted", data: this.post });
     };
-    await openDialog("Delete this post and its comments?", [excerpt], "Delete", run, { dangerous: true });
+    await openDialog(t("post.delete-question"), [excerpt], t("post.delete"), run, { dangerous: true });
   }
 }
 

@@ -1,6 +1,7 @@
 /** The posts section: a feed, or one post by its address, which e-mails and notifications link to. */
 
 import { View, createView, fill, h, icon, loadError } from "../shared/dom.js";
+import { t } from "../shared/words.js";
 import { loadGroups, tabBar } from "./groups.js";
 
 const BOOKMARKED = "bookmarked";
@@ -15,12 +16,11 @@ class Posts extends View {
       const [groups, post] = await Promise.all([loadGroups(store), loadPost]);
       if (!this.isConnected) return;
       const address = isPost ? "" : ["posts", item].filter(Boolean).join("/");
-      const header = h("header.bar", {}, h("h1.hidden", {}, "Posts"), tabBar(groups, address));
+      const header = h("header.bar", {}, h("h1.hidden", {}, t("section.posts")), tabBar(groups, address));
       const feed = () => createView("bw-feed", { store, groups, bookmarked: item === BOOKMARKED });
       fill(this, header, h("div.column", {}, isPost ? this.#post(post, groups) : feed()));
     } catch (error) {
-      if (error.status === 404)
-        this.#showMissing("There is no such post, or only the members of its group can read it.");
+      if (error.status === 404) this.#showMissing(t("post.unknown"));
       else
         fill(
           this,
@@ -33,14 +33,14 @@ class Posts extends View {
     this.listen(this.store, "posts", ({ type, data }) => {
       if (data.id !== post.id) return;
       if (type === "post.updated") this.querySelector("bw-post").update(data);
-      else if (type === "post.deleted") this.#showMissing("This post was deleted.");
+      else if (type === "post.deleted") this.#showMissing(t("post.deleted"));
     });
     const view = createView("bw-post", { store: this.store, post, groups, open: true });
     return [this.#backLink(), h("div.posts", {}, view)];
   }
 
   #backLink() {
-    return h("a.to-feed", { href: "#/posts" }, icon("back"), "All posts");
+    return h("a.to-feed", { href: "#/posts" }, icon("back"), t("feed.all"));
   }
 
   #showMissing(text) {

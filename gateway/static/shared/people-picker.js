@@ -2,6 +2,7 @@
 
 import { avatar, fill, h, iconButton } from "./dom.js";
 import { nameOf } from "./format.js";
+import { t } from "./words.js";
 
 const SEARCH_AFTER_MS = 150;
 const MAX_SHOWN = 8;
@@ -14,14 +15,14 @@ export class PeoplePicker {
     this.chosen = new Map(); // id -> USER
     this.search = h("input", {
       type: "search",
-      "aria-label": "Add people",
-      placeholder: "Add people by name",
+      "aria-label": t("people.add"),
+      placeholder: t("people.add-hint"),
       autocomplete: "off",
       oninput: () => this.#onInput(),
       onkeydown: (event) => this.#onKey(event),
     });
-    this.tags = h("ul.tags", { "aria-label": "Chosen people" });
-    this.results = h("ul.people", { "aria-label": "People found" });
+    this.tags = h("ul.tags", { "aria-label": t("people.chosen") });
+    this.results = h("ul.people", { "aria-label": t("people.found") });
     this.element = h("div.picker", {}, this.tags, this.search, this.results);
     this.#find();
   }
@@ -53,10 +54,8 @@ export class PeoplePicker {
       .filter(canChoose)
       .slice(0, MAX_SHOWN)
       .map((user) => this.#row(user));
-    fill(
-      this.results,
-      rows.length ? rows : h("li.quiet", {}, q ? "Nobody was found." : "There is nobody else yet."),
-    );
+    const nobody = () => h("li.quiet", {}, t(q ? "people.none-found" : "people.nobody-else"));
+    fill(this.results, rows.length ? rows : nobody());
   }
 
   #row(user) {
@@ -80,7 +79,8 @@ export class PeoplePicker {
 
   #draw() {
     const tag = (user) => {
-      const remove = iconButton("close", `Remove ${nameOf(user)}`, () => this.#remove(user));
+      const label = t("people.remove", { name: nameOf(user) });
+      const remove = iconButton("close", label, () => this.#remove(user));
       return h("li", {}, nameOf(user), remove);
     };
     fill(this.tags, [...this.chosen.values()].map(tag));
