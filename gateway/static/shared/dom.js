@@ -1,6 +1,7 @@
 /** Elements, views and dialogs. Text that users wrote becomes text nodes, never markup. */
 
 import { guard } from "./failures.js";
+import { splitLinks } from "./links.js";
 import { hasWords, t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -148,11 +149,14 @@ export function avatar(name, key, online = null) {
   );
 }
 
-/** Split text into strings and links: http and https addresses become links. */
+/** Split text into strings and links. */
 export function linkify(text) {
-  const parts = text.split(/(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]])/);
-  const link = (href) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, href);
-  return parts.map((part, n) => (n % 2 ? link(part) : part));
+  return splitLinks(text).map((part) => (typeof part === "string" ? part : linkElement(part)));
+}
+
+/** Create a link to another site, of {href, text}. */
+export function linkElement({ href, text }) {
+  return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
 /** Return a function that calls `run` once before the next frame, however often it is called until then. */
