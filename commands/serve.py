@@ -14,10 +14,11 @@ from commands.supervisor import Supervisor
 from conf import Settings
 from conf.logging import configure
 from conf.terminal import print_line
+from models.accounts import setup
 from models.identity import user
+from models.log import event
 
-FIRST_STEP = """There is no admin yet. Create one from a second terminal, with the same settings:
-  run.py create-admin --username NAME --email ADDRESS"""
+FIRST_STEP = "There is no admin yet. To become it, open {url}/#/setup and enter this code: {code}"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,4 +47,8 @@ def run(_args: Namespace) -> int:
 
 def _greeting(settings: Settings) -> str:
     opened = f"Bellwire is up: open {settings.url} (Ctrl-C stops it)"
-    return opened if user.active_admins() else f"{opened}\n{FIRST_STEP}"
+    if user.active_admins():
+        return opened
+    with event.transaction():
+        code = setup.new_code()
+    return f"{opened}\n{FIRST_STEP.format(url=settings.url, code=code)}"

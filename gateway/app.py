@@ -15,6 +15,7 @@ from gateway.api import (
     conversations,
     events,
     groups,
+    instance,
     legacy,
     messages,
     notifications,
@@ -26,7 +27,7 @@ from gateway.api import (
     stream,
     websocket,
 )
-from gateway.api.admin import activity, announcements, audit, explain, jobs, users
+from gateway.api.admin import activity, announcements, audit, explain, invitations, jobs, organisation, users
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
@@ -76,6 +77,9 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     "Accounts": [
         (f"{API}/signup", signup.Signup),
         (f"{API}/signup/verify", signup.Verify),
+        (f"{API}/invitations/([A-Za-z0-9_-]{{1,64}})", signup.Invitation),
+        (f"{API}/instance", instance.Instance),
+        (f"{API}/setup", instance.Setup),
         (f"{API}/otp", signup.LoginCode),
         (f"{API}/login", sessions.Login),
         (f"{API}/logout", sessions.Logout),
@@ -101,6 +105,10 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/users/suspend", users.Suspend),
         (f"{API}/admin/users/{ID}", users.AdminUser),
         (f"{API}/admin/users/{ID}/tokens", users.AdminTokens),
+        (f"{API}/admin/invitations", invitations.Invitations),
+        (f"{API}/admin/invitations/{ID}", invitations.Invitation),
+        (f"{API}/admin/instance", organisation.Organisation),
+        (f"{API}/admin/test-mail", organisation.MailTest),
         (f"{API}/admin/watches", users.Watches),
         (f"{API}/admin/notifications", announcements.Announcements),
         (f"{API}/admin/explain", explain.Explain),
@@ -131,7 +139,9 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 def route_name(pattern: str) -> str:
     """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
-    return pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
+    return (
+        pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME").replace("([A-Za-z0-9_-]{1,64})", "CODE")
+    )
 
 
 class Application(web.Application):

@@ -8,6 +8,7 @@ from pathlib import Path
 from playhouse.migrations import Runner
 
 from conf import VERSION
+from models.accounts.invitation import Invitation, InvitationUse
 from models.chat.additions import MemberAddition
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, MessageCopy, Reaction
@@ -63,6 +64,8 @@ TABLES = [
     Like,
     Bookmark,
     Comment,
+    Invitation,
+    InvitationUse,
     EventRow,
     Checkpoint,
     Email,

@@ -6,6 +6,7 @@ No answer, status or duration shows whether an address is known: the same amount
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Annotated, ClassVar, TypedDict
 
@@ -17,12 +18,15 @@ from gateway.http.describe import Accepted, chars, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
+from models.accounts import invitation as invitations
 from models.accounts import registration
+from models.accounts.invitation import Invited
 from models.accounts.registration import NewUser
 from models.identity import code, email_address, password
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS
 from models.log.event import Transaction
+from models.store.clock import now_ms
 from models.store.errors import ConflictError, InvalidError
 
 
@@ -61,7 +65,12 @@ class Signup(Handler):
     @describe("Sign up", {201: SignupAnswer}, body=SignupRequest, errors=("conflict", "forbidden"), example=EXAMPLE)
     async def post(self) -> None:
         """Answer 201 with `{"username","otp":{"expires_in"}}`; 409 if the username is taken or reserved, 403 if sign-up is off."""
-        require_open(self)
+        if self.services.settings.signup == "closed":
+            raise ProblemError("forbidden", "sign-up is closed: only an admin can create an account, or invite you")
+        await self.sign_up(registration.sign_up)
+
+    async def sign_up(self, run: Callable[[Transaction, str, NewUser, str], object]) -> None:
+        """Check the request, start the attempt with `run(tx, secret, new, password_hash)`, and answer."""
         request = self.decode(SignupRequest)
         errors = registration.invalid_fields(request.username, request.email, request.display_name)
         errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
@@ -74,7 +83,7 @@ class Signup(Handler):
         hashed = await self.services.hash(password.hashed, request.password)
         hashing_s = perf_counter() - began
         new, secret = NewUser(request.username, request.email, request.display_name), self.services.secret
-        operation = self.services.committer.submit(lambda tx: registration.sign_up(tx, secret, new, hashed))
+        operation = self.services.committer.submit(lambda tx: run(tx, secret, new, hashed))
         await operation.future
         self.services.wake_mail()
         STAGES["hash"].observe(hashing_s)
@@ -83,10 +92,21 @@ class Signup(Handler):
         self.answer({"username": request.username, "otp": {"expires_in": code.VALID_FOR_S}}, 201)
 
 
-def require_open(handler: Handler) -> None:
-    """Raise ProblemError 403 if only admins create accounts."""
-    if handler.services.settings.signup == "closed":
-        raise ProblemError("forbidden", "sign-up is closed: only an admin can create an account")
+class Invitation(Signup):
+    """An invitation, by its code."""
+
+    @describe("Read an invitation", {200: Invited}, errors=("not-found",))
+    async def get(self, invitation: str) -> None:
+        """Answer 200 with `{"group"}`, or 404 when the code is unknown, over or used up."""
+        self.answer(await self.services.read(invitations.find, invitation, now_ms()))
+
+    @describe(
+        "Sign up by an invitation", {201: SignupAnswer}, body=SignupRequest, errors=("conflict", "not-found"), example=EXAMPLE
+    )
+    async def post(self, invitation: str) -> None:  # type: ignore[override]
+        """Answer as a sign-up does, also where sign-up is closed; 404 when the code is unknown, over or used up."""
+        await self.services.read(invitations.find, invitation, now_ms())  # before the slow hash
+        await self.sign_up(lambda tx, secret, new, hashed: invitations.sign_up(tx, secret, invitation, new, hashed))
 
 
 class VerifyRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,15 +126,18 @@ class Verify(SessionHandler):
     access = "public"
     rate_limit: ClassVar[str] = "login"
 
-    @describe("Verify an address", {200: LoginAnswer}, body=VerifyRequest, errors=("forbidden",), example=VERIFY_EXAMPLE)
+    @describe("Verify an address", {200: LoginAnswer}, body=VerifyRequest, example=VERIFY_EXAMPLE)
     async def post(self) -> None:
         """Answer 200 with `{"token","user"}`, or 422 for a code that is wrong, expired or void."""
-        require_open(self)
         request, secret = self.decode(VerifyRequest), self.services.secret
+        is_closed = self.services.settings.signup == "closed"
         await self.services.rate_limits.hit("login", f"code:{email_address.key(request.email)[:255]}")
 
         def run(tx: Transaction) -> tuple[int, str] | None:
-            user = registration.verify(tx, secret, request.email, request.code)
+            allowed = (invitations.invited,) if is_closed else ()
+            user = registration.verify(tx, secret, request.email, request.code, *allowed)
+            if user is not None:
+                invitations.accept(tx, user)
             return None if user is None else (user, self.new_token(tx, user))
 
         session = await self.services.committer.call(None, run)

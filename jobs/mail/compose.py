@@ -30,11 +30,12 @@ SUBJECTS = {  # by kind; None: the title in the mail's data
     "signup_code": "Your sign-up code",
     "login_code": "Your login code",
     "address_known": "Someone tried to sign up with your address",
+    "test": "Mail from Bellwire arrives",
     "account": None,
     "notification": None,
     "digest": None,
 }
-CODES = frozenset({"signup_code", "login_code"})  # kinds that a person has requested; they have no unsubscribe link
+CODES = frozenset({"signup_code", "login_code", "test"})  # kinds that a person has requested; they have no unsubscribe link
 
 POLICY = SMTP.clone(header_factory=HeaderClasses())  # lines end in CRLF
 UTF8_POLICY = POLICY.clone(utf8=True)  # headers in UTF-8 (RFC 6532)
@@ -77,9 +78,9 @@ class Composer:
     ) -> ComposedMail:
         """Compose a mail of one of the SUBJECTS to `name` at `address`, dated `at_ms` (Unix time).
 
-        `data` has for signup_code: code and username; login_code: code; address_known: username or nothing; account: title and
-        body (text, may have several lines); notification and digest: title, items (each with title, body and path) and more (the
-        number of items left out). `unsubscribe_url` accepts a POST (RFC 8058); CODES go without it.
+        `data` has for signup_code: code and username; login_code: code; address_known: username or nothing; test: nothing;
+        account: title and body (text, may have several lines); notification and digest: title, items (each with title, body and
+        path) and more (the number of items left out). `unsubscribe_url` accepts a POST (RFC 8058); CODES go without it.
 
         Raises ValueError when the address is not a mail address, KeyError for an unknown kind or a missing title,
         jinja2.UndefinedError when other data is missing.

@@ -14,7 +14,7 @@ import structlog
 from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
-from models.accounts import derived_keys, registration
+from models.accounts import derived_keys, invitation, registration
 from models.chat import additions, presence, search
 from models.identity import code, token
 from models.log import checkpoint, trimming
@@ -85,6 +85,7 @@ class Retention:
         return {
             "sign_ups": lambda tx: registration.trim(tx, limit),
             "codes": lambda tx: code.trim(tx, limit),
+            "invitations": lambda tx: invitation.trim(tx, limit),
             "mails": lambda tx: outbox.trim(tx, sent_ms, limit),
             "dead_codes": lambda tx: dead_letters.trim_codes(tx),
             "dead_mails": lambda tx: dead_letters.trim_mails(tx, ended_ms, limit),

@@ -8,7 +8,7 @@ sign-up that it was mailed for. An address with an account gets a mail that says
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -153,8 +153,9 @@ def _existing(sql: str, keys: Sequence[str], *params: int) -> set[str]:
     return existing
 
 
-def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
-    """Create a pending account with profile, wallet, code and mail. Raises ConflictError when the username is reserved."""
+def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> int:
+    """Create a pending account with profile, wallet, code and mail, and return its id. Raises ConflictError when the username is
+    reserved."""
     name = new.username.lower()
     if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
@@ -172,12 +173,18 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> None:
         nameless = ""  # a stranger may have chosen the name
         letter = NewMail("signup_code", made.id, new.email, nameless, data, expires_ms, CODE_PRIORITY)
     outbox.queue(tx, [letter])
+    return made.id
 
 
-def verify(tx: Transaction, secret: str, address: str, digits: str) -> int | None:
-    """Activate the pending account that the code was mailed for. Return its id, or None when the code is not valid."""
+def verify(
+    tx: Transaction, secret: str, address: str, digits: str, allowed: Callable[[Sequence[int]], Sequence[int]] = lambda ids: ids
+) -> int | None:
+    """Activate the pending account that the code was mailed for. Return its id, or None when the code is not valid.
+
+    `allowed` returns those of the address's pending accounts that may be activated.
+    """
     key = email_address.key(address)
-    attempts = [i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))]
+    attempts = allowed([i for (i,) in rows("SELECT id FROM users WHERE email_key=? AND status='pending' ORDER BY id", (key,))])
     found = code.redeem(tx, secret, attempts, code.SIGNUP, digits)
     if found is None or owned([key]):
         return None

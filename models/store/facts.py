@@ -23,6 +23,8 @@ EPOCH = "epoch"
 TRIMMED = "trimmed"
 PROBED = "probed"  # when a gateway last tried whether commits succeed, in ms
 OLDEST_CODE = "oldest_code"  # the newest migration and the version of the oldest code that may run, as `8 0.1.0`
+SETUP_CODE = "setup_code"  # the hash of the code by which the first admin is made; absent as soon as there is one
+ORGANISATION = "organisation"  # its name
 COPYING = "copying"  # present while a SQLite store is being copied to this one
 
 
@@ -44,6 +46,12 @@ def epoch() -> str:
 def trimmed() -> int:
     """Return the newest event id that was deleted; 0 when all events are kept. Raw SQL: every poll that reads the store runs it."""
     return int(rows("SELECT value FROM facts WHERE name=?", (TRIMMED,))[0][0])
+
+
+def read(name: str) -> str | None:
+    """Return a fact, None if it is absent."""
+    fact = Fact.get_or_none(Fact.name == name)
+    return None if fact is None else str(fact.value)
 
 
 def write(name: str, value: str) -> None:

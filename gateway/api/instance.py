@@ -1,0 +1,86 @@
+"""The instance: what everybody may know of it, and its first admin."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, TypedDict
+
+import msgspec
+
+from gateway.api.sessions import LoginAnswer, SessionHandler
+from gateway.http.base import Handler
+from gateway.http.describe import chars, describe
+from gateway.http.errors import ProblemError
+from models.accounts import registration, setup
+from models.accounts.registration import NewUser
+from models.identity import password
+from models.identity.password import PASSWORD_CHARS
+from models.identity.user import DISPLAY_NAME_CHARS
+from models.log.event import Transaction
+from models.store.errors import InvalidError
+from models.store.text_rules import is_displayable
+
+
+class InstanceAnswer(TypedDict):
+    """The organisation's name, whether everybody may sign up, and whether the first admin is still to be made."""
+
+    organisation: str | None
+    signup: str
+    setup: bool
+
+
+class Instance(Handler):
+    """The instance."""
+
+    access = "public"
+
+    @describe("Read the instance", {200: InstanceAnswer})
+    async def get(self) -> None:
+        """Answer 200 with `{"organisation","signup","setup"}`."""
+        name, is_needed = await self.services.read(lambda: (setup.organisation(), setup.is_needed()))
+        self.answer({"organisation": name, "signup": self.services.settings.signup, "setup": is_needed})
+
+
+class FirstAdmin(msgspec.Struct, forbid_unknown_fields=True):
+    """The first admin, with the code that the terminal shows. `cookie` requests a session cookie."""
+
+    code: str
+    email: str
+    username: str
+    password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)]
+    display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
+    organisation: Annotated[str, chars(*setup.NAME_CHARS)] | None = None
+    cookie: bool = False
+
+
+EXAMPLE = {"code": "K7QFB-2MXDA", "email": "root@example.org", "username": "root", "password": "a long and quiet one"}
+
+
+class Setup(SessionHandler):
+    """Makes the first admin."""
+
+    access = "public"
+    rate_limit: ClassVar[str] = "login"
+
+    @describe("Make the first admin", {200: LoginAnswer}, body=FirstAdmin, errors=("not-found",), example=EXAMPLE)
+    async def post(self) -> None:
+        """Answer 200 with `{"token","user"}`; 404 as soon as there is an admin, 422 for a wrong code."""
+        request = self.decode(FirstAdmin)
+        if not await self.services.read(setup.is_needed):
+            raise ProblemError("not-found")
+        errors = registration.invalid_fields(request.username, request.email, request.display_name)
+        errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
+        if request.organisation is not None and not is_displayable(request.organisation):
+            errors.append(("organisation", "must have printable characters only"))
+        if not await self.services.read(setup.matches, request.code):  # before the slow hash
+            errors.append(("code", "is not the one that the terminal shows"))
+        if errors:
+            raise InvalidError(*errors)
+        hashed = await self.services.hash(password.hashed, request.password)
+        new = NewUser(request.username, request.email, request.display_name, role="admin")
+
+        def run(tx: Transaction) -> tuple[int, str]:
+            made = setup.make_admin(tx, request.code, new, hashed, request.organisation)
+            return made.id, self.new_token(tx, made.id)
+
+        session = await self.services.committer.call(None, run)
+        await self.answer_session(*session, cookie=request.cookie)

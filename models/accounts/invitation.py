@@ -1,0 +1,164 @@
+"""Invitations: a code lets somebody sign up, also where sign-up is closed. It is stored only as a hash.
+
+An attempt to sign up uses an invitation for as long as its account exists: one that is never verified is deleted after a day, and
+gives its use back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import peewee
+from peewee import fn
+
+from models.accounts import registration
+from models.accounts.registration import NewUser
+from models.community import group as groups
+from models.community.group import Group
+from models.identity.user import ROLES, User
+from models.log.event import Transaction
+from models.store.clock import rfc3339
+from models.store.database import Base, NeverReusedIdField, fetch_rows
+from models.store.errors import InvalidError, NotFoundError
+
+CODE_BYTES = 16
+MAX_USES = 10_000
+MAX_VALID_S = 365 * 24 * 3600
+VALID_S = 7 * 24 * 3600
+KEPT_AFTER_END_MS = 30 * 24 * 3600 * 1000
+
+
+class Invitation(Base):
+    """An invitation. Whoever signs up by it gets `role`, and joins `group` if there is one."""
+
+    id = NeverReusedIdField()
+    code_hash = peewee.CharField(max_length=64, unique=True)
+    uses = peewee.IntegerField()
+    group = peewee.ForeignKeyField(Group, null=True, on_delete="SET NULL")
+    role = peewee.CharField(max_length=8)
+    created_by = peewee.ForeignKeyField(User, on_delete="CASCADE")
+    created_ms = peewee.BigIntegerField()
+    expires_ms = peewee.BigIntegerField()
+
+    class Meta:
+        table_name = "invitations"
+
+
+class InvitationUse(Base):
+    """An account, pending or active, that was made by an invitation."""
+
+    user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
+    invitation = peewee.ForeignKeyField(Invitation, on_delete="CASCADE")
+
+    class Meta:
+        table_name = "invitation_uses"
+
+
+class InvitationView(msgspec.Struct):
+    """INVITATION. `used` counts accounts, pending ones of the last day included."""
+
+    id: int
+    uses: int
+    used: int
+    group: int | None
+    role: str
+    created_by: int
+    created_at: str
+    expires_at: str
+
+
+class Invited(msgspec.Struct):
+    """What an invitation is to: a group of the community, if it names one."""
+
+    group: str | None
+
+
+def digest(code: str) -> str:
+    """The hash that is stored of a code."""
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def create(tx: Transaction, by: int, uses: int, valid_s: int, group: int | None, role: str) -> tuple[InvitationView, str]:
+    """Create an invitation, and return it with its code. Raises InvalidError for a group or role that does not exist."""
+    if role not in ROLES:
+        raise InvalidError(("role", "must be user or admin"))
+    if group is not None and not Group.select().where(Group.id == group).exists():
+        raise InvalidError(("group", "must be the id of a group"))
+    code = secrets.token_urlsafe(CODE_BYTES)
+    made = tx.next_id("invitations")
+    values = {"id": made, "code_hash": digest(code), "uses": uses, "group": group, "role": role, "created_by": by}
+    Invitation.insert(**values, created_ms=tx.now_ms, expires_ms=tx.now_ms + 1000 * valid_s).as_rowcount().execute()
+    return _views(Invitation.id == made)[0], code
+
+
+def page(after: int, limit: int) -> list[InvitationView]:
+    """The invitations with a larger id, by id."""
+    return _views(Invitation.id > after, limit)
+
+
+def end(_tx: Transaction, invitation: int) -> None:
+    """Delete an invitation. Attempts by it that were not verified yet are no longer invited. Raises NotFoundError."""
+    if not Invitation.delete().where(Invitation.id == invitation).execute():
+        raise NotFoundError
+
+
+def find(code: str, now_ms: int) -> Invited:
+    """What a code invites to. Raises NotFoundError when it is unknown, over or used up."""
+    return Invited(_usable(code, now_ms)[1])
+
+
+def sign_up(tx: Transaction, secret: str, code: str, new: NewUser, hashed: str) -> None:
+    """Sign up by an invitation. Raises NotFoundError when its code is unknown, over or used up, and ConflictError as
+    registration.sign_up does."""
+    invitation, _ = _usable(code, tx.now_ms)
+    made = registration.sign_up(tx, secret, new, hashed)
+    InvitationUse.insert(user=made, invitation=invitation).as_rowcount().execute()
+
+
+def accept(tx: Transaction, user: int) -> None:
+    """Give an account that was verified what its invitation says, if it was made by one."""
+    query = InvitationUse.select(Invitation.role, Invitation.group).join(Invitation).where(InvitationUse.user == user)
+    for role, group in fetch_rows(query):
+        if role != "user":
+            User.update(role=role).where(User.id == user).execute()
+        if group is not None:
+            groups.join(tx, user, group)
+
+
+def invited(attempts: Sequence[int]) -> list[int]:
+    """Those of these accounts that were made by an invitation which still exists."""
+    return [user for (user,) in fetch_rows(InvitationUse.select(InvitationUse.user).where(InvitationUse.user.in_(attempts)))]
+
+
+def trim(tx: Transaction, limit: int) -> int:
+    """Delete invitations, at most `limit`, that ended a month ago, and return their number."""
+    over = Invitation.select(Invitation.id).where(Invitation.expires_ms < tx.now_ms - KEPT_AFTER_END_MS).limit(limit)
+    return int(Invitation.delete().where(Invitation.id.in_(over)).execute())
+
+
+def _used() -> Any:
+    return InvitationUse.select(fn.COUNT(InvitationUse.user)).where(InvitationUse.invitation == Invitation.id)
+
+
+def _usable(code: str, now_ms: int) -> tuple[int, str | None]:
+    """(id, name of its group) of the invitation with a code. Raises NotFoundError."""
+    query = (
+        Invitation.select(Invitation.id, Group.name)
+        .join(Group, peewee.JOIN.LEFT_OUTER)
+        .where(Invitation.code_hash == digest(code), Invitation.expires_ms > now_ms, Invitation.uses > _used())
+    )
+    found = fetch_rows(query)
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+def _views(condition: Any, limit: int = 1) -> list[InvitationView]:
+    columns = (Invitation.id, Invitation.uses, _used(), Invitation.group, Invitation.role, Invitation.created_by)
+    times = (Invitation.created_ms, Invitation.expires_ms)
+    query = Invitation.select(*columns, *times).where(condition).order_by(Invitation.id).limit(limit)
+    return [InvitationView(*row[:-2], *map(rfc3339, row[-2:])) for row in fetch_rows(query)]

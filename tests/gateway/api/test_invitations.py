@@ -1,0 +1,137 @@
+"""Invitations, and the first admin of an empty instance."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from models.accounts import setup
+from models.log import event
+from tests.gateway.client import Client, fields, problem
+from tests.gateway.newcomers import PASSWORD, log_in, new_signup, newest_mail, verify, wrong_code
+from tests.gateway.running import Gateway
+
+
+@pytest.fixture(scope="module")
+def closed(make_gateway: Callable[..., Gateway]) -> Gateway:
+    return make_gateway(SIGNUP="closed")
+
+
+@pytest.fixture(scope="module")
+def inviting(closed: Gateway) -> Client:
+    return closed.user("admin")
+
+
+def invite(admin: Client, **body: object) -> str:
+    answer = admin.post("/admin/invitations", body)
+    assert answer.status_code == 201, answer.text
+    invitation = answer.json()
+    assert invitation["url"] == f"{admin.gateway.url}/#/invitation/{invitation['code']}"
+    return str(invitation["code"])
+
+
+def accept(gateway: Gateway, code: str, signup: dict[str, str]) -> str:
+    """Sign up by an invitation, and return the mailed code."""
+    answer = gateway.anonymous().post(f"/invitations/{code}", signup)
+    assert (answer.status_code, answer.json()) == (201, {"username": signup["username"], "otp": {"expires_in": 600}})
+    return str(newest_mail(gateway, signup["email"])["code"])
+
+
+def test_an_invited_person_signs_up_where_signup_is_closed_and_joins_the_group(closed: Gateway, inviting: Client) -> None:
+    group = inviting.post("/groups", {"name": "Gardeners"}).json()["id"]
+    code, signup = invite(inviting, group=group, role="admin"), new_signup()
+    assert closed.anonymous().get(f"/invitations/{code}").json() == {"group": "Gardeners"}
+    mailed = accept(closed, code, signup)
+    problem(closed.anonymous().get(f"/invitations/{code}"), 404, "not-found")
+    assert verify(closed, signup["email"], wrong_code(mailed)).status_code == 422
+    user = verify(closed, signup["email"], mailed).json()["user"]
+    assert (user["role"], user["status"]) == ("admin", "active")
+    assert log_in(closed, login=signup["username"], password=PASSWORD).status_code == 200
+    joined = closed.rows("SELECT user_id FROM group_members WHERE group_id=? ORDER BY id", group)
+    assert joined == [(inviting.id,), (user["id"],)]
+    (listed,) = [item for item in inviting.get("/admin/invitations").json()["items"] if item["group"] == group]
+    assert (listed["uses"], listed["used"], listed["role"], listed["created_by"]) == (1, 1, "admin", inviting.id)
+    assert "code" not in listed
+    assert code not in str(closed.rows("SELECT * FROM invitations"))
+
+
+def test_an_invitation_makes_as_many_accounts_as_it_says_and_no_more_at_once(closed: Gateway, inviting: Client) -> None:
+    code = invite(inviting, uses=2)
+    answers = [closed.later(closed.anonymous().post, f"/invitations/{code}", new_signup()) for _ in range(6)]
+    assert Counter(answer.result().status_code for answer in answers) == {201: 2, 404: 4}
+
+
+def test_an_invitation_that_is_over_unknown_or_ended_is_404(closed: Gateway, inviting: Client) -> None:
+    code, over = invite(inviting), invite(inviting)
+    number = max(item["id"] for item in inviting.get("/admin/invitations").json()["items"])
+    assert inviting.delete(f"/admin/invitations/{number}").status_code == 204
+    problem(inviting.delete(f"/admin/invitations/{number}"), 404, "not-found")
+    for unusable in (over, code + "x", "x", "x" * 65):
+        problem(closed.anonymous().post(f"/invitations/{unusable}", new_signup()), 404, "not-found")
+    signup = new_signup()
+    mailed = accept(closed, code, signup)
+    closed.execute("UPDATE invitations SET expires_ms=1")
+    problem(closed.anonymous().post(f"/invitations/{code}", new_signup()), 404, "not-found")
+    assert verify(closed, signup["email"], mailed).status_code == 200, "it was not over when the attempt began"
+
+
+def test_an_attempt_by_an_ended_invitation_is_not_activated(closed: Gateway, inviting: Client) -> None:
+    code, signup = invite(inviting), new_signup()
+    mailed = accept(closed, code, signup)
+    number = max(item["id"] for item in inviting.get("/admin/invitations").json()["items"])
+    inviting.delete(f"/admin/invitations/{number}")
+    assert fields(verify(closed, signup["email"], mailed)) == ["code"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"uses": 0}, "uses"),
+        ({"uses": 10_001}, "uses"),
+        ({"expires_in": 59}, "expires_in"),
+        ({"group": 999_999}, "group"),
+        ({"role": "owner"}, "role"),
+        ({"code": "mine"}, "code"),
+    ],
+)
+def test_a_wrong_invitation_names_its_field(inviting: Client, body: dict[str, object], field: str) -> None:
+    assert fields(inviting.post("/admin/invitations", body)) == [field]
+
+
+def test_only_admins_invite(gateway: Gateway, ana: Client) -> None:
+    problem(ana.post("/admin/invitations", {}), 403, "forbidden")
+    problem(ana.get("/admin/invitations"), 403, "forbidden")
+    problem(ana.delete("/admin/invitations/1"), 403, "forbidden")
+    problem(ana.patch("/admin/instance", {"organisation": "Mine"}), 403, "forbidden")
+    problem(ana.post("/admin/test-mail", {}), 403, "forbidden")
+
+
+def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_gateway: Callable[..., Gateway]) -> None:
+    fresh = make_gateway()
+    anyone = fresh.anonymous()
+    request = {"username": "root", "email": "root@example.org", "password": PASSWORD, "organisation": "Hill School"}
+    assert anyone.get("/instance").json() == {"organisation": None, "signup": "open", "setup": False}
+    problem(anyone.post("/setup", request | {"code": ""}), 404, "not-found")
+    with fresh.store():
+        with event.transaction():
+            setup.new_code()
+        with event.transaction():
+            code = setup.new_code()
+    assert anyone.get("/instance").json()["setup"] is True
+    assert fields(anyone.post("/setup", request | {"code": "2222222222"})) == ["code"]
+    assert fields(anyone.post("/setup", request | {"code": code, "username": "-", "password": "short"})) == ["username", "password"]
+    typed = code.replace("-", " ").lower()
+    answers = [
+        fresh.later(anyone.post, "/setup", request | {"code": typed, "username": f"root{n}", "email": f"r{n}@example.org"})
+        for n in range(3)
+    ]
+    assert Counter(answer.result().status_code for answer in answers) == {200: 1, 404: 2}
+    (made,) = [answer.result().json() for answer in answers if answer.result().status_code == 200]
+    admin = fresh.anonymous().with_token(made["token"])
+    assert (made["user"]["role"], made["user"]["status"]) == ("admin", "active")
+    assert anyone.get("/instance").json() == {"organisation": "Hill School", "signup": "open", "setup": False}
+    assert admin.patch("/admin/instance", {"organisation": "Hill College"}).json() == {"organisation": "Hill College"}
+    assert anyone.get("/instance").json()["organisation"] == "Hill College"
+    to = admin.get("/me").json()["email"]
+    assert admin.post("/admin/test-mail").json() == {"to": to}
+    assert fresh.rows("SELECT kind, state FROM emails WHERE address=?", to) == [("test", "queued")]
