@@ -92,7 +92,7 @@ class Signup(Handler):
         self.answer({"username": request.username, "otp": {"expires_in": code.VALID_FOR_S}}, 201)
 
 
-class Invitation(Signup):
+class InvitedSignup(Signup):
     """An invitation, by its code."""
 
     @describe("Read an invitation", {200: Invited}, errors=("not-found",))

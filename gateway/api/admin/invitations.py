@@ -30,7 +30,7 @@ class CreatedInvitation(InvitationView):
     url: str
 
 
-class Invitations(AdminHandler):
+class AdminInvitations(AdminHandler):
     """All invitations."""
 
     @describe("List invitations", {200: Listed[InvitationView]}, query=PAGED)
@@ -47,7 +47,7 @@ class Invitations(AdminHandler):
         self.answer(CreatedInvitation(**msgspec.structs.asdict(view), code=code, url=url), 201)
 
 
-class Invitation(AdminHandler):
+class AdminInvitation(AdminHandler):
     """An invitation."""
 
     @describe("End an invitation", {204: None})
