@@ -93,7 +93,8 @@ class MemberView(msgspec.Struct):
 
 
 class ConversationView(msgspec.Struct, omit_defaults=True):
-    """CONVERSATION of the contract. `members_count` is present when `members` has not all of them."""
+    """CONVERSATION of the contract. `members_count` is present when `members` has not all of them, `read` (the id of the newest
+    message that the reader has read) when there is one, and `presence`, of the others, where a small one is read by itself."""
 
     id: int
     kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("direct", "group")})]
@@ -103,6 +104,8 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
     last_message: Any
     unread: int
     members_count: int | None = None
+    read: int | None = None
+    presence: dict[str, bool] | None = None
 
 
 def created_event_data(conversation: int) -> bytes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from models.chat import conversation as conversations
 from models.chat import message as messages
+from models.chat import presence
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
@@ -23,7 +26,12 @@ def conversation_view(user: int, conversation: int) -> ConversationView:
     views = conversation_views(user, [conversation])
     if not views:
         raise NotFoundError
-    return views[0]
+    (view,) = views
+    if view.members_count is not None:
+        return view
+    others = {member.user.id for member in view.members} - {user}
+    online = presence.online_now(others)
+    return msgspec.structs.replace(view, presence={str(other): other in online for other in sorted(others)})
 
 
 class ActivityPosition(NamedTuple):
@@ -59,7 +67,7 @@ def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:
 def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
     # Raw: every initial state runs it; the two subqueries read an index for each conversation.
     heads = rows(
-        "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
+        "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, m.read_message, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
         "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.read_message, 0) "
         f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted) "
@@ -67,7 +75,7 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
-    members = conversations.first_members([(id_, count) for id_, _, _, _, count, _, _ in heads])
+    members = conversations.first_members([(id_, count) for id_, _, _, _, count, *_ in heads])
     last = _last_messages([newest for *_, newest, _ in heads if newest is not None])
     return {
         id_: ConversationView(
@@ -79,8 +87,9 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
             last.get(newest),
             unread,
             count if count > MAX_MEMBERS_IN_VIEW else None,
+            read,
         )
-        for id_, kind, title, created_ms, count, newest, unread in heads
+        for id_, kind, title, created_ms, count, read, newest, unread in heads
     }
 
 

@@ -23,6 +23,7 @@ def test_two_users_have_one_direct_conversation_whichever_of_them_creates_it(ana
     assert created.json()["last_message"] is None
     assert created.json()["unread"] == 0
     assert "members_count" not in created.json()
+    assert created.json()["presence"] == {str(ben.id): False}
 
 
 def test_a_first_message_creates_the_direct_conversation_and_both_get_its_events(ana: Client, ben: Client) -> None:
@@ -306,6 +307,9 @@ def test_in_a_large_conversation_only_the_reader_gets_the_read_event(gateway: Ga
 
     people[1].post(f"/conversations/{group}/read", {"message": sent["id"]})
     assert [p.event_types(c) for p, c in zip(people[:3], cursors, strict=True)] == [[], ["read.updated"], []]
+    assert people[1].conversation(group)["read"] == sent["id"]
+    assert "read" not in people[2].conversation(group)
+    assert "presence" not in people[1].conversation(group)
 
 
 def test_a_new_member_has_nothing_unread_and_sees_the_whole_history(ana: Client, ben: Client, cleo: Client) -> None:

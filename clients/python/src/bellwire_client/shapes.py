@@ -59,7 +59,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all."""
+    """A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all. `read` is the
+    id of the newest message that the caller has read; `presence`, by user id, is there where one small conversation was read."""
 
     id: int
     kind: Literal["direct", "group"]
@@ -69,6 +70,8 @@ class Conversation:
     last_message: Message | None = None
     unread: int = 0
     members_count: int | None = None
+    read: int | None = None
+    presence: dict[int, bool] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ class State:
     conversations: list[Conversation]
     presence: dict[int, bool]
     notifications_unread: int
+    notifications_unread_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
