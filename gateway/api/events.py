@@ -149,13 +149,15 @@ class EventsAnswer(TypedDict):
 
 
 class StateAnswer(TypedDict):
-    """The state that a client starts from. `presence` maps user ids to whether they are online."""
+    """The state that a client starts from. `presence` maps user ids to whether they are online;
+    `notifications_unread_messages` is how many of the unread notifications are about messages."""
 
     cursor: str
     me: MyAccount
     conversations: list[ConversationAnswer]
     presence: dict[str, bool]
     notifications_unread: int
+    notifications_unread_messages: int
 
 
 class Events(SubscribingHandler):
@@ -211,6 +213,6 @@ class State(Handler):
 
     @describe("Load the state", {200: StateAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{"cursor","me","conversations","presence","notifications_unread"}`, read in one snapshot."""
+        """Answer 200 with `{"cursor","me","conversations","presence","notifications_unread",…}`, read in one snapshot."""
         state: dict[str, Any] = await self.read(initial_state.load, self.actor.user)
         self.answer({"cursor": self.services.hub.cursor(state.pop("head")), **state})

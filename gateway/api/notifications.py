@@ -48,11 +48,12 @@ class NotificationAnswer(TypedDict):
 
 
 class NotificationPage(TypedDict):
-    """A page of notifications, and the number of all that are unread."""
+    """A page of notifications, the number of all that are unread, and how many of those are about messages."""
 
     items: list[NotificationAnswer]
     next: str | None
     unread: int
+    unread_messages: int
 
 
 class Notifications(Handler):
@@ -60,14 +61,14 @@ class Notifications(Handler):
 
     @describe("List my notifications", {200: NotificationPage}, query=(UNREAD, TYPE, *PAGED))
     async def get(self) -> None:
-        """Answer a list of NOTIFICATION, newest first, with `unread`."""
+        """Answer a list of NOTIFICATION, newest first, with `unread` and `unread_messages`."""
         user, unread_only, chosen = self.actor.user, self.query_bool(UNREAD), self.query_text(TYPE) or None
-        unread = await self.read(notification.unread_count, user)
+        unread, of_messages = await self.read(notification.unread_counts, user)
 
         async def read(before: int | None, count: int) -> list[dict[str, Any]]:
             return await self.read(notification.list_page, user, chosen, before, count, unread_only=unread_only)
 
-        await self.answer_list_by_id(read, unread=unread)
+        await self.answer_list_by_id(read, unread=unread, unread_messages=of_messages)
 
 
 class NotificationsReadMark(Handler):

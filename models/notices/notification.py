@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import peewee
+from peewee import Case, fn
 
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
@@ -115,6 +116,15 @@ def unread_count(user: int) -> int:
     """How many of the user's notifications are unread."""
     # Raw: part of moving a read mark.
     return int(rows(f"SELECT count(*) FROM notifications WHERE user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}", (user,))[0][0])
+
+
+def unread_counts(user: int) -> tuple[int, int]:
+    """How many of the user's notifications are unread, and how many of them are about messages."""
+    unread = Notification.select(fn.COUNT(Notification.id), fn.COUNT(Case(None, [(Notification.type == "message", 1)])))
+    ((count, of_messages),) = fetch_rows(
+        unread.where(Notification.user == user, Notification.read_ms.is_null(), Notification.mail_only.is_null())
+    )
+    return int(count), int(of_messages)
 
 
 def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:

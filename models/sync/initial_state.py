@@ -40,11 +40,13 @@ def load(user: int) -> dict[str, Any]:
     with snapshot():
         listed = _newest_conversations(user)
         peers = {m.user.id for view in listed if view.members_count is None for m in view.members} - {user}
+        unread, unread_messages = notification.unread_counts(user)
         online = presence.online_now(peers)
         return {
             "head": event.head(),
             "me": users.me(user),
             "conversations": listed,
             "presence": {str(peer): peer in online for peer in sorted(peers)},
-            "notifications_unread": notification.unread_count(user),
+            "notifications_unread": unread,
+            "notifications_unread_messages": unread_messages,
         }

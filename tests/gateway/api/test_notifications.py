@@ -85,6 +85,8 @@ def test_an_absent_user_is_notified_once_per_conversation(ana: Client, ben: Clie
     until(lambda: notifications(ben)[0]["count"] == 2)
     assert [n["id"] for n in notifications(ben)] == [first["id"]]
     assert ben.get("/state").json()["notifications_unread"] == 1
+    assert ben.get("/state").json()["notifications_unread_messages"] == 1
+    assert ben.get("/notifications").json()["unread_messages"] == 1
     types = "notification.created,notification.updated"
     until(lambda: ben.event_types(cursor, types=types) == types.split(","))
     assert notifications(ana) == []
