@@ -60,11 +60,15 @@ export class Bellwire extends EventTarget {
   #sendSeconds = []; // durations of sends, not reported yet
   #reportTimer;
 
-  /** `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". */
-  constructor({ url = "", token = null, transport = "poll" } = {}) {
+  /**
+   * `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". `attempts`: how
+   * often a call is made that may be repeated; a send is repeated for about a minute in any case.
+   */
+  constructor({ url = "", token = null, transport = "poll", attempts = MAX_ATTEMPTS } = {}) {
     super();
     this.url = url.replace(/\/$/, "");
     this.transport = transport;
+    this.attempts = attempts;
     this.user = null;
     this.online = true;
     this.#token = token;
@@ -100,7 +104,7 @@ export class Bellwire extends EventTarget {
   }
 
   async #startSession(path, body) {
-    const session = await this.call("POST", path, this.url ? body : { ...body, cookie: true });
+    const session = await this.call("POST", path, this.url || !keepsCookies() ? body : { ...body, cookie: true });
     this.#token = session.token ?? null;
     this.user = session.user;
     return session.user;
@@ -110,17 +114,18 @@ export class Bellwire extends EventTarget {
 
   /**
    * Call the API; returns the decoded answer, null for 204. `retry`: whether the call may be repeated after a failure;
-   * by default all but POST are. Throws BellwireError, TypeError without a connection, and DOMException when it was
-   * aborted or timed out.
+   * by default all but POST are. `attempts`: how often it is made then. Throws BellwireError, TypeError without a
+   * connection, and DOMException when it was aborted or timed out.
    */
   async call(method, path, body = null, options = {}) {
     const { query = {}, signal = null, retry = method !== "POST", timeoutS = ANSWER_TIMEOUT_S } = options;
+    const { attempts = this.attempts } = options;
     for (let failures = 0; ;) {
       try {
         return await this.#callOnce(method, path, body, query, signal, timeoutS);
       } catch (error) {
         failures += 1;
-        if (!retry || isPermanent(error) || signal?.aborted || failures >= MAX_ATTEMPTS) throw error;
+        if (!retry || isPermanent(error) || signal?.aborted || failures >= attempts) throw error;
         await this.pause(backoffS(failures, error.retryAfter), signal);
       }
     }
@@ -165,7 +170,7 @@ export class Bellwire extends EventTarget {
   async send(message, { signal = null } = {}) {
     const start = performance.now();
     const body = { client_id: uniqueId(), ...message };
-    const sent = await this.call("POST", "/messages", body, { signal, retry: true });
+    const sent = await this.call("POST", "/messages", body, { signal, retry: true, attempts: MAX_ATTEMPTS });
     this.#recordSend((performance.now() - start) / 1000);
     return sent;
   }
@@ -218,7 +223,7 @@ export class Bellwire extends EventTarget {
     signal = new AbortController().signal,
   } = {}) {
     const filters = { types: types?.join(","), follow };
-    if (shared && globalThis.navigator?.locks) yield* this.#sharedStream(filters, signal);
+    if (shared && globalThis.navigator?.locks && keepsCookies()) yield* this.#sharedStream(filters, signal);
     else yield* this.#stream(cursor, filters, signal);
   }
 
@@ -426,6 +431,11 @@ export class Bellwire extends EventTarget {
 /** Whether repeating a call cannot help. */
 function isPermanent(error) {
   return error instanceof BellwireError && !TRANSIENT_STATUSES.has(error.status);
+}
+
+/** Whether the browser keeps anything for this page. Without cookies there is no lock that tabs could share, either. */
+function keepsCookies() {
+  return globalThis.navigator?.cookieEnabled !== false;
 }
 
 function xsrfToken() {

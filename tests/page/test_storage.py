@@ -8,13 +8,20 @@ from playwright.sync_api import Page, expect
 
 from gateway.http.static_files import FOLDER
 from tests.gateway.client import Client
-from tests.page.entering import bodies, entered, write
+from tests.gateway.running import Gateway
+from tests.page.entering import bodies, entered, titled, write
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 FULL = "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; }"
-FORBIDDEN = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
+FORBIDDEN = """() => {
+    const refuse = () => { throw new DOMException("no", "SecurityError"); };
+    Object.defineProperty(window, "localStorage", { get: refuse });
+    Object.defineProperty(navigator, "cookieEnabled", { value: false });
+    Object.defineProperty(document, "cookie", { get: () => "", set: () => {} });
+    navigator.locks.request = async () => refuse();
+}"""
 DAMAGE = """(keys) => {
     for (const key of keys) localStorage.setItem(key, '{"client_id": "half a');
     localStorage.setItem(keys[0] + "x", '"text"');
@@ -33,7 +40,14 @@ def test_a_message_is_sent_when_the_storage_is_full(people: list[Client], open_p
     page = entered(open_page, ana, f"#/conversations/{crew}")
     page.evaluate(FULL)
     write(page, "not kept, but sent")
+    expect(page.locator(".toast")).to_contain_text("This browser keeps nothing here")
     expect(page.locator(".message:not(.echo)")).to_have_count(1)
+    page.get_by_label("Message", exact=True).fill("half a word")
+    page.evaluate("location.hash = '#/settings'")
+    page.wait_for_selector("bw-settings")
+    page.go_back()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("half a word")
+    expect(page.locator(".toast")).to_have_count(1)
     assert [one["body"] for one in ben.get(f"/conversations/{crew}/messages").json()["items"]] == ["not kept, but sent"]
 
 
@@ -60,8 +74,16 @@ def test_drafts_of_earlier_versions_are_found(people: list[Client], open_page: O
     expect(page.get_by_label("Write a post")).to_have_value("half a post")
 
 
-def test_the_sign_in_works_where_the_storage_is_forbidden(people: list[Client], open_page: Open) -> None:
+def test_one_signs_in_and_writes_where_nothing_may_be_stored(gateway: Gateway, admin: Client, open_page: Open) -> None:
+    new = {"username": "nina", "email": "nina@example.org", "display_name": "Nina", "password": "correct horse battery"}
+    (nina,) = admin.post("/admin/users", {"users": [new]}).json()["items"]
+    admin.post("/conversations", {"members": [nina["id"]], "title": "Crew"})
     page = open_page("about:blank")
-    page.add_init_script(FORBIDDEN)
-    page.goto(people[0].gateway.url)
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.add_init_script(f"({FORBIDDEN})()")
+    page.goto(gateway.url)
+    page.get_by_label("Username").fill("nina")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    titled(page, "Crew").click()
+    write(page, "for the moment")
+    expect(page.locator(".message:not(.echo)")).to_have_count(1)

@@ -12,8 +12,22 @@
  *     bellwire:docs-token                  token for the API documentation (sessionStorage: until the tab is closed)
  *
  * Storage may be forbidden (private windows), full, or damaged. A value that cannot be read counts as absent, and a
- * value that cannot be written is dropped: it lives as long as the page.
+ * value that cannot be written lives as long as the page.
  */
+
+const unwritten = new Map(); // key -> text
+let onUnwritten = () => {};
+
+/** Call `run` once, when a value could not be written for the first time. */
+export function whenNotStored(run) {
+  onUnwritten = run;
+  if (unwritten.size) storageFailed();
+}
+
+function storageFailed() {
+  onUnwritten();
+  onUnwritten = () => {};
+}
 
 export const signedInUser = textEntry("bellwire:user");
 export const theme = textEntry("bellwire:theme");
@@ -28,16 +42,14 @@ export const outboxEntry = (user, clientId) => jsonEntry(outboxPrefix(user) + cl
 
 /** All unsent messages of a user, oldest first. Entries without the required fields are skipped. */
 export function outboxMessages(user) {
-  const allKeys = attempt(() => Object.keys(localStorage), []);
-  const keys = allKeys.filter((key) => key.startsWith(outboxPrefix(user)));
+  const keys = allKeys().filter((key) => key.startsWith(outboxPrefix(user)));
   const messages = keys.map((key) => jsonEntry(key).read()).filter(isMessage);
   return messages.sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
 /** Erase the drafts and unsent messages of everybody but one user; without a user, of all. */
 export function eraseTexts(exceptUser = "") {
-  const allKeys = attempt(() => Object.keys(localStorage), []);
-  const texts = allKeys.filter((key) => /^bellwire:(draft|post|comment|out):/.test(key));
+  const texts = allKeys().filter((key) => /^bellwire:(draft|post|comment|out):/.test(key));
   const erased = texts.filter((key) => key.split(":")[2] !== String(exceptUser));
   for (const key of erased) textEntry(key).remove();
 }
@@ -45,6 +57,10 @@ export function eraseTexts(exceptUser = "") {
 /** Set the colours of this document to the stored theme. */
 export function applyTheme() {
   document.documentElement.dataset.theme = theme.read();
+}
+
+function allKeys() {
+  return [...attempt(() => Object.keys(localStorage), []), ...unwritten.keys()];
 }
 
 function outboxPrefix(user) {
@@ -61,10 +77,21 @@ function isMessage(value) {
 
 /** One key with a text. It reads as "" when there is none; writing "" removes it. */
 function textEntry(key, area = "localStorage") {
-  const remove = () => attempt(() => globalThis[area].removeItem(key));
+  const remove = () => {
+    unwritten.delete(key);
+    attempt(() => globalThis[area].removeItem(key));
+  };
+  const write = (text) => {
+    unwritten.delete(key);
+    const isWritten = text && attempt(() => globalThis[area].setItem(key, text) ?? true);
+    if (!isWritten) remove(); // the value before
+    if (isWritten || !text) return;
+    unwritten.set(key, text);
+    storageFailed();
+  };
   return {
-    read: () => attempt(() => globalThis[area].getItem(key)) ?? "",
-    write: (text) => (text ? attempt(() => globalThis[area].setItem(key, text)) : remove()),
+    read: () => unwritten.get(key) ?? attempt(() => globalThis[area].getItem(key)) ?? "",
+    write,
     remove,
   };
 }
