@@ -1,14 +1,31 @@
 /** The list of conversations, and the search for people and messages. */
 
-import { View, avatar, fill, h, icon, iconButton, oncePerFrame, toastErrors } from "../shared/dom.js";
-import { formatShort, nameOf, partnerOf, timeElement, titleOf } from "../shared/format.js";
+import {
+  View,
+  avatar,
+  fill,
+  fillKeyed,
+  h,
+  icon,
+  iconButton,
+  oncePerFrame,
+  setPresence,
+  toastErrors,
+} from "../shared/dom.js";
+import { formatDateTime, formatShort, nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { load } from "../shared/load.js";
+import { folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
 import { t } from "../shared/words.js";
 
 const PAGE_SIZE = 100;
+const PREVIEW_CHARACTERS = 100;
+const HIT_CHARACTERS = 140;
+const CLICK_WITHIN_MS = 100; // of the end of a press
 const SEARCH_AFTER_MS = 200;
 const REDRAW_EVERY_MS = 60_000; // for the times in the list
 const MAX_FOUND_CONVERSATIONS = 5;
+const MESSAGES_PER_SEARCH = 20;
 
 class Conversations extends View {
   #selected = 0;
@@ -36,8 +53,10 @@ class Conversations extends View {
       this.results,
       h("div.scroll", { tabindex: "-1" }, this.items),
     );
-    this.draw = oncePerFrame(() => this.#draw());
-    this.listen(this.store, "conversations presence typing thread people", this.draw);
+    this.draw = oncePerFrame(() => this.isPressed || this.#draw());
+    this.#waitForPresses();
+    this.listen(this.store, "conversations typing thread people", this.draw);
+    this.listen(this.store, "presence", (user) => this.#drawPresence(user));
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     const timer = setInterval(this.draw, REDRAW_EVERY_MS);
     this.lifetime.signal.addEventListener("abort", () => clearInterval(timer));
@@ -53,18 +72,41 @@ class Conversations extends View {
     this.draw?.();
   }
 
+  /** A row that moves, or is drawn again, while it is pressed would not be clicked: drawing waits for the click. */
+  #waitForPresses() {
+    const end = () => {
+      if (!this.isPressed) return;
+      this.isPressed = false;
+      this.draw();
+    };
+    this.listen(this.items, "pointerdown", (_, event) => (this.isPressed = event.button === 0));
+    this.listen(this.items, "click", end);
+    this.listen(window, "pointerup pointercancel blur", () => setTimeout(end, CLICK_WITHIN_MS));
+  }
+
+  /** Draw what has changed. */
   #draw() {
     const { store } = this;
     if (!store.me) return;
     const all = store.ordered();
-    const focused = document.activeElement?.closest?.("[data-conversation]")?.dataset.conversation;
-    const rows = all.slice(0, this.limit).map((conversation) => this.#row(conversation));
-    fill(
-      this.items,
-      rows.length ? rows : this.#noConversations(),
-      all.length > this.limit && this.#moreButton(),
-    );
-    if (focused) this.items.querySelector(`[data-conversation="${focused}"]`)?.focus();
+    const rows = all.slice(0, this.limit).map((conversation) => this.#item(conversation));
+    const lost = store.lost.map((id) => this.#lostItem(id));
+    const items = [...lost, ...rows];
+    if (!items.length) items.push({ key: "none", version: "", draw: () => this.#noConversations() });
+    if (all.length > this.limit) items.push({ key: "more", version: "", draw: () => this.#moreButton() });
+    fillKeyed(this.items, items, {
+      key: (item) => item.key,
+      version: (item) => item.version,
+      draw: (item) => item.draw(),
+    });
+  }
+
+  /** Change the presence dots of one user, or of all, in place. */
+  #drawPresence(user) {
+    const which = user ? `[data-partner="${user}"]` : "[data-partner]";
+    for (const row of this.items.querySelectorAll(which)) {
+      setPresence(row.querySelector(".dot"), Boolean(this.store.online.get(Number(row.dataset.partner))));
+    }
   }
 
   #noConversations() {
@@ -80,58 +122,93 @@ class Conversations extends View {
     return h("li", {}, h("button.link", { onclick }, t("conversation.show-more")));
   }
 
-  #row(conversation) {
+  /** The row of a conversation that the user is no longer in, and has unsent messages for. */
+  #lostItem(id) {
+    const { body } = this.store.unsent(id).at(-1);
+    const title = t("conversation.left");
+    const shown = { title, at: null, unread: 0, preview: { text: t("conversation.not-sent", { text: body }) } };
+    return this.#itemOf(id, { ...shown, isOpen: id === this.#selected });
+  }
+
+  #item(conversation) {
     const { store } = this;
     const { id, unread, last_message: last } = conversation;
-    const partner = partnerOf(conversation, store.me);
-    const title = titleOf(conversation, store.me);
-    const isOpen = id === this.#selected && "page";
+    return this.#itemOf(id, {
+      title: titleOf(conversation, store.me),
+      partner: partnerOf(conversation, store.me)?.id,
+      at: last && last.created_at,
+      time: last && formatShort(last.created_at),
+      unread,
+      isOpen: id === this.#selected,
+      preview: this.#preview(conversation),
+    });
+  }
+
+  /** `shown` is all that is drawn of a conversation. */
+  #itemOf(id, shown) {
+    return { key: id, version: JSON.stringify(shown), draw: () => this.#row(id, shown) };
+  }
+
+  #row(id, { title, partner, at, time, unread, isOpen, preview }) {
     const unreadLabel = h("span.hidden", {}, ` ${t("badge.unread")}`);
+    const props = {
+      href: id < 0 ? `#/people/${-id}` : `#/conversations/${id}`,
+      "data-conversation": String(id),
+      "data-partner": partner && String(partner),
+      "aria-current": isOpen && "page",
+    };
+    const online = partner ? Boolean(this.store.online.get(partner)) : null;
     return h(
       `li${unread > 0 ? ".unread" : ""}`,
       {},
       h(
         "a",
-        { href: `#/conversations/${id}`, "data-conversation": String(id), "aria-current": isOpen },
-        avatar(title, partner?.id ?? id, partner ? Boolean(store.online.get(partner.id)) : null),
-        h("span.title", {}, title),
-        last && timeElement(last.created_at),
-        h("span.preview", {}, this.#preview(conversation)),
+        props,
+        avatar(title, partner ?? id, online),
+        h("span.title", { dir: "auto" }, title),
+        at && h("time", { datetime: at, title: formatDateTime(at) }, time),
+        h("span.preview", { dir: "auto" }, previewElements(preview)),
         unread > 0 && h("span.badge", {}, unread > 99 ? "99+" : String(unread), unreadLabel),
       ),
     );
   }
 
-  /** The line below the title: typing, an unsent message, a draft, or the last message. */
+  /**
+   * The line below the title, {text, notice, draft}: who types, an unsent message, a draft, or the last message.
+   */
   #preview(conversation) {
     const { store } = this;
     const { id, last_message: last } = conversation;
     const typing = [...(store.typing.get(id)?.keys() ?? [])];
     const typist = typing.length && nameOf(store.person(typing[0]));
-    if (typist) return h("em", {}, t("conversation.typing", { name: typist }));
-    const unsent = [...store.outbox.values()].findLast((message) => message.conversation === id);
-    if (unsent) return t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text: unsent.body });
+    if (typist) return { notice: t("conversation.typing", { name: typist }) };
+    const unsent = store.unsent(id).at(-1);
+    if (unsent)
+      return { text: t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text: beginning(unsent.body) }) };
     const draft = id !== this.#selected && messageDraft(store.me.id, id).read();
-    if (draft) return [h("em.draft", {}, t("conversation.draft"), " "), draft.slice(0, 100)];
-    if (!last) return t("conversation.empty");
-    if (last.deleted_at) return h("em", {}, t("conversation.deleted"));
-    return this.#lastText(conversation);
+    if (draft) return { draft: t("conversation.draft"), text: beginning(draft) };
+    if (!last) return { text: t("conversation.empty") };
+    if (last.deleted_at) return { notice: t("conversation.deleted") };
+    return { text: this.#lastText(conversation) };
   }
 
   #lastText({ kind, last_message: { sender, body } }) {
-    const text = body.slice(0, 100);
+    const text = beginning(body);
     if (sender === this.store.me.id) return t("conversation.last-own", { text });
     if (kind !== "group") return text;
     return t("conversation.last", { name: nameOf(this.store.person(sender)), text });
   }
 
   async #start() {
-    const { startConversation } = await import("./people.js");
-    await toastErrors(() => startConversation(this.store));
+    await toastErrors(async () => {
+      const { startConversation } = await load("chat/people.js");
+      await startConversation(this.store);
+    });
   }
 
   /** Arrow keys move through the list or the results; Escape clears the search. */
   #onKey(event) {
+    if (event.isComposing) return;
     if (event.key === "Escape" && this.searchField.value) {
       this.searchField.value = "";
       this.#onSearch();
@@ -153,42 +230,66 @@ class Conversations extends View {
   }
 
   async #search(q) {
-    const { bell, conversations, me } = this.store;
-    const options = { query: { q, limit: 20 } };
+    const { bell, me } = this.store;
     const [people, messages] = await Promise.all([
-      bell.call("GET", "/users", null, options),
-      this.#findMessages(options),
+      bell.call("GET", "/users", null, { query: { q, limit: 20 } }),
+      this.#findMessages(q),
     ]);
     if (this.searchField.value.trim() !== q) return;
-    const matches = (conversation) => conversation.title?.toLowerCase().includes(q.toLowerCase());
-    const titled = [...conversations.values()].filter(matches).slice(0, MAX_FOUND_CONVERSATIONS);
+    const titled = this.#titledLike(q);
     const others = people.items.filter((user) => user.id !== me.id);
-    const isEmpty = !titled.length && !people.items.length && !messages.items.length;
+    const isEmpty = !titled.length && !others.length && !messages.items.length;
     fill(
       this.results,
       this.#section(
         t("search.conversations"),
-        titled.map((conversation) => this.#foundConversation(conversation)),
+        titled.map((conversation) => this.#foundConversation(conversation, q)),
       ),
       this.#section(
         t("search.people"),
-        others.map((user) => this.#foundPerson(user)),
+        others.map((user) => this.#foundPerson(user, q)),
       ),
       this.#section(
         t("search.messages"),
-        messages.items.map((message) => this.#foundMessage(message)),
+        messages.items.map((message) => this.#foundMessage(message, q)),
       ),
+      messages.next && this.#moreMessages(q, messages.next),
       isEmpty && h("p.empty", {}, t("search.nothing", { text: q })),
     );
   }
 
-  /** The first page that has messages: one that took the server long may have none, and say where to go on. */
-  async #findMessages({ query }) {
-    let found = await this.store.bell.call("GET", "/search/messages", null, { query });
-    while (!found.items.length && found.next && this.searchField.value.trim() === query.q) {
-      found = await this.store.bell.call("GET", "/search/messages", null, { query: { ...query, page: found.next } });
-    }
+  /** Conversations by their titles, or by the names of their members where they have none. */
+  #titledLike(q) {
+    const { me } = this.store;
+    const text = folded(q);
+    const isTitled = (conversation) => folded(titleOf(conversation, me)).includes(text);
+    const groups = this.store.ordered().filter(({ kind }) => kind === "group"); // the others are found as people
+    return groups.filter(isTitled).slice(0, MAX_FOUND_CONVERSATIONS);
+  }
+
+  /** A page of messages. One that took the server long may have none, and say where to go on. */
+  async #findMessages(q, page = null) {
+    const query = { q, limit: MESSAGES_PER_SEARCH, page };
+    let found;
+    do {
+      found = await this.store.bell.call("GET", "/search/messages", null, { query });
+      query.page = found.next;
+    } while (!found.items.length && found.next && this.searchField.value.trim() === q);
     return found;
+  }
+
+  /** A button that adds the next page of messages above itself. */
+  #moreMessages(q, page) {
+    const onclick = () =>
+      toastErrors(async () => {
+        const found = await this.#findMessages(q, page);
+        if (!button.isConnected) return;
+        const rows = found.items.map((message) => h("li", {}, this.#foundMessage(message, q)));
+        button.replaceWith(h("ul", {}, rows), ...(found.next ? [this.#moreMessages(q, found.next)] : []));
+        rows[0]?.firstChild.focus();
+      });
+    const button = h("button.link.more", { onclick }, t("search.more"));
+    return button;
   }
 
   #section(title, rows) {
@@ -204,30 +305,27 @@ class Conversations extends View {
   }
 
   #foundLink(href, title, text) {
-    return h("a", { href }, h("span.title", {}, title), h("span.preview", {}, text));
+    return h("a", { href }, h("span.title", { dir: "auto" }, title), h("span.preview", { dir: "auto" }, text));
   }
 
-  #foundConversation(conversation) {
+  #foundConversation(conversation, q) {
     const { id, members, members_count } = conversation;
     const memberCount = t("conversation.members", { n: members_count ?? members.length });
-    return this.#foundLink(`#/conversations/${id}`, titleOf(conversation, this.store.me), memberCount);
+    const title = marked(titleOf(conversation, this.store.me), q);
+    return this.#foundLink(`#/conversations/${id}`, title, memberCount);
   }
 
-  #foundPerson(user) {
-    const onclick = async () => {
-      const { openDirectConversation } = await import("./people.js");
-      await toastErrors(() => openDirectConversation(this.store, user.id));
-    };
+  #foundPerson(user, q) {
     return h(
-      "button.hit",
-      { onclick },
+      "a.hit",
+      { href: `#/people/${user.id}` },
       avatar(nameOf(user), user.id),
-      h("span.title", {}, nameOf(user)),
-      h("span.preview", {}, `@${user.username}`),
+      h("span.title", { dir: "auto" }, marked(nameOf(user), q)),
+      h("span.preview", {}, marked(`@${user.username}`, q)),
     );
   }
 
-  #foundMessage({ id, conversation: conversationId, sender, created_at, body }) {
+  #foundMessage({ id, conversation: conversationId, sender, created_at, body }, q) {
     const { store } = this;
     const conversation = store.conversations.get(conversationId);
     const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
@@ -235,8 +333,21 @@ class Conversations extends View {
     if (conversation) values.conversation = titleOf(conversation, store.me);
     const place = !conversation ? "elsewhere" : conversation.kind === "direct" ? "direct" : "group";
     const title = t(`search.message.${place}`, values);
-    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, body.slice(0, 140));
+    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, marked(excerpt(body, q), q));
   }
+}
+
+const beginning = (text, characters = PREVIEW_CHARACTERS) => [...text].slice(0, characters).join("");
+
+/** The part of a text around its first word that was searched. */
+function excerpt(text, q) {
+  const at = folded(text).indexOf(folded(q).split(/\s+/)[0]);
+  const start = at < HIT_CHARACTERS / 2 ? 0 : text.indexOf(" ", at - HIT_CHARACTERS / 2) + 1;
+  return `${start ? "…" : ""}${beginning(text.slice(start), HIT_CHARACTERS)}`;
+}
+
+function previewElements({ notice, draft, text }) {
+  return [notice && h("em", {}, notice), draft && [h("em.draft", {}, draft), " "], text];
 }
 
 customElements.define("bw-conversations", Conversations);

@@ -61,7 +61,7 @@ export function fill(element, ...children) {
  * text of all that is drawn of it, stays the same: it keeps its focus, and a press that has begun on it.
  */
 export function fillKeyed(parent, items, { key, version, draw }) {
-  const known = (parent.keyed ??= new Map()); // key -> {element, version}
+  const known = parent.keyed ?? new Map(); // key -> {element, version}
   const kept = new Map();
   for (const item of items) {
     const [itemKey, itemVersion] = [key(item), version(item)];
@@ -69,12 +69,33 @@ export function fillKeyed(parent, items, { key, version, draw }) {
     const isSame = old?.version === itemVersion;
     kept.set(itemKey, isSame ? old : { element: draw(item), version: itemVersion });
   }
-  const elements = [...kept.values()].map(({ element }) => element);
-  for (const child of [...parent.children]) if (!elements.includes(child)) child.remove();
-  elements.forEach((element, n) => {
-    if (parent.children[n] !== element) parent.insertBefore(element, parent.children[n] ?? null);
-  });
   parent.keyed = kept;
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const focusedKey = focused && [...known].find(([, { element }]) => element.contains(focused))?.[0];
+  placeInOrder(
+    parent,
+    [...kept.values()].map(({ element }) => element),
+  );
+  if (!focused || document.activeElement === focused) return;
+  const successor = focused.isConnected ? focused : focusable(kept.get(focusedKey)?.element);
+  successor?.focus({ preventScroll: true }); // it was moved, or drawn again
+}
+
+/** Make these elements the children of `parent`, and move as few as possible. */
+function placeInOrder(parent, elements) {
+  const staying = new Set(elements);
+  for (const child of [...parent.children]) if (!staying.has(child)) child.remove();
+  let next = parent.firstElementChild;
+  for (const element of elements) {
+    const isNext = element === next || element === next?.nextElementSibling; // else the one before it moves down
+    if (!isNext) parent.insertBefore(element, next);
+    else next = element.nextElementSibling;
+  }
+}
+
+function focusable(element) {
+  const selector = "a, button, input, [tabindex]";
+  return element?.matches(selector) ? element : element?.querySelector(selector);
 }
 
 function nodesOf(children) {
@@ -139,14 +160,20 @@ export function iconButton(name, label, onclick, props = {}) {
 export function avatar(name, key, online = null) {
   const words = name.split(/\s+/).filter(Boolean).slice(0, 2);
   const initials = words.map((word) => Array.from(word)[0].toUpperCase()).join("");
-  const status = h("span.hidden", {}, t(online ? "presence.online" : "presence.offline"));
-  const dot = online === null ? null : h(`span.dot${online ? ".online" : ""}`, {}, status);
+  const dot = online === null ? null : h("span.dot", {}, h("span.hidden"));
+  if (dot) setPresence(dot, online);
   return h(
     "span.avatar",
     { "data-hue": String(key % 8) },
     h("span", { "aria-hidden": "true" }, initials || "?"),
     dot,
   );
+}
+
+/** Change a presence dot in place. */
+export function setPresence(dot, online) {
+  dot.classList.toggle("online", online);
+  dot.firstChild.textContent = t(online ? "presence.online" : "presence.offline");
 }
 
 /** Split text into strings and links. */

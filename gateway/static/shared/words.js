@@ -43,8 +43,17 @@ export function t(key, values = {}) {
 /** Whether there are words for a key. */
 export const hasWords = (key) => Object.hasOwn(words, key);
 
+const formats = new Map(); // by language and kind: making one takes longer than using it a hundred times
+
+function format(kind, make) {
+  const key = `${language} ${kind}`;
+  if (!formats.has(key)) formats.set(key, make());
+  return formats.get(key);
+}
+
 /** Return a number as it is written in the language. */
-export const number = (value) => new Intl.NumberFormat(language).format(value);
+export const number = (value) => format("number", () => new Intl.NumberFormat(language)).format(value);
 
 /** Return several names as a list: "Ana, Ben and Cem". */
-export const listed = (names) => new Intl.ListFormat(language, { type: "conjunction" }).format(names);
+export const listed = (names) =>
+  format("list", () => new Intl.ListFormat(language, { type: "conjunction" })).format(names);

@@ -1,0 +1,35 @@
+/** What people look for in names and texts, without regard to case and accents. */
+
+import { h } from "./dom.js";
+
+/** Return a text without case and accents, with one character for each of its own, so that positions are the same. */
+export function folded(text) {
+  if (/^[ -~]*$/.test(text)) return text.toLowerCase();
+  return [...text].map(foldedCharacter).join("");
+}
+
+function foldedCharacter(character) {
+  const plain = character.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  return plain.length === character.length ? plain : character.toLowerCase().padEnd(character.length).slice(0, character.length);
+}
+
+/** Split a text into strings and marked elements: the places where the words of `q` begin a word. */
+export function marked(text, q) {
+  const words = folded(q).split(/[\s@]+/).filter(Boolean);
+  if (!words.length) return [text];
+  const pattern = new RegExp(words.map(beginningOf).join("|"), "gu");
+  const nodes = [];
+  let end = 0;
+  for (const { 0: found, index } of folded(text).matchAll(pattern)) {
+    nodes.push(text.slice(end, index), h("mark", {}, text.slice(index, index + found.length)));
+    end = index + found.length;
+  }
+  return [...nodes, text.slice(end)];
+}
+
+/** A pattern of a word: it begins a word, but in languages that write no spaces between words. */
+function beginningOf(word) {
+  const escaped = word.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  const hasSpaces = !/^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u.test(word);
+  return `${hasSpaces ? "(?<![\\p{L}\\p{N}])" : ""}${escaped}`;
+}
