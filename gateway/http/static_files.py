@@ -133,10 +133,15 @@ LANGUAGES = sorted(name.removeprefix("words/").removesuffix(".js") for name in F
 WORDS_IN_INDEX = b"words/en.js"  # the words that the page loads at once, while its scripts are still on their way
 
 
+PAGE_VERSION = hashlib.sha256("".join(file.plain.etag for file in FILES.values()).encode()).hexdigest()[:16]
+VERSION_IN_INDEX = b'<meta name="bellwire-version" content="'
+
+
 def _index_in(language: str) -> StaticFile:
-    """The chat page, which loads the words of a language."""
+    """The chat page, which loads the words of a language and knows its version."""
     index = FILES["index.html"]
-    return file_of(index.content_type, index.plain.body.replace(WORDS_IN_INDEX, f"words/{language}.js".encode()))
+    body = index.plain.body.replace(WORDS_IN_INDEX, f"words/{language}.js".encode())
+    return file_of(index.content_type, body.replace(VERSION_IN_INDEX, VERSION_IN_INDEX + PAGE_VERSION.encode()))
 
 
 INDEX_BY_LANGUAGE = {language: _index_in(language) for language in LANGUAGES}

@@ -4,9 +4,9 @@
  */
 
 import { Bellwire, BellwireError } from "./client.js";
-import { createView, fill, h, icon, loadError } from "./shared/dom.js";
+import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
-import { applyTheme, chosenLanguage, eraseTexts, signedInUser } from "./shared/storage.js";
+import { applyTheme, chosenLanguage, eraseTexts, signedInUser, whenNotStored } from "./shared/storage.js";
 import { languageFor, loadWords, t } from "./shared/words.js";
 import "./account/sign-in.js";
 
@@ -15,6 +15,8 @@ const CHAT_MODULES = [
   "shell",
   "shared/limits",
   "shared/format",
+  "shared/load",
+  "shared/matching",
   "chat/store",
   "chat/thread",
   "chat/conversations",
@@ -24,15 +26,27 @@ const CHAT_MODULES = [
   "chat/composer",
 ];
 
-const bell = new Bellwire();
+const ATTEMPTS = 3; // of a call that somebody waits for: after a second they read what is wrong
+const CHECK_VERSION_EVERY_MS = 600_000;
+
+const bell = new Bellwire({ attempts: ATTEMPTS });
 const app = document.querySelector("#app");
 const bar = document.querySelector("#bar");
+let isOutdated = false;
+let versionCheckedAt = 0;
 
 applyTheme();
 window.addEventListener("error", ({ error }) => error && report("page", error));
 window.addEventListener("unhandledrejection", ({ reason }) => isDefect(reason) && report("page", reason));
-bell.addEventListener("offline", () => showBar(t(navigator.onLine ? "bar.no-server" : "bar.offline")));
-bell.addEventListener("online", () => showBar(""));
+bell.addEventListener("offline", showConnection);
+bell.addEventListener("online", () => {
+  showConnection();
+  checkVersion(); // a server that was away may be another one
+});
+window.addEventListener("online", showConnection);
+window.addEventListener("offline", showConnection);
+document.addEventListener("visibilitychange", () => document.hidden || checkVersion(CHECK_VERSION_EVERY_MS));
+app.addEventListener("load-failed", () => checkVersion());
 bell.addEventListener("signedout", () => showSignIn(t("sign.was-signed-out")));
 
 /** Whether an error is one of the code, and not of the connection, of a refused call, or of a view that was left. */
@@ -42,15 +56,37 @@ function isDefect(error) {
 
 const isLost = (error) => error instanceof TypeError && /fetch|network|load/i.test(error.message);
 
-function showBar(text) {
-  bar.hidden = !text;
-  bar.textContent = text;
+function showBar(...content) {
+  bar.hidden = !content.length;
+  fill(bar, content);
+}
+
+/** Say whether this device has no network, or the server does not answer. */
+function showConnection() {
+  if (!bell.online) showBar(t(navigator.onLine ? "bar.no-server" : "bar.offline"));
+  else if (isOutdated) showBar(t("bar.new-version"), " ", reloadButton());
+  else showBar();
+}
+
+function reloadButton() {
+  return h("button.link", { type: "button", onclick: () => location.reload() }, t("bar.reload"));
+}
+
+/** Offer to load the page anew when the server has another version of it. `afterMs`: the pause between two checks. */
+async function checkVersion(afterMs = 0) {
+  if (isOutdated || performance.now() - versionCheckedAt < afterMs) return;
+  versionCheckedAt = performance.now();
+  const own = document.querySelector("meta[name='bellwire-version']").content;
+  const index = await fetch("/", { cache: "no-cache" }).then((answer) => (answer.ok ? answer.text() : ""), () => "");
+  const served = index.match(/"bellwire-version" content="(\w+)"/)?.[1] ?? own;
+  isOutdated = served !== own;
+  if (isOutdated) showConnection();
 }
 
 function showSignIn(notice = "") {
   signedInUser.remove();
   bell.user = null;
-  showBar("");
+  showConnection();
   fill(app, createView("bw-sign", { bell, notice, done: showShell }));
 }
 
@@ -72,6 +108,7 @@ async function showShell(user) {
 }
 
 await loadWords(languageFor([chosenLanguage.read(), ...navigator.languages]));
+whenNotStored(() => toast(t("error.not-stored")));
 document.querySelector(".skip").textContent = t("shell.skip");
 document.querySelector("#announcer").setAttribute("aria-label", t("shell.new-messages"));
 

@@ -1,8 +1,10 @@
 /** The frame of the page: the main navigation, the list of conversations, and the view for the current address. */
 
-import { View, createView, errorText, fill, h, icon, loadError } from "./shared/dom.js";
+import { BellwireError } from "./client.js";
+import { View, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
 import { guard, report } from "./shared/failures.js";
 import { titleOf } from "./shared/format.js";
+import { load } from "./shared/load.js";
 import { t } from "./shared/words.js";
 import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
@@ -17,13 +19,19 @@ const SECTIONS = [
   ["settings", "settings"],
 ];
 /** Modules that are loaded when their section is opened for the first time. */
-const LOADERS = {
-  posts: () => import("./community/posts.js"),
-  groups: () => import("./community/posts.js"),
-  notifications: () => import("./account/notifications.js"),
-  settings: () => import("./account/settings.js"),
-  admin: () => import("./admin/admin.js"),
-};
+const MODULES = new Map([
+  ["posts", "community/posts.js"],
+  ["groups", "community/posts.js"],
+  ["notifications", "account/notifications.js"],
+  ["settings", "account/settings.js"],
+  ["admin", "admin/admin.js"],
+]);
+/** Sections whose addresses begin with another word. */
+const SECTION_OF = new Map([
+  ["groups", "posts"],
+  ["people", "conversations"],
+]);
+const SIGNED_OUT = new Set([401, 403]);
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
 
 export class Shell extends View {
@@ -41,8 +49,14 @@ export class Shell extends View {
       event.preventDefault();
       this.view.focus();
     });
-    this.listen(window, "hashchange", () => this.navigate());
+    this.trail = [location.hash]; // the addresses that Back returns to
+    this.listen(window, "hashchange", () => this.#onAddress());
+    this.listen(this, "click", (_, event) => this.#onClick(event));
+    this.listen(document, "keydown", (_, event) => this.#onKey(event));
     this.listen(this.store, "me conversations notifications", () => this.#showCounts());
+    this.listen(this.store, "conversations", (id) => this.#onConversation(id));
+    this.listen(this.store, "removed", (conversation) => this.#tellRemoval(conversation));
+    this.listen(this.store, "begun", (begun) => this.#onBegun(begun));
     this.listen(this.store, "message", (message) => this.#announce(message));
     this.listen(this.bell, "signedout", () => this.lifetime.abort());
     this.#followEvents();
@@ -59,13 +73,81 @@ export class Shell extends View {
     const { signal } = this.lifetime;
     try {
       for await (const { state, events } of this.bell.batches({ shared: true, follow: "posts", signal })) {
-        if (state) this.store.reset(state);
+        if (state) guard("state", () => this.store.reset(state));
         for (const event of events) guard("event", () => this.store.apply(event)); // the next ones are shown nevertheless
         if (state) this.navigate();
       }
     } catch (error) {
-      if (!signal.aborted) this.leave(error.status === 401 ? "" : errorText(error));
+      if (!signal.aborted) this.#endSession(error);
     }
+  }
+
+  /** Show the sign-in if the server has ended the session; say what failed if anything else has. */
+  #endSession(error) {
+    if (SIGNED_OUT.has(error.status)) {
+      this.leave(error.status === 401 ? "" : errorText(error));
+      return;
+    }
+    if (!(error instanceof BellwireError)) report("events", error);
+    fill(
+      this,
+      loadError(error, () => location.reload()),
+    );
+  }
+
+  #onAddress() {
+    if (location.hash === this.trail.at(-2)) this.trail.pop();
+    else this.trail.push(location.hash);
+    this.navigate();
+  }
+
+  /**
+   * A click on the link to the address that is shown changes no address: what failed there is tried again. The arrow
+   * back to the list is the browser's Back, if that leads there.
+   */
+  #onClick(event) {
+    const link = event.target.closest?.("a[href^='#/']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const address = link.getAttribute("href");
+    if (address === location.hash) this.navigate();
+    if (!link.classList.contains("back")) return;
+    event.preventDefault();
+    if (this.trail.at(-2) === address) history.back();
+    else this.#replaceAddress(address);
+  }
+
+  #replaceAddress(address) {
+    this.trail.pop();
+    location.replace(address);
+  }
+
+  /** The keys are explained in shared/shortcuts.js, which is loaded at the first one. */
+  #onKey(event) {
+    const isShortcut =
+      (event.key === "k" && (event.ctrlKey || event.metaKey) && !event.altKey) ||
+      (event.altKey && !event.ctrlKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) ||
+      ((event.key === "/" || event.key === "?") && !isWriting(event.target));
+    if (!isShortcut || event.isComposing || !this.store.me || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    toastErrors(async () => {
+      const { runShortcut } = await load("shared/shortcuts.js");
+      runShortcut(this, event);
+    });
+  }
+
+  #onConversation(id) {
+    if (id && id === this.list.selected) this.navigate();
+  }
+
+  #tellRemoval(conversation) {
+    const title = titleOf(conversation, this.store.me);
+    const unsent = this.store.unsent(conversation.id).length;
+    toast(t(unsent ? "conversation.removed-unsent" : "conversation.removed", { title }));
+  }
+
+  /** The first message has made a chat a conversation: it has an address of its own now. */
+  #onBegun({ before, id }) {
+    if (this.list.selected === before) this.#replaceAddress(`#/conversations/${id}`);
   }
 
   /** Show the view for the current address. A view that is already shown is not rendered again. */
@@ -73,38 +155,65 @@ export class Shell extends View {
     if (!this.store.me) return;
     const path = location.hash.match(/^#\/(.*)/)?.[1] ?? "";
     const [page = "conversations", ...rest] = path.split("/").filter(Boolean);
-    const section = page === "groups" ? "posts" : page;
+    const section = SECTION_OF.get(page) ?? page;
     this.dataset.section = section;
     this.dataset.pane = section === "conversations" && !rest.length ? "list" : "view";
     for (const link of this.links) {
       if (link.dataset.section === section) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    this.list.selected = section === "conversations" ? Number(rest[0]) : 0;
+    const selected = section === "conversations" ? Number(rest[0]) || 0 : 0;
+    this.list.selected = page === "people" ? -selected : selected;
     const isKnown = page === "conversations" ? this.store.conversations.has(Number(rest[0])) : "";
     const address = `${page}/${rest.join("/")}/${isKnown}`;
     if (address === this.address) return;
     this.address = address;
     try {
-      await LOADERS[page]?.();
+      if (MODULES.has(page)) await load(MODULES.get(page));
+      if (page === "people") await this.#openPerson(Number(rest[0]));
       if (address === this.address) this.#show(page, rest);
     } catch (error) {
-      this.#showFailure(address, error);
+      if (address === this.address) this.#showFailure(address, error);
     }
   }
 
-  /** Say that a section could not be loaded. Browsers remember that of a module, so trying again loads the page anew. */
+  /**
+   * Say that a section could not be loaded. Trying again helps when the network was lost; when a part of it still fails
+   * then, or is of another version than this page, the page has to be loaded anew.
+   */
   #showFailure(address, error) {
-    if (address !== this.address) return;
+    if (error.status === 404) {
+      fill(this.view, h("p.empty", {}, t("people.unknown")));
+      return;
+    }
     this.address = "";
-    report("section", error);
-    fill(this.view, loadError(error, () => location.reload()));
+    const isRepeated = this.failedAddress === address;
+    this.failedAddress = address;
+    const isLost = error instanceof TypeError;
+    if (!isLost && !(error instanceof BellwireError)) report("section", error);
+    if (isLost && isRepeated && navigator.onLine && this.bell.online) location.reload();
+    fill(
+      this.view,
+      loadError(error, () => (isLost ? this.navigate() : location.reload())),
+    );
+    this.dispatchEvent(new Event("load-failed", { bubbles: true }));
+  }
+
+  /** A conversation with a person is shown at its own address, one that has not begun at the person's. */
+  async #openPerson(id) {
+    const { store } = this;
+    if (!store.users.get(id)?.username) store.putUser(await store.bell.call("GET", `/users/${id}`));
+    const conversation = store.withPerson(id);
+    if (conversation > 0) this.#replaceAddress(`#/conversations/${conversation}`);
   }
 
   #show(page, [id, detail]) {
     const { store } = this;
+    this.failedAddress = "";
     if (page === "conversations" && id) fill(this.view, this.#chat(Number(id), Number(detail)));
-    else if (LOADERS[page])
+    else if (page === "people" && store.conversations.has(-id)) fill(this.view, this.#chat(-id));
+    else if (page === "people") return; // the address of the conversation comes next
+    else if (MODULES.has(page))
       fill(this.view, createView(`bw-${page}`, { store, item: id, detail, leave: this.leave }));
     else fill(this.view, this.#welcome());
     this.#showCounts();
@@ -113,8 +222,23 @@ export class Shell extends View {
   #chat(id, message) {
     const { store } = this;
     if (store.conversations.has(id)) return createView("bw-chat", { store, conversation: id, message });
-    store.fetch(id).then(() => store.conversations.has(id) && this.navigate());
-    return h("p.empty", {}, t("conversation.unknown"));
+    store.fetch(id);
+    return h("div.empty", {}, h("p", {}, t("conversation.unknown")), this.#keptTexts(id));
+  }
+
+  /** What was written in a conversation before the user was removed from it. */
+  #keptTexts(id) {
+    const unsent = this.store.unsent(id);
+    if (!unsent.length) return null;
+    const row = (message) => {
+      const onclick = (event) => {
+        this.store.discard(message);
+        event.target.closest("li").remove();
+      };
+      const text = h("span.grow", { dir: "auto" }, message.body);
+      return h("li", {}, text, h("button.link", { type: "button", onclick }, t("message.discard")));
+    };
+    return [h("p", {}, t("conversation.kept-texts")), h("ul.sheet.rows.kept", {}, unsent.map(row))];
   }
 
   #welcome() {
@@ -130,7 +254,7 @@ export class Shell extends View {
 
   #showCounts() {
     const { store } = this;
-    const counts = { conversations: store.unread, notifications: store.unreadNotifications };
+    const counts = { conversations: store.unread, notifications: store.unreadOthers };
     for (const link of this.links) {
       const badge = link.querySelector(".badge");
       const count = counts[link.dataset.section] ?? 0;
@@ -142,7 +266,6 @@ export class Shell extends View {
     const unread = counts.conversations + counts.notifications;
     const title = conversation ? `${titleOf(conversation, store.me)} – ` : "";
     document.title = `${unread ? `(${unread}) ` : ""}${title}Bellwire`;
-    if (this.list.selected && !conversation && this.view.querySelector("bw-chat")) this.navigate();
   }
 
   /** Let screen readers read new messages of other users. */
@@ -153,3 +276,6 @@ export class Shell extends View {
     while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }
 }
+
+/** Whether keys typed at an element are text. */
+const isWriting = (element) => Boolean(element.closest?.("input, textarea, select, [contenteditable]"));

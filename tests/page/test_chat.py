@@ -143,7 +143,7 @@ def test_drafts_and_the_search_are_kept_where_they_belong(people: list[Client], 
     page.locator(".found").get_by_role("link").last.click()
     expect(page.locator(".message:focus")).to_contain_text("about the harbour")
     page.get_by_label("Search people and messages").fill(cleo.name)
-    page.locator(".found").get_by_role("button", name=cleo.name.capitalize()).click()
+    page.locator(".found").get_by_role("link", name=cleo.name.capitalize()).first.click()
     expect(page.locator("bw-chat h1")).to_have_text(cleo.name.capitalize())
 
 

@@ -128,7 +128,7 @@ def test_an_open_page_survives_the_death_of_its_gateway(make_gateway: Callable[.
     write(here, "one")
     expect(there.locator(".message")).to_have_count(1)
     gateway.kill()
-    expect(there.locator("#bar")).to_be_visible()
+    expect(there.locator("#bar")).to_contain_text("The server can't be reached.")
     write(here, "two")
     expect(here.locator(".echo")).to_have_count(1)
     gateway.start()

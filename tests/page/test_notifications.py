@@ -35,6 +35,8 @@ def test_a_notification_links_to_its_subject_and_is_then_read(served: Gateway, o
     notifications(ana, 2)
     made = ana.post("/posts", {"body": "mine"}).json()["id"]
     here, beside = entered(open_page, ana, "#/notifications"), entered(open_page, ana, "#/notifications/unread")
+    expect(here).to_have_title("(2) Bellwire")  # one for the chat and one for the announcement, none for the message's notification
+    expect(here.get_by_role("link", name="Notifications").locator(".badge")).to_contain_text("1")
     announced = here.locator(".unread .notice", has_text=SCRIPT)
     expect(announced.locator(".title")).to_have_text(f"Unread: {SCRIPT}")
     expect(announced.locator(".text")).to_have_text(f"and {SCRIPT}")

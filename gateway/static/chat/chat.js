@@ -47,8 +47,7 @@ class Chat extends View {
    * The id of the last message that was read before, if there are newer ones; else null. The marker is drawn after it.
    */
   #unreadFrom() {
-    const own = this.details.members.find((member) => member.user.id === this.store.me.id);
-    return this.details.unread ? (own?.read ?? 0) : null;
+    return this.details.unread ? this.store.readMark(this.details) : null;
   }
 
   #drawHeader() {

@@ -1,19 +1,26 @@
 /**
  * The state of the page, kept up to date by events. A view listens to the part that it shows: "conversations",
- * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts". `detail` is the
- * id of the conversation or user, or the event.
+ * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts", "removed",
+ * "begun". `detail` is the id of the conversation or user, or the event.
+ *
+ * A chat with a person that nobody has written in yet is no conversation on the server. Here its id is the person's,
+ * negated, until its first message makes it one.
  *
  * An event may arrive twice, when tabs open and close. Every change here is made by id, so applying it again changes
  * nothing.
  */
 
 import { BellwireError, uniqueId } from "../client.js";
-import { outboxEntry, outboxMessages } from "../shared/storage.js";
+import { partnerOf } from "../shared/format.js";
+import { messageDraft, outboxEntry, outboxMessages } from "../shared/storage.js";
 import { t } from "../shared/words.js";
-import { Thread } from "./thread.js";
+import { PATIENT, Thread } from "./thread.js";
 
 const TYPING_MS = 6000; // clients repeat their typing event every 3 s
 const RECOUNT_AFTER_MS = 300;
+const REFRESH_AFTER_MS = 300; // many members may join at once
+const REFRESH_LARGE_WITHIN_MS = 3000; // not everybody's page at one moment
+const MAX_REFRESHES = 5; // of a conversation that changes while it is loaded
 const MAX_CACHED_THREADS = 5; // besides the open one
 
 export class Store extends EventTarget {
@@ -26,9 +33,13 @@ export class Store extends EventTarget {
     this.online = new Map();
     this.typing = new Map(); // conversation -> Map(user -> timer)
     this.unreadNotifications = 0;
+    this.unreadMessageNotifications = 0; // of them, those about messages: their chats have badges of their own
+    this.changes = new Map(); // conversation -> number of events that changed it
+    this.refreshTimers = new Map(); // conversation -> timer
     this.threads = new Map(); // conversation -> Thread, the last used last
     this.outbox = new Map(); // client_id -> unsent message, in the order of writing
     this.sending = new Set(); // conversations whose outbox is being sent
+    this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     bell.addEventListener("online", () => this.sendAll());
   }
 
@@ -40,12 +51,14 @@ export class Store extends EventTarget {
 
   /** Replace everything with a new state. */
   reset(state) {
-    this.me = state.me;
+    const begun = [...this.conversations.values()].filter(({ id }) => id < 0);
     this.conversations = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
-    this.online = new Map(Object.entries(state.presence).map(([id, online]) => [Number(id), online]));
+    this.online = new Map(presenceOf(state));
     this.unreadNotifications = state.notifications_unread;
-    this.users.set(state.me.id, state.me);
+    this.unreadMessageNotifications = state.notifications_unread_messages ?? 0;
+    this.me = this.putUser(state.me);
     for (const conversation of state.conversations) this.#prepare(conversation);
+    for (const { id } of begun) this.withPerson(-id);
     for (const thread of this.threads.values()) thread.restart();
     if (!this.outbox.size) this.#restoreOutbox();
     for (const name of ["me", "conversations", "presence", "notifications"]) this.emit(name);
@@ -54,37 +67,102 @@ export class Store extends EventTarget {
 
   apply(event) {
     const [noun] = event.type.split(".");
-    const handle = HANDLERS[event.type];
-    if (handle) handle(this, event.data);
+    const { conversation } = event.data;
+    if (conversation) this.changes.set(conversation, (this.changes.get(conversation) ?? 0) + 1);
+    if (HANDLERS.has(event.type)) HANDLERS.get(event.type)(this, event.data);
     else if (noun === "post" || noun === "comment") this.emit("posts", event);
   }
 
   /** Remember a conversation's users, and the last message that its unread count includes. */
   #prepare(conversation) {
     conversation.lastCounted = conversation.last_message?.id ?? 0;
-    for (const { user } of conversation.members) this.users.set(user.id, user);
+    for (const member of conversation.members) member.user = this.putUser(member.user);
   }
 
-  /** Add or replace a conversation. */
+  /** Remember a user as they are now. There is one object for each, so a new name appears everywhere. */
+  putUser(user) {
+    const known = this.users.get(user.id);
+    if (!known) this.users.set(user.id, user);
+    return known ? Object.assign(known, user) : user;
+  }
+
+  /** Add or replace a conversation. What was written in it and not sent is sent now. */
   putConversation(conversation) {
+    const isNew = !this.conversations.has(conversation.id);
     this.#prepare(conversation);
     this.conversations.set(conversation.id, conversation);
+    for (const [user, online] of presenceOf(conversation)) this.online.set(user, online);
+    if (isNew) for (const message of this.unsent(conversation.id)) this.retry(message);
+    this.#begin(conversation);
+    this.emit("presence");
     this.emit("conversations", conversation.id);
   }
 
-  /** Load a conversation that is unknown or incomplete. */
+  /** Load a conversation, again if an event has changed it meanwhile: the answer may be older than that event. */
   async fetch(id) {
     try {
-      this.putConversation(await this.bell.call("GET", `/conversations/${id}`));
+      for (let n = 0; n < MAX_REFRESHES; n++) {
+        const changes = this.changes.get(id);
+        const conversation = await this.bell.call("GET", `/conversations/${id}`, null, PATIENT);
+        if (changes !== this.changes.get(id) && n < MAX_REFRESHES - 1) continue;
+        this.putConversation(conversation);
+        return;
+      }
     } catch (error) {
       if (error.status === 404) this.removeConversation(id);
     }
   }
 
+  /**
+   * Load a conversation again soon, with its members, their number and their presence; a large one only if it was
+   * opened here: others do that when they open it.
+   */
+  refresh(id) {
+    const isLarge = Boolean(this.conversations.get(id)?.members_count);
+    if (isLarge && !this.threads.has(id)) return;
+    clearTimeout(this.refreshTimers.get(id));
+    const run = () => this.conversations.has(id) && this.fetch(id);
+    const delay = REFRESH_AFTER_MS + (isLarge ? Math.random() * REFRESH_LARGE_WITHIN_MS : 0);
+    this.refreshTimers.set(id, setTimeout(run, delay));
+  }
+
   removeConversation(id) {
+    const removed = this.conversations.get(id);
     this.conversations.delete(id);
     this.threads.delete(id);
+    if (removed) this.emit("removed", removed);
     this.emit("conversations", id);
+  }
+
+  // Chats with a person that are no conversations yet
+
+  /** Return the id of the chat with a user. Nothing is written to the server, or to them, before its first message. */
+  withPerson(user) {
+    const isWith = (conversation) => partnerOf(conversation, this.me)?.id === user;
+    const known = [...this.conversations.values()].find(isWith);
+    if (known) return known.id;
+    const members = [this.me, this.person(user)].map((member) => ({ user: member, role: "member", read: null }));
+    const at = new Date().toISOString();
+    const begun = { id: -user, kind: "direct", title: null, created_at: at, members, last_message: null, unread: 0 };
+    this.conversations.set(-user, begun);
+    return -user;
+  }
+
+  /** A chat with a person has become a conversation: what belongs to it gets the conversation's id. */
+  #begin(conversation) {
+    const before = -(partnerOf(conversation, this.me)?.id ?? 0);
+    if (!before || !this.conversations.delete(before)) return;
+    this.threads.delete(before);
+    for (const message of this.unsent(before)) {
+      message.conversation = conversation.id;
+      outboxEntry(this.me.id, message.client_id).write(message);
+    }
+    const [from, to] = [before, conversation.id].map((id) => messageDraft(this.me.id, id));
+    if (from.read()) to.write(from.read());
+    from.remove();
+    this.begun.set(before, conversation.id);
+    if (!this.sending.has(before)) this.#sendFrom(conversation.id);
+    this.emit("begun", { before, id: conversation.id });
   }
 
   /** Return USER, or a placeholder while the user is being loaded. */
@@ -94,26 +172,49 @@ export class Store extends EventTarget {
     const placeholder = { id, username: "", display_name: t("people.former") };
     this.users.set(id, placeholder);
     const loaded = (user) => {
-      this.users.set(id, user);
+      this.putUser(user);
       this.emit("conversations");
       this.emit("people", id);
     };
-    this.bell.call("GET", `/users/${id}`).then(loaded, () => {});
+    this.bell.call("GET", `/users/${id}`, null, PATIENT).then(loaded, () => {});
     return placeholder;
   }
 
   // Derived values
 
-  /** All conversations, newest activity first. */
+  /** All conversations, newest activity first. A chat that has not begun is among them if something waits to be sent. */
   ordered() {
     const activity = (conversation) => conversation.last_message?.created_at ?? conversation.created_at;
     const compare = (a, b) => (activity(a) < activity(b) ? 1 : activity(a) > activity(b) ? -1 : b.id - a.id);
-    return [...this.conversations.values()].sort(compare);
+    const isListed = ({ id }) => id > 0 || this.unsent(id).length;
+    return [...this.conversations.values()].filter(isListed).sort(compare);
+  }
+
+  /** The messages of a conversation that wait to be sent, in the order of writing. */
+  unsent(conversation) {
+    return [...this.outbox.values()].filter((message) => message.conversation === conversation);
+  }
+
+  /** The ids of conversations that the user is not in, and has unsent messages for. */
+  get lost() {
+    const ids = [...this.outbox.values()].map((message) => message.conversation);
+    return [...new Set(ids)].filter((id) => !this.conversations.has(id));
   }
 
   /** The number of conversations with unread messages. */
   get unread() {
     return [...this.conversations.values()].filter((conversation) => conversation.unread).length;
+  }
+
+  /** The number of unread notifications that have no badge elsewhere. */
+  get unreadOthers() {
+    return Math.max(0, this.unreadNotifications - this.unreadMessageNotifications);
+  }
+
+  /** The user's own read mark, 0 before the first: in a large conversation they may not be among the listed members. */
+  readMark(conversation) {
+    const own = conversation.members.find((member) => member.user.id === this.me.id);
+    return Math.max(conversation.read ?? 0, own?.read ?? 0);
   }
 
   /** The newest message that all other members have read, by id. */
@@ -123,6 +224,7 @@ export class Store extends EventTarget {
   }
 
   thread(id) {
+    if (!this.threads.has(id) && this.conversations.get(id)?.members_count) queueMicrotask(() => this.refresh(id));
     const thread = this.threads.get(id) ?? new Thread(this, id);
     this.threads.delete(id);
     this.threads.set(id, thread);
@@ -134,13 +236,12 @@ export class Store extends EventTarget {
   // Actions of the user
 
   async markRead(conversation, message) {
-    const own = conversation.members.find((member) => member.user.id === this.me.id);
-    if (own && (own.read ?? 0) >= message && !conversation.unread) return;
-    if (own) own.read = Math.max(own.read ?? 0, message);
+    if (this.readMark(conversation) >= message && !conversation.unread) return;
+    conversation.read = Math.max(this.readMark(conversation), message);
     conversation.unread = 0;
     this.emit("conversations", conversation.id);
     const path = `/conversations/${conversation.id}/read`;
-    await this.bell.call("POST", path, { message }, { retry: true }).catch(() => {});
+    await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true }).catch(() => {});
   }
 
   /** Put a message into the outbox, which survives a reload, and start sending it. */
@@ -156,6 +257,7 @@ export class Store extends EventTarget {
   arrived(message) {
     const unsent = message.sender === this.me.id && this.outbox.get(message.client_id);
     this.threads.get(message.conversation)?.add(message);
+    if (unsent?.conversation < 0) this.threads.get(unsent.conversation)?.add(message);
     if (unsent) this.discard(unsent);
     const conversation = this.conversations.get(message.conversation);
     if (!conversation) this.fetch(message.conversation);
@@ -196,7 +298,8 @@ export class Store extends EventTarget {
       try {
         const { client_id, body, priority, reply_to } = message;
         const options = { ...(priority && { priority }), ...(reply_to && { reply_to }) };
-        this.arrived(await this.bell.send({ conversation, client_id, body, ...options }));
+        const receiver = conversation < 0 ? { to: -conversation } : { conversation };
+        this.arrived(await this.bell.send({ ...receiver, client_id, body, ...options }));
       } catch (error) {
         message.failed = error instanceof BellwireError ? error.message : t("message.no-connection");
         message.refused = error instanceof BellwireError && error.status < 500;
@@ -204,11 +307,13 @@ export class Store extends EventTarget {
       }
     }
     this.sending.delete(conversation);
+    if (this.begun.has(conversation)) this.#sendFrom(this.begun.get(conversation));
   }
 
   #restoreOutbox() {
     for (const message of outboxMessages(this.me.id)) {
       this.outbox.set(message.client_id, { ...message, failed: null });
+      if (message.conversation < 0) this.withPerson(-message.conversation);
     }
   }
 
@@ -235,15 +340,17 @@ export class Store extends EventTarget {
   recountNotifications() {
     clearTimeout(this.recountTimer);
     this.recountTimer = setTimeout(async () => {
-      const page = await this.bell
-        .call("GET", "/notifications", null, { query: { limit: 1 } })
-        .catch(() => null);
-      if (page) this.setUnreadNotifications(page.unread);
+      const options = { ...PATIENT, query: { limit: 1 } };
+      const page = await this.bell.call("GET", "/notifications", null, options).catch(() => null);
+      if (page) this.setUnreadNotifications(page.unread, page.unread_messages ?? 0);
     }, RECOUNT_AFTER_MS);
   }
 
-  setUnreadNotifications(unread) {
+  /** `ofMessages`: how many of the unread are about messages; they are counted again when it is not known. */
+  setUnreadNotifications(unread, ofMessages) {
     this.unreadNotifications = unread;
+    this.unreadMessageNotifications = Math.min(unread, ofMessages ?? this.unreadMessageNotifications);
+    if (unread && ofMessages === undefined) this.recountNotifications();
     this.emit("notifications");
   }
 }
@@ -263,8 +370,13 @@ function replaceMessage(store, message) {
   });
 }
 
+/** Pairs of user id and whether they are online. */
+function presenceOf({ presence }) {
+  return Object.entries(presence ?? {}).map(([id, online]) => [Number(id), online]);
+}
+
 /** The change of the store for each type of event. */
-const HANDLERS = {
+const HANDLERS = new Map(Object.entries({
   "message.created": (store, message) => {
     const conversation = store.conversations.get(message.conversation);
     store.stopTyping(message.conversation, message.sender);
@@ -279,14 +391,14 @@ const HANDLERS = {
   "message.deleted": (store, message) => {
     replaceMessage(store, message);
     changeConversation(store, message.conversation, (conversation) => {
-      const read = conversation.members.find((member) => member.user.id === store.me.id)?.read ?? 0;
-      const wasUnread = message.id > read && message.sender !== store.me.id;
+      const wasUnread = message.id > store.readMark(conversation) && message.sender !== store.me.id;
       if (wasUnread) conversation.unread = Math.max(0, conversation.unread - 1);
     });
   },
   "message.reacted": (store, { message, conversation, user, emoji, added }) => {
     store.threads.get(conversation)?.change(message, (old) => {
-      const others = (old.reactions[emoji] ?? []).filter((id) => id !== user);
+      const users = Object.hasOwn(old.reactions, emoji) ? old.reactions[emoji] : [];
+      const others = users.filter((id) => id !== user);
       const reactions = { ...old.reactions, [emoji]: added ? [...others, user] : others };
       if (!reactions[emoji].length) delete reactions[emoji];
       return { ...old, reactions };
@@ -296,11 +408,12 @@ const HANDLERS = {
   "conversation.updated": (store, { id, title }) =>
     changeConversation(store, id, (conversation) => (conversation.title = title)),
   "member.joined": (store, { conversation: id, user }) => {
-    store.users.set(user.id, user);
-    changeConversation(store, id, ({ members }) => {
+    const joined = store.putUser(user);
+    changeConversation(store, id, ({ members, members_count }) => {
       const isMember = members.some((member) => member.user.id === user.id);
-      if (!isMember) members.push({ user, role: "member", read: null });
+      if (!isMember && !members_count) members.push({ user: joined, role: "member", read: null });
     });
+    store.refresh(id);
   },
   "member.left": (store, { conversation: id, user }) => {
     if (user.id === store.me.id) {
@@ -310,12 +423,15 @@ const HANDLERS = {
     changeConversation(store, id, (conversation) => {
       conversation.members = conversation.members.filter((member) => member.user.id !== user.id);
     });
+    store.refresh(id); // of a large one the number, and the member who is the fiftieth now
   },
   "read.updated": (store, { conversation: id, user, message, unread }) =>
     changeConversation(store, id, (conversation) => {
       const reader = conversation.members.find((member) => member.user.id === user);
       if (reader) reader.read = Math.max(reader.read ?? 0, message);
-      if (user === store.me.id && unread !== undefined) conversation.unread = unread;
+      if (user !== store.me.id) return;
+      conversation.read = Math.max(store.readMark(conversation), message);
+      if (unread !== undefined) conversation.unread = unread;
     }),
   "notification.created": (store, data) => {
     store.recountNotifications();
@@ -330,9 +446,9 @@ const HANDLERS = {
     store.emit("notification", data);
   },
   "account.updated": (store, user) => {
-    if (user.id === store.me.id) Object.assign(store.me, user);
-    store.users.set(user.id, user);
-    store.emit("me");
+    store.putUser(user);
+    store.emit(user.id === store.me.id ? "me" : "people", user.id);
+    store.emit("conversations");
   },
   typing: (store, { conversation, user, typing }) => {
     if (user === store.me.id) return;
@@ -343,4 +459,4 @@ const HANDLERS = {
     store.online.set(user, online);
     store.emit("presence", user);
   },
-};
+}));

@@ -2,6 +2,7 @@
 
 const PAGE_SIZE = 50;
 const MAX_MESSAGES = 2000; // in memory; the oldest pages of a longer thread are dropped
+export const PATIENT = { attempts: 8 }; // of calls that nobody waits for with a finger on a button: about half a minute
 
 export class Thread {
   constructor(store, conversation) {
@@ -15,6 +16,11 @@ export class Thread {
     this.pages = [];
     this.older = undefined; // the cursor of the next older page; null: there is none; undefined: nothing is loaded yet
     this.atEnd = true; // whether the newest message is loaded
+    if (this.conversation < 0) {
+      this.older = null; // a chat that has not begun: nothing is on the server
+      this.loading = Promise.resolve();
+      return;
+    }
     this.loading = this.#load({});
     this.loading.catch(() => {}); // the view awaits `loading` too, and shows the error
   }
@@ -39,7 +45,8 @@ export class Thread {
 
   async #fetch(query) {
     const path = `/conversations/${this.conversation}/messages`;
-    const page = await this.store.bell.call("GET", path, null, { query: { limit: PAGE_SIZE, ...query } });
+    const options = { ...PATIENT, query: { limit: PAGE_SIZE, ...query } };
+    const page = await this.store.bell.call("GET", path, null, options);
     return { messages: page.items.sort((a, b) => a.id - b.id), older: page.next };
   }
 

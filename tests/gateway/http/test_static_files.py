@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 from collections.abc import Callable
 
 import httpx
@@ -33,7 +34,7 @@ def test_a_page_is_html_with_a_policy_that_allows_nothing_from_other_sites(gatew
     answer, body = raw(gateway, path)
 
     assert answer.status_code == 200
-    assert body == (FOLDER / PAGES[path]).read_bytes()
+    assert re.sub(rb'(bellwire-version" content=")\w+', rb"\1", body) == (FOLDER / PAGES[path]).read_bytes()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = answer.headers["Content-Security-Policy"].split("; ")
     assert "default-src 'none'" in policy

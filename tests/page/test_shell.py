@@ -1,0 +1,241 @@
+"""The frame of the page: the list of conversations, addresses, keys, and what is lost on the way."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.gateway.client import Client
+from tests.gateway.running import Gateway
+from tests.page.entering import PHONE, bodies, entered, titled, write
+from tests.waiting import until
+
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
+
+Open = Callable[..., Page]
+MARK_ROWS = "(list) => { for (const row of list.children) row.isMarked = true; }"
+BROKEN_EVENT = """(name) => {
+    new BroadcastChannel(name).postMessage({ events: [{ type: "message.created", data: null }], cursor: "" });
+}"""
+MARKED = "(list) => [...list.children].map((row) => Boolean(row.isMarked))"
+
+
+def name(who: Client) -> str:
+    """The display name of a user."""
+    return who.name.capitalize()
+
+
+def test_the_list_touches_only_what_changed(people: list[Client], open_page: Open) -> None:
+    ana, ben, cleo = people
+    crew = ana.group(ben, cleo)
+    ana.send("first", at=crew)
+    ben.send("hello", to=ana)
+    cleo.send("hello", to=ana)
+    page = entered(open_page, ana)
+    rows = page.locator(".conversations")
+    expect(page.locator(".conversations a")).to_have_count(3)
+    rows.evaluate(MARK_ROWS)
+    there = entered(open_page, ben, f"#/conversations/{crew}")
+    expect(titled(page, name(ben)).locator(".dot.online")).to_have_count(1)
+    assert rows.evaluate(MARKED) == [True] * 3, "a presence dot changes in place"
+    field = there.get_by_label("Message", exact=True)
+    typing = titled(page, "Crew").locator("em")
+    until(lambda: (field.press_sequentially("hel"), typing.count())[1])
+    assert sorted(rows.evaluate(MARKED)) == [False, True, True], "only the row in which somebody types is drawn again"
+
+    titled(page, name(cleo)).focus()
+    titled(page, name(cleo)).hover()
+    page.mouse.down()
+    field.press("Enter")
+    expect(page).to_have_title("(3) Bellwire")
+    expect(page.locator("#announcer")).to_contain_text("hel")
+    page.mouse.up()
+    expect(page.locator("bw-chat h1")).to_have_text(name(cleo))
+    expect(titled(page, "Crew")).to_contain_text("hel")
+    expect(page.locator(".conversations .title").first).to_have_text("Crew")
+
+
+def test_others_names_for_things_are_data(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    sent = ana.send("hello", at=crew)
+    page = entered(open_page, ana, f"#/conversations/{crew}")
+    for word in ("constructor", "__proto__", "toString"):
+        assert ben.put(f"/messages/{sent['id']}/reactions/{word}").status_code == 204
+    expect(page.locator(".reaction")).to_have_text(["constructor 1", "__proto__ 1", "toString 1"])
+    page.evaluate("location.hash = '#/constructor'")
+    expect(page.locator(".view")).to_contain_text("Choose a conversation")
+    page.evaluate("location.hash = ''")
+    page.evaluate("console.error = () => {}")
+    page.evaluate(BROKEN_EVENT, f"bellwire:{ana.id}:posts")
+    ben.send("still here", at=crew)
+    expect(titled(page, "Crew")).to_contain_text("still here")
+
+
+def test_a_member_of_a_large_group_sees_what_the_server_says(gateway: Gateway, open_page: Open) -> None:
+    ana, *others = gateway.users(61)
+    late, newcomer = others[-2:]
+    crew = ana.group(*others[:-1])
+    old = ana.send("old", at=crew)
+    late.post(f"/conversations/{crew}/read", {"message": old["id"]})
+    ana.send("news", at=crew)
+    calls: list[str] = []
+    page = entered(open_page, late)
+    page.on("request", lambda request: calls.append(request.url) if request.url.endswith("/read") else None)
+    expect(titled(page, "Crew").locator(".badge")).to_contain_text("1")
+    titled(page, "Crew").click()
+    expect(page.locator(".new-marker + .line, .new-marker + .day + .line").first).to_contain_text("news")
+    expect(titled(page, "Crew").locator(".badge")).to_have_count(0)
+    assert ana.delete(f"/messages/{old['id']}").status_code == 204
+    expect(page.locator(".message.mine, .message").first).to_contain_text("deleted")
+    assert ana.put(f"/conversations/{crew}/members/{newcomer.id}").status_code == 204
+    expect(page.locator(".chat-head .quiet")).to_contain_text("61 members")
+    until(lambda: late.conversation(crew)["unread"] == 0)
+    assert len(calls) == 1
+    expect(titled(page, "Crew").locator(".badge")).to_have_count(0)
+
+
+def test_a_removal_is_told_and_what_was_written_is_kept_and_sent_later(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    expect(page.locator("bw-chat h1")).to_have_text("Crew")
+    page.route("**/api/v1/messages", lambda route: route.abort())
+    write(page, "written in a tunnel")
+    expect(page.locator(".echo")).to_have_count(1)
+    ana.delete(f"/conversations/{crew}/members/{ben.id}")
+    expect(page.locator(".toast")).to_contain_text("You are no longer in “Crew”. What you wrote there")
+    expect(page.locator(".view")).to_contain_text("written in a tunnel")
+    page.goto(f"{ana.gateway.url}/#/conversations")
+    titled(page, "A chat you are no longer in").click()
+    expect(page.locator(".view")).to_contain_text("written in a tunnel")
+    page.unroute("**/api/v1/messages")
+    ana.put(f"/conversations/{crew}/members/{ben.id}")
+    expect(page.locator(".message:not(.echo) .text")).to_have_text(["written in a tunnel"])
+    expect(page.locator(".conversations a")).to_have_count(1)
+    page.goto(f"{ana.gateway.url}/#/settings")
+    ana.delete(f"/conversations/{crew}/members/{ben.id}")
+    expect(page.locator(".toast").last).to_have_text("You are no longer in “Crew”.")
+
+
+def test_a_chat_begins_with_its_first_message_and_both_are_there(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    here = entered(open_page, ana)
+    there = entered(open_page, ben)
+    here.get_by_label("Search people and messages").fill(f"@{ben.name}")
+    here.locator(".found a", has_text=name(ben)).click()
+    expect(here.locator("bw-chat h1")).to_have_text(name(ben))
+    assert ben.get("/conversations").json()["items"] == []
+    expect(there.locator(".conversations a")).to_have_count(0)
+    here.context.set_offline(True)
+    for word in ("one", "two"):
+        write(here, word)
+    expect(here.locator(".echo")).to_have_count(2)
+    here.get_by_label("Message", exact=True).fill("half a word")
+    here.context.set_offline(False)
+    expect(here).to_have_url(re.compile(r"#/conversations/\d+$"))
+    expect(here.locator(".message:not(.echo) .text")).to_have_text(["one", "two"])
+    expect(here.get_by_label("Message", exact=True)).to_have_value("half a word")
+    expect(here.locator(".chat-head .quiet")).to_have_text("Online")
+    expect(titled(there, name(ana)).locator(".dot.online")).to_have_count(1)
+    assert [one["body"] for one in ben.get("/search/messages", q="nothing").json()["items"]] == []
+    here.goto(f"{ana.gateway.url}/#/people/{ben.id}")
+    expect(here).to_have_url(re.compile(r"#/conversations/\d+$"))
+    here.goto(f"{ana.gateway.url}/#/people/999999")
+    expect(here.locator(".view")).to_contain_text("There is no such person")
+
+
+def test_a_section_that_did_not_load_says_so_and_works_at_the_next_click(people: list[Client], open_page: Open) -> None:
+    page = entered(open_page, people[0])
+    page.route("**/community/feed.js*", lambda route: route.fulfill(status=502), times=1)
+    posts = page.get_by_role("link", name="Posts")
+    posts.click()
+    expect(page.get_by_role("alert")).to_have_text("The server can't be reached.")
+    posts.click()
+    expect(page.get_by_label("Write a post")).to_be_visible()
+    page.evaluate("location.hash = ''")
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Notifications").click()
+    expect(page.get_by_role("alert")).to_have_text("You are offline.")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("bw-notifications")).to_be_visible()
+
+
+def test_a_new_version_of_the_page_is_offered(people: list[Client], open_page: Open) -> None:
+    page = entered(open_page, people[0])
+
+    def answer_newer(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=re.sub(r'(bellwire-version" content=")\w+', r"\g<1>newer", answer.text()))
+
+    page.route(f"{people[0].gateway.url}/", answer_newer)
+    page.context.set_offline(True)
+    expect(page.locator("#bar")).to_contain_text("You are offline")
+    page.context.set_offline(False)
+    expect(page.locator("#bar")).to_contain_text("There is a new version of this page.")
+    page.unroute(f"{people[0].gateway.url}/")
+    page.locator("#bar").get_by_role("button", name="Reload").click()
+    expect(page.locator("bw-conversations li")).to_have_count(1)
+    expect(page.locator("#bar")).to_be_hidden()
+
+
+def test_an_action_without_a_network_says_so(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    ana.send("hello", to=ben)
+    page = entered(open_page, ben)
+    titled(page, name(ana)).click()
+    expect(page.locator(".message")).to_have_count(1)
+    page.context.set_offline(True)
+    page.locator(".message").hover()
+    page.get_by_role("button", name="React", exact=True).click()
+    page.get_by_role("button", name="React with 👍").click()
+    expect(page.locator(".toast")).to_have_text("You are offline.")
+    page.context.set_offline(False)
+
+
+def test_the_keyboard_goes_to_anything(people: list[Client], open_page: Open, violations: Callable[[Page], list[str]]) -> None:
+    ana, ben, cleo = people
+    ben.send("hello", to=ana)
+    cleo.send("hello", to=ana)
+    crew = ana.group(ben, cleo, title="Über uns")
+    page = entered(open_page, ana)
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("combobox")
+    palette.fill("uber")
+    expect(page.get_by_role("option")).to_have_count(1)
+    expect(page.locator("mark")).to_have_text("Über")
+    assert violations(page) == []
+    page.keyboard.press("Enter")
+    expect(page.locator("bw-chat h1")).to_have_text("Über uns")
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.locator("bw-chat h1")).to_have_text(name(cleo))
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page).to_have_url(f"{ana.gateway.url}/#/conversations/{crew}")
+    page.keyboard.press("Control+k")
+    palette.fill(ben.name)
+    expect(page.get_by_role("option").first).to_contain_text(f"@{ben.name}")
+    page.keyboard.press("Escape")
+    page.locator(".messages").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Go to a person, a chat or a message")
+    page.keyboard.press("Escape")
+    page.locator(".messages").focus()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search people and messages")).to_be_focused()
+    expect(page.get_by_label("Search people and messages")).to_have_value("")
+
+
+def test_back_leads_where_one_was(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    ben.send("hello", to=ana)
+    page = entered(open_page, ana, "#/conversations", **PHONE)
+    titled(page, name(ben)).click()
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.locator(".conversations")).to_be_visible()
+    page.evaluate("location.hash = '#/settings'")
+    page.wait_for_selector("bw-settings")
+    page.go_back()
+    expect(page.locator(".conversations")).to_be_visible()
+    assert bodies(page) == []
