@@ -1,5 +1,5 @@
 /**
- * Bellwire's client for browsers: each send makes one message, and each event arrives once.
+ * Bellwire's client for browsers, Node.js and Deno: each send makes one message, and each event arrives once.
  *
  *     import { Bellwire } from "/static/client.js";
  *     const bell = new Bellwire();
@@ -7,9 +7,10 @@
  *     await bell.send({ to: 2, body: "Hello" });
  *     for await (const event of bell.events()) console.log(event.type, event.data);
  *
- * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20 or newer,
- * give `url`, and `token` or a login. It dispatches "offline" and "online" when the connection is lost and found, and
- * "signedout" when the session has ended.
+ * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20.3, Deno 2
+ * or newer, give `url`, and `token` or a login. It dispatches "offline" and "online" when the connection is lost and
+ * found, and "signedout" when the session has ended. No timer of its own keeps a program running. Its types are in
+ * client.d.ts.
  */
 
 const API = "/api/v1";
@@ -23,6 +24,7 @@ const SLEPT_MS = 20_000; // a timer this late means that the machine slept: open
 const MAX_REPORTED_S = 300;
 const MAX_SECONDS_PER_REPORT = 100;
 const REPORT_AFTER_MS = 30_000;
+const TRANSPORTS = ["poll", "sse", "ws"];
 const TRANSIENT_STATUSES = new Set([408, 429, 502, 503, 504]);
 const SESSION_ENDED_CODE = 4401; // of a closed WebSocket
 
@@ -62,10 +64,16 @@ export class Bellwire extends EventTarget {
 
   /**
    * `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". `attempts`: how
-   * often a call is made that may be repeated; a send is repeated for about a minute in any case.
+   * often a call is made that may be repeated; a send is repeated for about a minute in any case. Throws TypeError when
+   * `url` is wrong, or missing outside a browser, and for a transport that does not exist here.
    */
   constructor({ url = "", token = null, transport = "poll", attempts = MAX_ATTEMPTS } = {}) {
     super();
+    if (!url && !globalThis.location) throw new TypeError('Outside a browser give the address: { url: "https://…" }');
+    if (url && !/^https?:\/\//.test(url)) throw new TypeError("url must begin with http:// or https://");
+    if (!TRANSPORTS.includes(transport)) throw new TypeError(`transport must be one of ${TRANSPORTS.join(", ")}`);
+    if (transport === "ws" && !globalThis.WebSocket)
+      throw new TypeError('There is no WebSocket here (Node.js has it from 22 on): use the transport "sse" or "poll"');
     this.url = url.replace(/\/$/, "");
     this.transport = transport;
     this.attempts = attempts;
@@ -73,6 +81,11 @@ export class Bellwire extends EventTarget {
     this.online = true;
     this.#token = token;
     this.#watchBrowser();
+  }
+
+  /** The token of a login, to keep for the next run; null with a session cookie. */
+  get token() {
+    return this.#token;
   }
 
   // Accounts
@@ -104,7 +117,8 @@ export class Bellwire extends EventTarget {
   }
 
   async #startSession(path, body) {
-    const session = await this.call("POST", path, this.url || !keepsCookies() ? body : { ...body, cookie: true });
+    const hasCookies = !this.url && globalThis.document && keepsCookies(); // a worker cannot read the XSRF cookie
+    const session = await this.call("POST", path, hasCookies ? { ...body, cookie: true } : body);
     this.#token = session.token ?? null;
     this.user = session.user;
     return session.user;
@@ -143,7 +157,7 @@ export class Bellwire extends EventTarget {
       credentials: this.url ? "omit" : "same-origin",
       cache: "no-store",
     });
-    if (answer.ok) return answer.status === 204 ? null : answer.json();
+    if (answer.ok) return answer.status === 204 ? null : decoded(answer);
     const problem = await answer.json().catch(() => ({}));
     if (answer.status === 401 && this.user) this.#emit("signedout");
     throw new BellwireError(answer.status, problem, Number(answer.headers.get("Retry-After")) || 0);
@@ -181,8 +195,7 @@ export class Bellwire extends EventTarget {
   }
 
   #scheduleReport() {
-    this.#reportTimer ??= setTimeout(() => this.#reportSends(), REPORT_AFTER_MS);
-    this.#reportTimer.unref?.(); // Node.js: do not keep the process running
+    this.#reportTimer ??= inBackground(setTimeout(() => this.#reportSends(), REPORT_AFTER_MS));
   }
 
   /** Report how long sends took, for the server's metrics. A failed report is not repeated. */
@@ -284,19 +297,23 @@ export class Bellwire extends EventTarget {
     });
     if (!answer.ok) throw new BellwireError(answer.status, await answer.json().catch(() => ({})), 0);
     const chunks = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    yield { events: [], cursor };
-    for (let incomplete = ""; ;) {
-      const timer = setTimeout(() => silence.abort(), SILENCE_TIMEOUT_S * 1000);
-      const { value, done } = await chunks.read().finally(() => clearTimeout(timer));
-      if (done) throw new TypeError("The stream ended");
-      const blocks = (incomplete + value).split("\n\n");
-      incomplete = blocks.pop();
-      const events = blocks
-        .flatMap((block) => linesOf(block, /^data: ?(.*)$/gm))
-        .map((data) => JSON.parse(data))
-        .filter(({ type }) => type !== "cursor");
-      cursor = blocks.flatMap((block) => linesOf(block, /^id: ?(.*)$/gm)).at(-1) ?? cursor;
-      yield batchOf(events, cursor);
+    try {
+      yield { events: [], cursor };
+      for (let incomplete = ""; ;) {
+        const timer = setTimeout(() => silence.abort(), SILENCE_TIMEOUT_S * 1000);
+        const { value, done } = await chunks.read().finally(() => clearTimeout(timer));
+        if (done) throw new TypeError("The stream ended");
+        const blocks = (incomplete + value).split("\n\n");
+        incomplete = blocks.pop();
+        const events = blocks
+          .flatMap((block) => linesOf(block, /^data: ?(.*)$/gm))
+          .map((data) => JSON.parse(data))
+          .filter(({ type }) => type !== "cursor");
+        cursor = blocks.flatMap((block) => linesOf(block, /^id: ?(.*)$/gm)).at(-1) ?? cursor;
+        yield batchOf(events, cursor);
+      }
+    } finally {
+      silence.abort(); // the reader has left: close the connection
     }
   }
 
@@ -335,6 +352,8 @@ export class Bellwire extends EventTarget {
     const name = `bellwire:${id}:${filters.follow ?? ""}`;
     const channel = new BroadcastChannel(name);
     const batches = new Queue();
+    const leaving = new AbortController();
+    const ending = AbortSignal.any([signal, leaving.signal]);
     let cursor = null;
     const receive = (batch) => {
       ({ cursor } = batch);
@@ -342,19 +361,19 @@ export class Bellwire extends EventTarget {
     };
     const postOffline = () => channel.postMessage(null);
     channel.onmessage = ({ data }) => (data ? receive(data) : this.#setOnline(false));
-    signal.addEventListener("abort", () => batches.fail(signal.reason));
+    ending.addEventListener("abort", () => batches.fail(ending.reason));
     try {
-      const state = await this.#firstState(signal);
+      const state = await this.#firstState(ending);
       ({ cursor } = state);
       batches.pushFirst({ state, events: [], cursor });
       const lead = async () => {
         this.addEventListener("offline", postOffline);
-        for await (const batch of this.#stream(cursor, filters, signal)) {
+        for await (const batch of this.#stream(cursor, filters, ending)) {
           receive(batch);
           channel.postMessage(batch);
         }
       };
-      navigator.locks.request(name, { signal }, lead).catch((error) => batches.fail(error));
+      navigator.locks.request(name, { signal: ending }, lead).catch((error) => batches.fail(error));
       for await (const batch of batches) {
         this.#setOnline(true);
         yield batch;
@@ -362,6 +381,7 @@ export class Bellwire extends EventTarget {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
+      leaving.abort(); // another tab leads now
       this.removeEventListener("offline", postOffline);
       channel.close();
     }
@@ -394,15 +414,17 @@ export class Bellwire extends EventTarget {
 
   /** Resolve after some seconds, or earlier when wake() is called or `signal` is aborted. */
   pause(seconds, signal = null) {
-    const waking = this.#waking.signal;
+    const done = new AbortController();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, seconds * 1000);
       const end = () => {
         clearTimeout(timer);
+        done.abort(); // takes the listeners away
         resolve();
       };
-      waking.addEventListener("abort", end, { once: true });
-      signal?.addEventListener("abort", end, { once: true });
+      const timer = setTimeout(end, seconds * 1000);
+      for (const ending of [this.#waking.signal, signal])
+        ending?.addEventListener("abort", end, { once: true, signal: done.signal });
+      if (signal?.aborted) end();
     });
   }
 
@@ -420,11 +442,29 @@ export class Bellwire extends EventTarget {
     listen("pageshow", (event) => event.persisted && this.wake());
     listen("pagehide", () => this.#reportSends());
     let last = Date.now();
-    const timer = setInterval(() => {
+    const checkForSleep = () => {
       if (Date.now() - last > SLEPT_MS) this.wake();
       last = Date.now();
-    }, CHECK_TIMER_MS);
-    timer.unref?.(); // Node.js: do not keep the process running
+    };
+    inBackground(setInterval(checkForSleep, CHECK_TIMER_MS));
+  }
+}
+
+/** Let a program end while this timer runs. Node.js has timers of its own, Deno numbers, browsers need neither. */
+function inBackground(timer) {
+  if (timer.unref) timer.unref();
+  else globalThis.Deno?.unrefTimer(timer);
+  return timer;
+}
+
+/** Decode a successful answer. Another server may answer anything. */
+async function decoded(answer) {
+  try {
+    return await answer.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error; // the connection broke
+    const detail = "This is not an answer of Bellwire: is the address right?";
+    throw new BellwireError(answer.status, { detail }, 0);
   }
 }
 

@@ -1,12 +1,15 @@
 /** client.js on its own, in Node.js, against a gateway that test_client_in_node.py starts. Faults are injected into fetch. */
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { afterEach, test as nodeTest } from "node:test";
 
 import { Bellwire, BellwireError, backoffS, uniqueId } from "../../gateway/static/client.js";
 
 // {url, ana, ben}; ana and ben are {id, username, password, token}
 const { url, ana, ben } = JSON.parse(process.env.BELLWIRE_TEST);
+const clientAddress = new URL("../../gateway/static/client.js", import.meta.url);
 const realFetch = globalThis.fetch;
 const TEST_TIMEOUT_MS = 30_000;
 
@@ -187,7 +190,91 @@ for (const transport of ["poll", "sse"]) {
   });
 }
 
+// Outside a browser
+
+/** Run a program that uses the client; return {status, output}. It must end by itself. */
+async function run(program) {
+  const source = `import { Bellwire } from "${clientAddress}"; const bell = new Bellwire(${JSON.stringify({
+    url,
+    token: ana.token,
+  })}); ${program}`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.on("data", (data) => (output += data));
+  const [status] = await once(child, "close");
+  return { status, output };
+}
+
+test("a program ends after its last line, also when it leaves a stream", async () => {
+  const first = "for await (const event of bell.events()) { console.log(event.type); break; }";
+  const programs = [
+    `await bell.send({ to: ${ben.id}, body: "and out" }); console.log("sent");`,
+    first,
+    `bell.transport = "sse"; const cursor = (await bell.state()).cursor; await bell.send({ to: ${ben.id}, body: "x" });
+     for await (const event of bell.events({ cursor })) { console.log(event.type); break; }`,
+  ];
+  const ends = await Promise.all(programs.map(run));
+  assert.deepEqual(
+    ends.map(({ status, output }) => [status, output.trim()]),
+    [
+      [0, "sent"],
+      [0, "state"],
+      [0, "message.created"],
+    ],
+  );
+});
+
+test("what cannot work is refused at once, with words", () => {
+  const refused = (options, words) => assert.throws(() => new Bellwire(options), { name: "TypeError", message: words });
+  refused({}, /give the address/);
+  refused({ url: "chat.example.org" }, /must begin with https?:/);
+  refused({ url, transport: "pigeon" }, /one of poll, sse, ws/);
+  const { WebSocket } = globalThis;
+  delete globalThis.WebSocket; // Node.js 22 has it
+  refused({ url, transport: "ws" }, /no WebSocket here.*sse/);
+  if (WebSocket) globalThis.WebSocket = WebSocket;
+});
+
+test("an address of something else is named, and not tried again", async () => {
+  let attempts = 0;
+  globalThis.fetch = async () => {
+    attempts += 1;
+    return new Response("<!doctype html>", { status: 200 });
+  };
+  await assert.rejects(client(ana).call("GET", "/me"), /not an answer of Bellwire: is the address right/);
+  assert.equal(attempts, 1);
+});
+
+test("a pause takes its listeners away, and ends at once when its signal is aborted already", async () => {
+  const controller = new AbortController();
+  let listeners = 0;
+  const { signal } = controller;
+  const add = signal.addEventListener.bind(signal);
+  signal.addEventListener = (type, listener, options) => {
+    listeners += 1;
+    options.signal.addEventListener("abort", () => (listeners -= 1));
+    add(type, listener, options);
+  };
+  await client(ana).pause(0.01, signal);
+  assert.equal(listeners, 0);
+  controller.abort();
+  await client(ana).pause(3600, signal);
+});
+
 // Accounts
+
+test("a login outside a browser keeps the token, which another run goes on with", async () => {
+  const bell = new Bellwire({ url });
+  assert.equal(bell.token, null);
+  await bell.login({ login: ana.username, password: ana.password });
+  assert.equal((await new Bellwire({ url, token: bell.token }).call("GET", "/me")).id, ana.id);
+  globalThis.location = new URL(url); // a worker, or Deno with --location: no document, so no XSRF cookie
+  const own = new Bellwire();
+  globalThis.fetch = (address, options) => realFetch(new URL(address, url), options);
+  await own.login({ login: ana.username, password: ana.password });
+  assert.equal((await own.call("GET", "/me")).id, ana.id);
+  delete globalThis.location;
+});
 
 test("a login gives a session that logout ends", async () => {
   const bell = new Bellwire({ url });

@@ -1,0 +1,242 @@
+/** Types of client.js. The objects are those of the API's document, /api/v1/openapi.json, which has all others, too. */
+
+export type Transport = "poll" | "sse" | "ws";
+export type Priority = "normal" | "important" | "urgent";
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** An account. `bot` is there for a program's. */
+export interface User {
+  id: number;
+  username: string;
+  display_name: string;
+  role: "user" | "admin";
+  status: "pending" | "active" | "suspended";
+  bot?: boolean;
+}
+
+/** The caller's account. The balance is a decimal string. */
+export interface MyAccount extends User {
+  email: string;
+  profile: { timezone: string; locale: string };
+  wallet: { currency: string; balance: string };
+}
+
+/** A message. `sender` and `conversation` are ids; a deleted message has an empty body. Times are RFC 3339 in UTC. */
+export interface Message {
+  id: number;
+  conversation: number;
+  sender: number;
+  body: string;
+  priority: Priority;
+  reply_to: number | null;
+  client_id: string | null;
+  created_at: string;
+  edited_at: string | null;
+  deleted_at: string | null;
+  reactions: Record<string, number[]>;
+}
+
+/** A member of a conversation. `read` is the last message that they have read. */
+export interface Member {
+  user: User;
+  role: "owner" | "member";
+  read: number | null;
+}
+
+/**
+ * A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all. `read`
+ * is the last message that the caller has read, `presence` which of the others are online.
+ */
+export interface Conversation {
+  id: number;
+  kind: "direct" | "group";
+  title: string | null;
+  created_at: string;
+  members: Member[];
+  unread: number;
+  members_count?: number;
+  read?: number | null;
+  presence?: Record<string, boolean> | null;
+  last_message: Message | null;
+}
+
+/** A notification of the caller. `count` is the number of events that it stands for. */
+export interface Notification {
+  id: number;
+  type: string;
+  title: string;
+  body: string;
+  data: Record<string, unknown>;
+  count: number;
+  created_at: string;
+  read_at: string | null;
+}
+
+/** A post of the community. `liked` and `bookmarked` are about the caller, and absent from events. */
+export interface Post {
+  id: number;
+  author: User;
+  group: number | null;
+  body: string;
+  created_at: string;
+  likes_count: number;
+  comments_count: number;
+  liked?: boolean;
+  bookmarked?: boolean;
+}
+
+/** A comment on a post. */
+export interface Comment {
+  id: number;
+  post: number;
+  author: User;
+  body: string;
+  reply_to: number | null;
+  created_at: string;
+}
+
+/** A group of the community. `joined` is about the caller, and absent from events. */
+export interface Group {
+  id: number;
+  name: string;
+  owner: number;
+  members_count: number;
+  joined?: boolean;
+}
+
+/** What a client starts from: events continue after `cursor`. `presence` maps the ids of users. */
+export interface State {
+  cursor: string;
+  me: MyAccount;
+  conversations: Conversation[];
+  presence: Record<string, boolean>;
+  notifications_unread: number;
+  notifications_unread_messages: number;
+}
+
+/** The data of each type of event. */
+export interface EventData {
+  "message.created": Message;
+  "message.updated": Message;
+  "message.deleted": Message;
+  "message.reacted": { message: number; conversation: number; user: number; emoji: string; added: boolean };
+  "conversation.created": Conversation;
+  "conversation.updated": { id: number; title: string | null };
+  "member.joined": { conversation: number; user: User };
+  "member.left": { conversation: number; user: User };
+  "read.updated": { conversation: number; user: number; message: number; unread?: number };
+  "notification.created": Notification;
+  "notification.updated": Notification;
+  "notification.read": { ids?: number[]; all?: boolean; unread: number };
+  "account.updated": User;
+  "post.created": Post;
+  "post.updated": Post;
+  "post.deleted": Post;
+  "comment.created": Comment;
+  "comment.deleted": Comment;
+  "group.joined": { group: Group; user: User };
+  "group.left": { group: Group; user: User };
+  "typing": { conversation: number; user: number; typing: boolean };
+  "presence": { user: number; online: boolean };
+}
+
+export type EventType = keyof EventData;
+
+/** An event. `id` is its cursor, null for typing and presence. Its type decides on its data: `switch (event.type)`. */
+export type BellwireEvent = {
+  [Type in EventType]: { id: string | null; type: Type; at: string; data: EventData[Type] };
+}[EventType];
+
+/** The present state, in place of all earlier events. */
+export interface StateEvent {
+  id: string;
+  type: "state";
+  data: State;
+}
+
+export interface EventsOptions {
+  /** Where to go on: the id of the last event that was handled. Without it, the state comes first. */
+  cursor?: string | null;
+  types?: EventType[] | null;
+  follow?: "posts" | null;
+  /** One stream for all tabs of a browser. */
+  shared?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface Batch {
+  events: BellwireEvent[];
+  cursor: string;
+  state?: State;
+}
+
+export interface CallOptions {
+  query?: Record<string, string | number | boolean | null | undefined>;
+  signal?: AbortSignal | null;
+  /** Whether the call may be repeated after a failure; by default all but POST are. */
+  retry?: boolean;
+  /** How often it is made then. */
+  attempts?: number;
+  timeoutS?: number;
+}
+
+export interface NewMessage {
+  to?: number;
+  conversation?: number;
+  body: string;
+  priority?: Priority;
+  reply_to?: number | null;
+  client_id?: string;
+}
+
+/** A refusal of the server. */
+export class BellwireError extends Error {
+  readonly status: number;
+  /** The stable name of the reason, such as "not-found"; empty if the answer came from a proxy. */
+  readonly slug: string;
+  readonly detail?: string;
+  readonly fields: Record<string, string>;
+  /** In seconds, 0 if the server did not say. */
+  readonly retryAfter: number;
+  readonly problem: Record<string, unknown>;
+}
+
+/** Dispatches "offline", "online" and "signedout". */
+export class Bellwire extends EventTarget {
+  /** Throws TypeError when `url` is wrong, or missing outside a browser, and for a transport that is not there. */
+  constructor(options?: { url?: string; token?: string | null; transport?: Transport; attempts?: number });
+
+  readonly url: string;
+  readonly transport: Transport;
+  readonly attempts: number;
+  /** The token of a login, to keep for the next run; null with a session cookie. */
+  readonly token: string | null;
+  /** The caller, after a login or a state. */
+  user: User | null;
+  online: boolean;
+
+  login(credentials: { login: string; password: string } | { email: string; code: string }): Promise<User>;
+  signup(account: {
+    email: string;
+    username: string;
+    password: string;
+    display_name?: string;
+  }): Promise<{ username: string; otp: { expires_in: number } }>;
+  verify(account: { email: string; code: string }): Promise<User>;
+  requestCode(email: string): Promise<unknown>;
+  logout(): Promise<void>;
+
+  /** Make any call: `path` is below /api/v1. Throws BellwireError, TypeError without a connection, and DOMException. */
+  call<Answer = any>(method: Method, path: string, body?: unknown, options?: CallOptions): Promise<Answer>;
+  state(options?: CallOptions): Promise<State>;
+  send(message: NewMessage, options?: { signal?: AbortSignal | null }): Promise<Message>;
+  events(options?: EventsOptions): AsyncGenerator<BellwireEvent | StateEvent, void, undefined>;
+  batches(options?: EventsOptions): AsyncGenerator<Batch, void, undefined>;
+
+  pause(seconds: number, signal?: AbortSignal | null): Promise<void>;
+  /** End all waiting, so that it starts anew. */
+  wake(): void;
+}
+
+export function uniqueId(): string;
+export function backoffS(failures: number, retryAfter?: number): number;

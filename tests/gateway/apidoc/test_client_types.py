@@ -1,0 +1,67 @@
+"""client.d.ts says of the API's objects what the document says, and package.json names the files that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from gateway.apidoc import openapi
+from gateway.app import AREAS
+from gateway.http.static_files import FOLDER
+
+TYPES = (FOLDER / "client.d.ts").read_text()
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    """The components of the document."""
+    return dict(openapi.document(AREAS)["components"]["schemas"])
+
+
+def fields(interface: str) -> dict[str, bool]:
+    """The fields of an interface, each with whether it is required, those of its base included."""
+    found = re.search(rf"interface {interface} (?:extends (\w+) )?\{{\n(.*?)\n\}}", TYPES, re.DOTALL)
+    assert found, interface
+    own = {name: not optional for name, optional in re.findall(r"^  (\w+)(\??): ", found[2], re.MULTILINE)}
+    return (fields(found[1]) if found[1] else {}) | own
+
+
+@pytest.mark.parametrize("interface", re.findall(r"^export interface (\w+)", TYPES, re.MULTILINE))
+def test_an_object_of_the_api_has_the_fields_of_the_document(schemas: dict[str, Any], interface: str) -> None:
+    schema = schemas.get(interface)
+    if interface in ("EventData", "EventsOptions", "CallOptions", "StateEvent", "Batch"):
+        return
+    assert schema is not None
+    written = fields(interface)
+    assert written.keys() == schema["properties"].keys()
+    if interface != "NewMessage":  # the client adds what it leaves out
+        assert {name for name, required in written.items() if required} == set(schema["required"])
+
+
+def test_the_types_of_events_are_those_of_the_document(schemas: dict[str, Any]) -> None:
+    data = re.search(r"interface EventData \{\n(.*?)\n\}", TYPES, re.DOTALL)
+    assert data
+    written = dict(re.findall(r'^  "([a-z.]+)": (.*);$', data[1], re.MULTILINE))
+    mapping = schemas["Event"]["discriminator"]["mapping"]
+
+    assert written.keys() == mapping.keys() - {"cursor.expired"}, "the client loads the state after that one"
+    for event_type, text in written.items():
+        schema = schemas[mapping[event_type].rpartition("/")[2]]["properties"]["data"]["$ref"].rpartition("/")[2]
+        named = set(re.findall(r"(\w+)\??: ", text)) or set(fields(text))
+        assert named == schemas[schema]["properties"].keys(), event_type
+
+
+def test_the_package_has_the_files_that_it_names() -> None:
+    package = json.loads((FOLDER / "package.json").read_text())
+    named = {*package["files"], package["types"], *package["exports"]["."].values(), package["exports"]["./package.json"]}
+    assert all((FOLDER / name).is_file() for name in named)
+    assert package["type"] == "module"
+    assert re.findall(r"^export (?:class|function) (\w+)", TYPES, re.MULTILINE) == [
+        "BellwireError",
+        "Bellwire",
+        "uniqueId",
+        "backoffS",
+    ]
