@@ -1,5 +1,6 @@
 """client.js in a browser: without a network, with failing gateways, with several tabs."""
 
+import re
 from collections.abc import Callable
 from threading import Event
 from typing import Any
@@ -203,6 +204,7 @@ def test_the_example_is_a_whole_chat(gateway: Gateway, admin: Client, open_page:
     crew = ben.post("/conversations", {"members": [copier["id"]], "title": "Crew"}).json()["id"]
     ben.send("<b>hello</b>", at=crew)
     page = open_page(f"{gateway.url}/examples/chat.html")
+    expect(page.locator("#chat")).to_be_hidden()
     page.get_by_label("Username").fill("copier")
     page.get_by_label("Password").fill("wrong horse battery")
     page.get_by_role("button", name="Sign in").click()
@@ -214,3 +216,20 @@ def test_the_example_is_a_whole_chat(gateway: Gateway, admin: Client, open_page:
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("listitem").last).to_have_text("Copier: hello yourself")
     assert texts(ben, crew) == ["<b>hello</b>", "hello yourself"]
+    expect(page.locator("#login")).to_be_hidden()
+
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_text([f"{ben.name.capitalize()}: <b>hello</b>", "Copier: hello yourself"])
+    expect(page.locator("#login")).to_be_hidden()
+    page.get_by_label("Write to").fill("nobody-at-all")
+    page.get_by_role("button", name="Begin a conversation").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody is called nobody-at-all")
+    page.get_by_label("Write to").fill(f"@{ben.name.upper()}")
+    page.get_by_role("button", name="Begin a conversation").click()
+    expect(page.get_by_label("Conversation", exact=True)).to_have_text(re.compile(f"Crew.*{ben.name.capitalize()}"))
+    page.get_by_label("Message", exact=True).fill("just us")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("listitem")).to_have_text(["Copier: just us"])
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#login")).to_be_visible()
+    expect(page.locator("#chat")).to_be_hidden()
