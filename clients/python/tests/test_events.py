@@ -4,6 +4,7 @@ import asyncio
 import threading
 from contextlib import aclosing
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,25 @@ def test_blocks_come_whole_however_they_were_cut() -> None:
         blocks = SseParser()
         pieces = [sent[start : start + size] for start in range(0, len(sent), size)]
         assert [block for piece in pieces for block in blocks.feed(piece)] == whole
+
+
+def test_a_cursor_file_continues_after_what_was_handled(
+    gateway: Gateway, connect: Connect, ana: Person, ben: Person, tmp_path: Path
+) -> None:
+    file = tmp_path / "cursor"
+    at = ana.send("one", to=ben)["conversation"]
+
+    def follow() -> Events:
+        return connect(ben).events("begin", types=MESSAGES, cursor_file=file)
+
+    async def follow_async(count: int) -> list[str]:
+        async with AsyncClient(gateway.url, ben.token) as other:
+            return await bodies_async(other.events(types=MESSAGES, cursor_file=str(file)), count)
+
+    ana.send("two", at=at)
+    assert bodies(follow(), 2) == ["one", "two"]
+    assert bodies(follow(), 1) == ["two"], "the program may have been killed while it handled the second"
+    ana.send("three", at=at)
+    assert asyncio.run(follow_async(2)) == ["two", "three"]
+    assert bodies(follow(), 1) == ["three"]
+    assert [path.name for path in tmp_path.iterdir()] == ["cursor"]

@@ -5,6 +5,7 @@ from bellwire_client.client import Client, Events
 from bellwire_client.errors import (
     BellwireError,
     FieldError,
+    NotFoundError,
     ProblemError,
     UnauthorizedError,
     UnexpectedAnswerError,
@@ -12,6 +13,7 @@ from bellwire_client.errors import (
 )
 from bellwire_client.shapes import Conversation, Event, Me, Member, Message, Notification, Reset, State, User
 
+__version__ = "0.1.0"
 __all__ = [
     "AsyncClient",
     "AsyncEvents",
@@ -24,6 +26,7 @@ __all__ = [
     "Me",
     "Member",
     "Message",
+    "NotFoundError",
     "Notification",
     "ProblemError",
     "Reset",
@@ -32,4 +35,5 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnreachableError",
     "User",
+    "__version__",
 ]

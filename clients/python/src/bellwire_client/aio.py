@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from typing import Any, Self, TypeVar, cast
@@ -53,9 +54,10 @@ class AsyncClient(Calls):
         types: Collection[str] = (),
         follow_posts: bool = False,
         transport: Transport = "poll",
+        cursor_file: str | os.PathLike[str] | None = None,
     ) -> AsyncEvents:
         """Return the events after a cursor, as `Client.events` does."""
-        return AsyncEvents(self, cursor, types, follow_posts, transport)
+        return AsyncEvents(self, cursor, types, follow_posts, transport, cursor_file)
 
     async def each(self, pages: Pages[T]) -> AsyncIterator[T]:
         """Yield the items of a list, page by page."""
@@ -150,5 +152,6 @@ class AsyncEvents(Feed):
                     self.cursor = cursor
                     if event is not None:
                         yield event
+                    self.save()
         finally:
             await self._client.run(self.close())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from inspect import iscoroutinefunction, signature
+from types import MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from bellwire_client.paging import Pages
 from bellwire_client.steps import Steps
@@ -33,15 +35,38 @@ class AsyncRunner(Protocol):
         """Yield the items of a list, page by page."""
 
 
-class call(Generic[P, T]):
+class _Described:
+    """A function for each client, with the name, text and parameters of the one that both are made from, for help() and editors."""
+
+    def __init__(self, written: Callable[..., Any], function: Callable[..., Any], blocking: str, awaited: str) -> None:
+        """Annotate the results, with `{}` in the place of T of `Steps[T]` or `Pages[T]`, which `written` returns."""
+        self.__doc__ = written.__doc__
+        annotation = written.__annotations__["return"]
+        self._functions = []
+        for result in (blocking, awaited):
+            described: Any = wraps(written)(lambda client, *args, **kwargs: function(client, *args, **kwargs))
+            described.__signature__ = signature(written).replace(
+                return_annotation=result.format(annotation[annotation.index("[") + 1 : -1])
+            )
+            self._functions.append(described)
+
+    def of(self, client: Any, owner: type) -> Any:
+        """The method of a client, or the function of its class."""
+        function = self._functions[iscoroutinefunction(getattr(owner, "run", None))]
+        return function if client is None else MethodType(function, client)
+
+
+class call(_Described, Generic[P, T]):
     """A method that is written as steps, and returns their result."""
 
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
-        self._steps = steps
-        self.__doc__, self.__wrapped__ = steps.__doc__, steps  # for help()
+        def run(client: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.run(steps(client, *args, **kwargs))
+
+        super().__init__(steps, run, "{}", "Coroutine[Any, Any, {}]")
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Any]: ...
 
     @overload
     def __get__(self, client: BlockingRunner, owner: type) -> Callable[P, T]: ...
@@ -51,25 +76,20 @@ class call(Generic[P, T]):
 
     def __get__(self, client: Any, owner: type) -> Any:
         """Bind the method to a client."""
-        if client is None:
-            return self
-
-        @wraps(self._steps)
-        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.run(self._steps(client, *args, **kwargs))
-
-        return bound
+        return self.of(client, owner)
 
 
-class listing(Generic[P, T]):
+class listing(_Described, Generic[P, T]):
     """A method that returns an iterator over a list; each page is requested when it is needed."""
 
     def __init__(self, pages: Callable[Concatenate[Any, P], Pages[T]]) -> None:
-        self._pages = pages
-        self.__doc__, self.__wrapped__ = pages.__doc__, pages
+        def each(client: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.each(pages(client, *args, **kwargs))
+
+        super().__init__(pages, each, "Iterator[{}]", "AsyncIterator[{}]")
 
     @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Any]: ...
 
     @overload
     def __get__(self, client: BlockingRunner, owner: type) -> Callable[P, Iterator[T]]: ...
@@ -79,11 +99,4 @@ class listing(Generic[P, T]):
 
     def __get__(self, client: Any, owner: type) -> Any:
         """Bind the method to a client."""
-        if client is None:
-            return self
-
-        @wraps(self._pages)
-        def bound(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.each(self._pages(client, *args, **kwargs))
-
-        return bound
+        return self.of(client, owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,14 +55,18 @@ class Client(Calls):
         types: Collection[str] = (),
         follow_posts: bool = False,
         transport: Transport = "poll",
+        cursor_file: str | os.PathLike[str] | None = None,
     ) -> Events:
         """Return the events after a cursor, in order and without an end; after `begin`, all events that are kept.
 
         With `types`, only events of these types. Without a cursor, and when it has expired, a `Reset` with the present state
         comes first. Iterating waits while the server cannot be reached, and raises UnauthorizedError when the token is no
-        longer valid. The transport `ws` needs `bellwire-client[ws]`.
+        longer valid. The transport `ws` needs the package websockets, the extra `ws`.
+
+        With `cursor_file` the cursor is kept in this file: the next run continues after the last event whose handling ended. An
+        event during which the program was killed comes again.
         """
-        return Events(self, cursor, types, follow_posts, transport)
+        return Events(self, cursor, types, follow_posts, transport, cursor_file)
 
     def each(self, pages: Pages[T]) -> Iterator[T]:
         """Yield the items of a list, page by page."""
@@ -150,5 +155,6 @@ class Events(Feed):
                     self.cursor = cursor
                     if event is not None:
                         yield event
+                    self.save()
         finally:
             self._client.run(self.close())

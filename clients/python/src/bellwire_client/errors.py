@@ -45,3 +45,7 @@ class ProblemError(BellwireError):
 
 class UnauthorizedError(ProblemError):
     """The token is missing or no longer valid, or the password is wrong (401)."""
+
+
+class NotFoundError(ProblemError):
+    """What the call is about does not exist for the caller: it was deleted, left or suspended (404)."""

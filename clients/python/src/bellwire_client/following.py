@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import time
 from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from bellwire_client.backoff import Backoff
@@ -37,14 +39,23 @@ class Feed:
     """One reader of the event log.
 
     `cursor` is the cursor after the last event that was returned. Stored, and passed to `events` later, it continues there, on any
-    gateway and transport. It is None before the state has arrived, if the caller passed none. Raises BellwireError when a package
-    is missing.
+    gateway and transport. It is None before the state has arrived, if the caller passed none. With `cursor_file` it is read from
+    this file, if there is one, and written there after each event that was handled. Raises BellwireError when a package is missing.
     """
 
-    def __init__(self, cursor: str | None, types: Collection[str], follow_posts: bool, transport: Transport) -> None:
+    def __init__(
+        self,
+        cursor: str | None,
+        types: Collection[str],
+        follow_posts: bool,
+        transport: Transport,
+        cursor_file: str | os.PathLike[str] | None,
+    ) -> None:
         if transport == "ws" and find_spec("websockets") is None:
-            raise BellwireError("WebSockets need one more package: pip install 'bellwire-client[ws]'")
-        self.cursor = cursor
+            raise BellwireError("the transport ws needs the extra `ws` of bellwire-client: pip install websockets")
+        self._cursor_file = None if cursor_file is None else Path(cursor_file)
+        self.cursor = self._stored_cursor() or cursor
+        self._saved_cursor = self.cursor
         self._transport = transport
         type_names = [types] if isinstance(types, str) else types  # a string is a collection of strings, too
         self._params = {"types": ",".join(type_names) or None, "follow": "posts" if follow_posts else None}
@@ -69,6 +80,20 @@ class Feed:
             yield from self.close()
         state = read(State, (yield from send_with_retries(Request("GET", "/state"), math.inf, SERVER_ERRORS)).body)
         return [(state.cursor, Reset(state))]
+
+    def save(self) -> None:
+        """Write the cursor to its file, after the event before it was handled. A reader sees the old one or the new one."""
+        if self._cursor_file is not None and self.cursor != self._saved_cursor:
+            new_file = self._cursor_file.with_name(self._cursor_file.name + ".new")
+            new_file.write_text(f"{self.cursor}\n")
+            new_file.replace(self._cursor_file)
+            self._saved_cursor = self.cursor
+
+    def _stored_cursor(self) -> str | None:
+        """The cursor of the file, None if there is none yet."""
+        if self._cursor_file is None or not self._cursor_file.exists():
+            return None
+        return self._cursor_file.read_text().strip() or None
 
     def close(self) -> Steps[None]:
         """Close an open stream. Another load continues after `cursor`."""

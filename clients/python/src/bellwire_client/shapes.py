@@ -13,13 +13,14 @@ Priority = Literal["normal", "important", "urgent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account."""
+    """An account. `bot` is True for a program's: a bot that answers no bots talks to no other without end."""
 
     id: int
     username: str
     display_name: str
     role: Literal["user", "admin"]
     status: Literal["pending", "active", "suspended"]
+    bot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from bellwire_client.backoff import Backoff
-from bellwire_client.errors import FieldError, ProblemError, UnauthorizedError, UnreachableError
+from bellwire_client.errors import FieldError, NotFoundError, ProblemError, UnauthorizedError, UnreachableError
 
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 ANSWER_TIMEOUT_S = 30.0
 RETRY_STATUSES = frozenset({408, 502, 503, 504})  # a gateway or the database is away; the call may have been performed
 TOO_MANY_REQUESTS = 429  # refused before anything was performed
+ERROR_CLASSES = {401: UnauthorizedError, 404: NotFoundError}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +117,5 @@ def problem_of(answer: Answer) -> ProblemError:
     detail = str(problem.get("detail") or (f"go to {location}" if location else "not an answer of Bellwire"))
     errors = tuple(FieldError(str(e.get("field")), str(e.get("message"))) for e in problem.get("errors", ()))
     retry_after = answer.headers.get("retry-after", "")
-    error_class = UnauthorizedError if answer.status == 401 else ProblemError
+    error_class = ERROR_CLASSES.get(answer.status, ProblemError)
     return error_class(answer.status, slug, detail, errors, float(retry_after) if retry_after.isdecimal() else None)

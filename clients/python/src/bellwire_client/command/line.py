@@ -7,6 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
+from bellwire_client import __version__
 from bellwire_client.command import conversations, login, send, tail
 from bellwire_client.command.account import AccountError
 from bellwire_client.errors import BellwireError, ProblemError, UnauthorizedError, UnreachableError
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(
         prog="bellwire", description="Messages from the command line.", epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=f"bellwire-client {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(
