@@ -35,7 +35,7 @@ bench: $(VENV)/.installed-dev ## the benchmarks: one table, and a file in bench/
 
 fuzz: $(VENV)/.installed-dev ## attack it for some minutes: generated and malformed requests, hostile accounts, slow readers
 	@sh .ci/system-packages
-	$(BIN)/pytest -n 2 --dist loadfile tests/gateway/apidoc/test_schemathesis.py
+	GENERATORS=all $(BIN)/pytest -n 2 --dist loadfile tests/gateway/apidoc/test_schemathesis.py tests/gateway/apidoc/test_generators.py
 	@exec $(BIN)/python -m bench.hostile
 
 pictures: $(VENV)/.installed-dev ## draw the README's pictures of the page anew

@@ -49,7 +49,7 @@ class Schemas:
             kind = {"type": "string", "enum": [event_type]}
             properties = {**schema["properties"], "type": kind, "data": self.reference(data)}
             assert name not in self.components, "an event and another type have one name in the document"
-            self.components[name] = {**schema, "title": event_type, "properties": properties}
+            self.components[name] = {**schema, "properties": properties}
             mapping[event_type] = REF_PREFIX + name
         discriminator = {"propertyName": "type", "mapping": mapping}
         return {"description": description, "oneOf": [{"$ref": ref} for ref in mapping.values()], "discriminator": discriminator}

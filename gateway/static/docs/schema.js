@@ -65,10 +65,11 @@ function fieldList(api, schema, isResponse, parents = []) {
   if (schema.oneOf) {
     const options = schema.oneOf.map((reference) => {
       const option = resolve(api, reference);
+      const [type] = option.properties.type.enum; // the options are told apart by their types
       return h(
         "li",
         {},
-        unfolding(h("code", {}, option.title), () => fieldList(api, option, isResponse, parents)),
+        unfolding(h("code", {}, type), () => fieldList(api, option, isResponse, parents)),
       );
     });
     return h("ul.fields", {}, options);
