@@ -51,6 +51,7 @@ class Gateway:
         }
         self.url = f"http://127.0.0.1:{self.settings['PORT']}"
         self.process: subprocess.Popen[str] | None = None
+        self.printed: list[str] = []  # lines on the terminal since it is ready
         self.http = httpx.Client(
             base_url=self.url,
             timeout=LIMIT_S,
@@ -80,7 +81,8 @@ class Gateway:
         assert self.process.stdout is not None
         ready = next((line for line in self.process.stdout if self.url in line), None)
         assert ready is not None, self.stderr()
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        self.printed = [ready]
+        threading.Thread(target=self.printed.extend, args=(self.process.stdout,), daemon=True).start()
         assert self.http.get("/readyz").status_code == 200
         return self
 
