@@ -96,6 +96,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     "Notifications": [
         (f"{API}/notifications", notifications.Notifications),
         (f"{API}/notifications/read", notifications.NotificationsReadMark),
+        (f"{API}/notifications/{ID}/explain", notifications.NotificationExplanation),
         (f"{API}/notification-preferences", preferences.Preferences),
         (f"{API}/unsubscribe", preferences.Unsubscribe),
     ],

@@ -11,6 +11,7 @@ from gateway.api.conversations import UnreadCount
 from gateway.http.base import Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
+from jobs.insight.explain import explain_own
 from models.chat import message as messages
 from models.chat import search
 from models.chat.message import MessageView
@@ -69,6 +70,41 @@ class Notifications(Handler):
             return await self.read(notification.list_page, user, chosen, before, count, unread_only=unread_only)
 
         await self.answer_list_by_id(read, unread=unread, unread_messages=of_messages)
+
+
+class DecisionAnswer(TypedDict):
+    """The decisions of a rule about the caller: that they are notified, and what becomes of the mail."""
+
+    rule: str
+    type: str
+    decided: list[str]
+
+
+class OwnMailAnswer(TypedDict):
+    """A mail to the caller about the notification, and its state."""
+
+    kind: str
+    state: str
+    queued_at: str
+    ended_at: str | None
+
+
+class OwnExplanationAnswer(TypedDict):
+    """Why the caller has a notification. `mail_due_at` is when it will be mailed, if it will."""
+
+    rules: list[DecisionAnswer]
+    mails: list[OwnMailAnswer]
+    mail_due_at: str | None
+
+
+class NotificationExplanation(Handler):
+    """The reasons for one of the caller's notifications."""
+
+    @describe("Explain one of my notifications", {200: OwnExplanationAnswer})
+    async def get(self, notification: str) -> None:
+        """Answer 200 with `{"rules":[{"rule","type","decided":[…]}],"mails":[…],"mail_due_at"}`, about the newest of what it
+        counts. There are no rules for an announcement, for what an admin watches, and when the event is no longer kept."""
+        self.answer(await self.read(explain_own, int(notification), self.actor.user))
 
 
 class NotificationsReadMark(Handler):

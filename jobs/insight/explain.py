@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.consumers.admin_watch import AdminWatchConsumer, count_acts
 from jobs.consumers.notify import NotifyConsumer
+from jobs.insight.origins import event_of_notification, owner_of
 from jobs.rules import watches
 from jobs.rules.decisions import OWN_ACT, Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
@@ -32,6 +33,7 @@ COUNTED = "counted"
 WATCH_OFF = "off by watch"
 NOT_CONCERNED = "does not concern them"
 MAX_MAILS = 200
+OWN_MAIL_FIELDS = ("kind", "state", "queued_at", "ended_at")  # without the error, in which a mail server may name itself
 
 
 def explain(number: int, user: int) -> dict[str, Any]:
@@ -48,6 +50,29 @@ def explain(number: int, user: int) -> dict[str, Any]:
     if view.role == "admin" and explained.type in AdminWatchConsumer.types:
         rules += list(_by_watches(explained, user))
     return {"type": explained.type, "at": rfc3339(explained.at_ms), "user": view, "rules": rules}
+
+
+def explain_own(notification: int, user: int) -> dict[str, Any]:
+    """Return what is to be known to its owner about a notification: the decisions of the rules that concern them, and its mails.
+
+    There are no rules if none made it, or if its event is no longer kept. Raises NotFoundError for a notification of somebody else.
+    """
+    if owner_of(notification) != user:
+        raise NotFoundError
+    records = _records(user, notification)
+    mails = [{name: mail[name] for name in OWN_MAIL_FIELDS} for mail in records["mails"]]
+    return {"rules": list(_own_rules(notification, user)), "mails": mails, "mail_due_at": records["mail_due_at"]}
+
+
+def _own_rules(notification: int, user: int) -> Iterator[dict[str, Any]]:
+    number = event_of_notification(notification)
+    explained = event.find(number) if number is not None else None
+    if explained is None:
+        return
+    for rule in BY_EVENT_TYPE.get(explained.type, ()):
+        decided = _by_rule(rule, explained, user)
+        if decided["notification"] == notification:
+            yield {name: decided[name] for name in ("rule", "type", "decided")}
 
 
 def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from jobs.insight.explain import explain
+from jobs.insight.origins import event_of_message, event_of_notification, owner_of
 from models.identity.user import UserView
 from models.notices import notification
 from models.store.errors import ExpiredError
 
-EVENT = TextParameter("event", "the cursor of an event", required=True)
-USER = IntParameter("user", "the user who was notified of it, or was not", required=True)
+EVENT = TextParameter("event", "the cursor of an event")
+MESSAGE = IntParameter("message", "a message, instead of the event that created it")
+NOTIFICATION = IntParameter("notification", "a notification, instead of the newest event that it counts")
+USER = IntParameter("user", "the user who was notified of it, or was not; for a notification its owner, if left out")
 
 
 class ExplainedMailAnswer(TypedDict):
@@ -53,18 +56,42 @@ class ExplanationAnswer(TypedDict):
 class Explain(AdminHandler):
     """The decisions of all rules for an event and a user."""
 
-    @describe("Explain the notifications of an event", {200: ExplanationAnswer}, query=(EVENT, USER), errors=("not-found",))
+    @describe(
+        "Explain the notifications of an event",
+        {200: ExplanationAnswer},
+        query=(EVENT, MESSAGE, NOTIFICATION, USER),
+        errors=("not-found",),
+    )
     async def get(self) -> None:
-        """Answer 200 with `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`."""
-        cursor, user = self.query_text(EVENT), self.query_int(USER) or 0
-        try:
-            event_id = self.services.hub.position(cursor)
-        except ValueError:
-            raise field_error("event", "must be the cursor of an event") from None
-        except ExpiredError:
-            raise ProblemError("not-found", "the event is from before a restore") from None
+        """Answer 200 with `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`.
+        Exactly one of `event`, `message` and `notification` says what is explained."""
+        cursor, message, notice = self.query_text(EVENT), self.query_int(MESSAGE), self.query_int(NOTIFICATION)
+        user = self.query_int(USER)
+        if sum((bool(cursor), message is not None, notice is not None)) != 1:
+            raise field_error("event", "exactly one of event, message and notification must be set")
+        if user is None:
+            if notice is None:
+                raise field_error("user", "must be the id of a user")
+            user = await self.read(owner_of, notice)
+        event_id = await self._event(cursor, message, notice)
         explanation = await self.read(explain, event_id, user)
         for rule in explanation["rules"]:
             if rule.get("notification") is not None:
                 rule["notification"] = await self.read(notification.find, rule["notification"])
-        self.answer({"event": cursor, **explanation})
+        self.answer({"event": self.services.hub.cursor(event_id), **explanation})
+
+    async def _event(self, cursor: str, message: int | None, notice: int | None) -> int:
+        """The id of the event that is explained."""
+        if message is not None:
+            return await self.read(event_of_message, message)
+        if notice is not None:
+            counted = await self.read(event_of_notification, notice)
+            if counted is None:
+                raise ProblemError("not-found", "no event that is still kept is behind this notification")
+            return counted
+        try:
+            return self.services.hub.position(cursor)
+        except ValueError:
+            raise field_error("event", "must be the cursor of an event") from None
+        except ExpiredError:
+            raise ProblemError("not-found", "the event is from before a restore") from None

@@ -6,7 +6,7 @@ from conf import Settings
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
-from jobs.insight import explain
+from jobs.insight import explain, origins
 from jobs.insight.rehearsal import rehearse
 from jobs.rules.rules import RULES
 from models.chat import presence
@@ -156,6 +156,33 @@ def test_explain_shows_the_decision_and_the_notification(store: Settings) -> Non
     assert explained(sent, root)["watch message.sent"] == ["counted"]
     with pytest.raises(NotFoundError):
         explain.explain(sent + 1000, ana)
+
+
+def test_the_event_behind_each_kind_of_notification_is_found(store: Settings) -> None:
+    ben, ana, *others = people("ben", "ana", *(f"p{n}" for n in range(10)))
+    number = posted(ana)
+    liked(ben, number)
+    like_event = event.head()
+    commented(ben, number)
+    comment_event = event.head()
+    with event.transaction() as tx:
+        crew = group.create(tx, ana, "crew").id
+    with event.transaction() as tx:
+        group.join(tx, ben, crew)
+    join_event = event.head()
+    send(ben, 1, to=ana)
+    sent = event.head()
+    drain(NotifyConsumer())
+    assert str(others[-1]).startswith(str(ben))
+    liked(others[-1], number)  # is not drained yet
+    by_grouping = dict(rows("SELECT grouping, id FROM notifications WHERE user_id=?", (ana,)))
+    found = {grouping.partition(":")[0]: origins.event_of_notification(id_) for grouping, id_ in by_grouping.items()}
+    assert found == {"like": like_event, "comments": comment_event, "join": join_event, "conversation": sent}
+    assert origins.event_of_notification(10_000) is None
+    with pytest.raises(NotFoundError):
+        explain.explain_own(by_grouping[f"like:{number}"], ben)
+    execute("DELETE FROM events WHERE id=?", (like_event,))
+    assert origins.event_of_notification(by_grouping[f"like:{number}"]) is None
 
 
 def test_explain_names_no_watch_for_events_that_watches_do_not_count(store: Settings) -> None:

@@ -106,6 +106,35 @@ def test_a_like_is_delivered_to_the_open_poll_of_the_author_mailed_and_explained
     assert (rule["rule"], rule["decided"], rule["notification"]["id"]) == ("like", ["notified", "mailed"], event["data"]["id"])
     assert [mail["state"] for mail in rule["mails"]] == ["sent"]
     assert explanation["user"]["id"] == ana.id
+    number = rule["notification"]["id"]
+    assert root.get("/admin/explain", notification=number).json() == explanation, "its owner and its event are found"
+    assert root.get("/admin/explain", notification=number, user=ben.id).json()["rules"][0]["decided"] == ["own act"]
+    own = ana.get(f"/notifications/{number}/explain").json()
+    assert own["rules"] == [{"rule": "like", "type": "community", "decided": ["notified", "mailed"]}]
+    assert [(mail["kind"], mail["state"]) for mail in own["mails"]] == [("notification", "sent")]
+    assert own["mail_due_at"] is None
+    for client in (ben, root):
+        problem(client.get(f"/notifications/{number}/explain"), 404, "not-found")
+    served.execute("DELETE FROM post_copies WHERE event=?", liked)
+    served.execute("DELETE FROM events WHERE id=?", liked)
+    assert ana.get(f"/notifications/{number}/explain").json() == {**own, "rules": []}, "its event is no longer kept"
+    problem(root.get("/admin/explain", notification=number), 404, "not-found")
+
+
+def test_the_event_of_a_message_is_explained(served: Gateway, root: Client) -> None:
+    ana, ben = served.users(2)
+    sent = ana.send("hello", to=ben)["id"]
+    [notice] = until(lambda: ben.get("/notifications", type="message").json()["items"])
+    explanation = root.get("/admin/explain", message=sent, user=ben.id).json()
+    assert (explanation["type"], explanation["rules"][0]["decided"][0]) == ("message.created", "notified")
+    assert explanation == root.get("/admin/explain", event=explanation["event"], user=ben.id).json()
+    assert explanation == root.get("/admin/explain", notification=notice["id"]).json()
+    assert ben.get(f"/notifications/{notice['id']}/explain").json()["rules"][0]["rule"] == "message"
+    assert fields(root.get("/admin/explain", message=sent)) == ["user"]
+    assert fields(root.get("/admin/explain", message=sent, event=explanation["event"], user=ben.id)) == ["event"]
+    problem(root.get("/admin/explain", message=sent + 1000, user=ben.id), 404, "not-found")
+    problem(root.get("/admin/explain", notification=notice["id"] + 1000), 404, "not-found")
+    problem(ben.get("/admin/explain", message=sent, user=ben.id), 403, "forbidden")
 
 
 def test_an_explanation_of_an_invalid_event_or_user_is_refused(served: Gateway, root: Client) -> None:
