@@ -22,7 +22,7 @@ from models.community.group import Group
 from models.identity.user import ROLES, User
 from models.log.event import Transaction
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, fetch_rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_rows
 from models.store.errors import InvalidError, NotFoundError
 
 CODE_BYTES = 16
@@ -95,9 +95,9 @@ def create(tx: Transaction, by: int, uses: int, valid_s: int, group: int | None,
     return _views(Invitation.id == made)[0], code
 
 
-def page(after: int, limit: int) -> list[InvitationView]:
-    """The invitations with a larger id, by id."""
-    return _views(Invitation.id > after, limit)
+def page(before: int | None, limit: int) -> list[InvitationView]:
+    """The invitations with a smaller id, newest first."""
+    return _views(Invitation.id < (ID_MAX if before is None else before), limit)
 
 
 def end(_tx: Transaction, invitation: int) -> None:
@@ -160,5 +160,5 @@ def _usable(code: str, now_ms: int) -> tuple[int, str | None]:
 def _views(condition: Any, limit: int = 1) -> list[InvitationView]:
     columns = (Invitation.id, Invitation.uses, _used(), Invitation.group, Invitation.role, Invitation.created_by)
     times = (Invitation.created_ms, Invitation.expires_ms)
-    query = Invitation.select(*columns, *times).where(condition).order_by(Invitation.id).limit(limit)
+    query = Invitation.select(*columns, *times).where(condition).order_by(Invitation.id.desc()).limit(limit)
     return [InvitationView(*row[:-2], *map(rfc3339, row[-2:])) for row in fetch_rows(query)]

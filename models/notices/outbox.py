@@ -228,6 +228,16 @@ def list_about(receiver: int, notification: int, limit: int) -> list[dict[str, A
     ]
 
 
+def newest(receiver: int, kind: str) -> dict[str, Any] | None:
+    """The newest mail of a kind to a user, with its state and its last error, if there is one."""
+    columns = (Email.address, Email.state, Email.created_ms, Email.ended_ms, Email.error)
+    found = Email.select(*columns).where(Email.receiver == receiver, Email.kind == kind).order_by(Email.id.desc())
+    for address, state, created_ms, ended_ms, error in fetch_rows(found.limit(1)):
+        times = {"queued_at": rfc3339(created_ms), "ended_at": rfc3339_or_none(ended_ms)}
+        return {"to": address, "state": state, "error": error, **times}
+    return None
+
+
 def list_failing(limit: int) -> list[dict[str, Any]]:
     """Mails whose attempts have failed so far, those with the most attempts first."""
     columns = (Email.id, Email.kind, Email.address, Email.attempts, Email.error, Email.next_ms)

@@ -35,8 +35,8 @@ class AdminInvitations(AdminHandler):
 
     @describe("List invitations", {200: Listed[InvitationView]}, query=PAGED)
     async def get(self) -> None:
-        """Answer a list of INVITATION."""
-        await self.answer_list_by_id(lambda after, count: self.read(invitations.page, after or 0, count))
+        """Answer a list of INVITATION, newest first."""
+        await self.answer_list_by_id(lambda before, count: self.read(invitations.page, before, count))
 
     @describe("Create an invitation", {201: CreatedInvitation}, body=NewInvitation, example={"uses": 20, "expires_in": 86_400})
     async def post(self) -> None:

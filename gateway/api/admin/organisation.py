@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.api.admin.base import AdminHandler
 from gateway.http.describe import chars, describe
+from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from models.accounts import setup
 from models.identity import user as users
@@ -42,12 +43,31 @@ class MailSent(TypedDict):
     to: str
 
 
+class TestMailAnswer(TypedDict):
+    """The newest of these mails to the caller. `error` is that of its last attempt; it is tried again while it is `queued`."""
+
+    to: str
+    state: str
+    queued_at: str
+    ended_at: str | None
+    error: str | None
+
+
 class MailTest(AdminHandler):
     """Sends a mail to the calling admin."""
 
+    @describe("Read what became of my test mail", {200: TestMailAnswer}, errors=("not-found",))
+    async def get(self) -> None:
+        """Answer 200 with `{"to","state","queued_at","ended_at","error"}`; 404 if there was none of late. `state` is `queued`,
+        `sent`, `dead` or `dropped`."""
+        newest = await self.read(outbox.newest, self.actor.user, "test")
+        if newest is None:
+            raise ProblemError("not-found")
+        self.answer(newest)
+
     @describe("Send myself a mail", {202: MailSent})
     async def post(self) -> None:
-        """Answer 202 with `{"to"}`. Whether it was sent is seen in `/admin/jobs`."""
+        """Answer 202 with `{"to"}`. GET says what became of it; when it fails, it is listed in `/admin/jobs`."""
         user = self.actor.user
 
         def run(tx: Transaction) -> str:

@@ -104,6 +104,7 @@ def test_only_admins_invite(gateway: Gateway, ana: Client) -> None:
     problem(ana.delete("/admin/invitations/1"), 403, "forbidden")
     problem(ana.patch("/admin/instance", {"organisation": "Mine"}), 403, "forbidden")
     problem(ana.post("/admin/test-mail", {}), 403, "forbidden")
+    problem(ana.get("/admin/test-mail"), 403, "forbidden")
 
 
 def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_gateway: Callable[..., Gateway]) -> None:
@@ -133,5 +134,8 @@ def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_g
     assert admin.patch("/admin/instance", {"organisation": "Hill College"}).json() == {"organisation": "Hill College"}
     assert anyone.get("/instance").json()["organisation"] == "Hill College"
     to = admin.get("/me").json()["email"]
+    problem(admin.get("/admin/test-mail"), 404, "not-found")
     assert admin.post("/admin/test-mail").json() == {"to": to}
     assert fresh.rows("SELECT kind, state FROM emails WHERE address=?", to) == [("test", "queued")]
+    newest = admin.get("/admin/test-mail").json()
+    assert (newest["to"], newest["state"], newest["ended_at"], newest["error"]) == (to, "queued", None, None)
