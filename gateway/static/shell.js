@@ -207,14 +207,14 @@ export class Shell extends View {
     if (conversation > 0) this.#replaceAddress(`#/conversations/${conversation}`);
   }
 
-  #show(page, [id, detail]) {
+  #show(page, [id, detail, more]) {
     const { store } = this;
     this.failedAddress = "";
     if (page === "conversations" && id) fill(this.view, this.#chat(Number(id), Number(detail)));
     else if (page === "people" && store.conversations.has(-id)) fill(this.view, this.#chat(-id));
     else if (page === "people") return; // the address of the conversation comes next
     else if (MODULES.has(page))
-      fill(this.view, createView(`bw-${page}`, { store, item: id, detail, leave: this.leave }));
+      fill(this.view, createView(`bw-${page}`, { store, item: id, detail, more, leave: this.leave }));
     else fill(this.view, this.#welcome());
     this.#showCounts();
   }

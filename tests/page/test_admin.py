@@ -18,7 +18,17 @@ pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 SCRIPT = "<img src=x onerror=alert(1)>"
-AREAS = ["users", "activity", "audit", "jobs", "announce", "explain"]
+AREAS = {
+    "users": "Users",
+    "invitations": "Invitations",
+    "organisation": "Organisation",
+    "activity": "Activity",
+    "audit": "Audit",
+    "jobs": "Background work",
+    "announce": "Announce",
+    "explain": "Explain",
+}
+WIDER = "[...document.querySelectorAll('.view, bw-admin, bw-admin .table')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +85,83 @@ def test_suspended_users_are_signed_out_and_can_be_activated_again(instance: Gat
         [f"1 activated: {ana.name.capitalize()}", f"1 unchanged: {root.name.capitalize()}", "0 missing"]
     )
     expect(rows(page).filter(has_text=ana.name).get_by_text("Active")).to_be_visible()
+
+
+def test_one_person_is_suspended_and_activated_from_their_row(instance: Gateway, root: Client, open_page: Open) -> None:
+    ana = instance.user()
+    name = ana.name.capitalize()
+    page = entered(open_page, root, "#/admin/users")
+    page.get_by_label("Name or e-mail").fill(ana.name)
+    row = rows(page).filter(has_text=ana.name)
+    row.get_by_role("button", name=f"Suspend: {name}").click()
+    expect(page.get_by_role("heading", name=f"Suspend {name}?")).to_be_visible()
+    page.get_by_label("Reason").fill("too loud")
+    confirm(page, "Suspend")
+    expect(row.get_by_text("Suspended")).to_be_visible()
+    expect(row.get_by_role("button", name=f"Activate: {name}")).to_be_focused()
+    assert ana.get("/me").status_code == 401
+    toast = page.locator(".toast", has_text=f"{name} is suspended").bounding_box()
+    tabs = page.get_by_role("navigation", name="Administration").bounding_box()
+    assert toast is not None
+    assert tabs is not None
+    assert toast["y"] > tabs["y"] + tabs["height"], "the tabs can be clicked"
+    page.keyboard.press("Enter")
+    confirm(page, "Activate")
+    expect(row.get_by_text("Active")).to_be_visible()
+    page.get_by_label("Name or e-mail").fill(root.name)
+    expect(rows(page).get_by_role("button", name="Change")).to_be_visible()
+    expect(rows(page).get_by_role("button", name="Suspend")).to_have_count(0)
+
+
+def test_an_invitation_is_made_counted_and_ended(instance: Gateway, root: Client, open_page: Open) -> None:
+    assert root.post("/groups", {"name": f"Crew {SCRIPT}"}).status_code == 201
+    page = entered(open_page, root, "#/admin/invitations", permissions=["clipboard-read", "clipboard-write"])
+    expect(page.get_by_text("Nobody is invited at present.")).to_be_visible()
+    page.get_by_label("For how many people").fill("0")
+    page.get_by_role("button", name="Make an invitation").click()
+    page.get_by_label("For how many people").fill("10001")
+    page.get_by_role("button", name="Make an invitation").click()
+    expect(page.get_by_label("For how many people")).to_have_accessible_description(re.compile("10000"))
+    page.get_by_label("For how many people").fill("2")
+    page.get_by_label("They join the group").select_option(label=f"Crew {SCRIPT}")
+    page.get_by_role("button", name="Make an invitation").click()
+    link = page.get_by_label("Link of the invitation").input_value()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    new = {"email": "invited@example.org", "username": "invited", "password": "correct horse battery"}
+    assert instance.anonymous().post(f"/invitations/{link.rpartition('/')[2]}", new).status_code == 201
+    page.reload()
+    expect(rows(page)).to_contain_text([re.compile(rf"1 of 2.*Crew {re.escape(SCRIPT)}User{root.name.capitalize()}")])
+    assert link not in page.content()
+    rows(page).get_by_role("button", name="End the invitation").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The 1 account that was made by it stays.")
+    confirm(page, "End")
+    expect(rows(page)).to_have_count(0)
+    assert root.get("/admin/invitations").json()["items"] == []
+
+
+def test_the_organisation_is_named_and_the_outcome_of_a_test_mail_is_shown(
+    instance: Gateway, root: Client, relay: SmtpServer, open_page: Open
+) -> None:
+    page = entered(open_page, root, "#/admin/organisation")
+    name = page.get_by_label("Name of the organisation")
+    name.fill("𝓗" * 81)
+    page.get_by_role("button", name="Save").click()
+    assert "80 characters at most: these are 81." in name.evaluate("(field) => field.validationMessage")
+    name.fill("𝓗" * 80)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    assert instance.anonymous().get("/instance").json()["organisation"] == "𝓗" * 80
+    to = root.get("/me").json()["email"]
+    page.get_by_role("button", name="Send me a test mail").click()
+    expect(page.get_by_text(f"The mail server accepted the e-mail to {to}.")).to_be_visible()
+    assert any(to in mail.receivers for mail in relay.mails)
+    relay.refused[to] = "450 4.2.1 Come back later"
+    page.get_by_role("button", name="Send me a test mail").click()
+    expect(page.get_by_text(f"The e-mail to {to} could not be delivered yet.")).to_be_visible()
+    expect(page.get_by_text("Come back later")).to_be_visible()
+    relay.refused.clear()
 
 
 def test_accounts_are_created_and_changed_and_input_survives_an_error(root: Client, open_page: Open) -> None:
@@ -152,11 +239,14 @@ def test_a_failed_mail_is_sent_when_it_is_tried_again(instance: Gateway, root: C
     expect(dead.get_by_text("No work has failed.")).to_be_visible()
     until(lambda: any("lost@example.org" in mail.receivers for mail in relay.mails))
     expect(page.get_by_role("table", name="Workers").get_by_text("Alive")).to_be_visible()
+    work = page.get_by_role("table", name="Background work").get_by_role("row")
+    expect(work.filter(has_text="Notifies people of messages, likes and comments")).to_have_count(1)
+    expect(page.locator("bw-admin")).not_to_contain_text(re.compile("consumer|fanout|given up", re.IGNORECASE))
 
 
 def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instance: Gateway, root: Client, open_page: Open) -> None:
     ana, ben = instance.users(2)
-    cursor = ana.now()
+    cursor = ben.now()  # Ana stays away
     page = entered(open_page, root, "#/admin/announce")
     page.get_by_role("combobox", name="To", exact=True).select_option("chosen")
     page.get_by_label("Title").fill(SCRIPT)
@@ -170,12 +260,29 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
     assert page.get_by_label(f"Progress of “{SCRIPT}”").evaluate("(bar) => bar.value === bar.max")
     assert [one["title"] for one in ana.get("/notifications").json()["items"]] == [SCRIPT]
     ben.send("hello", to=ana)
-    [event] = until(lambda: [e for e in ana.events(cursor) if e["type"] == "message.created"])
+    [event] = until(lambda: [e for e in ben.events(cursor) if e["type"] == "message.created"])
+    until(lambda: len(ana.get("/notifications").json()["items"]) == 2)
     page.get_by_role("link", name="Explain").click()
-    page.get_by_label("Event").fill(event["id"].split("-")[-1])
-    page.get_by_label("User").fill(ben.name)
+    page.get_by_label("About").select_option("event")
+    page.get_by_label("Its number").fill(event["id"].split("-")[-1])
+    page.get_by_label("Who got it, or did not").fill(ben.name)
     page.get_by_role("button", name="Explain").click()
-    expect(page.get_by_role("region", name="Rule message")).to_contain_text("own act")
+    rule = page.get_by_role("region", name="Rule “Messages”")
+    expect(rule).to_contain_text("Own act")
+    page.goto(f"{root.gateway.url}/#/admin/explain/{event['data']['id']}/{ana.id}")
+    expect(page.get_by_role("heading", name=f"For {ana.name.capitalize()}: a message")).to_be_focused()
+    expect(rule).to_contain_text("Notified here")
+    expect(page.get_by_label("Its number")).to_have_value(str(event["data"]["id"]))
+    page.goto(f"{root.gateway.url}/#/admin/explain/999999/{ana.id}")
+    expect(page.get_by_text("It does not exist, or it is no longer kept.")).to_be_visible()
+    theirs = entered(open_page, ana, "#/notifications")
+    theirs.get_by_role("button", name=f"Why did I get this? {ben.name.capitalize()}").click()
+    expect(theirs.get_by_role("dialog")).to_contain_text("Notified here")
+    theirs.get_by_role("button", name="Cancel").click()
+    theirs.get_by_role("button", name=f"Why did I get this? {SCRIPT}").click()
+    expect(theirs.get_by_role("dialog")).to_contain_text("An admin sent it")
+    confirm(theirs, "Change my preferences")
+    expect(theirs.get_by_role("heading", name="Your notifications")).to_be_visible()
 
 
 def test_other_users_cannot_open_the_admin_area(instance: Gateway, open_page: Open) -> None:
@@ -192,9 +299,19 @@ def test_the_admin_area_is_accessible(
     until(lambda: root.get("/admin/activity").json()["items"])
     page = entered(open_page, root, "#/admin/users", color_scheme=scheme, **size)
     wrong: dict[str, list[str]] = {}
-    for area in AREAS:
+    for area, title in AREAS.items():
         page.goto(f"{root.gateway.url}/#/admin/{area}")
-        expect(page.get_by_role("navigation", name="Administration").locator("[aria-current]")).to_have_text(area.capitalize())
+        expect(page.get_by_role("navigation", name="Administration").locator("[aria-current]")).to_have_text(title)
         expect(page.locator("bw-admin :is(.listing tbody tr, .parts h3, form.panel)").first).to_be_visible()
         wrong[area] = violations(page)
+        for direction in ("rtl", "ltr"):
+            page.evaluate("(direction) => (document.documentElement.dir = direction)", direction)
+            assert page.evaluate(WIDER) == 0, (area, direction)
     assert not any(wrong.values()), wrong
+    page.goto(f"{root.gateway.url}/#/admin/users")
+    table = page.get_by_role("table", name="Accounts")
+    expect(table.get_by_role("columnheader", name="E-mail")).to_have_count(1)
+    expect(table.get_by_role("row").nth(1).get_by_role("cell")).to_have_count(6)
+    page.goto(f"{root.gateway.url}/#/notifications/preferences")
+    expect(page.locator(".choices")).to_have_css("display", "table")  # the styles of the admin area stay there
+    expect(page.locator(".choices thead")).to_have_css("position", "static")

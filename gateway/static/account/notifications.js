@@ -1,9 +1,10 @@
 /** Notifications: a list of them, each linking to its subject, and the preferences. */
 
-import { View, createView, errorText, fill, h, oncePerFrame } from "../shared/dom.js";
+import { View, createView, errorText, fill, h, iconButton, oncePerFrame } from "../shared/dom.js";
 import { timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import "./preferences.js";
+import { explainNotification } from "./why.js";
 
 /** Address and key of the text. */
 const TABS = [
@@ -101,7 +102,7 @@ class Notifications extends View {
     const shown = [...this.notifications.values()].filter(isShown).sort((a, b) => b.id - a.id);
     const none = t(this.unreadOnly ? "notification.none-unread" : "notification.none");
     const rows = shown.map((notification) => {
-      return h(`li${notification.read_at ? "" : ".unread"}`, {}, this.#row(notification));
+      return h(`li${notification.read_at ? "" : ".unread"}`, {}, this.#row(notification), this.#why(notification));
     });
     fill(this.list, rows.length ? rows : h("li.empty", {}, none));
     if (!focused) return;
@@ -125,6 +126,12 @@ class Notifications extends View {
       timeElement(created_at, "time.quiet"),
       body && h("span.text", {}, body),
     );
+  }
+
+  #why(notification) {
+    const label = t("notification.why", { title: notification.title });
+    const title = t("notification.why-hint");
+    return iconButton("help", label, () => explainNotification(this.store.bell, notification), { title });
   }
 
   /** `which` is {ids} or {all: true}. */

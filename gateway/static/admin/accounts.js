@@ -1,13 +1,14 @@
-/** Dialogs that create accounts, change them, and create or revoke their tokens. */
+/** Dialogs that create accounts, change them or their status, and create or revoke their tokens. */
 
-import { errorText, field, h, openDialog, toast } from "../shared/dom.js";
+import { errorText, field, fieldText, h, openDialog, toast } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
+import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";
-import { markFieldErrors } from "./form.js";
+import { bounded, markFieldErrors } from "./form.js";
 
 const ROLES = ["user", "admin"];
 const MAX_SHOWN_ERRORS = 10;
-const TIMEOUT_S = 120; // for a thousand accounts
+const TIMEOUT_S = 120; // a thousand accounts take several transactions
 let pastedLines = ""; // the text of the dialog for many accounts, until they are created
 
 const roleOptions = () => ROLES.map((role) => [role, t(`users.role.${role}`)]);
@@ -16,9 +17,9 @@ const roleOptions = () => ROLES.map((role) => [role, t(`users.role.${role}`)]);
 export async function createAccount(store) {
   const password = { type: "password", autocomplete: "new-password" };
   const fields = [
-    field(t("users.username"), "username", { required: true, autocomplete: "off", maxlength: "32" }),
+    field(t("users.username"), "username", { required: true, autocomplete: "off" }),
     field(t("users.email"), "email", { type: "email", required: true, autocomplete: "off" }),
-    field(t("users.name"), "display_name", { autocomplete: "off", maxlength: "80" }),
+    field(t("users.name"), "display_name", { autocomplete: "off", ...bounded(LIMITS.UserChanges.display_name) }),
     field(t("users.role"), "role", { options: roleOptions(), value: "user" }),
     field(t("users.password"), "password", password, t("users.password.hint")),
   ];
@@ -98,7 +99,7 @@ function lineErrors(error, lineNumbers) {
     if (index === undefined) return { line: 0, text: t("admin.field-problem", { name, problem }) };
     const line = lineNumbers[index];
     const key = fieldName ? "users.line-field-problem" : "users.line-problem";
-    return { line, text: t(key, { line, name: fieldName, problem }) };
+    return { line, text: t(key, { line, name: fieldName, problem: fieldText(fieldName, problem) }) };
   });
   if (!errors.length) return errorText(error);
   const texts = errors.sort((a, b) => a.line - b.line).map(({ text }) => text);
@@ -109,8 +110,9 @@ function lineErrors(error, lineNumbers) {
 
 /** Open a dialog for an account's name and role. Returns the changed USER, or undefined when it is cancelled. */
 export function changeAccount(store, user) {
+  const name = { value: user.display_name, required: true, ...bounded(LIMITS.UserChanges.display_name) };
   const fields = [
-    field(t("users.name"), "display_name", { value: user.display_name, required: true, maxlength: "80" }),
+    field(t("users.name"), "display_name", name),
     field(t("users.role"), "role", { options: roleOptions(), value: user.role }),
   ];
   const title = t("users.change.title", { username: user.username });
@@ -125,7 +127,7 @@ export function changeAccount(store, user) {
 
 /** Open a dialog for a new token. Returns the token, or undefined when it is cancelled. */
 export function createToken(store, user) {
-  const props = { maxlength: "64", placeholder: t("users.token.example") };
+  const props = { placeholder: t("users.token.example"), ...bounded(LIMITS.NewToken.label) };
   const labelField = field(t("users.token.purpose"), "label", props, t("users.token.hint"));
   const create = async ({ label }) => {
     const body = { label: label.trim() };
@@ -135,6 +137,25 @@ export function createToken(store, user) {
   const submit = (values) => markFieldErrors([labelField], () => create(values));
   const title = t("users.token.title", { name: nameOf(user) });
   return openDialog(title, [labelField], t("users.token.submit"), submit);
+}
+
+/**
+ * Open a dialog that activates or suspends accounts, by `verb`, with a reason. Returns the outcome of the API, or
+ * undefined when it is cancelled.
+ */
+export function changeStatus(store, verb, users) {
+  const props = { rows: 2, ...bounded(LIMITS.StatusChange.reason) };
+  const reasonField = field(t("users.reason"), "reason", props, t(`users.${verb}.hint`));
+  const submit = ({ reason: text }) => {
+    const reason = text.replace(/\s+/g, " ").trim();
+    const body = { ids: users.map(({ id }) => id), ...(reason && { reason }) };
+    const call = () => store.bell.call("POST", `/admin/users/${verb}`, body, { timeoutS: TIMEOUT_S });
+    return markFieldErrors([reasonField], call);
+  };
+  const [n, name] = [users.length, nameOf(users[0])];
+  const title = n === 1 ? t(`users.${verb}.title-one`, { name }) : t(`users.${verb}.title`, { n });
+  const options = { dangerous: verb === "suspend" };
+  return openDialog(title, [reasonField], t(`users.${verb}`), submit, options);
 }
 
 export function revokeTokens(store, user) {

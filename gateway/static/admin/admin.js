@@ -9,6 +9,8 @@ import { t } from "../shared/words.js";
 /** In order: the word in the address, the custom element, and the module that defines it. */
 const AREAS = [
   ["users", "bw-admin-users", () => import("./users.js")],
+  ["invitations", "bw-admin-invitations", () => import("./invitations.js")],
+  ["organisation", "bw-admin-organisation", () => import("./organisation.js")],
   ["activity", "bw-admin-records", () => import("./records.js")],
   ["audit", "bw-admin-records", () => import("./records.js")],
   ["jobs", "bw-admin-jobs", () => import("./jobs.js")],
@@ -23,7 +25,7 @@ const stylesLoaded = new Promise((resolve) => (styles.onload = styles.onerror = 
 document.head.append(styles);
 await stylesLoaded;
 
-/** Properties: `store`, `item` (the area's word from the address) and `detail` (the word after it). */
+/** Properties: `store`, `item` (the area's word from the address), `detail` and `more` (the words after it). */
 class Admin extends View {
   render() {
     this.isAdmin = null;
@@ -41,6 +43,7 @@ class Admin extends View {
   }
 
   async #showArea() {
+    const { store, detail, more } = this;
     const [area, element, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
     const body = h("div.admin-body", {}, h("p.quiet", { role: "status" }, t("loading")));
     const title = t("admin.title");
@@ -52,7 +55,7 @@ class Admin extends View {
     focusTab = false;
     try {
       await load();
-      const view = createView(element, { store: this.store, area, detail: this.detail });
+      const view = createView(element, { store, area, detail, more });
       fill(body, h("h2.hidden", {}, t(`admin.area.${area}`)), view);
     } catch {
       fill(body, h("p.problem", { role: "alert" }, t("admin.not-loaded")));

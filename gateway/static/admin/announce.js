@@ -6,9 +6,11 @@
 import { View, errorText, field, fill, h, openDialog } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
+import { LIMITS } from "../shared/limits.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { announcementDraft } from "../shared/storage.js";
 import { listed, t } from "../shared/words.js";
+import { bounded } from "./form.js";
 import { progress, repeatWhileVisible } from "./live.js";
 
 const REFRESH_MS = 1000;
@@ -23,12 +25,13 @@ class Announce extends View {
     this.picker = new PeoplePicker(this.store, []);
     const audiences = AUDIENCES.map((audience) => [audience, t(`announce.audience.${audience}`)]);
     const types = TYPES.map((type) => [type, t(`announce.type.${type}`)]);
+    const { title, body } = LIMITS.NewAnnouncement;
     const fields = [
       field(t("announce.to"), "whom", { options: audiences, onchange: () => this.#updatePicker() }),
       this.picker.element,
       field(t("announce.type"), "type", { options: types }, t("announce.type.hint")),
-      field(t("announce.title"), "title", { required: true, maxlength: "200", autocomplete: "off" }),
-      field(t("announce.text"), "body", { rows: 5, maxlength: "2000" }),
+      field(t("announce.title"), "title", { required: true, autocomplete: "off", dir: "auto", ...bounded(title) }),
+      field(t("announce.text"), "body", { rows: 5, dir: "auto", ...bounded(body) }),
     ];
     this.form = form(fields, t("announce.ask"), (values) => this.#send(values));
     this.form.classList.add("panel");
@@ -70,7 +73,7 @@ class Announce extends View {
     const isMany = whom === "chosen" && people.length > MAX_NAMES;
     const values = { n: people.length, names: listed(people.map(nameOf)) };
     const question = t(`announce.question.${isMany ? "many" : whom}`, values);
-    const preview = h("blockquote", {}, h("strong", {}, title), h("p", {}, body));
+    const preview = h("blockquote", { dir: "auto" }, h("strong", {}, title), h("p", {}, body));
     return openDialog(question, [preview], t("announce.send"), () => true);
   }
 

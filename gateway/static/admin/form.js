@@ -1,13 +1,25 @@
 /**
- * Errors of dialogs in the admin area, shown at the fields that they are about, as shared/form.js does for forms in the
- * page.
+ * Fields of the admin area: bounds that are said before anything is sent, and the errors of dialogs shown at the fields
+ * that they are about, as shared/form.js does for forms in the page.
  */
 
-import { errorText, h } from "../shared/dom.js";
-import { t } from "../shared/words.js";
+import { errorText, fieldText, h } from "../shared/dom.js";
+import { number, t } from "../shared/words.js";
 
 const CONTROL = "input, select, textarea";
 let noteCount = 0; // for unique ids
+
+/**
+ * Return properties of a field whose text has bounds, one of LIMITS. Nothing is cut: a text that is too long is refused
+ * when the form is sent. The API counts code points.
+ */
+export function bounded({ max }) {
+  const oninput = ({ target }) => {
+    const n = [...target.value].length;
+    target.setCustomValidity(n > max ? t("admin.too-long", { n: max, count: number(n) }) : "");
+  };
+  return { oninput };
+}
 
 /**
  * Run a call that sends these fields. If it is refused, mark the wrong fields, focus the first, and throw an Error for
@@ -19,7 +31,7 @@ export async function markFieldErrors(fields, run) {
     return await run();
   } catch (error) {
     const errors = Object.entries(error.fields ?? {});
-    const unmarked = errors.filter(([name, message]) => !markField(fields, name, message));
+    const unmarked = errors.filter(([name, message]) => !markField(fields, name, fieldText(name, message)));
     fields
       .map((label) => label.querySelector("[aria-invalid]"))
       .find(Boolean)

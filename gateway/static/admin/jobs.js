@@ -1,14 +1,15 @@
 /**
- * Background work: dead letters, mail, announcements, consumers, workers and queues. The view is refreshed while it is
- * visible; a part is drawn again only when it has changed.
+ * Background work: what has failed, mail, announcements, each kind of work (a consumer of the log), workers and queues.
+ * The view is refreshed while it is visible; a part is drawn again only when it has changed.
  */
 
 import { View, errorText, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { formatDateTime, formatShort, timeElement } from "../shared/format.js";
+import { mailKind } from "../shared/decisions.js";
+import { sentence } from "../shared/sentence.js";
 import { hasWords, listed, number, t } from "../shared/words.js";
 import { pill, table, tableRow } from "./list.js";
 import { progress, repeatWhileVisible } from "./live.js";
-import { sentence } from "./sentence.js";
 import { updateNames, userName } from "./user-names.js";
 
 const BUSY_REFRESH_MS = 2000;
@@ -94,9 +95,16 @@ class Jobs extends View {
   }
 }
 
-/** The name of a part of the server. Newer servers may have parts that have no words yet. */
-function partName(name) {
-  return hasWords(`jobs.part.${name}`) ? t(`jobs.part.${name}`) : name;
+/** The words of a key, or else a name of the API: newer servers may have parts that have no words yet. */
+const wordsOr = (key, name) => (hasWords(key) ? t(key) : name);
+
+/** The name of a part of the server, and of one kind of background work. */
+const partName = (name) => wordsOr(`jobs.part.${name}`, name);
+const workName = (name) => wordsOr(`jobs.work.${name}`, name);
+
+/** A name with an explanation below it. */
+function explained(name, explanation) {
+  return h("div.wide", {}, name, explanation && h("small", {}, explanation));
 }
 
 /** The names of a table's columns. Their keys begin with that of the table. */
@@ -113,12 +121,14 @@ function drawDeadLetters(letters, view) {
   const columns = heads("jobs.dead", ["work", "about", "error", "since", ""]);
   const row = (letter) => {
     const { id, consumer, type, event, to, error, parked_at } = letter;
-    const props = { href: `#/admin/explain/${event}`, "data-act": `event-${id}` };
+    const props = { href: `#/admin/explain/event-${event}`, "data-act": `event-${id}` };
     const eventLink = h("a", props, t("jobs.event", { event }));
+    const about = event ? type : mailKind(type);
+    const work = t(type == null ? "jobs.dead.not-kept" : "jobs.dead.kept", { work: workName(consumer), about });
     return tableRow(columns, [
-      t(type == null ? "jobs.dead.not-kept" : "jobs.dead.kept", { consumer, type }),
-      event ? eventLink : (to ?? ""),
-      h("span.problem", {}, error),
+      work,
+      h("span.wide", {}, event ? eventLink : (to ?? "")),
+      h("span.problem", { dir: "auto" }, error),
       timeElement(parked_at),
       letter.retrying ? pill(t("jobs.retry.running")) : retryButton(letter, view),
     ]);
@@ -130,7 +140,7 @@ function retryButton({ id, consumer, type, event, to }, view) {
   const props = {
     type: "button",
     "data-act": `retry-${id}`,
-    "aria-label": t("jobs.retry.label", { work: type ?? consumer, about: to ?? event }),
+    "aria-label": t("jobs.retry.label", { work: workName(consumer), about: to ?? event }),
     onclick: () => view.retry(id),
   };
   return h("button", props, t("error.try-again"));
@@ -142,7 +152,7 @@ function drawAnnouncements(announcements, view) {
     const author = userName(view.store, announcement.by);
     const parts = { name: author, time: timeElement(announcement.created_at) };
     const details = h("small", {}, sentence("jobs.announcements.by", parts));
-    return h("li", {}, h("p.title", {}, announcement.title), details, progress(announcement));
+    return h("li", {}, h("p.title", { dir: "auto" }, announcement.title), details, progress(announcement));
   };
   const first = announcements.filter(({ state }, n) => n < MAX_UNFOLDED || state !== "done");
   return folded(announcements, (items) => h("ul.announcements", {}, items.map(row)), first);
@@ -151,7 +161,13 @@ function drawAnnouncements(announcements, view) {
 function drawMail([{ waiting, oldest_s, failing }]) {
   const columns = heads("jobs.mail", ["to", "kind", "attempts", "error", "next"]);
   const row = ({ to, type, attempts, error, next_at }) =>
-    tableRow(columns, [to, type, number(attempts), h("span.problem", {}, error), timeElement(next_at)]);
+    tableRow(columns, [
+      h("span.wide", {}, to),
+      mailKind(type),
+      number(attempts),
+      h("span.problem", { dir: "auto" }, error),
+      timeElement(next_at),
+    ]);
   const text = waiting
     ? t("jobs.mail.waiting", { n: waiting, time: formatDuration(oldest_s) })
     : t("jobs.mail.none");
@@ -178,17 +194,24 @@ function drawWorkers(workers) {
 function runningTasks(running) {
   if (!running.length) return h("span.quiet", {}, t("jobs.workers.idle"));
   const tasks = running.map(({ what, since }) =>
-    h("li", {}, what, h("small", {}, ` ${t("jobs.workers.running", { time: formatDateTime(since) })}`)),
+    h("li", {}, taskName(what), h("small", {}, t("jobs.workers.running", { time: formatDateTime(since) }))),
   );
   return h("ul", {}, tasks);
 }
 
+/** The task of a worker, such as "drain notify" or "mail 12". */
+function taskName(what) {
+  const [verb, ...rest] = what.split(" ");
+  return verb === "drain" ? workName(rest.join(" ")) : wordsOr(`jobs.task.${verb}`, what);
+}
+
 function drawConsumers(consumers) {
   const columns = heads("jobs.consumers", ["consumer", "lag", "position", "moved"]);
+  const name = (consumer) => explained(workName(consumer), wordsOr(`jobs.work.${consumer}.about`, ""));
   const lag = (s) =>
     s ? pill(formatDuration(s), s > LATE_S ? "bad" : "quiet") : pill(t("jobs.consumers.no-lag"), "good");
   const rows = consumers.map(({ consumer, lag_s, position, moved_at }) =>
-    tableRow(columns, [consumer, lag(lag_s), t("jobs.event", { event: position }), timeElement(moved_at)]),
+    tableRow(columns, [name(consumer), lag(lag_s), t("jobs.event", { event: position }), timeElement(moved_at)]),
   );
   return table(t("jobs.consumers"), columns, rows);
 }
@@ -197,7 +220,8 @@ function drawQueues(queues) {
   const columns = heads("jobs.queues", ["queue", "depth", "oldest"]);
   const rows = queues.map(({ queue, depth, oldest_s }) => {
     const size = depth === null ? pill(t("jobs.queues.not-available"), "bad") : number(depth);
-    return tableRow(columns, [queue, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
+    const name = explained(t("jobs.queues.name", { queue }), t("jobs.queues.about"));
+    return tableRow(columns, [name, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
   });
   return table(t("jobs.queues"), columns, rows);
 }

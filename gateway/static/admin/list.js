@@ -3,24 +3,23 @@
 import { errorText, fill, h } from "../shared/dom.js";
 import { t } from "../shared/words.js";
 
-/** Create a table. `heads` are the columns' names; "" is for a column without one. */
+/**
+ * Create a table. `heads` are the columns' names; "" is for a column without one. The roles keep it a table for screen
+ * readers where its rows are shown as cards.
+ */
 export function table(label, heads, rows) {
-  const head = h(
-    "tr",
-    {},
-    heads.map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))),
+  const head = heads.map((name) =>
+    name ? h("th", { scope: "col", role: "columnheader" }, name) : h("td", { role: "cell" }),
   );
-  const element = h("table", { "aria-label": label }, h("thead", {}, head), h("tbody", {}, rows));
-  return h("div.table", {}, element);
+  const body = h("tbody", { role: "rowgroup" }, rows);
+  const top = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head));
+  return h("div.table", {}, h("table", { role: "table", "aria-label": label }, top, body));
 }
 
 /** Create a table row with one cell for each of `heads`. */
 export function tableRow(heads, cells) {
-  return h(
-    "tr",
-    {},
-    cells.map((cell, n) => h("td", { "data-label": heads[n] }, cell)),
-  );
+  const row = cells.map((cell, n) => h("td", { role: "cell", "data-label": heads[n] }, cell));
+  return h("tr", { role: "row" }, row);
 }
 
 /** Create a coloured label. `tone` is "good", "quiet", "warn" or "bad". */
@@ -34,12 +33,11 @@ export class Listing {
     Object.assign(this, { bell, path, row, empty, onDraw });
     this.items = [];
     this.rows = new Map(); // id -> tr
-    this.body = h("tbody");
     this.table = table(label, heads, []);
-    this.table.querySelector("tbody").replaceWith(this.body);
-    this.status = h("p.quiet.grow", { role: "status" });
+    this.body = this.table.querySelector("tbody");
+    this.status = h("p.quiet.grow", { role: "status", tabindex: "-1" });
     this.problem = h("p.problem", { role: "alert", hidden: true });
-    const props = { type: "button", hidden: true, onclick: () => this.#load() };
+    const props = { type: "button", hidden: true, onclick: () => this.#showMore() };
     this.button = h("button", props, t("admin.show-more"));
     const foot = h("div.row", {}, this.status, this.button);
     this.element = h("section.listing", { "aria-label": label }, this.table, this.problem, foot);
@@ -50,6 +48,18 @@ export class Listing {
     this.query = query;
     this.next = null;
     return this.#load({ replace: true });
+  }
+
+  /** Load the next page. The focus moves to its first control, or to the status if there is none. */
+  async #showMore() {
+    const count = this.items.length;
+    await this.#load();
+    const first = this.items[count];
+    if (first) this.#focusIn(this.rows.get(first.id));
+  }
+
+  #focusIn(row) {
+    (row?.querySelector("a, button, input, summary") ?? this.status).focus();
   }
 
   async #load({ replace = false } = {}) {
@@ -98,6 +108,19 @@ export class Listing {
   #statusText() {
     if (!this.items.length) return this.empty;
     return t(this.next ? "admin.shown" : "admin.shown-all", { n: this.items.length });
+  }
+
+  /** Remove an item. If the focus was in its row, it moves to the next row. */
+  remove(id) {
+    const row = this.rows.get(id);
+    if (!row) return;
+    const hadFocus = row.contains(document.activeElement);
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    this.rows.delete(id);
+    this.items = this.items.filter((item) => item.id !== id);
+    this.add([], "append");
+    if (hadFocus) this.#focusIn(next);
   }
 
   /** Draw a changed item again. The focus stays on the control with the same `data-act`. */

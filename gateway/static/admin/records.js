@@ -122,7 +122,7 @@ class Records extends View {
 function details(data, id) {
   if (!Object.keys(data).length) return "";
   const summary = h("summary", { "aria-label": t("admin.details.label", { id }) }, t("admin.details"));
-  return h("details", {}, summary, h("pre", {}, JSON.stringify(data, null, 2)));
+  return h("details", {}, summary, h("pre", { tabindex: "0", dir: "ltr" }, JSON.stringify(data, null, 2)));
 }
 
 customElements.define("bw-admin-records", Records);

@@ -1,20 +1,26 @@
-/** Accounts: finding them, and activating or suspending many at once. Dialogs about one account are in accounts.js. */
+/** Accounts: finding them, and actions on one or many. The dialogs are in accounts.js. */
 
-import { View, avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
+import { View, avatar, field, fill, h, toast } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
+import { sentence } from "../shared/sentence.js";
 import { listed, t } from "../shared/words.js";
-import { changeAccount, createAccount, createManyAccounts, createToken, revokeTokens } from "./accounts.js";
-import { markFieldErrors } from "./form.js";
+import {
+  changeAccount,
+  changeStatus,
+  createAccount,
+  createManyAccounts,
+  createToken,
+  revokeTokens,
+} from "./accounts.js";
 import { Listing, pill, tableRow } from "./list.js";
-import { sentence } from "./sentence.js";
+import { Notice } from "./notice.js";
 
 const SEARCH_AFTER_MS = 250;
 const MAX_NAMES = 10; // in the report about a bulk action
-const TIMEOUT_S = 120; // a thousand accounts take several transactions
 const STATUS_TONES = { active: "good", pending: "warn", suspended: "bad" };
 const STATUSES = ["active", "pending", "suspended"];
 const ROLES = ["user", "admin"];
-const NEW_STATUSES = { activate: "active", suspend: "suspended" }; // by action on many accounts
+const NEW_STATUSES = { activate: "active", suspend: "suspended" }; // by action
 
 const heads = () => ["", t("users.name"), t("users.email"), t("users.role"), t("users.status"), ""];
 
@@ -33,8 +39,8 @@ class Users extends View {
       empty: t("users.none"),
       onDraw: () => this.#updateBulk(),
     });
-    this.notice = h("div.notice-box", { role: "status", tabindex: "-1" });
-    fill(this, this.#filters(), this.notice, this.#bulkBar(), this.list.element);
+    this.notice = new Notice();
+    fill(this, this.#filters(), this.notice.element, this.#bulkBar(), this.list.element);
     this.#find();
   }
 
@@ -117,10 +123,11 @@ class Users extends View {
 
   #rowButtons(user) {
     const { store } = this;
-    const button = (act, onclick) => {
-      const action = t(`users.${act}`);
+    const button = (verb, onclick, act = verb) => {
+      const action = t(`users.${verb}`);
       const label = t("users.action-on", { action, name: nameOf(user) });
-      return h("button.link", { type: "button", "data-act": act, "aria-label": label, onclick }, action);
+      const props = { type: "button", "data-act": act, "aria-label": label, onclick };
+      return h(`button.link${verb === "suspend" ? ".dangerous" : ""}`, props, action);
     };
     const change = async () => {
       const changed = await changeAccount(store, user);
@@ -130,12 +137,14 @@ class Users extends View {
       const token = await createToken(store, user);
       if (token) this.#showToken(user, token);
     };
+    const statusVerb = user.status === "active" ? "suspend" : "activate";
     return h(
       "div.row",
       {},
       button("change", change),
       button("token", newToken),
       button("revoke", () => revokeTokens(store, user)),
+      user.id !== store.me.id && button(statusVerb, () => this.#changeOne(statusVerb, user), "status"),
     );
   }
 
@@ -164,30 +173,30 @@ class Users extends View {
   }
 
   async #runBulkAction(verb) {
-    const status = NEW_STATUSES[verb];
-    const ids = [...this.selected];
-    const props = { rows: 2, maxlength: "500" };
-    const reasonField = field(t("users.reason"), "reason", props, t(`users.${verb}.hint`));
-    const submit = ({ reason: text }) => {
-      const reason = text.replace(/\s+/g, " ").trim();
-      const body = { ids, ...(reason && { reason }) };
-      const options = { timeoutS: TIMEOUT_S };
-      return markFieldErrors([reasonField], () =>
-        this.store.bell.call("POST", `/admin/users/${verb}`, body, options),
-      );
-    };
-    const title = t(`users.${verb}.title`, { n: ids.length });
-    const options = { dangerous: verb === "suspend" };
-    const outcome = await openDialog(title, [reasonField], t(`users.${verb}`), submit, options);
-    if (!outcome) return;
     const users = new Map(this.list.items.map((user) => [user.id, user]));
+    const chosen = [...this.selected].map((id) => users.get(id) ?? { id });
+    const outcome = await changeStatus(this.store, verb, chosen);
+    if (!outcome) return;
     this.selected.clear();
-    for (const id of ids) {
-      const isChanged = outcome.changed.includes(id);
-      if (users.has(id)) this.list.replace({ ...users.get(id), ...(isChanged && { status }) });
-    }
+    for (const user of chosen) this.#draw(verb, outcome, user);
     this.#updateBulk();
     this.#showOutcome(verb, outcome, users);
+  }
+
+  /** Suspend or activate one account. */
+  async #changeOne(verb, user) {
+    const outcome = await changeStatus(this.store, verb, [user]);
+    if (!outcome) return;
+    this.#draw(verb, outcome, user);
+    this.list.rows.get(user.id)?.querySelector('[data-act="status"]').focus(); // the row may have been loaded anew
+    const key = outcome.changed.length ? `users.${verb}.done-one` : "users.not-changed";
+    toast(t(key, { name: nameOf(user) }));
+  }
+
+  /** Draw an account after an action on it. */
+  #draw(verb, { changed }, user) {
+    const isChanged = changed.includes(user.id);
+    this.list.replace({ ...user, ...(isChanged && { status: NEW_STATUSES[verb] }) });
   }
 
   /** Report the accounts that were changed, unchanged and missing. */
@@ -207,30 +216,13 @@ class Users extends View {
       row(unchanged, "users.unchanged", `users.${verb}.unchanged`),
       row(missing, "users.missing", "users.outcome.missing"),
     ];
-    this.#showNotice(h("ul", {}, rows));
+    this.notice.show(h("ul", {}, rows));
   }
 
   #showToken(user, token) {
     const name = nameOf(user);
-    const label = t("users.token.label", { name });
-    const value = h("input", { readOnly: true, value: token, "aria-label": label });
-    const copy = async () => {
-      value.select();
-      if (!navigator.clipboard) throw new Error(t("users.token.no-clipboard"));
-      await navigator.clipboard.writeText(token);
-      button.textContent = t("users.token.copied");
-    };
-    const props = { type: "button", onclick: () => toastErrors(copy) };
-    const button = h("button.primary", props, t("users.token.copy"));
     const text = h("p", {}, sentence("users.token.shown", { name: h("strong", {}, name) }));
-    this.#showNotice(text, h("div.row", {}, value, button));
-  }
-
-  #showNotice(...content) {
-    const close = iconButton("close", t("users.close"), () => fill(this.notice));
-    fill(this.notice, h("div.panel", {}, h("div.grow", {}, content), close));
-    this.notice.focus();
-    this.notice.scrollIntoView({ block: "nearest" });
+    this.notice.showSecret(text, t("users.token.label", { name }), token);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Sentences with elements in them. */
 
-import { t } from "../shared/words.js";
+import { t } from "./words.js";
 
 /** Return the words of a key as a list of texts and elements. `parts` has an element or a text for each `{name}`. */
 export function sentence(key, parts) {

@@ -1,0 +1,29 @@
+/** Tells a person why they have a notification, and which e-mails were sent about it. */
+
+import { h, openDialog, toastErrors } from "../shared/dom.js";
+import { decisionText, mailKind } from "../shared/decisions.js";
+import { formatDateTime } from "../shared/format.js";
+import { t } from "../shared/words.js";
+
+/** Open a dialog with the reasons for a notification. Its button leads to the preferences. */
+export async function explainNotification(bell, { id, title, type }) {
+  const explanation = await toastErrors(() => bell.call("GET", `/notifications/${id}/explain`));
+  if (!explanation) return;
+  const { rules, mails, mail_due_at } = explanation;
+  const decisions = rules.flatMap(({ decided }) => decided.map(decisionText));
+  const sent = mails.map(({ kind, state, queued_at, ended_at }) => {
+    const time = formatDateTime(ended_at ?? queued_at);
+    return t(`why.mail.${state}`, { kind: mailKind(kind), time });
+  });
+  const due = mail_due_at ? [t("explain.mail-due", { time: formatDateTime(mail_due_at) })] : [];
+  const reasons = decisions.length ? decisions : [t("why.no-rule"), ...due]; // a decision names the mail that is due
+  const list = h(
+    "ul.reasons",
+    {},
+    [...reasons, ...sent].map((text) => h("li", {}, text)),
+  );
+  const about = h("p", { dir: "auto" }, h("strong", {}, title));
+  const choice = h("p.quiet", {}, t("why.type", { type: t(`preferences.type.${type}`) }));
+  const isChosen = await openDialog(t("why.title"), [about, list, choice], t("why.preferences"), () => true);
+  if (isChosen) location.hash = "#/notifications/preferences";
+}
