@@ -96,7 +96,7 @@ class SendTelemetry(Handler):
 
 
 class ClientError(msgspec.Struct, forbid_unknown_fields=True):
-    """What broke in a client, without any contents: the part of the client, and the kind of error with its place in the code."""
+    """A failure in a client, without any contents: the part of the client, and the kind of error with its place in the code."""
 
     where: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$(?!\n)")]
     what: Annotated[str, chars(1, 100)]

@@ -33,7 +33,7 @@ KEPT_AFTER_END_MS = 30 * 24 * 3600 * 1000
 
 
 class Invitation(Base):
-    """An invitation. Whoever signs up by it gets `role`, and joins `group` if there is one."""
+    """An invitation. An account that is made by it gets `role`, and joins `group` if there is one."""
 
     id = NeverReusedIdField()
     code_hash = peewee.CharField(max_length=64, unique=True)
@@ -72,7 +72,7 @@ class InvitationView(msgspec.Struct):
 
 
 class Invited(msgspec.Struct):
-    """What an invitation is to: a group of the community, if it names one."""
+    """The destination of an invitation: a group of the community, if it names one."""
 
     group: str | None
 
@@ -107,7 +107,7 @@ def end(_tx: Transaction, invitation: int) -> None:
 
 
 def find(code: str, now_ms: int) -> Invited:
-    """What a code invites to. Raises NotFoundError when it is unknown, over or used up."""
+    """Return the destination of a code. Raises NotFoundError when it is unknown, over or used up."""
     return Invited(_usable(code, now_ms)[1])
 
 
