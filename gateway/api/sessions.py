@@ -19,7 +19,29 @@ from models.log.event import Transaction
 from models.store.errors import DeadTokenError, SuspendedError
 
 USER_AGENT_LABEL_CHARS = 64
+# Marks of a browser's User-Agent and the name, in the order of looking: most name others that they resemble.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = ("iPhone", "iPad", "Android", "Windows", "CrOS", "Mac OS X", "Linux")
 WRONG_CODE = "is wrong, used or expired: request a new code"
+
+
+def session_label(user_agent: str) -> str:
+    """Return the label of a session: the User-Agent, of browsers only what tells them apart, `Mozilla/5.0 (Linux) Firefox`."""
+    user_agent = user_agent.replace("\0", "")
+    browser = next((name for mark, name in BROWSERS if mark in user_agent), None)
+    system = next((name for name in SYSTEMS if name in user_agent), None)
+    if user_agent.startswith("Mozilla/") and browser and system:
+        return f"Mozilla/5.0 ({system}) {browser}"
+    return user_agent[:USER_AGENT_LABEL_CHARS]
 
 
 class LoginAnswer(TypedDict):
@@ -34,7 +56,7 @@ class SessionHandler(Handler):
 
     def new_token(self, tx: Transaction, user: int) -> str:
         """Create a token in a transaction, with the client's User-Agent as its label."""
-        label = self.request.headers.get("User-Agent", "").replace("\0", "")[:USER_AGENT_LABEL_CHARS]
+        label = session_label(self.request.headers.get("User-Agent", ""))
         return token.create(tx, user, label, self.client_address(), is_session=True)
 
     async def answer_session(self, user: int, new_token: str, *, cookie: bool) -> None:

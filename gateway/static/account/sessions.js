@@ -4,21 +4,23 @@ import { View, errorText, fill, h } from "../shared/dom.js";
 import { formatDateTime, formatShort } from "../shared/format.js";
 import { t } from "../shared/words.js";
 
-/** What a User-Agent contains, and the key of the text. */
+/** What the label of a browser's session contains, "Mozilla/5.0 (Linux) Firefox", and the key of the text. */
 const SYSTEMS = [
   ["iPhone", "sessions.browser.iphone"],
   ["iPad", "sessions.browser.ipad"],
   ["Android", "sessions.browser.android"],
   ["Windows", "sessions.browser.windows"],
+  ["CrOS", "sessions.browser.chromeos"],
   ["Mac OS X", "sessions.browser.mac"],
   ["Linux", "sessions.browser.linux"],
 ];
 
-/** A short text for a session's label, which for browsers is their long User-Agent. */
+/** A short text for a session's label. That of a browser of an earlier version is the beginning of its User-Agent. */
 function deviceName(label) {
   if (!label.startsWith("Mozilla/")) return label || t("sessions.nameless");
+  const browser = label.match(/^Mozilla\/5\.0 \(.*?\) ([A-Z][a-z]+( Internet)?)$/)?.[1] ?? t("sessions.browser");
   const [, key] = SYSTEMS.find(([mark]) => label.includes(mark)) ?? [];
-  return t(key ?? "sessions.browser");
+  return key ? t(key, { browser }) : browser;
 }
 
 /** Create a time element that says when, and from which address, a session was last used, or else created. */

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.api.sessions import session_label
 from models.identity import password
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
@@ -54,6 +55,28 @@ def test_a_new_password_ends_sessions_on_every_gateway(gateway: Gateway, make_ga
     assert eve.patch("/me", {"password": CHANGED, "current_password": PASSWORD}).status_code == 200
     problem(poll.result(), 401, "unauthorized")
     problem(phone.get("/me"), 401, "unauthorized")
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+KIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "label"),
+    [
+        (FIREFOX, "Mozilla/5.0 (Linux) Firefox"),
+        (f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {KIT} Chrome/142.0.0.0 Safari/537.36 Edg/142.0", "Mozilla/5.0 (Windows) Edge"),
+        (f"Mozilla/5.0 (Linux; Android 10; K) {KIT} Chrome/142.0.0.0 Mobile Safari/537.36", "Mozilla/5.0 (Android) Chrome"),
+        (
+            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) {KIT} Version/26.0 Mobile/15E148 Safari/604.1",
+            "Mozilla/5.0 (iPhone) Safari",
+        ),
+        ("python-httpx/0.28\0", "python-httpx/0.28"),
+        ("Mozilla/5.0 " + "x" * 100, "Mozilla/5.0 " + "x" * 52),
+    ],
+)
+def test_a_session_is_labelled_by_what_tells_browsers_apart(user_agent: str, label: str) -> None:
+    assert session_label(user_agent) == label
 
 
 @pytest.mark.parametrize("typed", ["{} ", "\t{}\u3000", " {}@example.org"])
