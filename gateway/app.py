@@ -56,6 +56,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/messages", messages.Messages),
         (f"{API}/conversations", conversations.Conversations),
         (f"{API}/conversations/{ID}", conversations.Conversation),
+        (f"{API}/conversations/{ID}/members", conversations.Members),
         (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
         (f"{API}/conversations/{ID}/messages", messages.History),
         (f"{API}/conversations/{ID}/typing", conversations.TypingIndicator),

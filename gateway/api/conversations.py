@@ -8,13 +8,21 @@ import msgspec
 
 from gateway.http import page_cursor
 from gateway.http.base import ADMIN_BODY_BYTES, Handler
-from gateway.http.describe import PAGED, Id, Listed, chars, describe, many
-from gateway.http.request import field_error
-from models.chat import additions, read_marks, views
+from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, chars, describe, many
+from gateway.http.page_cursor import IdPosition
+from gateway.http.request import field_error, is_number
+from models.chat import additions, member_list, read_marks, views
 from models.chat import conversation as conversations
-from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS, ConversationView
+from models.chat.conversation import (
+    MAX_ADDED_PER_TRANSACTION,
+    MAX_MEMBERS_PER_REQUEST,
+    MAX_TITLE_CHARS,
+    ConversationView,
+    MemberView,
+)
 from models.chat.message import MessageView
 from models.chat.views import ActivityPosition
+from models.identity import user as users
 from models.log.event import Transaction, conversation_stream
 from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
@@ -138,6 +146,34 @@ class Conversation(Handler):
         user, number, title = self.actor.user, int(conversation), _title(self.decode(NewTitle).title)
         await self.commit(lambda tx: conversations.rename(tx, user, number, title))
         await self.get(conversation)
+
+
+MEMBER_NAME = TextParameter("q", "the beginning of the username, or of a word of the display name in any case")
+MEMBER_IDS = TextParameter("ids", f"only those of these users: at most {LIST_LIMIT_MAX} ids, with commas between them")
+
+
+class Members(Handler):
+    """The members of a conversation."""
+
+    @describe("List members", {200: Listed[MemberView]}, query=(MEMBER_NAME, MEMBER_IDS, *PAGED))
+    async def get(self, conversation: str) -> None:
+        """Answer a list of members as in CONVERSATION, by the ids of the users. For members."""
+        number, caller = int(conversation), self.actor.user
+        form, among = users.search_form(self.query_text(MEMBER_NAME)), self._ids()
+        start, limit = self.query_page_id()
+
+        async def read(position: IdPosition | None, count: int) -> list[tuple[IdPosition, MemberView]]:
+            after = 0 if position is None else position.id
+            found = await self.services.search.of_account(caller, member_list.page, caller, number, form, among, after, count)
+            return [(IdPosition(member.user.id), member) for member in found]
+
+        await self.answer_list(read, None if start is None else IdPosition(start), limit)
+
+    def _ids(self) -> list[int]:
+        ids = [text for text in self.query_text(MEMBER_IDS).split(",") if text]
+        if len(ids) > LIST_LIMIT_MAX or not all(is_number(text) for text in ids):
+            raise field_error(MEMBER_IDS.name, f"must be at most {LIST_LIMIT_MAX} ids, with commas between them")
+        return [int(text) for text in ids]
 
 
 class Member(Handler):

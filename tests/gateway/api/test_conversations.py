@@ -186,6 +186,27 @@ def test_a_group_of_more_than_fifty_shows_the_first_fifty_members_and_a_count(ga
     assert [m["user"]["id"] for m in view["members"]] == [p.id for p in people[:51] if p is not people[3]]
 
 
+def test_members_are_listed_in_pages_and_found_by_name_and_id(gateway: Gateway) -> None:
+    crowd = gateway.users(4)
+    ana, ben, cleo, stranger = crowd
+    crew = ana.group(ben, cleo)
+    path = f"/conversations/{crew}/members"
+
+    def listed(**query: object) -> list[int]:
+        return [member["user"]["id"] for member in ben.get(path, **query).json()["items"]]
+
+    first = ben.get(path, limit=2).json()
+    assert first["items"][0] == {"user": first["items"][0]["user"], "role": "owner", "read": None}
+    assert [member["user"]["id"] for member in first["items"]] == [ana.id, ben.id]
+    assert listed(limit=2, page=first["next"]) == [cleo.id]
+    assert listed(q=f"@{cleo.name.upper()}") == [cleo.id]
+    assert listed(ids=f"{ben.id},{stranger.id},{cleo.id}") == [ben.id, cleo.id]
+    assert fields(ben.get(path, ids="1,x")) == ["ids"]
+    ana.delete(f"{path}/{cleo.id}")
+    assert listed() == [ana.id, ben.id]
+    problem(stranger.get(path), 404, "not-found")
+
+
 def test_conversations_are_listed_newest_activity_first_in_pages(ana: Client, ben: Client, cleo: Client) -> None:
     groups = [ana.group(ben, title=f"Group {n}") for n in range(3)]
     direct = cleo.send("hi", to=ana)["conversation"]

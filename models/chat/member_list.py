@@ -1,0 +1,28 @@
+"""The members of a conversation, page by page, also by a part of their names: CONVERSATION lists the first 50 only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.chat.conversation import Membership, MemberView, require_member
+from models.identity.user import AFTER_ALL, SearchName, User, UserView
+from models.store.database import fetch_rows, snapshot
+
+USER_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
+
+
+def page(caller: int, conversation: int, form: str, among: Sequence[int], after: int, limit: int) -> list[MemberView]:
+    """Members with a larger id, by id; with `form`, a search form, those with a name that begins with it; with `among`, those of
+    these users. Raises NotFoundError for a caller who is not a member."""
+    condition: Any = (Membership.conversation == conversation) & Membership.to_event.is_null() & (Membership.user > after)
+    if form:
+        is_named = (SearchName.name >= form) & (SearchName.name < form + AFTER_ALL)
+        condition &= Membership.user.in_(SearchName.select(SearchName.user).where(is_named))
+    if among:
+        condition &= Membership.user.in_(among)
+    query = Membership.select(*USER_COLUMNS, Membership.role.alias("member_role"), Membership.read_message).join(User)
+    with snapshot():
+        require_member(conversation, caller)
+        found = fetch_rows(query.where(condition).order_by(Membership.user).limit(limit))
+    return [MemberView(UserView(*user), role, read) for *user, role, read in found]
