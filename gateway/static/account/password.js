@@ -16,13 +16,7 @@ class Password extends View {
       maxlength: 6,
       placeholder: "000000",
     };
-    const newProps = {
-      type: "password",
-      autocomplete: "new-password",
-      minlength: 10,
-      maxlength: 200,
-      required: true,
-    };
+    const newProps = { type: "password", autocomplete: "new-password", required: true };
     this.current = field(t("password.current"), "current_password", passwordProps);
     this.code = field(t("sign.code"), "code", codeProps, t("password.code-hint", { email }));
     const requestCode = { type: "button", onclick: () => this.#requestCode() };

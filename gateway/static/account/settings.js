@@ -2,16 +2,12 @@
 
 import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
-import { eraseTexts, theme } from "../shared/storage.js";
-import { t } from "../shared/words.js";
+import { chosenLanguage, eraseTexts, theme } from "../shared/storage.js";
+import { language, languages, t } from "../shared/words.js";
 import "./password.js";
 import "./sessions.js";
 
 const THEMES = ["", "light", "dark"]; // "" is that of the system
-const LANGUAGES = [
-  ..."ar bg cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv".split(" "),
-  ..."nb nl pl pt pt-BR ro ru sk sl sr sv th tr uk vi zh".split(" "),
-];
 
 /** Properties: `store`, `leave` (shows the sign-in). */
 class Settings extends View {
@@ -46,11 +42,14 @@ class Settings extends View {
 
   #profile() {
     const { display_name, username, email } = this.me;
-    const nameProps = { value: display_name, maxlength: 80, required: true, autocomplete: "name" };
+    const nameProps = { value: display_name, required: true, autocomplete: "name", dir: "auto" };
     const name = field(t("settings.display-name"), "display_name", nameProps);
     const fields = [name, this.#timeZone(), this.#language()];
-    const save = async (changes) => {
-      await this.#change(changes);
+    const save = async ({ locale, ...changes }) => {
+      const isOther = locale !== language;
+      await this.#change(isOther ? { ...changes, locale } : changes);
+      if (isOther) chosenLanguage.write(locale);
+      if (isOther) location.reload(); // all views are drawn anew
       return t("settings.saved");
     };
     const account = h("p.quiet", {}, `@${username}, ${email}`);
@@ -71,12 +70,8 @@ class Settings extends View {
   }
 
   #language() {
-    const { locale } = this.me.profile;
-    const tags = new Set([...LANGUAGES, navigator.language, locale]);
-    const options = [...tags]
-      .map((tag) => [tag, languageName(tag)])
-      .sort(([, a], [, b]) => a.localeCompare(b));
-    return field(t("settings.language"), "locale", { value: locale, options }, t("settings.language-hint"));
+    const props = { value: language, options: languages() };
+    return field(t("settings.language"), "locale", props, t("settings.language-hint"));
   }
 
   #appearance() {
@@ -111,15 +106,6 @@ class Settings extends View {
 function setTheme(value) {
   theme.write(value);
   document.documentElement.dataset.theme = value; // also where nothing can be stored
-}
-
-/** The name of a language in that language. */
-function languageName(tag) {
-  try {
-    return new Intl.DisplayNames([tag], { type: "language" }).of(tag);
-  } catch {
-    return tag; // the browser does not know it
-  }
 }
 
 customElements.define("bw-settings", Settings);

@@ -1,34 +1,52 @@
-/** Dialogs about the people of a conversation: starting one, and changing the members of a group. */
+/** Dialogs about people: one person, starting a conversation, and the members of a group. */
 
-import { avatar, field, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
+import { avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
 import { nameOf, titleOf } from "../shared/format.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { t } from "../shared/words.js";
 
-/** Go to the direct conversation with a user; it is created if there is none. */
-export async function openDirectConversation(store, user) {
-  const options = { retry: true }; // the same members get the same conversation
-  openConversation(store, await store.bell.call("POST", "/conversations", { members: [user] }, options));
+const SEARCH_AFTER_MS = 150;
+
+/** Go to the chat with a person. One that does not exist yet is created by its first message only. */
+export function openDirectConversation(_store, id) {
+  location.hash = addressOfPerson(id);
 }
 
-/** Open a dialog for a new conversation: direct with one person; a group with several people or a title. */
+const addressOfPerson = (id) => `#/people/${id}`;
+
+/** Open a dialog with a person's card. */
+export async function openPersonCard(store, user) {
+  const isOwn = user.id === store.me.id;
+  const online = isOwn || Boolean(store.online.get(user.id));
+  const about = [`@${user.username}`, user.bot && t("person.bot"), t(online ? "presence.online" : "presence.offline")];
+  const card = h(
+    "div.row",
+    {},
+    avatar(nameOf(user), user.id, online),
+    h("p.quiet", {}, about.filter(Boolean).join(" · ")),
+  );
+  const action = t(isOwn ? "members.close" : "person.write");
+  const isChosen = await openDialog(nameOf(user), [card], action, () => !isOwn);
+  if (!isChosen) return;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  openDirectConversation(store, user.id);
+}
+
+/** Open a dialog for a new conversation: with one person; a group with several people or a title. */
 export async function startConversation(store) {
   const picker = new PeoplePicker(store, []);
-  const placeholder = t("conversation.title-hint");
-  const titleField = field(t("conversation.title"), "title", { maxlength: 200, placeholder });
-  const create = ({ title }) => {
-    if (!picker.chosen.size) throw new Error(t("people.choose-first"));
-    const body = { members: [...picker.chosen.keys()], ...(title.trim() && { title: title.trim() }) };
-    return store.bell.call("POST", "/conversations", body);
+  const titleField = field(t("conversation.title"), "title", { placeholder: t("conversation.title-hint"), dir: "auto" });
+  const create = async (values) => {
+    const [members, title] = [[...picker.chosen.keys()], values.title.trim()];
+    if (!members.length) throw new Error(t("people.choose-first"));
+    if (members.length === 1 && !title) return addressOfPerson(members[0]);
+    const conversation = await store.bell.call("POST", "/conversations", { members, ...(title && { title }) });
+    store.putConversation(conversation);
+    return `#/conversations/${conversation.id}`;
   };
   const fields = [picker.element, titleField];
-  const conversation = await openDialog(t("conversation.new"), fields, t("conversation.start"), create);
-  if (conversation) openConversation(store, conversation);
-}
-
-function openConversation(store, conversation) {
-  store.putConversation(conversation);
-  location.hash = `#/conversations/${conversation.id}`;
+  const address = await openDialog(t("conversation.new"), fields, t("conversation.start"), create);
+  if (address) location.hash = address;
 }
 
 /** Open a dialog with a group's members and title. Owners can change them; all members can leave. */
@@ -36,25 +54,14 @@ export async function openMembersDialog(store, conversation) {
   const { members, title: oldTitle } = conversation;
   const path = `/conversations/${conversation.id}`;
   const isOwner = members.find(({ user }) => user.id === store.me.id)?.role === "owner";
-  const picker = new PeoplePicker(
-    store,
-    members.map(({ user }) => user.id),
-  );
-  const leave = async () => {
-    await store.bell.call("DELETE", `${path}/members/${store.me.id}`);
-    document.querySelector("dialog[open]")?.close();
-    location.hash = "#/conversations";
-  };
-  const leaveButton = { type: "button", onclick: () => toastErrors(leave) };
+  const list = new MemberList(store, conversation, isOwner);
+  const picker = new PeoplePicker(store, [], (users) => list.membersAmong(users));
+  const leave = () => toastErrors(() => leaveConversation(store, path));
   const fields = [
-    isOwner && field(t("conversation.title"), "title", { value: oldTitle ?? "", maxlength: 200 }),
-    h(
-      "ul.people",
-      { "aria-label": t("members.list") },
-      members.map((member) => memberRow(store, path, member, isOwner)),
-    ),
+    isOwner && field(t("conversation.title"), "title", { value: oldTitle ?? "", dir: "auto" }),
+    list.element,
     isOwner && picker.element,
-    h("button.link.dangerous", leaveButton, t("members.leave")),
+    h("button.link.dangerous", { type: "button", onclick: leave }, t("members.leave")),
   ];
   const save = async ({ title }) => {
     if (!isOwner) return;
@@ -66,19 +73,95 @@ export async function openMembersDialog(store, conversation) {
   await openDialog(titleOf(conversation, store.me), fields, action, save);
 }
 
-function memberRow(store, path, { user, role }, isOwner) {
-  const remove = async () => {
-    await store.bell.call("DELETE", `${path}/members/${user.id}`);
-    row.remove();
+async function leaveConversation(store, path) {
+  const about = h("p", {}, t("members.leave-about"));
+  const run = async () => {
+    await store.bell.call("DELETE", `${path}/members/${store.me.id}`);
+    return true;
   };
-  const canRemove = isOwner && user.id !== store.me.id;
-  const row = h(
-    "li",
-    {},
-    avatar(nameOf(user), user.id, Boolean(store.online.get(user.id))),
-    h("span.title", {}, nameOf(user)),
-    h("small", {}, role === "owner" ? t("members.owner") : `@${user.username}`),
-    canRemove && iconButton("close", t("members.remove", { name: nameOf(user) }), () => toastErrors(remove)),
-  );
-  return row;
+  const hasLeft = await openDialog(t("members.leave-question"), [about], t("members.leave-now"), run, { dangerous: true });
+  if (!hasLeft) return;
+  document.querySelector("dialog[open]")?.close();
+  location.hash = "#/conversations";
+}
+
+/** The members of a group, with a search if there are more than CONVERSATION lists. */
+class MemberList {
+  constructor(store, conversation, isOwner) {
+    Object.assign(this, { store, conversation, isOwner });
+    this.path = `/conversations/${conversation.id}/members`;
+    this.list = h("ul.people", { "aria-label": t("members.list") });
+    this.search = h("input", {
+      type: "search",
+      "aria-label": t("members.find"),
+      placeholder: t("members.find"),
+      autocomplete: "off",
+      hidden: !this.isLarge,
+      oninput: () => this.#onInput(),
+      onkeydown: (event) => event.key === "Enter" && event.preventDefault(),
+    });
+    const more = { type: "button", hidden: true, onclick: () => toastErrors(() => this.#load(this.next)) };
+    this.more = h("button.link", more, t("members.more"));
+    this.element = h("div.picker", {}, this.search, this.list, this.more);
+    if (this.isLarge) toastErrors(() => this.#load());
+    else fill(this.list, conversation.members.map((member) => this.#row(member)));
+  }
+
+  get isLarge() {
+    const { members, members_count } = this.conversation;
+    return (members_count ?? members.length) > members.length;
+  }
+
+  #onInput() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => toastErrors(() => this.#load()), SEARCH_AFTER_MS);
+  }
+
+  /** Load the members who are found: the first page, or the page `page` of more. */
+  async #load(page = null) {
+    const q = this.search.value.trim();
+    const { items, next } = await this.store.bell.call("GET", this.path, null, { query: { q, page } });
+    if (q !== this.search.value.trim()) return;
+    const rows = items.map((member) => this.#row(member));
+    if (page) this.list.append(...rows);
+    else fill(this.list, rows.length ? rows : h("li.quiet", {}, t("people.none-found")));
+    this.next = next;
+    this.more.hidden = !next;
+  }
+
+  /** Return the ids of those of these USERs who are members. */
+  async membersAmong(users) {
+    if (!this.isLarge) return this.conversation.members.map(({ user }) => user.id);
+    const query = { ids: users.map(({ id }) => id).join(","), limit: users.length };
+    const { items } = users.length ? await this.store.bell.call("GET", this.path, null, { query }) : { items: [] };
+    return items.map(({ user }) => user.id);
+  }
+
+  #row({ user, role }) {
+    const { store } = this;
+    const name = nameOf(user);
+    const open = { type: "button", onclick: () => openPersonCard(store, user) };
+    const isOnline = user.id === store.me.id || Boolean(store.online.get(user.id));
+    const person = h(
+      "button.hit",
+      open,
+      avatar(name, user.id, isOnline),
+      h("span.title", { dir: "auto" }, name),
+      h("small", {}, role === "owner" ? t("members.owner") : `@${user.username}`),
+    );
+    const canRemove = this.isOwner && user.id !== store.me.id;
+    const remove = () => toastErrors(() => this.#remove(user, row));
+    const row = h("li", {}, person, canRemove && iconButton("close", t("members.remove", { name }), remove));
+    return row;
+  }
+
+  async #remove(user, row) {
+    const name = nameOf(user);
+    const run = async () => {
+      await this.store.bell.call("DELETE", `${this.path}/${user.id}`);
+      row.remove();
+    };
+    const about = h("p", {}, t("members.remove-about", { name }));
+    await openDialog(t("members.remove-question", { name }), [about], t("members.remove-now"), run, { dangerous: true });
+  }
 }

@@ -12,6 +12,7 @@ import {
   openDialog,
 } from "../shared/dom.js";
 import { nameOf, timeElement } from "../shared/format.js";
+import { LIMITS } from "../shared/limits.js";
 import { commentDraft } from "../shared/storage.js";
 import { t } from "../shared/words.js";
 import "./writer.js";
@@ -31,6 +32,7 @@ class Comments extends View {
     this.writer = createView("bw-writer", {
       label: t("comment.write"),
       action: t("comment.send"),
+      max: LIMITS.NewComment.body.max,
       draft: commentDraft(this.store.me.id, this.post.id),
       above: this.context,
       send: (body) => this.#send(body),

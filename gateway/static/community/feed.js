@@ -4,6 +4,7 @@
  */
 
 import { View, createView, errorText, fill, h } from "../shared/dom.js";
+import { LIMITS } from "../shared/limits.js";
 import { postDraft } from "../shared/storage.js";
 import { t } from "../shared/words.js";
 import "./post.js";
@@ -60,7 +61,7 @@ class Feed extends View {
       this.#insert(await this.store.bell.call("POST", "/posts", { body, group }));
     };
     const draft = postDraft(this.store.me.id, this.group);
-    const texts = { label: t("post.write"), action: t("post.send") };
+    const texts = { label: t("post.write"), action: t("post.send"), max: LIMITS.NewPost.body.max };
     return createView("bw-writer", { ...texts, draft, beside: select, send });
   }
 

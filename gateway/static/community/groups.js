@@ -127,10 +127,19 @@ class Groups extends View {
   }
 
   async #toggleMembership(group) {
-    const method = group.joined ? "DELETE" : "PUT";
-    Object.assign(group, await this.store.bell.call(method, `/groups/${group.id}/members/me`));
+    const change = (method) => this.store.bell.call(method, `/groups/${group.id}/members/me`);
+    const changed = group.joined ? await this.#leave(group, change) : await change("PUT");
+    if (!changed) return;
+    Object.assign(group, changed);
     if (this.item) this.#draw();
     else this.querySelector(".places").replaceWith(tabBar(this.groups, "groups"));
+  }
+
+  /** Ask, and leave. Resolves to the answer, or to undefined. */
+  #leave({ name }, change) {
+    const about = h("p", {}, t("group.leave-about"));
+    const leave = () => change("DELETE");
+    return openDialog(t("group.leave-question", { name }), [about], t("group.leave"), leave, { dangerous: true });
   }
 
   #group() {
@@ -142,7 +151,7 @@ class Groups extends View {
   }
 
   async #create() {
-    const props = { maxlength: 80, required: true, autocomplete: "off" };
+    const props = { required: true, autocomplete: "off", dir: "auto" };
     const nameField = field(t("group.name"), "name", props, t("group.new-hint"));
     const create = ({ name }) => this.store.bell.call("POST", "/groups", { name: name.trim() });
     const group = await openDialog(t("group.new"), [nameField], t("group.create"), create);

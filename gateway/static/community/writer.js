@@ -1,12 +1,11 @@
 /** The field for a post or a comment. It grows with its text; the draft is kept until the server has accepted it. */
 
 import { View, errorText, fill, h } from "../shared/dom.js";
-
-const MAX_CHARACTERS = 20_000;
+import { t } from "../shared/words.js";
 
 /**
- * Properties: `label`, `action` (the button's text), `draft` (an entry of storage.js), `send` (async, gets the text),
- * and elements `above` the field and `beside` the button.
+ * Properties: `label`, `action` (the button's text), `draft` (an entry of storage.js), `max` (code points of the text),
+ * `send` (async, gets the text), and elements `above` the field and `beside` the button.
  */
 class Writer extends View {
   render() {
@@ -14,7 +13,7 @@ class Writer extends View {
       rows: 1,
       "aria-label": this.label,
       placeholder: this.label,
-      maxlength: String(MAX_CHARACTERS),
+      dir: "auto",
       oninput: () => this.#onInput(),
       onfocus: () => this.#open(),
       onkeydown: (event) => this.#onKey(event),
@@ -36,14 +35,24 @@ class Writer extends View {
 
   /** Ctrl+Enter sends. Enter starts a new line, because posts are longer than messages. */
   #onKey(event) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     this.#send();
   }
 
   #onInput() {
     this.draft.write(this.text.value);
+    this.#showExcess();
     this.#resize();
+  }
+
+  /** Say how much is too much. Nothing is cut. Returns whether there is too much. */
+  #showExcess() {
+    const { value } = this.text;
+    const excess = value.length > this.max ? [...value.trim()].length - this.max : 0;
+    this.problem.hidden = excess <= 0;
+    if (excess > 0) this.problem.textContent = t("writer.too-long", { n: excess });
+    return excess > 0;
   }
 
   /**
@@ -61,9 +70,8 @@ class Writer extends View {
 
   async #send() {
     const text = this.text.value;
-    if (!text.trim() || this.ariaBusy) return;
+    if (!text.trim() || this.ariaBusy || this.#showExcess()) return;
     this.ariaBusy = "true";
-    this.problem.hidden = true;
     try {
       await this.send(text.trim());
       if (this.text.value === text) this.text.value = ""; // otherwise the user went on writing

@@ -1,6 +1,7 @@
 /** Elements, views and dialogs. Text that users wrote becomes text nodes, never markup. */
 
 import { guard } from "./failures.js";
+import { LIMITS } from "./limits.js";
 import { splitLinks } from "./links.js";
 import { hasWords, t } from "./words.js";
 
@@ -211,12 +212,12 @@ export function openDialog(title, fields, action, submit, props = {}) {
     const onsubmit = async (event) => {
       event.preventDefault();
       button.disabled = true;
+      clearProblems(form, problem);
       try {
         result = await submit(Object.fromEntries(new FormData(form)));
         dialog.close();
       } catch (error) {
-        problem.hidden = false;
-        problem.textContent = errorText(error);
+        showProblems(form, problem, error);
       } finally {
         button.disabled = false;
       }
@@ -281,5 +282,37 @@ export function errorText(error) {
 
 /** Return what is wrong with a field's value: the server's text where there are no words for it. */
 export function fieldText(name, message) {
-  return hasWords(`invalid.${name}`) ? t(`invalid.${name}`) : message;
+  return hasWords(`invalid.${name}`) ? t(`invalid.${name}`, boundsOf(name)) : message;
+}
+
+/** The `min` and `max` of a field with this name, of the first body that has bounds for it. */
+function boundsOf(name) {
+  return Object.values(LIMITS).find((fields) => Object.hasOwn(fields, name))?.[name] ?? {};
+}
+
+/** Return an error that a form shows at its field `name`. */
+export const fieldError = (name, text) => Object.assign(new Error(text), { field: name });
+
+/** Remove what showProblems has shown. */
+export function clearProblems(form, problem) {
+  problem.hidden = true;
+  for (const note of form.querySelectorAll("small.problem")) note.remove();
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+}
+
+/** Show the error of each field below it, and all other errors in the element `problem`. */
+export function showProblems(form, problem, error) {
+  const fields = Object.entries(error.fields ?? {}).map(([name, message]) => [name, fieldText(name, message)]);
+  if (error.field) fields.unshift([error.field, error.message]);
+  const inputs = fields.map(([name, message]) => [form.elements[name], message]);
+  const visible = inputs.filter(([input]) => input?.after && !input.closest("[hidden]"));
+  for (const [input, message] of visible) {
+    const note = h("small.problem", { id: `problem-${input.name}` }, message);
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", note.id);
+    input.after(note);
+  }
+  problem.hidden = visible.length > 0 && visible.length === fields.length;
+  problem.textContent = errorText(error);
+  visible[0]?.[0].focus();
 }

@@ -3,7 +3,7 @@
  * confirmed.
  */
 
-import { errorText, fieldText, h } from "./dom.js";
+import { clearProblems, h, showProblems } from "./dom.js";
 
 /**
  * Create a form with a button. `submit` gets the fields' values and the form; the text that it returns is shown
@@ -29,28 +29,4 @@ export function form(fields, action, submit) {
   const row = h("div.row", {}, h("button.primary", {}, action), confirmation);
   const element = h("form", { onsubmit }, fields, problem, row);
   return element;
-}
-
-function clearProblems(element, problem) {
-  problem.hidden = true;
-  for (const note of element.querySelectorAll("small.problem")) note.remove();
-  for (const input of element.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
-}
-
-/** Show the error of each field below it, and all other errors above the button. */
-function showProblems(element, problem, error) {
-  const fieldErrors = Object.entries(error.fields ?? {}).map(([name, message]) => [
-    element.elements[name],
-    fieldText(name, message),
-  ]);
-  const visible = fieldErrors.filter(([input]) => input && !input.closest("[hidden]"));
-  for (const [input, message] of visible) {
-    const note = h("small.problem", { id: `problem-${input.name}` }, message);
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-describedby", note.id);
-    input.after(note);
-  }
-  problem.hidden = visible.length > 0 && visible.length === fieldErrors.length;
-  problem.textContent = errorText(error);
-  visible[0]?.[0].focus();
 }

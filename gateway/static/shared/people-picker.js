@@ -1,6 +1,6 @@
 /** A search field for people, and the list of those who were chosen. */
 
-import { avatar, fill, h, iconButton } from "./dom.js";
+import { avatar, fill, h, iconButton, toastErrors } from "./dom.js";
 import { nameOf } from "./format.js";
 import { t } from "./words.js";
 
@@ -8,10 +8,14 @@ const SEARCH_AFTER_MS = 150;
 const MAX_SHOWN = 8;
 
 export class PeoplePicker {
-  /** `excluded` are ids of users who cannot be chosen. The user of this page can never be chosen. */
-  constructor(store, excluded) {
+  /**
+   * `excluded` are ids of users who cannot be chosen. The user of this page can never be chosen. `exclude`, if any, gets
+   * USERs and resolves to the ids of those among them who cannot be chosen either.
+   */
+  constructor(store, excluded, exclude = null) {
     this.store = store;
     this.excluded = new Set([...excluded, store.me.id]);
+    this.exclude = exclude;
     this.chosen = new Map(); // id -> USER
     this.search = h("input", {
       type: "search",
@@ -28,38 +32,61 @@ export class PeoplePicker {
   }
 
   #onInput() {
+    this.isChoosing = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#find(), SEARCH_AFTER_MS);
   }
 
-  /** Enter chooses the first result. */
+  /** Enter chooses the first result, of what stands in the field now: if need be, when it is there. */
   #onKey(event) {
-    if (event.key !== "Enter" || !this.search.value.trim()) return;
+    if (event.key !== "Enter" || !this.query) return;
     event.preventDefault();
-    this.results.querySelector("button")?.click();
+    if (this.shown === this.query) this.#chooseFirst();
+    else this.isChoosing = true;
   }
 
+  #chooseFirst() {
+    this.isChoosing = false;
+    this.results.querySelector("button.hit")?.click();
+  }
+
+  get query() {
+    return this.search.value.trim();
+  }
+
+  /** Load who is found. Nothing is drawn when another text stands in the field meanwhile. */
   async #find() {
-    const q = this.search.value.trim();
-    const { bell } = this.store;
-    const page = await bell
-      .call("GET", "/users", null, { query: { q, limit: 20 } })
-      .catch(() => ({ items: [] }));
+    const q = this.query;
+    const users = await this.#load(q).catch(() => []);
+    if (q !== this.query) return;
     if (this.results.matches(":active")) {
       onceReleased(() => this.#find()); // a row that moves while it is pressed would not be clicked
       return;
     }
-    const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id);
-    const rows = page.items
-      .filter(canChoose)
-      .slice(0, MAX_SHOWN)
-      .map((user) => this.#row(user));
-    const nobody = () => h("li.quiet", {}, t(q ? "people.none-found" : "people.nobody-else"));
-    fill(this.results, rows.length ? rows : nobody());
+    const rows = users.slice(0, MAX_SHOWN).map((user) => this.#row(user));
+    fill(this.results, rows.length ? rows : this.#nobody(q));
+    this.shown = q;
+    if (this.isChoosing) this.#chooseFirst();
+  }
+
+  async #load(q) {
+    const { bell } = this.store;
+    const { items } = await bell.call("GET", "/users", null, { query: { q, limit: 20 } });
+    const excluded = this.exclude ? await this.exclude(items) : [];
+    const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id) && !excluded.includes(id);
+    return items.filter(canChoose);
+  }
+
+  /** Say that nobody was found. Where there is nobody else, admins can invite people. */
+  #nobody(q) {
+    const text = h("li.quiet", {}, t(q ? "people.none-found" : "people.nobody-else"));
+    if (q || this.store.me.role !== "admin") return text;
+    const onclick = () => toastErrors(async () => (await import("../account/invite.js")).invitePeople(this.store));
+    return [text, h("li", {}, h("button", { type: "button", onclick }, t("invite.people")))];
   }
 
   #row(user) {
-    const name = h("span.title", {}, nameOf(user));
+    const name = h("span.title", { dir: "auto" }, nameOf(user));
     const username = h("small", {}, `@${user.username}`);
     const props = { type: "button", onclick: () => this.#add(user) };
     return h("li", {}, h("button.hit", props, avatar(nameOf(user), user.id), name, username));
