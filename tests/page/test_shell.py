@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, bodies, entered, titled, write
+from tests.page.entering import PHONE, entered, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -230,12 +230,12 @@ def test_the_keyboard_goes_to_anything(people: list[Client], open_page: Open, vi
 def test_back_leads_where_one_was(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     ben.send("hello", to=ana)
-    page = entered(open_page, ana, "#/conversations", **PHONE)
+    page = entered(open_page, ana, "#/settings", **PHONE)
+    page.wait_for_selector("bw-settings")
+    page.get_by_role("link", name="Chats").click()
     titled(page, name(ben)).click()
+    expect(page.locator(".message")).to_have_count(1)
     page.get_by_role("link", name="Back to the list").click()
     expect(page.locator(".conversations")).to_be_visible()
-    page.evaluate("location.hash = '#/settings'")
-    page.wait_for_selector("bw-settings")
     page.go_back()
-    expect(page.locator(".conversations")).to_be_visible()
-    assert bodies(page) == []
+    expect(page.locator("bw-settings")).to_be_visible()

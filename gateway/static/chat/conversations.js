@@ -53,12 +53,14 @@ class Conversations extends View {
       this.results,
       h("div.scroll", { tabindex: "-1" }, this.items),
     );
-    this.draw = oncePerFrame(() => this.isPressed || this.#draw());
+    this.described = new Map(); // conversation -> item of fillKeyed, until something of it changes
+    this.drawSoon = oncePerFrame(() => this.isPressed || this.#draw());
     this.#waitForPresses();
-    this.listen(this.store, "conversations typing thread people", this.draw);
+    this.listen(this.store, "conversations typing thread", (id) => this.draw(id));
+    this.listen(this.store, "people", () => this.draw());
     this.listen(this.store, "presence", (user) => this.#drawPresence(user));
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
-    const timer = setInterval(this.draw, REDRAW_EVERY_MS);
+    const timer = setInterval(() => this.draw(), REDRAW_EVERY_MS);
     this.lifetime.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
@@ -69,7 +71,14 @@ class Conversations extends View {
 
   set selected(id) {
     this.#selected = id;
-    this.draw?.();
+    this.draw();
+  }
+
+  /** Draw what has changed of one conversation, or of all, before the next frame. */
+  draw(id = undefined) {
+    if (id === undefined) this.described?.clear();
+    else this.described.delete(id);
+    this.drawSoon?.();
   }
 
   /** A row that moves, or is drawn again, while it is pressed would not be clicked: drawing waits for the click. */
@@ -77,14 +86,13 @@ class Conversations extends View {
     const end = () => {
       if (!this.isPressed) return;
       this.isPressed = false;
-      this.draw();
+      this.drawSoon();
     };
     this.listen(this.items, "pointerdown", (_, event) => (this.isPressed = event.button === 0));
     this.listen(this.items, "click", end);
     this.listen(window, "pointerup pointercancel blur", () => setTimeout(end, CLICK_WITHIN_MS));
   }
 
-  /** Draw what has changed. */
   #draw() {
     const { store } = this;
     if (!store.me) return;
@@ -131,9 +139,17 @@ class Conversations extends View {
   }
 
   #item(conversation) {
+    const known = this.described.get(conversation.id);
+    if (known) return known;
+    const item = this.#itemOf(conversation.id, this.#describe(conversation));
+    this.described.set(conversation.id, item);
+    return item;
+  }
+
+  #describe(conversation) {
     const { store } = this;
     const { id, unread, last_message: last } = conversation;
-    return this.#itemOf(id, {
+    return {
       title: titleOf(conversation, store.me),
       partner: partnerOf(conversation, store.me)?.id,
       at: last && last.created_at,
@@ -141,7 +157,7 @@ class Conversations extends View {
       unread,
       isOpen: id === this.#selected,
       preview: this.#preview(conversation),
-    });
+    };
   }
 
   /** `shown` is all that is drawn of a conversation. */

@@ -90,12 +90,21 @@ export class Store extends EventTarget {
   putConversation(conversation) {
     const isNew = !this.conversations.has(conversation.id);
     this.#prepare(conversation);
+    if (!isNew) this.#keepReadMark(conversation);
     this.conversations.set(conversation.id, conversation);
     for (const [user, online] of presenceOf(conversation)) this.online.set(user, online);
     if (isNew) for (const message of this.unsent(conversation.id)) this.retry(message);
     this.#begin(conversation);
     this.emit("presence");
     this.emit("conversations", conversation.id);
+  }
+
+  /** An answer may be older than the read mark that is on its way to the server. */
+  #keepReadMark(conversation) {
+    const read = this.readMark(this.conversations.get(conversation.id));
+    if (read <= this.readMark(conversation)) return;
+    conversation.read = read;
+    if (read >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
   }
 
   /** Load a conversation, again if an event has changed it meanwhile: the answer may be older than that event. */
@@ -224,7 +233,7 @@ export class Store extends EventTarget {
   }
 
   thread(id) {
-    if (!this.threads.has(id) && this.conversations.get(id)?.members_count) queueMicrotask(() => this.refresh(id));
+    if (!this.threads.has(id) && id > 0) queueMicrotask(() => this.refresh(id)); // names and members may have changed
     const thread = this.threads.get(id) ?? new Thread(this, id);
     this.threads.delete(id);
     this.threads.set(id, thread);

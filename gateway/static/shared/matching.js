@@ -4,8 +4,7 @@ import { h } from "./dom.js";
 
 /** Return a text without case and accents, with one character for each of its own, so that positions are the same. */
 export function folded(text) {
-  if (/^[ -~]*$/.test(text)) return text.toLowerCase();
-  return [...text].map(foldedCharacter).join("");
+  return text.replace(/[^ -~]/gu, foldedCharacter).toLowerCase();
 }
 
 function foldedCharacter(character) {
