@@ -15,7 +15,6 @@ from conf import Settings
 from conf.logging import configure
 from conf.terminal import print_line
 from models.accounts import setup
-from models.identity import user
 from models.log import event
 
 FIRST_STEP = "There is no admin yet. To become it, open {url}/#/setup and enter this code: {code}"
@@ -47,7 +46,7 @@ def run(_args: Namespace) -> int:
 
 def _greeting(settings: Settings) -> str:
     opened = f"Bellwire is up: open {settings.url} (Ctrl-C stops it)"
-    if user.active_admins():
+    if setup.has_admin():
         return opened
     with event.transaction():
         code = setup.new_code()

@@ -44,6 +44,7 @@ API = "/api/v1"
 PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN_S is closed, at most 5 s later
 PONG_WITHIN_S = 10
 ID = r"([1-9][0-9]{0,15})"
+CODE = r"([A-Za-z0-9_-]{1,64})"  # of an invitation
 
 AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
     "Events": [
@@ -78,7 +79,8 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     "Accounts": [
         (f"{API}/signup", signup.Signup),
         (f"{API}/signup/verify", signup.Verify),
-        (f"{API}/invitations/([A-Za-z0-9_-]{{1,64}})", signup.InvitedSignup),
+        (f"{API}/signup/code", signup.SignupCode),
+        (f"{API}/invitations/{CODE}", signup.InvitedSignup),
         (f"{API}/instance", instance.Instance),
         (f"{API}/setup", instance.Setup),
         (f"{API}/otp", signup.LoginCode),
@@ -141,9 +143,7 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 def route_name(pattern: str) -> str:
     """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
-    return (
-        pattern.replace(ID, "ID").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME").replace("([A-Za-z0-9_-]{1,64})", "CODE")
-    )
+    return pattern.replace(ID, "ID").replace(CODE, "CODE").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
 
 
 class Application(web.Application):

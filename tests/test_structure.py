@@ -32,6 +32,7 @@ PUBLIC = {
     "signup.LoginCode",
     "signup.InvitedSignup",
     "signup.Signup",
+    "signup.SignupCode",
     "signup.Verify",
 }
 HTTP = {"asyncio", "tornado", "http", "httpx", "websockets"}

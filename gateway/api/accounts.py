@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, NotRequired, TypedDict
 
 import msgspec
@@ -13,7 +12,7 @@ from gateway.http.describe import PAGED, Listed, TextParameter, chars, describe,
 from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.accounts import status
-from models.identity import code, password, time_zone
+from models.identity import code, password
 from models.identity import user as users
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
@@ -21,7 +20,6 @@ from models.log.event import Transaction
 from models.notices import pending_mail
 from models.store.errors import InvalidError
 
-LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 NAME_PREFIX = TextParameter("q", "the beginning of the username, or of a word of the display name in any case")
 
 
@@ -128,10 +126,7 @@ def _invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
     errors: list[tuple[str, str]] = []
     if changes.display_name is not None:
         errors += users.invalid_display_name(changes.display_name)
-    if changes.timezone is not None and not time_zone.is_known(changes.timezone):
-        errors.append(("timezone", f"must be {time_zone.EXPECTED}"))
-    if changes.locale is not None and not LOCALE.fullmatch(changes.locale):
-        errors.append(("locale", "must be a language tag such as en or pt-BR"))
+    errors += users.invalid_profile(changes.timezone, changes.locale)
     if changes.password is None and (changes.code is not None or changes.current_password is not None):
         errors.append(("password", "is required with current_password or code: the new password"))
     return errors

@@ -49,7 +49,14 @@ class FirstAdmin(msgspec.Struct, forbid_unknown_fields=True):
     password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)]
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
     organisation: Annotated[str, chars(*setup.NAME_CHARS)] | None = None
+    timezone: str | None = None
+    locale: str | None = None
     cookie: bool = False
+
+    def new_user(self) -> NewUser:
+        """The account that is requested, without its password."""
+        new = NewUser(self.username, self.email, self.display_name, timezone=self.timezone, locale=self.locale)
+        return msgspec.structs.replace(new, role="admin")
 
 
 EXAMPLE = {"code": "K7QFB-2MXDA", "email": "root@example.org", "username": "root", "password": "a long and quiet one"}
@@ -65,18 +72,19 @@ class Setup(SessionHandler):
     async def post(self) -> None:
         """Answer 200 with `{"token","user"}`; 404 as soon as there is an admin, 422 for a wrong code."""
         request = self.decode(FirstAdmin)
-        if not await self.services.read(setup.is_needed):
+        is_right = await self.services.read(setup.matches, request.code)  # before the slow hash
+        if not await self.services.read(setup.is_needed):  # after it: the code of an admin who was made meanwhile is gone
             raise ProblemError("not-found")
-        errors = registration.invalid_fields(request.username, request.email, request.display_name)
+        new = request.new_user()
+        errors = registration.invalid_fields(new)
         errors += await self.services.hash(password.invalid, request.password, (request.username, request.email))
         if request.organisation is not None and not is_displayable(request.organisation):
             errors.append(("organisation", "must have printable characters only"))
-        if not await self.services.read(setup.matches, request.code):  # before the slow hash
+        if not is_right:
             errors.append(("code", "is not the one that the terminal shows"))
         if errors:
             raise InvalidError(*errors)
         hashed = await self.services.hash(password.hashed, request.password)
-        new = NewUser(request.username, request.email, request.display_name, role="admin")
 
         def run(tx: Transaction) -> tuple[int, str]:
             made = setup.make_admin(tx, request.code, new, hashed, request.organisation)

@@ -1,5 +1,7 @@
 """Invitations: a code lets somebody sign up, also where sign-up is closed. It is stored only as a hash.
 
+An invitation is valid while the admin who created it is an active admin: one who is suspended has no way back by it.
+
 An attempt to sign up uses an invitation for as long as its account exists: one that is never verified is deleted after a day, and
 gives its use back.
 """
@@ -22,14 +24,16 @@ from models.community.group import Group
 from models.identity.user import ROLES, User
 from models.log.event import Transaction
 from models.store.clock import rfc3339
-from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, chunks, fetch_rows
 from models.store.errors import InvalidError, NotFoundError
 
 CODE_BYTES = 16
+MAX_IDS_PER_QUERY = 500
 MAX_USES = 10_000
 MAX_VALID_S = 365 * 24 * 3600
 VALID_S = 7 * 24 * 3600
 KEPT_AFTER_END_MS = 30 * 24 * 3600 * 1000
+IS_BY_ADMIN = (User.role == "admin") & (User.status == "active")  # of the user who created an invitation
 
 
 class Invitation(Base):
@@ -111,18 +115,18 @@ def find(code: str, now_ms: int) -> Invited:
     return Invited(_usable(code, now_ms)[1])
 
 
-def sign_up(tx: Transaction, secret: str, code: str, new: NewUser, hashed: str) -> None:
-    """Sign up by an invitation. Raises NotFoundError when its code is unknown, over or used up, and ConflictError as
-    registration.sign_up does."""
+def sign_up(tx: Transaction, secret: str, code: str, new: NewUser, hashed: str) -> int:
+    """Sign up by an invitation, and return the pending account. Raises NotFoundError when its code is unknown, over or used up,
+    and ConflictError as registration.sign_up does."""
     invitation, _ = _usable(code, tx.now_ms)
     made = registration.sign_up(tx, secret, new, hashed)
     InvitationUse.insert(user=made, invitation=invitation).as_rowcount().execute()
+    return made
 
 
-def accept(tx: Transaction, user: int) -> None:
-    """Give an account that was verified what its invitation says, if it was made by one."""
-    query = InvitationUse.select(Invitation.role, Invitation.group).join(Invitation).where(InvitationUse.user == user)
-    for role, group in fetch_rows(query):
+def accept(tx: Transaction, users: Sequence[int]) -> None:
+    """Give accounts that were just activated what their invitations say, if they were made by some."""
+    for user, role, group in _uses(users, InvitationUse.user, Invitation.role, Invitation.group):
         if role != "user":
             User.update(role=role).where(User.id == user).execute()
         if group is not None:
@@ -130,8 +134,14 @@ def accept(tx: Transaction, user: int) -> None:
 
 
 def invited(attempts: Sequence[int]) -> list[int]:
-    """Those of these accounts that were made by an invitation which still exists."""
-    return [user for (user,) in fetch_rows(InvitationUse.select(InvitationUse.user).where(InvitationUse.user.in_(attempts)))]
+    """Those of these accounts that were made by an invitation which is there still, and its admin, too."""
+    return [user for (user,) in _uses(attempts, InvitationUse.user)]
+
+
+def _uses(users: Sequence[int], *columns: Any) -> list[tuple[Any, ...]]:
+    query = InvitationUse.select(*columns).join(Invitation).join(User).where(IS_BY_ADMIN)
+    parts = chunks(users, MAX_IDS_PER_QUERY)
+    return [row for part in parts for row in fetch_rows(query.where(InvitationUse.user.in_(part)))]
 
 
 def trim(tx: Transaction, limit: int) -> int:
@@ -149,7 +159,9 @@ def _usable(code: str, now_ms: int) -> tuple[int, str | None]:
     query = (
         Invitation.select(Invitation.id, Group.name)
         .join(Group, peewee.JOIN.LEFT_OUTER)
-        .where(Invitation.code_hash == digest(code), Invitation.expires_ms > now_ms, Invitation.uses > _used())
+        .switch(Invitation)
+        .join(User)
+        .where(Invitation.code_hash == digest(code), Invitation.expires_ms > now_ms, Invitation.uses > _used(), IS_BY_ADMIN)
     )
     found = fetch_rows(query)
     if not found:

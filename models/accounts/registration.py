@@ -14,7 +14,19 @@ from typing import Any
 import msgspec
 
 from models.identity import code, email_address
-from models.identity.user import ROLES, Profile, User, UserView, Wallet, display_key, insert_search_names, invalid_display_name
+from models.identity.user import (
+    LOCALE,
+    ROLES,
+    TIMEZONE,
+    Profile,
+    User,
+    UserView,
+    Wallet,
+    display_key,
+    insert_search_names,
+    invalid_display_name,
+    invalid_profile,
+)
 from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
@@ -52,19 +64,21 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
     role: str = "user"
     password: str | None = None
     bot: bool = False
+    timezone: str | None = None
+    locale: str | None = None
 
 
-def invalid_fields(username: str, address: str, display_name: str | None, prefix: str = "") -> list[tuple[str, str]]:
-    """Return (field, message) of each invalid field."""
+def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
+    """Return (field, message) of each invalid field except role and password."""
     errors: list[tuple[str, str]] = []
-    if not USERNAME.fullmatch(username):
+    if not USERNAME.fullmatch(new.username):
         rule = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
         errors.append((f"{prefix}username", rule))
-    if not email_address.is_mailable(address):
+    if not email_address.is_mailable(new.email):
         errors.append((f"{prefix}email", email_address.EXPECTED))
-    if display_name is not None:
-        errors += invalid_display_name(display_name, prefix)
-    return errors
+    if new.display_name is not None:
+        errors += invalid_display_name(new.display_name, prefix)
+    return errors + invalid_profile(new.timezone, new.locale, prefix)
 
 
 def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
@@ -84,7 +98,8 @@ def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | No
     made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status, u.bot) for u in users]
     insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
     insert_search_names((view.id, view.username, view.display_name) for view in made)
-    insert_rows(Profile, ("user_id", "timezone", "locale"), [(view.id, "UTC", "en") for view in made])
+    profiles = [(view.id, new.timezone or TIMEZONE, new.locale or LOCALE) for view, new in zip(made, users, strict=True)]
+    insert_rows(Profile, ("user_id", "timezone", "locale"), profiles)
     insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
     return made
 
@@ -111,7 +126,7 @@ def refusals(users: Sequence[NewUser]) -> list[tuple[str, str]]:
     """Return (`users.N.field`, message) of everything that prevents these accounts from being created."""
     errors: list[tuple[str, str]] = []
     for n, new in enumerate(users):
-        errors += invalid_fields(new.username, new.email, new.display_name, f"users.{n}.")
+        errors += invalid_fields(new, f"users.{n}.")
         if new.role not in ROLES:
             errors.append((f"users.{n}.role", "user or admin"))
     names, addresses = [new.username.lower() for new in users], [email_address.key(new.email) for new in users]
@@ -160,20 +175,26 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> int:
     if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
     _forget_old_attempts([name], tx.now_ms)
-    digits = code.new()
     (made,) = _insert(tx, [new], [hashed], "pending")
-    expires_ms = code.issue(tx, secret, made.id, code.SIGNUP, digits)
-    owner_sql = "SELECT id, email, display_name, username FROM users WHERE email_key=? AND status<>'pending'"
-    owner = rows(owner_sql, (email_address.key(new.email),))
-    if owner:
-        user, to, display_name, username = owner[0]  # nothing of what the caller typed, who may be a stranger
-        letter = NewMail("address_known", user, to, display_name, {"username": username})
-    else:
-        data = {"code": digits, "username": new.username}
-        nameless = ""  # a stranger may have chosen the name
-        letter = NewMail("signup_code", made.id, new.email, nameless, data, expires_ms, CODE_PRIORITY)
-    outbox.queue(tx, [letter])
+    mail_code(tx, secret, made.id, new.username, new.email)
     return made.id
+
+
+def mail_code(tx: Transaction, secret: str, attempt: int, username: str, address: str) -> None:
+    """Mail a new code for a pending account, in the place of its earlier one. If the address has an account, its owner gets a mail
+    that says so instead."""
+    digits = code.new()
+    expires_ms = code.issue(tx, secret, attempt, code.SIGNUP, digits)
+    owner_sql = "SELECT id, email, display_name, username FROM users WHERE email_key=? AND status<>'pending'"
+    owner = rows(owner_sql, (email_address.key(address),))
+    if owner:
+        user, to, display_name, owners_username = owner[0]  # nothing of what the caller typed, who may be a stranger
+        letter = NewMail("address_known", user, to, display_name, {"username": owners_username})
+    else:
+        data = {"code": digits, "username": username}
+        nameless = ""  # a stranger may have chosen the name
+        letter = NewMail("signup_code", attempt, address, nameless, data, expires_ms, CODE_PRIORITY)
+    outbox.queue(tx, [letter])
 
 
 def verify(

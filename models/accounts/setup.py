@@ -8,7 +8,6 @@ import secrets
 
 from models.accounts import registration
 from models.accounts.registration import NewUser
-from models.identity import user as users
 from models.identity.user import User, UserView
 from models.log.event import Transaction
 from models.store import facts
@@ -27,9 +26,14 @@ def new_code() -> str:
     return f"{code[: CODE_CHARS // 2]}-{code[CODE_CHARS // 2 :]}"
 
 
+def has_admin() -> bool:
+    """Whether there is an admin, of any status."""
+    return User.select().where(User.role == "admin").exists()
+
+
 def is_needed() -> bool:
     """Whether there is no admin yet, and a code for the first one."""
-    return not User.select().where(User.role == "admin").exists() and bool(facts.read(facts.SETUP_CODE))
+    return not has_admin() and bool(facts.read(facts.SETUP_CODE))
 
 
 def organisation() -> str | None:
@@ -55,7 +59,7 @@ def make_admin(tx: Transaction, code: str, new: NewUser, hashed: str, organisati
     Fact.delete().where(Fact.name == facts.SETUP_CODE).execute()
     if organisation_name:
         name_organisation(organisation_name)
-    return users.view(made.id)
+    return made
 
 
 def matches(code: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from models.accounts import invitation
 from models.accounts.registration import announce, owned
 from models.identity import code, email_address, token
 from models.identity import user as users
@@ -27,6 +28,7 @@ MAX_KEYS_PER_QUERY = 500
 SUSPENDED = "Your account was suspended"
 ACTIVE = "Your account is active again"
 CHANGED = "Your password was changed"
+REASON = "Reason: "  # begins the body that says one
 NOT_YOU = "All other sessions were ended. If it was not you, ask for a login code, log in with it and set another password."
 
 
@@ -70,6 +72,7 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
     new = _activatable({i: account for i, account in there.items() if account.view.status == "pending"})
     _set_status(again + new, "active")
     code.void(tx, new, code.SIGNUP)
+    invitation.accept(tx, new)
     announce(tx, new)
     _announce(tx, [there[i] for i in again], "active", ACTIVE, admin, reason)
     _record(tx, [*again, *new], "account.activated", "Account activated", admin, reason)
@@ -119,7 +122,7 @@ def _announce(tx: Transaction, accounts: Sequence[_Account], status: str, title:
     """Notify the owners, also by mail, and append the events for gateways and watching admins."""
     if not accounts:
         return
-    body = f"Reason: {reason}" if reason else ""
+    body = f"{REASON}{reason}" if reason else ""
     data = msgspec.json.encode({"status": status, "reason": reason or None})
     causes = {}
     for account in accounts:

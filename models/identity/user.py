@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
-from models.identity import email_address
+from models.identity import email_address, time_zone
 from models.log.event import GATEWAYS, Transaction, user_stream
 from models.store.database import Base, BytewiseCharField, NeverReusedIdField, engine, fetch_rows, insert_rows, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
@@ -21,6 +21,9 @@ ROLES = ("user", "admin")
 STATUSES = ("pending", "active", "suspended")
 MAX_WORDS = 10  # of a display name, by which its user is found
 WORD = re.compile(r"[^\W_]+")
+TIMEZONE, LOCALE = "UTC", "en"  # of a profile, until another one is set
+LOCALE_CHARS = 35
+LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, without irregular tags
 AFTER_ALL = "\U0010ffff"  # sorts after all characters of names
 WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
 COLUMNS = "id, username, display_name, role, status, bot"
@@ -73,8 +76,8 @@ class Profile(Base):
     """A user's time zone and language: exactly one for each user."""
 
     user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
-    timezone = peewee.CharField(max_length=64, default="UTC")
-    locale = peewee.CharField(max_length=35, default="en")
+    timezone = peewee.CharField(max_length=64, default=TIMEZONE)
+    locale = peewee.CharField(max_length=LOCALE_CHARS, default=LOCALE)
 
     class Meta:
         table_name = "profiles"
@@ -133,6 +136,16 @@ def invalid_display_name(name: str, prefix: str = "") -> list[tuple[str, str]]:
     if len(name) <= DISPLAY_NAME_CHARS and is_displayable(name):
         return []
     return [(f"{prefix}display_name", f"1 to {DISPLAY_NAME_CHARS} printable characters")]
+
+
+def invalid_profile(timezone: str | None, locale: str | None, prefix: str = "") -> list[tuple[str, str]]:
+    """Return (field, message) of each field of a profile that is neither None nor allowed."""
+    errors = []
+    if timezone is not None and not time_zone.is_known(timezone):
+        errors.append((f"{prefix}timezone", f"must be {time_zone.EXPECTED}"))
+    if locale is not None and not (len(locale) <= LOCALE_CHARS and LANGUAGE_TAG.fullmatch(locale)):
+        errors.append((f"{prefix}locale", "must be a language tag such as en or pt-BR"))
+    return errors
 
 
 def view(user: int) -> UserView:

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
 import select
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.commands.installation import ROOT, Installation
@@ -74,8 +76,13 @@ def test_serve_is_the_default_and_says_where_to_go_and_what_is_next(bellwire: In
     assert process.stdout is not None
     assert "applied 0001_initial\n" in printed
     assert f"http://127.0.0.1:{bellwire.settings['PORT']}" in printed[-1]
-    assert "no admin" in process.stdout.readline()
-    assert "run.py create-admin" in process.stdout.readline()
+    hint = process.stdout.readline()
+    assert "no admin" in hint
+    found = re.search(r"open (http\S+)/#/setup and enter this code: ([2-9A-Z]{5}-[2-9A-Z]{5})$", hint)
+    assert found, hint
+    admin = {"code": found[2], "username": "root", "email": "root@example.org", "password": "a long and quiet one"}
+    answer = httpx.post(f"{found[1]}/api/v1/setup", json=admin, trust_env=False, timeout=LIMIT_S)
+    assert (answer.status_code, answer.json()["user"]["role"]) == (200, "admin"), answer.text
     with socket.create_connection(("127.0.0.1", int(bellwire.settings["PORT"])), timeout=LIMIT_S):
         pass
 
@@ -85,7 +92,7 @@ def test_with_an_admin_and_a_schema_only_the_address_is_printed(bellwire: Instal
     process, printed = serving(bellwire, "serve")
     assert len(printed) == 1
     process.terminate()
-    assert "create-admin" not in process.communicate(timeout=LIMIT_S)[0]
+    assert "setup" not in process.communicate(timeout=LIMIT_S)[0]
 
 
 def test_a_worker_that_is_killed_is_replaced(bellwire: Installation) -> None:

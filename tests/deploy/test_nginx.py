@@ -70,6 +70,12 @@ def test_the_logs_of_nginx_and_gateway_name_the_same_request_id(http: httpx.Clie
     assert (logged["method"], logged["path"], logged["status"], logged["gateway_status"]) == ("GET", "/api/v1/me", 200, "200")
 
 
+def test_no_log_has_the_code_of_an_invitation(http: httpx.Client, nginx: Proxy) -> None:
+    http.get("/api/v1/invitations/kQ3-zzYx")
+    nginx.stop()
+    assert json.loads(nginx.requests())["path"] == "/api/v1/invitations/CODE"
+
+
 def test_a_request_without_tls_is_redirected_to_the_name(nginx: Proxy) -> None:
     answer = httpx.get(f"http://127.0.0.1:{nginx.redirect_port}/a?b=c", trust_env=False)
     assert (answer.status_code, answer.headers["Location"]) == (308, "https://chat.example.org/a?b=c")

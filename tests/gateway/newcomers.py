@@ -21,9 +21,17 @@ def new_signup() -> dict[str, str]:
 
 def sign_up(gateway: Gateway, signup: dict[str, str]) -> str:
     """Sign up, and return the code that the mail contains."""
-    answer = gateway.anonymous().post("/signup", signup)
-    assert (answer.status_code, answer.json()) == (201, {"username": signup["username"], "otp": {"expires_in": 600}})
-    return newest_mail(gateway, signup["email"])["code"]
+    start_attempt(gateway, signup)
+    return str(newest_mail(gateway, signup["email"])["code"])
+
+
+def start_attempt(gateway: Gateway, signup: dict[str, str], path: str = "/signup", status: int = 201) -> str:
+    """Sign up, and return the token of the attempt."""
+    answer = gateway.anonymous().post(path, signup)
+    attempt = answer.json().pop("attempt", "")
+    expected = {"username": signup.get("username", answer.json().get("username")), "otp": {"expires_in": 600}, "attempt": attempt}
+    assert (answer.status_code, answer.json()) == (status, expected), answer.text
+    return str(attempt)
 
 
 def newest_mail(gateway: Gateway, address: str) -> Any:

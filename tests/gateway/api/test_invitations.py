@@ -8,7 +8,7 @@ import pytest
 from models.accounts import setup
 from models.log import event
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.newcomers import PASSWORD, log_in, new_signup, newest_mail, verify, wrong_code
+from tests.gateway.newcomers import PASSWORD, log_in, new_signup, newest_mail, start_attempt, verify, wrong_code
 from tests.gateway.running import Gateway
 
 
@@ -32,8 +32,7 @@ def invite(admin: Client, **body: object) -> str:
 
 def accept(gateway: Gateway, code: str, signup: dict[str, str]) -> str:
     """Sign up by an invitation, and return the mailed code."""
-    answer = gateway.anonymous().post(f"/invitations/{code}", signup)
-    assert (answer.status_code, answer.json()) == (201, {"username": signup["username"], "otp": {"expires_in": 600}})
+    start_attempt(gateway, signup, f"/invitations/{code}")
     return str(newest_mail(gateway, signup["email"])["code"])
 
 
@@ -83,6 +82,46 @@ def test_an_attempt_by_an_ended_invitation_is_not_activated(closed: Gateway, inv
     assert fields(verify(closed, signup["email"], mailed)) == ["code"]
 
 
+def test_an_invitation_ends_with_the_rights_of_the_admin_who_made_it(closed: Gateway, inviting: Client) -> None:
+    leaving, code, signup = closed.user("admin"), invite(inviting), new_signup()
+    used, unused = (invite(leaving, role="admin") for _ in range(2))
+    mailed = accept(closed, used, signup)
+    assert inviting.post("/admin/users/suspend", {"ids": [leaving.id]}).json()["changed"] == [leaving.id]
+    problem(closed.anonymous().get(f"/invitations/{unused}"), 404, "not-found")
+    problem(closed.anonymous().post(f"/invitations/{unused}", new_signup()), 404, "not-found")
+    assert fields(verify(closed, signup["email"], mailed)) == ["code"]
+    assert closed.anonymous().get(f"/invitations/{code}").status_code == 200
+
+
+def test_an_admin_who_activates_the_invited_gives_what_the_invitation_says(closed: Gateway, inviting: Client) -> None:
+    group, signup = inviting.post("/groups", {"name": "Painters"}).json()["id"], new_signup()
+    accept(closed, invite(inviting, group=group), signup)
+    ((invited,),) = closed.rows("SELECT id FROM users WHERE username=?", signup["username"])
+    assert inviting.post("/admin/users/activate", {"ids": [invited]}).json()["changed"] == [invited]
+    assert (invited,) in closed.rows("SELECT user_id FROM group_members WHERE group_id=?", group)
+
+
+def test_a_mistyped_address_costs_an_invitation_no_second_use(closed: Gateway, inviting: Client) -> None:
+    code, wrong, right = invite(inviting), new_signup(), new_signup()
+    path = f"/invitations/{code}"
+    attempt = start_attempt(closed, wrong, path)
+    problem(closed.anonymous().post(path, right), 404, "not-found")
+    attempt = start_attempt(closed, wrong | {"email": right["email"], "attempt": attempt}, path)
+    other = new_signup()["email"]
+    problem(closed.anonymous().post("/signup", right | {"attempt": attempt}), 403, "forbidden")
+    assert closed.anonymous().post("/signup/code", {"attempt": attempt, "email": other}).status_code == 200
+    user = verify(closed, other, newest_mail(closed, other)["code"]).json()["user"]
+    assert user["username"] == wrong["username"]
+
+
+def test_no_answer_record_or_metric_shows_an_invitations_code(closed: Gateway, inviting: Client) -> None:
+    code = invite(inviting)
+    accept(closed, code, new_signup())
+    metrics = closed.http.get("/metrics").text
+    assert code not in inviting.get("/admin/invitations").text + inviting.get("/admin/audit").text + metrics
+    assert "/api/v1/invitations/CODE" in metrics
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -121,9 +160,12 @@ def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_g
     assert anyone.get("/instance").json()["setup"] is True
     assert fields(anyone.post("/setup", request | {"code": "2222222222"})) == ["code"]
     assert fields(anyone.post("/setup", request | {"code": code, "username": "-", "password": "short"})) == ["username", "password"]
+    assert fields(anyone.post("/setup", request | {"code": code, "timezone": "Mars/Base", "locale": "?"})) == ["timezone", "locale"]
     typed = code.replace("-", " ").lower()
     answers = [
-        fresh.later(anyone.post, "/setup", request | {"code": typed, "username": f"root{n}", "email": f"r{n}@example.org"})
+        fresh.later(
+            anyone.post, "/setup", request | {"code": typed, "username": f"root{n}", "email": f"r{n}@example.org", "locale": "ar"}
+        )
         for n in range(3)
     ]
     assert Counter(answer.result().status_code for answer in answers) == {200: 1, 404: 2}
@@ -133,7 +175,8 @@ def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_g
     assert anyone.get("/instance").json() == {"organisation": "Hill School", "signup": "open", "setup": False}
     assert admin.patch("/admin/instance", {"organisation": "Hill College"}).json() == {"organisation": "Hill College"}
     assert anyone.get("/instance").json()["organisation"] == "Hill College"
-    to = admin.get("/me").json()["email"]
+    to, profile = (admin.get("/me").json()[field] for field in ("email", "profile"))
+    assert profile == {"timezone": "UTC", "locale": "ar"}
     problem(admin.get("/admin/test-mail"), 404, "not-found")
     assert admin.post("/admin/test-mail").json() == {"to": to}
     assert fresh.rows("SELECT kind, state FROM emails WHERE address=?", to) == [("test", "queued")]

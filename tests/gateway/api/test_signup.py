@@ -16,6 +16,7 @@ from tests.gateway.newcomers import (
     numbers,
     request_code,
     sign_up,
+    start_attempt,
     verified_user,
     verify,
     wrong_code,
@@ -76,6 +77,10 @@ def test_of_many_signups_with_one_username_at_once_one_succeeds_with_one_profile
         ("password", "x" * 201),
         ("display_name", "two\nlines"),
         ("role", "admin"),
+        ("timezone", "Mars/Base"),
+        ("timezone", ""),
+        ("locale", "en_US"),
+        ("locale", "x" * 36),
     ],
 )
 def test_an_invalid_field_is_named_and_nothing_is_stored(gateway: Gateway, field: str, value: str) -> None:
@@ -105,7 +110,15 @@ def test_a_signup_for_a_known_address_gets_the_usual_answer_and_the_owner_a_mail
         return answer.status_code, sorted(answer.json()), names, [b - a for a, b in zip(before, after, strict=True)]
 
     assert answer_and_new_rows(first["email"].upper()) == answer_and_new_rows(new_signup()["email"])
-    assert mail_kinds(gateway, first["email"]) == ["signup_code", "address_known"], "to the owner's address as it is stored"
+    attempts = [start_attempt(gateway, new_signup()) for _ in range(2)]
+    repeats = [
+        gateway.anonymous().post("/signup/code", {"attempt": attempt, "email": email})
+        for attempt, email in zip(attempts, (first["email"], new_signup()["email"]), strict=True)
+    ]
+    assert [(answer.status_code, sorted(answer.json())) for answer in repeats] == [(200, ["attempt", "otp", "username"])] * 2
+    assert mail_kinds(gateway, first["email"]) == ["signup_code", "address_known", "address_known"], (
+        "to the owner's address as it is stored"
+    )
     assert newest_mail(gateway, first["email"]) == {"username": first["username"]}, "and not the username that the stranger chose"
     assert mail_kinds(gateway, first["email"].upper()) == []
 
@@ -193,6 +206,59 @@ def test_a_code_expires(gateway: Gateway) -> None:
     code = sign_up(gateway, signup)
     gateway.execute("UPDATE codes SET expires_ms=expires_ms-600000")
     assert fields(verify(gateway, signup["email"], code)) == ["code"]
+
+
+def test_an_attempt_is_its_owners_to_repeat(gateway: Gateway) -> None:
+    wrong, right = new_signup(), new_signup()
+    attempt = start_attempt(gateway, wrong)
+    lost = newest_mail(gateway, wrong["email"])["code"]
+    problem(gateway.anonymous().post("/signup", wrong), 409, "conflict")
+    problem(gateway.anonymous().post("/signup", wrong | {"attempt": "1." + attempt.partition(".")[2]}), 409, "conflict")
+    corrected = right | {"username": wrong["username"].upper(), "attempt": attempt}
+    again = start_attempt(gateway, corrected)
+    assert fields(verify(gateway, wrong["email"], lost)) == ["code"], "the mistyped address has no attempt any more"
+    problem(gateway.anonymous().post("/signup", corrected), 409, "conflict")
+    taken = start_attempt(gateway, right)
+    problem(gateway.anonymous().post("/signup", corrected | {"username": right["username"], "attempt": again}), 409, "conflict")
+    assert (
+        verify(gateway, right["email"], newest_mail(gateway, right["email"])["code"]).json()["user"]["username"]
+        == right["username"]
+    )
+    for over in (taken, attempt, "", "x", "1.é", f"{'9' * 30}.0"):
+        assert fields(gateway.anonymous().post("/signup/code", {"attempt": over})) == ["attempt"]
+    problem(gateway.anonymous().post("/signup", corrected | {"attempt": taken}), 409, "conflict")
+
+
+def test_a_code_is_sent_again_also_after_five_wrong_tries_and_to_another_address(gateway: Gateway) -> None:
+    signup, other = new_signup(), new_signup()["email"]
+    attempt = start_attempt(gateway, signup)
+    first = newest_mail(gateway, signup["email"])["code"]
+    for _ in range(5):
+        verify(gateway, signup["email"], wrong_code(first))
+    start_attempt(gateway, {"attempt": attempt}, "/signup/code", 200)
+    second = newest_mail(gateway, signup["email"])["code"]
+    assert len(mail_kinds(gateway, signup["email"])) == 2
+    assert fields(gateway.anonymous().post("/signup/code", {"attempt": attempt, "email": "nonsense"})) == ["email"]
+    start_attempt(gateway, {"attempt": attempt, "email": other}, "/signup/code", 200)
+    assert fields(verify(gateway, signup["email"], second)) == ["code"]
+    assert verify(gateway, other, newest_mail(gateway, other)["code"]).json()["user"]["username"] == signup["username"]
+    assert log_in(gateway, login=other, password=PASSWORD).status_code == 200
+
+
+def test_an_attempt_is_over_after_a_day(gateway: Gateway) -> None:
+    signup = new_signup()
+    attempt = start_attempt(gateway, signup)
+    gateway.execute("UPDATE users SET created_ms=created_ms-? WHERE username_key=?", 24 * 3600 * 1000, signup["username"])
+    assert fields(gateway.anonymous().post("/signup/code", {"attempt": attempt})) == ["attempt"]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "locale"),
+    [("Asia/Calcutta", "hi-IN"), ("US/Eastern", "en-US-u-hc-h12"), ("Europe/Kiev", "uk"), ("UTC", "zh-Hant-TW")],
+)
+def test_time_zone_and_language_of_the_browser_are_kept_as_given(gateway: Gateway, timezone: str, locale: str) -> None:
+    profile = {"timezone": timezone, "locale": locale}
+    assert verified_user(gateway, new_signup() | profile).get("/me").json()["profile"] == profile
 
 
 def test_verification_can_set_the_session_as_a_cookie(gateway: Gateway) -> None:
