@@ -31,10 +31,11 @@ from gateway.api.admin import activity, announcements, audit, explain, invitatio
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
-from gateway.http.base import JSON, DateHeader, Handler, NotFound
+from gateway.http.base import JSON, DateHeader, Handler
 from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.errors import ProblemError
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
+from gateway.http.page import NotFound
 from gateway.http.routing import RequestReceiver
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS

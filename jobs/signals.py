@@ -8,7 +8,7 @@ from typing import Any
 
 from huey import signals
 
-from jobs.mail.compose import SUBJECTS
+from jobs.mail.compose import KINDS
 from jobs.queue.broker import huey
 from metrics.declared import (
     DEAD_EVENTS_TOTAL,
@@ -35,7 +35,7 @@ def create_series(consumers: Iterable[str]) -> None:
     names = list(consumers)
     begin_at_0(DEAD_EVENTS_TOTAL, names)
     begin_at_0(DRAIN_ROWS_TOTAL, names)
-    for kind in SUBJECTS:
+    for kind in KINDS:
         for outcome in ("sent", "deferred", "dead", "dropped"):
             EMAILS_TOTAL.labels(kind, outcome)
         EMAIL_SECONDS.labels(kind, "sent")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
+from markupsafe import Markup
 from msgspec import UNSET, UnsetType
 
 from gateway.http.base import Handler
 from gateway.http.describe import TextParameter, describe, one_of
 from gateway.http.errors import ProblemError
+from gateway.http.page import PageHandler
 from gateway.http.request import field_error
 from jobs.mail import unsubscribe
 from models.notices import preference
@@ -89,17 +92,17 @@ def _merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) ->
     }
 
 
-class Unsubscribe(Handler):
+class Unsubscribe(PageHandler):
     """The unsubscribe link of a mail (RFC 8058): without a login it can stop mails of its type, and nothing else."""
 
-    access = "public"
     content_types: ClassVar[tuple[str, ...]] = ("application/x-www-form-urlencoded", "multipart/form-data")
 
     @describe("Show the page of an unsubscribe link", {200: "text/html"}, query=(SIGNED,))
     async def get(self) -> None:
         """Answer 200 with a page that has a button, because mail scanners follow every link."""
         _, types = self._signed()
-        self._page(f"Stop e-mail about {' and '.join(types)}?", '<form method="post"><button>Stop these e-mails</button></form>')
+        button = FORM.format(self.language.text("page.stop_button"))
+        self.answer(self.page(self.language.text("page.stop"), [*self._names(types), button]))
 
     @describe("Unsubscribe from a type of mail", {200: "text/html"}, body=OneClick, query=(SIGNED,), errors=("not-found",))
     async def post(self) -> None:
@@ -107,7 +110,8 @@ class Unsubscribe(Handler):
         user, types = self._signed()
         if not await self.services.committer.call(None, lambda tx: preference.unsubscribe(tx, user, types)):
             raise ProblemError("not-found")
-        self._page(f"No more e-mail about {' and '.join(types)}", "You can change this in your preferences.")
+        following = self.language.html("page.preferences", url=self.link("#/settings"))
+        self.answer(self.page(self.language.text("page.stopped"), [*self._names(types), following]))
 
     def _signed(self) -> tuple[int, list[str]]:
         link = unsubscribe.read(self.services.secret, self.query_text(SIGNED))
@@ -116,17 +120,9 @@ class Unsubscribe(Handler):
         user, types = link
         return user, types.split(",")
 
-    def _page(self, title: str, body: str) -> None:
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.answer(PAGE.format(title=title, body=body).encode())
+    def _names(self, types: Sequence[str]) -> list[str]:
+        """The names of types of notifications that people know them by."""
+        return [self.language.text(f"type.{type_}") if type_ in TYPES else type_ for type_ in types]
 
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>{title}</title>
-<h1>{title}</h1>
-<div>{body}</div>
-</html>
-"""
+FORM = Markup('<form method="post"><button>{}</button></form>')

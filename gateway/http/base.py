@@ -283,7 +283,11 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
             self.set_header(name, value)
         if self.services.origins:
             self._allow_origin()
-        self.finish(problem.body())
+        self.finish(self.error_body(problem))
+
+    def error_body(self, problem: ProblemError) -> bytes:
+        """The body of an error, after its headers were set."""
+        return problem.body()
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Tornado's hook: answer with the status that the catalogue of errors has for the exception."""
@@ -294,13 +298,3 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
         """Tornado's hook: log unexpected exceptions only."""
         if problem_of(value, 500).status == 500:
             logger.error("unexpected_error", route=self.route, request_id=self.request_id(), exc_info=(typ, value, tb))
-
-
-class NotFound(Handler):
-    """The handler of every path that has no route."""
-
-    access = "public"
-
-    def prepare(self) -> None:
-        """404, for any method."""
-        raise ProblemError("not-found")

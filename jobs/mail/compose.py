@@ -1,13 +1,13 @@
 """Compose mails: from a kind of mail and its data to the bytes that go to the relay, in plain text and HTML.
 
-Each kind has two templates in `templates/`, inside a layout for all: `KIND.txt` and `KIND.html`. A composed mail depends on its
-arguments alone, so each attempt to send it sends the same bytes.
+Each kind has two templates in `templates/`, inside a layout for all: `KIND.txt` and `KIND.html`. They have no words: these are in
+`words/`, one file a language. A composed mail depends on its arguments alone, so each attempt to send it sends the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,24 +17,20 @@ from typing import Any, NamedTuple
 
 import css_inline
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
-from jobs.mail import headers
+from jobs.mail import headers, languages, translation
 from jobs.mail.headers import HeaderClasses
-from jobs.mail.quoting import unlinked
+from jobs.mail.languages import Language
+from jobs.mail.quoting import linkable, unlinked
+from models.notices.pending_mail import DIGEST, SINGLE
 
 TEMPLATES = Path(__file__).with_name("templates")
 CONTENT = "[content]"  # the layout's placeholder for the template of a kind
 CODE_VALID_MINUTES = 10
 MAX_LINE_BYTES = 998  # RFC 5322 2.1.1
-SUBJECTS = {  # by kind; None: the title in the mail's data
-    "signup_code": "Your sign-up code",
-    "login_code": "Your login code",
-    "address_known": "Someone tried to sign up with your address",
-    "test": "Mail from Bellwire arrives",
-    "account": None,
-    "notification": None,
-    "digest": None,
-}
+BOLD, LINK = Markup('<b dir="auto">{}</b>'), Markup('<a href="{0}">{0}</a>')
+KINDS = ("signup_code", "login_code", "address_known", "test", "account", SINGLE, DIGEST)
 CODES = frozenset({"signup_code", "login_code", "test"})  # kinds that a person has requested; they have no unsubscribe link
 
 POLICY = SMTP.clone(header_factory=HeaderClasses())  # lines end in CRLF
@@ -75,19 +71,22 @@ class Composer:
         message_id: str,
         at_ms: int,
         unsubscribe_url: str | None,
+        locale: str | None = None,
     ) -> ComposedMail:
-        """Compose a mail of one of the SUBJECTS to `name` at `address`, dated `at_ms` (Unix time).
+        """Compose a mail to `name` at `address`, dated `at_ms` (Unix time), in the language of a locale such as `de-AT`.
 
         `data` has for signup_code: code and username; login_code: code; address_known: username or nothing; test: nothing;
-        account: title and body (text, may have several lines); notification and digest: title, items (each with title, body and
-        path) and more (the number of items left out). `unsubscribe_url` accepts a POST (RFC 8058); CODES go without it.
+        account: title and body (text, may have several lines); notification and digest: items (each as in
+        jobs/mail/translation.py, with its path) and more (the number of items left out). `unsubscribe_url` accepts a POST
+        (RFC 8058); CODES go without it.
 
-        Raises ValueError when the address is not a mail address, KeyError for an unknown kind or a missing title,
+        Raises ValueError when the address is not a mail address, KeyError for an unknown kind or missing items or title,
         jinja2.UndefinedError when other data is missing.
         """
         receiver = headers.envelope_address(address)
-        texts = _clean(data)
-        subject = SUBJECTS[kind] or texts["title"]
+        language = languages.of(locale)
+        texts = _worded(kind, _clean(data), language)
+        subject = texts["subject"]
         link = headers.ascii_url(unsubscribe_url) if unsubscribe_url and kind not in CODES else None
         smtputf8 = not (receiver + self._sender).isascii()
         message = EmailMessage(UTF8_POLICY if smtputf8 else POLICY)
@@ -101,17 +100,40 @@ class Composer:
             message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
             message["List-Unsubscribe"] = f"<{link}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        context = texts | {"subject": subject, "name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
-        _add_bodies(message, *self._render(kind, context), message_id)
+        context = texts | {"name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
+        _add_bodies(message, *self._render(kind, context, language), message_id)
         return ComposedMail(message.as_bytes(), subject, smtputf8)
 
-    def _render(self, kind: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    def _render(self, kind: str, context: Mapping[str, Any], language: Language) -> tuple[str, str]:
         """Return the plain text and the HTML."""
         templates = self._templates.get(kind)
         if templates is None:
             templates = self._templates[kind] = _compile(kind)
-        constants = {"base_url": self._base_url, "valid_minutes": CODE_VALID_MINUTES}
-        return templates.text.render(context, **constants), templates.html.render(context, **constants)
+        constants = {"base_url": self._base_url, "valid_minutes": CODE_VALID_MINUTES, "language": language}
+        text = templates.text.render(context, t=language.text, greeting=_greeting(language.text, context), **constants)
+        html = templates.html.render(
+            context, t=language.html, greeting=_greeting(language.html, context), bold=BOLD.format, link=LINK.format, **constants
+        )
+        return text, html
+
+
+def _greeting(t: Callable[..., str], context: Mapping[str, Any]) -> str:
+    return t("layout.greeting", name=context["name"]) if context["name"] else t("layout.greeting_nameless")
+
+
+def _worded(kind: str, texts: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Return the data with its texts in a language, and the subject."""
+    if kind == "account":
+        title, body = translation.account(language, texts["title"], texts["body"])
+        return {"subject": title, "body": body}
+    if kind not in (SINGLE, DIGEST):
+        return {**texts, "subject": language.text(f"{kind}.subject")}
+    items = [
+        dict(item, **dict(zip(("title", "body"), translation.notification(language, item), strict=True))) for item in texts["items"]
+    ]
+    count = len(items) + texts["more"]
+    subject = linkable(items[0]["title"]) if count == 1 else language.text("digest.subject", n=count)
+    return {"subject": subject, "items": items, "more": texts["more"]}
 
 
 def _add_bodies(message: EmailMessage, text: str, html: str, message_id: str) -> None:

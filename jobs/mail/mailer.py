@@ -253,7 +253,7 @@ class Mailer:
         if types and mail.receiver is not None:
             unsubscribe_url = unsubscribe.link(self._settings.url, self._settings.secret(), mail.receiver, ",".join(types))
         return self._composer.compose(
-            mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, unsubscribe_url
+            mail.kind, mail.address, mail.name, mail.data, mail.message_id, mail.created_ms, unsubscribe_url, mail.locale
         )
 
     def _print(self, mail: Mail, subject: str) -> None:

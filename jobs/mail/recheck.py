@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.mail.quoting import linkable, mail_title
+from models.chat.conversation import Membership
+from models.chat.message import Message
 from models.log.event import Transaction
 from models.notices import audience, pending_mail, preference
 from models.notices.notification import UnreadNotification, find_unread, mark_mail_only_read
@@ -13,9 +14,11 @@ from models.notices.outbox import Mail
 from models.notices.pending_mail import DIGEST, SINGLE
 from models.notices.preference import Choice
 from models.notices.schedule import mail_due_ms
+from models.store.database import fetch_column
 
 TYPES = {"address_known": "account", "account": "account"}  # the preference that decides on a kind of mail; codes have none
 MAX_DIGEST_ITEMS = 50  # the rest is counted
+MAX_UNREAD_READ = 200  # newest unread messages among which the one that a mail is about is looked for
 SUBJECT_TYPES = ("conversation", "post", "group")  # keys of a notification's data that link to a page
 
 
@@ -49,7 +52,10 @@ def _current_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | Non
     if not unread:
         mark_mail_only_read(tx, ids)
         return None
-    return mail._replace(data={"notifications": ids, **_content(unread)})
+    content = _content(unread)
+    if mail.kind == SINGLE and again:
+        content["items"][0]["priority"] = _priority(user, unread[0].data.get("conversation"))
+    return mail._replace(data={"notifications": ids, **content})
 
 
 def _move_to_digest(
@@ -63,11 +69,24 @@ def _move_to_digest(
 
 
 def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
-    """Return the templates' data: `title`, `items` (type, title, body and path such as `#/posts/7`; newest first) and `more`."""
-    newest = unread[::-1]
-    items = [{"type": n.type, "title": mail_title(n), "body": n.body, "path": _path(n.data)} for n in newest[:MAX_DIGEST_ITEMS]]
-    title = linkable(mail_title(newest[0])) if len(newest) == 1 else f"{len(newest)} unread notifications"
-    return {"title": title, "items": items, "more": len(newest) - len(items)}
+    """Return the data of the mail: `items`, as jobs/mail/translation.py reads them, with type and path (`#/posts/7`), newest
+    first, and `more`, the number of those left out."""
+    items = [
+        {"type": n.type, "grouping": n.grouping, "title": n.title, "body": n.body, "priority": "normal", "path": _path(n.data)}
+        for n in unread[: -MAX_DIGEST_ITEMS - 1 : -1]
+    ]
+    return {"items": items, "more": len(unread) - len(items)}
+
+
+def _priority(user: int, conversation: Any) -> str:
+    """Return the priority of the newest message to a user that is unread and not normal; `normal` if there is none."""
+    is_own = (Membership.user == user) & (Membership.conversation == conversation) & Membership.to_event.is_null()
+    read = Membership.select(Membership.read_message).where(is_own).scalar() or 0
+    unread = Message.select(Message.priority).where(
+        Message.conversation == conversation, Message.id > read, Message.sender != user, Message.deleted_ms.is_null()
+    )
+    priorities = fetch_column(unread.order_by(Message.id.desc()).limit(MAX_UNREAD_READ))
+    return next((priority for priority in priorities if priority != "normal"), "normal")
 
 
 def _path(data: Mapping[str, Any]) -> str:

@@ -31,7 +31,8 @@ INSERT_COLUMNS = (
     *("kind", "receiver", "address", "name", "data", "message_id", "priority", "state"),
     *("attempts", "next_ms", "expires_ms", "created_ms", "tried_from_ms", "ended_ms"),
 )
-COLUMNS = "id, kind, receiver, address, name, data, message_id, attempts, next_ms, expires_ms, created_ms, tried_from_ms"
+COLUMNS = """id, kind, receiver, address, name, data, message_id, attempts, next_ms, expires_ms, created_ms, tried_from_ms,
+ (SELECT locale FROM profiles WHERE user_id=receiver)"""
 
 
 class Email(Base):
@@ -83,7 +84,7 @@ class NewMail(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """A due mail. `receiver` is a user, if any; `tried_from_ms` is when it was first to be sent."""
+    """A due mail. `receiver` is a user, if any, and `locale` their language; `tried_from_ms` is when it was first to be sent."""
 
     id: int
     kind: str
@@ -97,6 +98,7 @@ class Mail(NamedTuple):
     expires_ms: int | None
     created_ms: int
     tried_from_ms: int
+    locale: str | None = None
 
 
 def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> None:

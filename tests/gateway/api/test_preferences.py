@@ -105,3 +105,25 @@ def test_a_link_with_a_wrong_signature_is_refused(gateway: Gateway, ana: Client)
 def test_a_link_for_an_unknown_user_or_type_is_404(gateway: Gateway, ana: Client) -> None:
     for user, kind in ((999_999, "message"), (ana.id, "pigeons")):
         problem(gateway.http.post(link(gateway, user, kind), data=ONE_CLICK), 404, "not-found")
+
+
+def test_a_browser_gets_pages_in_its_language_and_a_program_gets_problems(gateway: Gateway, ana: Client) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "ar-EG,ar;q=0.9"}
+    correct = link(gateway, ana.id, "message")
+    for path, status, word in (
+        (correct, 200, "الرسائل"),
+        (correct + "x", 422, "غير مكتمل"),
+        ("/nowhere/<b>", 404, "غير موجودة"),
+        ("/api/v1/nowhere", 404, "غير موجودة"),
+    ):
+        page = gateway.http.get(path, headers=browser)
+        assert (page.status_code, page.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+        assert word in page.text
+        assert '<html lang="ar" dir="rtl">' in page.text
+        assert "nowhere" not in page.text
+        assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "This page does not exist" in gateway.http.get("/nowhere", headers={"Accept": "text/html"}).text
+    problem(gateway.http.get("/nowhere"), 404, "not-found")
+    problem(ana.get("/users/999999", headers=browser), 404, "not-found")
+    stopped = gateway.http.post(link(gateway, ana.id, "system"), data=ONE_CLICK, headers={"Accept-Language": "de"})
+    assert "keine solchen E-Mails" in stopped.text

@@ -84,7 +84,7 @@ def test_a_code_to_sign_up_says_for_which_username() -> None:
 def test_an_account_that_is_there_already_is_named_when_that_is_known() -> None:
     assert "already, ana." in texts(written("address_known"))[0]
     composed = COMPOSER.compose("address_known", "ana@example.org", "", {}, MESSAGE_ID, AT_MS, None)
-    assert "already." in texts(composed)[0]
+    assert "already.\n" in texts(composed)[0]
 
 
 def test_a_change_of_an_account_has_its_title_as_subject() -> None:

@@ -162,11 +162,12 @@ def test_urgent_goes_at_once_and_important_after_five_minutes_unseen(
     assert relay.mails == []
     clock.shift(timedelta(minutes=5))
     settle(mailer)
-    assert subjects(relay) == [("ben", "New message from “Ana”")]
+    assert subjects(relay) == [("ben", "Important message from “Ana”")]
     for user in (ben, eve):
         send(ana, 1, to=user, priority="urgent")
     settle(mailer)
-    assert subjects(relay) == [("ben", "New message from “Ana”")] * 2
+    assert subjects(relay)[1:] == [("ben", "Urgent message from “Ana”")]
+    assert "3 new messages" in relay.mails[1].parsed.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     clock.shift(timedelta(hours=2))
     settle(mailer)
     assert len(relay.mails) == 2, "what was mailed is not digested"
@@ -245,6 +246,19 @@ def test_a_hundred_unread_are_a_mail_of_fifty_and_a_number(
     settle(mailer)
     assert subjects(relay) == [("ben", "70 unread notifications")]
     assert "and 20 more" in relay.mails[0].parsed.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_a_digest_is_in_its_receivers_language(clock: time_machine.Traveller, mailer: Mailer, relay: SmtpServer) -> None:
+    ana, eve, ben = people("ana", "eve", "ben")
+    with event.transaction() as tx:
+        users.set_profile(tx, ben, None, "ar-EG")
+    for user in (ana, eve):
+        send(user, 1, to=ben)
+    settle(mailer)
+    clock.shift(timedelta(minutes=40))
+    settle(mailer)
+    assert subjects(relay) == [("ben", "إشعاران غير مقروءين")]
+    assert 'dir="rtl"' in relay.mails[0].parsed.get_body(("html",)).get_content()  # type: ignore[union-attr]
 
 
 def test_a_name_is_never_the_subject_of_a_mail_nor_a_link_in_it(
