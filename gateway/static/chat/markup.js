@@ -6,7 +6,8 @@
 import { h, linkElement } from "../shared/dom.js";
 import { ADDRESS, linkOf } from "../shared/links.js";
 
-const FENCE = /^\s{0,3}```/;
+const FENCE = /^ {0,3}```[^`\s]*\s*$/; // with the name of a language, which is not shown
+const END_OF_CODE = /^ {0,3}```\s*$/;
 const QUOTE = /^\s{0,3}> ?/;
 const ITEM = /^\s{0,3}(?:[-*•]|(\d{1,9})[.)])\s+(?=\S)/;
 // A mark begins a span before a letter and ends it behind one: 2*3*4 and snake_case are none. A span has at most 400
@@ -53,9 +54,9 @@ function endOf(lines, at, belongs) {
   return end;
 }
 
-/** Code goes on to the next fence, or to the end of the text. */
+/** Code goes on to a line that ends it, or to the end of the text. */
 function readCode(lines, at) {
-  const end = endOf(lines, at + 1, (line) => !FENCE.test(line));
+  const end = endOf(lines, at + 1, (line) => !END_OF_CODE.test(line));
   return [{ kind: "code", text: lines.slice(at + 1, end).join("\n") }, end + 1];
 }
 
