@@ -6,6 +6,7 @@
 import { Bellwire, BellwireError } from "./client.js";
 import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
+import { keepKeysOfInputMethods } from "./shared/input-method.js";
 import { applyTheme, chosenLanguage, eraseTexts, signedInUser, whenNotStored } from "./shared/storage.js";
 import { languageFor, loadWords, t } from "./shared/words.js";
 import "./account/sign-in.js";
@@ -23,7 +24,10 @@ const CHAT_MODULES = [
   "chat/chat",
   "chat/messages",
   "chat/message",
+  "chat/markup",
   "chat/composer",
+  "chat/emoji",
+  "shared/popover",
 ];
 
 const ATTEMPTS = 3; // of a call that somebody waits for: after a second they read what is wrong
@@ -36,6 +40,7 @@ let isOutdated = false;
 let versionCheckedAt = 0;
 
 applyTheme();
+keepKeysOfInputMethods();
 window.addEventListener("error", ({ error }) => error && report("page", error));
 window.addEventListener("unhandledrejection", ({ reason }) => isDefect(reason) && report("page", reason));
 bell.addEventListener("offline", showConnection);

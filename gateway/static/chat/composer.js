@@ -1,97 +1,164 @@
-/** The field for a new message: drafts, replies, edits and the priority. */
+/** The field for a new message: drafts, replies, edits, emoji and the priority. */
 
-import { View, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
-import { nameOf } from "../shared/format.js";
-import { messageDraft } from "../shared/storage.js";
+import { View, fill, h, icon, iconButton, openDialog, toast, toastErrors } from "../shared/dom.js";
+import { excerpt, nameOf, titleOf } from "../shared/format.js";
+import { LIMITS } from "../shared/limits.js";
+import { moveByArrows, openPopover } from "../shared/popover.js";
+import { messageDraft, messageReply } from "../shared/storage.js";
 import { t } from "../shared/words.js";
+import { openEmojiPicker } from "./emoji.js";
 
 const TYPING_EVERY_MS = 3000; // others show it for 6 s
-const MAX_CHARACTERS = 20_000;
 const EXCERPT_CHARACTERS = 140;
+const COUNTED_FROM = 500; // characters before the limit: from here on it is shown how many are left
+const SCREEN_KEYBOARD_PX = 150; // what covers more of the window than this is a keyboard
 const PRIORITIES = ["normal", "important", "urgent"];
 const coarsePointer = matchMedia("(pointer: coarse)");
 
 /** Properties: `store`, `conversation` (an id). */
 class Composer extends View {
   render() {
-    this.draft = messageDraft(this.store.me.id, this.conversation);
+    const { store, conversation } = this;
+    this.draft = messageDraft(store.me.id, conversation);
+    this.reply = messageReply(store.me.id, conversation);
     this.priority = "normal";
     this.context = h("div.context", { hidden: true });
-    this.text = h("textarea", {
-      rows: 1,
-      placeholder: t("composer.placeholder"),
-      "aria-label": t("composer.label"),
-      maxlength: String(MAX_CHARACTERS),
-      oninput: () => this.#onInput(),
-      onkeydown: (event) => this.#onKey(event),
-      onblur: () => this.#sendTyping(false),
-    });
-    this.priorityButton = iconButton("urgent", t("composer.priority.normal"), () => this.#nextPriority(), {
-      "data-priority": "normal",
-    });
+    this.counter = h("p.counter", { role: "status", hidden: true });
+    this.text = this.#createField();
+    const priority = (event) => this.#choosePriority(event.currentTarget);
+    this.priorityButton = iconButton("urgent", "", priority, { "aria-haspopup": "menu" });
+    const emoji = iconButton("smile", t("composer.emoji"), (event) => this.#chooseEmoji(event.currentTarget));
     const onsubmit = (event) => {
       event.preventDefault();
       this.#send();
     };
     const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send") };
     const send = h("button.icon-button.primary", sendLabel, icon("send"));
-    fill(this, this.context, h("form", { onsubmit }, this.priorityButton, this.text, send));
-    this.text.value = this.draft.read();
-    this.#resize();
+    this.growing = h("div.growing", {}, this.text);
+    const form = h("form", { onsubmit }, this.priorityButton, this.growing, emoji, send);
+    fill(this, this.context, this.counter, form);
+    this.#setPriority("normal");
+    this.#setText(this.draft.read());
+    this.#restoreReply();
     this.lifetime.signal.addEventListener("abort", () => this.#sendTyping(false));
+  }
+
+  #createField() {
+    return h("textarea", {
+      rows: 1,
+      dir: "auto",
+      placeholder: t("composer.placeholder"),
+      "aria-label": t("composer.label"),
+      oninput: () => this.#onInput(),
+      onkeydown: (event) => this.#onKey(event),
+      onblur: () => this.#sendTyping(false),
+      onpaste: (event) => refuseFiles(event, event.clipboardData),
+      ondrop: (event) => refuseFiles(event, event.dataTransfer),
+    });
   }
 
   focus() {
     this.text.focus();
   }
 
+  // What the text answers or changes
+
   replyTo(message) {
-    this.#endContext();
+    if (this.edited) this.#endContext();
     this.original = message;
-    const name = nameOf(this.store.person(message.sender));
-    const text = t("composer.original", { name, text: excerpt(message) });
+    this.reply.write(String(message.id));
+    this.#showOriginal();
+    this.focus();
+  }
+
+  #showOriginal() {
+    const name = nameOf(this.store.person(this.original.sender));
+    const text = t("composer.original", { name, text: excerpt(this.original.body, EXCERPT_CHARACTERS) });
     this.#showContext(t("composer.replying-to"), text, t("composer.stop-replying"));
   }
 
+  /** A draft keeps what it answers. */
+  async #restoreReply() {
+    const id = Number(this.reply.read());
+    if (!id) return;
+    const { bell, threads } = this.store;
+    const load = () => bell.call("GET", `/messages/${id}`).catch(() => null);
+    const message = threads.get(this.conversation)?.find(id) ?? (await load());
+    if (!this.isConnected || !message || message.deleted_at || this.original || this.edited) return;
+    this.original = message;
+    this.#showOriginal();
+  }
+
   edit(message) {
-    this.#endContext();
+    if (!this.edited) this.textBefore = this.text.value;
     this.edited = message;
-    this.textBefore = this.text.value;
-    this.text.value = message.body;
-    this.#showContext(t("composer.editing"), excerpt(message), t("composer.stop-editing"));
-    this.#resize();
+    this.#setText(message.body);
+    const text = excerpt(message.body, EXCERPT_CHARACTERS);
+    this.#showContext(t("composer.editing"), text, t("composer.stop-editing"));
+    this.focus();
   }
 
   #showContext(title, text, stopLabel) {
     this.context.hidden = false;
     const stop = iconButton("close", stopLabel, () => this.#endContext());
-    fill(this.context, h("p", {}, h("strong", {}, title), " ", text), stop);
-    this.focus();
+    fill(this.context, h("p", { dir: "auto" }, h("strong", {}, title), " ", text), stop);
   }
 
-  /** Stop replying or editing. */
+  /** Stop editing, which goes back to what was written before, or else replying. */
   #endContext() {
-    if (this.edited) this.text.value = this.textBefore;
-    this.original = this.edited = null;
+    const wasEditing = Boolean(this.edited);
+    this.edited = null;
+    if (wasEditing) this.#setText(this.textBefore);
+    if (wasEditing && this.original) return this.#showOriginal();
+    this.original = null;
+    this.reply.remove();
     this.context.hidden = true;
-    this.#resize();
   }
 
-  #nextPriority() {
-    this.#setPriority(PRIORITIES[(PRIORITIES.indexOf(this.priority) + 1) % PRIORITIES.length]);
+  // The priority
+
+  #choosePriority(button) {
+    const choose = (priority) => {
+      menu.hidePopover();
+      this.#setPriority(priority);
+      this.focus();
+    };
+    const items = PRIORITIES.map((priority) => {
+      const props = { type: "button", role: "menuitemradio", "data-priority": priority };
+      const chosen = { "aria-checked": String(priority === this.priority), onclick: () => choose(priority) };
+      return h("button", { ...props, ...chosen }, t(`composer.priority.${priority}`));
+    });
+    const onkeydown = (event) => moveByArrows(event, items);
+    const menu = h("div.menu", { role: "menu", "aria-label": t("composer.choose-priority"), onkeydown }, items);
+    openPopover(button, menu);
+    items[PRIORITIES.indexOf(this.priority)].focus();
   }
 
   #setPriority(priority) {
-    const text = t(`composer.priority.${priority}`);
+    const label = t("composer.priority", { priority: t(`composer.priority.${priority}`) });
     this.priority = priority;
     this.priorityButton.dataset.priority = priority;
-    this.priorityButton.title = text;
-    this.priorityButton.setAttribute("aria-label", t("composer.priority", { priority: text }));
+    this.priorityButton.title = label;
+    this.priorityButton.setAttribute("aria-label", label);
   }
 
+  /** A message to a group that is mailed to all of it is confirmed. Resolves to whether it is to be sent. */
+  async #confirmPriority() {
+    const details = this.store.conversations.get(this.conversation);
+    if (this.priority === "normal" || details?.kind !== "group") return true;
+    const n = (details.members_count ?? details.members.length) - 1;
+    const values = { n, title: titleOf(details, this.store.me) };
+    const warning = h("p", {}, t(`composer.confirm.${this.priority}`, values));
+    const title = t("composer.confirm-title");
+    return (await openDialog(title, [warning], t("composer.send"), () => true)) === true;
+  }
+
+  // Writing
+
+  /** On a device without a keyboard, Enter begins a new line. */
   #onKey(event) {
-    if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey && !coarsePointer.matches) {
+    const isSending = event.ctrlKey || event.metaKey || (!event.shiftKey && isOfKeyboard(event));
+    if (event.key === "Enter" && isSending) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "Escape") this.#endContext();
@@ -102,36 +169,72 @@ class Composer extends View {
   }
 
   #onInput() {
-    this.#resize();
+    this.#drawText();
     if (this.edited) return;
     this.draft.write(this.text.value);
     this.#sendTyping(Boolean(this.text.value.trim()));
   }
 
-  #resize() {
-    this.text.style.height = "auto";
-    this.text.style.height = `${this.text.scrollHeight + 2}px`;
+  #setText(text) {
+    this.text.value = text;
+    this.#drawText();
+  }
+
+  /** The field is as high as a copy of its text, and below its limit by what the counter says. */
+  #drawText() {
+    const { value } = this.text;
+    this.growing.dataset.text = value;
+    const left = value.length > this.#limit - COUNTED_FROM ? this.#limit - [...value].length : Infinity;
+    this.counter.hidden = left > COUNTED_FROM;
+    if (this.counter.hidden) this.counter.textContent = "";
+    else this.counter.textContent = left < 0 ? t("composer.too-long", { n: -left }) : t("composer.left", { n: left });
+    this.counter.classList.toggle("problem", left < 0);
+    this.text.setAttribute("aria-invalid", String(left < 0));
+  }
+
+  /** In characters (code points), as the API counts them. */
+  get #limit() {
+    return LIMITS[this.edited ? "MessageEdit" : "NewMessage"].body.max;
+  }
+
+  #chooseEmoji(button) {
+    const choose = (emoji) => {
+      const { selectionStart, selectionEnd } = this.text;
+      this.text.setRangeText(emoji, selectionStart, selectionEnd, "end");
+      this.#onInput();
+      this.focus();
+    };
+    const closed = () => this.focus();
+    openEmojiPicker(button, { user: this.store.me.id, label: "emoji.insert", choose, closed });
   }
 
   /** Announce to the other members that the user types, again every few seconds, or no longer types. */
   #sendTyping(typing) {
+    if (this.conversation < 0) return; // it begins with its first message
     const now = Date.now();
     if (typing ? now - (this.typingSentAt ?? 0) < TYPING_EVERY_MS : !this.typingSentAt) return;
     this.typingSentAt = typing ? now : 0;
     this.store.bell.call("POST", `/conversations/${this.conversation}/typing`, { typing }).catch(() => {});
   }
 
-  #send() {
-    const body = this.text.value.trim();
+  // Sending
+
+  async #send() {
+    const body = bodyOf(this.text.value);
     if (!body) return;
+    if ([...body].length > this.#limit) {
+      this.focus(); // the counter says by how much it is too long
+      return;
+    }
     if (this.edited) {
       this.#saveEdit(this.edited, body);
       return;
     }
+    if (!(await this.#confirmPriority())) return;
     this.typingSentAt = 0; // the message itself ends the typing indicator of the others
     const priority = this.priority === "normal" ? undefined : this.priority;
     this.store.post(this.conversation, body, { reply_to: this.original?.id, priority });
-    this.text.value = "";
+    this.#setText("");
     this.draft.remove();
     this.#endContext();
     this.#setPriority("normal");
@@ -151,8 +254,23 @@ class Composer extends View {
   }
 }
 
-function excerpt(message) {
-  return message.body.slice(0, EXCERPT_CHARACTERS);
+/** A text as it is sent: without empty lines before it. Spaces before its first word may be those of code. */
+function bodyOf(text) {
+  return text.trimEnd().replace(/^(?:[^\S\n]*\n)+/, "");
+}
+
+/** Whether a key is one of a real keyboard: those on a screen have no `code`, or cover a part of the window. */
+function isOfKeyboard(event) {
+  if (!coarsePointer.matches) return true;
+  const covered = innerHeight - visualViewport.height * visualViewport.scale;
+  return Boolean(event.code) && covered < SCREEN_KEYBOARD_PX;
+}
+
+/** Say that files can't be sent: otherwise a picture that is pasted or dropped would do nothing. */
+function refuseFiles(event, transfer) {
+  if (!transfer?.files.length) return;
+  event.preventDefault();
+  toast(t("composer.no-files"));
 }
 
 customElements.define("bw-composer", Composer);

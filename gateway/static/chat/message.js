@@ -1,15 +1,16 @@
 /** One message of a conversation: its row in the list and its actions. */
 
-import { avatar, h, iconButton, linkify, openDialog, toastErrors } from "../shared/dom.js";
-import { formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
+import { avatar, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
+import { excerpt, formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
 import { listed, t } from "../shared/words.js";
+import { openEmojiPicker } from "./emoji.js";
+import { markupElements } from "./markup.js";
 
-const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 const EXCERPT_CHARACTERS = 120;
 const MAX_REACTION_NAMES = 20;
 
-/** Create the row of a message. `shape` is described at `#shape` in messages.js. */
-export function messageRow(store, thread, message, shape) {
+/** Create the row of a message, after the changes of members and title before it. `shape` is described in messages.js. */
+export function messageRow(store, thread, message, shape, changes = []) {
   const isOwn = message.sender === store.me.id;
   const sender = store.person(message.sender);
   const isStart = shape.includes("start");
@@ -27,6 +28,7 @@ export function messageRow(store, thread, message, shape) {
     props,
     shape.includes("new") && h("p.new-marker", {}, h("span", {}, t("message.new"))),
     shape.includes("day") && h("p.day", {}, h("span", {}, formatDay(message.created_at))),
+    changes.map(changeLine),
     h(
       "div.line",
       {},
@@ -34,7 +36,7 @@ export function messageRow(store, thread, message, shape) {
       h(
         "div.bubble",
         {},
-        isStart && !isOwn && h("p.sender", {}, nameOf(sender)),
+        isStart && !isOwn && h("p.sender", { dir: "auto" }, nameOf(sender)),
         quote(store, thread, message),
         text(message),
         foot(store, thread, message, isOwn),
@@ -48,8 +50,8 @@ export function messageRow(store, thread, message, shape) {
 function text(message) {
   if (message.deleted_at) return h("p.text.deleted", {}, t("message.deleted"));
   const label = t(message.priority === "urgent" ? "message.urgent" : "message.important");
-  const priority = message.priority !== "normal" && [h("strong.priority", {}, label), " "];
-  return h("p.text", {}, priority, linkify(message.body));
+  const priority = message.priority !== "normal" && h("p", {}, h("strong.priority", {}, label));
+  return h("div.text", {}, priority, markupElements(message.body));
 }
 
 function foot(store, thread, message, isOwn) {
@@ -75,15 +77,15 @@ export function drawTicks(element, isRead) {
 function quote(store, thread, message) {
   if (!message.reply_to || message.deleted_at) return null;
   const onclick = (event) => emit(event, "jump", message.reply_to);
-  const props = { type: "button", onclick, "aria-label": t("message.go-to-original") };
+  const props = { type: "button", dir: "auto", onclick, title: t("message.go-to-original") };
   return h("button.quote", props, quotedText(store, thread.find(message.reply_to)));
 }
 
 function quotedText(store, original) {
   if (!original) return t("message.original");
   const { body, deleted_at, sender } = original;
-  const excerpt = deleted_at ? t("message.original-deleted") : body.slice(0, EXCERPT_CHARACTERS);
-  return [h("strong", {}, nameOf(store.person(sender))), " ", excerpt];
+  const beginning = deleted_at ? t("message.original-deleted") : excerpt(body, EXCERPT_CHARACTERS);
+  return [h("strong", {}, nameOf(store.person(sender))), " ", beginning];
 }
 
 function reactions(store, message) {
@@ -116,11 +118,14 @@ function react(store, message, emoji, isAdded) {
 /** The buttons of a message. They are visible while the pointer or the focus is on it. */
 function tools(store, message, isOwn) {
   const canDelete = isOwn || store.me.role === "admin";
+  const members = store.conversations.get(message.conversation)?.members ?? [];
+  const onReact = (event) => chooseReaction(store, message, event.currentTarget);
   return h(
     "div.tools",
     { role: "group", "aria-label": t("message.actions") },
-    iconButton("smile", t("message.react"), (event) => openEmojiPicker(store, message, event.currentTarget)),
+    iconButton("smile", t("message.react"), onReact),
     iconButton("reply", t("message.reply"), (event) => emit(event, "reply", message)),
+    isOwn && members.length > 2 && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
     canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
   );
@@ -130,39 +135,55 @@ function emit(event, name, detail) {
   event.target.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 }
 
-/** Show a row of emoji next to the button. It closes when one is chosen or the focus leaves. */
-function openEmojiPicker(store, message, button) {
+/** Let the user choose an emoji. The message may be drawn anew meanwhile: the focus goes back to what is there then. */
+function chooseReaction(store, message, button) {
   const choose = (emoji) => {
-    button.focus(); // the picker loses the focus and closes
-    const hasReacted = (message.reactions[emoji] ?? []).includes(store.me.id);
-    toastErrors(() => react(store, message, emoji, !hasReacted));
+    const current = store.threads.get(message.conversation)?.find(message.id) ?? message;
+    const users = Object.entries(current.reactions ?? {}).find(([name]) => name === emoji)?.[1] ?? [];
+    toastErrors(() => react(store, message, emoji, !users.includes(store.me.id)));
   };
-  const onkeydown = (event) => {
-    const emojiButtons = [...picker.children];
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") button.focus();
-    if (step)
-      emojiButtons.at((emojiButtons.indexOf(document.activeElement) + step) % emojiButtons.length).focus();
+  const closed = () => {
+    document.querySelector(`article[data-message="${message.id}"]`)?.focus();
+    if (button.isConnected) button.focus();
   };
-  const onfocusout = (event) => !picker.contains(event.relatedTarget) && picker.remove();
-  const buttons = EMOJI.map((emoji) => {
-    const label = t("message.react-with", { emoji });
-    const props = { type: "button", "aria-label": label, onclick: () => choose(emoji) };
-    return h("button", props, emoji);
-  });
-  const picker = h(
-    "div.picker.emoji",
-    { role: "group", "aria-label": t("message.reactions"), onkeydown, onfocusout },
-    buttons,
+  openEmojiPicker(button, { user: store.me.id, label: "message.react-with", choose, closed });
+}
+
+/** Show who has read a message, of the members whose read marks are known. */
+function showReaders(store, message) {
+  const { members } = store.conversations.get(message.conversation);
+  const others = members.filter(({ user }) => user.id !== store.me.id);
+  const [read, unread] = [true, false].map((isRead) =>
+    others.filter((member) => (member.read ?? 0) >= message.id === isRead),
   );
-  button.after(picker);
-  picker.firstChild.focus();
+  const people = (key, some) => {
+    if (!some.length) return null;
+    const rows = some.map(({ user }) =>
+      h("li", {}, avatar(nameOf(user), user.id), h("span.title", { dir: "auto" }, nameOf(user))),
+    );
+    return [h("h3", {}, t(key, { n: some.length })), h("ul.people", { "aria-label": t(key, { n: some.length }) }, rows)];
+  };
+  const lists = [people("message.read-by", read), people("message.unread-by", unread)];
+  openDialog(t("message.readers"), lists, t("dialog.close"), () => true, { isNotice: true });
 }
 
 function deleteMessage(store, message) {
   const warning = h("p", {}, t("message.delete-warning"));
   const run = () => store.bell.call("DELETE", `/messages/${message.id}`);
   return openDialog(t("message.delete-title"), [warning], t("message.delete"), run, { dangerous: true });
+}
+
+/** Say what an event changed: "Ana added Ben". */
+export function changeText({ type, data: { user, by, title } }) {
+  if (type === "conversation.updated") return t("chat.change.renamed", { title });
+  const isOther = by !== undefined && by.id !== user.id;
+  const values = { name: nameOf(user), actor: nameOf(by) };
+  const kinds = type === "member.joined" ? ["joined", "added"] : ["left", "removed"];
+  return t(`chat.change.${kinds[Number(isOther)]}`, values);
+}
+
+export function changeLine({ at, text }) {
+  return h("p.change", { dir: "auto", title: formatDateTime(at) }, text);
 }
 
 /** Create the row of a message in the outbox: "Sending…", or the error with buttons. */
@@ -177,6 +198,6 @@ export function unsentRow(store, message) {
   return h(
     `article.message.mine.start.echo${failed ? ".failed" : ""}`,
     { tabindex: "-1", "data-client": message.client_id },
-    h("div.line", {}, h("div.bubble", {}, h("p.text", {}, linkify(message.body)), status)),
+    h("div.line", {}, h("div.bubble", {}, h("div.text", {}, markupElements(message.body)), status)),
   );
 }

@@ -26,6 +26,9 @@ const ICONS = {
   comment: "M4 5h16v11H9l-5 4z",
   bookmark: "M7 4h10v16l-5-4-5 4z",
   down: "M6 9l6 6 6-6",
+  up: "M6 15l6-6 6 6",
+  eye: "M2 12c3-5 6-7 10-7s7 2 10 7c-3 5-6 7-10 7s-7-2-10-7zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z",
+  unread: "M20 11v8H4V7h9M4 8l8 6 4-3M19 3a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
   people: "M9 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM2 21c0-4 3-7 7-7s7 3 7 7M16 3a4 4 0 0 1 0 8M18 14c3 1 4 4 4 7",
   help: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM9.5 9.5a2.5 2.5 0 1 1 3.6 2.2c-.8.4-1.1.9-1.1 1.8M12 16.8h.01",
   urgent: "M12 4v10M12 19h.01",
@@ -203,7 +206,8 @@ export function oncePerFrame(run) {
 
 /**
  * Open a dialog with a form. `submit` gets the fields' values; an error that it throws is shown and the dialog stays
- * open. Resolves to the result of `submit`, or to undefined when the dialog was cancelled.
+ * open. Resolves to the result of `submit`, or to undefined when the dialog was cancelled. With `dangerous` the action
+ * is shown as one, with `isNotice` there is nothing to cancel.
  */
 export function openDialog(title, fields, action, submit, props = {}) {
   return new Promise((resolve) => {
@@ -228,7 +232,8 @@ export function openDialog(title, fields, action, submit, props = {}) {
     };
     const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
     const cancel = h("button", { type: "button", onclick: () => dialog.close() }, t("dialog.cancel"));
-    const form = h("form", { onsubmit }, fields, problem, h("div.row.end", {}, cancel, button));
+    const buttons = h("div.row.end", {}, !props.isNotice && cancel, button);
+    const form = h("form", { onsubmit }, fields, problem, buttons);
     const dialog = h("dialog", { "aria-label": title, onclose }, h("h2", {}, title), form);
     document.body.append(dialog);
     dialog.showModal();

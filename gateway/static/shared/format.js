@@ -71,3 +71,15 @@ export function partnerOf(conversation, me) {
 }
 
 export const plural = (count, singular, many = `${singular}s`) => `${count} ${count === 1 ? singular : many}`;
+
+/** Return the beginning of a text: at most `max` characters as people count them, so that no emoji is cut in two. */
+export function excerpt(text, max) {
+  if (text.length <= max) return text;
+  const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text);
+  let count = 0;
+  for (const { index } of characters) {
+    if (count === max) return `${text.slice(0, index)}…`;
+    count += 1;
+  }
+  return text;
+}

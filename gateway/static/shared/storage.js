@@ -5,6 +5,8 @@
  *     bellwire:theme                       "light" or "dark"; no entry follows the system
  *     bellwire:language                    "en", "de" …; no entry follows the browser
  *     bellwire:draft:USER:CONVERSATION     text of a message that is not sent yet
+ *     bellwire:reply:USER:CONVERSATION     id of the message that the draft replies to
+ *     bellwire:emoji:USER                  JSON [emoji] that were chosen last
  *     bellwire:draft:USER:announcement     JSON {field name: value} of an announcement that is not sent yet
  *     bellwire:post:USER:GROUP             text of a post; GROUP is empty for a post to everybody
  *     bellwire:comment:USER:POST           text of a comment
@@ -35,6 +37,8 @@ export const chosenLanguage = textEntry("bellwire:language");
 export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
 
 export const messageDraft = (user, conversation) => textEntry(`bellwire:draft:${user}:${conversation}`);
+export const messageReply = (user, conversation) => textEntry(`bellwire:reply:${user}:${conversation}`);
+export const recentEmoji = (user) => jsonEntry(`bellwire:emoji:${user}`);
 export const postDraft = (user, group) => textEntry(`bellwire:post:${user}:${group ?? ""}`);
 export const commentDraft = (user, post) => textEntry(`bellwire:comment:${user}:${post}`);
 export const announcementDraft = (user) => jsonEntry(`bellwire:draft:${user}:announcement`);
@@ -49,7 +53,7 @@ export function outboxMessages(user) {
 
 /** Erase the drafts and unsent messages of everybody but one user; without a user, of all. */
 export function eraseTexts(exceptUser = "") {
-  const texts = allKeys().filter((key) => /^bellwire:(draft|post|comment|out):/.test(key));
+  const texts = allKeys().filter((key) => /^bellwire:(draft|reply|emoji|post|comment|out):/.test(key));
   const erased = texts.filter((key) => key.split(":")[2] !== String(exceptUser));
   for (const key of erased) textEntry(key).remove();
 }

@@ -1,0 +1,65 @@
+/** Small boxes above everything else, such as menus, which close by themselves. */
+
+const GAP_PX = 6;
+const MARGIN_PX = 8;
+
+/**
+ * Show an element next to a button until Escape, a press elsewhere, or its own `hidePopover()`. `closed` is called
+ * afterwards. It is no part of the button's surroundings: they may be drawn anew meanwhile.
+ */
+export function openPopover(button, element, closed = () => button.focus()) {
+  const anchor = button.getBoundingClientRect();
+  element.popover = "auto";
+  element.addEventListener("toggle", ({ newState }) => {
+    if (newState !== "closed") return;
+    const hadFocus = element.contains(document.activeElement) || document.activeElement === document.body;
+    element.remove();
+    if (hadFocus) closed();
+  });
+  document.body.append(element);
+  element.showPopover();
+  place(element, anchor);
+}
+
+/** Place it above the button, or below it where there is no room, and within the window. */
+function place(element, anchor) {
+  const { width, height } = element.getBoundingClientRect();
+  const middle = anchor.left + anchor.width / 2;
+  const above = anchor.top - height - GAP_PX;
+  const top = above >= MARGIN_PX ? above : anchor.bottom + GAP_PX;
+  element.style.left = `${within(middle - width / 2, innerWidth - width)}px`;
+  element.style.top = `${within(top, innerHeight - height)}px`;
+}
+
+function within(at, end) {
+  return Math.max(MARGIN_PX, Math.min(at, end - MARGIN_PX));
+}
+
+/** Move the focus by arrow keys among the buttons of an element, which may be in several rows. */
+export function moveByArrows(event, buttons) {
+  const next = NEXT[event.key]?.(buttons, buttons.indexOf(document.activeElement));
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+const NEXT = {
+  ArrowRight: (buttons, at) => buttons[(at + 1) % buttons.length],
+  ArrowLeft: (buttons, at) => buttons.at(at < 0 ? -1 : at - 1),
+  ArrowDown: (buttons, at) => nearest(buttons, at, 1),
+  ArrowUp: (buttons, at) => nearest(buttons, at, -1),
+};
+
+/** The button of the next row (`way` is 1), or of the one before (-1), that is nearest to a button. */
+function nearest(buttons, at, way) {
+  if (at < 0) return buttons.at(way > 0 ? 0 : -1);
+  const from = buttons[at].getBoundingClientRect();
+  let best;
+  for (const button of buttons) {
+    const { left, top } = button.getBoundingClientRect();
+    const rows = (top - from.top) * way;
+    const distance = rows * 1000 + Math.abs(left - from.left);
+    if (rows > 4 && !(best?.distance <= distance)) best = { button, distance };
+  }
+  return best?.button;
+}
