@@ -159,7 +159,7 @@ def test_a_long_conversation_is_scrolled_without_jumps_and_little_of_it_is_there
     ben.post(f"/conversations/{crew}/read", {"message": read["id"]})
     page = entered(open_page, ben, f"#/conversations/{crew}")
     expect(page.locator(".new-marker + .line")).to_contain_text("line 321")
-    page.get_by_label("To the newest message").click()
+    page.locator(".to-end").click()
     expect(page.locator(".message", has_text="line 419")).to_be_visible()
     place = page.locator(".messages")
     while (
@@ -178,7 +178,7 @@ def test_a_long_conversation_is_scrolled_without_jumps_and_little_of_it_is_there
         )
         assert moved is None or 0 <= moved <= 301, "what is seen moves as far as one scrolls"
         assert page.locator(".message").count() <= 250
-    page.get_by_label("To the newest message").click()
+    page.locator(".to-end").click()
     expect(page.locator(".message", has_text="line 419")).to_be_visible()
 
 

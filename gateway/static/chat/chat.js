@@ -6,7 +6,7 @@ import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
 import "./composer.js";
 
-const READ_AFTER_MS = 250;
+const READ_AFTER_MS = 300; // marks are sent together while one scrolls
 
 /** Properties: `store`, `conversation` (an id), `message` (the id of a message to go to, if any). */
 class Chat extends View {
@@ -15,24 +15,24 @@ class Chat extends View {
     this.thread = store.thread(this.conversation);
     this.header = h("header.bar.chat-head");
     this.typing = h("p.typing", { role: "status" });
-    const unreadFrom = this.#unreadFrom();
+    this.readUpTo = store.readMark(this.details);
     this.messages = createView("bw-messages", {
       store,
       thread: this.thread,
       target: this.message,
-      unreadFrom,
+      unreadFrom: this.details.unread ? this.readUpTo : null,
     });
     this.composer = createView("bw-composer", { store, conversation: this.conversation });
     fill(this, this.header, this.messages, this.typing, this.composer);
     const isOwn = (id) => id === this.conversation;
     this.listen(store, "conversations presence people", () => this.#drawHeader());
     this.listen(store, "typing", (id) => isOwn(id) && this.#drawTyping());
-    this.listen(store, "conversations thread", (id) => isOwn(id) && this.#markRead());
-    this.listen(window, "focus", () => this.#markRead());
     this.listen(this, "reply", (message) => this.composer.replyTo(message));
     this.listen(this, "edit", (message) => this.composer.edit(message));
     this.listen(this, "edit-last", () => this.#editLast());
-    this.listen(this, "atend", () => this.#markRead());
+    this.listen(this, "seen", (id) => this.#markRead(id));
+    this.listen(this, "mark-unread", (message) => this.#markUnread(message));
+    this.lifetime.signal.addEventListener("abort", () => this.#sendReadMark());
     this.listen(this, "posted", () => this.messages.toEnd());
     this.#drawHeader();
     this.#drawTyping();
@@ -41,13 +41,6 @@ class Chat extends View {
 
   get details() {
     return this.store.conversations.get(this.conversation);
-  }
-
-  /**
-   * The id of the last message that was read before, if there are newer ones; else null. The marker is drawn after it.
-   */
-  #unreadFrom() {
-    return this.details.unread ? this.store.readMark(this.details) : null;
   }
 
   #drawHeader() {
@@ -84,17 +77,27 @@ class Chat extends View {
     this.typing.textContent = names.length ? t(key, { n: names.length, names: listed(names) }) : "";
   }
 
-  /**
-   * Mark the newest message as read if it is in view and the window has the focus. Calls within READ_AFTER_MS are
-   * merged.
-   */
-  #markRead() {
+  /** Move the read mark to a message that was seen. */
+  #markRead(message) {
+    this.seen = message;
+    this.readTimer ??= setTimeout(() => this.#sendReadMark(), READ_AFTER_MS);
+  }
+
+  /** What is in view now was seen already: it is read again on the next visit. */
+  async #markUnread(message) {
+    this.#sendReadMark();
+    const isMarked = await toastErrors(() => this.store.markUnread(this.details, message.id));
+    if (!isMarked) return;
+    this.readUpTo = Infinity;
+    this.messages.markFrom(message.id - 1);
+  }
+
+  #sendReadMark() {
     clearTimeout(this.readTimer);
-    this.readTimer = setTimeout(() => {
-      const last = this.details?.last_message;
-      if (!last || !document.hasFocus() || document.hidden || !this.messages.atEnd) return;
-      this.store.markRead(this.details, Math.max(last.id, this.thread.last?.id ?? 0));
-    }, READ_AFTER_MS);
+    this.readTimer = null;
+    if (!this.details || !(this.seen > this.readUpTo)) return;
+    this.readUpTo = this.seen;
+    this.store.markRead(this.details, this.seen);
   }
 
   #editLast() {

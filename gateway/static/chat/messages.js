@@ -5,8 +5,8 @@
 
 import { View, fill, h, icon, oncePerFrame } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
-import { t } from "../shared/words.js";
-import { drawTicks, messageRow, unsentRow } from "./message.js";
+import { number, t } from "../shared/words.js";
+import { changeLine, changeText, drawTicks, messageRow, unsentRow } from "./message.js";
 
 const NEAR_MARGIN = "150% 0px"; // of the visible height: blocks within this distance have content
 const LOAD_WITHIN_SCREENS = 2; // distance from the end of the loaded messages
@@ -14,45 +14,61 @@ const GROUP_WITHIN_MS = 5 * 60_000; // messages of one sender within this time a
 const AT_END_WITHIN_PX = 60;
 const MARKER_OFFSET_PX = 40;
 const HIGHLIGHT_MS = 2500;
+const MAX_CHANGES = 100; // of members and title, from before the conversation was opened
+const SEEN_WITHIN_PX = 8; // of a message's lower edge below the visible part
 const RETRY_AFTER_S = 1;
 
 /**
- * Properties: `store`, `thread`, `target` (the id of a message to show) and `unreadFrom` (the last read message's id,
- * or null).
+ * Properties: `store`, `thread`, `target` (the id of a message to show) and `unreadFrom` (the id of the last read
+ * message, 0 if none was read, or null if there are no newer ones).
+ *
+ * The event "seen" has the id of the newest message of another user that was in view, each time that it grows.
  */
 class Messages extends View {
   render() {
     this.blocks = new Map(); // page -> {element, rows, isDrawn}
     this.atEnd = !this.target;
-    this.newCount = 0; // messages that arrived below the visible part
+    this.seen = 0;
+    this.hasSkippedUnread = Boolean(this.target); // whether the first unread message has not been in view
     const region = {
       tabindex: "0",
       role: "region",
       "aria-label": t("message.list"),
       onscroll: () => this.#onScroll(),
+      onclick: (event) => this.#onClick(event),
+      onfocusin: () => this.atEnd && this.#scrollToEnd(), // a focused message has a row of buttons more
     };
     this.scroller = h("div.scroll.messages", region);
     this.top = h("p.quiet.center", {}, t("loading"));
     this.unsent = h("div.unsent");
+    this.changes = []; // of members and title: {id, at, text}, oldest first
+    this.lastChanges = h("div");
     const toNewest = { hidden: true, "aria-label": t("message.to-newest"), onclick: () => this.toEnd() };
     this.endButton = h("button.to-end", toNewest, icon("down"), h("span"));
-    fill(this, this.scroller, this.endButton);
-    fill(this.scroller, this.top, this.unsent);
+    const toUnread = { hidden: true, onclick: () => this.#toUnread() };
+    this.unreadButton = h("button.to-unread", toUnread, icon("up"), t("message.to-first-unread"));
+    fill(this, this.unreadButton, this.scroller, this.endButton);
+    fill(this.scroller, this.top, this.lastChanges, this.unsent);
     this.#observe();
     this.draw = oncePerFrame(() => this.#draw());
     const isOwn = (id) => id === this.thread.conversation;
     this.listen(this.store, "thread", (id) => isOwn(id) && this.draw());
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawTicks());
+    this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawButtons());
+    this.listen(this.store, "change", (event) => this.#addChange(event));
+    this.listen(window, "focus", () => this.#noteSeen());
+    this.listen(document, "visibilitychange", () => this.#noteSeen());
     this.listen(this.store, "people", this.draw);
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     this.listen(this, "jump", (id) => this.#jump(id));
     this.#open();
+    this.#loadChanges().catch(() => {}); // without them the messages are complete nevertheless
   }
 
   #observe() {
     const options = { root: this.scroller, rootMargin: NEAR_MARGIN };
     this.nearObserver = new IntersectionObserver((entries) => this.#onIntersection(entries), options);
-    const sizeObserver = new ResizeObserver(() => this.atEnd && this.#scrollToEnd());
+    const sizeObserver = new ResizeObserver(() => this.#onScroll());
     sizeObserver.observe(this.scroller);
     this.lifetime.signal.addEventListener("abort", () => {
       this.nearObserver.disconnect();
@@ -67,36 +83,50 @@ class Messages extends View {
     else if (!this.target && !this.thread.atEnd) this.thread.goToEnd();
     await this.thread.loading.catch((error) => (this.top.textContent = error.message));
     this.#draw();
-    if (this.unreadFrom && !this.firstUnread && !this.target) await this.#loadUnread();
     if (this.target) this.#show(this.target);
-    else this.#scrollToUnread();
+    else await this.#showUnread();
+    this.isOpen = true;
     this.#onScroll();
   }
 
-  /** Load the messages around the read mark, when there are more unread messages than one page. */
+  /** Scroll to the first unread message, which may not be loaded yet; without one, to the end. */
+  async #showUnread() {
+    if (this.unreadFrom !== null && !this.thread.find(this.firstUnread)) await this.#loadUnread();
+    const row = this.#reveal(this.firstUnread);
+    if (!row) return this.#scrollToEnd();
+    this.atEnd = false;
+    const distance = row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
+    this.scroller.scrollTop += distance - MARKER_OFFSET_PX;
+  }
+
+  /** Load the messages around the read mark. */
   async #loadUnread() {
-    await this.thread.goTo(this.unreadFrom).catch(() => {});
+    await this.thread.goTo(Math.max(this.unreadFrom, 1)).catch(() => {});
     this.atEnd = false;
     this.#draw();
   }
 
-  #scrollToUnread() {
-    const marker = this.querySelector(".new-marker");
-    if (!marker) {
-      this.#scrollToEnd();
-      return;
-    }
-    const distance = marker.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
-    this.scroller.scrollTop += distance - MARKER_OFFSET_PX;
+  /** Show the marker after a message, as if it was the last one that was read. */
+  markFrom(id) {
+    this.unreadFrom = id;
+    this.firstUnread = undefined;
+    this.#draw();
+  }
+
+  async #toUnread() {
+    this.hasSkippedUnread = false;
+    await this.#showUnread();
+    this.#rowElement(this.firstUnread)?.focus({ preventScroll: true });
     this.#onScroll();
   }
 
   async toEnd() {
+    this.hasSkippedUnread = this.#unread > 0;
     if (!this.thread.atEnd) await this.thread.goToEnd();
     this.atEnd = true;
-    this.newCount = 0;
     this.#draw();
     this.#scrollToEnd();
+    this.#onScroll();
   }
 
   #scrollToEnd() {
@@ -109,19 +139,17 @@ class Messages extends View {
     const { pages } = this.thread;
     if (!this.isConnected || (!pages.length && this.thread.older === undefined)) return;
     const count = this.thread.size;
-    const hasNewer = this.thread.last?.id > this.newest;
-    if (this.count && this.thread.atEnd && !this.atEnd && hasNewer) this.newCount += 1;
     this.#findFirstUnread();
     this.#keepPosition(() => {
       this.#removeOldBlocks(pages);
       this.#placeBlocks(pages);
       pages.forEach((page, n) => this.#drawBlock(page, pages[n - 1]?.at(-1)));
       this.top.textContent = this.#topText(count);
+      this.#drawLastChanges();
       this.#drawUnsent();
     });
-    this.count = count;
-    this.newest = this.thread.last?.id ?? 0;
-    this.#drawEndButton();
+    this.#drawButtons();
+    this.#noteSeen();
     if (this.atEnd && this.thread.atEnd) this.thread.trim();
   }
 
@@ -149,11 +177,17 @@ class Messages extends View {
     return t(count ? "message.beginning" : "message.none");
   }
 
-  #drawEndButton() {
+  get #unread() {
+    return this.store.conversations.get(this.thread.conversation)?.unread ?? 0;
+  }
+
+  #drawButtons() {
+    const unread = this.#unread;
     this.endButton.hidden = this.atEnd;
-    this.endButton.lastChild.textContent = this.newCount ? String(this.newCount) : "";
-    const label = this.newCount ? t("message.to-new", { n: this.newCount }) : t("message.to-newest");
+    this.endButton.lastChild.textContent = unread ? number(unread) : "";
+    const label = unread ? t("message.to-new", { n: unread }) : t("message.to-newest");
     this.endButton.setAttribute("aria-label", label);
+    this.unreadButton.hidden = !this.hasSkippedUnread || this.unreadFrom === null;
   }
 
   /** Find the first unread message, as soon as it is loaded. */
@@ -161,7 +195,8 @@ class Messages extends View {
     const { first, older, pages } = this.thread;
     if (this.firstUnread || this.unreadFrom === null || !first) return;
     if (first.id > this.unreadFrom && older !== null) return;
-    const isUnread = (message) => message.id > this.unreadFrom && message.sender !== this.store.me.id;
+    const isUnread = ({ id, sender, deleted_at }) =>
+      id > this.unreadFrom && sender !== this.store.me.id && !deleted_at;
     this.firstUnread = pages.flat().find(isUnread)?.id;
   }
 
@@ -193,10 +228,42 @@ class Messages extends View {
 
   #row(block, message, before) {
     const shape = this.#shape(message, before);
+    const changes = before || this.thread.older === null ? this.#changesBetween(before, message) : [];
+    const version = `${shape} ${changes.map(({ id }) => id)}`;
     const known = block.rows.get(message.id);
     const isSame =
-      known?.message === message && known.shape === shape && !known.element.hasAttribute("data-unknown");
-    return isSame ? known : { message, shape, element: messageRow(this.store, this.thread, message, shape) };
+      known?.message === message && known.version === version && !known.element.hasAttribute("data-unknown");
+    if (isSame) return known;
+    return { message, version, element: messageRow(this.store, this.thread, message, shape, changes) };
+  }
+
+  async #loadChanges() {
+    const path = `/conversations/${this.thread.conversation}/changes`;
+    if (this.thread.conversation < 0) return;
+    const page = await this.store.bell.call("GET", path, null, { query: { limit: MAX_CHANGES } });
+    for (const event of page.items) this.#addChange(event);
+  }
+
+  /** Add a change of the members or the title, which is shown between the messages. */
+  #addChange(event) {
+    const { id, at, data } = event;
+    const isOwn = (data.conversation ?? data.id) === this.thread.conversation;
+    if (!isOwn || this.changes.some((change) => change.id === id)) return;
+    this.changes.push({ id, at, text: changeText(event) });
+    this.changes.sort((a, b) => (a.at < b.at ? -1 : 1));
+    this.draw();
+  }
+
+  /** The changes after one message and before another; without them, before the first or after the last. */
+  #changesBetween(before, message) {
+    const isAfter = ({ at }) => !before || at >= before.created_at;
+    const isBefore = ({ at }) => !message || at < message.created_at;
+    return this.changes.filter((change) => isAfter(change) && isBefore(change));
+  }
+
+  #drawLastChanges() {
+    const changes = this.thread.atEnd ? this.#changesBetween(this.thread.last) : [];
+    fill(this.lastChanges, changes.map(changeLine));
   }
 
   /**
@@ -284,17 +351,50 @@ class Messages extends View {
 
   // Scrolling
 
+  /** Besides scrolling, the size of the list may have changed: at the end it stays at the end. */
   #onScroll() {
+    const isResized = this.scroller.clientHeight !== this.height;
+    this.height = this.scroller.clientHeight;
+    if (this.atEnd && isResized) this.#scrollToEnd();
+    if (!this.isOpen) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
     const below = scrollHeight - scrollTop - clientHeight;
-    const wasAtEnd = this.atEnd;
     this.atEnd = below < AT_END_WITHIN_PX && this.thread.atEnd;
-    if (this.atEnd) this.newCount = 0;
-    this.endButton.hidden = this.atEnd;
-    if (this.atEnd && !wasAtEnd) this.dispatchEvent(new CustomEvent("atend", { bubbles: true }));
+    if (this.#isUnreadInView()) this.hasSkippedUnread = false;
+    this.#drawButtons();
+    this.#noteSeen();
     const nearby = LOAD_WITHIN_SCREENS * clientHeight;
     if (scrollTop < nearby && this.thread.older !== null) this.#load("loadOlder");
     if (below < nearby && !this.thread.atEnd) this.#load("loadNewer");
+  }
+
+  /** Announce what was seen, unless nobody looks at the window. */
+  #noteSeen() {
+    if (!this.isOpen || document.hidden || !document.hasFocus()) return;
+    const newest = this.#newestInView();
+    if (newest <= this.seen) return;
+    this.seen = newest;
+    this.dispatchEvent(new CustomEvent("seen", { bubbles: true, detail: newest }));
+  }
+
+  /** The id of the last message of another user whose lower edge is in view, or above it; 0 if there is none. */
+  #newestInView() {
+    const end = this.atEnd ? Infinity : this.scroller.getBoundingClientRect().bottom + SEEN_WITHIN_PX;
+    const rows = [...this.scroller.querySelectorAll("article[data-message]:not(.mine)")];
+    const last = rows.findLast((row) => row.getBoundingClientRect().bottom <= end);
+    return Number(last?.dataset.message ?? 0);
+  }
+
+  #isUnreadInView() {
+    const { top, bottom } = this.scroller.getBoundingClientRect();
+    const at = this.#rowElement(this.firstUnread)?.getBoundingClientRect().top;
+    return at >= top && at < bottom;
+  }
+
+  /** A message gets the focus, and shows its buttons, when it is tapped. */
+  #onClick(event) {
+    if (event.target.closest("a, button") || !getSelection().isCollapsed) return;
+    event.target.closest("article[data-message]")?.focus({ preventScroll: true });
   }
 
   /** Load one page at a time. Scrolling continues meanwhile, so the distance is checked again afterwards. */
@@ -317,21 +417,27 @@ class Messages extends View {
     this.atEnd = false;
     this.#draw();
     this.#show(id);
+    this.#onScroll(); // in a short conversation nothing was scrolled: it is at its end as before
   }
 
   #rowElement(id) {
     return this.querySelector(`article[data-message="${id}"]`);
   }
 
-  /** Scroll to a loaded message, highlight it for a moment and focus it. */
-  #show(id) {
+  /** Scroll to a loaded message, whose block may be empty until then. Returns its row. */
+  #reveal(id) {
     const page = this.thread.pages.find((messages) => messages.some((message) => message.id === id));
-    if (!page) return;
+    if (!page) return null;
     this.atEnd = false;
     const block = this.blocks.get(page);
     block.element.scrollIntoView({ block: "center" });
     if (!block.isDrawn) this.#onIntersection([{ target: block.element, isIntersecting: true }]);
-    const element = this.#rowElement(id);
+    return this.#rowElement(id);
+  }
+
+  /** Scroll to a loaded message, highlight it for a moment and focus it. */
+  #show(id) {
+    const element = this.#reveal(id);
     element?.scrollIntoView({ block: "center" });
     element?.classList.add("found");
     element?.focus({ preventScroll: true });
@@ -342,7 +448,7 @@ class Messages extends View {
   #onKey(event) {
     if (event.key === "End" && event.ctrlKey) this.toEnd();
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-    if (event.target.closest("input, textarea, .picker")) return;
+    if (event.target.closest("input, textarea")) return;
     const rows = [...this.scroller.querySelectorAll("article[data-message]")];
     const current = event.target.closest("article[data-message]");
     const index = current ? rows.indexOf(current) + (event.key === "ArrowUp" ? -1 : 1) : rows.length - 1;

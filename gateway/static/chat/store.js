@@ -71,6 +71,7 @@ export class Store extends EventTarget {
     if (conversation) this.changes.set(conversation, (this.changes.get(conversation) ?? 0) + 1);
     if (HANDLERS.has(event.type)) HANDLERS.get(event.type)(this, event.data);
     else if (noun === "post" || noun === "comment") this.emit("posts", event);
+    if (CHANGES.has(event.type)) this.emit("change", event);
   }
 
   /** Remember a conversation's users, and the last message that its unread count includes. */
@@ -244,13 +245,19 @@ export class Store extends EventTarget {
 
   // Actions of the user
 
+  /** Move the user's read mark to a message that was seen. An event has the number of those that are still unread. */
   async markRead(conversation, message) {
-    if (this.readMark(conversation) >= message && !conversation.unread) return;
     conversation.read = Math.max(this.readMark(conversation), message);
-    conversation.unread = 0;
+    if (message >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
     this.emit("conversations", conversation.id);
     const path = `/conversations/${conversation.id}/read`;
     await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true }).catch(() => {});
+  }
+
+  /** Mark a message and those after it as unread. Only the user's own devices are told. */
+  markUnread(conversation, message) {
+    const path = `/conversations/${conversation.id}/read`;
+    return this.bell.call("POST", path, { message, unread: true }, { retry: true });
   }
 
   /** Put a message into the outbox, which survives a reload, and start sending it. */
@@ -384,6 +391,9 @@ function presenceOf({ presence }) {
   return Object.entries(presence ?? {}).map(([id, online]) => [Number(id), online]);
 }
 
+/** Types of events that a conversation shows among its messages. */
+const CHANGES = new Set(["member.joined", "member.left", "conversation.updated"]);
+
 /** The change of the store for each type of event. */
 const HANDLERS = new Map(Object.entries({
   "message.created": (store, message) => {
@@ -437,9 +447,10 @@ const HANDLERS = new Map(Object.entries({
   "read.updated": (store, { conversation: id, user, message, unread }) =>
     changeConversation(store, id, (conversation) => {
       const reader = conversation.members.find((member) => member.user.id === user);
-      if (reader) reader.read = Math.max(reader.read ?? 0, message);
-      if (user !== store.me.id) return;
-      conversation.read = Math.max(store.readMark(conversation), message);
+      const isOwn = user === store.me.id; // one's own mark goes back when messages are marked as unread
+      if (reader) reader.read = isOwn ? message : Math.max(reader.read ?? 0, message);
+      if (!isOwn) return;
+      conversation.read = message;
       if (unread !== undefined) conversation.unread = unread;
     }),
   "notification.created": (store, data) => {

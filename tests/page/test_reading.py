@@ -1,0 +1,160 @@
+"""Reading a conversation: what counts as read, where it opens, and the actions of a message."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.gateway.client import Client
+from tests.page.entering import PHONE, entered, titled
+from tests.waiting import until
+
+pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
+
+Open = Callable[..., Page]
+TOUCH = {**PHONE, "is_mobile": True}
+
+
+def lines(sender: Client, conversation: int, count: int, text: str = "line {n}") -> None:
+    """Send many messages without the gateway."""
+    with sender.gateway.store():
+        from tests.models.people import send
+
+        for n in range(count):
+            send(sender.id, text.format(n=n), at=conversation)
+
+
+def in_view(page: Page, element: Locator) -> bool:
+    """Whether the whole of an element is within the list of messages, and nothing is above it."""
+    script = """(element) => {
+        const list = document.querySelector(".messages").getBoundingClientRect();
+        const box = element.getBoundingClientRect();
+        const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+        return box.height > 0 && box.top >= list.top - 1 && box.bottom <= list.bottom + 1 && element.contains(top);
+    }"""
+    return bool(element.evaluate(script))
+
+
+def at_end(page: Page) -> bool:
+    """Whether the last message is in view as a whole."""
+    return in_view(page, page.locator(".bubble").last)
+
+
+def test_unread_is_what_was_not_seen(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    lines(ana, crew, 120)
+    page = entered(open_page, ben)
+    reads: list[str] = []
+    page.on("request", lambda request: request.url.endswith("/read") and reads.append(request.url))
+    titled(page, "Crew").click()
+    expect(page.locator(".new-marker + .day + .line")).to_contain_text("line 0")
+    until(lambda: 0 < ben.conversation(crew)["unread"] < 120)
+    first = ben.conversation(crew)["unread"]
+    assert first > 90, "what is below the visible part is unread"
+    expect(titled(page, "Crew").locator(".badge")).to_contain_text("99+" if first > 99 else str(first))
+    page.locator(".messages").evaluate("(list) => { list.scrollTop += 600; }")
+    until(lambda: ben.conversation(crew)["unread"] < first)
+    page.reload()
+    expect(page.locator(".new-marker")).to_be_visible()
+    expect(page.locator(".new-marker + .line")).not_to_contain_text("line 0")
+    expect(page.get_by_role("button", name="To the first unread message")).to_be_hidden()
+    page.get_by_role("button", name="new messages", exact=False).click()
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+    page.get_by_role("button", name="To the first unread message").click()
+    expect(page.locator(".message:focus .new-marker")).to_be_visible()
+    assert len(reads) <= 10, "one call for several messages"
+
+
+def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    lines(ana, crew, 40)
+    ben.post(f"/conversations/{crew}/read", {"message": ben.conversation(crew)["last_message"]["id"]})
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    until(lambda: at_end(page))
+    field = page.get_by_label("Message", exact=True)
+    field.press_sequentially("a")
+    for _ in range(8):
+        field.press("Shift+Enter")
+    until(lambda: at_end(page))
+    ana.send("below the edge?", at=crew)
+    expect(page.locator(".message").last).to_contain_text("below the edge?")
+    until(lambda: at_end(page))
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+
+
+def test_a_short_conversation_stays_at_its_end_after_a_quote(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    first = ana.send("first", at=crew)
+    ana.send("second", at=crew, reply_to=first["id"])
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+    list_, last = page.locator(".messages"), page.locator(".bubble").last
+    bottom = list_.bounding_box(), last.bounding_box()
+    assert bottom[0]
+    assert bottom[1]
+    left = bottom[0]["y"] + bottom[0]["height"] - bottom[1]["y"] - bottom[1]["height"]
+    assert left < 20, "few messages are at the bottom of the view"
+    page.locator(".quote").click()
+    expect(page.locator(".message:focus")).to_contain_text("first")
+    expect(page.get_by_label("To the newest message")).to_be_hidden()
+    ana.send("third", at=crew)
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+
+
+@pytest.mark.parametrize("size", [{}, TOUCH])
+def test_the_actions_of_every_message_are_in_view(people: list[Client], open_page: Open, size: dict[str, object]) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    lines(ana, crew, 20)
+    ana.send("tall\n" * 150, at=crew)
+    lines(ana, crew, 3, "end {n}")
+    ben.post(f"/conversations/{crew}/read", {"message": ben.conversation(crew)["last_message"]["id"]})
+    page = entered(open_page, ben, f"#/conversations/{crew}", **size)
+    until(lambda: at_end(page))
+    reply = page.get_by_role("button", name="Reply", exact=True)
+
+    def press(message: Locator, where: dict[str, float] | None = None) -> None:
+        if size:
+            message.locator(".bubble").tap(position=where)
+        else:
+            message.locator(".bubble").hover(position=where)
+
+    newest = page.locator(".message").last
+    press(newest)
+    until(lambda: in_view(page, newest.get_by_role("button", name="Reply", exact=True)))
+    tall = page.locator(".message", has_text="tall")
+    tall.evaluate("(row) => row.scrollIntoView({ block: 'start' })")
+    page.locator(".messages").evaluate("(list) => { list.scrollTop += 500; }")
+    page.mouse.move(5, 5)
+    until(lambda: tall.evaluate("(row) => row.getBoundingClientRect().top") < 0)
+    box = tall.locator(".bubble").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 40, 400.0
+    if size:
+        page.touchscreen.tap(x, y)
+    else:
+        page.mouse.move(x, y)
+    until(lambda: in_view(page, tall.get_by_role("button", name="Reply", exact=True)))
+    assert [one.is_visible() for one in reply.all()].count(True) == 1
+    if size:
+        box = tall.get_by_role("button", name="Reply", exact=True).bounding_box()
+        assert box is not None
+        assert box["width"] >= 44
+        assert box["height"] >= 44
+
+
+def test_a_group_shows_who_has_read(people: list[Client], open_page: Open) -> None:
+    ana, ben, cleo = people
+    crew = ana.group(ben, cleo)
+    sent = ana.send("hello", at=crew)
+    cleo.post(f"/conversations/{crew}/read", {"message": sent["id"]})
+    page = entered(open_page, ana, f"#/conversations/{crew}")
+    page.locator(".message").hover()
+    page.get_by_role("button", name="Who has read it").click()
+    expect(page.get_by_role("list", name="Read by 1", exact=True)).to_contain_text(cleo.name.capitalize())
+    expect(page.get_by_role("list", name="Not yet by 1", exact=True)).to_contain_text(ben.name.capitalize())
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
