@@ -93,6 +93,7 @@ def test_one_person_is_suspended_and_activated_from_their_row(instance: Gateway,
     page = entered(open_page, root, "#/admin/users")
     page.get_by_label("Name or e-mail").fill(ana.name)
     row = rows(page).filter(has_text=ana.name)
+    expect(rows(page)).to_have_count(1)  # before that the list would be replaced under the press
     row.get_by_role("button", name=f"Suspend: {name}").click()
     expect(page.get_by_role("heading", name=f"Suspend {name}?")).to_be_visible()
     page.get_by_label("Reason").fill("too loud")
