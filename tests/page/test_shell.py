@@ -18,6 +18,7 @@ MARK_ROWS = "(list) => { for (const row of list.children) row.isMarked = true; }
 BROKEN_EVENT = """(name) => {
     new BroadcastChannel(name).postMessage({ events: [{ type: "message.created", data: null }], cursor: "" });
 }"""
+YESTERDAY = "import('/static/shared/format.js').then(({ formatShort }) => formatShort(Date.now() - 86_400_000))"
 MARKED = "(list) => [...list.children].map((row) => Boolean(row.isMarked))"
 
 
@@ -54,6 +55,7 @@ def test_the_list_touches_only_what_changed(people: list[Client], open_page: Ope
     expect(page.locator("bw-chat h1")).to_have_text(name(cleo))
     expect(titled(page, "Crew")).to_contain_text("hel")
     expect(page.locator(".conversations .title").first).to_have_text("Crew")
+    assert page.evaluate(YESTERDAY) == "Yesterday", "no word is cut"
 
 
 def test_others_names_for_things_are_data(people: list[Client], open_page: Open) -> None:
@@ -211,6 +213,11 @@ def test_the_keyboard_goes_to_anything(people: list[Client], open_page: Open, vi
     expect(page.locator("bw-chat h1")).to_have_text("Über uns")
     page.keyboard.press("Alt+ArrowDown")
     expect(page.locator("bw-chat h1")).to_have_text(name(cleo))
+    expect(page.locator(".message")).to_have_count(1)
+    page.get_by_label("Message", exact=True).focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".messages:focus")).to_have_count(1)  # the buttons of a message are no stops before one is at it
     page.keyboard.press("Alt+ArrowUp")
     expect(page).to_have_url(f"{ana.gateway.url}/#/conversations/{crew}")
     page.keyboard.press("Control+k")
