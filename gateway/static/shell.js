@@ -25,6 +25,8 @@ const MODULES = new Map([
   ["notifications", "account/notifications.js"],
   ["settings", "account/settings.js"],
   ["admin", "admin/admin.js"],
+  ["setup", "account/setup.js"],
+  ["invitation", "account/setup.js"],
 ]);
 /** Sections whose addresses begin with another word. */
 const SECTION_OF = new Map([

@@ -1,136 +1,159 @@
-/** Signing in with a password or an e-mailed code, and signing up. */
+/** The page without a session: signing in and up, accepting an invitation, becoming the first admin. */
 
-import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { View, fieldError, fill, h } from "../shared/dom.js";
+import { form } from "../shared/form.js";
+import { signupAttempt } from "../shared/storage.js";
 import { t } from "../shared/words.js";
+import { adoptBrowserOnce, browserProfile } from "./adoption.js";
+import { STEPS } from "./sign-steps.js";
 
-const IS_LOCAL = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-const CODE_SENT = IS_LOCAL ? "sign.code-sent-local" : "sign.code-sent"; // a key
-const PASSWORD = { type: "password", required: true };
-const EMAIL = { type: "email", autocomplete: "email", required: true };
-const CODE = {
-  inputmode: "numeric",
-  autocomplete: "one-time-code",
-  pattern: "[0-9]{6}",
-  maxlength: 6,
-  required: true,
-  placeholder: "000000",
-};
-
-/**
- * The steps: title, fields, the button's text, `run(view, values)` for the form, and links to other steps. Texts are
- * keys.
- */
-const STEPS = {
-  password: {
-    title: "sign.in",
-    fields: () => [
-      field(t("sign.login"), "login", { autocomplete: "username", required: true }),
-      field(t("sign.password"), "password", { ...PASSWORD, autocomplete: "current-password" }),
-    ],
-    action: "sign.in",
-    run: async (view, values) => view.done(await view.bell.login(values)),
-    links: [
-      ["signup", "sign.create-account"],
-      ["requestCode", "sign.in-with-code-instead"],
-    ],
-  },
-  signup: {
-    title: "sign.create-account",
-    fields: () => [
-      field(
-        t("sign.username"),
-        "username",
-        { autocomplete: "username", required: true },
-        t("sign.username-hint"),
-      ),
-      field(t("sign.name"), "display_name", { autocomplete: "name" }),
-      field(t("sign.email"), "email", EMAIL),
-      field(
-        t("sign.password"),
-        "password",
-        { ...PASSWORD, autocomplete: "new-password", minlength: 10 },
-        t("password.new-hint"),
-      ),
-    ],
-    action: "sign.up",
-    run: async (view, values) => {
-      if (!values.display_name) delete values.display_name;
-      await view.bell.signup(values);
-      view.showStep("verify", { email: values.email, notice: t(CODE_SENT) });
-    },
-    links: [["password", "sign.have-account"]],
-  },
-  verify: {
-    title: "sign.confirm-email",
-    fields: () => [field(t("sign.code"), "code", CODE)],
-    action: "sign.confirm",
-    run: async (view, { code }) => view.done(await view.bell.verify({ email: view.email, code })),
-    links: [["signup", "sign.start-again"]],
-  },
-  requestCode: {
-    title: "sign.in-with-code",
-    fields: () => [
-      field(t("sign.email"), "email", EMAIL, t("sign.request-code-hint")),
-    ],
-    action: "sign.request-code",
-    run: async (view, { email }) => {
-      await view.bell.requestCode(email);
-      view.showStep("code", { email, notice: t(CODE_SENT) });
-    },
-    links: [["password", "sign.in-with-password"]],
-  },
-  code: {
-    title: "sign.in-with-code",
-    fields: () => [field(t("sign.code"), "code", CODE)],
-    action: "sign.in",
-    run: async (view, { code }) => view.done(await view.bell.login({ email: view.email, code })),
-    links: [
-      ["requestCode", "sign.request-another"],
-      ["password", "sign.in-with-password"],
-    ],
-  },
-};
+const ATTEMPT_MS = 24 * 3_600_000; // the server forgets one that was not confirmed by then
+const UNKNOWN = { organisation: null, signup: "open" }; // the server did not answer
 
 /** Properties: `bell`, `notice` (a text to show, if any), `done` (gets the USER who signed in). */
 class SignIn extends View {
-  render() {
-    this.showStep("password", { notice: this.notice });
+  async render() {
+    this.instance = null; // until the server has answered
+    this.attempt = storedAttempt();
+    this.listen(window, "hashchange", () => this.#enter());
+    this.#enter(this.notice);
+    this.instance = await this.bell.call("GET", "/instance", null, { retry: false }).catch(() => UNKNOWN);
+    if (this.isConnected) this.#drawInstance();
   }
 
-  showStep(name, { email = "", notice = "" } = {}) {
-    const { title, fields, action, run, links } = STEPS[name];
-    this.email = email;
-    const problem = h("p.problem", { role: "alert", hidden: true });
-    const button = h("button.primary", {}, t(action));
-    const onsubmit = async (event) => {
-      event.preventDefault();
-      problem.hidden = true;
-      button.disabled = true;
-      try {
-        await run(this, Object.fromEntries(new FormData(form)));
-      } catch (error) {
-        problem.textContent = errorText(error);
-        problem.hidden = false;
-      } finally {
-        button.disabled = false;
-      }
-    };
-    const form = h("form", { onsubmit }, fields(), problem, button);
-    const others = links.map(([step, key]) => {
-      return h("button.link", { type: "button", onclick: () => this.showStep(step) }, t(key));
-    });
+  /** Show the step of the address, or the code's of a sign-up that has begun. */
+  #enter(notice = "") {
+    const [section, code] = location.hash.replace(/^#\//, "").split("/");
+    this.invitation = section === "invitation" && code ? decode(code) : undefined;
+    const isOther = this.invitation && this.attempt?.invitation !== this.invitation;
+    if (section === "setup") this.showStep("setup");
+    else if (this.attempt && !isOther) this.#resume();
+    else if (this.invitation) this.#showInvitation();
+    else this.showStep("password", notice);
+  }
+
+  #resume() {
+    this.invitation = this.attempt.invitation;
+    this.showStep("verify");
+  }
+
+  async #showInvitation() {
+    this.showStep("signup");
+    try {
+      const path = `/invitations/${encodeURIComponent(this.invitation)}`;
+      const { group } = await this.bell.call("GET", path, null, { retry: false });
+      const key = group ? "invitation.welcome-group" : "invitation.welcome";
+      if (this.step === "signup") this.say(t(key, { group }));
+    } catch (error) {
+      if (error.status === 404) this.showStep("password", t("invitation.over"));
+    }
+  }
+
+  /** Show a step, with a text above its form. */
+  showStep(name, notice = "") {
+    const { title, about, fields, action, run } = STEPS[name];
+    this.step = name;
+    this.about = h("p.said", { role: "status" }, notice || (about?.(this) ?? ""));
+    const element = form(fields(this), t(action), (values) => run(this, values));
+    this.brand = h("span", { dir: "auto" });
+    this.links = h("div.others");
     const logo = h("img", { src: "/static/shared/bell.svg", alt: "", width: 36, height: 36 });
-    const card = h(
-      "div.card",
-      {},
-      h("p.brand", {}, logo, "Bellwire"),
-      h("h1", {}, t(title)),
-      notice && h("p.said", { role: "status" }, notice),
-      form,
-      h("div.others", {}, others),
-    );
-    fill(this, h("main.sign", { id: "main" }, card));
-    form.querySelector("input")?.focus();
+    const card = [h("p.brand", {}, logo, this.brand), h("h1", {}, t(title)), this.about, element, this.links];
+    fill(this, h("main.sign", { id: "main" }, h("div.card", {}, card)));
+    this.#drawInstance();
+    const inputs = [...element.querySelectorAll("input:not([readonly])")];
+    (inputs.find((input) => !input.value) ?? inputs[0])?.focus();
+  }
+
+  /** Show a text above the form. */
+  say(text) {
+    this.about.textContent = text;
+  }
+
+  /** Draw what depends on the instance: its organisation's name, and what may be done instead. */
+  #drawInstance() {
+    const { organisation, setup } = this.instance ?? {};
+    this.brand.textContent = organisation ?? "Bellwire";
+    if (setup && this.step === "password") fill(this.about, h("a", { href: "#/setup" }, t("setup.needed")));
+    if (setup === false && this.step === "setup") this.refuseSetup();
+    else fill(this.links, STEPS[this.step].links(this).filter(Boolean).map(linkButton));
+  }
+
+  /** There is an admin already: ask for signing in instead. */
+  refuseSetup() {
+    history.replaceState(null, "", "#/conversations");
+    this.showStep("password", t("setup.done-already"));
+  }
+
+  /** Whether a sign-up may begin here. */
+  get canSignUp() {
+    return Boolean(this.invitation) || this.instance?.signup === "open";
+  }
+
+  /** Sign up, in the place of an attempt that has begun, and ask for the mailed code. */
+  async signUp({ email, username, display_name, password }) {
+    const { invitation } = this;
+    const path = invitation ? `/invitations/${encodeURIComponent(invitation)}` : "/signup";
+    const account = { email, username, ...(display_name && { display_name }) };
+    const earlier = this.attempt && { attempt: this.attempt.attempt };
+    try {
+      const body = { ...account, password, ...browserProfile(), ...earlier };
+      const { attempt } = await this.bell.call("POST", path, body);
+      this.#keep({ ...account, attempt, ...(invitation && { invitation }), at: Date.now() });
+    } catch (error) {
+      if (error.status === 409) throw fieldError("username", t("sign.username-taken"));
+      throw error.status === 404 ? new Error(t("invitation.over")) : error;
+    }
+    this.showStep("verify");
+  }
+
+  /** Have another code sent for the attempt, to another address if one is given. */
+  async sendAgain(email = this.attempt.email) {
+    try {
+      await this.bell.call("POST", "/signup/code", { attempt: this.attempt.attempt, email });
+      this.#keep({ ...this.attempt, email });
+      this.showStep("verify", t("sign.sent-again", { email }));
+    } catch (error) {
+      if (!error.fields?.attempt) throw error;
+      this.#keep(null); // it is over
+      this.showStep("signup", t("sign.attempt-over"));
+    }
+  }
+
+  /** Keep the attempt in the browser too, for a reload. */
+  #keep(attempt) {
+    this.attempt = attempt;
+    if (attempt) signupAttempt.write(attempt);
+    else signupAttempt.remove();
+  }
+
+  /** The code was right: the account is there. */
+  finishSignUp(user) {
+    signupAttempt.remove();
+    if (location.hash.startsWith("#/invitation")) history.replaceState(null, "", "#/conversations");
+    this.done(user);
+  }
+
+  finishSignIn(user) {
+    this.done(user);
+    adoptBrowserOnce(this.bell);
+  }
+}
+
+function linkButton([key, run]) {
+  return h("button.link", { type: "button", onclick: run }, t(key));
+}
+
+function storedAttempt() {
+  const attempt = signupAttempt.read();
+  return attempt?.attempt && Date.now() - attempt.at < ATTEMPT_MS ? attempt : null;
+}
+
+function decode(code) {
+  try {
+    return decodeURIComponent(code);
+  } catch {
+    return code;
   }
 }
 

@@ -4,6 +4,7 @@
  *     bellwire:user                        id of the user who is signed in
  *     bellwire:theme                       "light" or "dark"; no entry follows the system
  *     bellwire:language                    "en", "de" …; no entry follows the browser
+ *     bellwire:signup                      JSON {attempt, email, username, display_name?, invitation?, at}: a sign-up
  *     bellwire:draft:USER:CONVERSATION     text of a message that is not sent yet
  *     bellwire:reply:USER:CONVERSATION     id of the message that the draft replies to
  *     bellwire:emoji:USER                  JSON [emoji] that were chosen last
@@ -34,6 +35,7 @@ function storageFailed() {
 export const signedInUser = textEntry("bellwire:user");
 export const theme = textEntry("bellwire:theme");
 export const chosenLanguage = textEntry("bellwire:language");
+export const signupAttempt = jsonEntry("bellwire:signup");
 export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
 
 export const messageDraft = (user, conversation) => textEntry(`bellwire:draft:${user}:${conversation}`);
