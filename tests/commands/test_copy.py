@@ -12,7 +12,7 @@ from jobs import tasks
 from jobs.consumers.notify import NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.drain import drain
-from models.accounts import registration
+from models.accounts import invitation, registration
 from models.accounts.registration import NewUser
 from models.chat import additions, conversation, message, presence, read_marks, search
 from models.chat.message import Draft, Posted
@@ -119,6 +119,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     with event.transaction() as tx:
         registration.sign_up(tx, SECRET, NewUser("dan", "dan@example.org"), "a hash")
         preference.unsubscribe(tx, ben, ["account"])
+        _, code = invitation.create(tx, root, 2, 3600, None, "user")
+        invitation.sign_up(tx, SECRET, code, NewUser("eli", "eli@example.org"), "a hash")
     crew = group(ana, ben, cleo)
     first = send(ana, "the first words", at=crew, client_id="retried")
     send(ana, ODD, to=ben)
