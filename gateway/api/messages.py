@@ -125,7 +125,7 @@ class Reaction(Handler):
 
     @describe("React to a message", {204: None}, errors=("invalid",))
     async def put(self, message: str, emoji: str) -> None:
-        """Answer 204, also if the reaction existed already."""
+        """Answer 204, also if the reaction existed already. A message has at most 50 different ones: another is answered 422."""
         await self._react(message, emoji, added=True)
 
     @describe("Remove a reaction", {204: None}, errors=("invalid",))

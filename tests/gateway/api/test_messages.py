@@ -248,6 +248,20 @@ def test_a_repeated_reaction_counts_once_and_appends_one_event(ana: Client, ben:
     assert ana.get(f"/messages/{sent['id']}").json()["reactions"] == {}
 
 
+def test_of_many_reactions_at_once_fifty_different_ones_are_added(gateway: Gateway, ana: Client, ben: Client) -> None:
+    path = f"/messages/{ana.send('nice?', to=ben)['id']}"
+    adding = [gateway.later((ana, ben)[n % 2].put, f"{path}/reactions/e{n}") for n in range(56)]
+    refused = [answer for answer in (each.result() for each in adding) if answer.status_code != 204]
+    assert [fields(answer) for answer in refused] == [["emoji"]] * 6
+    assert "50 different" in refused[0].json()["errors"][0]["message"]
+    present = list(ana.get(path).json()["reactions"])
+    assert len(present) == 50
+    assert ana.delete(f"{path}/reactions/{present[0]}").status_code == 204
+    assert "at most 50" in str(
+        gateway.anonymous().get("/openapi.json").json()["paths"]["/api/v1/messages/{message}/reactions/{emoji}"]
+    )
+
+
 @pytest.mark.parametrize("emoji", ["%20", "x" * 33, "%0A", "a%20b", "%E2%80%8D", "%E2%80%AE", "%E3%85%A4"])
 def test_an_invalid_reaction_is_named(ana: Client, ben: Client, emoji: str) -> None:
     sent = ana.send("nice?", to=ben)
