@@ -20,7 +20,7 @@ from models.log.event import Transaction
 from models.notices import pending_mail
 from models.store.errors import InvalidError
 
-NAME_PREFIX = TextParameter("q", "the beginning of the username, or of a word of the display name in any case")
+NAME_PREFIX = TextParameter("q", "beginnings of words of the username or the display name; `@` may stand before it")
 
 
 class Account(TypedDict):
@@ -137,10 +137,11 @@ class Users(Handler):
 
     @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
-        """Answer a list of active USERs whose username or a word of whose display name begins with `?q=`, by id."""
-        caller, form = self.actor.user, users.search_form(self.query_text(NAME_PREFIX))
+        """Answer a list of active USERs, by id: those of whose username or display name each word of `?q=` begins a word, without
+        regard to case, accents and Unicode form. Every Chinese, Japanese or Korean character begins a word."""
+        caller, text = self.actor.user, self.query_text(NAME_PREFIX)
         await self.answer_list_by_id(
-            lambda after, count: self.services.search.of_account(caller, users.search, form, after or 0, count)
+            lambda after, count: self.services.search.of_account(caller, users.search, text, after or 0, count)
         )
 
 

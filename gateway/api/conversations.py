@@ -148,7 +148,7 @@ class Conversation(Handler):
         await self.get(conversation)
 
 
-MEMBER_NAME = TextParameter("q", "the beginning of the username, or of a word of the display name in any case")
+MEMBER_NAME = TextParameter("q", "beginnings of words of the username or the display name; `@` may stand before it")
 MEMBER_IDS = TextParameter("ids", f"only those of these users: at most {LIST_LIMIT_MAX} ids, with commas between them")
 
 
@@ -159,12 +159,12 @@ class Members(Handler):
     async def get(self, conversation: str) -> None:
         """Answer a list of members as in CONVERSATION, by the ids of the users. For members."""
         number, caller = int(conversation), self.actor.user
-        form, among = users.search_form(self.query_text(MEMBER_NAME)), self._ids()
+        words, among = users.search_words(self.query_text(MEMBER_NAME)), self._ids()
         start, limit = self.query_page_id()
 
         async def read(position: IdPosition | None, count: int) -> list[tuple[IdPosition, MemberView]]:
             after = 0 if position is None else position.id
-            found = await self.services.search.of_account(caller, member_list.page, caller, number, form, among, after, count)
+            found = await self.services.search.of_account(caller, member_list.page, caller, number, words, among, after, count)
             return [(IdPosition(member.user.id), member) for member in found]
 
         await self.answer_list(read, None if start is None else IdPosition(start), limit)

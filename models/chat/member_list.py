@@ -12,12 +12,12 @@ from models.store.database import fetch_rows, snapshot
 USER_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
 
 
-def page(caller: int, conversation: int, form: str, among: Sequence[int], after: int, limit: int) -> list[MemberView]:
-    """Members with a larger id, by id; with `form`, a search form, those with a name that begins with it; with `among`, those of
-    these users. Raises NotFoundError for a caller who is not a member."""
+def page(caller: int, conversation: int, words: Sequence[str], among: Sequence[int], after: int, limit: int) -> list[MemberView]:
+    """Members with a larger id, by id: those with a name for each of the words, in search form, that begins so; with `among`, those
+    of these users. Raises NotFoundError for a caller who is not a member."""
     condition: Any = (Membership.conversation == conversation) & Membership.to_event.is_null() & (Membership.user > after)
-    if form:
-        is_named = (SearchName.name >= form) & (SearchName.name < form + AFTER_ALL)
+    for word in words:
+        is_named = (SearchName.name >= word) & (SearchName.name < word + AFTER_ALL)
         condition &= Membership.user.in_(SearchName.select(SearchName.user).where(is_named))
     if among:
         condition &= Membership.user.in_(among)

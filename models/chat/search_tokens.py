@@ -10,11 +10,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from models.store.text_rules import fold
+from models.store.text_rules import CJK, fold
 
-CJK = (
-    "\u3005-\u3007\u3041-\u30ff\u3131-\u318e\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
-)
 SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001fbff"  # arrows, dingbats and emoji, by ranges: each Python knows other ones
 TOKEN = re.compile(f"([{CJK}]+)|([{SYMBOLS}]|[^\\W_{CJK}{SYMBOLS}]+)")
 ENDS_IN_PAIR = re.compile(f"[{CJK}]{{2}}[^\\w{SYMBOLS}]*$")

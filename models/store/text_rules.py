@@ -37,6 +37,9 @@ _BLANK = re.compile(f"[{BLANKS}]")
 KANA_SOUND_MARKS = "\u3099\u309a"  # they make other letters, as か and が, and are no accents
 LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}  # not decomposed
 
+CJK = (  # the characters of Chinese, Japanese and Korean, which are written without spaces
+    "\u3005-\u3007\u3041-\u30ff\u3131-\u318e\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
+)
 
 MAX_CACHED_LETTERS = 20_000  # about 2 MB; hostile texts have a million different ones
 
