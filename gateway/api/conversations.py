@@ -36,6 +36,7 @@ class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 EXAMPLE = {"members": [3, 4], "title": "The crew"}
+NAME_OR_TITLE = TextParameter("q", "beginnings of words of the title, or of the other members' names; `@` may stand before it")
 
 
 class NewTitle(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,13 +91,14 @@ class Conversations(Handler):
 
     body_limit = ADMIN_BODY_BYTES  # a group can be created with thousands of members
 
-    @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=PAGED)
+    @describe("List my conversations", {200: Listed[ConversationAnswer]}, query=(NAME_OR_TITLE, *PAGED))
     async def get(self) -> None:
-        """Answer a list of CONVERSATION, newest activity first."""
+        """Answer a list of CONVERSATION, newest activity first. With `?q=` those in whose title each of its words begins a word, or
+        without a title, in the names of the other members. Of thousands of conversations, the newest are searched."""
         start, limit = self.query_page(ListPosition)
-        after = None if start is None else ActivityPosition(*start)
+        after, text = None if start is None else ActivityPosition(*start), self.query_text(NAME_OR_TITLE).strip()
         await self.answer_list(
-            lambda position, count: self.read(views.conversation_list, self.actor.user, position, count), after, limit
+            lambda position, count: self.read(views.conversation_list, self.actor.user, position, count, text), after, limit
         )
 
     @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)

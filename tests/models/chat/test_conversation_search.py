@@ -1,0 +1,39 @@
+"""Finding own conversations by title and partner."""
+
+import pytest
+
+from conf import Settings
+from models.chat import conversation, conversation_search, views
+from models.log import event
+from tests.models.people import group, people, send
+
+
+def test_conversations_are_found_by_title_and_by_the_names_of_others(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben, cy, dan = people("ana", "ben.weber", "cy", "dan")
+    crew = group(ana, ben, title="Die Größte Crew 会议室")
+    untitled = conversation_of(ana, [ben, cy])
+    for user in (ben, cy):
+        send(ana, to=user)
+    send(ben, to=cy)
+    send(dan, to=cy)
+    with_ben, with_cy = (conversation_of(ana, [user]) for user in (ben, cy))
+
+    def found(text: str) -> list[int]:
+        return [view.id for _, view in views.conversation_list(ana, None, 10, text)]
+
+    assert found("GROSSTE") == found("crew die") == found("室") == [crew]
+    assert found("web") == found("@ben") == [with_ben, untitled]
+    assert found("cy") == [with_cy, untitled]
+    assert found("cy weber") == [untitled]
+    assert found("ana") == found("rew") == found("dan") == found("!?") == []
+    (first,) = views.conversation_list(ana, None, 1, "web")
+    assert [view.id for _, view in views.conversation_list(ana, first[0], 1, "web")] == [untitled]
+    monkeypatch.setattr(conversation_search, "MAX_NAMES", 1)
+    assert found("web") == [], "of too many, the newest are searched"
+
+
+def conversation_of(user: int, others: list[int]) -> int:
+    with event.transaction() as tx:
+        if len(others) == 1:
+            return conversation.get_or_create_direct(tx, user, others[0])[0]
+        return conversation.create(tx, user, others, None)
