@@ -52,9 +52,10 @@ class TypingState(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewReadMark(msgspec.Struct, forbid_unknown_fields=True):
-    """The message up to which the caller has read."""
+    """The message up to which the caller has read, or with `unread` the first one that they have not read."""
 
     message: Id
+    unread: bool = False
 
 
 class UnreadCount(TypedDict):
@@ -64,7 +65,7 @@ class UnreadCount(TypedDict):
 
 
 class ConversationAnswer(ConversationView, kw_only=True):
-    """CONVERSATION. With more than 50 members, it lists the first 50 and has `members_count`."""
+    """CONVERSATION. With more than 50 members, it lists the first 50 and has `members_count`. `read` is the caller's own mark."""
 
     last_message: MessageView | None
 
@@ -217,7 +218,9 @@ class ReadMark(Handler):
 
     @describe("Mark as read", {200: UnreadCount}, body=NewReadMark, example={"message": 7})
     async def post(self, conversation: str) -> None:
-        """Answer 200 with `{"unread"}`. A mark never moves back."""
-        user, number, message = self.actor.user, int(conversation), self.decode(NewReadMark).message
-        unread = await self.commit(lambda tx: read_marks.mark_read(tx, user, number, message))
+        """Answer 200 with `{"unread"}`. A mark never moves back, except by `"unread": true`: then this message and those after it
+        are unread for the caller, while others go on seeing how far they had read."""
+        user, number, mark = self.actor.user, int(conversation), self.decode(NewReadMark)
+        move = read_marks.mark_unread if mark.unread else read_marks.mark_read
+        unread = await self.commit(lambda tx: move(tx, user, number, mark.message))
         self.answer({"unread": unread})

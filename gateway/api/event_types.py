@@ -47,7 +47,8 @@ class MemberChanged(TypedDict):
 
 
 class ReadUpdated(TypedDict):
-    """A user's read mark in a conversation."""
+    """A user's read mark in a conversation. Their own devices also receive it when it is set back because they have marked
+    messages as unread: `message` is 0 if none is read."""
 
     conversation: int
     user: int

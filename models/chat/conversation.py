@@ -67,6 +67,7 @@ class Membership(Base):
     from_event = peewee.BigIntegerField()
     to_event = peewee.BigIntegerField(null=True)
     read_message = peewee.BigIntegerField(null=True)
+    unread_after = peewee.BigIntegerField(null=True)  # what comes after it, the user has marked as unread; 0 is all
 
     class Meta:
         table_name = "memberships"
@@ -85,7 +86,8 @@ Membership.add_index(  # at most one open interval for each member
 
 
 class MemberView(msgspec.Struct):
-    """A member, with the id of the newest message they have read."""
+    """A member, with the id of the newest message they have read. For the member themselves, messages that they have marked as
+    unread are not read."""
 
     user: UserView
     role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("owner", "member")})]

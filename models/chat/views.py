@@ -73,30 +73,38 @@ def conversation_views(user: int, ids: Sequence[int]) -> list[ConversationView]:
 def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
     # Raw: every initial state runs it; the two subqueries read an index for each conversation.
     heads = rows(
-        "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, m.read_message, "
+        "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
-        "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted) "
-        "FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
+        "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.unread_after, "
+        f"m.read_message, 0) AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted), "
+        "coalesce(m.unread_after, m.read_message, 0) FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
     members = conversations.first_members([(id_, count) for id_, _, _, _, count, *_ in heads])
-    last = _last_messages([newest for *_, newest, _ in heads if newest is not None])
+    last = _last_messages([newest for *_, newest, _, _ in heads if newest is not None])
     return {
         id_: ConversationView(
             id_,
             kind,
             title,
             rfc3339(created_ms),
-            members.get(id_, []),
+            _as_seen_by(user, members.get(id_, []), read or None),
             last.get(newest),
             unread,
             count if count > MAX_MEMBERS_IN_VIEW else None,
-            read,
+            read or None,
         )
-        for id_, kind, title, created_ms, count, read, newest, unread in heads
+        for id_, kind, title, created_ms, count, newest, unread, read in heads
     }
+
+
+def _as_seen_by(user: int, members: list[MemberView], read: int | None) -> list[MemberView]:
+    """The members, with the user's own mark, which is another one if they have marked messages as unread."""
+    for member in members:
+        if member.user.id == user:
+            member.read = read
+    return members
 
 
 def _last_messages(ids: Sequence[int]) -> dict[int, MessageView]:
@@ -108,8 +116,8 @@ def count_unread(user: int, conversation: int) -> int:
     # Raw: part of moving a read mark.
     ((unread,),) = rows(
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
-        "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.read_message, 0) "
-        f"AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted",
+        "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.unread_after, "
+        f"m.read_message, 0) AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted",
         (conversation, user),
     )
     return int(unread)

@@ -302,6 +302,36 @@ def test_a_read_mark_moves_forward_and_never_back(ana: Client, ben: Client) -> N
 
 
 def test_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) -> None:
+def test_a_message_is_marked_as_unread_for_the_user_alone(ana: Client, ben: Client) -> None:
+    sent = [ana.send(f"{n}", to=ben) for n in range(3)]
+    conversation = sent[0]["conversation"]
+    path = f"/conversations/{conversation}/read"
+    ben.post(path, {"message": sent[2]["id"]})
+    start = {user: user.now() for user in (ana, ben)}
+
+    assert ben.post(path, {"message": sent[1]["id"], "unread": True}).json() == {"unread": 2}
+    data = {"conversation": conversation, "user": ben.id, "message": sent[0]["id"], "unread": 2}
+    assert [(event["type"], event["data"]) for event in ben.events(start[ben])] == [("read.updated", data)]
+    assert ana.events(start[ana]) == []
+    assert ben.conversation(conversation)["unread"] == 2
+    marks = {m["user"]["id"]: m["read"] for m in ana.conversation(conversation)["members"]}
+    assert marks == {ana.id: None, ben.id: sent[2]["id"]}
+    assert fields(ben.post(path, {"message": sent[2]["id"] + 1, "unread": True})) == ["message"]
+
+
+def test_own_conversations_are_found_by_title_and_partner(ana: Client, ben: Client, cleo: Client) -> None:
+    crew = ana.group(ben, title="Zaubernüsse")
+    direct = ana.send("hi", to=cleo)["conversation"]
+
+    def found(q: str) -> list[int]:
+        return [item["id"] for item in ana.get("/conversations", q=q).json()["items"]]
+
+    assert found("zaubernusse") == [crew]
+    assert found(f"@{cleo.name}") == [direct]
+    assert found(" ") == [direct, crew]
+    assert fields(ana.get("/conversations", q="x" * 1001)) == ["q"]
+
+
     first, second = ana.send("one", to=ben), ana.send("two", to=ben)
     ben.send("mine", to=ana)
 

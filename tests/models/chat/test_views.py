@@ -1,9 +1,11 @@
 """Views of conversations: the number of SQL statements does not depend on the number of conversations."""
 
+import operator
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import time_machine
 
@@ -52,6 +54,10 @@ def test_a_large_group_shows_its_first_members_and_a_count(store: Settings) -> N
     by_id = {view.id: view for view in views.conversation_views(users[0], [large, small])}
     assert (len(by_id[large].members), by_id[large].members_count) == (50, 60)
     assert (len(by_id[small].members), by_id[small].members_count) == (50, None)
+    sent = send(users[0], at=large)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, users[59], large, sent)
+    assert [views.conversation_view(user, large).read for user in (users[59], users[0])] == [sent, None]
 
 
 def test_unread_counts_undeleted_messages_of_others_after_the_read_mark(store: Settings) -> None:
@@ -68,6 +74,38 @@ def test_unread_counts_undeleted_messages_of_others_after_the_read_mark(store: S
         assert read_marks.mark_read(tx, ben, crew, sent[0]) == 2, "a mark never goes back"
     assert views.conversation_view(ben, crew).unread == 2
     assert views.conversation_view(ana, crew).unread == 1
+
+
+def test_messages_that_are_marked_as_unread_are_so_for_the_user_alone(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    crew = group(ana, ben)
+    sent = [send(ana, at=crew) for _ in range(4)]
+
+    def mark(message: int, *, unread: bool) -> tuple[int, list[tuple[str, int, int]], int | None, int | None]:
+        """Return the unread messages, the events, and the mark of Ben as he and as Ana see it."""
+        with event.transaction() as tx:
+            left = (read_marks.mark_unread if unread else read_marks.mark_read)(tx, ben, crew, message)
+            events = [(e.stream, *operator.itemgetter("message", "unread")(msgspec.json.decode(e.data))) for e in tx.events]
+        assert left == views.count_unread(ben, crew) == views.conversation_view(ben, crew).unread
+        assert views.conversation_view(ben, crew).read == next(
+            m.read for m in views.conversation_view(ben, crew).members if m.user.id == ben
+        )
+        own, others = (next(m.read for m in views.conversation_view(user, crew).members if m.user.id == ben) for user in (ben, ana))
+        return left, events, own, others
+
+    all_read = event.conversation_stream(crew)
+    own = event.user_stream(ben)
+    assert mark(sent[2], unread=False) == (1, [(all_read, sent[2], 1)], sent[2], sent[2])
+    assert mark(sent[3], unread=True) == (1, [], sent[2], sent[2]), "it is unread already"
+    assert mark(sent[1], unread=True) == (3, [(own, sent[0], 3)], sent[0], sent[2])
+    assert mark(sent[2], unread=True) == (3, [], sent[0], sent[2]), "marking as unread reads nothing"
+    assert mark(sent[0], unread=True) == (4, [(own, 0, 4)], None, sent[2])
+    assert mark(sent[1], unread=False) == (2, [(own, sent[1], 2)], sent[1], sent[2])
+    assert mark(sent[0], unread=False) == (2, [], sent[1], sent[2]), "a mark never goes back by reading"
+    assert mark(sent[2], unread=False) == (1, [(own, sent[2], 1)], sent[2], sent[2])
+    assert mark(sent[0], unread=True)[0] == 4
+    assert mark(sent[3], unread=False) == (0, [(all_read, sent[3], 0)], sent[3], sent[3])
+    assert views.conversation_view(ana, crew).unread == 0
 
 
 def test_a_conversation_that_moves_between_two_pages_is_not_missing(store: Settings) -> None:
