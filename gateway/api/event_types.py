@@ -33,17 +33,20 @@ class MessageReacted(TypedDict):
 
 
 class ConversationUpdated(TypedDict):
-    """A conversation's new title."""
+    """A conversation's new title. `by` is absent in events of earlier versions."""
 
     id: int
     title: str | None
+    by: NotRequired[UserView]
 
 
 class MemberChanged(TypedDict):
-    """A user joined a conversation, or left it."""
+    """A user joined a conversation, or left it. `by` is the user who added or removed them, or they themselves; absent in events of
+    earlier versions."""
 
     conversation: int
     user: UserView
+    by: NotRequired[UserView]
 
 
 class ReadUpdated(TypedDict):

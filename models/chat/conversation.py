@@ -265,7 +265,7 @@ def rename(tx: Transaction, user: int, conversation: int, title: str | None) -> 
     """Change a group's title, as one of its owners. Raises NotFoundError, ConflictError and ForbiddenError."""
     _require_owner(conversation, user)
     Conversation.update(title=title).where(Conversation.id == conversation).execute()
-    data = msgspec.json.encode({"id": conversation, "title": title})
+    data = msgspec.json.encode({"id": conversation, "title": title, "by": user_view(user)})
     tx.append(conversation_stream(conversation), "conversation.updated", data)
 
 
@@ -311,7 +311,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
     change_members_count(conversation, 1)
     tx.append(user_stream(added), "conversation.created", created_event_data(conversation))
-    data = msgspec.json.encode({"conversation": conversation, "user": member})
+    data = msgspec.json.encode({"conversation": conversation, "user": member, "by": user_view(user)})
     tx.append(conversation_stream(conversation), "member.joined", data)
 
 
@@ -327,7 +327,7 @@ def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -
     if user != removed and role != "owner":
         raise ForbiddenError("only an owner may remove other members")
     removed_role = _role_of_other(conversation, removed)
-    data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed)})
+    data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed), "by": user_view(user)})
     closed = tx.append(user_stream(removed), "member.left", data)
     Membership.update(to_event=closed).where(_open_memberships(conversation), Membership.user == removed).execute()
     change_members_count(conversation, -1)

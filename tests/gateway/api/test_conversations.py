@@ -94,7 +94,8 @@ def test_an_owner_renames_a_group_and_all_members_get_the_event(ana: Client, ben
 
     assert ana.patch(f"/conversations/{group}", {"title": "Other"}).json()["title"] == "Other"
     (event,) = ben.events(cursor)
-    assert (event["type"], event["data"]) == ("conversation.updated", {"id": group, "title": "Other"})
+    by = ana.get(f"/users/{ana.id}").json()
+    assert (event["type"], event["data"]) == ("conversation.updated", {"id": group, "title": "Other", "by": by})
     problem(ben.patch(f"/conversations/{group}", {"title": "Mine"}), 403, "forbidden")
     assert ben.conversation(group)["title"] == "Other"
 
@@ -301,7 +302,6 @@ def test_a_read_mark_moves_forward_and_never_back(ana: Client, ben: Client) -> N
     assert ben.conversation(conversation)["unread"] == 0
 
 
-def test_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) -> None:
 def test_a_message_is_marked_as_unread_for_the_user_alone(ana: Client, ben: Client) -> None:
     sent = [ana.send(f"{n}", to=ben) for n in range(3)]
     conversation = sent[0]["conversation"]
@@ -332,6 +332,7 @@ def test_own_conversations_are_found_by_title_and_partner(ana: Client, ben: Clie
     assert fields(ana.get("/conversations", q="x" * 1001)) == ["q"]
 
 
+def test_own_and_deleted_messages_are_not_unread(ana: Client, ben: Client) -> None:
     first, second = ana.send("one", to=ben), ana.send("two", to=ben)
     ben.send("mine", to=ana)
 

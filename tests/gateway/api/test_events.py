@@ -230,7 +230,8 @@ def test_a_new_member_gets_only_events_after_joining(gateway: Gateway, ana: Clie
     events = cleo.events("begin")
     assert [e["type"] for e in events] == ["conversation.created", "member.joined", "message.created"]
     assert events[0]["data"]["id"] == group
-    assert events[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
+    user, by = (cleo.get(f"/users/{person.id}").json() for person in (cleo, ana))
+    assert events[1]["data"] == {"conversation": group, "user": user, "by": by}
     assert bodies(events) == ["after"]
 
 
@@ -243,7 +244,8 @@ def test_a_leaving_member_gets_one_member_left_and_nothing_after_it(ana: Client,
 
     events = cleo.events(cursor)
     assert [e["type"] for e in events] == ["message.created", "member.left"]
-    assert events[1]["data"] == {"conversation": group, "user": cleo.get(f"/users/{cleo.id}").json()}
+    user = cleo.get(f"/users/{cleo.id}").json()
+    assert events[1]["data"] == {"conversation": group, "user": user, "by": user}
     assert ben.event_types(cursor) == ["message.created", "member.left", "message.created"]
 
 
