@@ -12,14 +12,20 @@ from gateway.http.base import Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many, one_of
 from gateway.http.request import field_error
 from jobs.insight.explain import explain_own
-from models.chat import message as messages
-from models.chat import search
-from models.chat.message import MessageView
+from models.chat import search, search_hits
+from models.chat.search_hits import SearchHit
+from models.chat.search_scope import SearchFilter
 from models.notices import notification
 from models.notices.preference import TYPES
 
 MAX_IDS_PER_REQUEST = 1000
-SEARCH_TEXT = TextParameter("q", "words of the message", 1, 200, required=True)
+SEARCH_TEXT = TextParameter(
+    "q",
+    "words of the message, or beginnings of words, and filters: from:NAME in:TITLE after:DATE before:DATE",
+    1,
+    200,
+    required=True,
+)
 SEARCH_FROM = IntParameter("from", "only messages of this user")
 SEARCH_CONVERSATION = IntParameter("conversation", "only messages of this conversation")
 SEARCH_BEFORE = IntParameter("before", "only messages older than this one")
@@ -124,19 +130,26 @@ class NotificationsReadMark(Handler):
 class MessageSearch(Handler):
     """Search in the messages of the caller's conversations."""
 
-    @describe("Search my messages", {200: Listed[MessageView]}, query=(SEARCH_TEXT, *SEARCH_FILTERS, *PAGED))
+    @describe("Search my messages", {200: Listed[SearchHit]}, query=(SEARCH_TEXT, *SEARCH_FILTERS, *PAGED))
     async def get(self) -> None:
-        """Answer a list of MESSAGE, newest first. A page may have few or none, and a `next`, when a search takes long."""
+        """Answer a list of MESSAGE, newest first, with the places of the words in `marks`. A page may have few or none, and a
+        `next`, when a search takes long.
+
+        `from:` is the beginning of a name, a username after an `@`, or `me`; `in:` is the beginning of a word of a conversation's
+        title, or of the other person's name. A name of several words is quoted: `in:"The crew"`. `after:` is from a day on,
+        `before:` until it begins: `2026-11-21`, `2026-11` or `2026`, in the caller's time zone. Of several names any will do.
+        Other filters are words.
+        """
         user, text, chosen = self.actor.user, self.query_text(SEARCH_TEXT), self._filter()
         start, limit = self.query_page_id()
         before = min((end for end in (start, self.query_int(SEARCH_BEFORE)) if end is not None), default=None)
         found = await self.services.search.of_account(user, search.find, user, text, before, limit + 1, chosen)
 
-        async def read(after: int | None, count: int) -> Sequence[MessageView]:
+        async def read(after: int | None, count: int) -> Sequence[SearchHit]:
             left = [id_ for id_ in found.ids if after is None or id_ < after]
-            return await self.read(messages.views, left[:count])
+            return await self.read(search_hits.hits, left[:count], found.phrases)
 
         await self.answer_list_by_id(read, found.reached)
 
-    def _filter(self) -> search.SearchFilter:
-        return search.SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))
+    def _filter(self) -> SearchFilter:
+        return SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))

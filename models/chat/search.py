@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from models.chat import search_tokens
+from models.chat import search_query, search_scope, search_tokens
+from models.chat.search_scope import ANY, Scope, SearchFilter, condition
 from models.log.event import Transaction
 from models.store import facts
 from models.store.database import (
-    ID_MAX,
     decode_text,
     engine,
     execute,
@@ -160,61 +160,61 @@ def unindex(message: int) -> None:
     execute("DELETE FROM message_search WHERE rowid=?", (message,))  # raw: the full-text table has no model
 
 
-class SearchFilter(NamedTuple):
-    """The sender of the messages to find, and their conversation; None: any."""
-
-    sender: int | None = None
-    conversation: int | None = None
-
-
-ANY = SearchFilter()
-
-
 class Found(NamedTuple):
-    """Ids of messages, newest first. `reached`: those before this id are still to be searched; None when all have been."""
+    """Ids of messages, newest first. `reached`: those before this id are still to be searched; None when all have been. `phrases`:
+    the words that each contains."""
 
     ids: list[int]
     reached: int | None = None
+    phrases: Sequence[Sequence[str]] = ()
 
 
 def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFilter = ANY) -> Found:
-    """Find the messages in the user's conversations that contain all words of a text, or words that begin so: `limit` of them, or
-    those that are found in MAX_SEARCH_S."""
-    words = text.split()
-    query = search_tokens.match_expression(words) if engine().name == "sqlite" else search_tokens.query(words)
-    if not words or not query:
+    """Find the messages in the user's conversations that match a query, and contain all its words, or words that begin so: `limit`
+    of them, or those that are found in MAX_SEARCH_S. Without words, its filters alone choose."""
+    query = search_query.parse(text)
+    phrases = search_tokens.phrases(query.words)
+    if not phrases and (query.words or not query.has_filters()):
         return Found([])
-    end = before if before is not None else ID_MAX
+    matching = (search_tokens.match_expression if engine().name == "sqlite" else search_tokens.query)(phrases)
+    scope = search_scope.resolve(user, query, before, chosen)
+    if scope.is_empty():
+        return Found([])
     with multi_index_read():
-        own = _few_messages(user, end, chosen)
-        if own is not None:
-            return Found(_find_among(own, query, limit))
-        return _find_in_windows(user, query, end, limit, chosen)
+        own = _few_messages(user, scope)
+        if own is None:
+            return _find_in_windows(user, matching, scope, limit)._replace(phrases=phrases)
+        return Found(_find_among(own, matching, limit), None, phrases)
 
 
-def _find_in_windows(user: int, query: str, end: int, limit: int, chosen: SearchFilter) -> Found:
-    """Search the newest messages, then more and more of the older ones: each match costs time, also in others' conversations."""
+def _find_in_windows(user: int, matching: str, scope: Scope, limit: int) -> Found:
+    """Search the newest messages, then more and more of the older ones: each match costs time, also in others' conversations.
+    Without words each message matches, and the windows stay small."""
     deadline = time.monotonic() + MAX_SEARCH_S
-    end = min(end, rows("SELECT COALESCE(MAX(id), 0) FROM messages")[0][0] + 1)
+    newest = end = min(scope.end, rows("SELECT COALESCE(MAX(id), 0) FROM messages")[0][0] + 1)
     ids: list[int] = []
     width = FIRST_WINDOW
-    while end > 0 and len(ids) < limit:
-        if width > FIRST_WINDOW and time.monotonic() > deadline:
+    while end > scope.start and len(ids) < limit:
+        if end < newest and time.monotonic() > deadline:
             return Found(ids, end)
-        ids += _find_between(user, query, (end - width, end), limit - len(ids), chosen)
-        end, width = end - width, width * WINDOW_FACTOR
+        start = max(end - width, scope.start)
+        ids += _find_between(user, matching, scope._replace(start=start, end=end), limit - len(ids))
+        end, width = start, width * (WINDOW_FACTOR if matching else 1)
     return Found(ids)
 
 
-def _find_between(user: int, query: str, window: tuple[int, int], limit: int, chosen: SearchFilter) -> list[int]:
-    filtered, values = _filter(chosen)
+def _find_between(user: int, matching: str, window: Scope, limit: int) -> list[int]:
+    filtered, values = _filter(window)
+    ends = (window.start, window.end)
     # Raw: full text. CROSS JOIN makes SQLite begin with the index of words; PostgreSQL may read both tables' windows side by side.
+    source, key, words = "", "x.id", "x.deleted_ms IS NULL"
+    if matching:
+        source, key = "message_search s CROSS JOIN ", "s.rowid"
+        words, values = f"x.id=s.rowid AND {_condition()} AND s.rowid>=? AND s.rowid<?", [matching, *ends, *values]
     matches = rows(
-        "SELECT s.rowid FROM message_search s CROSS JOIN messages x "
-        "JOIN memberships m ON m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL "
-        f"WHERE x.id=s.rowid AND {_condition()} AND s.rowid>=? AND s.rowid<? AND x.id>=? AND x.id<?{filtered} "
-        "ORDER BY s.rowid DESC LIMIT ?",
-        (user, query, *window, *window, *values, limit),
+        f"SELECT {key} FROM {source}messages x CROSS JOIN memberships m WHERE {words}{filtered} AND x.id>=? AND x.id<? "
+        f"AND m.conversation_id=x.conversation_id AND m.user_id=? AND m.to_event IS NULL ORDER BY {key} DESC LIMIT ?",
+        (*values, *ends, user, limit),
     )
     return [id_ for (id_,) in matches]
 
@@ -223,38 +223,42 @@ def _condition() -> str:
     return "message_search MATCH ?" if engine().name == "sqlite" else "s.words @@ ?::tsquery"
 
 
-def _filter(chosen: SearchFilter) -> tuple[str, list[int]]:
-    """Return the filter's condition on a message `x`, and its parameters."""
-    columns = {"x.sender_id": chosen.sender, "x.conversation_id": chosen.conversation}
-    values = {column: value for column, value in columns.items() if value is not None}
-    return "".join(f" AND {column}=?" for column in values), list(values.values())
+def _filter(scope: Scope) -> tuple[str, list[Any]]:
+    """Return the condition of senders and conversations on a message `x`, and its parameters."""
+    senders, sender_values = condition("x.sender_id", scope.senders)
+    conversations, conversation_values = condition("x.conversation_id", scope.conversations)
+    return senders + conversations, sender_values + conversation_values
 
 
-def _few_messages(user: int, before: int, chosen: SearchFilter) -> list[int] | None:
+def _few_messages(user: int, scope: Scope) -> list[int] | None:
     """Ids of the messages that the user may find by any words; None if more than MAX_MESSAGES_LISTED must be read for them."""
-    in_one, values = ("", []) if chosen.conversation is None else (" AND m.conversation_id=?", [chosen.conversation])
+    chosen, values = condition("m.conversation_id", scope.conversations)
     # Raw: each membership reads a range of an index.
     listed = rows(
-        "SELECT x.id, x.sender_id FROM memberships m CROSS JOIN messages x WHERE m.user_id=? AND m.to_event IS NULL "
-        f"AND x.conversation_id=m.conversation_id{in_one} LIMIT ?",
+        "SELECT x.id, x.sender_id, x.deleted_ms FROM memberships m CROSS JOIN messages x WHERE m.user_id=? AND m.to_event IS NULL "
+        f"AND x.conversation_id=m.conversation_id{chosen} LIMIT ?",
         (user, *values, MAX_MESSAGES_LISTED + 1),
     )
     if len(listed) > MAX_MESSAGES_LISTED:
         return None
-    return [id_ for id_, sender in listed if id_ < before and chosen.sender in (None, sender)]
+    senders = scope.senders
+    return [
+        id_
+        for id_, sender, deleted_ms in listed
+        if scope.start <= id_ < scope.end and deleted_ms is None and (senders is None or sender in senders)
+    ]
 
 
-def _find_among(ids: Sequence[int], query: str, limit: int) -> list[int]:
+def _find_among(ids: Sequence[int], matching: str, limit: int) -> list[int]:
     """Ids of the messages among these that match, newest first. Of other messages, PostgreSQL reads none, and FTS5 no more than the
     ids of the matches that are between the oldest and the newest of these."""
-    if not ids:
-        return []
-    is_sqlite = engine().name == "sqlite"  # the plus makes it run FTS5 once, and not once for each id
-    among = "+s.rowid IN (SELECT value FROM json_each(?))" if is_sqlite else "s.rowid=ANY(?)"
+    if not ids or not matching:
+        return sorted(ids, reverse=True)[:limit]
+    among, values = condition("s.rowid", set(ids))  # on SQLite, the plus makes it run FTS5 once, and not once for each id
     # Raw: full text.
     matches = rows(
-        f"SELECT s.rowid FROM message_search s WHERE {_condition()} AND {among} AND s.rowid BETWEEN ? AND ? "
+        f"SELECT s.rowid FROM message_search s WHERE {_condition()}{among} AND s.rowid BETWEEN ? AND ? "
         "ORDER BY s.rowid DESC LIMIT ?",
-        (query, str(list(ids)) if is_sqlite else list(ids), min(ids), max(ids), limit),
+        (matching, *values, min(ids), max(ids), limit),
     )
     return [id_ for (id_,) in matches]

@@ -28,17 +28,19 @@ def split(text: str) -> list[str]:
     words: list[str] = []
     for run, word in TOKEN.findall(fold(text)):
         found = [run[start : start + 2] for start in range(len(run))] if run else [word[:MAX_WORD_CHARS]]
-        words += found if _is_portable(run or word) else map(_portable, found)
+        words += found if is_portable(run or word) else map(portable, found)
     return words
 
 
-def _is_portable(word: str) -> bool:
+def is_portable(word: str) -> bool:
+    """Return whether both stores read all characters of a word as letters."""
     return word.isascii() or (word.isalnum() and max(word) < "\U00010000")
 
 
 @lru_cache(MAX_CACHED_WORDS)
-def _portable(word: str) -> str:
-    return "".join(char if _is_portable(char) else f"{PRIVATE}{ord(char):x}" for char in word)
+def portable(word: str) -> str:
+    """Return a word as the index has it: of characters that both stores read as letters."""
+    return "".join(char if is_portable(char) else f"{PRIVATE}{ord(char):x}" for char in word)
 
 
 def phrases(parts: Sequence[str]) -> list[list[str]]:
@@ -68,11 +70,11 @@ def vector(text: str) -> str:
     return " ".join(f"'{word}':{','.join(positions)}" for word, positions in positions_by_word.items())
 
 
-def query(parts: Sequence[str]) -> str:
-    """The tsquery literal for texts that contain all parts."""
-    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in words) + ":*)" for words in phrases(parts))
+def query(required: Sequence[Sequence[str]]) -> str:
+    """The tsquery literal for texts that contain all phrases."""
+    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in words) + ":*)" for words in required)
 
 
-def match_expression(parts: Sequence[str]) -> str:
+def match_expression(required: Sequence[Sequence[str]]) -> str:
     """The same for SQLite's FTS5."""
-    return " ".join(f'"{" ".join(words)}"*' for words in phrases(parts))
+    return " ".join(f'"{" ".join(words)}"*' for words in required)

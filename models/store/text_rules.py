@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 # By ranges, and not by the tables of the running Python: each version knows other characters. Unassigned ones are allowed, since
 # a later version of Unicode may assign them.
@@ -34,13 +37,14 @@ _TOO_MANY_MARKS = re.compile(f"[{ATTACHED}{ACCENTS}{_marks()}]{{{MAX_MARKS + 1}}
 _VISIBLE = re.compile(f"[^{BLANKS}{ATTACHED}{ACCENTS}{_marks()}]")
 _BLANK = re.compile(f"[{BLANKS}]")
 
-KANA_SOUND_MARKS = "\u3099\u309a"  # they make other letters, as か and が, and are no accents
-LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}  # not decomposed
-
 CJK = (  # the characters of Chinese, Japanese and Korean, which are written without spaces
     "\u3005-\u3007\u3041-\u30ff\u3131-\u318e\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
+KANA_SOUND_MARKS = "\u3099\u309a"  # they make other letters, as か and が, and are no accents
+LETTERS = {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}  # not decomposed
 
+
+ASCII_MAX = "\x7f"
 MAX_CACHED_LETTERS = 20_000  # about 2 MB; hostile texts have a million different ones
 
 
@@ -68,6 +72,49 @@ def fold(text: str) -> str:
         return text.lower()
     caseless = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return unicodedata.normalize("NFC", caseless.translate(_PLAIN_LETTERS))
+
+
+class _Extensions(dict[str, bool]):
+    """Whether a character belongs to the one before it when a text is folded: marks and the later letters of Korean syllables."""
+
+    def __missing__(self, char: str) -> bool:
+        first = unicodedata.normalize("NFKD", char)[0]
+        extends = unicodedata.category(first).startswith("M") or "\u1160" <= first <= "\u11ff"
+        if len(self) < MAX_CACHED_LETTERS:
+            self[char] = extends
+        return extends
+
+
+_EXTENSIONS = _Extensions()
+_fold_letter = lru_cache(MAX_CACHED_LETTERS)(fold)
+
+
+class FoldedText(NamedTuple):
+    """A folded text. Its character n is of the letter `starts[n]` to `ends[n]` (in code points, the end excluded) of the text."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+def fold_letters(text: str) -> FoldedText:
+    """Fold a text letter by letter, with the place of each: one letter may become two (ß), or two code points one (e and ´)."""
+    if text.isascii():
+        return FoldedText(text.lower(), range(len(text)), range(1, len(text) + 1))
+    folded: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    start, length = 0, len(text)
+    while start < length:
+        end = start + 1
+        while end < length and text[end] > ASCII_MAX and _EXTENSIONS[text[end]]:
+            end += 1
+        letter = _fold_letter(text[start:end])
+        folded.append(letter)
+        starts += [start] * len(letter)
+        ends += [end] * len(letter)
+        start = end
+    return FoldedText("".join(folded), starts, ends)
 
 
 def has_only_visible(text: str) -> bool:

@@ -10,9 +10,9 @@ from conf import Settings
 from jobs import tasks
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
-from models.chat import conversation, message, presence, read_marks, search, views
+from models.chat import changes, conversation, message, presence, read_marks, search, views
 from models.chat.message import Draft
-from models.chat.search import SearchFilter
+from models.chat.search_scope import SearchFilter
 from models.community import comment, group, like, post, post_queries
 from models.identity import token, user
 from models.log import event
@@ -64,7 +64,10 @@ def use(settings: Settings) -> None:
     initial_state.load(ana)
     listed = views.conversation_list(ana, None, 1)
     views.conversation_list(ana, listed[-1][0], 1)
+    views.conversation_list(ana, None, 1, "ben crew")
     views.count_unread(ana, crew)
+    changes.list_newest(ana, crew, None)
+    write(read_marks.mark_unread, cleo, crew, newest)
     message.history(ana, crew, None, None, 50)
     message.history(ana, crew, None, newest, 50)
     message.get_view(ana, newest)
@@ -88,11 +91,17 @@ def use(settings: Settings) -> None:
     notification.list_page(ana, "community", None, 50, unread_only=True)
     notification.unread_count(ana)
     write(notification.mark_read, ana, None)
-    user.search("an", 0, 50)
+    for text in ("an", "ana b", ""):
+        user.search(text, 0, 50)
     user.find_login("ana")
     user.admin_list(None, None, "an", 0, 50)
     for wanted in (search.ANY, SearchFilter(sender=ben), SearchFilter(conversation=crew)):
         search.find(ana, "hello", None, 50, wanted)
+    for max_listed in (0, search.MAX_MESSAGES_LISTED):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search, "MAX_MESSAGES_LISTED", max_listed)
+            for query in ("hello from:ben in:crew after:2026", "from:@ben before:2030", "hello"):
+                search.find(ana, query, None, 50)
     for kind in RECORD_TYPES:
         for filtered in (RecordFilter(), RecordFilter(user=ana), RecordFilter(action="message.sent"), RecordFilter(since_ms=1)):
             records.list_newest(kind, filtered, None, 50)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from models.chat.search_tokens import query
+from models.chat.search_tokens import phrases, query
 from models.store.database import engine, rows
 from tests.journeys.clients import Link, Poller, Response, Sender, Socket, Streamer, reading
 from tests.journeys.cluster import Cluster, rounds, seed
@@ -56,4 +56,4 @@ def test_no_later_read_contains_a_deleted_text(cluster: Cluster) -> None:
             assert rows("SELECT count(*) FROM message_search WHERE body=?", (text,)) == [(0,)]
         else:
             words = "SELECT count(*) FROM message_search WHERE words @@ ?::tsquery"
-            assert rows(words, (query(text.split()),)) == [(0,)]
+            assert rows(words, (query(phrases(text.split())),)) == [(0,)]

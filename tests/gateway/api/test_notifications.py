@@ -35,11 +35,13 @@ def test_search_finds_words_only_in_conversations_of_the_user_newest_first(ana: 
     wait_until_indexed(ana, "creme", 2)
     wait_until_indexed(cleo, "creme", 1)
 
-    assert ana.get("/search/messages", q="creme").json()["items"][0] == newest
+    assert ana.get("/search/messages", q="creme").json()["items"][0] == {**newest, "marks": [[5, 5]]}
     assert search(ana, "BRULEE two") == ["Crème brûlée for two"]
     assert search(ana, "brul") == ["more creme brulee, please", "Crème brûlée for two"]
     assert search(ana, "behind") == []
     assert search(ben, "behind") == ["creme brulee behind her back"]
+    assert search(ana, f"creme from:@{ben.name}") == []
+    assert search(ana, f"creme from:me in:{ben.name} after:2026") == ["more creme brulee, please", "Crème brûlée for two"]
     first = ana.get("/search/messages", q="creme", limit=1).json()
     assert ana.get("/search/messages", q="creme", limit=1, page=first["next"]).json()["items"][0]["body"] == "Crème brûlée for two"
 

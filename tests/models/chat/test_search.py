@@ -1,16 +1,22 @@
 """Search: the same texts are found on both stores, and deleted ones leave the file."""
 
+from datetime import UTC, date, datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conf import Settings
-from models.chat import conversation, message, search
+from models.chat import conversation, message, search, search_hits
 from models.chat.message import Draft
-from models.chat.search import SearchFilter
-from models.chat.search_tokens import split
+from models.chat.search_query import Query, parse
+from models.chat.search_scope import SearchFilter
+from models.chat.search_tokens import phrases, split
 from models.log import event
 from models.store.database import db, disconnect, engine, execute, rows
 from models.store.errors import InvalidError
 from models.store.facts import Fact
+from models.store.text_rules import fold, fold_letters
 from tests.models.people import group, index_messages, people, send
 
 TEXTS = {
@@ -23,12 +29,14 @@ TEXTS = {
     "kana": "カタカナと漢字",
     "plain": "ana@example.org sent /a/b",
     "newest": "🫨 𠮷野家",
+    "folded": "Große İstanbul-Straße, ﬃ",
 }
 FOUND = {
     **{"会议": ["meeting"], "上海": ["meeting"], "上": ["meeting"], "吗": ["meeting"], "海开会": ["meeting"], "海会": []},
     **{"lodz": ["city"], "ŁÓDŹ gda": ["city"], "🎉": ["party"], "👍": ["party"], "part 🎉": ["party"], "fine": ["ligature"]},
     **{"x2": ["ligature"], "ﬁn": ["ligature"], "手机": ["mixed"], "iphone手": ["mixed"], "의실": ["korean"], "ｶﾀｶﾅ": ["kana"]},
     **{"example": ["plain"], "example.org": ["plain"], "org.example": [], "🫨": ["newest"], "𠮷野": ["newest"], "!?": [], '"': []},
+    **{"GROSSE": ["folded"], "istanbul strasse": ["folded"], "İST": ["folded"], "ffi": ["folded"], "stra\u00dfe": ["folded"]},
 }
 
 
@@ -38,6 +46,104 @@ def test_both_stores_find_the_same(store: Settings) -> None:
     index_messages(list(names))
     found = {query: [names[number] for number in search.find(ben, query, None, 10).ids] for query in FOUND}
     assert found == FOUND
+
+
+@pytest.mark.parametrize("max_listed", [0, search.MAX_MESSAGES_LISTED])
+def test_filters_within_the_query_are_the_same_on_both_stores(
+    store: Settings, max_listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_MESSAGES_LISTED", max_listed)
+    monkeypatch.setattr(search, "FIRST_WINDOW", 2)
+    ana, ben, cy = people("ana", "ben.weber", "cy")
+    execute("UPDATE profiles SET timezone='Asia/Tokyo' WHERE user_id=?", (cy,))
+    crew = group(ana, ben, cy, title="The Größte Crew")
+    sent = {
+        **{"crew ana": send(ana, "words", at=crew), "crew ben": send(ben, "words", at=crew), "crew cy": send(cy, "other", at=crew)},
+        **{"direct": send(ana, "words", to=cy), "deleted": send(ben, "words", at=crew), "private": send(ana, "words", to=ben)},
+    }
+    index_messages(list(sent.values()))
+    with event.transaction() as tx:
+        message.delete(tx, ben, "user", sent.pop("deleted"))
+    for number, day in zip(sent.values(), (20, 21, 22, 23, 24), strict=True):  # at six in the evening, and at three in Tokyo
+        at_ms = int(datetime(2026, 11, day, 18, tzinfo=UTC).timestamp() * 1000)
+        execute("UPDATE messages SET created_ms=? WHERE id=?", (at_ms, number))
+    names = {number: name for name, number in sent.items()}
+
+    def found(text: str, user: int = cy) -> list[str]:
+        return [names[number] for number in search.find(user, text, None, 10).ids]
+
+    assert found("from:ana words") == found("WORDS From:@ana") == ["direct", "crew ana"]
+    assert found("from:web") == found("from:@ben.weber") == ["crew ben"]
+    assert found("from:me") == ["crew cy"]
+    assert found("from:me from:weber") == ["crew cy", "crew ben"]
+    assert found("from:nobody words") == found("from:!? words") == found("in:nowhere") == []
+    assert found('in:"grosste crew" words') == ["crew ben", "crew ana"]
+    assert found("in:ana") == found("in:@ana") == ["direct"]
+    assert found("in:crew", ben) == ["crew cy", "crew ben", "crew ana"]
+    assert found("in:crew in:ana from:ana") == ["direct", "crew ana"]
+    assert found("after:2026-11-23") == ["direct", "crew cy"], "the day begins in the time zone of the user"
+    assert found("after:2026-11-23", ben) == ["private"]
+    assert found("before:2026-11-22 words", ben) == ["crew ben", "crew ana"]
+    assert found("words before:2026-11-23 after:2026-11-22") == ["crew ben"]
+    assert found("before:2026-11") == found("after:2027") == found("before:noon") == found("to:ana words") == []
+
+
+def test_a_query_has_words_and_filters() -> None:
+    assert parse('hello from:ana in:"The  crew" world') == Query(["hello", "world"], ["ana"], ["The  crew"])
+    assert parse("IN:“die Crew” from:@ana from:me") == Query([], ["@ana", "me"], ["die Crew"])
+    assert parse("after:2026 before:2026-3") == Query([], [], [], date(2026, 1, 1), date(2026, 3, 1))
+    assert parse("after:2026-01-05 after:2026-02-01 before:2027") == Query([], [], [], date(2026, 2, 1), date(2027, 1, 1))
+    for words in (
+        "to:ana",
+        "from:",
+        'in:""',
+        "before:",
+        "before:noon",
+        "after:2026-02-30",
+        "before:0999",
+        "after:２０２６",
+        "(from:ana)",
+    ):
+        assert parse(words) == Query(words.split(), [], []), words
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "marked"),
+    [
+        ("hello", "Hello, hello world", ["Hello", "hello"]),
+        ("wor", "a WORLD of words", ["WORLD", "words"]),
+        ("example.org", "ana@example.org sent", ["example.org"]),
+        ("strasse", "Die Straße und STRASSE", ["Straße", "STRASSE"]),
+        ("istanbul", "nach İstanbul", ["İstanbul"]),
+        ("fine", "a ﬁne day", ["ﬁne"]),
+        ("creme", "Cre\u0301me bru\u0302le\u0301e Crème", ["Cre\u0301me", "Crème"]),
+        ("soft", "a so\u00adft word", ["so\u00adft"]),
+        ("会议", "我们明天在上海开会议，好吗", ["会议"]),
+        ("海开会", "我们明天在上海开会议，好吗", ["海开会"]),
+        ("上", "在上海，上", ["上", "上"]),
+        ("𠮷野", "🫨 𠮷野家", ["𠮷野"]),
+        ("𠮷", "👍🏽 𠮷野家", ["𠮷"]),
+        ("ガ", "ｶﾞｽ", ["ｶﾞ"]),
+        ("각", "\u1100\u1161\u11a8하", ["\u1100\u1161\u11a8"]),
+        ("🎉", "party 🎉🎉👍🏽 tonight", ["🎉🎉"]),
+        ("one two", "two one", ["two", "one"]),
+        ("x", "", []),
+    ],
+)
+def test_the_places_of_the_words_are_marked(query: str, text: str, marked: list[str]) -> None:
+    places = search_hits.marks(text, phrases(query.split()))
+    assert [text[start : start + length] for start, length in places] == marked
+
+
+@given(st.text(st.sampled_from("aB ßİﬁ́̈会议上ｶﾞ각ᄀ각🎉👍🏽_.,१क्षिे"), max_size=12))
+def test_a_text_is_folded_letter_by_letter_as_it_is_folded_whole(text: str) -> None:
+    folded = fold_letters(text)
+    assert folded.text == fold(text)
+    assert search_hits.index(folded.text).words == split(text)
+    assert len(folded.text) == len(folded.starts) == len(folded.ends)
+    for word in text.split():
+        if required := phrases([word]):
+            assert search_hits.marks(text, required), word
 
 
 def test_words_of_hostile_texts_are_accepted(store: Settings) -> None:

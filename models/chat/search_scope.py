@@ -1,0 +1,90 @@
+"""The messages that a search is for, besides their words: senders, conversations and a range of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, tzinfo
+from typing import Any, NamedTuple
+
+from models.chat import conversation_search
+from models.chat.search_query import Query
+from models.identity import time_zone
+from models.identity.user import ids_named
+from models.store.database import ID_MAX, engine, rows
+
+MAX_SENDERS = 1_000  # that one name may mean
+MYSELF = "me"
+
+
+class SearchFilter(NamedTuple):
+    """The sender of the messages to find, and their conversation; None: any."""
+
+    sender: int | None = None
+    conversation: int | None = None
+
+
+ANY = SearchFilter()
+
+
+class Scope(NamedTuple):
+    """Senders and conversations, None for any, and ids with start <= id < end."""
+
+    senders: set[int] | None
+    conversations: set[int] | None
+    start: int
+    end: int
+
+    def is_empty(self) -> bool:
+        """Return whether no message can be within it."""
+        return self.senders == set() or self.conversations == set() or self.start >= self.end
+
+
+def resolve(user: int, query: Query, before: int | None, chosen: SearchFilter) -> Scope:
+    """The scope of a query's filters, those of `chosen`, and messages before an id. Days are those of the user's time zone."""
+    senders = None if chosen.sender is None else {chosen.sender}
+    if query.senders:
+        senders = _both(senders, {found for name in query.senders for found in _senders(user, name)})
+    conversations = None if chosen.conversation is None else {chosen.conversation}
+    if query.conversations:
+        named = [conversation_search.find(user, name) for name in query.conversations]
+        conversations = _both(conversations, set().union(*named))
+    start, end = 0, ID_MAX if before is None else before
+    if query.since or query.until:
+        zone = _zone(user)
+        start = _first_message(query.since, zone) if query.since else start
+        end = min(end, _first_message(query.until, zone)) if query.until else end
+    return Scope(senders, conversations, start, end)
+
+
+def condition(column: str, ids: set[int] | None) -> tuple[str, list[Any]]:
+    """Return the condition that a column has one of the ids, and its parameters. On SQLite the plus keeps it off indexes."""
+    if ids is None:
+        return "", []
+    if engine().name == "sqlite":
+        return f" AND +{column} IN (SELECT value FROM json_each(?))", [str(sorted(ids))]
+    return f" AND {column}=ANY(?)", [sorted(ids)]
+
+
+def _both(one: set[int] | None, other: set[int]) -> set[int]:
+    return other if one is None else one & other
+
+
+def _senders(user: int, name: str) -> Sequence[int]:
+    return [user] if name.lower() == MYSELF else ids_named(name, MAX_SENDERS)
+
+
+def _zone(user: int) -> tzinfo:
+    ((name,),) = rows("SELECT timezone FROM profiles WHERE user_id=?", (user,))  # raw: one value
+    return time_zone.zone(name)
+
+
+def _first_message(day: date, zone: tzinfo) -> int:
+    """The first message of a day or later, or the id after the newest: by bisection, since ids are in the order of time."""
+    at_ms = int(datetime.combine(day, time(), zone).timestamp() * 1000)
+    first, end = 1, rows("SELECT coalesce(max(id), 0) FROM messages")[0][0] + 1
+    while first < end:
+        # Raw: reads one row by its key.
+        middle = (first + end) // 2
+        ((id_, created_ms),) = rows("SELECT id, created_ms FROM messages WHERE id>=? ORDER BY id LIMIT 1", (middle,))
+        first, end = (first, middle) if created_ms >= at_ms else (id_ + 1, end)
+    return int(first)
