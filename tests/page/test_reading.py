@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway.client import Client
-from tests.page.entering import PHONE, entered, titled
+from tests.page.entering import PHONE, entered, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -64,6 +64,23 @@ def test_unread_is_what_was_not_seen(people: list[Client], open_page: Open) -> N
     page.get_by_role("button", name="To the first unread message").click()
     expect(page.locator(".message:focus .new-marker")).to_be_visible()
     assert len(reads) <= 10, "one call for several messages"
+
+
+def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    lines(ana, crew, 3)
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+    message = page.locator(".message", has_text="line 1")
+    message.hover()
+    message.get_by_role("button", name="Mark as unread").click()
+    expect(page.locator(".new-marker + .line")).to_contain_text("line 1")
+    expect(titled(page, "Crew").locator(".badge")).to_contain_text("2")
+    page.goto(f"{ana.gateway.url}/#/conversations")
+    titled(page, "Crew").click()
+    expect(page.locator(".new-marker + .line")).to_contain_text("line 1")
+    until(lambda: ben.conversation(crew)["unread"] == 0)
 
 
 def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:
@@ -144,6 +161,26 @@ def test_the_actions_of_every_message_are_in_view(people: list[Client], open_pag
         assert box is not None
         assert box["width"] >= 44
         assert box["height"] >= 44
+
+
+def test_who_came_and_went_is_in_the_conversation(people: list[Client], open_page: Open) -> None:
+    ana, ben, cleo = people
+    crew = ana.group(ben)
+    ana.send("before", at=crew)
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    expect(page.locator(".message .text")).to_have_text(["before"])
+    a, c = ana.name.capitalize(), cleo.name.capitalize()
+    ana.put(f"/conversations/{crew}/members/{cleo.id}")
+    expect(page.locator(".change")).to_have_text([f"{a} added {c}"])
+    write(page, "welcome")
+    expect(page.locator(".message .text")).to_have_text(["before", "welcome"])
+    ana.delete(f"/conversations/{crew}/members/{cleo.id}")
+    ana.patch(f"/conversations/{crew}", {"title": "Small crew"})
+    expected = [f"{a} added {c}", f"{a} removed {c}", "The title is now “Small crew”"]
+    expect(page.locator(".change")).to_have_text(expected)
+    expect(page.locator(".message", has_text="welcome").locator(".change")).to_have_text(expected[:1])
+    page.reload()
+    expect(page.locator(".change")).to_have_text(expected)
 
 
 def test_a_group_shows_who_has_read(people: list[Client], open_page: Open) -> None:

@@ -125,6 +125,7 @@ function tools(store, message, isOwn) {
     { role: "group", "aria-label": t("message.actions") },
     iconButton("smile", t("message.react"), onReact),
     iconButton("reply", t("message.reply"), (event) => emit(event, "reply", message)),
+    !isOwn && iconButton("unread", t("message.mark-unread"), (event) => emit(event, "mark-unread", message)),
     isOwn && members.length > 2 && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
     canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
