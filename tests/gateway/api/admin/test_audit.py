@@ -22,7 +22,7 @@ NEW_USER = {"username": "somebody", "email": "somebody@example.org", "password":
 ANNOUNCEMENT = {"role": "admin", "type": "system", "title": "Down on Sunday", "body": "At noon.", "data": {"of": "others"}}
 
 
-def calls(user: int, dead: int, cursor: str) -> dict[str, Call]:
+def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]:
     """Return a successful request for each method of each admin route, by 'METHOD route'."""
     requests: list[Call] = [
         ("GET", "/admin/users", None),
@@ -32,6 +32,12 @@ def calls(user: int, dead: int, cursor: str) -> dict[str, Call]:
         ("PATCH", "/admin/users/ID", {"display_name": "Another"}),
         ("POST", "/admin/users/ID/tokens", {"label": "bot"}),
         ("DELETE", "/admin/users/ID/tokens", None),
+        ("GET", "/admin/invitations", None),
+        ("POST", "/admin/invitations", {"uses": 2}),
+        ("DELETE", "/admin/invitations/ID", None),
+        ("PATCH", "/admin/instance", {"organisation": "Hill School"}),
+        ("POST", "/admin/test-mail", None),
+        ("GET", "/admin/test-mail", None),
         ("GET", "/admin/watches", None),
         ("PUT", "/admin/watches", {"message.sent": False}),
         ("POST", "/admin/notifications", ANNOUNCEMENT),
@@ -43,7 +49,7 @@ def calls(user: int, dead: int, cursor: str) -> dict[str, Call]:
         ("GET", "/admin/jobs", None),
         ("POST", "/admin/jobs/ID/retry", None),
     ]
-    numbers = {"/admin/jobs/ID/retry": str(dead)}
+    numbers = {"/admin/jobs/ID/retry": str(dead), "/admin/invitations/ID": str(invitation)}
     return {
         f"{method} /api/v1{path.partition('?')[0]}": (method, path.replace("ID", numbers.get(path, str(user))), body)
         for method, path, body in requests
@@ -76,8 +82,8 @@ def test_each_request_to_an_admin_route_has_one_record(gateway: Gateway, admin: 
     )
     dead = gateway.rows("SELECT max(id) FROM dead_work")[0][0]
     ben.send("hi", to=ana)
-    cursor = ben.now()
-    requests = calls(ana.id, dead, cursor)
+    invitation = admin.post("/admin/invitations", {}).json()["id"]
+    requests = calls(ana.id, dead, invitation, ben.now())
     assert set(requests) == admin_calls(), "there is a new route: add a request to it here"
     for number, (action, (method, path, body)) in enumerate(requests.items()):
         answer = admin.call(method, path, body, headers={"X-Request-Id": f"audit-{number}"})
