@@ -344,7 +344,7 @@ def test_a_store_that_went_on_meanwhile_is_noticed(sqlite: Installation, target:
     sqlite.write("UPDATE users SET display_name='Benjamin' WHERE username='ben'")
     done = sqlite.command("copy", "--to", target)
     assert done.returncode == 1
-    assert re.search(r"^users +5 rows  DIFFERS from SQLite's 5: id 2 differs \(display_name\)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^users +6 rows  DIFFERS from SQLite's 6: id 2 differs \(display_name\)$", done.stdout, re.MULTILINE)
     assert "copied. On every host" not in done.stdout
     assert "create an empty one" in done.stdout
 
