@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import html
+import re
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -130,18 +132,23 @@ class Docs(Page):
 
 
 LANGUAGES = sorted(name.removeprefix("words/").removesuffix(".js") for name in FILES if name.startswith("words/"))
-WORDS_IN_INDEX = b"words/en.js"  # the words that the page loads at once, while its scripts are still on their way
-
-
 PAGE_VERSION = hashlib.sha256("".join(file.plain.etag for file in FILES.values()).encode()).hexdigest()[:16]
-VERSION_IN_INDEX = b'<meta name="bellwire-version" content="'
+PLACE_IN_INDEX = re.compile(r"\{([a-z.-]+)\}")
 
 
 def _index_in(language: str) -> StaticFile:
-    """The chat page, which loads the words of a language and knows its version."""
-    index = FILES["index.html"]
-    body = index.plain.body.replace(WORDS_IN_INDEX, f"words/{language}.js".encode())
-    return file_of(index.content_type, body.replace(VERSION_IN_INDEX, VERSION_IN_INDEX + PAGE_VERSION.encode()))
+    """The chat page, which loads the words of a language, and knows its version and all languages."""
+    index, words = FILES["index.html"], FILES[f"words/{language}.js"].plain.body.decode()
+    values = {"language": language, "languages": " ".join(LANGUAGES), "version": PAGE_VERSION}
+    body = PLACE_IN_INDEX.sub(lambda place: values.get(place[1]) or html.escape(_word(words, place[1])), index.plain.body.decode())
+    return file_of(index.content_type, body.encode())
+
+
+def _word(words: str, key: str) -> str:
+    """The text of a key in a file of words."""
+    found = re.search(rf'^  "?{re.escape(key)}"?: "(.*)",$', words, re.MULTILINE)
+    assert found is not None, key
+    return found[1]
 
 
 INDEX_BY_LANGUAGE = {language: _index_in(language) for language in LANGUAGES}

@@ -8,7 +8,7 @@ import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
 import { keepKeysOfInputMethods } from "./shared/input-method.js";
 import { applyTheme, chosenLanguage, eraseTexts, signedInUser, whenNotStored } from "./shared/storage.js";
-import { languageFor, loadWords, t } from "./shared/words.js";
+import { languageOf, loadWords, t } from "./shared/words.js";
 import "./account/sign-in.js";
 
 /** The modules of the chat. They are requested together; import by import would cost one round trip each. */
@@ -112,7 +112,7 @@ async function showShell(user) {
   }
 }
 
-await loadWords(languageFor([chosenLanguage.read(), ...navigator.languages]));
+await loadWords(languageOf(chosenLanguage.read(), ...navigator.languages) ?? "en");
 whenNotStored(() => toast(t("error.not-stored")));
 document.querySelector(".skip").textContent = t("shell.skip");
 document.querySelector("#announcer").setAttribute("aria-label", t("shell.new-messages"));

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.gateway.newcomers import PASSWORD
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered
 from tests.waiting import until
@@ -35,10 +36,33 @@ def test_a_profile_is_changed_and_an_error_is_shown_at_its_field(served: Gateway
     expect(page.get_by_label("Display name")).to_have_value(SCRIPT)
     expect(page.get_by_label("Time zone")).to_have_value("Europe/Lisbon")
 
-    page.locator("[name=locale]").evaluate("(select) => select.add(new Option('Deutsch', 'de', true, true))")
-    page.locator("form button.primary").first.click()
-    page.wait_for_function("() => localStorage.getItem('bellwire:language') === 'de'")
-    assert ana.get("/me").json()["profile"]["locale"] == "de"
+
+def test_a_language_is_chosen_before_signing_in_and_is_the_accounts_everywhere(served: Gateway, open_page: Open) -> None:
+    new = {"username": "lena", "email": "lena@example.org", "password": PASSWORD}
+    assert served.user("admin").post("/admin/users", {"users": [new]}).status_code == 201
+    browser: dict[str, str] = {"timezone_id": "Europe/Lisbon", "locale": "en-GB"}
+
+    def sign_in(page: Page) -> None:
+        page.locator("[name=login]").fill("lena")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("form button.primary").click()
+
+    def language_of_mails() -> str:
+        return str(served.rows("SELECT locale FROM profiles JOIN users ON users.id=user_id WHERE username='lena'")[0][0])
+
+    first = open_page(f"{served.url}/#/settings", **browser)
+    first.get_by_role("button", name="Deutsch").click()
+    expect(first.get_by_role("heading", name="Anmelden")).to_be_visible()
+    sign_in(first)
+    expect(first.get_by_role("heading", name="Einstellungen", exact=True)).to_be_visible()
+    until(lambda: language_of_mails() == "de")
+    second = open_page(f"{served.url}/#/settings", **browser)
+    sign_in(second)
+    expect(second.get_by_role("heading", name="Einstellungen")).to_be_visible()
+    second.get_by_label("Sprache").select_option("English")
+    second.get_by_role("button", name="Speichern").click()
+    expect(second.get_by_role("heading", name="Settings")).to_be_visible()
+    assert language_of_mails() == "en"
 
 
 def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_page: Open) -> None:

@@ -1,6 +1,7 @@
-/** The time zone and language of the browser, for accounts that have none of their own yet. */
+/** The time zone and the language of the browser, for accounts without their own, and those of accounts, for browsers. */
 
 import { chosenLanguage } from "../shared/storage.js";
+import { language, languageOf } from "../shared/words.js";
 
 const DEFAULT_TIMEZONE = "UTC"; // of an account
 
@@ -11,12 +12,20 @@ export function browserProfile() {
   return { ...(timezone && { timezone }), ...(locale && { locale }) };
 }
 
-/** Give them to an account that was never used before, such as one that an admin has made. */
-export async function adoptBrowserOnce(bell) {
+/** Draw the page anew in a language, and keep it in this browser. */
+export function useLanguage(code) {
+  chosenLanguage.write(code);
+  location.reload();
+}
+
+/** Give an account that was never used, such as one that an admin has made, the browser's profile; follow that of others. */
+export async function adoptProfile(bell) {
   try {
-    const [me, sessions] = await Promise.all([bell.call("GET", "/me"), bell.call("GET", "/me/sessions")]);
-    const isFirst = me.profile.timezone === DEFAULT_TIMEZONE && sessions.items.length === 1;
-    if (isFirst) await bell.call("PATCH", "/me", browserProfile());
+    const [{ profile }, sessions] = await Promise.all([bell.call("GET", "/me"), bell.call("GET", "/me/sessions")]);
+    const own = languageOf(profile.locale);
+    const isNew = profile.timezone === DEFAULT_TIMEZONE;
+    if (isNew && sessions.items.length === 1) await bell.call("PATCH", "/me", browserProfile());
+    else if (!isNew && own && own !== language) useLanguage(own);
   } catch {
     // They can be chosen in the settings.
   }

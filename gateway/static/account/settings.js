@@ -2,8 +2,9 @@
 
 import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
-import { chosenLanguage, eraseTexts, theme } from "../shared/storage.js";
-import { language, languages, t } from "../shared/words.js";
+import { eraseTexts, theme } from "../shared/storage.js";
+import { language, languageOf, languages, t } from "../shared/words.js";
+import { useLanguage } from "./adoption.js";
 import "./password.js";
 import "./sessions.js";
 
@@ -46,10 +47,9 @@ class Settings extends View {
     const name = field(t("settings.display-name"), "display_name", nameProps);
     const fields = [name, this.#timeZone(), this.#language()];
     const save = async ({ locale, ...changes }) => {
-      const isOther = locale !== language;
+      const isOther = locale !== (languageOf(this.me.profile.locale) ?? language);
       await this.#change(isOther ? { ...changes, locale } : changes);
-      if (isOther) chosenLanguage.write(locale);
-      if (isOther) location.reload(); // all views are drawn anew
+      if (locale !== language) useLanguage(locale);
       return t("settings.saved");
     };
     const account = h("p.quiet", {}, `@${username}, ${email}`);

@@ -3,8 +3,8 @@
 import { View, fieldError, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { signupAttempt } from "../shared/storage.js";
-import { t } from "../shared/words.js";
-import { adoptBrowserOnce, browserProfile } from "./adoption.js";
+import { language, languages, t } from "../shared/words.js";
+import { adoptProfile, browserProfile, useLanguage } from "./adoption.js";
 import { STEPS } from "./sign-steps.js";
 
 const ATTEMPT_MS = 24 * 3_600_000; // the server forgets one that was not confirmed by then
@@ -58,7 +58,7 @@ class SignIn extends View {
     this.brand = h("span", { dir: "auto" });
     this.links = h("div.others");
     const logo = h("img", { src: "/static/shared/bell.svg", alt: "", width: 36, height: 36 });
-    const card = [h("p.brand", {}, logo, this.brand), h("h1", {}, t(title)), this.about, element, this.links];
+    const card = [h("p.brand", {}, logo, this.brand), h("h1", {}, t(title)), this.about, element, this.links, otherLanguages()];
     fill(this, h("main.sign", { id: "main" }, h("div.card", {}, card)));
     this.#drawInstance();
     const inputs = [...element.querySelectorAll("input:not([readonly])")];
@@ -136,12 +136,18 @@ class SignIn extends View {
 
   finishSignIn(user) {
     this.done(user);
-    adoptBrowserOnce(this.bell);
+    adoptProfile(this.bell);
   }
 }
 
 function linkButton([key, run]) {
   return h("button.link", { type: "button", onclick: run }, t(key));
+}
+
+function otherLanguages() {
+  const others = languages().filter(([code]) => code !== language);
+  const button = ([lang, name]) => h("button.link", { type: "button", lang, onclick: () => useLanguage(lang) }, name);
+  return h("div.others", {}, others.map(button));
 }
 
 function storedAttempt() {

@@ -70,8 +70,6 @@ export function partnerOf(conversation, me) {
   return conversation.members.find((member) => member.user.id !== me.id)?.user;
 }
 
-export const plural = (count, singular, many = `${singular}s`) => `${count} ${count === 1 ? singular : many}`;
-
 /** Return the beginning of a text: at most `max` characters as people count them, so that no emoji is cut in two. */
 export function excerpt(text, max) {
   if (text.length <= max) return text;

@@ -12,18 +12,18 @@ const MAX_SHOWN = 12;
 const MAX_MESSAGES = 5;
 const SEARCH_AFTER_MS = 150;
 const IS_MAC = /Mac|iP(hone|ad)/.test(navigator.platform);
-const MODIFIER = IS_MAC ? "⌘" : "Ctrl";
+const MODIFIER = IS_MAC ? "⌘" : "key.ctrl";
 
-/** The keys of each shortcut, and a key of its words. */
+/** The keys of each shortcut, some of which have words, and its own words. */
 const SHORTCUTS = [
   [[MODIFIER, "K"], "shortcut.go-to"],
-  [["Alt", "↑"], "shortcut.previous-chat"],
-  [["Alt", "↓"], "shortcut.next-chat"],
+  [["key.alt", "↑"], "shortcut.previous-chat"],
+  [["key.alt", "↓"], "shortcut.next-chat"],
   [["/"], "shortcut.search"],
-  [["Enter"], "shortcut.send"],
-  [["Shift", "Enter"], "shortcut.new-line"],
+  [["key.enter"], "shortcut.send"],
+  [["key.shift", "key.enter"], "shortcut.new-line"],
   [["↑"], "shortcut.edit-last"],
-  [["Esc"], "shortcut.cancel"],
+  [["key.esc"], "shortcut.cancel"],
   [["?"], "shortcut.list"],
 ];
 
@@ -47,7 +47,7 @@ const addressOf = (id) => (id < 0 ? `#/people/${-id}` : `#/conversations/${id}`)
 
 function listShortcuts() {
   const rows = SHORTCUTS.map(([keys, words]) => [
-    h("dt", {}, keys.map((key) => h("kbd", {}, key))),
+    h("dt", {}, keys.map((key) => h("kbd", {}, t(key)))),
     h("dd", {}, t(words)),
   ]);
   return openDialog(t("shortcut.title"), [h("dl.shortcuts", {}, rows)], t("shortcut.close"), () => true, {

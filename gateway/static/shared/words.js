@@ -1,25 +1,26 @@
 /**
  * The words of the page. Each language is one file, `words/LANGUAGE.js`, and no other file contains words that people
- * see: they call `t` with a key, whenever they draw.
+ * see: they call `t` with a key, whenever they draw. The server finds the files, and tells the page their languages.
  */
-
-const LANGUAGES = { en: "English" }; // each named as its speakers name it
-const FROM_RIGHT = new Set(["ar"]);
 
 let words = {};
 let rules = new Intl.PluralRules("en");
 
-/** The language of the page, a key of LANGUAGES. */
+/** The code of the page's language. */
 export let language = "en";
 
-/** Return the language of LANGUAGES that suits best, of preferred ones such as "de-AT". */
-export function languageFor(preferred) {
-  const codes = preferred.map((tag) => String(tag).toLowerCase().split("-")[0]);
-  return codes.find((code) => Object.hasOwn(LANGUAGES, code)) ?? "en";
+const codes = () => document.querySelector("meta[name='bellwire-languages']").content.split(" ");
+
+/** Return the first of preferred languages, such as "de-AT", that there are words in, or else undefined. */
+export function languageOf(...preferred) {
+  const known = codes();
+  return preferred.map((tag) => String(tag).toLowerCase().split("-")[0]).find((code) => known.includes(code));
 }
 
-/** Pairs of code and name of all languages. */
-export const languages = () => Object.entries(LANGUAGES);
+/** Pairs of code and name of all languages, each named as its speakers name it. */
+export function languages() {
+  return codes().map((code) => [code, new Intl.DisplayNames([code], { type: "language" }).of(code)]);
+}
 
 /** Load the words of a language, and set the direction of the page. */
 export async function loadWords(code) {
@@ -27,7 +28,7 @@ export async function loadWords(code) {
   language = code;
   rules = new Intl.PluralRules(code);
   document.documentElement.lang = code;
-  document.documentElement.dir = FROM_RIGHT.has(code) ? "rtl" : "ltr";
+  document.documentElement.dir = words.direction;
 }
 
 /**
