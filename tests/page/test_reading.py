@@ -71,16 +71,22 @@ def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) ->
     crew = ana.group(ben)
     lines(ana, crew, 3)
     page = entered(open_page, ben, f"#/conversations/{crew}")
+    beside = entered(open_page, ben, f"#/conversations/{crew}")
     until(lambda: ben.conversation(crew)["unread"] == 0)
+    expect(beside.locator(".message")).to_have_count(3)
     message = page.locator(".message", has_text="line 1")
     message.hover()
     message.get_by_role("button", name="Mark as unread").click()
-    expect(page.locator(".new-marker + .line")).to_contain_text("line 1")
-    expect(titled(page, "Crew").locator(".badge")).to_contain_text("2")
+    for each in (page, beside):
+        expect(each.locator(".new-marker + .line")).to_contain_text("line 1")
+        expect(titled(each, "Crew").locator(".badge")).to_contain_text("2")
+    assert ben.conversation(crew)["unread"] == 2
+    beside.goto(f"{ana.gateway.url}/#/conversations")
     page.goto(f"{ana.gateway.url}/#/conversations")
     titled(page, "Crew").click()
     expect(page.locator(".new-marker + .line")).to_contain_text("line 1")
     until(lambda: ben.conversation(crew)["unread"] == 0)
+    expect(titled(beside, "Crew").locator(".badge")).to_have_count(0)
 
 
 def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:

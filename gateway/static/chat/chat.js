@@ -32,6 +32,7 @@ class Chat extends View {
     this.listen(this, "edit-last", () => this.#editLast());
     this.listen(this, "seen", (id) => this.#markRead(id));
     this.listen(this, "mark-unread", (message) => this.#markUnread(message));
+    this.listen(store, "unread", ({ conversation, message }) => isOwn(conversation) && this.#showUnread(message));
     this.lifetime.signal.addEventListener("abort", () => this.#sendReadMark());
     this.listen(this, "posted", () => this.messages.toEnd());
     this.#drawHeader();
@@ -83,13 +84,21 @@ class Chat extends View {
     this.readTimer ??= setTimeout(() => this.#sendReadMark(), READ_AFTER_MS);
   }
 
-  /** What is in view now was seen already: it is read again on the next visit. */
   async #markUnread(message) {
     this.#sendReadMark();
-    const isMarked = await toastErrors(() => this.store.markUnread(this.details, message.id));
-    if (!isMarked) return;
+    const { readUpTo } = this;
     this.readUpTo = Infinity;
-    this.messages.markFrom(message.id - 1);
+    const isMarked = await toastErrors(() => this.store.markUnread(this.details, message.id));
+    if (!isMarked) this.readUpTo = readUpTo;
+  }
+
+  /**
+   * The messages after one were marked as unread, here or on another device. What is in view now was seen already: it is
+   * read again on the next visit.
+   */
+  #showUnread(message) {
+    this.readUpTo = Infinity;
+    this.messages.markFrom(message);
   }
 
   #sendReadMark() {

@@ -1,7 +1,7 @@
 /**
  * The state of the page, kept up to date by events. A view listens to the part that it shows: "conversations",
  * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts", "removed",
- * "begun". `detail` is the id of the conversation or user, or the event.
+ * "begun", "unread". `detail` is the id of the conversation or user, or the event.
  *
  * A chat with a person that nobody has written in yet is no conversation on the server. Here its id is the person's,
  * negated, until its first message makes it one.
@@ -37,6 +37,7 @@ export class Store extends EventTarget {
     this.changes = new Map(); // conversation -> number of events that changed it
     this.refreshTimers = new Map(); // conversation -> timer
     this.threads = new Map(); // conversation -> Thread, the last used last
+    this.marks = new Map(); // conversation -> the user's own read mark, until an event tells that it has arrived
     this.outbox = new Map(); // client_id -> unsent message, in the order of writing
     this.sending = new Set(); // conversations whose outbox is being sent
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
@@ -91,7 +92,7 @@ export class Store extends EventTarget {
   putConversation(conversation) {
     const isNew = !this.conversations.has(conversation.id);
     this.#prepare(conversation);
-    if (!isNew) this.#keepReadMark(conversation);
+    this.#keepReadMark(conversation);
     this.conversations.set(conversation.id, conversation);
     for (const [user, online] of presenceOf(conversation)) this.online.set(user, online);
     if (isNew) for (const message of this.unsent(conversation.id)) this.retry(message);
@@ -102,10 +103,8 @@ export class Store extends EventTarget {
 
   /** An answer may be older than the read mark that is on its way to the server. */
   #keepReadMark(conversation) {
-    const read = this.readMark(this.conversations.get(conversation.id));
-    if (read <= this.readMark(conversation)) return;
-    conversation.read = read;
-    if (read >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
+    const isRead = this.marks.get(conversation.id) >= (conversation.last_message?.id ?? 0);
+    if (isRead) conversation.unread = 0;
   }
 
   /** Load a conversation, again if an event has changed it meanwhile: the answer may be older than that event. */
@@ -221,10 +220,9 @@ export class Store extends EventTarget {
     return Math.max(0, this.unreadNotifications - this.unreadMessageNotifications);
   }
 
-  /** The user's own read mark, 0 before the first: in a large conversation they may not be among the listed members. */
-  readMark(conversation) {
-    const own = conversation.members.find((member) => member.user.id === this.me.id);
-    return Math.max(conversation.read ?? 0, own?.read ?? 0);
+  /** The user's own read mark as the server says, or will say; 0 before the first. */
+  readMark({ id, read }) {
+    return Math.max(read ?? 0, this.marks.get(id) ?? 0);
   }
 
   /** The newest message that all other members have read, by id. */
@@ -247,11 +245,22 @@ export class Store extends EventTarget {
 
   /** Move the user's read mark to a message that was seen. An event has the number of those that are still unread. */
   async markRead(conversation, message) {
-    conversation.read = Math.max(this.readMark(conversation), message);
+    this.marks.set(conversation.id, message);
     if (message >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
     this.emit("conversations", conversation.id);
     const path = `/conversations/${conversation.id}/read`;
-    await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true }).catch(() => {});
+    await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true }).catch(() => {
+      if (this.marks.get(conversation.id) === message) this.marks.delete(conversation.id);
+    });
+  }
+
+  /** One's own mark goes back when messages are marked as unread, here or on another device. */
+  setReadMark(conversation, message, unread = conversation.unread) {
+    const { id, read } = conversation;
+    const isBack = message < (read ?? 0);
+    if (isBack || message >= this.marks.get(id)) this.marks.delete(id);
+    Object.assign(conversation, { read: message, unread });
+    if (isBack) this.emit("unread", { conversation: id, message });
   }
 
   /** Mark a message and those after it as unread. Only the user's own devices are told. */
@@ -447,11 +456,9 @@ const HANDLERS = new Map(Object.entries({
   "read.updated": (store, { conversation: id, user, message, unread }) =>
     changeConversation(store, id, (conversation) => {
       const reader = conversation.members.find((member) => member.user.id === user);
-      const isOwn = user === store.me.id; // one's own mark goes back when messages are marked as unread
+      const isOwn = user === store.me.id;
       if (reader) reader.read = isOwn ? message : Math.max(reader.read ?? 0, message);
-      if (!isOwn) return;
-      conversation.read = message;
-      if (unread !== undefined) conversation.unread = unread;
+      if (isOwn) store.setReadMark(conversation, message, unread);
     }),
   "notification.created": (store, data) => {
     store.recountNotifications();
