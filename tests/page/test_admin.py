@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, entered
+from tests.page.entering import PHONE, act, entered
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
@@ -274,6 +274,17 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
     expect(page.get_by_role("heading", name=f"For {ana.name.capitalize()}: a message")).to_be_focused()
     expect(rule).to_contain_text("Notified here")
     expect(page.get_by_label("Its number")).to_have_value(str(event["data"]["id"]))
+    crew = root.group(ana, ben)
+    for conversation, label in (
+        (root.send("hello", to=ben)["conversation"], f"Why did {ben.name.capitalize()} not get this?"),
+        (root.send("hello", at=crew)["conversation"], "Why did somebody not get this?"),
+    ):
+        page.goto(f"{root.gateway.url}/#/conversations/{conversation}")
+        act(page, "hello", label)
+        if conversation == crew:
+            page.get_by_role("dialog").get_by_role("button", name=ben.name.capitalize()).click()
+        expect(page.get_by_role("heading", name=f"For {ben.name.capitalize()}: a message")).to_be_focused()
+        expect(page.get_by_role("dialog")).to_have_count(0)
     page.goto(f"{root.gateway.url}/#/admin/explain/999999/{ana.id}")
     expect(page.get_by_text("It does not exist, or it is no longer kept.")).to_be_visible()
     theirs = entered(open_page, ana, "#/notifications")

@@ -2,6 +2,7 @@
 
 import { View, avatar, createView, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { load } from "../shared/load.js";
 import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
 import "./composer.js";
@@ -50,10 +51,8 @@ class Chat extends View {
     const partner = partnerOf(details, store.me);
     const title = titleOf(details, store.me);
     const online = partner ? Boolean(store.online.get(partner.id)) : null;
-    const openMembers = async () => {
-      const { openMembersDialog } = await import("./people.js");
-      await toastErrors(() => openMembersDialog(store, details));
-    };
+    const openMembers = () =>
+      toastErrors(async () => (await load("chat/people.js")).openMembersDialog(store, details));
     const subtitle = partner ? t(online ? "chat.online" : "chat.offline") : this.#membersText();
     fill(
       this.header,

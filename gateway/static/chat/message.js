@@ -1,7 +1,8 @@
 /** One message of a conversation: its row in the list and its actions. */
 
 import { avatar, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
-import { excerpt, formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
+import { excerpt, formatDateTime, formatDay, formatTime, nameOf, receiverOf } from "../shared/format.js";
+import { load } from "../shared/load.js";
 import { listed, t } from "../shared/words.js";
 import { openEmojiPicker } from "./emoji.js";
 import { markupElements } from "./markup.js";
@@ -128,8 +129,21 @@ function tools(store, message, isOwn) {
     !isOwn && iconButton("unread", t("message.mark-unread"), (event) => emit(event, "mark-unread", message)),
     isOwn && members.length > 2 && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
+    store.me.role === "admin" && iconButton("help", whyNotText(store, message), () => askWhyNot(store, message)),
     canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
   );
+}
+
+/** "Why did Ben not get this?", where there is one receiver. */
+function whyNotText({ me, conversations }, { conversation, sender }) {
+  const details = conversations.get(conversation);
+  const receiver = details && receiverOf(details, me, sender);
+  if (!receiver) return t("message.why-not-group");
+  return receiver === me ? t("message.why-not-me") : t("message.why-not", { name: nameOf(receiver) });
+}
+
+function askWhyNot(store, message) {
+  return toastErrors(async () => (await load("chat/people.js")).askWhyNot(store, message));
 }
 
 function emit(event, name, detail) {

@@ -1,7 +1,9 @@
-/** Dialogs about people: one person, starting a conversation, and the members of a group. */
+/**
+ * Dialogs about people: one person, starting a conversation, the members of a group, and who did not get a message.
+ */
 
 import { avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
-import { nameOf, titleOf } from "../shared/format.js";
+import { nameOf, receiverOf, titleOf } from "../shared/format.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { t } from "../shared/words.js";
 
@@ -54,7 +56,7 @@ export async function openMembersDialog(store, conversation) {
   const { members, title: oldTitle } = conversation;
   const path = `/conversations/${conversation.id}`;
   const isOwner = members.find(({ user }) => user.id === store.me.id)?.role === "owner";
-  const list = new MemberList(store, conversation, isOwner);
+  const list = new MemberList(store, conversation, { isOwner, choose: (user) => openPersonCard(store, user) });
   const picker = new PeoplePicker(store, [], (users) => list.membersAmong(users));
   const leave = () => toastErrors(() => leaveConversation(store, path));
   const fields = [
@@ -73,6 +75,19 @@ export async function openMembersDialog(store, conversation) {
   await openDialog(titleOf(conversation, store.me), fields, action, save);
 }
 
+/** For admins: go to the reasons why a person was not notified of a message. In a group, the person is chosen first. */
+export async function askWhyNot(store, { id, sender, conversation }) {
+  const details = store.conversations.get(conversation);
+  const explain = (user) => {
+    document.querySelector("dialog[open]")?.close();
+    location.hash = `#/admin/explain/${id}/${user.id}`;
+  };
+  const receiver = receiverOf(details, store.me, sender);
+  if (receiver) return explain(receiver);
+  const list = new MemberList(store, details, { choose: explain });
+  return openDialog(t("message.why-not-group"), [list.element], t("dialog.close"), () => true, { isNotice: true });
+}
+
 async function leaveConversation(store, path) {
   const about = h("p", {}, t("members.leave-about"));
   const run = async () => {
@@ -85,10 +100,13 @@ async function leaveConversation(store, path) {
   location.hash = "#/conversations";
 }
 
-/** The members of a group, with a search if there are more than CONVERSATION lists. */
+/**
+ * The members of a group, with a search if there are more than CONVERSATION lists. `choose` gets the USER whose row is
+ * pressed; owners can remove the others.
+ */
 class MemberList {
-  constructor(store, conversation, isOwner) {
-    Object.assign(this, { store, conversation, isOwner });
+  constructor(store, conversation, { isOwner = false, choose }) {
+    Object.assign(this, { store, conversation, isOwner, choose });
     this.path = `/conversations/${conversation.id}/members`;
     this.list = h("ul.people", { "aria-label": t("members.list") });
     this.search = h("input", {
@@ -140,7 +158,7 @@ class MemberList {
   #row({ user, role }) {
     const { store } = this;
     const name = nameOf(user);
-    const open = { type: "button", onclick: () => openPersonCard(store, user) };
+    const open = { type: "button", onclick: () => this.choose(user) };
     const isOnline = user.id === store.me.id || Boolean(store.online.get(user.id));
     const person = h(
       "button.hit",

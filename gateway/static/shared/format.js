@@ -70,6 +70,12 @@ export function partnerOf(conversation, me) {
   return conversation.members.find((member) => member.user.id !== me.id)?.user;
 }
 
+/** The one user who gets a message of a direct conversation, else undefined. `sender` is an id. */
+export function receiverOf(conversation, me, sender) {
+  const partner = partnerOf(conversation, me);
+  return partner && sender !== me.id ? me : partner;
+}
+
 /** Return the beginning of a text: at most `max` characters as people count them, so that no emoji is cut in two. */
 export function excerpt(text, max) {
   if (text.length <= max) return text;
