@@ -24,6 +24,7 @@ const CHAT_MODULES = [
   "chat/chat",
   "chat/messages",
   "chat/message",
+  "chat/changes",
   "chat/markup",
   "chat/composer",
   "chat/emoji",

@@ -189,6 +189,37 @@ def test_who_came_and_went_is_in_the_conversation(people: list[Client], open_pag
     expect(page.locator(".change")).to_have_text(expected)
 
 
+def rename_often(owner: Client, conversation: int, title: str, count: int) -> None:
+    """Change a group's title many times without the gateway."""
+    with owner.gateway.store():
+        from models.chat.conversation import rename
+        from models.log.event import transaction
+
+        for n in range(count):
+            with transaction() as tx:
+                rename(tx, owner.id, conversation, f"{title} {n}")
+
+
+def test_all_changes_of_a_conversation_are_at_their_places(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    rename_often(ana, crew, "Early", 205)
+    lines(ana, crew, 1, "first")
+    rename_often(ana, crew, "Middle", 105)
+    lines(ana, crew, 1, "second")
+    rename_often(ana, crew, "Late", 3)
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    expect(page.locator(".message", has_text="second").locator(".change")).to_have_count(105)
+    expect(page.locator(".message", has_text="second").locator(".change").first).to_contain_text("“Middle 0”")
+    expect(page.locator(".change").last).to_contain_text("“Late 2”")
+    early = page.locator(".message", has_text="first").locator(".change")
+    assert early.count() < 205, "what is far above is loaded later"
+    page.locator(".messages").focus()
+    until(lambda: (page.locator(".messages").evaluate("(list) => { list.scrollTop = 0; }"), early.count() == 205)[1])
+    expect(early.first).to_contain_text("“Early 0”")
+    expect(page.locator(".messages")).to_contain_text("This is the beginning of the conversation.")
+
+
 def test_a_group_shows_who_has_read(people: list[Client], open_page: Open) -> None:
     ana, ben, cleo = people
     crew = ana.group(ben, cleo)

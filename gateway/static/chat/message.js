@@ -188,11 +188,12 @@ function deleteMessage(store, message) {
   return openDialog(t("message.delete-title"), [warning], t("message.delete"), run, { dangerous: true });
 }
 
-/** Say what an event changed: "Ana added Ben". */
-export function changeText({ type, data: { user, by, title } }) {
+/** Say what an event changed: "Ana added Ben", with the names that they have now. */
+export function changeText({ users }, { type, data: { user, by, title } }) {
   if (type === "conversation.updated") return t("chat.change.renamed", { title });
   const isOther = by !== undefined && by.id !== user.id;
-  const values = { name: nameOf(user), actor: nameOf(by) };
+  const [name, actor] = [user, by].map((person) => nameOf(users.get(person?.id) ?? person));
+  const values = { name, actor };
   const kinds = type === "member.joined" ? ["joined", "added"] : ["left", "removed"];
   return t(`chat.change.${kinds[Number(isOther)]}`, values);
 }

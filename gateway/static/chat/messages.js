@@ -3,9 +3,10 @@
  * from the visible part has no content, only the height that it had. Changes above the visible part do not move it.
  */
 
-import { View, fill, h, icon, oncePerFrame } from "../shared/dom.js";
+import { View, fill, fillKeyed, h, icon, oncePerFrame } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
+import { Changes } from "./changes.js";
 import { changeLine, changeText, drawTicks, messageRow, unsentRow } from "./message.js";
 
 const NEAR_MARGIN = "150% 0px"; // of the visible height: blocks within this distance have content
@@ -14,7 +15,6 @@ const GROUP_WITHIN_MS = 5 * 60_000; // messages of one sender within this time a
 const AT_END_WITHIN_PX = 60;
 const MARKER_OFFSET_PX = 40;
 const HIGHLIGHT_MS = 2500;
-const MAX_CHANGES = 100; // of members and title, from before the conversation was opened
 const SEEN_WITHIN_PX = 8; // of a message's lower edge below the visible part
 const RETRY_AFTER_S = 1;
 
@@ -41,7 +41,7 @@ class Messages extends View {
     this.scroller = h("div.scroll.messages", region);
     this.top = h("p.quiet.center", {}, t("loading"));
     this.unsent = h("div.unsent");
-    this.changes = []; // of members and title: {id, at, text}, oldest first
+    this.changes = new Changes(this.store, this.thread.conversation);
     this.lastChanges = h("div");
     const toNewest = { hidden: true, "aria-label": t("message.to-newest"), onclick: () => this.toEnd() };
     this.endButton = h("button.to-end", toNewest, icon("down"), h("span"));
@@ -55,14 +55,14 @@ class Messages extends View {
     this.listen(this.store, "thread", (id) => isOwn(id) && this.draw());
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawTicks());
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawButtons());
-    this.listen(this.store, "change", (event) => this.#addChange(event));
+    this.listen(this.store, "change", (event) => this.changes.add(event) && this.draw());
+    this.listen(this.store, "me", () => this.changes.restart()); // there was a time without events
     this.listen(window, "focus", () => this.#noteSeen());
     this.listen(document, "visibilitychange", () => this.#noteSeen());
     this.listen(this.store, "people", this.draw);
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     this.listen(this, "jump", (id) => this.#jump(id));
     this.#open();
-    this.#loadChanges().catch(() => {}); // without them the messages are complete nevertheless
   }
 
   #observe() {
@@ -173,7 +173,7 @@ class Messages extends View {
   }
 
   #topText(count) {
-    if (this.thread.older !== null) return t("message.loading-older");
+    if (this.thread.older !== null || this.changes.older) return t("message.loading-older");
     return t(count ? "message.beginning" : "message.none");
   }
 
@@ -229,7 +229,7 @@ class Messages extends View {
   #row(block, message, before) {
     const shape = this.#shape(message, before);
     const changes = before || this.thread.older === null ? this.#changesBetween(before, message) : [];
-    const version = `${shape} ${changes.map(({ id }) => id)}`;
+    const version = `${shape} ${changes.map(({ id, text }) => `${id} ${text}`)}`;
     const known = block.rows.get(message.id);
     const isSame =
       known?.message === message && known.version === version && !known.element.hasAttribute("data-unknown");
@@ -237,33 +237,15 @@ class Messages extends View {
     return { message, version, element: messageRow(this.store, this.thread, message, shape, changes) };
   }
 
-  async #loadChanges() {
-    const path = `/conversations/${this.thread.conversation}/changes`;
-    if (this.thread.conversation < 0) return;
-    const page = await this.store.bell.call("GET", path, null, { query: { limit: MAX_CHANGES } });
-    for (const event of page.items) this.#addChange(event);
-  }
-
-  /** Add a change of the members or the title, which is shown between the messages. */
-  #addChange(event) {
-    const { id, at, data } = event;
-    const isOwn = (data.conversation ?? data.id) === this.thread.conversation;
-    if (!isOwn || this.changes.some((change) => change.id === id)) return;
-    this.changes.push({ id, at, text: changeText(event) });
-    this.changes.sort((a, b) => (a.at < b.at ? -1 : 1));
-    this.draw();
-  }
-
-  /** The changes after one message and before another; without them, before the first or after the last. */
+  /** The changes after one message and before another, {id, at, text}; without them, before the first or after the last. */
   #changesBetween(before, message) {
-    const isAfter = ({ at }) => !before || at >= before.created_at;
-    const isBefore = ({ at }) => !message || at < message.created_at;
-    return this.changes.filter((change) => isAfter(change) && isBefore(change));
+    const { store } = this;
+    return this.changes.between(before, message).map((event) => ({ ...event, text: changeText(store, event) }));
   }
 
   #drawLastChanges() {
     const changes = this.thread.atEnd ? this.#changesBetween(this.thread.last) : [];
-    fill(this.lastChanges, changes.map(changeLine));
+    fillKeyed(this.lastChanges, changes, { key: ({ id }) => id, version: ({ text }) => text, draw: changeLine });
   }
 
   /**
@@ -364,8 +346,11 @@ class Messages extends View {
     this.#drawButtons();
     this.#noteSeen();
     const nearby = LOAD_WITHIN_SCREENS * clientHeight;
-    if (scrollTop < nearby && this.thread.older !== null) this.#load("loadOlder");
-    if (below < nearby && !this.thread.atEnd) this.#load("loadNewer");
+    const { thread, changes } = this;
+    const isNearTop = scrollTop < nearby;
+    if (isNearTop && thread.older !== null) this.#load(() => thread.loadOlder());
+    if (below < nearby && !thread.atEnd) this.#load(() => thread.loadNewer());
+    if (changes.isMissing(thread) || (isNearTop && changes.older)) this.#load(() => changes.loadPage());
   }
 
   /** Announce what was seen, unless nobody looks at the window. */
@@ -398,11 +383,11 @@ class Messages extends View {
   }
 
   /** Load one page at a time. Scrolling continues meanwhile, so the distance is checked again afterwards. */
-  async #load(method) {
+  async #load(run) {
     if (this.loading) return;
     this.loading = true;
     try {
-      await this.thread[method]();
+      await run();
       this.#draw();
     } catch {
       await this.store.bell.pause(RETRY_AFTER_S, this.lifetime.signal);
