@@ -109,6 +109,7 @@ DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "notification.updated": NotificationAnswer,
     "notification.read": NotificationsRead,
     "account.updated": UserView,
+    "user.updated": UserView,
     "post.created": PostView,
     "post.updated": PostView,
     "post.deleted": PostView,

@@ -121,14 +121,15 @@ export interface EventData {
   "message.deleted": Message;
   "message.reacted": { message: number; conversation: number; user: number; emoji: string; added: boolean };
   "conversation.created": Conversation;
-  "conversation.updated": { id: number; title: string | null };
-  "member.joined": { conversation: number; user: User };
-  "member.left": { conversation: number; user: User };
+  "conversation.updated": { id: number; title: string | null; by?: User };
+  "member.joined": { conversation: number; user: User; by?: User };
+  "member.left": { conversation: number; user: User; by?: User };
   "read.updated": { conversation: number; user: number; message: number; unread?: number };
   "notification.created": Notification;
   "notification.updated": Notification;
   "notification.read": { ids?: number[]; all?: boolean; unread: number };
   "account.updated": User;
+  "user.updated": User;
   "post.created": Post;
   "post.updated": Post;
   "post.deleted": Post;

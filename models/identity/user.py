@@ -10,7 +10,7 @@ import msgspec
 import peewee
 
 from models.identity import email_address, time_zone
-from models.log.event import GATEWAYS, Transaction, user_stream
+from models.log.event import GATEWAYS, POSTS, Transaction, user_stream
 from models.store.database import Base, BytewiseCharField, NeverReusedIdField, engine, fetch_column, fetch_rows, insert_rows, rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from models.store.text_rules import CJK, fold, is_displayable
@@ -249,7 +249,11 @@ def replace_search_names(user: UserView) -> None:
 
 
 def change(tx: Transaction, user: int, **fields: str) -> UserView:
-    """Set columns of one account (role, display_name, status) and append the events for its owner and the gateways."""
+    """Set columns of one account (role, display_name, status) and append the events for its owner and the gateways.
+
+    A new name is one event for all clients that follow posts: the page does, and shows names of people everywhere.
+    """
+    before = view(user).display_name
     if "display_name" in fields:
         fields["display_key"] = display_key(fields["display_name"])
     if fields:
@@ -260,6 +264,8 @@ def change(tx: Transaction, user: int, **fields: str) -> UserView:
     if fields:
         tx.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
         tx.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
+    if changed.display_name != before:
+        tx.append(POSTS, "user.updated", msgspec.json.encode(changed))
     return changed
 
 

@@ -51,6 +51,31 @@ def test_looking_somebody_up_writes_nothing_until_the_first_message(people: list
     expect(here.locator("bw-chat")).to_be_visible()
 
 
+def test_a_new_name_is_shown_everywhere_at_once(people: list[Client], admin: Client, open_page: Open) -> None:
+    ana, ben, cleo = people
+    first = ana.send("hello", to=ben)
+    with_ana, crew = first["conversation"], ana.group(ben)
+    ana.put(f"/conversations/{crew}/members/{cleo.id}")
+    answered = ana.send("all", at=crew)
+    ben.send("yes", at=crew, reply_to=answered["id"])
+    ana.put(f"/messages/{answered['id']}/reactions/👍")
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    expect(page.locator(".sender")).to_have_text([ana.name.capitalize()])
+    expect(page.locator(".change")).to_contain_text(f"{ana.name.capitalize()} added")
+    assert ana.patch("/me", {"display_name": "Ana Maria"}).status_code == 200
+    expect(page.locator(".sender")).to_have_text(["Ana Maria"])
+    expect(page.locator(".change")).to_contain_text("Ana Maria added")
+    expect(page.locator(".quote")).to_contain_text("Ana Maria")
+    expect(page.locator(".reaction")).to_have_attribute("title", "Ana Maria")
+    expect(titled(page, "Crew")).to_contain_text("You: yes")
+    page.goto(f"{ana.gateway.url}/#/conversations/{with_ana}")
+    expect(page.locator("bw-chat h1")).to_have_text("Ana Maria")
+    assert admin.patch(f"/admin/users/{ana.id}", {"display_name": "Ana M."}).status_code == 200
+    expect(page.locator("bw-chat h1")).to_have_text("Ana M.")
+    expect(titled(page, "Ana M.")).to_have_count(1)
+    expect(page).to_have_title("Ana M. – Bellwire")
+
+
 def test_members_of_a_large_group_are_found_and_removing_and_leaving_ask_first(
     gateway: Gateway, open_page: Open, violations: Callable[[Page], list[str]]
 ) -> None:

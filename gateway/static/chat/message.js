@@ -22,7 +22,6 @@ export function messageRow(store, thread, message, shape, changes = []) {
     "data-message": String(message.id),
     tabindex: "-1",
     "aria-label": t("message.label", { name, time: formatDateTime(message.created_at) }),
-    "data-unknown": !sender.username && !isOwn,
   };
   return h(
     `article.${classes.join(".")}`,
@@ -46,6 +45,14 @@ export function messageRow(store, thread, message, shape, changes = []) {
     ),
     reactions(store, message),
   );
+}
+
+/** What a row shows besides its message, as a text: names as they are now, and the state of the message that it answers. */
+export function surroundings(store, thread, { sender, reply_to, reactions }) {
+  const original = reply_to ? thread.find(reply_to) : null;
+  const users = Object.values(reactions ?? {}).flatMap((ids) => ids.slice(0, MAX_REACTION_NAMES));
+  const names = [sender, ...(original ? [original.sender] : []), ...users].map((id) => nameOf(store.person(id)));
+  return JSON.stringify([names, original?.edited_at, original?.deleted_at]);
 }
 
 function text(message) {

@@ -7,7 +7,7 @@ import { View, fill, fillKeyed, h, icon, oncePerFrame } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Changes } from "./changes.js";
-import { changeLine, changeText, drawTicks, messageRow, unsentRow } from "./message.js";
+import { changeLine, changeText, drawTicks, messageRow, surroundings, unsentRow } from "./message.js";
 
 const NEAR_MARGIN = "150% 0px"; // of the visible height: blocks within this distance have content
 const LOAD_WITHIN_SCREENS = 2; // distance from the end of the loaded messages
@@ -56,7 +56,7 @@ class Messages extends View {
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawTicks());
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawButtons());
     this.listen(this.store, "change", (event) => this.changes.add(event) && this.draw());
-    this.listen(this.store, "me", () => this.changes.restart()); // there was a time without events
+    this.listen(this.store, "reset", () => this.#reloadChanges());
     this.listen(window, "focus", () => this.#noteSeen());
     this.listen(document, "visibilitychange", () => this.#noteSeen());
     this.listen(this.store, "people", this.draw);
@@ -229,11 +229,10 @@ class Messages extends View {
   #row(block, message, before) {
     const shape = this.#shape(message, before);
     const changes = before || this.thread.older === null ? this.#changesBetween(before, message) : [];
-    const version = `${shape} ${changes.map(({ id, text }) => `${id} ${text}`)}`;
+    const around = surroundings(this.store, this.thread, message);
+    const version = [shape, around, ...changes.map(({ id, text }) => `${id} ${text}`)].join("\n");
     const known = block.rows.get(message.id);
-    const isSame =
-      known?.message === message && known.version === version && !known.element.hasAttribute("data-unknown");
-    if (isSame) return known;
+    if (known?.message === message && known.version === version) return known;
     return { message, version, element: messageRow(this.store, this.thread, message, shape, changes) };
   }
 
@@ -241,6 +240,12 @@ class Messages extends View {
   #changesBetween(before, message) {
     const { store } = this;
     return this.changes.between(before, message).map((event) => ({ ...event, text: changeText(store, event) }));
+  }
+
+  /** There was a time without events. */
+  #reloadChanges() {
+    this.changes.restart();
+    this.#onScroll();
   }
 
   #drawLastChanges() {

@@ -1,7 +1,7 @@
 /**
  * The state of the page, kept up to date by events. A view listens to the part that it shows: "conversations",
  * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts", "removed",
- * "begun", "unread". `detail` is the id of the conversation or user, or the event.
+ * "begun", "unread", "reset". `detail` is the id of the conversation or user, or the event.
  *
  * A chat with a person that nobody has written in yet is no conversation on the server. Here its id is the person's,
  * negated, until its first message makes it one.
@@ -62,7 +62,7 @@ export class Store extends EventTarget {
     for (const { id } of begun) this.withPerson(-id);
     for (const thread of this.threads.values()) thread.restart();
     if (!this.outbox.size) this.#restoreOutbox();
-    for (const name of ["me", "conversations", "presence", "notifications"]) this.emit(name);
+    for (const name of ["me", "conversations", "presence", "notifications", "reset"]) this.emit(name);
     this.sendAll();
   }
 
@@ -395,6 +395,13 @@ function replaceMessage(store, message) {
   });
 }
 
+/** A name appears everywhere as it is now. */
+function applyUser(store, user) {
+  store.putUser(user);
+  store.emit(user.id === store.me.id ? "me" : "people", user.id);
+  store.emit("conversations");
+}
+
 /** Pairs of user id and whether they are online. */
 function presenceOf({ presence }) {
   return Object.entries(presence ?? {}).map(([id, online]) => [Number(id), online]);
@@ -472,11 +479,8 @@ const HANDLERS = new Map(Object.entries({
     store.setUnreadNotifications(data.unread);
     store.emit("notification", data);
   },
-  "account.updated": (store, user) => {
-    store.putUser(user);
-    store.emit(user.id === store.me.id ? "me" : "people", user.id);
-    store.emit("conversations");
-  },
+  "account.updated": applyUser,
+  "user.updated": (store, user) => store.users.has(user.id) && applyUser(store, user),
   typing: (store, { conversation, user, typing }) => {
     if (user === store.me.id) return;
     if (typing) store.startTyping(conversation, user);

@@ -178,6 +178,20 @@ def test_only_the_named_fields_change(ana: Client) -> None:
     assert ana.patch("/me", {}).json()["display_name"] == "Ana Ç."
 
 
+def test_a_new_name_is_one_event_for_all_who_follow_posts(admin: Client, ana: Client, ben: Client) -> None:
+    cursor = ben.now()
+    assert ana.patch("/me", {"display_name": "Ana Ç."}).status_code == 200
+    assert ana.patch("/me", {"display_name": "Ana Ç.", "locale": "de"}).status_code == 200
+    assert admin.patch(f"/admin/users/{ana.id}", {"display_name": "Ana M."}).status_code == 200
+
+    assert ben.events(cursor) == []
+    updated = ben.events(cursor, follow="posts")
+    assert [(e["type"], e["data"]["id"], e["data"]["display_name"]) for e in updated] == [
+        ("user.updated", ana.id, "Ana Ç."),
+        ("user.updated", ana.id, "Ana M."),
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
