@@ -3,9 +3,10 @@
 import { BellwireError } from "./client.js";
 import { View, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
 import { guard, report } from "./shared/failures.js";
-import { titleOf } from "./shared/format.js";
+import { nameOf, titleOf } from "./shared/format.js";
 import { load } from "./shared/load.js";
 import { t } from "./shared/words.js";
+import { stripped } from "./chat/markup.js";
 import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
 import "./chat/chat.js";
@@ -129,7 +130,7 @@ export class Shell extends View {
       (event.key === "k" && (event.ctrlKey || event.metaKey) && !event.altKey) ||
       (event.altKey && !event.ctrlKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) ||
       ((event.key === "/" || event.key === "?") && !isWriting(event.target));
-    if (!isShortcut || event.isComposing || !this.store.me || document.querySelector("dialog[open]")) return;
+    if (!isShortcut || !this.store.me || document.querySelector("dialog[open]")) return;
     event.preventDefault();
     toastErrors(async () => {
       const { runShortcut } = await load("shared/shortcuts.js");
@@ -274,7 +275,8 @@ export class Shell extends View {
   #announce(message) {
     if (message.sender === this.store.me.id) return;
     const region = document.querySelector("#announcer");
-    region.append(h("p", {}, `${this.store.person(message.sender).display_name}: ${message.body}`));
+    const name = nameOf(this.store.person(message.sender));
+    region.append(h("p", {}, t("composer.original", { name, text: stripped(message.body) })));
     while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }
 }

@@ -1,12 +1,17 @@
 /** What the page makes of texts: links and the small Markdown. Run by test_texts_in_node.py. */
 
 import assert from "node:assert/strict";
+import { register } from "node:module";
 import { test } from "node:test";
 
 import { splitLinks } from "../../gateway/static/shared/links.js";
 
+const WITHOUT_LIMITS = `export const resolve = (name, context, next) =>
+  name.endsWith("/limits.js") ? { url: "data:text/javascript,export const LIMITS = {}", shortCircuit: true } : next(name, context);`;
+register(`data:text/javascript,${encodeURIComponent(WITHOUT_LIMITS)}`); // the server makes that file
 globalThis.HTMLElement = class {}; // markup.js draws elements too
-const { parse } = await import("../../gateway/static/chat/markup.js");
+const { beginning, parse, stripped } = await import("../../gateway/static/chat/markup.js");
+const { excerptAround } = await import("../../gateway/static/shared/format.js");
 
 /** The addresses of a text, as they are shown. */
 const addresses = (text) => splitLinks(text).filter((part) => typeof part !== "string").map((part) => part.text);
@@ -54,6 +59,17 @@ const MARKUP = [
 
 test("marks become elements, and the rest stays as it was written", () => {
   for (const [written, expected] of MARKUP) assert.deepEqual(parse(written), expected, written);
+});
+
+test("a text without its marks, cut between characters", () => {
+  assert.equal(stripped("**a `b*`** _c_\n> d\n- e\n- f\nand\n7. g\n```js\n*h*\n```"), "a b* c\nd\n• e\n• f\nand\n7. g\n*h*");
+  assert.equal(stripped("see https://example.org/a_b_c, 2*3*4"), "see https://example.org/a_b_c, 2*3*4");
+  assert.equal(beginning(`**${"x".repeat(399)}** and more`, 10), `${"x".repeat(10)}…`);
+  const family = "👨‍👩‍👧";
+  assert.equal(beginning(family.repeat(120), 100), `${family.repeat(100)}…`);
+  assert.equal(excerptAround(`${family.repeat(50)}here`, 50 * family.length, 20), `…${family.repeat(2)}here`);
+  assert.equal(excerptAround("one two three four", 14, 10), "…four");
+  assert.equal(excerptAround("one two", 4, 10), "one two");
 });
 
 /** All text of parts or blocks. */

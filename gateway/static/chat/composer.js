@@ -1,12 +1,13 @@
 /** The field for a new message: drafts, replies, edits, emoji and the priority. */
 
 import { View, fill, h, icon, iconButton, openDialog, toast, toastErrors } from "../shared/dom.js";
-import { excerpt, nameOf, titleOf } from "../shared/format.js";
+import { nameOf, titleOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { moveByArrows, openPopover } from "../shared/popover.js";
 import { messageDraft, messageReply } from "../shared/storage.js";
 import { t } from "../shared/words.js";
 import { openEmojiPicker } from "./emoji.js";
+import { beginning } from "./markup.js";
 
 const TYPING_EVERY_MS = 3000; // others show it for 6 s
 const EXCERPT_CHARACTERS = 140;
@@ -73,7 +74,7 @@ class Composer extends View {
 
   #showOriginal() {
     const name = nameOf(this.store.person(this.original.sender));
-    const text = t("composer.original", { name, text: excerpt(this.original.body, EXCERPT_CHARACTERS) });
+    const text = t("composer.original", { name, text: beginning(this.original.body, EXCERPT_CHARACTERS) });
     this.#showContext(t("composer.replying-to"), text, t("composer.stop-replying"));
   }
 
@@ -93,7 +94,7 @@ class Composer extends View {
     if (!this.edited) this.textBefore = this.text.value;
     this.edited = message;
     this.#setText(message.body);
-    const text = excerpt(message.body, EXCERPT_CHARACTERS);
+    const text = beginning(message.body, EXCERPT_CHARACTERS);
     this.#showContext(t("composer.editing"), text, t("composer.stop-editing"));
     this.focus();
   }

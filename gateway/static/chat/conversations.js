@@ -12,11 +12,12 @@ import {
   setPresence,
   toastErrors,
 } from "../shared/dom.js";
-import { formatDateTime, formatShort, nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { excerptAround, formatDateTime, formatShort, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
-import { folded, marked } from "../shared/matching.js";
+import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
 import { t } from "../shared/words.js";
+import { beginning, stripped } from "./markup.js";
 
 const PAGE_SIZE = 100;
 const PREVIEW_CHARACTERS = 100;
@@ -132,9 +133,9 @@ class Conversations extends View {
 
   /** The row of a conversation that the user is no longer in, and has unsent messages for. */
   #lostItem(id) {
-    const { body } = this.store.unsent(id).at(-1);
+    const text = beginning(this.store.unsent(id).at(-1).body, PREVIEW_CHARACTERS);
     const title = t("conversation.left");
-    const shown = { title, at: null, unread: 0, preview: { text: t("conversation.not-sent", { text: body }) } };
+    const shown = { title, at: null, unread: 0, preview: { text: t("conversation.not-sent", { text }) } };
     return this.#itemOf(id, { ...shown, isOpen: id === this.#selected });
   }
 
@@ -199,17 +200,19 @@ class Conversations extends View {
     const typist = typing.length && nameOf(store.person(typing[0]));
     if (typist) return { notice: t("conversation.typing", { name: typist }) };
     const unsent = store.unsent(id).at(-1);
-    if (unsent)
-      return { text: t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text: beginning(unsent.body) }) };
+    if (unsent) {
+      const text = beginning(unsent.body, PREVIEW_CHARACTERS);
+      return { text: t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text }) };
+    }
     const draft = id !== this.#selected && messageDraft(store.me.id, id).read();
-    if (draft) return { draft: t("conversation.draft"), text: beginning(draft) };
+    if (draft) return { draft: t("conversation.draft"), text: beginning(draft, PREVIEW_CHARACTERS) };
     if (!last) return { text: t("conversation.empty") };
     if (last.deleted_at) return { notice: t("conversation.deleted") };
     return { text: this.#lastText(conversation) };
   }
 
   #lastText({ kind, last_message: { sender, body } }) {
-    const text = beginning(body);
+    const text = beginning(body, PREVIEW_CHARACTERS);
     if (sender === this.store.me.id) return t("conversation.last-own", { text });
     if (kind !== "group") return text;
     return t("conversation.last", { name: nameOf(this.store.person(sender)), text });
@@ -224,7 +227,6 @@ class Conversations extends View {
 
   /** Arrow keys move through the list or the results; Escape clears the search. */
   #onKey(event) {
-    if (event.isComposing) return;
     if (event.key === "Escape" && this.searchField.value) {
       this.searchField.value = "";
       this.#onSearch();
@@ -341,7 +343,7 @@ class Conversations extends View {
     );
   }
 
-  #foundMessage({ id, conversation: conversationId, sender, created_at, body }, q) {
+  #foundMessage({ id, conversation: conversationId, sender, created_at, body, marks }, q) {
     const { store } = this;
     const conversation = store.conversations.get(conversationId);
     const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
@@ -349,17 +351,17 @@ class Conversations extends View {
     if (conversation) values.conversation = titleOf(conversation, store.me);
     const place = !conversation ? "elsewhere" : conversation.kind === "direct" ? "direct" : "group";
     const title = t(`search.message.${place}`, values);
-    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, marked(excerpt(body, q), q));
+    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, hitElements(body, marks, q));
   }
 }
 
-const beginning = (text, characters = PREVIEW_CHARACTERS) => [...text].slice(0, characters).join("");
-
-/** The part of a text around its first word that was searched. */
-function excerpt(text, q) {
-  const at = folded(text).indexOf(folded(q).split(/\s+/)[0]);
-  const start = at < HIT_CHARACTERS / 2 ? 0 : text.indexOf(" ", at - HIT_CHARACTERS / 2) + 1;
-  return `${start ? "…" : ""}${beginning(text.slice(start), HIT_CHARACTERS)}`;
+/** The part of a message around the first word that was found. `marks` are the places of the words, for one that has filters. */
+function hitElements(body, marks, q) {
+  const letters = [...body];
+  const words = marks?.map(([start, length]) => stripped(letters.slice(start, start + length).join("")));
+  const found = words?.length ? [...new Set(words)].join(" ") : q;
+  const text = stripped(body);
+  return marked(excerptAround(text, firstMark(text, found), HIT_CHARACTERS), found);
 }
 
 function previewElements({ notice, draft, text }) {

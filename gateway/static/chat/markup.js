@@ -4,6 +4,7 @@
  */
 
 import { h, linkElement } from "../shared/dom.js";
+import { excerpt } from "../shared/format.js";
 import { ADDRESS, linkOf } from "../shared/links.js";
 
 const FENCE = /^ {0,3}```[^`\s]*\s*$/; // with the name of a language, which is not shown
@@ -15,6 +16,7 @@ const ITEM = /^\s{0,3}(?:[-*•]|(\d{1,9})[.)])\s+(?=\S)/;
 const CODE = /(?<ticks>`+)(?!`)(?<code>.{1,400}?)(?<!`)\k<ticks>(?!`)/u;
 const EMPHASIS =
   /(?<![\p{L}\p{N}*_])(?<mark>\*\*|__|\*|_)(?![\s*_])(?<inner>.{1,400}?)(?<!\s)\k<mark>(?![\p{L}\p{N}*_])/u;
+const READ_BEYOND = 1000; // characters after a beginning: so far away may be the end of its last span
 const SPAN = new RegExp(`${CODE.source}|(?<address>${ADDRESS.source})|${EMPHASIS.source}`, "giu");
 
 /**
@@ -92,6 +94,26 @@ function partOf({ code, address, mark, inner }) {
   if (mark !== undefined) return { kind: mark.length > 1 ? "strong" : "em", parts: inline(inner) };
   const link = linkOf(address);
   return link && { kind: "link", ...link };
+}
+
+/** Return a text without its marks: as it is shown where there are no elements, for previews and quotes. */
+export function stripped(text) {
+  return parse(text).map(blockText).join("\n");
+}
+
+/** Return the beginning of a text without its marks, in at most `max` characters. */
+export function beginning(text, max) {
+  return excerpt(stripped(text.slice(0, 4 * max + READ_BEYOND)), max);
+}
+
+function blockText({ text, parts, items, first }) {
+  if (!items) return text ?? partsText(parts);
+  const sign = (n) => (first === null ? "•" : `${first + n}.`);
+  return items.map((item, n) => `${sign(n)} ${partsText(item)}`).join("\n");
+}
+
+function partsText(parts) {
+  return parts.map((part) => (typeof part === "string" ? part : (part.text ?? partsText(part.parts)))).join("");
 }
 
 /** Create the elements that show a text. */

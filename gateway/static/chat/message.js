@@ -1,11 +1,11 @@
 /** One message of a conversation: its row in the list and its actions. */
 
 import { avatar, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
-import { excerpt, formatDateTime, formatDay, formatTime, nameOf, receiverOf } from "../shared/format.js";
+import { formatDateTime, formatDay, formatTime, nameOf, receiverOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, t } from "../shared/words.js";
 import { openEmojiPicker } from "./emoji.js";
-import { markupElements } from "./markup.js";
+import { beginning, markupElements } from "./markup.js";
 
 const EXCERPT_CHARACTERS = 120;
 const MAX_REACTION_NAMES = 20;
@@ -92,8 +92,8 @@ function quote(store, thread, message) {
 function quotedText(store, original) {
   if (!original) return t("message.original");
   const { body, deleted_at, sender } = original;
-  const beginning = deleted_at ? t("message.original-deleted") : excerpt(body, EXCERPT_CHARACTERS);
-  return [h("strong", {}, nameOf(store.person(sender))), " ", beginning];
+  const text = deleted_at ? t("message.original-deleted") : beginning(body, EXCERPT_CHARACTERS);
+  return [h("strong", {}, nameOf(store.person(sender))), " ", text];
 }
 
 function reactions(store, message) {

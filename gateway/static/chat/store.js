@@ -57,6 +57,7 @@ export class Store extends EventTarget {
     this.online = new Map(presenceOf(state));
     this.unreadNotifications = state.notifications_unread;
     this.unreadMessageNotifications = state.notifications_unread_messages ?? 0;
+    this.marks.clear();
     this.me = this.putUser(state.me);
     for (const conversation of state.conversations) this.#prepare(conversation);
     for (const { id } of begun) this.withPerson(-id);

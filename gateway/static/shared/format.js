@@ -79,11 +79,22 @@ export function receiverOf(conversation, me, sender) {
 /** Return the beginning of a text: at most `max` characters as people count them, so that no emoji is cut in two. */
 export function excerpt(text, max) {
   if (text.length <= max) return text;
-  const characters = new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text);
   let count = 0;
-  for (const { index } of characters) {
+  for (const { index } of charactersOf(text)) {
     if (count === max) return `${text.slice(0, index)}…`;
     count += 1;
   }
   return text;
 }
+
+/** Return the part of a text around a place in it, which begins with a word if that has spaces before it. */
+export function excerptAround(text, place, max) {
+  const from = place - max / 2;
+  if (from <= 0) return excerpt(text, max);
+  const space = text.indexOf(" ", from);
+  const start = space >= 0 && space < place ? space + 1 : charactersOf(text).containing(from).index;
+  return `…${excerpt(text.slice(start), max)}`;
+}
+
+/** The characters of a text as people count them. */
+const charactersOf = (text) => new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text);

@@ -14,16 +14,24 @@ function foldedCharacter(character) {
 
 /** Split a text into strings and marked elements: the places where the words of `q` begin a word. */
 export function marked(text, q) {
-  const words = folded(q).split(/[\s@]+/).filter(Boolean);
-  if (!words.length) return [text];
-  const pattern = new RegExp(words.map(beginningOf).join("|"), "gu");
   const nodes = [];
   let end = 0;
-  for (const { 0: found, index } of folded(text).matchAll(pattern)) {
+  for (const { 0: found, index } of placesOf(text, q)) {
     nodes.push(text.slice(end, index), h("mark", {}, text.slice(index, index + found.length)));
     end = index + found.length;
   }
   return [...nodes, text.slice(end)];
+}
+
+/** Return the first place that `marked` marks, 0 if there is none. */
+export function firstMark(text, q) {
+  return placesOf(text, q).next().value?.index ?? 0;
+}
+
+function placesOf(text, q) {
+  const words = folded(q).split(/[\s@]+/).filter(Boolean);
+  const pattern = words.length ? words.map(beginningOf).join("|") : "(?!)";
+  return folded(text).matchAll(new RegExp(pattern, "gu"));
 }
 
 /** A pattern of a word: it begins a word, but in languages that write no spaces between words. */

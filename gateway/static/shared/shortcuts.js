@@ -7,6 +7,7 @@ import { avatar, fill, h, openDialog } from "./dom.js";
 import { formatShort, nameOf, partnerOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";
+import { beginning } from "../chat/markup.js";
 
 const MAX_SHOWN = 12;
 const MAX_MESSAGES = 5;
@@ -166,7 +167,7 @@ class Palette {
     const rows = [...this.list.children];
     const index = rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.isComposing || !(step || event.key === "Enter")) return;
+    if (!(step || event.key === "Enter")) return;
     event.preventDefault();
     if (step && rows.length) this.#select(rows[(index + step + rows.length) % rows.length]);
     if (!step && rows[index]) this.#go(rows[index].dataset.href);
@@ -204,5 +205,5 @@ function personEntry(user) {
 function messageEntry(store, { id, conversation, sender, body, created_at }) {
   const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
   const title = t("search.message.elsewhere", { name, time: formatShort(created_at) });
-  return { title, about: [...body].slice(0, 100).join(""), hue: sender, href: `#/conversations/${conversation}/${id}` };
+  return { title, about: beginning(body, 100), hue: sender, href: `#/conversations/${conversation}/${id}` };
 }
