@@ -290,7 +290,7 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
     theirs = entered(open_page, ana, "#/notifications")
     theirs.get_by_role("button", name=f"Why did I get this? {ben.name.capitalize()}").click()
     expect(theirs.get_by_role("dialog")).to_contain_text("Notified here")
-    theirs.get_by_role("button", name="Cancel").click()
+    theirs.get_by_role("button", name="Close").click()
     theirs.get_by_role("button", name=f"Why did I get this? {SCRIPT}").click()
     expect(theirs.get_by_role("dialog")).to_contain_text("An admin sent it")
     confirm(theirs, "Change my preferences")

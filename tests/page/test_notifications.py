@@ -57,18 +57,26 @@ def test_a_notification_links_to_its_subject_and_is_then_read(served: Gateway, o
 
 def test_all_are_marked_as_read_and_later_ones_are_unread(served: Gateway, open_page: Open) -> None:
     ana, ben, cleo = served.users(3)
+    admin = served.user("admin")
     made = ana.post("/posts", {"body": "mine"}).json()["id"]
     ben.put(f"/posts/{made}/like")
     notifications(ana, 1)
     page = entered(open_page, ana, "#/notifications")
     cleo.put(f"/posts/{made}/like")
     expect(page.locator(".unread .notice .badge")).to_have_text("2 times")
+    why = page.get_by_role("button", name="Why did I get this?")
+    why.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    admin.post("/admin/notifications", {"user_ids": [ana.id], "type": "system", "title": "A pause", "body": ""})
+    expect(page.locator(".notice")).to_have_count(2)
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(why.last).to_be_focused()
     page.get_by_role("button", name="Mark all as read").click()
     expect(page.locator(".unread")).to_have_count(0)
-    expect(page.locator(".notice")).to_have_count(1)
+    expect(page.locator(".notice")).to_have_count(2)
     ben.post(f"/posts/{made}/comments", {"body": "well"})
     expect(page.locator(".unread .notice")).to_contain_text("commented on your post")
-    expect(page.locator(".notice")).to_have_count(2)
+    expect(page.locator(".notice")).to_have_count(3)
 
 
 def test_preferences_are_saved_as_they_are_changed(served: Gateway, open_page: Open) -> None:

@@ -112,6 +112,7 @@ def test_members_of_a_large_group_are_found_and_removing_and_leaving_ask_first(
     card = page.get_by_role("dialog", name=crowd[1].name.capitalize())
     expect(card).to_contain_text(f"@{crowd[1].name} · offline")
     assert violations(page) == []
+    expect(card.get_by_role("button", name="Close")).to_have_count(1)
     card.get_by_role("button", name="Write a message").click()
     expect(page).to_have_url(f"{gateway.url}/#/people/{crowd[1].id}")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -1,7 +1,7 @@
 /** Notifications: a list of them, each linking to its subject, and the preferences. */
 
-import { View, createView, errorText, fill, h, iconButton, oncePerFrame } from "../shared/dom.js";
-import { timeElement } from "../shared/format.js";
+import { View, createView, errorText, fill, fillKeyed, h, iconButton, oncePerFrame } from "../shared/dom.js";
+import { formatShort, timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import "./preferences.js";
 import { explainNotification } from "./why.js";
@@ -97,17 +97,21 @@ class Notifications extends View {
   }
 
   #draw() {
-    const focused = document.activeElement?.closest?.("[data-notification]")?.dataset.notification;
     const isShown = (notification) => !this.unreadOnly || !notification.read_at;
     const shown = [...this.notifications.values()].filter(isShown).sort((a, b) => b.id - a.id);
-    const none = t(this.unreadOnly ? "notification.none-unread" : "notification.none");
-    const rows = shown.map((notification) => {
-      return h(`li${notification.read_at ? "" : ".unread"}`, {}, this.#row(notification), this.#why(notification));
+    const hadFocus = this.list.contains(document.activeElement);
+    fillKeyed(this.list, shown.length ? shown : [null], {
+      key: (notification) => notification?.id,
+      version: (notification) => notification && `${JSON.stringify(notification)} ${formatShort(notification.created_at)}`,
+      draw: (notification) => this.#item(notification),
     });
-    fill(this.list, rows.length ? rows : h("li.empty", {}, none));
-    if (!focused) return;
-    const same = this.list.querySelector(`[data-notification="${focused}"]`);
-    (same ?? this.list.querySelector("[data-notification]"))?.focus();
+    if (hadFocus && !this.list.contains(document.activeElement)) this.list.querySelector("[data-notification]")?.focus();
+  }
+
+  #item(notification) {
+    if (!notification) return h("li.empty", {}, t(this.unreadOnly ? "notification.none-unread" : "notification.none"));
+    const unread = notification.read_at ? "" : ".unread";
+    return h(`li${unread}`, {}, this.#row(notification), this.#why(notification));
   }
 
   #row(notification) {

@@ -24,6 +24,7 @@ export async function explainNotification(bell, { id, title, type }) {
   );
   const about = h("p", { dir: "auto" }, h("strong", {}, title));
   const choice = h("p.quiet", {}, t("why.type", { type: t(`preferences.type.${type}`) }));
-  const isChosen = await openDialog(t("why.title"), [about, list, choice], t("why.preferences"), () => true);
+  const fields = [about, list, choice];
+  const isChosen = await openDialog(t("why.title"), fields, t("why.preferences"), () => true, { isAnswer: true });
   if (isChosen) location.hash = "#/notifications/preferences";
 }

@@ -28,7 +28,8 @@ export async function openPersonCard(store, user) {
     h("p.quiet", {}, about.filter(Boolean).join(" · ")),
   );
   const action = t(isOwn ? "members.close" : "person.write");
-  const isChosen = await openDialog(nameOf(user), [card], action, () => !isOwn);
+  const props = { isNotice: isOwn, isAnswer: true };
+  const isChosen = await openDialog(nameOf(user), [card], action, () => !isOwn, props);
   if (!isChosen) return;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   openDirectConversation(store, user.id);
@@ -72,7 +73,7 @@ export async function openMembersDialog(store, conversation) {
     for (const id of picker.chosen.keys()) await store.bell.call("PUT", `${path}/members/${id}`);
   };
   const action = t(isOwner ? "members.save" : "members.close");
-  await openDialog(titleOf(conversation, store.me), fields, action, save);
+  await openDialog(titleOf(conversation, store.me), fields, action, save, { isNotice: !isOwner });
 }
 
 /** For admins: go to the reasons why a person was not notified of a message. In a group, the person is chosen first. */

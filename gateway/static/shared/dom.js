@@ -207,7 +207,7 @@ export function oncePerFrame(run) {
 /**
  * Open a dialog with a form. `submit` gets the fields' values; an error that it throws is shown and the dialog stays
  * open. Resolves to the result of `submit`, or to undefined when the dialog was cancelled. With `dangerous` the action
- * is shown as one, with `isNotice` there is nothing to cancel.
+ * is shown as one, with `isNotice` there is nothing to cancel, and with `isAnswer` it only leads on from what is shown.
  */
 export function openDialog(title, fields, action, submit, props = {}) {
   return new Promise((resolve) => {
@@ -231,7 +231,8 @@ export function openDialog(title, fields, action, submit, props = {}) {
       resolve(result);
     };
     const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
-    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, t("dialog.cancel"));
+    const leave = t(props.isAnswer ? "dialog.close" : "dialog.cancel");
+    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, leave);
     const buttons = h("div.row.end", {}, !props.isNotice && cancel, button);
     const form = h("form", { onsubmit }, fields, problem, buttons);
     const dialog = h("dialog", { "aria-label": title, onclose }, h("h2", {}, title), form);
