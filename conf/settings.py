@@ -149,6 +149,11 @@ class Settings(BaseSettings):
         return self.data_dir / "huey.db"
 
     @property
+    def sends_mail(self) -> bool:
+        """Whether a mail server is set. Without one, mails become files."""
+        return self.email_url != "file:"
+
+    @property
     def url(self) -> str:
         """The address of this installation for people, without a slash at the end."""
         if self.base_url:

@@ -21,11 +21,13 @@ from models.store.text_rules import is_displayable
 
 
 class InstanceAnswer(TypedDict):
-    """The organisation's name, whether everybody may sign up, and whether the first admin is still to be made."""
+    """The organisation's name, whether everybody may sign up, whether the first admin is still to be made, and whether mail is sent
+    and not only written to files."""
 
     organisation: str | None
     signup: str
     setup: bool
+    mail: bool
 
 
 class Instance(Handler):
@@ -35,9 +37,10 @@ class Instance(Handler):
 
     @describe("Read the instance", {200: InstanceAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{"organisation","signup","setup"}`."""
+        """Answer 200 with `{"organisation","signup","setup","mail"}`."""
         name, is_needed = await self.services.read(lambda: (setup.organisation(), setup.is_needed()))
-        self.answer({"organisation": name, "signup": self.services.settings.signup, "setup": is_needed})
+        settings = self.services.settings
+        self.answer({"organisation": name, "signup": settings.signup, "setup": is_needed, "mail": settings.sends_mail})
 
 
 class FirstAdmin(msgspec.Struct, forbid_unknown_fields=True):

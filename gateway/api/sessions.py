@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NotRequired, TypedDict
+from typing import Annotated, Any, ClassVar, NotRequired, TypedDict
 
 import msgspec
 
 from gateway.http.base import Handler
-from gateway.http.describe import PAGED, Listed, describe
+from gateway.http.describe import PAGED, Listed, chars, describe
 from gateway.http.request import field_error
 from gateway.http.tokens import COOKIE, COOKIE_DAYS
 from metrics import declared as metrics
-from models.accounts import registration
+from models.accounts import registration, status
 from models.identity import email_address, password, token
 from models.identity import user as users
+from models.identity.password import PASSWORD_CHARS
 from models.identity.user import UserView
 from models.log.event import Transaction
-from models.store.errors import DeadTokenError, SuspendedError
+from models.store.errors import DeadTokenError, InvalidError, SuspendedError
 
 USER_AGENT_LABEL_CHARS = 64
 # Marks of a browser's User-Agent and the name, in the order of looking: most name others that they resemble.
@@ -71,12 +72,14 @@ class SessionHandler(Handler):
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
-    """Login (username or e-mail) and password, or e-mail and a mailed code. `cookie` requests a session cookie."""
+    """Login (username or e-mail) and password, or e-mail and a mailed code. `new_password`, with a code, is set and ends all other
+    sessions. `cookie` requests a session cookie."""
 
     login: str | None = None
     password: str | None = None
     email: str | None = None
     code: str | None = None
+    new_password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)] | None = None
     cookie: bool = False
 
 
@@ -94,10 +97,12 @@ class Login(SessionHandler):
         """Answer 200 with `{"token","user"}`; 401, also for a pending account; 403 for a suspended one and its right password."""
         credentials = self.decode(Credentials)
         fields = {name for name in ("login", "password", "email", "code") if getattr(credentials, name) is not None}
+        if credentials.new_password is not None and "code" not in fields:
+            raise field_error("new_password", "goes with email and code")
         if fields == {"login", "password"}:
             user, new_token = await self._by_password((credentials.login or "").strip(), credentials.password or "")
         elif fields == {"email", "code"}:
-            user, new_token = await self._by_code((credentials.email or "").strip(), credentials.code or "")
+            user, new_token = await self._by_code(credentials)
         else:
             raise field_error("password" if "login" in fields else "login", "is required: login and password, or email and code")
         await self.answer_session(user, new_token, cookie=credentials.cookie)
@@ -126,12 +131,15 @@ class Login(SessionHandler):
             users.set_password(tx, user, rehashed)
         return self.new_token(tx, user)
 
-    async def _by_code(self, address: str, login_code: str) -> tuple[int, str]:
+    async def _by_code(self, credentials: Credentials) -> tuple[int, str]:
+        address, new_password = (credentials.email or "").strip(), credentials.new_password
         await self.services.rate_limits.hit("login", f"code:{email_address.key(address)[:255]}")
-        secret = self.services.secret
+        secret, hashed = self.services.secret, await self._new_hash(address, new_password)
 
         def run(tx: Transaction) -> tuple[int, str] | None:  # None for a wrong code: an exception would undo the count of tries
-            user = registration.log_in(tx, secret, address, login_code)
+            user = registration.log_in(tx, secret, address, credentials.code or "")
+            if user is not None and new_password is not None:
+                _set_password(tx, user, new_password, hashed)
             return None if user is None else (user, self.new_token(tx, user))
 
         session = await self.services.committer.call(None, run)
@@ -140,7 +148,26 @@ class Login(SessionHandler):
             account = await self.services.read(users.find_login, address)
             self.services.login_failures.add(account and account[0], self.client_address())
             raise DeadTokenError("the code " + WRONG_CODE)
+        if new_password is not None:
+            self.services.wake_background()
         return session
+
+    async def _new_hash(self, address: str, new_password: str | None) -> str:
+        """Return the hash of a new password, if there is one. It takes equally long for unknown addresses."""
+        if new_password is None:
+            return ""
+        errors = await self.services.hash(password.invalid, new_password, (address,), "new_password")
+        if errors:
+            raise InvalidError(*errors)
+        return await self.services.hash(password.hashed, new_password)
+
+
+def _set_password(tx: Transaction, user: int, new_password: str, hashed: str) -> None:
+    """Set a password. Raises InvalidError if it is the username, which only the owner of the code learns; the code stays valid."""
+    errors = password.invalid(new_password, (users.view(user).username,), "new_password")
+    if errors:
+        raise InvalidError(*errors)
+    status.change_password(tx, user, hashed)
 
 
 class Logout(Handler):

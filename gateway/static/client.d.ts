@@ -216,7 +216,7 @@ export class Bellwire extends EventTarget {
   user: User | null;
   online: boolean;
 
-  login(credentials: { login: string; password: string } | { email: string; code: string }): Promise<User>;
+  login(credentials: { login: string; password: string } | { email: string; code: string; new_password?: string }): Promise<User>;
   signup(account: {
     email: string;
     username: string;

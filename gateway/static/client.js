@@ -90,7 +90,7 @@ export class Bellwire extends EventTarget {
 
   // Accounts
 
-  /** Sign in with {login, password} or {email, code}. Returns USER. */
+  /** Sign in with {login, password} or {email, code}; a code may set a `new_password`. Returns USER. */
   login(credentials) {
     return this.#startSession("/login", credentials);
   }

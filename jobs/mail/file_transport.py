@@ -62,4 +62,4 @@ def _file_name(message: bytes) -> str:
 
 def create_transport(settings: Settings) -> SmtpTransport | FileTransport:
     """Return the transport that the settings name."""
-    return FileTransport(settings.data_dir / "mail") if settings.email_url == "file:" else SmtpTransport(settings.email_url)
+    return SmtpTransport(settings.email_url) if settings.sends_mail else FileTransport(settings.data_dir / "mail")

@@ -258,7 +258,7 @@ class Mailer:
 
     def _print(self, mail: Mail, subject: str) -> None:
         """Print the subject and code to the terminal of `serve` when no mail server is set. Not a log line."""
-        if self._settings.email_url == "file:" and parent.inherited is not None:
+        if not self._settings.sends_mail and parent.inherited is not None:
             code = f", {mail.data['code']}" if "code" in mail.data else ""
             print_line(f"Mail to {mail.address}: {subject}{code} (in {self._settings.data_dir / 'mail'})")
 

@@ -79,8 +79,8 @@ def activate(tx: Transaction, ids: Sequence[int], admin: int, reason: str = "") 
     return _outcome(ids, there, [*again, *new])
 
 
-def change_password(tx: Transaction, user: int, hashed: str, kept_token: int) -> None:
-    """Set a new password, end all sessions of the user but `kept_token`, and notify the owner, also by mail."""
+def change_password(tx: Transaction, user: int, hashed: str, kept_token: int = 0) -> None:
+    """Set a new password, end all sessions of the user but that of `kept_token`, and notify the owner, also by mail."""
     users.set_password(tx, user, hashed)
     token.revoke_others(tx, user, kept_token)
     causes = {user: f"password:{tx.next_event_id()}"}

@@ -8,13 +8,14 @@ from playwright.sync_api import Page, expect
 
 from models.accounts import setup
 from models.log import event
-from tests.gateway.newcomers import PASSWORD, mail_kinds, newest_mail
+from tests.gateway.newcomers import PASSWORD, log_in, mail_kinds, newest_mail
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
+ANOTHER_ZONE = "Intl.DateTimeFormat.prototype.resolvedOptions = () => ({ timeZone: 'Mars/Olympus' })"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,7 @@ def test_the_first_visitor_becomes_the_admin_and_invites_others(
     stranger.goto(link)
     expect(stranger.locator(".said")).to_contain_text("You are invited.")
     assert violations(stranger) == []
+    stranger.evaluate(ANOTHER_ZONE)  # which the server does not know
     fill(stranger, username="root", email="ana@exmple.org", password=PASSWORD)
     submit(stranger)
     described(stranger, "username", "Somebody has this username")
@@ -94,6 +96,8 @@ def test_the_first_visitor_becomes_the_admin_and_invites_others(
     expect(stranger.locator(".said")).to_contain_text("ana@exmple.org")
     repeat_with_another_address(closed, stranger)
     expect(stranger.locator("bw-conversations")).to_be_visible()
+    (profile,) = closed.rows("SELECT timezone, locale FROM profiles JOIN users ON users.id=user_id WHERE username='ana'")
+    assert profile == ("UTC", "en-US")
 
 
 def repeat_with_another_address(gateway: Gateway, page: Page) -> None:
@@ -114,6 +118,27 @@ def repeat_with_another_address(gateway: Gateway, page: Page) -> None:
     described(page, "code", "wrong, was used, or is too old")
     fill(page, code=newest_mail(gateway, "ana@example.org")["code"])
     submit(page)
+
+
+def test_a_lost_password_is_replaced_by_the_code_that_signs_in(
+    gateway: Gateway, open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
+    ana = gateway.user()
+    address = f"{ana.name}@example.org"
+    page = open_page(gateway.url, **PHONE)
+    page.get_by_role("button", name="Forgot password?").click()
+    expect(page.locator(".said")).to_contain_text("This server sends no e-mail yet.")
+    fill(page, email=address)
+    submit(page)
+    expect(page.locator(".said")).to_contain_text(f"There is a code of six digits for {address}.")
+    assert violations(page) == []
+    fill(page, code=newest_mail(gateway, address)["code"], new_password="short")
+    submit(page)
+    described(page, "new_password", "10 to 200 characters")
+    fill(page, new_password=PASSWORD)
+    submit(page)
+    expect(page.locator("bw-conversations")).to_be_visible()
+    assert log_in(gateway, login=ana.name, password=PASSWORD).status_code == 200
 
 
 def test_an_account_that_an_admin_made_takes_the_time_zone_of_its_first_browser(gateway: Gateway, open_page: Open) -> None:

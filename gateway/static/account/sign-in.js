@@ -4,7 +4,7 @@ import { View, fieldError, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { signupAttempt } from "../shared/storage.js";
 import { language, languages, t } from "../shared/words.js";
-import { adoptProfile, browserProfile, useLanguage } from "./adoption.js";
+import { adoptProfile, useLanguage, withBrowserProfile } from "./adoption.js";
 import { STEPS } from "./sign-steps.js";
 
 const ATTEMPT_MS = 24 * 3_600_000; // the server forgets one that was not confirmed by then
@@ -51,9 +51,9 @@ class SignIn extends View {
 
   /** Show a step, with a text above its form. */
   showStep(name, notice = "") {
-    const { title, about, fields, action, run } = STEPS[name];
-    this.step = name;
-    this.about = h("p.said", { role: "status" }, notice || (about?.(this) ?? ""));
+    const { title, fields, action, run } = STEPS[name];
+    Object.assign(this, { step: name, said: notice });
+    this.about = h("p.said", { role: "status" });
     const element = form(fields(this), t(action), (values) => run(this, values));
     this.brand = h("span", { dir: "auto" });
     this.links = h("div.others");
@@ -67,13 +67,20 @@ class SignIn extends View {
 
   /** Show a text above the form. */
   say(text) {
-    this.about.textContent = text;
+    this.said = text;
+    this.#drawAbout();
+  }
+
+  #drawAbout() {
+    const text = this.said || (STEPS[this.step].about?.(this) ?? "");
+    if (this.about.textContent !== text) this.about.textContent = text;
   }
 
   /** Draw what depends on the instance: its organisation's name, and what may be done instead. */
   #drawInstance() {
     const { organisation, setup } = this.instance ?? {};
     this.brand.textContent = organisation ?? "Bellwire";
+    this.#drawAbout();
     if (setup && this.step === "password") fill(this.about, h("a", { href: "#/setup" }, t("setup.needed")));
     if (setup === false && this.step === "setup") this.refuseSetup();
     else fill(this.links, STEPS[this.step].links(this).filter(Boolean).map(linkButton));
@@ -97,8 +104,9 @@ class SignIn extends View {
     const account = { email, username, ...(display_name && { display_name }) };
     const earlier = this.attempt && { attempt: this.attempt.attempt };
     try {
-      const body = { ...account, password, ...browserProfile(), ...earlier };
-      const { attempt } = await this.bell.call("POST", path, body);
+      const body = { ...account, password, ...earlier };
+      const post = (profile) => this.bell.call("POST", path, { ...body, ...profile });
+      const { attempt } = await withBrowserProfile(post);
       this.#keep({ ...account, attempt, ...(invitation && { invitation }), at: Date.now() });
     } catch (error) {
       if (error.status === 409) throw fieldError("username", t("sign.username-taken"));

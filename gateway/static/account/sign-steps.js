@@ -3,11 +3,10 @@
  * (a text), `fields`, `run(view, values)` for the form, and `links`: pairs of a key and what it does.
  */
 
-import { errorText, field, fieldError } from "../shared/dom.js";
+import { errorText, field, fieldError, h, toast } from "../shared/dom.js";
 import { t } from "../shared/words.js";
-import { browserProfile } from "./adoption.js";
+import { withBrowserProfile } from "./adoption.js";
 
-const IS_LOCAL = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const EMAIL = { type: "email", autocomplete: "email", required: true };
 const CODE = {
   inputmode: "numeric",
@@ -24,6 +23,13 @@ const codeField = () => field(t("sign.code"), "code", CODE);
 
 function passwordField(autocomplete, hint = null) {
   return field(t("sign.password"), "password", { type: "password", required: true, autocomplete }, hint);
+}
+
+/** A new password that may be left empty, after the address that password managers keep it for. */
+function newPasswordFields(email) {
+  const props = { type: "password", autocomplete: "new-password" };
+  const owner = h("input", { type: "email", autocomplete: "username", value: email, hidden: true, readOnly: true });
+  return [owner, field(t("password.new"), "new_password", props, t("sign.new-password-hint"))];
 }
 
 /** The fields of a new account, filled with those of an attempt. */
@@ -43,14 +49,16 @@ function filled({ display_name, organisation, ...required }) {
 }
 
 const to = (view, step) => () => view.showStep(step);
-const codeSent = (email) => t(IS_LOCAL ? "sign.code-sent-local" : "sign.code-sent", { email });
+const sendsNoMail = (view) => view.instance?.mail === false;
+const codeSent = (view, email) => t(sendsNoMail(view) ? "sign.code-made" : "sign.code-sent", { email });
 
 /** Show a refused code at its field. */
 async function redeem(run) {
   try {
     return await run();
   } catch (error) {
-    throw [401, 422].includes(error.status) ? fieldError("code", t("sign.wrong-code")) : error;
+    const isWrong = error.status === 401 || error.fields?.code;
+    throw isWrong ? fieldError("code", t("sign.wrong-code")) : error;
   }
 }
 
@@ -62,16 +70,17 @@ async function signInWithPassword(view, values) {
   }
 }
 
-async function requestCode(view, { email }, isForgotten) {
+async function requestCode(view, { email }, step) {
   await view.bell.requestCode(email);
-  Object.assign(view, { email, isForgotten });
-  view.showStep("code");
+  view.email = email;
+  view.showStep(step);
 }
 
-async function signInWithCode(view, { code }) {
-  const user = await redeem(() => view.bell.login({ email: view.email, code }));
-  if (view.isForgotten) history.replaceState(null, "", "#/settings"); // where a new password is set
-  view.finishSignIn(user);
+/** Sign in with the mailed code, which may set a new password too. */
+async function signInWithCode(view, { code, new_password }) {
+  const credentials = { email: view.email, code, ...(new_password && { new_password }) };
+  view.finishSignIn(await redeem(() => view.bell.login(credentials)));
+  if (new_password) toast(t("password.changed"));
 }
 
 /** Have another code sent. */
@@ -85,8 +94,8 @@ async function sendAgain(view) {
 
 async function becomeAdmin(view, values) {
   try {
-    const body = { ...filled(values), ...browserProfile(), cookie: true };
-    const { user } = await view.bell.call("POST", "/setup", body);
+    const body = { ...filled(values), cookie: true };
+    const { user } = await withBrowserProfile((profile) => view.bell.call("POST", "/setup", { ...body, ...profile }));
     view.done(user); // at #/setup, which goes on with the next steps
   } catch (error) {
     if (error.status === 404) view.refuseSetup();
@@ -125,7 +134,7 @@ export const STEPS = {
   },
   verify: {
     title: "sign.confirm-email",
-    about: (view) => codeSent(view.attempt.email),
+    about: (view) => codeSent(view, view.attempt.email),
     fields: () => [codeField()],
     action: "sign.confirm",
     run: async (view, { code }) => {
@@ -150,25 +159,36 @@ export const STEPS = {
     title: "sign.in-with-code",
     fields: () => [emailField()],
     action: "sign.request-code",
-    run: (view, values) => requestCode(view, values, false),
+    run: (view, values) => requestCode(view, values, "code"),
     links: (view) => [["sign.in-with-password", to(view, "password")]],
   },
   forgot: {
     title: "sign.forgot-password",
-    about: () => t("sign.forgot-about"),
+    about: (view) => t(sendsNoMail(view) ? "sign.forgot-without-mail" : "sign.forgot-lead"),
     fields: () => [emailField()],
     action: "sign.request-code",
-    run: (view, values) => requestCode(view, values, true),
+    run: (view, values) => requestCode(view, values, "reset"),
     links: (view) => [["sign.in-with-password", to(view, "password")]],
+  },
+  reset: {
+    title: "sign.forgot-password",
+    about: (view) => codeSent(view, view.email),
+    fields: (view) => [codeField(), newPasswordFields(view.email)],
+    action: "sign.in",
+    run: signInWithCode,
+    links: (view) => [
+      ["sign.request-another", to(view, "forgot")],
+      ["sign.in-with-password", to(view, "password")],
+    ],
   },
   code: {
     title: "sign.in-with-code",
-    about: (view) => codeSent(view.email),
+    about: (view) => codeSent(view, view.email),
     fields: () => [codeField()],
     action: "sign.in",
     run: signInWithCode,
     links: (view) => [
-      ["sign.request-another", to(view, view.isForgotten ? "forgot" : "requestCode")],
+      ["sign.request-another", to(view, "requestCode")],
       ["sign.in-with-password", to(view, "password")],
     ],
   },

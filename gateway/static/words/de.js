@@ -54,6 +54,8 @@ export default {
   "invalid.email": "Das ist keine vollständige E-Mail-Adresse wie ana@example.org.",
   "invalid.locale": "Wähle eine Sprache.",
   "invalid.name": "Verwende {min} bis {max} sichtbare Buchstaben, Ziffern oder Zeichen.",
+  "invalid.new_password":
+    "Verwende {min} bis {max} Zeichen, kein häufiges Passwort und nicht deinen Namen oder deine Adresse.",
   "invalid.organisation": "Verwende {min} bis {max} sichtbare Buchstaben, Ziffern oder Zeichen.",
   "invalid.password":
     "Verwende {min} bis {max} Zeichen, kein häufiges Passwort und nicht deinen Namen oder deine Adresse.",
@@ -463,17 +465,19 @@ export default {
   "sign.code": "Code",
   "sign.attempt-over": "Deine Registrierung hat länger als einen Tag gedauert. Beginne noch einmal.",
   "sign.change-address": "Adresse ändern",
+  "sign.code-made":
+    "Es gibt einen Code aus sechs Ziffern für {email}. Dieser Server verschickt noch keine E-Mails: Der Code steht in seinem Terminal und in seinem Ordner für Mails.",
   "sign.code-sent": "Wir haben einen Code aus sechs Ziffern an {email} geschickt.",
-  "sign.code-sent-local":
-    "Wir haben einen Code aus sechs Ziffern an {email} geschickt. Ohne Mailserver steht er im Terminal von Bellwire.",
   "sign.confirm": "Bestätigen und anmelden",
   "sign.confirm-email": "Bestätige deine E-Mail-Adresse",
   "sign.create-account": "Konto anlegen",
   "sign.email": "E-Mail",
   "sign.enter-code": "Ich habe einen Code",
-  "sign.forgot-about":
-    "Melde dich mit einem Code an, den wir dir per E-Mail schicken, und setze in den Einstellungen ein neues Passwort.",
+  "sign.forgot-lead":
+    "Wir schicken dir einen Code per E-Mail. Damit meldest du dich an und kannst ein neues Passwort setzen.",
   "sign.forgot-password": "Passwort vergessen?",
+  "sign.forgot-without-mail":
+    "Dieser Server verschickt noch keine E-Mails. Der Code steht dann in seinem Terminal und in seinem Ordner für Mails: Frage die Leute danach, die ihn betreiben. Damit meldest du dich an und kannst ein neues Passwort setzen.",
   "sign.have-account": "Ich habe ein Konto",
   "sign.in": "Anmelden",
   "sign.in-with-code": "Mit Code anmelden",
@@ -481,6 +485,7 @@ export default {
   "sign.in-with-password": "Mit Passwort anmelden",
   "sign.login": "Benutzername oder E-Mail",
   "sign.name": "Dein Name",
+  "sign.new-password-hint": "Mindestens 10 Zeichen. Lass es leer, um dein bisheriges zu behalten.",
   "sign.password": "Passwort",
   "sign.request-another": "Neuen Code anfordern",
   "sign.request-code": "Code per E-Mail schicken",

@@ -50,6 +50,8 @@ export default {
   "invalid.email": "This is not a complete e-mail address, such as ana@example.org.",
   "invalid.locale": "Choose a language.",
   "invalid.name": "Use {min} to {max} letters, digits or signs that can be seen.",
+  "invalid.new_password":
+    "Use {min} to {max} characters, and neither a common password nor your own name or address.",
   "invalid.organisation": "Use {min} to {max} letters, digits or signs that can be seen.",
   "invalid.password":
     "Use {min} to {max} characters, and neither a common password nor your own name or address.",
@@ -452,16 +454,18 @@ export default {
   "sign.code": "Code",
   "sign.attempt-over": "Your sign-up took longer than a day. Begin it again.",
   "sign.change-address": "Change the address",
+  "sign.code-made":
+    "There is a code of six digits for {email}. This server sends no e-mail yet: the code is in its terminal, and in its folder of mails.",
   "sign.code-sent": "We sent a code of six digits to {email}.",
-  "sign.code-sent-local":
-    "We sent a code of six digits to {email}. Without a mail server, it is printed in the terminal of Bellwire.",
   "sign.confirm": "Confirm and sign in",
   "sign.confirm-email": "Confirm your e-mail address",
   "sign.create-account": "Create an account",
   "sign.email": "E-mail",
   "sign.enter-code": "I have a code",
-  "sign.forgot-about": "Sign in with a code that we mail to you, and set a new password in the settings.",
+  "sign.forgot-lead": "We e-mail you a code. With it you sign in, and can set a new password.",
   "sign.forgot-password": "Forgot password?",
+  "sign.forgot-without-mail":
+    "This server sends no e-mail yet. The code will be in its terminal, and in its folder of mails: ask the people who run it. With it you sign in, and can set a new password.",
   "sign.have-account": "I have an account",
   "sign.in": "Sign in",
   "sign.in-with-code": "Sign in with a code",
@@ -469,6 +473,7 @@ export default {
   "sign.in-with-password": "Sign in with a password",
   "sign.login": "Username or e-mail",
   "sign.name": "Your name",
+  "sign.new-password-hint": "At least 10 characters. Leave it empty to keep the password that you have.",
   "sign.password": "Password",
   "sign.request-another": "Request another code",
   "sign.request-code": "E-mail me a code",

@@ -189,6 +189,28 @@ def test_a_code_resets_a_password_once_and_the_old_password_is_refused(gateway: 
     assert log_in(gateway, login=signup["username"], password=ANOTHER).status_code == 200
 
 
+def test_one_code_signs_in_and_sets_a_new_password(gateway: Gateway) -> None:
+    signup = new_signup() | {"username": f"longer.{new_signup()['username']}"}
+    address = signup["email"]
+    me = verified_user(gateway, signup)
+    code = login_code(gateway, address)
+    for refused in ("short", address.lower(), signup["username"]):  # none of them uses the code up
+        assert fields(log_in(gateway, email=address, code=code, new_password=refused)) == ["new_password"]
+    unknown = log_in(gateway, email=new_signup()["email"], code=code, new_password=signup["username"])
+    assert problem(unknown, 401, "unauthorized") == problem(
+        log_in(gateway, email=address, code=wrong_code(code), new_password=signup["username"]), 401, "unauthorized"
+    )
+    assert fields(log_in(gateway, login=address, password=PASSWORD, new_password=ANOTHER)) == ["new_password"]
+    session = log_in(gateway, email=address, code=code, new_password=ANOTHER)
+    assert session.status_code == 200, session.text
+    assert me.with_token(session.json()["token"]).get("/me").status_code == 200
+    problem(me.get("/me"), 401, "unauthorized")
+    problem(log_in(gateway, email=address, code=code, new_password=PASSWORD), 401, "unauthorized")
+    problem(log_in(gateway, login=address, password=PASSWORD), 401, "unauthorized")
+    assert log_in(gateway, login=address, password=ANOTHER).status_code == 200
+    assert mail_kinds(gateway, address)[-1] == "account"
+
+
 def test_no_password_token_or_code_is_in_the_log_or_readable_in_a_table(gateway: Gateway) -> None:
     signup = new_signup() | {"password": "first secret to find"}
     me = verified_user(gateway, signup)
