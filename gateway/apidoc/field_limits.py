@@ -9,13 +9,14 @@ import msgspec
 
 from gateway.apidoc.openapi import Route, verbs
 from gateway.http.static_files import TYPES, StaticFile, file_of
+from models.store.database import ID_MAX
 
 Bounds = dict[str, int]
-NAMES = {"minLength": "min", "maxLength": "max", "minItems": "min", "maxItems": "max"}
+NAMES = {"minLength": "min", "maxLength": "max", "minItems": "min", "maxItems": "max", "minimum": "min", "maximum": "max"}
 
 
 def field_limits(areas: Mapping[str, Sequence[Route]]) -> dict[str, dict[str, Bounds]]:
-    """Name of a body -> field -> `min` and `max`: code points of a text, or items of a list."""
+    """Name of a body -> field -> `min` and `max`: code points of a text, items of a list, or a number that is no id."""
     bodies = [
         description.body
         for routes in areas.values()
@@ -42,6 +43,8 @@ def _of_properties(schema: Mapping[str, Any]) -> dict[str, Bounds]:
 def _bounds(field: Mapping[str, Any]) -> Bounds:
     """The bounds of a field, or of its first alternative that has some: the other one is null."""
     for schema in (field, *field.get("anyOf", ())):
+        if schema.get("maximum") == ID_MAX - 1:
+            continue
         if bounds := {NAMES[key]: value for key, value in schema.items() if key in NAMES}:
             return bounds
     return {}

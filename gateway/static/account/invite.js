@@ -1,39 +1,76 @@
-/** A dialog in which an admin makes a link that lets others sign up. */
+/** The dialog in which an admin makes an invitation, and its link. It is shown once: only a hash of its code is stored. */
 
-import { field, h, openDialog, toast } from "../shared/dom.js";
+import { field, fill, h, openDialog, toastErrors } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
+import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";
 
-const USES = [1, 5, 20, 100];
-const DAYS = [1, 7, 30];
+const ROLES = ["user", "admin"];
+const DAYS = [1, 7, 30, 365];
+const USUAL_DAYS = 7;
+const USUAL_USES = 5;
 const DAY_S = 86_400;
+const GROUPS_PER_CALL = 200;
 
-/** Make an invitation, and show its link. */
+/** Make an invitation, and show its link. Returns the invitation, or undefined when it is cancelled. */
 export async function invitePeople(store) {
-  const uses = USES.map((n) => [String(n), t("people.count", { n })]);
-  const days = DAYS.map((n) => [String(n), t("invite.days", { n })]);
+  const days = DAYS.map((n) => [String(n), t("invitations.days", { n })]);
+  const roles = ROLES.map((role) => [role, t(`users.role.${role}`)]);
+  const uses = { type: "number", required: true, value: String(USUAL_USES), inputmode: "numeric" };
+  const { min, max } = LIMITS.NewInvitation.uses;
   const fields = [
-    h("p.quiet", {}, t("invite.about")),
-    field(t("invite.uses"), "uses", { options: uses, value: "5" }),
-    field(t("invite.until"), "days", { options: days, value: "7" }),
+    h("p.quiet", {}, t("invitations.lead")),
+    field(t("invitations.uses"), "uses", { ...uses, min: String(min), max: String(max) }),
+    field(t("invitations.end"), "days", { options: days, value: String(USUAL_DAYS) }),
+    groupField(store.bell),
+    field(t("invitations.role"), "role", { options: roles, value: "user" }),
   ];
-  const make = (values) => {
-    const body = { uses: Number(values.uses), expires_in: Number(values.days) * DAY_S };
-    return store.bell.call("POST", "/admin/invitations", body);
-  };
+  const make = (values) => store.bell.call("POST", "/admin/invitations", newInvitation(values));
   const invitation = await openDialog(t("invite.people"), fields, t("invite.make"), make);
   if (invitation) await showLink(invitation);
+  return invitation;
+}
+
+function newInvitation({ uses, days, group, role }) {
+  return { uses: Number(uses), expires_in: Number(days) * DAY_S, role, ...(group && { group: Number(group) }) };
+}
+
+/** Create a field for a group. It is shown when there are groups. */
+function groupField(bell) {
+  const none = ["", t("invitations.no-group")];
+  const label = field(t("invitations.group"), "group", { options: [none] });
+  label.hidden = true;
+  const show = (names) => {
+    const options = [none, ...names].map(([id, name]) => h("option", { value: String(id) }, name));
+    fill(label.querySelector("select"), options);
+    label.hidden = !names.size;
+  };
+  groupNames(bell).then(show, () => {}); // without them the invitation is to no group
+  return label;
+}
+
+/** Load the groups of the community: id -> name. */
+export async function groupNames(bell) {
+  const names = new Map();
+  const query = { limit: GROUPS_PER_CALL, page: null };
+  do {
+    const { items, next } = await bell.call("GET", "/groups", null, { query });
+    for (const { id, name } of items) names.set(id, name);
+    query.page = next;
+  } while (query.page);
+  return names;
 }
 
 function showLink({ url, uses, expires_at }) {
   const hint = t("invite.link-hint", { n: uses, time: formatDateTime(expires_at) });
   const onfocus = ({ target }) => target.select();
-  const link = field(t("invite.link"), "link", { value: url, readonly: true, onfocus }, hint);
+  const link = field(t("invite.link"), "link", { value: url, readonly: true, onfocus, dir: "ltr" }, hint);
   const copy = async () => {
     await navigator.clipboard.writeText(url);
-    toast(t("invite.copied"));
+    button.textContent = t("users.token.copied");
   };
   // Browsers give pages that came over plain HTTP no clipboard.
-  const button = navigator.clipboard && h("button", { type: "button", onclick: copy }, t("invite.copy"));
+  const props = { type: "button", onclick: () => toastErrors(copy) };
+  const button = navigator.clipboard && h("button", props, t("invite.copy"));
   return openDialog(t("invite.people"), [link, button && h("div.row", {}, button)], t("invite.close"), () => true);
 }

@@ -109,7 +109,7 @@ class SignIn extends View {
       const { attempt } = await withBrowserProfile(post);
       this.#keep({ ...account, attempt, ...(invitation && { invitation }), at: Date.now() });
     } catch (error) {
-      if (error.status === 409) throw fieldError("username", t("sign.username-taken"));
+      if (error.status === 409) throw fieldError("username", t("invalid.username-taken"));
       throw error.status === 404 ? new Error(t("invitation.over")) : error;
     }
     this.showStep("verify");

@@ -3,8 +3,8 @@
 import { errorText, field, fieldText, h, openDialog, toast } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
-import { t } from "../shared/words.js";
-import { bounded, markFieldErrors } from "./form.js";
+import { hasWords, t } from "../shared/words.js";
+import { bounded } from "./form.js";
 
 const ROLES = ["user", "admin"];
 const MAX_SHOWN_ERRORS = 10;
@@ -25,9 +25,7 @@ export async function createAccount(store) {
   ];
   const create = (values) => {
     const account = Object.fromEntries(Object.entries(values).filter(([, value]) => value));
-    const run = () =>
-      postAccounts(store, [account]).catch((error) => Promise.reject(singleAccountError(error)));
-    return markFieldErrors(fields, run);
+    return postAccounts(store, [account]).catch((error) => Promise.reject(singleAccountError(error)));
   };
   const accounts = await openDialog(t("users.create"), fields, t("users.create.submit"), create);
   if (accounts) toast(t("users.create.done", { name: nameOf(accounts[0]) }));
@@ -92,6 +90,12 @@ function parseLines(text) {
   return { users, lineNumbers: filled.map(({ number }) => number) };
 }
 
+/** The label of a field of the API, such as "display_name". */
+function fieldLabel(name) {
+  const key = `users.${name.replace("display_", "")}`;
+  return hasWords(key) ? t(key) : name;
+}
+
 /** Return the errors of a list of accounts, by line. */
 function lineErrors(error, lineNumbers) {
   const errors = Object.entries(error.fields ?? {}).map(([name, problem]) => {
@@ -99,7 +103,7 @@ function lineErrors(error, lineNumbers) {
     if (index === undefined) return { line: 0, text: t("admin.field-problem", { name, problem }) };
     const line = lineNumbers[index];
     const key = fieldName ? "users.line-field-problem" : "users.line-problem";
-    return { line, text: t(key, { line, name: fieldName, problem: fieldText(fieldName, problem) }) };
+    return { line, text: t(key, { line, name: fieldLabel(fieldName), problem: fieldText(fieldName, problem) }) };
   });
   if (!errors.length) return errorText(error);
   const texts = errors.sort((a, b) => a.line - b.line).map(({ text }) => text);
@@ -121,7 +125,7 @@ export function changeAccount(store, user) {
       Object.entries(values).filter(([name, value]) => value !== user[name]),
     );
     if (!Object.keys(changes).length) return user;
-    return markFieldErrors(fields, () => store.bell.call("PATCH", `/admin/users/${user.id}`, changes));
+    return store.bell.call("PATCH", `/admin/users/${user.id}`, changes);
   });
 }
 
@@ -134,9 +138,14 @@ export function createToken(store, user) {
     const { token } = await store.bell.call("POST", `/admin/users/${user.id}/tokens`, body);
     return token;
   };
-  const submit = (values) => markFieldErrors([labelField], () => create(values));
   const title = t("users.token.title", { name: nameOf(user) });
-  return openDialog(title, [labelField], t("users.token.submit"), submit);
+  return openDialog(title, [labelField], t("users.token.submit"), create);
+}
+
+/** Activate or suspend accounts, by `verb`. Returns the outcome of the API. */
+export function postStatus(store, verb, users, reason = "") {
+  const body = { ids: users.map(({ id }) => id), ...(reason && { reason }) };
+  return store.bell.call("POST", `/admin/users/${verb}`, body, { timeoutS: TIMEOUT_S });
 }
 
 /**
@@ -146,12 +155,7 @@ export function createToken(store, user) {
 export function changeStatus(store, verb, users) {
   const props = { rows: 2, ...bounded(LIMITS.StatusChange.reason) };
   const reasonField = field(t("users.reason"), "reason", props, t(`users.${verb}.hint`));
-  const submit = ({ reason: text }) => {
-    const reason = text.replace(/\s+/g, " ").trim();
-    const body = { ids: users.map(({ id }) => id), ...(reason && { reason }) };
-    const call = () => store.bell.call("POST", `/admin/users/${verb}`, body, { timeoutS: TIMEOUT_S });
-    return markFieldErrors([reasonField], call);
-  };
+  const submit = ({ reason }) => postStatus(store, verb, users, reason.replace(/\s+/g, " ").trim());
   const [n, name] = [users.length, nameOf(users[0])];
   const title = n === 1 ? t(`users.${verb}.title-one`, { name }) : t(`users.${verb}.title`, { n });
   const options = { dangerous: verb === "suspend" };
@@ -165,7 +169,6 @@ export function revokeTokens(store, user) {
     await store.bell.call("DELETE", `/admin/users/${user.id}/tokens`);
     toast(t("users.revoke.done", { name }));
   };
-  const submit = () => markFieldErrors([], revoke);
   const title = t("users.revoke.title", { name });
-  return openDialog(title, [warning], t("users.revoke.submit"), submit, { dangerous: true });
+  return openDialog(title, [warning], t("users.revoke.submit"), revoke, { dangerous: true });
 }

@@ -3,19 +3,21 @@
  * none of them.
  */
 
-import { View, createView, fill, h } from "../shared/dom.js";
+import { View, createView, fill, h, loadError } from "../shared/dom.js";
+import { report } from "../shared/failures.js";
+import { load } from "../shared/load.js";
 import { t } from "../shared/words.js";
 
 /** In order: the word in the address, the custom element, and the module that defines it. */
 const AREAS = [
-  ["users", "bw-admin-users", () => import("./users.js")],
-  ["invitations", "bw-admin-invitations", () => import("./invitations.js")],
-  ["organisation", "bw-admin-organisation", () => import("./organisation.js")],
-  ["activity", "bw-admin-records", () => import("./records.js")],
-  ["audit", "bw-admin-records", () => import("./records.js")],
-  ["jobs", "bw-admin-jobs", () => import("./jobs.js")],
-  ["announce", "bw-admin-announce", () => import("./announce.js")],
-  ["explain", "bw-admin-explain", () => import("./explain.js")],
+  ["users", "bw-admin-users", "admin/users.js"],
+  ["invitations", "bw-admin-invitations", "admin/invitations.js"],
+  ["organisation", "bw-admin-organisation", "admin/organisation.js"],
+  ["activity", "bw-admin-records", "admin/records.js"],
+  ["audit", "bw-admin-records", "admin/records.js"],
+  ["jobs", "bw-admin-jobs", "admin/jobs.js"],
+  ["announce", "bw-admin-announce", "admin/announce.js"],
+  ["explain", "bw-admin-explain", "admin/explain.js"],
 ];
 let focusTab = false; // each address creates this view again: after a click on a tab, its successor gets the focus
 
@@ -44,7 +46,7 @@ class Admin extends View {
 
   async #showArea() {
     const { store, detail, more } = this;
-    const [area, element, load] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
+    const [area, element, module] = AREAS.find(([word]) => word === this.item) ?? AREAS[0];
     const body = h("div.admin-body", {}, h("p.quiet", { role: "status" }, t("loading")));
     const title = t("admin.title");
     const tabs = h("nav.tabs", { "aria-label": title }, this.#tabs(area));
@@ -54,12 +56,21 @@ class Admin extends View {
     if (focusTab) current.focus();
     focusTab = false;
     try {
-      await load();
+      await load(module);
       const view = createView(element, { store, area, detail, more });
       fill(body, h("h2.hidden", {}, t(`admin.area.${area}`)), view);
-    } catch {
-      fill(body, h("p.problem", { role: "alert" }, t("admin.not-loaded")));
+    } catch (error) {
+      this.#showFailure(body, error);
     }
+  }
+
+  /** Say why an area could not be loaded. When it fails again, a part of it does: only a new page loads that again. */
+  #showFailure(body, error) {
+    const retry = this.hasFailed ? () => location.reload() : () => this.#showArea();
+    this.hasFailed = true;
+    if (!(error instanceof TypeError)) report("area", error);
+    fill(body, loadError(error, retry));
+    this.dispatchEvent(new Event("load-failed", { bubbles: true }));
   }
 
   #tabs(area) {

@@ -1,20 +1,12 @@
-/**
- * Invitations: making them, and ending them. The link of one is shown once, since only a hash of its code is stored.
- */
+/** Invitations: making them, and ending them. */
 
-import { View, field, fill, h, openDialog, toast } from "../shared/dom.js";
-import { form } from "../shared/form.js";
+import { groupNames, invitePeople } from "../account/invite.js";
+import { View, fill, h, openDialog, toast, toastErrors } from "../shared/dom.js";
 import { formatDateTime, timeElement } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Listing, pill, tableRow } from "./list.js";
-import { Notice } from "./notice.js";
 import { updateNames, userName } from "./user-names.js";
 
-const ROLES = ["user", "admin"];
-const DAYS = [1, 7, 30, 365];
-const USUAL_DAYS = 7;
-const DAY_S = 86_400;
-const GROUPS_PER_CALL = 200;
 const COLUMNS = ["uses", "group", "role", "by", "end"];
 
 const heads = () => [...COLUMNS.map((column) => t(`invitations.column.${column}`)), ""];
@@ -24,61 +16,29 @@ class Invitations extends View {
   render() {
     const { bell } = this.store;
     this.groups = new Map(); // id -> name
-    this.notice = new Notice();
     this.list = new Listing(bell, "/admin/invitations", {
       label: t("invitations.title"),
       heads: heads(),
       row: (invitation) => this.#row(invitation),
       empty: t("invitations.none"),
     });
-    fill(this, this.#form(), this.notice.element, this.list.element);
+    const make = { type: "button", onclick: () => toastErrors(() => this.#make()) };
+    const button = h("button.primary", make, t("invitations.new"));
+    const head = h("div.row", {}, h("p.quiet.grow", {}, t("invitations.lead")), button);
+    fill(this, head, this.list.element);
     updateNames(this);
     this.#load();
   }
 
-  #form() {
-    const uses = { type: "number", required: true, min: "1", value: "1", inputmode: "numeric" };
-    const days = DAYS.map((n) => [String(n), t("invitations.days", { n })]);
-    const roles = ROLES.map((role) => [role, t(`users.role.${role}`)]);
-    this.groupField = field(t("invitations.group"), "group", { options: [["", t("invitations.no-group")]] });
-    const fields = [
-      field(t("invitations.uses"), "uses", uses),
-      field(t("invitations.end"), "expires_in", { options: days, value: String(USUAL_DAYS) }),
-      this.groupField,
-      field(t("invitations.role"), "role", { options: roles, value: "user" }),
-    ];
-    const lead = h("p.quiet", {}, t("invitations.lead"));
-    const submit = (values) => this.#create(values);
-    const element = form([lead, h("div.sides", {}, fields)], t("invitations.create"), submit);
-    element.classList.add("panel");
-    element.setAttribute("aria-label", t("invitations.new"));
-    return element;
-  }
-
   /** Load the names of the groups first, which the list shows. Without them it shows ids. */
   async #load() {
-    await this.#loadGroups().catch(() => {});
-    if (!this.isConnected) return;
-    const options = [...this.groups].map(([id, name]) => h("option", { value: String(id) }, name));
-    this.groupField.querySelector("select").append(...options);
-    this.list.show({});
+    this.groups = await groupNames(this.store.bell).catch(() => this.groups);
+    if (this.isConnected) this.list.show({});
   }
 
-  async #loadGroups() {
-    const query = { limit: GROUPS_PER_CALL, page: null };
-    do {
-      const { items, next } = await this.store.bell.call("GET", "/groups", null, { query });
-      for (const { id, name } of items) this.groups.set(id, name);
-      query.page = next;
-    } while (query.page);
-  }
-
-  async #create({ uses, expires_in, group, role }) {
-    const invitation = { uses: Number(uses), expires_in: Number(expires_in) * DAY_S, role };
-    if (group) invitation.group = Number(group);
-    const made = await this.store.bell.call("POST", "/admin/invitations", invitation);
-    this.list.add([made], "prepend");
-    this.notice.showSecret(h("p", {}, t("invitations.shown")), t("invitations.link"), made.url);
+  async #make() {
+    const made = await invitePeople(this.store);
+    if (made) this.list.add([made], "prepend");
   }
 
   #row(invitation) {

@@ -30,7 +30,9 @@ const PARTS = [
 /** Properties: `store`. */
 class Jobs extends View {
   render() {
-    this.problem = h("p.problem", { role: "alert", hidden: true });
+    this.problemText = h("span");
+    const retry = h("button", { type: "button", onclick: () => this.refresh() }, t("error.try-again"));
+    this.problem = h("p.problem.row", { role: "alert", hidden: true }, this.problemText, retry);
     this.degraded = h("p.degraded", { role: "status", hidden: true });
     this.parts = PARTS.map(([title]) => h("section.panel", { "aria-label": t(title) }));
     this.drawn = []; // the JSON of each part as it was drawn
@@ -51,7 +53,8 @@ class Jobs extends View {
       this.problem.hidden = true;
     } catch (error) {
       this.problem.hidden = false;
-      this.problem.textContent = t("jobs.outdated", { problem: errorText(error) });
+      const problem = errorText(error);
+      this.problemText.textContent = this.drawn.length ? t("jobs.outdated", { problem }) : problem;
     }
   }
 

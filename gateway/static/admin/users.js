@@ -1,6 +1,6 @@
 /** Accounts: finding them, and actions on one or many. The dialogs are in accounts.js. */
 
-import { View, avatar, field, fill, h, toast } from "../shared/dom.js";
+import { View, avatar, field, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { sentence } from "../shared/sentence.js";
 import { listed, t } from "../shared/words.js";
@@ -10,6 +10,7 @@ import {
   createAccount,
   createManyAccounts,
   createToken,
+  postStatus,
   revokeTokens,
 } from "./accounts.js";
 import { Listing, pill, tableRow } from "./list.js";
@@ -183,14 +184,16 @@ class Users extends View {
     this.#showOutcome(verb, outcome, users);
   }
 
-  /** Suspend or activate one account. */
+  /** Suspend or activate one account at once. Those that were suspended by mistake are activated by the toast's button. */
   async #changeOne(verb, user) {
-    const outcome = await changeStatus(this.store, verb, [user]);
+    const outcome = await toastErrors(() => postStatus(this.store, verb, [user]));
     if (!outcome) return;
     this.#draw(verb, outcome, user);
     this.list.rows.get(user.id)?.querySelector('[data-act="status"]').focus(); // the row may have been loaded anew
-    const key = outcome.changed.length ? `users.${verb}.done-one` : "users.not-changed";
-    toast(t(key, { name: nameOf(user) }));
+    const isChanged = outcome.changed.length > 0;
+    const text = t(isChanged ? `users.${verb}.done-one` : "users.not-changed", { name: nameOf(user) });
+    const undo = () => this.#changeOne("activate", { ...user, status: NEW_STATUSES.suspend });
+    toast(text, isChanged && verb === "suspend" ? [t("users.undo"), undo] : null);
   }
 
   /** Draw an account after an action on it. */

@@ -35,6 +35,7 @@ const ICONS = {
 };
 
 const TOAST_MS = 5000;
+const ACTION_TOAST_MS = 15_000; // long enough to read it and to reach its button
 
 /**
  * Create an element: `h("button.primary", { onclick, "aria-label": "Send" }, "Send")`. Null and false children are left
@@ -250,11 +251,16 @@ export function field(label, name, { options = null, ...props } = {}, hint = nul
   return h("label.field", {}, h("span", {}, label), input, hint && h("small", {}, hint));
 }
 
-/** Show a short message for some seconds. Screen readers announce it. */
-export function toast(text) {
-  const element = h("div.toast", {}, text);
+/** Show a short message for some seconds, and a button if `action` is [text, run]. Screen readers announce it. */
+export function toast(text, action = null) {
+  const onclick = () => {
+    element.remove();
+    action[1]();
+  };
+  const button = action && h("button.link", { type: "button", onclick }, action[0]);
+  const element = h("div.toast", {}, text, button && " ", button);
   document.querySelector("#toasts").append(element);
-  setTimeout(() => element.remove(), TOAST_MS);
+  setTimeout(() => element.remove(), action ? ACTION_TOAST_MS : TOAST_MS);
 }
 
 /** Run an action; show its error, if it throws one, as a toast. */
@@ -288,6 +294,7 @@ export function errorText(error) {
 
 /** Return what is wrong with a field's value: the server's text where there are no words for it. */
 export function fieldText(name, message) {
+  if (/taken/.test(message) && hasWords(`invalid.${name}-taken`)) return t(`invalid.${name}-taken`);
   return hasWords(`invalid.${name}`) ? t(`invalid.${name}`, boundsOf(name)) : message;
 }
 

@@ -2,6 +2,7 @@
 
 import { avatar, fill, h, iconButton, toastErrors } from "./dom.js";
 import { nameOf } from "./format.js";
+import { load } from "./load.js";
 import { t } from "./words.js";
 
 const SEARCH_AFTER_MS = 150;
@@ -81,7 +82,7 @@ export class PeoplePicker {
   #nobody(q) {
     const text = h("li.quiet", {}, t(q ? "people.none-found" : "people.nobody-else"));
     if (q || this.store.me.role !== "admin") return text;
-    const onclick = () => toastErrors(async () => (await import("../account/invite.js")).invitePeople(this.store));
+    const onclick = () => toastErrors(async () => (await load("account/invite.js")).invitePeople(this.store));
     return [text, h("li", {}, h("button", { type: "button", onclick }, t("invite.people")))];
   }
 
