@@ -3,6 +3,7 @@
 import asyncio
 from itertools import islice
 
+import httpx
 import pytest
 
 from bellwire_client import AsyncClient, Client, UnauthorizedError, UnexpectedAnswerError, User
@@ -72,6 +73,43 @@ def test_a_conversation_is_created_read_and_written(bot: Client, ana: Person, be
     bot.delete(sent.id)
     assert (bot.message(sent.id).body, bot.message(sent.id).reactions) == ("", {})
     assert bot.open_conversation(ben.id) == bot.open_conversation(ben.id)
+
+
+def test_members_changes_and_unread_messages_of_a_group(bot: Client, ana: Person, ben: Person, cleo: Person) -> None:
+    group = bot.open_conversation(ben.id, title="Night crew")
+    bot.request("PUT", f"/conversations/{group.id}/members/{cleo.id}")
+    first, second = (ben.send(text, at=group.id)["id"] for text in ("lunch at noon", "or at one"))
+
+    assert [member.user.id for member in bot.members(group.id)] == [ana.id, ben.id, cleo.id]
+    assert [member.user.id for member in bot.members(group.id, f"@{ben.name}")] == [ben.id]
+    assert [(change.type, change.data["user"]["id"]) for change in bot.changes(group.id)] == [("member.joined", cleo.id)]
+    assert bot.mark_read(group.id, second) == 0
+    assert bot.mark_unread(group.id, first) == 2
+    assert [found.id for found in bot.conversations("night")] == [group.id]
+    assert list(bot.conversations("morning")) == []
+    assert bot.state().notifications_unread_messages == 0
+
+
+def test_a_search_has_filters_and_its_messages_the_places_of_the_words(bot: Client, ana: Person) -> None:
+    assert list(bot.search("lunch from:me", sender=ana.id, conversation=7, before=9)) == []
+    asked = []
+    message = {
+        "id": 5,
+        "conversation": 3,
+        "sender": 7,
+        "body": "no lunch",
+        "priority": "normal",
+        "created_at": "2026-11-21T09:30:00Z",
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.url.params))
+        return httpx.Response(200, json={"items": [{**message, "marks": [[3, 5]]}], "next": None})
+
+    with Client("http://127.0.0.1", "token", http=httpx.Client(transport=httpx.MockTransport(answer))) as client:
+        (found,) = client.search("lunch", sender=7, conversation=3, before=40)
+    assert (found.id, found.body, found.marks) == (5, "no lunch", [[3, 5]])
+    assert asked == [{"q": "lunch", "from": "7", "conversation": "3", "before": "40"}]
 
 
 def test_history_continues_over_pages(gateway: Gateway, bot: Client, ana: Person, ben: Person) -> None:

@@ -11,7 +11,7 @@ from bellwire_client.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from bellwire_client.shapes import Conversation, Event, Me, Member, Message, Notification, Reset, State, User
+from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Reset, State, User
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Events",
     "FieldError",
+    "Found",
     "Me",
     "Member",
     "Message",

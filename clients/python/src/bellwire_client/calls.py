@@ -11,7 +11,7 @@ from uuid import uuid4
 from bellwire_client.binding import call, listing
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
-from bellwire_client.shapes import Conversation, Me, Message, Notification, Priority, State, User
+from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Priority, State, User
 from bellwire_client.steps import Method, Report, Request, Steps, send_with_retries
 from bellwire_client.telemetry import Telemetry
 
@@ -72,7 +72,7 @@ class Calls:
 
     @listing
     def users(self, q: str = "") -> Pages[User]:
-        """List active users whose username or display name begins with `q`."""
+        """List active users of whose username or display name each word of `q` begins a word; `@` may stand before it."""
         return Pages(User, "/users", self.patience_s, q=q)
 
     @call
@@ -81,9 +81,10 @@ class Calls:
         return read(User, (yield from self._call("GET", f"/users/{user}")))
 
     @listing
-    def conversations(self) -> Pages[Conversation]:
-        """List the caller's conversations, newest activity first."""
-        return Pages(Conversation, "/conversations", self.patience_s)
+    def conversations(self, q: str = "") -> Pages[Conversation]:
+        """List the caller's conversations, newest activity first: those with the words of `q` in the title, or without a title, in
+        the names of the others."""
+        return Pages(Conversation, "/conversations", self.patience_s, q=q)
 
     @call
     def conversation(self, conversation: int) -> Steps[Conversation]:
@@ -97,6 +98,17 @@ class Calls:
         request = Request("POST", "/conversations", body, repeatable=len(members) == 1 and title is None)
         return read(Conversation, (yield from send_with_retries(request, self.patience_s)).body)
 
+    @listing
+    def members(self, conversation: int, q: str = "") -> Pages[Member]:
+        """List all members of a conversation, by id: those of whose names each word of `q` begins a word."""
+        return Pages(Member, f"/conversations/{conversation}/members", self.patience_s, q=q)
+
+    @listing
+    def changes(self, conversation: int) -> Pages[Event]:
+        """List who came to a conversation, who went, and its titles, newest first: `member.joined`, `member.left` and
+        `conversation.updated`, as far as the log is kept."""
+        return Pages(Event, f"/conversations/{conversation}/changes", self.patience_s)
+
     @call
     def typing(self, conversation: int, typing: bool = True) -> Steps[None]:
         """Show the other members that the caller is typing, or has stopped."""
@@ -106,6 +118,12 @@ class Calls:
     def mark_read(self, conversation: int, message: int) -> Steps[int]:
         """Mark all messages up to this one as read; return the number of unread ones. The mark never moves back."""
         request = Request("POST", f"/conversations/{conversation}/read", {"message": message}, repeatable=True)
+        return int((yield from send_with_retries(request, self.patience_s)).body["unread"])
+
+    @call
+    def mark_unread(self, conversation: int, message: int) -> Steps[int]:
+        """Mark this message and those after it as unread; return the number of unread ones. Others see no difference."""
+        request = Request("POST", f"/conversations/{conversation}/read", {"message": message, "unread": True}, repeatable=True)
         return int((yield from send_with_retries(request, self.patience_s)).body["unread"])
 
     # Messages
@@ -161,9 +179,13 @@ class Calls:
         return Pages(Message, f"/conversations/{conversation}/messages", self.patience_s, around=around)
 
     @listing
-    def search(self, q: str) -> Pages[Message]:
-        """List messages of the caller's conversations that contain the words, newest first."""
-        return Pages(Message, "/search/messages", self.patience_s, q=q)
+    def search(
+        self, q: str, *, sender: int | None = None, conversation: int | None = None, before: int | None = None
+    ) -> Pages[Found]:
+        """List messages of the caller's conversations that contain the words, newest first: those of a sender, of one conversation,
+        and older than the message `before`. `q` may have filters: `from:ana`, `in:crew`, `after:2026-11`, `before:2026-11-21`."""
+        chosen = {"from": sender, "conversation": conversation, "before": before}
+        return Pages(Found, "/search/messages", self.patience_s, q=q, **chosen)
 
     # Notifications
 

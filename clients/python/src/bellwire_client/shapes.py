@@ -50,6 +50,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Message):
+    """A message that a search has found. `marks` are the places of the words in its body: [start, length] in code points."""
+
+    marks: list[list[int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A member of a conversation. `read` is the id of the last message that they have read."""
 
@@ -91,7 +98,8 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id."""
+    """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id.
+    Of the unread notifications `notifications_unread_messages` are about messages, which conversations count as `unread`, too."""
 
     cursor: str
     me: Me
