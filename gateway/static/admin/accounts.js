@@ -1,6 +1,6 @@
 /** Dialogs that create accounts, change them or their status, and create or revoke their tokens. */
 
-import { errorText, field, fieldText, h, openDialog, toast } from "../shared/dom.js";
+import { errorText, field, fieldError, fieldText, h, openDialog, toast } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { hasWords, t } from "../shared/words.js";
@@ -125,7 +125,9 @@ export function changeAccount(store, user) {
       Object.entries(values).filter(([name, value]) => value !== user[name]),
     );
     if (!Object.keys(changes).length) return user;
-    return store.bell.call("PATCH", `/admin/users/${user.id}`, changes);
+    return store.bell.call("PATCH", `/admin/users/${user.id}`, changes).catch((error) => {
+      throw error.status === 409 ? fieldError("role", t("users.last-admin")) : error;
+    });
   });
 }
 

@@ -143,7 +143,7 @@ class Users extends View {
       "div.row",
       {},
       button("change", change),
-      button("token", newToken),
+      user.status === "active" && button("token", newToken),
       button("revoke", () => revokeTokens(store, user)),
       user.id !== store.me.id && button(statusVerb, () => this.#changeOne(statusVerb, user), "status"),
     );
