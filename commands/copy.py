@@ -12,6 +12,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
+from commands.advice import command_line
 from commands.errors import CommandError
 from conf import Settings
 from conf.masking import MASK, masked
@@ -71,7 +72,7 @@ def _next(settings: Settings, url: str) -> str:
         key = "BELLWIRE_SECRET_KEY, a new secret"
     return (
         f"copied. On every host, set\n  BELLWIRE_DATABASE_URL={masked('to', url)}\n  {key}\n"
-        "and start it with `run.py serve`, or gateways and workers. Start nothing on the SQLite database any more."
+        f"and start it with {command_line('serve')}, or gateways and workers. Start nothing on the SQLite database any more."
     )
 
 

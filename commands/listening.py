@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import peewee
 
+from commands.advice import command_line
 from commands.errors import CommandError, PortInUseError, UnreachableError
 from conf import Settings
 
@@ -26,7 +27,7 @@ def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_st
     try:
         return server.main(settings, on_ready, on_stop)
     except (peewee.OperationalError, peewee.InterfaceError) as error:  # the store went down after the check
-        raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
+        raise UnreachableError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
     except socket.gaierror as error:
         raise CommandError(f"BELLWIRE_HOST={settings.host!r} is no address of this machine ({error.strerror})") from error
     except OSError as error:

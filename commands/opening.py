@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import peewee
 
+from commands.advice import command_line
 from commands.errors import CommandError, NoStoreError, UnreachableError
 from conf import Settings, SettingsError, load
 from models import schema
@@ -56,9 +57,9 @@ def store(chosen: Settings, *, create: bool = False) -> Iterator[None]:
             _require_usable(chosen, create=create)
             yield
         except (peewee.OperationalError, peewee.InterfaceError) as error:
-            raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
+            raise UnreachableError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
         except peewee.PeeweeException as error:
-            raise CommandError(f"the store can't be used ({error}): `run.py doctor` says more") from error
+            raise CommandError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
         finally:
             disconnect()
 
@@ -75,7 +76,7 @@ def _no_store(chosen: Settings) -> str:
     )
     return (
         f"there is no database {where} ({schema.migrations()[0]} and later are pending): correct the setting, or create one with "
-        "`run.py migrate` or `run.py serve`"
+        f"{command_line('migrate')} or {command_line('serve')}"
     )
 
 
@@ -93,11 +94,11 @@ def _require_usable(chosen: Settings, *, create: bool) -> None:
 def require_current_schema() -> None:
     """Raise CommandError when migrations are pending, or the store is a copy that was not finished."""
     if names := schema.pending():
-        raise CommandError(f"the schema is not up to date ({', '.join(names)} pending): run `run.py migrate` first")
+        raise CommandError(f"the schema is not up to date ({', '.join(names)} pending): run {command_line('migrate')} first")
     require_whole()
 
 
 def require_whole() -> None:
     """Raise CommandError when the store is a copy that was not finished."""
     if facts.is_half_copied():
-        raise CommandError("the database is a copy that is not finished: run the same `run.py copy` again first")
+        raise CommandError(f"the database is a copy that is not finished: run the same {command_line('copy')} again first")

@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from commands import opening
+from commands.advice import command_line
 from commands.backup import refuse_postgresql
 from commands.errors import CommandError
 from conf.terminal import print_line
@@ -34,5 +35,5 @@ def run(args: Namespace) -> int:
             restore.restore(settings, args.folder, force=args.force, say=print_line)
         except BackupError as error:
             raise CommandError(str(error)) from error
-    print_line("start it again with `run.py serve`; clients that were connected load their state again")
+    print_line(f"start it again with {command_line('serve')}; clients that were connected load their state again")
     return 0

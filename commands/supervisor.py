@@ -9,13 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from commands.advice import RUN_PY
 from models.store.backoff import Backoff
 
 logger = logging.getLogger("serve")
 
-RUN_PY = Path(__file__).resolve().parent.parent / "run.py"
 WORKER = (sys.executable, str(RUN_PY), "worker")
 PARENT_FD = "BELLWIRE_PARENT_FD"
 

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 import peewee
 
 from commands import opening
+from commands.advice import command_line
 from commands.errors import UnreachableError
 from commands.supervisor import PARENT_FD
 from conf.logging import configure
@@ -32,5 +33,5 @@ def run(_args: Namespace) -> int:
     try:
         huey.create_consumer(workers=settings.workers).run()
     except peewee.PeeweeException as error:  # the store went down after the check
-        raise UnreachableError(f"the store can't be used ({error}): `run.py doctor` says more") from error
+        raise UnreachableError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from commands.advice import command_line
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings, SettingsError
 
@@ -37,7 +38,7 @@ def data_folder(chosen: Settings) -> Iterator[Finding]:
     what = f"data folder {str(folder)!r}"
     there = _nearest(folder)
     if there != folder.absolute() and there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        yield warn(what, "it does not exist yet: `run.py serve` or `run.py migrate` creates it")
+        yield warn(what, f"it does not exist yet: {command_line('serve')} or {command_line('migrate')} creates it")
         return
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

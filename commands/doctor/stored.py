@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import peewee
 
+from commands.advice import command_line
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
 from models import schema
@@ -27,7 +28,9 @@ MIN_POSTGRESQL = 14  # it reports when it may only be read
 def store(chosen: Settings) -> Iterator[Finding]:
     """Open the store and check its content."""
     if chosen.database_url is None and not chosen.sqlite_path.exists():
-        yield warn(f"store {chosen.sqlite_path}", "it does not exist yet: `run.py serve` or `run.py migrate` creates it")
+        yield warn(
+            f"store {chosen.sqlite_path}", f"it does not exist yet: {command_line('serve')} or {command_line('migrate')} creates it"
+        )
         return
     try:
         acquire_running_lock(chosen.data_dir)
@@ -36,7 +39,7 @@ def store(chosen: Settings) -> Iterator[Finding]:
     except (RestoringError, NoLocksError) as error:
         yield fail("store", str(error))
     except (OSError, peewee.DatabaseError, peewee.InterfaceError) as error:
-        yield fail("store", f"can't be used ({error}): if it is damaged, `run.py restore` restores a backup")
+        yield fail("store", f"can't be used ({error}): if it is damaged, {command_line('restore')} restores a backup")
     finally:
         disconnect()
 
@@ -46,7 +49,7 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         yield _server()
     else:
         if (found := rows("PRAGMA quick_check(1)")[0][0]) != "ok":
-            yield fail("store", f"is damaged ({found}): stop everything and `run.py restore` a backup")
+            yield fail("store", f"is damaged ({found}): stop everything and {command_line('restore')} a backup")
             return
         yield ok(f"store: intact, {size_bytes() / MIB:.1f} MiB")
     try:
@@ -55,7 +58,7 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         yield fail("schema", str(error))
         return
     if names := schema.pending():
-        yield fail(f"schema: {', '.join(names)} pending", "run `run.py migrate`")
+        yield fail(f"schema: {', '.join(names)} pending", f"run {command_line('migrate')}")
         return
     yield ok("schema: up to date")
     yield from _newest_event()
@@ -83,7 +86,7 @@ def _newest_event() -> Iterator[Finding]:
     if newest and (ahead := newest[0][0] - now_ms()) > AHEAD_MS:
         yield fail(f"clock: the newest event is {ahead / 1000:.0f} s in the future", "set the clock, and use NTP")
     elif not rows("SELECT 1 FROM users WHERE role='admin' AND status='active' LIMIT 1"):
-        yield warn("admins: none", "run.py create-admin --username NAME --email ADDRESS")
+        yield warn("admins: none", command_line("create-admin --username NAME --email ADDRESS"))
 
 
 def _consumers(chosen: Settings) -> Iterator[Finding]:
@@ -109,7 +112,7 @@ def _workers() -> Iterator[Finding]:
         what = f"worker {entry['worker']}: {doing or 'idle'}"
         yield ok(what) if entry["alive"] else warn(what, f"no sign of life since {entry['seen_at']}: has it crashed?")
     if not workers:
-        yield warn("workers: none", "start one with `run.py serve` or `run.py worker`")
+        yield warn("workers: none", f"start one with {command_line('serve')} or {command_line('worker')}")
 
 
 def queue(chosen: Settings) -> Iterator[Finding]:
