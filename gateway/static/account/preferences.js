@@ -68,7 +68,7 @@ class Preferences extends View {
           return t(isWatched ? "preferences.saved-watched" : "preferences.saved-unwatched", { name });
         },
       });
-      return h("li", {}, h("label.row", {}, box, name));
+      return h("li", {}, h("label.row", {}, box, h("span.grow", {}, name)));
     });
     return h("section.sheet", {}, h("h2", {}, t("preferences.watches")), h("ul", {}, rows));
   }

@@ -155,7 +155,7 @@ function linkButton([key, run]) {
 function otherLanguages() {
   const others = languages().filter(([code]) => code !== language);
   const button = ([lang, name]) => h("button.link", { type: "button", lang, onclick: () => useLanguage(lang) }, name);
-  return h("div.others", {}, others.map(button));
+  return h("div.row", {}, others.map(button));
 }
 
 function storedAttempt() {
