@@ -195,6 +195,10 @@ def test_an_action_without_a_network_says_so(people: list[Client], open_page: Op
     page.get_by_role("button", name="React with 👍").click()
     expect(page.locator(".toast")).to_have_text("You are offline.")
     page.context.set_offline(False)
+    page.route("**/reactions/*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.get_by_role("button", name="React", exact=True).click()
+    page.get_by_role("button", name="React with 👍").click()
+    expect(page.locator(".toast").last).to_have_text("The server can't be reached.")
 
 
 def test_the_keyboard_goes_to_anything(people: list[Client], open_page: Open, violations: Callable[[Page], list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""What the page makes of texts, and its words, without a browser: `texts.test.mjs` and `words.test.mjs`, run by Node.js."""
+"""Parts of the page without a browser, run by Node.js: its texts, its words, and its threads of messages."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 pytestmark = [pytest.mark.only("sqlite"), pytest.mark.needs_binary("node")]  # no database at all
 
 
-@pytest.mark.parametrize("tests", ["texts.test.mjs", "words.test.mjs"])
+@pytest.mark.parametrize("tests", ["texts.test.mjs", "words.test.mjs", "thread.test.mjs"])
 def test_in_node(tests: str) -> None:
     path = Path(__file__).with_name(tests)
     run = subprocess.run(["node", "--test", str(path)], capture_output=True, text=True, check=False)

@@ -250,7 +250,10 @@ class Composer extends View {
     const { bell, threads } = this.store;
     const changed = await toastErrors(() => bell.call("PATCH", `/messages/${message.id}`, { body }));
     if (!changed) return; // the edited text stays in the field
-    threads.get(changed.conversation)?.replace(changed);
+    // The answer may come after events of later changes.
+    const isOlder = (message) => message.deleted_at || message.edited_at > changed.edited_at;
+    const change = (message) => (isOlder(message) ? message : { ...changed, reactions: message.reactions });
+    threads.get(changed.conversation)?.change(changed.id, change);
     this.#endContext();
   }
 }

@@ -44,7 +44,7 @@ export async function startConversation(store) {
     if (!members.length) throw new Error(t("people.choose-first"));
     if (members.length === 1 && !title) return addressOfPerson(members[0]);
     const conversation = await store.bell.call("POST", "/conversations", { members, ...(title && { title }) });
-    store.putConversation(conversation);
+    if (!store.conversations.has(conversation.id)) store.putConversation(conversation); // else an event was faster
     return `#/conversations/${conversation.id}`;
   };
   const fields = [picker.element, titleField];

@@ -327,7 +327,7 @@ export class Store extends EventTarget {
         const receiver = conversation < 0 ? { to: -conversation } : { conversation };
         this.arrived(await this.bell.send({ ...receiver, client_id, body, ...options }));
       } catch (error) {
-        message.failed = error instanceof BellwireError ? error.message : t("message.no-connection");
+        message.failed = error.slug ? error.message : t("message.no-connection");
         message.refused = error instanceof BellwireError && error.status < 500;
         this.emit("thread", conversation);
       }

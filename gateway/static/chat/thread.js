@@ -8,6 +8,8 @@ export class Thread {
   constructor(store, conversation) {
     this.store = store;
     this.conversation = conversation;
+    this.loads = 0; // how often all pages were replaced
+    this.answering = new Set(); // the changes that came while an answer is awaited: a list of {id, run} for each
     this.restart();
   }
 
@@ -43,15 +45,27 @@ export class Thread {
     return undefined;
   }
 
+  /** Load a page. The answer may be older than the changes that came meanwhile: they are made again. */
   async #fetch(query) {
     const path = `/conversations/${this.conversation}/messages`;
     const options = { ...PATIENT, query: { limit: PAGE_SIZE, ...query } };
-    const page = await this.store.bell.call("GET", path, null, options);
-    return { messages: page.items.sort((a, b) => a.id - b.id), older: page.next };
+    const changes = [];
+    this.answering.add(changes);
+    try {
+      const page = await this.store.bell.call("GET", path, null, options);
+      const messages = page.items.sort((a, b) => a.id - b.id);
+      for (const { id, run } of changes) changeIn(messages, id, run);
+      return { messages, older: page.next };
+    } finally {
+      this.answering.delete(changes);
+    }
   }
 
+  /** Replace all pages, unless others were asked for meanwhile. */
   async #load(query) {
+    const number = ++this.loads;
     const { messages, older } = await this.#fetch(query);
+    if (number !== this.loads) return this.loading;
     const newest = messages.at(-1)?.id ?? 0;
     const arrivedMeanwhile = query.around ? [] : this.pages.flat().filter((message) => message.id > newest);
     this.pages = [[...messages, ...arrivedMeanwhile]].filter((page) => page.length);
@@ -77,19 +91,37 @@ export class Thread {
     return this.loading;
   }
 
-  async loadOlder() {
+  /** Add a page before the first one, or after the last one. A second call waits for the first; `run` is what it does. */
+  #extend(run) {
+    this.extending ??= run().finally(() => (this.extending = null));
+    return this.extending;
+  }
+
+  loadOlder() {
+    return this.#extend(() => this.#loadOlder());
+  }
+
+  loadNewer() {
+    return this.#extend(() => this.#loadNewer());
+  }
+
+  async #loadOlder() {
     if (this.older === null || !this.first) return;
     const query = this.older === "" ? { around: this.first.id } : { page: this.older };
+    const { loads } = this;
     const { messages, older } = await this.#fetch(query);
+    if (loads !== this.loads) return; // these are other pages now
     const before = messages.filter((message) => message.id < this.first.id);
     this.older = before.length ? older : null;
     if (before.length) this.pages.unshift(before);
     this.store.emit("thread", this.conversation);
   }
 
-  async loadNewer() {
+  async #loadNewer() {
     if (this.atEnd) return;
+    const { loads } = this;
     const { messages } = await this.#fetch({ around: this.last.id });
+    if (loads !== this.loads) return;
     const after = messages.filter((message) => message.id > this.last.id);
     if (after.length) this.pages.push(after);
     this.#updateAtEnd();
@@ -120,14 +152,16 @@ export class Thread {
     this.change(message.id, () => message);
   }
 
-  /** Replace a message, if it is loaded, with `run(message)`. */
+  /** Replace a message, if it is loaded or being loaded, with `run(message)`. */
   change(id, run) {
-    for (const page of this.pages) {
-      const index = page.findIndex((message) => message.id === id);
-      if (index < 0) continue;
-      page[index] = run(page[index]);
-      this.store.emit("thread", this.conversation);
-      return;
-    }
+    for (const changes of this.answering) changes.push({ id, run });
+    const isChanged = this.pages.some((page) => changeIn(page, id, run));
+    if (isChanged) this.store.emit("thread", this.conversation);
   }
+}
+
+function changeIn(messages, id, run) {
+  const index = messages.findIndex((message) => message.id === id);
+  if (index >= 0) messages[index] = run(messages[index]);
+  return index >= 0;
 }

@@ -289,7 +289,8 @@ export function errorText(error) {
   if (error.slug === undefined) return error.constructor === Error ? error.message : t("error.broken");
   const fields = Object.entries(error.fields ?? {}).map(([name, message]) => fieldText(name, message));
   if (fields.length) return fields.join(" ");
-  return hasWords(`problem.${error.slug}`) ? t(`problem.${error.slug}`, { n: error.retryAfter || 1 }) : error.detail;
+  if (hasWords(`problem.${error.slug}`)) return t(`problem.${error.slug}`, { n: error.retryAfter || 1 });
+  return error.detail || t("error.no-server"); // without words: the answer of something that stands in between
 }
 
 /** Return what is wrong with a field's value: the server's text where there are no words for it. */
