@@ -1,10 +1,15 @@
 """The page in other languages than English."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.http.static_files import FOLDER
+from jobs.rules.rules import RULES
+from jobs.rules.watches import WATCHES
+from models.accounts import status
 from tests.gateway import community
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
@@ -109,6 +114,32 @@ def test_nothing_is_left_in_english_in_german(root: Client, open_page: Open) -> 
     expect(page.get_by_role("dialog")).to_be_visible()
     check("a new chat")
     assert not any(left.values()), {place: texts for place, texts in left.items() if texts}
+
+
+def test_notifications_are_in_the_language_of_the_page(root: Client, open_page: Open) -> None:
+    ben, cleo = root.gateway.users(2)
+    post = community.post(root, "§7")
+    for who in (ben, cleo):
+        who.put(f"/posts/{post['id']}/like")
+    until(lambda: any("and 1 other liked" in item["title"] for item in root.get("/notifications").json()["items"]))
+    page = entered(open_page, root, "#/notifications", locale="de")
+    titles = page.locator(".notice .title")
+    expect(titles.first).to_contain_text("und 1 weiteren Person gefällt dein Beitrag")
+    expect(titles.filter(has_text="hat deinen Beitrag kommentiert")).to_have_count(1)
+    expect(page.locator(".notice .text", has_text="1 neue Nachricht")).to_have_count(1)
+    cleo.post(f"/posts/{post['id']}/comments", {"body": "§8"})
+    expect(titles.first).to_contain_text("hat deinen Beitrag kommentiert")
+
+
+def test_the_words_of_all_notifications_are_those_that_the_page_recognizes() -> None:
+    source = (FOLDER / "words/en.js").read_text()
+    known = set(re.findall(r'"([^"]*)"', "".join(re.findall(r'^  "notice\..*?(?=^  "[a-z])', source, re.MULTILINE | re.DOTALL))))
+    words = [text for words in (*(rule.words for rule in RULES), *WATCHES.values()) for text in words if text]
+    words += [status.SUSPENDED, status.ACTIVE, status.CHANGED, status.NOT_YOU, f"{status.REASON}{{reason}}"]
+    general = [
+        re.sub(r"^1 ", "{n} ", text.replace("{others}", "{n} others")).replace("{title}", "{name} in {group}") for text in words
+    ]
+    assert [text for text in general if text not in known] == []
 
 
 def test_arabic_runs_from_right_to_left(root: Client, open_page: Open) -> None:

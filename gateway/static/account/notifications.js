@@ -3,6 +3,7 @@
 import { View, createView, errorText, fill, fillKeyed, h, iconButton, oncePerFrame } from "../shared/dom.js";
 import { formatShort, timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
+import { inWords, loadNotices } from "./notices.js";
 import "./preferences.js";
 import { explainNotification } from "./why.js";
 
@@ -69,11 +70,14 @@ class Notifications extends View {
 
   async #load(page = this.next) {
     const options = { query: { unread: this.unreadOnly || null, page } };
-    const answer = await this.#showErrors(() => this.store.bell.call("GET", "/notifications", null, options));
+    const answer = await this.#showErrors(async () => {
+      await loadNotices();
+      return this.store.bell.call("GET", "/notifications", null, options);
+    });
     this.more.textContent = t(answer ? "notification.more" : "error.try-again");
     if (!answer) this.more.hidden = false;
     if (!answer || !this.isConnected) return;
-    for (const notification of answer.items) this.notifications.set(notification.id, notification);
+    for (const notification of answer.items) this.notifications.set(notification.id, inWords(notification));
     if (page !== null) this.next = answer.next;
     this.more.hidden = !this.next;
     this.#draw();
@@ -82,8 +86,9 @@ class Notifications extends View {
   /** `data` is a new or changed NOTIFICATION, or {ids} or {all} of those that were read. */
   #onEvent(data) {
     if (data.id) {
-      this.notifications.set(data.id, data);
-      this.announcer.textContent = data.title;
+      const notification = inWords(data);
+      this.notifications.set(data.id, notification);
+      this.announcer.textContent = notification.title;
     } else {
       for (const notification of this.notifications.values()) {
         if (data.all || data.ids.includes(notification.id)) notification.read_at ??= new Date().toISOString();

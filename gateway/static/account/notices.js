@@ -1,0 +1,38 @@
+/**
+ * The words of notifications. They are stored in English, as the rules word them; the page recognizes these words and says
+ * them in its own language. What it does not recognize, such as an announcement, stays as it is.
+ */
+
+import { language, t } from "../shared/words.js";
+
+const ABOUT_CHAT = "notice.chat.";
+const loading = language === "en" ? Promise.resolve({ default: {} }) : import("../words/en.js");
+let patterns = []; // [key, pattern]
+
+/** Wait until `inWords` knows the words. */
+export async function loadNotices() {
+  const { default: english } = await loading;
+  patterns = Object.entries(english).flatMap(([key, entry]) => (key.startsWith("notice.") ? patternsOf(key, entry) : []));
+  patterns.sort(([, a], [, b]) => b.source.includes("<n>") - a.source.includes("<n>")); // "Ana and 2 others" is no name
+}
+
+function patternsOf(key, entry) {
+  const texts = typeof entry === "string" ? [entry] : Object.values(entry);
+  return texts.map((text) => {
+    const parts = text.split(/\{(\w+)\}/); // text, name of a place, text, …
+    const escaped = parts.map((part, n) => (n % 2 ? `(?<${part}>${part === "n" ? "\\d+" : ".+"})` : part.replaceAll(".", "\\.")));
+    return [key, new RegExp(`^${escaped.join("")}$`, "s")];
+  });
+}
+
+/** Return a NOTIFICATION with title and body in the language of the page. */
+export function inWords({ title, body, data, ...notification }) {
+  const isAboutChat = Number.isSafeInteger(data.conversation);
+  const known = patterns.filter(([key]) => key.startsWith(ABOUT_CHAT) === isAboutChat);
+  const say = (text) => {
+    const [key, pattern] = known.find(([, candidate]) => candidate.test(text)) ?? [];
+    const { n, ...names } = key ? (pattern.exec(text).groups ?? {}) : {};
+    return key ? t(key, { ...names, ...(n && { n: Number(n) }) }) : text;
+  };
+  return { ...notification, data, title: say(title), body: say(body) };
+}
