@@ -13,6 +13,7 @@ from bench.benchmark import Benchmark, Round, Scale
 from bench.benchmarks.across import ACROSS
 from bench.benchmarks.announce import ANNOUNCE
 from bench.benchmarks.backlog import BACKLOG
+from bench.benchmarks.busy_page import BUSY_PAGE
 from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
 from bench.benchmarks.hostile import HOSTILE
@@ -21,6 +22,7 @@ from bench.benchmarks.like import LIKE
 from bench.benchmarks.page import PAGE
 from bench.benchmarks.restart import RESTART
 from bench.benchmarks.scaled import SCALED
+from bench.benchmarks.search import SEARCH
 from bench.benchmarks.sends import ONE, SENDS
 from bench.benchmarks.signup import SIGNUP
 from bench.benchmarks.state import STATE
@@ -42,6 +44,8 @@ ALL = (
     SIGNUP,
     ANNOUNCE,
     PAGE,
+    BUSY_PAGE,
+    SEARCH,
     STATEMENTS,
     SCALED,
     ACROSS,

@@ -58,10 +58,10 @@ class Bellwire:
             **self._settings,
         }
 
-    def run(self, *arguments: str) -> bytes:
+    def run(self, *arguments: str, timeout_s: float = RUN_TIMEOUT_S) -> bytes:
         """Run Python with these arguments and the server's settings to its end; return its output."""
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.env(), capture_output=True, timeout=RUN_TIMEOUT_S)
+        done = subprocess.run(command, cwd=ROOT, env=self.env(), capture_output=True, timeout=timeout_s)
         if done.returncode:
             raise StartFailed(f"{' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
         return done.stdout
