@@ -45,6 +45,7 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "loop_lag_seconds": (Histogram, ()),
     "rate_limited_total": (Counter, ("what",)),
     "auth_failures_total": (Counter, ("what",)),
+    "client_errors_total": (Counter, ("where",)),
     "ready": (Gauge, ()),
     "degraded": (Gauge, ("part",)),
     "failures_total": (Counter, ("what",)),
