@@ -46,7 +46,7 @@ class Invitation(Base):
     role = peewee.CharField(max_length=8)
     created_by = peewee.ForeignKeyField(User, on_delete="CASCADE")
     created_ms = peewee.BigIntegerField()
-    expires_ms = peewee.BigIntegerField()
+    expires_ms = peewee.BigIntegerField(index=True)
 
     class Meta:
         table_name = "invitations"

@@ -29,7 +29,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         role = CharField(max_length=8)
         created_by = ForeignKeyField(User, on_delete="CASCADE")
         created_ms = BigIntegerField()
-        expires_ms = BigIntegerField()
+        expires_ms = BigIntegerField(index=True)
 
         class Meta:
             database = db
