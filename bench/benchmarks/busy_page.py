@@ -89,7 +89,7 @@ async def _measure_typing(browser: Browser, server: Bellwire, people: Sequence[P
         for number in range(events):
             person = others[number % len(others)]
             if types:
-                await client.call("POST", f"/api/v1/conversations/{chats[person.id]}/typing", person.token)
+                await client.call("POST", f"/api/v1/conversations/{chats[person.id]}/typing", person.token, {"typing": True})
             await asyncio.sleep(TYPING_INTERVAL_S)
         return await busy_s() - before
 
@@ -104,6 +104,7 @@ async def _measure_typing(browser: Browser, server: Bellwire, people: Sequence[P
 async def _measure_opening(browser: Browser, server: Bellwire, people: Sequence[Person], scale: Scale) -> Figure:
     """Open a long chat from the list, of which half is unread."""
     reader, *writers = people
+    taken: list[float] = []
     client, times, count = Client(server.port), scale.count(5, 2), scale.count(LONG, 400)
     room = Room(client, reader, writers)
     await room.open()
