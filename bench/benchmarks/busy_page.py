@@ -118,7 +118,6 @@ async def _measure_opening(browser: Browser, server: Bellwire, people: Sequence[
         shown = await signed_in(browser, server, reader)
         await shown.goto(f"{server.base}/#/conversations")
         await shown.wait_for_selector(f'.conversations a[href="#/conversations/{room.number}"]')
-        await shown.wait_for_load_state("networkidle")
         taken.append(float(await shown.evaluate(OPEN, [room.number])))
         await shown.context.close()
     client.close()
@@ -131,7 +130,6 @@ async def _measure_going(browser: Browser, server: Bellwire, people: Sequence[Pe
     page: Page = await signed_in(browser, server, reader)
     await page.goto(f"{server.base}/#/conversations")
     await page.wait_for_selector(".conversations a")
-    await page.wait_for_load_state("networkidle")
     opened_ms, found_ms = [], []
     for number in range(times + 1):
         shown, found = await page.evaluate(GO_TO, f"many{7 * number}")
