@@ -50,7 +50,8 @@ def _create_conversations(users: Sequence[int]) -> dict[int, Sequence[int]]:
     from models.chat import conversation as conversations
     from models.log import event
 
-    chance, members = random.Random(SEED), {}
+    chance = random.Random(SEED)
+    members: dict[int, Sequence[int]] = {}
     for _ in range(CONVERSATIONS_OF_EACH * len(users) // MEMBERS):
         chosen = chance.sample(users, MEMBERS)
         with event.transaction() as tx:
