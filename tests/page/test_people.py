@@ -70,6 +70,9 @@ def test_a_new_name_is_shown_everywhere_at_once(people: list[Client], admin: Cli
     expect(titled(page, "Crew")).to_contain_text("You: yes")
     page.goto(f"{ana.gateway.url}/#/conversations/{with_ana}")
     expect(page.locator("bw-chat h1")).to_have_text("Ana Maria")
+    page.get_by_role("button", name="About Ana Maria").click()
+    expect(page.get_by_role("dialog", name="Ana Maria")).to_contain_text(f"@{ana.name} · offline")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
     assert admin.patch(f"/admin/users/{ana.id}", {"display_name": "Ana M."}).status_code == 200
     expect(page.locator("bw-chat h1")).to_have_text("Ana M.")
     expect(titled(page, "Ana M.")).to_have_count(1)

@@ -51,15 +51,17 @@ class Chat extends View {
     const partner = partnerOf(details, store.me);
     const title = titleOf(details, store.me);
     const online = partner ? Boolean(store.online.get(partner.id)) : null;
-    const openMembers = () =>
-      toastErrors(async () => (await load("chat/people.js")).openMembersDialog(store, details));
+    const openPeople = () => toastErrors(async () => openAbout(await load("chat/people.js")));
+    const openAbout = ({ openMembersDialog, openPersonCard }) =>
+      partner ? openPersonCard(store, partner, { canWrite: false }) : openMembersDialog(store, details);
+    const label = partner ? t("chat.about", { name: title }) : t("chat.members-and-title");
     const subtitle = partner ? t(online ? "chat.online" : "chat.offline") : this.#membersText();
     fill(
       this.header,
       h("a.icon-button.back", { href: "#/conversations", "aria-label": t("chat.back") }, icon("back")),
       avatar(title, partner?.id ?? details.id, online),
       h("div.grow", {}, h("h1", {}, title), h("p.quiet", {}, subtitle)),
-      details.kind === "group" && iconButton("people", t("chat.members-and-title"), openMembers),
+      (partner || details.kind === "group") && iconButton("people", label, openPeople),
     );
   }
 

@@ -16,8 +16,8 @@ export function openDirectConversation(_store, id) {
 
 const addressOfPerson = (id) => `#/people/${id}`;
 
-/** Open a dialog with a person's card. */
-export async function openPersonCard(store, user) {
+/** Open a dialog with a person's card. `canWrite`: whether it leads to the chat with them. */
+export async function openPersonCard(store, user, { canWrite = user.id !== store.me.id } = {}) {
   const isOwn = user.id === store.me.id;
   const online = isOwn || Boolean(store.online.get(user.id));
   const about = [`@${user.username}`, user.bot && t("person.bot"), t(online ? "presence.online" : "presence.offline")];
@@ -27,9 +27,9 @@ export async function openPersonCard(store, user) {
     avatar(nameOf(user), user.id, online),
     h("p.quiet", {}, about.filter(Boolean).join(" · ")),
   );
-  const action = t(isOwn ? "members.close" : "person.write");
-  const props = { isNotice: isOwn, isAnswer: true };
-  const isChosen = await openDialog(nameOf(user), [card], action, () => !isOwn, props);
+  const action = t(canWrite ? "person.write" : "members.close");
+  const props = { isNotice: !canWrite, isAnswer: true };
+  const isChosen = await openDialog(nameOf(user), [card], action, () => canWrite, props);
   if (!isChosen) return;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   openDirectConversation(store, user.id);

@@ -131,6 +131,7 @@ export default {
     other: "{n} آخرون",
   },
   "conversation.unknown": "لا توجد محادثة كهذه، أو لست مشاركًا فيها.",
+  "chat.about": "عن {name}",
   "chat.back": "العودة إلى القائمة",
   "chat.change.added": "أضاف {actor} {name}",
   "chat.change.joined": "انضم {name}",

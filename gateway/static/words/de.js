@@ -127,6 +127,7 @@ export default {
   "conversation.alone": "Notizen an dich",
   "conversation.more": { one: "{n} weitere Person", other: "{n} weitere" },
   "conversation.unknown": "Diesen Chat gibt es nicht, oder du bist nicht dabei.",
+  "chat.about": "Über {name}",
   "chat.back": "Zurück zur Liste",
   "chat.change.added": "{actor} hat {name} hinzugefügt",
   "chat.change.joined": "{name} ist beigetreten",

@@ -122,6 +122,7 @@ export default {
   "conversation.alone": "Notes to yourself",
   "conversation.more": { one: "{n} more", other: "{n} more" },
   "conversation.unknown": "There is no such conversation, or you are not in it.",
+  "chat.about": "About {name}",
   "chat.back": "Back to the list",
   "chat.change.added": "{actor} added {name}",
   "chat.change.joined": "{name} joined",
