@@ -286,6 +286,7 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
         page.goto(f"{root.gateway.url}/#/conversations/{conversation}")
         act(page, "hello", label)
         if conversation == crew:
+            expect(page.get_by_role("list", name="Members").get_by_role("listitem")).to_have_count(2)
             page.get_by_role("dialog").get_by_role("button", name=ben.name.capitalize()).click()
         expect(page.get_by_role("heading", name=f"For {ben.name.capitalize()}: a message")).to_be_focused()
         expect(page.get_by_role("dialog")).to_have_count(0)

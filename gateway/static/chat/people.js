@@ -85,7 +85,7 @@ export async function askWhyNot(store, { id, sender, conversation }) {
   };
   const receiver = receiverOf(details, store.me, sender);
   if (receiver) return explain(receiver);
-  const list = new MemberList(store, details, { choose: explain });
+  const list = new MemberList(store, details, { choose: explain, without: sender });
   return openDialog(t("message.why-not-group"), [list.element], t("dialog.close"), () => true, { isNotice: true });
 }
 
@@ -103,11 +103,11 @@ async function leaveConversation(store, path) {
 
 /**
  * The members of a group, with a search if there are more than CONVERSATION lists. `choose` gets the USER whose row is
- * pressed; owners can remove the others.
+ * pressed; owners can remove the others. The user with the id `without` is left out.
  */
 class MemberList {
-  constructor(store, conversation, { isOwner = false, choose }) {
-    Object.assign(this, { store, conversation, isOwner, choose });
+  constructor(store, conversation, { isOwner = false, choose, without = null }) {
+    Object.assign(this, { store, conversation, isOwner, choose, without });
     this.path = `/conversations/${conversation.id}/members`;
     this.list = h("ul.people", { "aria-label": t("members.list") });
     this.search = h("input", {
@@ -123,7 +123,7 @@ class MemberList {
     this.more = h("button.link", more, t("members.more"));
     this.element = h("div.picker", {}, this.search, this.list, this.more);
     if (this.isLarge) toastErrors(() => this.#load());
-    else fill(this.list, conversation.members.map((member) => this.#row(member)));
+    else fill(this.list, this.#rows(conversation.members));
   }
 
   get isLarge() {
@@ -141,7 +141,7 @@ class MemberList {
     const q = this.search.value.trim();
     const { items, next } = await this.store.bell.call("GET", this.path, null, { query: { q, page } });
     if (q !== this.search.value.trim()) return;
-    const rows = items.map((member) => this.#row(member));
+    const rows = this.#rows(items);
     if (page) this.list.append(...rows);
     else fill(this.list, rows.length ? rows : h("li.quiet", {}, t("people.none-found")));
     this.next = next;
@@ -154,6 +154,10 @@ class MemberList {
     const query = { ids: users.map(({ id }) => id).join(","), limit: users.length };
     const { items } = users.length ? await this.store.bell.call("GET", this.path, null, { query }) : { items: [] };
     return items.map(({ user }) => user.id);
+  }
+
+  #rows(members) {
+    return members.filter(({ user }) => user.id !== this.without).map((member) => this.#row(member));
   }
 
   #row({ user, role }) {
