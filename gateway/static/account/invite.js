@@ -72,5 +72,6 @@ function showLink({ url, uses, expires_at }) {
   // Browsers give pages that came over plain HTTP no clipboard.
   const props = { type: "button", onclick: () => toastErrors(copy) };
   const button = navigator.clipboard && h("button", props, t("invite.copy"));
-  return openDialog(t("invite.people"), [link, button && h("div.row", {}, button)], t("invite.close"), () => true);
+  const fields = [link, button && h("div.row", {}, button)];
+  return openDialog(t("invite.people"), fields, t("invite.close"), () => true, { isNotice: true });
 }
