@@ -48,6 +48,15 @@ def write(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
+def lines(sender: Client, conversation: int, count: int, text: str = "line {n}") -> None:
+    """Send many messages without the gateway."""
+    with sender.gateway.store():
+        from tests.models.people import send
+
+        for n in range(count):
+            send(sender.id, text.format(n=n), at=conversation)
+
+
 def bodies(page: Page) -> list[str]:
     """Return the texts of the visible messages in their order, unsent ones included."""
     return page.locator(".message .text").all_inner_texts()

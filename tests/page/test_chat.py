@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, TABLET, act, bodies, entered, titled, write
+from tests.page.entering import PHONE, TABLET, act, bodies, entered, lines, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -125,7 +125,8 @@ def test_what_is_new_is_counted_marked_and_read_when_it_is_seen(people: list[Cli
 def test_drafts_and_the_search_are_kept_where_they_belong(people: list[Client], open_page: Open) -> None:
     ana, ben, cleo = people
     for who in (ben, cleo):
-        who.send(f"a word about the harbour by {who.name}", to=ana)
+        sent = who.send(f"a word about the harbour by {who.name}", to=ana)
+    lines(cleo, sent["conversation"], 21, "one more **harbour**")
     page = entered(open_page, ana)
     titled(page, ben.name.capitalize()).click()
     page.get_by_label("Message", exact=True).fill("not yet sent")
@@ -139,7 +140,12 @@ def test_drafts_and_the_search_are_kept_where_they_belong(people: list[Client], 
     ana.gateway.execute("DELETE FROM message_search")
     ana.gateway.execute("INSERT INTO message_search (rowid, body) SELECT id, body FROM messages")  # the worker's work
     page.get_by_label("Search people and messages").fill("harb")
-    page.locator(".found").get_by_role("link").last.click()
+    hits = page.locator(".found").get_by_role("link")
+    expect(hits).to_have_count(20)
+    expect(page.locator(".found .preview").first).to_have_text("one more harbour")
+    page.get_by_role("button", name="Show more messages").click()
+    expect(page.locator(".found mark")).to_have_text(["harbour"] * 23)
+    hits.last.click()
     expect(page.locator(".message:focus")).to_contain_text("about the harbour")
     page.get_by_label("Search people and messages").fill(cleo.name)
     page.locator(".found").get_by_role("link", name=cleo.name.capitalize()).first.click()

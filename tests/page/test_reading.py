@@ -6,22 +6,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway.client import Client
-from tests.page.entering import PHONE, entered, titled, write
+from tests.page.entering import PHONE, entered, lines, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 TOUCH = {**PHONE, "is_mobile": True}
-
-
-def lines(sender: Client, conversation: int, count: int, text: str = "line {n}") -> None:
-    """Send many messages without the gateway."""
-    with sender.gateway.store():
-        from tests.models.people import send
-
-        for n in range(count):
-            send(sender.id, text.format(n=n), at=conversation)
 
 
 def in_view(page: Page, element: Locator) -> bool:
