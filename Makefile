@@ -16,7 +16,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: $(VENV)/.installed ## install what is needed into .venv (first time only) and start on http://127.0.0.1:8080
-	@exec $(BIN)/python run.py serve
+	@[ -e .env ] || export BELLWIRE_LOG_LEVEL="$${BELLWIRE_LOG_LEVEL:-warning}"; exec $(BIN)/python run.py serve
 
 test: $(VENV)/.installed-dev ## every test; installs the test dependencies and system packages first
 	@sh .ci/system-packages

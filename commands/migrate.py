@@ -24,8 +24,8 @@ def run(_args: Namespace) -> int:
 
 
 def migrate_and_print(*, when_nothing: str = "the schema is up to date already") -> None:
-    """Apply the pending migrations, and print their names before and after."""
-    if names := schema.pending():
+    """Apply the pending migrations, and print their names: before it too where there is a database, which may take long."""
+    if (names := schema.pending()) and not schema.is_empty():
         print_line(f"migrating: {', '.join(names)}")
     for name in schema.migrate():
         print_line(f"applied {name}")

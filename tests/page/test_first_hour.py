@@ -20,8 +20,8 @@ ANOTHER_ZONE = "Intl.DateTimeFormat.prototype.resolvedOptions = () => ({ timeZon
 
 @pytest.fixture(scope="module")
 def closed(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway where nobody can sign up without an invitation."""
-    return make_gateway(SIGNUP="closed")
+    """A gateway where nobody can sign up without an invitation, with a mail server."""
+    return make_gateway(SIGNUP="closed", EMAIL_URL="smtp://127.0.0.1:9")
 
 
 def fill(page: Page, **values: str) -> None:
@@ -71,6 +71,7 @@ def test_the_first_visitor_becomes_the_admin_and_invites_others(
     page.get_by_label("For how many people").fill("1")
     page.get_by_role("button", name="Make a link").click()
     link = page.locator("dialog [name=link]").input_value()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_have_count(0)
     page.get_by_role("button", name="Done").click()
     page.get_by_role("link", name="Start").click()
     page.get_by_role("button", name="Write to somebody").click()
@@ -139,6 +140,14 @@ def test_a_lost_password_is_replaced_by_the_code_that_signs_in(
     submit(page)
     expect(page.locator("bw-conversations")).to_be_visible()
     assert log_in(gateway, login=ana.name, password=PASSWORD).status_code == 200
+
+
+def test_where_no_mail_is_sent_the_admin_is_told_so(gateway: Gateway, open_page: Open) -> None:
+    page = entered(open_page, gateway.user("admin"), "#/setup")
+    for address in ("#/setup", "#/admin/organisation"):
+        page.goto(f"{gateway.url}/{address}")
+        expect(page.locator(".view").get_by_text("No mail server is set yet")).to_be_visible()
+        expect(page.locator(".view").get_by_role("button", name="Send me a")).to_have_count(0)
 
 
 def test_an_account_that_an_admin_made_takes_the_time_zone_of_its_first_browser(gateway: Gateway, open_page: Open) -> None:

@@ -13,7 +13,7 @@ class Setup extends View {
     if (me.role !== "admin") return fill(this, header, h("p.empty", {}, t("admin.only-admins")));
     const instance = await bell.call("GET", "/instance").catch(() => ({}));
     const start = h("a", { href: "#/conversations" }, t("setup.start"));
-    const sheets = [this.#organisation(instance.organisation), this.#mail(), this.#invite()];
+    const sheets = [this.#organisation(instance.organisation), this.#mail(instance.mail), this.#invite()];
     return fill(this, header, h("div.column", {}, sheets, h("p", {}, start)));
   }
 
@@ -27,7 +27,8 @@ class Setup extends View {
     return this.#sheet(t("setup.your-bellwire"), form([nameField], t("settings.save"), save));
   }
 
-  #mail() {
+  #mail(isSent) {
+    if (!isSent) return this.#sheet(t("setup.mail"), h("p.quiet", {}, t("organisation.mail.none")));
     const send = async () => {
       const { to } = await this.store.bell.call("POST", "/admin/test-mail", {});
       return t("setup.mail-sent", { email: to });

@@ -17,8 +17,8 @@ class Organisation extends View {
     this.outcome = h("div.answer", { role: "status" });
     fill(this, h("p.quiet", { role: "status" }, t("loading")));
     try {
-      const { organisation } = await this.store.bell.call("GET", "/instance");
-      fill(this, this.#nameForm(organisation ?? ""), this.#mailPanel());
+      const { organisation, mail } = await this.store.bell.call("GET", "/instance");
+      fill(this, this.#nameForm(organisation ?? ""), mail ? this.#mailPanel() : noMailPanel());
     } catch (error) {
       const retry = () => this.render();
       fill(this, loadError(error, retry));
@@ -90,6 +90,11 @@ class Organisation extends View {
       error && h("p", {}, jobs),
     );
   }
+}
+
+function noMailPanel() {
+  const title = t("organisation.mail");
+  return h("section.panel", { "aria-label": title }, h("h3", {}, title), h("p", {}, t("organisation.mail.none")));
 }
 
 customElements.define("bw-admin-organisation", Organisation);

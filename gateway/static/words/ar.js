@@ -1052,6 +1052,8 @@ export default {
   "organisation.mail.failing": "لم يمكن تسليم رسالة البريد إلى {address} بعد. ستُعاد المحاولة.",
   "organisation.mail.lead":
     "تُرسل رموز تسجيل الدخول والملخّصات والرسائل العاجلة بالبريد الإلكتروني. أرسل إلى نفسك رسالة لترى هل تصل.",
+  "organisation.mail.none":
+    "لم يُضبط خادم بريد بعد: تصبح كل رسالة ملفًا في مجلد الرسائل على الخادم، وتعرض طرفيته الرمز. تُرسَل الرسائل بعد ضبط BELLWIRE_EMAIL_URL.",
   "organisation.mail.queued": "رسالة البريد إلى {address} في طريقها.",
   "organisation.mail.send": "أرسل إليّ رسالة تجريبية",
   "organisation.mail.sent":

@@ -813,6 +813,8 @@ export default {
     "Die E-Mail an {address} konnte noch nicht zugestellt werden. Es wird noch einmal versucht.",
   "organisation.mail.lead":
     "Codes für die Anmeldung, Zusammenfassungen und dringende Nachrichten gehen per E-Mail raus. Schicke dir selbst eine, um zu sehen, ob sie ankommt.",
+  "organisation.mail.none":
+    "Noch ist kein Mailserver eingestellt: Jede E-Mail wird zu einer Datei im Ordner für Mails auf dem Server, und sein Terminal zeigt den Code. Mit der Einstellung BELLWIRE_EMAIL_URL werden sie verschickt.",
   "organisation.mail.queued": "Die E-Mail an {address} ist unterwegs.",
   "organisation.mail.send": "Mir eine Test-E-Mail schicken",
   "organisation.mail.sent":

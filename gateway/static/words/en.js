@@ -793,6 +793,8 @@ export default {
   "organisation.mail.failing": "The e-mail to {address} could not be delivered yet. It will be tried again.",
   "organisation.mail.lead":
     "Codes to sign in, summaries and urgent messages go by e-mail. Send yourself one to see whether it arrives.",
+  "organisation.mail.none":
+    "No mail server is set yet: each e-mail becomes a file in the server’s folder of mails, and its terminal shows the code. With the setting BELLWIRE_EMAIL_URL they are sent.",
   "organisation.mail.queued": "The e-mail to {address} is on its way.",
   "organisation.mail.send": "Send me a test mail",
   "organisation.mail.sent":
