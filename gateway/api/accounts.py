@@ -94,6 +94,8 @@ class Me(Handler):
             raise InvalidError(*errors)
         if changes.password is not None:
             hashed = await self._new_hash(changes)
+        if changes.display_name is not None:  # everybody hears of a name, as of a post
+            await self.services.rate_limits.hit("send", f"user:{self.actor.user}")
         if await self.commit(lambda tx: self._change(tx, changes, hashed)) is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)

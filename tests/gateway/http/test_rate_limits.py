@@ -35,6 +35,8 @@ def test_each_user_has_separate_limits(gateway: Gateway, ana: Client, ben: Clien
         ana.send("hi", at=group)
     limited(ana.post("/messages", {"conversation": group, "body": "hi"}))
     limited(ana.post("/communication/chats/", {"receiver": ben.id, "message": "hi"}))
+    limited(ana.patch("/me", {"display_name": "Ana Ç."}))  # everybody hears of it
+    assert ana.patch("/me", {"locale": "de"}).status_code == 200
     assert ben.post("/messages", {"conversation": group, "body": "hi"}).status_code == 201
 
     for _ in range(2):
@@ -45,7 +47,7 @@ def test_each_user_has_separate_limits(gateway: Gateway, ana: Client, ben: Clien
     limited(ana.get("/me"))
     limited(ana.get("/users"))
     assert cleo.get("/me").status_code == 200
-    assert gateway.metric("bellwire_rate_limited_total", what="send") == 2
+    assert gateway.metric("bellwire_rate_limited_total", what="send") == 3
     assert gateway.metric("bellwire_rate_limited_total", what="typing") == 1
     assert gateway.metric("bellwire_rate_limited_total", what="api") >= 3
 
