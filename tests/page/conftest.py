@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a URL with new cookies and storage, and with options of Playwright's `new_context`.
+    """Open a URL with new cookies and storage, and with options of Playwright's `new_context`. `init_script` runs first.
 
     At the end no page may have thrown an error or violated its security policy. Error statuses of answers are ignored.
     """
@@ -42,9 +42,10 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             faults.append(message.text)
 
-    def open_url(url: str, **options: Any) -> Page:
+    def open_url(url: str, init_script: str = "", **options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(WAIT_MS)
+        context.add_init_script(init_script)
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: faults.append(str(error)))
