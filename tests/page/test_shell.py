@@ -19,6 +19,16 @@ BROKEN_EVENT = """(name) => {
     new BroadcastChannel(name).postMessage({ events: [{ type: "message.created", data: null }], cursor: "" });
 }"""
 YESTERDAY = "import('/static/shared/format.js').then(({ formatShort }) => formatShort(Date.now() - 86_400_000))"
+OUTSIDE = """() => [...document.body.querySelectorAll("*:not(.hidden, .skip)")].filter((element) => {
+    if (element.closest(".places, .tabs, thead")) return false; // links that scroll, and what only screen readers see
+    const { left, right, width } = element.getBoundingClientRect();
+    return width > 1 && element.checkVisibility({ visibilityProperty: true }) && (left < -1 || right > innerWidth + 1);
+}).map((element) => element.outerHTML.slice(0, 80))"""
+RIGHT_EDGES = """(list) => [...list.querySelectorAll(".title")].map((title) => {
+    const range = new Range();
+    range.selectNodeContents(title);
+    return Math.round(range.getBoundingClientRect().right);
+})"""
 MARKED = "(list) => [...list.children].map((row) => Boolean(row.isMarked))"
 
 
@@ -250,3 +260,52 @@ def test_back_leads_where_one_was(people: list[Client], open_page: Open) -> None
     expect(page.locator(".conversations")).to_be_visible()
     page.go_back()
     expect(page.locator("bw-settings")).to_be_visible()
+
+
+def test_arabic_reads_from_right_to_left(people: list[Client], open_page: Open) -> None:
+    ana, ben, cleo = people
+    assert ana.patch("/me", {"display_name": "أحمد الخطيب"}).status_code == 200
+    crew = ana.group(ben, cleo, title=None)
+    sent = ben.send("- see https://example.org/\n- `run.py -x`", at=crew)
+    ana.send("مرحبا", to=ben)
+    ana.group(ben, title="Crew (two)")
+    post = ben.post("/posts", {"body": "An English post (in part)."}).json()
+    page = entered(open_page, ana, locale="ar", **PHONE)
+    rows = page.locator(".conversations")
+    assert len(set(rows.evaluate(RIGHT_EDGES))) == 1, "titles in any letters begin at the same edge"
+    expect(rows.locator(".title")).to_contain_text(
+        ["Crew (two)", name(ben), f"\u200f\u2068{name(ben)}\u2069 و\u2068{name(cleo)}\u2069"]
+    )
+    assert page.evaluate(OUTSIDE) == []
+    page.evaluate("(address) => (location.hash = address)", f"#/conversations/{crew}")
+    message = page.locator(f"article[data-message='{sent['id']}']")
+    expect(message.locator("a, code, ul")).to_have_count(3)
+    directions = message.locator("a, code, ul").evaluate_all("(all) => all.map((one) => getComputedStyle(one).direction)")
+    assert directions == ["ltr"] * 3
+    message.focus()
+    expect(message.locator(".tools button").first).to_be_visible()
+    assert page.evaluate(OUTSIDE) == [], "the buttons of a message"
+    mirrored = page.locator("bw-chat :is(.back, .tools, form) .directed")
+    transforms = mirrored.evaluate_all("(icons) => icons.map((icon) => getComputedStyle(icon).transform)")
+    assert transforms == ["matrix(-1, 0, 0, 1, 0, 0)"] * 3, "back, reply and send"
+    message.locator(".tools button").first.click()
+    emoji = page.locator(".emoji-grid button")
+    expect(emoji.first).to_be_focused()
+    assert page.evaluate(OUTSIDE) == [], "the emoji picker"
+    page.keyboard.press("ArrowLeft")
+    expect(emoji.nth(1)).to_be_focused()
+    page.keyboard.press("Escape")
+    page.locator(".chat-head button").click()
+    expect(page.get_by_role("dialog").locator(".people small")).to_have_text(
+        ["مالك", f"\u2068@{ben.name}\u2069", f"\u2068@{cleo.name}\u2069"]
+    )
+    assert page.evaluate(OUTSIDE) == [], "the members"
+    page.keyboard.press("Escape")
+    for address, shown in (
+        (f"posts/{post['id']}", ".post .text"),
+        ("notifications", ".notices li"),
+        ("settings", "bw-sessions li"),
+    ):
+        page.evaluate("(address) => (location.hash = address)", f"#/{address}")
+        page.locator(shown).first.wait_for()
+        assert page.evaluate(OUTSIDE) == [], address

@@ -52,7 +52,7 @@ class Settings extends View {
       if (locale !== language) useLanguage(locale);
       return t("settings.saved");
     };
-    const account = h("p.quiet", {}, `@${username}, ${email}`);
+    const account = h("p.quiet", {}, h("bdi", {}, `@${username}, ${email}`));
     const title = h("h2", {}, t("settings.profile"));
     return h("section.sheet", {}, title, account, form(fields, t("settings.save"), save));
   }

@@ -1,7 +1,7 @@
 /** Accounts: finding them, and actions on one or many. The dialogs are in accounts.js. */
 
 import { View, avatar, field, fill, h, toast, toastErrors } from "../shared/dom.js";
-import { nameOf } from "../shared/format.js";
+import { handleOf, nameOf } from "../shared/format.js";
 import { sentence } from "../shared/sentence.js";
 import { listed, t } from "../shared/words.js";
 import {
@@ -110,7 +110,7 @@ class Users extends View {
       checked: this.selected.has(user.id),
       onchange: (event) => this.#select(user.id, event.target.checked),
     });
-    const names = h("div", {}, h("strong", {}, name), h("small", {}, `@${user.username} · ${user.id}`));
+    const names = h("div", {}, h("strong", {}, name), h("small", {}, `${handleOf(user)} · ${user.id}`));
     const role = t(`users.role.${user.role}`);
     return tableRow(heads(), [
       select,

@@ -60,7 +60,7 @@ class Chat extends View {
       this.header,
       h("a.icon-button.back", { href: "#/conversations", "aria-label": t("chat.back") }, icon("back")),
       avatar(title, partner?.id ?? details.id, online),
-      h("div.grow", {}, h("h1", {}, title), h("p.quiet", {}, subtitle)),
+      h("div.grow", {}, h("h1", { dir: "auto" }, title), h("p.quiet", {}, subtitle)),
       (partner || details.kind === "group") && iconButton("people", label, openPeople),
     );
   }

@@ -12,7 +12,7 @@ import {
   setPresence,
   toastErrors,
 } from "../shared/dom.js";
-import { excerptAround, formatDateTime, formatShort, nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { excerptAround, formatDateTime, formatShort, handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
@@ -339,7 +339,7 @@ class Conversations extends View {
       { href: `#/people/${user.id}` },
       avatar(nameOf(user), user.id),
       h("span.title", { dir: "auto" }, marked(nameOf(user), q)),
-      h("span.preview", {}, marked(`@${user.username}`, q)),
+      h("span.preview", {}, marked(handleOf(user), q)),
     );
   }
 

@@ -125,8 +125,8 @@ function blockElement(block) {
   if (block.kind === "code") return h("pre", {}, h("code", {}, block.text));
   if (block.kind === "quote") return h("blockquote", { dir: "auto" }, partNodes(block.parts));
   if (block.kind === "list") {
-    const items = block.items.map((parts) => h("li", { dir: "auto" }, partNodes(parts)));
-    return block.first === null ? h("ul", {}, items) : h("ol", { start: block.first }, items);
+    const items = block.items.map((parts) => h("li", {}, partNodes(parts)));
+    return block.first === null ? h("ul", { dir: "auto" }, items) : h("ol", { dir: "auto", start: block.first }, items);
   }
   return h("p", { dir: "auto" }, partNodes(block.parts));
 }

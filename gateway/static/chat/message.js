@@ -93,7 +93,7 @@ function quotedText(store, original) {
   if (!original) return t("message.original");
   const { body, deleted_at, sender } = original;
   const text = deleted_at ? t("message.original-deleted") : beginning(body, EXCERPT_CHARACTERS);
-  return [h("strong", {}, nameOf(store.person(sender))), " ", text];
+  return [h("strong", { dir: "auto" }, nameOf(store.person(sender))), " ", text];
 }
 
 function reactions(store, message) {

@@ -3,7 +3,7 @@
  */
 
 import { avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
-import { nameOf, receiverOf, titleOf } from "../shared/format.js";
+import { handleOf, nameOf, receiverOf, titleOf } from "../shared/format.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { t } from "../shared/words.js";
 
@@ -20,7 +20,7 @@ const addressOfPerson = (id) => `#/people/${id}`;
 export async function openPersonCard(store, user, { canWrite = user.id !== store.me.id } = {}) {
   const isOwn = user.id === store.me.id;
   const online = isOwn || Boolean(store.online.get(user.id));
-  const about = [`@${user.username}`, user.bot && t("person.bot"), t(online ? "presence.online" : "presence.offline")];
+  const about = [handleOf(user), user.bot && t("person.bot"), t(online ? "presence.online" : "presence.offline")];
   const card = h(
     "div.row",
     {},
@@ -170,7 +170,7 @@ class MemberList {
       open,
       avatar(name, user.id, isOnline),
       h("span.title", { dir: "auto" }, name),
-      h("small", {}, role === "owner" ? t("members.owner") : `@${user.username}`),
+      h("small", {}, role === "owner" ? t("members.owner") : handleOf(user)),
     );
     const canRemove = this.isOwner && user.id !== store.me.id;
     const remove = () => toastErrors(() => this.#remove(user, row));

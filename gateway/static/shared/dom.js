@@ -34,6 +34,8 @@ const ICONS = {
   urgent: "M12 4v10M12 19h.01",
 };
 
+/** Icons that point to where lines begin or end. */
+const MIRRORED = new Set(["back", "send", "reply"]);
 const TOAST_MS = 5000;
 const ACTION_TOAST_MS = 15_000; // long enough to read it and to reach its button
 
@@ -148,6 +150,7 @@ export function icon(name) {
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   svg.classList.add("icon");
+  if (MIRRORED.has(name)) svg.classList.add("directed");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;
@@ -164,8 +167,8 @@ export function iconButton(name, label, onclick, props = {}) {
 
 /** Create a circle with initials. `key`, a user's or group's id, chooses its colour; `online` adds a presence dot. */
 export function avatar(name, key, online = null) {
-  const words = name.split(/\s+/).filter(Boolean).slice(0, 2);
-  const initials = words.map((word) => Array.from(word)[0].toUpperCase()).join("");
+  const words = name.replace(/\p{Cf}/gu, "").split(/\s+/).filter(Boolean).slice(0, 2); // without marks of direction
+  const initials = words.map((word) => Array.from(word)[0].toUpperCase()).join("\u200c"); // which Arabic would join
   const dot = online === null ? null : h("span.dot", {}, h("span.hidden"));
   if (dot) setPresence(dot, online);
   return h(

@@ -1,7 +1,7 @@
 /** How times, names and numbers are written. */
 
 import { h } from "./dom.js";
-import { language, listed, t } from "./words.js";
+import { isolated, language, listed, t } from "./words.js";
 
 const DAY_MS = 86_400_000;
 const MAX_NAMES = 3; // in the title of a group without one
@@ -51,6 +51,9 @@ export function formatShort(at) {
 export function timeElement(at, selector = "time") {
   return h(selector, { datetime: at, title: formatDateTime(at) }, formatShort(at));
 }
+
+/** The username of a user as others write it: "@ana". */
+export const handleOf = (user) => isolated(`@${user.username}`);
 
 export const nameOf = (user) => user?.display_name || user?.username || t("person.nameless");
 

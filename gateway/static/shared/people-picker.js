@@ -1,7 +1,7 @@
 /** A search field for people, and the list of those who were chosen. */
 
 import { avatar, fill, h, iconButton, toastErrors } from "./dom.js";
-import { nameOf } from "./format.js";
+import { handleOf, nameOf } from "./format.js";
 import { load } from "./load.js";
 import { t } from "./words.js";
 
@@ -88,7 +88,7 @@ export class PeoplePicker {
 
   #row(user) {
     const name = h("span.title", { dir: "auto" }, nameOf(user));
-    const username = h("small", {}, `@${user.username}`);
+    const username = h("small", {}, handleOf(user));
     const props = { type: "button", onclick: () => this.#add(user) };
     return h("li", {}, h("button.hit", props, avatar(nameOf(user), user.id), name, username));
   }

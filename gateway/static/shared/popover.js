@@ -44,11 +44,17 @@ export function moveByArrows(event, buttons) {
 }
 
 const NEXT = {
-  ArrowRight: (buttons, at) => buttons[(at + 1) % buttons.length],
-  ArrowLeft: (buttons, at) => buttons.at(at < 0 ? -1 : at - 1),
+  ArrowRight: (buttons, at) => beside(buttons, at, 1),
+  ArrowLeft: (buttons, at) => beside(buttons, at, -1),
   ArrowDown: (buttons, at) => nearest(buttons, at, 1),
   ArrowUp: (buttons, at) => nearest(buttons, at, -1),
 };
+
+/** The button at the right of a button (`way` is 1), or at its left (-1). Right to left, the next one is at the left. */
+function beside(buttons, at, way) {
+  const isNext = way > 0 === (document.documentElement.dir !== "rtl");
+  return isNext ? buttons[(at + 1) % buttons.length] : buttons.at(at < 0 ? -1 : at - 1);
+}
 
 /** The button of the next row (`way` is 1), or of the one before (-1), that is nearest to a button. */
 function nearest(buttons, at, way) {

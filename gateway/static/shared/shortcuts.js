@@ -4,7 +4,7 @@
  */
 
 import { avatar, fill, h, openDialog } from "./dom.js";
-import { formatShort, nameOf, partnerOf, titleOf } from "./format.js";
+import { formatShort, handleOf, nameOf, partnerOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";
 import { beginning } from "../chat/markup.js";
@@ -191,13 +191,13 @@ function chatEntry(store, conversation) {
   const { id, members, members_count } = conversation;
   const partner = partnerOf(conversation, store.me);
   const title = titleOf(conversation, store.me);
-  const about = partner ? `@${partner.username}` : t("conversation.members", { n: members_count ?? members.length });
+  const about = partner ? handleOf(partner) : t("conversation.members", { n: members_count ?? members.length });
   const text = searchable(title, partner?.username ?? "");
   return { id, partner: partner?.id, title, about, text, hue: partner?.id ?? id, href: addressOf(id) };
 }
 
 function personEntry(user) {
-  const [title, about] = [nameOf(user), `@${user.username}`];
+  const [title, about] = [nameOf(user), handleOf(user)];
   const text = searchable(title, user.username);
   return { partner: user.id, title, about, text, hue: user.id, href: `#/people/${user.id}` };
 }

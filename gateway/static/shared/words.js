@@ -3,6 +3,9 @@
  * see: they call `t` with a key, whenever they draw. The server finds the files, and tells the page their languages.
  */
 
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/; // Hebrew, Arabic, and others that are written so
+const [ISOLATE, END_OF_ISOLATE] = ["\u2068", "\u2069"]; // Unicode's marks around a part whose direction is its own
+
 let words = {};
 let rules = new Intl.PluralRules("en");
 
@@ -38,7 +41,20 @@ export async function loadWords(code) {
 export function t(key, values = {}) {
   const found = Object.hasOwn(words, key) ? words[key] : key;
   const text = typeof found === "string" ? found : (found[rules.select(values.n)] ?? found.other);
-  return text.replace(/\{(\w+)\}/g, (_, name) => (name === "n" ? number(values.n) : (values[name] ?? "")));
+  const valueOf = (name) => (name === "n" ? number(values.n) : isolated(String(values[name] ?? "")));
+  return directed(text.replace(/\{(\w+)\}/g, (_, name) => valueOf(name)));
+}
+
+/** Return a text that is to be a part of another one, such as a name: neither changes the order of the other's letters. */
+export function isolated(text) {
+  const isForeign = words.direction === "rtl" || FROM_RIGHT.test(text);
+  return isForeign && text ? `${ISOLATE}${text}${END_OF_ISOLATE}` : text;
+}
+
+/** Return a text with isolated parts, which begins with a mark of the page's direction: `dir="auto"` looks into the parts. */
+function directed(text) {
+  if (!text.includes(ISOLATE)) return text;
+  return `${words.direction === "rtl" ? "\u200f" : "\u200e"}${text}`;
 }
 
 /** Whether there are words for a key. */
@@ -56,5 +72,8 @@ function format(kind, make) {
 export const number = (value) => format("number", () => new Intl.NumberFormat(language)).format(value);
 
 /** Return several names as a list: "Ana, Ben and Cem". */
-export const listed = (names) =>
-  format("list", () => new Intl.ListFormat(language, { type: "conjunction" })).format(names);
+export function listed(names) {
+  if (names.length === 1) return names[0];
+  const list = format("list", () => new Intl.ListFormat(language, { type: "conjunction" }));
+  return directed(list.format(names.map(isolated)));
+}

@@ -605,7 +605,7 @@ export default {
   "preferences.email.daily": "كل يوم",
   "preferences.email.hourly": "كل ساعة",
   "preferences.email.instant": "فورًا",
-  "preferences.email.off": "بلا بريد إلكتروني",
+  "preferences.email.off": "بلا بريد",
   "preferences.here": "هنا",
   "preferences.notification": "الإشعار",
   "preferences.saved-email.daily": "تم الحفظ. {name}، بالبريد الإلكتروني: كل يوم.",
