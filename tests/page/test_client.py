@@ -16,6 +16,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
+REFUSED = {"type": "/problems/not-a-member", "detail": "not a member"}
+BROKEN = {"type": "/problems/internal", "detail": "an internal error"}
 
 # Reads events up to the message `last`; returns the messages' texts, and "state" for a state.
 READ = """async ([transport, cursor, last]) => {
@@ -82,9 +84,9 @@ def test_a_refused_message_shows_its_reason_and_unsent_messages_survive_a_reload
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
-    page.route("**/api/v1/messages", lambda route: route.fulfill(status=403, json={"detail": "not today"}))
+    page.route("**/api/v1/messages", lambda route: route.fulfill(status=403, json=REFUSED))
     write(page, "refused at first")
-    expect(page.locator(".echo")).to_contain_text("not today")
+    expect(page.locator(".echo")).to_contain_text("You are not in this conversation.")
     page.unroute("**/api/v1/messages")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".message:not(.echo)")).to_have_count(1)
@@ -104,17 +106,17 @@ def test_a_failed_message_delays_the_later_ones(people: list[Client], open_page:
     ana, ben, _ = people
     crew = ana.group(ben)
     page = entered(open_page, ana, f"#/conversations/{crew}")
-    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json={"detail": "broken"}), times=1)
+    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json=BROKEN), times=1)
     write(page, "one")
-    expect(page.locator(".echo")).to_contain_text("broken")
+    expect(page.locator(".echo")).to_contain_text("Something went wrong on the server.")
     write(page, "two")
     expect(page.locator(".echo")).to_have_count(2)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".message:not(.echo)")).to_have_count(2)
     assert texts(ben, crew) == ["one", "two"]
-    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json={"detail": "broken"}), times=1)
+    page.route("**/api/v1/messages", lambda route: route.fulfill(status=500, json=BROKEN), times=1)
     write(page, "three")
-    expect(page.locator(".echo")).to_contain_text("broken")
+    expect(page.locator(".echo")).to_contain_text("Something went wrong on the server.")
     write(page, "four")
     page.get_by_role("button", name="Discard").click()
     expect(page.locator(".message:not(.echo)")).to_have_count(3)

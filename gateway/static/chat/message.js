@@ -212,7 +212,7 @@ export function changeLine({ at, text }) {
 /** Create the row of a message in the outbox: "Sending…", or the error with buttons. */
 export function unsentRow(store, message) {
   const failed = message.failed && [
-    h("span.problem", {}, t("message.failed", { reason: message.failed }), " "),
+    h("span.problem", {}, message.failed, " "),
     h("button.link", { type: "button", onclick: () => store.retry(message) }, t("error.try-again")),
     " ",
     h("button.link", { type: "button", onclick: () => store.discard(message) }, t("message.discard")),

@@ -11,6 +11,7 @@
  */
 
 import { BellwireError, uniqueId } from "../client.js";
+import { errorText } from "../shared/dom.js";
 import { partnerOf } from "../shared/format.js";
 import { messageDraft, outboxEntry, outboxMessages } from "../shared/storage.js";
 import { t } from "../shared/words.js";
@@ -327,7 +328,7 @@ export class Store extends EventTarget {
         const receiver = conversation < 0 ? { to: -conversation } : { conversation };
         this.arrived(await this.bell.send({ ...receiver, client_id, body, ...options }));
       } catch (error) {
-        message.failed = error.slug ? error.message : t("message.no-connection");
+        message.failed = error.slug ? errorText(error) : t("message.no-connection");
         message.refused = error instanceof BellwireError && error.status < 500;
         this.emit("thread", conversation);
       }
