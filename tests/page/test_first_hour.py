@@ -85,6 +85,7 @@ def test_the_first_visitor_becomes_the_admin_and_invites_others(
     expect(stranger.locator(".said")).to_have_text("This Bellwire has its admin already. Sign in.")
     stranger.goto(f"{closed.url}/#/invitation/nonsense")
     expect(stranger.locator(".said")).to_contain_text("This invitation is over")
+    expect(stranger.get_by_role("button", name="Create an account")).to_have_count(0)
     stranger.goto(link)
     expect(stranger.locator(".said")).to_contain_text("You are invited.")
     assert violations(stranger) == []
@@ -126,7 +127,8 @@ def test_a_lost_password_is_replaced_by_the_code_that_signs_in(
 ) -> None:
     ana = gateway.user()
     address = f"{ana.name}@example.org"
-    page = open_page(gateway.url, **PHONE)
+    page = open_page(f"{gateway.url}/#/invitation/nonsense", **PHONE)
+    expect(page.locator(".said")).to_contain_text("This invitation is over")
     page.get_by_role("button", name="Forgot password?").click()
     expect(page.locator(".said")).to_contain_text("This server sends no e-mail yet.")
     fill(page, email=address)
@@ -138,6 +140,7 @@ def test_a_lost_password_is_replaced_by_the_code_that_signs_in(
     described(page, "new_password", "10 to 200 characters")
     fill(page, new_password=PASSWORD)
     submit(page)
+    expect(page.get_by_text("Your password was changed.")).to_be_visible()
     expect(page.locator("bw-conversations")).to_be_visible()
     assert log_in(gateway, login=ana.name, password=PASSWORD).status_code == 200
 

@@ -45,7 +45,7 @@ class SignIn extends View {
       const key = group ? "invitation.welcome-group" : "invitation.welcome";
       if (this.step === "signup") this.say(t(key, { group }));
     } catch (error) {
-      if (error.status === 404) this.showStep("password", t("invitation.over"));
+      if (error.status === 404) this.#refuseInvitation();
     }
   }
 
@@ -84,6 +84,18 @@ class SignIn extends View {
     if (setup && this.step === "password") fill(this.about, h("a", { href: "#/setup" }, t("setup.needed")));
     if (setup === false && this.step === "setup") this.refuseSetup();
     else fill(this.links, STEPS[this.step].links(this).filter(Boolean).map(linkButton));
+  }
+
+  /** The invitation lets nobody sign up any more. */
+  #refuseInvitation() {
+    this.#leaveInvitation();
+    this.showStep("password", t("invitation.over"));
+  }
+
+  /** Go on at the address of the chats, without the invitation. */
+  #leaveInvitation() {
+    this.invitation = undefined;
+    if (location.hash.startsWith("#/invitation")) history.replaceState(null, "", "#/conversations");
   }
 
   /** There is an admin already: ask for signing in instead. */
@@ -138,11 +150,12 @@ class SignIn extends View {
   /** The code was right: the account is there. */
   finishSignUp(user) {
     signupAttempt.remove();
-    if (location.hash.startsWith("#/invitation")) history.replaceState(null, "", "#/conversations");
+    this.#leaveInvitation();
     this.done(user);
   }
 
   finishSignIn(user) {
+    this.#leaveInvitation(); // it is for somebody who has no account
     this.done(user);
     adoptProfile(this.bell);
   }
