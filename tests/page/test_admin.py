@@ -87,7 +87,9 @@ def test_suspended_users_are_signed_out_and_can_be_activated_again(instance: Gat
     expect(rows(page).filter(has_text=ana.name).get_by_text("Active")).to_be_visible()
 
 
-def test_one_person_is_suspended_by_one_click_and_activated_again(instance: Gateway, root: Client, open_page: Open) -> None:
+def test_one_person_is_suspended_by_one_click_and_activated_again(
+    instance: Gateway, root: Client, open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
     ana = instance.user()
     name = ana.name.capitalize()
     page = entered(open_page, root, "#/admin/users")
@@ -103,6 +105,7 @@ def test_one_person_is_suspended_by_one_click_and_activated_again(instance: Gate
     assert toast is not None
     assert tabs is not None
     assert toast["y"] > tabs["y"] + tabs["height"], "the tabs can be clicked"
+    assert violations(page) == []
     page.get_by_role("button", name="Undo").click()
     expect(row.get_by_text("Active")).to_be_visible()
     expect(row.get_by_role("button", name=f"Suspend: {name}")).to_be_focused()
