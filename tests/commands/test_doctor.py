@@ -1,5 +1,7 @@
+import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +49,15 @@ def test_a_fresh_folder_is_looked_at_without_being_made(bellwire: Installation) 
     assert status == 0
     assert "run.py migrate" in line_of(lines, "warn", "store")
     assert not bellwire.data.exists()
+
+
+def test_the_line_that_it_advises_can_be_pasted(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    advised = re.search("`(.+)`", line_of(examined(bellwire)[1], "admins: none"))
+    assert advised
+    pasted = advised[1].replace("NAME", "ana").replace("ADDRESS", "ana@example.org")
+    subprocess.run(["sh", "-c", pasted], cwd=bellwire.folder, env=bellwire.environment(), check=True, capture_output=True)
+    assert bellwire.rows("SELECT username, role FROM users") == [("ana", "admin")]
 
 
 def test_bad_settings_fail_with_a_line_each(bellwire: Installation) -> None:
