@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.gateway.client import Client
 from tests.page.entering import PHONE, entered, lines, titled, write
@@ -55,6 +55,25 @@ def test_unread_is_what_was_not_seen(people: list[Client], open_page: Open) -> N
     page.get_by_role("button", name="To the first unread message").click()
     expect(page.locator(".message:focus .new-marker")).to_be_visible()
     assert len(reads) <= 10, "one call for several messages"
+
+
+def test_a_conversation_that_is_left_while_it_loads_breaks_nothing(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    sent = ana.send("hello", at=crew)
+    page = entered(open_page, ben)
+    waiting: list[Route] = []
+    page.route("**/messages?*", lambda route: waiting.append(route))
+    page.evaluate("(address) => { location.hash = address; }", f"#/conversations/{crew}/{sent['id']}")
+    expect(page.locator("bw-messages")).to_be_visible()
+    page.evaluate("location.hash = '#/settings'")
+    page.wait_for_selector("bw-settings")
+    with page.expect_response("**/messages?*"):
+        for route in waiting:
+            route.continue_()
+    page.unroute("**/messages?*")
+    page.go_back()
+    expect(page.locator(".message")).to_have_count(1)
 
 
 def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) -> None:

@@ -417,9 +417,9 @@ class Messages extends View {
   /** Scroll to a loaded message, whose block may be empty until then. Returns its row. */
   #reveal(id) {
     const page = this.thread.pages.find((messages) => messages.some((message) => message.id === id));
-    if (!page) return null;
+    const block = this.blocks.get(page); // there is none once the view was left
+    if (!block) return null;
     this.atEnd = false;
-    const block = this.blocks.get(page);
     block.element.scrollIntoView({ block: "center" });
     if (!block.isDrawn) this.#onIntersection([{ target: block.element, isIntersecting: true }]);
     return this.#rowElement(id);
