@@ -80,7 +80,7 @@ export default {
   "mail.kind.test": "Test-E-Mail",
   "page.description": "Bellwire: Nachrichten, die ankommen",
   "page.no-script": "Bellwire braucht JavaScript.",
-  "palette.label": "Gehe zu einer Person, einem Chat oder einer Nachricht",
+  "palette.label": "Zu Person, Chat oder Nachricht",
   "palette.results": "Gefunden",
   "person.nameless": "Jemand",
   "presence.offline": "offline",
