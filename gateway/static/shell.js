@@ -226,7 +226,7 @@ export class Shell extends View {
     const { store } = this;
     if (store.conversations.has(id)) return createView("bw-chat", { store, conversation: id, message });
     store.fetch(id);
-    return h("div.empty", {}, h("p", {}, t("conversation.unknown")), this.#keptTexts(id));
+    return h("div.empty", {}, h("h1.plain", {}, t("conversation.unknown")), this.#keptTexts(id));
   }
 
   /** What was written in a conversation before the user was removed from it. */

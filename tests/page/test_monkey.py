@@ -21,10 +21,9 @@ from tests.gateway.running import Gateway
 from tests.page.entering import entered
 from tests.waiting import until
 
-pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
-
 Open = Callable[..., Page]
 ACTIONS = int(os.environ.get("MONKEY_ACTIONS", "90"))
+pytestmark = [pytest.mark.only("sqlite"), pytest.mark.timeout(300 + ACTIONS)]  # the database does not matter here
 NETWORK = (Path(__file__).parent / "bad_network.js").read_text()
 WORDS = ("harbour", "tide", "boat", "rope", "pier", "🎉", "日本語", "naïve", "שלום")
 ADDRESSES = ("posts", "groups", "notifications", "notifications/unread", "settings", "conversations", "posts/bookmarked")

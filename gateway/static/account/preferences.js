@@ -55,7 +55,7 @@ class Preferences extends View {
       describe: (value) => t(`preferences.saved-email.${value}`, { name }),
     });
     const head = h("th", { scope: "row" }, name, h("small", {}, t(`preferences.about.${type}`)));
-    return h("tr", {}, head, h("td", {}, inApp), h("td", {}, email));
+    return h("tr", {}, head, h("td", {}, h("label.tick", {}, inApp)), h("td", {}, email));
   }
 
   #watches(watches) {

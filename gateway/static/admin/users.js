@@ -113,7 +113,7 @@ class Users extends View {
     const names = h("div", {}, h("strong", {}, name), h("small", {}, `${handleOf(user)} · ${user.id}`));
     const role = t(`users.role.${user.role}`);
     return tableRow(heads(), [
-      select,
+      h("label.tick", {}, select),
       h("div.person", {}, avatar(name, user.id), names),
       user.email,
       user.role === "admin" ? pill(role, "good") : role,

@@ -78,7 +78,7 @@ const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCa
 
 function section(name, buttons) {
   const title = t(`emoji.${name}`);
-  return h("section", { "aria-label": title }, h("h3", {}, title), h("div.emoji-grid", {}, buttons));
+  return h("section", { "aria-label": title }, h("h2", {}, title), h("div.emoji-grid", {}, buttons));
 }
 
 function namedButtons(pairs, pick) {

@@ -16,7 +16,7 @@ export function openPopover(button, element, closed = () => button.focus()) {
     element.remove();
     if (hadFocus) closed();
   });
-  document.body.append(element);
+  (document.querySelector("main") ?? document.body).append(element);
   element.showPopover();
   place(element, anchor);
 }
