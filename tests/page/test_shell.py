@@ -296,10 +296,17 @@ def test_arabic_reads_from_right_to_left(people: list[Client], open_page: Open) 
     expect(emoji.nth(1)).to_be_focused()
     page.keyboard.press("Escape")
     page.locator(".chat-head button").click()
-    expect(page.get_by_role("dialog").locator(".people small")).to_have_text(
-        ["مالك", f"\u2068@{ben.name}\u2069", f"\u2068@{cleo.name}\u2069"]
-    )
+    members = page.get_by_role("list", name="الأعضاء").locator("small")
+    expect(members).to_have_text(["مالك", f"\u2068@{ben.name}\u2069", f"\u2068@{cleo.name}\u2069"])
     assert page.evaluate(OUTSIDE) == [], "the members"
+    page.keyboard.press("Escape")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    message.focus()
+    assert page.evaluate(OUTSIDE) == [], "the buttons of a message, at twice the size"
+    assert page.locator("bw-composer textarea").evaluate("(field) => field.clientWidth") > 200, "room for words"
+    page.locator(".chat-head button").click()
+    expect(members).to_have_count(3)
+    assert page.evaluate(OUTSIDE) == [], "the members, at twice the size"
     page.keyboard.press("Escape")
     for address, shown in (
         (f"posts/{post['id']}", ".post .text"),
