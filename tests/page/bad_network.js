@@ -75,7 +75,10 @@
   window.shown = async ({ conversations, messages }) => {
     const { titleOf } = await import("/static/shared/format.js");
     const { store } = document.querySelector("bw-shell");
-    const rows = [...document.querySelectorAll(".conversations a[data-conversation]")];
+    const isKept = (id) => store.lost.includes(id); // what was written where one is no longer in: it waits, on purpose
+    const waiting = [...store.outbox.values()].filter(({ conversation, refused }) => !refused && !isKept(conversation));
+    const all = [...document.querySelectorAll(".conversations a[data-conversation]")];
+    const rows = all.filter((row) => !isKept(Number(row.dataset.conversation)));
     const list = rows.map((row) => ({
       id: Number(row.dataset.conversation),
       title: row.querySelector(".title").textContent,
@@ -111,7 +114,7 @@
       members: [members, expectedMembers],
       messages: [texts, expectedTexts.slice(-Math.max(texts.length, Math.min(20, expectedTexts.length)))],
       title: [document.title.match(/^\((\d+)\)/)?.[1] ?? "0", null],
-      busy: window.underWay + store.outbox.size + (store.bell.online ? 0 : 1000),
+      busy: window.underWay + waiting.length + (store.bell.online ? 0 : 1000),
     };
   };
 
