@@ -10,7 +10,7 @@ from jobs.consumers.admin_watch import AdminWatchConsumer, count_acts
 from jobs.consumers.notify import NotifyConsumer
 from jobs.insight.origins import event_of_notification, owner_of
 from jobs.rules import watches
-from jobs.rules.decisions import OWN_ACT, Decision, Rule, apply_rule
+from jobs.rules.decisions import HAS_READ, NOTIFIED, OWN_ACT, Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import BY_EVENT_TYPE
@@ -96,13 +96,16 @@ def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
 def _reasons(decision: Decision, made: CauseNotification | None, explained: Event, timezone: str) -> list[str]:
     """The decision in words, corrected by what was made of it.
 
-    A cause that was only counted has no mail, and one that was merged into an unread notification has no second mail at once.
+    A cause that was only counted has no mail, and one that was merged into an unread notification has no second mail at once. What
+    was read since it was notified is not unread any more, which is no reason.
     """
     reasons = decision.reasons(timezone)
     if made is None:
         return [NOT_YET if _is_unread(explained) else OTHERWISE] if decision.in_app else reasons
     if made.only_counted:
         return [ONLY_COUNTED]
+    if decision.outcome == HAS_READ:
+        reasons = [NOTIFIED]  # it was read since
     if made.created_ms >= explained.at_ms:
         return reasons
     mailed_before = decision.mail_ms == AT_ONCE and not decision.again

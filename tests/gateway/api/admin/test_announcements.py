@@ -130,6 +130,9 @@ def test_the_event_of_a_message_is_explained(served: Gateway, root: Client) -> N
     assert explanation == root.get("/admin/explain", event=explanation["event"], user=ben.id).json()
     assert explanation == root.get("/admin/explain", notification=notice["id"]).json()
     assert ben.get(f"/notifications/{notice['id']}/explain").json()["rules"][0]["rule"] == "message"
+    ben.post(f"/conversations/{notice['data']['conversation']}/read", {"message": sent})
+    again = root.get("/admin/explain", message=sent, user=ben.id).json()["rules"][0]["decided"]
+    assert again == ["notified"], "that it was read since is no reason"
     assert fields(root.get("/admin/explain", message=sent)) == ["user"]
     assert fields(root.get("/admin/explain", message=sent, event=explanation["event"], user=ben.id)) == ["event"]
     problem(root.get("/admin/explain", message=sent + 1000, user=ben.id), 404, "not-found")
