@@ -135,6 +135,9 @@ def test_an_invitation_is_made_counted_and_ended(instance: Gateway, root: Client
     confirm(page, "Copy the link")
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == link
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException('', 'NotAllowedError')) }")
+    confirm(page, "Copied")
+    expect(page.locator(".toast")).to_have_text("The text is selected: copy it with the keyboard.")
     confirm(page, "Done")
     expect(rows(page)).to_contain_text(["0 of 2"])
     new = {"email": "invited@example.org", "username": "invited", "password": "correct horse battery"}

@@ -1,6 +1,6 @@
 /** The dialog in which an admin makes an invitation, and its link. It is shown once: only a hash of its code is stored. */
 
-import { field, fill, h, openDialog, toastErrors } from "../shared/dom.js";
+import { copyField, field, fill, h, openDialog, toastErrors } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";
@@ -66,12 +66,10 @@ function showLink({ url, uses, expires_at }) {
   const onfocus = ({ target }) => target.select();
   const link = field(t("invite.link"), "link", { value: url, readonly: true, onfocus, dir: "ltr" }, hint);
   const copy = async () => {
-    await navigator.clipboard.writeText(url);
+    await copyField(link.querySelector("input"));
     button.textContent = t("users.token.copied");
   };
-  // Browsers give pages that came over plain HTTP no clipboard.
-  const props = { type: "button", onclick: () => toastErrors(copy) };
-  const button = navigator.clipboard && h("button", props, t("invite.copy"));
-  const fields = [link, button && h("div.row", {}, button)];
+  const button = h("button", { type: "button", onclick: () => toastErrors(copy) }, t("invite.copy"));
+  const fields = [link, h("div.row", {}, button)];
   return openDialog(t("invite.people"), fields, t("invite.close"), () => true, { isNotice: true });
 }

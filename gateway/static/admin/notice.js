@@ -1,6 +1,6 @@
 /** A box above a list that reports what was done, or shows a secret that is not shown again. */
 
-import { fill, h, iconButton, toastErrors } from "../shared/dom.js";
+import { copyField, fill, h, iconButton, toastErrors } from "../shared/dom.js";
 import { t } from "../shared/words.js";
 
 export class Notice {
@@ -19,9 +19,7 @@ export class Notice {
   showSecret(text, label, secret) {
     const value = h("input", { readOnly: true, value: secret, "aria-label": label, dir: "ltr" });
     const copy = async () => {
-      value.select();
-      if (!navigator.clipboard) throw new Error(t("admin.no-clipboard"));
-      await navigator.clipboard.writeText(secret);
+      await copyField(value);
       button.textContent = t("users.token.copied");
     };
     const props = { type: "button", onclick: () => toastErrors(copy) };

@@ -296,6 +296,16 @@ export function errorText(error) {
   return error.detail || t("error.no-server"); // without words: the answer of something that stands in between
 }
 
+/** Copy the text of a field. Where the browser allows none, as with plain HTTP, the error says what else to do. */
+export async function copyField(input) {
+  input.select();
+  try {
+    await navigator.clipboard.writeText(input.value);
+  } catch {
+    throw new Error(t("admin.no-clipboard"));
+  }
+}
+
 /** Return what is wrong with a field's value: the server's text where there are no words for it. */
 export function fieldText(name, message) {
   if (/taken/.test(message) && hasWords(`invalid.${name}-taken`)) return t(`invalid.${name}-taken`);
