@@ -306,6 +306,9 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
     expect(theirs.get_by_role("dialog")).to_contain_text("An admin sent it")
     confirm(theirs, "Change my preferences")
     expect(theirs.get_by_role("heading", name="Your notifications")).to_be_visible()
+    page.goto(f"{root.gateway.url}/#/notifications")
+    page.get_by_role("button", name=re.compile(r"Why did I get this\? .*messages? sent")).first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("you watch “Messages were sent”")
 
 
 def test_an_area_that_can_not_be_loaded_says_why_and_is_tried_again(root: Client, open_page: Open) -> None:

@@ -3,10 +3,10 @@
 import { h, openDialog, toastErrors } from "../shared/dom.js";
 import { decisionText, mailKind } from "../shared/decisions.js";
 import { formatDateTime } from "../shared/format.js";
-import { t } from "../shared/words.js";
+import { hasWords, t } from "../shared/words.js";
 
 /** Open a dialog with the reasons for a notification. Its button leads to the preferences. */
-export async function explainNotification(bell, { id, title, type }) {
+export async function explainNotification(bell, { id, title, type, data }) {
   const explanation = await toastErrors(() => bell.call("GET", `/notifications/${id}/explain`));
   if (!explanation) return;
   const { rules, mails, mail_due_at } = explanation;
@@ -16,7 +16,9 @@ export async function explainNotification(bell, { id, title, type }) {
     return t(`why.mail.${state}`, { kind: mailKind(kind), time });
   });
   const due = mail_due_at ? [t("explain.mail-due", { time: formatDateTime(mail_due_at) })] : [];
-  const reasons = decisions.length ? decisions : [t("why.no-rule"), ...due]; // a decision names the mail that is due
+  const watched = `preferences.watch.${type === "admin" && data?.action}`;
+  const cause = hasWords(watched) ? t("why.watched", { event: t(watched) }) : t("why.no-rule");
+  const reasons = decisions.length ? decisions : [cause, ...due]; // a decision names the mail that is due
   const list = h(
     "ul.reasons",
     {},

@@ -723,6 +723,7 @@ export default {
   "why.preferences": "تغيير تفضيلاتي",
   "why.title": "لماذا وصلني هذا؟",
   "why.type": "هذا إشعار من النوع «{type}». تحدد تفضيلاتك لكل نوع هل يظهر هنا وهل يُرسل بالبريد الإلكتروني.",
+  "why.watched": "أنت بصفتك مسؤولًا تتابع «{event}»، وهذا يُحصيه.",
 
   // Admin
   "activity.column.action": "الإجراء",

@@ -553,6 +553,7 @@ export default {
   "why.title": "Warum bekomme ich das?",
   "why.type":
     "Das ist eine Mitteilung der Art „{type}“. In deinen Einstellungen steht für jede Art, ob sie hier gezeigt und ob sie per E-Mail geschickt wird.",
+  "why.watched": "Als Admin beobachtest du „{event}“; das wird hier gezählt.",
 
   // Admin
   "activity.column.action": "Aktion",

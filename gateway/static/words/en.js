@@ -534,6 +534,7 @@ export default {
   "why.title": "Why did I get this?",
   "why.type":
     "This is a notification of the kind “{type}”. Your preferences decide for each kind whether it is shown here and whether it is e-mailed.",
+  "why.watched": "As an admin you watch “{event}”, and this counts it.",
 
   // Admin
   "activity.column.action": "Action",
