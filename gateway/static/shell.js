@@ -272,10 +272,10 @@ export class Shell extends View {
   }
 
   /** Let screen readers read new messages of other users. */
-  #announce(message) {
+  async #announce(message) {
     if (message.sender === this.store.me.id) return;
     const region = document.querySelector("#announcer");
-    const name = nameOf(this.store.person(message.sender));
+    const name = nameOf(await this.store.loadedPerson(message.sender));
     region.append(h("p", {}, t("composer.original", { name, text: stripped(message.body) })));
     while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }

@@ -44,6 +44,7 @@ def test_looking_somebody_up_writes_nothing_until_the_first_message(people: list
     here.get_by_label("Message", exact=True).fill("Hello, Ben")
     here.get_by_role("button", name="Send").click()
     expect(here.locator("bw-chat .message .text")).to_have_text(["Hello, Ben"])
+    expect(there.locator("#announcer")).to_contain_text(f"{ana.name.capitalize()}: Hello, Ben")
     titled(there, ana.name.capitalize()).click()
     write(there, "Hello, Ana")
     expect(here.locator("bw-chat .message .text")).to_have_text(["Hello, Ben", "Hello, Ana"])

@@ -41,6 +41,7 @@ export class Store extends EventTarget {
     this.marks = new Map(); // conversation -> the user's own read mark, until an event tells that it has arrived
     this.outbox = new Map(); // client_id -> unsent message, in the order of writing
     this.sending = new Set(); // conversations whose outbox is being sent
+    this.loading = new Map(); // user -> the promise of the call that loads them
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     bell.addEventListener("online", () => this.sendAll());
   }
@@ -187,8 +188,17 @@ export class Store extends EventTarget {
       this.emit("conversations");
       this.emit("people", id);
     };
-    this.bell.call("GET", `/users/${id}`, null, PATIENT).then(loaded, () => {});
+    const loading = this.bell.call("GET", `/users/${id}`, null, PATIENT).then(loaded, () => {});
+    this.loading.set(id, loading);
+    loading.then(() => this.loading.delete(id));
     return placeholder;
+  }
+
+  /** Return USER as soon as it is loaded, or the placeholder if it can't be. */
+  async loadedPerson(id) {
+    const user = this.person(id);
+    await this.loading.get(id);
+    return user;
   }
 
   // Derived values
