@@ -37,6 +37,7 @@ def test_looking_somebody_up_writes_nothing_until_the_first_message(people: list
     here.locator(".found .title", has_text=ben.name.capitalize()).click()
     expect(here).to_have_url(f"{ana.gateway.url}/#/people/{ben.id}")
     expect(here.locator("bw-chat h1")).to_have_text(ben.name.capitalize())
+    expect(here.locator(".chat-head .quiet")).to_contain_text(f"@{ben.name}")  # whether they are online is not known yet
     here.get_by_label("Message", exact=True).fill("half a")
     here.reload()
     expect(here.get_by_label("Message", exact=True)).to_have_value("half a")

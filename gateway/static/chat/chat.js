@@ -1,7 +1,7 @@
 /** One conversation: its header, its messages, and the composer. */
 
 import { View, avatar, createView, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
-import { nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
@@ -50,12 +50,15 @@ class Chat extends View {
     if (!details) return;
     const partner = partnerOf(details, store.me);
     const title = titleOf(details, store.me);
-    const online = partner ? Boolean(store.online.get(partner.id)) : null;
+    // Who has no conversation with somebody is not told whether they are online.
+    const known = partner && (details.id > 0 || store.online.has(partner.id));
+    const online = known ? Boolean(store.online.get(partner.id)) : null;
     const openPeople = () => toastErrors(async () => openAbout(await load("chat/people.js")));
     const openAbout = ({ openMembersDialog, openPersonCard }) =>
       partner ? openPersonCard(store, partner, { canWrite: false }) : openMembersDialog(store, details);
     const label = partner ? t("chat.about", { name: title }) : t("chat.members-and-title");
-    const subtitle = partner ? t(online ? "chat.online" : "chat.offline") : this.#membersText();
+    const presence = known ? t(online ? "chat.online" : "chat.offline") : partner && handleOf(partner);
+    const subtitle = presence || this.#membersText();
     fill(
       this.header,
       h("a.icon-button.back", { href: "#/conversations", "aria-label": t("chat.back") }, icon("back")),
