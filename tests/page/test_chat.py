@@ -143,6 +143,8 @@ def test_drafts_and_the_search_are_kept_where_they_belong(people: list[Client], 
     hits = page.locator(".found").get_by_role("link")
     expect(hits).to_have_count(20)
     expect(page.locator(".found .preview").first).to_have_text("one more harbour")
+    expect(page.locator(".found .title").first).to_have_text(cleo.name.capitalize())
+    expect(page.locator(".found time")).to_have_count(20)
     page.get_by_role("button", name="Show more messages").click()
     expect(page.locator(".found mark")).to_have_text(["harbour"] * 23)
     hits.last.click()

@@ -12,7 +12,7 @@ import {
   setPresence,
   toastErrors,
 } from "../shared/dom.js";
-import { excerptAround, formatDateTime, formatShort, handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { excerptAround, formatDateTime, formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
@@ -322,8 +322,9 @@ class Conversations extends View {
     ];
   }
 
-  #foundLink(href, title, text) {
-    return h("a", { href }, h("span.title", { dir: "auto" }, title), h("span.preview", { dir: "auto" }, text));
+  #foundLink(href, title, text, time = null) {
+    const parts = [h("span.title", { dir: "auto" }, title), time && h("time", {}, time)];
+    return h("a", { href }, parts, h("span.preview", { dir: "auto" }, text));
   }
 
   #foundConversation(conversation, q) {
@@ -345,13 +346,9 @@ class Conversations extends View {
 
   #foundMessage({ id, conversation: conversationId, sender, created_at, body, marks }, q) {
     const { store } = this;
-    const conversation = store.conversations.get(conversationId);
-    const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
-    const values = { name, time: formatShort(created_at) };
-    if (conversation) values.conversation = titleOf(conversation, store.me);
-    const place = !conversation ? "elsewhere" : conversation.kind === "direct" ? "direct" : "group";
-    const title = t(`search.message.${place}`, values);
-    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, hitElements(body, marks, q));
+    const text = hitElements(body, marks, q);
+    const title = placeOf(store, sender, conversationId);
+    return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, text, formatShort(created_at));
   }
 }
 

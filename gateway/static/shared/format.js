@@ -67,6 +67,16 @@ export function titleOf(conversation, me) {
   return listed(more > 0 ? [...names, t("conversation.more", { n: more })] : names);
 }
 
+/** Who wrote a message and where, as far as it needs to be said and the conversation is known. */
+export function placeOf(store, sender, conversationId) {
+  const isOwn = sender === store.me.id;
+  const name = isOwn ? t("people.you") : nameOf(store.person(sender));
+  const conversation = store.conversations.get(conversationId);
+  const place = conversation?.kind === "direct" ? "direct" : "group";
+  if (!conversation || (place === "direct" && !isOwn)) return name;
+  return t(`search.message.${place}`, { name, conversation: titleOf(conversation, store.me) });
+}
+
 /** The other user of a direct conversation, else undefined. */
 export function partnerOf(conversation, me) {
   if (conversation.kind !== "direct") return undefined;

@@ -4,7 +4,7 @@
  */
 
 import { avatar, fill, h, openDialog } from "./dom.js";
-import { formatShort, handleOf, nameOf, partnerOf, titleOf } from "./format.js";
+import { formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";
 import { beginning } from "../chat/markup.js";
@@ -140,7 +140,7 @@ class Palette {
     this.#select([...this.list.children].find((row) => row.dataset.href === before) ?? this.list.firstChild);
   }
 
-  #row({ title, about, hue, href }, n, q) {
+  #row({ title, time, about, hue, href }, n, q) {
     const props = {
       id: `palette-${n}`,
       role: "option",
@@ -153,6 +153,7 @@ class Palette {
       props,
       avatar(title, hue),
       h("span.title", { dir: "auto" }, marked(title, q)),
+      time && h("time", {}, time),
       h("span.preview", { dir: "auto" }, about),
     );
   }
@@ -203,7 +204,6 @@ function personEntry(user) {
 }
 
 function messageEntry(store, { id, conversation, sender, body, created_at }) {
-  const name = sender === store.me.id ? t("people.you") : nameOf(store.person(sender));
-  const title = t("search.message.elsewhere", { name, time: formatShort(created_at) });
-  return { title, about: beginning(body, 100), hue: sender, href: `#/conversations/${conversation}/${id}` };
+  const [title, time] = [placeOf(store, sender, conversation), formatShort(created_at)];
+  return { title, time, about: beginning(body, 100), hue: sender, href: `#/conversations/${conversation}/${id}` };
 }
