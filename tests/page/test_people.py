@@ -88,6 +88,7 @@ def test_members_of_a_large_group_are_found_and_removing_and_leaving_ask_first(
     ana, last, stranger = crowd[0], crowd[-2], crowd[-1]
     crew = ana.group(*crowd[1:-1])
     page = entered(open_page, ana, f"#/conversations/{crew}")
+    expect(page.locator(".chat-head .quiet")).to_have_text("61 members")  # it is not known who is online
     page.get_by_role("button", name="Members and title").click()
     dialog = page.get_by_role("dialog").first
     members = dialog.get_by_role("list", name="Members").get_by_role("listitem")

@@ -71,6 +71,8 @@ class Chat extends View {
   #membersText() {
     const { members, members_count } = this.details;
     const { me, online } = this.store;
+    // Whether the members of a large group are online is not told, but for those of other conversations.
+    if (members_count > members.length) return t("conversation.members", { n: members_count });
     const present = members.filter(({ user }) => user.id === me.id || online.get(user.id)).length;
     return t("chat.members", { n: members_count ?? members.length, online: number(present) });
   }
