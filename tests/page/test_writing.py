@@ -177,9 +177,11 @@ def test_mailing_a_group_is_named_and_confirmed(people: list[Client], open_page:
     expect(page.get_by_role("button", name="Priority: Normal")).to_be_visible()
 
 
-def test_own_and_others_bubbles_differ_in_forced_colours(people: list[Client], open_page: Open) -> None:
+def test_own_bubbles_and_the_open_chat_are_marked_in_forced_colours(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     page = opened(open_page, ana, ben, forced_colors="active")
     write(page, "mine")
     borders = page.locator(".bubble").evaluate_all("(all) => all.map((one) => getComputedStyle(one).borderInlineEndWidth)")
     assert borders == ["1px", "6px"]
+    open_chat = page.locator(".conversations a[aria-current]")
+    assert open_chat.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
