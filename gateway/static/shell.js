@@ -99,6 +99,7 @@ export class Shell extends View {
   }
 
   #onAddress() {
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it was about the view before
     if (location.hash === this.trail.at(-2)) this.trail.pop();
     else this.trail.push(location.hash);
     this.navigate();

@@ -131,6 +131,25 @@ def test_a_removal_is_told_and_what_was_written_is_kept_and_sent_later(people: l
     expect(page.locator(".toast").last).to_have_text("You are no longer in “Crew”.")
 
 
+def test_who_came_while_the_connection_was_lost_is_there_and_another_view_has_no_dialog_of_the_last(
+    people: list[Client], open_page: Open
+) -> None:
+    ana, ben, _ = people
+    ana.send("hello", to=ben)
+    page = entered(open_page, ana)
+    expect(titled(page, name(ben))).to_be_visible()
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.locator("#bar")).to_be_visible()
+    entered(open_page, ben)
+    until(lambda: ana.get("/state").json()["presence"][str(ben.id)])
+    page.context.set_offline(False)
+    expect(titled(page, name(ben)).locator(".dot.online")).to_have_count(1)
+    page.evaluate("location.hash = '#/settings'")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_chat_begins_with_its_first_message_and_both_are_there(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     here = entered(open_page, ana)

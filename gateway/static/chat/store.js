@@ -20,6 +20,8 @@ import { PATIENT, Thread } from "./thread.js";
 const TYPING_MS = 6000; // clients repeat their typing event every 3 s
 const RECOUNT_AFTER_MS = 300;
 const REFRESH_AFTER_MS = 300; // many members may join at once
+const PRESENCE_WITHIN_MS = 3000; // not everybody's page at one moment
+const PRESENCE_LOOK_MS = 5000; // how often a hidden page looks whether it is seen again
 const REFRESH_LARGE_WITHIN_MS = 3000; // not everybody's page at one moment
 const MAX_REFRESHES = 5; // of a conversation that changes while it is loaded
 const MAX_CACHED_THREADS = 5; // besides the open one
@@ -43,7 +45,10 @@ export class Store extends EventTarget {
     this.sending = new Set(); // conversations whose outbox is being sent
     this.loading = new Map(); // user -> the promise of the call that loads them
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
-    bell.addEventListener("online", () => this.sendAll());
+    bell.addEventListener("online", () => {
+      this.sendAll();
+      this.#renewPresence();
+    });
   }
 
   emit(name, detail) {
@@ -108,6 +113,25 @@ export class Store extends EventTarget {
   #keepReadMark(conversation) {
     const isRead = this.marks.get(conversation.id) >= (conversation.last_message?.id ?? 0);
     if (isRead) conversation.unread = 0;
+  }
+
+  /**
+   * Ask who is there: what changed while the connection was lost is not told again. Hidden pages wait until they are
+   * looked at, and all some time, since those of a server that was restarted return together.
+   */
+  #renewPresence() {
+    clearTimeout(this.presenceTimer);
+    const delay = document.hidden ? PRESENCE_LOOK_MS : Math.random() * PRESENCE_WITHIN_MS;
+    const run = () => (document.hidden ? this.#renewPresence() : this.#loadPresence());
+    this.presenceTimer = setTimeout(() => this.bell.user && run(), delay);
+  }
+
+  async #loadPresence() {
+    const before = new Map(this.online);
+    const state = await this.bell.call("GET", "/state").catch(() => ({}));
+    for (const [user, online] of presenceOf(state))
+      if (this.online.get(user) === before.get(user)) this.online.set(user, online); // an event may have come meanwhile
+    this.emit("presence");
   }
 
   /** Load a conversation, again if an event has changed it meanwhile: the answer may be older than that event. */
