@@ -100,7 +100,7 @@ class Composer:
             message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
             message["List-Unsubscribe"] = f"<{link}>"
             message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-        context = texts | {"name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
+        context = {"kinds": ""} | texts | {"name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
         _add_bodies(message, *self._render(kind, context, language), message_id)
         return ComposedMail(message.as_bytes(), subject, smtputf8)
 
@@ -133,7 +133,8 @@ def _worded(kind: str, texts: Mapping[str, Any], language: Language) -> dict[str
     ]
     count = len(items) + texts["more"]
     subject = linkable(items[0]["title"]) if count == 1 else language.text("digest.subject", n=count)
-    return {"subject": subject, "items": items, "more": texts["more"]}
+    kinds = ", ".join(language.text(f"type.{kind}") for kind in sorted({item["type"] for item in items}))
+    return {"subject": subject, "items": items, "more": texts["more"], "kinds": kinds}
 
 
 def _add_bodies(message: EmailMessage, text: str, html: str, message_id: str) -> None:
