@@ -16,7 +16,7 @@ import { excerptAround, formatDateTime, formatShort, handleOf, nameOf, partnerOf
 import { load } from "../shared/load.js";
 import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
-import { t } from "../shared/words.js";
+import { listed, t } from "../shared/words.js";
 import { beginning, stripped } from "./markup.js";
 
 const PAGE_SIZE = 100;
@@ -273,6 +273,7 @@ class Conversations extends View {
       ),
       messages.next && this.#moreMessages(q, messages.next),
       isEmpty && h("p.empty", {}, t("search.nothing", { text: q })),
+      h("p.quiet.center", {}, t("search.filters", { filters: listed(["from:ana", "in:crew", "before:2026-11"]) })),
     );
   }
 

@@ -355,6 +355,7 @@ export default {
   "person.bot": "بوت",
   "person.write": "كتابة رسالة",
   "search.conversations": "المحادثات",
+  "search.filters": "المرشّحات تضيّق البحث: {filters}",
   "search.label": "البحث عن الأشخاص والرسائل",
   "search.message.direct": "{name} مع {conversation}",
   "search.message.group": "{name} في {conversation}",

@@ -279,6 +279,7 @@ export default {
   "person.bot": "Bot",
   "person.write": "Nachricht schreiben",
   "search.conversations": "Chats",
+  "search.filters": "Filter grenzen eine Suche ein: {filters}",
   "search.label": "Leute, Nachrichten suchen",
   "search.message.direct": "{name} mit {conversation}",
   "search.message.group": "{name} in {conversation}",

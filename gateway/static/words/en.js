@@ -272,6 +272,7 @@ export default {
   "person.bot": "bot",
   "person.write": "Write a message",
   "search.conversations": "Conversations",
+  "search.filters": "Narrow a search with filters: {filters}",
   "search.label": "Search people and messages",
   "search.message.direct": "{name} with {conversation}",
   "search.message.group": "{name} in {conversation}",
