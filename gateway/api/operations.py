@@ -18,7 +18,8 @@ logger = structlog.get_logger()
 
 MAX_SEND_S, MAX_TIMES_PER_REQUEST = 300.0, 100
 MAX_PARTS = 50  # that errors of clients are counted by; further ones count as "other"
-_parts: set[str] = set()
+_parts = {"page", "area", "event", "events", "section", "state"}  # those of the page, and others that were told
+declared.begin_at_0(declared.CLIENT_ERRORS_TOTAL, _parts)
 
 
 class HealthAnswer(TypedDict):
