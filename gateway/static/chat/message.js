@@ -97,11 +97,13 @@ function quotedText(store, original) {
 }
 
 function reactions(store, message) {
-  const usersByEmoji = Object.entries(message.reactions ?? {});
+  const usersByEmoji = Object.entries(message.reactions ?? {}).sort(byEmoji); // also for those who saw them come
   if (!usersByEmoji.length || message.deleted_at) return null;
   const buttons = usersByEmoji.map(([emoji, users]) => reactionButton(store, message, emoji, users));
   return h("div.reactions", {}, buttons);
 }
+
+const byEmoji = ([one], [other]) => (one < other ? -1 : 1);
 
 function reactionButton(store, message, emoji, users) {
   const isOwn = users.includes(store.me.id);
