@@ -159,7 +159,12 @@ def keep_picture(page: Page, name: str) -> None:
 def check(page: Page, name: str, size: str) -> list[str]:
     """Return all that is wrong with what is shown."""
     keep_picture(page, f"{name}-{size}")
-    return audit(page) + page.evaluate(f"({LAYOUT})({{ least: {TARGET_PX if size == '390' else 0} }})")
+    found = audit(page) + page.evaluate(f"({LAYOUT})({{ least: {TARGET_PX if size == '390' else 0} }})")
+    own, other = ("dark", "light") if size == "390" else ("light", "dark")
+    page.emulate_media(color_scheme=other)
+    found += audit(page, "color-contrast")
+    page.emulate_media(color_scheme=own)
+    return found
 
 
 def report(wrong: dict[str, list[str]]) -> str:

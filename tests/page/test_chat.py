@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, TABLET, act, bodies, entered, lines, titled, write
+from tests.page.entering import act, bodies, entered, lines, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -204,32 +204,6 @@ def test_script_in_every_field_is_shown_as_text(gateway: Gateway, open_page: Ope
     expect(page.locator(".sender").first).to_have_text(FIELDS[:60])
     assert page.locator("bw-shell img, bw-shell script").count() == 0
     assert not page.title().startswith("broken")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_chat_is_accessible(
-    people: list[Client], open_page: Open, violations: Callable[[Page], list[str]], scheme: str
-) -> None:
-    ana, ben, cleo = people
-    crew = ana.group(ben, cleo)
-    first = ana.send("look at https://example.org", at=crew)
-    ben.put(f"/messages/{first['id']}/reactions/👍")
-    ben.send("an answer", at=crew, reply_to=first["id"], priority="urgent")
-    ana.send("still here", to=ben)
-    signing = open_page(ana.gateway.url, color_scheme=scheme)
-    for way in ("Create an account", "I have an account", "Sign in with a code instead"):
-        assert violations(signing) == []
-        signing.get_by_role("button", name=way).click()
-    for size in ({}, PHONE, TABLET):
-        page = entered(open_page, ana, color_scheme=scheme, **size)
-        assert violations(page) == []
-        page.goto(f"{ana.gateway.url}/#/conversations/{crew}")
-        expect(page.locator(".message")).to_have_count(2)
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the page"
-    page.get_by_role("button", name="Members and title").click()
-    page.get_by_role("dialog").wait_for()
-    assert violations(page) == []
 
 
 def test_the_keyboard_reaches_everything(people: list[Client], open_page: Open) -> None:

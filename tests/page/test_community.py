@@ -123,19 +123,3 @@ def test_older_posts_are_loaded_while_scrolling(served: Gateway, open_page: Open
         page.locator(".post").last.scroll_into_view_if_needed()
     expect(page.get_by_text("post 0", exact=True)).to_be_attached()
     assert page.locator(".post > .text").all_inner_texts() == [f"post {n}" for n in reversed(range(45))]
-
-
-def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
-    ana = served.user()
-    group = ana.post("/groups", {"name": "Readers"}).json()["id"]
-    made = ana.post("/posts", {"body": "Hello", "group": group}).json()["id"]
-    first = ana.post(f"/posts/{made}/comments", {"body": "First, and a line as long as a phone is not wide " * 3}).json()["id"]
-    ana.post(f"/posts/{made}/comments", {"body": "Second", "reply_to": first})
-    page = entered(open_page, ana, **PHONE)
-    for place, shown in {f"posts/{made}": ".quote", "groups": ".rows li", f"groups/{group}": ".post"}.items():
-        page.goto(f"{served.url}/#/{place}")
-        page.wait_for_selector(shown)
-        assert page.locator(".view").evaluate("(view) => view.scrollWidth - view.clientWidth") == 0
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert violations(page) == [], (place, scheme)

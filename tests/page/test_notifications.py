@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, entered
+from tests.page.entering import entered
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -95,19 +95,3 @@ def test_preferences_are_saved_as_they_are_changed(served: Gateway, open_page: O
     page.reload()
     expect(page.get_by_label("Community: by e-mail")).to_have_value("daily")
     expect(page.get_by_label("Messages: show here")).not_to_be_checked()
-
-
-def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
-    ana, ben = served.users(2)
-    ben.send("hello", to=ana)
-    made = ana.post("/posts", {"body": "mine"}).json()["id"]
-    ben.put(f"/posts/{made}/like")
-    notifications(ana, 2)
-    page = entered(open_page, ana, **PHONE)
-    for place, shown in {"notifications": ".notices .unread", "notifications/preferences": ".choices"}.items():
-        page.goto(f"{served.url}/#/{place}")
-        page.wait_for_selector(shown)
-        assert page.locator(".view").evaluate("(view) => view.scrollWidth - view.clientWidth") == 0
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert violations(page) == [], (place, scheme)

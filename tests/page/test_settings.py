@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.gateway.newcomers import PASSWORD
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, entered
+from tests.page.entering import entered
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -118,12 +118,3 @@ def test_a_theme_is_stored_and_sessions_are_ended(served: Gateway, open_page: Op
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.wait_for_function("() => !Object.values(localStorage).includes('mine')")
     assert ana.get("/me").status_code == 401
-
-
-def test_the_view_is_accessible(served: Gateway, open_page: Open, violations: Callable[[Page], list[str]]) -> None:
-    page = entered(open_page, served.user(), "#/settings", **PHONE)
-    page.wait_for_selector("bw-sessions li")
-    assert page.locator(".view").evaluate("(view) => view.scrollWidth - view.clientWidth") == 0
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        assert violations(page) == [], scheme
