@@ -16,6 +16,7 @@ from bench.servers.bellwire import Bellwire, bellwire
 CHATS = 100
 MANY_CHATS = 1_000
 TYPING_INTERVAL_S = 0.05  # one after the other, each from another person
+SETTLE_S = 1.0  # until the page that was loaded does nothing
 LONG = 10_000
 
 # Press a row of the list; return the milliseconds to the frame in which the first unread message is in view.
@@ -118,6 +119,7 @@ async def _measure_opening(browser: Browser, server: Bellwire, people: Sequence[
         shown = await signed_in(browser, server, reader)
         await shown.goto(f"{server.base}/#/conversations")
         await shown.wait_for_selector(f'.conversations a[href="#/conversations/{room.number}"]')
+        await asyncio.sleep(SETTLE_S)
         taken.append(float(await shown.evaluate(OPEN, [room.number])))
         await shown.context.close()
     client.close()
@@ -132,7 +134,7 @@ async def _measure_going(browser: Browser, server: Bellwire, people: Sequence[Pe
     await page.wait_for_selector(".conversations a")
     opened_ms, found_ms = [], []
     for number in range(times + 1):
-        shown, found = await page.evaluate(GO_TO, f"many{7 * number}")
+        shown, found = await page.evaluate(GO_TO, f"many{len(others) - 1 - number}")
         if number:  # the first loads the module
             opened_ms.append(shown)
             found_ms.append(found)

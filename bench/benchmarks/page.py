@@ -16,7 +16,7 @@ from typing import Any
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 from bench.benchmark import Benchmark, Bound, Figure, Line, Round, Scale
-from bench.load.client import Client, spread
+from bench.load.client import Client, raw_request, spread
 from bench.load.loops import percentile
 from bench.load.people import Person, create_people
 from bench.servers.bellwire import Bellwire, bellwire
@@ -31,6 +31,7 @@ XSRF = "0123456789abcdef0123456789abcdef"
 HISTORY_MESSAGES = 10_000
 HOUR_MESSAGES = 3600  # one a second
 WRITERS = 200  # take turns, so that none meets the limits of 20 sends a second and 600 a minute
+JOIN_INTERVAL_S = 0.1
 SEND_INTERVAL_S = 0.06  # Ana may send 20 messages a second
 FRAME_MS = 1000 / 60
 
@@ -142,6 +143,11 @@ class Room:
         """Create the conversation, with a first message."""
         body = {"members": [person.id for person in self.writers], "title": "Room"}
         self.number = (await self.client.call("POST", "/api/v1/conversations", self.ana.token, body))["id"]
+        seen = raw_request("GET", f"/api/v1/conversations/{self.number}", self.writers[-1].token)
+        while True:
+            if (await self.client.request(seen)).status == 200:
+                break
+            await asyncio.sleep(JOIN_INTERVAL_S)  # a large group is made in slices
         await self.write("welcome")
 
     async def write(self, text: str, client: Client | None = None) -> None:
