@@ -1,5 +1,6 @@
 """Reading a conversation: what counts as read, where it opens, and the actions of a message."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -38,8 +39,10 @@ def test_unread_is_what_was_not_seen(people: list[Client], open_page: Open) -> N
     page = entered(open_page, ben)
     reads: list[str] = []
     page.on("request", lambda request: request.url.endswith("/read") and reads.append(request.url))
-    titled(page, "Crew").click()
+    with page.expect_request(re.compile("/messages")) as first_load:
+        titled(page, "Crew").click()
     expect(page.locator(".new-marker + .day + .line")).to_contain_text("line 0")
+    assert "around=" in first_load.value.url, "the newest page is not loaded first"
     until(lambda: 0 < ben.conversation(crew)["unread"] < 120)
     first = ben.conversation(crew)["unread"]
     assert first > 90, "what is below the visible part is unread"

@@ -5,6 +5,7 @@ import { handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
+import { PAGE_SIZE } from "./thread.js";
 import "./composer.js";
 
 const READ_AFTER_MS = 300; // marks are sent together while one scrolls
@@ -13,10 +14,11 @@ const READ_AFTER_MS = 300; // marks are sent together while one scrolls
 class Chat extends View {
   render() {
     const { store } = this;
-    this.thread = store.thread(this.conversation);
+    this.readUpTo = store.readMark(this.details);
+    const isFar = this.details.unread > PAGE_SIZE; // the first unread message is not among the newest
+    this.thread = store.thread(this.conversation, this.message || (isFar ? Math.max(this.readUpTo, 1) : null));
     this.header = h("header.bar.chat-head");
     this.typing = h("p.typing", { role: "status" });
-    this.readUpTo = store.readMark(this.details);
     this.messages = createView("bw-messages", {
       store,
       thread: this.thread,

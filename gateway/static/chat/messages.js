@@ -78,10 +78,11 @@ class Messages extends View {
 
   /** Load the first messages, then scroll to the target, to the first unread message, or to the end. */
   async #open() {
-    const isLoaded = this.target && this.thread.find(this.target);
-    if (this.target && !isLoaded) this.thread.goTo(this.target);
-    else if (!this.target && !this.thread.atEnd) this.thread.goToEnd();
-    await this.thread.loading.catch((error) => (this.top.textContent = error.message));
+    const wait = () => this.thread.loading.catch((error) => (this.top.textContent = error.message));
+    await wait(); // for the first page of a new thread
+    if (this.target && !this.thread.find(this.target)) this.thread.goTo(this.target);
+    else if (!this.target && this.unreadFrom === null && !this.thread.atEnd) this.thread.goToEnd();
+    await wait();
     this.#draw();
     if (this.target) this.#show(this.target);
     else await this.#showUnread();
@@ -93,7 +94,7 @@ class Messages extends View {
   async #showUnread() {
     if (this.unreadFrom !== null && !this.thread.find(this.firstUnread)) await this.#loadUnread();
     const row = this.#reveal(this.firstUnread);
-    if (!row) return this.#scrollToEnd();
+    if (!row) return this.thread.atEnd ? this.#scrollToEnd() : this.toEnd();
     this.atEnd = false;
     const distance = row.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top;
     this.scroller.scrollTop += distance - MARKER_OFFSET_PX;

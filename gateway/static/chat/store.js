@@ -24,6 +24,7 @@ const PRESENCE_WITHIN_MS = 3000; // not everybody's page at one moment
 const PRESENCE_LOOK_MS = 5000; // how often a hidden page looks whether it is seen again
 const REFRESH_LARGE_WITHIN_MS = 3000; // not everybody's page at one moment
 const MAX_REFRESHES = 5; // of a conversation that changes while it is loaded
+const MAX_IDS = 200; // of people in one call
 const MAX_CACHED_THREADS = 5; // besides the open one
 
 export class Store extends EventTarget {
@@ -44,6 +45,7 @@ export class Store extends EventTarget {
     this.outbox = new Map(); // client_id -> unsent message, in the order of writing
     this.sending = new Set(); // conversations whose outbox is being sent
     this.loading = new Map(); // user -> the promise of the call that loads them
+    this.unknown = new Set(); // users to be loaded
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     bell.addEventListener("online", () => {
       this.sendAll();
@@ -207,15 +209,35 @@ export class Store extends EventTarget {
     if (known) return known;
     const placeholder = { id, username: "", display_name: t("people.former") };
     this.users.set(id, placeholder);
-    const loaded = (user) => {
-      this.putUser(user);
-      this.emit("conversations");
-      this.emit("people", id);
-    };
-    const loading = this.bell.call("GET", `/users/${id}`, null, PATIENT).then(loaded, () => {});
-    this.loading.set(id, loading);
-    loading.then(() => this.loading.delete(id));
+    if (!this.unknown.size) this.loadingUnknown = Promise.resolve().then(() => this.#loadUnknown());
+    this.unknown.add(id);
+    this.loading.set(id, this.loadingUnknown);
     return placeholder;
+  }
+
+  /** Load the people of whom only the ids are known: those of a large group that is open by one call. */
+  async #loadUnknown() {
+    const ids = [...this.unknown];
+    this.unknown.clear();
+    const [found, others] = await this.#loadMembers(ids);
+    const load = (id) => this.bell.call("GET", `/users/${id}`, null, PATIENT).catch(() => null);
+    for (const user of [...found, ...(await Promise.all(others.map(load)))].filter(Boolean)) {
+      this.putUser(user);
+      this.emit("people", user.id);
+    }
+    this.emit("conversations");
+    for (const id of ids) this.loading.delete(id);
+  }
+
+  /** Load those of some people who are members of the open conversation, if it is large. Return them, and the ids of the others. */
+  async #loadMembers(ids) {
+    const conversation = this.conversations.get([...this.threads.keys()].at(-1));
+    if (ids.length < 2 || !conversation?.members_count) return [[], ids];
+    const options = { ...PATIENT, query: { ids: ids.slice(0, MAX_IDS).join(), limit: MAX_IDS } };
+    const path = `/conversations/${conversation.id}/members`;
+    const { items } = await this.bell.call("GET", path, null, options).catch(() => ({ items: [] }));
+    const found = new Map(items.map(({ user }) => [user.id, user]));
+    return [[...found.values()], ids.filter((id) => !found.has(id))];
   }
 
   /** Return USER as soon as it is loaded, or the placeholder if it can't be. */
@@ -267,9 +289,10 @@ export class Store extends EventTarget {
     return others.length ? Math.min(...others.map((member) => member.read ?? 0)) : 0;
   }
 
-  thread(id) {
+  /** The messages of a conversation: those that are loaded, or else around a message, or the newest. */
+  thread(id, around) {
     if (!this.threads.has(id) && id > 0) queueMicrotask(() => this.refresh(id)); // names and members may have changed
-    const thread = this.threads.get(id) ?? new Thread(this, id);
+    const thread = this.threads.get(id) ?? new Thread(this, id, around);
     this.threads.delete(id);
     this.threads.set(id, thread);
     for (const unused of [...this.threads.keys()].slice(0, -MAX_CACHED_THREADS - 1))

@@ -1,20 +1,21 @@
 /** The loaded messages of one conversation: consecutive pages, oldest first, without gaps between them. */
 
-const PAGE_SIZE = 50;
+export const PAGE_SIZE = 50;
 const MAX_MESSAGES = 2000; // in memory; the oldest pages of a longer thread are dropped
 export const PATIENT = { attempts: 8 }; // of calls that nobody waits for with a finger on a button: about half a minute
 
 export class Thread {
-  constructor(store, conversation) {
+  /** `around`: the message to begin at; without one it begins at the newest. */
+  constructor(store, conversation, around = null) {
     this.store = store;
     this.conversation = conversation;
     this.loads = 0; // how often all pages were replaced
     this.answering = new Set(); // the changes that came while an answer is awaited: a list of {id, run} for each
-    this.restart();
+    this.restart(around);
   }
 
-  /** Drop all pages and load the newest one again. */
-  restart() {
+  /** Drop all pages and load the newest one again, or the one around a message. */
+  restart(around = null) {
     this.pages = [];
     this.older = undefined; // the cursor of the next older page; null: there is none; undefined: nothing is loaded yet
     this.atEnd = true; // whether the newest message is loaded
@@ -23,7 +24,7 @@ export class Thread {
       this.loading = Promise.resolve();
       return;
     }
-    this.loading = this.#load({});
+    this.loading = this.#load(around ? { around } : {});
     this.loading.catch(() => {}); // the view awaits `loading` too, and shows the error
   }
 
