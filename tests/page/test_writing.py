@@ -183,5 +183,4 @@ def test_own_bubbles_and_the_open_chat_are_marked_in_forced_colours(people: list
     write(page, "mine")
     borders = page.locator(".bubble").evaluate_all("(all) => all.map((one) => getComputedStyle(one).borderInlineEndWidth)")
     assert borders == ["1px", "6px"]
-    open_chat = page.locator(".conversations a[aria-current]")
-    assert open_chat.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
+    expect(page.locator(".conversations a[aria-current]")).to_have_css("outline-style", "solid")
