@@ -13,7 +13,7 @@ from models.chat.search_query import Query, parse
 from models.chat.search_scope import SearchFilter
 from models.chat.search_tokens import phrases, split
 from models.log import event
-from models.store.database import db, disconnect, engine, execute, rows
+from models.store.database import db, disconnect, engine, execute, multi_index_read, rows
 from models.store.errors import InvalidError
 from models.store.facts import Fact
 from models.store.text_rules import fold, fold_letters
@@ -297,3 +297,9 @@ def test_a_message_has_at_most_fifty_different_reactions(store: Settings) -> Non
         message.react(tx, ana, sent, "e7", added=True)
         message.react(tx, ben, sent, "e0", added=False)
         message.react(tx, ana, sent, "another", added=True)
+
+
+@pytest.mark.only("postgresql")
+def test_each_search_has_a_plan_of_its_own(store: Settings) -> None:
+    with multi_index_read():
+        assert rows("SELECT current_setting('plan_cache_mode')") == [("force_custom_plan",)]
