@@ -70,7 +70,7 @@ class Walk:
         return f"$(for try in $(seq 600); do grep -rhoE '^[0-9]{{6}}\\b' {folder} 2>/dev/null && break; sleep 0.1; done | tail -1)"
 
     def page(self) -> None:
-        """What the page sends while Ana and Ben follow steps 2 to 4."""
+        """Send the calls that the page makes while Ana and Ben follow steps 2 to 4."""
         post = self.gateway.anonymous().post
         ana = {"username": "ana", "email": "ana@example.org", "password": PASSWORD}
         instance = self.gateway.anonymous().get("/instance").json()

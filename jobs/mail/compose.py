@@ -97,12 +97,15 @@ class Composer:
         message["Message-ID"] = headers.one_line(message_id)
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
         if link:
-            message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
-            message["List-Unsubscribe"] = f"<{link}>"
-            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+            self._add_list_headers(message, link)
         context = {"kinds": ""} | texts | {"name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
         _add_bodies(message, *self._render(kind, context, language), message_id)
         return ComposedMail(message.as_bytes(), subject, smtputf8)
+
+    def _add_list_headers(self, message: EmailMessage, link: str) -> None:
+        message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
+        message["List-Unsubscribe"] = f"<{link}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
     def _render(self, kind: str, context: Mapping[str, Any], language: Language) -> tuple[str, str]:
         """Return the plain text and the HTML."""

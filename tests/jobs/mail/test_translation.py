@@ -1,4 +1,4 @@
-"""What mails say of notifications and accounts, in each language; names that users chose are quoted, and no links."""
+"""The texts of mails about notifications and accounts, in each language. Names that users chose are quoted, and are no links."""
 
 from __future__ import annotations
 

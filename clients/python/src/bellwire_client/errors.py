@@ -48,4 +48,4 @@ class UnauthorizedError(ProblemError):
 
 
 class NotFoundError(ProblemError):
-    """What the call is about does not exist for the caller: it was deleted, left or suspended (404)."""
+    """The conversation, message or person of the call does not exist for the caller (404): it was deleted, left or suspended."""
