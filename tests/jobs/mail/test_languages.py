@@ -116,3 +116,14 @@ def test_a_mail_is_in_the_language_of_its_receiver(tag: str, word: str) -> None:
     assert f'<html lang="{tag}" dir="{languages.of(tag).direction}"' in html.get_content()
     assert '<b dir="auto">&lt;ana&gt;</b>' in html.get_content()
     assert "482913" in plain.get_content().splitlines()
+
+
+def test_a_mail_about_notifications_says_why_it_comes() -> None:
+    two = {"items": [ITEM, {**ITEM, "type": "community"}], "more": 0}
+    for kind, data, is_said in (("digest", two, True), ("account", MAILS["account"], False)):
+        composed = Composer("a@b.example", "https://1.example").compose(
+            kind, "a@b.example", "1", data, "<1@1>", 0, "https://1.example/2", "en"
+        )
+        for part in email.message_from_bytes(composed.message, policy=email.policy.default).iter_parts():
+            text = part.get_content().replace("\n", " ")
+            assert ("e-mail about “Community, Messages” is on in your preferences" in text) == is_said
