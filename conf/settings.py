@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     limit_login: Rate = "10/minute"
     limit_otp: Rate = "5/hour"
     limit_typing: Rate = "5/second"
+    limit_client_errors: Rate = "10/minute"
     limit_api: Rate = "100/second"
     limit_events: Rate = "200000/day"
     limit_bytes: Rate = "500000000/day"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
 import structlog
@@ -12,14 +12,16 @@ from gateway.http.base import Handler
 from gateway.http.client_address import is_within
 from gateway.http.describe import chars, describe, many
 from gateway.http.errors import ProblemError
+from gateway.http.request import field_error
 from metrics import declared, exposition
+from models.store.text_rules import is_displayable
 
 logger = structlog.get_logger()
 
 MAX_SEND_S, MAX_TIMES_PER_REQUEST = 300.0, 100
-MAX_PARTS = 50  # that errors of clients are counted by; further ones count as "other"
-_parts = {"page", "area", "event", "events", "section", "state"}  # those of the page, and others that were told
-declared.begin_at_0(declared.CLIENT_ERRORS_TOTAL, _parts)
+PARTS = ("page", "area", "event", "events", "section", "state")  # of the page, that it names when it reports an error
+OTHER = "other"  # the part of errors elsewhere: in one view of the page, whose name is in the log, and in other clients
+declared.begin_at_0(declared.CLIENT_ERRORS_TOTAL, [*PARTS, OTHER])
 
 
 class HealthAnswer(TypedDict):
@@ -107,18 +109,16 @@ class ErrorTelemetry(Handler):
     """Errors in clients, also of people who are not signed in."""
 
     access = "public"
+    rate_limit: ClassVar[str] = "client_errors"
 
     @describe(
-        "Report an error in a client", {204: None}, body=ClientError, example={"where": "chat", "what": "TypeError chat.js:12"}
+        "Report an error in a client", {204: None}, body=ClientError, example={"where": "page", "what": "TypeError app.js:12"}
     )
     async def post(self) -> None:
         """Count and log it, and answer 204."""
         error = self.decode(ClientError)
-        if error.where in _parts or len(_parts) < MAX_PARTS:
-            _parts.add(error.where)
-            part = error.where
-        else:
-            part = "other"
-        declared.CLIENT_ERRORS_TOTAL.labels(part).inc()
+        if not is_displayable(error.what):
+            raise field_error("what", "must be printable characters")
+        declared.CLIENT_ERRORS_TOTAL.labels(error.where if error.where in PARTS else OTHER).inc()
         logger.warning("client_error", where=error.where, what=error.what)
         self.answer(None, 204)

@@ -46,6 +46,7 @@ DEFAULTS = {
     "limit_login": "10/minute",
     "limit_otp": "5/hour",
     "limit_typing": "5/second",
+    "limit_client_errors": "10/minute",
     "limit_api": "100/second",
     "limit_events": "200000/day",
     "limit_bytes": "500000000/day",

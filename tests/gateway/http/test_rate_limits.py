@@ -13,6 +13,7 @@ SETTINGS = {
     "LIMIT_SEND": "3/hour",
     "LIMIT_TYPING": "2/hour",
     "LIMIT_LOGIN": "2/hour",
+    "LIMIT_CLIENT_ERRORS": "2/hour",
     "LIMIT_API": "15/hour",
     "TRUSTED_PROXIES": "127.0.0.1/32",
 }
@@ -61,6 +62,19 @@ def test_anonymous_requests_are_limited_by_address(gateway: Gateway) -> None:
         problem(login("203.0.113.1", name), 401, "unauthorized")
     limited(login("203.0.113.1", "three"))
     problem(login("203.0.113.2", "three"), 401, "unauthorized")
+
+
+def test_reports_of_errors_are_limited_by_address_and_take_nothing_from_logins(gateway: Gateway) -> None:
+    def report(address: str) -> httpx.Response:
+        body = {"where": "page", "what": "TypeError app.js:1"}
+        return gateway.anonymous().post("/telemetry/error", body, headers={"X-Forwarded-For": address})
+
+    assert [report("203.0.113.1").status_code for _ in range(2)] == [204, 204]
+    limited(report("203.0.113.1"))
+    assert report("203.0.113.2").status_code == 204
+    body = {"login": "one", "password": "wrong password"}
+    problem(gateway.anonymous().post("/login", body, headers={"X-Forwarded-For": "203.0.113.1"}), 401, "unauthorized")
+    assert gateway.metric("bellwire_rate_limited_total", what="client_errors") == 1
 
 
 def test_logins_to_one_account_are_limited_over_all_addresses(gateway: Gateway) -> None:
