@@ -56,6 +56,16 @@ test("an older page that comes after a jump leaves no gap, and is no beginning",
   assert.deepEqual([ids(thread).at(0), ids(thread).at(-1), thread.older], [11, 30, "older"]);
 });
 
+test("an older page that is asked for while one jumps leaves no gap, and is no beginning", async () => {
+  const { thread, answer } = threadOf(100);
+  await answer(page(51, 100));
+  thread.goTo(20);
+  thread.loadOlder();
+  await answer(page(11, 30));
+  await answer(page(1, 50));
+  assert.deepEqual([ids(thread).at(0), ids(thread).at(-1), thread.older], [11, 30, "older"]);
+});
+
 test("two views that load older messages at once load them once", async () => {
   const { thread, answer, waiting } = threadOf(100);
   await answer(page(51, 100));

@@ -109,9 +109,9 @@ export class Thread {
   async #loadOlder() {
     if (this.older === null || !this.first) return;
     const query = this.older === "" ? { around: this.first.id } : { page: this.older };
-    const { loads } = this;
+    const { pages } = this;
     const { messages, older } = await this.#fetch(query);
-    if (loads !== this.loads) return; // these are other pages now
+    if (pages !== this.pages) return; // these are others now
     const before = messages.filter((message) => message.id < this.first.id);
     this.older = before.length ? older : null;
     if (before.length) this.pages.unshift(before);
@@ -120,9 +120,9 @@ export class Thread {
 
   async #loadNewer() {
     if (this.atEnd) return;
-    const { loads } = this;
+    const { pages } = this;
     const { messages } = await this.#fetch({ around: this.last.id });
-    if (loads !== this.loads) return;
+    if (pages !== this.pages) return;
     const after = messages.filter((message) => message.id > this.last.id);
     if (after.length) this.pages.push(after);
     this.#updateAtEnd();
@@ -144,7 +144,7 @@ export class Thread {
   /** Drop the oldest pages beyond MAX_MESSAGES. Call this only while the newest messages are in view. */
   trim() {
     while (this.size > MAX_MESSAGES && this.pages.length > 2) {
-      this.pages.shift();
+      this.pages = this.pages.slice(1); // others: an older page that is being loaded does not fit before them
       this.older = ""; // no cursor is known: the next older page is loaded around the first message
     }
   }
