@@ -79,6 +79,29 @@ def test_a_conversation_that_is_left_while_it_loads_breaks_nothing(people: list[
     expect(page.locator(".message")).to_have_count(1)
 
 
+def test_messages_that_did_not_load_are_loaded_again(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    ana.send("hello", at=crew)
+    page = entered(open_page, ben)
+    page.route("**/messages?*", lambda route: route.fulfill(status=500))
+    titled(page, "Crew").click()
+    problem = page.locator("bw-messages").get_by_role("alert")
+    expect(problem).to_be_visible()
+    page.unroute("**/messages?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".message .text")).to_have_text(["hello"])
+    expect(problem).to_have_count(0)
+    until(lambda: ben.conversation(crew)["unread"] == 0)
+    page.route("**/api/v1/events?*", lambda route: route.fulfill(status=410), times=1)
+    with page.expect_response(lambda answer: answer.status == 410):
+        ana.send("ends the poll before", at=crew)
+    expect(page.locator(".message .text")).to_have_text(["hello", "ends the poll before"])
+    ana.send("the page goes on", at=crew)
+    expect(page.locator(".message .text").last).to_have_text("the page goes on")
+    expect(page.locator("bw-messages")).to_contain_text("This is the beginning of the conversation.")
+
+
 def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)

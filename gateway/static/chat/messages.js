@@ -3,7 +3,7 @@
  * from the visible part has no content, only the height that it had. Changes above the visible part do not move it.
  */
 
-import { View, fill, fillKeyed, h, icon, oncePerFrame } from "../shared/dom.js";
+import { View, fill, fillKeyed, h, icon, loadError, oncePerFrame } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Changes } from "./changes.js";
@@ -39,7 +39,7 @@ class Messages extends View {
       onfocusin: () => this.atEnd && this.#scrollToEnd(), // a focused message has a row of buttons more
     };
     this.scroller = h("div.scroll.messages", region);
-    this.top = h("p.quiet.center", {}, t("loading"));
+    this.top = h("div");
     this.unsent = h("div.unsent");
     this.changes = new Changes(this.store, this.thread.conversation);
     this.lastChanges = h("div");
@@ -62,7 +62,7 @@ class Messages extends View {
     this.listen(this.store, "people", this.draw);
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     this.listen(this, "jump", (id) => this.#jump(id));
-    this.#open();
+    this.thread.open().then(() => this.#draw());
   }
 
   #observe() {
@@ -76,13 +76,12 @@ class Messages extends View {
     });
   }
 
-  /** Load the first messages, then scroll to the target, to the first unread message, or to the end. */
+  /** The first messages are loaded: scroll to the target, to the first unread message, or to the end. */
   async #open() {
-    const wait = () => this.thread.loading.catch((error) => (this.top.textContent = error.message));
-    await wait(); // for the first page of a new thread
-    if (this.target && !this.thread.find(this.target)) this.thread.goTo(this.target);
-    else if (!this.target && this.unreadFrom === null && !this.thread.atEnd) this.thread.goToEnd();
-    await wait();
+    this.isOpening = true;
+    const { target, thread } = this;
+    if (target && !thread.find(target)) await thread.goTo(target).catch(() => {});
+    else if (!target && this.unreadFrom === null && !thread.atEnd) await thread.goToEnd().catch(() => {});
     this.#draw();
     if (this.target) this.#show(this.target);
     else await this.#showUnread();
@@ -137,21 +136,27 @@ class Messages extends View {
   // Drawing
 
   #draw() {
-    const { pages } = this.thread;
-    if (!this.isConnected || (!pages.length && this.thread.older === undefined)) return;
-    const count = this.thread.size;
+    const { pages, isLoaded } = this.thread;
+    if (!this.isConnected) return;
+    if (isLoaded && !this.isOpening) {
+      this.#open();
+      return;
+    }
     this.#findFirstUnread();
     this.#keepPosition(() => {
-      this.#removeOldBlocks(pages);
-      this.#placeBlocks(pages);
-      pages.forEach((page, n) => this.#drawBlock(page, pages[n - 1]?.at(-1)));
-      this.top.textContent = this.#topText(count);
-      this.#drawLastChanges();
+      if (isLoaded || pages.length) this.#drawPages(pages); // the old ones stay until they are loaded again
+      this.#drawTop();
       this.#drawUnsent();
     });
-    this.#drawButtons();
-    this.#noteSeen();
+    this.#onScroll();
     if (this.atEnd && this.thread.atEnd) this.thread.trim();
+  }
+
+  #drawPages(pages) {
+    this.#removeOldBlocks(pages);
+    this.#placeBlocks(pages);
+    pages.forEach((page, n) => this.#drawBlock(page, pages[n - 1]?.at(-1)));
+    this.#drawLastChanges();
   }
 
   #removeOldBlocks(pages) {
@@ -173,9 +178,19 @@ class Messages extends View {
     }
   }
 
-  #topText(count) {
-    if (this.thread.older !== null || this.changes.older) return t("message.loading-older");
-    return t(count ? "message.beginning" : "message.none");
+  /** Say what is before the messages, or why they could not be loaded. */
+  #drawTop() {
+    const { thread } = this;
+    const retry = () => thread.open();
+    const draw = (top) => (top === thread.error ? loadError(top, retry) : h("p.quiet.center", {}, top));
+    fillKeyed(this.top, [thread.error ?? this.#topText()], { key: () => "", version: String, draw });
+  }
+
+  #topText() {
+    const { first, isLoaded, older } = this.thread;
+    if (!isLoaded) return t("loading");
+    if (older !== null || this.changes.older) return t("message.loading-older");
+    return t(first ? "message.beginning" : "message.none");
   }
 
   get #unread() {
@@ -354,8 +369,8 @@ class Messages extends View {
     const nearby = LOAD_WITHIN_SCREENS * clientHeight;
     const { thread, changes } = this;
     const isNearTop = scrollTop < nearby;
-    if (isNearTop && thread.older !== null) this.#load(() => thread.loadOlder());
-    if (below < nearby && !thread.atEnd) this.#load(() => thread.loadNewer());
+    if (isNearTop && thread.hasOlder) this.#load(() => thread.loadOlder());
+    if (below < nearby && thread.hasNewer) this.#load(() => thread.loadNewer());
     if (changes.isMissing(thread) || (isNearTop && changes.older)) this.#load(() => changes.loadPage());
   }
 

@@ -49,6 +49,7 @@ export class Store extends EventTarget {
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     bell.addEventListener("online", () => {
       this.sendAll();
+      for (const thread of this.threads.values()) thread.open(); // again, if that failed
       this.#renewPresence();
     });
   }

@@ -9,7 +9,7 @@ export class Thread {
   constructor(store, conversation, around = null) {
     this.store = store;
     this.conversation = conversation;
-    this.loads = 0; // how often all pages were replaced
+    this.loads = 0; // how often other pages were asked for, in place of all
     this.answering = new Set(); // the changes that came while an answer is awaited: a list of {id, run} for each
     this.restart(around);
   }
@@ -18,14 +18,40 @@ export class Thread {
   restart(around = null) {
     this.pages = [];
     this.older = undefined; // the cursor of the next older page; null: there is none; undefined: nothing is loaded yet
+    if (this.conversation < 0) this.older = null; // a chat that has not begun: nothing is on the server
     this.atEnd = true; // whether the newest message is loaded
-    if (this.conversation < 0) {
-      this.older = null; // a chat that has not begun: nothing is on the server
-      this.loading = Promise.resolve();
-      return;
+    this.around = around;
+    this.loading = null; // the promise of the load that replaces all pages
+    this.error = null;
+    this.open();
+  }
+
+  /** Load the first page, if it is neither there nor under way. `error` is why that failed. */
+  async open() {
+    if (this.isLoaded) return;
+    if (this.error) this.#setError(null);
+    try {
+      await (this.loading ?? this.#replace({ around: this.around }, PATIENT));
+    } catch (error) {
+      this.#setError(error);
     }
-    this.loading = this.#load(around ? { around } : {});
-    this.loading.catch(() => {}); // the view awaits `loading` too, and shows the error
+  }
+
+  #setError(error) {
+    this.error = error;
+    this.store.emit("thread", this.conversation);
+  }
+
+  get isLoaded() {
+    return this.older !== undefined;
+  }
+
+  get hasOlder() {
+    return Boolean(this.first) && this.older != null;
+  }
+
+  get hasNewer() {
+    return Boolean(this.last) && !this.atEnd;
   }
 
   get first() {
@@ -47,9 +73,9 @@ export class Thread {
   }
 
   /** Load a page. The answer may be older than the changes that came meanwhile: they are made again. */
-  async #fetch(query) {
+  async #fetch(query, patience = PATIENT) {
     const path = `/conversations/${this.conversation}/messages`;
-    const options = { ...PATIENT, query: { limit: PAGE_SIZE, ...query } };
+    const options = { ...patience, query: { limit: PAGE_SIZE, ...query } };
     const changes = [];
     this.answering.add(changes);
     try {
@@ -62,11 +88,20 @@ export class Thread {
     }
   }
 
+  /** Replace all pages. */
+  #replace(query, patience) {
+    const loading = this.#load(query, patience).finally(() => {
+      if (this.loading === loading) this.loading = null;
+    });
+    this.loading = loading;
+    return loading;
+  }
+
   /** Replace all pages, unless others were asked for meanwhile. */
-  async #load(query) {
+  async #load(query, patience) {
     const number = ++this.loads;
-    const { messages, older } = await this.#fetch(query);
-    if (number !== this.loads) return this.loading;
+    const { messages, older } = await this.#fetch(query, patience);
+    if (number !== this.loads) return this.loading ?? this.open();
     const newest = messages.at(-1)?.id ?? 0;
     const arrivedMeanwhile = query.around ? [] : this.pages.flat().filter((message) => message.id > newest);
     this.pages = [[...messages, ...arrivedMeanwhile]].filter((page) => page.length);
@@ -81,15 +116,13 @@ export class Thread {
     this.atEnd = (this.last?.id ?? 0) >= newest;
   }
 
-  /** Load the messages around one message, in place of all others. */
+  /** Load the messages around one message, in place of all others. Somebody waits for them. */
   goTo(message) {
-    this.loading = this.#load({ around: message });
-    return this.loading;
+    return this.#replace({ around: message }, {});
   }
 
   goToEnd() {
-    this.loading = this.#load({});
-    return this.loading;
+    return this.#replace({}, {});
   }
 
   /** Add a page before the first one, or after the last one. A second call waits for the first; `run` is what it does. */
@@ -107,7 +140,7 @@ export class Thread {
   }
 
   async #loadOlder() {
-    if (this.older === null || !this.first) return;
+    if (!this.hasOlder) return;
     const query = this.older === "" ? { around: this.first.id } : { page: this.older };
     const { pages } = this;
     const { messages, older } = await this.#fetch(query);
@@ -119,7 +152,7 @@ export class Thread {
   }
 
   async #loadNewer() {
-    if (this.atEnd) return;
+    if (!this.hasNewer) return;
     const { pages } = this;
     const { messages } = await this.#fetch({ around: this.last.id });
     if (pages !== this.pages) return;
