@@ -88,7 +88,7 @@ class Walk:
         assert by_ana.post("/messages", {"to": ben["id"], "body": "hello on the page"}).status_code == 201
 
     def curl(self) -> None:
-        """The part with curl."""
+        """Run the part with curl."""
         script = block("### The same with curl")
         assert SETUP_CODE in script
         assert MAIL_CODE in script
@@ -98,7 +98,7 @@ class Walk:
         assert printed.count('"body":"hello Ben"') == 2, f"Ben's poll and Ana's answer: {printed}"
 
     def javascript(self) -> None:
-        """The part for web pages, in Node.js."""
+        """Run the part for web pages, in Node.js."""
         script = block("### From a web page, Node.js or Deno")
         assert script.count("new Bellwire()") == script.count('"/static/client.js"') == 1
         program = script.replace('"/static/client.js"', f'"{ROOT}/gateway/static/client.js"')
@@ -106,12 +106,14 @@ class Walk:
         (self.folder / "walk.mjs").write_text(program)
         process = subprocess.Popen(["node", "walk.mjs"], cwd=self.folder, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("state")
-        process.kill()
-        process.wait()
+        try:
+            assert process.stdout.readline().startswith("state")
+        finally:
+            process.kill()
+            process.wait()
 
     def python(self) -> None:
-        """The part with the command `bellwire`."""
+        """Run the part with the command `bellwire`."""
         install, login, *others, last = block("### From Python, or a shell").strip().split("\n")
         assert install == ".venv/bin/pip install ./clients/python"
         assert last == ".venv/bin/bellwire tail"

@@ -74,6 +74,7 @@ def test_no_log_has_the_code_of_an_invitation(http: httpx.Client, nginx: Proxy) 
     http.get("/api/v1/invitations/kQ3-zzYx")
     nginx.stop()
     assert json.loads(nginx.requests())["path"] == "/api/v1/invitations/CODE"
+    assert "kQ3-zzYx" not in nginx.logged()
 
 
 def test_a_request_without_tls_is_redirected_to_the_name(nginx: Proxy) -> None:

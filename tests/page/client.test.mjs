@@ -198,7 +198,10 @@ async function run(program) {
     url,
     token: ana.token,
   })}); ${program}`;
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+    stdio: ["ignore", "pipe", "inherit"],
+    timeout: 60_000, // one that does not end is killed, and fails by its status
+  });
   let output = "";
   child.stdout.on("data", (data) => (output += data));
   const [status] = await once(child, "close");

@@ -12,7 +12,12 @@ from tests.gateway.client import Client
 
 XSRF = "0123456789abcdef0123456789abcdef"
 PHONE = {"viewport": {"width": 390, "height": 800}, "has_touch": True}
-TABLET = {"viewport": {"width": 820, "height": 1100}}
+LEAVE = """(to) => {
+    const view = (address) => address.replace(/^(#\\/conversations)?$/, "#/");
+    if (view(location.hash) === view(to)) return;
+    document.querySelector(".view > *")?.classList.add("old");
+    location.hash = to;
+}"""
 
 
 def entered(open_page: Callable[..., Page], user: Client, address: str = "", **options: Any) -> Page:
@@ -67,3 +72,10 @@ def act(page: Page, text: str, action: str) -> None:
     message = page.locator(".message", has_text=text).last
     message.hover()
     message.get_by_role("button", name=action, exact=True).click()
+
+
+def leave_for(page: Page, address: str) -> None:
+    """Go to an address of the page, and return when the view of the one before is gone. The page waits for a module before."""
+    page.evaluate(LEAVE, f"#/{address}")
+    page.wait_for_selector(".view > .old", state="detached")
+    page.wait_for_selector(".view > *", state="attached")

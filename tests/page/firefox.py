@@ -95,9 +95,11 @@ class Firefox:
     def press(self, selector: str, label: str = "", text: str = "") -> None:
         """Click on an element with the pointer."""
         found = self.wait(selector, label, text)
-        box = f"(({found}).scrollIntoView({{ block: 'nearest' }}), ({found}).getBoundingClientRect())"
-        x, y = (int(self.evaluate(f"Math.round({box}.{start} + {box}.{size} / 2)")) for start, size in POINTS)
-        move: dict[str, Any] = {"type": "pointerMove", "x": x, "y": y}
+        self.evaluate(f"({found}).scrollIntoView({{ block: 'nearest' }})")
+        target = {"context": self._tab}
+        node = self._call("script.evaluate", expression=found, target=target, awaitPromise=False)["result"]
+        origin = {"type": "element", "element": {"sharedId": node["sharedId"]}}  # wherever it is at that moment
+        move: dict[str, Any] = {"type": "pointerMove", "x": 0, "y": 0, "origin": origin}
         click = [move, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         self._perform({"type": "pointer", "id": "mouse", "actions": click})
 
@@ -113,9 +115,6 @@ class Firefox:
 
     def _perform(self, source: dict[str, Any]) -> None:
         self._call("input.performActions", context=self._tab, actions=[source])
-
-
-POINTS = (("left", "width"), ("top", "height"))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from models.accounts import setup
 from models.log import event
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import PHONE, entered
+from tests.page.entering import PHONE, entered, leave_for
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -57,12 +57,13 @@ class Instance(NamedTuple):
     message: int
     post: int
     group: int
+    dora: int
 
 
 @pytest.fixture(scope="module")
 def instance(served: Gateway) -> Instance:
     """Ana, an admin, with something in each of her views."""
-    ana, ben, cleo = served.user("admin"), *served.users(2)
+    ana, ben, cleo, dora = served.user("admin"), *served.users(3)
     crew = ana.group(ben, cleo, title="Harbour project")
     first = ben.send("Morning! The new drawings are at https://example.org/pier", at=crew)
     ana.send("Thank you. `depth = 4`\n> and quoted\n- one\n- two", at=crew, reply_to=first["id"])
@@ -80,7 +81,7 @@ def instance(served: Gateway) -> Instance:
     ana.post("/admin/invitations", {})
     assert comment["id"]
     until(lambda: len(ana.get("/notifications").json()["items"]) >= 2)
-    return Instance(ana, ben, crew, urgent["id"], post, group)
+    return Instance(ana, ben, crew, urgent["id"], post, group, dora.id)
 
 
 def stops(instance: Instance) -> list[Stop]:
@@ -94,7 +95,7 @@ def stops(instance: Instance) -> list[Stop]:
         Stop("palette", "", ("Control+k", "e"), ".palette [role=option]"),
         Stop("shortcuts", "", ("?",), ".shortcuts"),
         Stop("chat", chat, (), ".message .reaction"),
-        Stop("chat-new", f"people/{instance.ben.id}", (), "bw-chat .message"),
+        Stop("chat-new", f"people/{instance.dora}", (), "bw-composer textarea"),
         Stop("tools", chat, (f"{mine} .bubble",), f"{mine} .tools button"),
         Stop("emoji", chat, ("[aria-label='Emoji']",), ".emoji-picker button"),
         Stop("priority", chat, ("bw-composer [aria-haspopup]",), ".menu button"),
@@ -129,9 +130,7 @@ def visit(page: Page, stop: Stop) -> None:
     if search.is_visible():
         search.fill("")
     page.evaluate("document.activeElement.blur()")
-    page.evaluate("(address) => { location.hash = address; }", f"#/{stop.address}")
-    if stop.steps:
-        page.wait_for_selector(".view > *", state="attached")
+    leave_for(page, stop.address)
     for step in stop.steps:
         if step[0] in ".[btd" and len(step) > 1:
             page.locator(step).first.click()
@@ -172,6 +171,7 @@ def report(wrong: dict[str, list[str]]) -> str:
     return "\n".join(f"{name}: {fault}" for name, faults in wrong.items() for fault in faults)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_view_and_dialog_can_be_used_by_everybody(instance: Instance, open_page: Open, size: str) -> None:
     page = entered(open_page, instance.ana, reduced_motion="reduce", **SIZES[size])

@@ -229,6 +229,7 @@ def test_the_example_is_a_whole_chat(gateway: Gateway, admin: Client, open_page:
     page.get_by_label("Write to").fill(f"@{ben.name.upper()}")
     page.get_by_role("button", name="Begin a conversation").click()
     expect(page.get_by_label("Conversation", exact=True)).to_have_text(re.compile(f"Crew.*{ben.name.capitalize()}"))
+    expect(page.locator("#conversation option:checked")).to_have_text(ben.name.capitalize())
     page.get_by_label("Message", exact=True).fill("just us")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("listitem")).to_have_text(["Copier: just us"])

@@ -80,7 +80,9 @@ def test_others_names_for_things_are_data(people: list[Client], open_page: Open)
     expect(page.locator(".view")).to_contain_text("Choose a conversation")
     page.evaluate("location.hash = ''")
     page.evaluate("console.error = () => {}")
+    before = ana.gateway.metric("bellwire_client_errors_total", where="event")
     page.evaluate(BROKEN_EVENT, f"bellwire:{ana.id}:posts")
+    until(lambda: ana.gateway.metric("bellwire_client_errors_total", where="event") == before + 1)
     ben.send("still here", at=crew)
     expect(titled(page, "Crew")).to_contain_text("still here")
 
@@ -178,7 +180,8 @@ def test_a_chat_begins_with_its_first_message_and_both_are_there(people: list[Cl
     expect(here.get_by_label("Message", exact=True)).to_have_value("half a word")
     expect(here.locator(".chat-head .quiet")).to_have_text("Online")
     expect(titled(there, name(ana)).locator(".dot.online")).to_have_count(1)
-    assert [one["body"] for one in ben.get("/search/messages", q="nothing").json()["items"]] == []
+    conversation = here.url.rpartition("/")[2]
+    assert [one["body"] for one in ben.get(f"/conversations/{conversation}/messages").json()["items"]] == ["two", "one"]
     here.goto(f"{ana.gateway.url}/#/people/{ben.id}")
     expect(here).to_have_url(re.compile(r"#/conversations/\d+$"))
     here.goto(f"{ana.gateway.url}/#/people/999999")

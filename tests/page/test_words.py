@@ -13,7 +13,7 @@ from models.accounts import status
 from tests.gateway import community
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.entering import entered
+from tests.page.entering import entered, leave_for
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -75,8 +75,8 @@ def root(served: Gateway) -> Client:
 
 
 def show(page: Page, address: str, content: str) -> None:
-    """Go to an address, and wait for what is in its view."""
-    page.evaluate("(address) => (location.hash = `#/${address}`)", address)
+    """Go to an address, and wait for what is in its view, and not in the one before."""
+    leave_for(page, address)
     expect(page.locator(f".view {content}").first).to_be_visible()
 
 
@@ -106,10 +106,14 @@ def test_nothing_is_left_in_english_in_german(root: Client, open_page: Open) -> 
         expect(page.get_by_role("dialog")).to_be_visible()
         check(name)
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
     for button in ("Emoji", "Priorität: Normal", "Mitglieder und Titel"):
         page.get_by_role("button", name=button).click()
+        opened = page.locator("dialog[open], [popover]:popover-open")
+        expect(opened).to_be_visible()
         check(button)
         page.keyboard.press("Escape")
+        expect(opened).to_have_count(0)
     page.get_by_role("button", name="Neuer Chat").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     check("a new chat")
@@ -146,6 +150,7 @@ def test_arabic_runs_from_right_to_left(root: Client, open_page: Open) -> None:
     page = entered(open_page, root, "#/settings", locale="ar-EG")
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     expect(page.locator("html")).to_have_attribute("lang", "ar")
+    expect(page.locator("bw-sessions li").first).to_be_visible()
     rail, view = page.locator(".rail").bounding_box(), page.locator(".view").bounding_box()
     assert rail is not None
     assert view is not None

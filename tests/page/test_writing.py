@@ -111,6 +111,7 @@ def test_emoji_are_found_by_words_and_the_last_ones_are_remembered(people: list[
     page.keyboard.press("Enter")
     expect(field).to_have_value("go 🚀 now")
     field.press("Enter")
+    expect(page.locator(".message:not(.echo) .text")).to_have_text(["hello", "go 🚀 now"])
     act(page, "hello", "React")
     page.get_by_label("Search emoji").fill("zzz")
     expect(page.get_by_text("No emoji has these words.")).to_be_visible()
