@@ -61,6 +61,7 @@ export class Bellwire extends EventTarget {
   #waking = new AbortController(); // aborted by wake()
   #sendSeconds = []; // durations of sends, not reported yet
   #reportTimer;
+  #sessions = 0; // counts sign-ins and sign-outs: a call is repeated only in the session that it was made in
 
   /**
    * `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". `attempts`: how
@@ -112,6 +113,7 @@ export class Bellwire extends EventTarget {
 
   async logout() {
     await this.call("POST", "/logout", {});
+    this.#sessions += 1;
     this.#token = null;
     this.user = null;
   }
@@ -119,6 +121,7 @@ export class Bellwire extends EventTarget {
   async #startSession(path, body) {
     const hasCookies = !this.url && globalThis.document && keepsCookies(); // a worker cannot read the XSRF cookie
     const session = await this.call("POST", path, hasCookies ? { ...body, cookie: true } : body);
+    this.#sessions += 1;
     this.#token = session.token ?? null;
     this.user = session.user;
     return session.user;
@@ -134,6 +137,7 @@ export class Bellwire extends EventTarget {
   async call(method, path, body = null, options = {}) {
     const { query = {}, signal = null, retry = method !== "POST", timeoutS = ANSWER_TIMEOUT_S } = options;
     const { attempts = this.attempts } = options;
+    const session = this.#sessions;
     for (let failures = 0; ;) {
       try {
         return await this.#callOnce(method, path, body, query, signal, timeoutS);
@@ -141,6 +145,7 @@ export class Bellwire extends EventTarget {
         failures += 1;
         if (!retry || isPermanent(error) || signal?.aborted || failures >= attempts) throw error;
         await this.pause(backoffS(failures, error.retryAfter), signal);
+        if (session !== this.#sessions) throw error;
       }
     }
   }

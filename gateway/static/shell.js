@@ -39,7 +39,7 @@ const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers re
 
 export class Shell extends View {
   render() {
-    this.store = new Store(this.bell);
+    this.store = new Store(this.bell, this.lifetime.signal);
     this.links = SECTIONS.map(([section, iconName]) => this.#link(section, t(`section.${section}`), iconName));
     this.list = createView("bw-conversations", { store: this.store });
     this.view = h("div.view", { tabindex: "-1" });

@@ -70,6 +70,18 @@ test("a send whose answers are lost makes one message under one client_id", asyn
   assert.deepEqual(bodies(events), ["once", "last"]);
 });
 
+test("a send is not repeated in the session of another user", async () => {
+  const bell = client(ana);
+  let attempts = 0;
+  intercept("/messages", async () => {
+    attempts += 1;
+    await bell.login({ login: ben.username, password: ben.password });
+    throw new TypeError("fetch failed");
+  });
+  await assert.rejects(bell.send({ to: ben.id, body: "of ana" }), TypeError);
+  assert.equal(attempts, 1);
+});
+
 test("a send waits as long as Retry-After says", async () => {
   const times = [];
   intercept("/messages", (forward, options, attempt) => {

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.gateway.client import Client
+from tests.gateway.newcomers import PASSWORD
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered, titled, write
 from tests.waiting import until
@@ -186,6 +187,31 @@ def test_a_chat_begins_with_its_first_message_and_both_are_there(people: list[Cl
     expect(here).to_have_url(re.compile(r"#/conversations/\d+$"))
     here.goto(f"{ana.gateway.url}/#/people/999999")
     expect(here.locator(".view")).to_contain_text("There is no such person")
+
+
+def test_what_one_user_did_not_send_is_not_sent_as_the_next_one(people: list[Client], admin: Client, open_page: Open) -> None:
+    ana = people[0]
+    new = {"username": "mila", "email": "mila@example.org", "password": PASSWORD}
+    (mila,) = admin.post("/admin/users", {"users": [new]}).json()["items"]
+    crew = ana.post("/conversations", {"members": [mila["id"]], "title": "Crew"}).json()["id"]
+    page = entered(open_page, ana, f"#/conversations/{crew}")
+    page.route("**/api/v1/messages", lambda route: route.abort())
+    write(page, "of ana")
+    expect(page.locator(".echo")).to_have_count(1)
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("Username").fill("mila")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("link", name="Chats").click()
+    titled(page, "Crew").click()
+    page.context.set_offline(True)
+    expect(page.locator("#bar")).to_be_visible()
+    page.unroute("**/api/v1/messages")
+    page.context.set_offline(False)
+    expect(page.locator("#bar")).to_be_hidden()
+    write(page, "of mila")
+    expect(page.locator(".message:not(.echo) .text")).to_have_text(["of mila"])
 
 
 def test_a_section_that_did_not_load_says_so_and_works_at_the_next_click(people: list[Client], open_page: Open) -> None:

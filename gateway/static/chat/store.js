@@ -28,9 +28,11 @@ const MAX_IDS = 200; // of people in one call
 const MAX_CACHED_THREADS = 5; // besides the open one
 
 export class Store extends EventTarget {
-  constructor(bell) {
+  /** `signal` ends the session of the user: nothing is sent after it. */
+  constructor(bell, signal) {
     super();
     this.bell = bell;
+    this.signal = signal;
     this.me = null;
     this.conversations = new Map();
     this.users = new Map();
@@ -47,11 +49,12 @@ export class Store extends EventTarget {
     this.loading = new Map(); // user -> the promise of the call that loads them
     this.unknown = new Set(); // users to be loaded
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
-    bell.addEventListener("online", () => {
+    const onOnline = () => {
       this.sendAll();
       for (const thread of this.threads.values()) thread.open(); // again, if that failed
       this.#renewPresence();
-    });
+    };
+    bell.addEventListener("online", onOnline, { signal });
   }
 
   emit(name, detail) {
@@ -126,7 +129,7 @@ export class Store extends EventTarget {
     clearTimeout(this.presenceTimer);
     const delay = document.hidden ? PRESENCE_LOOK_MS : Math.random() * PRESENCE_WITHIN_MS;
     const run = () => (document.hidden ? this.#renewPresence() : this.#loadPresence());
-    this.presenceTimer = setTimeout(() => this.bell.user && run(), delay);
+    this.presenceTimer = setTimeout(() => this.signal.aborted || run(), delay);
   }
 
   async #loadPresence() {
@@ -375,11 +378,11 @@ export class Store extends EventTarget {
    * later ones, unless the server refused it.
    */
   async #sendFrom(conversation) {
-    if (this.sending.has(conversation)) return;
+    if (this.sending.has(conversation) || this.signal.aborted) return;
     this.sending.add(conversation);
     const isNext = (message) => message.conversation === conversation && !message.refused;
     const next = () => [...this.outbox.values()].find(isNext);
-    for (let message = next(); message && !message.failed; message = next()) {
+    for (let message = next(); message && !message.failed && !this.signal.aborted; message = next()) {
       try {
         const { client_id, body, priority, reply_to } = message;
         const options = { ...(priority && { priority }), ...(reply_to && { reply_to }) };

@@ -1,0 +1,52 @@
+/** The state of the page, with a client that answers as it is told to. Run by test_texts_in_node.py. */
+
+import assert from "node:assert/strict";
+import { register } from "node:module";
+import { mock, test } from "node:test";
+
+const WITHOUT_LIMITS = `export const resolve = (name, context, next) =>
+  name.endsWith("/limits.js") ? { url: "data:text/javascript,export const LIMITS = {}", shortCircuit: true } : next(name, context);`;
+register(`data:text/javascript,${encodeURIComponent(WITHOUT_LIMITS)}`); // the server makes that file
+globalThis.HTMLElement = class {};
+globalThis.document = { hidden: false };
+mock.timers.enable({ apis: ["setTimeout"] });
+const { Store } = await import("../../gateway/static/chat/store.js");
+
+const ana = { id: 1, username: "ana", display_name: "Ana" };
+const ben = { id: 2, username: "ben", display_name: "Ben" };
+const direct = () => ({
+  ...{ id: 12, kind: "direct", title: null, created_at: "2026-01-01", last_message: null, unread: 0 },
+  members: [ana, ben].map((user) => ({ user, role: "member", read: null })),
+});
+const stateOf = (...conversations) => ({ me: ana, conversations, notifications_unread: 0 });
+const settled = () => new Promise((done) => setImmediate(done));
+
+/** A store whose sends and calls are answered by hand. */
+function storeOf(...conversations) {
+  const session = new AbortController();
+  const sends = [];
+  const calls = [];
+  const wait = (list, what) => new Promise((resolve, reject) => list.push({ what, resolve, reject }));
+  const bell = Object.assign(new EventTarget(), {
+    send: (message) => wait(sends, message),
+    call: (_, path) => wait(calls, path),
+  });
+  const store = new Store(bell, session.signal);
+  store.reset(stateOf(...conversations));
+  return { store, session, sends, calls, goOnline: () => bell.dispatchEvent(new Event("online")) };
+}
+
+test("nothing is sent when the session has ended", async () => {
+  const { store, session, sends, goOnline } = storeOf(direct());
+  for (const body of ["one", "two"]) store.post(12, body);
+  sends[0].reject(new TypeError("fetch failed"));
+  await settled();
+  goOnline();
+  assert.deepEqual(sends.map(({ what }) => what.body), ["one", "one"], "it is sent again while the session lasts");
+  session.abort();
+  sends[1].resolve({ id: 5, conversation: 12, sender: 1, client_id: sends[1].what.client_id, body: "one" });
+  await settled();
+  goOnline();
+  await settled();
+  assert.equal(sends.length, 2);
+});
