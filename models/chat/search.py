@@ -171,7 +171,8 @@ class Found(NamedTuple):
 
 def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFilter = ANY) -> Found:
     """Find the messages in the user's conversations that match a query, and contain all its words, or words that begin so: `limit`
-    of them, or those that are found in MAX_SEARCH_S. Without words, its filters alone choose."""
+    of them, or those that are found in MAX_SEARCH_S. Without words, its filters alone choose. Raises InvalidError."""
+    deadline = time.monotonic() + MAX_SEARCH_S
     query = search_query.parse(text)
     phrases = search_tokens.phrases(query.words)
     if not phrases and (query.words or not query.has_filters()):
@@ -183,14 +184,13 @@ def find(user: int, text: str, before: int | None, limit: int, chosen: SearchFil
     with multi_index_read():
         own = _few_messages(user, scope)
         if own is None:
-            return _find_in_windows(user, matching, scope, limit)._replace(phrases=phrases)
+            return _find_in_windows(user, matching, scope, limit, deadline)._replace(phrases=phrases)
         return Found(_find_among(own, matching, limit), None, phrases)
 
 
-def _find_in_windows(user: int, matching: str, scope: Scope, limit: int) -> Found:
+def _find_in_windows(user: int, matching: str, scope: Scope, limit: int, deadline: float) -> Found:
     """Search the newest messages, then more and more of the older ones: each match costs time, also in others' conversations.
     Without words each message matches, and the windows stay small."""
-    deadline = time.monotonic() + MAX_SEARCH_S
     newest = end = min(scope.end, rows("SELECT COALESCE(MAX(id), 0) FROM messages")[0][0] + 1)
     ids: list[int] = []
     width = FIRST_WINDOW

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
+from models.store.errors import InvalidError
+
 QUOTES = '"“”„'
 PART = re.compile(f"(from|in|before|after):(?:[{QUOTES}]([^{QUOTES}]*)[{QUOTES}]|(\\S+))(?!\\S)|\\S+", re.IGNORECASE)
+MAX_NAMES = 5  # in filters
 DATE = re.compile(r"(19[7-9]\d|2\d{3})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
 
 
@@ -28,21 +31,27 @@ class Query(NamedTuple):
 
 
 def parse(text: str) -> Query:
-    """Parse a query. Everything that is no filter is a word: `to:ben`, and `before:noon`, which names no date."""
+    """Parse a query. Everything that is no filter is a word: `to:ben`, and `before:noon`, which names no date.
+
+    Raises InvalidError for more than MAX_NAMES different names.
+    """
     words: list[str] = []
-    names: dict[str, list[str]] = {"from": [], "in": []}
+    names: dict[str, dict[str, None]] = {"from": {}, "in": {}}
     days: dict[str, list[date]] = {"before": [], "after": []}
     for part in PART.finditer(text):
         kind, value = (part[1] or "").lower(), (part[2] or part[3] or "").strip()
         day = _day(value) if kind in days else None
         if kind in names and value:
-            names[kind].append(value)
+            names[kind][value] = None
         elif day is not None:
             days[kind].append(day)
         else:
             words.append(part[0])
+    senders, conversations = list(names["from"]), list(names["in"])
+    if len(senders) + len(conversations) > MAX_NAMES:
+        raise InvalidError(("q", f"must have at most {MAX_NAMES} names after from: and in:"))
     since, until = max(days["after"], default=None), min(days["before"], default=None)
-    return Query(words, names["from"], names["in"], since, until)
+    return Query(words, senders, conversations, since, until)
 
 
 def _day(text: str) -> date | None:

@@ -46,8 +46,7 @@ def resolve(user: int, query: Query, before: int | None, chosen: SearchFilter) -
         senders = _both(senders, {found for name in query.senders for found in _senders(user, name)})
     conversations = None if chosen.conversation is None else {chosen.conversation}
     if query.conversations:
-        named = [conversation_search.find(user, name) for name in query.conversations]
-        conversations = _both(conversations, set().union(*named))
+        conversations = _both(conversations, conversation_search.find(user, query.conversations))
     start, end = 0, ID_MAX if before is None else before
     if query.since or query.until:
         zone = _zone(user)

@@ -55,7 +55,7 @@ def conversation_list(
         upto = conversations.newest_message() if after is None else after.upto
         positions = conversations.ids_by_activity(user, upto)
         if text:
-            chosen = conversation_search.find(user, text)
+            chosen = conversation_search.find(user, [text])
             positions = [position for position in positions if position[1] in chosen]
         page = [position for position in positions if after is None or position < after[:2]][:limit]
         found = conversation_views(user, [conversation for _, conversation in page])

@@ -60,6 +60,7 @@ export default {
   "invalid.organisation": "Verwende {min} bis {max} sichtbare Buchstaben, Ziffern oder Zeichen.",
   "invalid.password":
     "Verwende {min} bis {max} Zeichen, kein häufiges Passwort und nicht deinen Namen oder deine Adresse.",
+  "invalid.q": "Kürze diese Suche oder schreibe die Namen in ihren Filtern weiter aus.",
   "invalid.timezone": "Wähle eine Zeitzone.",
   "invalid.title": "Dieser Titel ist zu lang oder enthält Zeichen, die sich nicht anzeigen lassen.",
   "invalid.username":

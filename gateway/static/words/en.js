@@ -56,6 +56,7 @@ export default {
   "invalid.organisation": "Use {min} to {max} letters, digits or signs that can be seen.",
   "invalid.password":
     "Use {min} to {max} characters, and neither a common password nor your own name or address.",
+  "invalid.q": "Shorten this search, or write more of the names in its filters.",
   "invalid.timezone": "Choose a time zone.",
   "invalid.title": "This title is too long, or it has signs that can’t be shown.",
   "invalid.username":

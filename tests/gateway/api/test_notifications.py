@@ -67,8 +67,8 @@ def test_operators_in_a_search_text_have_no_meaning(ana: Client, q: str) -> None
     assert search(ana, q) == []
 
 
-@pytest.mark.parametrize("q", ["", " ", "x" * 201])
-def test_search_needs_a_text_of_1_to_200_characters(ana: Client, q: str) -> None:
+@pytest.mark.parametrize("q", ["", " ", "x" * 201, "in:a in:b in:c from:d from:e from:f"])
+def test_a_search_text_has_1_to_200_characters_and_few_names(ana: Client, q: str) -> None:
     assert fields(ana.get("/search/messages", q=q)) == ["q"]
 
 

@@ -1,10 +1,14 @@
 """Finding own conversations by title and partner."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conf import Settings
 from models.chat import conversation, conversation_search, views
+from models.identity.user import name_parts, search_words
 from models.log import event
+from models.store.text_rules import fold
 from tests.models.people import group, people, send
 
 
@@ -21,7 +25,7 @@ def test_conversations_are_found_by_title_and_by_the_names_of_others(store: Sett
     def found(text: str) -> list[int]:
         return [view.id for _, view in views.conversation_list(ana, None, 10, text)]
 
-    assert found("GROSSTE") == found("crew die") == found("室") == [crew]
+    assert found("GROSSTE") == found("crew die") == found("室") == found("会议") == [crew]
     assert found("web") == found("@ben") == [with_ben, untitled]
     assert found("cy") == [with_cy, untitled]
     assert found("cy weber") == [untitled]
@@ -30,6 +34,15 @@ def test_conversations_are_found_by_title_and_by_the_names_of_others(store: Sett
     assert [view.id for _, view in views.conversation_list(ana, first[0], 1, "web")] == [untitled]
     monkeypatch.setattr(conversation_search, "MAX_NAMES", 1)
     assert found("web") == [], "of too many, the newest are searched"
+
+
+@given(
+    st.text(st.sampled_from("aB ßéł_.\u3000会か각1"), max_size=8), st.text(st.sampled_from("abésß会か각1"), min_size=1, max_size=2)
+)
+def test_words_begin_where_those_of_peoples_names_begin(title: str, text: str) -> None:
+    (word,) = search_words(text)
+    is_found = conversation_search._beginning(word).search(fold(title)) is not None
+    assert is_found == any(part.startswith(word) for part in name_parts(title, len(title)))
 
 
 def conversation_of(user: int, others: list[int]) -> int:

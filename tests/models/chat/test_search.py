@@ -1,16 +1,18 @@
 """Search: the same texts are found on both stores, and deleted ones leave the file."""
 
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conf import Settings
-from models.chat import conversation, message, search, search_hits
+from models.chat import conversation, conversation_search, message, search, search_hits, search_scope
 from models.chat.message import Draft
 from models.chat.search_query import Query, parse
-from models.chat.search_scope import SearchFilter
+from models.chat.search_scope import Scope, SearchFilter
 from models.chat.search_tokens import phrases, split
 from models.log import event
 from models.store.database import db, disconnect, engine, execute, multi_index_read, rows
@@ -93,6 +95,9 @@ def test_a_query_has_words_and_filters() -> None:
     assert parse("IN:“die Crew” from:@ana from:me") == Query([], ["@ana", "me"], ["die Crew"])
     assert parse("after:2026 before:2026-3") == Query([], [], [], date(2026, 1, 1), date(2026, 3, 1))
     assert parse("after:2026-01-05 after:2026-02-01 before:2027") == Query([], [], [], date(2026, 2, 1), date(2027, 1, 1))
+    assert parse("in:a in:b in:a from:c from:d from:e from:e") == Query([], ["c", "d", "e"], ["a", "b"])
+    with pytest.raises(InvalidError, match="at most 5 names"):
+        parse("in:a in:b in:c from:c from:d from:e")
     for words in (
         "to:ana",
         "from:",
@@ -253,6 +258,40 @@ def test_a_search_that_takes_long_ends_and_goes_on_where_it_ended(store: Setting
         found.append(search.find(ana, "words", found[-1].reached, 10))
     assert [each.ids for each in found] == [[], [], own[1:], own[:1]]
     assert [each.reached for each in found] == [8, 5, 2, None]
+
+
+def test_titles_are_read_once_for_all_filters(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(sql: str, params: object) -> list[tuple[Any, ...]]:
+        read.append(sql)
+        return rows(sql, params)
+
+    monkeypatch.setattr(conversation_search, "rows", reading)
+    ana, ben = people("ana", "ben")
+    for title in ("One", "Two", "Three"):
+        group(ana, ben, title=title)
+    search.find(ana, "in:one in:two in:ben in:one", None, 10)
+    assert len(read) == 2, "titles, and names where there are none"
+
+
+def test_the_time_that_filters_take_is_of_the_search(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, resolve = [0.0], search_scope.resolve
+
+    def resolving(*args: Any) -> Scope:
+        now[0] += search.MAX_SEARCH_S + 0.001
+        return resolve(*args)
+
+    for owner, name, value in (
+        *((search, name, value) for name, value in {"MAX_MESSAGES_LISTED": 0, "FIRST_WINDOW": 1, "WINDOW_FACTOR": 1}.items()),
+        (search, "time", SimpleNamespace(monotonic=lambda: now[0])),
+        (search_scope, "resolve", resolving),
+    ):
+        monkeypatch.setattr(owner, name, value)
+    ana, ben = people("ana", "ben")
+    sent = [send(ana, "words", to=ben) for _ in range(3)]
+    index_messages(sent)
+    assert search.find(ben, "words from:ana", None, 10)[:2] == (sent[2:], sent[2])
 
 
 @pytest.mark.only("sqlite")
