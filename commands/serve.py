@@ -16,6 +16,7 @@ from conf.logging import configure
 from conf.terminal import print_line
 from models.accounts import setup
 from models.log import event
+from models.store.database import disconnect
 
 FIRST_STEP = "There is no admin yet. To become it, open {url}/#/setup and enter this code: {code}"
 
@@ -31,12 +32,12 @@ def run(_args: Namespace) -> int:
     with opening.store(settings, create=True):
         migrate_and_print(when_nothing="")
         opening.require_whole()
-        greeting = _greeting(settings)
     supervisor = Supervisor()
 
     def ready() -> None:
         supervisor.start()
-        print_line(greeting)
+        print_line(_greeting(settings))
+        disconnect()
 
     try:
         return listen(settings, ready, supervisor.stop)
@@ -45,6 +46,7 @@ def run(_args: Namespace) -> int:
 
 
 def _greeting(settings: Settings) -> str:
+    """Return the address and, while there is no admin, a new code, in whose place no earlier one is valid."""
     opened = f"Bellwire is up: open {settings.url} (Ctrl-C stops it)"
     if setup.has_admin():
         return opened

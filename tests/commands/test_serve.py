@@ -80,6 +80,7 @@ def test_serve_is_the_default_and_says_where_to_go_and_what_is_next(bellwire: In
     assert "no admin" in hint
     found = re.search(r"open (http\S+)/#/setup and enter this code: ([2-9A-Z]{5}-[2-9A-Z]{5})$", hint)
     assert found, hint
+    assert "taken" in bellwire.refused("serve", status=4), "and the code that is shown stays valid"
     admin = {"code": found[2], "username": "root", "email": "root@example.org", "password": "a long and quiet one"}
     answer = httpx.post(f"{found[1]}/api/v1/setup", json=admin, trust_env=False, timeout=LIMIT_S)
     assert (answer.status_code, answer.json()["user"]["role"]) == (200, "admin"), answer.text
