@@ -30,6 +30,7 @@ from models.identity.user import (
 from models.log.event import ACCOUNTS, Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
+from models.store import facts
 from models.store.clock import now_ms
 from models.store.database import affected_rows, chunks, execute, insert_rows, placeholders, rows
 from models.store.errors import ConflictError, InvalidError
@@ -82,7 +83,7 @@ def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Sequence[str | None]) -> list[UserView]:
-    """Create active accounts with profile and wallet, all or none.
+    """Create active accounts with profile and wallet, all or none. An admin among them ends the setup of the instance.
 
     Raises InvalidError, which names each invalid field as `users.N.field`.
     """
@@ -90,6 +91,8 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
     if errors:
         raise InvalidError(*errors)
     _forget_old_attempts([new.username.lower() for new in users], tx.now_ms)
+    if any(new.role == "admin" for new in users):
+        facts.delete(facts.SETUP_CODE)
     return _insert(tx, users, password_hashes, "active")
 
 

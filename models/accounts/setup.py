@@ -12,7 +12,6 @@ from models.identity.user import User, UserView
 from models.log.event import Transaction
 from models.store import facts
 from models.store.errors import InvalidError, NotFoundError
-from models.store.facts import Fact
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without digits and letters that look alike
 CODE_CHARS = 10
@@ -56,7 +55,6 @@ def make_admin(tx: Transaction, code: str, new: NewUser, hashed: str, organisati
         (made,) = registration.create_active(tx, [new], [hashed])
     except InvalidError as error:
         raise InvalidError(*((field.rpartition(".")[2], message) for field, message in error.errors)) from None
-    Fact.delete().where(Fact.name == facts.SETUP_CODE).execute()
     if organisation_name:
         name_organisation(organisation_name)
     return made

@@ -59,6 +59,11 @@ def write(name: str, value: str) -> None:
     Fact.insert(name=name, value=value).on_conflict(conflict_target=[Fact.name], preserve=[Fact.value]).execute()
 
 
+def delete(name: str) -> None:
+    """Delete a fact, if there is one."""
+    Fact.delete().where(Fact.name == name).execute()
+
+
 def write_probe(at_ms: int) -> None:
     """Write one row, so that the commit that follows has something to write. Raw SQL: it runs under the log's lock."""
     execute(
