@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from peewee import Case, fn
+
 from models.chat.conversation import Membership, MemberView, require_member
 from models.identity.user import AFTER_ALL, SearchName, User, UserView
 from models.store.database import fetch_rows, snapshot
@@ -21,8 +23,10 @@ def page(caller: int, conversation: int, words: Sequence[str], among: Sequence[i
         condition &= Membership.user.in_(SearchName.select(SearchName.user).where(is_named))
     if among:
         condition &= Membership.user.in_(among)
-    query = Membership.select(*USER_COLUMNS, Membership.role.alias("member_role"), Membership.read_message).join(User)
+    own = fn.NULLIF(fn.COALESCE(Membership.unread_after, Membership.read_message), 0)
+    read = Case(None, [(Membership.user == caller, own)], Membership.read_message)
+    query = Membership.select(*USER_COLUMNS, Membership.role.alias("member_role"), read).join(User)
     with snapshot():
         require_member(conversation, caller)
         found = fetch_rows(query.where(condition).order_by(Membership.user).limit(limit))
-    return [MemberView(UserView(*user), role, read) for *user, role, read in found]
+    return [MemberView(UserView(*user), role, mark) for *user, role, mark in found]

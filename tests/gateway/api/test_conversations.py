@@ -314,8 +314,12 @@ def test_a_message_is_marked_as_unread_for_the_user_alone(ana: Client, ben: Clie
     assert [(event["type"], event["data"]) for event in ben.events(start[ben])] == [("read.updated", data)]
     assert ana.events(start[ana]) == []
     assert ben.conversation(conversation)["unread"] == 2
-    marks = {m["user"]["id"]: m["read"] for m in ana.conversation(conversation)["members"]}
-    assert marks == {ana.id: None, ben.id: sent[2]["id"]}
+    for reader, mark in ((ana, sent[2]["id"]), (ben, sent[0]["id"])):
+        listed = reader.get(f"/conversations/{conversation}/members").json()["items"]
+        assert reader.conversation(conversation)["members"] == listed
+        assert {m["user"]["id"]: m["read"] for m in listed} == {ana.id: None, ben.id: mark}
+    ben.post(path, {"message": sent[0]["id"], "unread": True})
+    assert [m["read"] for m in ben.get(f"/conversations/{conversation}/members").json()["items"]] == [None, None]
     assert fields(ben.post(path, {"message": sent[2]["id"] + 1, "unread": True})) == ["message"]
 
 
