@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,11 +127,15 @@ def sign_up(tx: Transaction, secret: str, code: str, new: NewUser, hashed: str) 
 
 def accept(tx: Transaction, users: Sequence[int]) -> None:
     """Give accounts that were just activated what their invitations say, if they were made by some."""
-    for user, role, group in _uses(users, InvitationUse.user, Invitation.role, Invitation.group):
-        if role != "user":
-            User.update(role=role).where(User.id == user).execute()
+    uses = _uses(users, InvitationUse.user, Invitation.role, Invitation.group)
+    for part in chunks([user for user, role, _ in uses if role == "admin"], MAX_IDS_PER_QUERY):
+        User.update(role="admin").where(User.id.in_(part)).execute()
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for user, _, group in uses:
         if group is not None:
-            groups.join(tx, user, group)
+            members[group].append(user)
+    for group, new in members.items():  # nobody of them is in a group yet
+        groups.add_members(tx, new, group)
 
 
 def invited(attempts: Sequence[int]) -> list[int]:

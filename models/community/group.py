@@ -14,7 +14,7 @@ from models.identity import user as users
 from models.identity.user import User
 from models.log import joins
 from models.log.event import Transaction, user_stream
-from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, number_rows, placeholders
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, insert_rows, number_rows, placeholders
 from models.store.errors import NotFoundError
 
 MAX_NAME_CHARS = 80
@@ -77,16 +77,23 @@ def create(tx: Transaction, user: int, name: str) -> GroupView:
 
 
 def join(tx: Transaction, user: int, group: int) -> GroupView:
-    """Open a membership of the user from the next event on. A user who joins an empty group becomes its owner. Raises
-    NotFoundError and LimitedError."""
-    membership = Group.select(Group.id, Value(user), Value(tx.next_event_id())).where(Group.id == group)
-    columns = [GroupMember.group, GroupMember.user, GroupMember.from_event]
-    if GroupMember.insert_from(membership, columns).on_conflict_ignore().as_rowcount().execute():
-        joins.require_few(tx, "group_members", "group_id", group, user)  # the new one's event is not stored yet
-        owner = Case(None, [(Group.members_count == 0, user)], Group.owner)
-        Group.update(owner=owner, members_count=Group.members_count + 1).where(Group.id == group).execute()
-        _append_event(tx, JOINED, user, group)
+    """Open a membership of the user, if none is open. Raises NotFoundError and LimitedError."""
+    view = get_view(user, group)
+    if view.joined:
+        return view
+    joins.require_few(tx, "group_members", "group_id", group, user)
+    add_members(tx, [user], group)
     return get_view(user, group)
+
+
+def add_members(tx: Transaction, members: Sequence[int], group: int) -> None:
+    """Open memberships of users who are not members, each from the next event on, which is their own. The first who joins an empty
+    group becomes its owner."""
+    first = tx.next_event_id()
+    insert_rows(GroupMember, ("group_id", "user_id", "from_event"), [(group, user, first + n) for n, user in enumerate(members)])
+    owner = Case(None, [(Group.members_count == 0, members[0])], Group.owner)
+    Group.update(owner=owner, members_count=Group.members_count + len(members)).where(Group.id == group).execute()
+    _append_events(tx, JOINED, members, group)
 
 
 def leave(tx: Transaction, user: int, group: int) -> GroupView:
@@ -97,7 +104,7 @@ def leave(tx: Transaction, user: int, group: int) -> GroupView:
         first = fn.COALESCE(members.order_by(GroupMember.id).limit(1), Group.owner)
         owner = Case(None, [(Group.owner == user, first)], Group.owner)
         Group.update(owner=owner, members_count=Group.members_count - 1).where(Group.id == group).execute()
-        _append_event(tx, LEFT, user, group)
+        _append_events(tx, LEFT, [user], group)
     return get_view(user, group)
 
 
@@ -106,10 +113,13 @@ def _open_membership(user: int, group: Any) -> peewee.Expression:
     return condition
 
 
-def _append_event(tx: Transaction, type_: str, user: int, group: int) -> None:
-    """Append the event to the member's own stream. On it the hubs start or stop to deliver the group's events to the member."""
-    (row,) = fetch_rows(Group.select(Group.id, Group.name, Group.owner, Group.members_count).where(Group.id == group))
-    tx.append(user_stream(user), type_, msgspec.json.encode({"group": GroupView(*row), "user": users.view(user)}))
+def _append_events(tx: Transaction, type_: str, members: Sequence[int], group: int) -> None:
+    """Append an event to each member's own stream. On it the hubs start or stop to deliver the group's events to the member."""
+    ((name, owner, count),) = fetch_rows(Group.select(Group.name, Group.owner, Group.members_count).where(Group.id == group))
+    views = users.views(members)
+    for counted, user in enumerate(members, count - len(members) + 1):
+        view = GroupView(group, name, owner, counted)
+        tx.append(user_stream(user), type_, msgspec.json.encode({"group": view, "user": views[user]}))
 
 
 def require_member(group: int, user: int) -> None:
