@@ -38,7 +38,8 @@ IS_BY_ADMIN = (User.role == "admin") & (User.status == "active")  # of the user 
 
 
 class Invitation(Base):
-    """An invitation. An account that is made by it gets `role`, and joins `group` if there is one."""
+    """An invitation. An account that is made by it gets `role`, and joins `group` if there is one. One that was ended has no `uses`
+    and is nowhere shown; `trim` deletes it."""
 
     id = NeverReusedIdField()
     code_hash = peewee.CharField(max_length=64, unique=True)
@@ -51,6 +52,9 @@ class Invitation(Base):
 
     class Meta:
         table_name = "invitations"
+
+
+NOT_ENDED = Invitation.uses > 0
 
 
 class InvitationUse(Base):
@@ -106,8 +110,8 @@ def page(before: int | None, limit: int) -> list[InvitationView]:
 
 
 def end(_tx: Transaction, invitation: int) -> None:
-    """Delete an invitation. Attempts by it that were not verified yet are no longer invited. Raises NotFoundError."""
-    if not Invitation.delete().where(Invitation.id == invitation).execute():
+    """End an invitation. Attempts by it that were not verified yet are no longer invited. Raises NotFoundError."""
+    if not Invitation.update(uses=0, expires_ms=0).where(Invitation.id == invitation, NOT_ENDED).execute():
         raise NotFoundError
 
 
@@ -139,20 +143,25 @@ def accept(tx: Transaction, users: Sequence[int]) -> None:
 
 
 def invited(attempts: Sequence[int]) -> list[int]:
-    """Those of these accounts that were made by an invitation which is there still, and its admin, too."""
+    """Those of these accounts that were made by an invitation which was not ended, and whose admin is one still."""
     return [user for (user,) in _uses(attempts, InvitationUse.user)]
 
 
 def _uses(users: Sequence[int], *columns: Any) -> list[tuple[Any, ...]]:
-    query = InvitationUse.select(*columns).join(Invitation).join(User).where(IS_BY_ADMIN)
+    query = InvitationUse.select(*columns).join(Invitation).join(User).where(IS_BY_ADMIN, NOT_ENDED)
     parts = chunks(users, MAX_IDS_PER_QUERY)
     return [row for part in parts for row in fetch_rows(query.where(InvitationUse.user.in_(part)))]
 
 
 def trim(tx: Transaction, limit: int) -> int:
-    """Delete invitations, at most `limit`, that ended a month ago, and return their number."""
-    over = Invitation.select(Invitation.id).where(Invitation.expires_ms < tx.now_ms - KEPT_AFTER_END_MS).limit(limit)
-    return int(Invitation.delete().where(Invitation.id.in_(over)).execute())
+    """Delete invitations that were ended, or expired a month ago: first their uses, at most `limit` rows in all. Return their
+    number."""
+    over = Invitation.select(Invitation.id).where(Invitation.expires_ms < tx.now_ms - KEPT_AFTER_END_MS)
+    uses = InvitationUse.select(InvitationUse.user).where(InvitationUse.invitation.in_(over)).limit(limit)
+    deleted = int(InvitationUse.delete().where(InvitationUse.user.in_(uses)).execute())
+    if deleted == limit:
+        return deleted
+    return deleted + int(Invitation.delete().where(Invitation.id.in_(over.limit(limit - deleted))).execute())
 
 
 def _used() -> Any:
@@ -177,5 +186,5 @@ def _usable(code: str, now_ms: int) -> tuple[int, str | None]:
 def _views(condition: Any, limit: int = 1) -> list[InvitationView]:
     columns = (Invitation.id, Invitation.uses, _used(), Invitation.group, Invitation.role, Invitation.created_by)
     times = (Invitation.created_ms, Invitation.expires_ms)
-    query = Invitation.select(*columns, *times).where(condition).order_by(Invitation.id.desc()).limit(limit)
+    query = Invitation.select(*columns, *times).where(condition, NOT_ENDED).order_by(Invitation.id.desc()).limit(limit)
     return [InvitationView(*row[:-2], *map(rfc3339, row[-2:])) for row in fetch_rows(query)]
