@@ -8,7 +8,7 @@ import pytest
 from models.accounts import setup
 from models.log import event
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.newcomers import PASSWORD, log_in, new_signup, newest_mail, start_attempt, verify, wrong_code
+from tests.gateway.newcomers import PASSWORD, log_in, mail_kinds, new_signup, newest_mail, start_attempt, verify, wrong_code
 from tests.gateway.running import Gateway
 
 
@@ -74,19 +74,40 @@ def test_an_invitation_that_is_over_unknown_or_ended_is_404(closed: Gateway, inv
     assert verify(closed, signup["email"], mailed).status_code == 200, "it was not over when the attempt began"
 
 
-def test_an_attempt_by_an_ended_invitation_is_not_activated(closed: Gateway, inviting: Client) -> None:
+def test_an_attempt_by_an_ended_invitation_gets_no_further_code_and_is_not_activated(closed: Gateway, inviting: Client) -> None:
     code, signup = invite(inviting), new_signup()
-    mailed = accept(closed, code, signup)
+    attempt = start_attempt(closed, signup, f"/invitations/{code}")
     number = max(item["id"] for item in inviting.get("/admin/invitations").json()["items"])
     inviting.delete(f"/admin/invitations/{number}")
-    assert fields(verify(closed, signup["email"], mailed)) == ["code"]
+    assert fields(closed.anonymous().post("/signup/code", {"attempt": attempt})) == ["attempt"]
+    assert mail_kinds(closed, signup["email"]) == ["signup_code"]
+    assert fields(verify(closed, signup["email"], newest_mail(closed, signup["email"])["code"])) == ["code"]
 
 
-def test_an_invitation_ends_with_the_rights_of_the_admin_who_made_it(closed: Gateway, inviting: Client) -> None:
+def test_an_invitation_gives_its_group_and_role_where_signup_is_open(gateway: Gateway) -> None:
+    admin = gateway.user("admin")
+    group, signup = admin.post("/groups", {"name": "Singers"}).json()["id"], new_signup()
+    user = verify(gateway, signup["email"], accept(gateway, invite(admin, group=group, role="admin"), signup)).json()["user"]
+    assert user["role"] == "admin"
+    assert (user["id"],) in gateway.rows("SELECT user_id FROM group_members WHERE group_id=?", group)
+
+
+def suspend(admin: Client, other: Client) -> None:
+    assert admin.post("/admin/users/suspend", {"ids": [other.id]}).json()["changed"] == [other.id]
+
+
+def demote(admin: Client, other: Client) -> None:
+    assert admin.patch(f"/admin/users/{other.id}", {"role": "user"}).json()["role"] == "user"
+
+
+@pytest.mark.parametrize("end_rights", [suspend, demote])
+def test_an_invitation_ends_with_the_rights_of_the_admin_who_made_it(
+    closed: Gateway, inviting: Client, end_rights: Callable[[Client, Client], None]
+) -> None:
     leaving, code, signup = closed.user("admin"), invite(inviting), new_signup()
     used, unused = (invite(leaving, role="admin") for _ in range(2))
     mailed = accept(closed, used, signup)
-    assert inviting.post("/admin/users/suspend", {"ids": [leaving.id]}).json()["changed"] == [leaving.id]
+    end_rights(inviting, leaving)
     problem(closed.anonymous().get(f"/invitations/{unused}"), 404, "not-found")
     problem(closed.anonymous().post(f"/invitations/{unused}", new_signup()), 404, "not-found")
     assert fields(verify(closed, signup["email"], mailed)) == ["code"]
