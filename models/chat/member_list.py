@@ -8,10 +8,8 @@ from typing import Any
 from peewee import Case, fn
 
 from models.chat.conversation import Membership, MemberView, require_member
-from models.identity.user import AFTER_ALL, SearchName, User, UserView
+from models.identity.user import AFTER_ALL, VIEW_COLUMNS, SearchName, User, UserView
 from models.store.database import fetch_rows, snapshot
-
-USER_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
 
 
 def page(caller: int, conversation: int, words: Sequence[str], among: Sequence[int], after: int, limit: int) -> list[MemberView]:
@@ -25,7 +23,7 @@ def page(caller: int, conversation: int, words: Sequence[str], among: Sequence[i
         condition &= Membership.user.in_(among)
     own = fn.NULLIF(fn.COALESCE(Membership.unread_after, Membership.read_message), 0)
     read = Case(None, [(Membership.user == caller, own)], Membership.read_message)
-    query = Membership.select(*USER_COLUMNS, Membership.role.alias("member_role"), read).join(User)
+    query = Membership.select(*VIEW_COLUMNS, Membership.role.alias("member_role"), read).join(User)
     with snapshot():
         require_member(conversation, caller)
         found = fetch_rows(query.where(condition).order_by(Membership.user).limit(limit))

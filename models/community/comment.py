@@ -8,7 +8,7 @@ from peewee import JOIN
 
 from models.community.post import Post, feed_stream, require_text, require_visible
 from models.identity import user as users
-from models.identity.user import User, UserView
+from models.identity.user import VIEW_COLUMNS, User, UserView
 from models.log.event import Transaction
 from models.store.clock import rfc3339
 from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_rows
@@ -66,9 +66,8 @@ def _exists(comment: int, post: int) -> bool:
 def find_comments(condition: peewee.Expression, limit: int | None = None) -> list[CommentView]:
     """Comments that are not deleted and match a condition, oldest first."""
     columns = (Comment.id, Comment.post, Comment.body, Comment.reply_to, Comment.created_ms)
-    author = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
     query = (
-        Comment.select(*columns, *author)
+        Comment.select(*columns, *VIEW_COLUMNS)
         .join(User, JOIN.CROSS)  # keeps SQLite from beginning with the users
         .where(Comment.deleted_ms.is_null(), User.id == Comment.author, condition)
         .order_by(Comment.id)

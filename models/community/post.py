@@ -11,7 +11,7 @@ import peewee
 from models.community import group as groups
 from models.community.group import Group
 from models.identity import user as users
-from models.identity.user import User, UserView
+from models.identity.user import VIEW_COLUMNS, User, UserView
 from models.log.event import POSTS, Transaction, group_stream
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, fetch_rows, insert_rows, rows
@@ -120,8 +120,7 @@ def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
 def event_views(ids: Sequence[int]) -> list[PostView]:
     """Posts as events carry them, newest first. Deleted ones are left out."""
     columns = (Post.id, Post.group, Post.body, Post.created_ms, Post.likes_count, Post.comments_count)
-    author = (User.id, User.username, User.display_name, User.role, User.status, User.bot)
-    query = Post.select(*columns, *author).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
+    query = Post.select(*columns, *VIEW_COLUMNS).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
     return [
         PostView(id_, UserView(*author), group, body, rfc3339(created_ms), likes, comments)
         for id_, group, body, created_ms, likes, comments, *author in fetch_rows(query.order_by(Post.id.desc()))

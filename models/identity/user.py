@@ -40,7 +40,6 @@ LOCALE_CHARS = 35
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, without irregular tags
 AFTER_ALL = "\U0010ffff"  # sorts after all characters of names
 WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
-COLUMNS = "id, username, display_name, role, status, bot"
 
 
 class User(Base):
@@ -107,6 +106,10 @@ class Wallet(Base):
 
     class Meta:
         table_name = "wallets"
+
+
+VIEW_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.bot)  # of a UserView, in this order
+COLUMNS = ", ".join(column.column_name for column in VIEW_COLUMNS)  # for raw SQL
 
 
 class UserView(msgspec.Struct, omit_defaults=True):
