@@ -54,8 +54,12 @@ class PageHandler(Handler):
 
 
 class NotFound(PageHandler):
-    """The handler of every path that has no route."""
+    """The handler of every path that has no route. Those of the API are problems for everybody: no person follows links there."""
 
     def prepare(self) -> None:
         """404, for any method."""
         raise ProblemError("not-found")
+
+    def error_body(self, problem: ProblemError) -> bytes:
+        """Return a page, or the problem."""
+        return problem.body() if self.request.path.startswith("/api/") else super().error_body(problem)

@@ -114,7 +114,6 @@ def test_a_browser_gets_pages_in_its_language_and_a_program_gets_problems(gatewa
         (correct, 200, "الرسائل"),
         (correct + "x", 422, "غير مكتمل"),
         ("/nowhere/<b>", 404, "غير موجودة"),
-        ("/api/v1/nowhere", 404, "غير موجودة"),
     ):
         page = gateway.http.get(path, headers=browser)
         assert (page.status_code, page.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
@@ -124,6 +123,9 @@ def test_a_browser_gets_pages_in_its_language_and_a_program_gets_problems(gatewa
         assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "This page does not exist" in gateway.http.get("/nowhere", headers={"Accept": "text/html"}).text
     problem(gateway.http.get("/nowhere"), 404, "not-found")
+    problem(gateway.http.get("/api/v1/nowhere", headers=browser), 404, "not-found")
     problem(ana.get("/users/999999", headers=browser), 404, "not-found")
-    stopped = gateway.http.post(link(gateway, ana.id, "system"), data=ONE_CLICK, headers={"Accept-Language": "de"})
+    stopped = gateway.http.post(
+        link(gateway, ana.id, "system"), data=ONE_CLICK, headers={"Accept-Language": "tlh, de-AT;q=0.8, ar;q=0.7"}
+    )
     assert "keine solchen E-Mails" in stopped.text
