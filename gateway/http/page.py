@@ -30,7 +30,7 @@ class PageHandler(Handler):
     @property
     def language(self) -> Language:
         """The language of the page."""
-        return languages.accepted(self.request.headers.get("Accept-Language", ""))
+        return languages.of(self.preferred_language(languages.tags()))
 
     def page(self, title: str, paragraphs: Iterable[str]) -> bytes:
         """Return a page, and set its headers. What is not Markup is escaped."""

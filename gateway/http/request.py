@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from models.store.errors import InvalidError
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUL = b"\\u0000"  # as JSON writes it
+MAX_LANGUAGES = 20  # that are read of an Accept-Language header
 FREE_TEXT = ("body", "message")  # of messages, the older client's too
 P = TypeVar("P", bound=tuple[Any, ...])
 T = TypeVar("T", bound=msgspec.Struct)
@@ -126,6 +127,15 @@ class RequestReader(web.RequestHandler):
             return int(page), self.query_int(LIMIT) or LIST_LIMIT
         position, limit = self.query_page(IdPosition)
         return None if position is None else position.id, limit
+
+    def preferred_language(self, known: Container[str]) -> str | None:
+        """The tag of the first language of the Accept-Language header that is known, without its region; None if none of them is.
+        Browsers sort theirs by weight."""
+        header: str = self.request.headers.get("Accept-Language", "")
+        tags = (
+            part.partition(";")[0].partition("-")[0].strip().lower() for part in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]
+        )
+        return next((tag for tag in tags if tag in known), None)
 
 
 def is_number(text: str) -> bool:

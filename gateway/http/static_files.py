@@ -26,7 +26,6 @@ TYPES = {  # by suffix; other files are not served. Python's mimetypes would dep
 }
 COMMENT = re.compile(rb"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)$", re.M)  # of JavaScript, alone on its lines
 COMPRESSED_TYPES = ("image/png",)
-MAX_LANGUAGES = 20  # that are read of an Accept-Language header
 HEADERS = {
     "Cache-Control": "no-cache",  # browsers revalidate by ETag, so that a page and its scripts are of one version
     "Referrer-Policy": "no-referrer",
@@ -170,13 +169,7 @@ class Index(FileHandler):
 
     async def get(self) -> None:
         """200 the page, in the language that suits its reader best."""
-        self.answer_file(INDEX_BY_LANGUAGE[language_of(self.request.headers.get("Accept-Language", ""))])
-
-
-def language_of(accepted: str) -> str:
-    """The first language of an Accept-Language header that there are words for, else English. Browsers sort theirs by weight."""
-    codes = (part.partition(";")[0].partition("-")[0].strip().lower() for part in accepted.split(",")[:MAX_LANGUAGES])
-    return next((code for code in codes if code in INDEX_BY_LANGUAGE), "en")
+        self.answer_file(INDEX_BY_LANGUAGE[self.preferred_language(INDEX_BY_LANGUAGE) or "en"])
 
 
 def _accepts_gzip(accepted: str) -> bool:

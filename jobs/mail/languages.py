@@ -7,7 +7,7 @@ plural forms are not those of English.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,6 @@ from markupsafe import Markup, escape
 
 WORDS = Path(__file__).with_name("words")
 DEFAULT = "en"
-MAX_ACCEPTED = 10  # languages that are read of an Accept-Language header
 
 
 def _english(n: int) -> str:
@@ -100,10 +99,9 @@ def of(locale: str | None) -> Language:
     return _all().get((locale or "").partition("-")[0].lower(), _all()[DEFAULT])
 
 
-def accepted(header: str) -> Language:
-    """Return the first language of an Accept-Language header that there are words in. Browsers sort theirs by weight."""
-    tags = (part.partition(";")[0].partition("-")[0].strip().lower() for part in header.split(",")[:MAX_ACCEPTED])
-    return next((_all()[tag] for tag in tags if tag in _all()), _all()[DEFAULT])
+def tags() -> Collection[str]:
+    """Return the tags of the languages that there are words in."""
+    return _all().keys()
 
 
 @cache
