@@ -20,7 +20,9 @@ from models.log.event import Transaction
 from models.notices import pending_mail
 from models.store.errors import InvalidError
 
-NAME_PREFIX = TextParameter("q", "beginnings of words of the username or the display name; `@` may stand before it")
+NAME_PREFIX = TextParameter(
+    "q", "the beginnings of words of the username or display name, in any order; `@` may stand before the first"
+)
 
 
 class Account(TypedDict):

@@ -1,7 +1,8 @@
 """Compose mails: from a kind of mail and its data to the bytes that go to the relay, in plain text and HTML.
 
 Each kind has two templates in `templates/`, inside a layout for all: `KIND.txt` and `KIND.html`. They have no words: these are in
-`words/`, one file a language. A composed mail depends on its arguments alone, so each attempt to send it sends the same bytes.
+`words/`, one file a language. Nothing in a mail is random or of the moment: the same content is the same bytes at each attempt.
+Before each attempt, jobs/mail/recheck.py leaves out of the content what was read since.
 """
 
 from __future__ import annotations

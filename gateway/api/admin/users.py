@@ -31,7 +31,9 @@ MAX_IDS_PER_REQUEST = 10_000
 IDS_PER_TRANSACTION = 200  # a send waits for the whole transaction
 REASON_CHARS = 500
 STATUS = TextParameter("status", "only accounts with this status", one_of=STATUSES)
-NAME_PREFIX = TextParameter("q", "the beginning of the username, display name or e-mail address")
+NAME_PREFIX = TextParameter(
+    "q", "the beginnings of words of the username or display name, in any order; or the beginning of the e-mail address"
+)
 ROLE = TextParameter("role", "only accounts with this role", one_of=ROLES)
 
 
