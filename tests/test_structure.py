@@ -65,6 +65,28 @@ def test_every_package_has_a_floor_and_stands_in_the_map() -> None:
             assert floor == TOP or f"`{floor.replace('.', '/')}/`" in text, f"{wing}/{floor} is not in ARCHITECTURE.md"
 
 
+def rows_of_the_map(wing: str) -> dict[str, set[str]]:
+    """Package -> the modules, and folders with a slash, that its row of the wing's table in ARCHITECTURE.md names."""
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition(f"\n### `{wing}/`\n")[2].partition("\n#")[0]
+    cells = [line.split("|") for line in table.splitlines() if line.startswith(("| `", "| (top)"))]
+    packages = [row[1].strip(" `/").replace("/", ".").replace("(top)", TOP) for row in cells]
+    return {package: set(re.findall(r"`([\w/]+)`", row[2])) for package, row in zip(packages, cells, strict=True)}
+
+
+@pytest.mark.parametrize("wing", FLOORS)
+def test_the_map_names_each_module_in_the_row_of_its_package(wing: str) -> None:
+    rows = rows_of_the_map(wing)
+    assert list(rows) == list(FLOORS[wing])
+    modules_by_package: dict[str, set[str]] = {package: set() for package in rows}
+    for module in (name for name, path in FILES.items() if wing_of(name) == wing and path.stem != "__init__"):
+        package = package_of(module)
+        name, _, deeper = module.removeprefix(f"{wing}.{package}".rstrip(".") + ".").partition(".")
+        modules_by_package[package].add(f"{name}/" if deeper else name)
+    for package, names in rows.items():
+        unknown = {name for name in names - modules_by_package[package] if not name.endswith("/")}
+        assert (modules_by_package[package] - names, unknown) == (set(), set()), f"{package}: not named, and named but not there"
+
+
 def test_the_client_package_imports_nothing_of_the_rest() -> None:
     for path in (ROOT / "clients/python/src").rglob("*.py"):
         assert not imported(path) & {*WINGS, "tests", "bench"}, path
