@@ -138,7 +138,7 @@ class MessageSearch(Handler):
         `from:` is the beginning of a name, a username after an `@`, or `me`; `in:` is the beginning of a word of a conversation's
         title, or of the other person's name. A name of several words is quoted: `in:"The crew"`. `after:` is from a day on,
         `before:` until it begins: `2026-11-21`, `2026-11` or `2026`, in the caller's time zone. Of several names (at most
-        5) any will do. Other filters are words.
+        5) any will do; those after `from:` may mean 10,000 people. Other filters are words.
         """
         user, text, chosen = self.actor.user, self.query_text(SEARCH_TEXT), self._filter()
         start, limit = self.query_page_id()

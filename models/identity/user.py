@@ -225,7 +225,7 @@ def search(text: str, after: int, limit: int) -> list[UserView]:
 
 
 def ids_named(name: str, limit: int) -> list[int]:
-    """Return the users of any status who are found by a name, by id, or the one whose username stands after an `@`."""
+    """Return up to `limit` users of any status, in no order, who are found by a name, or the one whose username follows an `@`."""
     if name.startswith("@"):
         exact = fetch_column(User.select(User.id).where(User.username_key == name.removeprefix("@").lower()))
         if exact:
@@ -235,7 +235,7 @@ def ids_named(name: str, limit: int) -> list[int]:
         return []
     named, params = _named(words)
     # Raw: shares its condition with the search above.
-    return [user for (user,) in rows(f"SELECT DISTINCT user_id FROM ({named}) AS found ORDER BY user_id LIMIT ?", (*params, limit))]
+    return [user for (user,) in rows(f"SELECT DISTINCT user_id FROM ({named}) AS found LIMIT ?", (*params, limit))]
 
 
 def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[dict[str, Any]]:

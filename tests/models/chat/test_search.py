@@ -90,6 +90,18 @@ def test_filters_within_the_query_are_the_same_on_both_stores(
     assert found("before:2026-11") == found("after:2027") == found("before:noon") == found("to:ana words") == []
 
 
+def test_names_that_mean_too_many_senders_are_refused(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_scope, "MAX_SENDERS", 2)
+    ana, ben, cy, _ = people("ana", "ben", "cy", "anton")
+    sent = [send(user, "words", to=cy) for user in (ana, ben)]
+    index_messages(sent)
+    assert search.find(cy, "words from:a", None, 10).ids == sent[:1]
+    assert search.find(cy, "words from:ana from:b", None, 10).ids == sent[::-1]
+    for names in ("from:a from:b", "from:an from:me"):
+        with pytest.raises(InvalidError, match="q: must name at most 2 people"):
+            search.find(cy, f"words {names}", None, 10)
+
+
 def test_a_query_has_words_and_filters() -> None:
     assert parse('hello from:ana in:"The  crew" world') == Query(["hello", "world"], ["ana"], ["The  crew"])
     assert parse("IN:“die Crew” from:@ana from:me") == Query([], ["@ana", "me"], ["die Crew"])
