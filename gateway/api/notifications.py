@@ -147,7 +147,7 @@ class MessageSearch(Handler):
 
         async def read(after: int | None, count: int) -> Sequence[SearchHit]:
             left = [id_ for id_ in found.ids if after is None or id_ < after]
-            return await self.read(search_hits.hits, left[:count], found.phrases)
+            return await self.services.search.of_account(user, search_hits.hits, left[:count], found.phrases)
 
         await self.answer_list_by_id(read, found.reached)
 

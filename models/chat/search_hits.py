@@ -14,11 +14,12 @@ from models.chat.search_tokens import MAX_WORD_CHARS, TOKEN, is_portable, portab
 from models.store.text_rules import fold_letters
 
 MAX_MARKS = 200  # in one message
+MAX_MARKED_CHARS = 4_000  # of a text, its first ones: 6 ms where they are not ASCII
 Mark = Annotated[list[int], Meta(min_length=2, max_length=2)]
 
 
 class SearchHit(MessageView, kw_only=True):
-    """MESSAGE. `marks` are the places of the words in its body, in order: [start, length] in Unicode code points."""
+    """MESSAGE. `marks` are the places of the words in the first 4,000 code points of its body, in order: [start, length]."""
 
     marks: list[Mark]
 
@@ -39,13 +40,14 @@ def hits(ids: Sequence[int], phrases: Sequence[Sequence[str]]) -> list[SearchHit
 
 
 def marks(text: str, phrases: Sequence[Sequence[str]]) -> list[Mark]:
-    """Return the places in a text of the words of phrases, each from the first word of a phrase to its last, and at most MAX_MARKS.
+    """Return the places of the words of phrases within the first MAX_MARKED_CHARS of a text, at most MAX_MARKS of them, each from
+    the first word of a phrase to its last.
 
     A word is marked to its end when a phrase's last word is its beginning, a pair of characters only as far as it was searched.
     """
     if not phrases:
         return []
-    folded = fold_letters(text)
+    folded = fold_letters(text[:MAX_MARKED_CHARS])
     places = sorted(_places(index(folded.text), phrases))
     merged: list[Mark] = []
     for start, end in ((folded.starts[start], folded.ends[end - 1]) for start, end in places[:MAX_MARKS]):

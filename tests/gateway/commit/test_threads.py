@@ -2,11 +2,20 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from conf import Settings
+from gateway.api.notifications import MessageSearch
 from gateway.commit.threads import MAX_SEARCHES_PER_ACCOUNT, SearchPool, ThreadPool
+from gateway.http import base
+from gateway.http.base import Handler
 from models.store.errors import LimitedError
+from tests.models.people import index_messages, people, send
 from tests.waiting import LIMIT_S, until
 
 
@@ -58,6 +67,41 @@ def test_an_account_with_many_searches_delays_another_by_one() -> None:
 
     asyncio.run(scenario())
     assert ran == ["ana 0", "ben", *[f"ana {n}" for n in range(1, MAX_SEARCHES_PER_ACCOUNT)], "later"]
+
+
+class NamedCalls:
+    """A pool in the place of others, with the names of the functions that it has run."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def of_account(self, account: int, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run a function."""
+        self.names.append(function.__name__)
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("handler_type", "q", "searched", "read"),
+    [(MessageSearch, "words", ["find", "hits", "hits"], [])],
+)
+def test_searches_and_the_places_of_their_words_delay_no_reads(
+    store: Settings, handler_type: type[Handler], q: str, searched: list[str], read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "MAX_ITEMS_PER_FIRST_READ", 1)
+    ana, *others = people("ana", "ben", "bert", "bea")
+    index_messages([send(ana, "words", to=other) for other in others])
+    handler = handler_type.__new__(handler_type)
+    start_line = RequestStartLine("GET", f"/?q={q}", "HTTP/1.1")
+    headers = HTTPHeaders({"Host": "localhost"})
+    handler.request = HTTPServerRequest(start_line=start_line, headers=headers, connection=HTTPConnection())
+    handler.actor = SimpleNamespace(user=ana)
+    handler.services = SimpleNamespace(search=NamedCalls(), read=NamedCalls(), assembled_bytes=0)
+    answers: list[bytes] = []
+    monkeypatch.setattr(handler, "answer", answers.append)
+    asyncio.run(handler.get())
+    assert len(msgspec.json.decode(answers[0])["items"]) == len(others)
+    assert (handler.services.search.names, handler.services.read.names) == (searched, read)
 
 
 class CountingSemaphore(threading.Semaphore):

@@ -152,6 +152,12 @@ def test_the_places_of_the_words_are_marked(query: str, text: str, marked: list[
     assert [text[start : start + length] for start, length in places] == marked
 
 
+def test_the_first_characters_of_a_text_are_marked() -> None:
+    first = "words é " * (search_hits.MAX_MARKED_CHARS // 8)
+    assert search_hits.marks(first + "hello", phrases(["hello"])) == []
+    assert len(search_hits.marks(first + "hello", phrases(["words"]))) == search_hits.MAX_MARKS
+
+
 @given(st.text(st.sampled_from("aB ßİﬁ́̈会议上ｶﾞ각ᄀ각🎉👍🏽_.,१क्षिे"), max_size=12))
 def test_a_text_is_folded_letter_by_letter_as_it_is_folded_whole(text: str) -> None:
     folded = fold_letters(text)
