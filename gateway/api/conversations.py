@@ -11,7 +11,7 @@ from gateway.http.base import ADMIN_BODY_BYTES, Handler
 from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, chars, describe, many
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import field_error, is_number
-from models.chat import additions, member_list, read_marks, views
+from models.chat import additions, conversation_search, member_list, read_marks, views
 from models.chat import conversation as conversations
 from models.chat.conversation import (
     MAX_ADDED_PER_TRANSACTION,
@@ -97,10 +97,15 @@ class Conversations(Handler):
         """Answer a list of CONVERSATION, newest activity first. With `?q=` those in whose title each of its words begins a word, or
         without a title, in the names of the other members. Of thousands of conversations, the newest are searched."""
         start, limit = self.query_page(ListPosition)
-        after, text = None if start is None else ActivityPosition(*start), self.query_text(NAME_OR_TITLE).strip()
+        after, user, among = None if start is None else ActivityPosition(*start), self.actor.user, await self._found()
         await self.answer_list(
-            lambda position, count: self.read(views.conversation_list, self.actor.user, position, count, text), after, limit
+            lambda position, count: self.read(views.conversation_list, user, position, count, among), after, limit
         )
+
+    async def _found(self) -> set[int] | None:
+        """The conversations that `?q=` finds; None without it."""
+        user, text = self.actor.user, self.query_text(NAME_OR_TITLE)
+        return await self.services.search.of_account(user, conversation_search.find, user, [text]) if text.strip() else None
 
     @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
     async def post(self) -> None:

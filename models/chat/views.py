@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from models.chat import conversation as conversations
-from models.chat import conversation_search, presence
 from models.chat import message as messages
+from models.chat import presence
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView, MemberView
 from models.chat.message import MessageView
 from models.store.clock import rfc3339
@@ -44,19 +44,17 @@ class ActivityPosition(NamedTuple):
 
 
 def conversation_list(
-    user: int, after: ActivityPosition | None, limit: int, text: str = ""
+    user: int, after: ActivityPosition | None, limit: int, among: Collection[int] | None = None
 ) -> list[tuple[ActivityPosition, ConversationView]]:
-    """The user's conversations after a position, latest activity first, each with its own; with a text only those that are found
-    by it.
+    """The user's conversations after a position, latest activity first, each with its own; with `among` only those.
 
     A conversation that moves to the top meanwhile stays where it was on the first page's list, so it is neither missing nor twice.
     """
     with snapshot():
         upto = conversations.newest_message() if after is None else after.upto
         positions = conversations.ids_by_activity(user, upto)
-        if text:
-            chosen = conversation_search.find(user, [text])
-            positions = [position for position in positions if position[1] in chosen]
+        if among is not None:
+            positions = [position for position in positions if position[1] in among]
         page = [position for position in positions if after is None or position < after[:2]][:limit]
         found = conversation_views(user, [conversation for _, conversation in page])
         return [(ActivityPosition(*position, upto), view) for position, view in zip(page, found, strict=True)]

@@ -10,7 +10,7 @@ from conf import Settings
 from jobs import tasks
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
-from models.chat import changes, conversation, message, presence, read_marks, search, views
+from models.chat import changes, conversation, conversation_search, message, presence, read_marks, search, views
 from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
 from models.community import comment, group, like, post, post_queries
@@ -64,7 +64,7 @@ def use(settings: Settings) -> None:
     initial_state.load(ana)
     listed = views.conversation_list(ana, None, 1)
     views.conversation_list(ana, listed[-1][0], 1)
-    views.conversation_list(ana, None, 1, "ben crew")
+    conversation_search.find(ana, ["ben crew"])
     views.count_unread(ana, crew)
     changes.list_newest(ana, crew, None)
     write(read_marks.mark_unread, cleo, crew, newest)

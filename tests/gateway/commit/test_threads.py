@@ -10,6 +10,7 @@ import pytest
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from conf import Settings
+from gateway.api.conversations import Conversations
 from gateway.api.notifications import MessageSearch
 from gateway.commit.threads import MAX_SEARCHES_PER_ACCOUNT, SearchPool, ThreadPool
 from gateway.http import base
@@ -83,9 +84,12 @@ class NamedCalls:
 
 @pytest.mark.parametrize(
     ("handler_type", "q", "searched", "read"),
-    [(MessageSearch, "words", ["find", "hits", "hits"], [])],
+    [
+        (MessageSearch, "words", ["find", "hits", "hits"], []),
+        (Conversations, "b", ["find"], ["conversation_list", "conversation_list"]),
+    ],
 )
-def test_searches_and_the_places_of_their_words_delay_no_reads(
+def test_searches_are_no_work_of_readers(
     store: Settings, handler_type: type[Handler], q: str, searched: list[str], read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "MAX_ITEMS_PER_FIRST_READ", 1)

@@ -23,15 +23,15 @@ def test_conversations_are_found_by_title_and_by_the_names_of_others(store: Sett
     with_ben, with_cy = (conversation_of(ana, [user]) for user in (ben, cy))
 
     def found(text: str) -> list[int]:
-        return [view.id for _, view in views.conversation_list(ana, None, 10, text)]
+        return [view.id for _, view in views.conversation_list(ana, None, 10, conversation_search.find(ana, [text]))]
 
     assert found("GROSSTE") == found("crew die") == found("室") == found("会议") == [crew]
     assert found("web") == found("@ben") == [with_ben, untitled]
     assert found("cy") == [with_cy, untitled]
     assert found("cy weber") == [untitled]
     assert found("ana") == found("rew") == found("dan") == found("!?") == []
-    (first,) = views.conversation_list(ana, None, 1, "web")
-    assert [view.id for _, view in views.conversation_list(ana, first[0], 1, "web")] == [untitled]
+    (first,) = views.conversation_list(ana, None, 1, conversation_search.find(ana, ["web"]))
+    assert [view.id for _, view in views.conversation_list(ana, first[0], 1, {with_ben, untitled})] == [untitled]
     monkeypatch.setattr(conversation_search, "MAX_NAMES", 1)
     assert found("web") == [], "of too many, the newest are searched"
 
