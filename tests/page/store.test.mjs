@@ -1,16 +1,13 @@
 /** The state of the page, with a client that answers as it is told to. Run by test_texts_in_node.py. */
 
 import assert from "node:assert/strict";
-import { register } from "node:module";
 import { mock, test } from "node:test";
 
-const WITHOUT_LIMITS = `export const resolve = (name, context, next) =>
-  name.endsWith("/limits.js") ? { url: "data:text/javascript,export const LIMITS = {}", shortCircuit: true } : next(name, context);`;
-register(`data:text/javascript,${encodeURIComponent(WITHOUT_LIMITS)}`); // the server makes that file
-globalThis.HTMLElement = class {};
-globalThis.document = { hidden: false };
+import { settled } from "./document.mjs";
+
 mock.timers.enable({ apis: ["setTimeout"] });
 const { Store } = await import("../../gateway/static/chat/store.js");
+const { eraseTexts } = await import("../../gateway/static/shared/storage.js");
 
 const ana = { id: 1, username: "ana", display_name: "Ana" };
 const ben = { id: 2, username: "ben", display_name: "Ben" };
@@ -19,10 +16,10 @@ const direct = () => ({
   members: [ana, ben].map((user) => ({ user, role: "member", read: null })),
 });
 const stateOf = (...conversations) => ({ me: ana, conversations, notifications_unread: 0 });
-const settled = () => new Promise((done) => setImmediate(done));
 
 /** A store whose sends and calls are answered by hand. */
 function storeOf(...conversations) {
+  eraseTexts();
   const session = new AbortController();
   const sends = [];
   const calls = [];

@@ -116,11 +116,12 @@ function nodesOf(children) {
  */
 export class View extends HTMLElement {
   connectedCallback() {
-    this.lifetime = new AbortController();
     this.#start();
   }
 
   #start() {
+    this.lifetime?.abort(); // of a drawing that failed
+    this.lifetime = new AbortController();
     const fallback = (error) => fill(this, loadError(error, () => this.#start()));
     guard(this.localName, () => this.render(), fallback);
   }
