@@ -25,10 +25,9 @@ export async function withBrowserProfile(call) {
   }
 }
 
-/** Draw the page anew in a language, and keep it in this browser. */
+/** Draw the page anew in a language. A browser that keeps nothing would forget it, and who is signed in. */
 export function useLanguage(code) {
-  chosenLanguage.write(code);
-  location.reload();
+  if (chosenLanguage.write(code)) location.reload();
 }
 
 /** Give an account that was never used, such as one that an admin has made, the browser's profile; follow that of others. */

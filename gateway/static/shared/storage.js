@@ -81,7 +81,7 @@ function isMessage(value) {
   );
 }
 
-/** One key with a text. It reads as "" when there is none; writing "" removes it. */
+/** One key with a text. It reads as "" when there is none; writing "" removes it. `write` returns whether it outlives the page. */
 function textEntry(key, area = "localStorage") {
   const remove = () => {
     unwritten.delete(key);
@@ -91,9 +91,10 @@ function textEntry(key, area = "localStorage") {
     unwritten.delete(key);
     const isWritten = text && attempt(() => globalThis[area].setItem(key, text) ?? true);
     if (!isWritten) remove(); // the value before
-    if (isWritten || !text) return;
+    if (isWritten || !text) return true;
     unwritten.set(key, text);
     storageFailed();
+    return false;
   };
   return {
     read: () => unwritten.get(key) ?? attempt(() => globalThis[area].getItem(key)) ?? "",
