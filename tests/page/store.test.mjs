@@ -47,3 +47,20 @@ test("nothing is sent when the session has ended", async () => {
   await settled();
   assert.equal(sends.length, 2);
 });
+
+test("only who is not there any more is a former member, and others are loaded again", async () => {
+  const { store, calls, goOnline } = storeOf();
+  for (const id of [2, 3]) store.person(id);
+  await settled();
+  calls[0].reject({ status: 502 });
+  calls[1].reject({ status: 404 });
+  await settled();
+  assert.deepEqual([2, 3].map((id) => store.person(id).display_name), ["", "people.former"]);
+  goOnline();
+  await settled();
+  assert.equal(calls.at(-1).what, "/users/2");
+  calls.at(-1).resolve(ben);
+  await settled();
+  assert.equal(store.person(2).display_name, "Ben");
+  assert.equal(calls.length, 3);
+});

@@ -3,10 +3,22 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
-import "./document.mjs";
+import { settled } from "./document.mjs";
 
 const { View, createView } = await import("../../gateway/static/shared/dom.js");
+const { PeoplePicker } = await import("../../gateway/static/shared/people-picker.js");
+const { runShortcut } = await import("../../gateway/static/shared/shortcuts.js");
 const { adoptProfile } = await import("../../gateway/static/account/adoption.js");
+
+const ana = { id: 1, username: "ana", display_name: "Ana" };
+const refusal = Object.assign(new Error(), { slug: "unknown", status: 500, detail: "It is broken." });
+
+/** A store of one conversation, whose calls are answered by `answer(path)`. */
+function storeOf(answer) {
+  const crew = { id: 7, kind: "group", title: "Crew", members: [{ user: ana }] };
+  const call = async (_, path) => answer(path);
+  return { bell: { call }, me: ana, users: new Map(), ordered: () => [crew], emit() {} };
+}
 
 test("a view that is drawn again after a failure listens once", () => {
   const target = new EventTarget();
@@ -40,4 +52,32 @@ test("the page is drawn anew in a language only if the browser keeps it", async 
   globalThis.localStorage = { getItem: () => null, setItem: (key, text) => stored.set(key, text), removeItem() {} };
   await adoptProfile(bell);
   assert.deepEqual([reloads, ...stored], [1, ["bellwire:language", "de"]]);
+});
+
+test("nobody was found only if the search was answered", async () => {
+  const pickers = [() => Promise.reject(refusal), () => ({ items: [] })].map((answer) => new PeoplePicker(storeOf(answer), []));
+  await settled();
+  assert.deepEqual(pickers.map(({ results }) => results.textContent), ["It is broken.", "people.nobody-else"]);
+});
+
+/** Open Ctrl+K's dialog, write a text, and return the dialog when the calls were answered. */
+async function found(store, text) {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  runShortcut({ store }, { key: "k" });
+  const dialog = document.body.lastChild;
+  const [input] = dialog.children;
+  input.value = text;
+  input.dispatchEvent(new Event("input"));
+  const before = dialog.textContent;
+  mock.timers.tick(1000);
+  await settled();
+  mock.timers.reset();
+  return { before, after: dialog.textContent };
+}
+
+test("Ctrl+K says that nothing was found when that is known", async () => {
+  const none = await found(storeOf(() => ({ items: [] })), "zoe");
+  assert.deepEqual(none, { before: "", after: "search.nothing" });
+  const failed = await found(storeOf(() => Promise.reject(refusal)), "zoe");
+  assert.deepEqual(failed, { before: "", after: "It is broken." });
 });

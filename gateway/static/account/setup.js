@@ -1,6 +1,6 @@
 /** The first steps of an admin: the organisation's name, a mail that shows whether mail arrives, and the first invitation. */
 
-import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { View, errorText, field, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { t } from "../shared/words.js";
 import { invitePeople } from "./invite.js";
@@ -11,10 +11,14 @@ class Setup extends View {
     const { bell, me } = this.store;
     const header = h("header.bar", {}, h("h1", {}, t("setup.title")));
     if (me.role !== "admin") return fill(this, header, h("p.empty", {}, t("admin.only-admins")));
-    const instance = await bell.call("GET", "/instance").catch(() => ({}));
-    const start = h("a", { href: "#/conversations" }, t("setup.start"));
-    const sheets = [this.#organisation(instance.organisation), this.#mail(instance.mail), this.#invite()];
-    return fill(this, header, h("div.column", {}, sheets, h("p", {}, start)));
+    try {
+      const { organisation, mail } = await bell.call("GET", "/instance");
+      const start = h("a", { href: "#/conversations" }, t("setup.start"));
+      const sheets = [this.#organisation(organisation), this.#mail(mail), this.#invite()];
+      return fill(this, header, h("div.column", {}, sheets, h("p", {}, start)));
+    } catch (error) {
+      return fill(this, header, loadError(error, () => this.render()));
+    }
   }
 
   #organisation(name) {

@@ -53,6 +53,7 @@ export class Store extends EventTarget {
       this.sendAll();
       for (const thread of this.threads.values()) thread.open(); // again, if that failed
       this.#renewPresence();
+      for (const user of this.users.values()) if (isUnknown(user)) this.#requestUser(user.id);
     };
     bell.addEventListener("online", onOnline, { signal });
   }
@@ -211,12 +212,17 @@ export class Store extends EventTarget {
   person(id) {
     const known = this.users.get(id);
     if (known) return known;
-    const placeholder = { id, username: "", display_name: t("people.former") };
+    const placeholder = { id, username: "", display_name: "" };
     this.users.set(id, placeholder);
+    this.#requestUser(id);
+    return placeholder;
+  }
+
+  #requestUser(id) {
+    if (this.loading.has(id)) return;
     if (!this.unknown.size) this.loadingUnknown = Promise.resolve().then(() => this.#loadUnknown());
     this.unknown.add(id);
     this.loading.set(id, this.loadingUnknown);
-    return placeholder;
   }
 
   /** Load the people of whom only the ids are known: those of a large group that is open by one call. */
@@ -224,7 +230,10 @@ export class Store extends EventTarget {
     const ids = [...this.unknown];
     this.unknown.clear();
     const [found, others] = await this.#loadMembers(ids);
-    const load = (id) => this.bell.call("GET", `/users/${id}`, null, PATIENT).catch(() => null);
+    const load = (id) =>
+      this.bell.call("GET", `/users/${id}`, null, PATIENT).catch(({ status }) => {
+        return status === 404 ? { id, display_name: t("people.former") } : null; // else it is repeated when online again
+      });
     for (const user of [...found, ...(await Promise.all(others.map(load)))].filter(Boolean)) {
       this.putUser(user);
       this.emit("people", user.id);
@@ -442,6 +451,9 @@ export class Store extends EventTarget {
     this.emit("notifications");
   }
 }
+
+/** Whether of a user only the id is known. */
+const isUnknown = ({ username, display_name }) => !username && !display_name;
 
 /** Call `change(conversation)` if the conversation is known, and announce the change. */
 function changeConversation(store, id, change) {

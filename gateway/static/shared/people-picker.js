@@ -1,6 +1,6 @@
 /** A search field for people, and the list of those who were chosen. */
 
-import { avatar, fill, h, iconButton, toastErrors } from "./dom.js";
+import { avatar, errorText, fill, h, iconButton, toastErrors } from "./dom.js";
 import { handleOf, nameOf } from "./format.js";
 import { load } from "./load.js";
 import { t } from "./words.js";
@@ -58,14 +58,13 @@ export class PeoplePicker {
   /** Load who is found. Nothing is drawn when another text stands in the field meanwhile. */
   async #find() {
     const q = this.query;
-    const users = await this.#load(q).catch(() => []);
+    const rows = await this.#load(q).then((users) => this.#rows(users, q), failed);
     if (q !== this.query) return;
     if (this.results.matches(":active")) {
       onceReleased(() => this.#find()); // a row that moves while it is pressed would not be clicked
       return;
     }
-    const rows = users.slice(0, MAX_SHOWN).map((user) => this.#row(user));
-    fill(this.results, rows.length ? rows : this.#nobody(q));
+    fill(this.results, rows);
     this.shown = q;
     if (this.isChoosing) this.#chooseFirst();
   }
@@ -76,6 +75,10 @@ export class PeoplePicker {
     const excluded = this.exclude ? await this.exclude(items) : [];
     const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id) && !excluded.includes(id);
     return items.filter(canChoose);
+  }
+
+  #rows(users, q) {
+    return users.length ? users.slice(0, MAX_SHOWN).map((user) => this.#row(user)) : this.#nobody(q);
   }
 
   /** Say that nobody was found. Where there is nobody else, admins can invite people. */
@@ -115,6 +118,8 @@ export class PeoplePicker {
     this.#find();
   }
 }
+
+const failed = (error) => h("li", {}, h("p.problem", { role: "alert" }, errorText(error)));
 
 /** Call `run` once the pointer that is pressed now is let go, or scrolls. */
 function onceReleased(run) {

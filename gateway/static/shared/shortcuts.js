@@ -3,7 +3,7 @@
  * module is loaded at the first of them.
  */
 
-import { avatar, fill, h, openDialog } from "./dom.js";
+import { avatar, errorText, fill, h, openDialog } from "./dom.js";
 import { formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";
@@ -103,26 +103,27 @@ class Palette {
   }
 
   #onInput() {
+    const q = this.input.value.trim();
     this.messages = [];
+    this.status = q ? "" : null; // nothing is said until the server has answered
     this.#draw();
     clearTimeout(this.timer);
-    const q = this.input.value.trim();
     if (q) this.timer = setTimeout(() => this.#search(q), SEARCH_AFTER_MS);
   }
 
   /** Add what only the server knows: people who share no chat, and messages. */
   async #search(q) {
     const { bell, me } = this.store;
-    const find = (path, limit) => bell.call("GET", path, null, { query: { q, limit } }).catch(() => ({ items: [] }));
-    const [people, messages] = await Promise.all([
-      find("/users", MAX_SHOWN),
-      find("/search/messages", MAX_MESSAGES),
-    ]);
+    const find = (path, limit) => bell.call("GET", path, null, { query: { q, limit } });
+    const answers = await Promise.allSettled([find("/users", MAX_SHOWN), find("/search/messages", MAX_MESSAGES)]);
     if (q !== this.input.value.trim()) return;
+    const [people, messages] = answers.map(({ value }) => value?.items ?? []);
+    const failure = answers.find(({ reason }) => reason)?.reason;
+    this.status = failure ? errorText(failure) : null;
     const known = new Set(this.entries.map(({ partner, id }) => partner ?? id));
-    const others = people.items.filter(({ id }) => id !== me.id && !known.has(id));
+    const others = people.filter(({ id }) => id !== me.id && !known.has(id));
     this.entries.push(...others.map(personEntry));
-    this.messages = messages.items.map((message) => messageEntry(this.store, message));
+    this.messages = messages.map((message) => messageEntry(this.store, message));
     this.#draw();
   }
 
@@ -136,7 +137,7 @@ class Palette {
       this.list,
       shown.map((entry, n) => this.#row(entry, n, q)),
     );
-    this.none.textContent = shown.length ? "" : t("search.nothing", { text: q });
+    this.none.textContent = this.status ?? (shown.length ? "" : t("search.nothing", { text: q }));
     this.#select([...this.list.children].find((row) => row.dataset.href === before) ?? this.list.firstChild);
   }
 
