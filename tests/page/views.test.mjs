@@ -81,3 +81,9 @@ test("Ctrl+K says that nothing was found when that is known", async () => {
   const failed = await found(storeOf(() => Promise.reject(refusal)), "zoe");
   assert.deepEqual(failed, { before: "", after: "It is broken." });
 });
+
+test("Ctrl+K finds a person whose id a conversation has too", async () => {
+  const zoe = { id: 7, username: "zoe", display_name: "Zoe" };
+  const { after } = await found(storeOf((path) => ({ items: path === "/users" ? [zoe] : [] })), "zoe");
+  assert.match(after, /@zoe/);
+});

@@ -120,7 +120,7 @@ class Palette {
     const [people, messages] = answers.map(({ value }) => value?.items ?? []);
     const failure = answers.find(({ reason }) => reason)?.reason;
     this.status = failure ? errorText(failure) : null;
-    const known = new Set(this.entries.map(({ partner, id }) => partner ?? id));
+    const known = new Set(this.entries.map(({ partner }) => partner));
     const others = people.filter(({ id }) => id !== me.id && !known.has(id));
     this.entries.push(...others.map(personEntry));
     this.messages = messages.map((message) => messageEntry(this.store, message));
