@@ -3,12 +3,13 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
-import { settled } from "./document.mjs";
+import { settled, views } from "./document.mjs";
 
 const { View, createView } = await import("../../gateway/static/shared/dom.js");
 const { PeoplePicker } = await import("../../gateway/static/shared/people-picker.js");
 const { runShortcut } = await import("../../gateway/static/shared/shortcuts.js");
 const { adoptProfile } = await import("../../gateway/static/account/adoption.js");
+await import("../../gateway/static/community/comments.js");
 
 const ana = { id: 1, username: "ana", display_name: "Ana" };
 const refusal = Object.assign(new Error(), { slug: "unknown", status: 500, detail: "It is broken." });
@@ -86,4 +87,17 @@ test("Ctrl+K finds a person whose id a conversation has too", async () => {
   const zoe = { id: 7, username: "zoe", display_name: "Zoe" };
   const { after } = await found(storeOf((path) => ({ items: path === "/users" ? [zoe] : [] })), "zoe");
   assert.match(after, /@zoe/);
+});
+
+test("no character of a comment is cut in two", async () => {
+  const family = "👨‍👩‍👧";
+  const comment = { author: ana, created_at: "2026-01-01T00:00:00Z" };
+  const items = [{ ...comment, id: 1, body: family.repeat(150) }, { ...comment, id: 2, body: "yes", reply_to: 1 }];
+  const post = { id: 3, author: ana };
+  const store = Object.assign(new EventTarget(), storeOf(() => ({ items })));
+  const view = Object.assign(new (views.get("bw-comments"))(), { store, post });
+  view.connectedCallback();
+  await settled();
+  const quote = view.find((element) => element.className === "quote");
+  assert.equal(quote.textContent, `Ana ${family.repeat(120)}…`);
 });

@@ -11,7 +11,7 @@ import {
   linkify,
   openDialog,
 } from "../shared/dom.js";
-import { nameOf, timeElement } from "../shared/format.js";
+import { excerpt, nameOf, timeElement } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { commentDraft } from "../shared/storage.js";
 import { t } from "../shared/words.js";
@@ -19,6 +19,7 @@ import "./writer.js";
 
 const QUOTE_CHARACTERS = 120;
 const EXCERPT_CHARACTERS = 140;
+const DELETED_CHARACTERS = 300;
 
 /** Properties: `store`, `post` (POST). */
 class Comments extends View {
@@ -127,14 +128,10 @@ class Comments extends View {
   #quote(comment) {
     if (!comment.reply_to) return null;
     const original = this.comments.get(comment.reply_to);
-    const excerpt = original && [
-      h("strong", {}, nameOf(original.author)),
-      " ",
-      original.body.slice(0, QUOTE_CHARACTERS),
-    ];
+    const text = original && [h("strong", {}, nameOf(original.author)), " ", excerpt(original.body, QUOTE_CHARACTERS)];
     const onclick = () => this.list.querySelector(`[data-comment="${comment.reply_to}"]`)?.focus();
     const props = { type: "button", onclick, title: t("comment.to-original") };
-    return h("button.quote", props, excerpt ?? t("comment.earlier"));
+    return h("button.quote", props, text ?? t("comment.earlier"));
   }
 
   /** Start replying to a comment; null stops replying. */
@@ -146,19 +143,19 @@ class Comments extends View {
       this.#replyTo(null);
       this.writer.focus();
     });
-    const excerpt = ` ${nameOf(comment.author)}: ${comment.body.slice(0, EXCERPT_CHARACTERS)}`;
-    fill(this.context, h("p", {}, h("strong", {}, t("comment.replying-to")), excerpt), stop);
+    const text = ` ${nameOf(comment.author)}: ${excerpt(comment.body, EXCERPT_CHARACTERS)}`;
+    fill(this.context, h("p", {}, h("strong", {}, t("comment.replying-to")), text), stop);
     this.writer.focus();
   }
 
   async #delete(comment) {
-    const excerpt = h("p.text", {}, comment.body.slice(0, 300));
+    const text = h("p.text", {}, excerpt(comment.body, DELETED_CHARACTERS));
     const run = async () => {
       await this.store.bell.call("DELETE", `/comments/${comment.id}`);
       this.#drop(comment.id);
       this.writer.focus();
     };
-    await openDialog(t("comment.delete-question"), [excerpt], t("comment.delete"), run, { dangerous: true });
+    await openDialog(t("comment.delete-question"), [text], t("comment.delete"), run, { dangerous: true });
   }
 }
 

@@ -12,9 +12,11 @@ import {
   linkify,
   openDialog,
 } from "../shared/dom.js";
-import { nameOf, timeElement } from "../shared/format.js";
+import { excerpt, nameOf, timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import "./comments.js";
+
+const EXCERPT_CHARACTERS = 300;
 
 /** Properties: `store`, `post` (POST), `groups` (id -> GROUP), `open` (whether the comments are shown at first). */
 class Post extends View {
@@ -124,12 +126,12 @@ class Post extends View {
   }
 
   async #delete() {
-    const excerpt = h("p.text", {}, this.post.body.slice(0, 300));
+    const text = h("p.text", {}, excerpt(this.post.body, EXCERPT_CHARACTERS));
     const run = async () => {
       await this.store.bell.call("DELETE", `/posts/${this.post.id}`);
       this.store.emit("posts", { type: "post.deleted", data: this.post });
     };
-    await openDialog(t("post.delete-question"), [excerpt], t("post.delete"), run, { dangerous: true });
+    await openDialog(t("post.delete-question"), [text], t("post.delete"), run, { dangerous: true });
   }
 }
 
