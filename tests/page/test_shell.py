@@ -19,6 +19,12 @@ MARK_ROWS = "(list) => { for (const row of list.children) row.isMarked = true; }
 BROKEN_EVENT = """(name) => {
     new BroadcastChannel(name).postMessage({ events: [{ type: "message.created", data: null }], cursor: "" });
 }"""
+NOTE_DESCRIBED = """() => {
+    const { store } = document.querySelector("bw-shell");
+    const { unsent } = store;
+    window.described = new Set();
+    store.unsent = (id) => described.add(id) && unsent.call(store, id);
+}"""
 YESTERDAY = "import('/static/shared/format.js').then(({ formatShort }) => formatShort(Date.now() - 86_400_000))"
 OUTSIDE = """() => [...document.body.querySelectorAll("*:not(.hidden, .skip)")].filter((element) => {
     if (element.closest(".places, .tabs, thead")) return false; // links that scroll, and what only screen readers see
@@ -67,6 +73,12 @@ def test_the_list_touches_only_what_changed(people: list[Client], open_page: Ope
     expect(titled(page, "Crew")).to_contain_text("hel")
     expect(page.locator(".conversations .title").first).to_have_text("Crew")
     assert page.evaluate(YESTERDAY) == "Yesterday", "no word is cut"
+
+    other = titled(page, name(ben)).get_attribute("data-conversation")
+    page.evaluate(NOTE_DESCRIBED)
+    cleo.send("again", to=ana)
+    expect(titled(page, name(cleo))).to_contain_text("again")
+    assert int(other or 0) not in page.evaluate("[...described]"), "only what changed is looked at"
 
 
 def test_others_names_for_things_are_data(people: list[Client], open_page: Open) -> None:

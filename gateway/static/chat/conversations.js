@@ -71,14 +71,14 @@ class Conversations extends View {
   }
 
   set selected(id) {
-    this.#selected = id;
-    this.draw();
+    if (id === this.#selected) return;
+    for (const changed of [this.#selected, (this.#selected = id)]) this.draw(changed);
   }
 
   /** Draw what has changed of one conversation, or of all, before the next frame. */
   draw(id = undefined) {
     if (id === undefined) this.described?.clear();
-    else this.described.delete(id);
+    else this.described?.delete(id);
     this.drawSoon?.();
   }
 
