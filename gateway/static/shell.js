@@ -149,9 +149,17 @@ export class Shell extends View {
     toast(t(unsent ? "conversation.removed-unsent" : "conversation.removed", { title }));
   }
 
-  /** The first message has made a chat a conversation: it has an address of its own now. */
+  /** The first message has made a chat a conversation: it has an address of its own now, and stays open as it is. */
   #onBegun({ before, id }) {
-    if (this.list.selected === before) this.#replaceAddress(`#/conversations/${id}`);
+    if (this.list.selected !== before) return;
+    const chat = this.view.firstChild;
+    const address = `#/conversations/${id}`;
+    if (chat?.conversation !== before) return this.#replaceAddress(address);
+    history.replaceState(null, "", address); // without an event
+    this.trail.splice(-1, 1, address);
+    this.address = `conversations/${id}/true`;
+    this.list.selected = id;
+    chat.begin(id);
   }
 
   /** Show the view for the current address. A view that is already shown is not rendered again. */

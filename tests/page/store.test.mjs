@@ -48,6 +48,19 @@ test("nothing is sent when the session has ended", async () => {
   assert.equal(sends.length, 2);
 });
 
+test("a chat that has begun while the connection was lost is known by the next state", () => {
+  const { store } = storeOf();
+  store.putUser(ben);
+  assert.equal(store.withPerson(2), -2);
+  store.post(-2, "hello");
+  const begun = [];
+  store.addEventListener("begun", ({ detail }) => begun.push(detail));
+  store.reset(stateOf(direct()));
+  assert.deepEqual(begun, [{ before: -2, id: 12 }]);
+  assert.deepEqual([...store.conversations.keys()], [12]);
+  assert.deepEqual(store.unsent(12).map(({ body }) => body), ["hello"]);
+});
+
 test("only who is not there any more is a former member, and others are loaded again", async () => {
   const { store, calls, goOnline } = storeOf();
   for (const id of [2, 3]) store.person(id);

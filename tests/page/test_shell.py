@@ -182,13 +182,23 @@ def test_a_chat_begins_with_its_first_message_and_both_are_there(people: list[Cl
     expect(here.locator("bw-chat h1")).to_have_text(name(ben))
     assert ben.get("/conversations").json()["items"] == []
     expect(there.locator(".conversations a")).to_have_count(0)
+    here.keyboard.press("Control+k")
+    expect(here.get_by_role("combobox")).to_be_focused()  # its code is loaded
+    here.keyboard.press("Escape")
     here.context.set_offline(True)
     for word in ("one", "two"):
         write(here, word)
     expect(here.locator(".echo")).to_have_count(2)
+    here.get_by_role("button", name="Priority: Normal").click()
+    here.get_by_role("menuitemradio", name="Urgent").click()
     here.get_by_label("Message", exact=True).fill("half a word")
+    here.keyboard.press("Control+k")
+    expect(here.get_by_role("combobox")).to_be_focused()
     here.context.set_offline(False)
     expect(here).to_have_url(re.compile(r"#/conversations/\d+$"))
+    expect(here.get_by_role("combobox")).to_be_focused()
+    here.keyboard.press("Escape")
+    expect(here.get_by_role("button", name="Priority: Urgent")).to_be_visible()
     expect(here.locator(".message:not(.echo) .text")).to_have_text(["one", "two"])
     expect(here.get_by_label("Message", exact=True)).to_have_value("half a word")
     expect(here.locator(".chat-head .quiet")).to_have_text("Online")

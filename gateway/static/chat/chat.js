@@ -14,17 +14,9 @@ const READ_AFTER_MS = 300; // marks are sent together while one scrolls
 class Chat extends View {
   render() {
     const { store } = this;
-    this.readUpTo = store.readMark(this.details);
-    const isFar = this.details.unread > PAGE_SIZE; // the first unread message is not among the newest
-    this.thread = store.thread(this.conversation, this.message || (isFar ? Math.max(this.readUpTo, 1) : null));
     this.header = h("header.bar.chat-head");
     this.typing = h("p.typing", { role: "status" });
-    this.messages = createView("bw-messages", {
-      store,
-      thread: this.thread,
-      target: this.message,
-      unreadFrom: this.details.unread ? this.readUpTo : null,
-    });
+    this.messages = this.#openThread();
     this.composer = createView("bw-composer", { store, conversation: this.conversation });
     fill(this, this.header, this.messages, this.typing, this.composer);
     const isOwn = (id) => id === this.conversation;
@@ -41,6 +33,28 @@ class Chat extends View {
     this.#drawHeader();
     this.#drawTyping();
     if (matchMedia("(pointer: fine)").matches) this.composer.focus();
+  }
+
+  #openThread() {
+    const { store } = this;
+    this.readUpTo = store.readMark(this.details);
+    const isFar = this.details.unread > PAGE_SIZE; // the first unread message is not among the newest
+    this.thread = store.thread(this.conversation, this.message || (isFar ? Math.max(this.readUpTo, 1) : null));
+    return createView("bw-messages", {
+      store,
+      thread: this.thread,
+      target: this.message,
+      unreadFrom: this.details.unread ? this.readUpTo : null,
+    });
+  }
+
+  /** The chat with a person has become a conversation: what is being written stays. */
+  begin(id) {
+    this.conversation = this.composer.conversation = id;
+    const messages = this.#openThread();
+    this.messages.replaceWith(messages);
+    this.messages = messages;
+    this.#drawHeader();
   }
 
   get details() {

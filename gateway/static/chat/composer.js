@@ -19,9 +19,6 @@ const coarsePointer = matchMedia("(pointer: coarse)");
 /** Properties: `store`, `conversation` (an id). */
 class Composer extends View {
   render() {
-    const { store, conversation } = this;
-    this.draft = messageDraft(store.me.id, conversation);
-    this.reply = messageReply(store.me.id, conversation);
     this.priority = "normal";
     this.context = h("div.context", { hidden: true });
     this.counter = h("p.counter", { role: "status", hidden: true });
@@ -42,6 +39,14 @@ class Composer extends View {
     this.#setText(this.draft.read());
     this.#restoreReply();
     this.lifetime.signal.addEventListener("abort", () => this.#sendTyping(false));
+  }
+
+  get draft() {
+    return messageDraft(this.store.me.id, this.conversation);
+  }
+
+  get reply() {
+    return messageReply(this.store.me.id, this.conversation);
   }
 
   #createField() {

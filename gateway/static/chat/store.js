@@ -74,8 +74,9 @@ export class Store extends EventTarget {
     this.marks.clear();
     this.me = this.putUser(state.me);
     for (const conversation of state.conversations) this.#prepare(conversation);
-    for (const { id } of begun) this.withPerson(-id);
+    for (const chat of begun) this.conversations.set(chat.id, chat);
     for (const thread of this.threads.values()) thread.restart();
+    for (const conversation of state.conversations) this.#begin(conversation);
     if (!this.outbox.size) this.#restoreOutbox();
     for (const name of ["me", "conversations", "presence", "notifications", "reset"]) this.emit(name);
     this.sendAll();
