@@ -115,7 +115,12 @@ async function showShell(user) {
 
 await loadWords(languageOf(chosenLanguage.read(), ...navigator.languages) ?? "en");
 whenNotStored(() => toast(t("error.not-stored")));
-document.querySelector(".skip").textContent = t("shell.skip");
+const skip = document.querySelector(".skip");
+skip.textContent = t("shell.skip");
+skip.addEventListener("click", (event) => {
+  event.preventDefault(); // its address is none of the page's
+  document.querySelector(".view, .sign").focus();
+});
 document.querySelector("#announcer").setAttribute("aria-label", t("shell.new-messages"));
 
 // Without a stored user nobody is signed in: the sign-in is shown without a request to the server.

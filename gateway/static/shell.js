@@ -48,10 +48,6 @@ export class Shell extends View {
       h("nav.rail", { "aria-label": t("shell.main") }, this.links),
       h("main", { id: "main" }, this.list, this.view),
     );
-    this.listen(document.querySelector(".skip"), "click", (_, event) => {
-      event.preventDefault();
-      this.view.focus();
-    });
     this.trail = [location.hash]; // the addresses that Back returns to
     this.listen(window, "hashchange", () => this.#onAddress());
     this.listen(this, "click", (_, event) => this.#onClick(event));

@@ -59,7 +59,7 @@ class SignIn extends View {
     this.links = h("div.others");
     const logo = h("img", { src: "/static/shared/bell.svg", alt: "", width: 36, height: 36 });
     const card = [h("p.brand", {}, logo, this.brand), h("h1", {}, t(title)), this.about, element, this.links, otherLanguages()];
-    fill(this, h("main.sign", { id: "main" }, h("div.card", {}, card)));
+    fill(this, h("main.sign", { id: "main", tabindex: "-1" }, h("div.card", {}, card)));
     this.#drawInstance();
     const inputs = [...element.querySelectorAll("input:not([readonly])")];
     (inputs.find((input) => !input.value) ?? inputs[0])?.focus();
