@@ -109,7 +109,8 @@ class NotificationExplanation(Handler):
     @describe("Explain one of my notifications", {200: OwnExplanationAnswer})
     async def get(self, notification: str) -> None:
         """Answer 200 with `{"rules":[{"rule","type","decided":[…]}],"mails":[…],"mail_due_at"}`, about the newest of what it
-        counts. There are no rules for an announcement, for what an admin watches, and when the event is no longer kept."""
+        counts. There are no rules for an announcement, for what an admin watches, and when the event is no longer kept
+        or far back."""
         self.answer(await self.read(explain_own, int(notification), self.actor.user))
 
 

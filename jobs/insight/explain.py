@@ -55,7 +55,8 @@ def explain(number: int, user: int) -> dict[str, Any]:
 def explain_own(notification: int, user: int) -> dict[str, Any]:
     """Return what is to be known to its owner about a notification: the decisions of the rules that concern them, and its mails.
 
-    There are no rules if none made it, or if its event is no longer kept. Raises NotFoundError for a notification of somebody else.
+    There are no rules if none made it, or if its event is not found (see `event_of_notification`). Raises
+    NotFoundError for a notification of somebody else.
     """
     if owner_of(notification) != user:
         raise NotFoundError
@@ -77,7 +78,7 @@ def _own_rules(notification: int, user: int) -> Iterator[dict[str, Any]]:
 
 def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
     payload = payload_of(explained)
-    facts = gather_facts([(explained, payload)], partial(presence.online_at, at_ms=explained.at_ms))
+    facts = gather_facts([(explained, payload)], partial(presence.online_at, at_ms=explained.at_ms), user)
     facts = with_receivers(facts, [user])
     content = rule.content(payload, facts)
     decision = next((d for d in apply_rule(rule, content, explained, payload, facts) if d.user == user), None)

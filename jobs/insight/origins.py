@@ -9,11 +9,12 @@ from peewee import SQL, fn
 
 from models.chat.message import Message
 from models.community.comment import Comment
-from models.log.event import ACCOUNTS, EventRow, post_stream, user_stream
+from models.log.event import ACCOUNTS, EventRow, first_after, post_stream, user_stream
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification
 from models.store.database import fetch_column, fetch_rows
 from models.store.errors import NotFoundError
 
+MAX_EVENTS_SCANNED = 2_000  # of one stream, back from the time of a notification: a post may have a million likes
 REACTIONS = {"like": "post.liked", "bookmark": "post.bookmarked"}
 
 
@@ -35,38 +36,41 @@ def _only(query: Any) -> int:
 
 def event_of_notification(notification: int) -> int | None:
     """The newest event that a notification counts; None for one that no rule made, such as an announcement, and when the event is
-    no longer kept."""
-    columns = (Notification.user, Notification.grouping, Notification.data)
-    for user, grouping, data in fetch_rows(Notification.select(*columns).where(Notification.id == notification)):
+    no longer kept, or is not among the MAX_EVENTS_SCANNED of its stream before the notification."""
+    columns = (Notification.user, Notification.grouping, Notification.data, Notification.updated_ms)
+    for user, grouping, data, updated_ms in fetch_rows(Notification.select(*columns).where(Notification.id == notification)):
         kind = grouping.removeprefix(MAIL_ONLY_PREFIX).partition(":")[0]
-        return _event_of(user, kind, msgspec.json.decode(data))
+        return _event_of(user, kind, msgspec.json.decode(data), updated_ms)
     return None
 
 
-def _event_of(user: int, kind: str, data: dict[str, Any]) -> int | None:
-    """The event of what a notification's data is about. `kind` is the beginning of its grouping."""
+def _event_of(user: int, kind: str, data: dict[str, Any], until_ms: int) -> int | None:
+    """The event, not newer than a time, of what a notification's data is about. `kind` is the beginning of its grouping."""
     match kind:
         case "conversation":
             found = fetch_column(Message.select(Message.event).where(Message.id == data["message"]))
         case "comments" | "replies":
             found = fetch_column(Comment.select(Comment.event).where(Comment.id == data["comment"]))
         case "like" | "bookmark":
-            return _newest(post_stream(data["post"]), REACTIONS[kind], {"post": data["post"], "user": data["user"]})
+            return _newest(post_stream(data["post"]), REACTIONS[kind], {"post": data["post"], "user": data["user"]}, until_ms)
         case "join":
-            return _newest(user_stream(data["user"]), "group.joined", {"group": {"id": data["group"]}})
+            return _newest(user_stream(data["user"]), "group.joined", {"group": {"id": data["group"]}}, until_ms)
         case "welcome":
-            return _newest(ACCOUNTS, "user.created", {"user": user})
+            return _newest(ACCOUNTS, "user.created", {"user": user}, until_ms)
         case _:
             return None
     return int(found[0]) if found else None
 
 
-def _newest(stream: str, type_: str, fields: dict[str, Any]) -> int | None:
-    """The newest event of a stream whose data begins with these fields."""
+def _newest(stream: str, type_: str, fields: dict[str, Any], until_ms: int) -> int | None:
+    """The newest event of a stream whose data begins with these fields, among the MAX_EVENTS_SCANNED before a time."""
     beginning = msgspec.json.encode(fields).decode().rstrip("}")
     begins = fn.SUBSTR(EventRow.data, SQL("1"), SQL(str(len(beginning)))) == beginning
-    events = EventRow.select(EventRow.id, EventRow.data).where(EventRow.stream == stream, EventRow.type == type_, begins)
-    for number, data in fetch_rows(events.order_by(EventRow.id.desc())):
+    before = (EventRow.stream == stream) & (EventRow.id < first_after(until_ms))
+    newest_first = EventRow.id.desc()
+    oldest = EventRow.select(EventRow.id).where(before).order_by(newest_first).offset(MAX_EVENTS_SCANNED - 1).limit(1).scalar() or 0
+    events = EventRow.select(EventRow.id, EventRow.data).where(before, EventRow.id >= oldest, EventRow.type == type_, begins)
+    for number, data in fetch_rows(events.order_by(newest_first)):
         if data[len(beginning)] in ",}":  # not a longer number
             return int(number)
     return None

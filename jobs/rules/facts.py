@@ -39,12 +39,13 @@ class Facts(NamedTuple):
         return self.choices.get((user, notification_type)) or preference.default_choice(notification_type)
 
 
-def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now) -> Facts:
-    """Read all facts about these events, which are in log order, except those about receivers (see `with_receivers`)."""
+def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now, member: int | None = None) -> Facts:
+    """Read all facts about these events, which are in log order, except those about receivers (see `with_receivers`). With
+    `member`, a user, no other members of the conversations are read."""
     messages = [payload for _, payload in events if isinstance(payload, MessagePayload)]
     comments = [payload for _, payload in events if isinstance(payload, CommentPayload)]
     conversations = {message.conversation for message in messages}
-    members = audience.membership_intervals(conversations, events[0][0].id) if messages else {}
+    members = audience.membership_intervals(conversations, events[0][0].id, member) if messages else {}
     posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
     replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
     return Facts(

@@ -263,6 +263,22 @@ def find(number: int) -> Event | None:
     return Event(id_, stream, kind, at_ms, data.encode())
 
 
+def first_after(at_ms: int) -> int:
+    """Return the id of the first event that is newer than a time, or the one after the head if there is none.
+
+    Times grow with ids, so it reads no more events than an id has bits.
+    """
+    low, high = 0, head() + 1
+    while low < high:
+        middle = (low + high) // 2
+        event = EventRow.select(EventRow.id, EventRow.at_ms).where(EventRow.id >= middle).order_by(EventRow.id).tuples().first()
+        if event is None or event[1] > at_ms:
+            high = middle
+        else:
+            low = event[0] + 1
+    return low
+
+
 def head() -> int:
     """Return the newest committed event id."""
     return engine().head()

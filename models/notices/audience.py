@@ -23,17 +23,19 @@ class Interval(NamedTuple):
     read: int
 
 
-def membership_intervals(conversations: Collection[int], closed_after: int) -> dict[int, list[Interval]]:
-    """conversation -> its memberships that are open or closed after an event id, in the order of joining."""
+def membership_intervals(conversations: Collection[int], closed_after: int, member: int | None = None) -> dict[int, list[Interval]]:
+    """conversation -> its memberships that are open or closed after an event id, in the order of joining. With `member`,
+    only those of that user."""
     # Raw: the models of conversations are in models.chat, which imports this package.
     sql = """
         SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message
         FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
-        AND (m.to_event IS NULL OR m.to_event>?) ORDER BY m.conversation_id, m.id"""
+        AND (m.to_event IS NULL OR m.to_event>?){} ORDER BY m.conversation_id, m.id"""
+    of_user, params = ("", ()) if member is None else (" AND m.user_id=?", (member,))
     intervals: dict[int, list[Interval]] = {}
     for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
         for conversation, user, status, from_event, to_event, read in rows(
-            sql.format(placeholders(len(part))), (*part, closed_after)
+            sql.format(placeholders(len(part)), of_user), (*part, closed_after, *params)
         ):
             intervals.setdefault(conversation, []).append(Interval(user, status == "active", from_event, to_event, read or 0))
     return intervals

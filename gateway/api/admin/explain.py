@@ -87,7 +87,7 @@ class Explain(AdminHandler):
         if notice is not None:
             counted = await self.read(event_of_notification, notice)
             if counted is None:
-                raise ProblemError("not-found", "no event that is still kept is behind this notification")
+                raise ProblemError("not-found", "the event behind this notification is no longer kept, or far back")
             return counted
         try:
             return self.services.hub.position(cursor)

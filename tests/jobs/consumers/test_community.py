@@ -17,6 +17,7 @@ from models.notices.preference import Choice
 from models.records.activity import Report, report
 from models.store.database import execute, rows
 from models.store.errors import NotFoundError
+from tests.jobs.people import group as make_group
 from tests.jobs.people import people, scalar, send
 
 
@@ -183,6 +184,35 @@ def test_the_event_behind_each_kind_of_notification_is_found(store: Settings) ->
         explain.explain_own(by_grouping[f"like:{number}"], ben)
     execute("DELETE FROM events WHERE id=?", (like_event,))
     assert origins.event_of_notification(by_grouping[f"like:{number}"]) is None
+
+
+def test_an_explanation_costs_the_same_in_a_large_group_and_for_a_post_with_many_likes(
+    store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben, *others = people("ana", "ben", *(f"p{n}" for n in range(8)))
+    send(ben, 1, at=make_group(ana, [ben, *others]))
+    sent = event.head()
+    number = posted(ana)
+    liked(ben, number)
+    like_event = event.head()
+    drain(NotifyConsumer())
+    execute("UPDATE notifications SET updated_ms=updated_ms+1000")
+    for other in others:
+        liked(other, number)
+    execute("UPDATE events SET at_ms=at_ms+2000 WHERE id>?", (like_event,))
+    online: list[set[int]] = []
+    monkeypatch.setattr(presence, "online_at", lambda users, at_ms: online.append(set(users)) or set())
+    assert explain.explain(sent, others[0])["rules"][0]["decided"][0] == "notified"
+    assert online == [{others[0]}], "no other member is read"
+
+    monkeypatch.setattr(origins, "MAX_EVENTS_SCANNED", 3)
+    [notice] = [
+        id_ for grouping, id_ in rows("SELECT grouping, id FROM notifications WHERE user_id=?", (ana,)) if "like" in grouping
+    ]
+    assert origins.event_of_notification(notice) == like_event, "the search begins at the time of the notification"
+    execute("UPDATE notifications SET updated_ms=updated_ms+9000")
+    assert origins.event_of_notification(notice) is None
+    assert explain.explain_own(notice, ana)["rules"] == []
 
 
 def test_explain_names_no_watch_for_events_that_watches_do_not_count(store: Settings) -> None:
