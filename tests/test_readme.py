@@ -65,7 +65,7 @@ class Walk:
         return ran.stdout
 
     def mailed_code(self) -> str:
-        """A shell command that prints the newest mailed code, when the mail is there."""
+        """Return a shell command that prints the newest mailed code, when the mail is there."""
         folder = self.gateway.data / "mail"
         return f"$(for try in $(seq 600); do grep -rhoE '^[0-9]{{6}}\\b' {folder} 2>/dev/null && break; sleep 0.1; done | tail -1)"
 

@@ -1,4 +1,4 @@
-"""Every view and dialog: axe in light and dark, the size of targets, text of twice the size, forced colours and motion.
+"""The views and dialogs listed here: axe in light and dark, the size of targets, text of twice the size, forced colours and motion.
 
 `PAGE_PICTURES=folder` keeps a picture of each.
 """

@@ -40,7 +40,7 @@ MARKED = "(list) => [...list.children].map((row) => Boolean(row.isMarked))"
 
 
 def name(who: Client) -> str:
-    """The display name of a user."""
+    """Return the display name of a user."""
     return who.name.capitalize()
 
 

@@ -17,7 +17,7 @@ FAMILY = "👨‍👩‍👧"  # one character for people, five code points, eig
 
 
 def opened(open_page: Open, user: Client, other: Client, **options: Any) -> Page:
-    """The page of a user in a conversation with another one, with one message."""
+    """Return the page of a user in a conversation with another one, with one message."""
     conversation = other.send("hello", to=user)["conversation"]
     page = entered(open_page, user, f"#/conversations/{conversation}", **options)
     expect(page.locator(".message .text")).to_have_text(["hello"])
