@@ -21,7 +21,7 @@ class ConversationChanges(Handler):
         """Answer a list of EVENT, newest first: `member.joined`, `member.left` and `conversation.updated`, of the time in which the
         caller was a member, as far as the log is kept. A page may have few or none, and a `next`."""
         start, limit = self.query_page_id()
-        found = await self.read(changes.list_newest, self.actor.user, int(conversation), start)
+        found = await self.read(changes.list_newest, self.actor.user, int(conversation), start, limit + 1)
         items = [(IdPosition(event.id), msgspec.Raw(self.services.hub.encode(event))) for event in found.events]
 
         async def read(position: IdPosition | None, count: int) -> list[tuple[IdPosition, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple
 
 from models.chat.conversation import require_member
@@ -19,8 +20,8 @@ class Changes(NamedTuple):
     reached: int | None = None
 
 
-def list_newest(user: int, conversation: int, before: int | None) -> Changes:
-    """The changes before an event id, within the user's memberships. Raises NotFoundError for a user who is not a member.
+def list_newest(user: int, conversation: int, before: int | None, limit: int) -> Changes:
+    """Up to `limit` changes before an event id, within the user's memberships. Raises NotFoundError for a user who is not a member.
 
     It reads at most MAX_EVENTS_SCANNED events: those of all memberships together, so that many short ones cost no more than one.
     """
@@ -37,12 +38,11 @@ def list_newest(user: int, conversation: int, before: int | None) -> Changes:
             f"SELECT id, type, at_ms, data {within} AND type IN ({placeholders(len(TYPES))}) ORDER BY id DESC",
             (stream, start, end, *TYPES),
         )
-    seen = [
-        Event(number, stream, kind, at_ms, data.encode())
-        for number, kind, at_ms, data in events
-        if any(opened <= number < closed for opened, closed in intervals)
-    ]
-    return Changes(seen, start if last_scanned else None)
+    seen = (event for event in events if any(opened <= event[0] < closed for opened, closed in intervals))
+    page = [Event(number, stream, kind, at_ms, data.encode()) for number, kind, at_ms, data in islice(seen, limit)]
+    if len(page) == limit:
+        return Changes(page, page[-1].id)
+    return Changes(page, start if last_scanned else None)
 
 
 def _intervals(user: int, conversation: int) -> list[tuple[int, int]]:

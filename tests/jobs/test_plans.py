@@ -66,7 +66,7 @@ def use(settings: Settings) -> None:
     views.conversation_list(ana, listed[-1][0], 1)
     conversation_search.find(ana, ["ben crew"])
     views.count_unread(ana, crew)
-    changes.list_newest(ana, crew, None)
+    changes.list_newest(ana, crew, None, 50)
     write(read_marks.mark_unread, cleo, crew, newest)
     message.history(ana, crew, None, None, 50)
     message.history(ana, crew, None, newest, 50)

@@ -11,12 +11,13 @@ from models.store.errors import NotFoundError
 from tests.models.people import group, people, send
 
 
-def listed(user: int, crew: int) -> list[tuple[str, int | str, int]]:
-    """Return (type, user or title, by) of all changes, newest first."""
+def listed(user: int, crew: int, limit: int = 50) -> list[tuple[str, int | str, int]]:
+    """Return (type, user or title, by) of all changes, newest first, read in pages."""
     found: list[tuple[str, int | str, int]] = []
     reached = None
     while True:
-        page = changes.list_newest(user, crew, reached)
+        page = changes.list_newest(user, crew, reached, limit)
+        assert len(page.events) <= limit
         for each in page.events:
             data = msgspec.json.decode(each.data)
             found.append((each.type, data["user"]["id"] if "user" in data else data["title"], data["by"]["id"]))
@@ -47,8 +48,9 @@ def test_changes_are_those_of_the_own_memberships(store: Settings, max_scanned: 
     others = [("member.left", dan, dan), ("member.joined", dan, ana)]
     assert listed(ana, crew) == listed(ben, crew) == [third, came, *others, left, second, came, first]
     assert listed(cy, crew) == [third, came, left, second, came]
+    assert (listed(ana, crew, 3), listed(cy, crew, 2)) == (listed(ana, crew), listed(cy, crew))
     with pytest.raises(NotFoundError):
-        changes.list_newest(dan, crew, None)
+        changes.list_newest(dan, crew, None, 50)
     with event.transaction() as tx:
         trimming.trim(tx, tx.now_ms + 1, newest(tx) - 3, 1_000)
     assert listed(ana, crew) == [third, came], "what is left of the log"
