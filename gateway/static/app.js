@@ -7,7 +7,14 @@ import { Bellwire, BellwireError } from "./client.js";
 import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
 import { keepKeysOfInputMethods } from "./shared/input-method.js";
-import { applyTheme, chosenLanguage, eraseTexts, signedInUser, whenNotStored } from "./shared/storage.js";
+import {
+  applyTheme,
+  chosenLanguage,
+  eraseTexts,
+  signedInUser,
+  whenNotStored,
+  whenSignedInElsewhere,
+} from "./shared/storage.js";
 import { languageOf, loadWords, t } from "./shared/words.js";
 import "./account/sign-in.js";
 
@@ -53,6 +60,8 @@ window.addEventListener("online", showConnection);
 window.addEventListener("offline", showConnection);
 document.addEventListener("visibilitychange", () => document.hidden || checkVersion(CHECK_VERSION_EVERY_MS));
 app.addEventListener("load-failed", () => checkVersion());
+// The session is the browser's: what the user of this tab did not send would be sent as the other one.
+whenSignedInElsewhere((id) => bell.user && Number(id) !== bell.user.id && location.reload());
 bell.addEventListener("signedout", () => showSignIn(t("sign.was-signed-out")));
 
 /** Whether an error is one of the code, and not of the connection, of a refused call, or of a view that was left. */

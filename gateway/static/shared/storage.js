@@ -33,6 +33,10 @@ function storageFailed() {
 }
 
 export const signedInUser = textEntry("bellwire:user");
+/** Call `run(id)` when a user signs in in another tab. */
+export const whenSignedInElsewhere = (run) =>
+  window.addEventListener("storage", ({ key, newValue }) => key === "bellwire:user" && newValue && run(newValue));
+
 export const theme = textEntry("bellwire:theme");
 export const chosenLanguage = textEntry("bellwire:language");
 export const signupAttempt = jsonEntry("bellwire:signup");
