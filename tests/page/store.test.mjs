@@ -77,3 +77,46 @@ test("only who is not there any more is a former member, and others are loaded a
   assert.equal(store.person(2).display_name, "Ben");
   assert.equal(calls.length, 3);
 });
+
+const crew = (more = {}) => ({
+  ...{ id: 7, kind: "group", title: "Crew", created_at: "2026-01-01", last_message: { id: 5 }, unread: 2, read: 3 },
+  members: [ana, ben].map((user) => ({ user, role: "member", read: 5 })),
+  ...more,
+});
+
+/** A store with a read mark that found no connection, and the calls that send marks. */
+async function storeWithLostMark() {
+  const made = storeOf(crew());
+  const marks = () => made.calls.filter(({ what }) => what === "/conversations/7/read");
+  made.store.markRead(made.store.conversations.get(7), 5);
+  marks()[0].reject(new TypeError("Failed to fetch"));
+  await settled();
+  return { ...made, marks };
+}
+
+test("a read mark that found no connection is sent when there is one, once", async () => {
+  const { store, marks, goOnline } = await storeWithLostMark();
+  assert.equal(store.readMark(store.conversations.get(7)), 5);
+  goOnline();
+  marks()[1].resolve(null);
+  await settled();
+  goOnline();
+  assert.equal(marks().length, 2);
+});
+
+test("a read mark that found no connection is sent after a reset, and counts in it", async () => {
+  const { store, marks } = await storeWithLostMark();
+  store.reset(stateOf(crew()));
+  assert.equal(store.conversations.get(7).unread, 0);
+  marks()[1].resolve(null);
+  await settled();
+  store.reset(stateOf(crew({ read: 2 })));
+  assert.equal(store.readMark(store.conversations.get(7)), 2, "a mark that has arrived is the server's");
+});
+
+test("a read mark that found no connection is not sent once its message was marked as unread", async () => {
+  const { store, marks, goOnline } = await storeWithLostMark();
+  store.apply({ type: "read.updated", data: { conversation: 7, user: 1, message: 2, unread: 3 } });
+  goOnline();
+  assert.equal(marks().length, 1);
+});

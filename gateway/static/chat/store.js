@@ -1,7 +1,7 @@
 /**
  * The state of the page, kept up to date by events. A view listens to the part that it shows: "conversations",
  * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts", "removed",
- * "begun", "unread", "reset". `detail` is the id of the conversation or user, or the event.
+ * "begun", "unread", "reset", "change". `detail` is the id of the conversation or user, or the event.
  *
  * A chat with a person that nobody has written in yet is no conversation on the server. Here its id is the person's,
  * negated, until its first message makes it one.
@@ -44,6 +44,7 @@ export class Store extends EventTarget {
     this.refreshTimers = new Map(); // conversation -> timer
     this.threads = new Map(); // conversation -> Thread, the last used last
     this.marks = new Map(); // conversation -> the user's own read mark, until an event tells that it has arrived
+    this.unsentMarks = new Map(); // of them, those that no call has brought to the server yet
     this.outbox = new Map(); // client_id -> unsent message, in the order of writing
     this.sending = new Set(); // conversations whose outbox is being sent
     this.loading = new Map(); // user -> the promise of the call that loads them
@@ -51,6 +52,7 @@ export class Store extends EventTarget {
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     const onOnline = () => {
       this.sendAll();
+      this.#sendMarks();
       for (const thread of this.threads.values()) thread.open(); // again, if that failed
       this.#renewPresence();
       for (const user of this.users.values()) if (isUnknown(user)) this.#requestUser(user.id);
@@ -71,15 +73,19 @@ export class Store extends EventTarget {
     this.online = new Map(presenceOf(state));
     this.unreadNotifications = state.notifications_unread;
     this.unreadMessageNotifications = state.notifications_unread_messages ?? 0;
-    this.marks.clear();
+    this.marks = new Map(this.unsentMarks);
     this.me = this.putUser(state.me);
-    for (const conversation of state.conversations) this.#prepare(conversation);
+    for (const conversation of state.conversations) {
+      this.#prepare(conversation);
+      this.#keepReadMark(conversation);
+    }
     for (const chat of begun) this.conversations.set(chat.id, chat);
     for (const thread of this.threads.values()) thread.restart();
     for (const conversation of state.conversations) this.#begin(conversation);
     if (!this.outbox.size) this.#restoreOutbox();
     for (const name of ["me", "conversations", "presence", "notifications", "reset"]) this.emit(name);
     this.sendAll();
+    this.#sendMarks();
   }
 
   apply(event) {
@@ -317,21 +323,36 @@ export class Store extends EventTarget {
   // Actions of the user
 
   /** Move the user's read mark to a message that was seen. An event has the number of those that are still unread. */
-  async markRead(conversation, message) {
+  markRead(conversation, message) {
     this.marks.set(conversation.id, message);
     if (message >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
     this.emit("conversations", conversation.id);
-    const path = `/conversations/${conversation.id}/read`;
-    await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true }).catch(() => {
-      if (this.marks.get(conversation.id) === message) this.marks.delete(conversation.id);
-    });
+    this.unsentMarks.set(conversation.id, message);
+    this.#sendMark(conversation.id, message);
+  }
+
+  /** Send a read mark. Without a connection it waits for the next one. */
+  async #sendMark(id, message) {
+    const path = `/conversations/${id}/read`;
+    try {
+      await this.bell.call("POST", path, { message }, { ...PATIENT, retry: true, signal: this.signal });
+    } catch (error) {
+      if (!isRefusal(error)) return;
+      if (this.marks.get(id) === message) this.marks.delete(id);
+    }
+    if (this.unsentMarks.get(id) === message) this.unsentMarks.delete(id);
+  }
+
+  #sendMarks() {
+    for (const [id, message] of this.unsentMarks) this.#sendMark(id, message);
   }
 
   /** One's own mark goes back when messages are marked as unread, here or on another device. */
   setReadMark(conversation, message, unread = conversation.unread) {
     const { id, read } = conversation;
     const isBack = message < (read ?? 0);
-    if (isBack || message >= this.marks.get(id)) this.marks.delete(id);
+    for (const marks of [this.marks, this.unsentMarks])
+      if (isBack || message >= marks.get(id)) marks.delete(id);
     Object.assign(conversation, { read: message, unread });
     if (isBack) this.emit("unread", { conversation: id, message });
   }
@@ -400,7 +421,7 @@ export class Store extends EventTarget {
         this.arrived(await this.bell.send({ ...receiver, client_id, body, ...options }));
       } catch (error) {
         message.failed = error.slug ? errorText(error) : t("message.no-connection");
-        message.refused = error instanceof BellwireError && error.status < 500;
+        message.refused = isRefusal(error);
         this.emit("thread", conversation);
       }
     }
@@ -455,6 +476,11 @@ export class Store extends EventTarget {
 
 /** Whether of a user only the id is known. */
 const isUnknown = ({ username, display_name }) => !username && !display_name;
+
+/** Whether the server refused a call: another attempt would end in the same way. */
+function isRefusal(error) {
+  return error instanceof BellwireError && error.status < 500;
+}
 
 /** Call `change(conversation)` if the conversation is known, and announce the change. */
 function changeConversation(store, id, change) {
