@@ -120,3 +120,8 @@ test("a read mark that found no connection is not sent once its message was mark
   goOnline();
   assert.equal(marks().length, 1);
 });
+
+test("the marks of large groups are not known: nobody is said to have read", () => {
+  const { store } = storeOf(crew(), crew({ id: 8, members_count: 60 }));
+  assert.deepEqual([7, 8].map((id) => store.readByAll(store.conversations.get(id))), [5, 0]);
+});

@@ -128,7 +128,8 @@ function react(store, message, emoji, isAdded) {
 /** The buttons of a message. They are visible while the pointer or the focus is on it. */
 function tools(store, message, isOwn) {
   const canDelete = isOwn || store.me.role === "admin";
-  const members = store.conversations.get(message.conversation)?.members ?? [];
+  const { members = [], members_count } = store.conversations.get(message.conversation) ?? {};
+  const isKnown = members.length > 2 && !members_count; // who has read it; nobody is told that of a large group
   const onReact = (event) => chooseReaction(store, message, event.currentTarget);
   return h(
     "div.tools",
@@ -136,7 +137,7 @@ function tools(store, message, isOwn) {
     iconButton("smile", t("message.react"), onReact),
     iconButton("reply", t("message.reply"), (event) => emit(event, "reply", message)),
     !isOwn && iconButton("unread", t("message.mark-unread"), (event) => emit(event, "mark-unread", message)),
-    isOwn && members.length > 2 && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
+    isOwn && isKnown && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
     store.me.role === "admin" && iconButton("help", whyNotText(store, message), () => askWhyNot(store, message)),
     canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
@@ -173,7 +174,7 @@ function chooseReaction(store, message, button) {
   openEmojiPicker(button, { user: store.me.id, label: "message.react-with", choose, closed });
 }
 
-/** Show who has read a message, of the members whose read marks are known. */
+/** Show who has read a message, in a group whose read marks are known. */
 function showReaders(store, message) {
   const { members } = store.conversations.get(message.conversation);
   const others = members.filter(({ user }) => user.id !== store.me.id);

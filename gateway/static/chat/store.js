@@ -303,8 +303,9 @@ export class Store extends EventTarget {
     return Math.max(read ?? 0, this.marks.get(id) ?? 0);
   }
 
-  /** The newest message that all other members have read, by id. */
+  /** The newest message that all other members have read, by id; 0 in a large group, whose read marks nobody is told. */
   readByAll(conversation) {
+    if (conversation.members_count) return 0;
     const others = conversation.members.filter((member) => member.user.id !== this.me.id);
     return others.length ? Math.min(...others.map((member) => member.read ?? 0)) : 0;
   }
