@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.gateway.client import Client
 from tests.page.entering import PHONE, act, entered, titled, write
@@ -54,6 +54,28 @@ def test_keys_belong_to_the_input_method_until_it_is_done(people: list[Client], 
     field.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".message .text")).to_have_text(["hello", "にほ"])
+
+
+def test_an_edit_that_is_saved_late_ends_no_other(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    page = opened(open_page, ana, ben)
+    for text in ("one", "two"):
+        write(page, text)
+    expect(page.locator(".message .text")).to_have_text(["hello", "one", "two"])
+    expect(page.locator(".echo")).to_have_count(0)
+    waiting: list[Route] = []
+    page.route("**/api/v1/messages/*", lambda route: waiting.append(route))
+    act(page, "one", "Edit")
+    with page.expect_request("**/api/v1/messages/*"):
+        write(page, "one, better")
+    act(page, "two", "Edit")
+    with page.expect_response("**/api/v1/messages/*"):
+        waiting[0].continue_()
+    page.unroute("**/api/v1/messages/*")
+    expect(page.locator(".message .text")).to_have_text(["hello", "one, better", "two"])
+    write(page, "two, better")
+    expect(page.locator(".message .text")).to_have_text(["hello", "one, better", "two, better"])
+    expect(page.locator(".context")).to_be_hidden()
 
 
 def test_limits_count_characters_and_are_told_before_anything_is_cut(people: list[Client], open_page: Open) -> None:

@@ -259,7 +259,8 @@ class Composer extends View {
     const isOlder = (message) => message.deleted_at || message.edited_at > changed.edited_at;
     const change = (message) => (isOlder(message) ? message : { ...changed, reactions: message.reactions });
     threads.get(changed.conversation)?.change(changed.id, change);
-    this.#endContext();
+    const isSaved = this.edited?.id === message.id && bodyOf(this.text.value) === body; // nothing else was begun
+    if (isSaved) this.#endContext();
   }
 }
 
