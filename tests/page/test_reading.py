@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.gateway.client import Client
-from tests.page.entering import PHONE, entered, lines, titled, write
+from tests.page.entering import PHONE, act, entered, lines, titled, write
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -133,6 +133,10 @@ def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) ->
     expect(page.locator(".new-marker + .line")).to_contain_text("line 1")
     until(lambda: ben.conversation(crew)["unread"] == 0)
     expect(titled(beside, "Crew").locator(".badge")).to_have_count(0)
+    act(page, "line 1", "Mark as unread")
+    expect(titled(page, "Crew").locator(".badge")).to_contain_text("2")
+    ana.send("seen when it comes", at=crew)
+    until(lambda: ben.conversation(crew)["unread"] == 0)
 
 
 def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:

@@ -109,18 +109,20 @@ class Chat extends View {
   async #markUnread(message) {
     this.#sendReadMark();
     const { readUpTo } = this;
-    this.readUpTo = Infinity;
+    this.#skipRead();
     const isMarked = await toastErrors(() => this.store.markUnread(this.details, message.id));
     if (!isMarked) this.readUpTo = readUpTo;
   }
 
-  /**
-   * The messages after one were marked as unread, here or on another device. What is in view now was seen already: it is
-   * read again on the next visit.
-   */
+  /** The messages after one were marked as unread, here or on another device. */
   #showUnread(message) {
-    this.readUpTo = Infinity;
+    this.#skipRead();
     this.messages.markFrom(message);
+  }
+
+  /** What is there now is read again on the next visit; what comes later, when it is seen. */
+  #skipRead() {
+    this.readUpTo = this.details.last_message?.id ?? 0;
   }
 
   #sendReadMark() {
