@@ -151,10 +151,13 @@ def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:
     for _ in range(8):
         field.press("Shift+Enter")
     until(lambda: at_end(page))
+    about = page.get_by_role("button", name="Members and title")
+    about.focus()
     ana.send("below the edge?", at=crew)
     expect(page.locator(".message").last).to_contain_text("below the edge?")
     until(lambda: at_end(page))
     until(lambda: ben.conversation(crew)["unread"] == 0)
+    expect(about).to_be_focused()
 
 
 def test_a_short_conversation_stays_at_its_end_after_a_quote(people: list[Client], open_page: Open) -> None:

@@ -1,6 +1,6 @@
 /** One conversation: its header, its messages, and the composer. */
 
-import { View, avatar, createView, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
+import { View, avatar, createView, fill, fillKeyed, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, number, t } from "../shared/words.js";
@@ -71,17 +71,20 @@ class Chat extends View {
     const online = known ? Boolean(store.online.get(partner.id)) : null;
     const openPeople = () => toastErrors(async () => openAbout(await load("chat/people.js")));
     const openAbout = ({ openMembersDialog, openPersonCard }) =>
-      partner ? openPersonCard(store, partner, { canWrite: false }) : openMembersDialog(store, details);
+      partner ? openPersonCard(store, partner, { canWrite: false }) : openMembersDialog(store, this.details);
     const label = partner ? t("chat.about", { name: title }) : t("chat.members-and-title");
     const presence = known ? t(online ? "chat.online" : "chat.offline") : partner && handleOf(partner);
     const subtitle = presence || this.#membersText();
-    fill(
-      this.header,
-      h("a.icon-button.back", { href: "#/conversations", "aria-label": t("chat.back") }, icon("back")),
-      avatar(title, partner?.id ?? details.id, online),
-      h("div.grow", {}, h("h1", { dir: "auto" }, title), h("p.quiet", {}, subtitle)),
-      (partner || details.kind === "group") && iconButton("people", label, openPeople),
-    );
+    const back = { href: "#/conversations", "aria-label": t("chat.back") };
+    const text = () => h("div.grow", {}, h("h1", { dir: "auto" }, title), h("p.quiet", {}, subtitle));
+    const parts = [
+      ["back", "", () => h("a.icon-button.back", back, icon("back"))],
+      ["avatar", `${title} ${online}`, () => avatar(title, partner?.id ?? details.id, online)],
+      ["text", `${title}\n${subtitle}`, text],
+      (partner || details.kind === "group") && ["people", label, () => iconButton("people", label, openPeople)],
+    ];
+    const keyed = { key: ([key]) => key, version: ([, version]) => version, draw: ([, , draw]) => draw() };
+    fillKeyed(this.header, parts.filter(Boolean), keyed); // its buttons keep the focus
   }
 
   #membersText() {
