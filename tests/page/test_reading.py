@@ -158,6 +158,13 @@ def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:
     until(lambda: at_end(page))
     until(lambda: ben.conversation(crew)["unread"] == 0)
     expect(about).to_be_focused()
+    page.locator(".messages").evaluate("(list) => { list.scrollTop -= 40; }")
+    message = page.locator(".message").nth(-4)
+    message.hover()
+    message.get_by_role("button", name="Reply", exact=True).hover()
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator(".context")).to_contain_text("Replying to")
 
 
 def test_a_short_conversation_stays_at_its_end_after_a_quote(people: list[Client], open_page: Open) -> None:

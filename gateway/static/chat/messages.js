@@ -36,7 +36,9 @@ class Messages extends View {
       "aria-label": t("message.list"),
       onscroll: () => this.#onScroll(),
       onclick: (event) => this.#onClick(event),
-      onfocusin: () => this.atEnd && this.#scrollToEnd(), // a focused message has a row of buttons more
+      onfocusin: ({ target }) => this.#onFocus(target),
+      // These get no focus from a pointer: their row would get higher, and they move, before they are clicked.
+      onmousedown: (event) => event.target.closest(".quote, .reaction") && event.preventDefault(),
     };
     this.scroller = h("div.scroll.messages", region);
     this.top = h("div");
@@ -395,6 +397,11 @@ class Messages extends View {
     const { top, bottom } = this.scroller.getBoundingClientRect();
     const at = this.#rowElement(this.firstUnread)?.getBoundingClientRect().top;
     return at >= top && at < bottom;
+  }
+
+  /** A focused message has a row of buttons more. A link in it stays where it is pressed. */
+  #onFocus(target) {
+    if (this.atEnd && target.matches("article")) this.#scrollToEnd();
   }
 
   /** A message gets the focus, and shows its buttons, when it is tapped. */
