@@ -139,6 +139,25 @@ def test_a_message_is_marked_as_unread(people: list[Client], open_page: Open) ->
     until(lambda: ben.conversation(crew)["unread"] == 0)
 
 
+def test_what_cannot_be_loaded_offline_is_told(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    first = ana.send("the first", at=crew)
+    lines(ana, crew, 120)
+    last = ana.send("an answer", at=crew, reply_to=first["id"])
+    ben.post(f"/conversations/{crew}/read", {"message": last["id"]})
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    until(lambda: at_end(page))
+    page.context.set_offline(True)
+    page.locator(".quote").click()
+    expect(page.locator(".toast")).to_have_text("You are offline.")
+    expect(page.locator("bw-messages")).to_contain_text("You are offline.")
+    page.context.set_offline(False)
+    page.locator(".quote").click()
+    expect(page.locator(".message:focus")).to_contain_text("the first")
+    expect(page.locator("bw-messages")).to_contain_text("This is the beginning of the conversation.")
+
+
 def test_the_end_stays_the_end(people: list[Client], open_page: Open) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)

@@ -3,7 +3,7 @@
  * from the visible part has no content, only the height that it had. Changes above the visible part do not move it.
  */
 
-import { View, fill, fillKeyed, h, icon, loadError, oncePerFrame } from "../shared/dom.js";
+import { View, errorText, fill, fillKeyed, h, icon, loadError, oncePerFrame, toastErrors } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Changes } from "./changes.js";
@@ -62,6 +62,7 @@ class Messages extends View {
     this.listen(window, "focus", () => this.#noteSeen());
     this.listen(document, "visibilitychange", () => this.#noteSeen());
     this.listen(this.store, "people", this.draw);
+    this.listen(this.store.bell, "offline online", this.draw);
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     this.listen(this, "jump", (id) => this.#jump(id));
     this.thread.open().then(() => this.#draw());
@@ -82,7 +83,7 @@ class Messages extends View {
   async #open() {
     this.isOpening = true;
     const { target, thread } = this;
-    if (target && !thread.find(target)) await thread.goTo(target).catch(() => {});
+    if (target && !thread.find(target)) await toastErrors(() => thread.goTo(target));
     else if (!target && this.unreadFrom === null && !thread.atEnd) await thread.goToEnd().catch(() => {});
     this.#draw();
     if (this.target) this.#show(this.target);
@@ -103,7 +104,7 @@ class Messages extends View {
 
   /** Load the messages around the read mark. */
   async #loadUnread() {
-    await this.thread.goTo(Math.max(this.unreadFrom, 1)).catch(() => {});
+    await toastErrors(() => this.thread.goTo(Math.max(this.unreadFrom, 1)));
     this.atEnd = false;
     this.#draw();
   }
@@ -124,8 +125,8 @@ class Messages extends View {
 
   async toEnd() {
     this.hasSkippedUnread = this.#unread > 0;
-    if (!this.thread.atEnd) await this.thread.goToEnd();
-    this.atEnd = true;
+    if (!this.thread.atEnd) await toastErrors(() => this.thread.goToEnd());
+    this.atEnd = this.thread.atEnd;
     this.#draw();
     this.#scrollToEnd();
     this.#onScroll();
@@ -180,7 +181,7 @@ class Messages extends View {
     }
   }
 
-  /** Say what is before the messages, or why they could not be loaded. */
+  /** Say what is before the messages, or why nothing can be loaded. */
   #drawTop() {
     const { thread } = this;
     const retry = () => thread.open();
@@ -191,8 +192,10 @@ class Messages extends View {
   #topText() {
     const { first, isLoaded, older } = this.thread;
     if (!isLoaded) return t("loading");
-    if (older !== null || this.changes.older) return t("message.loading-older");
-    return t(first ? "message.beginning" : "message.none");
+    const hasMore = older !== null || this.changes.older;
+    if (!hasMore) return t(first ? "message.beginning" : "message.none");
+    const problem = this.problem ?? (!this.store.bell.online && new TypeError()); // as a lost connection
+    return problem ? errorText(problem) : t("message.loading-older");
   }
 
   get #unread() {
@@ -416,8 +419,11 @@ class Messages extends View {
     this.loading = true;
     try {
       await run();
+      this.problem = null;
       this.#draw();
-    } catch {
+    } catch (error) {
+      this.problem = error;
+      this.#drawTop();
       await this.store.bell.pause(RETRY_AFTER_S, this.lifetime.signal);
     } finally {
       this.loading = false;
@@ -426,7 +432,7 @@ class Messages extends View {
   }
 
   async #jump(id) {
-    if (!this.thread.find(id)) await this.thread.goTo(id).catch(() => {});
+    if (!this.thread.find(id)) await toastErrors(() => this.thread.goTo(id));
     this.atEnd = false;
     this.#draw();
     this.#show(id);
