@@ -46,6 +46,7 @@ API = "/api/v1"
 PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN_S is closed, at most 5 s later
 PONG_WITHIN_S = 10
 ID = r"([1-9][0-9]{0,15})"
+USER = r"([1-9][0-9]{0,15}|ext:[^/]{1,400}|ext%3[Aa][^/]{1,400})"  # an id, or what the host calls the user
 CODE = r"([A-Za-z0-9_-]{1,64})"  # of an invitation
 
 AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
@@ -60,7 +61,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/conversations", conversations.Conversations),
         (f"{API}/conversations/{ID}", conversations.Conversation),
         (f"{API}/conversations/{ID}/members", conversations.Members),
-        (f"{API}/conversations/{ID}/members/{ID}", conversations.Member),
+        (f"{API}/conversations/{ID}/members/{USER}", conversations.Member),
         (f"{API}/conversations/{ID}/messages", messages.History),
         (f"{API}/conversations/{ID}/typing", conversations.TypingIndicator),
         (f"{API}/conversations/{ID}/read", conversations.ReadMark),
@@ -93,7 +94,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/me/sessions", sessions.Sessions),
         (f"{API}/me/sessions/{ID}", sessions.Session),
         (f"{API}/users", accounts.Users),
-        (f"{API}/users/{ID}", accounts.User),
+        (f"{API}/users/{USER}", accounts.User),
     ],
     "The older client": [
         (f"{API}/communication/chats/", legacy.LegacyMessages),
@@ -110,8 +111,8 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/users", users.AdminUsers),
         (f"{API}/admin/users/activate", users.Activate),
         (f"{API}/admin/users/suspend", users.Suspend),
-        (f"{API}/admin/users/{ID}", users.AdminUser),
-        (f"{API}/admin/users/{ID}/tokens", users.AdminTokens),
+        (f"{API}/admin/users/{USER}", users.AdminUser),
+        (f"{API}/admin/users/{USER}/tokens", users.AdminTokens),
         (f"{API}/admin/invitations", invitations.AdminInvitations),
         (f"{API}/admin/invitations/{ID}", invitations.AdminInvitation),
         (f"{API}/admin/instance", organisation.Organisation),
@@ -146,7 +147,10 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 def route_name(pattern: str) -> str:
     """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
-    return pattern.replace(ID, "ID").replace(CODE, "CODE").replace("([^/]{1,400})", "EMOJI").replace("(.+)", "NAME")
+    names = {USER: "ID", ID: "ID", CODE: "CODE", "([^/]{1,400})": "EMOJI", "(.+)": "NAME"}
+    for group, name in names.items():
+        pattern = pattern.replace(group, name)
+    return pattern
 
 
 class Application(web.Application):
@@ -172,7 +176,7 @@ class Application(web.Application):
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
         for pattern, handler in ROUTES:
-            handler.route = route_name(pattern)
+            handler.route, handler.has_user_in_path = route_name(pattern), USER in pattern
         create_failure_series((verb.upper(), handler.route) for _, handler in ROUTES for verb, *_ in openapi.verbs(handler))
         super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
         self._fixed = {pattern: handler for pattern, handler in ROUTES if "(" not in pattern}

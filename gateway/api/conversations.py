@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.http import page_cursor
 from gateway.http.base import ADMIN_BODY_BYTES, Handler
-from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, chars, describe, many
+from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, UserReference, chars, describe, many
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import field_error, is_number
 from models.chat import additions, conversation_search, member_list, read_marks, views
@@ -31,7 +31,7 @@ from models.store.text_rules import is_displayable
 class NewConversation(msgspec.Struct, forbid_unknown_fields=True):
     """A conversation to create, with the ids of its members. The caller is added."""
 
-    members: Annotated[list[Id], many(1, MAX_MEMBERS_PER_REQUEST - 1, enforced=False)]
+    members: Annotated[list[UserReference], many(1, MAX_MEMBERS_PER_REQUEST - 1, enforced=False)]
     title: Annotated[str, chars(1, MAX_TITLE_CHARS, enforced=False)] | None = None
 
 
@@ -113,7 +113,7 @@ class Conversations(Handler):
         new = self.decode(NewConversation)
         title = _title(new.title)
         user = self.actor.user
-        members = [member for member in dict.fromkeys(new.members) if member != user]
+        members = [member for member in dict.fromkeys(await self.user_ids(new.members)) if member != user]
         if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST:
             raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
 

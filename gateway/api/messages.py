@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from gateway.http import page_cursor
 from gateway.http.base import MAX_BYTES_PER_ANSWER, MAX_ITEMS_PER_FIRST_READ, MESSAGE_BODY_BYTES, Handler
-from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, chars, describe, one_of
+from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, UncheckedUser, chars, describe, one_of
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
 from models.chat import message as messages
@@ -30,7 +30,7 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to send. The transaction checks most of its fields, after it has recognised a retry by `client_id`."""
 
     body: Annotated[str, chars(1, MAX_BODY_CHARS, "required, unless `client_id` was used before", enforced=False)] = ""
-    to: Annotated[UncheckedId, Meta(description="a user id; either this or `conversation` is required")] | None = None
+    to: Annotated[UncheckedUser, Meta(description="a user; either this or `conversation` is required")] | None = None
     conversation: UncheckedId | None = None
     client_id: (
         Annotated[str, chars(1, MAX_CLIENT_ID_CHARS, "the idempotency key: if it was used before, the answer is that message")]
@@ -61,7 +61,9 @@ class Messages(Handler):
         authorize_s, arrived = self.request.request_time(), time.perf_counter()
         outcome = "error"
         try:
-            operation = self.services.committer.post(self._draft())
+            new = self.decode(NewMessage)
+            to = await self.user_id(new.to) if isinstance(new.to, str) else new.to
+            operation = self.services.committer.post(self._draft(new, to))
             posted = await operation.future
             outcome = "ok" if posted.created else "duplicate"
             self.stages = operation.stages(arrived, authorize_s)
@@ -82,13 +84,12 @@ class Messages(Handler):
         STAGES["commit"].observe(operation.committed - operation.started)
         STAGES["publish"].observe(answered - operation.committed)
 
-    def _draft(self) -> Draft:
-        new = self.decode(NewMessage)
+    def _draft(self, new: NewMessage, to: int | None) -> Draft:
         return Draft(
             self.actor.user,
             self.actor.token,
             new.body,
-            new.to,
+            to,
             new.conversation,
             new.client_id,
             new.priority,

@@ -158,7 +158,9 @@ def _operation(operation: DocumentedCall, schemas: Schemas) -> Schema:
 def _path_parameter(name: str, group: str) -> Schema:
     number = {"type": "integer", "minimum": 1, "maximum": ID_MAX - 1}
     text = {"type": "string", "minLength": 1, "maxLength": MAX_EMOJI_CHARS}
-    return {"name": name, "in": "path", "required": True, "schema": number if group.startswith("[1-9]") else text}
+    user = {"anyOf": [number, {"type": "string", "pattern": "^ext:[^/]+$"}]}
+    schema = user if "ext:" in group else number if group.startswith("[1-9]") else text
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _query_parameter(parameter: Parameter) -> Schema:

@@ -24,6 +24,8 @@ from gateway.http.page_cursor import IdPosition
 from gateway.http.request import RequestReader
 from gateway.http.services import Services
 from gateway.http.traffic import METHODS
+from gateway.http.user_references import UserReferences
+from models.identity.external_id import PREFIX
 from models.log.event import Transaction
 
 logger = structlog.get_logger()
@@ -57,7 +59,7 @@ class DateHeader:
         return cls.text
 
 
-class Handler(Authentication, RequestReader, web.RequestHandler):
+class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler):
     """The base of all routes."""
 
     body_limit: ClassVar[int] = BODY_BYTES
@@ -118,7 +120,10 @@ class Handler(Authentication, RequestReader, web.RequestHandler):
             self._allow_origin()
         if self.request.method == "OPTIONS":
             return None
-        return self.authenticate()
+        authenticated = self.authenticate()
+        if self.has_user_in_path and any(part.startswith(PREFIX) for part in self.path_args):
+            return self.resolve_path(authenticated)
+        return authenticated
 
     def _allow_origin(self) -> None:
         origin = self.request.headers.get("Origin")

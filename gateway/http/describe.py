@@ -24,6 +24,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Id = Annotated[int, Meta(ge=1, le=ID_MAX - 1)]
 UncheckedId = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": ID_MAX - 1})]
+A_USER = "a user id, or `ext:` and an external id"
+ExternalReference = Annotated[str, Meta(pattern="^ext:\\S{1,128}$(?!\\n)", description=A_USER)]
+UserReference = Id | ExternalReference
+UncheckedUser = UncheckedId | ExternalReference
 
 
 def chars(low: int, high: int, about: str = "", *, enforced: bool = True) -> Meta:
@@ -85,6 +89,18 @@ class SecondsParameter(NamedTuple):
         return {"type": "number", "minimum": 0, "maximum": self.high}
 
 
+class UserParameter(NamedTuple):
+    """A user: an id, or `ext:` and an external id."""
+
+    name: str
+    about: str
+    required: bool = False
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema."""
+        return {"anyOf": [{"type": "integer", "minimum": 1, "maximum": ID_MAX - 1}, {"type": "string", "pattern": "^ext:"}]}
+
+
 class BoolParameter(NamedTuple):
     """`true` or `false`."""
 
@@ -117,7 +133,7 @@ class TextParameter(NamedTuple):
         return {"type": "string", "minLength": self.low, "maxLength": self.high}
 
 
-Parameter = IntParameter | SecondsParameter | BoolParameter | TextParameter
+Parameter = IntParameter | SecondsParameter | UserParameter | BoolParameter | TextParameter
 LIMIT = IntParameter("limit", f"the maximum number of items; {LIST_LIMIT} by default", 1, LIST_LIMIT_MAX)
 PAGE = TextParameter("page", "the page to continue with: `next` of the previous answer")
 PAGED = (LIMIT, PAGE)

@@ -11,6 +11,7 @@ import msgspec
 MISSING, UNKNOWN = "is required", "is not a field of this request"
 BOUNDS = (  # of a text, list or number: what the decoder says, and what the answer says
     (r"Expected `str` matching regex '\^\((.+)\)\$", "must be one of {}"),
+    (r"Expected `str` matching regex '\^ext:", "must be a user id, or `ext:` and an external id"),
     (r"Expected `(?:str|array)` of length >= 1$", "must not be empty"),
     (r"Expected `str` of length >= (\d+)", "must have at least {} characters"),
     (r"Expected `str` of length <= (\d+)", "must have at most {} characters"),

@@ -98,7 +98,7 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
 
 def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
     """Insert user, profile and wallet of each account. Nothing else does."""
-    made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status, u.bot) for u in users]
+    made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status, None, u.bot) for u in users]
     insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
     insert_search_names((view.id, view.username, view.display_name) for view in made)
     profiles = [(view.id, new.timezone or TIMEZONE, new.locale or LOCALE) for view, new in zip(made, users, strict=True)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
-from models.identity.user import User, UserView, active_view
+from models.identity.user import COLUMNS, User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log import joins
 from models.log.event import MEMBERS, Transaction, conversation_stream, joining_stream, user_stream
@@ -38,7 +38,7 @@ MAX_MEMBERS_PER_REQUEST = 10_000
 MAX_ADDED_PER_TRANSACTION = 200  # a large conversation's other members are added by models.chat.additions
 MAX_OWN_EVENTS = 20  # more members who are added together share one `conversation.created`
 MAX_IDS_PER_QUERY = 500
-MEMBER_COLUMNS = "m.conversation_id, u.id, u.username, u.display_name, u.role, u.status, u.bot, m.role, m.read_message"
+MEMBER_COLUMNS = "m.conversation_id, " + ", ".join(f"u.{name}" for name in COLUMNS.split(", ")) + ", m.role, m.read_message"
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
 

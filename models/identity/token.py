@@ -52,6 +52,7 @@ class Token(Base):
     poll_acked = peewee.BigIntegerField()
     poll_written = peewee.BigIntegerField()
     is_session = peewee.BooleanField(constraints=[peewee.SQL("DEFAULT FALSE")])  # created by a log-in
+    expires_ms = peewee.BigIntegerField(null=True, index=True)
 
     class Meta:
         table_name = "tokens"

@@ -28,6 +28,7 @@ from models.store.text_rules import CJK, fold, is_displayable
 
 EMAIL_CHARS = 255
 DISPLAY_NAME_CHARS = 80
+EXTERNAL_ID_CHARS = 128
 ROLES = ("user", "admin")
 STATUSES = ("pending", "active", "suspended")
 MAX_WORDS = 10  # of a name, by which its user is found
@@ -60,6 +61,8 @@ class User(Base):
     watches = peewee.TextField(default="{}")
     created_ms = peewee.BigIntegerField()
     bot = peewee.BooleanField(null=True)  # NULL in rows of gateways of earlier versions
+    external_id = peewee.CharField(max_length=EXTERNAL_ID_CHARS, null=True, unique=True)  # the host's id for the user
+    metadata = peewee.TextField(null=True)  # of the host: a JSON object
 
     class Meta:
         table_name = "users"
@@ -108,18 +111,20 @@ class Wallet(Base):
         table_name = "wallets"
 
 
-VIEW_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.bot)  # of a UserView, in this order
+VIEW_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.external_id, User.bot)  # of a UserView
 COLUMNS = ", ".join(column.column_name for column in VIEW_COLUMNS)  # for raw SQL
 
 
 class UserView(msgspec.Struct, omit_defaults=True):
-    """USER of the contract. `bot` is left out of JSON for accounts of people."""
+    """USER of the contract. `external_id` is what the product that embeds this one calls the user. `bot` is left out of JSON for
+    accounts of people."""
 
     id: int
     username: str
     display_name: str
     role: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ROLES})]
     status: Annotated[str, msgspec.Meta(extra_json_schema={"enum": STATUSES})]
+    external_id: str | None
     bot: bool = False
 
     def __post_init__(self) -> None:
@@ -250,7 +255,7 @@ def admin_list(status: str | None, role: str | None, text: str, after: int, limi
         where.append(f"(id IN ({named}) OR email_key LIKE ? ESCAPE '\\')")
         params += [*bounds, _prefix(email_address.key(text))]
     found = rows(f"SELECT {COLUMNS}, email FROM users WHERE {' AND '.join(where)} ORDER BY id LIMIT ?", (*params, limit))
-    return [{**msgspec.to_builtins(UserView(*r[:6])), "email": r[6]} for r in found]
+    return [{**msgspec.to_builtins(UserView(*view)), "email": email} for *view, email in found]
 
 
 def me(user: int) -> dict[str, Any]:

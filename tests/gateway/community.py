@@ -44,7 +44,14 @@ def leave(member: Client, number: int) -> None:
 def user(client: Client, role: str = "user") -> dict[str, Any]:
     """Return the USER that the API shows for a test's client."""
     name = client.name
-    return {"id": client.id, "username": name, "display_name": name.capitalize(), "role": role, "status": "active"}
+    return {
+        "id": client.id,
+        "username": name,
+        "display_name": name.capitalize(),
+        "role": role,
+        "status": "active",
+        "external_id": None,
+    }
 
 
 def listed_posts(reader: Client, **params: Any) -> list[int]:

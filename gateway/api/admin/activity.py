@@ -10,7 +10,7 @@ from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
 from gateway.http import page_cursor
 from gateway.http.base import BODY_BYTES
-from gateway.http.describe import NDJSON, PAGED, Accepted, Listed, UncheckedId, chars, describe
+from gateway.http.describe import NDJSON, PAGED, Accepted, Listed, UncheckedUser, chars, describe
 from models.records import activity, hourly
 from models.records.activity import MAX_ACTION_CHARS, MAX_DESCRIPTION_CHARS, MAX_SITE_CHARS, Report
 from models.records.hourly import Hour, HourFilter
@@ -25,7 +25,7 @@ class NewActivity(msgspec.Struct, forbid_unknown_fields=True):
     action: Annotated[str, chars(1, MAX_ACTION_CHARS, "such as `invoice.paid`", enforced=False)]
     description: Annotated[str, chars(0, MAX_DESCRIPTION_CHARS, enforced=False)] = ""
     metadata: dict[str, Any] = {}
-    user: UncheckedId | None = None
+    user: UncheckedUser | None = None
     site: Annotated[str, chars(1, MAX_SITE_CHARS, enforced=False)] | None = None
 
 
@@ -40,7 +40,8 @@ class ActivityReports(AdminHandler):
     async def post(self) -> None:
         """Answer 202. The report is in the event log; the record and the notifications of admins are made from there."""
         new, by = self.decode(NewActivity), self.actor.user
-        report = Report(by, new.action, new.description, new.metadata, new.user, new.site)
+        user = None if new.user is None else await self.user_id(new.user)
+        report = Report(by, new.action, new.description, new.metadata, user, new.site)
         errors = activity.invalid_fields(report)
         if errors:
             raise InvalidError(*errors)

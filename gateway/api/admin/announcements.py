@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.users import MAX_IDS_PER_REQUEST
-from gateway.http.describe import Id, chars, describe, many, one_of
+from gateway.http.describe import UserReference, chars, describe, many, one_of
 from models.identity.user import ROLES
 from models.notices import announcement
 from models.notices.announcement import MAX_BODY_CHARS, MAX_DATA_BYTES, AnnouncementContent
@@ -25,7 +25,7 @@ class NewAnnouncement(msgspec.Struct, forbid_unknown_fields=True):
     title: Annotated[str, chars(1, MAX_TITLE_CHARS)]
     body: Annotated[str, chars(0, MAX_BODY_CHARS)]
     role: Annotated[str, one_of(ROLES)] | None = None
-    user_ids: Annotated[list[Id], many(1, MAX_IDS_PER_REQUEST)] | None = None
+    user_ids: Annotated[list[UserReference], many(1, MAX_IDS_PER_REQUEST)] | None = None
     data: dict[str, Any] = {}
 
 
@@ -49,7 +49,8 @@ class Announcements(AdminHandler):
         errors = _invalid(new, data)
         if errors:
             raise InvalidError(*errors)
-        content = AnnouncementContent(self.actor.user, new.role, new.user_ids, new.type, new.title, new.body, data)
+        users = None if new.user_ids is None else await self.user_ids(new.user_ids)
+        content = AnnouncementContent(self.actor.user, new.role, users, new.type, new.title, new.body, data)
         self.answer({"job": await self.commit(lambda tx: announcement.create(tx, content))}, 202)
 
 

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.notifications import NotificationAnswer
-from gateway.http.describe import IntParameter, TextParameter, describe
+from gateway.http.describe import IntParameter, TextParameter, UserParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from jobs.insight.explain import explain
@@ -18,7 +18,7 @@ from models.store.errors import ExpiredError
 EVENT = TextParameter("event", "the cursor of an event")
 MESSAGE = IntParameter("message", "a message, instead of the event that created it")
 NOTIFICATION = IntParameter("notification", "a notification, instead of the newest event that it counts")
-USER = IntParameter("user", "the user who was notified of it, or was not; for a notification its owner, if left out")
+USER = UserParameter("user", "the user who was notified of it, or was not; for a notification its owner, if left out")
 
 
 class ExplainedMailAnswer(TypedDict):
@@ -66,7 +66,7 @@ class Explain(AdminHandler):
         """Answer 200 with `{"event","type","at","user","rules":[{"rule","type","decided":[…],"notification","mails":[…]}]}`.
         Exactly one of `event`, `message` and `notification` says what is explained."""
         cursor, message, notice = self.query_text(EVENT), self.query_int(MESSAGE), self.query_int(NOTIFICATION)
-        user = self.query_int(USER)
+        user = await self.query_user(USER)
         if sum((bool(cursor), message is not None, notice is not None)) != 1:
             raise field_error("event", "exactly one of event, message and notification must be set")
         if user is None:

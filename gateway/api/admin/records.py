@@ -9,12 +9,12 @@ from tornado.iostream import StreamClosedError
 from gateway.api.admin.base import AdminHandler
 from gateway.http import page_cursor
 from gateway.http.connections import abort_connection
-from gateway.http.describe import NDJSON, PAGED, IntParameter, TextParameter
+from gateway.http.describe import NDJSON, PAGED, TextParameter, UserParameter
 from models.records import archive, records
 from models.records.export import Export
 from models.records.records import RecordFilter, RecordType
 
-USER = IntParameter("user", "only actions of this user")
+USER = UserParameter("user", "only actions of this user")
 ACTION = TextParameter("action", "only this action")
 SITE = TextParameter("site", "only actions on this site")
 SINCE = TextParameter("since", "at this time or later", format="date-time")
@@ -49,7 +49,7 @@ class RecordsHandler(AdminHandler):
 
     async def answer_records(self) -> None:
         """Answer a page of the matching records, newest first; or all of them, oldest first, if the client accepts NDJSON."""
-        filtered = self._filter()
+        filtered = await self._filter()
         if NDJSON in self.request.headers.get("Accept", ""):
             await self._export(filtered)
             return
@@ -80,9 +80,9 @@ class RecordsHandler(AdminHandler):
         else:
             self.finish()
 
-    def _filter(self) -> RecordFilter:
+    async def _filter(self) -> RecordFilter:
         return RecordFilter(
-            self.query_int(USER),
+            await self.query_user(USER),
             self.query_text(ACTION) or None,
             self.query_text(SITE) or None,
             self.query_time_ms(SINCE),

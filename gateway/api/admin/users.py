@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from gateway.api.accounts import Account
 from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
-from gateway.http.describe import PAGED, Id, Listed, TextParameter, chars, describe, many, one_of
+from gateway.http.describe import PAGED, Listed, TextParameter, UserReference, chars, describe, many, one_of
 from gateway.http.request import field_error
 from models.accounts import registration, status
 from models.accounts.registration import NewUser
@@ -127,7 +127,7 @@ class AdminUser(AdminHandler):
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):
     """The accounts whose status changes. They are notified of the reason."""
 
-    ids: Annotated[list[Id], many(1, MAX_IDS_PER_REQUEST)]
+    ids: Annotated[list[UserReference], many(1, MAX_IDS_PER_REQUEST)]
     reason: Annotated[str, chars(0, REASON_CHARS)] = ""
 
 
@@ -150,7 +150,7 @@ class StatusHandler(AdminHandler):
         metadata = msgspec.json.encode({"reason": change.reason or None, "request_id": self.request_id()})
         call = auditing.call_of(self, DONE)._replace(action=action, body=metadata, request_id="")
         outcome = status.Outcome([], [], [])
-        for ids in chunks(dict.fromkeys(change.ids), IDS_PER_TRANSACTION):
+        for ids in chunks(dict.fromkeys(await self.user_ids(change.ids)), IDS_PER_TRANSACTION):
             outcome.add(await self._change_in_one_transaction(verb, ids, change.reason, call))
             self.services.wake_mail()
         self.answer(outcome)

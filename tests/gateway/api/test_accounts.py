@@ -33,6 +33,7 @@ def test_a_login_by_username_or_address_in_any_case_returns_a_token_and_the_user
         "display_name": "Dora D.",
         "role": "user",
         "status": "active",
+        "external_id": None,
     }
     assert Client(gateway, 0, "", answer.json()["token"]).get("/me").json()["email"] == "Dora@example.org"
     assert "set-cookie" not in answer.headers
@@ -160,6 +161,7 @@ def test_users_see_their_own_address_profile_and_wallet(ana: Client) -> None:
         "display_name": ana.name.capitalize(),
         "role": "user",
         "status": "active",
+        "external_id": None,
         "email": f"{ana.name}@example.org",
         "profile": {"timezone": "UTC", "locale": "en"},
         "wallet": {"currency": "USD", "balance": "0.00"},
@@ -351,7 +353,7 @@ def test_people_are_found_by_any_word_without_regard_to_accents_and_unicode_form
 
 def test_no_address_is_shown_to_other_users(ana: Client, ben: Client) -> None:
     assert "example.org" not in ana.get("/users", q="person").text
-    assert set(ana.get(f"/users/{ben.id}").json()) == {"id", "username", "display_name", "role", "status"}
+    assert set(ana.get(f"/users/{ben.id}").json()) == {"id", "username", "display_name", "role", "status", "external_id"}
 
 
 def test_a_user_who_is_not_active_is_404(gateway: Gateway, ana: Client, ben: Client) -> None:

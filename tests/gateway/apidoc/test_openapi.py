@@ -74,7 +74,7 @@ def test_a_verb_reads_exactly_the_body_and_query_that_it_describes(handler: type
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
     assert decoded == ({described.body.__name__} if described.body not in (None, OneClick) else set())
-    read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|seconds|bool|time_ms)\(([A-Z_]+)\)", text)}
+    read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|user|seconds|bool|time_ms)\(([A-Z_]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
     if re.search(r"self\.(query_page|query_page_id|answer_list_by_id)\(", text):
         read |= {parameter.name for parameter in PAGED}

@@ -21,7 +21,8 @@ def test_new_accounts_are_active_and_have_profile_and_wallet(gateway: Gateway, a
 
     assert answer.status_code == 201
     one, two = answer.json()["items"]
-    assert one == {"id": one["id"], "username": "first", "display_name": "First One", "role": "user", "status": "active"}
+    expected = {"username": "first", "display_name": "First One", "role": "user", "status": "active", "external_id": None}
+    assert one == {"id": one["id"], **expected}
     assert (two["display_name"], two["role"], two["status"]) == ("second", "admin", "active")
     for number in (one["id"], two["id"]):
         assert gateway.rows("SELECT timezone, locale FROM profiles WHERE user_id=?", number) == [("UTC", "en")]
