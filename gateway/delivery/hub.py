@@ -16,6 +16,7 @@ import structlog
 
 from gateway.commit.threads import ThreadPool
 from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Following
+from gateway.delivery.log_polls import LogPolls
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
 from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Timeouts, Types, first_that_fit
@@ -46,6 +47,7 @@ class Hub:
         self.forward_ephemeral: Callable[[Collection[int] | None, str, str, bytes, int], None] = lambda *_: None
         self.max_polls_per_user = 20
         self.closing = False
+        self.log_polls = LogPolls()
         self._read = read
         self._observer = observer
         self._followers: Followers = {}
@@ -84,6 +86,7 @@ class Hub:
                 event.committed = committed
                 self._deliver(event)
         self._wake_soon()
+        self.log_polls.wake_soon()
 
     def _deliver(self, event: Event) -> None:
         self.head = event.id
@@ -117,6 +120,7 @@ class Hub:
             self.head = mark
             self.recent.reset(mark)
             self._observer.events_lost()
+            self.log_polls.wake_soon()
             for subscription in self._members.clear() + self._feeds.clear():
                 subscription.end_after_gap()
 
@@ -314,10 +318,12 @@ class Hub:
         for subscription in list(subscriber.subscriptions) if subscriber is not None else ():
             if tokens is None or subscription.token in tokens:
                 subscription.end(reason)
+        self.log_polls.end(user, tokens, reason)
 
     def close(self) -> None:
         """End every open subscription, and every later one at once: the gateway stops."""
         self.closing = True
+        self.log_polls.end_all()
         for subscriber in self._subscribers.values():
             for subscription in list(subscriber.subscriptions):
                 subscription.end("closing")

@@ -76,6 +76,11 @@ class RecentEvents:
         """The events after a position that is not below `low`."""
         return self._events[bisect_right(self._ids, position) :]
 
+    def first_of_all(self, position: int, limit: int) -> list[Event]:
+        """The first events of all streams after a position that is not below `low`, at most `limit`."""
+        start = bisect_right(self._ids, position)
+        return self._events[start : start + limit]
+
     def first(self, streams: Mapping[str, object], position: int, limit: int) -> list[Event]:
         """The first events of some streams after a position that is not below `low`, in order, and at most `limit`.
 

@@ -21,6 +21,7 @@ from gateway.delivery.bus import Bus
 from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
 from gateway.delivery.tail import Tail
+from gateway.delivery.whole_log import WholeLog
 from gateway.http.client_address import is_within
 from gateway.http.health import HealthMonitor
 from gateway.http.login_failures import LoginFailures
@@ -53,6 +54,7 @@ class Services:
         self.committer = Committer(self._on_commit)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user
+        self.whole_log = WholeLog(self.hub, self.read)
         self.presence = Presence(self.recorder, self.read, self.hub.publish_ephemeral)
         self.tail = Tail(self.hub)
         self.hub.check_log = self.tail.check
