@@ -33,8 +33,9 @@ class Account(TypedDict):
     display_name: str
     role: Annotated[str, one_of(ROLES)]
     status: Annotated[str, one_of(STATUSES)]
+    external_id: str | None
     bot: NotRequired[bool]
-    email: str
+    email: str | None
 
 
 class Profile(TypedDict):
@@ -90,7 +91,7 @@ class Me(Handler):
         hashed = None
         if changes.password is not None:
             me = await self.read(users.me, self.actor.user)
-            names = (me["username"], me["email"])
+            names = (me["username"], me["email"] or "")
             errors += await self.services.hash(password.invalid, changes.password, names)
         if errors:
             raise InvalidError(*errors)
@@ -111,7 +112,7 @@ class Me(Handler):
         users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
         users.set_profile(tx, user, changes.timezone, changes.locale)
         if changes.timezone is not None:
-            pending_mail.make_due_now(tx, user)  # the times of digests depend on the time zone
+            pending_mail.make_due_now(tx, [user])  # the times of digests depend on the time zone
         if hashed is not None:
             status.change_password(tx, user, hashed, self.actor.token)
         return user

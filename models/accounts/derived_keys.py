@@ -23,7 +23,7 @@ def correct(tx: Transaction, after: int) -> int:
     columns = (User.id, User.username, User.display_name, User.email, User.email_key, User.status)
     accounts = fetch_rows(User.select(*columns).where(User.id > after).order_by(User.id).limit(USERS_PER_TRANSACTION))
     for user, _, _, address, stored, status in accounts:
-        if stored != email_address.key(address):
+        if address and stored != email_address.key(address):
             _correct_email_key(user, email_address.key(address), is_pending=status == "pending")
     _correct_search_names([names for *names, _, _, _ in accounts])
     return accounts[-1][0] if accounts else 0

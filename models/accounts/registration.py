@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,8 @@ COLUMNS = (
     "watches",
     "created_ms",
     "bot",
+    "external_id",
+    "metadata",
 )
 
 
@@ -90,38 +92,58 @@ def create_active(tx: Transaction, users: Sequence[NewUser], password_hashes: Se
     errors = refusals(users)
     if errors:
         raise InvalidError(*errors)
-    _forget_old_attempts([new.username.lower() for new in users], tx.now_ms)
+    forget_old_attempts([new.username.lower() for new in users], tx.now_ms)
     if any(new.role == "admin" for new in users):
         facts.delete(facts.SETUP_CODE)
     return _insert(tx, users, password_hashes, "active")
 
 
+class NewAccount(NamedTuple):
+    """An account to be inserted. One without an address has an empty one, and the key `email_address.no_key`."""
+
+    view: UserView
+    email: str
+    email_key: str
+    password_hash: str | None
+    timezone: str | None
+    locale: str | None
+    metadata: str | None = None
+
+
 def _insert(tx: Transaction, users: Sequence[NewUser], hashes: Sequence[str | None], status: str) -> list[UserView]:
-    """Insert user, profile and wallet of each account. Nothing else does."""
     made = [UserView(tx.next_id("users"), u.username, u.display_name or u.username, u.role, status, None, u.bot) for u in users]
-    insert_rows(User, COLUMNS, [_row(tx, view, new, hashed) for view, new, hashed in zip(made, users, hashes, strict=True)])
-    insert_search_names((view.id, view.username, view.display_name) for view in made)
-    profiles = [(view.id, new.timezone or TIMEZONE, new.locale or LOCALE) for view, new in zip(made, users, strict=True)]
-    insert_rows(Profile, ("user_id", "timezone", "locale"), profiles)
-    insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(view.id, "USD", 0) for view in made])
+    new = zip(made, users, hashes, strict=True)
+    insert(tx, [NewAccount(v, u.email, email_address.key(u.email), hashed, u.timezone, u.locale) for v, u, hashed in new])
     return made
 
 
-def _row(tx: Transaction, view: UserView, new: NewUser, hashed: str | None) -> tuple[Any, ...]:
+def insert(tx: Transaction, accounts: Sequence[NewAccount]) -> None:
+    """Insert user, profile and wallet of each account. Nothing else does."""
+    insert_rows(User, COLUMNS, [_row(tx, account) for account in accounts])
+    insert_search_names((new.view.id, new.view.username, new.view.display_name) for new in accounts)
+    profiles = [(new.view.id, new.timezone or TIMEZONE, new.locale or LOCALE) for new in accounts]
+    insert_rows(Profile, ("user_id", "timezone", "locale"), profiles)
+    insert_rows(Wallet, ("user_id", "currency", "balance_minor"), [(new.view.id, "USD", 0) for new in accounts])
+
+
+def _row(tx: Transaction, new: NewAccount) -> tuple[Any, ...]:
+    view = new.view
     return (
         view.id,
         view.username,
         view.username.lower(),
         new.email,
-        email_address.key(new.email),
+        new.email_key,
         view.display_name,
         display_key(view.display_name),
         view.role,
         view.status,
-        hashed,
+        new.password_hash,
         "{}",
         tx.now_ms,
-        new.bot,
+        view.bot,
+        view.external_id,
+        new.metadata,
     )
 
 
@@ -177,7 +199,7 @@ def sign_up(tx: Transaction, secret: str, new: NewUser, hashed: str) -> int:
     name = new.username.lower()
     if reserved([name], tx.now_ms):
         raise ConflictError(RESERVED)
-    _forget_old_attempts([name], tx.now_ms)
+    forget_old_attempts([name], tx.now_ms)
     (made,) = _insert(tx, [new], [hashed], "pending")
     mail_code(tx, secret, made.id, new.username, new.email)
     return made.id
@@ -240,7 +262,7 @@ def log_in(tx: Transaction, secret: str, address: str, digits: str) -> int | Non
     return code.redeem(tx, secret, [i for (i,) in found], code.LOGIN, digits)
 
 
-def _forget_old_attempts(names: Sequence[str], now: int) -> None:
+def forget_old_attempts(names: Sequence[str], now: int) -> None:
     """Delete pending accounts that reserve these usernames no longer."""
     for part in chunks(names, MAX_KEYS_PER_QUERY):
         execute(

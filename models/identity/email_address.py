@@ -16,6 +16,7 @@ from models.store.text_rules import has_only_visible
 MAX_ADDRESS_CHARS = 254  # RFC 5321 4.5.3.1.3: 256 bytes with the angle brackets
 MAX_LOCAL_BYTES = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_CHARS = 253
+NONE = "none:"  # begins the keys of accounts without an address; no address has one of these
 EXPECTED = "an e-mail address such as ana@example.org"
 _LOCAL_PART = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f-\x9f]+")  # atoms and dots; no quoted strings
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
@@ -77,9 +78,16 @@ def key(address: str) -> str:
     """Return the key of an address: two addresses with one key are one mailbox. Only the case of ASCII letters is disregarded, and
     how the domain is written.
 
-    What is not an address is its own key, which no address has: accounts of earlier versions are found by it.
+    What is not an address is its own key, which no address has: accounts of earlier versions are found by it. The key of an account
+    without an address is that of no text.
     """
     try:
         return mailable(address).translate(_ASCII_LOWER)
     except AddressError:
-        return address.translate(_ASCII_LOWER)
+        own = address.translate(_ASCII_LOWER)
+        return f"not {own}" if own.startswith(NONE) else own
+
+
+def no_key(user: int) -> str:
+    """Return the key of an account without an address: each has one of its own."""
+    return f"{NONE}{user}"

@@ -113,6 +113,7 @@ class Wallet(Base):
 
 VIEW_COLUMNS = (User.id, User.username, User.display_name, User.role, User.status, User.external_id, User.bot)  # of a UserView
 COLUMNS = ", ".join(column.column_name for column in VIEW_COLUMNS)  # for raw SQL
+ACCOUNT_COLUMNS = f"{COLUMNS}, email, metadata"  # of an AccountView
 
 
 class UserView(msgspec.Struct, omit_defaults=True):
@@ -129,6 +130,19 @@ class UserView(msgspec.Struct, omit_defaults=True):
 
     def __post_init__(self) -> None:
         self.bot = bool(self.bot)  # it may be NULL, and 0 or 1 on SQLite
+
+
+class AccountView(UserView, kw_only=True):
+    """USER, with what only admins see: the address, null without one, and what the host keeps about the user."""
+
+    email: str | None
+    metadata: dict[str, Any] | None
+
+
+def account_view(*row: Any) -> AccountView:
+    """Return the account of a row of ACCOUNT_COLUMNS."""
+    *view, email, metadata = row
+    return AccountView(*view, email=email or None, metadata=None if metadata is None else msgspec.json.decode(metadata))
 
 
 def display_key(name: str) -> str:
@@ -243,8 +257,8 @@ def ids_named(name: str, limit: int) -> list[int]:
     return [user for (user,) in rows(f"SELECT DISTINCT user_id FROM ({named}) AS found LIMIT ?", (*params, limit))]
 
 
-def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[dict[str, Any]]:
-    """Return a page of users of any status for admins, with e-mail addresses, by id."""
+def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[AccountView]:
+    """Return a page of users of any status for admins, by id."""
     where, params = ["id>?"], [after]  # type: list[str], list[Any]
     for column, value in (("status", status), ("role", role)):
         if value is not None:
@@ -254,8 +268,8 @@ def admin_list(status: str | None, role: str | None, text: str, after: int, limi
         named, bounds = _named(words)
         where.append(f"(id IN ({named}) OR email_key LIKE ? ESCAPE '\\')")
         params += [*bounds, _prefix(email_address.key(text))]
-    found = rows(f"SELECT {COLUMNS}, email FROM users WHERE {' AND '.join(where)} ORDER BY id LIMIT ?", (*params, limit))
-    return [{**msgspec.to_builtins(UserView(*view)), "email": email} for *view, email in found]
+    found = rows(f"SELECT {ACCOUNT_COLUMNS} FROM users WHERE {' AND '.join(where)} ORDER BY id LIMIT ?", (*params, limit))
+    return [account_view(*row) for row in found]
 
 
 def me(user: int) -> dict[str, Any]:
@@ -265,7 +279,7 @@ def me(user: int) -> dict[str, Any]:
     ((email, timezone, locale, currency, minor),) = fetch_rows(query)
     return {
         **msgspec.to_builtins(view(user)),
-        "email": email,
+        "email": email or None,
         "profile": {"timezone": timezone, "locale": locale},
         "wallet": {"currency": currency, "balance": f"{minor // 100}.{minor % 100:02d}"},
     }

@@ -102,7 +102,8 @@ class Mail(NamedTuple):
 
 
 def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> None:
-    """Add mails to the outbox. A mail that begins as `dropped` is never sent, but costs the same work: timing reveals nothing."""
+    """Add mails to the outbox, but none to accounts without an address. A mail that begins as `dropped` is never sent, but costs
+    the same work: timing reveals nothing."""
     now = tx.now_ms
     ended = None if state == "queued" else now
     values = [
@@ -111,6 +112,7 @@ def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> N
             *(secrets.token_hex(16), mail.priority, state, 0, now, mail.expires_ms, now, now, ended),
         )
         for mail in mails
+        if mail.address or ended
     ]
     insert_rows(Email, INSERT_COLUMNS, values)
 

@@ -150,9 +150,10 @@ def claim_digest(tx: Transaction, user: int, period: str) -> bool:
     return bool(claim.as_rowcount().execute() == 1)
 
 
-def make_due_now(tx: Transaction, user: int) -> None:
-    """Make all that waits for the user's digests due, since their preferences or time zone have changed."""
-    WaitingMail.update(due_ms=0).where(WaitingMail.user == user, ~WaitingMail.single).execute()
+def make_due_now(tx: Transaction, users: Sequence[int]) -> None:
+    """Make all that waits for the users' digests due, since their preferences or time zones have changed."""
+    for part in chunks(users, MAX_KEYS_PER_QUERY):
+        WaitingMail.update(due_ms=0).where(WaitingMail.user.in_(part), ~WaitingMail.single).execute()
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:

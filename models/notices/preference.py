@@ -61,7 +61,7 @@ def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
 
 def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> None:
     """Set these types, also for notifications that already wait to be mailed."""
-    pending_mail.make_due_now(tx, user)
+    pending_mail.make_due_now(tx, [user])
     for type_, choice in choices.items():
         Preference.insert(user=user, type=type_, in_app=choice.in_app, email=choice.email).on_conflict(
             conflict_target=[Preference.user, Preference.type], preserve=[Preference.in_app, Preference.email]

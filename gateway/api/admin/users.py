@@ -8,7 +8,6 @@ from typing import Annotated, TypedDict
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gateway.api.accounts import Account
 from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
 from gateway.http.describe import PAGED, Listed, TextParameter, UserReference, chars, describe, many, one_of
@@ -18,7 +17,7 @@ from models.accounts.registration import NewUser
 from models.identity import password, token
 from models.identity import user as users
 from models.identity.token import LABEL_CHARS
-from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
+from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, AccountView, UserView
 from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, AdminCall
@@ -83,9 +82,9 @@ class WatchSettings(msgspec.Struct, forbid_unknown_fields=True):
 class AdminUsers(AdminHandler):
     """All accounts."""
 
-    @describe("List accounts", {200: Listed[Account]}, query=(STATUS, ROLE, NAME_PREFIX, *PAGED))
+    @describe("List accounts", {200: Listed[AccountView]}, query=(STATUS, ROLE, NAME_PREFIX, *PAGED))
     async def get(self) -> None:
-        """Answer a list of USER with e-mail, filtered by `?status=`, `?role=` and `?q=`."""
+        """Answer a list of USER with `email` and `metadata`, filtered by `?status=`, `?role=` and `?q=`."""
         chosen, role, prefix = self.query_text(STATUS) or None, self.query_text(ROLE) or None, self.query_text(NAME_PREFIX)
         await self.answer_list_by_id(lambda after, count: self.read(users.admin_list, chosen, role, prefix, after or 0, count))
 
