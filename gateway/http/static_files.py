@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from gateway.http.base import Handler
 from gateway.http.errors import ProblemError
+from gateway.http.tokens import COOKIE
 
 FOLDER = Path(__file__).parents[1] / "static"
 TYPES = {  # by suffix; other files are not served. Python's mimetypes would depend on the machine's table
@@ -142,14 +143,16 @@ class Docs(Page):
 LANGUAGES = sorted(name.removeprefix("words/").removesuffix(".js") for name in FILES if name.startswith("words/"))
 PAGE_VERSION = hashlib.sha256("".join(file.plain.etag for file in FILES.values()).encode()).hexdigest()[:16]
 PLACE_IN_INDEX = re.compile(r"\{([a-z.-]+)\}")
+SIGN_IN_PRELOADS = re.compile(r'<link rel="modulepreload" href="/static/(?:account/.*|shared/form)\.js">\n')
 
 
-def _index_in(language: str) -> StaticFile:
-    """The chat page, which loads the words of a language, and knows its version and all languages."""
+def _index_in(language: str, *, with_session: bool) -> StaticFile:
+    """The chat page, which loads the words of a language, and knows its version and all languages. Without a session it also loads
+    the sign-in at once."""
     index, words = FILES["index.html"], FILES[f"words/{language}.js"].plain.body.decode()
     values = {"language": language, "languages": " ".join(LANGUAGES), "version": PAGE_VERSION}
     body = PLACE_IN_INDEX.sub(lambda place: values.get(place[1]) or html.escape(_word(words, place[1])), index.plain.body.decode())
-    return file_of(index.content_type, body.encode())
+    return file_of(index.content_type, (SIGN_IN_PRELOADS.sub("", body) if with_session else body).encode())
 
 
 def _word(words: str, key: str) -> str:
@@ -159,17 +162,19 @@ def _word(words: str, key: str) -> str:
     return found[1]
 
 
-INDEX_BY_LANGUAGE = {language: _index_in(language) for language in LANGUAGES}
+INDEX_BY_LANGUAGE = {language: _index_in(language, with_session=False) for language in LANGUAGES}
+INDEX_WITH_SESSION = {language: _index_in(language, with_session=True) for language in LANGUAGES}
 
 
 class Index(FileHandler):
     """The chat page."""
 
-    headers = HEADERS | DOCUMENT_HEADERS | {"Vary": "Accept-Encoding, Accept-Language"}
+    headers = HEADERS | DOCUMENT_HEADERS | {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
 
     async def get(self) -> None:
         """200 the page, in the language that suits its reader best."""
-        self.answer_file(INDEX_BY_LANGUAGE[self.preferred_language(INDEX_BY_LANGUAGE) or "en"])
+        index = INDEX_BY_LANGUAGE if self.get_cookie(COOKIE) is None else INDEX_WITH_SESSION
+        self.answer_file(index[self.preferred_language(index) or "en"])
 
 
 def _accepts_gzip(accepted: str) -> bool:

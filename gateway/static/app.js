@@ -16,7 +16,6 @@ import {
   whenSignedInElsewhere,
 } from "./shared/storage.js";
 import { languageOf, loadWords, t } from "./shared/words.js";
-import "./account/sign-in.js";
 
 /** The modules of the chat. They are requested together; import by import would cost one round trip each. */
 const CHAT_MODULES = [
@@ -98,11 +97,16 @@ async function checkVersion(afterMs = 0) {
   if (isOutdated) showConnection();
 }
 
-function showSignIn(notice = "") {
+async function showSignIn(notice = "") {
   signedInUser.remove();
   bell.user = null;
   showConnection();
-  fill(app, createView("bw-sign", { bell, notice, done: showShell }));
+  try {
+    await import("./account/sign-in.js");
+    fill(app, createView("bw-sign", { bell, notice, done: showShell }));
+  } catch (error) {
+    fill(app, loadError(error, () => location.reload()));
+  }
 }
 
 async function showShell(user) {

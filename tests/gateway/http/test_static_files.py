@@ -123,7 +123,7 @@ def test_the_page_begins_with_the_words_of_its_readers_language(gateway: Gateway
     assert f'<html lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}">'.encode() in body
     assert (b"Bellwire needs JavaScript." in body) is (language == "en")
     assert b'<meta name="bellwire-languages" content="ar de en">' in body
-    assert answer.headers["Vary"] == "Accept-Encoding, Accept-Language"
+    assert answer.headers["Vary"] == "Accept-Encoding, Accept-Language, Cookie"
 
 
 def test_the_page_enforces_the_limits_of_the_api(gateway: Gateway) -> None:
@@ -193,3 +193,12 @@ def test_answers_of_the_api_are_not_cached_or_sniffed(gateway: Gateway, ana: Cli
     for answer in (ana.get("/me"), ana.get("/nothing"), gateway.anonymous().get("/me"), ana.post("/messages", {})):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_sign_in_loads_at_once_where_there_is_no_session(gateway: Gateway) -> None:
+    first = gateway.anonymous().get("//")
+    signed_in = gateway.anonymous().get("//", headers={"Cookie": "bellwire_session=any"})
+
+    assert "/static/account/sign-in.js" in first.text
+    assert "/static/account/sign-in.js" not in signed_in.text
+    assert first.headers["ETag"] != signed_in.headers["ETag"]
