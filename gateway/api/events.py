@@ -18,6 +18,7 @@ from gateway.http.describe import SecondsParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
+from models.identity.token import ENDED
 from models.log.event import POSTS
 from models.store.errors import DeadTokenError, ExpiredError
 from models.sync import initial_state
@@ -59,6 +60,13 @@ class Start(NamedTuple):
         return self.answer.events[0].id - 1 if self.answer.events else self.answer.position
 
 
+class CallerOptions(TypedDict):
+    """Whether the caller is a bot, and the seconds until their token expires."""
+
+    bot: bool
+    remaining_s: float
+
+
 class SubscribingHandler(Handler):
     """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
 
@@ -78,9 +86,13 @@ class SubscribingHandler(Handler):
         user = self.actor.user
         feed = await hub.feed(user) if self.follows_posts() else None
         subscriber = hub.loaded_subscriber(user) or await hub.subscriber(user)
-        self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed, bot=self.actor.bot)
+        self.subscription = hub.register(subscriber, self.actor.token, position, self.types(), feed, **self.of_caller())
         await self.require_live_token()
         return self.subscription
+
+    def of_caller(self) -> CallerOptions:
+        """The options of a subscription that follow from the caller."""
+        return CallerOptions(bot=self.actor.bot, remaining_s=self.remaining_s())
 
     async def head(self, *_: str) -> None:
         """The headers only: nobody waits, nothing counts as delivered, and nobody is present by it."""
@@ -197,7 +209,7 @@ class Events(SubscribingHandler):
         if subscription.end_reason == "aborted":
             raise StreamClosedError
         if subscription.end_reason == "dead":
-            raise DeadTokenError("the token has been revoked")
+            raise DeadTokenError(ENDED)
         hub = self.services.hub
         parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
         more = b"true}" if answer.more else b"false}"

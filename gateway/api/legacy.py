@@ -14,6 +14,7 @@ from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import Id, chars, describe
 from models.chat.message import MAX_BODY_CHARS, Draft
 from models.identity import token
+from models.identity.token import ENDED
 from models.store.errors import DeadTokenError, ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
 
@@ -140,16 +141,16 @@ class LegacyPoll(SubscribingHandler):
         hub = self.services.hub
         position = await self._start_position(token_id, poll_state.written if poll_state.open == 1 else None)
         subscriber = hub.loaded_subscriber(self.actor.user) or await hub.subscriber(self.actor.user)
-        self.subscription = hub.register(subscriber, token_id, position, None, bot=self.actor.bot)
+        self.subscription = hub.register(subscriber, token_id, position, None, **self.of_caller())
         await self.require_live_token()
         try:
             answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         except ExpiredError:
             hub.unregister(self.subscription)
-            self.subscription = hub.register(subscriber, token_id, BEGINNING, None, bot=self.actor.bot)
+            self.subscription = hub.register(subscriber, token_id, BEGINNING, None, **self.of_caller())
             answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         if self.subscription.end_reason == "dead":
-            raise DeadTokenError("the token has been revoked")
+            raise DeadTokenError(ENDED)
         return answer
 
     async def _start_position(self, token_id: int, written_here: int | None) -> int:

@@ -6,6 +6,7 @@ A subscription is registered first and reads the log then, so that no event fall
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection
@@ -192,12 +193,14 @@ class Hub:
         feed: Subscriber | None = None,
         *,
         bot: bool = False,
+        remaining_s: float = math.inf,
     ) -> Subscription:
         """Open a subscription after a position, with `feed` to posts too. Beyond the bound per user, the oldest one is ended.
 
-        That of a bot makes no one present.
+        That of a bot makes no one present. After `remaining_s` its token expires: it ends as one with a dead token.
         """
         subscription = Subscription(subscriber, token, position, types, feed)
+        subscription.expires = self._loop.time() + remaining_s
         if len(subscriber.subscriptions) >= self.max_polls_per_user:
             oldest = next((s for s in subscriber.subscriptions if not s.end_reason), None)
             if oldest is not None:
@@ -222,9 +225,16 @@ class Hub:
 
     async def next(self, subscription: Subscription, timeout_s: float) -> Answer:
         """Return the events after the subscription's position: at once if there are any, else when one arrives or the time is over.
+        The subscription ends when its token expires.
 
         Raises ExpiredError, StoreDownError.
         """
+        answer = await self._next(subscription, min(timeout_s, subscription.expires - self._loop.time()))
+        if self._loop.time() >= subscription.expires:
+            subscription.end("dead")
+        return answer
+
+    async def _next(self, subscription: Subscription, timeout_s: float) -> Answer:
         subscription.waited = False
         if not subscription.synced:
             answer = await self._catch_up(subscription)

@@ -83,6 +83,7 @@ class Subscription:
         "end_reason",
         "ephemeral",
         "events",
+        "expires",
         "feed",
         "position",
         "subscriber",
@@ -106,6 +107,7 @@ class Subscription:
         self.urgent = False  # an ephemeral event that ends a poll has arrived
         self.waited = False  # whether the events arrived while the subscription waited
         self.end_reason = ""
+        self.expires = math.inf  # the loop's time when its token ends
         self._future: asyncio.Future[None] | None = None
 
     @property

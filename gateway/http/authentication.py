@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
 from typing import ClassVar, NoReturn
 
@@ -13,6 +14,7 @@ from gateway.http.rate_limits import QUOTAS
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
 from models.identity.token import Actor
+from models.store.clock import now_ms
 from models.store.errors import DeadTokenError, RefusedError
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -67,6 +69,11 @@ class Authentication(web.RequestHandler):
             raise ProblemError("forbidden", "only admins may do this")
         self.actor = actor
         self.services.tokens.record_use(actor, self.client_address())
+
+    def remaining_s(self) -> float:
+        """The seconds until the caller's token expires; infinite for one that does not."""
+        expires_ms = self.actor.expires_ms
+        return math.inf if expires_ms is None else max(0.0, (expires_ms - now_ms()) / 1000)
 
     async def _count(self, actor: Actor | None) -> None:
         caller = f"user:{actor.user}" if actor is not None else f"address:{client_address.limited_as(self.client_address())}"

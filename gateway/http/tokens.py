@@ -37,6 +37,11 @@ class AccountChange(msgspec.Struct):
     status: str | None = None
 
 
+def has_expired(actor: Actor) -> bool:
+    """Whether the actor's token has ended by its time."""
+    return actor.expires_ms is not None and actor.expires_ms <= now_ms()
+
+
 async def _read_actors(read: ThreadPool, hashes: list[str]) -> dict[str, Actor | None]:
     """The actor of each token, None of those that are unknown."""
     return dict.fromkeys(hashes) | await read(token.find, hashes)
@@ -54,8 +59,9 @@ class TokenCache:
         self._use_recorded: dict[int, float] = {}
 
     def cached(self, credential: str) -> Actor | None:
-        """The actor of a token, if it is in memory. It neither waits nor reads the store."""
-        return self._actors.get(hashlib.sha256(credential.encode()).hexdigest())
+        """The actor of a token, if it is in memory and has not expired. It neither waits nor reads the store."""
+        actor = self._actors.get(hashlib.sha256(credential.encode()).hexdigest())
+        return None if actor is not None and has_expired(actor) else actor
 
     async def find(self, credential: str) -> Actor:
         """The actor of a token. Raises DeadTokenError, SuspendedError or StoreDownError."""
@@ -68,6 +74,9 @@ class TokenCache:
         if actor is None:
             metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
             raise DeadTokenError
+        if has_expired(actor):
+            metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
+            raise DeadTokenError(token.EXPIRED)
         if actor.status != "active":
             raise SuspendedError if actor.status == "suspended" else DeadTokenError
         if len(self._actors) >= MAX_CACHED_TOKENS:

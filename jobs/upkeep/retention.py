@@ -84,6 +84,7 @@ class Retention:
         limit = ROWS_PER_TRANSACTION
         return {
             "sign_ups": lambda tx: registration.trim(tx, limit),
+            "expired_tokens": lambda tx: token.trim(tx, limit),
             "codes": lambda tx: code.trim(tx, limit),
             "invitations": lambda tx: invitation.trim(tx, limit),
             "mails": lambda tx: outbox.trim(tx, sent_ms, limit),

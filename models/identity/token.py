@@ -15,7 +15,7 @@ import peewee
 
 from models.identity.user import User
 from models.log.event import GATEWAYS, Transaction, head, transaction
-from models.store.clock import rfc3339, rfc3339_or_none
+from models.store.clock import now_ms, rfc3339, rfc3339_or_none
 from models.store.database import (
     Base,
     NeverReusedIdField,
@@ -35,6 +35,7 @@ LABEL_CHARS = 64
 ADDRESS_CHARS = 45  # a full IPv6 address, without a zone
 MAX_IDS_PER_STATEMENT = 500
 MAX_SESSIONS = 100  # of a user; a log-in ends those unused for longest
+EXPIRED, ENDED = "the token has expired", "the token was revoked, or has expired"
 MAX_CREATED_TOKENS = 1_000  # of a user, created by admins for bots and applications; one more ends the one unused for longest
 SKIP_LOCKED = "FOR NO KEY UPDATE SKIP LOCKED"
 
@@ -66,6 +67,7 @@ class Actor(msgspec.Struct, frozen=True):
     role: str
     status: str
     bot: bool = False
+    expires_ms: int | None = None  # when the token ends
 
 
 def digest(token: str) -> str:
@@ -73,8 +75,12 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is_session: bool = False) -> str:
+def create(
+    tx: Transaction, user: int, label: str = "", address: str = "", *, is_session: bool = False, expires_ms: int | None = None
+) -> str:
     """Create a token and return it; it can't be read again. The legacy client's cursor starts at the log's head.
+
+    From `expires_ms` on it is refused; retention deletes it.
 
     A user has at most MAX_SESSIONS sessions and MAX_CREATED_TOKENS other tokens: those of the same kind that have not been used for
     longest end.
@@ -90,9 +96,9 @@ def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is
     if surplus:
         revoke(tx, user, [number for (number,) in surplus])
     execute(
-        "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written, is_session) "
-        "VALUES (?,?,?,?,?,?,?,?)",
-        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], tx.now_ms, start, start, is_session),
+        "INSERT INTO tokens (user_id, hash, label, address, created_ms, poll_acked, poll_written, is_session, expires_ms) "
+        "VALUES (?,?,?,?,?,?,?,?,?)",
+        (user, digest(token), label[:LABEL_CHARS], address[:ADDRESS_CHARS], tx.now_ms, start, start, is_session, expires_ms),
     )
     return token
 
@@ -100,12 +106,12 @@ def create(tx: Transaction, user: int, label: str = "", address: str = "", *, is
 def find(hashes: Sequence[str]) -> dict[str, Actor]:
     """Return the actors of tokens by hash, without the hashes that are no token's."""
     found = rows(
-        "SELECT t.hash, t.user_id, t.id, u.role, u.status, coalesce(u.bot, FALSE) "
+        "SELECT t.hash, t.user_id, t.id, u.role, u.status, coalesce(u.bot, FALSE), t.expires_ms "
         f"FROM tokens t JOIN users u ON u.id=t.user_id WHERE t.hash IN ({placeholders(len(hashes))})",
         hashes,
     )
     # SQLite has 0 and 1 for `bot`
-    return {hashed: Actor(user, number, role, status, bool(bot)) for hashed, user, number, role, status, bot in found}
+    return {hashed: Actor(user, number, role, status, bool(bot), ms) for hashed, user, number, role, status, bot, ms in found}
 
 
 def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
@@ -113,11 +119,11 @@ def load_actors(tx: Transaction, tokens: Sequence[int]) -> None:
     missing = sorted({t for t in tokens if t not in tx.cache.actors})
     if missing:
         found = rows(
-            "SELECT t.id, t.user_id, u.role, u.status FROM tokens t JOIN users u ON u.id=t.user_id "
+            "SELECT t.id, t.user_id, u.role, u.status, t.expires_ms FROM tokens t JOIN users u ON u.id=t.user_id "
             f"WHERE t.id IN ({placeholders(len(missing))})",
             missing,
         )
-        tx.cache.actors.update({token: (user, role, status) for token, user, role, status in found})
+        tx.cache.actors.update({token: (user, role, status, ms) for token, user, role, status, ms in found})
 
 
 def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
@@ -127,9 +133,12 @@ def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
     actor = tx.cache.actors.get(token)
     if actor is None:
         raise DeadTokenError
-    if actor[2] == "suspended":
+    user, role, status, expires_ms = actor
+    if expires_ms is not None and expires_ms <= tx.now_ms:
+        raise DeadTokenError(EXPIRED)
+    if status == "suspended":
         raise SuspendedError
-    return actor[0], actor[1]
+    return user, role
 
 
 def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> None:
@@ -177,10 +186,18 @@ def revoke_unused(tx: Transaction, user: int, tokens: Sequence[int], before_ms: 
     revoke(tx, user, fetch_column(unused))
 
 
+def trim(tx: Transaction, limit: int) -> int:
+    """Delete at most `limit` tokens that have expired, and return their number. No gateway needs an event: each knows when a token
+    ends."""
+    expired = Token.select(Token.id).where(Token.expires_ms <= tx.now_ms).limit(limit)
+    return int(Token.delete().where(Token.id.in_(expired)).execute())
+
+
 def sessions(user: int, after: int, limit: int) -> list[dict[str, Any]]:
-    """Return a page of the user's tokens, by id."""
+    """Return a page of the user's tokens that have not expired, by id."""
     columns = (Token.id, Token.label, Token.created_ms, Token.used_ms, Token.address)
-    query = Token.select(*columns).where(Token.user == user, Token.id > after).order_by(Token.id).limit(limit)
+    is_alive = Token.expires_ms.is_null() | (Token.expires_ms > now_ms())
+    query = Token.select(*columns).where(Token.user == user, Token.id > after, is_alive).order_by(Token.id).limit(limit)
     return [
         {
             "id": i,

@@ -103,7 +103,7 @@ class TransactionCache:
     """
 
     def __init__(self) -> None:
-        self.actors: dict[int, tuple[int, str, str]] = {}  # token -> user, role, status
+        self.actors: dict[int, tuple[int, str, str, int | None]] = {}  # token -> user, role, status, when it expires
         self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind
         self.direct: dict[str, int] = {}  # pair -> conversation
 

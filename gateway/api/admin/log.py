@@ -19,6 +19,7 @@ from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics.declared import POLLS_OPEN
+from models.identity.token import ENDED
 from models.log import type_patterns
 from models.log.type_patterns import TypePatterns
 from models.store.errors import DeadTokenError, ExpiredError
@@ -64,7 +65,7 @@ class AdminLog(AdminHandler):
     async def get(self) -> None:
         """Answer 200 with `{"events","cursor","more"}`, or 410 with the present cursor if the cursor has expired."""
         requested_s = self.query_seconds(TIMEOUT)
-        timeout_s = self.services.settings.poll_timeout_s if requested_s is None else requested_s
+        timeout_s = min(self.services.settings.poll_timeout_s if requested_s is None else requested_s, self.remaining_s())
         patterns, limit = self.patterns(), self.query_int(LIMIT_OF_LOG) or EVENTS_PER_ANSWER
         cursor, hub = self.get_query_argument("cursor", None), self.services.hub
         self.is_audited = self._was_audited_lately()
@@ -91,7 +92,7 @@ class AdminLog(AdminHandler):
             if poll.end_reason == "aborted":
                 return
             if poll.end_reason == "dead":
-                raise DeadTokenError("the token has been revoked")
+                raise DeadTokenError(ENDED)
             await self._require_admin()
             sent = self.answer(self._encoded(found))
             del found  # a slow client must not keep the events

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypedDict
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
@@ -21,11 +21,13 @@ from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, AccountVie
 from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, AdminCall
+from models.store.clock import rfc3339_or_none
 from models.store.database import chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
 
 MAX_USERS_PER_REQUEST = 1000
+MAX_TOKEN_S = 400 * 24 * 3600
 MAX_IDS_PER_REQUEST = 10_000
 IDS_PER_TRANSACTION = 200  # a send waits for the whole transaction
 REASON_CHARS = 500
@@ -62,12 +64,16 @@ class NewToken(msgspec.Struct, forbid_unknown_fields=True):
     """A token to create. The label says what it is for."""
 
     label: Annotated[str, chars(0, LABEL_CHARS)] = ""
+    expires_in: Annotated[int, Meta(ge=1, le=MAX_TOKEN_S, description="seconds; without it the token does not expire")] | None = (
+        None
+    )
 
 
 class TokenAnswer(TypedDict):
-    """A new token."""
+    """A new token, and when it expires: null if it does not."""
 
     token: str
+    expires_at: str | None
 
 
 class WatchSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -184,18 +190,21 @@ class Suspend(StatusHandler):
 class AdminTokens(AdminHandler):
     """The tokens of an account."""
 
-    @describe("Create a token for an account", {201: TokenAnswer}, body=NewToken, example={"label": "a bot"})
+    @describe("Create a token for an account", {201: TokenAnswer}, body=NewToken, example={"label": "a bot", "expires_in": 3600})
     async def post(self, user: str) -> None:
-        """Answer 201 with `{"token"}`, which is not shown again."""
-        label, number = self.decode(NewToken).label, int(user)
+        """Answer 201 with `{"token","expires_at"}`. The token is not shown again."""
+        new, number = self.decode(NewToken), int(user)
+        label = new.label
         if label and not is_displayable(label):
             raise field_error("label", "must have printable characters only")
 
-        def run(tx: Transaction) -> str:
+        def run(tx: Transaction) -> TokenAnswer:
             users.active_view(number)
-            return token.create(tx, number, label)
+            expires_ms = None if new.expires_in is None else tx.now_ms + new.expires_in * 1000
+            created = token.create(tx, number, label, expires_ms=expires_ms)
+            return TokenAnswer(token=created, expires_at=rfc3339_or_none(expires_ms))
 
-        self.answer({"token": await self.commit(run)}, 201)
+        self.answer(await self.commit(run), 201)
 
     @describe("Revoke an account's tokens", {204: None})
     async def delete(self, user: str) -> None:

@@ -168,6 +168,15 @@ def test_unused_sessions_end_and_an_event_says_so(store: Settings) -> None:
     assert msgspec.json.decode(data)["user"] == ana
 
 
+def test_expired_tokens_are_deleted(store: Settings) -> None:
+    (ana,) = people("ana")
+    with event.transaction() as tx:
+        for days in (1, 3):
+            token.create(tx, ana, f"{days} days", expires_ms=tx.now_ms + days * 24 * 3_600_000)
+    later(2)
+    assert rows("SELECT label FROM tokens WHERE expires_ms IS NOT NULL") == [("3 days",)]
+
+
 def test_ended_announcements_and_dead_mails_are_deleted(store: Settings) -> None:
     (ana,) = people("ana")
     with event.transaction() as tx:

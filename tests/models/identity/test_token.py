@@ -7,7 +7,9 @@ import pytest
 from conf import Settings
 from models.identity import token
 from models.log import event
+from models.log.event import TransactionCache
 from models.store.database import execute, rows
+from models.store.errors import DeadTokenError
 from tests.models.people import people
 
 
@@ -53,3 +55,16 @@ def test_a_created_token_ends_only_the_oldest_of_its_kind(store: Settings) -> No
     for label in ("first", "second", "third"):
         create(ana, label, is_session=False)
     assert labels(ana) == ["laptop", "second", "third"]
+
+
+def test_an_expired_token_is_refused_inside_the_transaction(store: Settings) -> None:
+    (ana,) = people("ana")
+    cache = TransactionCache()
+    with event.transaction(cache) as tx:
+        token.create(tx, ana, "short", expires_ms=tx.now_ms + 60_000)
+    [(number, expires_ms)] = rows("SELECT id, expires_ms FROM tokens WHERE label='short'")
+    with event.transaction(cache) as tx:
+        assert token.check_actor(tx, number) == (ana, "user")
+        tx.now_ms = expires_ms
+        with pytest.raises(DeadTokenError):
+            token.check_actor(tx, number)
