@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     metrics_allow: Networks = parsing.networks("127.0.0.1/32,::1/128")
     worker_metrics_port: Port = 9101
     trusted_proxies: Networks = []
+    webhook_allow: Networks = []
+    webhook_hold_days: Days = 7
     allowed_origins: Annotated[list[str], NoDecode, BeforeValidator(parsing.origins)] = Field(
         default=[], description="origins separated by commas, such as https://chat.example.org"
     )

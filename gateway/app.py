@@ -28,7 +28,7 @@ from gateway.api import (
     stream,
     websocket,
 )
-from gateway.api.admin import activity, announcements, audit, explain, invitations, jobs, log, organisation, users
+from gateway.api.admin import activity, announcements, audit, explain, invitations, jobs, log, organisation, users, webhooks
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
@@ -121,6 +121,10 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/notifications", announcements.Announcements),
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/admin/log", log.AdminLog),
+        (f"{API}/admin/webhooks", webhooks.Webhooks),
+        (f"{API}/admin/webhooks/{ID}", webhooks.Webhook),
+        (f"{API}/admin/webhooks/{ID}/test", webhooks.WebhookTest),
+        (f"{API}/admin/webhooks/{ID}/rewind", webhooks.WebhookRewind),
         (f"{API}/activity", activity.ActivityReports),
         (f"{API}/admin/activity", activity.ActivityLog),
         (f"{API}/admin/activity/hourly", activity.ActivityHours),

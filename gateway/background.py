@@ -17,6 +17,7 @@ from jobs.drain.backlog import consumers_to_run
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
 from metrics.declared import QUEUE_FALLBACK_TOTAL, begin_at_0
+from models.hooks import webhook
 from models.ops import worker
 from models.store.database import disconnect
 
@@ -31,11 +32,12 @@ STOP_TIMEOUT_S = 1.0
 class Background:
     """One thread beside the loop. `degraded`: the queue is down, and this thread drains the log instead.
 
-    `without_worker`: no worker has recorded for a while that it is alive; `mail_fails`: one has recorded that the relay is down.
+    `without_worker`: no worker has recorded for a while that it is alive; `mail_fails`: one has recorded that the relay is down;
+    `hooks_fail`: the latest delivery to an active webhook failed.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.degraded = self.without_worker = self.mail_fails = False
+        self.degraded = self.without_worker = self.mail_fails = self.hooks_fail = False
         tasks.bind(settings)
         begin_at_0(QUEUE_FALLBACK_TOTAL, ("drain", "mail"))
         self._data_dir = settings.data_dir
@@ -134,6 +136,7 @@ class Background:
             lambda: consumers_to_run(tasks.consumers.values()),
             gauges.measure_store,
             self._check_workers,
+            self._check_hooks,
             self._measure_queue,
         )
 
@@ -146,6 +149,10 @@ class Background:
         self.without_worker = now - self._worker_seen_at > WORKER_GONE_S
         running = {task["what"] for entry in alive for task in entry["running"]}
         self.mail_fails = tasks.RELAY_DOWN in running or (self.degraded and self._mailer.relay_down_since_ms is not None)
+
+    def _check_hooks(self) -> None:
+        """Read from the store whether a webhook takes no events."""
+        self.hooks_fail = webhook.has_failing()
 
     def _measure_queue(self) -> None:
         try:

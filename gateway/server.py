@@ -90,6 +90,7 @@ async def _serve(
         "queue": lambda: background.degraded or not background.is_alive(),
         "mail": lambda: background.mail_fails,
         "workers": lambda: background.without_worker,
+        "hooks": lambda: background.hooks_fail,
     }
     disconnect()
     services.start()

@@ -20,6 +20,7 @@ from conf.logging import adopt, configure, detach
 from jobs import signals, tasks
 from jobs.consumers import bursts
 from jobs.gauges import MEASURE_INTERVAL_S, measure_disk, measure_queue, set_build_info
+from jobs.hooks.deliverer import Deliverer
 from jobs.infra import parent
 from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
@@ -43,6 +44,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().__init__(huey, **options)
         self._settings = settings
         self._mailer = Mailer(settings)
+        self._deliverer = Deliverer(settings)
         self._heartbeat = Heartbeat(tasks.running_work)
         self._checker = threading.Thread(target=self._check_repeatedly, name="checker", daemon=True)
 
@@ -61,6 +63,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._publish_hints()
         tasks.mailer = self._mailer
         self._mailer.start()
+        self._deliverer.start()
         super().start()
         self._checker.start()
         parent.watch()
@@ -78,10 +81,12 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
     def _join_workers(self) -> bool:
         """Wait also for the checker, which may be writing a slice, and for the mail that is being sent."""
         self._mailer.stop()
+        self._deliverer.stop()
         ended: bool = super()._join_workers()
-        self._checker.join(self.shutdown_timeout)
-        self._mailer.join(self.shutdown_timeout)
-        return ended and not self._checker.is_alive() and not self._mailer.is_alive()
+        others = (self._checker, self._mailer, self._deliverer)
+        for other in others:
+            other.join(self.shutdown_timeout)
+        return ended and not any(other.is_alive() for other in others)
 
     def _check_repeatedly(self) -> None:
         outage, gauges = Outage("log_check", "it is tried again"), Outage("gauges", "they show their last values")

@@ -76,6 +76,11 @@ SIGNUP_STAGE_SECONDS = _latency("signup_stage", "Time of each stage of a sign-up
 EMAILS_TOTAL = _counter("emails", "Mails: sent, deferred, dead, dropped", "kind", "outcome")
 EMAIL_SECONDS = _latency("email", "Time to send a mail to the relay", "kind", "outcome")
 
+# Webhooks
+WEBHOOK_SECONDS = _latency("webhook", "A delivery to a webhook: accepted, refused by its receiver, failed", "outcome")
+WEBHOOK_LAG_SECONDS = _gauge("webhook_lag_seconds", "Age of the oldest event that an active webhook has not taken")
+WEBHOOKS = _gauge("webhooks", "Webhooks: active, failing, paused, disabled", "state")
+
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")

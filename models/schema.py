@@ -17,6 +17,8 @@ from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
 from models.community.post import Post, PostCopy
+from models.hooks.incoming import IncomingHook
+from models.hooks.webhook import Webhook
 from models.identity.code import Code
 from models.identity.token import Token
 from models.identity.user import Profile, SearchName, User, Wallet
@@ -86,6 +88,8 @@ TABLES = [
     Visit,
     Lease,
     Worker,
+    Webhook,
+    IncomingHook,
 ]
 
 DIRECTORY = Path(__file__).parent / "migrations"

@@ -101,13 +101,15 @@ class RequestReader(web.RequestHandler):
     def query_time_ms(self, parameter: TextParameter) -> int | None:
         """A time of the query, in Unix milliseconds, UTC unless it names an offset; None if absent. Raises ProblemError 422."""
         value = self.query_text(parameter)
-        if not value:
-            return None
+        return self.time_ms(parameter.name, value) if value else None
+
+    def time_ms(self, field: str, value: str) -> int:
+        """A time in Unix milliseconds, UTC unless it names an offset. Raises ProblemError 422."""
         try:
             at = datetime.fromisoformat(value)
-        except ValueError:
-            raise field_error(parameter.name, "must be an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
-        return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
+            return int(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            raise field_error(field, "must be an RFC 3339 time such as 2026-11-21T09:30:00Z") from None
 
     def query_page(self, position_type: type[P]) -> tuple[P | None, int]:
         """`?page=` and `?limit=` of a list: the page starts after the position, None is the beginning. Raises ProblemError 422."""

@@ -16,9 +16,10 @@ RENEW_S = 5.0
 
 
 class Scheduler:
-    """This worker's lease on periodic work."""
+    """This worker's lease on periodic work, or on other work that one worker of all does."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = LEASE_NAME) -> None:
+        self._name = name
         self._holder_id = secrets.token_hex(8)
         self._expires_at = 0.0  # time.monotonic()
         self._renew_at = 0.0
@@ -35,14 +36,14 @@ class Scheduler:
             return
         self._renew_at = now + RENEW_S
         with event.transaction(appends=False, durable=False) as tx:
-            acquired = lease.acquire(tx, LEASE_NAME, self._holder_id, int(LEASE_S * 1000))
+            acquired = lease.acquire(tx, self._name, self._holder_id, int(LEASE_S * 1000))
         self._expires_at = now + LEASE_S if acquired else 0.0
 
     def release(self) -> None:
         """Release the lease, so that another worker can acquire it at once. Raises the store's errors."""
         self._expires_at = 0.0
         with event.transaction(appends=False, durable=False) as tx:
-            lease.release(tx, LEASE_NAME, self._holder_id)
+            lease.release(tx, self._name, self._holder_id)
 
 
 @contextmanager

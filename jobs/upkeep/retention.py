@@ -16,6 +16,7 @@ from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, invitation, registration
 from models.chat import additions, presence, search
+from models.hooks import webhook
 from models.identity import code, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
@@ -45,6 +46,7 @@ class Retention:
 
     def __init__(self, settings: Settings, consumers: Collection[Consumer]) -> None:
         self._events_days = settings.events_keep_days
+        self._webhook_days = settings.webhook_hold_days
         self._consumers = consumers
         self._checked_token = 0  # the id that the next run begins after
         self._corrected_user = 0  # the same, of accounts
@@ -80,6 +82,7 @@ class Retention:
     def _kinds(self, now: int) -> dict[str, Delete]:
         sent_ms, ended_ms = now - SENT_DAYS * DAY_MS, now - ENDED_DAYS * DAY_MS
         events_ms = now - self._events_days * DAY_MS
+        late_ms = events_ms - self._webhook_days * DAY_MS  # webhooks that are still behind go on after them
         read_ms = min(now - READ_DAYS * DAY_MS, events_ms - DAY_MS)  # after the events that could cause them again are gone
         limit = ROWS_PER_TRANSACTION
         return {
@@ -95,7 +98,8 @@ class Retention:
             "announcements": lambda tx: announcement.trim(tx, ended_ms, limit),
             "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
-            "events": lambda tx: trimming.trim(tx, events_ms, self._processed_by_all(), limit),
+            "events": lambda tx: trimming.trim(tx, events_ms, self._delivered_to_all(), limit),
+            "late_events": lambda tx: trimming.trim(tx, late_ms, self._processed_by_all(), limit),
             "search_reindexed": search.end_reindexing,
             "retried_events": lambda tx: trimming.forget_retried(tx),
         }
@@ -125,6 +129,11 @@ class Retention:
             positions = checkpoint.positions(parts)
             processed += [positions.get(part, 0) for part in parts]
         return min(processed, default=0)
+
+    def _delivered_to_all(self) -> int:
+        """The same, if active webhooks were delivered it, too."""
+        slowest, processed = webhook.slowest_position(), self._processed_by_all()
+        return processed if slowest is None else min(slowest, processed)
 
     def _end_unused_sessions(self, before_ms: int) -> None:
         """Revoke tokens that were not used since a time, checking the next TOKENS_PER_RUN. Gateways learn it from the log."""

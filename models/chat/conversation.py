@@ -302,6 +302,11 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and LimitedError.
     """
     _require_owner(conversation, user)
+    join(tx, user, conversation, added)
+
+
+def join(tx: Transaction, by: int, conversation: int, added: int) -> None:
+    """The same, for an admin, who may add to any group. Raises NotFoundError and LimitedError."""
     member = active_view(added)
     if Membership.select().where(_open_memberships(conversation), Membership.user == added).exists():
         return
@@ -311,7 +316,7 @@ def add_member(tx: Transaction, user: int, conversation: int, added: int) -> Non
     insert_rows(Membership, MEMBERSHIP_COLUMNS, [(conversation, added, "member", tx.next_event_id(), newest)])
     change_members_count(conversation, 1)
     tx.append(user_stream(added), "conversation.created", created_event_data(conversation))
-    data = msgspec.json.encode({"conversation": conversation, "user": member, "by": user_view(user)})
+    data = msgspec.json.encode({"conversation": conversation, "user": member, "by": user_view(by)})
     tx.append(conversation_stream(conversation), "member.joined", data)
 
 

@@ -40,6 +40,8 @@ DEFAULTS = {
     "metrics_allow": [ip_network("127.0.0.1/32"), ip_network("::1/128")],
     "worker_metrics_port": 9101,
     "trusted_proxies": [],
+    "webhook_allow": [],
+    "webhook_hold_days": 7,
     "allowed_origins": [],
     "limit_send": "20/second;600/minute",
     "limit_signup": "10/hour",

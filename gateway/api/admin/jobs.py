@@ -11,6 +11,7 @@ from jobs import gauges, tasks
 from jobs.drain.backlog import consumer_lags
 from jobs.queue.broker import NAME, QUEUE_ERRORS
 from models.chat import additions
+from models.hooks import webhook
 from models.notices import announcement, outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
@@ -102,6 +103,18 @@ class DeadLetterAnswer(TypedDict):
     retrying: bool
 
 
+class WebhookStatus(TypedDict):
+    """A webhook, and how far it is behind."""
+
+    webhook: int
+    url: str
+    state: str
+    lag_s: float
+    failures: int
+    last_error: str | None
+    next_attempt_at: str | None
+
+
 class JobsAnswer(TypedDict):
     """The state of background work."""
 
@@ -111,6 +124,7 @@ class JobsAnswer(TypedDict):
     mail: OutboxStatus
     fanouts: list[AnnouncementStatus]
     additions: list[MemberAdditionStatus]
+    webhooks: list[WebhookStatus]
     dead: list[DeadLetterAnswer]
     degraded: list[str]
 
@@ -121,7 +135,7 @@ class Jobs(AdminHandler):
     @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
         """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
-        "additions":[…],"dead":[…],"degraded":[…]}`."""
+        "additions":[…],"webhooks":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.read(_queues)
         workers = await self.read(worker.all_workers)
         consumers = await self.read(consumer_lags, list(tasks.consumers.values()))
@@ -132,6 +146,7 @@ class Jobs(AdminHandler):
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
         fanouts = await self.read(announcement.list_newest, MAX_ITEMS)
         added = await self.read(additions.list_newest, MAX_ITEMS)
+        hooks = await self.read(_webhooks)
         degraded = self.services.health.degraded()
         self.answer(
             {
@@ -141,6 +156,7 @@ class Jobs(AdminHandler):
                 "mail": mail,
                 "fanouts": fanouts,
                 "additions": added,
+                "webhooks": hooks,
                 "dead": dead,
                 "degraded": degraded,
             }
@@ -154,6 +170,11 @@ def _queues() -> list[dict[str, Any]]:
     with contextlib.suppress(*QUEUE_ERRORS):
         depth, oldest_s = gauges.queue_backlog()
     return [{"queue": NAME, "depth": depth, "oldest_s": oldest_s}]
+
+
+def _webhooks() -> list[dict[str, Any]]:
+    names = ("url", "state", "lag_s", "failures", "last_error", "next_attempt_at")
+    return [{"webhook": hook.id, **{name: getattr(hook, name) for name in names}} for hook in webhook.page(None, MAX_ITEMS)]
 
 
 class DeadLetterRetry(AdminHandler):

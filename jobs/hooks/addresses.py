@@ -1,0 +1,78 @@
+"""Addresses that webhooks may call: public ones, and those that the operator names (server-side request forgery, OWASP)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
+NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215: an IPv4 address is in them
+
+
+class RefusedAddressError(Exception):
+    """A name has an address that must not be called."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is a unicast one of the public internet, and leads to no other through a translator."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        is_translated = address.sixtofour is not None or address.teredo is not None or any(address in net for net in NAT64)
+        if is_translated or address.is_site_local:
+            return False
+    is_special = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_link_local
+    return address.is_global and not is_special
+
+
+def may_call(address: Address, allowed: Networks) -> bool:
+    """Whether webhooks may call an address."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return is_public(address) or any(address in network or (mapped is not None and mapped in network) for network in allowed)
+
+
+async def resolve(host: str, port: int, allowed: Networks) -> list[str]:
+    """Return the addresses of a host, all of them checked. Raises RefusedAddressError, OSError when the name has none."""
+    found = [literal] if (literal := _literal(host)) is not None else await _addresses_of(host, port)
+    for text in found:
+        if not may_call(ip_address(text.partition("%")[0]), allowed):
+            raise RefusedAddressError(f"{text} is not a public address, and BELLWIRE_WEBHOOK_ALLOW does not name it")
+    return found
+
+
+def _literal(host: str) -> str | None:
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+async def _addresses_of(host: str, port: int) -> list[str]:
+    """Look a name up, on a thread of its own: one that is not answered must delay no other, nor the end of the process."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[list[str]] = loop.create_future()
+
+    def run() -> None:
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            outcome: list[str] | Exception = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        except (OSError, UnicodeError) as error:
+            outcome = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, future, outcome)
+
+    threading.Thread(target=run, name="lookup", daemon=True).start()
+    return await future
+
+
+def _resolve(future: asyncio.Future[list[str]], outcome: list[str] | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, list):
+        future.set_result(outcome)
+    else:
+        future.set_exception(OSError(f"the name can't be resolved: {outcome}"))

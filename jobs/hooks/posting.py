@@ -1,0 +1,131 @@
+"""One POST to a webhook, signed as the Standard Webhooks specification says (standardwebhooks.com)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+import httpcore
+import msgspec
+from standardwebhooks import Webhook as Signer
+
+from conf import VERSION, Settings
+from jobs.hooks import addresses
+from jobs.hooks.connection import connections
+from metrics.declared import WEBHOOK_SECONDS
+from models.hooks.webhook import MAX_ERROR_CHARS
+from models.log.event import Event
+from models.store.clock import rfc3339
+
+TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 1.0  # the status has arrived
+MAX_IN_FLIGHT = 16  # of one webhook
+MAX_ANSWER_BYTES = 4_096  # more is not read, and the connection not used again
+PORTS = {"http": 80, "https": 443}
+SECONDS = {outcome: WEBHOOK_SECONDS.labels(outcome) for outcome in ("accepted", "refused", "failed")}
+
+
+class Outcome(NamedTuple):
+    """The result of a delivery: the status of the answer, or an error when there was none."""
+
+    status: int | None
+    error: str | None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the receiver has the event."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def cursor_of(epoch: str, event: Event) -> str:
+    """The event's cursor, which is the id of its delivery."""
+    return f"{epoch}-{event.id}"
+
+
+def body_of(epoch: str, event: Event) -> bytes:
+    """`{"type","timestamp","data": EVENT}`, the stored data spliced in."""
+    kind, at, stream = event.type.encode(), rfc3339(event.at_ms).encode(), msgspec.json.encode(event.stream)
+    head = b'{"type":"%s","timestamp":"%s","data":{"id":"%s","type":"%s","at":"%s","data":'
+    return head % (kind, at, cursor_of(epoch, event).encode(), kind, at) + event.data + b',"stream":' + stream + b"}}"
+
+
+class Poster:
+    """Posts to one address."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        parts: SplitResult = urlsplit(url)
+        self._scheme, self._host = parts.scheme, parts.hostname or ""
+        self._port = parts.port or PORTS[parts.scheme]
+        self._authority = parts.netloc.encode("ascii")
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._allowed = settings.webhook_allow
+        self._pool = connections(MAX_IN_FLIGHT)
+
+    async def post(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
+        """Post a body, signed with each secret. Of any error it returns the text."""
+        began = time.perf_counter()
+        outcome = await self._outcome(secrets, id_, body)
+        label = "accepted" if outcome.is_accepted else "failed" if outcome.status is None else "refused"
+        SECONDS[label].observe(time.perf_counter() - began)
+        return outcome
+
+    async def _outcome(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                found = await addresses.resolve(self._host, self._port, self._allowed)
+                status = await self._send(found, _headers(self._authority, secrets, id_, body), body)
+        except TimeoutError:
+            return Outcome(None, f"no answer within {TIMEOUT_S:g} s")
+        except Exception as error:  # of any kind: it is tried again, and the hook's task must live
+            return Outcome(None, f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS])
+        return Outcome(status, None if 200 <= status < 300 else f"answered {status}")
+
+    async def _send(self, found: list[str], headers: list[tuple[bytes, bytes]], body: bytes) -> int:
+        """Post to the first of the addresses that can be connected to."""
+        for address in found[:-1]:
+            try:
+                return await self._send_to(address, headers, body)
+            except httpcore.ConnectError:
+                continue
+        return await self._send_to(found[-1], headers, body)
+
+    async def _send_to(self, address: str, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
+        host = f"[{address}]" if ":" in address else address
+        url = httpcore.URL(scheme=self._scheme, host=host, port=self._port, target=self._target)
+        options = {"sni_hostname": self._host}
+        async with self._pool.stream("POST", url, headers=headers, content=body, extensions=options) as answer:
+            with contextlib.suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):  # the status is what counts
+                await _read_some(answer)
+            return answer.status
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
+
+async def _read_some(answer: httpcore.Response) -> None:
+    """Read the answer's body, so that the connection can be used again; leave a long one or a slow one."""
+    size = 0
+    async with asyncio.timeout(BODY_TIMEOUT_S):
+        async for part in answer.aiter_stream():
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                return
+
+
+def _headers(authority: bytes, secrets: list[str], id_: str, body: bytes) -> list[tuple[bytes, bytes]]:
+    now = datetime.now(UTC)
+    signatures = " ".join(Signer(secret).sign(id_, now, body.decode()) for secret in secrets)
+    return [
+        (b"Host", authority),
+        (b"User-Agent", f"Bellwire/{VERSION}".encode()),
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", str(len(body)).encode()),
+        (b"webhook-id", id_.encode()),
+        (b"webhook-timestamp", str(int(now.timestamp())).encode()),
+        (b"webhook-signature", signatures.encode()),
+    ]
