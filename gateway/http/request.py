@@ -13,8 +13,8 @@ from gateway.http import page_cursor
 from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, BoolParameter, IntParameter, SecondsParameter, TextParameter
 from gateway.http.errors import ProblemError
 from gateway.http.page_cursor import IdPosition
-from gateway.http.wrong_fields import wrong_field, wrong_fields
 from models.store.errors import InvalidError
+from models.store.wrong_fields import wrong_field, wrong_fields
 
 NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NUL = b"\\u0000"  # as JSON writes it

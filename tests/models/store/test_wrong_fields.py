@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET, UnsetType
 
 from gateway.http.describe import Id, chars, many, one_of
-from gateway.http.wrong_fields import wrong_field, wrong_fields
+from models.store.wrong_fields import wrong_field, wrong_fields
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
