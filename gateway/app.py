@@ -28,7 +28,19 @@ from gateway.api import (
     stream,
     websocket,
 )
-from gateway.api.admin import activity, announcements, audit, explain, invitations, jobs, log, organisation, users, webhooks
+from gateway.api.admin import (
+    activity,
+    announcements,
+    audit,
+    explain,
+    history,
+    invitations,
+    jobs,
+    log,
+    organisation,
+    users,
+    webhooks,
+)
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
@@ -129,6 +141,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/activity", activity.ActivityLog),
         (f"{API}/admin/activity/hourly", activity.ActivityHours),
         (f"{API}/admin/audit", audit.AuditLog),
+        (f"{API}/admin/import", history.HistoryImport),
         (f"{API}/admin/jobs", jobs.Jobs),
         (f"{API}/admin/jobs/{ID}/retry", jobs.DeadLetterRetry),
     ],

@@ -26,6 +26,7 @@ from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.imported_search import ImportedSearchConsumer
 from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
@@ -114,6 +115,7 @@ def bind(settings: Settings) -> None:
         PostCountsConsumer(),
         ActivityConsumer(settings.activity_sample),
         SearchIndexConsumer(),
+        ImportedSearchConsumer(),
     ):
         consumers[consumer.name] = consumer
         _runners[consumer.name] = _SerialRunner(consumer.name)

@@ -17,6 +17,8 @@ from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
 from models.community.post import Post, PostCopy
+from models.history.import_keys import ImportKey
+from models.history.marks import ImportMark
 from models.hooks.incoming import IncomingHook
 from models.hooks.webhook import Webhook
 from models.identity.code import Code
@@ -90,6 +92,8 @@ TABLES = [
     Worker,
     Webhook,
     IncomingHook,
+    ImportKey,
+    ImportMark,
 ]
 
 DIRECTORY = Path(__file__).parent / "migrations"

@@ -28,6 +28,7 @@ FLOORS = {  # from the top down; the tables of ARCHITECTURE.md say what each is 
             TOP,
             "hooks",
             "sync",
+            "history",
             "accounts",
             "ops",
             "chat",

@@ -67,6 +67,16 @@ class NotificationsRead(TypedDict):
     unread: int
 
 
+class HistoryImported(TypedDict):
+    """Earlier messages of a conversation were imported: those with ids from `first` to `last`. They are read already, and no other
+    event has them: a client that shows the conversation loads it again."""
+
+    conversation: int
+    messages: int
+    first: int
+    last: int
+
+
 class GroupMemberChanged(TypedDict):
     """A user joined a group of the community, or left it."""
 
@@ -105,6 +115,7 @@ DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "member.joined": MemberChanged,
     "member.left": MemberChanged,
     "read.updated": ReadUpdated,
+    "history.imported": HistoryImported,
     "notification.created": NotificationAnswer,
     "notification.updated": NotificationAnswer,
     "notification.read": NotificationsRead,

@@ -125,6 +125,7 @@ export interface EventData {
   "member.joined": { conversation: number; user: User; by?: User };
   "member.left": { conversation: number; user: User; by?: User };
   "read.updated": { conversation: number; user: number; message: number; unread?: number };
+  "history.imported": { conversation: number; messages: number; first: number; last: number };
   "notification.created": Notification;
   "notification.updated": Notification;
   "notification.read": { ids?: number[]; all?: boolean; unread: number };

@@ -19,8 +19,8 @@ REACTIONS = {"like": "post.liked", "bookmark": "post.bookmarked"}
 
 
 def event_of_message(message: int) -> int:
-    """The event that created a message. Raises NotFoundError."""
-    return _only(Message.select(Message.event).where(Message.id == message))
+    """The event that created a message. Raises NotFoundError, also for an imported one, which has none."""
+    return _only(Message.select(Message.event).where(Message.id == message, Message.event > 0))
 
 
 def owner_of(notification: int) -> int:

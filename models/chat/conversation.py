@@ -202,21 +202,20 @@ def create(tx: Transaction, creator: int, members: Sequence[int], title: str | N
     users = list(dict.fromkeys([creator, *members]))
     direct = len(users) == 2 and title is None
     require_active([user for user in users if user != creator])
+    pair = pair_key(*users) if direct else None
+    conversation = insert(tx, title, pair, len(users) + added_later, tx.now_ms)
+    add_members(tx, conversation, users, None if direct else creator)
+    return conversation
+
+
+def insert(tx: Transaction, title: str | None, pair: str | None, members_count: int, created_ms: int) -> int:
+    """Insert a conversation, direct if it has a pair's key, whose members the caller adds; returns its id."""
     conversation = tx.next_id("conversations")
     # Raw: the first message of a pair creates their conversation.
     execute(
         "INSERT INTO conversations (id, kind, title, pair, members_count, created_ms, after_message) VALUES (?,?,?,?,?,?,?)",
-        (
-            conversation,
-            "direct" if direct else "group",
-            title,
-            pair_key(*users) if direct else None,
-            len(users) + added_later,
-            tx.now_ms,
-            tx.newest_id("messages"),
-        ),
+        (conversation, "direct" if pair else "group", title, pair, members_count, created_ms, tx.newest_id("messages")),
     )
-    add_members(tx, conversation, users, None if direct else creator)
     return conversation
 
 

@@ -41,7 +41,7 @@ INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "rep
 
 
 class Message(Base):
-    """One message. `event` is the id of its `message.created` event."""
+    """One message. `event` is the id of its `message.created` event, 0 if it was imported."""
 
     id = NeverReusedIdField()
     conversation = peewee.ForeignKeyField(Conversation, index=False)

@@ -20,6 +20,8 @@ from models.community import comment as comments
 from models.community import group as groups
 from models.community import like, removal
 from models.community import post as posts
+from models.history import import_keys, marks
+from models.history.marks import Marks
 from models.log import checkpoint, event
 from models.notices import announcement, bursts, pending_mail, preference
 from models.ops import dead_letters
@@ -162,6 +164,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
     execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
     execute("UPDATE leases SET until_ms=1")
+    import_keys.insert("shop", import_keys.MESSAGE, [("key 1", gone)])
+    marks.move_later(crew, Marks(newest=gone))
 
 
 def _meet(ana: int, ben: int) -> None:

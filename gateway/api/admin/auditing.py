@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.http.base import Handler
+from gateway.http.base import JSON, Handler
 from gateway.http.request import NO_JSON
 from models.identity.token import ADDRESS_CHARS
 from models.records.audit import AdminCall
@@ -38,7 +38,7 @@ def _request_summary(handler: Handler) -> bytes:
     parts: dict[str, Any] = {
         "ids": [int(i) for i in handler.path_args if i.isdigit()],
         "query": {name: values[-1].decode("utf-8", "replace") for name, values in handler.request.query_arguments.items()},
-        "body": _body(handler.request.body),
+        "body": _body(handler.request.body) if JSON in handler.content_types else None,  # lines are people's texts
     }
     encoded = msgspec.json.encode({name: summary(part) for name, part in parts.items() if part})
     if len(encoded) > MAX_REQUEST_BYTES:

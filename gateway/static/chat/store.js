@@ -22,6 +22,7 @@ const RECOUNT_AFTER_MS = 300;
 const REFRESH_AFTER_MS = 300; // many members may join at once
 const PRESENCE_WITHIN_MS = 3000; // not everybody's page at one moment
 const PRESENCE_LOOK_MS = 5000; // how often a hidden page looks whether it is seen again
+const RELOAD_AFTER_MS = 1000; // a long history is imported in many parts
 const REFRESH_LARGE_WITHIN_MS = 3000; // not everybody's page at one moment
 const MAX_REFRESHES = 5; // of a conversation that changes while it is loaded
 const MAX_IDS = 200; // of people in one call
@@ -42,6 +43,7 @@ export class Store extends EventTarget {
     this.unreadMessageNotifications = 0; // of them, those about messages: their chats have badges of their own
     this.changes = new Map(); // conversation -> number of events that changed it
     this.refreshTimers = new Map(); // conversation -> timer
+    this.reloadTimers = new Map(); // the same
     this.threads = new Map(); // conversation -> Thread, the last used last
     this.marks = new Map(); // conversation -> the user's own read mark, until an event tells that it has arrived
     this.unsentMarks = new Map(); // of them, those that no call has brought to the server yet
@@ -174,6 +176,16 @@ export class Store extends EventTarget {
     const run = () => this.conversations.has(id) && this.fetch(id);
     const delay = REFRESH_AFTER_MS + (isLarge ? Math.random() * REFRESH_LARGE_WITHIN_MS : 0);
     this.refreshTimers.set(id, setTimeout(run, delay));
+  }
+
+  /** Load a conversation and its messages again, when no more of them have been imported for a moment. */
+  reload(id) {
+    clearTimeout(this.reloadTimers.get(id));
+    const run = () => {
+      this.refresh(id);
+      this.threads.get(id)?.restart();
+    };
+    this.reloadTimers.set(id, setTimeout(run, RELOAD_AFTER_MS));
   }
 
   removeConversation(id) {
@@ -570,6 +582,7 @@ const HANDLERS = new Map(Object.entries({
       if (reader) reader.read = isOwn ? message : Math.max(reader.read ?? 0, message);
       if (isOwn) store.setReadMark(conversation, message, unread);
     }),
+  "history.imported": (store, { conversation }) => store.reload(conversation),
   "notification.created": (store, data) => {
     store.recountNotifications();
     store.emit("notification", data);

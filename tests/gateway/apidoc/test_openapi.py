@@ -14,6 +14,7 @@ from gateway.app import ROUTES
 from gateway.http import static_files
 from gateway.http.base import Handler
 from gateway.http.describe import DESCRIBED, PAGED
+from models.history.lines import ImportLine
 from tests.gateway.running import Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
@@ -73,7 +74,7 @@ def test_a_verb_reads_exactly_the_body_and_query_that_it_describes(handler: type
         scope |= vars(inspect.getmodule(base))
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
-    assert decoded == ({described.body.__name__} if described.body not in (None, OneClick) else set())
+    assert decoded == ({described.body.__name__} if described.body not in (None, OneClick, ImportLine) else set())
     read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|user|seconds|bool|time_ms)\(([A-Z_]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
     if re.search(r"self\.(query_page|query_page_id|answer_list_by_id)\(", text):

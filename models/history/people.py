@@ -1,0 +1,66 @@
+"""The people of an import: accounts of the host's users, made or changed as by the host's own calls, once for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from models.accounts import hosted
+from models.history import import_keys
+from models.history.import_keys import USER
+from models.history.lines import Line, Reference, Refused
+from models.history.written import Written
+from models.identity import external_id
+from models.identity.external_id import PREFIX
+from models.identity.user import User
+from models.log.event import Transaction
+from models.store.database import chunks, fetch_column
+from models.store.errors import InvalidError, RefusedError
+
+MAX_IDS_PER_QUERY = 500
+
+
+def write(tx: Transaction, source: str, lines: Sequence[Line], written: Written) -> None:
+    """Make or change the accounts that lines describe. Those that this source has imported before stay as they are."""
+    known = import_keys.find(source, USER, (line.content.external_id for line in lines))
+    new: dict[str, Line] = {}
+    for line in lines:
+        if line.content.external_id in known or line.content.external_id in new:
+            written.unchanged[USER] += 1
+        else:
+            new[line.content.external_id] = line
+    try:
+        _upsert(tx, source, list(new.values()), written)
+    except RefusedError:  # one of them: all were checked before any was written
+        for line in new.values():
+            _upsert_one(tx, source, line, written)
+
+
+def _upsert_one(tx: Transaction, source: str, line: Line, written: Written) -> None:
+    try:
+        _upsert(tx, source, [line], written)
+    except InvalidError as error:
+        ((field, reason), *_) = error.errors
+        written.refused.append(Refused(line.place, f"user.{field.rpartition('.')[2]}", reason))
+    except RefusedError as error:
+        written.refused.append(Refused(line.place, "user", str(error)))
+
+
+def _upsert(tx: Transaction, source: str, lines: Sequence[Line], written: Written) -> None:
+    if not lines:
+        return
+    done = hosted.upsert(tx, [line.content for line in lines])
+    import_keys.insert(source, USER, [(line.content.external_id, item.id) for line, item in zip(lines, done.items, strict=True)])
+    written.created[USER] += done.created
+    written.changed[USER] += done.changed
+    written.unchanged[USER] += done.unchanged
+
+
+def resolve(references: Iterable[Reference]) -> dict[Reference, int]:
+    """Return the users, of any status, that lines name, by reference; unknown ones are absent."""
+    named = set(references)
+    texts = {reference for reference in named if isinstance(reference, str)}
+    known = external_id.find(reference.removeprefix(PREFIX) for reference in texts)
+    found: dict[Reference, int] = {f"{PREFIX}{name}": user for name, user in known.items()}
+    for part in chunks(named - texts, MAX_IDS_PER_QUERY):
+        found.update((user, user) for user in fetch_column(User.select(User.id).where(User.id.in_(part))))
+    return found
