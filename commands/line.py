@@ -23,9 +23,11 @@ COMMANDS = {
     "backup": "copy the database to a folder, while Bellwire is running",
     "restore": "restore a backup",
     "copy": "copy a SQLite store to PostgreSQL",
+    "import": "bring users, conversations and messages of another system along",
     "rehearse": "apply the notification rules to the stored log, without effects",
     "doctor": "check the installation, and say what to correct",
 }
+MODULES = {"import": "importing"}  # of commands whose name is a word of Python's
 DEFAULT = "serve"
 NOT_PRINTED = 1  # on a full disk
 INTERRUPTED, NOT_READ = 130, 141  # 128 + SIGINT or SIGPIPE, as shells have it
@@ -85,7 +87,7 @@ def _parser(chosen: str) -> ArgumentParser:
     for name, summary in COMMANDS.items():
         declared = commands.add_parser(name, help=summary, formatter_class=RawDescriptionHelpFormatter)
         if name == chosen:
-            command = cast("Command", import_module(f"commands.{name.replace('-', '_')}"))
+            command = cast("Command", import_module(f"commands.{MODULES.get(name, name).replace('-', '_')}"))
             declared.description = command.__doc__
             command.add_arguments(declared)
             declared.set_defaults(run=command.run)

@@ -1,9 +1,13 @@
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from tests.gateway.client import Client, fields, problem
-from tests.gateway.running import Gateway
+from tests.gateway.running import ROOT, Gateway
 from tests.models.importing import conversation, message, user
+from tests.python import run_python
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -62,3 +66,38 @@ def test_a_call_has_at_most_a_thousand_lines_of_its_own_type(admin: Client, ana:
     problem(post(admin, b" " * (8 * 2**20 + 1)), 413, "too-large")
     problem(post(ana, people[0]), 403, "forbidden")
     assert fields(post(admin, people[0], params={"source": "x" * 65})) == ["source"]
+
+
+def run_import(gateway: Gateway, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+    settings = {f"BELLWIRE_{name}": value for name, value in gateway.settings.items()}
+    return run_python([ROOT / "run.py", "import", *map(str, arguments)], env=environment | settings, cwd=gateway.folder)
+
+
+def test_the_command_imports_while_the_gateway_runs_and_ends_with_counts(gateway: Gateway, ana: Client, tmp_path: Path) -> None:
+    direct = {"conversation": {"key": "d", "kind": "direct", "members": ["ext:file-1", ana.id]}}
+    wrong = [message(f"w{n}", "d", "nobody") for n in range(101)]
+    lines = [user("file-1"), direct, *(message(f"f{n}", "d", "file-1", n // 20) for n in range(900)), *wrong]
+    file, refused = tmp_path / "history.jsonl", tmp_path / "refused.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    cursor = ana.now()
+    done = run_import(gateway, file, "--source", "file", "--refused", refused)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[1:] == [
+        "users                    1           0           0",
+        "conversations            1           0           0",
+        "messages               900           0           0",
+        "101 lines were refused",
+    ]
+    shown = [line for line in done.stderr.splitlines() if line.startswith("line ")]
+    assert (len(shown), shown[0]) == (100, "line 903: message.sender: ext:nobody is not known")
+    assert [json.loads(line)["place"] for line in refused.read_text().splitlines()] == [f"line {n}" for n in range(903, 1004)]
+
+    events = ana.polling(cursor, timeout=30, types="history.imported").result().json()["events"]
+    assert events[0]["data"]["messages"] < 900, "a part of them, so that others can write in between"
+    file.write_text("\n".join(map(json.dumps, lines[:902])))
+    again = run_import(gateway, file, "--source", "file")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "messages                 0           0         900")
+    for arguments in ((tmp_path / "missing",), (file, "--source", ""), (file, "--from", "slack"), (file, "--from", "mattermost")):
+        wrong_use = run_import(gateway, *arguments)
+        assert (wrong_use.returncode, "Traceback" in wrong_use.stderr) == (2, False), wrong_use.stderr
