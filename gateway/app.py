@@ -16,6 +16,7 @@ from gateway.api import (
     conversations,
     events,
     groups,
+    incoming,
     instance,
     legacy,
     messages,
@@ -34,6 +35,7 @@ from gateway.api.admin import (
     audit,
     explain,
     history,
+    hooks,
     invitations,
     jobs,
     log,
@@ -60,6 +62,7 @@ PONG_WITHIN_S = 10
 ID = r"([1-9][0-9]{0,15})"
 USER = r"([1-9][0-9]{0,15}|ext:[^/]{1,400}|ext%3[Aa][^/]{1,400})"  # an id, or what the host calls the user
 CODE = r"([A-Za-z0-9_-]{1,64})"  # of an invitation
+HOOK = r"([A-Za-z0-9_-]{16,64})"  # of an incoming hook
 
 AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
     "Events": [
@@ -81,6 +84,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/messages/{ID}", messages.Message),
         (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
         (f"{API}/search/messages", notifications.MessageSearch),
+        (f"{API}/in/{HOOK}", incoming.IncomingMessages),
     ],
     "Community": [
         (f"{API}/posts", posts.Posts),
@@ -133,6 +137,8 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/notifications", announcements.Announcements),
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/admin/log", log.AdminLog),
+        (f"{API}/admin/conversations/{ID}/hooks", hooks.IncomingHooks),
+        (f"{API}/admin/conversations/{ID}/hooks/{ID}", hooks.IncomingHook),
         (f"{API}/admin/webhooks", webhooks.Webhooks),
         (f"{API}/admin/webhooks/{ID}", webhooks.Webhook),
         (f"{API}/admin/webhooks/{ID}/test", webhooks.WebhookTest),
@@ -165,7 +171,7 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 def route_name(pattern: str) -> str:
     """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
-    names = {USER: "ID", ID: "ID", CODE: "CODE", "([^/]{1,400})": "EMOJI", "(.+)": "NAME"}
+    names = {USER: "ID", ID: "ID", CODE: "CODE", HOOK: "SECRET", "([^/]{1,400})": "EMOJI", "(.+)": "NAME"}
     for group, name in names.items():
         pattern = pattern.replace(group, name)
     return pattern

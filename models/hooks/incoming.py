@@ -14,12 +14,13 @@ import peewee
 from peewee import fn
 
 from models.accounts import registration
-from models.accounts.registration import NewUser
+from models.accounts.registration import NewAccount
 from models.chat import conversation as conversations
 from models.chat import message as messages
 from models.chat.conversation import Conversation
 from models.chat.message import Draft, Posted
-from models.identity.user import DISPLAY_NAME_CHARS, User
+from models.identity import email_address
+from models.identity.user import User, UserView, invalid_display_name
 from models.log.event import Transaction
 from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, fetch_rows
@@ -28,7 +29,6 @@ from models.store.errors import ConflictError, InvalidError, NotFoundError, Refu
 SECRET_BYTES = 24
 MAX_HOOKS = 50  # of a conversation
 NO_TOKEN = 0  # a hook's bot has none
-ADDRESS = "hook-{}@bots.invalid"  # RFC 2606: no mail reaches it, and bots get none
 
 
 class IncomingHook(Base):
@@ -91,12 +91,13 @@ def create(tx: Transaction, by: int, conversation: int, label: str) -> tuple[Inc
 
 
 def _create_bot(tx: Transaction, hook: int, label: str) -> int:
-    name = f"hook-{hook}-{secrets.token_hex(3)}"  # somebody may have the name without an ending
-    try:
-        (bot,) = registration.create_active(tx, [NewUser(name, ADDRESS.format(name), label[:DISPLAY_NAME_CHARS], bot=True)], [None])
-    except InvalidError as error:
-        raise InvalidError(*(("label", message) for _, message in error.errors)) from None
-    return bot.id
+    errors = invalid_display_name(label)
+    if errors:
+        raise InvalidError(*(("label", message) for _, message in errors))
+    number, name = tx.next_id("users"), f"hook-{hook}-{secrets.token_hex(4)}"  # somebody may have the name without an ending
+    bot = UserView(number, name, label, "user", "active", None, bot=True)
+    registration.insert(tx, [NewAccount(bot, "", email_address.no_key(number), None, None, None)])
+    return number
 
 
 def page(conversation: int, after: int | None, limit: int) -> list[IncomingHookView]:
@@ -115,9 +116,10 @@ def delete(tx: Transaction, conversation: int, hook: int) -> None:
 
 
 def find(secret: str) -> HookTarget:
-    """Return the hook of a secret. Raises NotFoundError."""
+    """Return the hook of a secret, whose bot is not suspended. Raises NotFoundError."""
     columns = (IncomingHook.id, IncomingHook.bot, IncomingHook.conversation)
-    found = fetch_rows(IncomingHook.select(*columns).where(IncomingHook.secret_hash == digest(secret)))
+    is_mine = (IncomingHook.secret_hash == digest(secret)) & (User.status == "active")
+    found = fetch_rows(IncomingHook.select(*columns).join(User).where(is_mine))
     if not found:
         raise NotFoundError
     return HookTarget(*found[0])

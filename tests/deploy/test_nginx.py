@@ -70,10 +70,11 @@ def test_the_logs_of_nginx_and_gateway_name_the_same_request_id(http: httpx.Clie
     assert (logged["method"], logged["path"], logged["status"], logged["gateway_status"]) == ("GET", "/api/v1/me", 200, "200")
 
 
-def test_no_log_has_the_code_of_an_invitation(http: httpx.Client, nginx: Proxy) -> None:
-    http.get("/api/v1/invitations/kQ3-zzYx")
+@pytest.mark.parametrize("path", ["/api/v1/invitations/CODE", "/api/v1/in/SECRET"])
+def test_no_log_has_the_code_of_an_invitation_or_the_secret_of_a_hook(http: httpx.Client, nginx: Proxy, path: str) -> None:
+    http.get(path.rpartition("/")[0] + "/kQ3-zzYx")
     nginx.stop()
-    assert json.loads(nginx.requests())["path"] == "/api/v1/invitations/CODE"
+    assert json.loads(nginx.requests())["path"] == path
     assert "kQ3-zzYx" not in nginx.logged()
 
 
