@@ -4,7 +4,7 @@ Each raises ValueError with the allowed values. No message repeats the value, si
 """
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,12 @@ SENDER = rf"^(?:{_ADDRESS}|[^\r\n<>]*<{_ADDRESS}>)$"  # one address, RFC 5322's 
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?)(:[0-9]+)?")
+
+JWT_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA", "HS256"),
+)
+JWT_KEYS = "an https:// address of a JWKS (http:// on this host only), or a file with a JWKS, a PEM or a secret"
 
 
 def _items(value: str) -> list[str]:
@@ -128,3 +134,31 @@ def rate(value: str) -> str:
     except ValueError:
         raise ValueError("rates such as 20/second;600/minute") from None
     return value
+
+
+def jwt_algorithms(value: Any) -> Any:
+    """Return the algorithms of `RS256,ES256`; `none` is not one."""
+    if not isinstance(value, str):
+        return value
+    items = _items(value)
+    if not items or not set(items) <= set(JWT_ALGORITHMS):
+        raise ValueError("algorithms separated by commas, of " + ", ".join(JWT_ALGORITHMS))
+    return items
+
+
+def jwt_keys(value: str) -> str:
+    """Return the URL of a JWKS, which is encrypted unless it is on this host, or the name of a file."""
+    if "://" not in value:
+        return value
+    parts = urlsplit(url(value, ("https", "http")))
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError(JWT_KEYS)
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name is this host's."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -75,6 +75,17 @@ class Settings(BaseSettings):
     events_keep_days: Days = 14
     rate_limits: bool = Field(default=True, description="on or off")
     signup: Literal["open", "closed"] = Field(default="open", description="open or closed")
+    jwt_issuer: str | None = Field(
+        default=None, description="the iss of the host's tokens, such as https://shop.example.org, or unset"
+    )
+    jwt_audience: str = Field(default="bellwire", min_length=1, description="the aud of the host's tokens")
+    jwt_keys: str | None = Field(default=None, validate_default=True, description=parsing.JWT_KEYS)
+    jwt_algorithms: Annotated[list[str], NoDecode, BeforeValidator(parsing.jwt_algorithms)] = Field(
+        default=["RS256", "ES256", "EdDSA"], description="algorithms separated by commas, of " + ", ".join(parsing.JWT_ALGORITHMS)
+    )
+    jwt_leeway_s: int = Field(default=30, ge=0, le=600, description="whole seconds, 0 to 600")
+    jwt_create: bool = Field(default=True, description="on or off")
+    jwt_roles: bool = Field(default=False, description="on or off")
     activity_sample: Annotated[dict[str, float], NoDecode, BeforeValidator(parsing.shares)] = Field(
         default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
     )
@@ -133,6 +144,13 @@ class Settings(BaseSettings):
     @classmethod
     def _base_url(cls, value: str | None) -> str | None:
         return value and parsing.url(value, ("http", "https")).rstrip("/")
+
+    @field_validator("jwt_keys")
+    @classmethod
+    def _jwt_keys(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("jwt_issuer"):
+            raise ValueError(f"{parsing.JWT_KEYS}; must be set when BELLWIRE_JWT_ISSUER is")
+        return value and parsing.jwt_keys(value)
 
     @field_validator("secret_key")
     @classmethod

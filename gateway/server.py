@@ -109,6 +109,9 @@ async def _serve(
         loop.add_signal_handler(number, stopping.set)
     ticking = asyncio.create_task(_tick(services, server))
     checking = asyncio.create_task(services.health.run())
+    tasks = [ticking, checking]
+    if services.host_tokens is not None:
+        tasks.append(asyncio.create_task(services.host_tokens.source.run()))
     services.health.vital["loop"] = lambda: not services.stopping and (ticking.done() or checking.done())
     logger.info("gateway_ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
@@ -116,7 +119,7 @@ async def _serve(
     await stopping.wait()
     if on_stop is not None:
         on_stop()
-    await _stop(services, server, background, [ticking, checking])
+    await _stop(services, server, background, tasks)
 
 
 async def _stop(services: Services, server: Server, background: Background, tasks: list[asyncio.Task[None]]) -> None:
@@ -152,6 +155,8 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.recorder.close()
     services.read.close()
     services.search.close()
+    if services.host_tokens is not None:
+        services.host_tokens.close()
     services.traffic.log.write()
     logger.info("gateway_stopped")
 

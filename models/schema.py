@@ -22,6 +22,7 @@ from models.history.marks import ImportMark
 from models.hooks.incoming import IncomingHook
 from models.hooks.webhook import Webhook
 from models.identity.code import Code
+from models.identity.ended_tokens import EndedHostToken
 from models.identity.token import Token
 from models.identity.user import Profile, SearchName, User, Wallet
 from models.log.checkpoint import Checkpoint
@@ -53,6 +54,7 @@ TABLES = [
     Profile,
     Wallet,
     Token,
+    EndedHostToken,
     Code,
     Preference,
     Conversation,

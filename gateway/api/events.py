@@ -122,7 +122,7 @@ class SubscribingHandler(Handler):
         """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it."""
         credential = self.credential()
         if self.services.tokens.cached(credential) is None:
-            await self.services.tokens.find(credential)
+            await self.services.tokens.find(credential, self.client_address())
 
     def position(self, cursor: str) -> int:
         """The position of a cursor in the log. Raises ExpiredError, or ProblemError 422 if the text is not a cursor."""

@@ -50,7 +50,7 @@ class Authentication(web.RequestHandler):
 
     async def _find(self, credential: str) -> None:
         try:
-            actor = await self.services.tokens.find(credential)
+            actor = await self.services.tokens.find(credential, self.client_address())
         except RefusedError as refusal:
             await self._refuse(refusal)
         else:

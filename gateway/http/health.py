@@ -16,7 +16,7 @@ from models import schema
 
 CHECK_EVERY_S = 1.0
 CHECK_TIMEOUT_S = 5.0  # a store that does not answer within this time counts as down
-PARTS = ("queue", "bus", "limits", "mail", "workers", "hooks")
+PARTS = ("queue", "bus", "limits", "mail", "workers", "hooks", "jwks")
 
 Condition = Callable[[], bool]  # whether something does not work; it reads memory only
 

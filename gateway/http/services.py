@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conf import Settings, parsing
 from gateway.commit.committer import CommittedBatch, Committer
@@ -34,6 +34,9 @@ from models.store import facts
 
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
 
+if TYPE_CHECKING:
+    from gateway.jwt.host_tokens import HostTokens
+
 
 class Services:
     """Created on the loop's thread, with a migrated store. `read`, `search` and `hash` run functions on their pools' threads."""
@@ -48,10 +51,11 @@ class Services:
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.search = SearchPool()
         self.hash = ThreadPool("hasher", HASHER_THREADS, MAX_HASHES_WAITING)
-        self.tokens = TokenCache(self.read)
         self.recorder = Recorder()
         self.login_failures = LoginFailures(self.recorder)
         self.committer = Committer(self._on_commit)
+        self.host_tokens = _host_tokens(settings, self.read, self.committer)
+        self.tokens = TokenCache(self.read, self.host_tokens)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user
         self.whole_log = WholeLog(self.hub, self.read)
@@ -63,6 +67,8 @@ class Services:
         self.health = HealthMonitor(self.read, self.committer)
         self.health.vital |= {"shutdown": lambda: self.stopping, "store": lambda: self.tail.failing}
         self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
+        if self.host_tokens is not None:
+            self.health.parts["jwks"] = self.host_tokens.source.is_failing
         self.assembled_bytes = 0  # of the items of lists that wait for further items
         self.legacy_polls: dict[int, Any] = {}
         self.wake_background = wake_background
@@ -112,3 +118,12 @@ class Services:
     def is_trusted_proxy(self, peer: str) -> bool:
         """Whether X-Forwarded-For and X-Forwarded-Proto of this peer count."""
         return is_within(peer, self.settings.trusted_proxies)
+
+
+def _host_tokens(settings: Settings, read: ThreadPool, committer: Committer) -> HostTokens | None:
+    """Return what accepts the host's tokens, if an issuer is set. Only then its cryptography is loaded: 10 MB."""
+    if settings.jwt_issuer is None:
+        return None
+    from gateway.jwt.host_tokens import HostTokens
+
+    return HostTokens(settings, read, committer)

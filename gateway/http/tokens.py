@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from models.identity.token import Actor
 from models.log.event import Event
 from models.store.clock import now_ms
 from models.store.errors import DeadTokenError, SuspendedError
+
+if TYPE_CHECKING:
+    from gateway.jwt.host_tokens import HostTokens
 
 MAX_CACHED_TOKENS = 50_000
 RECORD_USE_EVERY_S = 60  # of one token
@@ -50,8 +54,9 @@ async def _read_actors(read: ThreadPool, hashes: list[str]) -> dict[str, Actor |
 class TokenCache:
     """Valid tokens and their actors, by the token's hash."""
 
-    def __init__(self, read: ThreadPool) -> None:
+    def __init__(self, read: ThreadPool, host_tokens: HostTokens | None = None) -> None:
         self._read = BatchedRead[str, Actor | None](partial(_read_actors, read))
+        self._host_tokens = host_tokens
         self._actors: dict[str, Actor] = {}
         self._by_user: dict[int, set[str]] = {}
         self._changes = 0
@@ -63,20 +68,22 @@ class TokenCache:
         actor = self._actors.get(hashlib.sha256(credential.encode()).hexdigest())
         return None if actor is not None and has_expired(actor) else actor
 
-    async def find(self, credential: str) -> Actor:
-        """The actor of a token. Raises DeadTokenError, SuspendedError or StoreDownError."""
+    async def find(self, credential: str, address: str = "") -> Actor:
+        """The actor of a token. A token of the host's that is not known yet becomes one, first used from `address`.
+
+        Raises DeadTokenError, SuspendedError or StoreDownError.
+        """
         hashed = token.digest(credential)
-        while True:
-            changes = self._changes
-            actor = await self._read(hashed)
-            if changes == self._changes:  # else an account changed during the read
-                break
+        actor = await self._find(hashed)
+        if actor is None and self._host_tokens is not None and self._host_tokens.may_accept(credential):
+            await self._accept(self._host_tokens, credential, address)
+            actor = await self._find(hashed)
         if actor is None:
             metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
             raise DeadTokenError
         if has_expired(actor):
             metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
-            raise DeadTokenError(token.EXPIRED)
+            raise DeadTokenError(f"exp: {token.EXPIRED}" if "." in credential else token.EXPIRED)
         if actor.status != "active":
             raise SuspendedError if actor.status == "suspended" else DeadTokenError
         if len(self._actors) >= MAX_CACHED_TOKENS:
@@ -84,6 +91,20 @@ class TokenCache:
         self._actors[hashed] = actor
         self._by_user.setdefault(actor.user, set()).add(hashed)
         return actor
+
+    async def _find(self, hashed: str) -> Actor | None:
+        while True:
+            changes = self._changes
+            actor = await self._read(hashed)
+            if changes == self._changes:  # else an account changed during the read
+                return actor
+
+    async def _accept(self, host_tokens: HostTokens, credential: str, address: str) -> None:
+        try:
+            await host_tokens.accept(credential, address)
+        except DeadTokenError:
+            metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
+            raise
 
     def record_use(self, actor: Actor, address: str) -> None:
         """Remember when and from where a token was used, to be written to the store later."""

@@ -17,7 +17,7 @@ from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, invitation, registration
 from models.chat import additions, presence, search
 from models.hooks import webhook
-from models.identity import code, token
+from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
 from models.notices import announcement, causes, outbox, pending_mail
@@ -89,6 +89,7 @@ class Retention:
             "sign_ups": lambda tx: registration.trim(tx, limit),
             "expired_tokens": lambda tx: token.trim(tx, limit),
             "codes": lambda tx: code.trim(tx, limit),
+            "ended_tokens": lambda tx: ended_tokens.trim(tx.now_ms, limit),
             "invitations": lambda tx: invitation.trim(tx, limit),
             "mails": lambda tx: outbox.trim(tx, sent_ms, limit),
             "dead_codes": lambda tx: dead_letters.trim_codes(tx),

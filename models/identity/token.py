@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import peewee
 
+from models.identity import ended_tokens
 from models.identity.user import User
 from models.log.event import GATEWAYS, Transaction, head, transaction
 from models.store.clock import now_ms, rfc3339, rfc3339_or_none
@@ -54,6 +55,7 @@ class Token(Base):
     poll_written = peewee.BigIntegerField()
     is_session = peewee.BooleanField(constraints=[peewee.SQL("DEFAULT FALSE")])  # created by a log-in
     expires_ms = peewee.BigIntegerField(null=True, index=True)
+    issued_ms = peewee.BigIntegerField(null=True)  # of a token that the host signed: what it says, or 0
 
     class Meta:
         table_name = "tokens"
@@ -89,8 +91,8 @@ def create(
     start = tx.head
     others = MAX_SESSIONS - 1 if is_session else MAX_CREATED_TOKENS - 1
     surplus = rows(
-        "SELECT id FROM tokens WHERE user_id=? AND is_session=? ORDER BY coalesce(used_ms, created_ms) DESC, id DESC "
-        "LIMIT 1000000 OFFSET ?",
+        "SELECT id FROM tokens WHERE user_id=? AND is_session=? AND issued_ms IS NULL "
+        "ORDER BY coalesce(used_ms, created_ms) DESC, id DESC LIMIT 1000000 OFFSET ?",
         (user, is_session, others),
     )
     if surplus:
@@ -141,8 +143,11 @@ def check_actor(tx: Transaction, token: int) -> tuple[int, str]:
     return user, role
 
 
-def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> None:
-    """Delete a user's tokens (None: all of them) and append the event. Raises NotFoundError when one is not the user's."""
+def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None, *, may_return: bool = False) -> None:
+    """Delete a user's tokens (None: all of them) and append the event. Those of the host do not come back, unless they may.
+
+    Raises NotFoundError when one is not the user's.
+    """
     mine = {t for (t,) in rows("SELECT id FROM tokens WHERE user_id=?", (user,))}
     dead = sorted(mine if tokens is None else mine & set(tokens))
     if tokens is not None and len(dead) != len(set(tokens)):
@@ -150,8 +155,17 @@ def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None) -> N
     if not dead:
         return
     for part in chunks(dead, MAX_IDS_PER_STATEMENT):
+        if not may_return:
+            ended_tokens.record(part)
         execute(f"DELETE FROM tokens WHERE id IN ({placeholders(len(part))})", part)
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
+
+
+def end_all(tx: Transaction, user: int) -> None:
+    """Delete all tokens of a user, and end the host's tokens that were issued up to now, also those that are not known here."""
+    (newest,) = rows("SELECT coalesce(max(issued_ms), 0) FROM tokens WHERE user_id=?", (user,))[0]
+    User.update(tokens_after_ms=max(tx.now_ms, newest)).where(User.id == user).execute()
+    revoke(tx, user)
 
 
 def revoke_others(tx: Transaction, user: int, kept: int) -> None:
@@ -188,8 +202,10 @@ def revoke_unused(tx: Transaction, user: int, tokens: Sequence[int], before_ms: 
 
 def trim(tx: Transaction, limit: int) -> int:
     """Delete at most `limit` tokens that have expired, and return their number. No gateway needs an event: each knows when a token
-    ends."""
-    expired = Token.select(Token.id).where(Token.expires_ms <= tx.now_ms).limit(limit)
+    ends. One of the host's stays until it would be refused also without its row."""
+    of_host = Token.issued_ms.is_null(is_null=False) & (Token.expires_ms <= tx.now_ms - ended_tokens.KEEP_MS)
+    is_due = (Token.expires_ms <= tx.now_ms) & (Token.issued_ms.is_null() | of_host)
+    expired = Token.select(Token.id).where(is_due).limit(limit)
     return int(Token.delete().where(Token.id.in_(expired)).execute())
 
 

@@ -63,6 +63,7 @@ class User(Base):
     bot = peewee.BooleanField(null=True)  # NULL in rows of gateways of earlier versions
     external_id = peewee.CharField(max_length=EXTERNAL_ID_CHARS, null=True, unique=True)  # the host's id for the user
     metadata = peewee.TextField(null=True)  # of the host: a JSON object
+    tokens_after_ms = peewee.BigIntegerField(null=True)  # the host's tokens are valid that it issued after this
 
     class Meta:
         table_name = "users"

@@ -208,12 +208,12 @@ class AdminTokens(AdminHandler):
 
     @describe("Revoke an account's tokens", {204: None})
     async def delete(self, user: str) -> None:
-        """Answer 204. All tokens of the account are revoked."""
+        """Answer 204. All tokens of the account are revoked, and those of the host's that it issued up to now."""
         number = int(user)
 
         def run(tx: Transaction) -> None:
             users.view(number)
-            token.revoke(tx, number)
+            token.end_all(tx, number)
 
         await self.commit(run)
         self.answer(None, 204)

@@ -177,6 +177,19 @@ def test_expired_tokens_are_deleted(store: Settings) -> None:
     assert rows("SELECT label FROM tokens WHERE expires_ms IS NOT NULL") == [("3 days",)]
 
 
+def test_tokens_of_the_host_that_ended_are_forgotten_when_they_verify_no_more(store: Settings) -> None:
+    (ana,) = people("ana")
+    with event.transaction() as tx:
+        for days in (1, 3):
+            token.create(tx, ana, expires_ms=tx.now_ms + days * 24 * 3_600_000)
+        token.create(tx, ana, "own")
+        execute("UPDATE tokens SET issued_ms=0 WHERE label=''")
+        token.end_all(tx, ana)
+    assert scalar("SELECT count(*) FROM ended_host_tokens") == 2
+    later(2)
+    assert scalar("SELECT count(*) FROM ended_host_tokens") == 1
+
+
 def test_ended_announcements_and_dead_mails_are_deleted(store: Settings) -> None:
     (ana,) = people("ana")
     with event.transaction() as tx:
