@@ -36,6 +36,7 @@ from gateway.api.admin import (
     explain,
     history,
     hooks,
+    hosted,
     invitations,
     jobs,
     log,
@@ -125,6 +126,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     ],
     "Admin": [
         (f"{API}/admin/users", users.AdminUsers),
+        (f"{API}/admin/users/upsert", hosted.Upserts),
         (f"{API}/admin/users/activate", users.Activate),
         (f"{API}/admin/users/suspend", users.Suspend),
         (f"{API}/admin/users/{USER}", users.AdminUser),

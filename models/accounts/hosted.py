@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from models.accounts import registration, status, usernames
-from models.accounts.registration import NewAccount
+from models.accounts.registration import USERNAME, USERNAME_RULE, NewAccount
 from models.accounts.usernames import NameWish
 from models.identity import code, email_address, external_id
 from models.identity import user as users
@@ -34,7 +34,7 @@ from models.log.event import GATEWAYS, POSTS, Transaction, user_stream
 from models.notices import pending_mail
 from models.store import facts
 from models.store.database import chunks, execute, placeholders, rows, values_cte
-from models.store.errors import ConflictError, InvalidError
+from models.store.errors import ConflictError, InvalidError, NotFoundError
 from models.store.text_rules import is_displayable
 
 STATUSES = ("active", "suspended")
@@ -63,6 +63,16 @@ class HostedUser(msgspec.Struct, forbid_unknown_fields=True):
     locale: str | None = None
     timezone: str | None = None
     metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class AccountChanges(msgspec.Struct):
+    """Changes of one account, of the host or not. What is absent stays as it is; `email` and `external_id` may be None."""
+
+    role: str | None = None
+    display_name: str | None = None
+    username: str | None = None
+    email: str | UnsetType | None = UNSET
+    external_id: str | UnsetType | None = UNSET
 
 
 class Upserted(msgspec.Struct):
@@ -113,6 +123,14 @@ def invalid_fields(user: HostedUser, prefix: str = "") -> list[tuple[str, str]]:
     return errors + users.invalid_profile(user.timezone, user.locale, prefix)
 
 
+def invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
+    """Return (field, message) of each field that is not allowed."""
+    external = "none" if changes.external_id is UNSET or changes.external_id is None else changes.external_id
+    user = HostedUser(external, None, changes.display_name, changes.email, changes.role)
+    errors = [] if changes.username is None or USERNAME.fullmatch(changes.username) else [("username", USERNAME_RULE)]
+    return errors + invalid_fields(user)
+
+
 def prepare(people: Sequence[HostedUser]) -> list[PreparedUser]:
     """Check the users and compute what needs no store. Raises InvalidError, which names each wrong field as `users.N.field`."""
     errors: list[tuple[str, str]] = []
@@ -150,12 +168,33 @@ def upsert(tx: Transaction, people: Sequence[HostedUser], by: int = 0) -> Upsert
 
 def upsert_prepared(tx: Transaction, people: Sequence[PreparedUser], by: int = 0) -> Upserted:
     """Do what `upsert` does, for users that were prepared outside the transaction."""
-    stored = _stored([user.requested.external_id for user in people])
+    found = _stored("u.external_id", [user.requested.external_id for user in people])
+    stored = {account.view.external_id: account for account in found}
     before = [stored.get(user.requested.external_id) for user in people]
     after = _apply(tx, people, before, by)
     created = before.count(None)
     changed = sum(old is not None and old != new for old, new in zip(before, after, strict=True))
     return Upserted(created, changed, len(people) - created - changed, [_shown(account) for account in after])
+
+
+def change(tx: Transaction, user: int, changes: AccountChanges) -> AccountView:
+    """Change one account of any kind, by the rules of `upsert`.
+
+    Raises NotFoundError, and ConflictError if another account has the external id, if no active admin would be left, or if the
+    account is not active yet, for more than its role and display name.
+    """
+    stored = _stored("u.id", [user])
+    if not stored:
+        raise NotFoundError
+    (account,) = stored
+    external = account.view.external_id if changes.external_id is UNSET else changes.external_id
+    is_identity = changes.username is not None or changes.email is not UNSET or changes.external_id is not UNSET
+    if account.view.status == "pending" and is_identity:
+        raise ConflictError("the account is not active yet")
+    if external and external_id.find([external]).get(external, user) != user:
+        raise ConflictError("external_id: another account has it")
+    wishes = HostedUser(external or "", changes.username, changes.display_name, changes.email, changes.role)
+    return _shown(*_apply(tx, [_prepared(wishes)], [account], 0))
 
 
 def _shown(account: StoredAccount) -> AccountView:
@@ -164,17 +203,14 @@ def _shown(account: StoredAccount) -> AccountView:
     return users.account_view(*row, account.email, account.metadata)
 
 
-def _stored(external_ids: Sequence[str]) -> dict[str, StoredAccount]:
-    """Return the accounts of these external ids."""
-    found = {}
+def _stored(column: str, values: Sequence[int | str]) -> list[StoredAccount]:
+    """Return the accounts with one of these values in a column."""
+    found = []
     columns = ", ".join(f"u.{name}" for name in ACCOUNT_COLUMNS.split(", "))
-    for part in chunks(external_ids, MAX_KEYS_PER_QUERY):
-        sql = f"SELECT {columns}, u.email_key, p.timezone, p.locale FROM users u JOIN profiles p ON p.user_id=u.id"
-        for *view, email, metadata, key, timezone, locale in rows(
-            f"{sql} WHERE u.external_id IN ({placeholders(len(part))})", part
-        ):
-            account = StoredAccount(UserView(*view), email, key, metadata, timezone, locale)
-            found[account.view.external_id or ""] = account
+    sql = f"SELECT {columns}, u.email_key, p.timezone, p.locale FROM users u JOIN profiles p ON p.user_id=u.id WHERE {column} IN"
+    for part in chunks(values, MAX_KEYS_PER_QUERY):
+        for *view, email, metadata, key, timezone, locale in rows(f"{sql} ({placeholders(len(part))})", part):
+            found.append(StoredAccount(UserView(*view), email, key, metadata, timezone, locale))
     return found
 
 

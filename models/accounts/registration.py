@@ -36,6 +36,7 @@ from models.store.database import affected_rows, chunks, execute, insert_rows, p
 from models.store.errors import ConflictError, InvalidError
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,31}")
+USERNAME_RULE = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
 RESERVED_MS = 24 * 3600 * 1000  # how long a pending sign-up reserves its username
 RESERVED = "username: is taken, or reserved for a day by somebody who signs up with it"
 MAX_KEYS_PER_QUERY = 500
@@ -75,8 +76,7 @@ def invalid_fields(new: NewUser, prefix: str = "") -> list[tuple[str, str]]:
     """Return (field, message) of each invalid field except role and password."""
     errors: list[tuple[str, str]] = []
     if not USERNAME.fullmatch(new.username):
-        rule = "2 to 32 letters, digits, dots, dashes or underscores, starting with a letter or digit"
-        errors.append((f"{prefix}username", rule))
+        errors.append((f"{prefix}username", USERNAME_RULE))
     if not email_address.is_mailable(new.email):
         errors.append((f"{prefix}email", email_address.EXPECTED))
     if new.display_name is not None:

@@ -23,7 +23,7 @@ from models.store.database import (
     placeholders,
     rows,
 )
-from models.store.errors import ConflictError, InvalidError, NotFoundError
+from models.store.errors import InvalidError, NotFoundError
 from models.store.text_rules import CJK, fold, is_displayable
 
 EMAIL_CHARS = 255
@@ -362,11 +362,3 @@ def set_watches(tx: Transaction, user: int, changed: dict[str, bool]) -> None:
         raise InvalidError(*((name, "one of " + ", ".join(WATCHED)) for name in unknown))
     stored = msgspec.json.encode({**watches(user), **changed}).decode()
     User.update(watches=stored).where(User.id == user).execute()
-
-
-def change_by_admin(tx: Transaction, user: int, fields: dict[str, str]) -> UserView:
-    """Change an account, except that the last active admin stays one. Raises ConflictError or NotFoundError."""
-    before = view(user)
-    if fields.get("role") == "user" and before.role == "admin" and [i for i, _ in active_admins()] == [user]:
-        raise ConflictError("the last admin stays one")
-    return change(tx, user, **fields)

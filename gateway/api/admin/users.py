@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypedDict
 
 import msgspec
@@ -10,14 +10,18 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
+from gateway.api.admin.hosted import ADDRESS_RULE, HostedFields, UpsertingHandler
+from gateway.api.admin.hosted import EXAMPLE as HOSTED_EXAMPLE
 from gateway.http.describe import PAGED, Listed, TextParameter, UserReference, chars, describe, many, one_of
 from gateway.http.request import field_error
-from models.accounts import registration, status
+from models.accounts import hosted, registration, status
+from models.accounts.hosted import AccountChanges
 from models.accounts.registration import NewUser
 from models.identity import password, token
 from models.identity import user as users
+from models.identity.email_address import MAX_ADDRESS_CHARS
 from models.identity.token import LABEL_CHARS
-from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, AccountView, UserView
+from models.identity.user import DISPLAY_NAME_CHARS, EXTERNAL_ID_CHARS, ROLES, STATUSES, AccountView, UserView
 from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, AdminCall
@@ -53,11 +57,14 @@ class CreatedUsers(TypedDict):
     items: list[UserView]
 
 
-class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """Changes of an account. A field that is left out stays as it is."""
+class UserChanges(AccountChanges, forbid_unknown_fields=True):
+    """Changes of an account. A field that is left out stays as it is. A username that is taken gets a suffix."""
 
     role: Annotated[str, one_of(ROLES)] | None = None
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS)] | None = None
+    username: Annotated[str, chars(2, 32, enforced=False)] | None = None
+    email: Annotated[str, chars(0, MAX_ADDRESS_CHARS, ADDRESS_RULE, enforced=False)] | UnsetType | None = UNSET
+    external_id: Annotated[str, chars(1, EXTERNAL_ID_CHARS, "null: none", enforced=False)] | UnsetType | None = UNSET
 
 
 class NewToken(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,17 +123,36 @@ def _invalid_passwords(users: Sequence[NewUser]) -> list[tuple[str, str]]:
     ]
 
 
-class AdminUser(AdminHandler):
+class AdminUser(UpsertingHandler):
     """An account."""
 
-    @describe("Change an account", {200: UserView}, body=UserChanges, errors=("conflict",), example={"display_name": "Ana B."})
+    async def resolve_path(self, authenticated: Awaitable[None] | None) -> None:
+        """Replace the external id of the path by the id, but for PUT, which may make the account."""
+        if self.request.method != "PUT":
+            await super().resolve_path(authenticated)
+        elif authenticated is not None:
+            await authenticated
+
+    @describe(
+        "Create or change the account of one of the host's users",
+        {201: AccountView, 200: AccountView},
+        body=HostedFields,
+        errors=("conflict",),
+        example=HOSTED_EXAMPLE,
+    )
+    async def put(self, user: str) -> None:
+        """Answer 201 with USER, `email` and `metadata` if `ext:ID` was no account, else 200. Doing it again changes nothing."""
+        account, is_new = await self.upsert_one(user, self.decode(HostedFields))
+        self.answer(account, 201 if is_new else 200)
+
+    @describe("Change an account", {200: AccountView}, body=UserChanges, errors=("conflict",), example={"display_name": "Ana B."})
     async def patch(self, user: str) -> None:
-        """Answer 200 with USER."""
+        """Answer 200 with USER, `email` and `metadata`."""
         change, number = self.decode(UserChanges), int(user)
-        if change.display_name is not None and (errors := users.invalid_display_name(change.display_name)):
+        errors = hosted.invalid_changes(change)
+        if errors:
             raise InvalidError(*errors)
-        fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
-        self.answer(await self.commit(lambda tx: users.change_by_admin(tx, number, fields)))
+        self.answer(await self.commit(lambda tx: hosted.change(tx, number, change)))
 
 
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):

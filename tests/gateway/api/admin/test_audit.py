@@ -29,6 +29,8 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("POST", "/admin/users", {"users": [NEW_USER]}),
         ("POST", "/admin/users/suspend", {"ids": [user], "reason": "why"}),
         ("POST", "/admin/users/activate", {"ids": [user]}),
+        ("POST", "/admin/users/upsert", {"users": [{"external_id": "audited"}]}),
+        ("PUT", "/admin/users/ID", {"display_name": "Another"}),
         ("PATCH", "/admin/users/ID", {"display_name": "Another"}),
         ("POST", "/admin/users/ID/tokens", {"label": "bot"}),
         ("DELETE", "/admin/users/ID/tokens", None),
@@ -46,12 +48,14 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("GET", "/admin/activity", None),
         ("GET", "/admin/activity/hourly", None),
         ("GET", "/admin/audit", None),
+        ("GET", "/admin/log", None),
         ("GET", "/admin/jobs", None),
         ("POST", "/admin/jobs/ID/retry", None),
     ]
-    numbers = {"/admin/jobs/ID/retry": str(dead), "/admin/invitations/ID": str(invitation)}
+    numbers = {"POST /admin/jobs/ID/retry": str(dead), "DELETE /admin/invitations/ID": str(invitation)}
+    numbers["PUT /admin/users/ID"] = "ext:audited"
     return {
-        f"{method} /api/v1{path.partition('?')[0]}": (method, path.replace("ID", numbers.get(path, str(user))), body)
+        f"{method} /api/v1{path.partition('?')[0]}": (method, path.replace("ID", numbers.get(f"{method} {path}", str(user))), body)
         for method, path, body in requests
     }
 

@@ -138,13 +138,14 @@ def test_an_admin_changes_role_and_name_and_the_user_gets_the_event(admin: Clien
 
     changed = admin.patch(f"/admin/users/{ana.id}", {"role": "admin", "display_name": "Boss"}).json()
     assert (changed["role"], changed["display_name"]) == ("admin", "Boss")
-    assert [(e["type"], e["data"]) for e in ana.events(cursor)] == [("account.updated", changed)]
+    user = {name: value for name, value in changed.items() if name not in ("email", "metadata")}
+    assert [(e["type"], e["data"]) for e in ana.events(cursor)] == [("account.updated", user)]
     assert ana.get("/admin/users").status_code == 200
 
     assert admin.patch(f"/admin/users/{ana.id}", {"role": "user"}).status_code == 200
     problem(ana.get("/admin/users"), 403, "forbidden")
     assert fields(admin.patch(f"/admin/users/{ana.id}", {"role": "king"})) == ["role"]
-    assert fields(admin.patch(f"/admin/users/{ana.id}", {"email": "x@example.org"})) == ["email"]
+    assert fields(admin.patch(f"/admin/users/{ana.id}", {"password": "a long one"})) == ["password"]
     assert admin.patch(f"/admin/users/{ana.id}", {}).json()["display_name"] == "Boss"
 
 
