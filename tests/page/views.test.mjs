@@ -6,6 +6,7 @@ import { mock, test } from "node:test";
 import { settled, views } from "./document.mjs";
 
 const { View, createView } = await import("../../gateway/static/shared/dom.js");
+const { startConversation } = await import("../../gateway/static/chat/people.js");
 const { PeoplePicker } = await import("../../gateway/static/shared/people-picker.js");
 const { runShortcut } = await import("../../gateway/static/shared/shortcuts.js");
 const { adoptProfile } = await import("../../gateway/static/account/adoption.js");
@@ -87,6 +88,19 @@ test("Ctrl+K finds a person whose id a conversation has too", async () => {
   const zoe = { id: 7, username: "zoe", display_name: "Zoe" };
   const { after } = await found(storeOf((path) => ({ items: path === "/users" ? [zoe] : [] })), "zoe");
   assert.match(after, /@zoe/);
+});
+
+test("the page offers only people who can be reached", async () => {
+  const zoe = { id: 7, username: "zoe", display_name: "Zoe" };
+  const reaching = (contacts, people) => (path) => (path === "/instance" ? { contacts } : { items: path === "/users" ? people : [] });
+  const picker = new PeoplePicker(storeOf(reaching("shared", [])), []);
+  await settled();
+  assert.equal(picker.results.textContent, "people.nobody-shared");
+  assert.match((await found(storeOf(reaching("shared", [zoe])), "zoe")).after, /@zoe/);
+  assert.equal((await found(storeOf(reaching("closed", [zoe])), "zoe")).after, "search.nothing");
+  startConversation(storeOf(reaching("closed", [zoe])));
+  await settled();
+  assert.match(document.body.lastChild.textContent, /conversation.by-admins/);
 });
 
 test("no character of a comment is cut in two", async () => {

@@ -1,5 +1,6 @@
 /** The list of conversations, and the search for people and messages. */
 
+import { canBegin } from "../shared/contacts.js";
 import {
   View,
   avatar,
@@ -253,9 +254,10 @@ class Conversations extends View {
       bell.call("GET", "/users", null, { query: { q, limit: 20 } }),
       this.#findMessages(q),
     ]);
+    const canOpen = (await canBegin(this.store)) ? () => true : (user) => this.store.chatWith(user.id);
     if (this.searchField.value.trim() !== q) return;
     const titled = this.#titledLike(q);
-    const others = people.items.filter((user) => user.id !== me.id);
+    const others = people.items.filter((user) => user.id !== me.id && canOpen(user));
     const isEmpty = !titled.length && !others.length && !messages.items.length;
     fill(
       this.results,

@@ -2,6 +2,7 @@
  * Dialogs about people: one person, starting a conversation, the members of a group, and who did not get a message.
  */
 
+import { canBegin } from "../shared/contacts.js";
 import { avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
 import { handleOf, nameOf, receiverOf, titleOf } from "../shared/format.js";
 import { PeoplePicker } from "../shared/people-picker.js";
@@ -19,6 +20,7 @@ const addressOfPerson = (id) => `#/people/${id}`;
 /** Open a dialog with a person's card. `canWrite`: whether it leads to the chat with them. */
 export async function openPersonCard(store, user, { canWrite = user.id !== store.me.id } = {}) {
   const isOwn = user.id === store.me.id;
+  if (canWrite && !store.chatWith(user.id)) canWrite = await canBegin(store);
   const online = isOwn || Boolean(store.online.get(user.id));
   const about = [handleOf(user), user.bot && t("person.bot"), t(online ? "presence.online" : "presence.offline")];
   const card = h(
@@ -37,6 +39,10 @@ export async function openPersonCard(store, user, { canWrite = user.id !== store
 
 /** Open a dialog for a new conversation: with one person; a group with several people or a title. */
 export async function startConversation(store) {
+  if (!(await canBegin(store))) {
+    const about = h("p", {}, t("conversation.by-admins"));
+    return openDialog(t("conversation.new"), [about], t("dialog.close"), () => true, { isNotice: true });
+  }
   const picker = new PeoplePicker(store, []);
   const titleField = field(t("conversation.title"), "title", { placeholder: t("conversation.title-hint"), dir: "auto" });
   const create = async (values) => {
@@ -58,12 +64,13 @@ export async function openMembersDialog(store, conversation) {
   const path = `/conversations/${conversation.id}`;
   const isOwner = members.find(({ user }) => user.id === store.me.id)?.role === "owner";
   const list = new MemberList(store, conversation, { isOwner, choose: (user) => openPersonCard(store, user) });
+  const canAdd = isOwner && (await canBegin(store));
   const picker = new PeoplePicker(store, [], (users) => list.membersAmong(users));
   const leave = () => toastErrors(() => leaveConversation(store, path));
   const fields = [
     isOwner && field(t("conversation.title"), "title", { value: oldTitle ?? "", dir: "auto" }),
     list.element,
-    isOwner && picker.element,
+    canAdd && picker.element,
     h("button.link.dangerous", { type: "button", onclick: leave }, t("members.leave")),
   ];
   const save = async ({ title }) => {

@@ -198,10 +198,15 @@ export class Store extends EventTarget {
 
   // Chats with a person that are no conversations yet
 
+  /** The chat with a person, if it is known. */
+  chatWith(user) {
+    const isWith = (conversation) => partnerOf(conversation, this.me)?.id === user;
+    return [...this.conversations.values()].find(isWith);
+  }
+
   /** Return the id of the chat with a user. Nothing is written to the server, or to them, before its first message. */
   withPerson(user) {
-    const isWith = (conversation) => partnerOf(conversation, this.me)?.id === user;
-    const known = [...this.conversations.values()].find(isWith);
+    const known = this.chatWith(user);
     if (known) return known.id;
     const members = [this.me, this.person(user)].map((member) => ({ user: member, role: "member", read: null }));
     const at = new Date().toISOString();

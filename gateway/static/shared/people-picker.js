@@ -1,5 +1,6 @@
 /** A search field for people, and the list of those who were chosen. */
 
+import { contactsOf } from "./contacts.js";
 import { avatar, errorText, fill, h, iconButton, toastErrors } from "./dom.js";
 import { handleOf, nameOf } from "./format.js";
 import { load } from "./load.js";
@@ -72,6 +73,7 @@ export class PeoplePicker {
   async #load(q) {
     const { bell } = this.store;
     const { items } = await bell.call("GET", "/users", null, { query: { q, limit: 20 } });
+    this.contacts = await contactsOf(this.store);
     const excluded = this.exclude ? await this.exclude(items) : [];
     const canChoose = ({ id }) => !this.excluded.has(id) && !this.chosen.has(id) && !excluded.includes(id);
     return items.filter(canChoose);
@@ -83,7 +85,8 @@ export class PeoplePicker {
 
   /** Say that nobody was found. Where there is nobody else, admins can invite people. */
   #nobody(q) {
-    const text = h("li.quiet", {}, t(q ? "people.none-found" : "people.nobody-else"));
+    const nobody = this.contacts === "everyone" ? "people.nobody-else" : "people.nobody-shared";
+    const text = h("li.quiet", {}, t(q ? "people.none-found" : nobody));
     if (q || this.store.me.role !== "admin") return text;
     const onclick = () => toastErrors(async () => (await load("account/invite.js")).invitePeople(this.store));
     return [text, h("li", {}, h("button", { type: "button", onclick }, t("invite.people")))];

@@ -3,6 +3,7 @@
  * module is loaded at the first of them.
  */
 
+import { canBegin } from "./contacts.js";
 import { avatar, errorText, fill, h, openDialog } from "./dom.js";
 import { formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
@@ -116,12 +117,13 @@ class Palette {
     const { bell, me } = this.store;
     const find = (path, limit) => bell.call("GET", path, null, { query: { q, limit } });
     const answers = await Promise.allSettled([find("/users", MAX_SHOWN), find("/search/messages", MAX_MESSAGES)]);
+    const canOpen = await canBegin(this.store);
     if (q !== this.input.value.trim()) return;
     const [people, messages] = answers.map(({ value }) => value?.items ?? []);
     const failure = answers.find(({ reason }) => reason)?.reason;
     this.status = failure ? errorText(failure) : null;
     const known = new Set(this.entries.map(({ partner }) => partner));
-    const others = people.filter(({ id }) => id !== me.id && !known.has(id));
+    const others = people.filter(({ id }) => canOpen && id !== me.id && !known.has(id));
     this.entries.push(...others.map(personEntry));
     this.messages = messages.map((message) => messageEntry(this.store, message));
     this.#draw();

@@ -123,6 +123,7 @@ export default {
 
   // Chats
   "conversation.alone": "ملاحظات لنفسك",
+  "conversation.by-admins": "لا يبدأ المحادثات هنا إلا المسؤولون.",
   "conversation.more": {
     zero: "لا أحد غيرهم",
     one: "شخص آخر",
@@ -349,6 +350,7 @@ export default {
   "people.former": "عضو سابق",
   "people.found": "الأشخاص الذين عُثر عليهم",
   "people.nobody-else": "لا يوجد أحد غيرك بعد.",
+  "people.nobody-shared": "تجد هنا من تشاركهم محادثة أو مجموعة.",
   "people.none-found": "لم يُعثر على أحد.",
   "people.remove": "إزالة {name}",
   "people.unknown": "لا يوجد شخص كهذا.",

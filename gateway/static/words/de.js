@@ -126,6 +126,7 @@ export default {
 
   // Chats
   "conversation.alone": "Notizen an dich",
+  "conversation.by-admins": "Hier beginnen nur Admins neue Chats.",
   "conversation.more": { one: "{n} weitere Person", other: "{n} weitere" },
   "conversation.unknown": "Diesen Chat gibt es nicht, oder du bist nicht dabei.",
   "chat.about": "Über {name}",
@@ -273,6 +274,7 @@ export default {
   "people.former": "Früheres Mitglied",
   "people.found": "Gefundene Leute",
   "people.nobody-else": "Hier ist sonst noch niemand.",
+  "people.nobody-shared": "Hier findest du Menschen, mit denen du einen Chat oder eine Gruppe teilst.",
   "people.none-found": "Niemand gefunden.",
   "people.remove": "{name} entfernen",
   "people.unknown": "Diese Person gibt es nicht.",

@@ -121,6 +121,7 @@ export default {
 
   // Chats
   "conversation.alone": "Notes to yourself",
+  "conversation.by-admins": "Only admins start conversations here.",
   "conversation.more": { one: "{n} more", other: "{n} more" },
   "conversation.unknown": "There is no such conversation, or you are not in it.",
   "chat.about": "About {name}",
@@ -266,6 +267,7 @@ export default {
   "people.former": "Former member",
   "people.found": "People found",
   "people.nobody-else": "There is nobody else yet.",
+  "people.nobody-shared": "You find people here with whom you share a conversation or a group.",
   "people.none-found": "Nobody was found.",
   "people.remove": "Remove {name}",
   "people.unknown": "There is no such person.",
