@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     jwt_leeway_s: int = Field(default=30, ge=0, le=600, description="whole seconds, 0 to 600")
     jwt_create: bool = Field(default=True, description="on or off")
     jwt_roles: bool = Field(default=False, description="on or off")
+    contacts: Literal["everyone", "shared", "closed"] = Field(default="everyone", description="everyone, shared or closed")
     activity_sample: Annotated[dict[str, float], NoDecode, BeforeValidator(parsing.shares)] = Field(
         default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
     )
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning, error or critical"
     )
 
-    @field_validator("durability", "signup", "log_format", "log_level", mode="before")
+    @field_validator("durability", "signup", "contacts", "log_format", "log_level", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

@@ -143,10 +143,11 @@ class Users(Handler):
     @describe("Find users", {200: Listed[UserView]}, query=(NAME_PREFIX, *PAGED))
     async def get(self) -> None:
         """Answer a list of active USERs, by id: those of whose username or display name each word of `?q=` begins a word, without
-        regard to case, accents and Unicode form. Every Chinese, Japanese or Korean character begins a word."""
+        regard to case, accents and Unicode form. Every Chinese, Japanese or Korean character begins a word. Only those whom the
+        caller may see are listed."""
         caller, text = self.actor.user, self.query_text(NAME_PREFIX)
         await self.answer_list_by_id(
-            lambda after, count: self.services.search.of_account(caller, users.search, text, after or 0, count)
+            lambda after, count: self.services.search.of_account(caller, users.search, text, after or 0, count, self.bound())
         )
 
 
@@ -155,5 +156,5 @@ class User(Handler):
 
     @describe("Read a user", {200: UserView})
     async def get(self, user: str) -> None:
-        """Answer 200 with USER if the user is active, else 404."""
-        self.answer(await self.read(users.active_view, int(user)))
+        """Answer 200 with USER if the user is active and the caller may see them, else 404."""
+        self.answer(await self.read(users.seen_view, int(user), self.bound()))

@@ -13,6 +13,7 @@ from models.community import removal
 from models.community.comment import CommentView
 from models.community.post import MAX_BODY_CHARS
 from models.identity import token
+from models.log.event import Transaction
 
 
 class NewComment(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,7 +34,7 @@ class Comments(Handler):
         """Answer a list of COMMENT, oldest first."""
 
         async def read(after: int | None, count: int) -> list[CommentView]:
-            return await self.read(comments.list_page, self.actor.user, int(post), after or 0, count)
+            return await self.read(comments.list_page, self.actor.user, int(post), after or 0, count, self.bound())
 
         await self.answer_list_by_id(read)
 
@@ -41,7 +42,11 @@ class Comments(Handler):
     async def post(self, post: str) -> None:
         """Answer 201 with COMMENT."""
         user, new = self.actor.user, self.decode(NewComment)
-        self.answer(await self.commit(lambda tx: comments.create(tx, user, int(post), new.body, new.reply_to)), 201)
+
+        def run(tx: Transaction) -> CommentView:
+            return comments.create(tx, user, int(post), new.body, new.reply_to, self.bound_in(tx))
+
+        self.answer(await self.commit(run), 201)
 
 
 class Comment(Handler):
@@ -51,5 +56,5 @@ class Comment(Handler):
     async def delete(self, comment: str) -> None:
         """Answer 204. The comment's author, the post's author and admins may delete it."""
         token_id = self.actor.token
-        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, token_id), int(comment)))
+        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, token_id), int(comment), self.bound_in(tx)))
         self.answer(None, 204)

@@ -107,23 +107,34 @@ class Conversations(Handler):
         user, text = self.actor.user, self.query_text(NAME_OR_TITLE)
         return await self.services.search.of_account(user, conversation_search.find, user, [text]) if text.strip() else None
 
-    @describe("Create a conversation", {201: ConversationAnswer, 200: ConversationAnswer}, body=NewConversation, example=EXAMPLE)
+    @describe(
+        "Create a conversation",
+        {201: ConversationAnswer, 200: ConversationAnswer},
+        body=NewConversation,
+        errors=("not-found", "forbidden"),
+        example=EXAMPLE,
+    )
     async def post(self) -> None:
-        """Answer 201 with CONVERSATION, or 200 with the direct conversation that the two users have already."""
+        """Answer 201 with CONVERSATION, or 200 with the direct conversation that the two users have already.
+
+        Where users don't reach everybody: 404 if one of the members is hidden from the caller or does not exist, 403 if only admins
+        make conversations.
+        """
         new = self.decode(NewConversation)
         title = _title(new.title)
         user = self.actor.user
         members = [member for member in dict.fromkeys(await self.user_ids(new.members)) if member != user]
-        if not 1 <= len(members) < MAX_MEMBERS_PER_REQUEST:
-            raise field_error("members", f"must be 1 to {MAX_MEMBERS_PER_REQUEST - 1} ids of other users")
+        end = MAX_MEMBERS_PER_REQUEST if self.bound() is None else MAX_ADDED_PER_TRANSACTION
+        if not 1 <= len(members) < end:
+            raise field_error("members", f"must be 1 to {end - 1} ids of other users")
 
         if len(members) >= MAX_ADDED_PER_TRANSACTION:
             await self.read(conversations.require_active, members)
 
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
-                return conversations.get_or_create_direct(tx, user, members[0])
-            return additions.create_conversation(tx, user, members, title), True
+                return conversations.get_or_create_direct(tx, user, members[0], self.bound_in(tx))
+            return additions.create_conversation(tx, user, members, title, self.bound_in(tx)), True
 
         conversation, is_new = await self.commit(run)
         if is_new:
@@ -191,7 +202,7 @@ class Member(Handler):
     async def put(self, conversation: str, member: str) -> None:
         """Answer 204. A group's owners may add members."""
         user, number, added = self.actor.user, int(conversation), int(member)
-        await self.commit(lambda tx: conversations.add_member(tx, user, number, added))
+        await self.commit(lambda tx: conversations.add_member(tx, user, number, added, self.bound_in(tx)))
         self.answer(None, 204)
 
     @describe("Remove a member, or leave", {204: None}, errors=("forbidden", "not-a-member", "conflict"))

@@ -33,7 +33,9 @@ class Groups(Handler):
     @describe("List groups", {200: Listed[GroupView]}, query=PAGED)
     async def get(self) -> None:
         """Answer a list of GROUP, newest first."""
-        await self.answer_list_by_id(lambda before, count: self.read(groups.list_page, self.actor.user, before, count))
+        await self.answer_list_by_id(
+            lambda before, count: self.read(groups.list_page, self.actor.user, before, count, self.bound())
+        )
 
     @describe("Create a group", {201: GroupView}, body=NewGroup, example={"name": "Gardeners"})
     async def post(self) -> None:

@@ -8,11 +8,11 @@ import msgspec
 
 from gateway.api.sessions import LoginAnswer, SessionHandler
 from gateway.http.base import Handler
-from gateway.http.describe import chars, describe
+from gateway.http.describe import chars, describe, one_of
 from gateway.http.errors import ProblemError
 from models.accounts import registration, setup
 from models.accounts.registration import NewUser
-from models.identity import password
+from models.identity import contacts, password
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS
 from models.log.event import Transaction
@@ -21,13 +21,15 @@ from models.store.text_rules import is_displayable
 
 
 class InstanceAnswer(TypedDict):
-    """The organisation's name, whether everybody may sign up, whether the first admin is still to be made, and whether mail is sent
-    and not only written to files."""
+    """The organisation's name, whether everybody may sign up, whether the first admin is still to be made, whether mail is sent
+    and not only written to files, and whom users may reach: everyone, those with whom they share a conversation or group, or nobody
+    in new conversations, which only admins make."""
 
     organisation: str | None
     signup: str
     setup: bool
     mail: bool
+    contacts: Annotated[str, one_of(contacts.MODES)]
 
 
 class Instance(Handler):
@@ -37,10 +39,11 @@ class Instance(Handler):
 
     @describe("Read the instance", {200: InstanceAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{"organisation","signup","setup","mail"}`."""
+        """Answer 200 with `{"organisation","signup","setup","mail","contacts"}`."""
         name, is_needed = await self.services.read(lambda: (setup.organisation(), setup.is_needed()))
         settings = self.services.settings
-        self.answer({"organisation": name, "signup": settings.signup, "setup": is_needed, "mail": settings.sends_mail})
+        is_open = {"signup": settings.signup, "contacts": settings.contacts}
+        self.answer({"organisation": name, "setup": is_needed, "mail": settings.sends_mail, **is_open})
 
 
 class FirstAdmin(msgspec.Struct, forbid_unknown_fields=True):

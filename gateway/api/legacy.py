@@ -58,12 +58,16 @@ class LegacyMessages(Handler):
     rate_limit: ClassVar[str] = "send"
 
     @describe(
-        "Send a message with the older client", {201: LegacyMessage}, body=LegacyNewMessage, errors=("not-found",), example=EXAMPLE
+        "Send a message with the older client",
+        {201: LegacyMessage},
+        body=LegacyNewMessage,
+        errors=("not-found", "forbidden"),
+        example=EXAMPLE,
     )
     async def post(self) -> None:
         """Answer 201 with the message in the older format."""
         new = self.decode(LegacyNewMessage)
-        draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver)
+        draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver, contacts=self.services.settings.contacts)
         try:
             posted = await self.services.committer.post(draft).future
         except InvalidError as error:

@@ -55,7 +55,9 @@ class Messages(Handler):
     body_limit = MESSAGE_BODY_BYTES
     rate_limit: ClassVar[str] = "send"
 
-    @describe("Send a message", {201: MessageView, 200: MessageView}, body=NewMessage, errors=("not-found",), example=EXAMPLE)
+    @describe(
+        "Send a message", {201: MessageView, 200: MessageView}, body=NewMessage, errors=("not-found", "forbidden"), example=EXAMPLE
+    )
     async def post(self) -> None:
         """Answer 201 with MESSAGE, or 200 with the earlier one if this `client_id` was used before."""
         authorize_s, arrived = self.request.request_time(), time.perf_counter()
@@ -94,6 +96,7 @@ class Messages(Handler):
             new.client_id,
             new.priority,
             new.reply_to,
+            self.services.settings.contacts,
         )
 
 

@@ -153,4 +153,4 @@ class MessageSearch(Handler):
         await self.answer_list_by_id(read, found.reached)
 
     def _filter(self) -> SearchFilter:
-        return SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION))
+        return SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION), self.bound())

@@ -50,7 +50,9 @@ class Posts(Handler):
         group, bookmarked = self.query_int(GROUP), self.query_bool(BOOKMARKED)
 
         async def read(before: int | None, count: int) -> list[PostView]:
-            return await self.read(post_queries.list_page, self.actor.user, group, before, count, bookmarked=bookmarked)
+            return await self.read(
+                post_queries.list_page, self.actor.user, group, before, count, self.bound(), bookmarked=bookmarked
+            )
 
         await self.answer_list_by_id(read)
 
@@ -67,13 +69,13 @@ class Post(Handler):
     @describe("Read a post", {200: PostView})
     async def get(self, post: str) -> None:
         """Answer 200 with POST."""
-        self.answer(await self.read(post_queries.get_view, self.actor.user, int(post)))
+        self.answer(await self.read(post_queries.get_view, self.actor.user, int(post), self.bound()))
 
     @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:
         """Answer 204. The post's author and admins may delete it."""
         actor, number = self.actor, int(post)
-        await self.commit(lambda tx: removal.delete_post(tx, *token.check_actor(tx, actor.token), number))
+        await self.commit(lambda tx: removal.delete_post(tx, *token.check_actor(tx, actor.token), number, self.bound_in(tx)))
         self.answer(None, 204)
 
 
@@ -84,13 +86,15 @@ class Like(Handler):
     async def put(self, post: str) -> None:
         """Answer 200 with `{"liked","likes_count"}`, also if the caller liked the post already."""
         user, number = self.actor.user, int(post)
-        self.answer({"liked": True, "likes_count": await self.commit(lambda tx: likes.like(tx, user, number))})
+        self.answer({"liked": True, "likes_count": await self.commit(lambda tx: likes.like(tx, user, number, self.bound_in(tx)))})
 
     @describe("Remove a like", {200: LikeAnswer})
     async def delete(self, post: str) -> None:
         """Answer 200 with `{"liked","likes_count"}`, also if the caller did not like the post."""
         user, number = self.actor.user, int(post)
-        self.answer({"liked": False, "likes_count": await self.commit(lambda tx: likes.unlike(tx, user, number))})
+        self.answer(
+            {"liked": False, "likes_count": await self.commit(lambda tx: likes.unlike(tx, user, number, self.bound_in(tx)))}
+        )
 
 
 class Bookmark(Handler):
@@ -100,12 +104,12 @@ class Bookmark(Handler):
     async def put(self, post: str) -> None:
         """Answer 200 with `{"bookmarked"}`, also if the bookmark existed already."""
         user, number = self.actor.user, int(post)
-        await self.commit(lambda tx: likes.bookmark(tx, user, number))
+        await self.commit(lambda tx: likes.bookmark(tx, user, number, self.bound_in(tx)))
         self.answer({"bookmarked": True})
 
     @describe("Remove a bookmark", {200: BookmarkAnswer})
     async def delete(self, post: str) -> None:
         """Answer 200 with `{"bookmarked"}`, also if there was no bookmark."""
         user, number = self.actor.user, int(post)
-        await self.commit(lambda tx: likes.remove_bookmark(tx, user, number))
+        await self.commit(lambda tx: likes.remove_bookmark(tx, user, number, self.bound_in(tx)))
         self.answer({"bookmarked": False})

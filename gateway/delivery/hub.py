@@ -47,6 +47,7 @@ class Hub:
         self.check_log: Callable[[], None] = lambda: None
         self.forward_ephemeral: Callable[[Collection[int] | None, str, str, bytes, int], None] = lambda *_: None
         self.max_polls_per_user = 20
+        self.has_public_posts = True  # for who follows posts; not where some people are hidden from others
         self.closing = False
         self.log_polls = LogPolls()
         self._read = read
@@ -69,7 +70,9 @@ class Hub:
         return intervals
 
     async def _load_posts(self, users: list[int]) -> dict[int, catchup.Intervals]:
-        intervals: dict[int, catchup.Intervals] = await self._read(catchup.post_intervals, users, self.recent.low)
+        intervals: dict[int, catchup.Intervals] = await self._read(
+            catchup.post_intervals, users, self.recent.low, self.has_public_posts
+        )
         return intervals
 
     # Following the log
@@ -288,6 +291,7 @@ class Hub:
             subscription.types,
             MAX_EVENTS_PER_ANSWER,
             subscription.feed is not None,
+            self.has_public_posts,
         )
         if past.expired:
             raise ExpiredError

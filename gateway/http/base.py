@@ -25,6 +25,8 @@ from gateway.http.request import RequestReader
 from gateway.http.services import Services
 from gateway.http.traffic import METHODS
 from gateway.http.user_references import UserReferences
+from models.identity import contacts, token
+from models.identity.contacts import EVERYONE, Bound
 from models.identity.external_id import PREFIX
 from models.log.event import Transaction
 
@@ -161,6 +163,20 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
         size = len(self.request.body) + sum(len(event.data) for event in events)
         self.count_written(max(1, len(events)), size)  # a write without an event is a row nevertheless
         return result
+
+    def bound(self) -> Bound | None:
+        """The caller, if the setting `contacts` hides users from them: None for admins, and for those as whom an admin acts."""
+        actor, setting = self.actor, self.services.settings.contacts
+        if setting == EVERYONE:
+            return None
+        return contacts.bound(setting, actor.user, is_admin=actor.role == "admin" or actor.by_admin)
+
+    def bound_in(self, tx: Transaction) -> Bound | None:
+        """The same inside a transaction, by the role that the token has there."""
+        if self.services.settings.contacts == EVERYONE:
+            return None
+        _, role = token.check_actor(tx, self.actor.token)
+        return contacts.bound(self.services.settings.contacts, self.actor.user, is_admin=role == "admin")
 
     def count_written(self, events: int, size: int) -> None:
         """Count events and bytes, of rows and events, towards the caller's quotas."""

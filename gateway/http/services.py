@@ -28,6 +28,7 @@ from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
+from models.identity.contacts import EVERYONE
 from models.log import event
 from models.log.event import Event
 from models.store import facts
@@ -58,6 +59,7 @@ class Services:
         self.tokens = TokenCache(self.read, self.host_tokens)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user
+        self.hub.has_public_posts = settings.contacts == EVERYONE
         self.whole_log = WholeLog(self.hub, self.read)
         self.presence = Presence(self.recorder, self.read, self.hub.publish_ephemeral)
         self.tail = Tail(self.hub)

@@ -13,6 +13,8 @@ import peewee
 
 from models.chat import conversation as conversations
 from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, Conversation
+from models.identity import contacts
+from models.identity.contacts import MEET, Bound
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import ADDITIONS, Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
@@ -47,8 +49,12 @@ class AdditionProgress(NamedTuple):
     done: int
 
 
-def create_conversation(tx: Transaction, creator: int, members: Sequence[int], title: str | None) -> int:
-    """Create a conversation of any size with other users, distinct and active; returns its id."""
+def create_conversation(
+    tx: Transaction, creator: int, members: Sequence[int], title: str | None, caller: Bound | None = None
+) -> int:
+    """Create a conversation of any size with other users, distinct and active; returns its id. Raises NotFoundError and
+    ForbiddenError for members whom the caller may not reach: if there is a caller, all are checked, so they must be few."""
+    contacts.require(caller, MEET, members)
     first, later = members[: MAX_ADDED_PER_TRANSACTION - 1], members[MAX_ADDED_PER_TRANSACTION - 1 :]
     conversation = conversations.create(tx, creator, first, title, added_later=len(later))
     if later:

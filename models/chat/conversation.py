@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
+from models.identity import contacts
+from models.identity.contacts import MEET, Bound
 from models.identity.user import COLUMNS, User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log import joins
@@ -238,12 +240,14 @@ def add_members(tx: Transaction, conversation: int, users: Sequence[int], owner:
         tx.append(user_stream(user), "conversation.created", data)
 
 
-def get_or_create_direct(tx: Transaction, user: int, other: int) -> tuple[int, bool]:
-    """The direct conversation of a pair, and whether it was created just now."""
+def get_or_create_direct(tx: Transaction, user: int, other: int, caller: Bound | None = None) -> tuple[int, bool]:
+    """The direct conversation of a pair, and whether it was created just now. Raises InvalidError, NotFoundError and ForbiddenError
+    as the setting says who may reach whom."""
     pair = pair_key(user, other)
     direct = direct_conversations(tx, [(user, other)])
     if pair in direct:
         return direct[pair], False
+    contacts.require(caller, MEET, [other])
     direct[pair] = create(tx, user, [other], None)
     return direct[pair], True
 
@@ -294,13 +298,14 @@ def change_members_count(conversation: int, change: int) -> None:
     Conversation.update(members_count=Conversation.members_count + change).where(Conversation.id == conversation).execute()
 
 
-def add_member(tx: Transaction, user: int, conversation: int, added: int) -> None:
+def add_member(tx: Transaction, user: int, conversation: int, added: int, caller: Bound | None = None) -> None:
     """Add a member, as one of the group's owners. The member receives events from the next one on, and earlier messages count as
     read.
 
     Adding a member again changes nothing. Raises NotFoundError, ConflictError, ForbiddenError and LimitedError.
     """
     _require_owner(conversation, user)
+    contacts.require(caller, MEET, [added])
     join(tx, user, conversation, added)
 
 

@@ -11,6 +11,8 @@ import peewee
 from models.chat import conversation as conversations
 from models.chat import search
 from models.chat.conversation import Conversation, require_member
+from models.identity import contacts, token
+from models.identity.contacts import EVERYONE, MEET
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
 from models.notices import notifying
@@ -107,7 +109,7 @@ class MessageView(msgspec.Struct, gc=False):
 
 
 class Draft(msgspec.Struct, gc=False):
-    """A message to be sent. Only the types of its fields have been checked."""
+    """A message to be sent. Only the types of its fields have been checked. `contacts` is the setting."""
 
     sender: int
     token: int
@@ -117,6 +119,7 @@ class Draft(msgspec.Struct, gc=False):
     client_id: str | None = None
     priority: str = "normal"
     reply_to: int | None = None
+    contacts: str = EVERYONE
 
 
 class Posted(msgspec.Struct, gc=False):
@@ -226,7 +229,7 @@ def _find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[Re
         if errors or (draft.sender, draft.client_id) in message_ids:
             targets.append(InvalidError(*errors))
         elif draft.to is not None:
-            targets.append(_direct_target(tx, draft.sender, draft.to, direct))
+            targets.append(_direct_target(tx, draft, draft.to, direct))
         elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
             targets.append((draft.conversation, kinds[draft.conversation, draft.sender]))
         else:
@@ -234,14 +237,19 @@ def _find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[Re
     return targets
 
 
-def _direct_target(tx: Transaction, sender: int, to: int, direct: dict[str, int]) -> Target | RefusedError:
-    """The pair's direct conversation, which is created if it does not exist."""
-    pair = conversations.pair_key(sender, to)
+def _direct_target(tx: Transaction, draft: Draft, to: int, direct: dict[str, int]) -> Target | RefusedError:
+    """The pair's direct conversation, which is created if it does not exist and the sender may reach the other."""
+    pair = conversations.pair_key(draft.sender, to)
     if pair not in direct:
         try:
-            direct[pair] = conversations.create(tx, sender, [to], None)
+            if draft.contacts != EVERYONE:
+                _, role = token.check_actor(tx, draft.token)
+                contacts.require(contacts.bound(draft.contacts, draft.sender, is_admin=role == "admin"), MEET, [to])
+            direct[pair] = conversations.create(tx, draft.sender, [to], None)
         except InvalidError:
             return NotFoundError("no such user")
+        except (NotFoundError, ForbiddenError) as refusal:
+            return refusal
     return direct[pair], "direct"
 
 

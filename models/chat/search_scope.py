@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from models.chat import conversation_search
 from models.chat.search_query import Query
 from models.identity import time_zone
+from models.identity.contacts import Bound
 from models.identity.user import ids_named
 from models.store.database import ID_MAX, engine, rows
 from models.store.errors import InvalidError
@@ -18,10 +19,11 @@ MYSELF = "me"
 
 
 class SearchFilter(NamedTuple):
-    """The sender of the messages to find, and their conversation; None: any."""
+    """The sender of the messages to find, and their conversation; None: any. `caller`: from whom some users are hidden."""
 
     sender: int | None = None
     conversation: int | None = None
+    caller: Bound | None = None
 
 
 ANY = SearchFilter()
@@ -47,7 +49,7 @@ def resolve(user: int, query: Query, before: int | None, chosen: SearchFilter) -
     """
     senders = None if chosen.sender is None else {chosen.sender}
     if query.senders:
-        named = {found for name in query.senders for found in _senders(user, name)}
+        named = {found for name in query.senders for found in _senders(user, name, chosen.caller)}
         if len(named) > MAX_SENDERS:
             raise InvalidError(("q", f"must name at most {MAX_SENDERS:,} people after from: write more of their names"))
         senders = _both(senders, named)
@@ -75,8 +77,8 @@ def _both(one: set[int] | None, other: set[int]) -> set[int]:
     return other if one is None else one & other
 
 
-def _senders(user: int, name: str) -> Sequence[int]:
-    return [user] if name.lower() == MYSELF else ids_named(name, MAX_SENDERS + 1)
+def _senders(user: int, name: str, caller: Bound | None) -> Sequence[int]:
+    return [user] if name.lower() == MYSELF else ids_named(name, MAX_SENDERS + 1, caller)
 
 
 def _zone(user: int) -> tzinfo:

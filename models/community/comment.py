@@ -1,4 +1,4 @@
-"""Comments on posts. All users who see a post see its comments."""
+"""Comments on posts. All users who see a group's post see its comments; of a public one, those of people whom they may see."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import msgspec
 import peewee
 from peewee import JOIN
 
-from models.community.post import Post, feed_stream, require_text, require_visible
+from models.community.post import Post, PostOrigin, feed_stream, require_text, require_visible
+from models.identity import contacts
 from models.identity import user as users
+from models.identity.contacts import Bound
 from models.identity.user import VIEW_COLUMNS, User, UserView
 from models.log.event import Transaction
 from models.store.clock import rfc3339
-from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_rows
+from models.store.database import ID_MAX, Base, NeverReusedIdField, fetch_column, fetch_rows, rows
 from models.store.errors import InvalidError
 
 
@@ -43,11 +45,11 @@ class CommentView(msgspec.Struct, gc=False):
     created_at: str
 
 
-def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | None) -> CommentView:
+def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | None, caller: Bound | None = None) -> CommentView:
     """Comment on a post that the user may see, or reply to one of its comments. Raises InvalidError and NotFoundError."""
-    origin = require_visible(user, post)
+    origin = require_visible(user, post, caller)
     require_text(body)
-    if reply_to is not None and not _exists(reply_to, post):
+    if reply_to is not None and not _is_shown(reply_to, post, origin, caller):
         raise InvalidError(("reply_to", "must be a comment of this post"))
     view = CommentView(tx.next_id("comments"), post, users.view(user), body, reply_to, rfc3339(tx.now_ms))
     event = tx.append(feed_stream(origin.group), "comment.created", msgspec.json.encode(view))
@@ -58,9 +60,18 @@ def create(tx: Transaction, user: int, post: int, body: str, reply_to: int | Non
     return view
 
 
-def _exists(comment: int, post: int) -> bool:
-    same_post = (Comment.post == post) & Comment.deleted_ms.is_null()
-    return 0 < comment < ID_MAX and Comment.select().where(Comment.id == comment, same_post).exists()
+def _is_shown(comment: int, post: int, origin: PostOrigin, caller: Bound | None) -> bool:
+    """Whether the caller sees a comment of a post that they see."""
+    if not 0 < comment < ID_MAX:
+        return False
+    present = (Comment.id == comment) & (Comment.post == post) & Comment.deleted_ms.is_null()
+    authors = fetch_column(Comment.select(Comment.author).where(present))
+    return any(is_author_shown(author, origin, caller) for author in authors)
+
+
+def is_author_shown(author: int, origin: PostOrigin, caller: Bound | None) -> bool:
+    """Whether the comments of an author on a post are shown to a caller who sees the post."""
+    return origin.group is not None or author in contacts.seen_among(caller, [author])
 
 
 def find_comments(condition: peewee.Expression, limit: int | None = None) -> list[CommentView]:
@@ -79,7 +90,12 @@ def find_comments(condition: peewee.Expression, limit: int | None = None) -> lis
     ]
 
 
-def list_page(user: int, post: int, after: int, limit: int) -> list[CommentView]:
-    """A post's comments, oldest first. Raises NotFoundError."""
-    require_visible(user, post)
-    return find_comments((Comment.post == post) & (Comment.id > after), limit)
+def list_page(user: int, post: int, after: int, limit: int, caller: Bound | None = None) -> list[CommentView]:
+    """A post's comments that the caller may see, oldest first. Raises NotFoundError."""
+    origin = require_visible(user, post, caller)
+    if caller is None or origin.group is not None:
+        return find_comments((Comment.post == post) & (Comment.id > after), limit)
+    is_seen, caller_ids = contacts.seen("c.author_id", caller)
+    # Raw: shares its condition with other lists.
+    shown = f"SELECT c.id FROM comments c WHERE c.post_id=? AND c.id>? AND c.deleted_ms IS NULL{is_seen} ORDER BY c.id LIMIT ?"
+    return find_comments(Comment.id.in_([number for (number,) in rows(shown, (post, after, *caller_ids, limit))]))

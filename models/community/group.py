@@ -10,7 +10,9 @@ import msgspec
 import peewee
 from peewee import Case, Value, fn
 
+from models.identity import contacts
 from models.identity import user as users
+from models.identity.contacts import Bound
 from models.identity.user import User
 from models.log import joins
 from models.log.event import Transaction, user_stream
@@ -60,11 +62,12 @@ GroupMember.add_index(  # at most one open interval for each member
 
 
 class GroupView(msgspec.Struct):
-    """GROUP of the contract. `joined` says whether the caller is a member; it is absent from events."""
+    """GROUP of the contract. `joined` says whether the caller is a member; it is absent from events. `owner` is null where the
+    caller may not see them."""
 
     id: int
     name: str
-    owner: int
+    owner: int | None
     members_count: int
     joined: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -160,7 +163,11 @@ def get_view(user: int, group: int) -> GroupView:
     return views[0]
 
 
-def list_page(user: int, before: int | None, limit: int) -> list[GroupView]:
+def list_page(user: int, before: int | None, limit: int, caller: Bound | None = None) -> list[GroupView]:
     """All groups, newest first."""
     end = before if before is not None else ID_MAX
-    return _views(Group.select().where(Group.id < end).order_by(Group.id.desc()).limit(limit), user)
+    views = _views(Group.select().where(Group.id < end).order_by(Group.id.desc()).limit(limit), user)
+    seen = contacts.seen_among(caller, {view.owner for view in views if view.owner is not None})
+    for view in views:
+        view.owner = view.owner if view.owner in seen else None
+    return views

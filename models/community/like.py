@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import peewee
 
-from models.community.post import VISIBLE, Post, PostOrigin, require_visible
+from models.community.post import Post, PostOrigin, require_visible, visible
+from models.identity.contacts import Bound
 from models.identity.user import User
 from models.log.event import Transaction, post_stream
 from models.store.database import Base, affected_rows, rows
@@ -33,49 +34,51 @@ class Bookmark(Base):
         primary_key = peewee.CompositeKey("user", "post")
 
 
-def like(tx: Transaction, user: int, post: int) -> int:
+def like(tx: Transaction, user: int, post: int, caller: Bound | None = None) -> int:
     """Like a post that the user may see; returns its number of likes. Raises NotFoundError."""
-    if _mark("likes", user, post):
+    if _mark("likes", user, post, caller):
         return _change_count(tx, "post.liked", user, post, 1)
-    return _count_for(user, post)
+    return _count_for(user, post, caller)
 
 
-def unlike(tx: Transaction, user: int, post: int) -> int:
+def unlike(tx: Transaction, user: int, post: int, caller: Bound | None = None) -> int:
     """Remove the user's like; returns the post's number of likes. Raises NotFoundError."""
-    if _unmark("likes", user, post):
+    if _unmark("likes", user, post, caller):
         return _change_count(tx, "post.unliked", user, post, -1)
-    return _count_for(user, post)
+    return _count_for(user, post, caller)
 
 
-def bookmark(tx: Transaction, user: int, post: int) -> None:
+def bookmark(tx: Transaction, user: int, post: int, caller: Bound | None = None) -> None:
     """Bookmark a post that the user may see. Raises NotFoundError."""
-    is_new = _mark("bookmarks", user, post)
-    origin = require_visible(user, post)
+    is_new = _mark("bookmarks", user, post, caller)
+    origin = require_visible(user, post, caller)
     if is_new:
         _append_event(tx, "post.bookmarked", user, post, origin)
 
 
-def remove_bookmark(tx: Transaction, user: int, post: int) -> None:
+def remove_bookmark(tx: Transaction, user: int, post: int, caller: Bound | None = None) -> None:
     """Remove the user's bookmark. No event reports it. Raises NotFoundError."""
-    if not _unmark("bookmarks", user, post):
-        require_visible(user, post)
+    if not _unmark("bookmarks", user, post, caller):
+        require_visible(user, post, caller)
 
 
-def _mark(table: str, user: int, post: int) -> int:
+def _mark(table: str, user: int, post: int, caller: Bound | None) -> int:
     """Insert the row, unless it exists or the user may not see the post; returns the number of rows inserted.
 
     It is one statement, so that a like takes no longer than a send.
     """
+    condition, params = visible(user, caller)
     return affected_rows(
-        f"INSERT INTO {table} (post_id, user_id) SELECT p.id, ? FROM posts p WHERE p.id=? AND {VISIBLE} ON CONFLICT DO NOTHING",
-        (user, post, user),
+        f"INSERT INTO {table} (post_id, user_id) SELECT p.id, ? FROM posts p WHERE p.id=? AND {condition} ON CONFLICT DO NOTHING",
+        (user, post, *params),
     )
 
 
-def _unmark(table: str, user: int, post: int) -> int:
+def _unmark(table: str, user: int, post: int, caller: Bound | None) -> int:
     """Delete the row, unless the user may not see the post; returns the number of rows deleted."""
-    is_visible = f"EXISTS (SELECT 1 FROM posts p WHERE p.id={table}.post_id AND {VISIBLE})"
-    return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {is_visible}", (post, user, user))
+    condition, params = visible(user, caller)
+    is_visible = f"EXISTS (SELECT 1 FROM posts p WHERE p.id={table}.post_id AND {condition})"
+    return affected_rows(f"DELETE FROM {table} WHERE post_id=? AND user_id=? AND {is_visible}", (post, user, *params))
 
 
 def _change_count(tx: Transaction, kind: str, user: int, post: int, change: int) -> int:
@@ -87,8 +90,8 @@ def _change_count(tx: Transaction, kind: str, user: int, post: int, change: int)
     return int(count)
 
 
-def _count_for(user: int, post: int) -> int:
-    require_visible(user, post)
+def _count_for(user: int, post: int, caller: Bound | None) -> int:
+    require_visible(user, post, caller)
     return int(rows("SELECT likes_count FROM posts WHERE id=?", (post,))[0][0])
 
 

@@ -1,4 +1,5 @@
-"""Posts: their tables, creating them, and their data in events. Only members see a group's posts; all users see the others."""
+"""Posts: their tables, creating them, and their data in events. Only members see a group's posts; the others are
+seen by all users who may see their authors."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ import peewee
 
 from models.community import group as groups
 from models.community.group import Group
+from models.identity import contacts
 from models.identity import user as users
+from models.identity.contacts import Bound
 from models.identity.user import VIEW_COLUMNS, User, UserView
 from models.log.event import POSTS, Transaction, group_stream
 from models.store.clock import rfc3339
@@ -18,10 +21,6 @@ from models.store.database import Base, NeverReusedIdField, fetch_rows, insert_r
 from models.store.errors import InvalidError, NotFoundError
 
 MAX_BODY_CHARS = 20_000
-VISIBLE = (  # SQL condition: the user, its only parameter, may see the post `p`
-    "p.deleted_ms IS NULL AND (p.group_id IS NULL OR EXISTS "
-    "(SELECT 1 FROM group_members m WHERE m.group_id=p.group_id AND m.user_id=? AND m.to_event IS NULL))"
-)
 
 
 class Post(Base):
@@ -104,9 +103,18 @@ def get_origin(post: int) -> PostOrigin:
     return _get_origin("p.deleted_ms IS NULL", (post,))
 
 
-def require_visible(user: int, post: int) -> PostOrigin:
+def visible(user: int, caller: Bound | None) -> tuple[str, list[int]]:
+    """Return the SQL condition that a user may see the post `p`, and its parameters. As a caller from whom people are hidden, the
+    user sees no public posts of these."""
+    is_seen, caller_ids = contacts.seen("p.author_id", caller)
+    is_member = "SELECT 1 FROM group_members m WHERE m.group_id=p.group_id AND m.user_id=? AND m.to_event IS NULL"
+    return f"p.deleted_ms IS NULL AND (p.group_id IS NULL{is_seen} OR EXISTS ({is_member}))", [*caller_ids, user]
+
+
+def require_visible(user: int, post: int, caller: Bound | None = None) -> PostOrigin:
     """The origin of a post that the user may see. Raises NotFoundError."""
-    return _get_origin(VISIBLE, (post, user))
+    condition, params = visible(user, caller)
+    return _get_origin(condition, (post, *params))
 
 
 def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:

@@ -6,21 +6,22 @@ import msgspec
 import peewee
 
 from models.community import post as posts
-from models.community.comment import Comment, CommentView, find_comments
+from models.community.comment import Comment, CommentView, find_comments, is_author_shown
 from models.community.post import Post, PostCopy, PostOrigin, feed_stream, require_visible
+from models.identity.contacts import Bound
 from models.log.event import Transaction
 from models.store.database import fetch_column, fetch_rows
 from models.store.errors import ForbiddenError, NotFoundError
 
 
-def _get_origin(user: int, role: str, post: int) -> PostOrigin:
+def _get_origin(user: int, role: str, post: int, caller: Bound | None) -> PostOrigin:
     """The origin of a post that the caller may see; an admin may delete every post. Raises NotFoundError."""
-    return posts.get_origin(post) if role == "admin" else require_visible(user, post)
+    return posts.get_origin(post) if role == "admin" else require_visible(user, post, caller)
 
 
-def delete_post(tx: Transaction, user: int, role: str, post: int) -> None:
+def delete_post(tx: Transaction, user: int, role: str, post: int, caller: Bound | None = None) -> None:
     """Delete the user's own post (an admin any), with the texts of its comments. Raises ForbiddenError and NotFoundError."""
-    origin = _get_origin(user, role, post)
+    origin = _get_origin(user, role, post, caller)
     if role != "admin" and origin.author != user:
         raise ForbiddenError("only its author or an admin may delete a post")
     data = msgspec.json.encode(msgspec.structs.replace(posts.event_views([post])[0], body=""))
@@ -32,13 +33,15 @@ def delete_post(tx: Transaction, user: int, role: str, post: int) -> None:
     tx.append(feed_stream(origin.group), "post.deleted", data)
 
 
-def delete_comment(tx: Transaction, user: int, role: str, comment: int) -> None:
+def delete_comment(tx: Transaction, user: int, role: str, comment: int, caller: Bound | None = None) -> None:
     """Delete the user's own comment, or one on their own post (an admin any). Raises ForbiddenError and NotFoundError."""
     comments = find_comments(Comment.id == comment)
     if not comments:
         raise NotFoundError
     view = comments[0]
-    origin = _get_origin(user, role, view.post)
+    origin = _get_origin(user, role, view.post, caller)
+    if not is_author_shown(view.author.id, origin, caller):
+        raise NotFoundError
     if role != "admin" and user not in (origin.author, view.author.id):
         raise ForbiddenError("only its author, the post's author or an admin may delete a comment")
     (data,) = _empty(tx, Comment.id == comment)

@@ -70,6 +70,7 @@ class Actor(msgspec.Struct, frozen=True):
     status: str
     bot: bool = False
     expires_ms: int | None = None  # when the token ends
+    by_admin: bool = False  # whether an admin acts as the account
 
 
 def digest(token: str) -> str:

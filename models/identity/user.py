@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
-from models.identity import email_address, time_zone
+from models.identity import contacts, email_address, time_zone
+from models.identity.contacts import SEE, Bound
 from models.log.event import GATEWAYS, POSTS, Transaction, user_stream
 from models.store.database import (
     Base,
@@ -17,7 +18,6 @@ from models.store.database import (
     NeverReusedIdField,
     chunks,
     engine,
-    fetch_column,
     fetch_rows,
     insert_rows,
     placeholders,
@@ -219,6 +219,12 @@ def active_view(user: int) -> UserView:
     return found
 
 
+def seen_view(user: int, caller: Bound | None) -> UserView:
+    """Return one active user whom the caller may see. Raises NotFoundError."""
+    contacts.require(caller, SEE, [user])
+    return active_view(user)
+
+
 def _prefix(text: str) -> str:
     """Return the LIKE pattern, with `\\` as escape, for a key that begins with a text."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -230,32 +236,42 @@ def _named(words: Sequence[str], after: int = 0) -> tuple[str, list[Any]]:
     return " INTERSECT ".join([one] * len(words)), [value for word in words for value in (word, word + AFTER_ALL, after)]
 
 
-def search(text: str, after: int, limit: int) -> list[UserView]:
-    """Return active users of whose names each word of a text is the beginning of a word, by id; all for an empty text.
+def search(text: str, after: int, limit: int, caller: Bound | None = None) -> list[UserView]:
+    """Return active users of whose names each word of a text is the beginning of a word, by id; all for an empty text. Those whom
+    the caller may see.
 
     Raw SQL: compared on both stores by the plan, which reads a range of one index. As a join, PostgreSQL's plan of the first day
     would read that range for each user: with 10,000 users 600 ms, and the time limit for rare names.
     """
     words = search_words(text)
+    if caller is not None and not words:
+        found = views(contacts.page(caller, after, limit))
+        return [found[user] for user in sorted(found)]
     named, params = _named(words, after) if words else ("", [])
+    is_seen, caller_ids = contacts.seen("users.id", caller)
     is_one_of = f"id = ANY(ARRAY({named}))" if engine().name == "postgresql" else f"id IN ({named})"
     by_name = f"{is_one_of} AND " if words else ""
-    sql = f"SELECT {COLUMNS} FROM users WHERE {by_name}status='active' AND id>? ORDER BY id LIMIT ?"
-    return [UserView(*row) for row in rows(sql, (*params, after, limit))]
+    sql = f"SELECT {COLUMNS} FROM users WHERE {by_name}status='active' AND id>?{is_seen} ORDER BY id LIMIT ?"
+    return [UserView(*row) for row in rows(sql, (*params, after, *caller_ids, limit))]
 
 
-def ids_named(name: str, limit: int) -> list[int]:
-    """Return up to `limit` users of any status, in no order, who are found by a name, or the one whose username follows an `@`."""
+def ids_named(name: str, limit: int, caller: Bound | None = None) -> list[int]:
+    """Return up to `limit` users of any status, in no order, who are found by a name, or the one whose username follows an `@`.
+    They are users whom the caller may see."""
     if name.startswith("@"):
-        exact = fetch_column(User.select(User.id).where(User.username_key == name.removeprefix("@").lower()))
+        is_seen, caller_ids = contacts.seen("users.id", caller)
+        username = name.removeprefix("@").lower()
+        exact = rows(f"SELECT id FROM users WHERE username_key=?{is_seen}", (username, *caller_ids))
         if exact:
-            return exact
+            return [user for (user,) in exact]
     words = search_words(name)
     if not words:
         return []
     named, params = _named(words)
+    is_seen, caller_ids = contacts.seen("found.user_id", caller)
     # Raw: shares its condition with the search above.
-    return [user for (user,) in rows(f"SELECT DISTINCT user_id FROM ({named}) AS found LIMIT ?", (*params, limit))]
+    sql = f"SELECT DISTINCT user_id FROM ({named}) AS found WHERE TRUE{is_seen} LIMIT ?"
+    return [user for (user,) in rows(sql, (*params, *caller_ids, limit))]
 
 
 def admin_list(status: str | None, role: str | None, text: str, after: int, limit: int) -> list[AccountView]:

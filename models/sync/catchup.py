@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from models.chat import conversation as conversations
@@ -79,14 +80,17 @@ def _complete(users: Sequence[int], found: Sequence[Membership], limit: int) -> 
     return users if len(found) < limit else [user for user in users if user < found[-1][0]]
 
 
-def post_intervals(users: Sequence[int], closed_after: int) -> dict[int, Intervals]:
-    """Return the streams of posts that users may follow, with groups left after an event id. Of a part of them, as above."""
-    return _read_some(_post_intervals, users, closed_after)
+def post_intervals(users: Sequence[int], closed_after: int, public: bool = True) -> dict[int, Intervals]:
+    """Return the streams of posts that users may follow, with groups left after an event id. Of a part of them, as above.
+
+    Not the `public` ones where users don't see everybody: the author of such a post is named to all who follow them.
+    """
+    return _read_some(partial(_post_intervals, public=public), users, closed_after)
 
 
-def _post_intervals(users: Sequence[int], closed_after: int, limit: int = ID_MAX) -> dict[int, list[Interval]]:
+def _post_intervals(users: Sequence[int], closed_after: int, limit: int = ID_MAX, public: bool = True) -> dict[int, list[Interval]]:
     found = groups.membership_intervals(users, closed_after, limit)
-    by_user: dict[int, list[Interval]] = {user: [(POSTS, 0, None)] for user in _complete(users, found, limit)}
+    by_user: dict[int, list[Interval]] = {user: [(POSTS, 0, None)] if public else [] for user in _complete(users, found, limit)}
     for user, group, opened, closed in found:
         if user in by_user:
             by_user[user].append((group_stream(group), opened, closed))
@@ -107,8 +111,8 @@ def is_within(intervals: Sequence[tuple[int, int]], number: int) -> bool:
     return following > 0 and number < intervals[following - 1][1]
 
 
-def read(user: int, position: int, types: Collection[str] | None, limit: int, posts: bool = False) -> Slice:
-    """Return the user's events after a position, with `posts` also those of posts.
+def read(user: int, position: int, types: Collection[str] | None, limit: int, posts: bool = False, public: bool = True) -> Slice:
+    """Return the user's events after a position, with `posts` also those of posts, with `public` ones too.
 
     Intervals, events, low-water mark and head are read in one snapshot. A slice ends with `more`, perhaps without any event, after
     `limit` events, about MAX_SLICE_BYTES, or MAX_SCANNED_EVENTS that are of other types or between the user's intervals.
@@ -119,7 +123,8 @@ def read(user: int, position: int, types: Collection[str] | None, limit: int, po
             position = kept_after
         if position > newest or position < kept_after:
             return Slice([], newest, more=False, expired=True)
-        intervals = by_stream(_intervals([user], position)[user] + (_post_intervals([user], position)[user] if posts else []))
+        of_posts = _post_intervals([user], position, public=public)[user] if posts else []
+        intervals = by_stream(_intervals([user], position)[user] + of_posts)
         all_match = types is None and all(len(of_stream) == 1 for of_stream in intervals.values())
         max_ids = limit + 1 if all_match else MAX_SCANNED_EVENTS
         ids = _first_ids(intervals, position, max_ids)

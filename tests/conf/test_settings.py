@@ -42,6 +42,7 @@ DEFAULTS = {
     "jwt_leeway_s": 30,
     "jwt_create": True,
     "jwt_roles": False,
+    "contacts": "everyone",
     "activity_sample": {"message.sent": 1.0},
     "activity_keep_days": 90,
     "metrics_allow": [ip_network("127.0.0.1/32"), ip_network("::1/128")],

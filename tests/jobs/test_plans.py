@@ -15,6 +15,7 @@ from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
 from models.community import comment, group, like, post, post_queries
 from models.identity import token, user
+from models.identity.contacts import SHARED, Bound
 from models.log import event
 from models.notices import notification, outbox, pending_mail
 from models.ops import dead_letters, worker
@@ -93,6 +94,8 @@ def use(settings: Settings) -> None:
     write(notification.mark_read, ana, None)
     for text in ("an", "ana b", ""):
         user.search(text, 0, 50)
+        user.search(text, 0, 50, Bound(ana, SHARED))
+    user.seen_view(ben, Bound(ana, SHARED))
     user.find_login("ana")
     user.admin_list(None, None, "an", 0, 50)
     for wanted in (search.ANY, SearchFilter(sender=ben), SearchFilter(conversation=crew)):
@@ -100,6 +103,7 @@ def use(settings: Settings) -> None:
     for max_listed in (0, search.MAX_MESSAGES_LISTED):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search, "MAX_MESSAGES_LISTED", max_listed)
+            search.find(ana, "hello from:ben", None, 50, SearchFilter(caller=Bound(ana, SHARED)))
             for query in ("hello from:ben in:crew after:2026", "from:@ben before:2030", "hello"):
                 search.find(ana, query, None, 50)
     for kind in RECORD_TYPES:

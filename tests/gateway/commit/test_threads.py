@@ -100,7 +100,9 @@ def test_searches_are_no_work_of_readers(
     headers = HTTPHeaders({"Host": "localhost"})
     handler.request = HTTPServerRequest(start_line=start_line, headers=headers, connection=HTTPConnection())
     handler.actor = SimpleNamespace(user=ana)
-    handler.services = SimpleNamespace(search=NamedCalls(), read=NamedCalls(), assembled_bytes=0)
+    handler.services = SimpleNamespace(
+        search=NamedCalls(), read=NamedCalls(), assembled_bytes=0, settings=SimpleNamespace(contacts="everyone")
+    )
     answers: list[bytes] = []
     monkeypatch.setattr(handler, "answer", answers.append)
     asyncio.run(handler.get())
