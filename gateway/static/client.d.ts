@@ -70,6 +70,7 @@ export interface Notification {
   count: number;
   created_at: string;
   read_at: string | null;
+  url?: string;
 }
 
 /** A post of the community. `liked` and `bookmarked` are about the caller, and absent from events. */

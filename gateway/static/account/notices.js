@@ -5,6 +5,7 @@
 
 import { language, t } from "../shared/words.js";
 
+export const OWN_TYPES = ["message", "community", "account", "admin", "system"]; // others are the host's
 const ABOUT_CHAT = "notice.chat.";
 const loading = language === "en" ? Promise.resolve({ default: {} }) : import("../words/en.js");
 let patterns = []; // [key, pattern]
@@ -25,8 +26,10 @@ function patternsOf(key, entry) {
   });
 }
 
-/** Return a NOTIFICATION with title and body in the language of the page. */
-export function inWords({ title, body, data, ...notification }) {
+/** Return a NOTIFICATION with title and body in the language of the page. The host's are in the reader's language already. */
+export function inWords(stored) {
+  if (!OWN_TYPES.includes(stored.type)) return stored;
+  const { title, body, data, ...notification } = stored;
   const isAboutChat = Number.isSafeInteger(data.conversation);
   const known = patterns.filter(([key]) => key.startsWith(ABOUT_CHAT) === isAboutChat);
   const say = (text) => {

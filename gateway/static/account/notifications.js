@@ -16,9 +16,10 @@ const TABS = [
 
 /**
  * Return the address that a notification links to, or null. An announcement's data is written by an admin and may be
- * anything.
+ * anything. The address of one of the host's is on the web, or a path of its own.
  */
-function addressOf({ conversation, message, post, group }) {
+function addressOf({ url, data: { conversation, message, post, group } }) {
+  if (/^(https?:|\/(?!\/))/.test(url ?? "")) return url;
   const isId = (value) => Number.isSafeInteger(value);
   if (isId(conversation)) return `#/conversations/${conversation}${isId(message) ? `/${message}` : ""}`;
   if (isId(post)) return `#/posts/${post}`;
@@ -120,8 +121,8 @@ class Notifications extends View {
   }
 
   #row(notification) {
-    const { id, read_at, title, count, created_at, body, data } = notification;
-    const href = addressOf(data);
+    const { id, read_at, title, count, created_at, body } = notification;
+    const href = addressOf(notification);
     const onclick = () => !read_at && this.#markRead({ ids: [id] });
     const props = { "data-notification": String(id), onclick };
     const hint = t(read_at ? "notification.read" : "notification.mark-read");

@@ -1,9 +1,10 @@
 /** Notification preferences, saved as they are changed. Admins also choose the events of which they are notified. */
 
 import { View, errorText, fill, h, loadError, toast } from "../shared/dom.js";
-import { t } from "../shared/words.js";
+import { typeName } from "../shared/decisions.js";
+import { hasWords, t } from "../shared/words.js";
+import { OWN_TYPES } from "./notices.js";
 
-const TYPES = ["message", "community", "account", "admin", "system"];
 const EMAIL = ["off", "instant", "hourly", "daily"];
 const WATCHES = ["user.created", "user.status", "message.sent", "user.activity"];
 
@@ -26,7 +27,7 @@ class Preferences extends View {
   }
 
   #table(preferences) {
-    const types = TYPES.filter((type) => preferences[type]);
+    const types = [...OWN_TYPES, ...Object.keys(preferences).filter((type) => !OWN_TYPES.includes(type))];
     const headKeys = ["preferences.notification", "preferences.here", "preferences.by-email"];
     const heads = headKeys.map((key) => h("th", { scope: "col" }, t(key)));
     const rows = types.map((type) => this.#row(type, preferences[type]));
@@ -35,7 +36,8 @@ class Preferences extends View {
   }
 
   #row(type, preference) {
-    const name = t(`preferences.type.${type}`);
+    const name = typeName(type);
+    const about = `preferences.about.${type}`;
     const save = async (change) => (await this.#put("/notification-preferences", { [type]: change }))[type];
     const inApp = h("input", {
       type: "checkbox",
@@ -54,7 +56,7 @@ class Preferences extends View {
       save: async (value) => (await save({ email: value })).email,
       describe: (value) => t(`preferences.saved-email.${value}`, { name }),
     });
-    const head = h("th", { scope: "row" }, name, h("small", {}, t(`preferences.about.${type}`)));
+    const head = h("th", { scope: "row" }, name, hasWords(about) && h("small", {}, t(about)));
     return h("tr", {}, head, h("td", {}, h("label.tick", {}, inApp)), h("td", {}, email));
   }
 

@@ -1,7 +1,7 @@
 /** Tells a person why they have a notification, and which e-mails were sent about it. */
 
 import { h, openDialog, toastErrors } from "../shared/dom.js";
-import { decisionText, mailKind } from "../shared/decisions.js";
+import { decisionText, mailKind, typeName } from "../shared/decisions.js";
 import { formatDateTime } from "../shared/format.js";
 import { hasWords, t } from "../shared/words.js";
 
@@ -25,7 +25,7 @@ export async function explainNotification(bell, { id, title, type, data }) {
     [...reasons, ...sent].map((text) => h("li", {}, text)),
   );
   const about = h("p", { dir: "auto" }, h("strong", {}, title));
-  const choice = h("p.quiet", {}, t("why.type", { type: t(`preferences.type.${type}`) }));
+  const choice = h("p.quiet", {}, t("why.type", { type: typeName(type) }));
   const fields = [about, list, choice];
   const isChosen = await openDialog(t("why.title"), fields, t("why.preferences"), () => true, { isAnswer: true });
   if (isChosen) location.hash = "#/notifications/preferences";

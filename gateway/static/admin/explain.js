@@ -4,7 +4,7 @@
  */
 
 import { View, errorText, field, fill, h } from "../shared/dom.js";
-import { decisionText, mailKind } from "../shared/decisions.js";
+import { decisionText, mailKind, typeName } from "../shared/decisions.js";
 import { formatDateTime, nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
 import { hasWords, t } from "../shared/words.js";
@@ -102,7 +102,7 @@ function rulePanel({ rule, type, decided, notification, mails = [], mail_due_at 
     h("li", {}, pill(decisionText(text), isPositive && n === 0 ? "good" : "quiet")),
   );
   const name = ruleName(rule);
-  const typeText = t("explain.rule.type", { type: t(`preferences.type.${type}`) });
+  const typeText = t("explain.rule.type", { type: typeName(type) });
   return h(
     "section.panel",
     { "aria-label": t("explain.rule", { rule: name }) },

@@ -1,4 +1,4 @@
-/** The decisions of the notification rules, and the mails that followed, in words. */
+/** The decisions of the notification rules, the types of notifications, and the mails that followed, in words. */
 
 import { hasWords, t } from "./words.js";
 
@@ -9,6 +9,13 @@ export function decisionText(decision) {
   const [time] = decision.match(TIME) ?? [];
   const key = `decision.${decision.replace(TIME, "").toLowerCase().match(/[a-z]+/g)?.join("-")}`;
   return hasWords(key) ? t(key, { time }) : decision;
+}
+
+/** Return the name of a type of notifications: `Order shipped` for order.shipped, which is of the host's. */
+export function typeName(type) {
+  const key = `preferences.type.${type}`;
+  const text = type.replaceAll(/[._]/g, " ");
+  return hasWords(key) ? t(key) : text[0].toUpperCase() + text.slice(1);
 }
 
 /** Return the kind of a mail in words. */
