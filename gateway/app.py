@@ -40,7 +40,10 @@ from gateway.api.admin import (
     invitations,
     jobs,
     log,
+    notification_types,
+    notify,
     organisation,
+    topics,
     users,
     webhooks,
 )
@@ -62,6 +65,7 @@ PING_EVERY_S = 12  # on a WebSocket; one that does not answer within PONG_WITHIN
 PONG_WITHIN_S = 10
 ID = r"([1-9][0-9]{0,15})"
 USER = r"([1-9][0-9]{0,15}|ext:[^/]{1,400}|ext%3[Aa][^/]{1,400})"  # an id, or what the host calls the user
+TYPE, TOPIC = r"([^/]{1,120})", r"([^/]{1,1600})"  # of the host's notifications
 CODE = r"([A-Za-z0-9_-]{1,64})"  # of an invitation
 HOOK = r"([A-Za-z0-9_-]{16,64})"  # of an incoming hook
 
@@ -137,6 +141,11 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/test-mail", organisation.MailTest),
         (f"{API}/admin/watches", users.Watches),
         (f"{API}/admin/notifications", announcements.Announcements),
+        (f"{API}/admin/notification-types", notification_types.NotificationTypes),
+        (f"{API}/admin/notification-types/{TYPE}", notification_types.NotificationType),
+        (f"{API}/admin/notify", notify.Notify),
+        (f"{API}/admin/topics/{TOPIC}/members", topics.TopicMembers),
+        (f"{API}/admin/topics/{TOPIC}/members/{USER}", topics.TopicMembership),
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/admin/log", log.AdminLog),
         (f"{API}/admin/conversations/{ID}/hooks", hooks.IncomingHooks),
@@ -173,7 +182,8 @@ ROUTES = [route for routes in AREAS.values() for route in routes]
 
 def route_name(pattern: str) -> str:
     """A route's pattern in logs and metrics: `/api/v1/messages/ID`."""
-    names = {USER: "ID", ID: "ID", CODE: "CODE", HOOK: "SECRET", "([^/]{1,400})": "EMOJI", "(.+)": "NAME"}
+    names = {USER: "ID", ID: "ID", CODE: "CODE", HOOK: "SECRET", TYPE: "TYPE", TOPIC: "TOPIC"}
+    names |= {"([^/]{1,400})": "EMOJI", "(.+)": "NAME"}
     for group, name in names.items():
         pattern = pattern.replace(group, name)
     return pattern

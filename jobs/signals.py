@@ -20,6 +20,7 @@ from metrics.declared import (
     NOTIFICATIONS_TOTAL,
     begin_at_0,
 )
+from models.notices.host_types import HOST
 from models.notices.preference import TYPES
 
 _OUTCOMES = {
@@ -39,7 +40,7 @@ def create_series(consumers: Iterable[str]) -> None:
         for outcome in ("sent", "deferred", "dead", "dropped"):
             EMAILS_TOTAL.labels(kind, outcome)
         EMAIL_SECONDS.labels(kind, "sent")
-    for notification_type in TYPES:
+    for notification_type in (*TYPES, HOST):
         for channel in ("in_app", "email"):
             NOTIFICATIONS_TOTAL.labels(notification_type, channel)
 

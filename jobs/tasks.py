@@ -26,6 +26,7 @@ from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.host_notices import HostNoticeConsumer
 from jobs.consumers.imported_search import ImportedSearchConsumer
 from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
@@ -111,6 +112,7 @@ def bind(settings: Settings) -> None:
         MembersConsumer(),
         NotifyConsumer(),
         AdminWatchConsumer(),
+        HostNoticeConsumer(),
         AnnouncementConsumer(),
         PostCountsConsumer(),
         ActivityConsumer(settings.activity_sample),

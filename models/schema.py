@@ -30,10 +30,13 @@ from models.log.event import EventRow
 from models.notices.announcement import Announcement
 from models.notices.bursts import Burst, BurstEvent
 from models.notices.causes import NotificationCause
+from models.notices.host_notices import HostNotice, HostNoticeKey
+from models.notices.host_types import HostType
 from models.notices.notification import Notification
 from models.notices.outbox import Email
 from models.notices.pending_mail import Digest, WaitingMail
 from models.notices.preference import Preference
+from models.notices.topics import TopicMember
 from models.ops.dead_letters import DeadLetter
 from models.ops.lease import Lease
 from models.ops.worker import Worker
@@ -87,6 +90,10 @@ TABLES = [
     WaitingMail,
     Digest,
     Announcement,
+    HostType,
+    HostNotice,
+    HostNoticeKey,
+    TopicMember,
     GatewayLease,
     Online,
     Visit,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
 from gateway.api.conversations import UnreadCount
 from gateway.http.base import Handler
-from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many, one_of
+from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many
 from gateway.http.request import field_error
 from jobs.insight.explain import explain_own
 from models.chat import search, search_hits
 from models.chat.search_hits import SearchHit
 from models.chat.search_scope import SearchFilter
-from models.notices import notification
+from models.notices import host_types, notification
 from models.notices.preference import TYPES
 
 MAX_IDS_PER_REQUEST = 1000
@@ -31,7 +31,7 @@ SEARCH_CONVERSATION = IntParameter("conversation", "only messages of this conver
 SEARCH_BEFORE = IntParameter("before", "only messages older than this one")
 SEARCH_FILTERS = (SEARCH_FROM, SEARCH_CONVERSATION, SEARCH_BEFORE)
 UNREAD = BoolParameter("unread", "only unread ones")
-TYPE = TextParameter("type", "only those of this type", one_of=TYPES)
+TYPE = TextParameter("type", "only those of this type")
 
 
 class ReadRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,16 +42,18 @@ class ReadRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NotificationAnswer(TypedDict):
-    """NOTIFICATION. `count` is the number of causes that it counts."""
+    """NOTIFICATION. `type` is one of Bellwire's own, or of the host's, which may have a `url`: an address, or a path of the host's.
+    `count` is the number of causes that it counts."""
 
     id: int
-    type: Annotated[str, one_of(TYPES)]
+    type: str
     title: str
     body: str
     data: dict[str, Any]
     count: int
     created_at: str
     read_at: str | None
+    url: NotRequired[str]
 
 
 class NotificationPage(TypedDict):
@@ -70,6 +72,8 @@ class Notifications(Handler):
     async def get(self) -> None:
         """Answer a list of NOTIFICATION, newest first, with `unread` and `unread_messages`."""
         user, unread_only, chosen = self.actor.user, self.query_bool(UNREAD), self.query_text(TYPE) or None
+        if chosen is not None and chosen not in TYPES and not await self.read(host_types.exist, [chosen]):
+            raise field_error(TYPE.name, "must be one of " + ", ".join(TYPES) + ", or a type of the host's")
         unread, of_messages = await self.read(notification.unread_counts, user)
 
         async def read(before: int | None, count: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 import msgspec
 from markupsafe import Markup
@@ -15,8 +15,12 @@ from gateway.http.errors import ProblemError
 from gateway.http.page import PageHandler
 from gateway.http.request import field_error
 from jobs.mail import unsubscribe
+from jobs.mail.compose import type_name
+from models.log.event import Transaction
 from models.notices import preference
 from models.notices.preference import EMAIL_FREQUENCIES, TYPES, Choice
+from models.store.errors import InvalidError
+from models.store.wrong_fields import UNKNOWN, wrong_field
 
 OneClick = TypedDict("OneClick", {"List-Unsubscribe": str}, total=False)  # RFC 8058, section 3.1
 SIGNED = TextParameter("t", "the signed text of the link in a mail", required=True)
@@ -29,8 +33,9 @@ class PreferenceChange(msgspec.Struct, forbid_unknown_fields=True):
     email: Annotated[str, one_of(EMAIL_FREQUENCIES)] | None = None
 
 
-class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """Changes by notification type. Types are fields, because the decoder does not name a wrong key of a mapping."""
+class PreferenceChanges(msgspec.Struct):
+    """Changes by notification type. Bellwire's own types are fields, because the decoder does not name a wrong key of a mapping;
+    the host's types are further fields."""
 
     account: PreferenceChange | UnsetType = UNSET
     message: PreferenceChange | UnsetType = UNSET
@@ -39,7 +44,7 @@ class PreferenceChanges(msgspec.Struct, forbid_unknown_fields=True):
     system: PreferenceChange | UnsetType = UNSET
 
     def named(self) -> dict[str, PreferenceChange]:
-        """The changes by type, without the types that are left out."""
+        """The changes by own type, without the types that are left out."""
         choices = {notification_type: getattr(self, notification_type) for notification_type in TYPES}
         return {notification_type: choice for notification_type, choice in choices.items() if choice is not UNSET}
 
@@ -52,7 +57,7 @@ class PreferenceAnswer(TypedDict):
 
 
 class PreferencesAnswer(TypedDict):
-    """The preferences for all types."""
+    """The preferences for all types; those of the host's are further fields."""
 
     account: PreferenceAnswer
     message: PreferenceAnswer
@@ -76,9 +81,31 @@ class Preferences(Handler):
     @describe("Change my notification preferences", {200: PreferencesAnswer}, body=PreferenceChanges, example=EXAMPLE)
     async def put(self) -> None:
         """Answer 200 with the preferences for all types. They apply to notifications and mails that are not sent yet, too."""
-        changes, user = self.decode(PreferenceChanges).named(), self.actor.user
-        await self.commit(lambda tx: preference.set_choices(tx, user, _merged(preference.all_choices(user), changes)))
+        changes, user = self.decode(PreferenceChanges).named() | self._changes_of_host_types(), self.actor.user
+        await self.commit(lambda tx: _change(tx, user, changes))
         await self.get()
+
+    def _changes_of_host_types(self) -> dict[str, PreferenceChange]:
+        """The changes of other types than Bellwire's own, which have been decoded. Raises InvalidError."""
+        fields = msgspec.json.decode(self.request.body or b"{}", type=dict[str, Any])
+        changes: dict[str, PreferenceChange] = {}
+        for name, change in fields.items():
+            try:
+                if name not in TYPES:
+                    changes[name] = msgspec.convert(change, PreferenceChange)
+            except msgspec.ValidationError as error:
+                inner, message = wrong_field(error)
+                raise InvalidError((f"{name}.{inner}".rstrip("."), message)) from None
+        return changes
+
+
+def _change(tx: Transaction, user: int, changes: dict[str, PreferenceChange]) -> None:
+    """Set what changes. Raises InvalidError for a type that does not exist."""
+    known = {*TYPES, *preference.host_defaults(changes)}
+    unknown = [(name, UNKNOWN) for name in changes if name not in known]
+    if unknown:
+        raise InvalidError(*unknown)
+    preference.set_choices(tx, user, _merged(preference.choices_of(user, changes), changes))
 
 
 def _merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
@@ -122,7 +149,7 @@ class Unsubscribe(PageHandler):
 
     def _names(self, types: Sequence[str]) -> list[str]:
         """The names of types of notifications that people know them by."""
-        return [self.language.text(f"type.{type_}") if type_ in TYPES else type_ for type_ in types]
+        return [type_name(self.language, type_) for type_ in types]
 
 
 FORM = Markup('<form method="post"><button>{}</button></form>')

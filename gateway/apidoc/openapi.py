@@ -17,12 +17,15 @@ from gateway.http.errors import STATUS
 from gateway.http.static_files import FileHandler, StaticFile
 from gateway.http.tokens import COOKIE
 from models.chat.message import MAX_EMOJI_CHARS
+from models.notices.host_types import MAX_NAME_CHARS
+from models.notices.topics import MAX_TOPIC_CHARS
 from models.store.database import ID_MAX
 
 VERBS = ("get", "post", "put", "patch", "delete")
 PROBLEM = "application/problem+json"
 ALWAYS = ("rate-limited", "unavailable")
 RETRIED = (429, 503)  # the statuses with Retry-After
+PATH_TEXTS = {"topic": MAX_TOPIC_CHARS, "notification_type": MAX_NAME_CHARS}  # parameter -> maximum of characters
 Route = tuple[str, type[Handler]]
 
 ABOUT = """JSON in UTF-8, both ways. Ids are integers below 2^53, cursors opaque strings, times RFC 3339 in UTC with milliseconds. \
@@ -157,7 +160,7 @@ def _operation(operation: DocumentedCall, schemas: Schemas) -> Schema:
 
 def _path_parameter(name: str, group: str) -> Schema:
     number = {"type": "integer", "minimum": 1, "maximum": ID_MAX - 1}
-    text = {"type": "string", "minLength": 1, "maxLength": MAX_EMOJI_CHARS}
+    text = {"type": "string", "minLength": 1, "maxLength": PATH_TEXTS.get(name, MAX_EMOJI_CHARS)}
     user = {"anyOf": [number, {"type": "string", "pattern": "^ext:[^/]+$"}]}
     schema = user if "ext:" in group else number if group.startswith("[1-9]") else text
     return {"name": name, "in": "path", "required": True, "schema": schema}

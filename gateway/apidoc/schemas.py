@@ -11,6 +11,7 @@ import msgspec
 from gateway.api.event_types import DATA_BY_EVENT_TYPE
 
 REF_PREFIX = "#/components/schemas/"
+FURTHER_FIELDS = {"Preferences": "Preference", "PreferenceChanges": "PreferenceChange"}  # are named by the host, and have this type
 Schema = dict[str, Any]
 
 
@@ -30,6 +31,9 @@ class Schemas:
             schema.pop("title", None)
             for name, field in schema.get("properties", {}).items():
                 _finish(name, field)
+        for name, field_type in FURTHER_FIELDS.items():
+            if name in self.components:
+                self.components[name]["additionalProperties"] = {"$ref": REF_PREFIX + field_type}
         self.components["Event"] = self._event(self.components["Event"])
 
     def reference(self, answer_type: Any) -> Schema:

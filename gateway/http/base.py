@@ -123,7 +123,7 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
         if self.request.method == "OPTIONS":
             return None
         authenticated = self.authenticate()
-        if self.has_user_in_path and any(part.startswith(PREFIX) for part in self.path_args):
+        if self.has_user_in_path and self.path_args[-1].startswith(PREFIX):
             return self.resolve_path(authenticated)
         return authenticated
 

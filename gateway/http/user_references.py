@@ -46,7 +46,8 @@ class UserReferences(web.RequestHandler):
         return int(value)
 
     async def resolve_path(self, authenticated: Awaitable[None] | None) -> None:
-        """Replace the external ids of the path by ids, after the caller was authenticated."""
+        """Replace the external id at the end of the path's arguments by an id, after the caller was authenticated."""
         if authenticated is not None:
             await authenticated
-        self.path_args = [str(await self.user_id(part)) if part.startswith(PREFIX) else part for part in self.path_args]
+        *others, user = self.path_args
+        self.path_args = [*others, str(await self.user_id(user))]

@@ -27,7 +27,9 @@ def consumers_to_run(consumers: Iterable[Consumer]) -> list[str]:
         position = min(positions.values())
         oldest_ms = _oldest_unread_ms(consumer, positions) if newest > position else None
         _set_lag(consumer, oldest_ms)
-        has_work = oldest_ms is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries
+        has_work = (
+            oldest_ms is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries or consumer.postponed()
+        )
         if has_work and _interval_has_passed(consumer, moved_ms):
             to_run.append(consumer.name)
     return to_run

@@ -55,6 +55,10 @@ class Consumer(ABC):
         """Return ids to log when this event fails, besides the event's own."""
         return {}
 
+    def postponed(self) -> Sequence[Event]:
+        """Return events that were left for a later time, which has come. `write` finds out what was done by another worker."""
+        return ()
+
     @abstractmethod
     def prepare(self, events: Sequence[Event]) -> Iterable[Any]:
         """Return the batches to write for these events, each in a transaction of its own. None is not a batch.

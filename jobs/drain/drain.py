@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
@@ -108,6 +109,19 @@ class _RetryClaim(NamedTuple):
         dead_letters.remove_retried(tx, self.dead)
 
 
+class _PostponedClaim:
+    """The right to write what follows from an event that was left for a later time: `Consumer.write` checks it."""
+
+    def check(self, tx: Transaction) -> None:
+        pass
+
+    def complete(self, tx: Transaction) -> None:
+        pass
+
+
+_Claim = _SliceClaim | _RetryClaim | _PostponedClaim
+
+
 class _Run:
     """One run of the drain of one consumer."""
 
@@ -124,6 +138,7 @@ class _Run:
         self._retry_parked()
         has_more = True
         try:
+            self._process_postponed()
             has_more = self._drain_log()
         except CheckpointMovedError:
             self._overtaken = True
@@ -190,23 +205,35 @@ class _Run:
 
     # Processing: a slice, or the event in it that fails
 
+    def _process_postponed(self) -> None:
+        for postponed in self._consumer.postponed():
+            if self._stop():
+                raise _StoppedError
+            with suppress(CheckpointMovedError):  # another drain does it
+                self._process_one(postponed, _PostponedClaim())
+
     def _process(self, events: Sequence[Event], claim: _SliceClaim) -> None:
         """Process these events, which are all up to `claim.new`. When they fail, process each half, down to single events."""
-        error: Exception | None = None
-        for _ in range(TRIES_PER_EVENT if len(events) == 1 else 1):
-            error = self._try(events, claim)
-            if error is None:
-                self.stats.events += len(events)
-                return
         if len(events) == 1:
-            self._park(events[0], claim, error)
-            return
-        middle = len(events) // 2
-        between = events[middle - 1].id
-        self._process(events[:middle], _SliceClaim(claim.old, between))
-        self._process(events[middle:], _SliceClaim(checkpoint.advanced(claim.old, between), claim.new))
+            self._process_one(events[0], claim)
+        elif self._try(events, claim) is None:
+            self.stats.events += len(events)
+        else:
+            middle = len(events) // 2
+            between = events[middle - 1].id
+            self._process(events[:middle], _SliceClaim(claim.old, between))
+            self._process(events[middle:], _SliceClaim(checkpoint.advanced(claim.old, between), claim.new))
 
-    def _try(self, events: Sequence[Event], claim: _SliceClaim | _RetryClaim) -> Exception | None:
+    def _process_one(self, single: Event, claim: _Claim) -> None:
+        error: Exception | None = None
+        for _ in range(TRIES_PER_EVENT):
+            error = self._try([single], claim)
+            if error is None:
+                self.stats.events += 1
+                return
+        self._park(single, claim, error)
+
+    def _try(self, events: Sequence[Event], claim: _Claim) -> Exception | None:
         """Prepare and write; returns the error if these events are to blame for it, and raises all others."""
         self.stats.begin(events)
         try:
@@ -219,7 +246,7 @@ class _Run:
             return error
         return None
 
-    def _write(self, batches: Iterable[Any], claim: _SliceClaim | _RetryClaim) -> None:
+    def _write(self, batches: Iterable[Any], claim: _Claim) -> None:
         """Write each batch in a transaction of its own. The next batch is prepared before that transaction begins."""
         remaining = iter(batches)
         batch = next(remaining, None)
@@ -232,7 +259,7 @@ class _Run:
             self._write_batch(batch, claim, is_last=following is None)
             batch = following
 
-    def _write_batch(self, batch: Any, claim: _SliceClaim | _RetryClaim, *, is_last: bool) -> None:
+    def _write_batch(self, batch: Any, claim: _Claim, *, is_last: bool) -> None:
         with transaction(appends=self._consumer.appends_events, pause=self._pause) as tx:
             if is_last:
                 claim.complete(tx)
@@ -241,14 +268,14 @@ class _Run:
             written = self._consumer.write(tx, batch)
         self.stats.count(tx, written)
 
-    def _complete(self, claim: _SliceClaim | _RetryClaim) -> None:
+    def _complete(self, claim: _Claim) -> None:
         """Move the checkpoint past events that lead to nothing."""
         with transaction(appends=False, pause=self._pause) as tx:
             claim.complete(tx)
 
     # Dead letters: events that failed
 
-    def _park(self, failed: Event, claim: _SliceClaim, error: Exception | None) -> None:
+    def _park(self, failed: Event, claim: _Claim, error: Exception | None) -> None:
         with transaction(appends=False) as tx:
             claim.complete(tx)
             dead_letters.park(tx, self._consumer.name, failed.id, error_text(error))

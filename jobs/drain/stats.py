@@ -10,6 +10,7 @@ import structlog
 from jobs.drain.consumer import Written
 from metrics.declared import DRAIN_ROWS_TOTAL, DRAIN_SECONDS, LOG_EVENTS_TOTAL, NOTIFICATIONS_TOTAL
 from models.log.event import Event, Transaction
+from models.notices.preference import metric_type
 
 logger = structlog.get_logger("jobs")
 
@@ -36,8 +37,8 @@ class DrainStats:
         self.mails += sum(count for (_, channel), count in written.by_channel.items() if channel == "email")
         DRAIN_ROWS_TOTAL.labels(self._consumer).inc(written.rows)
         LOG_EVENTS_TOTAL.inc(len(tx.events))
-        for labels, count in written.by_channel.items():
-            NOTIFICATIONS_TOTAL.labels(*labels).inc(count)
+        for (notification_type, channel), count in written.by_channel.items():
+            NOTIFICATIONS_TOTAL.labels(metric_type(notification_type), channel).inc(count)
 
     def end(self) -> None:
         """Log the run, however it ended. A run that found nothing to do is not logged."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.consumers.admin_watch import AdminWatchConsumer, count_acts
 from jobs.consumers.notify import NotifyConsumer
+from jobs.insight.host_decisions import TYPE_DELETED, decide_for, find_notice
 from jobs.insight.origins import event_of_notification, owner_of
 from jobs.rules import watches
 from jobs.rules.decisions import HAS_READ, NOTIFIED, OWN_ACT, Decision, Rule, apply_rule
@@ -18,7 +19,7 @@ from models.chat import presence
 from models.identity import user as users
 from models.log import checkpoint, event
 from models.log.event import Event
-from models.notices import bursts, notifying, outbox, pending_mail
+from models.notices import bursts, host_notices, host_types, notifying, outbox, pending_mail
 from models.notices.notifying import CauseNotification
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
@@ -46,7 +47,7 @@ def explain(number: int, user: int) -> dict[str, Any]:
     if explained is None:
         raise NotFoundError("no such event, or it is no longer kept")
     view = users.view(user)
-    rules = [_by_rule(rule, explained, user) for rule in BY_EVENT_TYPE.get(explained.type, ())]
+    rules = _rules_of(explained, user)
     if view.role == "admin" and explained.type in AdminWatchConsumer.types:
         rules += list(_by_watches(explained, user))
     return {"type": explained.type, "at": rfc3339(explained.at_ms), "user": view, "rules": rules}
@@ -70,10 +71,33 @@ def _own_rules(notification: int, user: int) -> Iterator[dict[str, Any]]:
     explained = event.find(number) if number is not None else None
     if explained is None:
         return
-    for rule in BY_EVENT_TYPE.get(explained.type, ()):
-        decided = _by_rule(rule, explained, user)
+    for decided in _rules_of(explained, user):
         if decided["notification"] == notification:
             yield {name: decided[name] for name in ("rule", "type", "decided")}
+
+
+def _rules_of(explained: Event, user: int) -> list[dict[str, Any]]:
+    if explained.type == host_notices.REQUESTED:
+        return _by_host(explained, user)
+    return [_by_rule(rule, explained, user) for rule in BY_EVENT_TYPE.get(explained.type, ())]
+
+
+def _by_host(explained: Event, user: int) -> list[dict[str, Any]]:
+    """The decision about a notification of the host's, whose rule is its type; none when it is no longer kept."""
+    notice = find_notice(explained)
+    if notice is None:
+        return []
+    answer: dict[str, Any] = {"rule": notice.type, "type": notice.type}
+    definition = host_types.find(notice.type)
+    if definition is None:
+        return [{**answer, "decided": [TYPE_DELETED], **_records(user, None)}]
+    decision, content, facts = decide_for(notice, definition, user)
+    if decision is None:
+        return [{**answer, "decided": [NOT_CONCERNED], **_records(user, None)}]
+    made = notifying.notification_of_cause(user, content.cause)
+    timezone = facts.people[user].timezone if user in facts.people else "UTC"
+    reasons = _reasons(decision, made, explained, timezone)
+    return [{**answer, "decided": reasons, **_records(user, made.id if made is not None else None)}]
 
 
 def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
@@ -114,7 +138,10 @@ def _reasons(decision: Decision, made: CauseNotification | None, explained: Even
 
 
 def _is_unread(explained: Event) -> bool:
-    """Whether the consumer `notify` may not have read the event yet, or some members of a large group are still to be notified."""
+    """Whether the consumer may not have read the event yet, or some members of a large group, or receivers of the host's, are still
+    to be notified."""
+    if explained.type == host_notices.REQUESTED:
+        return not host_notices.delivered([explained.id])
     positions = checkpoint.positions(NotifyConsumer().parts())
     return explained.id > min(positions.values(), default=0) or bursts.is_listed(explained.id)
 

@@ -10,6 +10,8 @@ from peewee import SQL, fn
 from models.chat.message import Message
 from models.community.comment import Comment
 from models.log.event import ACCOUNTS, EventRow, first_after, post_stream, user_stream
+from models.notices import notifying
+from models.notices.host_types import HOST
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification
 from models.store.database import fetch_column, fetch_rows
 from models.store.errors import NotFoundError
@@ -40,6 +42,8 @@ def event_of_notification(notification: int) -> int | None:
     columns = (Notification.user, Notification.grouping, Notification.data, Notification.updated_ms)
     for user, grouping, data, updated_ms in fetch_rows(Notification.select(*columns).where(Notification.id == notification)):
         kind = grouping.removeprefix(MAIL_ONLY_PREFIX).partition(":")[0]
+        if kind == HOST:
+            return notifying.newest_host_event(user, notification)
         return _event_of(user, kind, msgspec.json.decode(data), updated_ms)
     return None
 

@@ -24,7 +24,10 @@ from jobs.mail import headers, languages, translation
 from jobs.mail.headers import HeaderClasses
 from jobs.mail.languages import Language
 from jobs.mail.quoting import linkable, unlinked
+from models.notices import host_types
+from models.notices.host_types import HOST
 from models.notices.pending_mail import DIGEST, SINGLE
+from models.notices.preference import TYPES
 
 TEMPLATES = Path(__file__).with_name("templates")
 CONTENT = "[content]"  # the layout's placeholder for the template of a kind
@@ -78,7 +81,7 @@ class Composer:
 
         `data` has for signup_code: code and username; login_code: code; address_known: username or nothing; test: nothing;
         account: title and body (text, may have several lines); notification and digest: items (each as in
-        jobs/mail/translation.py, with its path) and more (the number of items left out). `unsubscribe_url` accepts a POST
+        jobs/mail/translation.py, with its path or url) and more (the number of items left out). `unsubscribe_url` accepts a POST
         (RFC 8058); CODES go without it.
 
         Raises ValueError when the address is not a mail address, KeyError for an unknown kind or missing items or title,
@@ -86,7 +89,7 @@ class Composer:
         """
         receiver = headers.envelope_address(address)
         language = languages.of(locale)
-        texts = _worded(kind, _clean(data), language)
+        texts = _worded(kind, self._linked(_clean(data)), language)
         subject = texts["subject"]
         link = headers.ascii_url(unsubscribe_url) if unsubscribe_url and kind not in CODES else None
         smtputf8 = not (receiver + self._sender).isascii()
@@ -102,6 +105,16 @@ class Composer:
         context = {"kinds": ""} | texts | {"name": unlinked(headers.one_line(name)), "unsubscribe_url": link}
         _add_bodies(message, *self._render(kind, context, language), message_id)
         return ComposedMail(message.as_bytes(), subject, smtputf8)
+
+    def _linked(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the data with the address that each item leads to: its own, or a path of this installation."""
+        if "items" not in data:
+            return data
+        items = []
+        for item in data["items"]:
+            url = item.get("url") or f"/{item['path']}"
+            items.append({**item, "link": headers.ascii_url(self._base_url + url if url.startswith("/") else url)})
+        return {**data, "items": items}
 
     def _add_list_headers(self, message: EmailMessage, link: str) -> None:
         message["List-Id"] = f"<bellwire.{self._sender.rpartition('@')[2]}>"  # RFC 2919
@@ -121,6 +134,12 @@ class Composer:
         return text, html
 
 
+def type_name(language: Language, notification_type: str) -> str:
+    """Return the name of a type of notifications that people know it by."""
+    is_own = notification_type in (*TYPES, HOST)
+    return language.text(f"type.{notification_type}") if is_own else host_types.label(notification_type)
+
+
 def _greeting(t: Callable[..., str], context: Mapping[str, Any]) -> str:
     return t("layout.greeting", name=context["name"]) if context["name"] else t("layout.greeting_nameless")
 
@@ -137,7 +156,7 @@ def _worded(kind: str, texts: Mapping[str, Any], language: Language) -> dict[str
     ]
     count = len(items) + texts["more"]
     subject = linkable(items[0]["title"]) if count == 1 else language.text("digest.subject", n=count)
-    kinds = ", ".join(language.text(f"type.{kind}") for kind in sorted({item["type"] for item in items}))
+    kinds = ", ".join(type_name(language, type_) for type_ in sorted({item["type"] for item in items}))
     return {"subject": subject, "items": items, "more": texts["more"], "kinds": kinds}
 
 

@@ -20,6 +20,7 @@ from models.log.event import Transaction
 from models.notices import pending_mail
 from models.notices.notification import mark_mail_only_read
 from models.notices.pending_mail import DIGEST, SINGLE, PendingMail
+from models.notices.preference import metric_type
 from models.notices.schedule import digest_period, next_digest_ms
 from models.store.database import engine
 
@@ -66,8 +67,9 @@ def collect(stop: Callable[[], bool]) -> int:
 
 
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
-    facts = with_receivers(Facts(at_ms), users)
-    decided = plan(pending_mail.list_due(users, at_ms), facts)
+    due = pending_mail.list_due(users, at_ms)
+    facts = with_receivers(Facts(at_ms), users, {pending.type for pending in due})
+    decided = plan(due, facts)
     with transaction(appends=False) as tx:
         pending_mail.postpone(tx, decided.postponed)
         mark_mail_only_read(tx, sorted(pending_mail.remove(tx, decided.dropped)))
@@ -77,7 +79,7 @@ def _collect_for(users: Sequence[int], at_ms: int) -> int:
         pending_mail.queue(tx, DIGEST, [(user, [item.notification for item in items], False) for user, items in digests])
     collected = [item for _, items in digests for item in items]
     for pending in [*single, *collected]:
-        NOTIFICATIONS_TOTAL.labels(pending.type, "email").inc()
+        NOTIFICATIONS_TOTAL.labels(metric_type(pending.type), "email").inc()
     return len(single) + len(digests)
 
 

@@ -18,6 +18,7 @@ from models.store.database import fetch_column
 
 TYPES = {"address_known": "account", "account": "account"}  # the preference that decides on a kind of mail; codes have none
 MAX_DIGEST_ITEMS = 50  # the rest is counted
+MAX_TYPES_CHARS = 300  # in an unsubscribe link, which is one line of a mail's header
 MAX_UNREAD_READ = 200  # newest unread messages among which the one that a mail is about is looked for
 SUBJECT_TYPES = ("conversation", "post", "group")  # keys of a notification's data that link to a page
 
@@ -30,22 +31,27 @@ def current_mail(tx: Transaction, mail: Mail) -> Mail | None:
     if mail.kind in (SINGLE, DIGEST) and mail.receiver is not None:
         return _current_notifications(tx, mail, mail.receiver)
     type_ = TYPES.get(mail.kind)
-    is_off = type_ is not None and mail.receiver is not None and preference.all_choices(mail.receiver)[type_].email == "off"
+    is_off = type_ is not None and mail.receiver is not None and preference.choices_of(mail.receiver, [type_])[type_].email == "off"
     return None if is_off else mail
 
 
 def preference_types(mail: Mail) -> list[str]:
-    """Return the types of preference that decide on the mail; none for a code, which its receiver has requested."""
+    """Return the types of preference that decide on the mail; none for a code, which its receiver has requested. When they are too
+    many for a link, HOST is all of the host's."""
     if mail.kind in TYPES:
         return [TYPES[mail.kind]]
-    return sorted({item["type"] for item in mail.data.get("items", ())})
+    types = {item["type"] for item in mail.data.get("items", ())}
+    if sum(map(len, types)) > MAX_TYPES_CHARS:
+        types = {preference.metric_type(type_) for type_ in types}
+    return sorted(types)
 
 
 def _current_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | None:
     ids, again = mail.data["notifications"], mail.data.get("again")
-    people, choices = audience.people([user]), preference.all_choices(user)
+    people, items = audience.people([user]), find_unread(user, ids)
+    choices = preference.choices_of(user, {item.type for item in items})
     active = user in people and people[user].active
-    unread = [item for item in find_unread(user, ids) if active and choices[item.type].email != "off"]
+    unread = [item for item in items if active and choices[item.type].email != "off"]
     if unread and mail.kind == SINGLE and not again and choices[unread[0].type].email != "instant":
         _move_to_digest(tx, user, unread, choices, people[user].timezone)
         return None
@@ -69,10 +75,13 @@ def _move_to_digest(
 
 
 def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
-    """Return the data of the mail: `items`, as jobs/mail/translation.py reads them, with type and path (`#/posts/7`), newest
-    first, and `more`, the number of those left out."""
+    """Return the data of the mail: `items`, as jobs/mail/translation.py reads them, with type and path (`#/posts/7`) or url,
+    newest first, and `more`, the number of those left out."""
     items = [
-        {"type": n.type, "grouping": n.grouping, "title": n.title, "body": n.body, "priority": "normal", "path": _path(n.data)}
+        {
+            **{"type": n.type, "grouping": n.grouping, "title": n.title, "body": n.body, "priority": "normal"},
+            **{"path": _path(n.data), "url": n.url},
+        }
         for n in unread[: -MAX_DIGEST_ITEMS - 1 : -1]
     ]
     return {"items": items, "more": len(unread) - len(items)}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jobs.rules.facts import Facts
 from models.log.event import Event
-from models.notices.causes import Cause, Words
+from models.notices.causes import Cause, Wording, Words
 from models.notices.schedule import AT_ONCE, local_time, mail_due_ms
 
 # Outcomes: notified, or the reason why not. `explain` and `rehearse` show them, so clients may depend on these texts.
@@ -125,7 +125,7 @@ def cause_of(rule: Rule, content: Content, decision: Decision) -> Cause | None:
     return cause_with(rule.type, rule.words, content, decision)
 
 
-def cause_with(notification_type: str, words: Words, content: Content, decision: Decision) -> Cause | None:
+def cause_with(notification_type: str, words: Wording, content: Content, decision: Decision) -> Cause | None:
     """Like `cause_of`, for a notification without a rule: its type and words are parameters."""
     if not decision.in_app and decision.mail_ms is None:
         return None

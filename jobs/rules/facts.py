@@ -33,10 +33,12 @@ class Facts(NamedTuple):
     comment_authors: Mapping[int, int] = {}  # comment -> author, of comments that are not deleted
     people: Mapping[int, Person] = {}
     choices: Mapping[tuple[int, str], Choice] = {}  # (user, notification type) -> preference that differs from the default
+    defaults: Mapping[str, Choice] = {}  # of types of the host's
 
     def choice(self, user: int, notification_type: str) -> Choice:
         """Return a user's preference for a type of notification."""
-        return self.choices.get((user, notification_type)) or preference.default_choice(notification_type)
+        default = self.defaults.get(notification_type) or preference.default_choice(notification_type)
+        return self.choices.get((user, notification_type), default)
 
 
 def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now, member: int | None = None) -> Facts:
@@ -59,9 +61,10 @@ def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.
     )
 
 
-def with_receivers(facts: Facts, users: Collection[int]) -> Facts:
-    """Return the facts with the accounts and preferences of these users."""
-    return facts._replace(people=audience.people(users), choices=preference.find_choices(users))
+def with_receivers(facts: Facts, users: Collection[int], types: Collection[str] = ()) -> Facts:
+    """Return the facts with the accounts and preferences of these users, and the defaults of the host's among `types`."""
+    choices, defaults = preference.find_choices(users), preference.host_defaults(types)
+    return facts._replace(people=audience.people(users), choices=choices, defaults=defaults)
 
 
 def _actors(payload: Any) -> Iterable[int]:

@@ -20,7 +20,7 @@ from models.hooks import webhook
 from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
-from models.notices import announcement, causes, outbox, pending_mail
+from models.notices import announcement, causes, host_notices, outbox, pending_mail, topics
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import engine
@@ -97,6 +97,8 @@ class Retention:
             "digests": lambda tx: pending_mail.trim(tx, sent_ms, limit),
             "visits": lambda tx: presence.trim(tx, sent_ms, limit),
             "announcements": lambda tx: announcement.trim(tx, ended_ms, limit),
+            "notices": lambda tx: host_notices.trim(tx, events_ms, limit),
+            "topics": lambda tx: topics.trim(tx, limit),
             "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._delivered_to_all(), limit),

@@ -20,6 +20,7 @@ from models.store.engine import TransactionStart
 GATEWAYS = "gateways"  # changes of accounts and tokens, for every gateway; no client reads this stream
 ACCOUNTS = "accounts"  # new accounts and changes of status, for the drains; no client reads this stream
 FANOUTS = "fanouts"  # announcements by admins, for the drain
+HOST_NOTICES = "notices"  # notifications that the host requests, for the drain
 MEMBERS = "members"  # users who were added to a conversation together, for every gateway; no client reads this stream
 JOINING = "joining:"  # the beginning of the streams that `joining_stream` names
 ADDITIONS = "additions"  # large conversations whose members are still to be added, for the drain

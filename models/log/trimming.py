@@ -1,8 +1,8 @@
 """Trimming of the log: deleting its oldest events, once every consumer has processed them.
 
 The low-water mark moves in the transaction that deletes, so a reader of both in one snapshot knows whether events are missing. The
-event of a dead letter or of a burst stays below the mark for as long as it is listed. Nothing else derived from the log needs
-the events below the mark: memberships are rows, and ids are never used twice.
+event of a dead letter, of a burst, or of a notification of the host's that is not delivered, stays below the mark. Nothing else
+derived from the log needs the events below the mark: memberships are rows, and ids are never used twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from models.store import facts
 from models.store.database import affected_rows, execute, fetch_rows
 from models.store.facts import TRIMMED, Fact
 
-# The events of dead letters, and those that members of large groups are still to be notified of.
-LISTED_SQL = "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL UNION ALL SELECT event FROM burst_events"
+# The events of dead letters, those that members of large groups are still to be notified of, and the host's that are not delivered.
+LISTED_SQL = (
+    "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL UNION ALL SELECT event FROM burst_events "
+    "UNION ALL SELECT event FROM host_notices WHERE ended_ms IS NULL"
+)
 COPIES = ("message_copies", "post_copies")  # the tables that list which events have a text
 
 

@@ -165,7 +165,7 @@ def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[
         number = tx.next_id("notifications")
         grouping = group if in_app else MAIL_ONLY_PREFIX + group
         row = (number, user, *words, data, 1, grouping, tx.now_ms, tx.now_ms)
-        new.append((*row, None, None if in_app else True))
+        new.append((*row, None, None if in_app else True, None))
         if in_app:
             tx.append(user_stream(user), "notification.created", b"%s%d%s" % (before, number, after))
         if mail_ms == AT_ONCE:
@@ -179,7 +179,7 @@ def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[
 
 def _halves(content: AnnouncementContent, now_ms: int) -> tuple[bytes, bytes]:
     """NOTIFICATION as JSON, before and after its id: all else is the same for every receiver."""
-    whole = msgspec.json.encode(view((0, 0, content.type, content.title, content.body, content.data, 1, now_ms, None)))
+    whole = msgspec.json.encode(view((0, 0, content.type, content.title, content.body, content.data, 1, now_ms, None, None)))
     before, _, after = whole.partition(b"0")
     return before, after
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from models.community.comment import Comment
 from models.community.post import Post
-from models.identity.user import Profile, User
+from models.identity.user import LOCALE, Profile, User
 from models.store.database import chunks, fetch_rows, placeholders, rows
 
 MAX_IDS_PER_QUERY = 500
@@ -47,15 +47,18 @@ class Person(NamedTuple):
     name: str
     active: bool
     timezone: str
+    locale: str = LOCALE
 
 
 def people(users: Collection[int]) -> dict[int, Person]:
     """user -> Person, for those of the users who exist."""
-    query = User.select(User.id, User.display_name, User.status, Profile.timezone).join(Profile, on=Profile.user == User.id)
+    query = User.select(User.id, User.display_name, User.status, Profile.timezone, Profile.locale).join(
+        Profile, on=Profile.user == User.id
+    )
     persons: dict[int, Person] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
-        for user, name, status, timezone in fetch_rows(query.where(User.id.in_(part))):
-            persons[user] = Person(name, status == "active", timezone)
+        for user, name, status, timezone, locale in fetch_rows(query.where(User.id.in_(part))):
+            persons[user] = Person(name, status == "active", timezone, locale)
     return persons
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import peewee
@@ -22,7 +22,7 @@ from models.log.event import Transaction
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification
 from models.store.database import Base, fetch_rows, rows
 
-UNREPEATABLE_CAUSES = ("message", "comment", "status", "password")  # types of causes that nothing can repeat
+UNREPEATABLE_CAUSES = ("message", "comment", "status", "password", "host")  # types of causes that nothing can repeat
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -36,6 +36,13 @@ class NotificationCause(Base):
     class Meta:
         table_name = "notification_causes"
         primary_key = peewee.CompositeKey("user", "cause")
+
+
+class Wording(Protocol):
+    """The words of a notification."""
+
+    def filled(self, count: int, values: Mapping[str, str]) -> tuple[str, str]:
+        """Return title and body for so many causes, of which `values` are those of the newest."""
 
 
 class Words(NamedTuple):
@@ -74,7 +81,7 @@ class Cause(msgspec.Struct, gc=False):
     cause: str
     grouping: str
     type: str
-    words: Words
+    words: Wording
     values: dict[str, str]
     data: bytes
     by: int | None = None
@@ -82,6 +89,7 @@ class Cause(msgspec.Struct, gc=False):
     mail_ms: int | None = None
     again: bool = False
     facts: int = 1
+    url: str | None = None
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

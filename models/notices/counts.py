@@ -17,7 +17,7 @@ from models.store.database import chunks, execute, insert_rows, rows, values_cte
 
 INSERT_COLUMNS = (
     *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
-    *("by_user", "mail_only"),
+    *("by_user", "mail_only", "url"),
 )
 MAX_KEYS_PER_QUERY = 200
 
@@ -64,12 +64,13 @@ def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: Unread
         data = cause.data.decode()
         if present is None:
             row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created_ms, tx.now_ms)
-            new.append((*row, cause.by, None if cause.in_app else True))
+            new.append((*row, cause.by, None if cause.in_app else True, cause.url))
         else:
-            updated.append((id_, count, title, body, data))
+            updated.append((id_, count, title, body, data, cause.url))
         notifications[cause.user, cause.grouping] = CountedNotification(id_, present is None)
         if cause.in_app:
-            event_data = msgspec.json.encode(view((id_, cause.user, cause.type, title, body, cause.data, count, created_ms, None)))
+            shown = view((id_, cause.user, cause.type, title, body, cause.data, count, created_ms, None, cause.url))
+            event_data = msgspec.json.encode(shown)
             event_type = "notification.created" if present is None else "notification.updated"
             tx.append(user_stream(cause.user), event_type, event_data)
     insert_rows(Notification, INSERT_COLUMNS, new)
@@ -120,7 +121,7 @@ def prepare(counted: Sequence[tuple[Cause, int]]) -> list[PreparedUpdate]:
         if present is not None:
             id_, old, created_ms = present
             title, body = cause.words.filled(old + n, cause.values)
-            shown = view((id_, cause.user, cause.type, title, body, cause.data, old + n, created_ms, None))
+            shown = view((id_, cause.user, cause.type, title, body, cause.data, old + n, created_ms, None, cause.url))
             prepared.append(PreparedUpdate(cause, id_, old, old + n, title, body, msgspec.json.encode(shown)))
     return prepared
 
@@ -154,13 +155,14 @@ def _update_unchanged(tx: Transaction, prepared: Sequence[PreparedUpdate]) -> se
 
 
 def _update(tx: Transaction, updated: Sequence[tuple[Any, ...]]) -> None:
-    """Update notifications from (id, count, title, body, data), many per statement, since there may be thousands."""
+    """Update notifications from (id, count, title, body, data, url), many per statement, since there may be thousands."""
     for part in chunks(updated, MAX_KEYS_PER_QUERY):
         # Raw: a bulk update whose values are joined.
         execute(
-            values_cte("id, count, title, body, data", len(part))
+            values_cte("id, count, title, body, data, url", len(part))
             + "UPDATE notifications SET count=input.count, title=input.title, "
-            "body=input.body, data=input.data, updated_ms=? FROM input WHERE notifications.id=input.id",
+            "body=input.body, data=input.data, url=CAST(input.url AS TEXT), updated_ms=? FROM input "
+            "WHERE notifications.id=input.id",
             [*(value for row in part for value in row), tx.now_ms],
         )
 

@@ -15,9 +15,21 @@ from peewee import Case, fn
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import ID_MAX, Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import (
+    ID_MAX,
+    Base,
+    NeverReusedIdField,
+    WidenedCharField,
+    chunks,
+    execute,
+    fetch_column,
+    fetch_rows,
+    placeholders,
+    rows,
+)
 
 MAX_TITLE_CHARS = 200
+MAX_TYPE_CHARS = 60
 MAIL_ONLY_PREFIX = "~"  # begins the grouping of notifications that are only mailed
 VISIBLE_SQL = "mail_only IS NULL"
 MAX_IDS_PER_QUERY = 500
@@ -25,11 +37,12 @@ MAX_IDS_PER_QUERY = 500
 
 class Notification(Base):
     """One notification. Causes with the same `grouping` are counted in it while it is unread. `by_user` is the user who caused it
-    first, if any. `mail_only` is true for a notification that is only mailed, since its type is off in-app; else null."""
+    first, if any. `mail_only` is true for a notification that is only mailed, since its type is off in-app; else null. `url` is
+    where one of the host's leads to."""
 
     id = NeverReusedIdField()
     user = peewee.ForeignKeyField(User, index=False)
-    type = peewee.CharField(max_length=16)
+    type = WidenedCharField(MAX_TYPE_CHARS, 16)
     title = peewee.CharField(max_length=MAX_TITLE_CHARS)
     body = peewee.TextField()
     data = peewee.TextField()
@@ -40,6 +53,7 @@ class Notification(Base):
     read_ms = peewee.BigIntegerField(null=True)
     by_user = peewee.BigIntegerField(null=True)
     mail_only = peewee.BooleanField(null=True)
+    url = peewee.TextField(null=True)
 
     class Meta:
         table_name = "notifications"
@@ -76,8 +90,9 @@ def conversation_grouping(conversation: int) -> str:
 
 
 def view(row: Sequence[Any]) -> dict[str, Any]:
-    """NOTIFICATION of the contract, from a row of `_select`."""
-    id_, _, type_, title, body, data, count, created_ms, read_ms = row
+    """NOTIFICATION of the contract, from a row of `_select`. `url` is left out if it leads nowhere."""
+    id_, _, type_, title, body, data, count, created_ms, read_ms, url = row
+    link = {} if url is None else {"url": url}
     return {
         "id": id_,
         "type": type_,
@@ -87,12 +102,13 @@ def view(row: Sequence[Any]) -> dict[str, Any]:
         "count": count,
         "created_at": rfc3339(created_ms),
         "read_at": rfc3339_or_none(read_ms),
+        **link,
     }
 
 
 def _select() -> Any:
     columns = (Notification.id, Notification.user, Notification.type, Notification.title, Notification.body, Notification.data)
-    return Notification.select(*columns, Notification.count, Notification.created_ms, Notification.read_ms)
+    return Notification.select(*columns, Notification.count, Notification.created_ms, Notification.read_ms, Notification.url)
 
 
 def list_page(user: int, type_: str | None, before: int | None, limit: int, *, unread_only: bool) -> list[dict[str, Any]]:
@@ -178,12 +194,15 @@ class UnreadNotification(NamedTuple):
     body: str
     data: dict[str, Any]
     grouping: str
+    url: str | None
 
 
 def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
     """Those of the user's notifications that are unread, oldest first."""
-    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data, Notification.grouping)
-    query = Notification.select(*columns).where(Notification.user == user, Notification.read_ms.is_null())
+    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
+    query = Notification.select(*columns, Notification.grouping, Notification.url).where(
+        Notification.user == user, Notification.read_ms.is_null()
+    )
     unread: list[UnreadNotification] = []
     for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
         for row in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):

@@ -14,7 +14,7 @@ from models.log.event import Transaction
 from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
 from models.notices.counts import UnreadByKey, find_unread, increase_groups
 from models.notices.notification import Notification, mark_mail_only_read, mark_read
-from models.store.database import chunks, fetch_rows, insert_rows, rows, values_cte
+from models.store.database import chunks, fetch_column, fetch_rows, insert_rows, rows, values_cte
 
 MAX_KEYS_PER_QUERY = 200
 MAX_WITHDRAWN = 50  # notifications, under the log's lock
@@ -23,6 +23,7 @@ MAX_PER_PAIR = {
     "message": 60
 }  # new notifications by one user to another within PAIR_WINDOW_MS; a busy chat that is read causes many
 DEFAULT_MAX_PER_PAIR = 20
+HOST_PREFIX = "host:"  # begins the causes of what the host requests, before its event
 FLOOD_PREFIX = "more:"  # begins the grouping of causes that are only counted
 FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more things")
 
@@ -80,6 +81,15 @@ def notification_of_burst(user: int, conversation: int, message: int) -> CauseNo
         if int(first) <= message <= int(last):
             return found
     return None
+
+
+def newest_host_event(user: int, notification: int) -> int | None:
+    """The event of the newest call of the host's that a notification counts, if its causes are still kept."""
+    begins = fn.SUBSTR(NotificationCause.cause, SQL("1"), SQL(str(len(HOST_PREFIX)))) == HOST_PREFIX
+    causes = NotificationCause.select(NotificationCause.cause).where(
+        NotificationCause.user == user, NotificationCause.notification == notification, begins
+    )
+    return max((int(cause.removeprefix(HOST_PREFIX)) for cause in fetch_column(causes)), default=None)
 
 
 def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple[str, CauseNotification]]:

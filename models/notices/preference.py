@@ -1,19 +1,20 @@
-"""Preferences: whether a user is notified in-app and by e-mail, for each type of notification."""
+"""Preferences: whether a user is notified in-app and by e-mail, for each type of notification: Bellwire's own, and the host's."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import peewee
 
 from models.identity.user import User
 from models.log.event import Transaction
-from models.notices import pending_mail
-from models.store.database import Base, chunks, fetch_rows
+from models.notices import host_types, pending_mail
+from models.notices.host_types import HOST, MAX_NAME_CHARS
+from models.store.database import Base, WidenedCharField, chunks, fetch_rows, insert_rows
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
-TYPES = tuple(EMAIL_DEFAULTS)
+TYPES = tuple(EMAIL_DEFAULTS)  # Bellwire's own
 MAX_IDS_PER_QUERY = 500
 EMAIL_FREQUENCIES = ("off", "instant", "hourly", "daily")
 
@@ -22,7 +23,7 @@ class Preference(Base):
     """A user's choice for one type. There is no row for a type that was never changed."""
 
     user = peewee.ForeignKeyField(User, index=False, on_delete="CASCADE")
-    type = peewee.CharField(max_length=16)
+    type = WidenedCharField(MAX_NAME_CHARS, 16)
     in_app = peewee.BooleanField()
     email = peewee.CharField(max_length=8)
 
@@ -38,15 +39,40 @@ class Choice(NamedTuple):
     email: str
 
 
+DELETED = Choice(in_app=True, email="off")  # of a type of the host's that does not exist any more
+
+
 def all_choices(user: int) -> dict[str, Choice]:
     """The user's choices for all types, with the default where nothing was chosen."""
-    choices = find_choices([user])
-    return {type_: choices.get((user, type_), default_choice(type_)) for type_ in TYPES}
+    return _choices(user, {type_: default_choice(type_) for type_ in TYPES} | host_defaults())
+
+
+def choices_of(user: int, types: Collection[str]) -> dict[str, Choice]:
+    """The user's choices for these types, which may be deleted ones."""
+    defaults = host_defaults(types)
+    return _choices(user, {type_: defaults.get(type_) or default_choice(type_) for type_ in types})
+
+
+def _choices(user: int, defaults: Mapping[str, Choice]) -> dict[str, Choice]:
+    chosen = find_choices([user])
+    return {type_: chosen.get((user, type_), default) for type_, default in defaults.items()}
 
 
 def default_choice(type_: str) -> Choice:
-    """The choice that applies to a type until the user changes it."""
-    return Choice(in_app=True, email=EMAIL_DEFAULTS[type_])
+    """The choice that applies to one of Bellwire's own types until the user changes it; DELETED for another type."""
+    return Choice(in_app=True, email=EMAIL_DEFAULTS[type_]) if type_ in EMAIL_DEFAULTS else DELETED
+
+
+def host_defaults(types: Iterable[str] | None = None) -> dict[str, Choice]:
+    """The defaults of those of these types that are the host's, or of all of the host's."""
+    chosen = None if types is None else set(types) - set(TYPES)
+    found = host_types.defaults(chosen) if chosen or chosen is None else {}
+    return {type_: Choice(*default) for type_, default in found.items()}
+
+
+def metric_type(type_: str) -> str:
+    """The type in metrics, where all of the host's are one."""
+    return type_ if type_ in EMAIL_DEFAULTS else HOST
 
 
 def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
@@ -62,16 +88,19 @@ def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
 def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> None:
     """Set these types, also for notifications that already wait to be mailed."""
     pending_mail.make_due_now(tx, [user])
-    for type_, choice in choices.items():
-        Preference.insert(user=user, type=type_, in_app=choice.in_app, email=choice.email).on_conflict(
-            conflict_target=[Preference.user, Preference.type], preserve=[Preference.in_app, Preference.email]
-        ).as_rowcount().execute()
+    insert_rows(
+        Preference,
+        ("user_id", "type", "in_app", "email"),
+        [(user, type_, choice.in_app, choice.email) for type_, choice in choices.items()],
+        " ON CONFLICT (user_id, type) DO UPDATE SET in_app=excluded.in_app, email=excluded.email",
+    )
 
 
 def unsubscribe(tx: Transaction, user: int, types: Collection[str]) -> bool:
-    """Turn e-mail of these types off; False when there is no such user or type."""
-    if not set(types) <= set(TYPES) or not User.select().where(User.id == user).exists():
+    """Turn e-mail of these types off, HOST being all of the host's; False when there is no such user or none of the types."""
+    named = {type_ for name in types for type_ in (host_types.names() if name == HOST else [name])}
+    chosen = (named & set(TYPES)) | set(host_defaults(named))
+    if not chosen or not User.select().where(User.id == user).exists():
         return False
-    choices = all_choices(user)
-    set_choices(tx, user, {type_: choices[type_]._replace(email="off") for type_ in types})
+    set_choices(tx, user, {type_: choice._replace(email="off") for type_, choice in choices_of(user, chosen).items()})
     return True

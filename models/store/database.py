@@ -199,6 +199,18 @@ class BytewiseCharField(peewee.CharField):
         return node if isinstance(db.obj, peewee.SqliteDatabase) else peewee.NodeList((node, peewee.SQL('COLLATE "C"')))
 
 
+class WidenedCharField(peewee.CharField):
+    """A text of up to `max_length` characters whose column was made for `made_with`. SQLite, which bounds no text, keeps the old
+    declaration: changing it would write the table anew."""
+
+    def __init__(self, max_length: int, made_with: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+        self._made_with = made_with
+
+    def get_modifiers(self) -> list[int]:
+        return [self._made_with if isinstance(db.obj, peewee.SqliteDatabase) else self.max_length]
+
+
 class NeverReusedIdField(peewee.BigAutoField):
     """A 64-bit id that is never used twice, not even after the newest rows are deleted."""
 

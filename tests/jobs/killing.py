@@ -15,6 +15,7 @@ from conf import load
 from jobs import tasks
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.host_notices import HostNoticeConsumer
 from jobs.consumers.members import MembersConsumer
 from jobs.mail import digests
 from models.store import database

@@ -13,7 +13,7 @@ from models.records.audit import AdminCall
 
 # The value of a field is left out if its name contains one of these.
 SECRET = ("password", "token", "code", "secret", "key", "credential", "authorization")
-FREE_FORM = ("data", "metadata")  # of unknown content
+FREE_FORM = ("data", "metadata", "values")  # of unknown content
 LEFT_OUT = "(left out)"
 MAX_ITEMS, MAX_TEXT_CHARS, MAX_DEPTH = 20, 200, 4
 MAX_REQUEST_BYTES, MAX_PATH_CHARS = 4_096, 300
@@ -36,7 +36,7 @@ def call_of(handler: Handler, outcome: str) -> AdminCall:
 def _request_summary(handler: Handler) -> bytes:
     """A summary of path ids, query and body as JSON, of at most MAX_REQUEST_BYTES: if it is longer, only the names of fields."""
     parts: dict[str, Any] = {
-        "ids": [int(i) for i in handler.path_args if i.isdigit()],
+        "ids": [int(i) for i in handler.path_args if i.isascii() and i.isdigit()],
         "query": {name: values[-1].decode("utf-8", "replace") for name, values in handler.request.query_arguments.items()},
         "body": _body(handler.request.body) if JSON in handler.content_types else None,  # lines are people's texts
     }

@@ -43,6 +43,14 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("GET", "/admin/watches", None),
         ("PUT", "/admin/watches", {"message.sent": False}),
         ("POST", "/admin/notifications", ANNOUNCEMENT),
+        ("PUT", "/admin/notification-types/TYPE", {"words": {"en": {"title": "Order {{ order }} left"}}}),
+        ("GET", "/admin/notification-types", None),
+        ("GET", "/admin/notification-types/TYPE", None),
+        ("POST", "/admin/notify", {"type": "order.shipped", "to": [user], "values": {"order": "secret"}}),
+        ("DELETE", "/admin/notification-types/TYPE", None),
+        ("PUT", "/admin/topics/TOPIC/members/ID", None),
+        ("GET", "/admin/topics/TOPIC/members", None),
+        ("DELETE", "/admin/topics/TOPIC/members/ID", None),
         ("GET", f"/admin/explain?event={cursor}&user={user}", None),
         ("POST", "/activity", {"action": "shop.bought", "metadata": {"card": "4711"}}),
         ("GET", "/admin/activity", None),
@@ -54,8 +62,12 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
     ]
     numbers = {"POST /admin/jobs/ID/retry": str(dead), "DELETE /admin/invitations/ID": str(invitation)}
     numbers["PUT /admin/users/ID"] = "ext:audited"
+
+    def named(call: str, path: str) -> str:
+        return path.replace("ID", numbers.get(call, str(user))).replace("TYPE", "order.shipped").replace("TOPIC", "²")
+
     return {
-        f"{method} /api/v1{path.partition('?')[0]}": (method, path.replace("ID", numbers.get(f"{method} {path}", str(user))), body)
+        f"{method} /api/v1{path.partition('?')[0]}": (method, named(f"{method} {path}", path), body)
         for method, path, body in requests
     }
 

@@ -1,0 +1,136 @@
+"""The consumer `host`: it notifies the receivers of what the host requests, a few per transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+import msgspec
+import structlog
+
+from jobs.drain.consumer import JobConsumer, Written
+from jobs.rules.decisions import cause_with
+from jobs.rules.facts import Facts, with_receivers
+from jobs.rules.host import HostWords, LocaleWords, content_of, decide_host, url_of, values_of
+from models.log.event import Event, Transaction
+from models.notices import audience, host_notices, host_types, notifying
+from models.notices.causes import Cause
+from models.notices.counts import find_unread
+from models.notices.host_notices import Notice
+from models.store.database import engine
+
+RECEIVERS_PER_TRANSACTION = 50
+MAX_DUE = 50  # notifications of a later time, in one run
+
+logger = structlog.get_logger("jobs")
+
+
+class NoticePayload(msgspec.Struct, gc=False):
+    """The event's data: the notification's id, and its type."""
+
+    notice: int
+    type: str
+
+
+decode_notice = msgspec.json.Decoder(NoticePayload).decode
+
+
+class NoticeBatch(NamedTuple):
+    """The next `users` of a notification's receivers, the last of which is `position`; none of them means that all were decided
+    on."""
+
+    notice: Notice
+    causes: list[Cause]
+    position: int
+    users: int
+
+
+class HostNoticeConsumer(JobConsumer):
+    """Notifies each receiver once: the notification's position moves in the transaction that notifies.
+
+    One that is to come later is left to its row, and done by the run after its time.
+    """
+
+    name: ClassVar[str] = host_notices.CONSUMER
+    types: ClassVar[tuple[str, ...]] = (host_notices.REQUESTED,)
+
+    def job_of(self, event: Event) -> int:
+        return decode_notice(event.data).notice
+
+    def postponed(self) -> Sequence[Event]:
+        return host_notices.list_due(engine().now_ms(), MAX_DUE)
+
+    def prepare(self, events: Sequence[Event]) -> Iterable[NoticeBatch]:
+        for event in events:
+            notice = host_notices.find(self.job_of(event))
+            if notice is not None and (notice.due_ms is None or notice.due_ms <= engine().now_ms()):
+                yield from _batches(notice)
+
+    def write(self, tx: Transaction, batch: NoticeBatch) -> Written:
+        if not batch.users:
+            return _end(tx, batch.notice)
+        host_notices.advance(tx, batch.notice, batch.position, batch.users)
+        return Written(*notifying.add_causes(tx, batch.causes))
+
+
+def _end(tx: Transaction, notice: Notice) -> Written:
+    host_notices.complete(tx, notice)
+    seconds = (tx.now_ms - notice.created_ms) / 1000
+    logger.info("notice_done", job=notice.id, type=notice.type, people=notice.done, seconds=seconds)
+    return Written(1)
+
+
+def _batches(notice: Notice) -> Iterator[NoticeBatch]:
+    """All batches that are left: the first begins at the stored position, each other one at the end of the one before it.
+
+    Nobody is notified if the type was deleted meanwhile. Raises HostNoticeError for words or an address that can't be rendered.
+    """
+    if notice.ended_ms is not None:
+        return
+    work = _Work(notice)
+    while users := work.next_receivers(notice):
+        yield NoticeBatch(notice, list(work.causes(users)), users[-1], len(users))
+        notice = notice._replace(position=users[-1], done=notice.done + len(users))
+    yield NoticeBatch(notice, [], notice.position, 0)
+
+
+class _Work:
+    """One call: what its receivers have in common, read and rendered once."""
+
+    def __init__(self, notice: Notice) -> None:
+        self._notice = notice
+        self._definition = host_types.find(notice.type)
+        if self._definition is None:
+            return
+        actors = [] if notice.actor is None else [notice.actor]
+        values = values_of(notice, next(iter(audience.display_names(actors).values()), None))
+        self._content = content_of(notice, self._definition)
+        self._url = url_of(notice, self._definition, values)
+        self._words = HostWords(self._definition, values)
+
+    def next_receivers(self, notice: Notice) -> list[int]:
+        """Return the receivers after the position."""
+        if self._definition is None:
+            return []
+        return host_notices.next_receivers(notice, notice.position, RECEIVERS_PER_TRANSACTION)
+
+    def causes(self, users: Sequence[int]) -> Iterator[Cause]:
+        """Yield a cause for each of these users who is notified or mailed. Its words are rendered already, unless the number of
+        causes changes meanwhile."""
+        content, notice = self._content, self._notice
+        facts = with_receivers(Facts(engine().now_ms()), users, [notice.type])
+        readers = host_notices.readers(notice, users, content.grouping)
+        decisions = [decide_host(content, notice.type, user, readers, facts) for user in users]
+        causes = []
+        for decision in decisions:
+            locale = facts.people[decision.user].locale if decision.user in facts.people else ""
+            words = LocaleWords(self._words, self._words.tag(locale))
+            # `by` is left out: that one person causes another many notifications is the host's decision.
+            cause = cause_with(notice.type, words, content._replace(by=None), decision)
+            if cause is not None:
+                causes.append(msgspec.structs.replace(cause, url=self._url))
+        unread = find_unread(causes)
+        for cause in causes:
+            count = unread[cause.user, cause.grouping][1] if (cause.user, cause.grouping) in unread else 0
+            cause.words.filled(count + 1, {})
+            yield cause

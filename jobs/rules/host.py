@@ -1,0 +1,152 @@
+"""The decisions about notifications of the host's, and their words. Pure functions of the host's type and call, and of facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from jobs.rules.decisions import HAS_READ, Content, Decision, decide
+from jobs.rules.facts import Facts
+from jobs.rules.templates import BadTemplateError, Place, problems, render
+from models.notices.host_notices import CONVERSATION, Notice
+from models.notices.host_types import Definition, TypeWords
+from models.notices.notification import MAX_TITLE_CHARS
+from models.notices.notifying import HOST_PREFIX
+
+DEFAULT_LOCALE = "en"
+MAX_BODY_CHARS = 2_000
+MAX_URL_CHARS = 2_000
+URL_CHARS = "%/:=&?~#+!$,;'@()*[]"  # that are not escaped
+EXPECTED_URL = f"must be an http or https address, or a path that begins with /, of at most {MAX_URL_CHARS} characters"
+SAMPLES = {"n": 2, "others": 1}
+GROUPING, SINGLE_GROUPING = "host:{}", "host:#{}"  # the beginning is what jobs/insight/origins.py knows them by
+
+
+class HostNoticeError(ValueError):
+    """A notification that can't be worded. The text names the template."""
+
+
+class HostWords:
+    """The words of one call, in any locale. Each is rendered once for each number of causes."""
+
+    def __init__(self, definition: Definition, values: Mapping[str, Any]) -> None:
+        self._words = {tag.lower(): words for tag, words in definition.words.items()}
+        self._values = values
+        self._rendered: dict[tuple[str, int], tuple[str, str]] = {}
+
+    def tag(self, locale: str) -> str:
+        """Return the locale that has words for a user's: `de-AT`, else `de`, else English."""
+        tag = locale.lower()
+        while tag and tag not in self._words:
+            tag = tag.rpartition("-")[0]
+        return tag or DEFAULT_LOCALE
+
+    def rendered(self, tag: str, n: int) -> tuple[str, str]:
+        """Return title and body for so many causes. Raises HostNoticeError."""
+        if (tag, n) not in self._rendered:
+            self._rendered[tag, n] = self._render(tag, self._words[tag], n)
+        return self._rendered[tag, n]
+
+    def _render(self, tag: str, words: TypeWords, n: int) -> tuple[str, str]:
+        values = {**self._values, "n": n, "others": n - 1}
+        part = "title_more" if n > 1 and words.title_more is not None else "title"
+        title = " ".join(self._text(tag, part, getattr(words, part), values, MAX_TITLE_CHARS + 1).split())
+        if not title:
+            raise HostNoticeError(f"words.{tag}.{part}: is empty")
+        if len(title) > MAX_TITLE_CHARS:
+            title = title[: MAX_TITLE_CHARS - 1] + "…"
+        return title, self._text(tag, "body", words.body or "", values, MAX_BODY_CHARS).strip()
+
+    def _text(self, tag: str, part: str, source: str, values: Mapping[str, Any], max_chars: int) -> str:
+        try:
+            return render(source, values, max_chars)
+        except BadTemplateError as error:
+            raise HostNoticeError(f"words.{tag}.{part}: {error}") from error
+
+
+class LocaleWords:
+    """The words of one call in one locale, as a notification is filled by them."""
+
+    def __init__(self, words: HostWords, tag: str) -> None:
+        self._words = words
+        self._tag = tag
+
+    def filled(self, count: int, values: Mapping[str, str]) -> tuple[str, str]:
+        """Return title and body. The values are those of the call."""
+        return self._words.rendered(self._tag, count)
+
+
+def values_of(notice: Notice, actor_name: str | None) -> dict[str, Any]:
+    """Return the values of a call's templates: those of the host, and `actor`, the name of the user who did it."""
+    values: dict[str, Any] = msgspec.json.decode(notice.data)
+    return values if actor_name is None else {"actor": actor_name, **values}
+
+
+def content_of(notice: Notice, definition: Definition) -> Content:
+    """Return the content of the notifications of one call, without words."""
+    values: dict[str, Any] = msgspec.json.decode(notice.data)
+    about = {"conversation": int(notice.receivers)} if notice.audience == CONVERSATION else {}
+    return Content(
+        by=notice.actor,
+        cause=f"{HOST_PREFIX}{notice.event}",
+        grouping=grouping_of(notice, definition, values),
+        data=msgspec.json.encode({**about, **values}),
+        values={},
+        priority="urgent" if definition.urgent else "normal",
+    )
+
+
+def grouping_of(notice: Notice, definition: Definition, values: Mapping[str, Any]) -> str:
+    """Return the grouping: the same for the same type and `group_by` values, one of its own for a type that is not grouped."""
+    if not definition.is_grouped:
+        return SINGLE_GROUPING.format(notice.event)
+    key = [notice.type, *(values.get(name) for name in definition.group_by or ())]
+    return GROUPING.format(hashlib.sha256(msgspec.json.encode(key, order="sorted")).hexdigest()[:40])
+
+
+def url_of(notice: Notice, definition: Definition, values: Mapping[str, Any]) -> str | None:
+    """Return the address that the notifications of one call lead to. Raises HostNoticeError."""
+    if notice.url is not None or definition.url is None:
+        return notice.url
+    try:
+        url = safe_url(render(definition.url, values, MAX_URL_CHARS + 1))
+    except BadTemplateError as error:
+        raise HostNoticeError(f"url: {error}") from error
+    if url is None:
+        raise HostNoticeError(f"url: {EXPECTED_URL}")
+    return url
+
+
+def safe_url(text: str) -> str | None:
+    """Return an address with its unusual characters escaped; None if it is not one of EXPECTED_URL."""
+    url = quote(text.strip(), safe=URL_CHARS)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+    is_path = url.startswith("/") and not url.startswith("//")
+    return url if (is_whole or is_path) and len(url) <= MAX_URL_CHARS else None
+
+
+def decide_host(content: Content, notification_type: str, user: int, readers: Collection[int], facts: Facts) -> Decision:
+    """Decide for one receiver. `readers` are those who have read what it is about, of a call with `unless_read`."""
+    return decide(notification_type, content, user, HAS_READ if user in readers else None, facts)
+
+
+def invalid_definition(definition: Definition) -> list[tuple[str, str]]:
+    """Return (field, what is wrong and in which line) of the templates that can't be rendered."""
+    return list(problems(_places(definition), SAMPLES))
+
+
+def _places(definition: Definition) -> Iterator[Place]:
+    for tag, words in definition.words.items():
+        for part in ("title", "title_more", "body"):
+            if (source := getattr(words, part)) is not None:
+                yield Place(f"words.{tag}.{part}", source)
+    if definition.url is not None:
+        yield Place("url", definition.url)
