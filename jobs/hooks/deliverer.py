@@ -42,6 +42,7 @@ class Deliverer:
         self._settings = settings
         self._lease = Scheduler(LEASE_NAME)
         self._outage = Outage("webhooks", "events are delivered later")
+        self._failing = Outage("webhook", "it begins anew")
         self._store = ThreadPoolExecutor(1, "webhooks-store")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="webhooks", daemon=True)
@@ -103,7 +104,7 @@ class Deliverer:
         active = {hook.id: hook for hook in hooks if hook.state == ACTIVE} if self._lease.has_lease else {}
         for delivery, task in list(self._deliveries.values()):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+                self._failing.record_failure(error, webhook=delivery.hook.id)  # it begins anew, and concerns no other
             if task.done() or _settings_of(active.get(delivery.hook.id)) != _settings_of(delivery.hook):
                 await self._end([delivery.hook.id])
                 active.pop(delivery.hook.id, None)  # its row may be older than what the task has written
@@ -111,6 +112,8 @@ class Deliverer:
             await self._begin(active[number])
         if self._lease.has_lease:
             await self._begin_tests(hooks)
+        if not any(task.done() for _, task in self._deliveries.values()):
+            self._failing.record_success()
         self._measure(hooks)
         self._outage.record_success()
 

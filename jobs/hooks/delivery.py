@@ -63,7 +63,7 @@ class Delivery:
             while self._may_deliver() and await self._deliver_slice():
                 pass
         finally:
-            await self._poster.close()
+            self._poster.close()
 
     def progress(self) -> Progress:
         """The state to be written. From now on it is not dirty."""
@@ -188,7 +188,7 @@ async def post_test(hook: Hook, settings: Settings, epoch: str, in_store: InStor
         body = body_of(epoch, event).replace(b'"id":"%s"' % cursor_of(epoch, event).encode(), b'"id":null')
         outcome = await poster.post(hook.secrets(settings.secret(), now_ms()), f"test-{hook.id}-{number}", body)
     finally:
-        await poster.close()
+        poster.close()
     await in_store(write, webhook.record_test, hook, outcome.status, outcome.error)
 
 

@@ -7,24 +7,21 @@ import contextlib
 import time
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-import httpcore
 import msgspec
 from standardwebhooks import Webhook as Signer
 
 from conf import VERSION, Settings
 from jobs.hooks import addresses
-from jobs.hooks.connection import connections
+from jobs.hooks.connection import Connections, Headers
 from metrics.declared import WEBHOOK_SECONDS
 from models.hooks.webhook import MAX_ERROR_CHARS
 from models.log.event import Event
 from models.store.clock import rfc3339
 
 TIMEOUT_S = 10.0
-BODY_TIMEOUT_S = 1.0  # the status has arrived
 MAX_IN_FLIGHT = 16  # of one webhook
-MAX_ANSWER_BYTES = 4_096  # more is not read, and the connection not used again
 PORTS = {"http": 80, "https": 443}
 SECONDS = {outcome: WEBHOOK_SECONDS.labels(outcome) for outcome in ("accepted", "refused", "failed")}
 
@@ -57,13 +54,12 @@ class Poster:
     """Posts to one address."""
 
     def __init__(self, url: str, settings: Settings) -> None:
-        parts: SplitResult = urlsplit(url)
-        self._scheme, self._host = parts.scheme, parts.hostname or ""
-        self._port = parts.port or PORTS[parts.scheme]
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         self._authority = parts.netloc.encode("ascii")
-        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._target = ((parts.path or "/") + (f"?{parts.query}" if parts.query else "")).encode("ascii")
         self._allowed = settings.webhook_allow
-        self._pool = connections(MAX_IN_FLIGHT)
+        self._connections = Connections(self._host, self._port, tls=parts.scheme == "https")
 
     async def post(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
         """Post a body, signed with each secret. Of any error it returns the text."""
@@ -84,40 +80,19 @@ class Poster:
             return Outcome(None, f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS])
         return Outcome(status, None if 200 <= status < 300 else f"answered {status}")
 
-    async def _send(self, found: list[str], headers: list[tuple[bytes, bytes]], body: bytes) -> int:
+    async def _send(self, found: list[str], headers: Headers, body: bytes) -> int:
         """Post to the first of the addresses that can be connected to."""
         for address in found[:-1]:
-            try:
-                return await self._send_to(address, headers, body)
-            except httpcore.ConnectError:
-                continue
-        return await self._send_to(found[-1], headers, body)
+            with contextlib.suppress(ConnectionRefusedError):
+                return await self._connections.post(address, self._target, headers, body)
+        return await self._connections.post(found[-1], self._target, headers, body)
 
-    async def _send_to(self, address: str, headers: list[tuple[bytes, bytes]], body: bytes) -> int:
-        host = f"[{address}]" if ":" in address else address
-        url = httpcore.URL(scheme=self._scheme, host=host, port=self._port, target=self._target)
-        options = {"sni_hostname": self._host}
-        async with self._pool.stream("POST", url, headers=headers, content=body, extensions=options) as answer:
-            with contextlib.suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):  # the status is what counts
-                await _read_some(answer)
-            return answer.status
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
+        self._connections.close()
 
 
-async def _read_some(answer: httpcore.Response) -> None:
-    """Read the answer's body, so that the connection can be used again; leave a long one or a slow one."""
-    size = 0
-    async with asyncio.timeout(BODY_TIMEOUT_S):
-        async for part in answer.aiter_stream():
-            size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                return
-
-
-def _headers(authority: bytes, secrets: list[str], id_: str, body: bytes) -> list[tuple[bytes, bytes]]:
+def _headers(authority: bytes, secrets: list[str], id_: str, body: bytes) -> Headers:
     now = datetime.now(UTC)
     signatures = " ".join(Signer(secret).sign(id_, now, body.decode()) for secret in secrets)
     return [

@@ -12,6 +12,7 @@ import pytest
 from conf import Settings
 from jobs.hooks import delivery
 from jobs.hooks.deliverer import Deliverer
+from jobs.hooks.delivery import Delivery
 from jobs.upkeep.retention import Retention
 from models.hooks import webhook
 from models.hooks.webhook import WebhookView
@@ -230,6 +231,27 @@ def test_of_two_workers_one_delivers_and_the_other_follows(store: Settings, rece
     append(10)
     until(lambda: len(receiver.table) == 50)
     assert len(receiver.received) == 50  # places were saved
+
+
+def test_a_task_that_fails_begins_anew_and_concerns_no_other(
+    store: Settings, receiver: Receiver, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, broken = Delivery.run, create("http://127.0.0.1:1/")
+    failed: list[int] = []
+
+    async def run(self: Delivery) -> None:
+        if self.hook.id == broken:
+            failed.append(broken)
+            raise ValueError("a defect")
+        await real(self)
+
+    monkeypatch.setattr(Delivery, "run", run)
+    create(receiver)
+    start()
+    until(lambda: len(failed) >= 2)
+    append(5)
+    until(lambda: len(receiver.table) == 5)
+    assert len(receiver.received) == 5
 
 
 def test_kills_lose_no_event(store: Settings, receiver: Receiver) -> None:
