@@ -1,6 +1,5 @@
 /** The list of conversations, and the search for people and messages. */
 
-import { canBegin } from "../shared/contacts.js";
 import {
   View,
   avatar,
@@ -254,6 +253,7 @@ class Conversations extends View {
       bell.call("GET", "/users", null, { query: { q, limit: 20 } }),
       this.#findMessages(q),
     ]);
+    const { canBegin } = await load("shared/contacts.js");
     const canOpen = (await canBegin(this.store)) ? () => true : (user) => this.store.chatWith(user.id);
     if (this.searchField.value.trim() !== q) return;
     const titled = this.#titledLike(q);

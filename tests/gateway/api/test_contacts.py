@@ -8,7 +8,7 @@ import httpx
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
@@ -297,6 +297,12 @@ class ContactsMachine(RuleBasedStateMachine):
         for user, met in self.ever.items():
             met |= self.shares(user)
 
+    @initialize()
+    def begin(self) -> None:
+        """Two people share, and the first of them has a conversation of their own."""
+        self.bring_together({0, 1}, second=False)
+        self.make_conversation(0, {1}, second=True)
+
     @rule(members=st.sets(PERSON, min_size=1), second=SECOND)
     def bring_together(self, members: set[int], second: bool) -> None:
         people = [self.people[number] for number in sorted(members)]
@@ -333,11 +339,13 @@ class ContactsMachine(RuleBasedStateMachine):
             self.direct.add(pair)
             self.note()
 
-    @rule(caller=PERSON, other=PERSON, pick=PICK, second=SECOND)
-    @precondition(lambda self: self.owner)
-    def add_member(self, caller: int, other: int, pick: int, second: bool) -> None:
-        client, added = self.at(caller, second), self.people[other].id
-        conversation = sorted(self.owner)[pick % len(self.owner)]
+    @rule(caller=st.one_of(st.none(), PERSON), other=PERSON, pick=PICK, second=SECOND)
+    def add_member(self, caller: int | None, other: int, pick: int, second: bool) -> None:
+        """None: as the owner of a conversation that is no admin's."""
+        conversations = sorted(c for c, owner in self.owner.items() if caller is not None or owner != self.admin.id)
+        conversation, added = conversations[pick % len(conversations)], self.people[other].id
+        owners = (number for number, person in enumerate(self.people) if person.id == self.owner[conversation])
+        client = self.at(next(owners) if caller is None else caller, second)
         ((*_, members),) = [place for place in self.places if place[:2] == ("conversations", conversation)]
         status = client.put(f"/conversations/{conversation}/members/{added}").status_code
         if client.id not in members:

@@ -5,13 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from conf import Settings
-from models.chat import conversation
+from models.chat import additions, conversation, message
+from models.chat.message import Draft, Posted
 from models.community import group as groups
 from models.identity import contacts, user
 from models.identity.contacts import ALLOWED, CLOSED, EVERYONE, FORBIDDEN, HIDDEN, MEET, SEE, SHARED, Bound
 from models.log import event
+from models.store.database import rows
 from models.store.errors import ForbiddenError, NotFoundError
-from tests.models.people import group, people, send
+from tests.models.people import credentials, group, people, send
 
 DECISIONS = [  # the setting, the act, and what is decided about strangers and about those with whom the caller shares
     (EVERYONE, SEE, ALLOWED, ALLOWED),
@@ -99,3 +101,20 @@ def test_one_hidden_user_hides_the_answer_and_only_then_is_an_act_forbidden(stor
         for setting in (SHARED, CLOSED):
             with pytest.raises(NotFoundError, match="no such user"):
                 contacts.require(Bound(ana, setting), MEET, [ben, hidden])
+
+
+def test_a_leave_that_comes_first_in_the_log_counts_in_the_same_transaction(store: Settings) -> None:
+    ana, ben, root = *people("ana", "ben"), *people("root", role="admin")
+    credentials(ana, root)
+    tokens = dict(rows("SELECT user_id, id FROM tokens"))
+    crew = group(root, ana, ben)
+    drafts = [Draft(sender, tokens[sender], "hello", to=ben, contacts=SHARED) for sender in (ana, root)]
+
+    with event.transaction() as tx:
+        conversation.remove_member(tx, ben, crew, ben)
+        refused, posted = message.post(tx, drafts)
+        with pytest.raises(NotFoundError):
+            additions.create_conversation(tx, ana, [ben], "Us", Bound(ana, SHARED))
+
+    assert isinstance(refused, NotFoundError)
+    assert isinstance(posted, Posted)
