@@ -18,6 +18,7 @@ from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
 from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
+from bench.benchmarks.jwt import JWT
 from bench.benchmarks.like import LIKE
 from bench.benchmarks.page import PAGE
 from bench.benchmarks.restart import RESTART
@@ -34,6 +35,7 @@ from conf import Settings as BellwireSettings
 ALL = (
     SENDS,
     ONE,
+    JWT,
     LIKE,
     DELIVERY,
     BACKLOG,
