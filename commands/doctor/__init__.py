@@ -1,4 +1,4 @@
-"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail and port, and print a line for each.
+"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail, host's keys and port; print a line each.
 
 ok: nothing to do. warn: it works, but needs attention. FAIL: it does not work; the exit status is 1. Nothing is changed.
 """
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "store": stored.store,
     "queue": stored.queue,
     "mail": reach.mail,
+    "host's tokens": reach.host_tokens,
     "port": reach.port,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
+from conf.masking import without_secrets
+from gateway.commit.threads import ThreadPool
 from jobs.mail.smtp import RelayDownError, SmtpTransport
 from models.store.gateway_locks import LocalGateway, gateways
 
@@ -47,6 +50,24 @@ def _mail_server(url: str) -> Finding:
     except RelayDownError as error:
         return fail(what, f"{error}: correct BELLWIRE_EMAIL_URL, or open the firewall")
     return ok(f"{what}: accepts the login")
+
+
+def host_tokens(chosen: Settings) -> Iterator[Finding]:
+    """Check that the keys of the host's tokens can be read, if there is an issuer."""
+    if chosen.jwt_issuer is None or chosen.jwt_keys is None:
+        return
+    from gateway.jwt.source import KeySource  # here, so that its cryptography is loaded only where it is needed
+
+    what = f"keys of {chosen.jwt_issuer}"
+    pool = ThreadPool("keys", 1, 1)
+    try:
+        keys = asyncio.run(KeySource(chosen.jwt_keys, chosen.jwt_algorithms, pool).fetch())
+    except Exception as error:  # of any kind: it is what the address or the file says
+        yield fail(what, f"can't be read ({without_secrets(str(error))}): correct BELLWIRE_JWT_KEYS, or open the firewall")
+    else:
+        yield ok(f"{what}: {len(keys)}")
+    finally:
+        pool.close()
 
 
 def port(chosen: Settings) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ class HostTokens:
         self._committer = committer
         self._pool = ThreadPool("verifier", VERIFIER_THREADS, MAX_VERIFICATIONS_WAITING)
         self._rules = Rules.of(settings)
-        self.source = KeySource(settings.jwt_keys or "", self._pool)
+        self.source = KeySource(settings.jwt_keys or "", settings.jwt_algorithms, self._pool)
         self._accepting: dict[str, asyncio.Task[None]] = {}  # by the token's hash
         self._refused: dict[str, tuple[float, str]] = {}  # until when, by time.monotonic(), and why
         self._verified: dict[str, Claims] = {}  # of those that verified and were refused all the same

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from tornado.httpclient import HTTPRequest
@@ -28,9 +29,10 @@ MAX_BYTES = 256 * 1024
 class KeySource:
     """The keys that are known, and how they are read. All methods run on the loop's thread; what takes long is done on `pool`."""
 
-    def __init__(self, place: str, pool: ThreadPool) -> None:
+    def __init__(self, place: str, algorithms: Collection[str], pool: ThreadPool) -> None:
         self.keys: tuple[Key, ...] = ()
         self._place = place
+        self._algorithms = frozenset(algorithms)
         self._pool = pool
         self._reading: asyncio.Task[None] | None = None
         self._unknown_read_at = float("-inf")  # time.monotonic() of the newest read for a key that was not known
@@ -64,7 +66,7 @@ class KeySource:
 
     async def _read(self) -> None:
         try:
-            keys = tuple(await (self._from_url() if "://" in self._place else self._pool(_read_file, ROOT / self._place)))
+            keys = await self.fetch()
         except Exception as error:  # of any kind: the next attempt may succeed
             self._outage.record_failure(error, known_keys=len(self.keys))
         else:
@@ -73,6 +75,14 @@ class KeySource:
             self._outage.record_success()
         finally:
             self._reading = None
+
+    async def fetch(self) -> tuple[Key, ...]:
+        """Return the keys that are there now. Raises an error of any kind: the address or file is not this process's."""
+        found = await (self._from_url() if "://" in self._place else self._pool(_read_file, ROOT / self._place))
+        keys = tuple(key for key in found if key.algorithms & self._algorithms)
+        if not keys:
+            raise KeyFormError("has no key for the algorithms of BELLWIRE_JWT_ALGORITHMS")
+        return keys
 
     async def _from_url(self) -> list[Key]:
         """Read the JWKS at the address. A redirect is an error, as any status but 200."""

@@ -3,12 +3,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from commands.doctor import reach
 from conf import Settings
 from tests.commands.installation import ROOT, Installation
+from tests.gateway.jwt.issuer import ec_key, pem
 from tests.smtp_server import SmtpServer
 from tests.stores import free_port
 
@@ -161,3 +163,15 @@ def test_a_mail_server_is_logged_in_to_and_gets_nothing(bellwire: Installation) 
     assert status == 1
     assert "BELLWIRE_EMAIL_URL" in line_of(lines, "FAIL", "mail server 127.0.0.1 port 1")
     assert "hunter2" not in "".join(lines)
+
+
+def test_the_keys_of_the_hosts_tokens_can_be_read(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.pem"
+    settings = Settings(jwt_issuer="https://shop.example.org", jwt_keys=str(keys))
+    (missing,) = reach.host_tokens(settings)
+    keys.write_bytes(pem(ec_key()))
+    (found,) = reach.host_tokens(settings)
+
+    assert "BELLWIRE_JWT_KEYS" in line_of([str(missing)], "FAIL", "keys of https://shop.example.org")
+    assert line_of([str(found)], "ok", "keys of https://shop.example.org: 1")
+    assert list(reach.host_tokens(Settings())) == []

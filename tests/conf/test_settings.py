@@ -222,6 +222,13 @@ def test_rate_limits_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EMAIL_FROM", "Bell a@b.example"),
         ("EMAIL_FROM", "Bell <a@b.example"),
         ("EMAIL_FROM", "a@b.example, c@d.example"),
+        ("JWT_KEYS", "http://keys.example.org/jwks"),
+        ("JWT_KEYS", "ftp://keys.example.org/jwks"),
+        ("JWT_ALGORITHMS", "RS256,none"),
+        ("JWT_ALGORITHMS", "HS512"),
+        ("JWT_LEEWAY_S", "-1"),
+        ("JWT_CREATE", "maybe"),
+        ("JWT_ROLES", "admin"),
         ("SECRET_KEY", "short"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
@@ -232,6 +239,20 @@ def test_an_invalid_value_is_refused_and_named(monkeypatch: pytest.MonkeyPatch, 
     assert line.startswith(f"BELLWIRE_{name} = ")
     assert "allowed is " in line
     assert (value in line) is (name != "SECRET_KEY")
+
+
+def test_an_issuer_has_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = refused(monkeypatch, JWT_ISSUER="https://shop.example.org")
+    assert line.startswith("BELLWIRE_JWT_KEYS is not set: allowed is an https:// address")
+
+
+@pytest.mark.parametrize(
+    "keys", ["http://127.0.0.1:3000/jwks", "http://[::1]/k", "http://localhost/k", "https://a.example", "key.pem"]
+)
+def test_the_keys_are_an_encrypted_address_or_a_file(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("BELLWIRE_JWT_KEYS", keys)
+    monkeypatch.setenv("BELLWIRE_JWT_ALGORITHMS", "ES256, HS256")
+    assert (load().jwt_keys, load().jwt_algorithms) == (keys, ["ES256", "HS256"])
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from gateway.commit.threads import ThreadPool
 from gateway.jwt import source
 from gateway.jwt.source import KeySource
 from tests.gateway.client import Client, problem
-from tests.gateway.jwt.issuer import NAME, Jwks, claims, ec_key, jwk, jwks, pem, serving, signed
+from tests.gateway.jwt.issuer import NAME, Jwks, claims, ec_key, jwk, jwks, pem, rsa_key, serving, signed
 from tests.gateway.running import Gateway
 from tests.waiting import until
+
+ALGORITHMS = ("ES256", "HS256")
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_an_address_that_fails_changes_no_keys(
     monkeypatch.setattr(source, "TIMEOUT_S", 0.5)
 
     async def run() -> None:
-        keys = KeySource(server.url, pool)
+        keys = KeySource(server.url, ALGORITHMS, pool)
         await keys.read()
         assert (kids(keys), keys.is_failing()) == (["first"], False)
         server.behaviour, known, server.body = behaviour, server.body, body
@@ -61,7 +63,7 @@ def test_an_address_that_fails_changes_no_keys(
 
 def test_an_unknown_key_is_looked_for_at_once_and_then_rarely(server: Jwks, pool: ThreadPool) -> None:
     async def run() -> None:
-        keys = KeySource(server.url, pool)
+        keys = KeySource(server.url, ALGORITHMS, pool)
         await keys.read()
         server.body = jwks(jwk(ec_key(1), "ES256", "second"))
         assert sorted(await asyncio.gather(*(keys.read_others(keys.keys) for _ in range(9)))) == [True] * 9
@@ -77,16 +79,17 @@ def test_a_file_is_read_again(pool: ThreadPool, tmp_path: Path) -> None:
     file = tmp_path / "keys"
 
     async def run() -> None:
-        keys = KeySource(str(file), pool)
+        keys = KeySource(str(file), ALGORITHMS, pool)
         await keys.read()
         assert (keys.keys, keys.is_failing()) == ((), True)
         for data, expected in [(pem(ec_key()), [None]), (jwks(jwk(ec_key(), "ES256", "k")), ["k"]), (b"s" * 32, [None])]:
             file.write_bytes(data)
             await keys.read()
             assert (kids(keys), keys.is_failing()) == (expected, False)
-        file.write_bytes(b" " * 300_000)
-        await keys.read()
-        assert (kids(keys), keys.is_failing()) == ([None], True)
+        for data in (b" " * 300_000, pem(rsa_key())):  # too large, and for no algorithm that is allowed
+            file.write_bytes(data)
+            await keys.read()
+            assert (kids(keys), keys.is_failing()) == ([None], True)
 
     asyncio.run(run())
 
