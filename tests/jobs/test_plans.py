@@ -149,7 +149,11 @@ def scanned_tables(sql: str, params: Sequence[Any]) -> set[str]:
             plan = [line for (line,) in rows(f"EXPLAIN {sql}", params)]
         return {found for line in plan for found in re.findall(r"Seq Scan on (\w+)", line)} & set(db.get_tables())
     plan = [line for *_, line in rows(f"EXPLAIN QUERY PLAN {sql}", params)]
-    names = {found for line in plan for found in re.findall(r"^SCAN (\w+)(?!.* VIRTUAL TABLE|.* email_due)", line)}
+    names = {
+        found
+        for line in plan
+        for found in re.findall(r"^SCAN (\w+)(?!.* VIRTUAL TABLE|.* (?:email_due|host_notice_unfinished))", line)
+    }
     tables = {(alias or table): table for table, alias in re.findall(r'(?:FROM|JOIN) "?(\w+)"?(?: AS)? ?"?(\w*)"?', sql)}
     return {tables.get(name, name) for name in names} & set(db.get_tables())
 
