@@ -227,7 +227,8 @@ def _filter(scope: Scope) -> tuple[str, list[Any]]:
     """Return the condition of senders and conversations on a message `x`, and its parameters."""
     senders, sender_values = condition("x.sender_id", scope.senders)
     conversations, conversation_values = condition("x.conversation_id", scope.conversations)
-    return senders + conversations, sender_values + conversation_values
+    dated, times = (" AND x.created_ms>=? AND x.created_ms<?", [scope.since_ms, scope.until_ms]) if scope.is_dated() else ("", [])
+    return senders + conversations + dated, [*sender_values, *conversation_values, *times]
 
 
 def _few_messages(user: int, scope: Scope) -> list[int] | None:
@@ -235,7 +236,8 @@ def _few_messages(user: int, scope: Scope) -> list[int] | None:
     chosen, values = condition("m.conversation_id", scope.conversations)
     # Raw: each membership reads a range of an index.
     listed = rows(
-        "SELECT x.id, x.sender_id, x.deleted_ms FROM memberships m CROSS JOIN messages x WHERE m.user_id=? AND m.to_event IS NULL "
+        f"SELECT x.id, x.sender_id, x.deleted_ms, {'x.created_ms' if scope.is_dated() else '0'} FROM memberships m "
+        "CROSS JOIN messages x WHERE m.user_id=? AND m.to_event IS NULL "
         f"AND x.conversation_id=m.conversation_id{chosen} LIMIT ?",
         (user, *values, MAX_MESSAGES_LISTED + 1),
     )
@@ -244,8 +246,9 @@ def _few_messages(user: int, scope: Scope) -> list[int] | None:
     senders = scope.senders
     return [
         id_
-        for id_, sender, deleted_ms in listed
+        for id_, sender, deleted_ms, at_ms in listed
         if scope.start <= id_ < scope.end and deleted_ms is None and (senders is None or sender in senders)
+        if scope.since_ms <= at_ms < scope.until_ms or not scope.is_dated()
     ]
 
 

@@ -30,12 +30,18 @@ ANY = SearchFilter()
 
 
 class Scope(NamedTuple):
-    """Senders and conversations, None for any, and ids with start <= id < end."""
+    """Senders and conversations, None for any, ids with start <= id < end, and times in ms with since <= time < until."""
 
     senders: set[int] | None
     conversations: set[int] | None
     start: int
     end: int
+    since_ms: int = 0
+    until_ms: int = ID_MAX
+
+    def is_dated(self) -> bool:
+        """Return whether not all times are within it."""
+        return self.since_ms > 0 or self.until_ms < ID_MAX
 
     def is_empty(self) -> bool:
         """Return whether no message can be within it."""
@@ -56,12 +62,19 @@ def resolve(user: int, query: Query, before: int | None, chosen: SearchFilter) -
     conversations = None if chosen.conversation is None else {chosen.conversation}
     if query.conversations:
         conversations = _both(conversations, conversation_search.find(user, query.conversations))
-    start, end = 0, ID_MAX if before is None else before
-    if query.since or query.until:
-        zone = _zone(user)
-        start = _first_message(query.since, zone) if query.since else start
-        end = min(end, _first_message(query.until, zone)) if query.until else end
-    return Scope(senders, conversations, start, end)
+    scope = Scope(senders, conversations, 0, ID_MAX if before is None else before)
+    return _dated(scope, user, query) if query.since or query.until else scope
+
+
+def _dated(scope: Scope, user: int, query: Query) -> Scope:
+    """Restrict a scope to days: to a range of ids, or where messages were imported, whose ids are not in the order of time, to the
+    times themselves."""
+    zone = _zone(user)
+    since, until = (None if day is None else _start_ms(day, zone) for day in (query.since, query.until))
+    if rows("SELECT 1 FROM import_keys LIMIT 1"):  # raw: its model is in a package above
+        return scope._replace(since_ms=since or 0, until_ms=ID_MAX if until is None else until)
+    start = scope.start if since is None else _first_message(since)
+    return scope._replace(start=start, end=scope.end if until is None else min(scope.end, _first_message(until)))
 
 
 def condition(column: str, ids: set[int] | None) -> tuple[str, list[Any]]:
@@ -86,9 +99,12 @@ def _zone(user: int) -> tzinfo:
     return time_zone.zone(name)
 
 
-def _first_message(day: date, zone: tzinfo) -> int:
-    """The first message of a day or later, or the id after the newest: by bisection, since ids are in the order of time."""
-    at_ms = int(datetime.combine(day, time(), zone).timestamp() * 1000)
+def _start_ms(day: date, zone: tzinfo) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp() * 1000)
+
+
+def _first_message(at_ms: int) -> int:
+    """The first message of a time or later, or the id after the newest: by bisection, since ids are in the order of time."""
     first, end = 1, rows("SELECT coalesce(max(id), 0) FROM messages")[0][0] + 1
     while first < end:
         # Raw: reads one row by its key.

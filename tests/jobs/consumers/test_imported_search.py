@@ -13,7 +13,7 @@ from models.log import event
 from models.store.database import rows
 from models.store.errors import NotFoundError
 from tests.jobs.killing import killed_at
-from tests.jobs.people import scalar, send
+from tests.jobs.people import people, scalar, send
 from tests.models.importing import conversation, import_lines, message, user
 
 COUNT = 120
@@ -38,6 +38,23 @@ def test_imported_messages_are_found_and_nobody_hears_of_them(store: Settings) -
     assert search.find(ana, "bird", None, 50).ids == [1]
     assert [rows(f"SELECT * FROM {table}") for table in ("notifications", "emails", "waiting_mail", "bursts")] == [[]] * 4
     assert scalar("SELECT count(*) FROM activities") == before == 0
+
+
+@pytest.mark.parametrize("listed", [search.MAX_MESSAGES_LISTED, 0])
+def test_days_are_those_of_the_messages_and_not_of_the_import(
+    store: Settings, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    [first] = send(*people("ana"), to=people("ben")[0])
+    ana = import_talk()
+    [last] = send(ana, at=int(str(scalar("SELECT max(id) FROM conversations"))))
+    for consumer in ("search", "imported_search"):
+        drain(tasks.consumers[consumer])
+    monkeypatch.setattr(search, "MAX_MESSAGES_LISTED", listed)
+    assert first < last
+    assert search.find(ana, "words after:2025-01-01", None, 200).ids == [last]
+    assert len(search.find(ana, "fish before:2024-05-02", None, 200).ids) == COUNT // 10
+    assert search.find(ana, "fish before:2024-05-01", None, 200).ids == []
+    assert len(search.find(ana, "after:2024-05-01 before:2024-05-02", None, 200).ids) == COUNT
 
 
 def test_a_kill_between_two_transactions_leaves_no_message_without_its_words(store: Settings) -> None:

@@ -57,6 +57,7 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("GET", "/admin/activity/hourly", None),
         ("GET", "/admin/audit", None),
         ("GET", "/admin/log", None),
+        ("POST", "/admin/import", None),
         ("GET", "/admin/jobs", None),
         ("POST", "/admin/jobs/ID/retry", None),
     ]
