@@ -16,6 +16,7 @@ from bench.benchmarks.backlog import BACKLOG
 from bench.benchmarks.busy_page import BUSY_PAGE
 from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
+from bench.benchmarks.history import HISTORY
 from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
 from bench.benchmarks.jwt import JWT
@@ -45,6 +46,7 @@ ALL = (
     CROWD,
     SIGNUP,
     ANNOUNCE,
+    HISTORY,
     PAGE,
     BUSY_PAGE,
     SEARCH,
