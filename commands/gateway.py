@@ -20,4 +20,5 @@ def run(_args: Namespace) -> int:
     configure(settings, "gateway")
     with opening.store(settings):
         opening.require_current_schema()
+        opening.repeat_deletions(settings)
     return listen(settings, on_ready=lambda: print_line(f"Bellwire's gateway listens: {settings.url}"))

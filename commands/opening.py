@@ -10,10 +10,12 @@ import peewee
 from commands.advice import command_line
 from commands.errors import CommandError, NoStoreError, UnreachableError
 from conf import Settings, SettingsError, load
+from conf.terminal import print_line
 from models import schema
 from models.store import facts
 from models.store.data_dir_lock import NoLocksError, RestoringError, RunningError, acquire_running_lock
 from models.store.database import connect, disconnect
+from models.transfer import ledger
 
 
 def settings() -> Settings:
@@ -102,3 +104,12 @@ def require_whole() -> None:
     """Raise CommandError when the store is a copy that was not finished."""
     if facts.is_half_copied():
         raise CommandError(f"the database is a copy that is not finished: run the same {command_line('copy')} again first")
+
+
+def repeat_deletions(chosen: Settings) -> None:
+    """Request again the deletions that the ledger has and the store has not, because it was restored. The schema must be up to
+    date."""
+    count = ledger.apply_again(chosen.deletions_path)
+    if count:
+        accounts = "1 account that was" if count == 1 else f"{count} accounts that were"
+        print_line(f"{accounts} deleted after the backup: deleted again")

@@ -32,6 +32,7 @@ def run(_args: Namespace) -> int:
     with opening.store(settings, create=True):
         migrate_and_print(when_nothing="")
         opening.require_whole()
+        opening.repeat_deletions(settings)
     supervisor = Supervisor()
 
     def ready() -> None:

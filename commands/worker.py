@@ -27,6 +27,7 @@ def run(_args: Namespace) -> int:
     configure(settings, "worker")
     with opening.store(settings):
         opening.require_current_schema()
+        opening.repeat_deletions(settings)
 
     from jobs.app import huey
 

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="an address or a host name")
     port: Port = 8080
     data_dir: Path = Field(default=Path("var"), validate_default=True, description="a folder")
+    deletions_ledger: Path | None = Field(default=None, description="a file")
     database_url: str | None = Field(
         default=None, repr=False, description="postgresql://user:password@host/name (several hosts by commas), or unset"
     )
@@ -120,10 +121,10 @@ class Settings(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "deletions_ledger")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return ROOT / value.expanduser()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else ROOT / value.expanduser()
 
     @field_validator("database_url")
     @classmethod
@@ -170,6 +171,11 @@ class Settings(BaseSettings):
     def queue_path(self) -> Path:
         """The queue's SQLite file, used when neither Redis nor PostgreSQL is set."""
         return self.data_dir / "huey.db"
+
+    @property
+    def deletions_path(self) -> Path:
+        """The ledger of deletions, from which a restored store deletes again."""
+        return self.deletions_ledger or self.data_dir / "deletions.ndjson"
 
     @property
     def sends_mail(self) -> bool:

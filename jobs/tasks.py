@@ -26,6 +26,7 @@ from jobs.consumers.activity import ActivityConsumer
 from jobs.consumers.admin_watch import AdminWatchConsumer
 from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
+from jobs.consumers.deletions import DeletionsConsumer
 from jobs.consumers.host_notices import HostNoticeConsumer
 from jobs.consumers.imported_search import ImportedSearchConsumer
 from jobs.consumers.members import MembersConsumer
@@ -118,6 +119,7 @@ def bind(settings: Settings) -> None:
         ActivityConsumer(settings.activity_sample),
         SearchIndexConsumer(),
         ImportedSearchConsumer(),
+        DeletionsConsumer(settings),
     ):
         consumers[consumer.name] = consumer
         _runners[consumer.name] = _SerialRunner(consumer.name)

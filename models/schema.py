@@ -8,6 +8,7 @@ from pathlib import Path
 from playhouse.migrations import Runner
 
 from conf import VERSION
+from models.accounts.deletion import Deletion
 from models.accounts.invitation import Invitation, InvitationUse
 from models.chat.additions import MemberAddition
 from models.chat.conversation import Conversation, Membership
@@ -75,6 +76,7 @@ TABLES = [
     Comment,
     Invitation,
     InvitationUse,
+    Deletion,
     EventRow,
     Checkpoint,
     Email,

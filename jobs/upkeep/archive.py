@@ -63,7 +63,7 @@ class Archiver:
         if not any(_oldest(record_type, before_ms, 2) for record_type in RECORD_TYPES):
             return 0
         folder_id = archive.create_folder(self._folder)
-        with _exclusive(self._folder) as acquired:
+        with exclusive(self._folder) as acquired:
             if not acquired:
                 return 0
             moved = sum(self._move_all(record_type, folder_id, before_ms, stop, wait) for record_type in RECORD_TYPES)
@@ -104,7 +104,7 @@ def _oldest(record_type: RecordType, before_ms: int, limit: int) -> list[Record]
 
 
 @contextmanager
-def _exclusive(folder: Path) -> Iterator[bool]:
+def exclusive(folder: Path) -> Iterator[bool]:
     """Yield whether this thread has the folder's lock, which no other process or thread then gets until the end."""
     with (folder / LOCK_FILE).open("w") as lock:
         try:

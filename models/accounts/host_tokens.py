@@ -56,6 +56,8 @@ def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
     """Return the account of a token, None for one that is to be made. Raises DeadTokenError or SuspendedError."""
     found = rows("SELECT id, status, coalesce(tokens_after_ms, -1) FROM users WHERE external_id=?", (new.external_id,))
     if not found:
+        if ended_tokens.has_ended(new.hash):  # of an account that was deleted
+            raise DeadTokenError(REVOKED)
         if not creates:
             raise DeadTokenError(UNKNOWN)
         return None

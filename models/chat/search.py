@@ -145,6 +145,11 @@ def is_erasure_due(every_ms: int) -> bool:
     return fact is None or is_due(int(fact.value) + every_ms, engine().now_ms(), every_ms)
 
 
+def erased_ms() -> int:
+    """When the words of all texts that were deleted before had left SQLite's index; 0 if never."""
+    return int(facts.read(ERASED) or 0)
+
+
 def erase_next(tx: Transaction) -> bool:
     """Merge a part of SQLite's index, which keeps the words of deleted texts until then; returns whether more is left."""
     before = rows("SELECT total_changes()")[0][0]

@@ -48,6 +48,14 @@ def unlike(tx: Transaction, user: int, post: int, caller: Bound | None = None) -
     return _count_for(user, post, caller)
 
 
+def remove(tx: Transaction, user: int, post: int) -> bool:
+    """Remove the like of a user who is being deleted, whether they may see the post or not; returns whether there was one."""
+    removed = affected_rows("DELETE FROM likes WHERE post_id=? AND user_id=?", (post, user)) > 0
+    if removed:
+        _change_count(tx, "post.unliked", user, post, -1)
+    return removed
+
+
 def bookmark(tx: Transaction, user: int, post: int, caller: Bound | None = None) -> None:
     """Bookmark a post that the user may see. Raises NotFoundError."""
     is_new = _mark("bookmarks", user, post, caller)

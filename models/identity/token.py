@@ -174,6 +174,11 @@ def revoke_others(tx: Transaction, user: int, kept: int) -> None:
     revoke(tx, user, [number for (number,) in rows("SELECT id FROM tokens WHERE user_id=? AND id<>?", (user, kept))])
 
 
+def count(user: int) -> int:
+    """The number of a user's tokens."""
+    return Token.select().where(Token.user == user).count()
+
+
 def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
     """Delete all tokens of users. Gateways learn of it from the event of the users' change of status."""
     for part in chunks(users, MAX_IDS_PER_STATEMENT):

@@ -15,8 +15,10 @@ from __future__ import annotations
 import gzip
 import os
 import secrets
+import shutil
+import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +35,9 @@ FOLDER_ID_FILE = "place"
 READ_BLOCK_BYTES = 64 * 1024
 ENDING = ".ndjson.gz"
 GZIP_WINDOW_BITS = 31  # zlib's window bits for a gzip member
+GZIP_HEADER = struct.Struct(">HBBIBB")  # magic, method, flags, time, compression level, operating system
+GZIP_HEADER_BYTES = 10
+GZIP_COMMENT = 16  # the flag of a header that has a comment
 
 
 class ArchiveFile(Base):
@@ -175,6 +180,49 @@ def read_lines(path: Path, start: int, end: int) -> Iterator[bytes]:
                     member = zlib.decompressobj(GZIP_WINDOW_BITS)
             *lines, partial_line = partial_line.split(b"\n")
             yield from lines
+
+
+def rewrite(path: Path, size: int, change: Callable[[bytes], bytes]) -> int:
+    """Replace lines in the first `size` bytes of a file, with the folder's lock; returns the number of lines that changed.
+
+    The new file is as long as the old one, filled up by a comment in the header of its one member (RFC 1952). So the stored size is
+    true at every moment, and later members begin where they would have. Raises OSError, and ArchiveError when the new lines do not
+    fit.
+    """
+    body, draft = path.with_name(f"{path.name}.body"), path.with_name(f"{path.name}.draft")
+    try:
+        changed, trailer = _pack(body, read_lines(path, 0, size), change)
+        if changed:
+            comment = size - GZIP_HEADER_BYTES - body.stat().st_size - len(trailer)
+            if comment < 0:
+                raise ArchiveError(f"{path} can't be rewritten: it would have {-comment} bytes more than before")
+            with open_private(draft) as file, body.open("rb") as packed:
+                file.write(GZIP_HEADER.pack(0x1F8B, zlib.DEFLATED, GZIP_COMMENT if comment else 0, 0, 2, 255))
+                file.write((b" " * (comment - 1) + b"\0") if comment else b"")
+                shutil.copyfileobj(packed, file)
+                file.write(trailer)
+            fsync(draft)
+            draft.replace(path)
+            fsync(path.parent)
+        return changed
+    finally:
+        body.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+
+
+def _pack(body: Path, lines: Iterable[bytes], change: Callable[[bytes], bytes]) -> tuple[int, bytes]:
+    """Write changed lines as the deflated body of a gzip member; returns how many differ, and the member's trailer."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    changed = check = length = 0
+    with open_private(body) as file:
+        for line in lines:
+            new = change(line)
+            changed += new != line
+            text = new + b"\n"
+            check, length = zlib.crc32(text, check), length + len(text)
+            file.write(packer.compress(text))
+        file.write(packer.flush())
+    return changed, struct.pack("<II", check, length % 2**32)
 
 
 def write_checksums(folder: Path) -> None:

@@ -96,6 +96,11 @@ class Engine(ABC):
     def run_maintenance(self) -> None:
         """Do the regular maintenance of a store that is written to. A gateway calls it every few seconds."""
 
+    def erase_past(self) -> bool:
+        """Remove earlier states of the store from its files, as far as the store does that by itself only later; returns whether it
+        could."""
+        return True
+
     @abstractmethod
     def migration_lock(self) -> AbstractContextManager[None]:
         """Keep every other process from migrating."""

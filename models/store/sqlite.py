@@ -26,6 +26,7 @@ MAX_COMMITTER_WAL_PAGES = 16_000  # the same for the committer's own commits
 MAX_USED_WAL_PAGES = 8_000  # with more the WAL is used anew, for which sends wait until those that read have ended
 READERS_WAIT_S = 0.03  # for so long at most; after twice as many pages twice as long
 MAX_READERS_WAITS = 3
+ERASE_WAIT_S = 0.1  # the same, when the WAL is emptied
 KEPT_WAL_BYTES = MAX_COMMITTER_WAL_PAGES * 4096  # a longer file is cut
 MAX_BYTES_CUT = 32 * 2**20  # at once, since sends wait for about a millisecond a MiB
 CACHE_KIB = 8 * 1024
@@ -200,6 +201,13 @@ class SQLite(Engine):
                 connection.execute(f"PRAGMA journal_size_limit={max(size - MAX_BYTES_CUT, KEPT_WAL_BYTES)}")
                 with suppress(sqlite3.OperationalError):  # locked: another commit was first, and cut nothing
                     connection.execute("PRAGMA user_version=0")  # as it was: any write will do, since a commit cuts the file
+
+    def erase_past(self) -> bool:
+        """Copy the WAL back and empty its file, which else keeps earlier pages until they are written over. Commits wait for those
+        that read, for ERASE_WAIT_S at most."""
+        with closing(sqlite3.connect(self.db.database, timeout=ERASE_WAIT_S, isolation_level=None)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:

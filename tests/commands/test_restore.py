@@ -224,3 +224,17 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database(backed_up: tuple
     bellwire.succeed("restore", str(folder), "--force", DATA_DIR=middle)
     assert rows(Path(middle) / "bellwire.db", USERS) == [("ana",)]
     assert not list(Path(middle).glob("*.restoring"))
+
+
+def test_an_account_that_was_deleted_after_the_backup_is_deleted_again(backed_up: tuple[Installation, Path]) -> None:
+    bellwire, folder = backed_up
+    ((ana, created_ms),) = bellwire.rows("SELECT id, created_ms FROM users WHERE username='ana'")
+    lines = [(ana, created_ms), (ana + 1, created_ms)]  # the other is not in the backup
+    entries = [{"user": user, "created_ms": at_ms, "texts": "erase", "deleted_ms": 1} for user, at_ms in lines]
+    ledger = "\n".join(json.dumps(entry) for entry in entries) + '\n{"user":1,"crea'
+    (bellwire.data / "deletions.ndjson").write_text(ledger)
+    assert "1 account that was deleted after the backup" in bellwire.succeed("restore", "--force", str(folder))
+    assert bellwire.rows(USERS) == [(f"deleted-{ana}",)]
+    assert bellwire.rows("SELECT user_id, texts FROM deletions") == [(ana, "erase")]
+    bellwire.succeed("restore", "--force", str(folder), DELETIONS_LEDGER=str(bellwire.folder / "elsewhere"))
+    assert bellwire.rows(USERS) == [("ana",)]

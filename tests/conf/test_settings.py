@@ -22,6 +22,7 @@ DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8080,
     "data_dir": Path(__file__).parents[2] / "var",
+    "deletions_ledger": None,
     "database_url": None,
     "redis_url": None,
     "email_url": "file:",

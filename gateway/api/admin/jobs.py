@@ -10,6 +10,7 @@ from gateway.http.describe import Accepted, describe
 from jobs import gauges, tasks
 from jobs.drain.backlog import consumer_lags
 from jobs.queue.broker import NAME, QUEUE_ERRORS
+from models.accounts import deletion
 from models.chat import additions
 from models.hooks import webhook
 from models.notices import announcement, outbox
@@ -90,6 +91,19 @@ class MemberAdditionStatus(TypedDict):
     ended_at: str | None
 
 
+class DeletionStatus(TypedDict):
+    """An account that is deleted. `rows` is the receipt: the rows that were emptied or deleted, by table."""
+
+    job: int
+    user: int
+    by: int | None
+    texts: str
+    state: str
+    rows: dict[str, int]
+    created_at: str
+    ended_at: str | None
+
+
 class DeadLetterAnswer(TypedDict):
     """A dead letter: an event that a consumer could not process, or a mail that could not be sent."""
 
@@ -125,6 +139,7 @@ class JobsAnswer(TypedDict):
     fanouts: list[AnnouncementStatus]
     additions: list[MemberAdditionStatus]
     webhooks: list[WebhookStatus]
+    deletions: list[DeletionStatus]
     dead: list[DeadLetterAnswer]
     degraded: list[str]
 
@@ -135,7 +150,7 @@ class Jobs(AdminHandler):
     @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
         """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
-        "additions":[…],"webhooks":[…],"dead":[…],"degraded":[…]}`."""
+        "additions":[…],"webhooks":[…],"deletions":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.read(_queues)
         workers = await self.read(worker.all_workers)
         consumers = await self.read(consumer_lags, list(tasks.consumers.values()))
@@ -157,6 +172,7 @@ class Jobs(AdminHandler):
                 "fanouts": fanouts,
                 "additions": added,
                 "webhooks": hooks,
+                "deletions": await self.read(deletion.list_newest, MAX_ITEMS),
                 "dead": dead,
                 "degraded": degraded,
             }

@@ -14,7 +14,7 @@ from gateway.api.admin.hosted import ADDRESS_RULE, HostedFields, UpsertingHandle
 from gateway.api.admin.hosted import EXAMPLE as HOSTED_EXAMPLE
 from gateway.http.describe import PAGED, Listed, TextParameter, UserReference, chars, describe, many, one_of
 from gateway.http.request import field_error
-from models.accounts import hosted, registration, status
+from models.accounts import deletion, hosted, registration, status
 from models.accounts.hosted import AccountChanges
 from models.accounts.registration import NewUser
 from models.identity import password, token
@@ -39,6 +39,7 @@ STATUS = TextParameter("status", "only accounts with this status", one_of=STATUS
 NAME_PREFIX = TextParameter(
     "q", "the beginnings of words of the username or display name, in any order; or the beginning of the e-mail address"
 )
+TEXTS = TextParameter("texts", "what becomes of messages, posts and comments", one_of=deletion.TEXTS, required=True)
 ROLE = TextParameter("role", "only accounts with this role", one_of=ROLES)
 
 
@@ -65,6 +66,12 @@ class UserChanges(AccountChanges, forbid_unknown_fields=True):
     username: Annotated[str, chars(2, 32, enforced=False)] | None = None
     email: Annotated[str, chars(0, MAX_ADDRESS_CHARS, ADDRESS_RULE, enforced=False)] | UnsetType | None = UNSET
     external_id: Annotated[str, chars(1, EXTERNAL_ID_CHARS, "null: none", enforced=False)] | UnsetType | None = UNSET
+
+
+class DeletionJob(TypedDict):
+    """The job that deletes an account."""
+
+    job: int
 
 
 class NewToken(msgspec.Struct, forbid_unknown_fields=True):
@@ -153,6 +160,14 @@ class AdminUser(UpsertingHandler):
         if errors:
             raise InvalidError(*errors)
         self.answer(await self.commit(lambda tx: hosted.change(tx, number, change)))
+
+    @describe("Delete an account", {202: DeletionJob}, query=(TEXTS,), errors=("conflict",))
+    async def delete(self, user: str) -> None:
+        """Answer 202 with `{"job"}`. The account can't be used from now on; the job, which `GET /api/v1/admin/jobs` lists, empties
+        what it has left: with `texts=erase` also its messages, posts and comments. Doing it again is answered with the same job."""
+        number, texts = int(user), self.query_text(TEXTS)
+        by = self.actor.user
+        self.answer({"job": await self.commit(lambda tx: deletion.request(tx, number, texts, by))}, 202)
 
 
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,0 +1,385 @@
+"""The steps of a deletion: which rows each table has of a user, and what becomes of them.
+
+A step finds the next few rows after a position, outside any transaction, and changes them in one that moves the position. A row
+that was changed before is found no more or stays as it is, so a step may be repeated. docs/embedding.md says what is kept, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+import peewee
+
+from models.accounts import deletion
+from models.accounts.deletion import DeletionProgress
+from models.accounts.former_names import FormerNames
+from models.accounts.invitation import Invitation, InvitationUse
+from models.chat import conversation as conversations
+from models.chat import message as messages
+from models.chat.conversation import Conversation, Membership
+from models.chat.message import Message, Reaction
+from models.chat.presence import Online, Visit
+from models.community import group as groups
+from models.community import like as likes
+from models.community import removal
+from models.community.comment import Comment
+from models.community.group import Group, GroupMember
+from models.community.like import Bookmark, Like
+from models.community.post import Post
+from models.identity.code import Code
+from models.identity.token import Token
+from models.identity.user import LOCALE, TIMEZONE, Profile, SearchName, Wallet, view
+from models.log.event import EventRow, Transaction, conversation_stream, user_stream
+from models.notices.causes import NotificationCause
+from models.notices.host_notices import HostNotice
+from models.notices.notification import Notification
+from models.notices.outbox import Email
+from models.notices.pending_mail import Digest, WaitingMail
+from models.notices.preference import Preference
+from models.notices.topics import TopicMember
+from models.ops.dead_letters import DeadLetter
+from models.records import archived_tables
+from models.records.archive import RECORD_TYPES
+from models.store.database import Base, execute, fetch_column, fetch_rows, placeholders, rows
+from models.store.errors import ForbiddenError, NotFoundError
+
+ROWS_PER_TRANSACTION = 200
+TEXTS_PER_TRANSACTION = 20  # messages and comments: each is removed from its row, the log and the search index
+POSTS_PER_TRANSACTION = 5  # with their comments
+GROUPS_PER_TRANSACTION = 10
+MAX_FOUND = 5_000  # messages at once, which no index sorts
+ROWS_SCANNED = 500
+MAX_SCANS_PER_PAGE = 20  # then the position is stored though nothing was found
+
+
+class Page(NamedTuple):
+    """The items to change in one transaction, and the position after them."""
+
+    items: Sequence[Any]
+    position: str
+
+
+Find = Callable[[DeletionProgress, str], Iterator[Page]]
+Change = Callable[[Transaction, DeletionProgress, Sequence[Any]], int]
+
+
+class Step(NamedTuple):
+    """One table's part of a deletion: `find` yields the pages after a position, `change` returns the number of rows."""
+
+    table: str
+    find: Find
+    change: Change
+    of_texts: bool = False  # only when the user's texts are erased
+    of: str = ""  # which of the table's rows, if several steps change it
+
+    @property
+    def name(self) -> str:
+        """How the job's row names it."""
+        return f"{self.table} {self.of}".strip()
+
+
+def _pages(model: type[Base], key: Any, condition: Callable[[int], Any], size: int = ROWS_PER_TRANSACTION) -> Find:
+    """Pages of the values of a column, a number or a text, among rows that fulfil a condition."""
+
+    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
+        is_text = isinstance(key, (peewee.CharField, peewee.TextField))
+        while True:
+            after = position if is_text else int(position or 0)
+            query = model.select(key).where(condition(progress.user), key > after).distinct().order_by(key).limit(MAX_FOUND)
+            found = fetch_column(query)
+            for start in range(0, len(found), size):
+                items = found[start : start + size]
+                position = str(items[-1])
+                yield Page(items, position)
+            if len(found) < MAX_FOUND:
+                return
+
+    return find
+
+
+def _deleted(model: type[Base], owner: Any, key: Any, *, of_texts: bool = False) -> Step:
+    """The user's rows are deleted."""
+
+    def change(tx: Transaction, progress: DeletionProgress, keys: Sequence[Any]) -> int:
+        return int(model.delete().where(owner == progress.user, key.in_(list(keys))).execute())
+
+    return Step(model._meta.table_name, _pages(model, key, lambda user: owner == user), change, of_texts)
+
+
+def _reset(model: type[Base], **values: Any) -> Step:
+    """The user's one row gets the values of a new account."""
+
+    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
+        if not position:
+            yield Page([progress.user], "1")
+
+    def change(tx: Transaction, progress: DeletionProgress, users: Sequence[Any]) -> int:
+        return int(model.update(**values).where(model.user == progress.user).execute())  # type: ignore[attr-defined]
+
+    return Step(model._meta.table_name, find, change)
+
+
+def _delete_mails(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    DeadLetter.delete().where(DeadLetter.email.in_(list(ids))).execute()
+    return int(Email.delete().where(Email.id.in_(list(ids))).execute())
+
+
+def _empty_notices(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    """Empty the notifications that the host requested for the user alone. Those that wait reach nobody."""
+    values = {"data": "{}", "url": None, "ended_ms": peewee.fn.COALESCE(HostNotice.ended_ms, tx.now_ms)}
+    return int(HostNotice.update(**values).where(HostNotice.id.in_(list(ids))).execute())
+
+
+def _end_invitations(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    return int(Invitation.update(uses=0, expires_ms=0).where(Invitation.id.in_(list(ids))).execute())
+
+
+def _remove_likes(tx: Transaction, progress: DeletionProgress, posts: Sequence[Any]) -> int:
+    return sum(likes.remove(tx, progress.user, post) for post in posts)
+
+
+def _remove_reactions(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    mine = (Reaction.user == progress.user) & Reaction.message.in_(list(ids))
+    query = Reaction.select(Reaction.message, Reaction.emoji, Message.conversation).join(Message).where(mine)
+    found = fetch_rows(query)
+    for message, emoji, conversation in found:
+        data = {"message": message, "conversation": conversation, "user": progress.user, "emoji": emoji, "added": False}
+        tx.append(conversation_stream(conversation), "message.reacted", msgspec.json.encode(data))
+    return int(Reaction.delete().where(mine).execute())
+
+
+def _rename_groups(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    """Names of groups that the user owns are texts of theirs."""
+    named = fetch_rows(Group.select(Group.id, Group.name).where(Group.id.in_(list(ids)), Group.owner == progress.user))
+    deletion.add_names(tx, progress.id, [(name, f"Group {number}") for number, name in named])
+    return sum(Group.update(name=f"Group {number}").where(Group.id == number).execute() for number, _ in named)
+
+
+def _leave_groups(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    for number in ids:
+        groups.leave(tx, progress.user, number)
+    return len(ids)
+
+
+def _leave_conversations(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    left = 0
+    for number in ids:
+        try:
+            conversations.remove_member(tx, progress.user, number, progress.user)
+            left += 1
+        except NotFoundError:  # somebody has removed them meanwhile
+            continue
+    return left
+
+
+def _owned_titles(progress: DeletionProgress, position: str) -> Iterator[Page]:
+    """The conversations that the user owns, each with the titles that the log still has: they are texts of theirs."""
+    owned = (Membership.role == "owner") & _is_open_group(progress.user) & (Membership.conversation > int(position or 0))
+    for conversation in fetch_column(Membership.select(Membership.conversation).where(owned).order_by(Membership.conversation)):
+        of_it = (EventRow.stream == conversation_stream(conversation)) & (EventRow.type == "conversation.updated")
+        created = (EventRow.stream == user_stream(progress.user)) & (EventRow.type == "conversation.created")
+        texts = fetch_column(EventRow.select(EventRow.data).where(of_it | created))
+        events = [event for text in texts if (event := msgspec.json.decode(text))["id"] == conversation]
+        titles = {event["title"] for event in events if event["title"] is not None}
+        yield Page([(conversation, sorted(titles))], str(conversation))
+
+
+def _remove_titles(tx: Transaction, progress: DeletionProgress, items: Sequence[Any]) -> int:
+    for conversation, former in items:
+        found = fetch_column(Conversation.select(Conversation.title).where(Conversation.id == conversation))
+        titles = {*former, *found} - {None}
+        deletion.add_names(tx, progress.id, [(title, "") for title in sorted(titles)])
+        with suppress(NotFoundError, ForbiddenError):  # somebody has removed them meanwhile
+            conversations.rename(tx, progress.user, conversation, None)
+    return len(items)
+
+
+def _is_open_group(user: int) -> Any:
+    of_groups = Conversation.select(Conversation.id).where(Conversation.id == Membership.conversation, Conversation.kind == "group")
+    return (Membership.user == user) & Membership.to_event.is_null() & peewee.fn.EXISTS(of_groups)
+
+
+def _erase_messages(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    Message.update(client_id=None).where(Message.id.in_(list(ids))).execute()
+    for number in ids:
+        messages.delete(tx, progress.user, "admin", number)
+    return len(ids)
+
+
+def _erase_posts(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    return sum(_was_there(removal.delete_post, tx, progress.user, number) for number in ids)
+
+
+def _erase_comments(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    return sum(_was_there(removal.delete_comment, tx, progress.user, number) for number in ids)
+
+
+def _was_there(delete: Callable[[Transaction, int, str, int], None], tx: Transaction, user: int, number: int) -> bool:
+    try:
+        delete(tx, user, "admin", number)
+    except NotFoundError:  # its post was deleted meanwhile
+        return False
+    return True
+
+
+def _is_present(model: Any, owner: Any) -> Callable[[int], Any]:
+    return lambda user: (owner == user) & model.deleted_ms.is_null()
+
+
+STEPS = (
+    _reset(Profile, timezone=TIMEZONE, locale=LOCALE),
+    _reset(Wallet, currency="USD", balance_minor=0),
+    _deleted(SearchName, SearchName.user, SearchName.name),
+    _deleted(Token, Token.user, Token.id),
+    _deleted(Code, Code.account, Code.purpose),
+    _deleted(Preference, Preference.user, Preference.type),
+    _deleted(WaitingMail, WaitingMail.user, WaitingMail.notification),
+    _deleted(Digest, Digest.user, Digest.period),
+    Step("emails", _pages(Email, Email.id, lambda user: Email.receiver == user), _delete_mails),
+    _deleted(NotificationCause, NotificationCause.user, NotificationCause.cause),
+    _deleted(Notification, Notification.user, Notification.id),
+    _deleted(TopicMember, TopicMember.user, TopicMember.id),
+    Step("host_notices", _pages(HostNotice, HostNotice.id, lambda user: HostNotice.receivers == f"[{user}]"), _empty_notices),
+    _deleted(Online, Online.user, Online.gateway),
+    _deleted(Visit, Visit.user, Visit.id),
+    _deleted(Bookmark, Bookmark.user, Bookmark.post),
+    _deleted(InvitationUse, InvitationUse.user, InvitationUse.invitation),
+    Step("invitations", _pages(Invitation, Invitation.id, lambda user: Invitation.created_by == user), _end_invitations),
+    Step("community_groups", _pages(Group, Group.id, lambda user: Group.owner == user), _rename_groups, of_texts=True),
+    Step(
+        "group_members",
+        _pages(
+            GroupMember,
+            GroupMember.group,
+            lambda user: (GroupMember.user == user) & GroupMember.to_event.is_null(),
+            GROUPS_PER_TRANSACTION,
+        ),
+        _leave_groups,
+    ),
+    Step("conversations", _owned_titles, _remove_titles, of_texts=True),
+    Step("memberships", _pages(Membership, Membership.conversation, _is_open_group, GROUPS_PER_TRANSACTION), _leave_conversations),
+    Step("likes", _pages(Like, Like.post, lambda user: Like.user == user, TEXTS_PER_TRANSACTION), _remove_likes, of_texts=True),
+    Step("reactions", _pages(Reaction, Reaction.message, lambda user: Reaction.user == user), _remove_reactions, of_texts=True),
+    Step(
+        "messages",
+        _pages(Message, Message.id, _is_present(Message, Message.sender), TEXTS_PER_TRANSACTION),
+        _erase_messages,
+        of_texts=True,
+    ),
+    Step("posts", _pages(Post, Post.id, _is_present(Post, Post.author), POSTS_PER_TRANSACTION), _erase_posts, of_texts=True),
+    Step(
+        "comments",
+        _pages(Comment, Comment.id, _is_present(Comment, Comment.author), TEXTS_PER_TRANSACTION),
+        _erase_comments,
+        of_texts=True,
+    ),
+)
+
+
+# Records, and texts of others that name the user
+
+
+def trace_steps(progress: DeletionProgress) -> list[Step]:
+    """The steps that find traces of the user in records and in what was derived. `progress` has all former names."""
+    names = FormerNames(progress.user, progress.names, msgspec.to_builtins(view(progress.user)), erases=progress.erases)
+    tables = [(kind, table) for kind in RECORD_TYPES for table in (kind.table, *archived_tables.list_tables(kind))]
+    return [
+        Step("events", _own_notifications, _empty_notifications, of="of the user"),
+        *(_emptied_records(table, is_audit=kind.name == "audit") for kind, table in tables),
+        _renamed(names, "notifications", ("title", "body", "data")),
+        _renamed(names, "fanouts", ("title", "body", "data")),
+        _renamed(names, "host_notices", ("data",)),
+        _renamed(names, "dead_work", ("error",)),
+        *(_renamed(names, table, ("description", "metadata")) for _, table in tables),
+        _renamed(names, "events", ("data",), "type"),
+    ]
+
+
+def _own_notifications(progress: DeletionProgress, position: str) -> Iterator[Page]:
+    """The events that tell the user of notifications, whose texts the host may have written."""
+    while True:
+        own = (EventRow.stream == user_stream(progress.user)) & (EventRow.id > int(position or 0))
+        query = EventRow.select(EventRow.id, EventRow.type, EventRow.data).where(own).order_by(EventRow.id)
+        found = fetch_rows(query.limit(ROWS_PER_TRANSACTION))
+        if not found:
+            return
+        position = str(found[-1][0])
+        texts = [(number, data) for number, kind, data in found if kind in ("notification.created", "notification.updated")]
+        yield Page(texts, position)
+
+
+def _empty_notifications(tx: Transaction, progress: DeletionProgress, items: Sequence[Any]) -> int:
+    emptied = {"title": "", "body": "", "data": {}}
+    tx.scrub_each({number: msgspec.json.encode(msgspec.json.decode(data) | emptied) for number, data in items})
+    return len(items)
+
+
+def _emptied_records(table: str, *, is_audit: bool) -> Step:
+    """The user's records keep action and time; of an administrator's calls the path and outcome stay, too."""
+
+    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
+        while True:
+            at_ms, _, number = (position or "0:0").partition(":")
+            found = rows(
+                f"SELECT at_ms, id FROM {table} WHERE (user_id, at_ms, id)>(?,?,?) AND user_id=? ORDER BY at_ms, id LIMIT ?",
+                (progress.user, int(at_ms), int(number), progress.user, ROWS_PER_TRANSACTION),
+            )
+            if not found:
+                return
+            position = "{}:{}".format(*found[-1])
+            yield Page(found, position)
+
+    def change(tx: Transaction, progress: DeletionProgress, items: Sequence[Any]) -> int:
+        emptied = "address=''" if is_audit else "description=''"
+        execute(
+            f"UPDATE {table} SET metadata='{{}}', site=NULL, {emptied} WHERE id IN ({placeholders(len(items))}) "
+            "AND at_ms>=? AND at_ms<=?",
+            (*(number for _, number in items), items[0][0], items[-1][0]),
+        )
+        return len(items)
+
+    return Step(table, find, change, of="of the user")
+
+
+def _renamed(names: FormerNames, table: str, columns: Sequence[str], kind: str = "''") -> Step:
+    """Former names are replaced in a table's texts; `kind` is the column of an event's type."""
+    listed = ", ".join(columns)
+    jsons = ("data", "metadata")
+
+    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
+        scans = 0
+        while True:
+            found = rows(
+                f"SELECT id, {kind}, {listed} FROM {table} WHERE id>? ORDER BY id LIMIT ?", (int(position or 0), ROWS_SCANNED)
+            )
+            if not found:
+                return
+            position, scans = str(found[-1][0]), scans + 1
+            items = [(row[0], row[2:], after) for row in found if (after := renamed(row)) is not None]
+            if items or scans % MAX_SCANS_PER_PAGE == 0:
+                yield Page(items, position)
+
+    def renamed(row: Sequence[Any]) -> list[str] | None:
+        _, type_, *texts = row
+        after = [_cleaned(names, type_, text, is_json=column in jsons) for column, text in zip(columns, texts, strict=True)]
+        return after if after != texts else None
+
+    def change(tx: Transaction, progress: DeletionProgress, items: Sequence[Any]) -> int:
+        same = " AND ".join(f"{column}=?" for column in columns)
+        assigned = ", ".join(f"{column}=?" for column in columns)
+        for number, before, after in items:
+            execute(f"UPDATE {table} SET {assigned} WHERE id=? AND {same}", (*after, number, *before))
+        return len(items)
+
+    return Step(table, find, change, of="of others")
+
+
+def _cleaned(names: FormerNames, type_: str, text: str, *, is_json: bool) -> str:
+    if type_:
+        return names.in_event(type_, text) if names.may_be_in_event(type_, text) else text
+    if not names.may_be_in(text):
+        return text
+    return names.in_json(text) if is_json else names.in_text(text)

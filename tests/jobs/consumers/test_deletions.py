@@ -1,0 +1,254 @@
+"""Deletions of accounts: nothing that the person wrote or was called stays, whatever crashes, and others stay as they are."""
+
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from conf import Settings
+from jobs import tasks
+from jobs.consumers.deletions import DeletionsConsumer
+from jobs.drain.drain import drain
+from jobs.mail.compose import Composer
+from jobs.mail.file_transport import FileTransport
+from models.accounts import deletion, registration
+from models.accounts.registration import NewUser
+from models.chat import conversation, message
+from models.chat.message import Draft
+from models.community import comment, group, like, post
+from models.identity import code, token
+from models.identity.user import User, view
+from models.log import event
+from models.notices import outbox, preference
+from models.notices.outbox import NewMail
+from models.notices.preference import Choice
+from models.records import activity, archive, audit
+from models.records.activity import Report
+from models.records.audit import AdminCall
+from models.schema import TABLES
+from models.store.database import engine, execute, rows
+from models.transfer import ledger
+from tests.jobs.killing import killed_at
+from tests.jobs.people import people, scalar
+
+DAY_MS = 24 * 3600 * 1000
+WORK = "tasks.drain_log(tasks.consumers['deletions'])"
+
+
+class Person:
+    """A person whose every text is one unique word, among Ana and the admin root, who have texts of their own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._random = random.Random(7)
+        self.words: dict[str, str] = {}
+        [self.root] = people("root", role="admin")
+        [self.ana] = people("ana")
+        new = NewUser(
+            self.word("username"), f"{self.word('email')}@example.org", self.word("name"), timezone="Asia/Tokyo", locale="ja"
+        )
+        with event.transaction() as tx:
+            [made] = registration.create_active(tx, [new], [None])
+            registration.announce(tx, [made.id])
+            self.id = made.id
+            token.create(tx, self.id, self.word("label"), self.word("address"), is_session=True)
+            code.issue(tx, "secret", self.id, code.LOGIN, "123456")
+            preference.set_choices(tx, self.id, {"system": Choice(False, "daily")})
+        metadata = msgspec.json.encode({"about": self.word("metadata")}).decode()
+        User.update(external_id=self.word("external"), metadata=metadata).where(User.id == self.id).execute()
+        self._writes()
+        self._is_recorded()
+        tasks.run_pending()
+        self._has_mail()
+        self._is_archived()
+
+    @property
+    def address(self) -> str:
+        return f"{self.words['email']}@example.org"
+
+    def word(self, place: str) -> str:
+        """A new word, for a place in the person's data."""
+        self.words[place] = "zq" + "".join(self._random.choices("bcdfghjklmnpqrstvwxyz", k=14))
+        return self.words[place]
+
+    def _writes(self) -> None:
+        with event.transaction() as tx:
+            crew = conversation.create(tx, self.id, [self.ana, self.root], self.word("title"))
+            drafts = [
+                Draft(self.id, 0, self.word(f"message {n}"), to=self.ana, client_id=self.word(f"client {n}")) for n in range(45)
+            ]
+            message.post(tx, [*drafts, Draft(self.id, 0, self.word("group message"), conversation=crew)])
+            message.post(tx, [Draft(self.ana, 0, "what Ana wrote", to=self.id)])
+        with event.transaction() as tx:
+            newest = int(str(scalar("SELECT max(id) FROM messages WHERE sender_id=?", self.id)))
+            message.edit(tx, self.id, newest, self.word("edited"))
+            message.react(tx, self.id, newest, "👍", added=True)
+            public = post.create(tx, self.ana, None, "what Ana posted")
+            mine = post.create(tx, self.id, None, self.word("post"))
+            comment.create(tx, self.id, public.id, self.word("comment"), None)
+            comment.create(tx, self.ana, public.id, "what Ana answered", None)
+            like.like(tx, self.id, public.id)
+            like.like(tx, self.ana, mine.id)
+            like.bookmark(tx, self.id, public.id)
+            club = group.create(tx, self.id, self.word("group"))
+            group.join(tx, self.ana, club.id)
+            theirs = group.create(tx, self.ana, "Ana's own")
+            group.join(tx, self.id, theirs.id)
+            conversation.rename(tx, self.id, crew, self.word("new title"))
+
+    def _is_recorded(self) -> None:
+        with event.transaction() as tx:
+            activity.report(tx, Report(self.root, "order.paid", self.word("act"), {"for": self.word("act data")}, self.id, None))
+            body = msgspec.json.encode({"body": {"users": [{"username": self.words["username"], "email": self.address}]}})
+            path = f"/api/v1/admin/users/ext:{self.words['external']}"
+            audit.record(tx, AdminCall(self.root, "PATCH /api/v1/admin/users/ID", path, body, "done", "127.0.0.1", "1"))
+            audit.record(tx, AdminCall(self.id, "GET /api/v1/x", "/api/v1/x", b"{}", "done", self.word("own address"), "2"))
+
+    def _has_mail(self) -> None:
+        address, name = self.address, self.words["name"]
+        with event.transaction() as tx:
+            words = {"title": self.word("mail title"), "body": self.word("mail body")}
+            outbox.queue(tx, [NewMail("account", self.id, address, name, words)])
+            outbox.queue(tx, [NewMail("account", self.ana, "ana@example.org", "Ana", {"title": "For Ana", "body": ""})])
+        mails = FileTransport(self._settings.data_dir / "mail")
+        for to, called, message_id in ((address, name, "<1234abcd@x>"), ("ana@example.org", "Ana", "<5678abcd@x>")):
+            data = {"title": "A mail", "body": "of words"}
+            composed = Composer("bell@example.org", "https://1").compose("account", to, called, data, message_id, 0, "https://1/2")
+            mails.send("bell@example.org", to, composed)
+
+    def _is_archived(self) -> None:
+        """All records of now are old, and are archived: others come later."""
+        for table in ("activities", "audits"):
+            if self._settings.database_url is None:
+                execute(f"UPDATE {table} SET at_ms=at_ms-?", (200 * DAY_MS,))
+        if self._settings.database_url is None:
+            tasks.archiver.run(lambda: False)
+        self._is_recorded()
+        drain(tasks.consumers["activity"])
+
+    def requests(self, texts: str) -> int:
+        with event.transaction() as tx:
+            return deletion.request(tx, self.id, texts, self.root)
+
+    def places(self) -> list[str]:
+        """The places of which the word is anywhere: in a file, byte by byte and in what is compressed, or in a table."""
+        held = b"".join(_contents(path) for path in sorted(self._settings.data_dir.rglob("*")) if path.is_file())
+        held += "\n".join(str(row) for model in TABLES for row in model.select().tuples()).encode()
+        if self._settings.database_url is not None:
+            held += str(rows("SELECT rowid, words::text FROM message_search")).encode()
+        return [place for place, word in self.words.items() if word.encode() in held]
+
+
+def _contents(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.name.endswith(archive.ENDING):
+        content += b"\n".join(archive.read_lines(path, 0, path.stat().st_size))
+    return content
+
+
+def others_texts() -> list[str]:
+    bodies = "SELECT body FROM messages UNION SELECT body FROM posts UNION SELECT body FROM comments"
+    texts = rows(f"{bodies} UNION SELECT name FROM community_groups")
+    return sorted(text for (text,) in texts if "Ana" in text)
+
+
+ANAS = ["Ana's own", "what Ana answered", "what Ana posted", "what Ana wrote"]
+
+
+def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) -> None:
+    person = Person(store)
+    assert set(person.places()) >= {"username", "email", "external", "message 3", "post", "group", "edited", "act", "title"}
+    job = person.requests("erase")
+    assert view(person.id).username == f"deleted-{person.id}"
+    drain(DeletionsConsumer(store), pause=False)
+    assert person.places() == []
+    assert others_texts() == ANAS
+    [receipt] = deletion.list_newest(10)
+    assert (receipt["job"], receipt["state"], receipt["texts"]) == (job, "done", "erase")
+    assert (
+        receipt["rows"].items()
+        >= {"users": 1, "tokens": 1, "profiles": 1, "messages": 46, "posts": 1, "comments": 1, "mail_files": 1}.items()
+    )
+    assert rows("SELECT count(*) FROM events WHERE type='message.deleted'") == [(46,)]
+    assert [entry.user for entry in ledger.read(store.deletions_path)] == [person.id]
+    assert drain(DeletionsConsumer(store), pause=False).rows == 0
+
+
+def test_texts_stay_when_they_are_kept_and_names_go(store: Settings) -> None:
+    person = Person(store)
+    person.requests("keep")
+    drain(DeletionsConsumer(store), pause=False)
+    texts = {
+        place
+        for place in person.words
+        if place.startswith(("message", "client", "group", "post", "comment", "title", "new", "edited"))
+    }
+    assert set(person.places()) - texts == set()
+    assert {"message 3", "group message", "post", "comment", "group"} <= set(person.places())
+    assert others_texts() == ANAS
+
+
+def test_asking_again_is_the_same_job_and_erasing_later_is_another(store: Settings) -> None:
+    person = Person(store)
+    first = person.requests("keep")
+    assert person.requests("keep") == first
+    drain(DeletionsConsumer(store), pause=False)
+    assert person.requests("keep") == first
+    second = person.requests("erase")
+    assert second != first
+    assert person.requests("keep") == second
+    drain(DeletionsConsumer(store), pause=False)
+    assert {place for place in person.places() if "title" not in place and place != "group"} == set()
+
+
+class _EndedError(BaseException):
+    """This process ends here."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_end_at_every_commit_repeats_nothing_and_leaves_nothing(
+    store: Settings, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person(store)
+    person.requests("erase")
+    commit, ends = engine().commit, 0
+    left = 0
+
+    def ending(assigned_ids: Mapping[str, int], newest_event: int | None) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0 and when == "before":
+            raise _EndedError
+        committed = commit(assigned_ids, newest_event)
+        if left < 0:
+            raise _EndedError
+        return committed
+
+    monkeypatch.setattr(engine(), "commit", ending)
+    while deletion.list_newest(1)[0]["state"] == "running":
+        left = 1 if when == "before" else 0  # so that each run does one commit
+        with suppress(_EndedError):
+            drain(DeletionsConsumer(store), pause=False)
+            break
+        ends += 1
+        assert ends < 200
+    monkeypatch.undo()
+    assert ends > 20
+    assert person.places() == []
+    receipt = deletion.list_newest(1)[0]
+    assert (receipt["state"], receipt["rows"]["messages"]) == ("done", 46)
+    assert rows("SELECT count(*) FROM events WHERE type='message.deleted'") == [(46,)]
+    assert others_texts() == ANAS
+
+
+def test_a_kill_is_survived(store: Settings) -> None:
+    person = Person(store)
+    person.requests("erase")
+    killed_at(store, WORK, 25, "after")
+    assert deletion.list_newest(1)[0]["state"] == "running"
+    tasks.run_pending()
+    assert person.places() == []
+    assert deletion.list_newest(1)[0]["rows"]["messages"] == 46
