@@ -33,6 +33,7 @@ from models.log import event
 from models.log.event import Event
 from models.store import facts
 
+MAX_EXPORTS_WAITING = 4  # each reads for seconds
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Services:
         self.login_failures = LoginFailures(self.recorder)
         self.committer = Committer(self._on_commit)
         self.host_tokens = _host_tokens(settings, self.read, self.committer)
+        self.export = ThreadPool("exporter", 1, MAX_EXPORTS_WAITING)
         self.tokens = TokenCache(self.read, self.host_tokens)
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user

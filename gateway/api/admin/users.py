@@ -12,6 +12,7 @@ from gateway.api.admin import auditing
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.hosted import ADDRESS_RULE, HostedFields, UpsertingHandler
 from gateway.api.admin.hosted import EXAMPLE as HOSTED_EXAMPLE
+from gateway.api.exports import ZIP, ExportingHandler
 from gateway.http.describe import PAGED, Listed, TextParameter, UserReference, chars, describe, many, one_of
 from gateway.http.request import field_error
 from models.accounts import deletion, hosted, registration, status
@@ -168,6 +169,15 @@ class AdminUser(UpsertingHandler):
         number, texts = int(user), self.query_text(TEXTS)
         by = self.actor.user
         self.answer({"job": await self.commit(lambda tx: deletion.request(tx, number, texts, by))}, 202)
+
+
+class UserExport(AdminHandler, ExportingHandler):
+    """The export of any user."""
+
+    @describe("Export a user's data", {200: ZIP})
+    async def get(self, user: str) -> None:
+        """Answer 200 with a zip of JSON files, all of one moment, as `GET /api/v1/me/export` does for oneself."""
+        await self.answer_export(int(user))
 
 
 class StatusChange(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,5 +1,16 @@
 """Deleting an account over HTTP: what happens at once, and what it answers."""
 
+import io
+import json
+import zipfile
+from typing import Any
+
+import httpx
+
+from models.accounts import user_export
+from models.chat import message
+from models.chat.message import Draft
+from models.log import event
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 
@@ -49,3 +60,46 @@ def test_a_username_that_looks_deleted_is_no_hindrance(admin: Client, gateway: G
     gateway.execute("UPDATE users SET username=?, username_key=? WHERE id=?", *[f"deleted-{gone.id}"] * 2, other.id)
     admin.delete(f"/admin/users/{gone.id}", params={"texts": "keep"})
     assert gateway.rows("SELECT username FROM users WHERE id=?", gone.id) == [(f"deleted-{gone.id}-2",)]
+
+
+def contents(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON files of an export, by name."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return {name.removesuffix(".json"): json.loads(archive.read(name)) for name in archive.namelist()}
+
+
+def test_an_export_has_everything_of_a_user_and_nothing_of_others(admin: Client, people: list[Client]) -> None:
+    mine, other, _ = people
+    bodies = [f"mine {n}" for n in range(5)]
+    sent = [mine.send(body, to=other) for body in bodies]
+    other.send("not mine", to=mine)
+    mine.put(f"/messages/{sent[0]['id']}/reactions/👍")
+    post = mine.post("/posts", {"body": "posted"}).json()["id"]
+    other.post(f"/posts/{post}/comments", {"body": "not mine either"})
+    mine.put(f"/posts/{post}/like")
+    exported = contents(mine.get("/me/export"))
+    assert (exported["account"]["username"], exported["account"]["email"]) == (mine.name, f"{mine.name}@example.org")
+    assert [item["body"] for item in exported["messages"]] == bodies
+    assert [item["created_at"] for item in exported["messages"]] == [item["created_at"] for item in sent]
+    assert [item["body"] for item in exported["posts"]] == ["posted"]
+    assert exported["reactions"] == [{"message": sent[0]["id"], "emoji": "👍"}]
+    assert len(exported["sessions"]) == len(exported["conversations"]) == 1
+    assert "not mine" not in json.dumps(exported)
+    assert contents(admin.get(f"/admin/users/{mine.id}/export")).keys() == exported.keys()
+    problem(admin.get("/admin/users/999999/export"), 404, "not-found")
+    problem(mine.get(f"/admin/users/{mine.id}/export"), 403, "forbidden")
+
+
+def test_an_export_reads_page_by_page(gateway: Gateway, people: list[Client]) -> None:
+    mine, other, _ = people
+    count = user_export.ROWS_PER_PAGE + 1
+    conversation = mine.send("first", to=other)["conversation"]
+    with gateway.store(), event.transaction() as tx:
+        message.post(tx, [Draft(mine.id, 0, f"body {n}", conversation=conversation) for n in range(count)])
+    assert [item["body"] for item in contents(mine.get("/me/export"))["messages"]] == [
+        "first",
+        *(f"body {n}" for n in range(count)),
+    ]
