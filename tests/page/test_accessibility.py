@@ -31,7 +31,7 @@ SIZES: dict[str, dict[str, Any]] = {"390": {**TOUCH, "color_scheme": "dark"}, "1
 TARGET_PX = 44  # on a device with a touch screen
 LARGE = "document.documentElement.style.fontSize = '200%'"
 LARGE_STOPS = ("list", "chat", "tools", "members", "shortcuts", "posts", "notifications", "preferences", "settings", "admin-users")
-ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "jobs", "announce")
+ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "webhooks", "jobs", "announce")
 AUDIT = """async (rules) => {
     const options = { resultTypes: ["violations"], ...(rules && { runOnly: { type: "rule", values: rules } }) };
     const { violations } = await axe.run(document, options);
@@ -79,6 +79,8 @@ def instance(served: Gateway) -> Instance:
     comment = ben.post(f"/posts/{ana.post('/posts', {'body': 'For everybody'}).json()['id']}/comments", {"body": "Well"}).json()
     ana.post(f"/posts/{post}/comments", {"body": "A comment"})
     ana.post("/admin/invitations", {})
+    hook = ana.post("/admin/webhooks", {"url": "https://shop.example/hook", "types": ["message.*"]}).json()
+    ana.patch(f"/admin/webhooks/{hook['id']}", {"state": "paused"})
     assert comment["id"]
     until(lambda: len(ana.get("/notifications").json()["items"]) >= 2)
     return Instance(ana, ben, crew, urgent["id"], post, group, dora.id)

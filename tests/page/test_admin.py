@@ -24,6 +24,7 @@ AREAS = {
     "organisation": "Organisation",
     "activity": "Activity",
     "audit": "Audit",
+    "webhooks": "Webhooks",
     "jobs": "Background work",
     "announce": "Announce",
     "explain": "Explain",
@@ -118,6 +119,30 @@ def test_one_person_is_suspended_by_one_click_and_activated_again(
     own = rows(page).filter(has_text=f"@{root.name}")
     expect(own.get_by_role("button", name="Change")).to_be_visible()
     expect(own.get_by_role("button", name="Suspend")).to_have_count(0)
+
+
+def test_a_webhook_is_made_paused_and_deleted(root: Client, open_page: Open) -> None:
+    page = entered(open_page, root, "#/admin/webhooks")
+    expect(page.get_by_text("There are no webhooks.")).to_be_visible()
+    page.get_by_role("button", name="New webhook").click()
+    page.get_by_label("Address").fill("http://10.0.0.1/hook")
+    page.get_by_label("Types of events").fill("Wrong")
+    confirm(page, "Create")
+    expect(page.get_by_role("dialog")).to_contain_text("must be types of events")
+    page.get_by_label("Types of events").fill("message.*, post.created")
+    confirm(page, "Create")
+    assert page.get_by_label("Secret of http://10.0.0.1/hook").input_value().startswith("whsec_")
+    expect(rows(page)).to_contain_text(["message.*, post.created"])
+    rows(page).get_by_role("button", name="Pause").click()
+    expect(rows(page)).to_contain_text(["paused"])
+    rows(page).get_by_role("button", name="Test").click()
+    expect(page.locator(".toast")).to_have_text("A test event is on its way.")
+    (hook,) = root.get("/admin/webhooks").json()["items"]
+    assert (hook["state"], hook["types"]) == ("paused", ["message.*", "post.created"])
+    rows(page).get_by_role("button", name="Delete").click()
+    confirm(page, "Delete")
+    expect(rows(page)).to_have_count(0)
+    assert root.get("/admin/webhooks").json()["items"] == []
 
 
 def test_an_invitation_is_made_counted_and_ended(instance: Gateway, root: Client, open_page: Open) -> None:

@@ -15,6 +15,7 @@ const AREAS = [
   ["organisation", "bw-admin-organisation", "admin/organisation.js"],
   ["activity", "bw-admin-records", "admin/records.js"],
   ["audit", "bw-admin-records", "admin/records.js"],
+  ["webhooks", "bw-admin-webhooks", "admin/webhooks.js"],
   ["jobs", "bw-admin-jobs", "admin/jobs.js"],
   ["announce", "bw-admin-announce", "admin/announce.js"],
   ["explain", "bw-admin-explain", "admin/explain.js"],

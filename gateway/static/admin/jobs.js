@@ -9,7 +9,7 @@ import { mailKind } from "../shared/decisions.js";
 import { sentence } from "../shared/sentence.js";
 import { hasWords, listed, number, t } from "../shared/words.js";
 import { pill, table, tableRow } from "./list.js";
-import { progress, repeatWhileVisible } from "./live.js";
+import { formatDuration, progress, repeatWhileVisible } from "./live.js";
 import { updateNames, userName } from "./user-names.js";
 
 const BUSY_REFRESH_MS = 2000;
@@ -227,15 +227,6 @@ function drawQueues(queues) {
     return tableRow(columns, [name, size, oldest_s === null ? "" : formatDuration(oldest_s)]);
   });
   return table(t("jobs.queues"), columns, rows);
-}
-
-/** A duration in its largest unit. */
-function formatDuration(s) {
-  if (s < 60) return t("jobs.seconds", { n: Math.round(s) });
-  if (s < 3600) return t("jobs.minutes", { n: Math.round(s / 60) });
-  return s < 172_800
-    ? t("jobs.hours", { n: Math.round(s / 3600) })
-    : t("jobs.days", { n: Math.round(s / 86_400) });
 }
 
 customElements.define("bw-admin-jobs", Jobs);

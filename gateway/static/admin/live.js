@@ -37,3 +37,12 @@ export function progress({ title, state, done, total }) {
   const key = isDone ? "done" : isCounted ? "running" : "soon";
   return h("div.progress", {}, bar, h("span", {}, t(`announce.progress.${key}`, counts)));
 }
+
+/** A duration in its largest unit. */
+export function formatDuration(s) {
+  if (s < 60) return t("jobs.seconds", { n: Math.round(s) });
+  if (s < 3600) return t("jobs.minutes", { n: Math.round(s / 60) });
+  return s < 172_800
+    ? t("jobs.hours", { n: Math.round(s / 3600) })
+    : t("jobs.days", { n: Math.round(s / 86_400) });
+}
