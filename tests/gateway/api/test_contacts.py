@@ -252,7 +252,7 @@ def test_the_owner_of_a_group_is_named_to_those_who_see_them(admin: Client, peop
 
 # Random histories at two gateways
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "3"))
 PERSON = st.integers(0, 3)
 PICK = st.integers(0, 10**6)  # index into a list, modulo its length
 SECOND = st.booleans()  # at which gateway

@@ -171,7 +171,13 @@ def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_g
     fresh = make_gateway()
     anyone = fresh.anonymous()
     request = {"username": "root", "email": "root@example.org", "password": PASSWORD, "organisation": "Hill School"}
-    assert anyone.get("/instance").json() == {"organisation": None, "signup": "open", "setup": False, "mail": False}
+    assert anyone.get("/instance").json() == {
+        "organisation": None,
+        "signup": "open",
+        "setup": False,
+        "mail": False,
+        "contacts": "everyone",
+    }
     problem(anyone.post("/setup", request | {"code": ""}), 404, "not-found")
     with fresh.store():
         with event.transaction():
@@ -193,7 +199,13 @@ def test_the_first_visitor_with_the_terminals_code_becomes_the_admin_once(make_g
     (made,) = [answer.result().json() for answer in answers if answer.result().status_code == 200]
     admin = fresh.anonymous().with_token(made["token"])
     assert (made["user"]["role"], made["user"]["status"]) == ("admin", "active")
-    assert anyone.get("/instance").json() == {"organisation": "Hill School", "signup": "open", "setup": False, "mail": False}
+    assert anyone.get("/instance").json() == {
+        "organisation": "Hill School",
+        "signup": "open",
+        "setup": False,
+        "mail": False,
+        "contacts": "everyone",
+    }
     assert admin.patch("/admin/instance", {"organisation": "Hill College"}).json() == {"organisation": "Hill College"}
     assert anyone.get("/instance").json()["organisation"] == "Hill College"
     to, profile = (admin.get("/me").json()[field] for field in ("email", "profile"))
