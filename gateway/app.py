@@ -53,6 +53,7 @@ from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
 from gateway.http.base import JSON, DateHeader, Handler
 from gateway.http.deadlines import BodyLimiter, Deadlines
+from gateway.http.embed_files import embed_files
 from gateway.http.errors import ProblemError
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.page import NotFound
@@ -198,7 +199,7 @@ class Application(web.Application):
     def __init__(
         self, services: Services, deadlines: Deadlines, ping_every_s: float = PING_EVERY_S, pong_within_s: float = PONG_WITHIN_S
     ) -> None:
-        prefix = secrets.token_hex(4)
+        prefix, limits = secrets.token_hex(4), field_limits.module(AREAS)
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,
             "default_handler_args": {"services": services},
@@ -211,7 +212,8 @@ class Application(web.Application):
             "pace": Pace(services.committer.was_busy_lately, LIMITS_OF_CROWD),
             "turns": Pace(services.committer.was_busy_lately, LIMITS_OF_CALLER),
             "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
-            "made_files": {"shared/limits.js": field_limits.module(AREAS)},
+            "made_files": {"shared/limits.js": limits},
+            "make_embed_files": lambda: embed_files(limits),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }
         for pattern, handler in ROUTES:

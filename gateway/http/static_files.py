@@ -5,10 +5,12 @@ A page loads nothing from other hosts, and its HTML contains no script or style;
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import html
 import re
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -25,7 +27,8 @@ TYPES = {  # by suffix; other files are not served. Python's mimetypes would dep
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
-COMMENT = re.compile(rb"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)$", re.M)  # of JavaScript, alone on its lines
+# Comments of JavaScript: alone on their lines, or after the end of a part of a statement.
+COMMENT = re.compile(rb"^[ \t]*(?:/\*\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)$|(?<=[;,{}()\]]) //[^\n]*$", re.M)
 COMPRESSED_TYPES = ("image/png",)
 HEADERS = {
     "Cache-Control": "no-cache",  # browsers revalidate by ETag, so that a page and its scripts are of one version
@@ -69,10 +72,13 @@ def file_of(content_type: str, body: bytes) -> StaticFile:
 
 def _read(path: Path) -> bytes:
     """Return a file as it is served: a module of the page without its comments, which are a sixth of a first load. Lines keep their
-    numbers, for errors that browsers tell. No template literal has a line that begins so. What others copy stays as it is."""
+    numbers, for errors that browsers tell. No template literal has a line that begins so. Examples stay as they are."""
     body = path.read_bytes()
-    is_for_others = path.name == "client.js" or path.parent.name == "examples"
-    return body if path.suffix != ".js" or is_for_others else COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), body)
+    return (
+        body
+        if path.suffix != ".js" or path.parent.name == "examples"
+        else COMMENT.sub(lambda found: b"\n" * found[0].count(b"\n"), body)
+    )
 
 
 FILES = {
@@ -95,6 +101,8 @@ class FileHandler(Handler):
         headers = HEADERS if file.content_type in WITHOUT_DOCUMENT_HEADERS else self.headers
         for header, value in headers.items():
             self.set_header(header, value)
+        if self.services.origins:
+            self.set_header("Vary", f"{headers['Vary']}, Origin")  # other products load modules from their pages
         self.set_header("Content-Type", file.content_type)
         if accepts_gzip:
             self.set_header("Content-Encoding", "gzip")
@@ -111,9 +119,18 @@ class Static(FileHandler):
     async def get(self, name: str) -> None:
         """200 the file."""
         file = FILES.get(name) or self.settings["made_files"].get(name)
+        if file is None and name.startswith("embed"):
+            file = (await self._embed_files()).get(name)
         if file is None:
             raise ProblemError("not-found")
         self.answer_file(file)
+
+    def _embed_files(self) -> Awaitable[dict[str, StaticFile]]:
+        """The files for other products, which are made on a thread when the first of them is requested: this takes 0.2 s."""
+        if "embed_files" not in self.settings:
+            self.settings["embed_files"] = asyncio.ensure_future(asyncio.to_thread(self.settings["make_embed_files"]))
+        files: Awaitable[dict[str, StaticFile]] = self.settings["embed_files"]
+        return files
 
 
 class Example(Static):

@@ -15,7 +15,7 @@ import {
   whenNotStored,
   whenSignedInElsewhere,
 } from "./shared/storage.js";
-import { languageOf, loadWords, t } from "./shared/words.js";
+import { languageOf, loadWords, setLanguage, t } from "./shared/words.js";
 
 /** The modules of the chat. They are requested together; import by import would cost one round trip each. */
 const CHAT_MODULES = [
@@ -33,7 +33,9 @@ const CHAT_MODULES = [
   "chat/changes",
   "chat/markup",
   "chat/composer",
+  "chat/message-actions",
   "chat/emoji",
+  "shared/dialog",
   "shared/popover",
 ];
 
@@ -127,6 +129,7 @@ async function showShell(user) {
 }
 
 await loadWords(languageOf(chosenLanguage.read(), ...navigator.languages) ?? "en");
+setLanguage(document.documentElement);
 whenNotStored(() => toast(t("error.not-stored")));
 const skip = document.querySelector(".skip");
 skip.textContent = t("shell.skip");

@@ -4,9 +4,10 @@ export type Transport = "poll" | "sse" | "ws";
 export type Priority = "normal" | "important" | "urgent";
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** An account. `bot` is there for a program's. */
+/** An account. `bot` is there for a program's, `external_id` what another product calls the user. */
 export interface User {
   id: number;
+  external_id: string | null;
   username: string;
   display_name: string;
   role: "user" | "admin";
@@ -16,7 +17,7 @@ export interface User {
 
 /** The caller's account. The balance is a decimal string. */
 export interface MyAccount extends User {
-  email: string;
+  email: string | null;
   profile: { timezone: string; locale: string };
   wallet: { currency: string; balance: string };
 }
@@ -183,8 +184,11 @@ export interface CallOptions {
   timeoutS?: number;
 }
 
+/** A user's id, or "ext:" and their external id. In paths it is percent-encoded. */
+export type UserReference = number | `ext:${string}`;
+
 export interface NewMessage {
-  to?: number;
+  to?: UserReference;
   conversation?: number;
   body: string;
   priority?: Priority;
@@ -204,14 +208,29 @@ export class BellwireError extends Error {
   readonly problem: Record<string, unknown>;
 }
 
+/** A token, with the time at which it ends if it is no JWT, which says that itself. */
+export type GivenToken = string | { token: string; expires_at?: string | null };
+
+export interface BellwireOptions {
+  /** The server, if it is another origin. */
+  url?: string;
+  /** A token, or a function that returns one: it is called again before the token ends, and when it is refused. */
+  token?: string | null | (() => GivenToken | Promise<GivenToken>);
+  transport?: Transport;
+  attempts?: number;
+  /** Those of each call. */
+  headers?: Record<string, string>;
+}
+
 /** Dispatches "offline", "online" and "signedout". */
 export class Bellwire extends EventTarget {
   /** Throws TypeError when `url` is wrong, or missing outside a browser, and for a transport that is not there. */
-  constructor(options?: { url?: string; token?: string | null; transport?: Transport; attempts?: number });
+  constructor(options?: BellwireOptions);
 
   readonly url: string;
   readonly transport: Transport;
   readonly attempts: number;
+  readonly headers: Record<string, string>;
   /** The token of a login, to keep for the next run; null with a session cookie. */
   readonly token: string | null;
   /** The caller, after a login or a state. */

@@ -8,7 +8,8 @@
  *     for await (const event of bell.events()) console.log(event.type, event.data);
  *
  * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20.3, Deno 2
- * or newer, give `url`, and `token` or a login. It dispatches "offline" and "online" when the connection is lost and
+ * or newer, give `url`, and `token` or a login. `token` may be a function that returns one, or a promise: it is called
+ * again before the token ends, and when the server refuses it. The client dispatches "offline" and "online" when the connection is lost and
  * found, and "signedout" when the session has ended. No timer of its own keeps a program running. Its types are in
  * client.d.ts.
  */
@@ -20,6 +21,8 @@ const MAX_ATTEMPTS = 8; // of a call that may be repeated: about a minute
 const BACKOFF_S = { first: 0.3, max: 8 };
 const SILENCE_TIMEOUT_S = 45; // of a stream: a heartbeat comes every 15 or 30 s
 const CHECK_TIMER_MS = 5000;
+const RENEW_BEFORE_MS = 30_000; // of a token that a function gives: that long before its end
+const MIN_TOKEN_USE_MS = 10_000; // however soon it ends by the clock of this machine, which may be wrong
 const SLEPT_MS = 20_000; // a timer this late means that the machine slept: open connections may be dead
 const MAX_REPORTED_S = 300;
 const MAX_SECONDS_PER_REPORT = 100;
@@ -58,17 +61,21 @@ export function backoffS(failures, retryAfter = 0) {
 
 export class Bellwire extends EventTarget {
   #token;
+  #getToken = null; // a function that gives tokens
+  #renewAt = 0; // when it is called again
+  #renewing = null; // the promise of its token
   #waking = new AbortController(); // aborted by wake()
   #sendSeconds = []; // durations of sends, not reported yet
   #reportTimer;
   #sessions = 0; // counts sign-ins and sign-outs: a call is repeated only in the session that it was made in
 
   /**
-   * `url`: the server, if it is another origin. `transport`: how events arrive, "poll", "sse" or "ws". `attempts`: how
+   * `url`: the server, if it is another origin. `token`: one, or a function that returns it, or {token, expires_at}, or
+   * a promise of that. `headers`: those of each call. `transport`: how events arrive, "poll", "sse" or "ws". `attempts`: how
    * often a call is made that may be repeated; a send is repeated for about a minute in any case. Throws TypeError when
    * `url` is wrong, or missing outside a browser, and for a transport that does not exist here.
    */
-  constructor({ url = "", token = null, transport = "poll", attempts = MAX_ATTEMPTS } = {}) {
+  constructor({ url = "", token = null, transport = "poll", attempts = MAX_ATTEMPTS, headers = {} } = {}) {
     super();
     if (!url && !globalThis.location) throw new TypeError('Outside a browser give the address: { url: "https://…" }');
     if (url && !/^https?:\/\//.test(url)) throw new TypeError("url must begin with http:// or https://");
@@ -80,13 +87,15 @@ export class Bellwire extends EventTarget {
     this.attempts = attempts;
     this.user = null;
     this.online = true;
-    this.#token = token;
+    this.headers = headers;
+    if (typeof token === "function") this.#getToken = token;
+    else this.#token = token;
     this.#watchBrowser();
   }
 
   /** The token of a login, to keep for the next run; null with a session cookie. */
   get token() {
-    return this.#token;
+    return this.#token ?? null;
   }
 
   // Accounts
@@ -150,13 +159,14 @@ export class Bellwire extends EventTarget {
     }
   }
 
-  async #callOnce(method, path, body, query, signal, timeoutS) {
+  async #callOnce(method, path, body, query, signal, timeoutS, isRenewed = false) {
+    const token = await this.#currentToken();
     const parameters = Object.entries(query).filter(([, value]) => value != null && value !== "");
     const search = parameters.length ? `?${new URLSearchParams(parameters)}` : "";
     const signals = [AbortSignal.timeout(timeoutS * 1000), ...(signal ? [signal] : [])];
     const answer = await fetch(this.url + API + path + search, {
       method,
-      headers: this.#headers(method, body),
+      headers: this.#headers(method, body, token),
       body: body === null ? undefined : JSON.stringify(body),
       signal: AbortSignal.any(signals),
       credentials: this.url ? "omit" : "same-origin",
@@ -164,15 +174,41 @@ export class Bellwire extends EventTarget {
     });
     if (answer.ok) return answer.status === 204 ? null : decoded(answer);
     const problem = await answer.json().catch(() => ({}));
+    if (answer.status === 401 && this.#getToken && !isRenewed) {
+      this.#dropToken(token);
+      return this.#callOnce(method, path, body, query, signal, timeoutS, true);
+    }
     if (answer.status === 401 && this.user) this.#emit("signedout");
     throw new BellwireError(answer.status, problem, Number(answer.headers.get("Retry-After")) || 0);
   }
 
-  #headers(method, body) {
-    const headers = body === null ? {} : { "Content-Type": "application/json" };
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+  #headers(method, body, token = this.#token) {
+    const headers = { ...this.headers, ...(body !== null && { "Content-Type": "application/json" }) };
+    if (token) headers.Authorization = `Bearer ${token}`;
     else if (method !== "GET") headers["X-XSRFToken"] = xsrfToken();
     return headers;
+  }
+
+  /** The token for a call. Calls that need a new one at the same moment wait for the same. */
+  #currentToken() {
+    if (!this.#getToken || Date.now() < this.#renewAt) return this.#token;
+    this.#renewing ??= this.#renewToken().finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #renewToken() {
+    const given = await this.#getToken();
+    const { token, expires_at } = typeof given === "object" ? (given ?? {}) : { token: given };
+    if (!token) throw new BellwireError(401, { type: "unauthorized", detail: "There is no token" }, 0);
+    const end = expires_at ? Date.parse(expires_at) : endOf(token);
+    this.#renewAt = Math.max(end - RENEW_BEFORE_MS, Date.now() + MIN_TOKEN_USE_MS);
+    this.#token = token;
+    return token;
+  }
+
+  /** A token was refused: the next call needs another, unless there is one already. */
+  #dropToken(token) {
+    if (token === this.#token) this.#renewAt = 0;
   }
 
   /** Load the state that a client starts from: {cursor, me, conversations, presence, notifications_unread}. */
@@ -247,7 +283,7 @@ export class Bellwire extends EventTarget {
 
   async *#stream(cursor, filters, signal) {
     const read = { poll: this.#poll, sse: this.#serverSentEvents, ws: this.#webSocket }[this.transport];
-    for (let failures = 0, needsState = cursor === null; !signal.aborted;) {
+    for (let failures = 0, needsState = cursor === null, isRenewed = false; !signal.aborted;) {
       const waking = this.#waking.signal;
       const ending = AbortSignal.any([signal, waking]);
       try {
@@ -259,6 +295,7 @@ export class Bellwire extends EventTarget {
         }
         for await (const batch of read.call(this, cursor, filters, ending, failures > 0)) {
           failures = 0;
+          isRenewed = false;
           this.#setOnline(true);
           ({ cursor } = batch);
           yield batch;
@@ -266,7 +303,10 @@ export class Bellwire extends EventTarget {
       } catch (error) {
         if (signal.aborted) return;
         if (error.status === 410) needsState = true;
-        else if (isPermanent(error) && error.status < 500) throw error;
+        else if (error.status === 401 && this.#getToken && !isRenewed) {
+          isRenewed = true;
+          this.#dropToken(this.#token);
+        } else if (isPermanent(error) && error.status < 500) throw error;
         else if (!waking.aborted) {
           this.#setOnline(false);
           await this.pause(backoffS(failures, error.retryAfter), signal);
@@ -296,8 +336,9 @@ export class Bellwire extends EventTarget {
    */
   async *#serverSentEvents(cursor, filters, signal) {
     const silence = new AbortController();
+    const token = await this.#currentToken();
     const answer = await fetch(`${this.url}${API}/events/stream?${searchOf({ cursor, ...filters })}`, {
-      headers: this.#headers("GET", null),
+      headers: this.#headers("GET", null, token),
       signal: AbortSignal.any([signal, silence.signal]),
     });
     if (!answer.ok) throw new BellwireError(answer.status, await answer.json().catch(() => ({})), 0);
@@ -324,7 +365,7 @@ export class Bellwire extends EventTarget {
 
   async *#webSocket(cursor, filters, signal) {
     const origin = (this.url || location.origin).replace(/^http/, "ws");
-    const search = searchOf({ cursor, token: this.#token, ...filters });
+    const search = searchOf({ cursor, token: await this.#currentToken(), ...filters });
     const socket = new WebSocket(`${origin}${API}/events/ws?${search}`);
     const frames = new Queue();
     socket.onopen = () => frames.push(null);
@@ -481,6 +522,16 @@ function isPermanent(error) {
 /** Whether the browser keeps anything for this page. Without cookies there is no lock that tabs could share, either. */
 function keepsCookies() {
   return globalThis.navigator?.cookieEnabled !== false;
+}
+
+/** When a token ends, in milliseconds: a JWT says it (RFC 7519); of others it is not known. */
+function endOf(token) {
+  try {
+    const claims = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return 1000 * (JSON.parse(claims).exp ?? Infinity);
+  } catch {
+    return Infinity;
+  }
 }
 
 function xsrfToken() {

@@ -1,7 +1,7 @@
 /** The frame of the page: the main navigation, the list of conversations, and the view for the current address. */
 
 import { BellwireError } from "./client.js";
-import { View, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
+import { View, closeDialogs, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
 import { guard, report } from "./shared/failures.js";
 import { nameOf, titleOf } from "./shared/format.js";
 import { load } from "./shared/load.js";
@@ -95,7 +95,7 @@ export class Shell extends View {
   }
 
   #onAddress() {
-    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it was about the view before
+    closeDialogs(); // they were about the view before
     if (location.hash === this.trail.at(-2)) this.trail.pop();
     else this.trail.push(location.hash);
     this.navigate();

@@ -333,3 +333,42 @@ test("a session that has ended is reported by a call", async () => {
   await assert.rejects(bell.call("GET", "/me"), { status: 401 });
   await signedOut;
 });
+
+test("a function that gives tokens is called once for calls of one moment, before a token ends, and when it is refused", async (context) => {
+  const [given, sent] = [[], []];
+  let clock = Date.now();
+  context.mock.method(Date, "now", () => clock);
+  const hour = 3600_000;
+  const jwt = (exp) => `h.${btoa(JSON.stringify({ exp })).replaceAll("+", "-").replaceAll("/", "_")}.s`;
+  const answers = [
+    () => ({ token: ana.token, expires_at: new Date(clock + hour).toISOString() }),
+    () => ben.token,
+    () => jwt(clock / 1000),
+    () => ana.token,
+    () => "dead",
+  ];
+  const bell = new Bellwire({ url, token: async () => given[given.push(answers[given.length]()) - 1] });
+  const name = async () => (await bell.call("GET", "/me")).username;
+
+  assert.deepEqual(await Promise.all([name(), name()]), [ana.username, ana.username]);
+  clock += hour - 40_000;
+  assert.equal(await name(), ana.username);
+  assert.equal(given.length, 1);
+  clock += 20_000;
+  assert.equal(await name(), ben.username); // the first one ends in 20 s
+  clock += 24 * hour; // of that one the end is not known
+  assert.equal(await name(), ben.username);
+  assert.equal(given.length, 2);
+  intercept("/me", (forward, { headers }, attempt) => {
+    sent.push(headers.Authorization);
+    return attempt < 3 ? new Response("{}", { status: attempt === 1 ? 401 : 200 }) : forward();
+  });
+  await bell.call("GET", "/me");
+  assert.deepEqual(sent, [`Bearer ${ben.token}`, `Bearer ${given[2]}`]); // one was refused
+  clock += 20_000; // the JWT has ended
+  assert.equal(await name(), ana.username);
+  intercept("/me", () => new Response("{}", { status: 401 }));
+  await assert.rejects(bell.call("GET", "/me"), { status: 401 });
+  assert.equal(given.length, 5); // asked for once a call
+  await assert.rejects(new Bellwire({ url, token: () => null }).call("GET", "/me"), { status: 401, slug: "unauthorized" });
+});

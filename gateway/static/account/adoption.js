@@ -37,7 +37,7 @@ export async function adoptProfile(bell) {
     const own = languageOf(profile.locale);
     const isNew = profile.timezone === DEFAULT_TIMEZONE;
     if (isNew && sessions.items.length === 1) await withBrowserProfile((browser) => bell.call("PATCH", "/me", browser));
-    else if (!isNew && own && own !== language) useLanguage(own);
+    else if (!isNew && own && own !== language()) useLanguage(own);
   } catch {
     // They can be chosen in the settings.
   }

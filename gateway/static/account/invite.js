@@ -1,6 +1,7 @@
 /** The dialog in which an admin makes an invitation, and its link. It is shown once: only a hash of its code is stored. */
 
-import { copyField, field, fill, h, openDialog, toastErrors } from "../shared/dom.js";
+import { copyField, field, openDialog } from "../shared/dialog.js";
+import { fill, h, toastErrors } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";

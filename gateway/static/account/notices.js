@@ -7,7 +7,7 @@ import { language, t } from "../shared/words.js";
 
 export const OWN_TYPES = ["message", "community", "account", "admin", "system"]; // others are the host's
 const ABOUT_CHAT = "notice.chat.";
-const loading = language === "en" ? Promise.resolve({ default: {} }) : import("../words/en.js");
+const loading = language() === "en" ? Promise.resolve({ default: {} }) : import("../words/en.js");
 let patterns = []; // [key, pattern]
 
 /** Wait until `inWords` knows the words. */

@@ -1,6 +1,6 @@
 /** Notifications: a list of them, each linking to its subject, and the preferences. */
 
-import { View, createView, errorText, fill, fillKeyed, h, iconButton, oncePerFrame } from "../shared/dom.js";
+import { View, createView, errorText, fill, fillKeyed, focusWithin, h, iconButton, oncePerFrame } from "../shared/dom.js";
 import { formatShort, timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import { inWords, loadNotices } from "./notices.js";
@@ -105,13 +105,13 @@ class Notifications extends View {
   #draw() {
     const isShown = (notification) => !this.unreadOnly || !notification.read_at;
     const shown = [...this.notifications.values()].filter(isShown).sort((a, b) => b.id - a.id);
-    const hadFocus = this.list.contains(document.activeElement);
+    const hadFocus = focusWithin(this.list);
     fillKeyed(this.list, shown.length ? shown : [null], {
       key: (notification) => notification?.id,
       version: (notification) => notification && `${JSON.stringify(notification)} ${formatShort(notification.created_at)}`,
       draw: (notification) => this.#item(notification),
     });
-    if (hadFocus && !this.list.contains(document.activeElement)) this.list.querySelector("[data-notification]")?.focus();
+    if (hadFocus && !focusWithin(this.list)) this.list.querySelector("[data-notification]")?.focus();
   }
 
   #item(notification) {

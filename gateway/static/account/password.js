@@ -1,6 +1,7 @@
 /** Changing the password: with the current one, or with an e-mailed code for users who forgot it. */
 
-import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { t } from "../shared/words.js";
 

@@ -1,6 +1,7 @@
 /** Settings: the profile, the password, the appearance, the sessions, and signing out. */
 
-import { View, createView, errorText, field, fill, h, loadError } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, createView, errorText, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { eraseTexts, theme } from "../shared/storage.js";
 import { language, languageOf, languages, t } from "../shared/words.js";
@@ -47,7 +48,7 @@ class Settings extends View {
     const name = field(t("settings.display-name"), "display_name", nameProps);
     const fields = [name, this.#timeZone(), this.#language()];
     const save = async ({ locale, ...changes }) => {
-      const isOther = locale !== (languageOf(this.me.profile.locale) ?? language);
+      const isOther = locale !== (languageOf(this.me.profile.locale) ?? language());
       await this.#change(isOther ? { ...changes, locale } : changes);
       if (locale !== language) useLanguage(locale);
       return t("settings.saved");

@@ -1,6 +1,7 @@
 /** The first steps of an admin: the organisation's name, a mail that shows whether mail arrives, and the first invitation. */
 
-import { View, errorText, field, fill, h, loadError } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, errorText, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { t } from "../shared/words.js";
 import { invitePeople } from "./invite.js";

@@ -1,6 +1,7 @@
 /** The page without a session: signing in and up, accepting an invitation, becoming the first admin. */
 
-import { View, fieldError, fill, h } from "../shared/dom.js";
+import { fieldError } from "../shared/dialog.js";
+import { View, fill, h } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { signupAttempt } from "../shared/storage.js";
 import { language, languages, t } from "../shared/words.js";

@@ -3,7 +3,8 @@
  * (a text), `fields`, `run(view, values)` for the form, and `links`: pairs of a key and what it does.
  */
 
-import { errorText, field, fieldError, h, toast } from "../shared/dom.js";
+import { field, fieldError } from "../shared/dialog.js";
+import { errorText, h, toast } from "../shared/dom.js";
 import { t } from "../shared/words.js";
 import { withBrowserProfile } from "./adoption.js";
 

@@ -1,8 +1,10 @@
 /** Tells a person why they have a notification, and which e-mails were sent about it. */
 
-import { h, openDialog, toastErrors } from "../shared/dom.js";
+import { openDialog } from "../shared/dialog.js";
+import { h, toastErrors } from "../shared/dom.js";
 import { decisionText, mailKind, typeName } from "../shared/decisions.js";
 import { formatDateTime } from "../shared/format.js";
+import { goTo } from "../shared/load.js";
 import { hasWords, t } from "../shared/words.js";
 
 /** Open a dialog with the reasons for a notification. Its button leads to the preferences. */
@@ -28,5 +30,5 @@ export async function explainNotification(bell, { id, title, type, data }) {
   const choice = h("p.quiet", {}, t("why.type", { type: typeName(type) }));
   const fields = [about, list, choice];
   const isChosen = await openDialog(t("why.title"), fields, t("why.preferences"), () => true, { isAnswer: true });
-  if (isChosen) location.hash = "#/notifications/preferences";
+  if (isChosen) goTo("#/notifications/preferences");
 }

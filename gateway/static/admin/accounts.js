@@ -1,6 +1,7 @@
 /** Dialogs that create accounts, change them or their status, and create or revoke their tokens. */
 
-import { errorText, field, fieldError, fieldText, h, openDialog, toast } from "../shared/dom.js";
+import { field, fieldError, openDialog } from "../shared/dialog.js";
+import { errorText, fieldText, h, toast } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { hasWords, t } from "../shared/words.js";

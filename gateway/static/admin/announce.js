@@ -3,7 +3,8 @@
  * accepts it.
  */
 
-import { View, errorText, field, fill, h, openDialog } from "../shared/dom.js";
+import { field, openDialog } from "../shared/dialog.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";
 import { LIMITS } from "../shared/limits.js";

@@ -3,7 +3,8 @@
  * its decisions.
  */
 
-import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
 import { decisionText, mailKind, typeName } from "../shared/decisions.js";
 import { formatDateTime, nameOf } from "../shared/format.js";
 import { form } from "../shared/form.js";

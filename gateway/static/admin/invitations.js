@@ -1,7 +1,8 @@
 /** Invitations: making them, and ending them. */
 
 import { groupNames, invitePeople } from "../account/invite.js";
-import { View, fill, h, openDialog, toast, toastErrors } from "../shared/dom.js";
+import { openDialog } from "../shared/dialog.js";
+import { View, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { formatDateTime, timeElement } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Listing, pill, tableRow } from "./list.js";

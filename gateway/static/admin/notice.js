@@ -1,6 +1,7 @@
 /** A box above a list that reports what was done, or shows a secret that is not shown again. */
 
-import { copyField, fill, h, iconButton, toastErrors } from "../shared/dom.js";
+import { copyField } from "../shared/dialog.js";
+import { fill, h, iconButton, toastErrors } from "../shared/dom.js";
 import { t } from "../shared/words.js";
 
 export class Notice {

@@ -1,6 +1,7 @@
 /** The organisation: its name, and a mail that shows whether mail arrives. */
 
-import { View, errorText, field, fill, h, loadError } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, errorText, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
 import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";

@@ -3,7 +3,8 @@
  * either.
  */
 
-import { View, errorText, field, fill, h } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, errorText, fill, h } from "../shared/dom.js";
 import { formatDateTime } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import { Download } from "./export.js";

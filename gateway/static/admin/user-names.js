@@ -1,6 +1,7 @@
 /** Users in the admin area: names for ids, and fields for one user. */
 
-import { field, fill, h } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { fill, h } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { t } from "../shared/words.js";
 

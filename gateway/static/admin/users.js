@@ -1,6 +1,7 @@
 /** Accounts: finding them, and actions on one or many. The dialogs are in accounts.js. */
 
-import { View, avatar, field, fill, h, toast, toastErrors } from "../shared/dom.js";
+import { field } from "../shared/dialog.js";
+import { View, avatar, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { handleOf, nameOf } from "../shared/format.js";
 import { sentence } from "../shared/sentence.js";
 import { listed, t } from "../shared/words.js";

@@ -10,14 +10,17 @@ import "./composer.js";
 
 const READ_AFTER_MS = 300; // marks are sent together while one scrolls
 
-/** Properties: `store`, `conversation` (an id), `message` (the id of a message to go to, if any). */
+/**
+ * Properties: `store`, `conversation` (an id), `message` (the id of a message to go to, if any) and `isEmbedded`: it is
+ * part of another page, and takes no focus by itself.
+ */
 class Chat extends View {
   render() {
     const { store } = this;
-    this.header = h("header.bar.chat-head");
+    this.header = h("header.bar.chat-head", { part: "header" });
     this.typing = h("p.typing", { role: "status" });
     this.messages = this.#openThread();
-    this.composer = createView("bw-composer", { store, conversation: this.conversation });
+    this.composer = createView("bw-composer", { store, conversation: this.conversation, part: "composer" });
     fill(this, this.header, this.messages, this.typing, this.composer);
     const isOwn = (id) => id === this.conversation;
     this.listen(store, "conversations presence people", () => this.#drawHeader());
@@ -32,7 +35,7 @@ class Chat extends View {
     this.listen(this, "posted", () => this.messages.toEnd());
     this.#drawHeader();
     this.#drawTyping();
-    if (matchMedia("(pointer: fine)").matches) this.composer.focus();
+    if (!this.isEmbedded && matchMedia("(pointer: fine)").matches) this.composer.focus();
   }
 
   #openThread() {

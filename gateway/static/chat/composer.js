@@ -1,12 +1,11 @@
 /** The field for a new message: drafts, replies, edits, emoji and the priority. */
 
-import { View, fill, h, icon, iconButton, openDialog, toast, toastErrors } from "../shared/dom.js";
+import { View, fill, h, icon, iconButton, toast, toastErrors } from "../shared/dom.js";
 import { nameOf, titleOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
-import { moveByArrows, openPopover } from "../shared/popover.js";
+import { load } from "../shared/load.js";
 import { messageDraft, messageReply } from "../shared/storage.js";
 import { t } from "../shared/words.js";
-import { openEmojiPicker } from "./emoji.js";
 import { beginning } from "./markup.js";
 
 const TYPING_EVERY_MS = 3000; // others show it for 6 s
@@ -23,14 +22,16 @@ class Composer extends View {
     this.context = h("div.context", { hidden: true });
     this.counter = h("p.counter", { role: "status", hidden: true });
     this.text = this.#createField();
-    const priority = (event) => this.#choosePriority(event.currentTarget);
+    const priority = ({ currentTarget }) => toastErrors(() => this.#choosePriority(currentTarget));
     this.priorityButton = iconButton("urgent", "", priority, { "aria-haspopup": "menu" });
-    const emoji = iconButton("smile", t("composer.emoji"), (event) => this.#chooseEmoji(event.currentTarget));
+    const emoji = iconButton("smile", t("composer.emoji"), ({ currentTarget }) =>
+      toastErrors(() => this.#chooseEmoji(currentTarget)),
+    );
     const onsubmit = (event) => {
       event.preventDefault();
       this.#send();
     };
-    const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send") };
+    const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send"), part: "send" };
     const send = h("button.icon-button.primary", sendLabel, icon("send"));
     this.growing = h("div.growing", {}, this.text);
     const form = h("form", { onsubmit }, this.priorityButton, this.growing, emoji, send);
@@ -52,6 +53,7 @@ class Composer extends View {
   #createField() {
     return h("textarea", {
       rows: 1,
+      part: "field",
       dir: "auto",
       placeholder: t("composer.placeholder"),
       "aria-label": t("composer.label"),
@@ -123,7 +125,8 @@ class Composer extends View {
 
   // The priority
 
-  #choosePriority(button) {
+  async #choosePriority(button) {
+    const { moveByArrows, openPopover } = await load("shared/popover.js");
     const choose = (priority) => {
       menu.hidePopover();
       this.#setPriority(priority);
@@ -156,6 +159,7 @@ class Composer extends View {
     const values = { n, title: titleOf(details, this.store.me) };
     const warning = h("p", {}, t(`composer.confirm.${this.priority}`, values));
     const title = t("composer.confirm-title");
+    const { openDialog } = await load("shared/dialog.js");
     return (await openDialog(title, [warning], t("composer.send"), () => true)) === true;
   }
 
@@ -203,7 +207,8 @@ class Composer extends View {
     return LIMITS[this.edited ? "MessageEdit" : "NewMessage"].body.max;
   }
 
-  #chooseEmoji(button) {
+  async #chooseEmoji(button) {
+    const { openEmojiPicker } = await load("chat/emoji.js");
     const choose = (emoji) => {
       const { selectionStart, selectionEnd } = this.text;
       this.text.setRangeText(emoji, selectionStart, selectionEnd, "end");

@@ -234,7 +234,7 @@ class Conversations extends View {
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     const selector = this.results.hidden ? ".conversations a" : ".found a, .found button";
     const links = [...this.querySelectorAll(selector)];
-    const next = links[links.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
+    const next = links[links.indexOf(this.getRootNode().activeElement) + (event.key === "ArrowDown" ? 1 : -1)];
     event.preventDefault();
     (next ?? this.searchField).focus();
   }

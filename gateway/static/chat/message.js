@@ -1,10 +1,9 @@
 /** One message of a conversation: its row in the list and its actions. */
 
-import { avatar, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
+import { avatar, h, iconButton, toastErrors } from "../shared/dom.js";
 import { formatDateTime, formatDay, formatTime, nameOf, receiverOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, t } from "../shared/words.js";
-import { openEmojiPicker } from "./emoji.js";
 import { beginning, markupElements } from "./markup.js";
 
 const EXCERPT_CHARACTERS = 120;
@@ -35,7 +34,7 @@ export function messageRow(store, thread, message, shape, changes = []) {
       !isOwn && (isStart ? avatar(nameOf(sender), sender.id) : h("span.avatar.none")),
       h(
         "div.bubble",
-        {},
+        { part: isOwn ? "own-bubble" : "bubble" },
         isStart && !isOwn && h("p.sender", { dir: "auto" }, nameOf(sender)),
         quote(store, thread, message),
         text(message),
@@ -120,7 +119,7 @@ function reactionButton(store, message, emoji, users) {
 }
 
 /** Add or remove the user's reaction. */
-function react(store, message, emoji, isAdded) {
+export function react(store, message, emoji, isAdded) {
   const path = `/messages/${message.id}/reactions/${encodeURIComponent(emoji)}`;
   return store.bell.call(isAdded ? "PUT" : "DELETE", path);
 }
@@ -130,17 +129,19 @@ function tools(store, message, isOwn) {
   const canDelete = isOwn || store.me.role === "admin";
   const { members = [], members_count } = store.conversations.get(message.conversation) ?? {};
   const isKnown = members.length > 2 && !members_count; // who has read it; nobody is told that of a large group
-  const onReact = (event) => chooseReaction(store, message, event.currentTarget);
+  /** Run a function of message-actions.js with the button that was pressed. */
+  const run = (name) => ({ currentTarget }) =>
+    toastErrors(async () => (await load("chat/message-actions.js"))[name](store, message, currentTarget));
   return h(
     "div.tools",
     { role: "group", "aria-label": t("message.actions") },
-    iconButton("smile", t("message.react"), onReact),
+    iconButton("smile", t("message.react"), run("chooseReaction")),
     iconButton("reply", t("message.reply"), (event) => emit(event, "reply", message)),
     !isOwn && iconButton("unread", t("message.mark-unread"), (event) => emit(event, "mark-unread", message)),
-    isOwn && isKnown && iconButton("eye", t("message.readers"), () => showReaders(store, message)),
+    isOwn && isKnown && iconButton("eye", t("message.readers"), run("showReaders")),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
     store.me.role === "admin" && iconButton("help", whyNotText(store, message), () => askWhyNot(store, message)),
-    canDelete && iconButton("delete", t("message.delete"), () => deleteMessage(store, message)),
+    canDelete && iconButton("delete", t("message.delete"), run("deleteMessage")),
   );
 }
 
@@ -158,44 +159,6 @@ function askWhyNot(store, message) {
 
 function emit(event, name, detail) {
   event.target.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
-}
-
-/** Let the user choose an emoji. The message may be drawn anew meanwhile: the focus goes back to what is there then. */
-function chooseReaction(store, message, button) {
-  const choose = (emoji) => {
-    const current = store.threads.get(message.conversation)?.find(message.id) ?? message;
-    const users = Object.entries(current.reactions ?? {}).find(([name]) => name === emoji)?.[1] ?? [];
-    toastErrors(() => react(store, message, emoji, !users.includes(store.me.id)));
-  };
-  const closed = () => {
-    document.querySelector(`article[data-message="${message.id}"]`)?.focus();
-    if (button.isConnected) button.focus();
-  };
-  openEmojiPicker(button, { user: store.me.id, label: "message.react-with", choose, closed });
-}
-
-/** Show who has read a message, in a group whose read marks are known. */
-function showReaders(store, message) {
-  const { members } = store.conversations.get(message.conversation);
-  const others = members.filter(({ user }) => user.id !== store.me.id);
-  const [read, unread] = [true, false].map((isRead) =>
-    others.filter((member) => (member.read ?? 0) >= message.id === isRead),
-  );
-  const people = (key, some) => {
-    if (!some.length) return null;
-    const rows = some.map(({ user }) =>
-      h("li", {}, avatar(nameOf(user), user.id), h("span.title", { dir: "auto" }, nameOf(user))),
-    );
-    return [h("h3", {}, t(key, { n: some.length })), h("ul.people", { "aria-label": t(key, { n: some.length }) }, rows)];
-  };
-  const lists = [people("message.read-by", read), people("message.unread-by", unread)];
-  openDialog(t("message.readers"), lists, t("dialog.close"), () => true, { isNotice: true });
-}
-
-function deleteMessage(store, message) {
-  const warning = h("p", {}, t("message.delete-warning"));
-  const run = () => store.bell.call("DELETE", `/messages/${message.id}`);
-  return openDialog(t("message.delete-title"), [warning], t("message.delete"), run, { dangerous: true });
 }
 
 /** Say what an event changed: "Ana added Ben", with the names that they have now. */

@@ -3,7 +3,7 @@
  * from the visible part has no content, only the height that it had. Changes above the visible part do not move it.
  */
 
-import { View, errorText, fill, fillKeyed, h, icon, loadError, oncePerFrame, toastErrors } from "../shared/dom.js";
+import { View, errorText, fill, fillKeyed, focusWithin, h, icon, loadError, oncePerFrame, toastErrors } from "../shared/dom.js";
 import { dayKey } from "../shared/format.js";
 import { number, t } from "../shared/words.js";
 import { Changes } from "./changes.js";
@@ -32,6 +32,7 @@ class Messages extends View {
     this.hasSkippedUnread = Boolean(this.target); // whether the first unread message has not been in view
     const region = {
       tabindex: "0",
+      part: "messages",
       role: "region",
       "aria-label": t("message.list"),
       onscroll: () => this.#onScroll(),
@@ -59,7 +60,7 @@ class Messages extends View {
     this.listen(this.store, "conversations", (id) => isOwn(id) && this.#drawButtons());
     this.listen(this.store, "change", (event) => this.changes.add(event) && this.draw());
     this.listen(this.store, "reset", () => this.#reloadChanges());
-    this.listen(window, "focus", () => this.#noteSeen());
+    this.listen(window, "focus scroll", () => this.#noteSeen());
     this.listen(document, "visibilitychange", () => this.#noteSeen());
     this.listen(this.store, "people", this.draw);
     this.listen(this.store.bell, "offline online", this.draw);
@@ -236,14 +237,13 @@ class Messages extends View {
     page.forEach((message, n) => rows.set(message.id, this.#row(block, message, page[n - 1] ?? before)));
     const { element } = block;
     const elements = [...rows.values()].map((row) => row.element);
-    const focused =
-      element.contains(document.activeElement) && document.activeElement.closest("[data-message]");
+    const focused = focusWithin(element)?.closest("[data-message]");
     for (const old of [...element.children]) if (!elements.includes(old)) old.remove();
     elements.forEach((row, n) => {
       if (element.children[n] !== row) element.insertBefore(row, element.children[n] ?? null);
     });
     block.rows = rows;
-    if (focused && !element.contains(document.activeElement))
+    if (focused && !focusWithin(element))
       this.#rowElement(focused.dataset.message)?.focus();
   }
 
@@ -390,7 +390,9 @@ class Messages extends View {
 
   /** The id of the last message of another user whose lower edge is in view, or above it; 0 if there is none. */
   #newestInView() {
-    const end = this.atEnd ? Infinity : this.scroller.getBoundingClientRect().bottom + SEEN_WITHIN_PX;
+    const { top, bottom } = this.scroller.getBoundingClientRect();
+    if (top >= innerHeight || bottom <= 0) return 0; // in a page that scrolls
+    const end = this.atEnd ? Infinity : Math.min(bottom, innerHeight) + SEEN_WITHIN_PX;
     const rows = [...this.scroller.querySelectorAll("article[data-message]:not(.mine)")];
     const last = rows.findLast((row) => row.getBoundingClientRect().bottom <= end);
     return Number(last?.dataset.message ?? 0);

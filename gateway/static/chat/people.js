@@ -3,8 +3,10 @@
  */
 
 import { canBegin } from "../shared/contacts.js";
-import { avatar, field, fill, h, iconButton, openDialog, toastErrors } from "../shared/dom.js";
+import { field, openDialog } from "../shared/dialog.js";
+import { avatar, closeDialogs, fill, h, iconButton, toastErrors } from "../shared/dom.js";
 import { handleOf, nameOf, receiverOf, titleOf } from "../shared/format.js";
+import { goTo } from "../shared/load.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { t } from "../shared/words.js";
 
@@ -12,7 +14,7 @@ const SEARCH_AFTER_MS = 150;
 
 /** Go to the chat with a person. One that does not exist yet is created by its first message only. */
 export function openDirectConversation(_store, id) {
-  location.hash = addressOfPerson(id);
+  goTo(addressOfPerson(id));
 }
 
 const addressOfPerson = (id) => `#/people/${id}`;
@@ -33,7 +35,7 @@ export async function openPersonCard(store, user, { canWrite = user.id !== store
   const props = { isNotice: !canWrite, isAnswer: true };
   const isChosen = await openDialog(nameOf(user), [card], action, () => canWrite, props);
   if (!isChosen) return;
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  closeDialogs();
   openDirectConversation(store, user.id);
 }
 
@@ -55,7 +57,7 @@ export async function startConversation(store) {
   };
   const fields = [picker.element, titleField];
   const address = await openDialog(t("conversation.new"), fields, t("conversation.start"), create);
-  if (address) location.hash = address;
+  if (address) goTo(address);
 }
 
 /** Open a dialog with a group's members and title. Owners can change them; all members can leave. */
@@ -87,8 +89,8 @@ export async function openMembersDialog(store, conversation) {
 export async function askWhyNot(store, { id, sender, conversation }) {
   const details = store.conversations.get(conversation);
   const explain = (user) => {
-    document.querySelector("dialog[open]")?.close();
-    location.hash = `#/admin/explain/${id}/${user.id}`;
+    closeDialogs();
+    goTo(`#/admin/explain/${id}/${user.id}`);
   };
   const receiver = receiverOf(details, store.me, sender);
   if (receiver) return explain(receiver);
@@ -104,8 +106,8 @@ async function leaveConversation(store, path) {
   };
   const hasLeft = await openDialog(t("members.leave-question"), [about], t("members.leave-now"), run, { dangerous: true });
   if (!hasLeft) return;
-  document.querySelector("dialog[open]")?.close();
-  location.hash = "#/conversations";
+  closeDialogs();
+  goTo("#/conversations");
 }
 
 /**

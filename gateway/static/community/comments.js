@@ -1,16 +1,7 @@
 /** The comments of a post, oldest first, with a field for a new one. */
 
-import {
-  View,
-  avatar,
-  createView,
-  errorText,
-  fill,
-  h,
-  iconButton,
-  linkify,
-  openDialog,
-} from "../shared/dom.js";
+import { openDialog } from "../shared/dialog.js";
+import { View, avatar, createView, errorText, fill, h, iconButton, linkify } from "../shared/dom.js";
 import { excerpt, nameOf, timeElement } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { commentDraft } from "../shared/storage.js";

@@ -1,17 +1,7 @@
 /** Groups: the list of all groups, or one group with its posts; joining, leaving and creating groups. */
 
-import {
-  View,
-  avatar,
-  createView,
-  errorText,
-  field,
-  fill,
-  h,
-  iconButton,
-  loadError,
-  openDialog,
-} from "../shared/dom.js";
+import { field, openDialog } from "../shared/dialog.js";
+import { View, avatar, createView, errorText, fill, h, iconButton, loadError } from "../shared/dom.js";
 import { t } from "../shared/words.js";
 import "./feed.js";
 

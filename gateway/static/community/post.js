@@ -1,17 +1,7 @@
 /** One post: its text, its buttons, and its comments. */
 
-import {
-  View,
-  avatar,
-  createView,
-  errorText,
-  fill,
-  h,
-  icon,
-  iconButton,
-  linkify,
-  openDialog,
-} from "../shared/dom.js";
+import { openDialog } from "../shared/dialog.js";
+import { View, avatar, createView, errorText, fill, h, icon, iconButton, linkify } from "../shared/dom.js";
 import { excerpt, nameOf, timeElement } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import "./comments.js";

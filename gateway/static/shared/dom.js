@@ -36,6 +36,7 @@ const ICONS = {
 
 /** Icons that point to where lines begin or end. */
 const MIRRORED = new Set(["back", "send", "reply"]);
+let layer = null; // the element that dialogs and short messages appear in, in the page of another product
 const TOAST_MS = 5000;
 const ACTION_TOAST_MS = 15_000; // long enough to read it and to reach its button
 
@@ -78,13 +79,13 @@ export function fillKeyed(parent, items, { key, version, draw }) {
     kept.set(itemKey, isSame ? old : { element: draw(item), version: itemVersion });
   }
   parent.keyed = kept;
-  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const focused = focusWithin(parent);
   const focusedKey = focused && [...known].find(([, { element }]) => element.contains(focused))?.[0];
   placeInOrder(
     parent,
     [...kept.values()].map(({ element }) => element),
   );
-  if (!focused || document.activeElement === focused) return;
+  if (!focused || focusWithin(parent) === focused) return;
   const successor = focused.isConnected ? focused : focusable(kept.get(focusedKey)?.element);
   successor?.focus({ preventScroll: true }); // it was moved, or drawn again
 }
@@ -99,6 +100,12 @@ function placeInOrder(parent, elements) {
     if (!isNext) parent.insertBefore(element, next);
     else next = element.nextElementSibling;
   }
+}
+
+/** The focused element, if it is in this one; else null. */
+export function focusWithin(element) {
+  const focused = element.getRootNode().activeElement;
+  return focused && element.contains(focused) ? focused : null;
 }
 
 function focusable(element) {
@@ -209,50 +216,16 @@ export function oncePerFrame(run) {
   };
 }
 
-/**
- * Open a dialog with a form. `submit` gets the fields' values; an error that it throws is shown and the dialog stays
- * open. Resolves to the result of `submit`, or to undefined when the dialog was cancelled. With `dangerous` the action
- * is shown as one, with `isNotice` there is nothing to cancel, and with `isAnswer` it only leads on from what is shown.
- */
-export function openDialog(title, fields, action, submit, props = {}) {
-  return new Promise((resolve) => {
-    let result;
-    const problem = h("p.problem", { role: "alert", hidden: true });
-    const onsubmit = async (event) => {
-      event.preventDefault();
-      button.disabled = true;
-      clearProblems(form, problem);
-      try {
-        result = await submit(Object.fromEntries(new FormData(form)));
-        dialog.close();
-      } catch (error) {
-        showProblems(form, problem, error);
-      } finally {
-        button.disabled = false;
-      }
-    };
-    const onclose = () => {
-      dialog.remove();
-      resolve(result);
-    };
-    const button = h(`button.primary${props.dangerous ? ".dangerous" : ""}`, {}, action);
-    const leave = t(props.isAnswer ? "dialog.close" : "dialog.cancel");
-    const cancel = h("button", { type: "button", onclick: () => dialog.close() }, leave);
-    const buttons = h("div.row.end", {}, !props.isNotice && cancel, button);
-    const form = h("form", { onsubmit }, fields, problem, buttons);
-    const dialog = h("dialog", { "aria-label": title, onclose }, h("h2", {}, title), form);
-    document.body.append(dialog);
-    dialog.showModal();
-  });
+/** Let dialogs and short messages appear in an element of a shadow root. It has one with the id "toasts". */
+export function useLayer(element) {
+  layer = element;
 }
 
-/** Create a labelled input. With `options`, pairs of value and text, it is a select; with `rows`, a textarea. */
-export function field(label, name, { options = null, ...props } = {}, hint = null) {
-  const choices = options?.map(([value, text]) =>
-    h("option", { value, selected: value === props.value }, text),
-  );
-  const input = h(options ? "select" : props.rows ? "textarea" : "input", { name, ...props }, choices ?? []);
-  return h("label.field", {}, h("span", {}, label), input, hint && h("small", {}, hint));
+/** The element that dialogs appear in. */
+export const layerOf = () => layer ?? document.body;
+
+export function closeDialogs() {
+  for (const dialog of (layer ?? document).querySelectorAll("dialog[open]")) dialog.close();
 }
 
 /** Show a short message for some seconds, and a button if `action` is [text, run]. Screen readers announce it. */
@@ -263,7 +236,7 @@ export function toast(text, action = null) {
   };
   const button = action && h("button.link", { type: "button", onclick }, action[0]);
   const element = h("div.toast", {}, text, button && " ", button);
-  document.querySelector("#toasts").append(element);
+  (layer ?? document).querySelector("#toasts").append(element);
   setTimeout(() => element.remove(), action ? ACTION_TOAST_MS : TOAST_MS);
 }
 
@@ -297,16 +270,6 @@ export function errorText(error) {
   return error.detail || t("error.no-server"); // without words: the answer of something that stands in between
 }
 
-/** Copy the text of a field. Where the browser allows none, as with plain HTTP, the error says what else to do. */
-export async function copyField(input) {
-  input.select();
-  try {
-    await navigator.clipboard.writeText(input.value);
-  } catch {
-    throw new Error(t("admin.no-clipboard"));
-  }
-}
-
 /** Return what is wrong with a field's value: the server's text where there are no words for it. */
 export function fieldText(name, message) {
   if (/taken/.test(message) && hasWords(`invalid.${name}-taken`)) return t(`invalid.${name}-taken`);
@@ -316,31 +279,4 @@ export function fieldText(name, message) {
 /** The `min` and `max` of a field with this name, of the first body that has bounds for it. */
 function boundsOf(name) {
   return Object.values(LIMITS).find((fields) => Object.hasOwn(fields, name))?.[name] ?? {};
-}
-
-/** Return an error that a form shows at its field `name`. */
-export const fieldError = (name, text) => Object.assign(new Error(text), { field: name });
-
-/** Remove what showProblems has shown. */
-export function clearProblems(form, problem) {
-  problem.hidden = true;
-  for (const note of form.querySelectorAll("small.problem")) note.remove();
-  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
-}
-
-/** Show the error of each field below it, and all other errors in the element `problem`. */
-export function showProblems(form, problem, error) {
-  const fields = Object.entries(error.fields ?? {}).map(([name, message]) => [name, fieldText(name, message)]);
-  if (error.field) fields.unshift([error.field, error.message]);
-  const inputs = fields.map(([name, message]) => [form.elements[name], message]);
-  const visible = inputs.filter(([input]) => input?.after && !input.closest("[hidden]"));
-  for (const [input, message] of visible) {
-    const note = h("small.problem", { id: `problem-${input.name}` }, message);
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-describedby", note.id);
-    input.after(note);
-  }
-  problem.hidden = visible.length > 0 && visible.length === fields.length;
-  problem.textContent = errorText(error);
-  visible[0]?.[0].focus();
 }

@@ -3,7 +3,8 @@
  * confirmed.
  */
 
-import { clearProblems, h, showProblems } from "./dom.js";
+import { clearProblems, showProblems } from "./dialog.js";
+import { h } from "./dom.js";
 
 /**
  * Create a form with a button. `submit` gets the fields' values and the form; the text that it returns is shown

@@ -17,8 +17,8 @@ const formats = new Map();
 
 /** Write a time in one of DATE_FORMATS. Making a format takes longer than using it a hundred times. */
 function write(name, at) {
-  const key = `${language} ${name}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, DATE_FORMATS[name]));
+  const key = `${language()} ${name}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language(), DATE_FORMATS[name]));
   return formats.get(key).format(new Date(at));
 }
 

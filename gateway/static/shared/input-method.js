@@ -5,8 +5,8 @@
 
 const KEY_OF_INPUT_METHOD = 229; // of the UI Events specification, section 8.3.1
 
-/** Let no key that belongs to an input method reach the handlers of the page. The field itself gets all of them. */
-export function keepKeysOfInputMethods() {
+/** Let no key that belongs to an input method reach the handlers below `target`. The field itself gets all of them. */
+export function keepKeysOfInputMethods(target = window) {
   let hasJustEnded = false; // Safari ends the composition before the key that ended it
   const onEnd = () => {
     hasJustEnded = true;
@@ -16,6 +16,6 @@ export function keepKeysOfInputMethods() {
     const belongs = event.isComposing || event.keyCode === KEY_OF_INPUT_METHOD || hasJustEnded;
     if (belongs) event.stopImmediatePropagation();
   };
-  window.addEventListener("compositionend", onEnd, true);
-  window.addEventListener("keydown", onKey, true);
+  target.addEventListener("compositionend", onEnd, true);
+  target.addEventListener("keydown", onKey, true);
 }

@@ -1,6 +1,17 @@
 /** Modules that are loaded when they are needed. */
 
 const failures = new Map(); // path -> number of failed attempts
+let base = "/static/";
+let prepare = () => undefined;
+let open = (address) => (location.hash = address);
+
+/** In the page of another product: load modules from `url`, after `before()`, and open an address by `openAddress(address)`. */
+export function embed(url, before, openAddress) {
+  [base, prepare, open] = [url, before, openAddress];
+}
+
+/** Go to an address of this page, such as "#/people/7". */
+export const goTo = (address) => open(address);
 
 /**
  * Import a module of this page by its path below /static. Browsers remember a module that could not be loaded: each
@@ -9,7 +20,8 @@ const failures = new Map(); // path -> number of failed attempts
 export async function load(path) {
   const failed = failures.get(path) ?? 0;
   try {
-    return await import(`/static/${path}${failed ? `?attempt=${failed}` : ""}`);
+    await prepare();
+    return await import(`${base}${path}${failed ? `?attempt=${failed}` : ""}`);
   } catch (error) {
     failures.set(path, failed + 1);
     throw error;

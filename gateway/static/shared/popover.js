@@ -9,14 +9,15 @@ const MARGIN_PX = 8;
  */
 export function openPopover(button, element, closed = () => button.focus()) {
   const anchor = button.getBoundingClientRect();
+  const root = button.getRootNode();
   element.popover = "auto";
   element.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;
-    const hadFocus = element.contains(document.activeElement) || document.activeElement === document.body;
+    const hadFocus = element.contains(root.activeElement) || document.activeElement === document.body;
     element.remove();
     if (hadFocus) closed();
   });
-  (document.querySelector("main") ?? document.body).append(element);
+  (button.closest("main, .embedded") ?? document.body).append(element);
   element.showPopover();
   place(element, anchor);
 }
@@ -37,7 +38,7 @@ function within(at, end) {
 
 /** Move the focus by arrow keys among the buttons of an element, which may be in several rows. */
 export function moveByArrows(event, buttons) {
-  const next = NEXT[event.key]?.(buttons, buttons.indexOf(document.activeElement));
+  const next = NEXT[event.key]?.(buttons, buttons.indexOf(event.currentTarget.getRootNode().activeElement));
   if (!next) return;
   event.preventDefault();
   next.focus();
@@ -52,7 +53,7 @@ const NEXT = {
 
 /** The button at the right of a button (`way` is 1), or at its left (-1). Right to left, the next one is at the left. */
 function beside(buttons, at, way) {
-  const isNext = way > 0 === (document.documentElement.dir !== "rtl");
+  const isNext = way > 0 === (getComputedStyle(buttons[0]).direction !== "rtl");
   return isNext ? buttons[(at + 1) % buttons.length] : buttons.at(at < 0 ? -1 : at - 1);
 }
 

@@ -4,7 +4,8 @@
  */
 
 import { canBegin } from "./contacts.js";
-import { avatar, errorText, fill, h, openDialog } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { avatar, errorText, fill, h } from "./dom.js";
 import { formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";

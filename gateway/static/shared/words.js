@@ -7,16 +7,21 @@ const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/; // Hebrew, Arabi
 const [ISOLATE, END_OF_ISOLATE] = ["\u2068", "\u2069"]; // Unicode's marks around a part whose direction is its own
 
 let words = {};
+let code = "en";
 let rules = new Intl.PluralRules("en");
 
 /** The code of the page's language. */
-export let language = "en";
+export const language = () => code;
 
 const codes = () => document.querySelector("meta[name='bellwire-languages']").content.split(" ");
 
 /** Return the first of preferred languages, such as "de-AT", that there are words in, or else undefined. */
 export function languageOf(...preferred) {
-  const known = codes();
+  return languageAmong(codes(), preferred);
+}
+
+/** The same of the languages `known`. */
+export function languageAmong(known, preferred) {
   return preferred.map((tag) => String(tag).toLowerCase().split("-")[0]).find((code) => known.includes(code));
 }
 
@@ -25,13 +30,17 @@ export function languages() {
   return codes().map((code) => [code, new Intl.DisplayNames([code], { type: "language" }).of(code)]);
 }
 
-/** Load the words of a language, and set the direction of the page. */
-export async function loadWords(code) {
-  words = (await import(`../words/${code}.js`)).default;
-  language = code;
+/** Load the words of a language. */
+export async function loadWords(language, url = `/static/words/${language}.js`) {
+  words = (await import(url)).default;
+  code = language;
   rules = new Intl.PluralRules(code);
-  document.documentElement.lang = code;
-  document.documentElement.dir = words.direction;
+}
+
+/** Set the language and direction of an element to those of the words. */
+export function setLanguage(element) {
+  element.lang = code;
+  element.dir = words.direction;
 }
 
 /**
@@ -63,17 +72,17 @@ export const hasWords = (key) => Object.hasOwn(words, key);
 const formats = new Map(); // by language and kind: making one takes longer than using it a hundred times
 
 function format(kind, make) {
-  const key = `${language} ${kind}`;
+  const key = `${code} ${kind}`;
   if (!formats.has(key)) formats.set(key, make());
   return formats.get(key);
 }
 
 /** Return a number as it is written in the language. */
-export const number = (value) => format("number", () => new Intl.NumberFormat(language)).format(value);
+export const number = (value) => format("number", () => new Intl.NumberFormat(code)).format(value);
 
 /** Return several names as a list: "Ana, Ben and Cem". */
 export function listed(names) {
   if (names.length === 1) return names[0];
-  const list = format("list", () => new Intl.ListFormat(language, { type: "conjunction" }));
+  const list = format("list", () => new Intl.ListFormat(code, { type: "conjunction" }));
   return directed(list.format(names.map(isolated)));
 }
