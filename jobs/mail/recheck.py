@@ -17,6 +17,7 @@ from models.notices.schedule import mail_due_ms
 from models.store.database import fetch_column
 
 TYPES = {"address_known": "account", "account": "account"}  # the preference that decides on a kind of mail; codes have none
+MESSAGE = "message"  # the type of notifications that are about messages
 MAX_DIGEST_ITEMS = 50  # the rest is counted
 MAX_TYPES_CHARS = 300  # in an unsubscribe link, which is one line of a mail's header
 MAX_UNREAD_READ = 200  # newest unread messages among which the one that a mail is about is looked for
@@ -59,7 +60,7 @@ def _current_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | Non
         mark_mail_only_read(tx, ids)
         return None
     content = _content(unread)
-    if mail.kind == SINGLE and again:
+    if mail.kind == SINGLE and again and unread[0].type == MESSAGE:
         content["items"][0]["priority"] = _priority(user, unread[0].data.get("conversation"))
     return mail._replace(data={"notifications": ids, **content})
 

@@ -9,11 +9,11 @@ from jobs.consumers.host_notices import RECEIVERS_PER_TRANSACTION, HostNoticeCon
 from jobs.drain.drain import drain
 from jobs.insight.explain import explain, explain_own
 from jobs.insight.rehearsal import rehearse
-from jobs.mail import digests
+from jobs.mail import digests, recheck
 from metrics.declared import NOTIFICATIONS_TOTAL
 from models.chat import read_marks
 from models.log import event
-from models.notices import host_notices, host_types, notification, preference, topics
+from models.notices import host_notices, host_types, notification, outbox, preference, topics
 from models.notices.host_notices import NewNotice
 from models.notices.host_types import Definition, TypeWords
 from models.notices.preference import Choice
@@ -250,3 +250,16 @@ def test_preferences_and_defaults_of_the_type(store: Settings) -> None:
     ]
     counts = rehearse()
     assert counts["order.shipped", "notified", "daily"] == counts["order.shipped", "notified", "instant"] == 1
+
+
+def test_an_urgent_one_is_mailed_at_once_and_its_values_may_be_named_anything(store: Settings) -> None:
+    [ana] = people("ana")
+    define("order.lost", msgspec.structs.replace(SHIPPED, email="daily", urgent=True))
+    notify([ana], kind="order.lost", values={"order": 42, "conversation": "x", "n": "y"})
+    run()
+    mail = outbox.next_due(engine().now_ms())
+    assert mail is not None
+    with event.transaction() as tx:
+        current = recheck.current_mail(tx, mail)
+    assert current is not None
+    assert [item["title"] for item in current.data["items"]] == ["Order 42 left"]
