@@ -1,7 +1,8 @@
 """Audit records: each action of an admin with its user and address, and without secrets."""
 
 import json
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -19,16 +20,29 @@ from tests.waiting import until
 
 Call = tuple[str, str, Any]  # method, path below /api/v1, body
 NEW_USER = {"username": "somebody", "email": "somebody@example.org", "password": "the secret of somebody"}
+HOOK = {"url": "https://shop.example.org/bellwire"}
 ANNOUNCEMENT = {"role": "admin", "type": "system", "title": "Down on Sunday", "body": "At noon.", "data": {"of": "others"}}
 
 
-def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]:
+class Subjects(NamedTuple):
+    """The ids of what the requests are about."""
+
+    user: int
+    leaver: int
+    dead: int
+    invitation: int
+    webhook: int
+    group: int
+    hook: int
+
+
+def calls(of: Subjects, cursor: str) -> dict[str, Call]:
     """Return a successful request for each method of each admin route, by 'METHOD route'."""
     requests: list[Call] = [
         ("GET", "/admin/users", None),
         ("POST", "/admin/users", {"users": [NEW_USER]}),
-        ("POST", "/admin/users/suspend", {"ids": [user], "reason": "why"}),
-        ("POST", "/admin/users/activate", {"ids": [user]}),
+        ("POST", "/admin/users/suspend", {"ids": [of.user], "reason": "why"}),
+        ("POST", "/admin/users/activate", {"ids": [of.user]}),
         ("POST", "/admin/users/upsert", {"users": [{"external_id": "audited"}]}),
         ("PUT", "/admin/users/ID", {"display_name": "Another"}),
         ("PATCH", "/admin/users/ID", {"display_name": "Another"}),
@@ -46,12 +60,12 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("PUT", "/admin/notification-types/TYPE", {"words": {"en": {"title": "Order {{ order }} left"}}}),
         ("GET", "/admin/notification-types", None),
         ("GET", "/admin/notification-types/TYPE", None),
-        ("POST", "/admin/notify", {"type": "order.shipped", "to": [user], "values": {"order": "secret"}}),
+        ("POST", "/admin/notify", {"type": "order.shipped", "to": [of.user], "values": {"order": "secret"}}),
         ("DELETE", "/admin/notification-types/TYPE", None),
         ("PUT", "/admin/topics/TOPIC/members/ID", None),
         ("GET", "/admin/topics/TOPIC/members", None),
         ("DELETE", "/admin/topics/TOPIC/members/ID", None),
-        ("GET", f"/admin/explain?event={cursor}&user={user}", None),
+        ("GET", f"/admin/explain?event={cursor}&user={of.user}", None),
         ("POST", "/activity", {"action": "shop.bought", "metadata": {"card": "4711"}}),
         ("GET", "/admin/activity", None),
         ("GET", "/admin/activity/hourly", None),
@@ -60,17 +74,36 @@ def calls(user: int, dead: int, invitation: int, cursor: str) -> dict[str, Call]
         ("POST", "/admin/import", None),
         ("GET", "/admin/jobs", None),
         ("POST", "/admin/jobs/ID/retry", None),
+        ("GET", "/admin/webhooks", None),
+        ("POST", "/admin/webhooks", HOOK),
+        ("GET", "/admin/webhooks/ID", None),
+        ("PATCH", "/admin/webhooks/ID", {"state": "paused"}),
+        ("POST", "/admin/webhooks/ID/test", None),
+        ("POST", "/admin/webhooks/ID/rewind", {"cursor": cursor}),
+        ("DELETE", "/admin/webhooks/ID", None),
+        ("GET", "/admin/conversations/ID/hooks", None),
+        ("POST", "/admin/conversations/ID/hooks", {"label": "CI"}),
+        ("DELETE", "/admin/conversations/ID/hooks/ID", None),
+        ("GET", "/admin/users/ID/export", None),
+        ("DELETE", "/admin/users/ID?texts=keep", None),
     ]
-    numbers = {"POST /admin/jobs/ID/retry": str(dead), "DELETE /admin/invitations/ID": str(invitation)}
-    numbers["PUT /admin/users/ID"] = "ext:audited"
+    named = partial(_named, of)
+    return {f"{method} /api/v1{path.partition('?')[0]}": (method, named(method, path), body) for method, path, body in requests}
 
-    def named(call: str, path: str) -> str:
-        return path.replace("ID", numbers.get(call, str(user))).replace("TYPE", "order.shipped").replace("TOPIC", "²")
 
-    return {
-        f"{method} /api/v1{path.partition('?')[0]}": (method, named(f"{method} {path}", path), body)
-        for method, path, body in requests
-    }
+def _named(of: Subjects, method: str, path: str) -> str:
+    """The path with the ids of what it is about."""
+    ids: list[int | str] = [of.user]
+    if path.startswith("/admin/conversations"):
+        ids = [of.group, of.hook]
+    for part, number in (("jobs", of.dead), ("invitations", of.invitation), ("webhooks", of.webhook)):
+        if path.startswith(f"/admin/{part}"):
+            ids = [number]
+    if path.partition("?")[0] == "/admin/users/ID":
+        ids = ["ext:audited" if method == "PUT" else of.leaver if method == "DELETE" else of.user]
+    for number in ids:
+        path = path.replace("ID", str(number), 1)
+    return path.replace("TYPE", "order.shipped").replace("TOPIC", "²")
 
 
 def admin_calls() -> set[str]:
@@ -100,7 +133,10 @@ def test_each_request_to_an_admin_route_has_one_record(gateway: Gateway, admin: 
     dead = gateway.rows("SELECT max(id) FROM dead_work")[0][0]
     ben.send("hi", to=ana)
     invitation = admin.post("/admin/invitations", {}).json()["id"]
-    requests = calls(ana.id, dead, invitation, ben.now())
+    webhook = admin.post("/admin/webhooks", HOOK).json()["id"]
+    group = admin.group(ana)
+    hook = admin.post(f"/admin/conversations/{group}/hooks", {"label": "CI"}).json()["id"]
+    requests = calls(Subjects(ana.id, gateway.user().id, dead, invitation, webhook, group, hook), ben.now())
     assert set(requests) == admin_calls(), "there is a new route: add a request to it here"
     for number, (action, (method, path, body)) in enumerate(requests.items()):
         answer = admin.call(method, path, body, headers={"X-Request-Id": f"audit-{number}"})
