@@ -31,6 +31,7 @@ class Settings extends View {
       createView("bw-password", { store, me: this.me, change }),
       this.#appearance(),
       createView("bw-sessions", { store }),
+      this.#export(),
       this.#signOut(),
     ];
     fill(this, h("header.bar", {}, h("h1", {}, t("section.settings"))), h("div.column", {}, sections));
@@ -40,6 +41,11 @@ class Settings extends View {
     this.me = await this.store.bell.call("PATCH", "/me", changes);
     const { id, username, display_name, role, status } = this.me;
     Object.assign(this.store.me, { id, username, display_name, role, status });
+  }
+
+  #export() {
+    const link = h("a", { href: "/api/v1/me/export", download: "" }, t("settings.export"));
+    return h("section.sheet", {}, link, h("p.quiet", {}, t("settings.export.hint")));
   }
 
   #profile() {

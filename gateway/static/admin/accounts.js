@@ -165,6 +165,21 @@ export function changeStatus(store, verb, users) {
   return openDialog(title, [reasonField], t(`users.${verb}`), submit, options);
 }
 
+/** Open a dialog that deletes an account. Returns the job's id, or undefined when it is cancelled. */
+export function deleteAccount(store, user) {
+  const name = nameOf(user);
+  const warning = h("p", {}, t("users.delete.warning"));
+  const options = ["keep", "erase"].map((texts) => [texts, t(`users.delete.texts.${texts}`)]);
+  const texts = field(t("users.delete.texts"), "texts", { options });
+  const remove = async (values) => {
+    const { job } = await store.bell.call("DELETE", `/admin/users/${user.id}`, null, { query: values });
+    toast(t("users.delete.done", { name, job }));
+    return job;
+  };
+  const title = t("users.delete.title", { name });
+  return openDialog(title, [warning, texts], t("users.delete"), remove, { dangerous: true });
+}
+
 export function revokeTokens(store, user) {
   const name = nameOf(user);
   const warning = h("p", {}, t("users.revoke.warning"));

@@ -11,6 +11,7 @@ import {
   createAccount,
   createManyAccounts,
   createToken,
+  deleteAccount,
   postStatus,
   revokeTokens,
 } from "./accounts.js";
@@ -19,8 +20,8 @@ import { Notice } from "./notice.js";
 
 const SEARCH_AFTER_MS = 250;
 const MAX_NAMES = 10; // in the report about a bulk action
-const STATUS_TONES = { active: "good", pending: "warn", suspended: "bad" };
-const STATUSES = ["active", "pending", "suspended"];
+const STATUS_TONES = { active: "good", pending: "warn", suspended: "bad", deleted: "bad" };
+const STATUSES = ["active", "pending", "suspended", "deleted"];
 const ROLES = ["user", "admin"];
 const NEW_STATUSES = { activate: "active", suspend: "suspended" }; // by action
 
@@ -129,7 +130,7 @@ class Users extends View {
       const action = t(`users.${verb}`);
       const label = t("users.action-on", { action, name: nameOf(user) });
       const props = { type: "button", "data-act": act, "aria-label": label, onclick };
-      return h(`button.link${verb === "suspend" ? ".dangerous" : ""}`, props, action);
+      return h(`button.link${["suspend", "delete"].includes(verb) ? ".dangerous" : ""}`, props, action);
     };
     const change = async () => {
       const changed = await changeAccount(store, user);
@@ -139,6 +140,10 @@ class Users extends View {
       const token = await createToken(store, user);
       if (token) this.#showToken(user, token);
     };
+    const remove = async () => {
+      if (await deleteAccount(store, user)) this.list.replace({ ...user, status: "deleted" });
+    };
+    if (user.status === "deleted") return h("div.row");
     const statusVerb = user.status === "active" ? "suspend" : "activate";
     return h(
       "div.row",
@@ -147,6 +152,7 @@ class Users extends View {
       user.status === "active" && button("token", newToken),
       button("revoke", () => revokeTokens(store, user)),
       user.id !== store.me.id && button(statusVerb, () => this.#changeOne(statusVerb, user), "status"),
+      user.id !== store.me.id && button("delete", remove),
     );
   }
 
