@@ -31,7 +31,7 @@ from models.identity.user import (
     insert_search_names,
 )
 from models.log.event import GATEWAYS, POSTS, Transaction, user_stream
-from models.notices import pending_mail
+from models.notices import outbox, pending_mail
 from models.store import facts
 from models.store.database import chunks, execute, placeholders, rows, values_cte
 from models.store.errors import ConflictError, InvalidError, NotFoundError
@@ -307,7 +307,9 @@ def _update(tx: Transaction, pairs: Sequence[tuple[StoredAccount, StoredAccount]
     _update_rows([new for _, new in pairs])
     _update_profiles([new for old, new in pairs if (old.timezone, old.locale) != (new.timezone, new.locale)])
     pending_mail.make_due_now(tx, [new.view.id for old, new in pairs if old.timezone != new.timezone])
-    code.void(tx, [new.view.id for old, new in pairs if old.email_key != new.email_key], code.LOGIN)
+    readdressed = {new.view.id: new.email for old, new in pairs if old.email_key != new.email_key}
+    code.void(tx, list(readdressed), code.LOGIN)
+    outbox.readdress(tx, readdressed)
     renamed = [new.view for old, new in pairs if _names(old.view) != _names(new.view)]
     _replace_search_names(renamed)
     for view in (new.view for old, new in pairs if old.view != new.view):

@@ -8,7 +8,7 @@ Message-ID.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,11 +17,22 @@ from peewee import SQL, fn
 
 from models.log.event import Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, affected_rows, execute, fetch_rows, insert_rows, rows
+from models.store.database import (
+    Base,
+    NeverReusedIdField,
+    affected_rows,
+    chunks,
+    execute,
+    fetch_rows,
+    insert_rows,
+    rows,
+    values_cte,
+)
 
 CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # the lower one is sent first
 EMPTY_DATA = "{}"
 MAX_ERROR_CHARS = 500
+MAX_READDRESSED_PER_STATEMENT = 200
 LEASE_MS = 15_000  # the mail of a dead sender is sent by another after so long
 # How far ahead `next_ms` may be. A new mail is due at once; the pauses of a relay that is down and of a mail are at most these.
 MAX_DELAY_SQL = f"""CASE WHEN holder IS NOT NULL THEN {2 * LEASE_MS} WHEN attempts=0 THEN 0
@@ -115,6 +126,21 @@ def queue(tx: Transaction, mails: Sequence[NewMail], state: str = "queued") -> N
         if mail.address or ended
     ]
     insert_rows(Email, INSERT_COLUMNS, values)
+
+
+def readdress(tx: Transaction, addresses: Mapping[int, str]) -> None:
+    """Send what waits for these users to their new addresses. What has no address any more is dropped, and so are codes: they were
+    for the owner of the old one."""
+    for part in chunks(addresses.items(), MAX_READDRESSED_PER_STATEMENT):
+        waiting = QUEUED & Email.receiver.in_([user for user, _ in part])
+        without = [user for user, address in part if not address]
+        gone = Email.receiver.in_(without) | (Email.priority == CODE_PRIORITY)
+        Email.update(state="dropped", data=EMPTY_DATA, ended_ms=tx.now_ms, error=None).where(waiting, gone).execute()
+        execute(
+            values_cte("receiver, address", len(part))
+            + "UPDATE emails SET address=input.address FROM input WHERE emails.receiver=input.receiver AND state='queued'",
+            [value for pair in part for value in pair],
+        )
 
 
 def next_due(now_ms: int) -> Mail | None:

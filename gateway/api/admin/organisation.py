@@ -15,6 +15,7 @@ from models.identity import user as users
 from models.log.event import Transaction
 from models.notices import outbox
 from models.notices.outbox import CODE_PRIORITY, NewMail
+from models.store.errors import ConflictError
 from models.store.text_rules import is_displayable
 
 
@@ -65,13 +66,15 @@ class MailTest(AdminHandler):
             raise ProblemError("not-found")
         self.answer(newest)
 
-    @describe("Send myself a mail", {202: MailSent})
+    @describe("Send myself a mail", {202: MailSent}, errors=("conflict",))
     async def post(self) -> None:
         """Answer 202 with `{"to"}`. GET says what became of it; when it fails, it is listed in `/admin/jobs`."""
         user = self.actor.user
 
         def run(tx: Transaction) -> str:
             me = users.me(user)
+            if me["email"] is None:
+                raise ConflictError("your account has no e-mail address")
             outbox.queue(tx, [NewMail("test", user, me["email"], me["display_name"], {}, priority=CODE_PRIORITY)])
             return str(me["email"])
 

@@ -50,7 +50,7 @@ class Password extends View {
       this[name].hidden = !isShown;
       Object.assign(this[name].querySelector("input"), { disabled: !isShown, required: isShown });
     }
-    this.forgotten.hidden = shown === "code";
+    this.forgotten.hidden = shown === "code" || !this.me.email;
   }
 
   async #requestCode() {

@@ -14,6 +14,8 @@ from models.accounts.registration import NewUser
 from models.identity import user as users
 from models.identity.user import AccountView
 from models.log import event
+from models.notices import outbox
+from models.notices.outbox import NewMail
 from models.store.database import rows
 from models.store.errors import ConflictError, InvalidError
 from tests.models.chat.test_views import statements
@@ -164,6 +166,19 @@ def test_nobody_without_an_address_is_mailed(store: Settings) -> None:
     put("1", root, status="suspended")
 
     assert rows("SELECT address FROM emails") == []
+
+
+def test_mail_that_waits_goes_to_the_new_address_and_codes_to_none(store: Settings) -> None:
+    ana, ben = (put(external_id, email=f"{external_id}@old.example") for external_id in ("ana", "ben"))
+    with event.transaction() as tx:
+        for account in (ana, ben):
+            mails = [NewMail("account", account.id, account.email or "", "", {}), NewMail("login_code", account.id, "old", "", {})]
+            outbox.queue(tx, [mails[0], mails[1]._replace(priority=outbox.CODE_PRIORITY)])
+    put("ana", email="ana@new.example")
+    put("ben", email=None)
+
+    assert rows("SELECT receiver, kind, address FROM emails WHERE state='queued'") == [(ana.id, "account", "ana@new.example")]
+    assert rows("SELECT count(*) FROM emails WHERE state='dropped'") == [(3,)]
 
 
 def test_the_last_admin_stays_one(store: Settings) -> None:
