@@ -29,6 +29,7 @@ from bench.benchmarks.sends import ONE, SENDS
 from bench.benchmarks.signup import SIGNUP
 from bench.benchmarks.state import STATE
 from bench.benchmarks.statements import STATEMENTS
+from bench.benchmarks.upsert import UPSERTS
 from bench.results import BenchmarkResult, Run, Settings
 from bench.servers.processes import raise_open_files
 from conf import Settings as BellwireSettings
@@ -47,6 +48,7 @@ ALL = (
     SIGNUP,
     ANNOUNCE,
     HISTORY,
+    UPSERTS,
     PAGE,
     BUSY_PAGE,
     SEARCH,
