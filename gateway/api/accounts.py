@@ -98,7 +98,7 @@ class Me(Handler):
         if changes.password is not None:
             hashed = await self._new_hash(changes)
         if changes.display_name is not None:  # everybody hears of a name, as of a post
-            await self.services.rate_limits.hit("send", f"user:{self.actor.user}")
+            await self.services.rate_limits.hit("send", f"user:{self.actor.counted_user}")
         if await self.commit(lambda tx: self._change(tx, changes, hashed)) is None:
             metrics.AUTH_FAILURES_TOTAL.labels("code").inc()
             raise field_error("code", WRONG_CODE)
@@ -118,7 +118,7 @@ class Me(Handler):
         return user
 
     async def _new_hash(self, changes: AccountChanges) -> str:
-        await self.services.rate_limits.hit("login", f"user:{self.actor.user}")
+        await self.services.rate_limits.hit("login", f"user:{self.actor.counted_user}")
         if changes.code is None:
             current_hash = await self.read(users.password_hash, self.actor.user)
             if not await self.services.hash(password.matches, current_hash, changes.current_password or ""):

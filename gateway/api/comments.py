@@ -12,7 +12,6 @@ from models.community import comment as comments
 from models.community import removal
 from models.community.comment import CommentView
 from models.community.post import MAX_BODY_CHARS
-from models.identity import token
 from models.log.event import Transaction
 
 
@@ -55,6 +54,5 @@ class Comment(Handler):
     @describe("Delete a comment", {204: None}, errors=("forbidden",))
     async def delete(self, comment: str) -> None:
         """Answer 204. The comment's author, the post's author and admins may delete it."""
-        token_id = self.actor.token
-        await self.commit(lambda tx: removal.delete_comment(tx, *token.check_actor(tx, token_id), int(comment), self.bound_in(tx)))
+        await self.commit(lambda tx: removal.delete_comment(tx, *self.checked_actor(tx), int(comment), self.bound_in(tx)))
         self.answer(None, 204)

@@ -61,10 +61,11 @@ class Start(NamedTuple):
 
 
 class CallerOptions(TypedDict):
-    """Whether the caller is a bot, and the seconds until their token expires."""
+    """Whether the caller is a bot, the seconds until their token expires, and the admin who acts for them."""
 
     bot: bool
     remaining_s: float
+    by_admin: int
 
 
 class SubscribingHandler(Handler):
@@ -92,7 +93,7 @@ class SubscribingHandler(Handler):
 
     def of_caller(self) -> CallerOptions:
         """The options of a subscription that follow from the caller."""
-        return CallerOptions(bot=self.actor.bot, remaining_s=self.remaining_s())
+        return CallerOptions(bot=self.actor.bot, remaining_s=self.remaining_s(), by_admin=self.actor.by_admin)
 
     async def head(self, *_: str) -> None:
         """The headers only: nobody waits, nothing counts as delivered, and nobody is present by it."""
@@ -119,10 +120,14 @@ class SubscribingHandler(Handler):
         return Start(subscription, position, await self.services.hub.next(subscription, 0), was_expired)
 
     async def require_live_token(self) -> None:
-        """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it."""
+        """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it; or if
+        an admin may not act for the user any more."""
         credential = self.credential()
-        if self.services.tokens.cached(credential) is None:
-            await self.services.tokens.find(credential, self.client_address())
+        actor = self.services.tokens.cached(credential)
+        if actor is None:
+            actor = await self.services.tokens.find(credential, self.client_address())
+        if self.actor.by_admin:
+            await self.acting_actor(actor)
 
     def position(self, cursor: str) -> int:
         """The position of a cursor in the log. Raises ExpiredError, or ProblemError 422 if the text is not a cursor."""

@@ -69,7 +69,7 @@ class LegacyMessages(Handler):
         new = self.decode(LegacyNewMessage)
         draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver, contacts=self.services.settings.contacts)
         try:
-            posted = await self.services.committer.post(draft).future
+            posted = await self.submit_message(draft).future
         except InvalidError as error:
             raise InvalidError(*((LEGACY_FIELD_NAMES[field], message) for field, message in error.errors)) from None
         self.count_written(1, 2 * len(posted.json))  # the row and the event
@@ -110,6 +110,7 @@ class LegacyPoll(SubscribingHandler):
     @describe("Poll for events with the older client", {200: LegacyEvents})
     async def get(self) -> None:
         """Answer 200 with `{"events"}`, at once if there are any, else within 5.5 s."""
+        self.refuse_acting("a token has one cursor of this poll: use /api/v1/events")
         token_id = self.actor.token
         poll_state = self.services.legacy_polls.setdefault(token_id, LegacyPollState())
         poll_state.users += 1

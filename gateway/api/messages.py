@@ -16,7 +16,6 @@ from gateway.http.errors import ProblemError
 from metrics import declared as metrics
 from models.chat import message as messages
 from models.chat.message import MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
-from models.identity import token
 from models.store.errors import RefusedError
 
 # The stages of a send add up to the send.
@@ -65,7 +64,7 @@ class Messages(Handler):
         try:
             new = self.decode(NewMessage)
             to = await self.user_id(new.to) if isinstance(new.to, str) else new.to
-            operation = self.services.committer.post(self._draft(new, to))
+            operation = self.submit_message(self._draft(new, to))
             posted = await operation.future
             outcome = "ok" if posted.created else "duplicate"
             self.stages = operation.stages(arrived, authorize_s)
@@ -119,8 +118,8 @@ class Message(Handler):
     @describe("Delete a message", {204: None}, errors=("forbidden",))
     async def delete(self, message: str) -> None:
         """Answer 204. The message stays, with an empty body."""
-        actor, number = self.actor, int(message)
-        await self.commit(lambda tx: messages.delete(tx, *token.check_actor(tx, actor.token), number))
+        number = int(message)
+        await self.commit(lambda tx: messages.delete(tx, *self.checked_actor(tx), number))
         self.answer(None, 204)
 
 

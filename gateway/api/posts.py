@@ -12,7 +12,6 @@ from models.community import like as likes
 from models.community import post as posts
 from models.community import post_queries, removal
 from models.community.post import MAX_BODY_CHARS, PostView
-from models.identity import token
 
 GROUP = IntParameter("group", "only posts of this group")
 BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmarked")
@@ -74,8 +73,8 @@ class Post(Handler):
     @describe("Delete a post", {204: None}, errors=("forbidden",))
     async def delete(self, post: str) -> None:
         """Answer 204. The post's author and admins may delete it."""
-        actor, number = self.actor, int(post)
-        await self.commit(lambda tx: removal.delete_post(tx, *token.check_actor(tx, actor.token), number, self.bound_in(tx)))
+        number = int(post)
+        await self.commit(lambda tx: removal.delete_post(tx, *self.checked_actor(tx), number, self.bound_in(tx)))
         self.answer(None, 204)
 
 

@@ -65,6 +65,15 @@ class Operation(Generic[R]):
             function = inspect.unwrap(function.args[0] if function.args and callable(function.args[0]) else function.func)
         return f"{function.__module__}.{function.__qualname__}".removesuffix(".<locals>.<lambda>")
 
+    def stages(self, arrived: float, authorize_s: float) -> dict[str, float]:
+        """The durations of its stages until it was on disk, in seconds to the microsecond. `arrived` is a time.perf_counter()."""
+        return {
+            "authorize": round(authorize_s, 6),
+            "parse": round(self.submitted - arrived, 6),
+            "wait": round(self.started - self.submitted, 6),
+            "commit": round(self.committed - self.started, 6),
+        }
+
 
 class SendOperation(Operation[Posted]):
     """A message to be posted together with the other messages of its batch."""
@@ -80,15 +89,6 @@ class SendOperation(Operation[Posted]):
     def verb(self) -> str:
         """The name of the verb, for the log: sends run together."""
         return "models.chat.message.post"
-
-    def stages(self, arrived: float, authorize_s: float) -> dict[str, float]:
-        """The durations of its stages until it was on disk, in seconds to the microsecond. `arrived` is a time.perf_counter()."""
-        return {
-            "authorize": round(authorize_s, 6),
-            "parse": round(self.submitted - arrived, 6),
-            "wait": round(self.started - self.submitted, 6),
-            "commit": round(self.committed - self.started, 6),
-        }
 
 
 def share_out(waiting: Sequence[Operation[Any]]) -> tuple[list[Operation[Any]], list[Operation[Any]]]:

@@ -63,6 +63,7 @@ class Hub:
         self._expired: deque[Subscription] = deque()  # to be woken because their time is over
         self._waking = False
         self._timeouts = Timeouts(self._wake_expired)
+        self._acting: dict[int, dict[Subscription, None]] = {}  # by the admin who acts for another user
         self._loop = asyncio.get_running_loop()
 
     async def _load_conversations(self, users: list[int]) -> dict[int, catchup.Intervals]:
@@ -197,13 +198,18 @@ class Hub:
         *,
         bot: bool = False,
         remaining_s: float = math.inf,
+        by_admin: int = 0,
     ) -> Subscription:
         """Open a subscription after a position, with `feed` to posts too. Beyond the bound per user, the oldest one is ended.
 
-        That of a bot makes no one present. After `remaining_s` its token expires: it ends as one with a dead token.
+        That of a bot makes no one present. After `remaining_s` its token expires: it ends as one with a dead token. `by_admin` is
+        the admin whose token it is, if they act for the user.
         """
         subscription = Subscription(subscriber, token, position, types, feed)
         subscription.expires = self._loop.time() + remaining_s
+        if by_admin:
+            subscription.by_admin = by_admin
+            self._acting.setdefault(by_admin, {})[subscription] = None
         if len(subscriber.subscriptions) >= self.max_polls_per_user:
             oldest = next((s for s in subscriber.subscriptions if not s.end_reason), None)
             if oldest is not None:
@@ -223,6 +229,10 @@ class Hub:
         for owner in subscription.subscribers:
             owner.subscriptions.pop(subscription, None)
             owner.idle_since = last_seen
+        if subscription.by_admin and (acting := self._acting.get(subscription.by_admin)) is not None:
+            acting.pop(subscription, None)
+            if not acting:
+                del self._acting[subscription.by_admin]
         if not user.subscriptions:
             self._observer.user_disconnected(user.user, now - last_seen)
 
@@ -333,6 +343,12 @@ class Hub:
             if tokens is None or subscription.token in tokens:
                 subscription.end(reason)
         self.log_polls.end(user, tokens, reason)
+
+    def end_acting(self, admin: int, tokens: Collection[int] | None, reason: str) -> None:
+        """End the subscriptions for other users that an admin has opened with these tokens (None: all of them)."""
+        for subscription in list(self._acting.get(admin, ())):
+            if tokens is None or subscription.token in tokens:
+                subscription.end(reason)
 
     def close(self) -> None:
         """End every open subscription, and every later one at once: the gateway stops."""

@@ -80,6 +80,7 @@ class Subscription:
     __slots__ = (
         "_bytes",
         "_future",
+        "by_admin",
         "end_reason",
         "ephemeral",
         "events",
@@ -107,6 +108,7 @@ class Subscription:
         self.urgent = False  # an ephemeral event that ends a poll has arrived
         self.waited = False  # whether the events arrived while the subscription waited
         self.end_reason = ""
+        self.by_admin = 0  # the admin whose token it is, who acts for the user
         self.expires = math.inf  # the loop's time when its token ends
         self._future: asyncio.Future[None] | None = None
 

@@ -16,7 +16,8 @@ from tornado import httputil, web
 
 from gateway.http import page_cursor
 from gateway.http.access_log import AnsweredRequest
-from gateway.http.authentication import Authentication
+from gateway.http.acting import HEADER as ACTING_HEADER
+from gateway.http.acting import Acting
 from gateway.http.client_address import limited_as
 from gateway.http.connections import stream_of
 from gateway.http.errors import ProblemError, problem_of
@@ -36,6 +37,7 @@ BODY_BYTES = 64 * 1024
 MESSAGE_BODY_BYTES = 256 * 1024
 ADMIN_BODY_BYTES = 2 * 1024 * 1024
 JSON = "application/json"
+CORS_HEADERS = f"Authorization, Content-Type, X-Request-Id, Last-Event-ID, {ACTING_HEADER}"  # of requests from other origins
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
 MAX_ASSEMBLED_BYTES = 8 * 1024 * 1024  # of all lists that wait for further items: beyond it they end with the items they have
@@ -61,7 +63,7 @@ class DateHeader:
         return cls.text
 
 
-class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler):
+class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
     """The base of all routes."""
 
     body_limit: ClassVar[int] = BODY_BYTES
@@ -135,7 +137,7 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
             self.set_header("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
             if self.request.method == "OPTIONS":
                 self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
-                self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, Last-Event-ID")
+                self.set_header("Access-Control-Allow-Headers", CORS_HEADERS)
                 self.set_header("Access-Control-Max-Age", "600")
 
     async def head(self, *args: str) -> None:
@@ -154,7 +156,7 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
 
     def commit(self, run: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run a function in the next transaction, where the caller's token is checked again."""
-        return self.services.committer.call(self.actor.token, partial(self._run_and_measure, run))
+        return self.submit(partial(self._run_and_measure, run)).future
 
     def _run_and_measure(self, run: Callable[[Transaction], T], tx: Transaction) -> T:
         before = len(tx.events)
@@ -169,7 +171,7 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
         actor, setting = self.actor, self.services.settings.contacts
         if setting == EVERYONE:
             return None
-        return contacts.bound(setting, actor.user, is_admin=actor.role == "admin" or actor.by_admin)
+        return contacts.bound(setting, actor.user, is_admin=actor.role == "admin" or actor.by_admin > 0)
 
     def bound_in(self, tx: Transaction) -> Bound | None:
         """The same inside a transaction, by the role that the token has there."""
@@ -271,7 +273,9 @@ class Handler(Authentication, RequestReader, UserReferences, web.RequestHandler)
         actor = getattr(self, "actor", None)
         request = self.request
         if self.written_events and self.services.rate_limits.enabled:
-            self.services.rate_limits.count_written(self.actor.user, self.written_events, self.written_bytes)
+            self.services.rate_limits.count_written(self.actor.counted_user, self.written_events, self.written_bytes)
+        if actor is not None and actor.by_admin and self.get_status() < 400:
+            self.record_acting()
         is_known = (actor is not None or self.access == "public") and self.get_status() != 405
         self.services.traffic.count(
             AnsweredRequest(

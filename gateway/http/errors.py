@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from tornado.web import HTTPError
 
-from models.store.errors import ExpiredError, InvalidError, LimitedError, RefusedError, StoreDownError
+from models.store.errors import ActingError, ExpiredError, InvalidError, LimitedError, RefusedError, StoreDownError
 
 STATUS = {
     "malformed": 400,
@@ -25,6 +25,7 @@ STATUS = {
     "too-large": 413,
     "unsupported-media-type": 415,
     "invalid": 422,
+    "bellwire-as": 422,
     "rate-limited": 429,
     "headers-too-large": 431,
     "quota-exceeded": 429,
@@ -69,6 +70,9 @@ def problem_of(error: BaseException | None, default: int) -> ProblemError:
         return error
     if isinstance(error, InvalidError):
         return ProblemError("invalid", str(error), errors=[{"field": f, "message": m} for f, m in error.errors])
+    if isinstance(error, ActingError):
+        wrong = [{"field": "Bellwire-As", "message": error.detail}]
+        return ProblemError(error.slug, f"Bellwire-As: {error.detail}", errors=wrong)
     if isinstance(error, LimitedError):
         return ProblemError(error.slug, error.detail, {"Retry-After": str(math.ceil(error.retry_after_ms / 1000))})
     if isinstance(error, RefusedError):

@@ -104,8 +104,11 @@ class Services:
         change = self.tokens.apply(event)
         if change.tokens is not None:
             self.hub.end(change.user, change.tokens, "dead")
+            self.hub.end_acting(change.user, change.tokens, "dead")
         if change.status == "suspended":
             self.hub.end(change.user, None, "dead")
+        if change.status is not None:  # an admin may be none any more: their next calls for others show it
+            self.hub.end_acting(change.user, None, "dead" if change.status == "suspended" else "superseded")
 
     def user_connected(self, user: int) -> None:
         """A user's first subscription was opened."""

@@ -70,7 +70,12 @@ class Actor(msgspec.Struct, frozen=True):
     status: str
     bot: bool = False
     expires_ms: int | None = None  # when the token ends
-    by_admin: bool = False  # whether an admin acts as the account
+    by_admin: int = 0  # the admin whose token it is, who acts for the user
+
+    @property
+    def counted_user(self) -> int:
+        """The account whose rate limits count the calls."""
+        return self.by_admin or self.user
 
 
 def digest(token: str) -> str:

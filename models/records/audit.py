@@ -67,6 +67,11 @@ def record_changes(tx: Transaction, call: AdminCall, changed: Sequence[int]) -> 
         _insert(tx, call, users)
 
 
+def record_acting(tx: Transaction, call: AdminCall, user: int) -> None:
+    """Insert the record of a call that an admin, `triggered_by`, has done as another user."""
+    _insert(tx, call, [user])
+
+
 def _insert(tx: Transaction, call: AdminCall, users: Sequence[int]) -> None:
     request = (Value(call.action), Value(call.path), Value(call.body.decode()))
     result = (Value(tx.now_ms), Value(call.outcome), Value(call.address), Value(call.request_id))

@@ -49,6 +49,12 @@ class SuspendedError(RefusedError):
     slug = "suspended"
 
 
+class ActingError(RefusedError):
+    """The user whom an admin acts for is unknown or not active."""
+
+    slug = "bellwire-as"
+
+
 class InvalidError(RefusedError):
     """Fields of the request are invalid. `errors` is a list of (field, message)."""
 
