@@ -46,12 +46,9 @@ def found(client: Client, q: str = "") -> set[int]:
     return set(users)
 
 
-def unlike_ids(answer: httpx.Response, *ids: int) -> tuple[int, str]:
-    """Return an answer's status and text, without what names its request."""
-    text = answer.text
-    for number in ids:
-        text = text.replace(str(number), "ID")
-    return answer.status_code, text
+def refusal_of(answer: httpx.Response) -> tuple[int, str]:
+    """Return all that a refusal says: it names no id."""
+    return answer.status_code, answer.text
 
 
 def calls(client: Client, other: int, crew: int) -> list[httpx.Response]:
@@ -73,7 +70,7 @@ def test_a_stranger_is_answered_as_an_id_that_nobody_has(gateway: Gateway, close
 
     for caller in (ana, ana.at(closed)):
         strangers, nobody = calls(caller, cleo.id, crew), calls(caller, NOBODY, crew)
-        assert [unlike_ids(answer, cleo.id) for answer in strangers] == [unlike_ids(answer, NOBODY) for answer in nobody]
+        assert [refusal_of(answer) for answer in strangers] == [refusal_of(answer) for answer in nobody]
         for answer in strangers:
             problem(answer, 404, "not-found")
         assert found(caller) >= {ana.id, ben.id}
@@ -302,6 +299,13 @@ class ContactsMachine(RuleBasedStateMachine):
         """Two people share, and the first of them has a conversation of their own."""
         self.bring_together({0, 1}, second=False)
         self.make_conversation(0, {1}, second=True)
+        for author in range(4):
+            self.write_in_public(author, 0, second=False)
+
+    def teardown(self) -> None:
+        """Let everybody look in the end: Hypothesis leaves rules out of some histories."""
+        for viewer in range(4):
+            self.look(viewer, second=bool(viewer % 2))
 
     @rule(members=st.sets(PERSON, min_size=1), second=SECOND)
     def bring_together(self, members: set[int], second: bool) -> None:
@@ -442,13 +446,13 @@ class ContactsMachine(RuleBasedStateMachine):
         client = self.at(viewer, second)
         shared = self.shares(client.id)
         assert {user["id"] for user in client.get("/users", limit=200).json()["items"]} == shared
-        nobody = unlike_ids(client.get(f"/users/{NOBODY}"), NOBODY)
+        nobody = refusal_of(client.get(f"/users/{NOBODY}"))
         for other in self.people:
             answer = client.get(f"/users/{other.id}")
             if other.id in shared:
                 assert answer.status_code == 200
             else:
-                assert unlike_ids(answer, other.id) == nobody
+                assert refusal_of(answer) == nobody
                 assert client.get("/users", q=other.name).json()["items"] == []
         assert {int(user) for user in client.get("/state").json()["presence"]} <= shared
         for path in ("/posts", "/groups"):
