@@ -11,7 +11,23 @@ from bellwire_client.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Reset, State, User
+from bellwire_client.shapes import (
+    Conversation,
+    CreatedToken,
+    Event,
+    Found,
+    LoggedEvent,
+    Me,
+    Member,
+    Message,
+    Notification,
+    Reset,
+    State,
+    Upserted,
+    User,
+    UserRef,
+)
+from bellwire_client.webhooks import WebhookVerificationError, verify_webhook
 
 __version__ = "0.1.0"
 __all__ = [
@@ -20,10 +36,12 @@ __all__ = [
     "BellwireError",
     "Client",
     "Conversation",
+    "CreatedToken",
     "Event",
     "Events",
     "FieldError",
     "Found",
+    "LoggedEvent",
     "Me",
     "Member",
     "Message",
@@ -35,6 +53,10 @@ __all__ = [
     "UnauthorizedError",
     "UnexpectedAnswerError",
     "UnreachableError",
+    "Upserted",
     "User",
+    "UserRef",
+    "WebhookVerificationError",
     "__version__",
+    "verify_webhook",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, cast
 
 import httpx
 
+from bellwire_client.admin import AsyncAdmin
 from bellwire_client.calls import PATIENCE_S, Calls
 from bellwire_client.errors import UnreachableError
 from bellwire_client.following import Feed, Transport
@@ -31,6 +32,7 @@ class AsyncClient(Calls):
         self, url: str, token: str | None = None, *, patience_s: float = PATIENCE_S, http: httpx.AsyncClient | None = None
     ) -> None:
         super().__init__(url, token, patience_s)
+        self.admin = AsyncAdmin(self)
         self._http = http or httpx.AsyncClient()
         self._reports: set[asyncio.Task[None]] = set()  # asyncio itself has only weak references to tasks
 
@@ -83,7 +85,7 @@ class AsyncClient(Calls):
         match step:
             case Request(stream=""):
                 with connection_errors(self.url):
-                    return answer_of(await self._http.send(request_of(self._http, self.url, self.token, step)))
+                    return answer_of(await self._http.send(request_of(self._http, self.url, self.token, step, self._acting_as)))
             case Request(stream="sse"):
                 return await self._open(step)
             case Request():
@@ -101,7 +103,7 @@ class AsyncClient(Calls):
 
     async def _open(self, step: Request) -> Answer:
         with connection_errors(self.url):
-            response = await self._http.send(request_of(self._http, self.url, self.token, step), stream=True)
+            response = await self._http.send(request_of(self._http, self.url, self.token, step, self._acting_as), stream=True)
             if response.is_success:
                 return Answer(response.status_code, response.headers, None, AsyncStream(self.url, response))
             await response.aread()

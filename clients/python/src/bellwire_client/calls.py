@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
 
 from bellwire_client.binding import call, listing
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
-from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Priority, State, User
+from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Priority, State, User, UserRef
 from bellwire_client.steps import Method, Report, Request, Steps, send_with_retries
 from bellwire_client.telemetry import Telemetry
 
@@ -32,6 +33,14 @@ class Calls:
         self.token = token
         self.patience_s = patience_s
         self.telemetry = Telemetry()
+        self._acting_as: UserRef | None = None
+
+    def acting_as(self, user: UserRef) -> Self:
+        """Return a client with the same connections, whose calls an administrator makes as this user: not those of `admin`, nor
+        over a WebSocket."""
+        other = copy(self)
+        other._acting_as = user
+        return other
 
     def _call(self, method: Method, path: str, body: Any = None) -> Steps[Any]:
         """Make a call, and return its decoded answer."""
@@ -76,9 +85,9 @@ class Calls:
         return Pages(User, "/users", self.patience_s, q=q)
 
     @call
-    def user(self, user: int) -> Steps[User]:
+    def user(self, user: UserRef) -> Steps[User]:
         """Return an active user."""
-        return read(User, (yield from self._call("GET", f"/users/{user}")))
+        return read(User, (yield from self._call("GET", f"/users/{quote(str(user), safe=':')}")))
 
     @listing
     def conversations(self, q: str = "") -> Pages[Conversation]:
@@ -92,7 +101,7 @@ class Calls:
         return read(Conversation, (yield from self._call("GET", f"/conversations/{conversation}")))
 
     @call
-    def open_conversation(self, *members: int, title: str | None = None) -> Steps[Conversation]:
+    def open_conversation(self, *members: UserRef, title: str | None = None) -> Steps[Conversation]:
         """Return the direct conversation with one other user; with several users or a title, create a group."""
         body = {"members": members, "title": title}
         request = Request("POST", "/conversations", body, repeatable=len(members) == 1 and title is None)
@@ -133,7 +142,7 @@ class Calls:
         self,
         body: str,
         *,
-        to: int | None = None,
+        to: UserRef | None = None,
         conversation: int | None = None,
         client_id: str | None = None,
         priority: Priority = "normal",
@@ -180,7 +189,7 @@ class Calls:
 
     @listing
     def search(
-        self, q: str, *, sender: int | None = None, conversation: int | None = None, before: int | None = None
+        self, q: str, *, sender: UserRef | None = None, conversation: int | None = None, before: int | None = None
     ) -> Pages[Found]:
         """List messages of the caller's conversations that contain the words, newest first: those of a sender, of one conversation,
         and older than the message `before`. `q` may have filters: `from:ana`, `in:crew`, `after:2026-11`, `before:2026-11-21`."""

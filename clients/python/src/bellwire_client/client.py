@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, cast
 
 import httpx
 
+from bellwire_client.admin import Admin
 from bellwire_client.calls import PATIENCE_S, Calls
 from bellwire_client.errors import UnreachableError
 from bellwire_client.following import Feed, Transport
@@ -32,6 +33,7 @@ class Client(Calls):
         self, url: str, token: str | None = None, *, patience_s: float = PATIENCE_S, http: httpx.Client | None = None
     ) -> None:
         super().__init__(url, token, patience_s)
+        self.admin = Admin(self)
         self._http = http or httpx.Client()
         self._reporter = ThreadPoolExecutor(1, "bellwire-telemetry")
 
@@ -91,7 +93,7 @@ class Client(Calls):
         match step:
             case Request(stream=""):
                 with connection_errors(self.url):
-                    return answer_of(self._http.send(request_of(self._http, self.url, self.token, step)))
+                    return answer_of(self._http.send(request_of(self._http, self.url, self.token, step, self._acting_as)))
             case Request(stream="sse"):
                 return self._open(step)
             case Request():
@@ -109,7 +111,7 @@ class Client(Calls):
 
     def _open(self, step: Request) -> Answer:
         with connection_errors(self.url):
-            response = self._http.send(request_of(self._http, self.url, self.token, step), stream=True)
+            response = self._http.send(request_of(self._http, self.url, self.token, step, self._acting_as), stream=True)
             if response.is_success:
                 return Answer(response.status_code, response.headers, None, Stream(self.url, response))
             response.read()

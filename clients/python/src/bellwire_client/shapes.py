@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from bellwire_client.reading import read
 
 Priority = Literal["normal", "important", "urgent"]
+UserRef: TypeAlias = int | str  # a user's id, or "ext:" and their external id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """An account. `bot` is True for a program's: a bot that answers no bots talks to no other without end."""
+    """An account. `bot` is True for a program's: a bot that answers no bots talks to no other without end. `external_id` is what
+    another product, which embeds Bellwire, calls the user."""
 
     id: int
     username: str
@@ -21,13 +23,14 @@ class User:
     role: Literal["user", "admin"]
     status: Literal["pending", "active", "suspended"]
     bot: bool = False
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Me(User):
     """The caller's account. `profile` has timezone and locale; `wallet` has currency and balance (a decimal string)."""
 
-    email: str
+    email: str | None
     profile: dict[str, str]
     wallet: dict[str, str]
 
@@ -132,6 +135,35 @@ class Event:
     def notification(self) -> Notification:
         """The notification of `notification.created` and `.updated`. Raises UnexpectedAnswerError for others."""
         return read(Notification, self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event of the whole log, which has the stream that it belongs to."""
+
+    id: str
+    type: str
+    at: datetime
+    data: dict[str, Any]
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedToken:
+    """A token for a user. `expires_at` is None for one that does not end."""
+
+    token: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upserted:
+    """How many accounts were made, changed and left as they were, and all of them."""
+
+    created: int
+    changed: int
+    unchanged: int
+    items: list[User]
 
 
 @dataclass(frozen=True, slots=True)

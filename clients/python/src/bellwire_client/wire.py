@@ -9,6 +9,7 @@ from json import JSONDecodeError
 import httpx
 
 from bellwire_client.errors import UnreachableError
+from bellwire_client.shapes import UserRef
 from bellwire_client.steps import Answer, Request
 
 CONNECT_TIMEOUT_S = 10.0
@@ -25,9 +26,10 @@ def connection_errors(url: str) -> Iterator[None]:
         raise UnreachableError(f"{url} does not answer: {error or type(error).__name__}") from error
 
 
-def headers_of(token: str | None) -> dict[str, str]:
-    """Return the header with the token."""
-    return {} if token is None else {"Authorization": f"Bearer {token}"}
+def headers_of(token: str | None, acting_as: UserRef | None = None) -> dict[str, str]:
+    """Return the headers with the token, and the user who is acted for."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return headers if acting_as is None else headers | {"Bellwire-As": str(acting_as)}
 
 
 def query_of(step: Request) -> dict[str, str | int]:
@@ -35,14 +37,16 @@ def query_of(step: Request) -> dict[str, str | int]:
     return {name: value for name, value in step.params.items() if value is not None}
 
 
-def request_of(http: httpx.Client | httpx.AsyncClient, url: str, token: str | None, step: Request) -> httpx.Request:
+def request_of(
+    http: httpx.Client | httpx.AsyncClient, url: str, token: str | None, step: Request, acting_as: UserRef | None = None
+) -> httpx.Request:
     """Return the HTTP request for a step."""
     return http.build_request(
         step.method,
         url + API + step.path,
         params=query_of(step),
         json=step.body,
-        headers=headers_of(token),
+        headers=headers_of(token, acting_as),
         timeout=httpx.Timeout(step.timeout_s, connect=CONNECT_TIMEOUT_S),
     )
 

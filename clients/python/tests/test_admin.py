@@ -1,0 +1,117 @@
+"""The calls of administrators, with both clients, and the check of webhooks."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from bellwire_client import AsyncClient, Client, ProblemError, WebhookVerificationError, verify_webhook
+from clients.python.tests.conftest import Connect
+from tests.gateway.client import Client as Person
+from tests.gateway.running import Gateway
+
+SECRET = "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="
+BODY = '{"type":"message.created","timestamp":"2026-11-21T09:30:00.000Z","data":{"id":"c1"}}'
+
+USER = {"id": 3, "username": "neil", "display_name": "Neil", "role": "user", "status": "active", "external_id": "o'neil/7"}
+
+
+@pytest.fixture(scope="module")
+def root(gateway: Gateway) -> Person:
+    return gateway.user("admin")
+
+
+def test_a_product_makes_tokens_and_reads_the_log(
+    connect: Connect, gateway: Gateway, root: Person, ana: Person, ben: Person
+) -> None:
+    for person, external_id in ((ana, "42"), (ben, "o'neil/7")):
+        gateway.execute("UPDATE users SET external_id=? WHERE id=?", external_id, person.id)
+    bell = connect(root)
+    given = bell.admin.create_token("ext:o'neil/7", expires_in=60)
+    assert given.expires_at
+    assert timedelta() < given.expires_at - datetime.now(UTC) <= timedelta(minutes=1)
+    with Client(gateway.url, given.token) as neil:
+        sent = [neil.send(text, to="ext:42") for text in ("one", "two")]
+        assert (neil.me().external_id, neil.user("ext:42").id) == ("o'neil/7", ana.id)
+        assert neil.open_conversation("ext:42").id == sent[0].conversation
+
+    log = bell.admin.log("begin", types=["message.*"], limit=1)
+    (first,) = islice(log, 1)
+    (second,) = islice(bell.admin.log(first.id, types="message.created"), 1)
+    assert [event.data["body"] for event in (first, second)] == ["one", "two"]
+    assert first.stream == f"conversation:{sent[0].conversation}"
+    assert log.cursor == first.id
+
+    async def read() -> str:
+        async with AsyncClient(gateway.url, root.token) as client:
+            assert (await client.admin.create_token("ext:42")).expires_at is None
+            async for event in client.admin.log(first.id, types=["message.*"]):
+                return str(event.data["body"])
+        return ""
+
+    assert asyncio.run(read()) == "two"
+    with pytest.raises(ProblemError):
+        next(iter(bell.admin.log("nothing")))
+
+
+def test_a_product_notifies_and_acts_for_its_users() -> None:
+    """The request that is made."""
+    made: list[tuple[str, str, str | None, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode().removeprefix("/api/v1")
+        body = json.loads(request.content) if request.content else None
+        made.append((request.method, path, request.headers.get("Bellwire-As"), body))
+        status = 503 if len(made) == 1 else 200
+        return httpx.Response(status, json={"event": "c7", "created": 1, "changed": 0, "unchanged": 0, "items": [], **USER})
+
+    with Client("http://127.0.0.1", "token", http=httpx.Client(transport=httpx.MockTransport(answer))) as bell:
+        at = datetime(2026, 12, 1, tzinfo=UTC)
+        event = bell.admin.notify("order.sent", to=["ext:42", 7], values={"order": 7}, dedupe="order-7", not_before=at)
+        bell.admin.put_notification_type("order.sent", {"words": {"en": {"title": "It left"}}})
+        bell.admin.subscribe("news", "ext:o'neil/7")
+        other = bell.acting_as("ext:42")
+        other.request("POST", "/posts", {"body": "hello"})
+        other.admin.subscribe("news", 7, subscribed=False)
+        user = bell.admin.put_user("o'neil/7", {"display_name": "Neil"})
+        upserted = bell.admin.upsert_users([{"external_id": "8"}])
+        without_dedupe = bell.admin.notify("order.sent", topic="news")
+
+    notification = {"type": "order.sent", "to": ["ext:42", 7], "values": {"order": 7}, "dedupe": "order-7"}
+    assert event == without_dedupe == "c7"
+    assert (user.external_id, upserted.created) == ("o'neil/7", 1)
+    assert made == [
+        *2 * [("POST", "/admin/notify", None, notification | {"not_before": "2026-12-01T00:00:00+00:00"})],  # the first was lost
+        ("PUT", "/admin/notification-types/order.sent", None, {"words": {"en": {"title": "It left"}}}),
+        ("PUT", "/admin/topics/news/members/ext:o%27neil%2F7", None, None),
+        ("POST", "/posts", "ext:42", {"body": "hello"}),
+        ("DELETE", "/admin/topics/news/members/7", None, None),
+        ("PUT", "/admin/users/ext:o%27neil%2F7", None, {"display_name": "Neil"}),
+        ("POST", "/admin/users/upsert", None, {"users": [{"external_id": "8"}]}),
+        ("POST", "/admin/notify", None, {"type": "order.sent", "topic": "news"}),
+    ]
+
+
+def test_a_webhook_is_checked_as_standard_webhooks_say() -> None:
+    now = datetime.now(UTC)
+    headers = {
+        "Webhook-Id": "c1",
+        "Webhook-Timestamp": str(int(now.timestamp())),
+        "Webhook-Signature": f"v1,AAAA {Webhook(SECRET).sign('c1', now, BODY)}",
+    }
+    assert verify_webhook(BODY.encode(), headers, SECRET) == json.loads(BODY)
+    old = now - timedelta(minutes=6)
+    aged = {"Webhook-Timestamp": str(int(old.timestamp())), "Webhook-Signature": Webhook(SECRET).sign("c1", old, BODY)}
+    for body, sent, secret in (
+        (BODY + " ", headers, SECRET),
+        (BODY, headers, "whsec_b3RoZXI="),
+        (BODY, headers, "none"),
+        (BODY, headers | aged, SECRET),
+        (BODY, {}, SECRET),
+    ):
+        with pytest.raises(WebhookVerificationError):
+            verify_webhook(body, sent, secret)
