@@ -467,3 +467,14 @@ def test_nobody_learns_of_people_with_whom_they_share_nothing(gateway: Gateway, 
     machine = type("Machine", (ContactsMachine,), {"gateways": (gateway, second), "admin": admin})
 
     run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=20))
+
+
+def test_calls_for_somebody_by_an_admin_reach_everybody(closed: Gateway, admin: Client, people: list[Client]) -> None:
+    ana, ben, cleo = people
+    acting = {"headers": {"Bellwire-As": str(ana.id)}}
+    root = admin.at(closed)
+
+    assert root.get(f"/users/{ben.id}", **acting).status_code == 200
+    assert root.post("/messages", {"to": ben.id, "body": "hello"}, **acting).json()["sender"] == ana.id
+    crew = root.post("/conversations", {"members": [ben.id], "title": "Crew"}, **acting).json()["id"]
+    assert root.put(f"/conversations/{crew}/members/{cleo.id}", **acting).status_code == 204
