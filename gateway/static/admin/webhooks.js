@@ -1,6 +1,7 @@
 /** Webhooks: addresses that events are pushed to. The list is refreshed while it is visible. */
 
-import { View, field, fill, h, openDialog, toast, toastErrors } from "../shared/dom.js";
+import { field, openDialog } from "../shared/dialog.js";
+import { View, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { LIMITS } from "../shared/limits.js";
 import { t } from "../shared/words.js";
 import { timeElement } from "../shared/format.js";
