@@ -11,7 +11,6 @@ import msgspec
 MISSING, UNKNOWN = "is required", "is not a field of this request"
 BOUNDS = (  # of a text, list or number: what the decoder says, and what the answer says
     (r"Expected `str` matching regex '\^\((.+)\)\$", "must be one of {}"),
-    (r"Expected `str` matching regex '\^ext:", "must be a user id, or `ext:` and an external id"),
     (r"Expected `(?:str|array)` of length >= 1$", "must not be empty"),
     (r"Expected `str` of length >= (\d+)", "must have at least {} characters"),
     (r"Expected `str` of length <= (\d+)", "must have at most {} characters"),
@@ -20,6 +19,7 @@ BOUNDS = (  # of a text, list or number: what the decoder says, and what the ans
     (r"Expected `(?:int|float)` >= (\S+)", "must be at least {}"),
     (r"Expected `(?:int|float)` <= (\S+)", "must be at most {}"),
 )
+EXTERNAL_REFERENCE = "Expected `str` matching regex '^ext:"
 TYPES = {
     "int": "an integer",
     "float": "a number",
@@ -53,6 +53,8 @@ def wrong_field(error: msgspec.ValidationError) -> tuple[str, str]:
     An item of a list that is beyond a bound is an error of the list: the field of `$.ids[3]` is ids.
     """
     said, _, path = str(error).removesuffix("`").partition(" - at `$")
+    if said.startswith(EXTERNAL_REFERENCE):
+        return _field(path), "must be a user id, or `ext:` and an external id"
     for pattern, text in BOUNDS:
         if bound := re.match(pattern, said):
             return _field(re.sub(r"\[\d+\]$", "", path)), text.format(*bound.groups()).replace("|", ", ")

@@ -29,10 +29,11 @@ from tests.models.people import group as make_group
 
 SMALL = {  # tables whose rows are a process's, a consumer's, an administrator's work or of the last minutes
     *("facts", "checkpoints", "lease", "workers", "leases", "sqlite_sequence", "archive_files", "fanouts", "member_additions"),
-    *("bursts", "burst_events", "codes", "dead_work"),
+    *("bursts", "burst_events", "codes", "dead_work", "webhooks"),
 }
 ONCE_A_MINUTE = {"waiting_mail"}
 EXPLAINED = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)(?!.*;|.*\(0 = 1\))", re.DOTALL)
+FIRST_ROW = re.compile(r"SELECT 1 FROM \w+ LIMIT 1")  # reads one row of a table
 MIN_STATEMENTS = 150
 
 Statements = dict[str, Sequence[Any]]
@@ -144,6 +145,8 @@ def statements(store: Settings, monkeypatch: pytest.MonkeyPatch) -> Statements:
 
 def scanned_tables(sql: str, params: Sequence[Any]) -> set[str]:
     """Return the tables that the store would read from their beginning to their end."""
+    if FIRST_ROW.fullmatch(sql):
+        return set()
     if engine().name == "postgresql":
         with multi_index_read() if "tsquery" in sql else snapshot():
             plan = [line for (line,) in rows(f"EXPLAIN {sql}", params)]

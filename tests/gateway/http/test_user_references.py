@@ -58,7 +58,7 @@ def test_an_unknown_external_id_is_answered_as_an_unknown_id(ana: Client, refere
 def test_what_is_no_reference_names_its_field(ana: Client, reference: Any) -> None:
     refused = ana.post("/conversations", {"members": [reference]})
 
-    assert (refused.status_code, refused.json()["errors"]) == (422, [{"field": "members", "message": EXPECTED}])
+    assert (refused.status_code, refused.json()["errors"]) == (422, [{"field": "members.0", "message": EXPECTED}])
 
 
 @pytest.mark.parametrize("external_id", ["42", "a/b:c@example.org", "ж", "x" * 128])
