@@ -20,12 +20,13 @@ from gateway.http.request import field_error
 from metrics import declared as metrics
 from models.identity.token import ENDED
 from models.log.event import POSTS
-from models.store.errors import DeadTokenError, ExpiredError
+from models.store.errors import ActingError, DeadTokenError, ExpiredError
 from models.sync import initial_state
 from models.sync.catchup import BEGINNING
 
 MAX_TIMEOUT_S = 60.0  # most proxies close idle connections after 60 s
 BEGIN = "begin"
+NOT_ACTIVE = "the user is not active any more"
 CURSOR = TextParameter("cursor", f"the position to read from; `{BEGIN}`: everything that is stored; absent: only new events")
 TIMEOUT = SecondsParameter("timeout", "the longest time to wait, in seconds; 30 by default", MAX_TIMEOUT_S)
 TYPES = TextParameter("types", "only events of these types, separated by commas")
@@ -215,6 +216,8 @@ class Events(SubscribingHandler):
             raise StreamClosedError
         if subscription.end_reason == "dead":
             raise DeadTokenError(ENDED)
+        if subscription.end_reason == "suspended":
+            raise ActingError(NOT_ACTIVE)
         hub = self.services.hub
         parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
         more = b"true}" if answer.more else b"false}"

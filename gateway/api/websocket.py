@@ -13,20 +13,22 @@ import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from gateway.api.events import BEGIN, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
+from gateway.api.events import BEGIN, NOT_ACTIVE, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
 from gateway.api.stream import cursor_event, expired_event
 from gateway.delivery.subscriptions import Answer, Subscription
+from gateway.http.acting import HEADER
 from gateway.http.connections import is_waiting, stream_of
 from gateway.http.describe import describe
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
-from models.store.errors import ExpiredError, RefusedError, StoreDownError
+from models.store.errors import ActingError, ExpiredError, RefusedError, StoreDownError
 
 logger = structlog.get_logger()
 
 CURSOR_INTERVAL_S = 30.0
-GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD = 1001, 1011, 1013, 4401
-CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER}
+GOING_AWAY, FAILED, TRY_LATER, TOKEN_DEAD, ACTING_REFUSED = 1001, 1011, 1013, 4401, 4403
+CODES = {"dead": TOKEN_DEAD, "closing": GOING_AWAY, "superseded": TRY_LATER, "suspended": ACTING_REFUSED}
+REASONS = {"suspended": f"{HEADER}: {NOT_ACTIVE}"}
 SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
 
 
@@ -85,9 +87,11 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
             subscription = await self._begin()
             while not subscription.end_reason:
                 await self._send(subscription, await self.services.hub.next(subscription, CURSOR_INTERVAL_S))
-            self.close(CODES.get(subscription.end_reason, GOING_AWAY))
+            self.close(CODES.get(subscription.end_reason, GOING_AWAY), REASONS.get(subscription.end_reason))
         except (WebSocketClosedError, StreamClosedError):
             return
+        except ActingError as refusal:
+            self.close(ACTING_REFUSED, f"{HEADER}: {refusal.detail}")
         except RefusedError:
             self.close(TOKEN_DEAD)
         except StoreDownError:

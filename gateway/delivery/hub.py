@@ -336,12 +336,13 @@ class Hub:
             event.json = encoded
         return encoded
 
-    def end(self, user: int, tokens: Collection[int] | None, reason: str) -> None:
-        """End the user's subscriptions that were opened with these tokens (None: all of them)."""
+    def end(self, user: int, tokens: Collection[int] | None, reason: str, acting_reason: str = "") -> None:
+        """End the user's subscriptions that were opened with these tokens (None: all of them). Those of admins who act for the user
+        end for `acting_reason`, if there is one: their tokens are alive."""
         subscriber = self._subscribers.get(user)
         for subscription in list(subscriber.subscriptions) if subscriber is not None else ():
             if tokens is None or subscription.token in tokens:
-                subscription.end(reason)
+                subscription.end(acting_reason if acting_reason and subscription.by_admin else reason)
         self.log_polls.end(user, tokens, reason)
 
     def end_acting(self, admin: int, tokens: Collection[int] | None, reason: str) -> None:

@@ -153,8 +153,8 @@ class Subscription:
         self.position = position
 
     def end(self, reason: str) -> None:
-        """End the subscription: `dead` token, `superseded` by newer polls, `closing` gateway, `aborted` by its client, or
-        `missed` events."""
+        """End the subscription: `dead` token, `suspended` user for whom an admin acts, `superseded` by newer polls,
+        `closing` gateway, `aborted` by its client, or `missed` events."""
         self.end_reason = self.end_reason or reason
         self.wake()
 

@@ -106,7 +106,7 @@ class Services:
             self.hub.end(change.user, change.tokens, "dead")
             self.hub.end_acting(change.user, change.tokens, "dead")
         if change.status == "suspended":
-            self.hub.end(change.user, None, "dead")
+            self.hub.end(change.user, None, "dead", acting_reason="suspended")
         if change.status is not None:  # an admin may be none any more: their next calls for others show it
             self.hub.end_acting(change.user, None, "dead" if change.status == "suspended" else "superseded")
 

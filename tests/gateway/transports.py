@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.gateway.client import Client
@@ -89,3 +90,12 @@ def socket(user: Client, headers: dict[str, str] | None = None, query: str = "")
     request_headers = {"Authorization": f"Bearer {user.token}"} if user.token else {}
     with connect(url, additional_headers={**request_headers, **(headers or {})}, proxy=None, close_timeout=5) as connection:
         yield Socket(connection)
+
+
+def closed(opened: Socket) -> int:
+    """Read frames until the gateway closes the socket; return its close code."""
+    with suppress(ConnectionClosed):
+        while True:
+            opened.frame()
+    assert opened.connection.close_code is not None
+    return opened.connection.close_code

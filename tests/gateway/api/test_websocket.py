@@ -1,23 +1,13 @@
-import contextlib
 from collections.abc import Callable
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
-from tests.gateway.transports import Socket, socket
+from tests.gateway.transports import closed, socket
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
-
-
-def closed(opened: Socket) -> int:
-    """Read frames until the gateway closes the socket; return its close code."""
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            opened.frame()
-    assert opened.connection.close_code is not None
-    return opened.connection.close_code
 
 
 def test_a_socket_begins_with_the_newest_cursor_and_then_sends_one_event_per_frame(ana: Client, ben: Client) -> None:

@@ -15,7 +15,7 @@ from models.store.database import execute
 from models.store.errors import ActingError
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
-from tests.gateway.transports import stream
+from tests.gateway.transports import closed, socket, stream
 from tests.models.people import people as make_people
 
 
@@ -93,9 +93,17 @@ def test_a_suspended_user_is_one_and_their_polls_end(gateway: Gateway, root: Cli
     gateway.waiting(1)
     root.post("/admin/users/suspend", {"ids": [as_ana.id]})
 
-    assert poll.result().status_code == 401
+    problem(poll.result(), 422, "bellwire-as")
     problem(as_ana.get("/me"), 422, "bellwire-as")
     problem(as_ana.post("/messages", {"to": root.id, "body": "late"}), 422, "bellwire-as")
+
+
+def test_sockets_for_a_user_who_is_suspended_close_with_4403(root: Client, as_ana: Client) -> None:
+    with socket(as_ana, headers={"Bellwire-As": str(as_ana.id)}) as opened:
+        opened.frame()
+        root.post("/admin/users/suspend", {"ids": [as_ana.id]})
+        assert closed(opened) == 4403
+        assert opened.connection.close_reason == "Bellwire-As: the user is not active any more"
 
 
 def test_only_admins_act_for_others(ana: Client, ben: Client, root: Client) -> None:

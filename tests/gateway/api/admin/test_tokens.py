@@ -6,10 +6,9 @@ from datetime import datetime
 import httpx
 import pytest
 
-from tests.gateway.api.test_websocket import closed
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
-from tests.gateway.transports import socket, stream
+from tests.gateway.transports import closed, socket, stream
 
 LEGACY = "//api/v1/communication/poll/events/"
 FEW_S = 4  # enough to open some connections, on a busy machine too
