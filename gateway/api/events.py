@@ -121,8 +121,8 @@ class SubscribingHandler(Handler):
         return Start(subscription, position, await self.services.hub.next(subscription, 0), was_expired)
 
     async def require_live_token(self) -> None:
-        """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it; or if
-        an admin may not act for the user any more."""
+        """Raise DeadTokenError if the token was revoked before the subscription was registered, which would not notice it; or
+        ActingError or ForbiddenError if an admin may not act for the user any more."""
         credential = self.credential()
         actor = self.services.tokens.cached(credential)
         if actor is None:

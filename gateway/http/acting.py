@@ -15,7 +15,6 @@ import msgspec
 
 from gateway.commit.batch import Operation
 from gateway.http.authentication import Authentication
-from gateway.http.errors import ProblemError
 from models.chat import message
 from models.chat.message import Draft, Posted
 from models.identity import acting, token
@@ -23,7 +22,7 @@ from models.identity.token import ADDRESS_CHARS, Actor
 from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, READ, AdminCall
-from models.store.errors import ActingError, RefusedError, StoreDownError
+from models.store.errors import ActingError, ForbiddenError, RefusedError, StoreDownError
 
 HEADER = "Bellwire-As"
 MAX_PATH_CHARS = 300
@@ -42,7 +41,7 @@ class Acting(Authentication):
     is_acting_recorded = False
 
     def authenticate(self) -> Awaitable[None] | None:
-        """Set `actor`, as `Authentication` does, or the user whom it acts for. Raises ProblemError 403 or 422, too."""
+        """Set `actor`, as `Authentication` does, or the user whom it acts for. Raises ActingError or ForbiddenError, too."""
         authenticated = super().authenticate()
         if self.access != "user" or HEADER not in self.request.headers:
             return authenticated
@@ -54,9 +53,9 @@ class Acting(Authentication):
         self.actor = await self.acting_actor(self.actor)
 
     async def acting_actor(self, admin: Actor) -> Actor:
-        """The user of the header, with the admin's token. Raises ActingError, or ProblemError 403 for others' tokens."""
+        """The user of the header, with the admin's token. Raises ActingError, or ForbiddenError for others' tokens."""
         if admin.role != "admin":
-            raise ProblemError("forbidden", f"only admins may use {HEADER}")
+            raise ForbiddenError(f"only admins may use {HEADER}")
         reference = self.request.headers[HEADER].strip().encode("latin-1", "replace").decode("utf-8", "replace")
         user = await self.services.read.of_account(admin.user, acting.find, reference)
         return Actor(user.id, admin.token, user.role, user.status, user.bot, admin.expires_ms, admin.user)

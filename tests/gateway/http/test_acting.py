@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,9 @@ import httpx
 import pytest
 
 from conf import Settings
+from gateway.api.websocket import EventSocket
 from gateway.http.acting import run_acting
+from models.identity.token import Actor
 from models.log import event
 from models.store.database import execute
 from models.store.errors import ActingError
@@ -151,3 +154,13 @@ def test_a_user_who_is_suspended_meanwhile_does_nothing(store: Settings) -> None
     execute("UPDATE users SET status='suspended' WHERE id=?", (ana,))
     with event.transaction() as tx, pytest.raises(ActingError):
         run_acting(lambda tx: pytest.fail("it ran"), ana, None, tx)
+
+
+def test_a_socket_closes_with_4401_if_the_admin_is_none_any_more_after_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, codes = object.__new__(EventSocket), []
+    demoted = Actor(1, 1, "user", "active", bot=False)
+    monkeypatch.setattr(opened, "_begin", lambda: opened.acting_actor(demoted), raising=False)
+    monkeypatch.setattr(opened, "close", codes.append, raising=False)
+
+    asyncio.run(opened._pump())
+    assert codes == [4401]
