@@ -1,6 +1,6 @@
 """Acting for somebody: a call with an admin's token and `Bellwire-As: USER` is done as that user.
 
-On routes for admins the header has no effect: they are the admin's own. The rate limits count the admin, and the audit has both: a
+Under /admin the header has no effect: these calls are the admin's own. The rate limits count the admin, and the audit has both: a
 record of the user's, triggered by the admin. It has nothing of the body, which is the user's.
 """
 

@@ -86,6 +86,11 @@ def test_on_routes_for_admins_the_header_has_no_effect(root: Client, as_ana: Cli
     assert as_ana.put("/admin/watches", {"message.sent": False}).json() == root.get("/admin/watches").json()
 
 
+def test_a_report_of_activity_is_for_nobody_else(root: Client, as_ana: Client) -> None:
+    problem(as_ana.post("/activity", {"action": "invoice.paid"}), 422, "bellwire-as")
+    assert root.post("/activity", {"action": "invoice.paid", "user": as_ana.id}).status_code == 202
+
+
 @pytest.mark.parametrize("reference", ["999999999", "ext:nobody", "ana", "", "0", "9" * 40, "ext:%C3%A9"])
 def test_an_unknown_user_is_a_problem_of_its_own(root: Client, ana: Client, reference: str) -> None:
     problem(root.get("/me", headers={"Bellwire-As": reference}), 422, "bellwire-as")
