@@ -90,9 +90,10 @@ class Acting(Authentication):
         key, now = (self.actor.token, self.actor.user, self.route), time.monotonic()
         if self.is_acting_recorded or now - _recorded.get(key, -RECORDED_EVERY_S) < RECORDED_EVERY_S:
             return
+        _recorded.pop(key, None)
         if len(_recorded) >= MAX_RECORDED:
-            _recorded.clear()
-        _recorded[key] = now
+            del _recorded[next(iter(_recorded))]
+        _recorded[key] = now  # behind those that were recorded before
         user, call = self.actor.user, self._acting_call(READ)
         try:
             recorded = self.services.committer.call(None, lambda tx: audit.record_acting(tx, call, user))

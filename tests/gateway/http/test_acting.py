@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +13,7 @@ import pytest
 
 from conf import Settings
 from gateway.api.websocket import EventSocket
+from gateway.http import acting
 from gateway.http.acting import run_acting
 from models.identity.token import Actor
 from models.log import event
@@ -159,6 +162,21 @@ def test_a_user_who_is_suspended_meanwhile_does_nothing(store: Settings) -> None
     execute("UPDATE users SET status='suspended' WHERE id=?", (ana,))
     with event.transaction() as tx, pytest.raises(ActingError):
         run_acting(lambda tx: pytest.fail("it ran"), ana, None, tx)
+
+
+def test_of_too_many_reads_only_the_one_recorded_first_is_recorded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[int] = []
+    monkeypatch.setattr(acting, "_recorded", {})
+    monkeypatch.setattr(acting, "MAX_RECORDED", 2)
+    reader = object.__new__(EventSocket)
+    committer = SimpleNamespace(call=lambda *_: recorded.append(reader.actor.user) or Future())
+    monkeypatch.setattr(reader, "services", SimpleNamespace(committer=committer), raising=False)
+    monkeypatch.setattr(reader, "_acting_call", lambda _: None, raising=False)
+    for user in (1, 2, 3, 2, 3, 1):
+        reader.actor = Actor(user, 1, "user", "active", by_admin=9)
+        reader.record_acting()
+
+    assert recorded == [1, 2, 3, 1]
 
 
 def test_a_socket_closes_with_4401_if_the_admin_is_none_any_more_after_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
