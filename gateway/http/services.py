@@ -107,7 +107,7 @@ class Services:
             self.hub.end_acting(change.user, change.tokens, "dead")
         if change.status == "suspended":
             self.hub.end(change.user, None, "dead", acting_reason="suspended")
-        if change.status is not None:  # an admin may be none any more: their next calls for others show it
+        if change.status is not None and (change.status, change.role) != ("active", "admin"):
             self.hub.end_acting(change.user, None, "dead" if change.status == "suspended" else "superseded")
 
     def user_connected(self, user: int) -> None:

@@ -34,11 +34,15 @@ metrics.begin_at_0(metrics.AUTH_FAILURES_TOTAL, ("token", "password", "code"))
 
 
 class AccountChange(msgspec.Struct):
-    """The data of an account event: the user, the tokens that are dead, and the new status."""
+    """The data of an account event: the user, the tokens that are dead, and the status and role after it.
+
+    Gateways of earlier versions tell no role.
+    """
 
     user: int
     tokens: list[int] | None = None
     status: str | None = None
+    role: str | None = None
 
 
 def has_expired(actor: Actor) -> bool:

@@ -30,7 +30,7 @@ from models.identity.user import (
     display_key,
     insert_search_names,
 )
-from models.log.event import GATEWAYS, POSTS, Transaction, user_stream
+from models.log.event import POSTS, Transaction, user_stream
 from models.notices import outbox, pending_mail
 from models.store import facts
 from models.store.database import chunks, execute, placeholders, rows, values_cte
@@ -314,7 +314,7 @@ def _update(tx: Transaction, pairs: Sequence[tuple[StoredAccount, StoredAccount]
     _replace_search_names(renamed)
     for view in (new.view for old, new in pairs if old.view != new.view):
         tx.append(user_stream(view.id), "account.updated", msgspec.json.encode(view))
-        tx.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": view.id, "status": view.status}))
+        users.announce_change(tx, view)
     for view in renamed:
         tx.append(POSTS, "user.updated", msgspec.json.encode(view))
 

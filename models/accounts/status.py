@@ -14,8 +14,8 @@ from models.accounts import invitation
 from models.accounts.registration import announce, owned
 from models.identity import code, email_address, token
 from models.identity import user as users
-from models.identity.user import COLUMNS, UserView
-from models.log.event import ACCOUNTS, GATEWAYS, Transaction, user_stream
+from models.identity.user import COLUMNS, UserView, announce_change
+from models.log.event import ACCOUNTS, Transaction, user_stream
 from models.notices import audience, notifying, outbox, preference
 from models.notices.causes import Cause, Words
 from models.notices.outbox import NewMail
@@ -131,8 +131,7 @@ def _announce(tx: Transaction, accounts: Sequence[_Account], status: str, title:
         tx.append(user_stream(account.view.id), "account.updated", msgspec.json.encode(account.view))
     _notify(tx, accounts, causes, title, body, data)
     for account in accounts:
-        change = {"user": account.view.id, "status": status}
-        tx.append(GATEWAYS, "account.changed", msgspec.json.encode(change))
+        announce_change(tx, account.view)
     users = [account.view.id for account in accounts]
     tx.append(ACCOUNTS, "user.status", msgspec.json.encode({"users": users, "status": status, "by": admin}))
 

@@ -308,6 +308,12 @@ def replace_search_names(user: UserView) -> None:
     insert_search_names([(user.id, user.username, user.display_name)])
 
 
+def announce_change(tx: Transaction, changed: UserView) -> None:
+    """Append the event by which gateways learn an account's status and role."""
+    data = {"user": changed.id, "status": changed.status, "role": changed.role}
+    tx.append(GATEWAYS, "account.changed", msgspec.json.encode(data))
+
+
 def change(tx: Transaction, user: int, **fields: str) -> UserView:
     """Set columns of one account (role, display_name, status) and append the events for its owner and the gateways.
 
@@ -323,7 +329,7 @@ def change(tx: Transaction, user: int, **fields: str) -> UserView:
         replace_search_names(changed)
     if fields:
         tx.append(user_stream(user), "account.updated", msgspec.json.encode(changed))
-        tx.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": changed.status}))
+        announce_change(tx, changed)
     if changed.display_name != before:
         tx.append(POSTS, "user.updated", msgspec.json.encode(changed))
     return changed

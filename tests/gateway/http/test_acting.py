@@ -136,6 +136,12 @@ def test_an_admin_who_is_none_any_more_sends_nothing(gateway: Gateway, root: Cli
 def test_polls_for_others_end_with_the_admins_token_and_role(gateway: Gateway, admin: Client, root: Client, as_ana: Client) -> None:
     first = as_ana.polling(as_ana.now())
     gateway.waiting(1)
+    root.patch("/me", {"display_name": "Root"})  # changes nothing for the poll
+    sent = root.send("hello", to=as_ana)
+    assert [e["data"] for e in first.result().json()["events"] if e["type"] == "message.created"] == [sent]
+
+    first = as_ana.polling(as_ana.now())
+    gateway.waiting(1)
     admin.patch(f"/admin/users/{root.id}", {"role": "user"})
     assert first.result().json()["events"] == []
     problem(as_ana.get("/me"), 403, "forbidden")
