@@ -184,7 +184,7 @@ def change(tx: Transaction, user: int, changes: AccountChanges) -> AccountView:
     account is not active yet, for more than its role and display name.
     """
     stored = _stored("u.id", [user])
-    if not stored:
+    if not stored or stored[0].view.status == "deleted":
         raise NotFoundError
     (account,) = stored
     external = account.view.external_id if changes.external_id is UNSET else changes.external_id

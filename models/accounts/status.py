@@ -88,10 +88,11 @@ def change_password(tx: Transaction, user: int, hashed: str, kept_token: int = 0
 
 
 def _accounts(ids: Sequence[int]) -> dict[int, _Account]:
-    """Return the accounts that exist, in the order of the request."""
+    """Return the accounts that exist and are not deleted, in the order of the request."""
     found: dict[int, _Account] = {}
     for part in chunks(dict.fromkeys(ids), MAX_KEYS_PER_QUERY):
-        for *view, address in rows(f"SELECT {COLUMNS}, email FROM users WHERE id IN ({placeholders(len(part))})", part):
+        sql = f"SELECT {COLUMNS}, email FROM users WHERE id IN ({placeholders(len(part))}) AND status<>'deleted'"
+        for *view, address in rows(sql, part):
             found[view[0]] = _Account(UserView(*view), address)
     return {i: found[i] for i in dict.fromkeys(ids) if i in found}
 

@@ -27,7 +27,7 @@ def find(reference: str) -> UserView:
 def require_active(user: int) -> UserView:
     """Return a user. Raises ActingError for one who is unknown or not active."""
     try:
-        found = users.view(user)
+        found = users.kept_view(user)
     except NotFoundError:
         raise ActingError("the user is unknown") from None
     if found.status != "active":

@@ -211,6 +211,14 @@ def views(users: Sequence[int]) -> dict[int, UserView]:
     return found
 
 
+def kept_view(user: int) -> UserView:
+    """Return one user of any status but deleted. Raises NotFoundError."""
+    found = view(user)
+    if found.status == "deleted":
+        raise NotFoundError
+    return found
+
+
 def active_view(user: int) -> UserView:
     """Return one active user. Raises NotFoundError."""
     found = view(user)

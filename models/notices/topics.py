@@ -52,7 +52,7 @@ def leave(tx: Transaction, topic: str, user: int) -> None:
 
 
 def _require_user(user: int) -> None:
-    if not User.select().where(User.id == user, User.status != "pending").exists():
+    if not User.select().where(User.id == user, User.status.not_in(("pending", "deleted"))).exists():
         raise NotFoundError
 
 

@@ -263,7 +263,7 @@ class AdminTokens(AdminHandler):
         number = int(user)
 
         def run(tx: Transaction) -> None:
-            users.view(number)
+            users.kept_view(number)
             token.end_all(tx, number)
 
         await self.commit(run)

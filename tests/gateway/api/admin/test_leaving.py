@@ -44,7 +44,26 @@ def test_a_deletion_is_repeatable_and_shown_with_its_receipt(admin: Client, peop
     assert (keeping["job"], keeping["texts"], keeping["by"], keeping["state"]) == (job, "keep", admin.id, "running")
     assert keeping["rows"] == {"users": 1, "tokens": 1}
     assert (erasing["job"], erasing["texts"]) == (more, "erase")
-    assert admin.post("/admin/users/activate", {"ids": [gone.id]}).json()["changed"] == []
+
+
+def test_no_admin_changes_an_account_that_is_deleted(admin: Client, gateway: Gateway, people: list[Client]) -> None:
+    gone = people[0].id
+    admin.delete(f"/admin/users/{gone}", params={"texts": "erase"})
+    before = gateway.rows("SELECT * FROM users WHERE id=?", gone)
+    for call in (
+        admin.patch(f"/admin/users/{gone}", {"external_id": f"again-{gone}", "email": "again@example.org"}),
+        admin.patch(f"/admin/users/{gone}", {"display_name": "Ana", "role": "admin"}),
+        admin.post(f"/admin/users/{gone}/tokens", {}),
+        admin.delete(f"/admin/users/{gone}/tokens"),
+        admin.put(f"/admin/topics/orders/members/{gone}"),
+        admin.delete(f"/admin/topics/orders/members/{gone}"),
+    ):
+        problem(call, 404, "not-found")
+    for verb in ("activate", "suspend"):
+        assert admin.post(f"/admin/users/{verb}", {"ids": [gone]}).json() == {"changed": [], "unchanged": [], "missing": [gone]}
+    acting = admin.get("/me", headers={"Bellwire-As": str(gone)})
+    assert problem(acting, 422, "bellwire-as")["detail"] == "Bellwire-As: the user is unknown"
+    assert gateway.rows("SELECT * FROM users WHERE id=?", gone) == before
 
 
 def test_what_can_not_be_deleted(admin: Client, ana: Client) -> None:
