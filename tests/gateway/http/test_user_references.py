@@ -46,6 +46,13 @@ def test_an_admin_names_users_of_the_host(gateway: Gateway, ben: Client) -> None
     assert {record["user"] for record in admin.get("/admin/audit", user=reference).json()["items"]} == {ben.id}
 
 
+def test_the_longest_external_id_fits_into_a_path(gateway: Gateway) -> None:
+    admin, path = gateway.user("admin"), f"/admin/users/{quote('ext:' + chr(0x10400) * 128, safe='')}"
+
+    assert admin.put(path, {}).status_code == 201
+    assert admin.patch(path, {"display_name": "Long"}).json()["display_name"] == "Long"
+
+
 @pytest.mark.parametrize("reference", ["ext:nobody", "ext:shop/"])
 def test_an_unknown_external_id_is_answered_as_an_unknown_id(ana: Client, reference: str) -> None:
     by_name, by_id = (ana.post("/messages", {"to": to, "body": "hello"}) for to in (reference, 10**9))
