@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -15,11 +16,13 @@ from models.store.database import chunks, placeholders, rows
 from models.store.text_rules import fold
 
 MAX_CHARS, MIN_CHARS = 32, 2
-SPARE_NUMBERS = 8  # beyond those that a batch needs; then the suffix follows from the external id
-DIGEST_CHARS = (8, 16)  # of such suffixes
+SPARE_NUMBERS = 8  # beyond those that a batch needs; then the suffix follows from the external id, and at last is random
+DIGEST_CHARS = (8, 16)  # of suffixes that follow from it
+RANDOM_BYTES = 8  # nobody can sign up for all of these beforehand, and none is looked up
 MAX_KEYS_PER_QUERY = 500
 _APOSTROPHES = re.compile("['\u2019\u02bc`\u00b4]")
 _OTHERS = re.compile(r"[^a-z0-9._]+")
+_RANDOM = re.compile(f"[0-9a-f]{{{2 * RANDOM_BYTES}}}")
 
 
 class NameWish(NamedTuple):
@@ -39,7 +42,8 @@ class NameWish(NamedTuple):
     def has_variant(self) -> bool:
         """Whether the account has this username with a suffix."""
         suffix = (self.current or "").rpartition("-")[2]
-        is_suffix = (suffix.isascii() and suffix.isdigit()) or suffix in _digests(self.external_id)
+        is_number = suffix.isascii() and suffix.isdigit()
+        is_suffix = is_number or suffix in _digests(self.external_id) or _RANDOM.fullmatch(suffix) is not None
         return is_suffix and self.current is not None and _variant(self.base, suffix).lower() == self.current.lower()
 
 
@@ -100,7 +104,8 @@ def choose(tx: Transaction, wishes: Sequence[NameWish]) -> list[str]:
 
 
 def _choose_variants(tx: Transaction, wishes: dict[int, NameWish], chosen: dict[int, str]) -> None:
-    """Add a username with a suffix for each of these wishes: the next free number, or one that follows from the external id."""
+    """Add a username with a suffix for each of these wishes: the next free number, one that follows from the external id, or
+    a random one."""
     counts = Counter(wish.base.lower() for wish in wishes.values())
     numbers = {name: [str(number) for number in range(2, 2 + count + SPARE_NUMBERS)] for name, count in counts.items()}
     tried = {_variant(name, number).lower() for name, suffixes in numbers.items() for number in suffixes}
@@ -108,7 +113,9 @@ def _choose_variants(tx: Transaction, wishes: dict[int, NameWish], chosen: dict[
     used = {name.lower() for name in chosen.values()} | reserved(sorted(tried), tx.now_ms)
     untried = {name: iter(suffixes) for name, suffixes in numbers.items()}
     for n, wish in wishes.items():
-        variants = (_variant(wish.base, suffix) for suffix in chain(untried[wish.base.lower()], _digests(wish.external_id)))
+        random = iter(lambda: secrets.token_hex(RANDOM_BYTES), "")
+        suffixes = chain(untried[wish.base.lower()], _digests(wish.external_id), random)
+        variants = (_variant(wish.base, suffix) for suffix in suffixes)
         chosen[n] = next(name for name in variants if name.lower() not in used)
         used.add(chosen[n].lower())
 

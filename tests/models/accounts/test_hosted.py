@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_taken_username_gets_a_suffix_and_keeps_it(store: Settings) -> None:
 
     assert (first, renamed) == (["Ana-2", "Ana-3"], "Ana-2-2")
     assert [put(external_id, username="Ana").username for external_id in "12"] == ["Ana-2", "Ana-3"]
+
+
+def test_nobody_keeps_a_user_from_having_a_username_by_signing_up_for_it(store: Settings) -> None:
+    digest = hashlib.sha256(b"1").hexdigest()
+    people("ana", *(f"ana-{suffix}" for suffix in [*range(2, 11), digest[:8], digest[:16]]))
+    made = put("1", username="ana")
+
+    assert re.fullmatch("ana-[0-9a-f]{16}", made.username)
+    assert put("1", username="ana") == made
 
 
 @pytest.mark.parametrize(
