@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import peewee
 
-from models.identity import code, token
+from models.identity import code, ended_tokens, token
 from models.identity.user import User, UserView, view
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import ACCOUNTS, GATEWAYS, POSTS, Transaction
@@ -96,7 +96,9 @@ def _leave(tx: Transaction, before: UserView) -> tuple[list[Replacement], dict[s
     user, username = before.id, _free_username(before.id)
     ((email,),) = fetch_rows(User.select(User.email).where(User.id == user))
     tokens = token.count(user)
-    token.end_all(tx, user)  # the host's, too, which would make a new account else
+    ended_ms = token.end_all(tx, user)
+    if before.external_id is not None:  # the host's tokens would make a new account else
+        ended_tokens.record_user(before.external_id, ended_ms)
     code.void(tx, [user], code.LOGIN)
     User.update(
         username=username,

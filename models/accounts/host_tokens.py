@@ -1,7 +1,7 @@
 """Tokens that the host signs. One that was verified becomes a row of `tokens`, and its user's profile what the token says.
 
 A row that is deleted before the token's end must not come back with the token: revoking remembers its hash, and ending all of a
-user's tokens remembers the moment. Rows that make room for others do come back.
+user's tokens remembers the moment, also when the account was deleted. Rows that make room for others do come back.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ def require_acceptable(new: HostToken, *, creates: bool) -> None:
 def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
     """Return the account of a token, None for one that is to be made. Raises DeadTokenError or SuspendedError."""
     found = rows("SELECT id, status, coalesce(tokens_after_ms, -1) FROM users WHERE external_id=?", (new.external_id,))
+    if new.issued_ms <= ended_tokens.ended_up_to(new.external_id):  # of an account that was deleted
+        raise DeadTokenError(ISSUED_BEFORE)
     if not found:
-        if ended_tokens.has_ended(new.hash):  # of an account that was deleted
+        if ended_tokens.has_ended(new.hash):  # of an account that has another external id now
             raise DeadTokenError(REVOKED)
         if not creates:
             raise DeadTokenError(UNKNOWN)

@@ -1,21 +1,27 @@
-"""The host's tokens that were ended before their time. Each still verifies, so its hash stays until it would have ended."""
+"""The host's tokens that were ended before their time. Each still verifies, so its hash stays until it would have ended.
+
+A deleted account's tokens may be unknown here, and last for any time: the hash of its external id stays.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import peewee
 
-from models.store.database import Base, affected_rows, execute, placeholders, rows
+from models.store.database import ID_MAX, Base, affected_rows, execute, placeholders, rows
 
 KEEP_MS = 15 * 60 * 1000  # after its end, for clocks that differ: longer than the largest BELLWIRE_JWT_LEEWAY_S
 
 
 class EndedHostToken(Base):
-    """One token of the host's that must not come back."""
+    """A token of the host's that must not come back. With `issued_ms` all tokens of an external id, whose hash it is, that were
+    issued up to then."""
 
     hash = peewee.CharField(max_length=64, primary_key=True)
     expires_ms = peewee.BigIntegerField(index=True)
+    issued_ms = peewee.BigIntegerField(null=True)
 
     class Meta:
         table_name = "ended_host_tokens"
@@ -28,6 +34,25 @@ def record(tokens: Sequence[int]) -> None:
         f"WHERE id IN ({placeholders(len(tokens))}) AND issued_ms IS NOT NULL ON CONFLICT DO NOTHING",
         tokens,
     )
+
+
+def record_user(external_id: str, issued_ms: int) -> None:
+    """Remember for good that the tokens of an external id ended that were issued up to a time in Unix ms."""
+    row = EndedHostToken.insert(hash=_user_hash(external_id), expires_ms=ID_MAX, issued_ms=issued_ms)
+    latest = {EndedHostToken.issued_ms: peewee.EXCLUDED.issued_ms}
+    row.on_conflict(
+        conflict_target=[EndedHostToken.hash], update=latest, where=EndedHostToken.issued_ms < peewee.EXCLUDED.issued_ms
+    ).as_rowcount().execute()
+
+
+def ended_up_to(external_id: str) -> int:
+    """Return up to when, in Unix ms, an external id's tokens must be issued to have ended: -1 if no account with it was deleted."""
+    found = rows("SELECT issued_ms FROM ended_host_tokens WHERE hash=?", (_user_hash(external_id),))
+    return int(found[0][0]) if found else -1
+
+
+def _user_hash(external_id: str) -> str:
+    return hashlib.sha256(f"ext:{external_id}".encode()).hexdigest()
 
 
 def has_ended(hashed: str) -> bool:

@@ -167,11 +167,16 @@ def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None, *, m
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
 
-def end_all(tx: Transaction, user: int) -> None:
-    """Delete all tokens of a user, and end the host's tokens that were issued up to now, also those that are not known here."""
+def end_all(tx: Transaction, user: int) -> int:
+    """Delete all tokens of a user, and end the host's tokens that were issued up to now, also those that are not known here.
+
+    Return up to when those that ended were issued, in Unix ms: it may be a little later, by the host's clock.
+    """
     (newest,) = rows("SELECT coalesce(max(issued_ms), 0) FROM tokens WHERE user_id=?", (user,))[0]
-    User.update(tokens_after_ms=max(tx.now_ms, newest)).where(User.id == user).execute()
+    ended_ms = max(tx.now_ms, int(newest))
+    User.update(tokens_after_ms=ended_ms).where(User.id == user).execute()
     revoke(tx, user)
+    return ended_ms
 
 
 def revoke_others(tx: Transaction, user: int, kept: int) -> None:

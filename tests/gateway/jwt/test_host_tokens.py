@@ -201,3 +201,17 @@ def test_a_token_ends_at_its_exp(gateway: Gateway, other: Gateway, subject: str)
     for at in (gateway, other):
         assert problem(ana.at(at).get("/me"), 401, "unauthorized")["detail"].startswith("exp:")
         problem(ana.at(at).post("/messages", {"to": 1, "body": "x"}), 401, "unauthorized")
+
+
+def test_a_deleted_users_tokens_make_no_account_but_those_that_are_issued_later_do(gateway: Gateway, other: Gateway) -> None:
+    subject, now, admin = next(SUBJECTS), int(time.time()), gateway.user("admin")
+    used, unused, undated = (client(gateway, claims(subject, iat=iat)) for iat in (now, now - 1, None))
+    user = used.get("/me").json()["id"]
+    assert admin.delete(f"/admin/users/{user}", params={"texts": "keep"}).status_code == 202
+
+    for refused in (used, unused, undated, unused.at(other)):
+        assert problem(refused.get("/me"), 401, "unauthorized")["detail"].startswith("iat:")
+    again = client(gateway, claims(subject, iat=now + 20)).get("/me").json()
+    assert (again["external_id"], again["id"] > user) == (subject, True)
+    assert problem(unused.get("/me"), 401, "unauthorized")["detail"].startswith("iat:")
+    assert gateway.rows("SELECT count(*) FROM users WHERE external_id=?", subject) == [(1,)]
