@@ -12,7 +12,7 @@ from jobs import tasks
 from jobs.consumers.notify import NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.drain import drain
-from models.accounts import invitation, registration
+from models.accounts import deletion, invitation, registration
 from models.accounts.registration import NewUser
 from models.chat import additions, conversation, message, presence, read_marks, search
 from models.chat.message import Draft, Posted
@@ -22,8 +22,9 @@ from models.community import like, removal
 from models.community import post as posts
 from models.history import import_keys, marks
 from models.history.marks import Marks
+from models.hooks import incoming, webhook
 from models.log import checkpoint, event
-from models.notices import announcement, bursts, pending_mail, preference
+from models.notices import announcement, bursts, host_notices, host_types, pending_mail, preference, topics
 from models.ops import dead_letters
 from models.records import activity, archive, audit
 from models.records.export import Export
@@ -164,8 +165,24 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     execute("INSERT INTO activity_hourly (hour_ms, action, site, count) VALUES (0, 'message.sent', 'north', 7)")
     execute("INSERT INTO archive_files (place, name, size_bytes) VALUES ('a folder', 'activity-1970-01.ndjson.gz', 7)")
     execute("UPDATE leases SET until_ms=1")
+    _embed(root, ben, crew)
     import_keys.insert("shop", import_keys.MESSAGE, [("key 1", gone)])
     marks.move_later(crew, Marks(newest=gone))
+
+
+def _embed(admin: int, ben: int, crew: int) -> None:
+    """What a host makes: notification types and notices, topics, hooks, ended tokens; and a deleted account."""
+    (leaver,) = people("eve")
+    with event.transaction() as tx:
+        host_types.put(tx, "order.shipped", host_types.Definition({"en": host_types.TypeWords("An order left")}))
+        topics.join(tx, "order-7", ben)
+        host_notices.request(
+            tx, host_notices.NewNotice("order.shipped", "topic", "order-7", None, b"{}", None, "once", None, False)
+        )
+        webhook.create(tx, SECRET, admin, "https://shop.example.org/hook", [], "the shop", None)
+        incoming.create(tx, admin, crew, "CI")
+        deletion.request(tx, leaver, "keep", admin)
+        execute("INSERT INTO ended_host_tokens (hash, expires_ms) VALUES (?,?)", ("a hash", 10**13))
 
 
 def _meet(ana: int, ben: int) -> None:
@@ -348,7 +365,7 @@ def test_a_store_that_went_on_meanwhile_is_noticed(sqlite: Installation, target:
     sqlite.write("UPDATE users SET display_name='Benjamin' WHERE username='ben'")
     done = sqlite.command("copy", "--to", target)
     assert done.returncode == 1
-    assert re.search(r"^users +6 rows  DIFFERS from SQLite's 6: id 2 differs \(display_name\)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^users +8 rows  DIFFERS from SQLite's 8: id 2 differs \(display_name\)$", done.stdout, re.MULTILINE)
     assert "copied. On every host" not in done.stdout
     assert "create an empty one" in done.stdout
 

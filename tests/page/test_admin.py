@@ -362,6 +362,7 @@ def test_nothing_is_wider_than_the_admin_area_and_its_styles_stay_there(
 ) -> None:
     root.post("/activity", {"action": "page.seen"})
     root.post("/admin/invitations", {})
+    root.post("/admin/webhooks", {"url": "https://shop.example.org/hook", "types": ["nothing.ever"]})
     until(lambda: root.get("/admin/activity").json()["items"])
     page = entered(open_page, root, "#/admin/users", **size)
     for area, title in AREAS.items():
