@@ -1,27 +1,109 @@
-"""The package of the client for Python: it is made, installed and used as by those who have no checkout."""
+"""The packages of the clients: they are made, installed and used as by those who have no checkout."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
+from gateway.http.static_files import FOLDER
+from tests import npm
 from tests.gateway.client import Client
 from tests.gateway.running import ROOT, Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
+TYPESCRIPT = "typescript@5.9.3"
+SECRET = "whsec_" + "c2VjcmV0IG9mIGEgd2ViaG9vaw=="
+PROGRAM = """
+import { Bellwire, BellwireError, verifyWebhook, WebhookVerificationError, type LoggedEvent } from "@bellwire/client";
+
+declare const process: { env: Record<string, string> };
+const { url, token, secret, body, headers, cursor } = JSON.parse(process.env.FACTS);
+const bell = new Bellwire({ url, token: async () => ({ token, expires_at: null }) });
+const upsert = () => bell.admin.upsertUsers([{ external_id: "42", display_name: "Dora" }, { external_id: "o'neil/7" }]);
+const given = await bell.admin.createToken("ext:o'neil/7", { expires_in: 60 });
+const neil = new Bellwire({ url, token: given.token });
+for (const body of ["hello", "again"]) await neil.send({ to: "ext:42", body });
+
+const found: LoggedEvent[] = [];
+for await (const event of bell.admin.log({ cursor, types: ["message.*"], limit: 1 })) {
+  found.push(event);
+  break;
+}
+for await (const event of bell.admin.log({ cursor: found[0].id, types: ["message.*"] })) {
+  found.push(event);
+  break;
+}
+const expired = await bell.admin.log({ cursor: "nothing" }).next().catch((error: BellwireError) => error.status);
+const webhook = await verifyWebhook(body, headers, secret);
+const forged = await verifyWebhook(body + " ", headers, secret).catch((error: Error) => error instanceof WebhookVerificationError);
+const made = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], values: { order: 7 }, dedupe: "7" });
+// @ts-expect-error: there is one kind of receivers
+const wrong = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], topic: "news" });
+const acting = bell.actingAs("ext:42").headers;
+console.log(JSON.stringify({
+  lasts: Boolean(given.expires_at), first: [found[0].type, found[0].data.body, found[0].stream.split(":")[0]],
+  second: found[1].data.body, expired, webhook: webhook.type, forged, acting, calls: [upsert, made, wrong].length,
+}));
+"""
+
 
 def run(folder: Path, *command: str, **environment: str) -> str:
     """Run a command to its end and return what it prints. Without a registry the test is skipped, but not under CI=true."""
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=npm.INSTALL_S
+    )
     if done.returncode and "pip" in command and os.environ.get("CI") != "true":
         pytest.skip(f"{command[:3]}: no package registry? {done.stderr[-300:]}")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.mark.needs_binary("node")
+@pytest.mark.needs_binary("npm")
+def test_the_package_for_javascript_has_types_and_works(
+    gateway: Gateway, admin: Client, people: list[Client], tmp_path: Path
+) -> None:
+    for person, external_id in zip(people, ("42", "o'neil/7"), strict=False):
+        gateway.execute("UPDATE users SET external_id=? WHERE id=?", external_id, person.id)
+    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
+    (archive,) = json.loads(run(ROOT / "clients/js", "npm", "pack", "--json", "--pack-destination", str(tmp_path)))
+    files = {file["path"] for file in archive["files"]}
+    assert files == {"LICENSE", "README.md", "CHANGELOG.md", "package.json", "index.js", "index.d.ts", "client.js", "client.d.ts"}
+    run(tmp_path, "npm", "install", "--offline", "--silent", "--no-audit", "--no-fund", f"./{archive['filename']}")
+    installed = tmp_path / "node_modules/@bellwire/client"
+    assert (installed / "client.js").read_bytes() == (FOLDER / "client.js").read_bytes()
+
+    (tmp_path / "program.ts").write_text(PROGRAM)
+    options = (
+        "--strict",
+        "--skipDefaultLibCheck",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2023,dom,dom.iterable,dom.asynciterable",
+    )
+    compiler = npm.installed(TYPESCRIPT) / "node_modules/typescript/bin/tsc"
+    run(tmp_path, "node", str(compiler), *options, "program.ts")
+    now, body = datetime.now(UTC), '{"type":"message.created","timestamp":"","data":{}}'
+    signature = Webhook(SECRET).sign("c1", now, body)
+    headers = {"Webhook-Id": "c1", "Webhook-Timestamp": str(int(now.timestamp())), "Webhook-Signature": f"v1,AAAA {signature}"}
+    cursor = admin.get("/admin/log").json()["cursor"]
+    facts = {"url": gateway.url, "token": admin.token, "secret": SECRET, "body": body, "headers": headers, "cursor": cursor}
+    assert json.loads(run(tmp_path, "node", "program.js", FACTS=json.dumps(facts))) == {
+        **{"lasts": True, "first": ["message.created", "hello", "conversation"], "second": "again"},
+        **{"expired": 422, "webhook": "message.created", "forged": True, "acting": {"Bellwire-As": "ext:42"}},
+        "calls": 3,
+    }
 
 
 def test_the_wheel_for_python_is_built_installed_and_used(gateway: Gateway, admin: Client, tmp_path: Path) -> None:

@@ -1,39 +1,28 @@
-"""A real OpenID provider issues the tokens, and rotates its keys. npm installs it, once for all runs on this machine."""
+"""A real OpenID provider issues the tokens, and rotates its keys."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import npm
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 from tests.waiting import LIMIT_S
 
 PACKAGE = "oidc-provider@9.13.3"
-INSTALL_S = 240
 SCRIPT = Path(__file__).parent / "provider.mjs"
 
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    """A folder with the package. Without npm or a registry the test is skipped; under CI=true it fails."""
-    installed = Path(tempfile.gettempdir()) / f"bellwire-tests-{os.getuid()}-{PACKAGE.replace('@', '-')}"
-    if not (installed / "complete").exists():
-        installed.mkdir(exist_ok=True)
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(installed), PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        if done.returncode != 0:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-                f"npm could not install {PACKAGE}: {done.stderr[-300:]}"
-            )
-        (installed / "complete").touch()
+    """A folder with the package."""
+    installed = npm.installed(PACKAGE)
     shutil.copy(SCRIPT, installed)
     return installed
 
