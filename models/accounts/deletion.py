@@ -29,7 +29,7 @@ MAX_USERNAME_TRIES = 100
 OWN_ACCOUNT = "an administrator can't delete their own account; another one can"
 
 Place = tuple[str, str]  # a step and the position in it
-Replacement = tuple[str, str]  # a name, and what stands in its place afterwards
+FormerName = tuple[str, str]  # a name, and what it was, as models/accounts/former_names.py knows it
 
 
 class Deletion(Base):
@@ -57,7 +57,7 @@ class DeletionProgress(NamedTuple):
     id: int
     user: int
     erases: bool
-    names: list[Replacement]
+    names: list[FormerName]
     place: Place
     user_created_ms: int
     created_ms: int
@@ -89,7 +89,7 @@ def request(tx: Transaction, user: int, texts: str, by: int | None) -> int:
     return number
 
 
-def _leave(tx: Transaction, before: UserView) -> tuple[list[Replacement], dict[str, int]]:
+def _leave(tx: Transaction, before: UserView) -> tuple[list[FormerName], dict[str, int]]:
     """End the account's tokens and codes and remove its names; returns these and the rows by table."""
     if before.status == DELETED:
         return [], {}
@@ -118,8 +118,13 @@ def _leave(tx: Transaction, before: UserView) -> tuple[list[Replacement], dict[s
     # Gateways of earlier versions end the connections of accounts that are suspended.
     tx.append(GATEWAYS, "account.changed", msgspec.json.encode({"user": user, "status": "suspended"}))
     tx.append(POSTS, "user.updated", msgspec.json.encode(view(user)))
-    former = [(before.display_name, DISPLAY_NAME), (before.username, username), (email, ""), (before.external_id or "", "")]
-    return [(name, now) for name, now in former if name], {"users": 1, "tokens": tokens}
+    former = [
+        (before.display_name, "display_name"),
+        (before.username, "username"),
+        (email, "email"),
+        (before.external_id or "", "external_id"),
+    ]
+    return [(name, what) for name, what in former if name], {"users": 1, "tokens": tokens}
 
 
 def _free_username(user: int) -> str:
@@ -134,7 +139,7 @@ def find_unfinished(number: int) -> DeletionProgress | None:
     columns = (Deletion.user, Deletion.texts, Deletion.names, Deletion.step, Deletion.position, User.created_ms)
     query = Deletion.select(*columns, Deletion.created_ms).join(User).where(Deletion.id == number, Deletion.ended_ms.is_null())
     for user, texts, names, step, position, user_created_ms, created_ms in fetch_rows(query):
-        pairs = msgspec.json.decode(names, type=list[Replacement])
+        pairs = msgspec.json.decode(names, type=list[FormerName])
         return DeletionProgress(number, user, texts == ERASE, pairs, (step, position), user_created_ms, created_ms)
     return None
 
@@ -153,10 +158,10 @@ def advance(tx: Transaction, number: int, old: Place, new: Place, table: str, ch
         raise CheckpointMovedError
 
 
-def add_names(tx: Transaction, number: int, names: Sequence[Replacement]) -> None:
+def add_names(tx: Transaction, number: int, names: Sequence[FormerName]) -> None:
     """Add names that are to be replaced, too: those of groups that the user owned."""
     ((stored,),) = fetch_rows(Deletion.select(Deletion.names).where(Deletion.id == number))
-    both = msgspec.json.decode(stored, type=list[Replacement]) + list(names)
+    both = msgspec.json.decode(stored, type=list[FormerName]) + list(names)
     Deletion.update(names=msgspec.json.encode(both).decode()).where(Deletion.id == number).execute()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ import peewee
 
 from models.accounts import deletion
 from models.accounts.deletion import DeletionProgress
-from models.accounts.former_names import FormerNames
+from models.accounts.former_names import OF_CONVERSATION, OF_GROUP, FormerNames
 from models.accounts.invitation import Invitation, InvitationUse
 from models.chat import conversation as conversations
 from models.chat import message as messages
@@ -64,6 +65,7 @@ class Page(NamedTuple):
 
 Find = Callable[[DeletionProgress, str], Iterator[Page]]
 Change = Callable[[Transaction, DeletionProgress, Sequence[Any]], int]
+Rename = Callable[..., Sequence[str]]  # takes the values of columns, and returns what they are to be
 
 
 class Step(NamedTuple):
@@ -154,7 +156,7 @@ def _remove_reactions(tx: Transaction, progress: DeletionProgress, ids: Sequence
 def _rename_groups(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
     """Names of groups that the user owns are texts of theirs."""
     named = fetch_rows(Group.select(Group.id, Group.name).where(Group.id.in_(list(ids)), Group.owner == progress.user))
-    deletion.add_names(tx, progress.id, [(name, f"Group {number}") for number, name in named])
+    deletion.add_names(tx, progress.id, [(name, f"{OF_GROUP}{number}") for number, name in named])
     return sum(Group.update(name=f"Group {number}").where(Group.id == number).execute() for number, _ in named)
 
 
@@ -191,7 +193,7 @@ def _remove_titles(tx: Transaction, progress: DeletionProgress, items: Sequence[
     for conversation, former in items:
         found = fetch_column(Conversation.select(Conversation.title).where(Conversation.id == conversation))
         titles = {*former, *found} - {None}
-        deletion.add_names(tx, progress.id, [(title, "") for title in sorted(titles)])
+        deletion.add_names(tx, progress.id, [(title, f"{OF_CONVERSATION}{conversation}") for title in sorted(titles)])
         with suppress(NotFoundError, ForbiddenError):  # somebody has removed them meanwhile
             conversations.rename(tx, progress.user, conversation, None)
     return len(items)
@@ -284,17 +286,16 @@ STEPS = (
 
 def trace_steps(progress: DeletionProgress) -> list[Step]:
     """The steps that find traces of the user in records and in what was derived. `progress` has all former names."""
-    names = FormerNames(progress.user, progress.names, msgspec.to_builtins(view(progress.user)), erases=progress.erases)
+    now = msgspec.to_builtins(view(progress.user))
+    names = FormerNames(progress.user, progress.names, now, erases=progress.erases, sender=_sender)
     tables = [(kind, table) for kind in RECORD_TYPES for table in (kind.table, *archived_tables.list_tables(kind))]
     return [
         Step("events", _own_notifications, _empty_notifications, of="of the user"),
         *(_emptied_records(table, is_audit=kind.name == "audit") for kind, table in tables),
-        _renamed(names, "notifications", ("title", "body", "data")),
-        _renamed(names, "fanouts", ("title", "body", "data")),
-        _renamed(names, "host_notices", ("data",)),
-        _renamed(names, "dead_work", ("error",)),
-        *(_renamed(names, table, ("description", "metadata")) for _, table in tables),
-        _renamed(names, "events", ("data",), "type"),
+        _renamed("notifications", ("type", "title", "data"), partial(_in_notification, names)),
+        _renamed("dead_work", ("error",), lambda error: (names.in_error(error),)),
+        *(_renamed(table, ("description", "metadata"), partial(_in_record, names, kind.name == "audit")) for kind, table in tables),
+        _renamed("events", ("type", "data"), partial(_in_event, names)),
     ]
 
 
@@ -344,28 +345,20 @@ def _emptied_records(table: str, *, is_audit: bool) -> Step:
     return Step(table, find, change, of="of the user")
 
 
-def _renamed(names: FormerNames, table: str, columns: Sequence[str], kind: str = "''") -> Step:
-    """Former names are replaced in a table's texts; `kind` is the column of an event's type."""
+def _renamed(table: str, columns: Sequence[str], rename: Rename) -> Step:
+    """Former names are replaced in a table's columns by what `rename` returns for their values."""
     listed = ", ".join(columns)
-    jsons = ("data", "metadata")
 
     def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
         scans = 0
         while True:
-            found = rows(
-                f"SELECT id, {kind}, {listed} FROM {table} WHERE id>? ORDER BY id LIMIT ?", (int(position or 0), ROWS_SCANNED)
-            )
+            found = rows(f"SELECT id, {listed} FROM {table} WHERE id>? ORDER BY id LIMIT ?", (int(position or 0), ROWS_SCANNED))
             if not found:
                 return
             position, scans = str(found[-1][0]), scans + 1
-            items = [(row[0], row[2:], after) for row in found if (after := renamed(row)) is not None]
+            items = [(number, texts, after) for number, *texts in found if (after := list(rename(*texts))) != texts]
             if items or scans % MAX_SCANS_PER_PAGE == 0:
                 yield Page(items, position)
-
-    def renamed(row: Sequence[Any]) -> list[str] | None:
-        _, type_, *texts = row
-        after = [_cleaned(names, type_, text, is_json=column in jsons) for column, text in zip(columns, texts, strict=True)]
-        return after if after != texts else None
 
     def change(tx: Transaction, progress: DeletionProgress, items: Sequence[Any]) -> int:
         same = " AND ".join(f"{column}=?" for column in columns)
@@ -377,9 +370,24 @@ def _renamed(names: FormerNames, table: str, columns: Sequence[str], kind: str =
     return Step(table, find, change, of="of others")
 
 
-def _cleaned(names: FormerNames, type_: str, text: str, *, is_json: bool) -> str:
-    if type_:
-        return names.in_event(type_, text) if names.may_be_in_event(type_, text) else text
-    if not names.may_be_in(text):
-        return text
-    return names.in_json(text) if is_json else names.in_text(text)
+def _sender(message: int) -> int | None:
+    found: list[int] = fetch_column(Message.select(Message.sender).where(Message.id == message))
+    return found[0] if found else None
+
+
+def _in_notification(names: FormerNames, kind: str, title: str, data: str) -> tuple[str, ...]:
+    if not names.may_be_in(title):
+        return kind, title, data
+    return kind, names.in_title(kind, title, msgspec.json.decode(data)), data
+
+
+def _in_record(names: FormerNames, is_call: bool, description: str, metadata: str) -> tuple[str, ...]:
+    is_named = names.may_be_in(metadata)
+    if is_call and (is_named or names.may_be_in(description)):
+        description, body = names.in_call(description, msgspec.json.decode(metadata))
+        metadata = msgspec.json.encode(body).decode()
+    return description, names.in_json(metadata) if is_named else metadata
+
+
+def _in_event(names: FormerNames, kind: str, data: str) -> tuple[str, ...]:
+    return kind, names.in_event(kind, data) if names.may_be_in_event(kind, data) else data

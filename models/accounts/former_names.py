@@ -1,37 +1,52 @@
-"""Replacing the former names of a deleted user in texts about them, pure functions.
+"""Replacing the former names of a deleted user in what is about them, pure functions.
 
-Events, records and notifications say names: "Ana liked your post". What other people wrote themselves stays as it is.
+Names are replaced only where they certainly mean the user: in USER with their id, at the beginning of the title of a notification
+of what they did, and in the fields of an admin's call that identify them. Other people may have the same name, and a name may be
+any word: what they wrote, and all other fields, stay as they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
-MIN_CHARS_WITHIN_TEXT = 3  # a shorter name is replaced only where it is the whole text
 ACTIVITY_REPORTED = "user.activity"
-OTHERS_TEXTS = ("message.", "post.", "comment.")  # beginnings of the types of events whose `body` somebody wrote
+NOTIFIED = ("notification.created", "notification.updated")
+IDENTIFYING = ("username", "email", "external_id")  # no two accounts have the same
+DISPLAYED = "display_name"
+OF_CONVERSATION, OF_GROUP = "conversation:", "group:"  # before an id: what a name was that is not the user's own
+REFERENCE = "ext:"
 
 
 class FormerNames:
-    """The names of a deleted user, and USER as it is now."""
+    """The names of a deleted user, each with what it was, and USER as it is now."""
 
-    def __init__(self, user: int, names: Iterable[tuple[str, str]], view: dict[str, Any], *, erases: bool) -> None:
+    def __init__(
+        self,
+        user: int,
+        names: Iterable[tuple[str, str]],
+        view: dict[str, Any],
+        *,
+        erases: bool,
+        sender: Callable[[int], int | None] = lambda message: None,
+    ) -> None:
+        """`sender` returns a message's."""
+        names = list(names)
         self._user = user
         self._view = view
         self._erases = erases
+        self._sender = sender
         self._is_titled = f'"id":{user},"username":"'  # how events begin USER
-        self._by_name = {name.casefold(): now for name, now in names}
-        written = {quote(name, safe=""): "" for name in self._by_name} | self._by_name
-        self._within = {name: now for name, now in written.items() if len(name) >= MIN_CHARS_WITHIN_TEXT}
-        longest_first = sorted(self._within, key=len, reverse=True)
-        self._pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)", re.I)
-        encoded = {msgspec.json.encode(name).decode()[1:-1] for name in (*self._by_name, *self._within)}
+        self._own = {what: name for name, what in names if what in (*IDENTIFYING, DISPLAYED)}
+        self._now = {name: view.get(name) or "" for name in (*IDENTIFYING, DISPLAYED)}
+        self._given = {(what, name) for name, what in names if what.startswith((OF_CONVERSATION, OF_GROUP))}
+        encoded = {msgspec.json.encode(name).decode()[1:-1] for name, _ in names} | {quote(name, safe="") for name, _ in names}
         self._anywhere = re.compile("|".join(map(re.escape, sorted(encoded))) or r"(?!)", re.I)
+        self._path = re.compile(rf"/users/{user}(?![^/?])|(?<=\b{REFERENCE})[^/?&]+")
 
     def may_be_in(self, text: str) -> bool:
         """Whether a text or JSON may have one of the names, or USER."""
@@ -41,47 +56,105 @@ class FormerNames:
         """Whether an event's data may have one of the names, or report an act of the user."""
         return self.may_be_in(text) or (kind == ACTIVITY_REPORTED and f'"user":{self._user}' in text)
 
-    def in_text(self, text: str) -> str:
-        """A text without the names."""
-        whole = self._by_name.get(text.casefold())
-        if whole is not None:
-            return whole
-        return self._pattern.sub(lambda match: self._within.get(match[0].casefold(), ""), text)
+    def in_error(self, text: str) -> str:
+        """The text of an error without the address."""
+        address = self._own.get("email")
+        return re.sub(rf"(?<![\w.+-]){re.escape(address)}(?!\w)", "", text, flags=re.I) if address else text
 
     def in_json(self, text: str) -> str:
-        """A JSON text without the names."""
+        """A JSON text with USER as it is now."""
         return msgspec.json.encode(self._walk(msgspec.json.decode(text))).decode()
+
+    def in_title(self, kind: str, title: str, data: dict[str, Any]) -> str:
+        """The title of a notification without the name of whoever did what it is about, or that of a place of theirs."""
+        message, conversation, group = data.get("message"), data.get("conversation"), data.get("group")
+        for what, name in self._given:
+            if kind == "message" and what == f"{OF_CONVERSATION}{conversation}":
+                title = title.removesuffix(f" in {name}")
+            elif kind == "community" and what == f"{OF_GROUP}{group}" and title.endswith(f" joined {name}"):
+                title = f"{title.removesuffix(name)}Group {group}"
+        is_theirs = kind == "community" and data.get("user") == self._user
+        is_theirs |= kind == "message" and isinstance(message, int) and self._sender(message) == self._user
+        own = self._own.get(DISPLAYED)
+        if is_theirs and own and (title == own or title.startswith(f"{own} ")):
+            return self._now[DISPLAYED] + title.removeprefix(own)
+        return title
 
     def in_event(self, kind: str, text: str) -> str:
         """An event's data without the names."""
-        data = msgspec.json.decode(text)
-        others = data.pop("body", None) if kind.startswith(OTHERS_TEXTS) else None
-        cleaned = self._walk(data)
-        if others is not None:
-            cleaned["body"] = others
-        if kind.startswith("conversation.") and cleaned.get("title") == "":
-            cleaned["title"] = None
-        if kind == "conversation.updated" and self._erases and (cleaned.get("by") or {}).get("id") == self._user:
-            cleaned["title"] = None
-        if kind == ACTIVITY_REPORTED and cleaned.get("user") == self._user:
-            cleaned |= {"description": "", "metadata": {}}
-        return msgspec.json.encode(cleaned).decode()
+        data = self._walk(msgspec.json.decode(text))
+        if kind in NOTIFIED:
+            data["title"] = self.in_title(data["type"], data["title"], data["data"])
+        if kind.startswith("conversation.") and self._is_given(OF_CONVERSATION, data.get("id"), data.get("title")):
+            data["title"] = None
+        if kind == "conversation.updated" and self._erases and (data.get("by") or {}).get("id") == self._user:
+            data["title"] = None
+        group = data.get("group")
+        if isinstance(group, dict) and self._is_given(OF_GROUP, group.get("id"), group.get("name")):
+            group["name"] = f"Group {group['id']}"
+        if kind == ACTIVITY_REPORTED and data.get("user") == self._user:
+            data |= {"description": "", "metadata": {}}
+        return msgspec.json.encode(data).decode()
 
     def in_record(self, line: bytes) -> bytes:
         """A line of an archive file without the names, and without what a record of the user describes."""
         text = line.decode()
         record = msgspec.json.decode(text)
+        is_call = "address" in record
         if record["user"] == self._user:
-            record |= {"metadata": {}, "site": None, "address" if "address" in record else "description": ""}
+            record |= {"metadata": {}, "site": None, "address" if is_call else "description": ""}
         elif not self.may_be_in(text):
             return line
+        if is_call:
+            path, metadata = self.in_call(record["description"], record["metadata"])
+            record |= {"description": path, "metadata": metadata}
         return msgspec.json.encode(self._walk(record))
 
+    def in_call(self, path: str, body: Any) -> tuple[str, Any]:
+        """The path and body of an admin's call without what identifies the user, and without the name that it gave them."""
+        own, is_theirs = self._own.get("external_id"), False
+
+        def replaced(found: re.Match[str]) -> str:
+            nonlocal is_theirs
+            is_named = own is not None and unquote(found[0]) == own
+            is_theirs |= is_named or found[0].startswith("/")
+            return "" if is_named else found[0]
+
+        path = self._path.sub(replaced, path)
+        return path, self._walk_call(body, is_theirs=is_theirs)
+
+    def _is_given(self, what: str, number: Any, name: Any) -> bool:
+        return (f"{what}{number}", name) in self._given
+
     def _walk(self, value: Any) -> Any:
+        """The value with USER as it is now."""
         if isinstance(value, dict):
             if value.get("id") == self._user and "username" in value:
                 return self._view
             return {name: self._walk(inner) for name, inner in value.items()}
+        return [self._walk(inner) for inner in value] if isinstance(value, list) else value
+
+    def _walk_call(self, value: Any, *, is_theirs: bool) -> Any:
+        """The body of a call. `is_theirs`: the call is about the user."""
+        if isinstance(value, dict):
+            if "id" in value and "username" in value and value["id"] != self._user:
+                return value
+            is_theirs |= any(self._is_own(name, value.get(name)) for name in IDENTIFYING)
+            return {name: self._field(name, inner, is_theirs=is_theirs) for name, inner in value.items()}
         if isinstance(value, list):
-            return [self._walk(inner) for inner in value]
-        return self.in_text(value) if isinstance(value, str) else value
+            return [self._walk_call(inner, is_theirs=is_theirs) for inner in value]
+        is_reference = (
+            isinstance(value, str) and value.startswith(REFERENCE) and self._is_own("external_id", value[len(REFERENCE) :])
+        )
+        return REFERENCE if is_reference else "" if self._is_own("email", value) else value
+
+    def _field(self, name: str, value: Any, *, is_theirs: bool) -> Any:
+        if name in IDENTIFYING or (name == DISPLAYED and is_theirs):
+            return self._now[name] if self._is_own(name, value) else value
+        return self._walk_call(value, is_theirs=is_theirs)
+
+    def _is_own(self, what: str, value: Any) -> bool:
+        own = self._own.get(what)
+        if own is None or not isinstance(value, str):
+            return False
+        return value == own if what in ("external_id", DISPLAYED) else value.casefold() == own.casefold()

@@ -252,3 +252,40 @@ def test_a_kill_is_survived(store: Settings) -> None:
     tasks.run_pending()
     assert person.places() == []
     assert deletion.list_newest(1)[0]["rows"]["messages"] == 46
+
+
+def test_what_is_others_stays_whatever_the_person_was_called(store: Settings) -> None:
+    """The display name is another's, the username is a word of the protocol, and so is the external id."""
+    [ana, root] = people("ana-2", "root")
+    with event.transaction() as tx:
+        [made] = registration.create_active(tx, [NewUser("normal", "n@example.org", "Ana")], [None])
+    User.update(display_name="Ana", display_key="ana").where(User.id == ana).execute()
+    User.update(external_id="user").where(User.id == made.id).execute()
+    body = {"users": [{"username": "normal", "role": "user"}, {"external_id": "7", "display_name": "Ana", "role": "user"}]}
+    with event.transaction() as tx:
+        crew = conversation.create(tx, ana, [made.id, root], "Ana")
+        message.post(tx, [Draft(sender, 0, "normal Ana", conversation=crew) for sender in (ana, made.id)])
+        public = post.create(tx, ana, None, "Ana, a user")
+        like.like(tx, made.id, public.id)
+        like.like(tx, ana, post.create(tx, root, None, "normal").id)
+        activity.report(tx, Report(root, "Ana", "normal", {"status": "user"}, ana, None))
+        audit.record(tx, AdminCall(root, "POST /x", "/users/user/normal", msgspec.json.encode(body), "done", "1.2.3.4", "1"))
+    tasks.run_pending()
+    assert scalar("SELECT title FROM notifications WHERE user_id=? AND type='community'", ana) == "Ana liked your post"
+    kept = _others(made.id)
+    with event.transaction() as tx:
+        deletion.request(tx, made.id, "erase", root)
+    drain(DeletionsConsumer(store), pause=False)
+    assert _others(made.id)[: len(kept)] == kept
+    titles = rows("SELECT title FROM notifications WHERE type='community' ORDER BY user_id")
+    assert sorted(titles) == [("Ana liked your post",), ("Deleted user liked your post",)]
+    body["users"][0]["username"] = f"deleted-{made.id}"
+    assert rows("SELECT description, metadata FROM audits") == [("/users/user/normal", msgspec.json.encode(body).decode())]
+
+
+def _others(user: int) -> list[object]:
+    """Records of others, and events that are not about the user; notifications are looked at above."""
+    records = rows("SELECT action, description, metadata FROM activities WHERE user_id<>? ORDER BY id", (user,))
+    events = [(kind, msgspec.json.decode(data)) for kind, data in rows("SELECT type, data FROM events ORDER BY id")]
+    kept = [each for each in events if f"'id': {user}," not in str(each) and f"'user': {user}" not in str(each)]
+    return [records, *(each for each in kept if each[1].get("sender") != user and not each[0].startswith("notification."))]
