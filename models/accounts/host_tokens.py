@@ -45,6 +45,7 @@ class _TokenOwner(NamedTuple):
     user: int
     status: str
     tokens_after_ms: int
+    profile_issued_ms: int
 
 
 def require_acceptable(new: HostToken, *, creates: bool) -> None:
@@ -54,7 +55,8 @@ def require_acceptable(new: HostToken, *, creates: bool) -> None:
 
 def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
     """Return the account of a token, None for one that is to be made. Raises DeadTokenError or SuspendedError."""
-    found = rows("SELECT id, status, coalesce(tokens_after_ms, -1) FROM users WHERE external_id=?", (new.external_id,))
+    times = "coalesce(tokens_after_ms, -1), coalesce(profile_issued_ms, 0)"
+    found = rows(f"SELECT id, status, {times} FROM users WHERE external_id=?", (new.external_id,))
     if new.issued_ms <= ended_tokens.ended_up_to(new.external_id):  # of an account that was deleted
         raise DeadTokenError(ISSUED_BEFORE)
     if not found:
@@ -75,7 +77,7 @@ def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
 
 def accept(tx: Transaction, new: HostToken, *, creates: bool) -> None:
     """Make a row of a token that was verified, unless there is one, and an account if the user has none. A token that is older than
-    one of the user's that is known does not change the profile.
+    another one of the user's, or than an admin's change, does not change the account.
 
     Raises DeadTokenError, which names the claim, or SuspendedError.
     """
@@ -83,13 +85,12 @@ def accept(tx: Transaction, new: HostToken, *, creates: bool) -> None:
         return
     account = _find_account(new, creates=creates)
     if account is None:
-        (made,) = hosted.upsert_prepared(tx, [new.user]).items
+        (made,) = hosted.upsert_prepared(tx, [new.user], issued_ms=new.issued_ms).items
         user = made.id
     else:
         user = account.user
-        ((newest,),) = rows("SELECT coalesce(max(issued_ms), 0) FROM tokens WHERE user_id=?", (user,))
-        if new.issued_ms >= newest:
-            _update_profile(tx, new.user)
+        if new.issued_ms >= account.profile_issued_ms:
+            _update_profile(tx, new.user, new.issued_ms)
     _insert(tx, user, new)
 
 
@@ -111,14 +112,14 @@ def _insert(tx: Transaction, user: int, new: HostToken) -> None:
     )
 
 
-def _update_profile(tx: Transaction, user: PreparedUser) -> None:
+def _update_profile(tx: Transaction, user: PreparedUser, issued_ms: int) -> None:
     """Change the account. The last admin stays one."""
     try:
         with tx.savepoint():
-            hosted.upsert_prepared(tx, [user])
+            hosted.upsert_prepared(tx, [user], issued_ms=issued_ms)
     except ConflictError:
         user.requested.role = None
-        hosted.upsert_prepared(tx, [user])
+        hosted.upsert_prepared(tx, [user], issued_ms=issued_ms)
 
 
 def prepared(requested: HostedUser) -> PreparedUser:

@@ -166,12 +166,14 @@ def upsert(tx: Transaction, people: Sequence[HostedUser], by: int = 0) -> Upsert
     return upsert_prepared(tx, prepare(people), by)
 
 
-def upsert_prepared(tx: Transaction, people: Sequence[PreparedUser], by: int = 0) -> Upserted:
-    """Do what `upsert` does, for users that were prepared outside the transaction."""
+def upsert_prepared(tx: Transaction, people: Sequence[PreparedUser], by: int = 0, issued_ms: int | None = None) -> Upserted:
+    """Do what `upsert` does, for users that were prepared outside the transaction. `issued_ms` is of the host's token that says it,
+    None if an admin says it now."""
     found = _stored("u.external_id", [user.requested.external_id for user in people])
     stored = {account.view.external_id: account for account in found}
     before = [stored.get(user.requested.external_id) for user in people]
     after = _apply(tx, people, before, by)
+    _record_time(tx, after, issued_ms)
     created = before.count(None)
     changed = sum(old is not None and old != new for old, new in zip(before, after, strict=True))
     return Upserted(created, changed, len(people) - created - changed, [_shown(account) for account in after])
@@ -194,7 +196,19 @@ def change(tx: Transaction, user: int, changes: AccountChanges) -> AccountView:
     if external and external_id.find([external]).get(external, user) != user:
         raise ConflictError("external_id: another account has it")
     wishes = HostedUser(external or "", changes.username, changes.display_name, changes.email, changes.role)
-    return _shown(*_apply(tx, [_prepared(wishes)], [account], 0))
+    after = _apply(tx, [_prepared(wishes)], [account], 0)
+    _record_time(tx, after, None)
+    return _shown(*after)
+
+
+def _record_time(tx: Transaction, accounts: Sequence[StoredAccount], issued_ms: int | None) -> None:
+    """Remember when it was said what these accounts are, which is never lowered: an older token, or one that the host's clock dates
+    later than an admin's change, does not change them."""
+    at_ms = tx.now_ms if issued_ms is None else issued_ms
+    later = "profile_issued_ms" if issued_ms is not None else "profile_issued_ms+1"
+    sql = f"UPDATE users SET profile_issued_ms=CASE WHEN coalesce(profile_issued_ms, -1)<? THEN ? ELSE {later} END WHERE id IN"
+    for part in chunks([account.view.id for account in accounts], MAX_KEYS_PER_QUERY):
+        execute(f"{sql} ({placeholders(len(part))})", (at_ms, at_ms, *part))
 
 
 def _shown(account: StoredAccount) -> AccountView:

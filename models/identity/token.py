@@ -172,7 +172,7 @@ def end_all(tx: Transaction, user: int) -> int:
 
     Return up to when those that ended were issued, in Unix ms: it may be a little later, by the host's clock.
     """
-    (newest,) = rows("SELECT coalesce(max(issued_ms), 0) FROM tokens WHERE user_id=?", (user,))[0]
+    (newest,) = rows("SELECT coalesce(profile_issued_ms, 0) FROM users WHERE id=?", (user,))[0]  # of no token that it had, later
     ended_ms = max(tx.now_ms, int(newest))
     User.update(tokens_after_ms=ended_ms).where(User.id == user).execute()
     revoke(tx, user)

@@ -64,6 +64,7 @@ class User(Base):
     external_id = peewee.CharField(max_length=EXTERNAL_ID_CHARS, null=True, unique=True)  # the host's id for the user
     metadata = peewee.TextField(null=True)  # of the host: a JSON object
     tokens_after_ms = peewee.BigIntegerField(null=True)  # the host's tokens are valid that it issued after this
+    profile_issued_ms = peewee.BigIntegerField(null=True)  # when the host said last what the account is: a token's `iat`, or a call
 
     class Meta:
         table_name = "users"

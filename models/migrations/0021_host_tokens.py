@@ -21,5 +21,6 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     migrate(
         migrator.add_column("tokens", "issued_ms", BigIntegerField(null=True)),
         migrator.add_column("users", "tokens_after_ms", BigIntegerField(null=True)),
+        migrator.add_column("users", "profile_issued_ms", BigIntegerField(null=True)),
     )
     db.create_tables([EndedHostToken])

@@ -215,3 +215,29 @@ def test_a_deleted_users_tokens_make_no_account_but_those_that_are_issued_later_
     assert (again["external_id"], again["id"] > user) == (subject, True)
     assert problem(unused.get("/me"), 401, "unauthorized")["detail"].startswith("iat:")
     assert gateway.rows("SELECT count(*) FROM users WHERE external_id=?", subject) == [(1,)]
+
+
+def test_an_older_token_never_undoes_what_was_said_later(gateway: Gateway, other: Gateway, subject: str) -> None:
+    now, admin = int(time.time()), gateway.user("admin")
+    older, first, ahead, last = (
+        client(other, claims(subject, iat=iat, name=name, bellwire_role=role))
+        for iat, name, role in [
+            (now - 9, "Older", "admin"),
+            (now - 5, "First", "user"),
+            (now + 9, "Ahead", "user"),
+            (now + 25, "Last", "user"),
+        ]
+    )
+    user = first.get("/me").json()["id"]
+    for verb in ("suspend", "activate"):
+        admin.post(f"/admin/users/{verb}", {"ids": [user]})
+    assert [older.get("/me").json()[name] for name in ("display_name", "role")] == ["First", "user"]
+
+    assert ahead.get("/me").json()["display_name"] == "Ahead"
+    admin.patch(f"/admin/users/{user}", {"display_name": "Changed"})
+    gateway.execute("DELETE FROM tokens WHERE user_id=?", user)
+    again = client(other, claims(subject, iat=now + 9, name="Ahead", jti="2"))
+    assert again.get("/me").json()["display_name"] == "Changed"
+    assert admin.put(f"/admin/users/ext:{subject.replace('/', '%2F')}", {"display_name": "Put"}).status_code == 200
+    assert client(other, claims(subject, iat=now, name="Between")).get("/me").json()["display_name"] == "Put"
+    assert last.get("/me").json()["display_name"] == "Last"
