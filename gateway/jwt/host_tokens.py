@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from conf import Settings
 from gateway.commit.committer import Committer
@@ -28,6 +28,14 @@ MAX_REMEMBERED = 10_000  # tokens that were refused, and those that verified
 REMEMBER_REFUSED_S = 60.0
 
 
+class _Refusal(NamedTuple):
+    """The refusal of a token: until when it is remembered, by time.monotonic(), why, and the keys by which it was verified."""
+
+    until: float
+    detail: str
+    keys: tuple[Key, ...]
+
+
 class HostTokens:
     """Accepts the host's tokens. All methods run on the loop's thread. BELLWIRE_JWT_ISSUER and BELLWIRE_JWT_KEYS are set."""
 
@@ -39,7 +47,7 @@ class HostTokens:
         self._rules = Rules.of(settings)
         self.source = KeySource(settings.jwt_keys or "", settings.jwt_algorithms, self._pool)
         self._accepting: dict[str, asyncio.Task[None]] = {}  # by the token's hash
-        self._refused: dict[str, tuple[float, str]] = {}  # until when, by time.monotonic(), and why
+        self._refused: dict[str, _Refusal] = {}
         self._verified: dict[str, Claims] = {}  # of those that verified and were refused all the same
 
     def may_accept(self, credential: str) -> bool:
@@ -72,20 +80,20 @@ class HostTokens:
             raise
 
     async def _verify(self, credential: str, hashed: str, address: str) -> Claims:
-        """Return the claims of a token. It is verified again with new keys if it names one that is not known."""
-        until, detail = self._refused.get(hashed, (0.0, ""))
-        if time.monotonic() < until:
-            raise DeadTokenError(detail)
+        """Return the claims of a token. It is verified again with new keys if none that is known fits."""
+        keys, known = self.source.keys, self._refused.get(hashed)
+        if known is not None and known.keys is keys and time.monotonic() < known.until:
+            raise DeadTokenError(known.detail)
         try:
-            keys = self.source.keys
             try:
                 return await self._on_thread(credential, address, keys)
             except UnknownKeyError:
                 if not await self.source.read_others(keys):
                     raise
-                return await self._on_thread(credential, address, self.source.keys)
+                keys = self.source.keys
+                return await self._on_thread(credential, address, keys)
         except RefusedTokenError as refusal:
-            _remember(self._refused, hashed, (time.monotonic() + REMEMBER_REFUSED_S, refusal.detail))
+            _remember(self._refused, hashed, _Refusal(time.monotonic() + REMEMBER_REFUSED_S, refusal.detail, keys))
             raise
 
     async def _on_thread(self, credential: str, address: str, keys: Sequence[Key]) -> Claims:

@@ -25,7 +25,7 @@ MAX_CLAIMS_CHARS = 256  # of a claim that fills the profile
 
 
 class UnknownKeyError(DeadTokenError):
-    """No key that is known fits: the issuer may have a new one."""
+    """No key that is known fits, and none has the name that the token says, if it says one: the issuer may have a new one."""
 
 
 class RefusedTokenError(DeadTokenError):
@@ -105,7 +105,7 @@ def _signed_payload(token: str, algorithm: str, kid: str | None, keys: Sequence[
     detail = "signature: is not by a key of the issuer"
     if not usable:
         detail = "alg: the issuer has no key for it" if named or kid is None else "kid: the issuer has no key of this name"
-    raise UnknownKeyError(detail) if not keys or not (kid is None or named) else RefusedTokenError(detail)
+    raise RefusedTokenError(detail) if named and kid is not None else UnknownKeyError(detail)
 
 
 def _checked(claims: dict[str, Any], rules: Rules, now_s: float) -> Claims:

@@ -117,3 +117,20 @@ def test_keys_are_rotated_without_a_restart(make_gateway: Callable[..., Gateway]
     assert after.get("/me").status_code == 200
     assert before.get("/me").status_code == 200  # verified once, until its exp
     problem(Client(gateway, 0, "", signed(claims("8"), kid="first")).get("/me"), 401, "unauthorized")
+
+
+@pytest.mark.only("sqlite")
+def test_keys_without_names_are_rotated_and_what_was_refused_is_tried_again(
+    make_gateway: Callable[..., Gateway], server: Jwks
+) -> None:
+    server.body = jwks(jwk(ec_key(), "ES256"), jwk(ec_key(), "ES256", "named"))
+    gateway = make_gateway(JWT_ISSUER=NAME, JWT_KEYS=server.url)
+    before, after, named = (
+        Client(gateway, 0, "", signed(claims("7"), ec_key(n), **kid)) for n, kid in ((0, {}), (1, {}), (1, {"kid": "named"}))
+    )
+    assert before.get("/me").status_code == 200
+    assert problem(named.get("/me"), 401, "unauthorized")["detail"].startswith("signature:")
+    server.body = jwks(jwk(ec_key(1), "ES256"), jwk(ec_key(1), "ES256", "named"))
+
+    assert after.get("/me").status_code == 200
+    assert named.get("/me").status_code == 200
