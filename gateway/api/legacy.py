@@ -11,7 +11,7 @@ from gateway.api.event_types import Event
 from gateway.api.events import POLLS_OPEN, SubscribingHandler
 from gateway.delivery.subscriptions import MAX_BYTES_PER_ANSWER, Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
-from gateway.http.describe import Id, chars, describe
+from gateway.http.describe import UserReference, chars, describe
 from models.chat.message import MAX_BODY_CHARS, Draft
 from models.identity import token
 from models.identity.token import ENDED
@@ -26,7 +26,7 @@ MESSAGE_EVENTS = ("message.created", "message.updated", "message.deleted")
 class LegacyNewMessage(msgspec.Struct):
     """A message from the older client. Unknown fields are ignored."""
 
-    receiver: Id
+    receiver: UserReference
     message: Annotated[str, chars(1, MAX_BODY_CHARS)]
 
 
@@ -67,7 +67,8 @@ class LegacyMessages(Handler):
     async def post(self) -> None:
         """Answer 201 with the message in the older format."""
         new = self.decode(LegacyNewMessage)
-        draft = Draft(self.actor.user, self.actor.token, new.message, to=new.receiver, contacts=self.services.settings.contacts)
+        receiver = await self.user_id(new.receiver)
+        draft = Draft(self.actor.user, self.actor.token, new.message, to=receiver, contacts=self.services.settings.contacts)
         try:
             posted = await self.submit_message(draft).future
         except InvalidError as error:
@@ -78,7 +79,7 @@ class LegacyMessages(Handler):
             id=message["id"],
             conversation=message["conversation"],
             sender=message["sender"],
-            receiver=new.receiver,
+            receiver=receiver,
             message=message["body"],
             timestamp=message["created_at"],
             is_read=False,

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.api.conversations import UnreadCount
 from gateway.http.base import Handler
-from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, describe, many
+from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, TextParameter, UserParameter, describe, many
 from gateway.http.request import field_error
 from jobs.insight.explain import explain_own
 from models.chat import search, search_hits
@@ -26,7 +26,7 @@ SEARCH_TEXT = TextParameter(
     200,
     required=True,
 )
-SEARCH_FROM = IntParameter("from", "only messages of this user")
+SEARCH_FROM = UserParameter("from", "only messages of this user")
 SEARCH_CONVERSATION = IntParameter("conversation", "only messages of this conversation")
 SEARCH_BEFORE = IntParameter("before", "only messages older than this one")
 SEARCH_FILTERS = (SEARCH_FROM, SEARCH_CONVERSATION, SEARCH_BEFORE)
@@ -145,7 +145,7 @@ class MessageSearch(Handler):
         `before:` until it begins: `2026-11-21`, `2026-11` or `2026`, in the caller's time zone. Of several names (at most
         5) any will do; those after `from:` may mean 10,000 people. Other filters are words.
         """
-        user, text, chosen = self.actor.user, self.query_text(SEARCH_TEXT), self._filter()
+        user, text, chosen = self.actor.user, self.query_text(SEARCH_TEXT), await self._filter()
         start, limit = self.query_page_id()
         before = min((end for end in (start, self.query_int(SEARCH_BEFORE)) if end is not None), default=None)
         found = await self.services.search.of_account(user, search.find, user, text, before, limit + 1, chosen)
@@ -156,5 +156,5 @@ class MessageSearch(Handler):
 
         await self.answer_list_by_id(read, found.reached)
 
-    def _filter(self) -> SearchFilter:
-        return SearchFilter(self.query_int(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION), self.bound())
+    async def _filter(self) -> SearchFilter:
+        return SearchFilter(await self.query_user(SEARCH_FROM), self.query_int(SEARCH_CONVERSATION), self.bound())

@@ -46,6 +46,17 @@ def test_search_finds_words_only_in_conversations_of_the_user_newest_first(ana: 
     assert ana.get("/search/messages", q="creme", limit=1, page=first["next"]).json()["items"][0]["body"] == "Crème brûlée for two"
 
 
+def test_search_takes_the_senders_external_id(ana: Client, ben: Client) -> None:
+    ana.gateway.execute("UPDATE users SET external_id=? WHERE id=?", f"shop/{ana.id}", ana.id)
+    ana.send("paella for you", to=ben)
+    wait_until_indexed(ben, "paella", 1)
+    names = (ana.id, f"ext:shop/{ana.id}", ben.id, "ext:nobody")
+    found = [ben.get("/search/messages", **{"q": "paella", "from": name}).json()["items"] for name in names]
+
+    assert [len(items) for items in found] == [1, 1, 0, 0]
+    assert fields(ben.get("/search/messages", **{"q": "paella", "from": "shop"})) == ["from"]
+
+
 def test_search_follows_edits_and_deletions_and_finds_nothing_after_leaving(ana: Client, ben: Client) -> None:
     group = ana.group(ben)
     edited, deleted = ana.send("aardvark one", at=group), ana.send("aardvark two", at=group)

@@ -34,6 +34,7 @@ def test_an_external_id_stands_for_the_user_in_bodies_and_paths(ana: Client, ben
     assert user["external_id"] == f"shop/{ben.id}"
     assert [member["user"]["external_id"] for member in group["members"]] == [None, user["external_id"]]
     assert sent.status_code == 201
+    assert ana.post("/communication/chats/", {"receiver": reference, "message": "hello"}).json()["receiver"] == ben.id
     assert ana.get(f"/users/{quote(reference, safe=':')}").json() == ana.get(f"/users/{quote(reference, safe='')}").json() == user
     assert ana.delete(f"/conversations/{group['id']}/members/{quote(reference, safe='')}").status_code == 204
 
