@@ -75,7 +75,8 @@ class RawLine(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A valid line: its place in the file, its kind (`user`, `conversation` or `message`), its content and size in bytes."""
+    """A valid line: its place in the file, its kind (`user`, `conversation` or `message`), its content (of a user a PreparedUser)
+    and size in bytes."""
 
     place: str
     kind: str
@@ -137,6 +138,8 @@ def _parse(place: str, raw: bytes) -> Line:
     kind = MESSAGE if decoded.message is not UNSET else USER if decoded.user is not UNSET else CONVERSATION
     content = getattr(decoded, kind)
     CHECKS[kind](content)
+    if kind == USER:
+        (content,) = hosted.prepare([content])
     return Line(place, kind, content, len(raw))
 
 

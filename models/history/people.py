@@ -21,18 +21,24 @@ MAX_IDS_PER_QUERY = 500
 
 def write(tx: Transaction, source: str, lines: Sequence[Line], written: Written) -> None:
     """Make or change the accounts that lines describe. Those that this source has imported before stay as they are."""
-    known = import_keys.find(source, USER, (line.content.external_id for line in lines))
+    known = import_keys.find(source, USER, map(_key, lines))
     new: dict[str, Line] = {}
     for line in lines:
-        if line.content.external_id in known or line.content.external_id in new:
+        if _key(line) in known or _key(line) in new:
             written.unchanged[USER] += 1
         else:
-            new[line.content.external_id] = line
+            new[_key(line)] = line
     try:
         _upsert(tx, source, list(new.values()), written)
-    except RefusedError:  # one of them: all were checked before any was written
+    except RefusedError:  # one of them: nothing was written
         for line in new.values():
             _upsert_one(tx, source, line, written)
+
+
+def _key(line: Line) -> str:
+    """Return the external id, by which a source knows a user."""
+    key: str = line.content.requested.external_id
+    return key
 
 
 def _upsert_one(tx: Transaction, source: str, line: Line, written: Written) -> None:
@@ -46,10 +52,12 @@ def _upsert_one(tx: Transaction, source: str, line: Line, written: Written) -> N
 
 
 def _upsert(tx: Transaction, source: str, lines: Sequence[Line], written: Written) -> None:
+    """Make or change the accounts, all or none: of what was written before it was refused, nothing stays."""
     if not lines:
         return
-    done = hosted.upsert(tx, [line.content for line in lines])
-    import_keys.insert(source, USER, [(line.content.external_id, item.id) for line, item in zip(lines, done.items, strict=True)])
+    with tx.savepoint():
+        done = hosted.upsert_prepared(tx, [line.content for line in lines])
+    import_keys.insert(source, USER, [(_key(line), item.id) for line, item in zip(lines, done.items, strict=True)])
     written.created[USER] += done.created
     written.changed[USER] += done.changed
     written.unchanged[USER] += done.unchanged

@@ -206,6 +206,15 @@ def test_sources_have_keys_of_their_own(store: Settings) -> None:
     assert (total.created, total.refused) == ({CONVERSATION: 1, MESSAGE: 1}, [])
 
 
+def test_the_last_admin_stays_one_and_the_lines_beside_are_imported(store: Settings) -> None:
+    import_lines(user("boss", role="admin"))
+    total = import_lines(user("boss", role="user", display_name="Boss"), user("new"), source="forum")
+    assert [tuple(line) for line in total.refused] == [("1", "user", "the last admin stays one")]
+    assert (total.created, total.changed, total.unchanged) == ({USER: 1}, {}, {})
+    assert rows("SELECT role, display_name FROM users WHERE external_id='boss'") == [("admin", "boss")]
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'account.%'") == 0
+
+
 def large(count: int) -> list[dict[str, Any]]:
     people = [str(n) for n in range(1, count + 1)]
     rest = (message(f"m{n}", "g", "1", n) for n in range(3))
