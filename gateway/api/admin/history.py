@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import BytesIO
+from itertools import islice
 from typing import ClassVar, TypedDict
 
 from gateway.api.admin.base import AdminHandler
@@ -59,11 +61,8 @@ class HistoryImport(AdminHandler):
         source = self.query_text(SOURCE) or DEFAULT_SOURCE
         if not is_displayable(source):
             raise field_error(SOURCE.name, "must have printable characters only")
-        parsed = await self.read(_parse, self.request.body)
-        if len(parsed) > MAX_LINES:
-            raise field_error("lines", f"must be at most {MAX_LINES}")
         total = Written()
-        steps = importing.steps(source, parsed, total, MAX_WEIGHT)
+        steps = importing.steps(source, await self.read(_parse, self.request.body), total, MAX_WEIGHT)
         step = next(steps, None)
         while step is not None:
             done = await self.commit(step)
@@ -75,9 +74,12 @@ class HistoryImport(AdminHandler):
 
 
 def _parse(body: bytes) -> list[Line | Refused]:
-    """Check the lines that are not blank. On a thread: 8 MiB take 50 ms."""
-    numbered = enumerate(body.split(b"\n"), 1)
-    return list(lines.parse(RawLine(str(number), line) for number, line in numbered if line and not line.isspace()))
+    """Check the lines that are not blank, if there are not too many. On a thread: 8 MiB take 50 ms."""
+    numbered = (RawLine(str(number), line) for number, raw in enumerate(BytesIO(body), 1) if (line := raw.strip()))
+    found = list(islice(numbered, MAX_LINES + 1))
+    if len(found) > MAX_LINES:
+        raise field_error("lines", f"must be at most {MAX_LINES}")
+    return list(lines.parse(found))
 
 
 def _answer(total: Written) -> ImportAnswer:

@@ -4,6 +4,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gateway.api.admin import history
+from gateway.http.errors import ProblemError
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import ROOT, Gateway
 from tests.models.importing import conversation, message, user
@@ -66,6 +70,15 @@ def test_a_call_has_at_most_a_thousand_lines_of_its_own_type(admin: Client, ana:
     problem(post(admin, b" " * (8 * 2**20 + 1)), 413, "too-large")
     problem(post(ana, people[0]), 403, "forbidden")
     assert fields(post(admin, people[0], params={"source": "x" * 65})) == ["source"]
+
+
+def test_lines_are_counted_before_any_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work is what is wrong with too many lines, and an answer does not show it."""
+    parsed: list[object] = []
+    monkeypatch.setattr(history.lines, "parse", parsed.append)
+    with pytest.raises(ProblemError, match="lines"):
+        history._parse(b"{}\n \n" * 1_001)
+    assert parsed == []
 
 
 def run_import(gateway: Gateway, *arguments: object) -> subprocess.CompletedProcess[str]:
