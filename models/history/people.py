@@ -1,10 +1,16 @@
-"""The people of an import: accounts of the host's users, made or changed as by the host's own calls, once for each source."""
+"""The people of an import: accounts of the host's users, made or changed as by the host's own calls, once for each source.
+
+An account that is there keeps its status, so nobody is told of a change.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from models.accounts import hosted
+from models.accounts.hosted import PreparedUser
 from models.history import import_keys
 from models.history.import_keys import USER
 from models.history.lines import Line, Reference, Refused
@@ -55,12 +61,19 @@ def _upsert(tx: Transaction, source: str, lines: Sequence[Line], written: Writte
     """Make or change the accounts, all or none: of what was written before it was refused, nothing stays."""
     if not lines:
         return
+    there = external_id.find(map(_key, lines))
+    users = [_without_status(line.content) if _key(line) in there else line.content for line in lines]
     with tx.savepoint():
-        done = hosted.upsert_prepared(tx, [line.content for line in lines])
+        done = hosted.upsert_prepared(tx, users)
     import_keys.insert(source, USER, [(_key(line), item.id) for line, item in zip(lines, done.items, strict=True)])
     written.created[USER] += done.created
     written.changed[USER] += done.changed
     written.unchanged[USER] += done.unchanged
+
+
+def _without_status(user: PreparedUser) -> PreparedUser:
+    """Return a user whose status stays as it is: changing it would end tokens, and tell and mail the owner."""
+    return msgspec.structs.replace(user, requested=msgspec.structs.replace(user.requested, status=None))
 
 
 def resolve(references: Iterable[Reference]) -> dict[Reference, int]:

@@ -215,6 +215,16 @@ def test_the_last_admin_stays_one_and_the_lines_beside_are_imported(store: Setti
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'account.%'") == 0
 
 
+def test_an_account_that_is_there_keeps_its_status_and_its_owner_is_told_nothing(store: Settings) -> None:
+    import_lines(user("1", email="ana@example.org"), user("2", status="suspended"))
+    lines = [user("1", status="suspended", display_name="Ana"), user("2", status="active"), user("3", status="suspended")]
+    total = import_lines(*lines, source="forum")
+    assert (total.created, total.changed, total.unchanged, total.refused) == ({USER: 1}, {USER: 1}, {USER: 1}, [])
+    statuses = rows("SELECT external_id, status FROM users WHERE external_id IS NOT NULL ORDER BY external_id")
+    assert statuses == [("1", "active"), ("2", "suspended"), ("3", "suspended")]
+    assert [scalar(f"SELECT count(*) FROM {table}") for table in ("notifications", "emails")] == [0, 0]
+
+
 def large(count: int) -> list[dict[str, Any]]:
     people = [str(n) for n in range(1, count + 1)]
     rest = (message(f"m{n}", "g", "1", n) for n in range(3))
