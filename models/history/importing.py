@@ -21,6 +21,7 @@ from models.log.event import Transaction
 MAX_WEIGHT = 500  # of the lines of one transaction: 10 to 20 ms
 MAX_BYTES = 512 * 1024  # of its lines
 USER_WEIGHT, CONVERSATION_WEIGHT = 8, 16
+TALK_WEIGHT = 16  # of each conversation that has messages in it: an event, and statements that move its members' marks
 
 Step = Callable[[Transaction], Written | bool]
 
@@ -60,17 +61,21 @@ def write(source: str, lines: Sequence[Line], tx: Transaction) -> Written:
 def _slices(lines: Iterable[Line | Refused], total: Written, max_weight: int) -> Iterator[list[Line]]:
     """Yield the lines of each transaction. A large group ends its transaction: its members are added before its messages."""
     part: list[Line] = []
+    talks = set[str]()
     weight = size = 0
     for line in lines:
         if isinstance(line, Refused):
             total.refused.append(line)
             continue
         part.append(line)
+        if line.kind == MESSAGE and line.content.conversation not in talks:
+            talks.add(line.content.conversation)
+            weight += TALK_WEIGHT
         weight, size = weight + _weight(line), size + line.size
         is_large = line.kind == CONVERSATION and len(line.content.members) > MAX_ADDED_PER_TRANSACTION
         if is_large or weight >= max_weight or size >= MAX_BYTES:
             yield part
-            part, weight, size = [], 0, 0
+            part, talks, weight, size = [], set(), 0, 0
     if part:
         yield part
 

@@ -1,4 +1,5 @@
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,19 @@ def test_an_account_that_is_there_keeps_its_status_and_its_owner_is_told_nothing
     statuses = rows("SELECT external_id, status FROM users WHERE external_id IS NOT NULL ORDER BY external_id")
     assert statuses == [("1", "active"), ("2", "suspended"), ("3", "suspended")]
     assert [scalar(f"SELECT count(*) FROM {table}") for table in ("notifications", "emails")] == [0, 0]
+
+
+def test_messages_of_many_conversations_are_written_in_smaller_transactions(store: Settings) -> None:
+    people = [user(str(n)) for n in range(60)]
+    import_lines(*people, *(conversation(f"c{n}", "0", str(n), kind="group") for n in range(1, 60)))
+    imported: list[Any] = []
+
+    def count() -> None:
+        imported.append(scalar("SELECT count(*) FROM events WHERE type='history.imported'"))
+
+    import_lines(*(message(f"m{n}", f"c{n}", "0") for n in range(1, 60)), after=count)
+    added = [after - before for before, after in pairwise(imported)]
+    assert (max(added) < 32, sum(added)) == (True, 59)
 
 
 def large(count: int) -> list[dict[str, Any]]:
