@@ -155,9 +155,9 @@ class Delivery:
         await self._in_store(write, webhook.record, [self.progress()])
         logger.info("webhook_failed", webhook=self.hook.id, failures=self.failures, status=failure.status, error=failure.error)
         if failure.status == GONE:
-            return await self._end(DISABLED, f"{self.hook.url} answered 410: it wants no more events.")
+            return await self._end(DISABLED, f"{self.hook.name} answered 410: it wants no more events.")
         if now - self._failing_since_ms >= PAUSE_AFTER_MS:
-            why = f"{self.hook.url} has taken no event for three days ({failure.error}). Nothing is lost while the log is kept."
+            why = f"{self.hook.name} has taken no event for three days. Nothing is lost while the log is kept."
             return await self._end(PAUSED, why)
         await self._wait_for_next_attempt()
         return True

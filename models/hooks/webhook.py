@@ -93,6 +93,7 @@ class Hook(NamedTuple):
 
     id: int
     url: str
+    description: str
     types: str
     state: str
     salt: str
@@ -105,6 +106,12 @@ class Hook(NamedTuple):
     next_attempt_ms: int | None
     test_ms: int | None
     created_by: int
+
+    @property
+    def name(self) -> str:
+        """The hook as everybody may know it. An address may have a secret in its path or its query."""
+        about = f" ({self.description})" if self.description else ""
+        return f"Webhook {self.id}{about}, to {urlsplit(self.url).hostname},"
 
     @property
     def patterns(self) -> TypePatterns:

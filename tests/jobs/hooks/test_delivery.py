@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conf import Settings
-from jobs.hooks import delivery
+from jobs.hooks import addresses, delivery
 from jobs.hooks.deliverer import Deliverer
 from jobs.hooks.delivery import Delivery
 from jobs.upkeep.retention import Retention
@@ -19,7 +19,7 @@ from models.hooks.webhook import WebhookView
 from models.log import event
 from models.notices.announcement import Announcement
 from models.store import facts
-from models.store.database import fetch_rows, rows
+from models.store.database import fetch_column, fetch_rows, rows
 from models.sync.catchup import BEGINNING
 from tests.jobs.hooks.receiver import Receiver
 from tests.python import Python
@@ -165,6 +165,10 @@ def test_a_failure_is_tried_again_and_delays_no_other_hook(store: Settings, rece
     until(lambda: state_of(number).failures == 0 and state_of(number).position == log()[-1]["id"])
 
 
+async def _resolved(*addresses: str) -> list[str]:
+    return list(addresses)
+
+
 def test_one_that_is_gone_is_disabled_and_one_that_fails_for_days_is_paused(
     store: Settings, receiver: Receiver, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +177,9 @@ def test_one_that_is_gone_is_disabled_and_one_that_fails_for_days_is_paused(
     statuses = {"conversation:0": 500}
     receiver.answer = lambda e: statuses.get(e["stream"], 204)
     number = create(receiver)
-    refused = create("http://10.0.0.1/")
+    refused = create("http://localhost/?token=secret")
+    change(webhook.change, refused, {"description": "internal"})
+    monkeypatch.setattr(addresses, "_addresses_of", lambda host, port: _resolved("10.0.0.1"))
     start()
     until(lambda: state_of(number).state == state_of(refused).state == "paused")
     assert state_of(number).last_error == "answered 500"
@@ -182,6 +188,9 @@ def test_one_that_is_gone_is_disabled_and_one_that_fails_for_days_is_paused(
         ("admin", f"Webhook {number} is paused"),
         ("admin", f"Webhook {refused} is paused"),
     ]
+    texts = fetch_column(Announcement.select(Announcement.body).order_by(Announcement.body))
+    end = "has taken no event for three days. Nothing is lost while the log is kept."  # no secret, and no internal address
+    assert texts == [f"Webhook {number}, to 127.0.0.1, {end}", f"Webhook {refused} (internal), to localhost, {end}"]
     change(webhook.delete, refused)
     statuses.clear()
     change(webhook.change, number, {"state": "active"})
