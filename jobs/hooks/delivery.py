@@ -1,8 +1,9 @@
 """The delivery of the log to one webhook: a task of the deliverer's loop.
 
-It reads a slice of the log and posts its events, those of one stream one after the other, and those of several streams at a time.
-The place moves to the event before the first one that is not taken. An event that fails stops all others of the hook until it is
-tried again, so the receiver never has an event before an earlier one of its stream.
+It reads a slice of the log and posts its events, those of one queue one after the other, and those of several queues at a time. A
+queue has what belongs to a conversation, of whichever streams, or else what is of one stream. The place moves to the event before
+the first one that is not taken. An event that fails stops all others of the hook until it is tried again, so the receiver never
+has an event before an earlier one of its queue.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from conf import Settings
@@ -33,6 +35,16 @@ PAUSE_AFTER_MS = 3 * 24 * 3600 * 1000
 GONE = 410
 
 logger = structlog.get_logger("jobs")
+
+
+class _About(msgspec.Struct):
+    """The part of an event's data that names a conversation."""
+
+    id: Any = None
+    conversation: Any = None
+
+
+ABOUT = msgspec.json.Decoder(_About)
 
 InStore = Callable[..., Awaitable[Any]]  # runs a function on the thread that has a connection to the store
 
@@ -78,13 +90,13 @@ class Delivery:
         if found.expired:
             await self._skip_trimmed()
             return True
-        by_stream: dict[str, deque[Event]] = {}
+        by_queue: dict[str, deque[Event]] = {}
         for event in found.events:
-            by_stream.setdefault(event.stream, deque()).append(event)
+            by_queue.setdefault(queue_of(event), deque()).append(event)
             self._undone.append(event.id)
-        while by_stream:
-            self.oldest_ms = min(events[0].at_ms for events in by_stream.values())
-            failure = await self._attempt(by_stream)
+        while by_queue:
+            self.oldest_ms = min(events[0].at_ms for events in by_queue.values())
+            failure = await self._attempt(by_queue)
             if failure is not None and not await self._record_failure(failure):
                 return False
             if not self._may_deliver():
@@ -105,27 +117,27 @@ class Delivery:
         self._reached = position
         self._move(position)
 
-    async def _attempt(self, by_stream: dict[str, deque[Event]]) -> Outcome | None:
+    async def _attempt(self, by_queue: dict[str, deque[Event]]) -> Outcome | None:
         """Post all events, or those until the first one that is not taken. Returns its outcome."""
         self._failure = None
-        streams = iter(list(by_stream))
+        queues = iter(list(by_queue))
 
         async def work() -> None:
-            for stream in streams:
-                events = by_stream[stream]
+            for queue in queues:
+                events = by_queue[queue]
                 while events and self._failure is None and self._may_deliver():
                     await self._post(events)
                 if events:
                     return
-                del by_stream[stream]
+                del by_queue[queue]
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(MAX_IN_FLIGHT, len(by_stream))):
+            for _ in range(min(MAX_IN_FLIGHT, len(by_queue))):
                 group.create_task(work())
         return self._failure
 
     async def _post(self, events: deque[Event]) -> None:
-        """Post the first of a stream's events, and drop it if it was taken."""
+        """Post the first of a queue's events, and drop it if it was taken."""
         secrets = self.hook.secrets(self._key, now_ms())
         outcome = await self._poster.post(secrets, cursor_of(self._epoch, events[0]), body_of(self._epoch, events[0]))
         if not outcome.is_accepted:
@@ -171,6 +183,13 @@ class Delivery:
         if self._next_attempt_ms is not None:
             left_s = (self._next_attempt_ms - await self._in_store(_store_ms)) / 1000
             await asyncio.sleep(min(max(0.0, left_s), MAX_RETRY_S))
+
+
+def queue_of(event: Event) -> str:
+    """The name of an event's queue: its conversation, although members have some of its events on streams of their own."""
+    about = ABOUT.decode(event.data)
+    conversation = about.id if event.type.startswith("conversation.") else about.conversation
+    return event.stream if conversation is None else f"conversation:{conversation}"
 
 
 def retry_delay_s(failures: int) -> float:

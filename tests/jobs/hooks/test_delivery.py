@@ -22,6 +22,7 @@ from models.store import facts
 from models.store.database import fetch_column, fetch_rows, rows
 from models.sync.catchup import BEGINNING
 from tests.jobs.hooks.receiver import Receiver
+from tests.models.people import people, send
 from tests.python import Python
 from tests.stores import environment, named
 from tests.waiting import until
@@ -146,6 +147,17 @@ def test_the_log_is_pushed_in_order_with_signatures_of_the_standard(store: Setti
     assert receiver.connections <= 16
     until(lambda: state_of(number).position == log()[-1]["id"])
     assert (state_of(number).lag_s, state_of(number).last_status, state_of(number).failures) == (0, 200 + 4, 0)
+
+
+def test_a_first_message_arrives_after_the_conversation(store: Settings, receiver: Receiver, start: Any) -> None:
+    ana, ben = people("ana", "ben")
+    create(receiver, "conversation.*", "message.*", "read.*", start=None)
+    send(ana, "hello", to=ben)
+    receiver.answer = lambda e: 500 if len(receiver.received) < 3 else 204
+    start()
+    until(lambda: len(receiver.table) == len(log("conversation.created", "message.created", "read.updated")))
+    assert [e["id"] for e in receiver.received[2:]] == [e["id"] for e in taken(receiver)]
+    assert [e["type"] for e in receiver.received[:3]] == ["conversation.created"] * 3
 
 
 def test_a_failure_is_tried_again_and_delays_no_other_hook(store: Settings, receiver: Receiver, start: Any) -> None:
