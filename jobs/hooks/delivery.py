@@ -60,7 +60,7 @@ class Delivery:
         self.failures = hook.failures
         self._failing_since_ms, self._next_attempt_ms = hook.failing_since_ms, hook.next_attempt_ms
         self._position = self._reached = hook.position
-        self._last = Outcome(None, None)
+        self._last: Outcome | None = None  # the latest one that was not written yet
         self._undone: deque[int] = deque()  # ids of the slice that were not taken, the oldest first
         self._accepted: set[int] = set()  # those of them that were taken before an older one
         self._failure: Outcome | None = None
@@ -80,8 +80,9 @@ class Delivery:
     def progress(self) -> Progress:
         """The state to be written. From now on it is not dirty."""
         self.is_dirty = False
-        status = (self.failures, self._failing_since_ms, self._next_attempt_ms, self._last.status, self._last.error)
-        return Progress(self.hook.id, self.hook.rewinds, self._position, *status)
+        last, self._last = self._last, None
+        status = (self.failures, self._failing_since_ms, self._next_attempt_ms)
+        return Progress(self.hook.id, self.hook.rewinds, self._position, *status, last)
 
     async def _deliver_slice(self) -> bool:
         """Deliver the next slice, or wait until there is more. Returns False when the hook is at its end."""

@@ -125,7 +125,7 @@ class Hook(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """The part of a webhook that a delivery writes."""
+    """The part of a webhook that a delivery writes. `last` is the status and the error of an attempt since, if any."""
 
     id: int
     rewinds: int
@@ -133,8 +133,7 @@ class Progress(NamedTuple):
     failures: int
     failing_since_ms: int | None
     next_attempt_ms: int | None
-    last_status: int | None
-    last_error: str | None
+    last: tuple[int | None, str | None] | None
 
 
 def secret_of(key: str, salt: str) -> str:
@@ -254,9 +253,9 @@ def all_hooks() -> list[Hook]:
 
 def record(tx: Transaction, progress: Sequence[Progress]) -> None:
     """Record how far deliveries have come, of webhooks that were not rewound meanwhile."""
-    for id_, rewinds, position, *status in progress:
-        names = ("failures", "failing_since_ms", "next_attempt_ms", "last_status", "last_error")
-        values = {"position": position, **dict(zip(names, status, strict=True))}
+    for id_, rewinds, position, *status, last in progress:
+        names = ("position", "failures", "failing_since_ms", "next_attempt_ms", *(("last_status", "last_error") if last else ()))
+        values = dict(zip(names, (position, *status, *(last or ())), strict=True))
         Webhook.update(**values).where(Webhook.id == id_, Webhook.rewinds == rewinds, Webhook.position <= position).execute()
 
 

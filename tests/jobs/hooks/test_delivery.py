@@ -239,6 +239,22 @@ def test_it_is_tested_rewound_and_its_secret_rotated(store: Settings, receiver: 
     assert hook.secrets(KEY, (hook.rotated_ms or 0) + webhook.ROTATION_MS) == [secret]
 
 
+def test_the_result_of_a_test_stays_until_an_event_is_delivered(store: Settings, receiver: Receiver, start: Any) -> None:
+    receiver.answer = lambda e: 503 if e["type"] == "webhook.test" else 204
+    number = create(receiver, "message.*")
+    append(1)
+    start()
+    until(lambda: state_of(number).last_status == 204)
+    change(webhook.request_test, number)
+    until(lambda: state_of(number).last_status == 503)
+    append(1, kind="other.thing")
+    until(lambda: state_of(number).position == log()[-1]["id"])
+    assert (state_of(number).last_status, state_of(number).last_error) == (503, "answered 503")
+    append(1)
+    until(lambda: state_of(number).last_status == 204)
+    assert state_of(number).last_error is None
+
+
 def test_of_two_workers_one_delivers_and_the_other_follows(store: Settings, receiver: Receiver, start: Any) -> None:
     create(receiver)
     first, second = start(), start()
