@@ -1,7 +1,7 @@
 """Webhooks: addresses of a host's backend that events of the log are pushed to, each with its own place in the log.
 
 No secret is stored: that of a hook follows from Bellwire's secret key and a random salt. `rewinds` counts how often an admin has
-moved the place, so that a delivery that was under way can't move it back.
+moved the place or reset the failures, so that a delivery that is under way begins anew and can't undo it.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def change(tx: Transaction, webhook: int, changes: dict[str, Any]) -> None:
     if "types" in changes:
         changes = {**changes, "types": msgspec.json.encode(list(changes["types"] or [])).decode()}
     if changes.get("state") == ACTIVE or "url" in changes:
-        changes = {**changes, **_AT_ONCE}
+        changes = {**changes, **_AT_ONCE, "rewinds": Webhook.rewinds + 1}
     if changes:
         _update(webhook, **changes)
     elif not Webhook.select().where(Webhook.id == webhook).exists():
@@ -252,7 +252,7 @@ def all_hooks() -> list[Hook]:
 
 
 def record(tx: Transaction, progress: Sequence[Progress]) -> None:
-    """Record how far deliveries have come, of webhooks that were not rewound meanwhile."""
+    """Record how far deliveries have come, of webhooks that were not rewound or reset meanwhile."""
     for id_, rewinds, position, *status, last in progress:
         names = ("position", "failures", "failing_since_ms", "next_attempt_ms", *(("last_status", "last_error") if last else ()))
         values = dict(zip(names, (position, *status, *(last or ())), strict=True))

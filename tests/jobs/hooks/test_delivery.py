@@ -255,6 +255,22 @@ def test_the_result_of_a_test_stays_until_an_event_is_delivered(store: Settings,
     assert state_of(number).last_error is None
 
 
+def test_one_that_fails_is_tried_at_once_when_it_is_resumed(
+    store: Settings, receiver: Receiver, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "FIRST_RETRY_S", 3600.0)
+    receiver.answer = lambda e: 500
+    number = create(receiver)
+    append(1)
+    start()
+    until(lambda: state_of(number).failures == 1)
+    receiver.answer = lambda e: 204
+    change(webhook.change, number, {"state": "active"})
+    until(lambda: len(receiver.table) == 1)
+    until(lambda: state_of(number).position == log()[-1]["id"])
+    assert state_of(number).failures == 0
+
+
 def test_of_two_workers_one_delivers_and_the_other_follows(store: Settings, receiver: Receiver, start: Any) -> None:
     create(receiver)
     first, second = start(), start()
