@@ -6,8 +6,11 @@ The pool of httpx needs six times the CPU time for a delivery. Here a connection
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import h11
 
@@ -23,10 +26,20 @@ class ClosedError(OSError):
     """The receiver has closed the connection before it has answered."""
 
 
-class Connection:
-    """One connection. `is_reusable` says whether another request may be sent on it."""
+class Post(NamedTuple):
+    """A body to be posted. `limit` is the timeout around it, which ends when the status is there."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    target: bytes
+    headers: Headers
+    body: bytes
+    limit: asyncio.Timeout
+
+
+class Connection:
+    """One connection to an address. `is_reusable` says whether another request may be sent on it."""
+
+    def __init__(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.address = address
         self._reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.CLIENT)
@@ -42,14 +55,15 @@ class Connection:
         """Whether the last answer was read to its end, and the receiver keeps the connection."""
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
-    async def post(self, target: bytes, headers: Headers, body: bytes) -> int:
+    async def post(self, post: Post) -> int:
         """Post a body and return the status of the answer. Raises ClosedError, OSError, h11.ProtocolError."""
         if self.is_reusable:
             self._http.start_next_cycle()
-        request = h11.Request(method=b"POST", target=target, headers=headers)
-        parts = [self._http.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
+        request = h11.Request(method=b"POST", target=post.target, headers=post.headers)
+        parts = [self._http.send(event) for event in (request, h11.Data(data=post.body), h11.EndOfMessage())]
         self._writer.write(b"".join(part for part in parts if part))
         status = await self._status()
+        post.limit.reschedule(None)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 await self._read_body()
@@ -88,42 +102,60 @@ class Connection:
 
 
 class Connections:
-    """Connections to one name, by address. At most as many are open as there are deliveries at a time."""
+    """Connections to one name. At most as many are open as there are deliveries at a time."""
 
     def __init__(self, host: str, port: int, *, tls: bool) -> None:
         self._port = port
         self._tls = {"ssl": ssl.create_default_context(), "server_hostname": host} if tls else {}
-        self._idle: dict[str, list[Connection]] = {}
+        self._idle: list[Connection] = []
 
-    async def post(self, address: str, target: bytes, headers: Headers, body: bytes) -> int:
-        """Post to an address, once more if an idle connection turns out to be closed. Raises OSError, h11.ProtocolError."""
-        idle = self._idle.setdefault(address, [])
-        while idle:
-            connection = idle.pop()
-            if connection.is_stale:
-                connection.close()
-                continue
-            try:
-                return await self._post_by(connection, address, target, headers, body)
-            except (ClosedError, ConnectionError):
-                continue  # it is at least once: the receiver may have closed it after reading the request
+    async def post(self, addresses: Sequence[str], post: Post) -> int:
+        """Post to the first address that can be connected to, and again if an idle connection turns out to be closed.
+
+        Raises OSError, h11.ProtocolError.
+        """
+        self.close_idle(addresses)
+        while self._idle:
+            with contextlib.suppress(ClosedError, ConnectionError):
+                return await self._post_by(self._idle.pop(), post)
+            self.close_idle(addresses)  # it is at least once: the receiver may have closed it after reading the request
+        return await self._post_by(await self._connect(addresses, post.limit), post)
+
+    async def _connect(self, addresses: Sequence[str], limit: asyncio.Timeout) -> Connection:
+        """Connect to the first address that can be, each within its share of the time that is left."""
+        now = asyncio.get_running_loop().time
+        for left, address in zip(range(len(addresses) - 1, 0, -1), addresses, strict=False):
+            with contextlib.suppress(OSError):  # a TimeoutError is one
+                async with asyncio.timeout(((limit.when() or now()) - now()) / (left + 1)):
+                    return await self._open(address)
+        return await self._open(addresses[-1])
+
+    async def _open(self, address: str) -> Connection:
         opened = await asyncio.open_connection(address, self._port, **self._tls)  # type: ignore[arg-type]
-        return await self._post_by(Connection(*opened), address, target, headers, body)
+        return Connection(address, *opened)
 
-    async def _post_by(self, connection: Connection, address: str, target: bytes, headers: Headers, body: bytes) -> int:
+    async def _post_by(self, connection: Connection, post: Post) -> int:
         try:
-            status = await connection.post(target, headers, body)
+            status = await connection.post(post)
         except BaseException:
             connection.close()
             raise
         if connection.is_reusable and not connection.is_stale:
-            self._idle[address].append(connection)
+            self._idle.append(connection)
         else:
             connection.close()
         return status
 
+    def close_idle(self, but: Sequence[str] | None = None) -> None:
+        """Close the idle connections that are stale, or not to one of these addresses."""
+        kept = []
+        for connection in self._idle:
+            if connection.is_stale or (but is not None and connection.address not in but):
+                connection.close()
+            else:
+                kept.append(connection)
+        self._idle = kept
+
     def close(self) -> None:
         """Close the idle connections."""
-        for connection in (connection for idle in self._idle.values() for connection in idle):
-            connection.close()
-        self._idle.clear()
+        self.close_idle(())

@@ -103,6 +103,7 @@ class Deliverer:
             await self._in_store(self._lease.renew)
         active = {hook.id: hook for hook in hooks if hook.state == ACTIVE} if self._lease.has_lease else {}
         for delivery, task in list(self._deliveries.values()):
+            delivery.close_stale()
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 self._failing.record_failure(error, webhook=delivery.hook.id)  # it begins anew, and concerns no other
             if task.done() or _settings_of(active.get(delivery.hook.id)) != _settings_of(delivery.hook):

@@ -67,6 +67,7 @@ class Delivery:
         self._epoch, self._key = epoch, settings.secret()
         self._in_store, self._may_deliver = in_store, may_deliver
         self._poster = Poster(hook.url, settings)
+        self.close_stale = self._poster.close_stale  # connections
 
     async def run(self) -> None:
         """Deliver until cancelled, or until the hook is paused or disabled. Raises the store's errors."""

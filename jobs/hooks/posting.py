@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from standardwebhooks import Webhook as Signer
 
 from conf import VERSION, Settings
 from jobs.hooks import addresses
-from jobs.hooks.connection import Connections, Headers
+from jobs.hooks.connection import Connections, Headers, Post
 from metrics.declared import WEBHOOK_SECONDS
 from models.hooks.webhook import MAX_ERROR_CHARS
 from models.log.event import Event
@@ -71,21 +70,19 @@ class Poster:
 
     async def _outcome(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(TIMEOUT_S) as limit:
                 found = await addresses.resolve(self._host, self._port, self._allowed)
-                status = await self._send(found, _headers(self._authority, secrets, id_, body), body)
+                post = Post(self._target, _headers(self._authority, secrets, id_, body), body, limit)
+                status = await self._connections.post(found, post)
         except TimeoutError:
             return Outcome(None, f"no answer within {TIMEOUT_S:g} s")
         except Exception as error:  # of any kind: it is tried again, and the hook's task must live
             return Outcome(None, f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS])
         return Outcome(status, None if 200 <= status < 300 else f"answered {status}")
 
-    async def _send(self, found: list[str], headers: Headers, body: bytes) -> int:
-        """Post to the first of the addresses that can be connected to."""
-        for address in found[:-1]:
-            with contextlib.suppress(ConnectionRefusedError):
-                return await self._connections.post(address, self._target, headers, body)
-        return await self._connections.post(found[-1], self._target, headers, body)
+    def close_stale(self) -> None:
+        """Close the connections that were not used for long, or that the receiver has closed."""
+        self._connections.close_idle()
 
     def close(self) -> None:
         """Close the connections."""
