@@ -3,11 +3,12 @@
 A member who has read a message, as the import says, gets the mark that others see. The others get one of their own: the messages
 count as read, and nobody is shown that they have read them. In a small conversation this is a part of the import's transaction; of
 a large one a row is written, and transactions of a few members each follow. If they don't, the next import does them.
+
+A mark stays before messages that were written here and are unread. It is one position, so for that member what is imported after
+them is unread with them.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import msgspec
 import peewee
@@ -18,14 +19,20 @@ from models.store.database import Base, chunks, execute, fetch_column, fetch_row
 
 MAX_MEMBERS_AT_ONCE = 200
 MAX_ROWS_PER_STATEMENT = 200
+HAS_READ = (  # what was written here before a message
+    "NOT EXISTS (SELECT 1 FROM messages y WHERE y.conversation_id=memberships.conversation_id AND y.id<? AND y.event<>0 AND "
+    "y.id>coalesce(memberships.unread_after, memberships.read_message, 0) AND y.sender_id<>memberships.user_id AND "
+    "y.deleted_ms IS NULL)"
+)
 
 
 class ImportMark(Base):
     """A conversation whose members' marks are to be moved, after the membership `done`: what others see to `read_message`, and
-    their own to `newest_message`."""
+    their own to `newest_message`, if they have read what was written here before `first_message`."""
 
     conversation = peewee.ForeignKeyField(Conversation, primary_key=True)
     read_message = peewee.BigIntegerField()
+    first_message = peewee.BigIntegerField()
     newest_message = peewee.BigIntegerField()
     done = peewee.BigIntegerField()
 
@@ -34,40 +41,47 @@ class ImportMark(Base):
 
 
 class Marks(msgspec.Struct):
-    """The marks of a conversation: of all members (`read`, 0 for none), of single ones by id, and the newest message."""
+    """The marks of a conversation: of all members (`read`, 0 for none), of single ones by id, and the newest and first message."""
 
     read: int = 0
     newest: int = 0
     users: dict[int, int] = {}
+    first: int = 0
 
 
 def move(conversation: int, marks: Marks) -> None:
     """Move the marks of all members of a small conversation, inside a transaction."""
-    _move_users(conversation, marks.users)
-    _move(conversation, marks.read, marks.newest, "", ())
+    _move_users(conversation, marks)
+    _move(conversation, marks, "", ())
 
 
 def move_later(conversation: int, marks: Marks) -> None:
-    """Move the marks of single members of a large conversation, and note those of all, inside a transaction."""
-    _move_users(conversation, marks.users)
+    """Move the marks of single members of a large conversation, and note those of all, inside a transaction. Noted ones are not
+    moved past messages that were written here since."""
+    _move_users(conversation, marks)
     # Raw: the greater value of two has another name on each store.
     execute(
-        "INSERT INTO import_marks (conversation_id, read_message, newest_message, done) VALUES (?,?,?,0) "
+        "INSERT INTO import_marks (conversation_id, read_message, first_message, newest_message, done) VALUES (?,?,?,?,0) "
         "ON CONFLICT (conversation_id) DO UPDATE SET newest_message=excluded.newest_message, done=0, read_message="
-        "CASE WHEN excluded.read_message>0 THEN excluded.read_message ELSE import_marks.read_message END",
-        (conversation, marks.read, marks.newest),
+        "CASE WHEN excluded.read_message>0 THEN excluded.read_message ELSE import_marks.read_message END "
+        "WHERE NOT EXISTS (SELECT 1 FROM messages y WHERE y.conversation_id=import_marks.conversation_id AND y.event<>0 "
+        "AND y.id>import_marks.newest_message AND y.id<excluded.first_message)",
+        (conversation, marks.read, marks.first, marks.newest),
     )
 
 
 def move_next(tx: Transaction) -> bool:
     """Move the marks of some members of the large conversations that are noted; returns whether others are left."""
-    columns = (ImportMark.conversation, ImportMark.read_message, ImportMark.newest_message, ImportMark.done)
-    for conversation, read, newest, done in fetch_rows(ImportMark.select(*columns).order_by(ImportMark.conversation).limit(1)):
+    marks = (ImportMark.read_message, ImportMark.first_message, ImportMark.newest_message)
+    columns = (ImportMark.conversation, *marks, ImportMark.done)
+    for conversation, read, first, newest, done in fetch_rows(
+        ImportMark.select(*columns).order_by(ImportMark.conversation).limit(1)
+    ):
         is_next = (Membership.conversation == conversation) & (Membership.id > done)
         ids = fetch_column(Membership.select(Membership.id).where(is_next).order_by(Membership.id).limit(MAX_MEMBERS_AT_ONCE))
         row = ImportMark.conversation == conversation
         if ids:
-            _move(conversation, read, newest, " AND id>? AND id<=?", (done, ids[-1]))
+            _move(conversation, Marks(read, newest, first=first), " AND id>? AND id<=?", (done, ids[-1]))
             ImportMark.update(done=ids[-1]).where(row).execute()
         else:
             ImportMark.delete().where(row).execute()
@@ -75,21 +89,24 @@ def move_next(tx: Transaction) -> bool:
     return False
 
 
-def _move_users(conversation: int, users: Mapping[int, int]) -> None:
+def _move_users(conversation: int, marks: Marks) -> None:
     """Move the marks that others see. Marks never go back."""
-    for part in chunks(users.items(), MAX_ROWS_PER_STATEMENT):
+    for part in chunks(marks.users.items(), MAX_ROWS_PER_STATEMENT):
         # Raw: a join with values.
         execute(
             values_cte("member, message", len(part)) + "UPDATE memberships SET read_message=input.message FROM input "
-            "WHERE conversation_id=? AND user_id=input.member AND to_event IS NULL AND coalesce(read_message, 0)<input.message",
-            [*(value for user, message in part for value in (user, message)), conversation],
+            "WHERE conversation_id=? AND user_id=input.member AND to_event IS NULL AND coalesce(read_message, 0)<input.message "
+            f"AND {HAS_READ}",
+            [*(value for user, message in part for value in (user, message)), conversation, marks.first],
         )
 
 
-def _move(conversation: int, read: int, newest: int, within: str, bounds: tuple[int, ...]) -> None:
+def _move(conversation: int, marks: Marks, within: str, within_ids: tuple[int, ...]) -> None:
     """Move the marks of some members: what others see to `read`, and their own to `newest`."""
+    read, newest = marks.read, marks.newest
+    bounds = (*within_ids, marks.first)
     # Raw: written for both stores; the present marks are compared in each statement.
-    where = f"WHERE conversation_id=? AND to_event IS NULL{within}"
+    where = f"WHERE conversation_id=? AND to_event IS NULL{within} AND {HAS_READ}"
     if read:
         sql = f"UPDATE memberships SET read_message=? {where} AND coalesce(read_message, 0)<?"
         execute(sql, (read, conversation, *bounds, read))

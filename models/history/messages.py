@@ -31,7 +31,6 @@ class _Conversation(msgspec.Struct):
     id: int
     members: int
     newest_ms: int
-    first: int = 0
     count: int = 0
     marks: Marks = msgspec.field(default_factory=Marks)
 
@@ -77,7 +76,7 @@ class MessageWriter:
         for conversation in self._conversations.values():
             if not conversation.count:
                 continue
-            newest, first = conversation.marks.newest, conversation.first
+            newest, first = conversation.marks.newest, conversation.marks.first
             data = {"conversation": conversation.id, "messages": conversation.count, "first": first, "last": newest}
             self._tx.append(conversation_stream(conversation.id), IMPORTED, msgspec.json.encode(data))
             moved += conversation.members
@@ -110,7 +109,7 @@ class MessageWriter:
         if line.reply_to is not None and (reply_to is None or replied.get(reply_to) != conversation.id):
             raise WrongLineError("reply_to", "must be the key of an earlier message of this conversation")
         number = self._tx.next_id("messages")
-        conversation.newest_ms, conversation.first = at_ms, conversation.first or number
+        conversation.newest_ms = at_ms
         conversation.count += 1
         _note_readers(conversation.marks, number, line, users)
         body, priority = encode_text(line.body), PRIORITIES[0]
@@ -136,7 +135,7 @@ def ids_between(conversation: int, first: int, last: int) -> list[int]:
 
 
 def _note_readers(noted: Marks, number: int, line: MessageLine, users: Mapping[Reference, int]) -> None:
-    noted.newest = number
+    noted.newest, noted.first = number, noted.first or number
     if line.read_by is None:
         noted.read = number
     else:

@@ -28,6 +28,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     class ImportMark(Model):
         conversation = ForeignKeyField(Conversation, primary_key=True)
         read_message = BigIntegerField()
+        first_message = BigIntegerField()
         newest_message = BigIntegerField()
         done = BigIntegerField()
 

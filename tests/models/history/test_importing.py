@@ -10,7 +10,7 @@ from models.chat.conversation import ConversationView, get_or_create_direct
 from models.history.import_keys import CONVERSATION, MESSAGE, USER
 from models.identity import external_id
 from models.log import event
-from models.store.database import connect, disconnect, rows
+from models.store.database import connect, disconnect, execute, rows
 from tests.models.importing import AT, conversation, import_lines, message, user
 from tests.models.people import index_messages, scalar, send
 from tests.python import run_python
@@ -237,6 +237,22 @@ def test_messages_of_many_conversations_are_written_in_smaller_transactions(stor
     import_lines(*(message(f"m{n}", f"c{n}", "0") for n in range(1, 60)), after=count)
     added = [after - before for before, after in pairwise(imported)]
     assert (max(added) < 32, sum(added)) == (True, 59)
+
+
+def test_what_was_written_here_and_is_unread_stays_unread(store: Settings) -> None:
+    import_lines(*TALK)
+    ana, ben, cleo = ids("1", "2", "3")
+    crew = seen_by("1", "Crew").id
+    first = send(ana, at=crew)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, cleo, crew, first)
+        execute("UPDATE messages SET created_ms=1 WHERE id=?", (first,))  # the old chat goes on after it
+    total = import_lines(*(message(f"n{n}", "g", "1", 9, **more) for n, more in enumerate(({}, {"read_by": ["ext:2", "ext:3"]}))))
+    assert total.created == {MESSAGE: 2}
+    assert [seen_by(name, "Crew").unread for name in ("1", "2", "3")] == [0, 3, 0]
+    assert [m.read for m in seen_by("3", "Crew").members] == [None, first + 1, first + 2]
+    with event.transaction() as tx:
+        assert read_marks.mark_read(tx, ben, crew, first + 2) == 0
 
 
 def large(count: int) -> list[dict[str, Any]]:
