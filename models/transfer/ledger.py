@@ -1,7 +1,8 @@
 """The ledger of deletions: a file beside the database and its backups, from which a restored store deletes again.
 
 A line is one deletion: the user's id, when the account was made, and what became of the texts; no names. The account's time tells
-it from another one that got the same id after an older backup was restored. A line is on disk before the deletion empties anything.
+it from another one that got the same id after an older backup was restored. A line is on disk before the call is answered,
+and before the deletion empties anything.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ def append(path: Path, progress: DeletionProgress) -> None:
         os.fsync(file.fileno())
     if is_new:
         fsync(path.parent)
+
+
+def append_job(path: Path, job: int) -> None:
+    """Write the line of a deletion that was just requested. One that is done has its line. Raises OSError."""
+    progress = deletion.find_unfinished(job)
+    if progress is not None:
+        append(path, progress)
 
 
 def _last_byte(descriptor: int) -> bytes:

@@ -30,6 +30,7 @@ from models.store.clock import rfc3339_or_none
 from models.store.database import chunks
 from models.store.errors import InvalidError
 from models.store.text_rules import is_displayable
+from models.transfer import ledger
 
 MAX_USERS_PER_REQUEST = 1000
 MAX_TOKEN_S = 400 * 24 * 3600
@@ -168,7 +169,9 @@ class AdminUser(UpsertingHandler):
         what it has left: with `texts=erase` also its messages, posts and comments. Doing it again is answered with the same job."""
         number, texts = int(user), self.query_text(TEXTS)
         by = self.actor.user
-        self.answer({"job": await self.commit(lambda tx: deletion.request(tx, number, texts, by))}, 202)
+        job = await self.commit(lambda tx: deletion.request(tx, number, texts, by))
+        await self.read(ledger.append_job, self.services.settings.deletions_path, job)  # a backup of before may be restored now
+        self.answer({"job": job}, 202)
 
 
 class UserExport(AdminHandler, ExportingHandler):

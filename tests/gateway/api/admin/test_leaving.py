@@ -11,6 +11,7 @@ from models.accounts import user_export
 from models.chat import message
 from models.chat.message import Draft
 from models.log import event
+from models.transfer import ledger
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
 
@@ -35,7 +36,7 @@ def test_a_deleted_account_is_out_at_once_and_has_no_name(admin: Client, people:
     assert other.get("/users", q=gone.name).json()["items"] == []
 
 
-def test_a_deletion_is_repeatable_and_shown_with_its_receipt(admin: Client, people: list[Client]) -> None:
+def test_a_deletion_is_repeatable_and_shown_with_its_receipt(admin: Client, gateway: Gateway, people: list[Client]) -> None:
     gone = people[0]
     job = admin.delete(f"/admin/users/{gone.id}", params={"texts": "keep"}).json()["job"]
     assert admin.delete(f"/admin/users/{gone.id}", params={"texts": "keep"}).json()["job"] == job
@@ -44,6 +45,8 @@ def test_a_deletion_is_repeatable_and_shown_with_its_receipt(admin: Client, peop
     assert (keeping["job"], keeping["texts"], keeping["by"], keeping["state"]) == (job, "keep", admin.id, "running")
     assert keeping["rows"] == {"users": 1, "tokens": 1}
     assert (erasing["job"], erasing["texts"]) == (more, "erase")
+    lines = [line for line in ledger.read(gateway.data / "deletions.ndjson") if line.user == gone.id]  # no worker runs here
+    assert [line.texts for line in lines] == ["keep", "erase"]
 
 
 def test_no_admin_changes_an_account_that_is_deleted(admin: Client, gateway: Gateway, people: list[Client]) -> None:
