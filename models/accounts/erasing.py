@@ -31,6 +31,7 @@ from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
 from models.community.post import Post
 from models.identity.code import Code
+from models.identity.external_id import HASHED_PREFIX, hashed
 from models.identity.token import Token
 from models.identity.user import LOCALE, TIMEZONE, Profile, SearchName, Wallet, view
 from models.log.event import EventRow, Transaction, conversation_stream, user_stream
@@ -127,6 +128,21 @@ def _reset(model: type[Base], **values: Any) -> Step:
 def _delete_mails(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
     DeadLetter.delete().where(DeadLetter.email.in_(list(ids))).execute()
     return int(Email.delete().where(Email.id.in_(list(ids))).execute())
+
+
+def _import_keys(progress: DeletionProgress, position: str) -> Iterator[Page]:
+    """The external ids by which imports know the user: one for each source. Raw: the table's model is in a package above."""
+    found = rows("SELECT source, key FROM import_keys WHERE kind='user' AND number=?", (progress.user,))
+    keys = [(source, key) for source, key in found if not key.startswith(HASHED_PREFIX)]
+    if keys:
+        yield Page(keys, "1")
+
+
+def _hash_keys(tx: Transaction, progress: DeletionProgress, keys: Sequence[Any]) -> int:
+    """An import knows the user from the hash, and does not make them again."""
+    for source, key in keys:
+        execute("UPDATE import_keys SET key=? WHERE source=? AND kind='user' AND key=?", (hashed(key), source, key))
+    return len(keys)
 
 
 def _empty_notices(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
@@ -234,6 +250,7 @@ def _is_present(model: Any, owner: Any) -> Callable[[int], Any]:
 STEPS = (
     _reset(Profile, timezone=TIMEZONE, locale=LOCALE),
     _reset(Wallet, currency="USD", balance_minor=0),
+    Step("import_keys", _import_keys, _hash_keys),
     _deleted(SearchName, SearchName.user, SearchName.name),
     _deleted(Token, Token.user, Token.id),
     _deleted(Code, Code.account, Code.purpose),

@@ -26,6 +26,7 @@ class ImportKey(Base):
     class Meta:
         table_name = "import_keys"
         primary_key = peewee.CompositeKey("source", "kind", "key")
+        indexes = ((("kind", "number"), False),)  # for the deletion of a user
 
 
 def find(source: str, kind: str, keys: Iterable[str]) -> dict[str, int]:

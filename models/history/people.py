@@ -16,7 +16,7 @@ from models.history.import_keys import USER
 from models.history.lines import Line, Reference, Refused
 from models.history.written import Written
 from models.identity import external_id
-from models.identity.external_id import PREFIX
+from models.identity.external_id import PREFIX, hashed
 from models.identity.user import User
 from models.log.event import Transaction
 from models.store.database import chunks, fetch_column
@@ -27,13 +27,14 @@ MAX_IDS_PER_QUERY = 500
 
 def write(tx: Transaction, source: str, lines: Sequence[Line], written: Written) -> None:
     """Make or change the accounts that lines describe. Those that this source has imported before stay as they are."""
-    known = import_keys.find(source, USER, map(_key, lines))
+    keys = [_key(line) for line in lines]
+    known = import_keys.find(source, USER, [*keys, *map(hashed, keys)])
     new: dict[str, Line] = {}
-    for line in lines:
-        if _key(line) in known or _key(line) in new:
+    for line, key in zip(lines, keys, strict=True):
+        if key in known or hashed(key) in known or key in new:  # a deleted user's is hashed, and they are not made again
             written.unchanged[USER] += 1
         else:
-            new[_key(line)] = line
+            new[key] = line
     try:
         _upsert(tx, source, list(new.values()), written)
     except RefusedError:  # one of them: nothing was written

@@ -3,6 +3,7 @@ external id 42."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from models.identity.user import EXTERNAL_ID_CHARS, User
@@ -10,6 +11,7 @@ from models.store.database import ID_MAX, chunks, fetch_rows
 from models.store.text_rules import is_displayable
 
 PREFIX = "ext:"
+HASHED_PREFIX = "sha256:"
 NOBODY = ID_MAX - 1  # the id that stands for an unknown external id: no user has it
 EXPECTED = f"must be 1 to {EXTERNAL_ID_CHARS} printable characters without spaces"
 MAX_IDS_PER_QUERY = 500
@@ -18,6 +20,11 @@ MAX_IDS_PER_QUERY = 500
 def is_valid(external_id: str) -> bool:
     """Return whether an account may have this external id."""
     return len(external_id) <= EXTERNAL_ID_CHARS and is_displayable(external_id) and external_id.split() == [external_id]
+
+
+def hashed(external_id: str) -> str:
+    """Return what stands for the external id of a deleted user: it tells nobody who had it, but that it was there."""
+    return HASHED_PREFIX + hashlib.sha256(external_id.encode()).hexdigest()
 
 
 def find(external_ids: Iterable[str]) -> dict[str, int]:

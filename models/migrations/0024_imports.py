@@ -24,6 +24,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             database = db
             table_name = "import_keys"
             primary_key = CompositeKey("source", "kind", "key")
+            indexes = ((("kind", "number"), False),)
 
     class ImportMark(Model):
         conversation = ForeignKeyField(Conversation, primary_key=True)

@@ -19,7 +19,8 @@ from models.accounts.registration import NewUser
 from models.chat import conversation, message
 from models.chat.message import Draft
 from models.community import comment, group, like, post
-from models.identity import code, token
+from models.history import import_keys
+from models.identity import code, external_id, token
 from models.identity.user import User, view
 from models.log import event
 from models.notices import outbox, preference
@@ -59,6 +60,7 @@ class Person:
             preference.set_choices(tx, self.id, {"system": Choice(False, "daily")})
         metadata = msgspec.json.encode({"about": self.word("metadata")}).decode()
         User.update(external_id=self.word("external"), metadata=metadata).where(User.id == self.id).execute()
+        import_keys.insert("host", import_keys.USER, [(self.words["external"], self.id), ("42", self.ana)])
         self._writes()
         self._is_recorded()
         tasks.run_pending()
@@ -166,6 +168,8 @@ def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) 
     drain(DeletionsConsumer(store), pause=False)
     assert person.places() == []
     assert others_texts() == ANAS
+    known = import_keys.find("host", import_keys.USER, ["42", external_id.hashed(person.words["external"])])
+    assert sorted(known.values()) == sorted([person.ana, person.id])
     [receipt] = deletion.list_newest(10)
     assert (receipt["job"], receipt["state"], receipt["texts"]) == (job, "done", "erase")
     assert (

@@ -97,6 +97,14 @@ def test_a_line_that_was_imported_changes_nothing_whatever_came_since(store: Set
     assert (more.created[MESSAGE], more.created[CONVERSATION], more.unchanged[MESSAGE]) == (1, 1, 4)
 
 
+def test_a_deleted_person_is_not_made_again(store: Settings) -> None:
+    import_lines(user("1"))
+    execute("UPDATE import_keys SET key=? WHERE kind='user'", (external_id.hashed("1"),))
+    execute("UPDATE users SET external_id=NULL")
+    import_lines(user("1"))
+    assert scalar("SELECT count(*) FROM users") == 1
+
+
 def test_each_conversation_has_one_event_for_a_transaction_and_no_other_than_of_its_beginning(store: Settings) -> None:
     lines = [conversation("c2", "1", "3"), *(message(f"x{n}", ("c", "c2")[n % 2], "1", 10 + n) for n in range(20))]
     import_lines(*TALK, *lines)
