@@ -43,7 +43,7 @@ class FormerNames:
         self._is_titled = f'"id":{user},"username":"'  # how events begin USER
         self._own = {what: name for name, what in names if what in (*IDENTIFYING, DISPLAYED)}
         self._now = {name: view.get(name) or "" for name in (*IDENTIFYING, DISPLAYED)}
-        self._given = {(what, name) for name, what in names if what.startswith((OF_CONVERSATION, OF_GROUP))}
+        self._of_places = {(what, name) for name, what in names if what.startswith((OF_CONVERSATION, OF_GROUP))}
         encoded = {msgspec.json.encode(name).decode()[1:-1] for name, _ in names} | {quote(name, safe="") for name, _ in names}
         self._anywhere = re.compile("|".join(map(re.escape, sorted(encoded))) or r"(?!)", re.I)
         self._path = re.compile(rf"/users/{user}(?![^/?])|(?<=\b{REFERENCE})[^/?&]+")
@@ -68,7 +68,7 @@ class FormerNames:
     def in_title(self, kind: str, title: str, data: dict[str, Any]) -> str:
         """The title of a notification without the name of whoever did what it is about, or that of a place of theirs."""
         message, conversation, group = data.get("message"), data.get("conversation"), data.get("group")
-        for what, name in self._given:
+        for what, name in self._of_places:
             if kind == "message" and what == f"{OF_CONVERSATION}{conversation}":
                 title = title.removesuffix(f" in {name}")
             elif kind == "community" and what == f"{OF_GROUP}{group}" and title.endswith(f" joined {name}"):
@@ -85,12 +85,12 @@ class FormerNames:
         data = self._walk(msgspec.json.decode(text))
         if kind in NOTIFIED:
             data["title"] = self.in_title(data["type"], data["title"], data["data"])
-        if kind.startswith("conversation.") and self._is_given(OF_CONVERSATION, data.get("id"), data.get("title")):
+        if kind.startswith("conversation.") and self._is_of_place(OF_CONVERSATION, data.get("id"), data.get("title")):
             data["title"] = None
         if kind == "conversation.updated" and self._erases and (data.get("by") or {}).get("id") == self._user:
             data["title"] = None
         group = data.get("group")
-        if isinstance(group, dict) and self._is_given(OF_GROUP, group.get("id"), group.get("name")):
+        if isinstance(group, dict) and self._is_of_place(OF_GROUP, group.get("id"), group.get("name")):
             group["name"] = f"Group {group['id']}"
         if kind == ACTIVITY_REPORTED and data.get("user") == self._user:
             data |= {"description": "", "metadata": {}}
@@ -123,8 +123,8 @@ class FormerNames:
         path = self._path.sub(replaced, path)
         return path, self._walk_call(body, is_theirs=is_theirs)
 
-    def _is_given(self, what: str, number: Any, name: Any) -> bool:
-        return (f"{what}{number}", name) in self._given
+    def _is_of_place(self, what: str, number: Any, name: Any) -> bool:
+        return (f"{what}{number}", name) in self._of_places
 
     def _walk(self, value: Any) -> Any:
         """The value with USER as it is now."""
