@@ -32,9 +32,8 @@ class FormerNames:
         view: dict[str, Any],
         *,
         erases: bool,
-        sender: Callable[[int], int | None] = lambda message: None,
+        sender: Callable[[int], int | None] = lambda message: None,  # of a message
     ) -> None:
-        """`sender` returns a message's."""
         names = list(names)
         self._user = user
         self._view = view
