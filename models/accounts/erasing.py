@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import peewee
 
-from models.accounts import deletion
+from models.accounts import deletion, former_names
 from models.accounts.deletion import DeletionProgress
 from models.accounts.former_names import OF_CONVERSATION, OF_GROUP, FormerNames
 from models.accounts.invitation import Invitation, InvitationUse
@@ -309,10 +309,13 @@ def trace_steps(progress: DeletionProgress) -> list[Step]:
     return [
         Step("events", _own_notifications, _empty_notifications, of="of the user"),
         *(_emptied_records(table, is_audit=kind.name == "audit") for kind, table in tables),
-        _renamed("notifications", ("type", "title", "data"), partial(_in_notification, names)),
+        _renamed("notifications", ("type", "title", "data"), partial(former_names.in_notification, names)),
         _renamed("dead_work", ("error",), lambda error: (names.in_error(error),)),
-        *(_renamed(table, ("description", "metadata"), partial(_in_record, names, kind.name == "audit")) for kind, table in tables),
-        _renamed("events", ("type", "data"), partial(_in_event, names)),
+        *(
+            _renamed(table, ("description", "metadata"), partial(former_names.in_record, names, kind.name == "audit"))
+            for kind, table in tables
+        ),
+        _renamed("events", ("type", "data"), partial(former_names.in_event, names)),
     ]
 
 
@@ -390,21 +393,3 @@ def _renamed(table: str, columns: Sequence[str], rename: Rename) -> Step:
 def _sender(message: int) -> int | None:
     found: list[int] = fetch_column(Message.select(Message.sender).where(Message.id == message))
     return found[0] if found else None
-
-
-def _in_notification(names: FormerNames, kind: str, title: str, data: str) -> tuple[str, ...]:
-    if not names.may_be_in(title):
-        return kind, title, data
-    return kind, names.in_title(kind, title, msgspec.json.decode(data)), data
-
-
-def _in_record(names: FormerNames, is_call: bool, description: str, metadata: str) -> tuple[str, ...]:
-    is_named = names.may_be_in(metadata)
-    if is_call and (is_named or names.may_be_in(description)):
-        description, body = names.in_call(description, msgspec.json.decode(metadata))
-        metadata = msgspec.json.encode(body).decode()
-    return description, names.in_json(metadata) if is_named else metadata
-
-
-def _in_event(names: FormerNames, kind: str, data: str) -> tuple[str, ...]:
-    return kind, names.in_event(kind, data) if names.may_be_in_event(kind, data) else data

@@ -157,3 +157,24 @@ class FormerNames:
         if own is None or not isinstance(value, str):
             return False
         return value == own if what in ("external_id", DISPLAYED) else value.casefold() == own.casefold()
+
+
+def in_notification(names: FormerNames, kind: str, title: str, data: str) -> tuple[str, ...]:
+    """Return type, title and data without the names."""
+    if not names.may_be_in(title):
+        return kind, title, data
+    return kind, names.in_title(kind, title, msgspec.json.decode(data)), data
+
+
+def in_record(names: FormerNames, is_call: bool, description: str, metadata: str) -> tuple[str, ...]:
+    """Return description and metadata without the names."""
+    is_named = names.may_be_in(metadata)
+    if is_call and (is_named or names.may_be_in(description)):
+        description, body = names.in_call(description, msgspec.json.decode(metadata))
+        metadata = msgspec.json.encode(body).decode()
+    return description, names.in_json(metadata) if is_named else metadata
+
+
+def in_event(names: FormerNames, kind: str, data: str) -> tuple[str, ...]:
+    """Return type and data without the names."""
+    return kind, names.in_event(kind, data) if names.may_be_in_event(kind, data) else data
