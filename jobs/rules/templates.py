@@ -1,45 +1,37 @@
 """The host's templates: Jinja2 in a sandbox, of which only a part is allowed, so that no template can take long or much memory.
 
 What is left out: assignments, macros, blocks, other templates, loops in loops, powers, calls except for a few methods without
-effects, and filters whose result may be much longer than what they are applied to. There are at most MAX_LOOPS loops of MAX_ROUNDS.
+effects, and filters whose result may be much longer than what they are applied to. There are at most MAX_LOOPS loops of
+MAX_ROUNDS. What is not in a loop runs once, and a template has at most MAX_TEMPLATE_CHARS.
+
+What is left is bounded when it runs, by a number of units of work (template_work.py) for the whole template: each round of a loop
+is charged for its body, and each filter, test, operator and method for what it reads and returns, except for those whose cost does
+not depend on the values.
 """
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-from jinja2 import StrictUndefined, Template, nodes
-from jinja2.exceptions import SecurityError, TemplateSyntaxError
-from jinja2.filters import FILTERS
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.tests import TESTS
+from jinja2 import Template, nodes
+from jinja2.exceptions import TemplateSyntaxError
+from jinja2.visitor import NodeTransformer
+
+from jobs.rules.template_sandbox import ALLOWED_METHODS, ENVIRONMENT, LIMIT_LOOP, MAX_TEXT_CHARS, WEIGH, WORK
+from jobs.rules.template_work import Work
 
 MAX_TEMPLATE_CHARS = 4_096
-MAX_LOOPS, MAX_ROUNDS = 4, 200
-MAX_TEXT_CHARS = 20_000  # that a filter returns
+MAX_LOOPS = 4
 MAX_CACHED = 1_000
-LIMIT_LOOP = "loop_limit"  # the filter that bounds what a loop is over
-
 ALLOWED_NODES = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Filter),
     *(nodes.Test, nodes.If, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Pos),
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat, nodes.For, nodes.List, nodes.Tuple),
     *(nodes.Dict, nodes.Pair, nodes.Slice, nodes.Keyword, nodes.Call),
 )
-ALLOWED_METHODS = {"items", "keys", "values", "get", "upper", "lower", "title", "capitalize", "strip", "startswith", "endswith"}
-ALLOWED_FILTERS = (
-    *("abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "last", "length", "lower", "map", "max"),
-    *("min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "string", "sum", "title", "trim", "truncate"),
-    *("unique", "upper", "wordcount"),
-)
-ALLOWED_TESTS = tuple(name for name in TESTS if name not in ("callable", "filter", "test", "sameas"))
-LONG_FORMAT = re.compile(r"\*|\d{3}")  # of `'%.2f'|format(price)`: a width from elsewhere, or a large one
 
 
 class BadTemplateError(ValueError):
@@ -49,81 +41,12 @@ class BadTemplateError(ValueError):
         super().__init__(f"line {line}: {reason}")
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "%"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Multiply numbers only: a text or list could be repeated any number of times, and `%` formats a text."""
-        if isinstance(left, str | bytes | list | tuple) or isinstance(right, str | bytes | list | tuple):
-            raise SecurityError(f"`{operator}` is for numbers")
-        return super().call_binop(context, operator, left, right)
-
-
-def _limited(values: Iterable[Any]) -> Iterator[Any]:
-    iterator = iter(values)
-    yield from islice(iterator, MAX_ROUNDS)
-    if next(iterator, values) is not values:
-        raise SecurityError(f"a loop may have at most {MAX_ROUNDS} rounds")
-
-
-def _join(values: Iterable[Any], between: str = "", attribute: Any = None) -> str:
-    parts, size = [], 0
-    for value in values if not isinstance(values, str) else [values]:
-        parts.append(str(value if attribute is None else ENVIRONMENT.getitem(value, attribute)))
-        size += len(parts[-1]) + len(str(between))
-        if size > MAX_TEXT_CHARS:
-            raise SecurityError(f"a joined text may have at most {MAX_TEXT_CHARS} characters")
-    return str(between).join(parts)
-
-
-def _replace(text: Any, old: str, new: str) -> str:
-    text, old, new = str(text), str(old), str(new)
-    if len(text) + text.count(old) * len(new) > MAX_TEXT_CHARS:
-        raise SecurityError(f"a replaced text may have at most {MAX_TEXT_CHARS} characters")
-    return str(text.replace(old, new))
-
-
-def _format(pattern: Any, *values: Any) -> str:
-    if not isinstance(pattern, str) or LONG_FORMAT.search(pattern):
-        raise SecurityError("a format is a text such as '%.2f'")
-    return pattern % values
-
-
-def _round(value: Any, precision: int = 0, method: str = "common") -> Any:
-    if not isinstance(precision, int) or not 0 <= precision <= 15:
-        raise SecurityError("round: the precision must be from 0 to 15")
-    return FILTERS["round"](value, precision, method)
-
-
-def _urlencode(value: Any) -> str:
-    return quote(str(value), safe="")
-
-
-def _list(values: Iterable[Any]) -> list[Any]:
-    return list(_limited(values))
-
-
-ENVIRONMENT = _Sandbox(undefined=StrictUndefined, autoescape=False, optimized=False)
-ENVIRONMENT.globals.clear()
-ENVIRONMENT.filters = {name: FILTERS[name] for name in ALLOWED_FILTERS} | {
-    **{
-        LIMIT_LOOP: _limited,
-        "join": _join,
-        "replace": _replace,
-        "format": _format,
-        "round": _round,
-        "list": _list,
-        "urlencode": _urlencode,
-    }
-}
-ENVIRONMENT.tests = {name: TESTS[name] for name in ALLOWED_TESTS}
-
-
-def render(source: str, values: Mapping[str, Any], max_chars: int) -> str:
-    """Return a template's text with these values, at most the first `max_chars`. Raises BadTemplateError."""
+def render(source: str, values: Mapping[str, Any], max_chars: int, work: Work | None = None) -> str:
+    """Return a template's text with these values, at most the first `max_chars`. Raises BadTemplateError, also when there is not
+    enough work left: by default, each template has its own."""
     template, parts, size = _compiled(source), [], 0
     try:
-        for part in template.generate(values):
+        for part in template.generate({**values, WORK: work or Work()}):
             parts.append(part)
             size += len(part)
             if size >= max_chars:
@@ -154,14 +77,39 @@ def _compiled(source: str) -> Template:
         loops = list(parsed.find_all(nodes.For))
         if len(loops) > MAX_LOOPS:
             raise BadTemplateError(loops[-1].lineno, f"there may be at most {MAX_LOOPS} loops")
-        for loop in loops:
-            limited = nodes.Filter(loop.iter, LIMIT_LOOP, [], [], None, None, lineno=loop.lineno)
-            loop.iter = limited.set_environment(ENVIRONMENT)
-        return ENVIRONMENT.from_string(parsed)
+        return ENVIRONMENT.from_string(_Charging().visit(parsed).set_environment(ENVIRONMENT))
     except TemplateSyntaxError as error:
         raise BadTemplateError(error.lineno, _reason(error)) from None
     except (SyntaxError, RecursionError, MemoryError):  # of Python's compiler
         raise BadTemplateError(1, "has too many parts inside of each other") from None
+
+
+class _Charging(NodeTransformer):
+    """Adds filters where Jinja itself runs what no filter, test or operator of the sandbox is told of."""
+
+    def visit_For(self, loop: nodes.For) -> nodes.Node:
+        """Charge each round for all parts of the loop, and bound their number."""
+        parts = sum(1 for _ in loop.find_all(nodes.Node))
+        self.generic_visit(loop)
+        loop.iter = _filtered(loop.iter, LIMIT_LOOP, nodes.Const(parts))
+        return loop
+
+    def visit_Concat(self, concat: nodes.Concat) -> nodes.Node:
+        """Join what `~` is between."""
+        self.generic_visit(concat)
+        return _filtered(nodes.List(concat.nodes, lineno=concat.lineno), "join")
+
+    def visit_Compare(self, compare: nodes.Compare) -> nodes.Node:
+        """Charge for what is compared, or searched."""
+        self.generic_visit(compare)
+        compare.expr = _filtered(compare.expr, WEIGH)
+        for operand in compare.ops:
+            operand.expr = _filtered(operand.expr, WEIGH)
+        return compare
+
+
+def _filtered(node: nodes.Node, name: str, *args: nodes.Expr) -> nodes.Expr:
+    return nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)
 
 
 def _check(node: nodes.Node, *, in_loop: bool) -> None:
@@ -190,8 +138,8 @@ def _problem(node: nodes.Node, *, in_loop: bool) -> str:
             return ""
         case nodes.Call():
             return "only these may be called: " + ", ".join(sorted(ALLOWED_METHODS))
-        case nodes.Filter() if node.name == LIMIT_LOOP:
-            return f"no filter named {LIMIT_LOOP!r}"
+        case nodes.Filter() if node.name in (LIMIT_LOOP, WEIGH):
+            return f"no filter named {node.name!r}"
         case nodes.Tuple(ctx="store") | nodes.Name(ctx="store"):
             return ""
     return "" if isinstance(node, ALLOWED_NODES) else f"{name!r} is not allowed"
@@ -272,10 +220,11 @@ class Place(NamedTuple):
 
 def problems(places: Iterable[Place], known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (field, what is wrong and in which line) of each template that can't be rendered with samples and `known` values."""
+    work = Work()  # for all of them, since there may be many
     for field, source in places:
         try:
             names = _names(source)
-            render(source, {**dict.fromkeys(names, Sample()), **known}, MAX_TEXT_CHARS)
+            render(source, {**dict.fromkeys(names, Sample()), **known}, MAX_TEXT_CHARS, work)
         except BadTemplateError as error:
             yield field, str(error)
 

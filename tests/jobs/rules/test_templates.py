@@ -72,6 +72,22 @@ def test_what_is_too_much_for_values_fails_when_it_is_rendered(source: str) -> N
         render(source, VALUES, 100)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in many %}" + "{% if long|sort %}{% endif %}" * 100 + "{% endfor %}",
+        "{{ (many|map('replace', 0, long)|map('replace', 'x', long)|sort)|length }}",
+        "{% for i in many %}" + "{% if long in long ~ 'y' %}{% endif %}" * 100 + "{% endfor %}",
+        "{% for i in many %}" + "{% if long.title() %}{% endif %}" * 100 + "{% endfor %}",
+        "{{ (" + "+".join(["long"] * 4) + ")|length }}",
+        "{{ (" + "~".join(["long"] * 4) + ")|length }}",
+    ],
+)
+def test_what_is_too_much_work_fails(source: str) -> None:
+    with pytest.raises(BadTemplateError, match=r"too much work|at most"):
+        render(source, {**VALUES, "many": [0] * 200}, 100)
+
+
 def test_what_no_store_and_no_json_has_is_left_out() -> None:
     assert render(r"{{ '\x00a\ud800' }}", {}, 100) == "a?"
 
