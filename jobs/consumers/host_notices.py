@@ -11,15 +11,16 @@ import structlog
 from jobs.drain.consumer import JobConsumer, Written
 from jobs.rules.decisions import cause_with
 from jobs.rules.facts import Facts, with_receivers
-from jobs.rules.host import HostWords, LocaleWords, content_of, decide_host, url_of, values_of
+from jobs.rules.host import HostWords, content_of, decide_host, url_of, values_of
 from models.log.event import Event, Transaction
 from models.notices import audience, host_notices, host_types, notifying
-from models.notices.causes import Cause
+from models.notices.causes import Cause, Words
 from models.notices.counts import find_unread
 from models.notices.host_notices import Notice
 from models.store.database import engine
 
 RECEIVERS_PER_TRANSACTION = 50
+NO_WORDS = Words("")  # yet
 MAX_DUE = 50  # notifications of a later time, in one run
 
 logger = structlog.get_logger("jobs")
@@ -115,22 +116,20 @@ class _Work:
         return host_notices.next_receivers(notice, notice.position, RECEIVERS_PER_TRANSACTION)
 
     def causes(self, users: Sequence[int]) -> Iterator[Cause]:
-        """Yield a cause for each of these users who is notified or mailed. Its words are rendered already, unless the number of
-        causes changes meanwhile."""
+        """Yield a cause for each of these users who is notified or mailed, with words for the number of causes that it has now."""
         content, notice = self._content, self._notice
         facts = with_receivers(Facts(engine().now_ms()), users, [notice.type])
         readers = host_notices.readers(notice, users, content.grouping)
         decisions = [decide_host(content, notice.type, user, readers, facts) for user in users]
         causes = []
         for decision in decisions:
-            locale = facts.people[decision.user].locale if decision.user in facts.people else ""
-            words = LocaleWords(self._words, self._words.tag(locale))
             # `by` is left out: that one person causes another many notifications is the host's decision.
-            cause = cause_with(notice.type, words, content._replace(by=None), decision)
+            cause = cause_with(notice.type, NO_WORDS, content._replace(by=None), decision)
             if cause is not None:
                 causes.append(msgspec.structs.replace(cause, url=self._url))
         unread = find_unread(causes)
         for cause in causes:
             count = unread[cause.user, cause.grouping][1] if (cause.user, cause.grouping) in unread else 0
-            cause.words.filled(count + 1, {})
-            yield cause
+            locale = facts.people[cause.user].locale if cause.user in facts.people else ""
+            words = self._words.rendered(self._words.tag(locale), count + 1)
+            yield msgspec.structs.replace(cause, words=words)

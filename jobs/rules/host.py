@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -12,14 +13,16 @@ import msgspec
 from jobs.rules.decisions import HAS_READ, Content, Decision, decide
 from jobs.rules.facts import Facts
 from jobs.rules.templates import BadTemplateError, Place, problems, render
+from models.log.checkpoint import CheckpointMovedError
 from models.notices.host_notices import CONVERSATION, Notice
-from models.notices.host_types import Definition, TypeWords
+from models.notices.host_types import Definition
 from models.notices.notification import MAX_TITLE_CHARS
 from models.notices.notifying import HOST_PREFIX
 
 DEFAULT_LOCALE = "en"
 MAX_BODY_CHARS = 2_000
 MAX_URL_CHARS = 2_000
+MAX_RENDERED = 200
 URL_CHARS = "%/:=&?~#+!$,;'@()*[]"  # that are not escaped
 EXPECTED_URL = f"must be an http or https address, or a path that begins with /, of at most {MAX_URL_CHARS} characters"
 SAMPLES = {"n": 2, "others": 1}
@@ -31,12 +34,12 @@ class HostNoticeError(ValueError):
 
 
 class HostWords:
-    """The words of one call, in any locale. Each is rendered once for each number of causes."""
+    """The words of one call, in any locale. The MAX_RENDERED used last are kept, so that most receivers share theirs."""
 
     def __init__(self, definition: Definition, values: Mapping[str, Any]) -> None:
         self._words = {tag.lower(): words for tag, words in definition.words.items()}
         self._values = values
-        self._rendered: dict[tuple[str, int], tuple[str, str]] = {}
+        self._rendered = lru_cache(MAX_RENDERED)(self._render)
 
     def tag(self, locale: str) -> str:
         """Return the locale that has words for a user's: `de-AT`, else `de`, else English."""
@@ -45,13 +48,12 @@ class HostWords:
             tag = tag.rpartition("-")[0]
         return tag or DEFAULT_LOCALE
 
-    def rendered(self, tag: str, n: int) -> tuple[str, str]:
-        """Return title and body for so many causes. Raises HostNoticeError."""
-        if (tag, n) not in self._rendered:
-            self._rendered[tag, n] = self._render(tag, self._words[tag], n)
-        return self._rendered[tag, n]
+    def rendered(self, tag: str, n: int) -> RenderedWords:
+        """Return the words for so many causes. Raises HostNoticeError."""
+        return RenderedWords(n, *self._rendered(tag, n))
 
-    def _render(self, tag: str, words: TypeWords, n: int) -> tuple[str, str]:
+    def _render(self, tag: str, n: int) -> tuple[str, str]:
+        words = self._words[tag]
         values = {**self._values, "n": n, "others": n - 1}
         part = "title_more" if n > 1 and words.title_more is not None else "title"
         title = " ".join(self._text(tag, part, getattr(words, part), values, MAX_TITLE_CHARS + 1).split())
@@ -68,16 +70,27 @@ class HostWords:
             raise HostNoticeError(f"words.{tag}.{part}: {error}") from error
 
 
-class LocaleWords:
-    """The words of one call in one locale, as a notification is filled by them."""
+class CountMovedError(CheckpointMovedError):
+    """The number of causes is not the one that the words were rendered for.
 
-    def __init__(self, words: HostWords, tag: str) -> None:
-        self._words = words
-        self._tag = tag
+    A template may take long, and while a transaction appends to the log, everybody's sending waits. So nothing is rendered in one:
+    it is rolled back, and a later run renders anew. The number may become any (the user reads, other calls count), so rendering for
+    the next few would not do.
+    """
+
+
+class RenderedWords(NamedTuple):
+    """The words of one call for one number of causes."""
+
+    causes: int
+    title: str
+    body: str
 
     def filled(self, count: int, values: Mapping[str, str]) -> tuple[str, str]:
-        """Return title and body. The values are those of the call."""
-        return self._words.rendered(self._tag, count)
+        """Return title and body. The values are those of the call. Raises CountMovedError."""
+        if count != self.causes:
+            raise CountMovedError
+        return self.title, self.body
 
 
 def values_of(notice: Notice, actor_name: str | None) -> dict[str, Any]:

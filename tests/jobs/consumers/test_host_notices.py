@@ -10,6 +10,7 @@ from jobs.drain.drain import drain
 from jobs.insight.explain import explain, explain_own
 from jobs.insight.rehearsal import rehearse
 from jobs.mail import digests, recheck
+from jobs.rules.host import CountMovedError
 from metrics.declared import NOTIFICATIONS_TOTAL
 from models.chat import read_marks
 from models.log import event
@@ -98,6 +99,24 @@ def test_the_same_type_and_values_are_one_notification_while_unread(store: Setti
     notify([ana], kind="doc.commented", actor=eve, values={"doc": 7})
     run()
     assert titles(ana)[0] == "Eve commented on 7"
+
+
+def test_words_are_never_rendered_in_a_transaction(store: Settings) -> None:
+    [ana] = people("ana")
+    define("doc.commented", COMMENTED)
+    values = {"doc": 7, "actor": "Bot"}
+    notify([ana], kind="doc.commented", values=values)
+    run()
+    number = notify([ana], kind="doc.commented", values=values)
+    consumer = HostNoticeConsumer()
+    batch, _ = consumer.prepare(event.read_after(number - 1, 1))
+    with event.transaction() as tx:
+        notification.mark_read(tx, ana, None)
+    with pytest.raises(CountMovedError), event.transaction() as tx:
+        consumer.write(tx, batch)
+    run()
+    assert [(one["title"], one["count"]) for one in shown(ana)] == [("Bot commented on 7", 1)] * 2
+    assert rows("SELECT 1 FROM dead_work") == []
 
 
 def test_without_anything_to_group_by_each_is_one_of_its_own(store: Settings) -> None:
