@@ -65,7 +65,7 @@ class FormerNames:
         return msgspec.json.encode(self._walk(msgspec.json.decode(text))).decode()
 
     def in_title(self, kind: str, title: str, data: dict[str, Any]) -> str:
-        """The title of a notification without the name of whoever did what it is about, or that of a place of theirs."""
+        """The title of a notification without the name of the person who did it, or of a place of theirs."""
         message, conversation, group = data.get("message"), data.get("conversation"), data.get("group")
         for what, name in self._of_places:
             if kind == "message" and what == f"{OF_CONVERSATION}{conversation}":

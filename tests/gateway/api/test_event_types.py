@@ -1,5 +1,6 @@
 """Answers and events of a gateway with a worker, validated against the OpenAPI document."""
 
+import json
 from typing import Any
 
 import httpx
@@ -77,7 +78,12 @@ def do_everything(ana: Client, ben: Client, root: Client) -> None:
     ana.delete(f"/comments/{comment}")
     ana.delete(f"/posts/{post}")
     ben.delete(f"/groups/{group}/members/me")
-    root.patch(f"/admin/users/{ben.id}", {"display_name": "Ben B."})
+    root.patch(f"/admin/users/{ben.id}", {"display_name": "Ben B.", "external_id": f"old/{ben.id}"})
+    talk = {"conversation": {"key": "1", "kind": "group", "members": [f"ext:old/{ben.id}"]}}
+    said = {"message": {"key": "1", "conversation": "1", "sender": f"ext:old/{ben.id}", "body": "hi", "at": "2020-01-01T00:00:00Z"}}
+    lines = "".join(json.dumps(line) + "\n" for line in (talk, said))
+    imported = root.post("/admin/import", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert imported.json()["refused"] == [], imported.text
 
 
 def test_events_fit_the_document(schemas: Schemas, served: Gateway, root: Client) -> None:

@@ -22,6 +22,12 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
+CONFIG = """
+post_hooks: []
+content_type_overrides:  # it knows these only by others' names
+  application/x-ndjson: application/octet-stream
+  application/zip: application/octet-stream
+"""
 takes_long = pytest.mark.skipif(os.environ.get("GENERATORS") != "all", reason="takes long: make fuzz runs it")
 CLIENT = FOLDER / "client.js"
 PYTHON_CLIENT = """
@@ -91,7 +97,7 @@ def filled_in(program: str, ana: Client, ben: Client) -> str:
 
 def test_a_client_of_openapi_python_client(people: list[Client], folder: Path) -> None:
     ana, ben, _ = people
-    (folder / "config.yml").write_text("post_hooks: []\n")
+    (folder / "config.yml").write_text(CONFIG)
     options = [
         "--path",
         "openapi.json",
