@@ -56,7 +56,7 @@ class Settings extends View {
     const save = async ({ locale, ...changes }) => {
       const isOther = locale !== (languageOf(this.me.profile.locale) ?? language());
       await this.#change(isOther ? { ...changes, locale } : changes);
-      if (locale !== language) useLanguage(locale);
+      if (locale !== language()) useLanguage(locale);
       return t("settings.saved");
     };
     const account = h("p.quiet", {}, h("bdi", {}, `@${username}, ${email}`));
@@ -77,7 +77,7 @@ class Settings extends View {
   }
 
   #language() {
-    const props = { value: language, options: languages() };
+    const props = { value: language(), options: languages() };
     return field(t("settings.language"), "locale", props, t("settings.language-hint"));
   }
 

@@ -167,7 +167,7 @@ function linkButton([key, run]) {
 }
 
 function otherLanguages() {
-  const others = languages().filter(([code]) => code !== language);
+  const others = languages().filter(([code]) => code !== language());
   const button = ([lang, name]) => h("button.link", { type: "button", lang, onclick: () => useLanguage(lang) }, name);
   return h("div.row", {}, others.map(button));
 }

@@ -70,5 +70,5 @@ function formatBytes(bytes) {
 
 function inUnit(value, unit, decimals) {
   const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-  return new Intl.NumberFormat(language, { style: "unit", unit, ...digits }).format(value);
+  return new Intl.NumberFormat(language(), { style: "unit", unit, ...digits }).format(value);
 }

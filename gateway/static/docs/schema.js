@@ -134,7 +134,7 @@ export function parametersSection(api, operation) {
 export function bodySection(api, operation) {
   const [content] = Object.entries(operation.requestBody?.content ?? {});
   if (!content) return null;
-  const [type, { schema }] = content;
+  const [type, { schema = {} }] = content;
   return [h("h4", {}, "Body"), h("p.quiet", {}, type), fieldList(api, resolve(api, schema), false)];
 }
 
@@ -163,10 +163,10 @@ export function responsesSection(api, operation) {
 /** Responses with the same content. */
 function responseGroup(api, responses) {
   const content = Object.entries(responses[0].content ?? {});
-  const types = content.map(([type, { schema }]) => {
+  const types = content.map(([type, { schema = {} }]) => {
     return h("span.type", {}, schema.$ref ? `${typeText(api, schema)}, ${type}` : type);
   });
-  const schemas = content.map(([, { schema }]) => schemaWithFields(api, schema)).filter(Boolean);
+  const schemas = content.map(([, { schema = {} }]) => schemaWithFields(api, schema)).filter(Boolean);
   const statuses = responses.map(({ status, description }, n) => {
     return [n ? " or " : "", h("strong", {}, status), ` ${description}`];
   });
