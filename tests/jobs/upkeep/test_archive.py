@@ -252,7 +252,7 @@ def test_only_one_archiver_runs_at_a_time(store: Settings) -> None:
     (ana,) = people("ana")
     record(ana, 100, 1)
     archive.create_folder(archive.folder(store.data_dir))
-    with archiving._exclusive(archive.folder(store.data_dir)) as acquired:
+    with archiving.exclusive(archive.folder(store.data_dir)) as acquired:
         assert acquired
         assert archived() == 0
     assert archived() == 1
