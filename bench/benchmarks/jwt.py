@@ -1,4 +1,4 @@
-"""What a send with the host's token costs, beside one with a token of Bellwire's: the two take turns on one server."""
+"""Compare the cost of a send with a token of the host's and with one of Bellwire's: the two take turns on one server."""
 
 import json
 import tempfile

@@ -54,23 +54,24 @@ def _rewrite(folder: Path, folder_id: str, kind: str, name: str, names: FormerNa
 
 
 def remove_mails(settings: Settings, names: FormerNames) -> int:
-    """Remove the files of the mail folder that name the user; returns their number."""
+    """Remove the files of the mail folder that are to the user, or with `erase` name them; returns their number."""
     removed = 0
     for path in sorted((settings.data_dir / "mail").glob("*.eml")):
-        if names.may_be_in(_text(path)):
+        to, text = _read_mail(path)
+        if names.is_mail(to, text):
             path.unlink(missing_ok=True)
             removed += 1
     return removed
 
 
-def _text(path: Path) -> str:
-    """The decoded head and texts of a mail."""
+def _read_mail(path: Path) -> tuple[str, str]:
+    """The address and the decoded head and texts of a mail, empty for one that is gone."""
     try:
         mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     except FileNotFoundError:
-        return ""
+        return "", ""
     parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
-    return "\n".join([*(str(value) for value in mail.values()), *map(str, parts)])
+    return str(mail["To"]), "\n".join([*(str(value) for value in mail.values()), *map(str, parts)])
 
 
 def erase_past() -> None:

@@ -20,6 +20,7 @@ IDENTIFYING = ("username", "email", "external_id")  # no two accounts have the s
 DISPLAYED = "display_name"
 OF_CONVERSATION, OF_GROUP = "conversation:", "group:"  # before an id: what a name was that is not the user's own
 REFERENCE = "ext:"
+MIN_MAILED_CHARS = 3  # of a name that is looked for in mails: shorter ones are words of every mail
 
 
 class FormerNames:
@@ -54,6 +55,14 @@ class FormerNames:
     def may_be_in_event(self, kind: str, text: str) -> bool:
         """Whether an event's data may have one of the names, or report an act of the user."""
         return self.may_be_in(text) or (kind == ACTIVITY_REPORTED and f'"user":{self._user}' in text)
+
+    def is_mail(self, to: str, text: str) -> bool:
+        """Whether a mail is to the user, or with `erase` has one of their own names as a whole word, also as somebody else's."""
+        address = self._own.get("email")
+        if address and self.in_error(to) != to:
+            return True
+        own = [re.escape(name) for name in self._own.values() if len(name) >= MIN_MAILED_CHARS]
+        return self._erases and bool(own) and re.search(rf"(?<!\w)(?:{'|'.join(own)})(?!\w)", text) is not None
 
     def in_error(self, text: str) -> str:
         """The text of an error without the address."""

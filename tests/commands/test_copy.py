@@ -171,7 +171,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
 
 
 def _embed(admin: int, ben: int, crew: int) -> None:
-    """What a host makes: notification types and notices, topics, hooks, ended tokens; and a deleted account."""
+    """Make rows of the tables that a host fills: notification types, notices, topics, hooks and ended tokens; delete an account."""
     (leaver,) = people("eve")
     with event.transaction() as tx:
         host_types.put(tx, "order.shipped", host_types.Definition({"en": host_types.TypeWords("An order left")}))

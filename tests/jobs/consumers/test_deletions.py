@@ -1,4 +1,4 @@
-"""Deletions of accounts: nothing that the person wrote or was called stays, whatever crashes, and others stay as they are."""
+"""A deletion removes the texts and names of a person, after any crash, and leaves the data of others as it is."""
 
 import random
 from collections.abc import Mapping
@@ -285,6 +285,24 @@ def test_what_is_others_stays_whatever_the_person_was_called(store: Settings) ->
     assert sorted(titles) == [("Ana liked your post",), ("Deleted user liked your post",)]
     body["users"][0]["username"] = f"deleted-{made.id}"
     assert rows("SELECT description, metadata FROM audits") == [("/users/user/normal", msgspec.json.encode(body).decode())]
+
+
+@pytest.mark.parametrize("name", ["a", "of"])
+def test_mails_of_others_stay(store: Settings, name: str) -> None:
+    """The name is a part of a word, or a word, of every mail."""
+    [root] = people("root")
+    with event.transaction() as tx:
+        [made] = registration.create_active(tx, [NewUser("leaver", "leaver@example.org", name)], [None])
+    mails = FileTransport(store.data_dir / "mail")
+    for n, to in enumerate(("ana@example.org", "leaver@example.org", "not-leaver@example.org")):
+        data, message_id = {"title": "A mail", "body": "of words"}, f"<{n}234abcd@x>"
+        composed = Composer("bell@example.org", "https://1").compose("account", to, "Ana", data, message_id, 0, "https://1/2")
+        mails.send("bell@example.org", to, composed)
+    with event.transaction() as tx:
+        deletion.request(tx, made.id, "keep", root)
+    drain(DeletionsConsumer(store), pause=False)
+    left = "".join(path.read_text() for path in (store.data_dir / "mail").glob("*.eml"))
+    assert ("<leaver@" in left, "<not-leaver@" in left, "<ana@" in left) == (False, True, True)
 
 
 def _others(user: int) -> list[object]:
