@@ -24,7 +24,7 @@ bell = Client(settings.BELLWIRE_URL, token=settings.BELLWIRE_TOKEN)
 
 @login_required
 def token(request: HttpRequest) -> JsonResponse:
-    """Answer a token of ten minutes for whoever is signed in to the shop. Bellwire makes the account at first sight."""
+    """Answer a token of ten minutes to the signed-in user of the shop. Bellwire makes the account at first sight."""
     user, now = request.user, int(time.time())
     claims = {"iss": "shop", "aud": "bellwire", "sub": str(user.pk), "iat": now, "exp": now + 600}
     profile = {"name": user.get_full_name() or user.username, "preferred_username": user.username, "email": user.email}
