@@ -133,9 +133,10 @@ class AdminLog(AdminHandler):
         now, token = time.monotonic(), self.actor.token
         if now - _audited.get(token, -AUDITED_EVERY_S) < AUDITED_EVERY_S:
             return True
+        _audited.pop(token, None)
         if len(_audited) >= MAX_AUDITED:
-            _audited.clear()
-        _audited[token] = now
+            del _audited[next(iter(_audited))]
+        _audited[token] = now  # behind those that were recorded before
         return False
 
     def on_connection_close(self) -> None:
