@@ -61,6 +61,16 @@ class Start(NamedTuple):
         return self.answer.events[0].id - 1 if self.answer.events else self.answer.position
 
 
+def position_of(handler: Handler, cursor: str, field: str = "cursor") -> int:
+    """The position of a cursor in the log, or of `begin`. Raises ExpiredError, or ProblemError 422 if the field is neither."""
+    if cursor == BEGIN:
+        return BEGINNING
+    try:
+        return handler.services.hub.position(cursor)
+    except ValueError:
+        raise field_error(field, f"must be the cursor of an answer, the id of an event, or `{BEGIN}`") from None
+
+
 class CallerOptions(TypedDict):
     """Whether the caller is a bot, the seconds until their token expires, and the admin who acts for them."""
 
@@ -79,12 +89,7 @@ class SubscribingHandler(Handler):
     async def subscribe(self, cursor: str | None) -> Subscription:
         """Register a subscription from a cursor on (None: from the head of the log). Raises ExpiredError, or ProblemError 422."""
         hub = self.services.hub
-        if cursor is None:
-            position = hub.head
-        elif cursor == BEGIN:
-            position = BEGINNING
-        else:
-            position = self.position(cursor)
+        position = hub.head if cursor is None else position_of(self, cursor)
         user = self.actor.user
         feed = await hub.feed(user) if self.follows_posts() else None
         subscriber = hub.loaded_subscriber(user) or await hub.subscriber(user)
@@ -129,13 +134,6 @@ class SubscribingHandler(Handler):
             actor = await self.services.tokens.find(credential, self.client_address())
         if self.actor.by_admin:
             await self.acting_actor(actor)
-
-    def position(self, cursor: str) -> int:
-        """The position of a cursor in the log. Raises ExpiredError, or ProblemError 422 if the text is not a cursor."""
-        try:
-            return self.services.hub.position(cursor)
-        except ValueError:
-            raise field_error("cursor", "must be the cursor of an answer or the id of an event") from None
 
     def types(self) -> Types:
         """The event types of `?types=a,b`; None for all. Raises ProblemError 422 for a type that does not exist."""

@@ -13,7 +13,7 @@ import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from gateway.api.events import BEGIN, NOT_ACTIVE, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery
+from gateway.api.events import NOT_ACTIVE, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery, position_of
 from gateway.api.stream import cursor_event, expired_event
 from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.http.acting import HEADER
@@ -45,8 +45,8 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
         """Answer 101. An invalid parameter is refused before the handshake; an expired cursor is an event after it."""
         with contextlib.suppress(ExpiredError):
             cursor = self.get_query_argument("cursor", None)
-            if cursor is not None and cursor != BEGIN:
-                self.position(cursor)
+            if cursor is not None:
+                position_of(self, cursor)
         self.types()
         self.follows_posts()
         self._require_handshake()

@@ -13,7 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.event_types import Event
-from gateway.api.events import BEGIN, CURSOR, TIMEOUT
+from gateway.api.events import CURSOR, TIMEOUT, position_of
 from gateway.delivery.log_polls import LogPoll
 from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
@@ -23,7 +23,7 @@ from models.identity.token import ENDED
 from models.log import type_patterns
 from models.log.type_patterns import TypePatterns
 from models.store.errors import DeadTokenError, ExpiredError
-from models.sync.catchup import BEGINNING, Slice
+from models.sync.catchup import Slice
 
 LIMIT_OF_LOG = IntParameter("limit", "the maximum number of events; 200 by default", 1, 1_000)
 EVENTS_PER_ANSWER = 200
@@ -82,7 +82,7 @@ class AdminLog(AdminHandler):
         self.finish()
 
     async def _answer_after(self, cursor: str, patterns: TypePatterns, limit: int, timeout_s: float) -> None:
-        position = BEGINNING if cursor == BEGIN else self.position(cursor)
+        position = position_of(self, cursor)
         hub, token = self.services.hub, self.actor.token
         poll = self.poll = hub.log_polls.open(self.actor.user, token, hub.max_polls_per_user)
         LOG_POLLS_OPEN.inc()
@@ -121,13 +121,6 @@ class AdminLog(AdminHandler):
             return type_patterns.parse([name for name in self.query_text(TYPES_OF_LOG).split(",") if name])
         except ValueError as error:
             raise field_error(TYPES_OF_LOG.name, str(error)) from None
-
-    def position(self, cursor: str) -> int:
-        """The position of a cursor in the log. Raises ExpiredError, or ProblemError 422 if the text is not a cursor."""
-        try:
-            return self.services.hub.position(cursor)
-        except ValueError:
-            raise field_error("cursor", "must be the cursor of an answer or the id of an event") from None
 
     def _was_audited_lately(self) -> bool:
         now, token = time.monotonic(), self.actor.token

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.events import BEGIN
+from gateway.api.events import BEGIN, position_of
 from gateway.http.base import Handler
 from gateway.http.describe import PAGED, Accepted, Listed, chars, describe, many, one_of
 from gateway.http.errors import ProblemError
@@ -18,7 +18,6 @@ from models.hooks.webhook import MAX_DESCRIPTION_CHARS, MAX_URL_CHARS, STATES, N
 from models.log.event import Transaction
 from models.log.type_patterns import MAX_PATTERN_CHARS, MAX_PATTERNS
 from models.store.errors import ExpiredError
-from models.sync.catchup import BEGINNING
 
 EXAMPLE_URL = "https://shop.example.org/bellwire"
 Url = Annotated[str, chars(1, MAX_URL_CHARS, "http or https")]
@@ -63,14 +62,10 @@ class WebhookWithSecret(WebhookView):
     secret: str | UnsetType = UNSET
 
 
-def position_of(handler: Handler, field: str, cursor: str) -> int:
+def _position(handler: Handler, field: str, cursor: str) -> int:
     """The position of a cursor in a body. Raises ProblemError 410, or 422 if the text is not a cursor."""
-    if cursor == BEGIN:
-        return BEGINNING
     try:
-        return handler.services.hub.position(cursor)
-    except ValueError:
-        raise field_error(field, f"must be a cursor or {BEGIN}") from None
+        return position_of(handler, cursor, field)
     except ExpiredError:
         raise _expired(handler) from None
 
@@ -98,7 +93,7 @@ class Webhooks(AdminHandler):
     async def post(self) -> None:
         """Answer 201 with WEBHOOK and its secret."""
         new, by, key = self.decode(NewWebhook), self.actor.user, self.services.secret
-        position = None if new.start is None else position_of(self, "from", new.start)
+        position = None if new.start is None else _position(self, "from", new.start)
 
         def create(tx: Transaction) -> tuple[WebhookView, str]:
             return hooks.create(tx, key, by, new.url, new.types or [], new.description, position)
@@ -167,7 +162,7 @@ class WebhookRewind(AdminHandler):
         place, number = self.decode(Place), int(webhook)
         if (place.cursor is None) == (place.time is None):
             raise field_error("cursor", "must be there, or time must be, and not both")
-        position = None if place.cursor is None else position_of(self, "cursor", place.cursor)
+        position = None if place.cursor is None else _position(self, "cursor", place.cursor)
         at_ms = None if place.time is None else self.time_ms("time", place.time)
 
         def rewind(tx: Transaction) -> WebhookView:
