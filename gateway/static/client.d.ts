@@ -182,6 +182,10 @@ export interface CallOptions {
   /** How often it is made then. */
   attempts?: number;
   timeoutS?: number;
+  /** Beside those of each call. A body that is a text is sent as it is. */
+  headers?: Record<string, string>;
+  /** Makes the result of a successful answer; by default its JSON. */
+  decode?: (answer: Response) => unknown;
 }
 
 /** A user's id, or "ext:" and their external id. In paths it is percent-encoded. */

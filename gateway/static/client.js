@@ -140,16 +140,16 @@ export class Bellwire extends EventTarget {
 
   /**
    * Call the API; returns the decoded answer, null for 204. `retry`: whether the call may be repeated after a failure;
-   * by default all but POST are. `attempts`: how often it is made then. Throws BellwireError, TypeError without a
-   * connection, and DOMException when it was aborted or timed out.
+   * by default all but POST are. `attempts`: how often it is made then. `headers`: further ones; a body that is a text is
+   * sent as it is. `decode`: makes the result of a Response. Throws BellwireError, TypeError without a connection, and
+   * DOMException when it was aborted or timed out.
    */
   async call(method, path, body = null, options = {}) {
-    const { query = {}, signal = null, retry = method !== "POST", timeoutS = ANSWER_TIMEOUT_S } = options;
-    const { attempts = this.attempts } = options;
+    const { signal = null, retry = method !== "POST", attempts = this.attempts } = options;
     const session = this.#sessions;
     for (let failures = 0; ;) {
       try {
-        return await this.#callOnce(method, path, body, query, signal, timeoutS);
+        return await this.#callOnce(method, path, body, options);
       } catch (error) {
         failures += 1;
         if (!retry || isPermanent(error) || signal?.aborted || failures >= attempts) throw error;
@@ -159,24 +159,25 @@ export class Bellwire extends EventTarget {
     }
   }
 
-  async #callOnce(method, path, body, query, signal, timeoutS, isRenewed = false) {
+  async #callOnce(method, path, body, options, isRenewed = false) {
+    const { query = {}, signal, headers, timeoutS = ANSWER_TIMEOUT_S, decode = decoded } = options;
     const token = await this.#currentToken();
     const parameters = Object.entries(query).filter(([, value]) => value != null && value !== "");
     const search = parameters.length ? `?${new URLSearchParams(parameters)}` : "";
     const signals = [AbortSignal.timeout(timeoutS * 1000), ...(signal ? [signal] : [])];
     const answer = await fetch(this.url + API + path + search, {
       method,
-      headers: this.#headers(method, body, token),
-      body: body === null ? undefined : JSON.stringify(body),
+      headers: { ...this.#headers(method, body, token), ...headers },
+      body: body === null || typeof body === "string" ? body : JSON.stringify(body),
       signal: AbortSignal.any(signals),
       credentials: this.url ? "omit" : "same-origin",
       cache: "no-store",
     });
-    if (answer.ok) return answer.status === 204 ? null : decoded(answer);
+    if (answer.ok) return answer.status === 204 ? null : decode(answer);
     const problem = await answer.json().catch(() => ({}));
     if (answer.status === 401 && this.#getToken && !isRenewed) {
       this.#dropToken(token);
-      return this.#callOnce(method, path, body, query, signal, timeoutS, true);
+      return this.#callOnce(method, path, body, options, true);
     }
     if (answer.status === 401 && this.user) this.#emit("signedout");
     throw new BellwireError(answer.status, problem, Number(answer.headers.get("Retry-After")) || 0);
