@@ -262,6 +262,8 @@ export class Bellwire extends EventTarget {
   pause(seconds: number, signal?: AbortSignal | null): Promise<void>;
   /** End all waiting, so that it starts anew. */
   wake(): void;
+  /** End the event streams, and the timers and listeners that a client has. */
+  close(): void;
 }
 
 export function uniqueId(): string;

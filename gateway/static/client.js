@@ -10,8 +10,8 @@
  * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20.3, Deno 2
  * or newer, give `url`, and `token` or a login. `token` may be a function that returns one, or a promise: it is called
  * again before the token ends, and when the server refuses it. The client dispatches "offline" and "online" when the connection is lost and
- * found, and "signedout" when the session has ended. No timer of its own keeps a program running. Its types are in
- * client.d.ts.
+ * found, and "signedout" when the session has ended. No timer of its own keeps a program running; close() ends all that
+ * it does by itself. Its types are in client.d.ts.
  */
 
 const API = "/api/v1";
@@ -65,6 +65,7 @@ export class Bellwire extends EventTarget {
   #renewAt = 0; // when it is called again
   #renewing = null; // the promise of its token
   #waking = new AbortController(); // aborted by wake()
+  #closing = new AbortController();
   #sendSeconds = []; // durations of sends, not reported yet
   #reportTimer;
   #sessions = 0; // counts sign-ins and sign-outs: a call is repeated only in the session that it was made in
@@ -186,7 +187,7 @@ export class Bellwire extends EventTarget {
   #headers(method, body, token = this.#token) {
     const headers = { ...this.headers, ...(body !== null && { "Content-Type": "application/json" }) };
     if (token) headers.Authorization = `Bearer ${token}`;
-    else if (method !== "GET") headers["X-XSRFToken"] = xsrfToken();
+    else if (method !== "GET" && !this.url) headers["X-XSRFToken"] = xsrfToken();
     return headers;
   }
 
@@ -278,8 +279,9 @@ export class Bellwire extends EventTarget {
     signal = new AbortController().signal,
   } = {}) {
     const filters = { types: types?.join(","), follow };
-    if (shared && globalThis.navigator?.locks && keepsCookies()) yield* this.#sharedStream(filters, signal);
-    else yield* this.#stream(cursor, filters, signal);
+    const ending = AbortSignal.any([signal, this.#closing.signal]);
+    if (shared && globalThis.navigator?.locks && keepsCookies()) yield* this.#sharedStream(filters, ending);
+    else yield* this.#stream(cursor, filters, ending);
   }
 
   async *#stream(cursor, filters, signal) {
@@ -396,7 +398,7 @@ export class Bellwire extends EventTarget {
    */
   async *#sharedStream(filters, signal) {
     const { id } = this.user ?? (await this.call("GET", "/me"));
-    const name = `bellwire:${id}:${filters.follow ?? ""}`;
+    const name = `bellwire:${id}:${filters.follow ?? ""}${this.url && `:${this.url}`}`;
     const channel = new BroadcastChannel(name);
     const batches = new Queue();
     const leaving = new AbortController();
@@ -482,8 +484,15 @@ export class Bellwire extends EventTarget {
     previous.abort();
   }
 
+  /** End the event streams, and the timers and listeners that a client has. Calls may still be made. */
+  close() {
+    this.#closing.abort();
+    this.#reportSends();
+  }
+
   #watchBrowser() {
-    const listen = (type, handler) => globalThis.addEventListener?.(type, handler); // Node.js has no such events
+    const { signal } = this.#closing;
+    const listen = (type, handler) => globalThis.addEventListener?.(type, handler, { signal }); // not in Node.js
     listen("online", () => this.wake());
     listen("offline", () => this.wake());
     listen("pageshow", (event) => event.persisted && this.wake());
@@ -493,7 +502,8 @@ export class Bellwire extends EventTarget {
       if (Date.now() - last > SLEPT_MS) this.wake();
       last = Date.now();
     };
-    inBackground(setInterval(checkForSleep, CHECK_TIMER_MS));
+    const timer = inBackground(setInterval(checkForSleep, CHECK_TIMER_MS));
+    signal.addEventListener("abort", () => clearInterval(timer));
   }
 }
 
