@@ -93,7 +93,8 @@ def _priority(user: int, conversation: Any) -> str:
     is_own = (Membership.user == user) & (Membership.conversation == conversation) & Membership.to_event.is_null()
     read = Membership.select(Membership.read_message).where(is_own).scalar() or 0
     unread = Message.select(Message.priority).where(
-        Message.conversation == conversation, Message.id > read, Message.sender != user, Message.deleted_ms.is_null()
+        *(Message.conversation == conversation, Message.id > read, Message.sender != user, Message.deleted_ms.is_null()),
+        Message.event != 0,  # not imported
     )
     priorities = fetch_column(unread.order_by(Message.id.desc()).limit(MAX_UNREAD_READ))
     return next((priority for priority in priorities if priority != "normal"), "normal")

@@ -70,6 +70,7 @@ class Membership(Base):
     to_event = peewee.BigIntegerField(null=True)
     read_message = peewee.BigIntegerField(null=True)
     unread_after = peewee.BigIntegerField(null=True)  # what comes after it, the user has marked as unread; 0 is all
+    unread_upto = peewee.BigIntegerField(null=True)  # the newest message when they did so
 
     class Meta:
         table_name = "memberships"

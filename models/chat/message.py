@@ -61,7 +61,7 @@ class Message(Base):
         table_name = "messages"
         indexes = (
             (("sender", "client_id"), True),
-            (("conversation", "id", "sender", "deleted_ms"), False),  # counts unread without reading a row
+            (("conversation", "id", "sender", "deleted_ms", "event"), False),  # counts unread without reading a row
         )
 
 

@@ -56,6 +56,7 @@ def mark_unread(tx: Transaction, user: int, conversation: int, message: int) -> 
     ((before,),) = rows("SELECT coalesce(max(id), 0) FROM messages WHERE conversation_id=? AND id<?", (conversation, message))
     if before < marks.own:
         _set_marks(user, conversation, marks.read, before)
+        _count_imported(user, conversation, marks.newest)
     unread = count_unread(user, conversation)
     if before < marks.own:
         _append(tx, user_stream(user), user, conversation, before, unread)
@@ -86,6 +87,15 @@ def _set_marks(user: int, conversation: int, read: int, back: int | None) -> Non
     execute(
         "UPDATE memberships SET read_message=?, unread_after=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL",
         (read, back, conversation, user),
+    )
+
+
+def _count_imported(user: int, conversation: int, upto: int) -> None:
+    """Count as unread what was imported, up to a message: the user has marked it so. What is imported later is not unread."""
+    # Raw: as above.
+    execute(
+        "UPDATE memberships SET unread_upto=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL",
+        (upto, conversation, user),
     )
 
 

@@ -12,6 +12,7 @@ from models.chat import message as messages
 from models.chat import presence
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView, MemberView
 from models.chat.message import MessageView
+from models.notices.audience import UNREAD_SQL
 from models.store.clock import rfc3339
 from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
 from models.store.errors import NotFoundError
@@ -73,8 +74,8 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
     heads = rows(
         "SELECT c.id, c.kind, c.title, c.created_ms, c.members_count, "
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
-        "(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND y.id>coalesce(m.unread_after, "
-        f"m.read_message, 0) AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted), "
+        f"(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND {UNREAD_SQL} "
+        f"LIMIT {MAX_UNREAD_COUNTED}) AS counted), "
         "coalesce(m.unread_after, m.read_message, 0) FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
@@ -110,12 +111,12 @@ def _last_messages(ids: Sequence[int]) -> dict[int, MessageView]:
 
 
 def count_unread(user: int, conversation: int) -> int:
-    """The number of messages of others after the user's read mark, counted up to MAX_UNREAD_COUNTED."""
+    """The number of messages that the user has not read, counted up to MAX_UNREAD_COUNTED."""
     # Raw: part of moving a read mark.
     ((unread,),) = rows(
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
-        "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND y.id>coalesce(m.unread_after, "
-        f"m.read_message, 0) AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL LIMIT {MAX_UNREAD_COUNTED}) AS counted",
+        f"WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND {UNREAD_SQL} "
+        f"LIMIT {MAX_UNREAD_COUNTED}) AS counted",
         (conversation, user),
     )
     return int(unread)

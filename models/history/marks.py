@@ -1,11 +1,10 @@
-"""Read marks of imported messages: nothing that is imported is unread.
+"""Read marks of imported messages, which are never unread (`models.notices.audience.UNREAD_SQL`).
 
-A member who has read a message, as the import says, gets the mark that others see. The others get one of their own: the messages
-count as read, and nobody is shown that they have read them. In a small conversation this is a part of the import's transaction; of
-a large one a row is written, and transactions of a few members each follow. If they don't, the next import does them.
+A member who has read a message, as the import says, gets the mark that others see. The others get one of their own, and nobody is
+shown that they have read it. In a small conversation this is a part of the import's transaction; of a large one a row is written,
+and transactions of a few members each follow. If they don't, the next import does them.
 
-A mark stays before messages that were written here and are unread. It is one position, so for that member what is imported after
-them is unread with them.
+A mark stays before what is unread: messages that were written here, or that the member has marked so.
 """
 
 from __future__ import annotations
@@ -15,20 +14,19 @@ import peewee
 
 from models.chat.conversation import Conversation, Membership
 from models.log.event import Transaction
+from models.notices.audience import UNREAD_SQL
 from models.store.database import Base, chunks, execute, fetch_column, fetch_rows, values_cte
 
 MAX_MEMBERS_AT_ONCE = 200
 MAX_ROWS_PER_STATEMENT = 200
-HAS_READ = (  # what was written here before a message
-    "NOT EXISTS (SELECT 1 FROM messages y WHERE y.conversation_id=memberships.conversation_id AND y.id<? AND y.event<>0 AND "
-    "y.id>coalesce(memberships.unread_after, memberships.read_message, 0) AND y.sender_id<>memberships.user_id AND "
-    "y.deleted_ms IS NULL)"
+HAS_READ = (  # what is before a message
+    f"NOT EXISTS (SELECT 1 FROM messages y WHERE y.conversation_id=m.conversation_id AND y.id<? AND {UNREAD_SQL})"
 )
 
 
 class ImportMark(Base):
     """A conversation whose members' marks are to be moved, after the membership `done`: what others see to `read_message`, and
-    their own to `newest_message`, if they have read what was written here before `first_message`."""
+    their own to `newest_message`, if they have read what is before `first_message`."""
 
     conversation = peewee.ForeignKeyField(Conversation, primary_key=True)
     read_message = peewee.BigIntegerField()
@@ -94,7 +92,7 @@ def _move_users(conversation: int, marks: Marks) -> None:
     for part in chunks(marks.users.items(), MAX_ROWS_PER_STATEMENT):
         # Raw: a join with values.
         execute(
-            values_cte("member, message", len(part)) + "UPDATE memberships SET read_message=input.message FROM input "
+            values_cte("member, message", len(part)) + "UPDATE memberships AS m SET read_message=input.message FROM input "
             "WHERE conversation_id=? AND user_id=input.member AND to_event IS NULL AND coalesce(read_message, 0)<input.message "
             f"AND {HAS_READ}",
             [*(value for user, message in part for value in (user, message)), conversation, marks.first],
@@ -108,7 +106,7 @@ def _move(conversation: int, marks: Marks, within: str, within_ids: tuple[int, .
     # Raw: written for both stores; the present marks are compared in each statement.
     where = f"WHERE conversation_id=? AND to_event IS NULL{within} AND {HAS_READ}"
     if read:
-        sql = f"UPDATE memberships SET read_message=? {where} AND coalesce(read_message, 0)<?"
+        sql = f"UPDATE memberships AS m SET read_message=? {where} AND coalesce(read_message, 0)<?"
         execute(sql, (read, conversation, *bounds, read))
-    sql = f"UPDATE memberships SET unread_after=CASE WHEN coalesce(read_message, 0)<? THEN ? END {where}"
+    sql = f"UPDATE memberships AS m SET unread_after=CASE WHEN coalesce(read_message, 0)<? THEN ? END {where}"
     execute(f"{sql} AND (unread_after<? OR coalesce(read_message, 0)<?)", (newest, newest, conversation, *bounds, newest, newest))

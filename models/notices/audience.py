@@ -11,6 +11,11 @@ from models.identity.user import LOCALE, Profile, User
 from models.store.database import chunks, fetch_rows, placeholders, rows
 
 MAX_IDS_PER_QUERY = 500
+# Whether a member (`m`) has not read a message (`y`) of the conversation: one that was imported only if they have marked it so.
+UNREAD_SQL = (
+    "y.id>coalesce(m.unread_after, m.read_message, 0) AND y.sender_id<>m.user_id AND y.deleted_ms IS NULL "
+    "AND (y.event<>0 OR y.id<=m.unread_upto)"
+)
 
 
 class Interval(NamedTuple):

@@ -17,6 +17,7 @@ from models.identity.user import User
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import HOST_NOTICES, Event, Transaction
 from models.notices import host_types
+from models.notices.audience import UNREAD_SQL
 from models.notices.host_types import MAX_NAME_CHARS
 from models.notices.notification import Notification
 from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, placeholders, rows
@@ -196,13 +197,13 @@ def readers(notice: Notice, users: Sequence[int], grouping: str) -> set[int]:
 
 def _readers_of_conversation(conversation: int, event: int, users: Sequence[int]) -> set[int]:
     # Raw: the models of conversations are in models.chat, which imports this package.
-    upto = "conversation_id=? AND event<=? AND deleted_ms IS NULL"
-    if not rows(f"SELECT 1 FROM messages WHERE {upto} LIMIT 1", (conversation, event)):
+    upto = "y.conversation_id=? AND y.event<=?"
+    if not rows(f"SELECT 1 FROM messages y WHERE {upto} AND y.deleted_ms IS NULL LIMIT 1", (conversation, event)):
         return set()
     found = rows(
         f"SELECT m.user_id FROM memberships m WHERE m.conversation_id=? AND m.user_id IN ({placeholders(len(users))}) "
-        "AND m.from_event<=? AND (m.to_event IS NULL OR m.to_event>?) AND NOT EXISTS (SELECT 1 FROM messages "
-        f"WHERE {upto} AND id>COALESCE(m.unread_after, m.read_message, 0) AND sender_id<>m.user_id)",
+        "AND m.from_event<=? AND (m.to_event IS NULL OR m.to_event>?) AND NOT EXISTS (SELECT 1 FROM messages y "
+        f"WHERE {upto} AND {UNREAD_SQL})",
         (conversation, *users, event, event, conversation, event),
     )
     return {user for (user,) in found}

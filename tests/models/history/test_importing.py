@@ -257,10 +257,28 @@ def test_what_was_written_here_and_is_unread_stays_unread(store: Settings) -> No
         execute("UPDATE messages SET created_ms=1 WHERE id=?", (first,))  # the old chat goes on after it
     total = import_lines(*(message(f"n{n}", "g", "1", 9, **more) for n, more in enumerate(({}, {"read_by": ["ext:2", "ext:3"]}))))
     assert total.created == {MESSAGE: 2}
-    assert [seen_by(name, "Crew").unread for name in ("1", "2", "3")] == [0, 3, 0]
+    assert [seen_by(name, "Crew").unread for name in ("1", "2", "3")] == [0, 1, 0]
     assert [m.read for m in seen_by("3", "Crew").members] == [None, first + 1, first + 2]
     with event.transaction() as tx:
-        assert read_marks.mark_read(tx, ben, crew, first + 2) == 0
+        assert read_marks.mark_read(tx, ben, crew, first) == 0
+
+
+def test_imported_messages_are_unread_only_to_whom_marks_them_so(store: Settings) -> None:
+    import_lines(*TALK)
+    ana, ben, _ = ids("1", "2", "3")
+    crew = seen_by("1", "Crew").id
+    live = send(ana, at=crew)
+    execute("UPDATE messages SET created_ms=1 WHERE id=?", (live,))  # the old chat goes on after it
+    import_lines(message("n1", "g", "1", 9, read_by=[]))
+    with event.transaction() as tx:
+        assert read_marks.mark_read(tx, ben, crew, live + 1) == 0
+        assert read_marks.mark_unread(tx, ben, crew, live + 1) == 1
+    import_lines(message("n2", "g", "1", 9), message("n3", "g", "1", 9, read_by=["ext:2"]))
+    assert [seen_by(name, "Crew").unread for name in ("1", "2", "3")] == [0, 1, 1]
+    with event.transaction() as tx:
+        assert read_marks.mark_read(tx, ben, crew, live + 1) == 0
+    assert seen_by("2", "Crew").unread == 0
+    assert scalar("SELECT count(*) FROM notifications") == 0
 
 
 def large(count: int) -> list[dict[str, Any]]:
