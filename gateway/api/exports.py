@@ -10,6 +10,7 @@ from gateway.http.base import Handler
 from gateway.http.connections import abort_connection
 from gateway.http.describe import describe
 from models.accounts import user_export
+from models.records import archive
 
 ZIP = "application/zip"
 BLOCK_BYTES = 64 * 1024
@@ -20,8 +21,10 @@ class ExportingHandler(Handler):
 
     async def answer_export(self, user: int) -> None:
         """Write the zip block by block, each when the one before is sent."""
-        folder = self.services.settings.data_dir / "exports"
-        file = await self.services.export.of_account(self.actor.user, user_export.write, user, folder)
+        data = self.services.settings.data_dir
+        file = await self.services.export.of_account(
+            self.actor.user, user_export.write, user, data / "exports", archive.folder(data)
+        )
         self.set_header("Content-Type", ZIP)
         self.set_header("Content-Disposition", f'attachment; filename="bellwire-{user}.zip"')
         try:

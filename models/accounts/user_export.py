@@ -3,6 +3,9 @@
 All of it is of one moment: it is read in one snapshot, page by page, into a temporary file in the data folder, and sent from there.
 So the snapshot, which keeps the WAL from being used anew, lasts as long as the reading, some seconds for a million messages, and
 not as long as a slow client; and memory has one page at a time. One that takes longer than MAX_SNAPSHOT_S is given up.
+
+Archive files are read after the snapshot, up to the lengths that they had in it, the newest first. Those for which MAX_ARCHIVE_S
+does not suffice are named in `left_out.json`. docs/tables.md says of each table which file has its rows, or why none does.
 """
 
 from __future__ import annotations
@@ -10,19 +13,22 @@ from __future__ import annotations
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from models.identity import user as users
+from models.records import activity, archive, archived_tables, audit, records
+from models.records.records import RecordFilter, RecordType
 from models.store.clock import rfc3339
 from models.store.database import decode_text, rows, snapshot
 from models.store.errors import RefusedError
 
 ROWS_PER_PAGE = 1_000
 MAX_SNAPSHOT_S = 60.0
+MAX_ARCHIVE_S = 20.0
 COMPRESSION_LEVEL = 1  # the snapshot waits for it
 
 
@@ -73,33 +79,52 @@ PARTS = (
         "SELECT m.id, g.id, g.name, g.owner_id FROM group_members m JOIN community_groups g ON g.id=m.group_id "
         "WHERE m.user_id=? AND m.id>? ORDER BY m.id LIMIT ?",
     ),
-    _owned("notifications", "notifications", ("id", "type", "title", "body", "data", "count", "created_ms", "read_ms")),
+    _owned("notifications", "notifications", ("id", "type", "title", "body", "data", "url", "count", "created_ms", "read_ms")),
+    _owned("topics", "topic_members", ("topic", "from_event", "to_event")),
+    _owned("announcements", "fanouts", ("id", "type", "title", "body", "data", "created_ms"), owner="by_user"),
     _owned("mails", "emails", ("id", "kind", "address", "state", "created_ms", "ended_ms"), owner="receiver"),
-    _owned("activity", "activities", ("id", "action", "description", "metadata", "site", "at_ms")),
+    _owned("waiting_mails", "waiting_mail", ("notification_id", "since_ms", "due_ms"), key="notification_id"),
+    _owned("digests", "digests", ("period", "at_ms"), key="period", start=""),
+    _owned(
+        "invitations_made", "invitations", ("id", "uses", "group_id", "role", "created_ms", "expires_ms"), owner="created_by_id"
+    ),
+    _owned("invitation_accepted", "invitation_uses", ("invitation_id",), key="invitation_id"),
     _owned("visits", "visits", ("id", "came_ms", "went_ms")),
 )
+RECORDS = {"activity": activity.RECORD_TYPE, "admin_calls": audit.RECORD_TYPE}
 
 
-def write(user: int, folder: Path) -> IO[bytes]:
-    """Write the export to a temporary file without a name and return it, to be read from its beginning and closed.
+def write(user: int, folder: Path, archived: Path) -> IO[bytes]:
+    """Write the export to a temporary file without a name and return it, to be read from its beginning and closed. `archived` is
+    the folder of archived records.
 
     Raises NotFoundError, OSError and ExportTooLongError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
     try:
-        deadline = time.monotonic() + MAX_SNAPSHOT_S
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive, snapshot():
-            with archive.open("account.json", "w") as part:
-                part.write(msgspec.json.format(msgspec.json.encode(_account(user))))
-            for described in PARTS:
-                with archive.open(f"{described.name}.json", "w", force_zip64=True) as part:
-                    _write_list(part.write, _pages(user, described, deadline))
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as target:
+            with snapshot():
+                for kind in RECORDS.values():
+                    archived_tables.lock(kind)
+                files = _archive_files(archived)
+                _write_tables(target, user)
+            _write_archived(target, user, archived, files)
         file.seek(0)
     except BaseException:
         file.close()
         raise
     return file
+
+
+def _write_tables(target: zipfile.ZipFile, user: int) -> None:
+    deadline = time.monotonic() + MAX_SNAPSHOT_S
+    with target.open("account.json", "w") as part:
+        part.write(msgspec.json.format(msgspec.json.encode(_account(user))))
+    for described in PARTS:
+        _write_list(target, described.name, _in_time(_pages(user, described), deadline))
+    for name, kind in RECORDS.items():
+        _write_list(target, name, _in_time(_record_pages(user, kind), deadline))
 
 
 def _account(user: int) -> dict[str, Any]:
@@ -113,21 +138,28 @@ def _account(user: int) -> dict[str, Any]:
     }
 
 
-def _write_list(write_bytes: Callable[[bytes], Any], pages: Iterator[list[bytes]]) -> None:
-    """Write a JSON array, an item a line."""
+def _write_list(target: zipfile.ZipFile, name: str, pages: Iterable[list[bytes]]) -> None:
+    """Write a file with a JSON array, an item a line."""
     before = b"[\n"
+    with target.open(f"{name}.json", "w", force_zip64=True) as part:
+        for page in pages:
+            part.write(before + b",\n".join(page))
+            before = b",\n"
+        part.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
+def _in_time(pages: Iterator[list[bytes]], deadline: float) -> Iterator[list[bytes]]:
+    """Yield pages. Raises ExportTooLongError after a time."""
     for page in pages:
-        write_bytes(before + b",\n".join(page))
-        before = b",\n"
-    write_bytes(b"[]\n" if before == b"[\n" else b"\n]\n")
-
-
-def _pages(user: int, part: _Part, deadline: float) -> Iterator[list[bytes]]:
-    """Yield the encoded items of a part, a page at a time. Raises ExportTooLongError."""
-    after = part.start
-    while True:
+        yield page
         if time.monotonic() > deadline:
             raise ExportTooLongError("the export takes too long; an operator can read the tables directly")
+
+
+def _pages(user: int, part: _Part) -> Iterator[list[bytes]]:
+    """Yield the encoded items of a part, a page at a time."""
+    after = part.start
+    while True:
         found = rows(part.sql, (user, after, ROWS_PER_PAGE))
         if found:
             yield [msgspec.json.encode(_item(part.columns, values)) for _, *values in found]
@@ -141,9 +173,59 @@ def _item(columns: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
     item: dict[str, Any] = {}
     for column, value in zip(columns, values, strict=True):
         if column.endswith("_ms"):
-            item[f"{column.removesuffix('_ms')}_at"] = None if value is None else rfc3339(value)
+            item["at" if column == "at_ms" else f"{column.removesuffix('_ms')}_at"] = None if value is None else rfc3339(value)
         elif column in ("data", "metadata"):
             item[column] = msgspec.json.decode(value)
         else:
             item[column.removesuffix("_id")] = decode_text(value) if column == "body" else value
     return item
+
+
+def _record_pages(user: int, kind: RecordType) -> Iterator[list[bytes]]:
+    """Yield the encoded records of the user in tables, oldest first, a page at a time."""
+    for table in (*archived_tables.list_tables(kind), kind.table):
+        stored_there, after = kind._replace(table=table), (0, 0)
+        while page := records.list_oldest(stored_there, RecordFilter(user=user), after, ROWS_PER_PAGE):
+            yield [_record(record.view) for record in page]
+            after = page[-1].position
+
+
+def _archive_files(folder: Path) -> dict[str, dict[str, int]]:
+    """type of records -> file -> length, newest first."""
+    number = archive.read_folder_id(folder)
+    found = {kind.name: archive.file_sizes(number, kind.name) for kind in RECORDS.values()}
+    return {kind: dict(sorted(sizes.items(), reverse=True)) for kind, sizes in found.items()}
+
+
+def _write_archived(target: zipfile.ZipFile, user: int, folder: Path, files: Mapping[str, Mapping[str, int]]) -> None:
+    """Write the user's records of archive files, and which files there was no time for."""
+    deadline, left_out = time.monotonic() + MAX_ARCHIVE_S, list[str]()
+    for name, kind in RECORDS.items():
+        _write_list(target, f"archived_{name}", _archived_pages(user, folder, files[kind.name], deadline, left_out))
+    target.writestr("left_out.json", msgspec.json.encode(left_out) + b"\n")
+
+
+def _archived_pages(
+    user: int, folder: Path, sizes: Mapping[str, int], deadline: float, left_out: list[str]
+) -> Iterator[list[bytes]]:
+    """Yield the encoded records of the user in files; add those files to `left_out` that are not read to their end in time."""
+    mark = b'"user":%d,' % user
+    for name, size in sizes.items():
+        for block in archive.read_blocks(folder / name, 0, size):
+            if time.monotonic() > deadline:
+                left_out.append(name)
+                break
+            if mark in block:  # a large archive is read without a line of it being decoded
+                found = [msgspec.json.decode(line) for line in block.split(b"\n") if mark in line]
+                if page := [_record(record) for record in found if record["user"] == user]:
+                    yield page
+
+
+def _record(record: Mapping[str, Any]) -> bytes:
+    """A record as its user may see it. Paths and bodies of admins' calls name other people, and of calls that an admin did about
+    or for the user the address is the admin's."""
+    if "address" not in record:
+        return msgspec.json.encode({name: record[name] for name in ("id", "action", "description", "metadata", "site", "at")})
+    call = {name: record[name] for name in ("id", "action", "outcome", "address", "at")}
+    is_own = record["triggered_by"] in (None, record["user"])
+    return msgspec.json.encode(call | {"by_admin": not is_own} | ({} if is_own else {"address": None}))

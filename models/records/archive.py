@@ -164,6 +164,12 @@ def commit_size(tx: Transaction, folder_id: str, name: str, old_size: int, new_s
 
 def read_lines(path: Path, start: int, end: int) -> Iterator[bytes]:
     """Yield the lines between two sizes that the file has had, in constant memory; none when the file was moved away."""
+    for block in read_blocks(path, start, end):
+        yield from block.split(b"\n")
+
+
+def read_blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """Yield the same lines, as many at once as a block of the file has: without the last one's end."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -178,8 +184,9 @@ def read_lines(path: Path, start: int, end: int) -> Iterator[bytes]:
                 packed = member.unused_data
                 if member.eof:
                     member = zlib.decompressobj(GZIP_WINDOW_BITS)
-            *lines, partial_line = partial_line.split(b"\n")
-            yield from lines
+            lines, has_end, partial_line = partial_line.rpartition(b"\n")
+            if has_end:
+                yield lines
 
 
 def rewrite(path: Path, size: int, change: Callable[[bytes], bytes]) -> int:
