@@ -88,8 +88,10 @@ class _DeletionRun:
         if current is None:
             return
         self._progress = current
-        if first not in PHASES:
+        if first not in ("traces", *PHASES):
             yield from self._steps(erasing.trace_steps(current))
+            yield self._batch("traces", "", "", _nothing)  # as above
+            self._progress = deletion.find_unfinished(self._progress.id) or current  # with the names that were seen
         yield from self._files(PHASES.index(first) if first in PHASES else -1)
         leftovers.erase_past()
         yield self._batch("end", "", "", self._end)

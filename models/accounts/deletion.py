@@ -159,9 +159,10 @@ def advance(tx: Transaction, number: int, old: Place, new: Place, table: str, ch
 
 
 def add_names(tx: Transaction, number: int, names: Sequence[FormerName]) -> None:
-    """Add names that are to be replaced, too: those of groups that the user owned."""
+    """Add names that are to be replaced, too: those of groups that the user owned, and those that the user had before."""
     ((stored,),) = fetch_rows(Deletion.select(Deletion.names).where(Deletion.id == number))
-    both = msgspec.json.decode(stored, type=list[FormerName]) + list(names)
+    known = msgspec.json.decode(stored, type=list[FormerName])
+    both = known + [name for name in names if name not in known]
     Deletion.update(names=msgspec.json.encode(both).decode()).where(Deletion.id == number).execute()
 
 

@@ -16,7 +16,7 @@ import peewee
 
 from models.accounts import deletion, former_names
 from models.accounts.deletion import DeletionProgress
-from models.accounts.former_names import OF_CONVERSATION, OF_GROUP, FormerNames
+from models.accounts.former_names import FORMER, OF_CONVERSATION, OF_GROUP, FormerNames, Origin
 from models.accounts.invitation import Invitation, InvitationUse
 from models.chat import conversation as conversations
 from models.chat import message as messages
@@ -304,18 +304,19 @@ STEPS = (
 def trace_steps(progress: DeletionProgress) -> list[Step]:
     """The steps that find traces of the user in records and in what was derived. `progress` has all former names."""
     now = msgspec.to_builtins(view(progress.user))
-    names = FormerNames(progress.user, progress.names, now, erases=progress.erases, sender=_sender)
+    talks = set(fetch_column(Membership.select(Membership.conversation).where(Membership.user == progress.user)))
+    names = FormerNames(progress.user, progress.names, now, erases=progress.erases, conversations=talks, origin=_origin)
     tables = [(kind, table) for kind in RECORD_TYPES for table in (kind.table, *archived_tables.list_tables(kind))]
     return [
         Step("events", _own_notifications, _empty_notifications, of="of the user"),
         *(_emptied_records(table, is_audit=kind.name == "audit") for kind, table in tables),
-        _renamed("notifications", ("type", "title", "data"), partial(former_names.in_notification, names)),
-        _renamed("dead_work", ("error",), lambda error: (names.in_error(error),)),
+        _renamed(names, "notifications", ("type", "title", "data"), partial(former_names.in_notification, names)),
+        _renamed(names, "dead_work", ("error",), lambda error: (names.in_error(error),)),
         *(
-            _renamed(table, ("description", "metadata"), partial(former_names.in_record, names, kind.name == "audit"))
+            _renamed(names, table, ("description", "metadata"), partial(former_names.in_record, names, kind.name == "audit"))
             for kind, table in tables
         ),
-        _renamed("events", ("type", "data"), partial(former_names.in_event, names)),
+        _renamed(names, "events", ("type", "data"), partial(former_names.in_event, names)),
     ]
 
 
@@ -365,8 +366,8 @@ def _emptied_records(table: str, *, is_audit: bool) -> Step:
     return Step(table, find, change, of="of the user")
 
 
-def _renamed(table: str, columns: Sequence[str], rename: Rename) -> Step:
-    """Former names are replaced in a table's columns by what `rename` returns for their values."""
+def _renamed(names: FormerNames, table: str, columns: Sequence[str], rename: Rename) -> Step:
+    """Names are replaced in a table's columns by what `rename` returns for their values. Those that were not known are noted."""
     listed = ", ".join(columns)
 
     def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
@@ -385,11 +386,14 @@ def _renamed(table: str, columns: Sequence[str], rename: Rename) -> Step:
         assigned = ", ".join(f"{column}=?" for column in columns)
         for number, before, after in items:
             execute(f"UPDATE {table} SET {assigned} WHERE id=? AND {same}", (*after, number, *before))
+        if names.seen and progress.erases:
+            deletion.add_names(tx, progress.id, [(name, FORMER) for name in sorted(names.seen)])
+            names.seen.clear()
         return len(items)
 
     return Step(table, find, change, of="of others")
 
 
-def _sender(message: int) -> int | None:
-    found: list[int] = fetch_column(Message.select(Message.sender).where(Message.id == message))
-    return found[0] if found else None
+def _origin(message: int) -> Origin | None:
+    query = Message.select(Message.sender, Conversation.kind, Conversation.title).join(Conversation)
+    return next((Origin(*row) for row in fetch_rows(query.where(Message.id == message))), None)
