@@ -107,9 +107,13 @@ def require_whole() -> None:
 
 
 def repeat_deletions(chosen: Settings) -> None:
-    """Request again the deletions that the ledger has and the store has not, because it was restored. The schema must be up to
-    date."""
+    """Request again the deletions that the ledger has and the store has not, because it was restored, and complete the ledger with
+    those that other hosts have written to theirs. The schema must be up to date."""
     count = ledger.apply_again(chosen.deletions_path)
     if count:
         accounts = "1 account that was" if count == 1 else f"{count} accounts that were"
         print_line(f"{accounts} deleted after the backup: deleted again")
+    try:
+        ledger.complete(chosen.deletions_path)
+    except OSError as error:
+        print_line(f"the ledger of deletions can't be written, see BELLWIRE_DELETIONS_LEDGER: {error}")

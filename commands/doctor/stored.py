@@ -13,10 +13,12 @@ from commands.advice import command_line
 from commands.doctor.finding import Finding, fail, ok, warn
 from conf import Settings
 from models import schema
+from models.accounts.deletion import Deletion
 from models.ops import worker
 from models.store.clock import now_ms
 from models.store.data_dir_lock import NoLocksError, RestoringError, acquire_running_lock
 from models.store.database import connect, disconnect, rows, size_bytes
+from models.transfer import ledger
 
 MIB = 2**20
 AHEAD_MS = 5_000  # a normal difference between the clocks of two hosts
@@ -62,6 +64,7 @@ def _opened(chosen: Settings) -> Iterator[Finding]:
         return
     yield ok("schema: up to date")
     yield from _newest_event()
+    yield _ledger(chosen)
     yield from _consumers(chosen)
 
 
@@ -87,6 +90,19 @@ def _newest_event() -> Iterator[Finding]:
         yield fail(f"clock: the newest event is {ahead / 1000:.0f} s in the future", "set the clock, and use NTP")
     elif not rows("SELECT 1 FROM users WHERE role='admin' AND status='active' LIMIT 1"):
         yield warn("admins: none", command_line("create-admin --username NAME --email ADDRESS"))
+
+
+def _ledger(chosen: Settings) -> Finding:
+    """Check that the deletions are where a restored backup gets them from."""
+    path, count = chosen.deletions_path, Deletion.select().count()
+    try:
+        missing = len(ledger.missing(path))
+    except OSError as error:
+        return fail("ledger of deletions", f"can't be read ({error}): see BELLWIRE_DELETIONS_LEDGER")
+    if not missing:
+        return ok(f"ledger of deletions: has all {count}")
+    advice = "each start of a gateway or worker here writes them; hosts of one store best share BELLWIRE_DELETIONS_LEDGER"
+    return warn(f"ledger of deletions: {missing} of {count} are not in {path}", advice)
 
 
 def _consumers(chosen: Settings) -> Iterator[Finding]:

@@ -2,12 +2,14 @@
 
 A line is one deletion: the user's id, when the account was made, and what became of the texts; no names. The account's time tells
 it from another one that got the same id after an older backup was restored. A line is on disk before the call is answered,
-and before the deletion empties anything.
+and before the deletion empties anything. Hosts that share a database and not the file each have the lines of their own processes,
+and with each start of one all others.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,13 +37,17 @@ def append(path: Path, progress: DeletionProgress) -> None:
     """Write the line of a deletion, unless it is there. Raises OSError."""
     texts = "erase" if progress.erases else "keep"
     entry = DeletionEntry(progress.user, progress.user_created_ms, texts, progress.created_ms)
-    if entry in read(path):
-        return
+    if entry not in read(path):
+        _write(path, [entry])
+
+
+def _write(path: Path, entries: Sequence[DeletionEntry]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     is_new = not path.exists()
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b") as file:
         ends_line = not file.seek(0, os.SEEK_END) or _last_byte(file.fileno()) == b"\n"
-        file.write((b"" if ends_line else b"\n") + msgspec.json.encode(entry) + b"\n")
+        lines = [msgspec.json.encode(entry) + b"\n" for entry in entries]
+        file.write((b"" if ends_line else b"\n") + b"".join(lines))
         file.flush()
         os.fsync(file.fileno())
     if is_new:
@@ -53,6 +59,20 @@ def append_job(path: Path, job: int) -> None:
     progress = deletion.find_unfinished(job)
     if progress is not None:
         append(path, progress)
+
+
+def missing(path: Path) -> list[DeletionEntry]:
+    """The store's deletions that have no line, oldest first. Raises OSError."""
+    there = {(entry.user, entry.created_ms, entry.texts) for entry in read(path)}
+    columns = (Deletion.user, User.created_ms, Deletion.texts, Deletion.created_ms)
+    stored = fetch_rows(Deletion.select(*columns).join(User).order_by(Deletion.id))
+    return [DeletionEntry(*row) for row in stored if row[:3] not in there]
+
+
+def complete(path: Path) -> None:
+    """Write the lines that are missing. Raises OSError."""
+    if entries := missing(path):
+        _write(path, entries)
 
 
 def _last_byte(descriptor: int) -> bytes:
@@ -78,15 +98,15 @@ def apply_again(path: Path) -> int:
     up to date."""
     done = 0
     for part in chunks(dict.fromkeys(read(path)), MAX_IDS_PER_QUERY):
-        missing = _missing(part)
-        for entry in missing:
+        undone = _undone(part)
+        for entry in undone:
             with event.transaction() as tx:
                 deletion.request(tx, entry.user, entry.texts, None)
-        done += len(missing)
+        done += len(undone)
     return done
 
 
-def _missing(entries: list[DeletionEntry]) -> list[DeletionEntry]:
+def _undone(entries: list[DeletionEntry]) -> list[DeletionEntry]:
     """Those whose account is there, and has no deletion that does as much."""
     ids = [entry.user for entry in entries]
     there = set(fetch_rows(User.select(User.id, User.created_ms).where(User.id.in_(ids))))

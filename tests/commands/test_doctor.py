@@ -41,7 +41,7 @@ def test_a_healthy_installation_has_no_failure(bellwire: Installation) -> None:
     bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
     status, lines = examined(bellwire)
     assert status == 0
-    for name in ("settings", "data folder", "disk", "clock", "store", "schema", "dead work", "queue", "mail", "gateway"):
+    for name in ("settings", "data folder", "disk", "clock", "store", "schema", "ledger", "dead work", "queue", "mail", "gateway"):
         assert any(line[6:].startswith(name) for line in lines), name
     assert not [line for line in lines if line.startswith("FAIL")]
 
@@ -116,11 +116,16 @@ def test_a_consumer_that_lags_and_dead_events_are_warned_of(bellwire: Installati
     bellwire.write("INSERT INTO events (stream, type, at_ms, data) VALUES ('conversation:1', 'message.created', 1000, '{}')")
     bellwire.write("INSERT INTO checkpoints VALUES ('notify', 0, 0, 0), ('activity', 0, 1, 0)")
     bellwire.write("INSERT INTO dead_work (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 1, 'why', 0, 0)")
+    names = "username, username_key, email, email_key, display_name, display_key, role, status, watches, created_ms"
+    bellwire.write(f"INSERT INTO users (id, {names}) VALUES (7, 'deleted-7', '', '', '', '', '', 'user', 'deleted', '{{}}', 0)")
+    job = "user_id, texts, names, step, position, counts, created_ms"
+    bellwire.write(f"INSERT INTO deletions ({job}) VALUES (7, 'keep', '[]', '', '', '{{}}', 1)")
     status, lines = examined(bellwire)
     assert status == 0
     assert "is a worker running?" in line_of(lines, "warn", "consumer notify")
     assert "0 s behind" in line_of(lines, "ok", "consumer activity")
     assert "retry" in line_of(lines, "warn", "dead work: 1")
+    assert "BELLWIRE_DELETIONS_LEDGER" in line_of(lines, "warn", "ledger of deletions: 1 of 1 are not in")
 
 
 def test_a_port_of_something_else_fails(bellwire: Installation, listener: int) -> None:
