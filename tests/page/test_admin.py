@@ -121,6 +121,35 @@ def test_one_person_is_suspended_by_one_click_and_activated_again(
     expect(own.get_by_role("button", name="Suspend")).to_have_count(0)
 
 
+def test_an_account_is_deleted_with_its_texts(
+    instance: Gateway, root: Client, open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
+    ana, ben = instance.users(2)
+    name, said = ana.name.capitalize(), ana.send("to be erased", to=ben)
+    theirs = entered(open_page, ana)
+    page = entered(open_page, root, "#/admin/users")
+    page.get_by_label("Name or e-mail").fill(ana.name)
+    row = rows(page)
+    expect(row).to_have_count(1)
+    row.get_by_role("button", name=f"Delete: {name}").click()
+    dialog = page.get_by_role("dialog", name=f"Delete {name}?")
+    expect(dialog).to_contain_text("This cannot be undone.")
+    assert violations(page) == []
+    confirm(page, "Cancel")
+    assert ana.get("/me").status_code == 200
+    row.get_by_role("button", name=f"Delete: {name}").click()
+    page.get_by_label("Messages, posts and comments").select_option("Erase them, too")
+    confirm(page, "Delete")
+    expect(page.locator(".toast")).to_contain_text(f"{name} is being deleted")
+    expect(row.get_by_text("Deleted", exact=True)).to_be_visible()
+    expect(row).not_to_contain_text(name)
+    expect(row.get_by_role("button")).to_have_count(0)
+    expect(row.get_by_role("checkbox")).to_be_focused()
+    expect(theirs.get_by_text("You were signed out.")).to_be_visible()
+    until(lambda: ben.get(f"/messages/{said['id']}").json()["body"] == "")
+    assert [job["texts"] for job in root.get("/admin/jobs").json()["deletions"] if job["user"] == ana.id] == ["erase"]
+
+
 def test_a_webhook_is_made_paused_and_deleted(root: Client, open_page: Open) -> None:
     page = entered(open_page, root, "#/admin/webhooks")
     expect(page.get_by_text("There are no webhooks.")).to_be_visible()

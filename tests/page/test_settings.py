@@ -1,6 +1,8 @@
 """The settings in a browser: profile, password, appearance and sessions."""
 
+import json
 import re
+import zipfile
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +88,19 @@ def test_a_lost_password_is_replaced_with_a_mailed_code(served: Gateway, open_pa
     expect(page.get_by_label("New password")).to_have_value("")
     signed_in = served.anonymous().post("/login", {"login": ana.name, "password": "correct horse battery"})
     assert signed_in.status_code == 200
+
+
+def test_ones_own_data_is_downloaded(served: Gateway, open_page: Open) -> None:
+    ana, ben = served.users(2)
+    ana.send("mine", to=ben)
+    page = entered(open_page, ana, "#/settings")
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Download my data").click()
+    assert saving.value.suggested_filename == f"bellwire-{ana.id}.zip"
+    with zipfile.ZipFile(saving.value.path()) as saved:
+        assert json.loads(saved.read("account.json"))["username"] == ana.name
+        assert [message["body"] for message in json.loads(saved.read("messages.json"))] == ["mine"]
+    expect(page.get_by_role("heading", name="Settings", exact=True)).to_be_visible()
 
 
 def test_a_theme_is_stored_and_sessions_are_ended(served: Gateway, open_page: Open) -> None:

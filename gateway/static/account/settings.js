@@ -44,8 +44,9 @@ class Settings extends View {
   }
 
   #export() {
-    const link = h("a", { href: "/api/v1/me/export", download: "" }, t("settings.export"));
-    return h("section.sheet", {}, link, h("p.quiet", {}, t("settings.export.hint")));
+    const link = h("a.grow", { href: "/api/v1/me/export", download: "" }, t("settings.export"));
+    const hint = h("p.quiet", {}, t("settings.export.hint"));
+    return h("section.sheet", {}, h("h2", {}, t("settings.data")), hint, h("p.row", {}, link));
   }
 
   #profile() {

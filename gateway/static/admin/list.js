@@ -123,7 +123,7 @@ export class Listing {
     if (hadFocus) this.#focusIn(next);
   }
 
-  /** Draw a changed item again. The focus stays on the control with the same `data-act`. */
+  /** Draw a changed item again. The focus stays on the control with the same `data-act`, or else in the row. */
   replace(item) {
     const old = this.rows.get(item.id);
     if (!old) return;
@@ -132,6 +132,6 @@ export class Listing {
     this.items = this.items.map((other) => (other.id === item.id ? item : other));
     this.rows.set(item.id, row);
     old.replaceWith(row);
-    if (focused) row.querySelector(`[data-act="${focused}"]`)?.focus();
+    if (focused) (row.querySelector(`[data-act="${focused}"]`) ?? row.querySelector("[data-act]"))?.focus();
   }
 }

@@ -27,6 +27,16 @@ const NEW_STATUSES = { activate: "active", suspend: "suspended" }; // by action
 
 const heads = () => ["", t("users.name"), t("users.email"), t("users.role"), t("users.status"), ""];
 
+/** An account that is being deleted, as the server has it by then. */
+const deleted = ({ id }) => ({
+  id,
+  username: `deleted-${id}`,
+  display_name: "Deleted user",
+  email: null,
+  role: "user",
+  status: "deleted",
+});
+
 function filterOptions(filter, values) {
   return [["", t("users.any")], ...values.map((value) => [value, t(`users.${filter}.${value}`)])];
 }
@@ -141,7 +151,7 @@ class Users extends View {
       if (token) this.#showToken(user, token);
     };
     const remove = async () => {
-      if (await deleteAccount(store, user)) this.list.replace({ ...user, status: "deleted" });
+      if (await deleteAccount(store, user)) this.list.replace(deleted(user));
     };
     if (user.status === "deleted") return h("div.row");
     const statusVerb = user.status === "active" ? "suspend" : "activate";

@@ -495,6 +495,7 @@ export default {
   "setup.your-bellwire": "Dein Bellwire",
   "settings.api-docs": "API-Dokumentation",
   "settings.appearance": "Darstellung",
+  "settings.data": "Deine Daten",
   "settings.display-name": "Angezeigter Name",
   "settings.language": "Sprache",
   "settings.language-hint":
@@ -847,7 +848,7 @@ export default {
   "users.delete.texts": "Nachrichten, Beiträge und Kommentare",
   "users.delete.texts.keep": "Behalten, unter „Deleted user“",
   "users.delete.texts.erase": "Ebenfalls löschen",
-  "users.delete.warning": "Die Person wird überall abgemeldet, und alles über sie wird geleert. Das lässt sich nicht rückgängig machen.",
+  "users.delete.warning": "Die Person wird überall abgemeldet; Name, Adresse und Daten werden entfernt. Das lässt sich nicht rückgängig machen.",
   "users.delete.done": "{name} wird gelöscht: Auftrag {job}",
   "users.create": "Konto anlegen",
   "users.create-many": "Mehrere anlegen",
