@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -39,11 +40,39 @@ async def resolve(host: str, port: int, allowed: Networks) -> list[str]:
     """Return the addresses of a host, all of them checked. Raises RefusedAddressError, OSError when the name has none."""
     found = [literal] if (literal := _literal(host)) is not None else await _addresses_of(host, port)
     for text in found:
-        if not may_call(ip_address(text.partition("%")[0]), allowed):
+        if not _may_call(text, tuple(allowed)):
             raise RefusedAddressError(f"{text} is not a public address, and BELLWIRE_WEBHOOK_ALLOW does not name it")
     return found
 
 
+class Resolver:
+    """Resolves one host. Deliveries that begin while it is looked up share the result."""
+
+    def __init__(self, host: str, port: int, allowed: Networks) -> None:
+        self._where = (host, port, allowed)
+        self._lookup: asyncio.Task[list[str]] | None = None
+
+    async def resolve(self) -> list[str]:
+        """Return the addresses, all of them checked. Raises RefusedAddressError, OSError."""
+        if _literal(self._where[0]) is not None:
+            return await resolve(*self._where)
+        lookup = self._lookup
+        if lookup is None or lookup.done():
+            lookup = self._lookup = asyncio.create_task(resolve(*self._where))
+            lookup.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            return await asyncio.shield(lookup)
+        except asyncio.CancelledError:
+            self._lookup = None  # it may never end: the next delivery begins another one
+            raise
+
+
+@lru_cache(maxsize=1_000)
+def _may_call(text: str, allowed: Networks) -> bool:
+    return may_call(ip_address(text.partition("%")[0]), allowed)
+
+
+@lru_cache(maxsize=1_000)
 def _literal(host: str) -> str | None:
     try:
         return str(ip_address(host.partition("%")[0]))

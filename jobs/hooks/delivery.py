@@ -27,7 +27,6 @@ from models.store import facts
 from models.store.clock import now_ms
 from models.store.database import engine
 from models.sync import whole_log
-from models.sync.catchup import Slice
 
 MAX_EVENTS_PER_SLICE = 200
 FIRST_RETRY_S, MAX_RETRY_S = 5.0, 3600.0
@@ -66,6 +65,7 @@ class Delivery:
         self._accepted: set[int] = set()  # those of them that were taken before an older one
         self._failure: Outcome | None = None
         self._epoch, self._key = epoch, settings.secret()
+        self._secrets: list[str] = []  # that sign
         self._in_store, self._may_deliver = in_store, may_deliver
         self._poster = Poster(hook.url, settings)
         self.close_stale = self._poster.close_stale  # connections
@@ -87,11 +87,9 @@ class Delivery:
         return Progress(self.hook.id, self.hook.rewinds, self._position, *status, last)
 
     async def _deliver_slice(self) -> bool:
-        """Deliver the next slice, or wait until there is more. Returns False when the hook is at its end, or was changed."""
+        """Deliver the next slice, or wait until there is more. Returns False when the hook is at its end."""
         self.woken.clear()
-        found, was_changed = await self._in_store(self._read)
-        if was_changed:
-            return False
+        found = await self._in_store(whole_log.read, self._reached, self.hook.patterns, MAX_EVENTS_PER_SLICE)
         if found.expired:
             await self._skip_trimmed()
             return True
@@ -113,13 +111,6 @@ class Delivery:
             await self.woken.wait()
         return True
 
-    def _read(self) -> tuple[Slice, bool]:
-        """The next slice, and whether an admin has changed the hook. That is read last: what was changed before an event of the
-        slice is valid for it, such as a new secret."""
-        found = whole_log.read(self._reached, self.hook.patterns, MAX_EVENTS_PER_SLICE)
-        row = webhook.find_hook(self.hook.id) if found.events else self.hook
-        return found, row is None or row.settings != self.hook.settings
-
     async def _skip_trimmed(self) -> None:
         """Go on from what is kept: the hook was not active for longer, or a backup was restored."""
         kept_after, newest = await self._in_store(_kept)
@@ -132,6 +123,7 @@ class Delivery:
     async def _attempt(self, by_queue: dict[str, deque[Event]]) -> Outcome | None:
         """Post all events, or those until the first one that is not taken. Returns its outcome."""
         self._failure = None
+        self._secrets = self.hook.secrets(self._key, now_ms())
         queues = iter(list(by_queue))
 
         async def work() -> None:
@@ -150,8 +142,7 @@ class Delivery:
 
     async def _post(self, events: deque[Event]) -> None:
         """Post the first of a queue's events, and drop it if it was taken."""
-        secrets = self.hook.secrets(self._key, now_ms())
-        outcome = await self._poster.post(secrets, cursor_of(self._epoch, events[0]), body_of(self._epoch, events[0]))
+        outcome = await self._poster.post(self._secrets, cursor_of(self._epoch, events[0]), body_of(self._epoch, events[0]))
         if not outcome.is_accepted:
             self._failure = self._failure or outcome
             return
