@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,8 +18,10 @@ import structlog
 
 from models.chat import message
 from models.chat.message import Draft, Posted
-from models.identity import token
+from models.identity import acting, token
 from models.log.event import Transaction, TransactionLostError
+from models.records import audit
+from models.records.audit import AdminCall
 from models.store.database import is_store_error
 from models.store.errors import ForbiddenError, RefusedError
 
@@ -35,10 +37,11 @@ R = TypeVar("R")
 class Operation(Generic[R]):
     """A function to run in the next transaction, for a caller's token (None: the gateway itself), and the future of its result.
 
+    With `acting_for`, a user, the token must be an admin's, and the transaction's room is shared out by users, not by the token.
     `submitted`, `started` and `committed` are times of time.perf_counter(); `started` is when its transaction began.
     """
 
-    __slots__ = ("admin", "committed", "future", "result", "run", "started", "submitted", "token", "weight")
+    __slots__ = ("admin", "caller", "committed", "future", "result", "run", "started", "submitted", "token", "weight")
 
     def __init__(
         self,
@@ -47,10 +50,12 @@ class Operation(Generic[R]):
         future: asyncio.Future[R],
         *,
         admin: bool = False,
+        acting_for: int | None = None,
     ) -> None:
         self.run = run
-        self.admin = admin  # whether only an admin's token may run it
+        self.admin = admin or acting_for is not None  # whether only an admin's token may run it
         self.token = actor_token
+        self.caller = actor_token if acting_for is None else ("user", acting_for)
         self.weight = CALL_WEIGHT
         self.future = future
         self.result: Any = None
@@ -76,13 +81,15 @@ class Operation(Generic[R]):
 
 
 class SendOperation(Operation[Posted]):
-    """A message to be posted together with the other messages of its batch."""
+    """A message to be posted together with the other messages of its batch. With `acting`, the call of an admin who does it as the
+    sender, it is recorded, too."""
 
-    __slots__ = ("draft",)
+    __slots__ = ("acting", "draft")
 
-    def __init__(self, draft: Draft, future: asyncio.Future[Posted]) -> None:
-        super().__init__(None, draft.token, future)
+    def __init__(self, draft: Draft, future: asyncio.Future[Posted], acting: AdminCall | None = None) -> None:
+        super().__init__(None, draft.token, future, acting_for=None if acting is None else draft.sender)
         self.draft = draft
+        self.acting = acting
         self.weight = 1 + len(draft.body) // CHARS_OF_A_WEIGHT
 
     @property
@@ -96,13 +103,13 @@ def share_out(waiting: Sequence[Operation[Any]]) -> tuple[list[Operation[Any]], 
 
     Of a caller with many or large operations it has a few only, so that others do not wait for all of them.
     """
-    weights: Counter[int] = Counter()  # by token
+    weights: Counter[object] = Counter()  # by caller
     chosen: list[Operation[Any]] = []
     left: list[Operation[Any]] = []
     for position, operation in enumerate(waiting):
         if len(chosen) == MAX_BATCH_OPERATIONS:
             return chosen, [*left, *waiting[position:]]
-        caller = operation.token
+        caller = operation.caller
         if caller is not None and weights[caller] >= MAX_WEIGHT_OF_A_CALLER:
             left.append(operation)
             continue
@@ -178,20 +185,34 @@ def _call(tx: Transaction, operation: Operation[Any]) -> None:
 
 
 def _post(tx: Transaction, group: Sequence[Operation[Any]]) -> None:
-    """Post the drafts of senders whose token is valid, and refuse the others."""
-    drafts: list[Draft] = []
-    accepted: list[Operation[Any]] = []
+    """Post the drafts of senders whose token is valid, or as whom an admin may act, and refuse the others."""
+    accepted: list[SendOperation] = []
+    acted_for = [o.draft.sender for o in group if isinstance(o, SendOperation) and o.acting is not None]
+    active = acting.active_users(acted_for) if acted_for else frozenset()
     for operation in group:
         assert isinstance(operation, SendOperation)
         try:
-            token.check_actor(tx, operation.draft.token)
+            _check_sender(tx, operation, active)
         except RefusedError as refusal:
             operation.result = refusal
         else:
-            drafts.append(operation.draft)
             accepted.append(operation)
+    drafts = [operation.draft for operation in accepted]
     for operation, result in zip(accepted, message.post(tx, drafts) if drafts else [], strict=True):
         operation.result = result
+    if acted_for:
+        done = [operation for operation in accepted if not isinstance(operation.result, RefusedError)]
+        audit.record_acting(tx, [(o.acting, o.draft.sender) for o in done if o.acting is not None])
+
+
+def _check_sender(tx: Transaction, operation: SendOperation, active: Collection[int]) -> None:
+    """Raise RefusedError unless the token is valid and, for an admin's call as another user, an admin's and that user active."""
+    _, role = token.check_actor(tx, operation.draft.token)
+    if operation.acting is not None:
+        if role != "admin":
+            raise ForbiddenError("for admins")
+        if operation.draft.sender not in active:
+            acting.require_active(operation.draft.sender)
 
 
 def log_failures(batch: Sequence[Operation[Any]]) -> None:

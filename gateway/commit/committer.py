@@ -40,6 +40,7 @@ from models.chat.message import Draft
 from models.identity import token
 from models.log import event
 from models.log.event import Event, Transaction, TransactionCache, TransactionLostError
+from models.records.audit import AdminCall
 from models.store import facts
 from models.store.database import disconnect, engine
 from models.store.errors import RefusedError, StoreDownError
@@ -121,15 +122,19 @@ class Committer:
         """
         return self.submit(run, actor_token, admin=admin).future
 
-    def submit(self, run: Callable[[Transaction], R], actor_token: int | None = None, *, admin: bool = False) -> Operation[R]:
-        """Like `call`, but return the operation, which has its times besides the future."""
-        operation = Operation(run, actor_token, self._loop.create_future(), admin=admin)
+    def submit(
+        self, run: Callable[[Transaction], R], actor_token: int | None = None, *, admin: bool = False, acting_for: int | None = None
+    ) -> Operation[R]:
+        """Like `call`, but return the operation, which has its times besides the future. `acting_for`: the user as whom an admin
+        does it."""
+        operation = Operation(run, actor_token, self._loop.create_future(), admin=admin, acting_for=acting_for)
         self._enqueue(operation)
         return operation
 
-    def post(self, draft: Draft) -> SendOperation:
-        """Like `submit`, for a message, which is posted together with the other messages of its batch."""
-        operation = SendOperation(draft, self._loop.create_future())
+    def post(self, draft: Draft, acting: AdminCall | None = None) -> SendOperation:
+        """Like `submit`, for a message, which is posted together with the other messages of its batch. `acting`: the call of an
+        admin who does it as the sender."""
+        operation = SendOperation(draft, self._loop.create_future(), acting)
         self._enqueue(operation)
         return operation
 

@@ -1,7 +1,7 @@
 """Acting for somebody: a call with an admin's token and `Bellwire-As: USER` is done as that user.
 
-Under /admin the header has no effect: these calls are the admin's own. The rate limits count the admin, and the audit has both: a
-record of the user's, triggered by the admin. It has nothing of the body, which is the user's.
+Under /admin the header has no effect: these calls are the admin's own. The calls of an admin for others have a rate limit of their
+own, `acting`. The audit has both: a record of the user's, triggered by the admin. It has nothing of the body, which is the user's.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import msgspec
 
 from gateway.commit.batch import Operation
 from gateway.http.authentication import Authentication
-from models.chat import message
 from models.chat.message import Draft, Posted
 from models.identity import acting, token
 from models.identity.token import ADDRESS_CHARS, Actor
 from models.log.event import Transaction
 from models.records import audit
 from models.records.audit import DONE, READ, AdminCall
-from models.store.errors import ActingError, ForbiddenError, RefusedError, StoreDownError
+from models.store.errors import ActingError, ForbiddenError, StoreDownError
 
 HEADER = "Bellwire-As"
 MAX_PATH_CHARS = 300
@@ -36,37 +35,41 @@ _recorded: dict[tuple[int, int, str], float] = {}  # (token, user, route) -> whe
 class Acting(Authentication):
     """The part of a handler that acts for the user of `Bellwire-As`. Then `actor` is that user, with the admin's token."""
 
-    refuses_acting: ClassVar[str] = ""  # why the call is the admin's own
     route: ClassVar[str]
     request_id: Callable[[], str]
     is_acting_recorded = False
 
-    @classmethod
-    def can_act(cls) -> bool:
-        """Whether calls may be for another user."""
-        return cls.access == "user" and not cls.refuses_acting
-
     def authenticate(self) -> Awaitable[None] | None:
         """Set `actor`, as `Authentication` does, or the user whom it acts for. Raises ActingError or ForbiddenError, too."""
         authenticated = super().authenticate()
-        if HEADER not in self.request.headers or not (self.can_act() or self.refuses_acting):
+        if self.access != "user" or HEADER not in self.request.headers:
             return authenticated
         return self._act(authenticated)
+
+    def _limits(self, actor: Actor | None) -> tuple[str, ...]:
+        """The limits of users are not for the calls of an admin for many of them."""
+        is_acting = actor is not None and actor.role == "admin" and self.access == "user" and HEADER in self.request.headers
+        return ("acting",) if is_acting else super()._limits(actor)
 
     async def _act(self, authenticated: Awaitable[None] | None) -> None:
         if authenticated is not None:
             await authenticated
         self.actor = await self.acting_actor(self.actor)
-        if self.refuses_acting:
-            raise ActingError(self.refuses_acting)
 
     async def acting_actor(self, admin: Actor) -> Actor:
         """The user of the header, with the admin's token. Raises ActingError, or ForbiddenError for others' tokens."""
         if admin.role != "admin":
             raise ForbiddenError(f"only admins may use {HEADER}")
         reference = self.request.headers[HEADER].strip().encode("latin-1", "replace").decode("utf-8", "replace")
-        user = await self.services.read.of_account(admin.user, acting.find, reference)
+        user = await self.services.acted_for(reference)
+        if isinstance(user, ActingError):
+            raise user
         return Actor(user.id, admin.token, user.role, user.status, user.bot, admin.expires_ms, admin.user)
+
+    def refuse_acting(self, why: str) -> None:
+        """Raise ActingError if the call is for another user."""
+        if self.actor.by_admin:
+            raise ActingError(why)
 
     def checked_actor(self, tx: Transaction) -> tuple[int, str]:
         """The caller, or whom they act for, and the role, as the transaction has them."""
@@ -82,11 +85,13 @@ class Acting(Authentication):
         call = None if self.is_acting_recorded else self._acting_call(DONE)
         self.is_acting_recorded = True
         verb = partial(run_acting, run, self.actor.user, call)
-        return self.services.committer.submit(verb, self.actor.token, admin=True)
+        return self.services.committer.submit(verb, self.actor.token, acting_for=self.actor.user)
 
     def submit_message(self, draft: Draft) -> Operation[Posted]:
-        """Post a message: together with others of its batch, if the caller is its sender."""
-        return self.submit(partial(_post, draft)) if self.actor.by_admin else self.services.committer.post(draft)
+        """Post a message, together with the others of its batch."""
+        call = self._acting_call(DONE) if self.actor.by_admin else None
+        self.is_acting_recorded = call is not None
+        return self.services.committer.post(draft, call)
 
     def record_acting(self) -> None:
         """Record, beside the answer, a call for another user that no transaction has recorded; the same read once a minute."""
@@ -99,7 +104,7 @@ class Acting(Authentication):
         _recorded[key] = now  # behind those that were recorded before
         user, call = self.actor.user, self._acting_call(READ)
         try:
-            recorded = self.services.committer.call(None, lambda tx: audit.record_acting(tx, call, user))
+            recorded = self.services.committer.call(None, lambda tx: audit.record_acting(tx, [(call, user)]))
         except StoreDownError:
             return
         recorded.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -121,12 +126,5 @@ def run_acting(run: Callable[[Transaction], T], user: int, call: AdminCall | Non
     acting.require_active(user)
     result = run(tx)
     if call is not None:
-        audit.record_acting(tx, call, user)
+        audit.record_acting(tx, [(call, user)])
     return result
-
-
-def _post(draft: Draft, tx: Transaction) -> Posted:
-    (posted,) = message.post(tx, [draft])
-    if isinstance(posted, RefusedError):
-        raise posted
-    return posted

@@ -14,6 +14,7 @@ from gateway.commit.threads import (
     MAX_HASHES_WAITING,
     MAX_READS_WAITING,
     READER_THREADS,
+    BatchedRead,
     SearchPool,
     ThreadPool,
 )
@@ -28,10 +29,13 @@ from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
+from models.identity import acting
+from models.identity.acting import ActedFor
 from models.identity.contacts import EVERYONE
 from models.log import event
 from models.log.event import Event
 from models.store import facts
+from models.store.errors import ActingError
 
 MAX_EXPORTS_WAITING = 4  # each reads for seconds
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
@@ -59,6 +63,9 @@ class Services:
         self.host_tokens = _host_tokens(settings, self.read, self.committer)
         self.export = ThreadPool("exporter", 1, MAX_EXPORTS_WAITING)
         self.tokens = TokenCache(self.read, self.host_tokens)
+        self.acted_for = BatchedRead[str, ActedFor | ActingError](
+            lambda names: self.read(acting.find_all, names)
+        )  # by `Bellwire-As`
         self.hub = Hub(facts.epoch(), event.head(), self.read, self)
         self.hub.max_polls_per_user = settings.open_polls_per_user
         self.hub.has_public_posts = settings.contacts == EVERYONE

@@ -21,7 +21,7 @@ from gateway import server as server_module
 from gateway.app import Application
 from gateway.commit import batch as batch_module
 from gateway.commit import committer as committer_module
-from gateway.commit.batch import Operation, OperationFailedError
+from gateway.commit.batch import MAX_WEIGHT_OF_A_CALLER, Operation, OperationFailedError
 from gateway.commit.committer import Committer
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
@@ -31,8 +31,9 @@ from models.identity import token
 from models.identity.token import Actor
 from models.log import event
 from models.log.event import Transaction
+from models.records.audit import AdminCall
 from models.store.database import db, engine, execute, in_transaction, insert_rows, rows
-from models.store.errors import DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
+from models.store.errors import ActingError, DeadTokenError, ForbiddenError, InvalidError, NotFoundError, StoreDownError
 from tests.journeys.clients import BROKEN, Link, Sender
 from tests.journeys.cluster import Cluster, seed
 from tests.journeys.core import Core, opened, token_of
@@ -108,6 +109,38 @@ def test_a_failing_operation_fails_alone_and_the_rest_of_its_batch_commits() -> 
     assert rows("SELECT body FROM messages ORDER BY id") == [("words",), ("one",), ("two",), ("three",)]
     assert scalar("SELECT title FROM conversations") == "Crew"
     assert rows("SELECT type FROM events WHERE stream LIKE 'conversation:%'") == [("message.created",)] * 4
+
+
+def test_an_admins_sends_as_many_users_are_one_batch_with_the_users_own() -> None:
+    (root,) = people("root", role="admin")
+    ana, ben, gone = people("ana", "ben", "gone")
+    crew, key = group(ana, ben, gone), token_of(root)
+    own = token_of(ana)
+    execute("UPDATE users SET status='suspended' WHERE id=?", (gone,))
+
+    def acted(user: int, body: str, by: int = key) -> tuple[Draft, AdminCall]:
+        call = AdminCall(root, "POST /api/v1/messages", "/api/v1/messages", b'{"acting_for":%d}' % user, "done", "::1", body)
+        return Draft(user, by, body, conversation=crew), call
+
+    async def scenario() -> list[Any]:
+        async with Core() as core:
+            post = core.committer.post
+            gate, busy_operation = await busy(core.committer)
+            sends = [acted(user, str(n)) for n in range(MAX_WEIGHT_OF_A_CALLER) for user in (ana, ben)]
+            refused = [acted(gone, "late"), acted(ben, "not an admin's", own), acted(ben, "")]
+            own_sends = [post(Draft(ana, own, "own", conversation=crew))]
+            waiting = together(core, *(o.future for o in [*own_sends, *(post(*send) for send in [*sends, *refused])]))
+            gate.set()
+            results = await waiting
+            await busy_operation
+            assert core.batches[:2] == [1, 1 + len(sends) + 1]  # of each user a few
+            return results
+
+    posted, refusals = (results := asyncio.run(scenario()))[:-3], results[-3:]
+    assert all(result.created for result in posted)
+    assert [type(result) for result in refusals] == [ActingError, ForbiddenError, InvalidError]
+    recorded = rows("SELECT user_id, triggered_by, request_id, outcome FROM audits ORDER BY user_id, request_id")
+    assert recorded == [(user, root, str(n), "done") for user in (ana, ben) for n in range(MAX_WEIGHT_OF_A_CALLER)]
 
 
 @pytest.mark.only("sqlite")

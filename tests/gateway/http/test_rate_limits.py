@@ -15,6 +15,7 @@ SETTINGS = {
     "LIMIT_LOGIN": "2/hour",
     "LIMIT_CLIENT_ERRORS": "2/hour",
     "LIMIT_API": "15/hour",
+    "LIMIT_ACTING": "20/hour",
     "TRUSTED_PROXIES": "127.0.0.1/32",
 }
 
@@ -28,6 +29,17 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
 def limited(answer: httpx.Response) -> None:
     problem(answer, 429, "rate-limited")
     assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+
+
+def test_the_calls_of_an_admin_for_others_have_a_limit_of_their_own(gateway: Gateway, ana: Client, ben: Client) -> None:
+    root = gateway.user("admin")
+    for user, to in (ana, ben), (ben, ana):
+        for _ in range(10):
+            body = {"to": to.id, "body": "hi"}
+            assert root.post("/messages", body, headers={"Bellwire-As": str(user.id)}).status_code == 201
+    limited(root.get("/me", headers={"Bellwire-As": str(ana.id)}))
+    assert root.get("/me").status_code == ana.post("/messages", {"to": ben.id, "body": "own"}).status_code - 1 == 200
+    assert ana.get("/me", headers={"Bellwire-As": str(ben.id)}).status_code == 403
 
 
 def test_each_user_has_separate_limits(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
