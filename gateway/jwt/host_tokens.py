@@ -73,8 +73,8 @@ class HostTokens:
         new = await self._pool(self._host_token, claims, hashed, address)
         creates = self._settings.jwt_create
         try:
-            await self._read(host_tokens.require_acceptable, new, creates=creates)
-            await self._committer.call(None, lambda tx: host_tokens.accept(tx, new, creates=creates))
+            since = await self._read(host_tokens.unchanged_since, new, creates=creates)
+            await self._committer.call(None, lambda tx: host_tokens.accept(tx, new, creates=creates, unchanged_since=since))
         except (RefusedError, StoreDownError):
             _remember(self._verified, hashed, claims)
             raise

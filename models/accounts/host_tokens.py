@@ -13,7 +13,7 @@ from models.accounts.hosted import HostedUser, PreparedUser
 from models.identity import ended_tokens, token
 from models.identity.token import ADDRESS_CHARS, LABEL_CHARS
 from models.log.event import Transaction
-from models.store.database import execute, rows
+from models.store.database import engine, execute, rows
 from models.store.errors import ConflictError, DeadTokenError, SuspendedError
 
 MAX_TOKENS = 100  # of a user: some hosts sign one for each page that they show
@@ -48,19 +48,27 @@ class _TokenOwner(NamedTuple):
     profile_issued_ms: int
 
 
-def require_acceptable(new: HostToken, *, creates: bool) -> None:
-    """Raise DeadTokenError, which names the claim, or SuspendedError, if `accept` would."""
-    _find_account(new, creates=creates)
+def unchanged_since(new: HostToken, *, creates: bool) -> int | None:
+    """Return the time of the account's newest change, its `profile_issued_ms`, if the token says nothing new; else None.
+
+    What `accept` would only compare is compared here, without the log's lock. Raises DeadTokenError, which names the claim, or
+    SuspendedError, if `accept` would.
+    """
+    account = _find_account(new, creates=creates)  # before the account is compared: a change meanwhile is then noticed
+    if account is None or new.issued_ms < account.profile_issued_ms or hosted.would_change(new.user, engine().now_ms()):
+        return None
+    return account.profile_issued_ms
 
 
 def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
     """Return the account of a token, None for one that is to be made. Raises DeadTokenError or SuspendedError."""
     times = "coalesce(tokens_after_ms, -1), coalesce(profile_issued_ms, 0)"
     found = rows(f"SELECT id, status, {times} FROM users WHERE external_id=?", (new.external_id,))
-    if new.issued_ms <= ended_tokens.ended_up_to(new.external_id):  # of an account that was deleted
+    has_ended, ended_up_to = ended_tokens.ended(new.hash, new.external_id)
+    if new.issued_ms <= ended_up_to:  # of an account that was deleted
         raise DeadTokenError(ISSUED_BEFORE)
     if not found:
-        if ended_tokens.has_ended(new.hash):  # of an account that has another external id now
+        if has_ended:  # of an account that has another external id now
             raise DeadTokenError(REVOKED)
         if not creates:
             raise DeadTokenError(UNKNOWN)
@@ -70,14 +78,15 @@ def _find_account(new: HostToken, *, creates: bool) -> _TokenOwner | None:
         raise SuspendedError if account.status == "suspended" else DeadTokenError(UNKNOWN)
     if new.issued_ms <= account.tokens_after_ms:
         raise DeadTokenError(ISSUED_BEFORE)
-    if ended_tokens.has_ended(new.hash):
+    if has_ended:
         raise DeadTokenError(REVOKED)
     return account
 
 
-def accept(tx: Transaction, new: HostToken, *, creates: bool) -> None:
+def accept(tx: Transaction, new: HostToken, *, creates: bool, unchanged_since: int | None = None) -> None:
     """Make a row of a token that was verified, unless there is one, and an account if the user has none. A token that is older than
-    another one of the user's, or than an admin's change, does not change the account.
+    another one of the user's, or than an admin's change, does not change the account; nor does one that said nothing new when the
+    newest of these changes was `unchanged_since`.
 
     Raises DeadTokenError, which names the claim, or SuspendedError.
     """
@@ -89,7 +98,9 @@ def accept(tx: Transaction, new: HostToken, *, creates: bool) -> None:
         user = made.id
     else:
         user = account.user
-        if new.issued_ms >= account.profile_issued_ms:
+        if account.profile_issued_ms == unchanged_since:
+            hosted.record_time(tx, [user], new.issued_ms)
+        elif new.issued_ms >= account.profile_issued_ms:
             _update_profile(tx, new.user, new.issued_ms)
     _insert(tx, user, new)
 

@@ -173,10 +173,19 @@ def upsert_prepared(tx: Transaction, people: Sequence[PreparedUser], by: int = 0
     stored = {account.view.external_id: account for account in found}
     before = [stored.get(user.requested.external_id) for user in people]
     after = _apply(tx, people, before, by)
-    _record_time(tx, after, issued_ms)
+    record_time(tx, [account.view.id for account in after], issued_ms)
     created = before.count(None)
     changed = sum(old is not None and old != new for old, new in zip(before, after, strict=True))
     return Upserted(created, changed, len(people) - created - changed, [_shown(account) for account in after])
+
+
+def would_change(user: PreparedUser, now_ms: int) -> bool:
+    """Return whether `upsert_prepared` would make or change an account now. It only reads."""
+    found = _stored("u.external_id", [user.requested.external_id])
+    if not found:
+        return True
+    (name,), (address,) = _choose_names(now_ms, [user], found), _choose_addresses([user], found)
+    return _merged(user, found[0], name, address) != found[0]
 
 
 def change(tx: Transaction, user: int, changes: AccountChanges) -> AccountView:
@@ -197,17 +206,17 @@ def change(tx: Transaction, user: int, changes: AccountChanges) -> AccountView:
         raise ConflictError("external_id: another account has it")
     wishes = HostedUser(external or "", changes.username, changes.display_name, changes.email, changes.role)
     after = _apply(tx, [_prepared(wishes)], [account], 0)
-    _record_time(tx, after, None)
+    record_time(tx, [user], None)
     return _shown(*after)
 
 
-def _record_time(tx: Transaction, accounts: Sequence[StoredAccount], issued_ms: int | None) -> None:
+def record_time(tx: Transaction, users: Sequence[int], issued_ms: int | None) -> None:
     """Remember when it was said what these accounts are, which is never lowered: an older token, or one that the host's clock dates
     later than an admin's change, does not change them."""
     at_ms = tx.now_ms if issued_ms is None else issued_ms
     later = "profile_issued_ms" if issued_ms is not None else "profile_issued_ms+1"
     sql = f"UPDATE users SET profile_issued_ms=CASE WHEN coalesce(profile_issued_ms, -1)<? THEN ? ELSE {later} END WHERE id IN"
-    for part in chunks([account.view.id for account in accounts], MAX_KEYS_PER_QUERY):
+    for part in chunks(users, MAX_KEYS_PER_QUERY):
         execute(f"{sql} ({placeholders(len(part))})", (at_ms, at_ms, *part))
 
 
@@ -230,9 +239,9 @@ def _stored(column: str, values: Sequence[int | str]) -> list[StoredAccount]:
 
 def _apply(tx: Transaction, people: Sequence[PreparedUser], before: Sequence[StoredAccount | None], by: int) -> list[StoredAccount]:
     """Store what is given of each user, and return the accounts."""
-    names, addresses = _choose_names(tx, people, before), _choose_addresses(people, before)
+    names, addresses = _choose_names(tx.now_ms, people, before), _choose_addresses(people, before)
     chosen = zip(people, before, names, addresses, strict=True)
-    after = [_merged(tx, user, old, name, address) for user, old, name, address in chosen]
+    after = [_merged(user, old or _new(tx, user, name), name, address) for user, old, name, address in chosen]
     created = [new for new, old in zip(after, before, strict=True) if old is None]
     pairs = [(old, new) for old, new in zip(before, after, strict=True) if old is not None and old != new]
     if any(new.view.role == "admin" for new in after):
@@ -248,7 +257,7 @@ def _apply(tx: Transaction, people: Sequence[PreparedUser], before: Sequence[Sto
     return after
 
 
-def _choose_names(tx: Transaction, people: Sequence[PreparedUser], before: Sequence[StoredAccount | None]) -> list[str]:
+def _choose_names(now_ms: int, people: Sequence[PreparedUser], before: Sequence[StoredAccount | None]) -> list[str]:
     """Return the username of each account: of one that is there the present one, unless another is given."""
     names = ["" if old is None else old.view.username for old in before]
     wishes: dict[int, NameWish] = {}
@@ -257,7 +266,7 @@ def _choose_names(tx: Transaction, people: Sequence[PreparedUser], before: Seque
             wishes[n] = NameWish(user.new_username, user.requested.external_id)
         elif user.username:
             wishes[n] = NameWish(user.username, user.requested.external_id, old.view.id, old.view.username)
-    for n, name in zip(wishes, usernames.choose(tx, list(wishes.values())), strict=True):
+    for n, name in zip(wishes, usernames.choose(now_ms, list(wishes.values())), strict=True):
         names[n] = name
     return names
 
@@ -287,15 +296,18 @@ def _owners(keys: Iterable[str]) -> dict[str, int]:
     return owners
 
 
-def _merged(tx: Transaction, user: PreparedUser, old: StoredAccount | None, name: str, address: str) -> StoredAccount:
+def _new(tx: Transaction, user: PreparedUser, name: str) -> StoredAccount:
+    """Return an account that is to be made."""
+    requested = user.requested
+    shown = requested.display_name or _display_name(requested.username) or name
+    status = requested.status or STATUSES[0]
+    view = UserView(tx.next_id("users"), name, shown, requested.role or ROLES[0], status, requested.external_id)
+    return StoredAccount(view, "", "", None, TIMEZONE, LOCALE)
+
+
+def _merged(user: PreparedUser, old: StoredAccount, name: str, address: str) -> StoredAccount:
     """Return the account with what is given."""
     requested = user.requested
-    if old is None:
-        shown = requested.display_name or _display_name(requested.username) or name
-        view = UserView(
-            tx.next_id("users"), name, shown, requested.role or ROLES[0], requested.status or STATUSES[0], requested.external_id
-        )
-        old = StoredAccount(view, "", "", None, TIMEZONE, LOCALE)
     view = msgspec.structs.replace(
         old.view,
         username=name,

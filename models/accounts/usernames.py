@@ -11,7 +11,6 @@ from itertools import chain
 from typing import NamedTuple
 
 from models.accounts.registration import RESERVED_MS, USERNAME, reserved
-from models.log.event import Transaction
 from models.store.database import chunks, placeholders, rows
 from models.store.text_rules import fold
 
@@ -81,13 +80,13 @@ def _variant(name: str, suffix: str) -> str:
     return f"{name[: MAX_CHARS - 1 - len(suffix)].rstrip('-._')}-{suffix}"
 
 
-def choose(tx: Transaction, wishes: Sequence[NameWish]) -> list[str]:
-    """Return a free username for each wish: the one that it names, else that with a suffix.
+def choose(now_ms: int, wishes: Sequence[NameWish]) -> list[str]:
+    """Return a free username for each wish: the one that it names, else that with a suffix. It only reads.
 
     What an account has already it keeps, so that doing it again changes nothing. The number of queries is bounded for a batch, also
     if all wishes are for one name.
     """
-    owners = _owners({wish.base.lower() for wish in wishes}, tx.now_ms)
+    owners = _owners({wish.base.lower() for wish in wishes}, now_ms)
     leaving = {wish.user for wish in wishes if wish.current is not None and not (wish.has_it or wish.has_variant)}
     used = {key for key, owner in owners.items() if owner not in leaving}
     chosen: dict[int, str] = {}
@@ -99,18 +98,18 @@ def choose(tx: Transaction, wishes: Sequence[NameWish]) -> list[str]:
             used.add(wish.base.lower())
         elif wish.has_variant:
             chosen[n] = wish.current or ""
-    _choose_variants(tx, {n: wish for n, wish in enumerate(wishes) if n not in chosen}, chosen)
+    _choose_variants(now_ms, {n: wish for n, wish in enumerate(wishes) if n not in chosen}, chosen)
     return [chosen[n] for n in range(len(wishes))]
 
 
-def _choose_variants(tx: Transaction, wishes: dict[int, NameWish], chosen: dict[int, str]) -> None:
+def _choose_variants(now_ms: int, wishes: dict[int, NameWish], chosen: dict[int, str]) -> None:
     """Add a username with a suffix for each of these wishes: the next free number, one that follows from the external id, or
     a random one."""
     counts = Counter(wish.base.lower() for wish in wishes.values())
     numbers = {name: [str(number) for number in range(2, 2 + count + SPARE_NUMBERS)] for name, count in counts.items()}
     tried = {_variant(name, number).lower() for name, suffixes in numbers.items() for number in suffixes}
     tried.update(_variant(w.base, digest).lower() for w in wishes.values() for digest in _digests(w.external_id))
-    used = {name.lower() for name in chosen.values()} | reserved(sorted(tried), tx.now_ms)
+    used = {name.lower() for name in chosen.values()} | reserved(sorted(tried), now_ms)
     untried = {name: iter(suffixes) for name, suffixes in numbers.items()}
     for n, wish in wishes.items():
         random = iter(lambda: secrets.token_hex(RANDOM_BYTES), "")

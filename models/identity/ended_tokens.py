@@ -45,19 +45,16 @@ def record_user(external_id: str, issued_ms: int) -> None:
     ).as_rowcount().execute()
 
 
-def ended_up_to(external_id: str) -> int:
-    """Return up to when, in Unix ms, an external id's tokens must be issued to have ended: -1 if no account with it was deleted."""
-    found = rows("SELECT issued_ms FROM ended_host_tokens WHERE hash=?", (_user_hash(external_id),))
-    return int(found[0][0]) if found else -1
-
-
 def _user_hash(external_id: str) -> str:
     return hashlib.sha256(f"ext:{external_id}".encode()).hexdigest()
 
 
-def has_ended(hashed: str) -> bool:
-    """Return whether the token of this hash was ended before its time."""
-    return bool(rows("SELECT 1 FROM ended_host_tokens WHERE hash=?", (hashed,)))
+def ended(hashed: str, external_id: str) -> tuple[bool, int]:
+    """Return whether the token of this hash was ended before its time, and up to when, in Unix ms, an external id's tokens must be
+    issued to have ended: -1 if no account with it was deleted."""
+    of_user = _user_hash(external_id)
+    found = dict(rows("SELECT hash, issued_ms FROM ended_host_tokens WHERE hash IN (?,?)", (hashed, of_user)))
+    return hashed in found, int(found.get(of_user, -1))
 
 
 def trim(now_ms: int, limit: int) -> int:

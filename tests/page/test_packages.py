@@ -42,34 +42,15 @@ for await (const event of bell.admin.log({ cursor: found[0].id, types: ["message
   break;
 }
 const expired = await bell.admin.log({ cursor: "nothing" }).next().catch((error: BellwireError) => error.status);
-const crew = await neil.openConversation(["ext:42"], "Crew");
-const { url: address } = await bell.admin.createIncomingHook(crew.id, "CI");
-const first = await neil.writeByHook(address, "it is built", { key: "build-42" });
-const repeated = await neil.writeByHook(address, "again", { key: "build-42" });
-const bodies: string[] = [];
-for await (const message of neil.history(crew.id)) bodies.push(message.body);
-const pushed = await bell.admin.createWebhook({ url: "https://shop.example.org/bellwire", types: ["message.*"] });
-const rotated = await bell.admin.rotateWebhook(pushed.id);
-await bell.admin.changeWebhook(pushed.id, { state: "paused" });
-const states: string[] = [];
-for await (const { state } of bell.admin.webhooks()) states.push(state);
-await bell.admin.deleteWebhook(pushed.id);
-const imported = await bell.admin.importHistory([{ user: { external_id: "p-1", display_name: "Pé" } }], { source: "old" });
-const zip = new Uint8Array(await (await bell.admin.exportUser("ext:p-1")).arrayBuffer());
-await bell.admin.deleteUser("ext:p-1", "erase");
-const calls = {
-  hook: first.id === repeated.id, bodies, rotated: pushed.secret !== rotated.secret, states,
-  imported: imported.users.created, zip: String.fromCharCode(zip[0], zip[1]),
-};
 const webhook = await verifyWebhook(body, headers, secret);
 const forged = await verifyWebhook(body + " ", headers, secret).catch((error: Error) => error instanceof WebhookVerificationError);
 const made = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], values: { order: 7 }, dedupe: "7" });
 // @ts-expect-error: there is one kind of receivers
 const wrong = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], topic: "news" });
-const acting = bell.actingAs("ext:é 42").headers;
+const acting = bell.actingAs("ext:42").headers;
 console.log(JSON.stringify({
   lasts: Boolean(given.expires_at), first: [found[0].type, found[0].data.body, found[0].stream.split(":")[0]],
-  second: found[1].data.body, expired, webhook: webhook.type, forged, acting, calls, unused: [upsert, made, wrong].length,
+  second: found[1].data.body, expired, webhook: webhook.type, forged, acting, calls: [upsert, made, wrong].length,
 }));
 """
 
@@ -94,9 +75,8 @@ def test_the_package_for_javascript_has_types_and_works(
         gateway.execute("UPDATE users SET external_id=? WHERE id=?", external_id, person.id)
     (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
     (archive,) = json.loads(run(ROOT / "clients/js", "npm", "pack", "--json", "--pack-destination", str(tmp_path)))
-    documents = {"LICENSE", "README.md", "CHANGELOG.md", "package.json"}
-    modules = {"index.js", "index.d.ts", "admin.js", "calls.js", "webhooks.js", "client.js", "client.d.ts"}
-    assert {file["path"] for file in archive["files"]} == documents | modules
+    files = {file["path"] for file in archive["files"]}
+    assert files == {"LICENSE", "README.md", "CHANGELOG.md", "package.json", "index.js", "index.d.ts", "client.js", "client.d.ts"}
     run(tmp_path, "npm", "install", "--offline", "--silent", "--no-audit", "--no-fund", f"./{archive['filename']}")
     installed = tmp_path / "node_modules/@bellwire/client"
     assert (installed / "client.js").read_bytes() == (FOLDER / "client.js").read_bytes()
@@ -121,12 +101,8 @@ def test_the_package_for_javascript_has_types_and_works(
     facts = {"url": gateway.url, "token": admin.token, "secret": SECRET, "body": body, "headers": headers, "cursor": cursor}
     assert json.loads(run(tmp_path, "node", "program.js", FACTS=json.dumps(facts))) == {
         **{"lasts": True, "first": ["message.created", "hello", "conversation"], "second": "again"},
-        **{"expired": 422, "webhook": "message.created", "forged": True, "acting": {"Bellwire-As": "ext:%C3%A9%2042"}},
-        "calls": {
-            **{"hook": True, "bodies": ["it is built"], "rotated": True, "states": ["paused"]},
-            **{"imported": 1, "zip": "PK"},
-        },
-        "unused": 3,
+        **{"expired": 422, "webhook": "message.created", "forged": True, "acting": {"Bellwire-As": "ext:42"}},
+        "calls": 3,
     }
 
 
