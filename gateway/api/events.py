@@ -18,9 +18,8 @@ from gateway.http.describe import SecondsParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics import declared as metrics
-from models.identity.token import ENDED
 from models.log.event import POSTS
-from models.store.errors import ActingError, DeadTokenError, ExpiredError
+from models.store.errors import ActingError, ExpiredError
 from models.sync import initial_state
 from models.sync.catchup import BEGINNING
 
@@ -196,7 +195,11 @@ class Events(SubscribingHandler):
         POLLS_OPEN.inc()
         try:
             subscription = await self.subscribe(cursor)
-            outcome, sent = self._finish(subscription, await hub.next(subscription, timeout_s))
+            answer = await hub.next(subscription, timeout_s)
+            if subscription.end_reason == "dead":
+                await self.refuse_ended()
+            outcome, sent = self._finish(subscription, answer)
+            del answer  # a slow client must not keep the events
             self.unsubscribe()
             await sent  # the poll is open until its client has received the answer
         except StreamClosedError:
@@ -212,8 +215,6 @@ class Events(SubscribingHandler):
         """Write the answer. Returns the outcome, and when the client has received the answer; keeps no event until then."""
         if subscription.end_reason == "aborted":
             raise StreamClosedError
-        if subscription.end_reason == "dead":
-            raise DeadTokenError(ENDED)
         if subscription.end_reason == "suspended":
             raise ActingError(NOT_ACTIVE)
         hub = self.services.hub

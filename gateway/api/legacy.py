@@ -14,8 +14,7 @@ from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import UserReference, chars, describe
 from models.chat.message import MAX_BODY_CHARS, Draft
 from models.identity import token
-from models.identity.token import ENDED
-from models.store.errors import DeadTokenError, ExpiredError, InvalidError
+from models.store.errors import ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
 
 POLL_TIMEOUT_S = 5.5
@@ -156,7 +155,7 @@ class LegacyPoll(SubscribingHandler):
             self.subscription = hub.register(subscriber, token_id, BEGINNING, None, **self.of_caller())
             answer = await hub.next(self.subscription, POLL_TIMEOUT_S)
         if self.subscription.end_reason == "dead":
-            raise DeadTokenError(ENDED)
+            await self.refuse_ended()
         return answer
 
     async def _start_position(self, token_id: int, written_here: int | None) -> int:

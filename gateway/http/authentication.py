@@ -13,7 +13,8 @@ from gateway.http.errors import ProblemError
 from gateway.http.rate_limits import QUOTAS
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
-from models.identity.token import Actor
+from gateway.jwt.verifier import has_form
+from models.identity.token import ENDED, Actor
 from models.store.clock import now_ms
 from models.store.errors import DeadTokenError, RefusedError
 
@@ -63,6 +64,14 @@ class Authentication(web.RequestHandler):
         if self.services.rate_limits.enabled:
             await self._count(None)
         raise refusal
+
+    async def refuse_ended(self) -> NoReturn:
+        """Raise the error of a token that ended while its poll was open. One of the host's is refused as a new request with it is:
+        by the claim, or because its user is suspended."""
+        credential = self.credential()
+        if has_form(credential):
+            await self.services.tokens.find(credential, self.client_address())
+        raise DeadTokenError(ENDED)
 
     def _accept(self, actor: Actor) -> None:
         if self.access == "admin" and actor.role != "admin":

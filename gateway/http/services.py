@@ -116,6 +116,7 @@ class Services:
             self.hub.end(change.user, None, "dead", acting_reason="suspended")
         if change.status is not None and (change.status, change.role) != ("active", "admin"):
             self.hub.end_acting(change.user, None, "dead" if change.status == "suspended" else "superseded")
+            self.hub.log_polls.end(change.user, None, "superseded")  # it is then refused: the user is no admin any more
 
     def user_connected(self, user: int) -> None:
         """A user's first subscription was opened."""

@@ -19,10 +19,9 @@ from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError
 from gateway.http.request import field_error
 from metrics.declared import POLLS_OPEN
-from models.identity.token import ENDED
 from models.log import type_patterns
 from models.log.type_patterns import TypePatterns
-from models.store.errors import DeadTokenError, ExpiredError
+from models.store.errors import ExpiredError
 from models.sync.catchup import Slice
 
 LIMIT_OF_LOG = IntParameter("limit", "the maximum number of events; 200 by default", 1, 1_000)
@@ -92,7 +91,7 @@ class AdminLog(AdminHandler):
             if poll.end_reason == "aborted":
                 return
             if poll.end_reason == "dead":
-                raise DeadTokenError(ENDED)
+                await self.refuse_ended()
             await self._require_admin()
             sent = self.answer(self._encoded(found))
             del found  # a slow client must not keep the events

@@ -93,6 +93,14 @@ def test_only_a_live_token_of_an_admin_reads_it(gateway: Gateway, ana: Client) -
     problem(poll.result(), 401, "unauthorized")
 
 
+def test_a_poll_ends_when_its_admin_is_none_any_more(gateway: Gateway, admin: Client) -> None:
+    other = gateway.user("admin")
+    poll = gateway.later(other.get, "/admin/log", cursor=other.now(), types="nothing.such", timeout=60)
+    gateway.waiting(1, "log")
+    assert admin.patch(f"/admin/users/{other.id}", {"role": "user"}).status_code == 200
+    problem(poll.result(), 403, "forbidden")
+
+
 def test_a_cursor_that_is_not_kept_is_gone(gateway: Gateway, admin: Client) -> None:
     now = admin.now()
     epoch = now.partition("-")[0]
