@@ -107,6 +107,7 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
 ) -> None:
     ana, ben, _ = customers
     page = visit(ana, f'<bellwire-chat with="ext:{ben.name}"></bellwire-chat><bellwire-unread></bellwire-unread>')
+    expect(page.locator("bellwire-chat header")).to_have_css("display", "flex")  # with the styles of a chat alone
     write(page, "one")
     expect(texts(page)).to_have_text(["one"])
     assert page.evaluate("asked") == 1
@@ -120,6 +121,13 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
     write(page, "three")
     expect(texts(page)).to_have_text(["one", "two", "three"])
     assert page.evaluate("asked") == 2
+
+
+def test_a_list_alone_shows_what_is_there_already(customers: list[Client], visit: Open) -> None:
+    ana, ben, _ = customers
+    ben.send("before the page", to=ana)
+    page = visit(ana, "<bellwire-conversations></bellwire-conversations>")
+    expect(page.locator("bellwire-conversations [data-conversation]")).to_contain_text("before the page")
 
 
 def test_who_is_not_signed_in_there_is_told(customers: list[Client], host: HostServer, visit: Open) -> None:

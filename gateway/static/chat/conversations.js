@@ -63,6 +63,7 @@ class Conversations extends View {
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     const timer = setInterval(() => this.draw(), REDRAW_EVERY_MS);
     this.lifetime.signal.addEventListener("abort", () => clearInterval(timer));
+    this.draw(); // the store may have its state already
   }
 
   /** The id of the open conversation, or 0. */
