@@ -66,4 +66,5 @@ def wrong_field(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def _field(path: str) -> str:
-    return re.sub(r"\[(\d+)\]", r".\1", path).lstrip(".")
+    named = re.sub(r"(?<=\w)(\[\.\.\.\])+$", "", path)  # an unnamed member at the end: the object is named
+    return re.sub(r"\[(\d+)\]", r".\1", named).lstrip(".")

@@ -77,6 +77,15 @@ def test_a_number_outside_the_range_of_floats_is_named() -> None:
     assert wrong_field(refusal.value) == ("ratio", "is out of range")
 
 
+def test_an_object_with_a_number_outside_the_range_of_floats_is_named() -> None:
+    class Noted(msgspec.Struct):
+        metadata: dict[str, Any]
+
+    with pytest.raises(msgspec.ValidationError) as refusal:
+        msgspec.json.decode(b'{"metadata": {"a": {"b": 1e999}}}', type=Noted)
+    assert wrong_field(refusal.value) == ("metadata", "is out of range")
+
+
 def test_a_list_item_outside_the_range_of_floats_is_named() -> None:
     with pytest.raises(msgspec.ValidationError) as refusal:
         msgspec.json.decode(b'{"name": "a", "ids": [1, 1e999]}', type=Body)
