@@ -58,12 +58,24 @@ export interface LoggedEvent {
   data: Record<string, any>;
 }
 
+/** `from` is a cursor, or "begin"; by default a webhook begins now. */
+export interface NewWebhook {
+  url: string;
+  types?: string[];
+  description?: string;
+  from?: string;
+}
+
 export interface Admin {
   putUser(externalId: string, fields: HostUser): Promise<User>;
   upsertUsers(users: (HostUser & { external_id: string })[]): Promise<Upserted>;
   createToken(user: UserReference, options?: { label?: string; expires_in?: number }): Promise<{ token: string; expires_at: string | null }>;
+  endTokens(user: UserReference): Promise<null>;
+  deleteUser(user: UserReference, texts: "keep" | "erase"): Promise<{ job: number }>;
   notify(notification: HostNotification): Promise<{ event: string }>;
   putNotificationType(type: string, definition: NotificationType): Promise<NotificationType & { type: string }>;
+  deleteNotificationType(type: string): Promise<null>;
+  createWebhook(webhook: NewWebhook): Promise<{ id: number; secret: string; state: string; position: string }>;
   subscribe(topic: string, user: UserReference, isSubscribed?: boolean): Promise<null>;
   /** Each event's `id` is the cursor to go on from. */
   log(options?: {

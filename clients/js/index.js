@@ -56,6 +56,16 @@ class Admin {
     return this.#bell.call("POST", `/admin/users/${reference(user)}/tokens`, options);
   }
 
+  /** End all tokens of a user, and those of your own that were issued up to now. */
+  endTokens(user) {
+    return this.#bell.call("DELETE", `/admin/users/${reference(user)}/tokens`);
+  }
+
+  /** Delete a user's account. `texts` is "keep", or "erase" for all that they wrote. Returns {job}, which goes on by itself. */
+  deleteUser(user, texts) {
+    return this.#bell.call("DELETE", `/admin/users/${reference(user)}`, null, { query: { texts } });
+  }
+
   /**
    * Notify users: {type, to | topic | conversation | role, actor?, values?, url?, dedupe?, not_before?, unless_read?}.
    * Returns {event}. With `dedupe` a repetition notifies nobody again: only then is a broken call repeated.
@@ -67,6 +77,19 @@ class Admin {
   /** Define one of your types of notifications: {words, group_by?, in_app?, email?, push?, urgent?, url?}. */
   putNotificationType(type, definition) {
     return this.#bell.call("PUT", `/admin/notification-types/${encodeURIComponent(type)}`, definition);
+  }
+
+  /** Delete one of your types. What its users chose stays. */
+  deleteNotificationType(type) {
+    return this.#bell.call("DELETE", `/admin/notification-types/${encodeURIComponent(type)}`);
+  }
+
+  /**
+   * Have the log pushed to an address: {url, types?, description?, from?}. The answer's `secret`, with which `verifyWebhook`
+   * checks what arrives, is not shown again.
+   */
+  createWebhook(webhook) {
+    return this.#bell.call("POST", "/admin/webhooks", webhook);
   }
 
   /** Make a user a member of a topic, or no longer. */

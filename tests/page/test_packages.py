@@ -47,10 +47,19 @@ const forged = await verifyWebhook(body + " ", headers, secret).catch((error: Er
 const made = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], values: { order: 7 }, dedupe: "7" });
 // @ts-expect-error: there is one kind of receivers
 const wrong = () => bell.admin.notify({ type: "order.sent", to: ["ext:42"], topic: "news" });
+// @ts-expect-error: what becomes of the texts is said
+const unsaid = () => bell.admin.deleteUser("ext:42");
+const { id } = await bell.admin.putUser("leaving/1", { display_name: "Lea" });
+await bell.admin.endTokens(id);
+const jobs = [await bell.admin.deleteUser("ext:leaving/1", "erase"), await bell.admin.deleteUser(id, "erase")];
+const hook = await bell.admin.createWebhook({ url: "https://shop.example.org/bellwire", types: ["message.*"] });
+await bell.admin.putNotificationType("lea.left", { words: { en: { title: "Lea left" } } });
+await bell.admin.deleteNotificationType("lea.left");
+const left = [jobs[0].job === jobs[1].job, hook.secret.slice(0, 6)];
 const acting = bell.actingAs("ext:42").headers;
 console.log(JSON.stringify({
   lasts: Boolean(given.expires_at), first: [found[0].type, found[0].data.body, found[0].stream.split(":")[0]],
-  second: found[1].data.body, expired, webhook: webhook.type, forged, acting, calls: [upsert, made, wrong].length,
+  second: found[1].data.body, expired, webhook: webhook.type, forged, acting, left, calls: [upsert, made, wrong, unsaid].length,
 }));
 """
 
@@ -102,7 +111,7 @@ def test_the_package_for_javascript_has_types_and_works(
     assert json.loads(run(tmp_path, "node", "program.js", FACTS=json.dumps(facts))) == {
         **{"lasts": True, "first": ["message.created", "hello", "conversation"], "second": "again"},
         **{"expired": 422, "webhook": "message.created", "forged": True, "acting": {"Bellwire-As": "ext:42"}},
-        "calls": 3,
+        **{"calls": 4, "left": [True, "whsec_"]},
     }
 
 

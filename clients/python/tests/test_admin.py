@@ -58,6 +58,23 @@ def test_a_product_makes_tokens_and_reads_the_log(
         next(iter(bell.admin.log("nothing")))
 
 
+def test_a_user_of_a_product_leaves(connect: Connect, root: Person) -> None:
+    bell = connect(root)
+    user = bell.admin.put_user("leaving/1", {"display_name": "Lea"})
+    token = bell.admin.create_token(user.id).token
+    bell.admin.end_tokens("ext:leaving/1")
+    with Client(root.gateway.url, token) as lea, pytest.raises(ProblemError) as refused:
+        lea.me()
+    assert refused.value.status == 401
+    assert bell.admin.delete_user("ext:leaving/1", texts="erase") == bell.admin.delete_user(user.id, texts="erase")
+    hook = bell.admin.create_webhook("https://shop.example.org/bellwire", types=["message.*"], start="begin")
+    assert hook["secret"].startswith("whsec_")
+    assert hook["types"] == ["message.*"]
+    bell.admin.put_notification_type("lea.left", {"words": {"en": {"title": "Lea left"}}})
+    bell.admin.delete_notification_type("lea.left")
+    assert bell.request("GET", "/admin/notification-types")["items"] == []
+
+
 def test_a_product_notifies_and_acts_for_its_users() -> None:
     """The request that is made."""
     made: list[tuple[str, str, str | None, object]] = []

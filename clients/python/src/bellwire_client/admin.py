@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from bellwire_client.binding import call
@@ -52,6 +52,17 @@ class AdminCalls:
         return read(CreatedToken, (yield from self._call("POST", f"/admin/users/{user_path(user)}/tokens", given)))
 
     @call
+    def end_tokens(self, user: UserRef) -> Steps[None]:
+        """End all tokens of a user, and those of your own that were issued up to now."""
+        yield from self._call("DELETE", f"/admin/users/{user_path(user)}/tokens")
+
+    @call
+    def delete_user(self, user: UserRef, *, texts: Literal["keep", "erase"]) -> Steps[int]:
+        """Delete a user's account, and with `erase` all that they wrote; return the job, which goes on by itself."""
+        request = Request("DELETE", f"/admin/users/{user_path(user)}", params={"texts": texts})
+        return int((yield from send_with_retries(request, self._client.patience_s)).body["job"])
+
+    @call
     def notify(
         self,
         type: str,
@@ -82,6 +93,18 @@ class AdminCalls:
     def put_notification_type(self, type: str, definition: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """Define one of your types of notifications: `words` by locale, `group_by`, `in_app`, `email`, `push`, `urgent`, `url`."""
         return dict((yield from self._call("PUT", f"/admin/notification-types/{quote(type, safe='')}", dict(definition))))
+
+    @call
+    def delete_notification_type(self, type: str) -> Steps[None]:
+        """Delete one of your types. What its users chose stays."""
+        yield from self._call("DELETE", f"/admin/notification-types/{quote(type, safe='')}")
+
+    @call
+    def create_webhook(self, url: str, *, types: Sequence[str] = (), start: str | None = None) -> Steps[dict[str, Any]]:
+        """Have the log pushed to an address, after `start` (a cursor, or `begin`), by default from now on. The answer's `secret`,
+        with which `verify_webhook` checks what arrives, is not shown again."""
+        body = {"url": url, "types": list(types), **({} if start is None else {"from": start})}
+        return dict((yield from self._call("POST", "/admin/webhooks", body)))
 
     @call
     def subscribe(self, topic: str, user: UserRef, subscribed: bool = True) -> Steps[None]:
