@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
-from commands.listening import listen
+from commands.listening import listen, with_port
 from conf.logging import configure
 from conf.terminal import print_line
 
@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Serve until stopped; background work is done by workers."""
-    settings = opening.settings()
+    settings = with_port(opening.settings())
     configure(settings, "gateway")
     with opening.store(settings):
         opening.require_current_schema()

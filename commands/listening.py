@@ -6,18 +6,36 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import peewee
 
 from commands.advice import command_line
 from commands.errors import CommandError, PortInUseError, UnreachableError
 from conf import Settings
+from conf.settings import PREFIX
 
 REASONS = {
     errno.EADDRINUSE: "the port is taken",
     errno.EACCES: "this user may not listen there",
     errno.EADDRNOTAVAIL: "this machine does not have the address",
 }
+
+
+def with_port(settings: Settings) -> Settings:
+    """Return the settings with a free port in the place of 0, so that all addresses have it; those in mails of the worker, too."""
+    if settings.port != 0:
+        return settings
+    from tornado.netutil import bind_sockets
+
+    with suppress(OSError):  # `listen` explains why
+        sockets = bind_sockets(0, settings.host)
+        port = sockets[0].getsockname()[1]
+        for each in sockets:
+            each.close()
+        os.environ[f"{PREFIX}PORT"] = str(port)
+        return settings.model_copy(update={"port": port})
+    return settings
 
 
 def listen(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from commands import opening
-from commands.listening import listen
+from commands.listening import listen, with_port
 from commands.migrate import migrate_and_print
 from commands.supervisor import Supervisor
 from conf import Settings
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Serve until stopped. The worker starts once the port is open."""
-    settings = opening.settings()
+    settings = with_port(opening.settings())
     configure(settings, "gateway")
     with opening.store(settings, create=True):
         migrate_and_print(when_nothing="")

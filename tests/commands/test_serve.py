@@ -90,8 +90,11 @@ def test_serve_is_the_default_and_says_where_to_go_and_what_is_next(bellwire: In
 
 def test_with_an_admin_and_a_schema_only_the_address_is_printed(bellwire: Installation) -> None:
     bellwire.succeed("create-admin", "--new", "--username", "ana", "--email", "ana@example.org")
+    bellwire.settings["PORT"] = "0"  # any free one
     process, printed = serving(bellwire, "serve")
     assert len(printed) == 1
+    (url,) = re.findall(r"http://\S+", printed[0])
+    assert httpx.get(f"{url}/healthz", trust_env=False, timeout=LIMIT_S).status_code == 200
     process.terminate()
     assert "setup" not in process.communicate(timeout=LIMIT_S)[0]
 
