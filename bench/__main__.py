@@ -11,7 +11,7 @@ import uvloop
 from bench import machine, report, results
 from bench.benchmark import Benchmark, Round, Scale
 from bench.benchmarks.across import ACROSS
-from bench.benchmarks.announce import ANNOUNCE
+from bench.benchmarks.announce import ANNOUNCE, NOTIFY
 from bench.benchmarks.backlog import BACKLOG
 from bench.benchmarks.busy_page import BUSY_PAGE
 from bench.benchmarks.crowd import CROWD
@@ -30,6 +30,7 @@ from bench.benchmarks.signup import SIGNUP
 from bench.benchmarks.state import STATE
 from bench.benchmarks.statements import STATEMENTS
 from bench.benchmarks.upsert import UPSERTS
+from bench.benchmarks.webhooks import WEBHOOKS
 from bench.results import BenchmarkResult, Run, Settings
 from bench.servers.processes import raise_open_files
 from conf import Settings as BellwireSettings
@@ -47,6 +48,8 @@ ALL = (
     CROWD,
     SIGNUP,
     ANNOUNCE,
+    NOTIFY,
+    WEBHOOKS,
     HISTORY,
     UPSERTS,
     PAGE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +10,8 @@ import msgspec
 from models.chat.message import MAX_BODY_CHARS
 
 MAX_ALERTS = 50  # more are counted
+MAX_BLOCK_DEPTH = 8  # of the parts of Slack's blocks
+BLOCK_PARTS = ("text", "fields", "elements")
 
 Labels = dict[str, Any]
 
@@ -21,6 +23,7 @@ class SlackAttachment(msgspec.Struct):
     title: str | None = None
     text: str | None = None
     fallback: str | None = None
+    blocks: list[Any] | None = None
 
 
 class Alert(msgspec.Struct):
@@ -36,6 +39,7 @@ class IncomingText(msgspec.Struct):
     """`text`, or the JSON of a webhook of Alertmanager or Grafana. Other fields are ignored."""
 
     text: str | None = None
+    blocks: list[Any] | None = None
     attachments: list[SlackAttachment] | None = None
     title: str | None = None
     message: str | None = None
@@ -47,14 +51,36 @@ class IncomingText(msgspec.Struct):
 
 def text_of(body: IncomingText) -> str:
     """The text of the message; empty if there is none. A text that is too long is cut."""
-    text = body.text or _attached(body) or _of_grafana(body) or _of_alerts(body)
+    text = body.text or _of_blocks(body.blocks) or _attached(body) or _of_grafana(body) or _of_alerts(body)
     text = text.strip()
     return text if len(text) <= MAX_BODY_CHARS else text[: MAX_BODY_CHARS - 1] + "…"
 
 
 def _attached(body: IncomingText) -> str:
-    parts = [(a.pretext, a.title, a.text) if a.text or a.title else (a.fallback,) for a in body.attachments or ()]
+    parts = [
+        (a.pretext, a.title, a.text) if a.text or a.title else (_of_blocks(a.blocks) or a.fallback,) for a in body.attachments or ()
+    ]
     return "\n".join(line for lines in parts for line in lines if line)
+
+
+def _of_blocks(blocks: list[Any] | None) -> str:
+    """The texts of Slack's blocks (https://docs.slack.dev/reference/block-kit/blocks), a line each."""
+    return "\n".join(text for block in blocks or () for text in _block_texts(block, 0))
+
+
+def _block_texts(part: Any, depth: int) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict) and part.get("type") == "rich_text_section":
+        yield "".join(text for element in _listed(part.get("elements")) for text in _block_texts(element, depth + 1))
+    elif depth < MAX_BLOCK_DEPTH:
+        inner = [part.get(name) for name in BLOCK_PARTS] if isinstance(part, dict) else _listed(part)
+        for each in inner:
+            yield from _block_texts(each, depth + 1)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _of_grafana(body: IncomingText) -> str:

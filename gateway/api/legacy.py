@@ -107,10 +107,11 @@ class LegacyPoll(SubscribingHandler):
     A poll that starts after the last answer was fully written, while no other poll of its token is open, acknowledges that answer.
     """
 
+    refuses_acting = "a token has one cursor of this poll: use /api/v1/events"
+
     @describe("Poll for events with the older client", {200: LegacyEvents})
     async def get(self) -> None:
         """Answer 200 with `{"events"}`, at once if there are any, else within 5.5 s."""
-        self.refuse_acting("a token has one cursor of this poll: use /api/v1/events")
         token_id = self.actor.token
         poll_state = self.services.legacy_polls.setdefault(token_id, LegacyPollState())
         poll_state.users += 1

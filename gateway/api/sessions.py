@@ -174,11 +174,11 @@ class Logout(Handler):
     """Revokes the token of the call."""
 
     writes_count: ClassVar[bool] = False
+    refuses_acting = "the token is an admin's, and logs nobody else out"
 
     @describe("Log out", {204: None})
     async def post(self) -> None:
         """Answer 204. The token's open polls end, on every gateway."""
-        self.refuse_acting("the token is an admin's, and logs nobody else out")
         user, number = self.actor.user, self.actor.token
         await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.clear_cookie(COOKIE, path="/")

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, TypedDict
 
 from gateway.apidoc.schemas import REF_PREFIX, Schema, Schemas
+from gateway.http import acting
 from gateway.http.authentication import SAFE_METHODS
 from gateway.http.base import JSON, Handler
 from gateway.http.describe import DESCRIBED, Description, Parameter, describe
@@ -44,6 +45,15 @@ SCHEMES: dict[str, Schema] = {
     "xsrf": {"type": "apiKey", "in": "header", "name": "X-XSRFToken", "description": "the value of the `_xsrf` cookie"},
     "query": {"type": "apiKey", "in": "query", "name": "token", "description": "never written to a log"},
 }
+
+ACTING: Schema = {
+    "name": acting.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "with an admin's token: the user as whom it is done, an id, or `ext:` and a percent-encoded external id",
+    "schema": {"type": "string", "pattern": "^([0-9]{1,16}|ext:[!-~]{1,1600})$"},
+}
+ACTING_REF = f"#/components/parameters/{acting.HEADER}"
 
 
 class OpenApi(TypedDict):
@@ -101,6 +111,7 @@ def document(areas: Mapping[str, Sequence[Route]]) -> Schema:
         "components": {
             "schemas": schemas.components | _problem_schemas(),
             "responses": {str(status): _problem(status) for status in sorted(set(STATUS.values()) - {405, 500})},
+            "parameters": {acting.HEADER: ACTING},
             "headers": {"X-Request-Id": {"description": "as in the log", "schema": {"type": "string"}}},
             "securitySchemes": SCHEMES,
         },
@@ -141,13 +152,16 @@ def _body_types(description: Description) -> Iterator[Any]:
 def _operation(operation: DocumentedCall, schemas: Schemas) -> Schema:
     description = operation.description
     groups = re.findall(r"\(([^)]*)\)", operation.pattern)
-    path = [_path_parameter(name, group) for name, group in zip(_path_names(operation.function), groups, strict=True)]
+    parameters = [_path_parameter(name, group) for name, group in zip(_path_names(operation.function), groups, strict=True)]
+    parameters += [_query_parameter(parameter) for parameter in description.query]
+    if operation.handler.can_act():
+        parameters.append({"$ref": ACTING_REF})
     schema: Schema = {
         "tags": [operation.area],
         "operationId": re.sub("[^a-z]+", "_", description.summary.lower()).strip("_"),
         "summary": description.summary,
         "description": "\n\n".join(inspect.cleandoc(doc) for doc in (operation.handler.__doc__, operation.function.__doc__) if doc),
-        "parameters": path + [_query_parameter(parameter) for parameter in description.query],
+        "parameters": parameters,
         "responses": {str(status): _answer(status, answer, schemas) for status, answer in description.answers.items()},
         "security": _security(operation.handler, operation.verb),
     }
@@ -189,6 +203,8 @@ def _errors(operation: DocumentedCall) -> Iterator[str]:
     yield from (*description.errors, *ALWAYS)
     if operation.handler.access != "public":
         yield from ("unauthorized", "suspended")
+    if operation.handler.can_act():
+        yield from ("forbidden", "bellwire-as")
     if operation.handler.access == "user" and operation.verb.upper() not in SAFE_METHODS and operation.handler.writes_count:
         yield "quota-exceeded"
     if "(" in operation.pattern:

@@ -35,14 +35,20 @@ _recorded: dict[tuple[int, int, str], float] = {}  # (token, user, route) -> whe
 class Acting(Authentication):
     """The part of a handler that acts for the user of `Bellwire-As`. Then `actor` is that user, with the admin's token."""
 
+    refuses_acting: ClassVar[str] = ""  # why the call is the admin's own
     route: ClassVar[str]
     request_id: Callable[[], str]
     is_acting_recorded = False
 
+    @classmethod
+    def can_act(cls) -> bool:
+        """Whether calls may be for another user."""
+        return cls.access == "user" and not cls.refuses_acting
+
     def authenticate(self) -> Awaitable[None] | None:
         """Set `actor`, as `Authentication` does, or the user whom it acts for. Raises ActingError or ForbiddenError, too."""
         authenticated = super().authenticate()
-        if self.access != "user" or HEADER not in self.request.headers:
+        if HEADER not in self.request.headers or not (self.can_act() or self.refuses_acting):
             return authenticated
         return self._act(authenticated)
 
@@ -55,6 +61,8 @@ class Acting(Authentication):
         if authenticated is not None:
             await authenticated
         self.actor = await self.acting_actor(self.actor)
+        if self.refuses_acting:
+            raise ActingError(self.refuses_acting)
 
     async def acting_actor(self, admin: Actor) -> Actor:
         """The user of the header, with the admin's token. Raises ActingError, or ForbiddenError for others' tokens."""
@@ -65,11 +73,6 @@ class Acting(Authentication):
         if isinstance(user, ActingError):
             raise user
         return Actor(user.id, admin.token, user.role, user.status, user.bot, admin.expires_ms, admin.user)
-
-    def refuse_acting(self, why: str) -> None:
-        """Raise ActingError if the call is for another user."""
-        if self.actor.by_admin:
-            raise ActingError(why)
 
     def checked_actor(self, tx: Transaction) -> tuple[int, str]:
         """The caller, or whom they act for, and the role, as the transaction has them."""

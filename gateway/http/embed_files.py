@@ -19,10 +19,14 @@ STYLES, OWN_STYLES = ("shared/palette.css", "shared/style.css"), ("embed/element
 LIMITED = ("NewMessage", "MessageEdit")  # bodies that a chat sends
 IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"([^"]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
-LATER_WORDS = ("invalid.",)  # of forms
+LATER_WORDS = (  # beginnings of words that a chat shows only with modules that are loaded later
+    *("invalid.", "composer.confirm", "search.message."),
+    *("message.delete-", "message.react-with", "message.read-by", "message.unread-by"),
+)
 LITERAL = re.compile(r'"([\w.-]+)"|`([\w.-]+\.)\$\{')  # a key of words, or the beginning of keys
 ENTRY_OF_WORDS = re.compile(r'^  "?([\w.-]+)"?:(?:.|\n(?=    |  \}))*\n', re.M)
 CSS_COMMENT, INDENT = re.compile(r"/\*.*?\*/\n?", re.S), re.compile(r"^[ \t]+", re.M)
+CSS_SPACE = re.compile(r" *([{;,]) *|(:) |;? *(\})")
 
 
 def embed_files(limits: StaticFile) -> dict[str, StaticFile]:
@@ -53,7 +57,9 @@ def _made() -> str:
 
 
 def _css(names: Sequence[str]) -> str:
-    return INDENT.sub("", CSS_COMMENT.sub("", "".join(FILES[name].plain.body.decode() for name in names)))
+    """Style sheets without comments and spaces. Lines stay: `adapted` of the elements looks for some."""
+    text = CSS_COMMENT.sub("", "".join(FILES[name].plain.body.decode() for name in names))
+    return INDENT.sub("", CSS_SPACE.sub(lambda found: found[1] or found[2] or found[3], text))
 
 
 def _in_order(name: str, sources: Mapping[str, str], seen: set[str]) -> Iterator[str]:
@@ -99,7 +105,8 @@ def _passing_on(name: str, source: str) -> str:
 def _words(language: str, sources: list[str]) -> StaticFile:
     """The words that the modules of the script name. The others are loaded with the modules that are loaded later."""
     literals = [found for source in sources for found in LITERAL.findall(source)]
-    keys, beginnings = {key for key, _ in literals}, tuple({found for _, found in literals} - {"", *LATER_WORDS})
+    keys, beginnings = {"direction", *(key for key, _ in literals)}, tuple({found for _, found in literals} - {""})
     entries = ENTRY_OF_WORDS.finditer(FILES[f"words/{language}.js"].plain.body.decode())
-    used = [found[0] for found in entries if found[1] == "direction" or found[1] in keys or found[1].startswith(beginnings)]
+    named = [found for found in entries if found[1] in keys or found[1].startswith(beginnings)]
+    used = [found[0] for found in named if not found[1].startswith(LATER_WORDS)]
     return _script("export default {\n" + INDENT.sub("", "".join(used)) + "};\n")

@@ -182,6 +182,10 @@ export interface CallOptions {
   /** How often it is made then. */
   attempts?: number;
   timeoutS?: number;
+  /** Beside those of each call. A body that is a text is sent as it is. */
+  headers?: Record<string, string>;
+  /** Makes the result of a successful answer; by default its JSON. */
+  decode?: (answer: Response) => unknown;
 }
 
 /** A user's id, or "ext:" and their external id. In paths it is percent-encoded. */
@@ -258,6 +262,8 @@ export class Bellwire extends EventTarget {
   pause(seconds: number, signal?: AbortSignal | null): Promise<void>;
   /** End all waiting, so that it starts anew. */
   wake(): void;
+  /** End the event streams, and the timers and listeners that a client has. */
+  close(): void;
 }
 
 export function uniqueId(): string;

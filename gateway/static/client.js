@@ -10,8 +10,8 @@
  * On Bellwire's own origin it uses a session cookie that scripts cannot read; elsewhere, and in Node.js 20.3, Deno 2
  * or newer, give `url`, and `token` or a login. `token` may be a function that returns one, or a promise: it is called
  * again before the token ends, and when the server refuses it. The client dispatches "offline" and "online" when the connection is lost and
- * found, and "signedout" when the session has ended. No timer of its own keeps a program running. Its types are in
- * client.d.ts.
+ * found, and "signedout" when the session has ended. No timer of its own keeps a program running; close() ends all that
+ * it does by itself. Its types are in client.d.ts.
  */
 
 const API = "/api/v1";
@@ -65,6 +65,7 @@ export class Bellwire extends EventTarget {
   #renewAt = 0; // when it is called again
   #renewing = null; // the promise of its token
   #waking = new AbortController(); // aborted by wake()
+  #closing = new AbortController();
   #sendSeconds = []; // durations of sends, not reported yet
   #reportTimer;
   #sessions = 0; // counts sign-ins and sign-outs: a call is repeated only in the session that it was made in
@@ -140,16 +141,16 @@ export class Bellwire extends EventTarget {
 
   /**
    * Call the API; returns the decoded answer, null for 204. `retry`: whether the call may be repeated after a failure;
-   * by default all but POST are. `attempts`: how often it is made then. Throws BellwireError, TypeError without a
-   * connection, and DOMException when it was aborted or timed out.
+   * by default all but POST are. `attempts`: how often it is made then. `headers`: further ones; a body that is a text is
+   * sent as it is. `decode`: makes the result of a Response. Throws BellwireError, TypeError without a connection, and
+   * DOMException when it was aborted or timed out.
    */
   async call(method, path, body = null, options = {}) {
-    const { query = {}, signal = null, retry = method !== "POST", timeoutS = ANSWER_TIMEOUT_S } = options;
-    const { attempts = this.attempts } = options;
+    const { signal = null, retry = method !== "POST", attempts = this.attempts } = options;
     const session = this.#sessions;
     for (let failures = 0; ;) {
       try {
-        return await this.#callOnce(method, path, body, query, signal, timeoutS);
+        return await this.#callOnce(method, path, body, options);
       } catch (error) {
         failures += 1;
         if (!retry || isPermanent(error) || signal?.aborted || failures >= attempts) throw error;
@@ -159,24 +160,25 @@ export class Bellwire extends EventTarget {
     }
   }
 
-  async #callOnce(method, path, body, query, signal, timeoutS, isRenewed = false) {
+  async #callOnce(method, path, body, options, isRenewed = false) {
+    const { query = {}, signal, headers, timeoutS = ANSWER_TIMEOUT_S, decode = decoded } = options;
     const token = await this.#currentToken();
     const parameters = Object.entries(query).filter(([, value]) => value != null && value !== "");
     const search = parameters.length ? `?${new URLSearchParams(parameters)}` : "";
     const signals = [AbortSignal.timeout(timeoutS * 1000), ...(signal ? [signal] : [])];
     const answer = await fetch(this.url + API + path + search, {
       method,
-      headers: this.#headers(method, body, token),
-      body: body === null ? undefined : JSON.stringify(body),
+      headers: { ...this.#headers(method, body, token), ...headers },
+      body: body === null || typeof body === "string" ? body : JSON.stringify(body),
       signal: AbortSignal.any(signals),
       credentials: this.url ? "omit" : "same-origin",
       cache: "no-store",
     });
-    if (answer.ok) return answer.status === 204 ? null : decoded(answer);
+    if (answer.ok) return answer.status === 204 ? null : decode(answer);
     const problem = await answer.json().catch(() => ({}));
     if (answer.status === 401 && this.#getToken && !isRenewed) {
       this.#dropToken(token);
-      return this.#callOnce(method, path, body, query, signal, timeoutS, true);
+      return this.#callOnce(method, path, body, options, true);
     }
     if (answer.status === 401 && this.user) this.#emit("signedout");
     throw new BellwireError(answer.status, problem, Number(answer.headers.get("Retry-After")) || 0);
@@ -185,7 +187,7 @@ export class Bellwire extends EventTarget {
   #headers(method, body, token = this.#token) {
     const headers = { ...this.headers, ...(body !== null && { "Content-Type": "application/json" }) };
     if (token) headers.Authorization = `Bearer ${token}`;
-    else if (method !== "GET") headers["X-XSRFToken"] = xsrfToken();
+    else if (method !== "GET" && !this.url) headers["X-XSRFToken"] = xsrfToken();
     return headers;
   }
 
@@ -277,8 +279,9 @@ export class Bellwire extends EventTarget {
     signal = new AbortController().signal,
   } = {}) {
     const filters = { types: types?.join(","), follow };
-    if (shared && globalThis.navigator?.locks && keepsCookies()) yield* this.#sharedStream(filters, signal);
-    else yield* this.#stream(cursor, filters, signal);
+    const ending = AbortSignal.any([signal, this.#closing.signal]);
+    if (shared && globalThis.navigator?.locks && keepsCookies()) yield* this.#sharedStream(filters, ending);
+    else yield* this.#stream(cursor, filters, ending);
   }
 
   async *#stream(cursor, filters, signal) {
@@ -395,7 +398,7 @@ export class Bellwire extends EventTarget {
    */
   async *#sharedStream(filters, signal) {
     const { id } = this.user ?? (await this.call("GET", "/me"));
-    const name = `bellwire:${id}:${filters.follow ?? ""}`;
+    const name = `bellwire:${id}:${filters.follow ?? ""}${this.url && `:${this.url}`}`;
     const channel = new BroadcastChannel(name);
     const batches = new Queue();
     const leaving = new AbortController();
@@ -481,8 +484,15 @@ export class Bellwire extends EventTarget {
     previous.abort();
   }
 
+  /** End the event streams, and the timers and listeners that a client has. Calls may still be made. */
+  close() {
+    this.#closing.abort();
+    this.#reportSends();
+  }
+
   #watchBrowser() {
-    const listen = (type, handler) => globalThis.addEventListener?.(type, handler); // Node.js has no such events
+    const { signal } = this.#closing;
+    const listen = (type, handler) => globalThis.addEventListener?.(type, handler, { signal }); // not in Node.js
     listen("online", () => this.wake());
     listen("offline", () => this.wake());
     listen("pageshow", (event) => event.persisted && this.wake());
@@ -492,7 +502,8 @@ export class Bellwire extends EventTarget {
       if (Date.now() - last > SLEPT_MS) this.wake();
       last = Date.now();
     };
-    inBackground(setInterval(checkForSleep, CHECK_TIMER_MS));
+    const timer = inBackground(setInterval(checkForSleep, CHECK_TIMER_MS));
+    signal.addEventListener("abort", () => clearInterval(timer));
   }
 }
 

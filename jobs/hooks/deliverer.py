@@ -106,7 +106,8 @@ class Deliverer:
             delivery.close_stale()
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 self._failing.record_failure(error, webhook=delivery.hook.id)  # it begins anew, and concerns no other
-            if task.done() or _settings_of(active.get(delivery.hook.id)) != _settings_of(delivery.hook):
+            row = active.get(delivery.hook.id)
+            if task.done() or row is None or row.settings != delivery.hook.settings:
                 await self._end([delivery.hook.id])
                 active.pop(delivery.hook.id, None)  # its row may be older than what the task has written
         for number in active.keys() - self._deliveries.keys():
@@ -168,8 +169,3 @@ class Deliverer:
         for state in STATES:
             WEBHOOKS.labels(state).set(sum(hook.state == state for hook in mine))
         WEBHOOKS.labels("failing").set(sum(delivery.failures > 0 for delivery, _ in self._deliveries.values()))
-
-
-def _settings_of(hook: Hook | None) -> object:
-    """The settings of a hook: when an admin has changed them, the task begins anew."""
-    return hook and (hook.url, hook.types, hook.salt, hook.old_salt, hook.rewinds)

@@ -27,6 +27,7 @@ from models.store import facts
 from models.store.clock import now_ms
 from models.store.database import engine
 from models.sync import whole_log
+from models.sync.catchup import Slice
 
 MAX_EVENTS_PER_SLICE = 200
 FIRST_RETRY_S, MAX_RETRY_S = 5.0, 3600.0
@@ -87,9 +88,11 @@ class Delivery:
         return Progress(self.hook.id, self.hook.rewinds, self._position, *status, last)
 
     async def _deliver_slice(self) -> bool:
-        """Deliver the next slice, or wait until there is more. Returns False when the hook is at its end."""
+        """Deliver the next slice, or wait until there is more. Returns False when the hook is at its end, or was changed."""
         self.woken.clear()
-        found = await self._in_store(whole_log.read, self._reached, self.hook.patterns, MAX_EVENTS_PER_SLICE)
+        found, was_changed = await self._in_store(self._read)
+        if was_changed:
+            return False
         if found.expired:
             await self._skip_trimmed()
             return True
@@ -110,6 +113,13 @@ class Delivery:
         if not found.more:
             await self.woken.wait()
         return True
+
+    def _read(self) -> tuple[Slice, bool]:
+        """The next slice, and whether an admin has changed the hook. That is read last: what was changed before an event of the
+        slice is valid for it, such as a new secret."""
+        found = whole_log.read(self._reached, self.hook.patterns, MAX_EVENTS_PER_SLICE)
+        row = webhook.find_hook(self.hook.id) if found.events else self.hook
+        return found, row is None or row.settings != self.hook.settings
 
     async def _skip_trimmed(self) -> None:
         """Go on from what is kept: the hook was not active for longer, or a backup was restored."""

@@ -153,7 +153,26 @@ def decide_host(content: Content, notification_type: str, user: int, readers: Co
 
 def invalid_definition(definition: Definition) -> list[tuple[str, str]]:
     """Return (field, what is wrong and in which line) of the templates that can't be rendered."""
-    return list(problems(_places(definition), SAMPLES))
+    return [*_useless(definition), *problems(_places(definition), SAMPLES)]
+
+
+def _useless(definition: Definition) -> Iterator[tuple[str, str]]:
+    """Yield (field, what is expected) of titles that are always empty, and of an address that is none with any values."""
+    for field, source in _places(definition):
+        if "title" in field and not source.strip():
+            yield field, "must not be empty"
+    if definition.url is not None and not _can_be_url(definition.url.strip()):
+        yield "url", EXPECTED_URL
+
+
+def _can_be_url(source: str) -> bool:
+    beginning, is_template, _ = source.partition("{")
+    if not is_template:
+        return safe_url(source) is not None
+    beginning = beginning.lower()
+    return not beginning.startswith("//") and any(
+        beginning.startswith(start) or start.startswith(beginning) for start in ("/", "http://", "https://")
+    )
 
 
 def _places(definition: Definition) -> Iterator[Place]:

@@ -37,7 +37,7 @@ class Outcome(msgspec.Struct):
 
     changed: list[int]
     unchanged: list[int]
-    missing: list[int]
+    missing: list[int | str]
 
     def add(self, more: Outcome) -> None:
         """Append the result for further ids."""

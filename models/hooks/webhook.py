@@ -118,6 +118,11 @@ class Hook(NamedTuple):
         """The types of events that are delivered."""
         return type_patterns.parse(msgspec.json.decode(self.types))
 
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """The part that admins change: its delivery begins anew with another."""
+        return self.url, self.types, self.state, self.salt, self.old_salt, self.rewinds
+
     def secrets(self, key: str, now_ms: int) -> list[str]:
         """The secrets that sign: the present one, and within a day after a rotation the one of before."""
         rotates = self.old_salt is not None and self.rotated_ms is not None and now_ms - self.rotated_ms < ROTATION_MS
@@ -247,8 +252,16 @@ def delete(_tx: Transaction, webhook: int) -> None:
 
 def all_hooks() -> list[Hook]:
     """Return all webhooks, at most MAX_WEBHOOKS."""
-    columns = [getattr(Webhook, name) for name in Hook._fields]
-    return [Hook(*row) for row in fetch_rows(Webhook.select(*columns).order_by(Webhook.id))]
+    return [Hook(*row) for row in fetch_rows(_hooks().order_by(Webhook.id))]
+
+
+def find_hook(webhook: int) -> Hook | None:
+    """Return one webhook; None if it was deleted."""
+    return next((Hook(*row) for row in fetch_rows(_hooks().where(Webhook.id == webhook))), None)
+
+
+def _hooks() -> Any:
+    return Webhook.select(*(getattr(Webhook, name) for name in Hook._fields))
 
 
 def record(tx: Transaction, progress: Sequence[Progress]) -> None:

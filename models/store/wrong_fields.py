@@ -19,6 +19,8 @@ BOUNDS = (  # of a text, list or number: what the decoder says, and what the ans
     (r"Expected `(?:int|float)` >= (\S+)", "must be at least {}"),
     (r"Expected `(?:int|float)` <= (\S+)", "must be at most {}"),
 )
+MEMBER = "[...]"  # of an object, in a field of the decoder's
+MAX_NAME_CHARS = 60
 EXTERNAL_REFERENCE = "Expected `str` matching regex '^ext:"
 TYPES = {
     "int": "an integer",
@@ -36,15 +38,26 @@ def wrong_fields(body: dict[str, Any], body_type: type[msgspec.Struct]) -> Itera
     fields = {field.encode_name: field for field in msgspec.structs.fields(body_type)}
     for name, field in fields.items():
         if name in body:
-            try:
-                msgspec.convert(body[name], field.type)
-            except msgspec.ValidationError as error:
-                inner, message = wrong_field(error)
+            for inner, message in _wrong_parts(body[name], field.type):
                 yield f"{name}.{inner}".rstrip("."), message
         elif field.required:
             yield name, MISSING
     if body_type.__struct_config__.forbid_unknown_fields:
         yield from ((name, UNKNOWN) for name in body if name not in fields)
+
+
+def _wrong_parts(value: Any, value_type: Any) -> Iterator[tuple[str, str]]:
+    """(field, message) of the wrong part of a value. Of an object with names of the client's, which the decoder's error does not
+    name, each member is converted alone."""
+    try:
+        msgspec.convert(value, value_type)
+    except msgspec.ValidationError as error:
+        field, message = wrong_field(error)
+        if field.startswith(MEMBER) and len(value) > 1:
+            for name, member in value.items():
+                yield from _wrong_parts({name: member}, value_type)
+        else:
+            yield field.replace(MEMBER, next(iter(value))[:MAX_NAME_CHARS]) if field.startswith(MEMBER) else field, message
 
 
 def wrong_field(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The Django example beside a server, driven as its README says: chat, notifications, webhook, old messages, suspension."""
+"""The Django example beside a server, driven as its README says: chat, notifications, webhook, old messages, suspension, pages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
+from tests.page.host_page import block_cookies
 from tests.stores import Database, free_port
 from tests.waiting import LIMIT_S, until
 
@@ -26,7 +28,7 @@ INTEGRATION = ("shop/bellwire.py", "shop/static/shop/bellwire.js", "shop/apps.py
 MAX_LINES = 100
 SHIP = """
 from django.utils import timezone
-order = Order.objects.get(owner__username="ben", what="A bell")
+order = Order.objects.get(owner__username="{name}", what="A bell")
 order.shipped_at = timezone.now()
 order.save()
 Order.objects.update(told=False)
@@ -44,6 +46,7 @@ class Shop:
 
     def __init__(self, folder: Path, port: int, bellwire: str, token: str) -> None:
         self.folder, self.port, self.url = folder, port, f"http://127.0.0.1:{port}"
+        self.public_url = f"http://localhost:{port}"  # in browsers: another site than Bellwire's
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")},
             "PYTHONPATH": str(ROOT / "clients/python/src"),
@@ -103,10 +106,11 @@ class Shop:
             self.process.wait()
 
 
-@pytest.fixture
-def shop(make_gateway: Callable[..., Gateway], tmp_path: Path) -> Iterator[tuple[Gateway, Shop]]:
+@pytest.fixture(scope="module")
+def shop(make_gateway: Callable[..., Gateway], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Shop]]:
     """A running Bellwire and the shop, whose database has customers, orders and old messages."""
-    port, keys = free_port(), tmp_path / "jwt.secret"
+    folder = tmp_path_factory.mktemp("shop")
+    port, keys = free_port(), folder / "jwt.secret"
     keys.write_text(SECRET)
     gateway = make_gateway(
         "serve",
@@ -114,10 +118,10 @@ def shop(make_gateway: Callable[..., Gateway], tmp_path: Path) -> Iterator[tuple
         JWT_KEYS=str(keys),
         JWT_ALGORITHMS="HS256",
         WEBHOOK_ALLOW="127.0.0.0/8",
-        ALLOWED_ORIGINS=f"http://127.0.0.1:{port}",
+        ALLOWED_ORIGINS=f"http://localhost:{port}",
     )
     admin = gateway.user("admin")
-    made = Shop(tmp_path, port, gateway.url, str(admin.token))
+    made = Shop(folder, port, gateway.url, str(admin.token))
     made.manage("migrate", "-v", "0")
     made.manage("seed")
     made.environment["BELLWIRE_WEBHOOK_SECRET"] = made.manage("connect", made.url).strip().partition("=")[2]
@@ -140,7 +144,7 @@ def test_a_shop_adds_bellwire(shop: tuple[Gateway, Shop], capsys: pytest.Capture
     newest = ben.get(f"/conversations/{talk['id']}/messages", limit=1).json()["items"][0]
     assert (newest["body"], newest["created_at"], talk["unread"]) == ("Old message 495", "2026-01-05T17:15:00.000Z", 0)
 
-    django.shell(SHIP)
+    django.shell(SHIP.replace("{name}", "ben"))
     django.manage("tell")  # once more
     (told,) = until(lambda: [n for n in ben.get("/notifications").json()["items"] if n["type"] == "order.shipped"])
     assert (told["title"], told["count"]) == ("A bell left the warehouse", 1)
@@ -157,6 +161,32 @@ def test_a_shop_adds_bellwire(shop: tuple[Gateway, Shop], capsys: pytest.Capture
     with capsys.disabled():
         print(f"\nexamples/django: the integration took {lines} lines of code")
     assert lines <= MAX_LINES
+
+
+def test_a_customer_uses_the_pages_of_the_shop(shop: tuple[Gateway, Shop], open_page: Callable[..., Page]) -> None:
+    gateway, django = shop
+    page, cookies = open_page("about:blank"), list[str]()
+    block_cookies(page, cookies)
+    page.goto(f"{django.public_url}/login/")
+    for label in ("Username", "Password"):
+        page.get_by_label(label).fill("o'neil")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("bellwire-chat h1")).to_have_text("Ana of the shop")
+    page.get_by_label("Message", exact=True).fill("Is it on its way?")
+    page.keyboard.press("Enter")
+    texts = page.locator("bellwire-chat .message:not(.echo) .text")
+    expect(texts.last).to_have_text("Is it on its way?")
+
+    ana = as_bellwire(gateway, django, "ana")
+    talk = until(lambda: [talk for talk in ana.get("/conversations").json()["items"] if talk["unread"]])[0]
+    ana.send("It leaves today", at=talk["id"])
+    expect(texts.last).to_have_text("It leaves today")
+    django.shell(SHIP.replace("{name}", "o'neil"))
+    expect(page.locator("bellwire-inbox .notice .title")).to_have_text("Unread: A bell left the warehouse")
+    expect(page.locator("bellwire-unread .badge")).to_have_text("1 unread")
+    page.locator("bellwire-inbox .notice").click()
+    expect(page.get_by_text("Shipped on")).to_be_visible()
+    assert cookies == []
 
 
 def as_bellwire(gateway: Gateway, django: Shop, name: str) -> Client:

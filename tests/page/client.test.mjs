@@ -372,3 +372,12 @@ test("a function that gives tokens is called once for calls of one moment, befor
   assert.equal(given.length, 5); // asked for once a call
   await assert.rejects(new Bellwire({ url, token: () => null }).call("GET", "/me"), { status: 401, slug: "unauthorized" });
 });
+
+test("close() ends the events", async () => {
+  const bell = client(ana);
+  const events = bell.events();
+  assert.equal((await events.next()).value.type, "state");
+  const next = events.next();
+  bell.close();
+  assert.equal((await next).done, true);
+});

@@ -1,4 +1,7 @@
-"""The page of another product, on another origin and with a strict policy, which Bellwire's elements are a part of."""
+"""The page of another product, on another origin and with a strict policy, which Bellwire's elements are a part of.
+
+Browsers block the cookies of third parties: `block_cookies` lets Chromium do it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html"}
 PAGE = """<!doctype html>
 <html lang="{lang}"><meta charset="utf-8"><title>Shop</title><body>
 <header><h1>Shop</h1></header>
 <main>{body}</main>
-<script type="module" src="/host.js"></script>
 </body></html>
 """
 SCRIPT = """
@@ -26,10 +31,29 @@ Bellwire.configure({
   },
 });
 """
+BLOCKED = {
+    "enableThirdPartyCookieRestriction": True,
+    "disableThirdPartyCookieMetadata": True,
+    "disableThirdPartyCookieHeuristics": True,
+}
+
+
+def block_cookies(page: Page, sent: list[str]) -> None:
+    """Block the cookies of third parties in a page. Those that it sends to Bellwire, which is on 127.0.0.1, are added to `sent`."""
+
+    def note(request: dict[str, Any]) -> None:
+        headers = {name.lower(): value for name, value in request["headers"].items()}
+        if headers["host"].startswith("127.0.0.1:") and "cookie" in headers:
+            sent.append(headers["cookie"])
+
+    session = page.context.new_cdp_session(page)
+    session.on("Network.requestWillBeSentExtraInfo", note)
+    session.send("Network.enable")
+    session.send("Network.setCookieControls", BLOCKED)
 
 
 class HostServer:
-    """A server on `localhost`: a page for each name in `pages`, `scripts` by their paths, and a user's token at `/token/USER`.
+    """A server on `localhost`: the body of a page for each path in `pages`, `scripts` by theirs, and tokens at `/token/USER`.
 
     Its policy allows nothing but itself, and Bellwire for scripts, calls and pictures.
     """
@@ -55,7 +79,7 @@ class HostServer:
         """The headers of all answers."""
         own = f"'self' {self.bellwire}"
         policy = f"default-src 'none'; script-src {own}; connect-src {own}; img-src {own}; base-uri 'none'; form-action 'none'"
-        return {"Content-Security-Policy": policy}
+        return {"Content-Security-Policy": f"{policy}; require-trusted-types-for 'script'"}
 
     def answer(self, path: str) -> tuple[str, str]:
         """The type and body for a path."""

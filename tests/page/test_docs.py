@@ -85,6 +85,18 @@ def test_fields_of_path_and_query_go_where_they_belong(docs: Open, ana: Client) 
     expect(call.get_by_label("As a curl command")).to_contain_text("/api/v1/posts?bookmarked=true&limit=0")
 
 
+def test_a_call_is_made_for_another_user(docs: Open, gateway: Gateway, ana: Client) -> None:
+    page = docs("read_my_account")
+    page.get_by_label("Token").fill(gateway.user("admin").token or "")
+    call = page.locator("#read_my_account")
+    expect(call.locator("ul.fields li", has_text="Bellwire-As")).to_contain_text("in the header")
+    call.get_by_label("Bellwire-As").fill(str(ana.id))
+    call.get_by_role("button", name="Send").click()
+
+    expect(call.get_by_label("Body of the response")).to_contain_text(f'"username": "{ana.name}"')
+    expect(call.get_by_label("As a curl command")).to_contain_text(f"-H 'Bellwire-As: {ana.id}'")
+
+
 def test_a_token_lives_as_long_as_the_tab(docs: Open) -> None:
     page = docs()
     page.get_by_label("Token").fill("a secret")

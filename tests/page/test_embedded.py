@@ -1,4 +1,4 @@
-"""Bellwire's elements in the page of another product: on another origin, with a strict policy, without cookies."""
+"""Bellwire's elements in the pages of other products: on another origin, with a strict policy, without cookies of third parties."""
 
 from __future__ import annotations
 
@@ -12,12 +12,24 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
-from tests.page.host_page import HostServer
+from tests.page import frameworks
+from tests.page.host_page import HostServer, block_cookies
+from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
 MAX_BYTES = 40_000
+COOKIE: Any = {"name": "bellwire", "value": "1", "domain": "127.0.0.1", "path": "/", "sameSite": "None", "secure": True}
+WITH_COOKIES = "(url) => fetch(`${url}/api/v1/instance`, { credentials: 'include', mode: 'no-cors' }).then(() => null)"
+STATES = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/state')).length"
+REMEMBER = """() => {
+    const elements = [...document.querySelectorAll("bellwire-unread, bellwire-chat, bellwire-conversations")];
+    const { chat } = elements.at(-1);
+    globalThis.remembered = [...elements, chat, chat.store, chat.store.bell].map((object) => new WeakRef(object));
+}"""
+BOXES = """() => [...document.querySelector("bellwire-chat").shadowRoot.querySelectorAll("bw-messages, :is(header, bw-composer) *")]
+    .map((element) => JSON.stringify(element.getBoundingClientRect()))"""
 LANGUAGES = ("en", "de", "ar")
 ALL = """
 <p>Messages <bellwire-unread></bellwire-unread></p>
@@ -53,17 +65,21 @@ def customers(gateway: Gateway, host: HostServer, people: list[Client]) -> list[
 
 
 @pytest.fixture
-def visit(open_page: Open, host: HostServer) -> Open:
-    """Open the host's page `path` as a user, with `body` in it. No call may have a cookie."""
+def visit(open_page: Open, host: HostServer) -> Iterator[Open]:
+    """Open the host's page `path` as a user, with `body` in it, in a browser that has a cookie of Bellwire. No call may have it."""
 
-    def open_host(user: Client, body: str, path: str = "/", **options: Any) -> Page:
-        host.pages[path] = body
-        page = open_page(f"{host.url}{path}?user={user.name}", **options)
-        page.on("request", lambda request: cookies.append(request.url) if "cookie" in request.headers else None)
+    def open_host(
+        user: Client, body: str, path: str = "/", *, script: str = "/host.js", beside: Page | None = None, **options: Any
+    ) -> Page:
+        host.pages[path] = f'{body}<script type="module" src="{script}"></script>'
+        page = beside.context.new_page() if beside else open_page("about:blank", **options)
+        page.context.add_cookies([COOKIE])
+        block_cookies(page, cookies)
+        page.goto(f"{host.url}{path}?user={user.name}")
         return page
 
     cookies: list[str] = []
-    yield open_host  # type: ignore[misc]
+    yield open_host
     assert cookies == []
 
 
@@ -100,6 +116,72 @@ def test_two_users_of_another_product_chat_in_its_page(
     expect(second.locator("bellwire-unread .badge")).to_have_count(0)
     assert second.evaluate("location.hash") == ""
     assert violations(second) == []
+    second.evaluate(WITH_COOKIES, ben.gateway.url)  # the browser itself sends none
+
+
+@pytest.mark.needs_binary("npm")
+@pytest.mark.parametrize("framework", ["react", "vue"])
+def test_a_framework_draws_the_elements(
+    customers: list[Client], gateway: Gateway, host: HostServer, visit: Open, framework: str
+) -> None:
+    def change(**values: str | bool) -> None:
+        page.evaluate("(values) => change(values)", values)
+
+    ana, ben, cleo = customers
+    host.scripts |= frameworks.scripts(framework)
+    root = f'<div id="root" data-user="{ana.name}" data-partner="{ben.name}"></div>'
+    page = visit(ana, root, script=f"/{framework}-page.js")
+    title, field = page.locator("bellwire-chat h1"), page.get_by_label("Message", exact=True)
+    write(page, "from a framework")
+    expect(texts(page)).to_have_text(["from a framework"])
+    assert page.evaluate(STATES) == 1, "mounting twice begins once"
+    field.fill("a draft")
+    change(isShown=False)
+    expect(page.locator("bellwire-chat")).to_have_count(0)
+    change(isShown=True)
+    expect(texts(page)).to_have_text(["from a framework"])
+    expect(field).to_have_value("a draft")
+
+    change(partner=cleo.name)
+    expect(title).to_have_text(cleo.name.capitalize())
+    page.locator("bellwire-conversations a").click()
+    expect(title).to_have_text(ben.name.capitalize())
+    gateway.waiting(1)
+
+    change(user=ben.name, partner=ana.name)
+    expect(title).to_have_text(ana.name.capitalize())
+    expect(texts(page)).to_have_text(["from a framework"])
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('draft'))") == []
+
+    page.evaluate(REMEMBER)
+    change(isShown=False)
+    gateway.waiting(0)
+    until(lambda: collected(page))
+    change(isShown=True)
+    expect(texts(page)).to_have_text(["from a framework"])
+
+
+def collected(page: Page) -> bool:
+    """Whether nothing is left of the elements that REMEMBER has found, and of what they showed."""
+    page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")
+    return bool(page.evaluate("remembered.every((reference) => !reference.deref())"))
+
+
+def test_tabs_of_the_other_product_share_one_stream(customers: list[Client], gateway: Gateway, visit: Open) -> None:
+    ana, ben, _ = customers
+    body = ALL.replace("{partner}", ben.name)
+    first = visit(ana, body)
+    gateway.waiting(1)
+    second = visit(ana, body, beside=first)
+    write(second, "from the second")
+    expect(texts(first)).to_have_text(["from the second"])
+    gateway.waiting(1)
+    first.evaluate("document.querySelector('main').remove()")
+    expect(first.locator("bellwire-chat")).to_have_count(0)
+    ben.send("to the remaining tab", to=ana)
+    expect(texts(second)).to_have_text(["from the second", "to the remaining tab"])
+    until(lambda: second.evaluate("navigator.locks.query().then(({ pending }) => pending.length)") == 0)
+    gateway.waiting(1)
 
 
 def test_a_token_is_asked_for_again_when_it_is_refused(
@@ -111,7 +193,13 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
     write(page, "one")
     expect(texts(page)).to_have_text(["one"])
     assert page.evaluate("asked") == 1
-    assert page.evaluate("performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/state')).length") == 1
+    assert page.evaluate(STATES) == 1
+    boxes = page.evaluate(BOXES)
+    page.locator("bw-composer form > button").nth(1).click()
+    expect(page.locator("bellwire-chat .emoji-picker")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("bellwire-chat .emoji-picker")).to_have_count(0)
+    assert page.evaluate(BOXES) == boxes, "a style that is loaded later changes nothing of a chat"
 
     token = admin.post(f"/admin/users/{ana.id}/tokens", {}).json()["token"]
     host.token_of = {ana.name: token}.__getitem__

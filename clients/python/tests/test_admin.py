@@ -2,14 +2,25 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from itertools import islice
+from zipfile import ZipFile
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from bellwire_client import AsyncClient, Client, ProblemError, WebhookVerificationError, verify_webhook
+from bellwire_client import (
+    AsyncClient,
+    Client,
+    NotFoundError,
+    ProblemError,
+    UnreachableError,
+    WebhookVerificationError,
+    verify_webhook,
+)
 from clients.python.tests.conftest import Connect
 from tests.gateway.client import Client as Person
 from tests.gateway.running import Gateway
@@ -17,7 +28,22 @@ from tests.gateway.running import Gateway
 SECRET = "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw=="
 BODY = '{"type":"message.created","timestamp":"2026-11-21T09:30:00.000Z","data":{"id":"c1"}}'
 
-USER = {"id": 3, "username": "neil", "display_name": "Neil", "role": "user", "status": "active", "external_id": "o'neil/7"}
+USER = {
+    "id": 3,
+    "username": "neil",
+    "display_name": "Neil",
+    "role": "user",
+    "status": "active",
+    "external_id": "o'neil/7",
+    "email": None,
+}
+IMPORT = [
+    {"user": {"external_id": "p-1", "display_name": "Zoé"}},
+    {"user": {"external_id": "p-2"}},
+    {"conversation": {"key": "room", "kind": "direct", "members": ["ext:p-1", "ext:p-2"]}},
+    {"message": {"key": "1", "conversation": "room", "sender": "ext:p-1", "body": "Ça va?", "at": "2024-05-01T10:00:00Z"}},
+    {"message": {"key": "2", "conversation": "no room", "sender": "ext:p-1", "body": "lost", "at": "2024-05-01T10:00:00Z"}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +88,11 @@ def test_a_user_of_a_product_leaves(connect: Connect, root: Person) -> None:
     bell = connect(root)
     user = bell.admin.put_user("leaving/1", {"display_name": "Lea"})
     token = bell.admin.create_token(user.id).token
-    bell.admin.end_tokens("ext:leaving/1")
+    bell.admin.revoke_tokens("ext:leaving/1")
     with Client(root.gateway.url, token) as lea, pytest.raises(ProblemError) as refused:
         lea.me()
     assert refused.value.status == 401
     assert bell.admin.delete_user("ext:leaving/1", texts="erase") == bell.admin.delete_user(user.id, texts="erase")
-    hook = bell.admin.create_webhook("https://shop.example.org/bellwire", types=["message.*"], start="begin")
-    assert hook["secret"].startswith("whsec_")
-    assert hook["types"] == ["message.*"]
-    bell.admin.put_notification_type("lea.left", {"words": {"en": {"title": "Lea left"}}})
-    bell.admin.delete_notification_type("lea.left")
-    assert bell.request("GET", "/admin/notification-types")["items"] == []
 
 
 def test_a_product_notifies_and_acts_for_its_users() -> None:
@@ -89,9 +109,8 @@ def test_a_product_notifies_and_acts_for_its_users() -> None:
     with Client("http://127.0.0.1", "token", http=httpx.Client(transport=httpx.MockTransport(answer))) as bell:
         at = datetime(2026, 12, 1, tzinfo=UTC)
         event = bell.admin.notify("order.sent", to=["ext:42", 7], values={"order": 7}, dedupe="order-7", not_before=at)
-        bell.admin.put_notification_type("order.sent", {"words": {"en": {"title": "It left"}}})
         bell.admin.subscribe("news", "ext:o'neil/7")
-        other = bell.acting_as("ext:42")
+        other = bell.acting_as("ext:é 42")
         other.request("POST", "/posts", {"body": "hello"})
         other.admin.subscribe("news", 7, subscribed=False)
         user = bell.admin.put_user("o'neil/7", {"display_name": "Neil"})
@@ -103,14 +122,107 @@ def test_a_product_notifies_and_acts_for_its_users() -> None:
     assert (user.external_id, upserted.created) == ("o'neil/7", 1)
     assert made == [
         *2 * [("POST", "/admin/notify", None, notification | {"not_before": "2026-12-01T00:00:00+00:00"})],  # the first was lost
-        ("PUT", "/admin/notification-types/order.sent", None, {"words": {"en": {"title": "It left"}}}),
         ("PUT", "/admin/topics/news/members/ext:o%27neil%2F7", None, None),
-        ("POST", "/posts", "ext:42", {"body": "hello"}),
+        ("POST", "/posts", "ext:%C3%A9%2042", {"body": "hello"}),
         ("DELETE", "/admin/topics/news/members/7", None, None),
         ("PUT", "/admin/users/ext:o%27neil%2F7", None, {"display_name": "Neil"}),
         ("POST", "/admin/users/upsert", None, {"users": [{"external_id": "8"}]}),
         ("POST", "/admin/notify", None, {"type": "order.sent", "topic": "news"}),
     ]
+
+
+def test_a_product_manages_its_webhooks(connect: Connect, root: Person) -> None:
+    admin = connect(root).admin
+    made = admin.create_webhook("https://shop.example.org/bellwire", types=["message.*"], start="begin")
+    changed = admin.change_webhook(made.id, state="paused", description="the shop")
+    rotated = admin.rotate_webhook(made.id)
+    admin.test_webhook(made.id)
+
+    assert (changed.state, changed.url, changed.types, changed.secret) == ("paused", made.url, ["message.*"], None)
+    assert len({made.secret, rotated.secret, None}) == 3
+    assert admin.rewind_webhook(made.id, cursor="begin").position == made.position
+    assert admin.rewind_webhook(made.id, time=datetime.now(UTC)).position != made.position
+    assert [webhook.description for webhook in admin.webhooks()] == ["the shop"]
+    admin.delete_webhook(made.id)
+    with pytest.raises(NotFoundError):
+        admin.webhook(made.id)
+
+
+def test_a_rotation_whose_answer_is_lost_is_not_repeated() -> None:
+    made: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        made.append(request.method)
+        return httpx.Response(503)
+
+    http = httpx.Client(transport=httpx.MockTransport(answer))
+    with Client("http://127.0.0.1", "token", http=http) as bell, pytest.raises(ProblemError):
+        bell.admin.rotate_webhook(3)
+    assert made == ["PATCH"]
+
+
+def test_a_program_writes_by_an_incoming_hook(connect: Connect, gateway: Gateway, root: Person, ana: Person, ben: Person) -> None:
+    admin, group = connect(root).admin, connect(ana).open_conversation(ben.id, title="Crew")
+    hook = admin.create_incoming_hook(group.id, "CI")
+    assert hook.url
+    with Client(gateway.url) as program:
+        first, again = (program.write_by_hook(hook.url, text, key="build-42") for text in ("it is built", "again"))
+        assert (first, first.body, first.sender) == (again, "it is built", hook.bot)
+        assert [listed.url for listed in admin.incoming_hooks(group.id)] == [None]
+        admin.delete_incoming_hook(group.id, hook.id)
+        with pytest.raises(NotFoundError):
+            program.write_by_hook(hook.url, "late")
+
+
+def test_users_are_imported_exported_and_deleted(connect: Connect, gateway: Gateway, root: Person) -> None:
+    admin = connect(root).admin
+    imported, again = (admin.import_history(IMPORT, source="old") for _ in range(2))
+    assert (imported.users.created, imported.conversations.created, imported.messages.created) == (2, 1, 1)
+    assert [(line.line, line.field) for line in imported.refused] == [(5, "message.conversation")]
+    assert (again.messages.created, again.messages.unchanged) == (0, 1)
+    (account,) = admin.accounts("Zoé", status="active")
+    assert (account.external_id, account.email) == ("p-1", None)
+    assert admin.change_user("ext:p-1", {"display_name": "Pia"}).display_name == "Pia"
+
+    async def export(file: BytesIO) -> None:
+        async with AsyncClient(gateway.url, root.token) as client:
+            await client.admin.export_user("ext:p-1", file)
+
+    files = BytesIO(), BytesIO()
+    admin.export_user("ext:p-1", files[0])
+    asyncio.run(export(files[1]))
+    for file in files:
+        assert "messages.json" in ZipFile(file).namelist()
+    job = admin.delete_user("ext:p-1", texts="erase")
+    assert job in [deletion["job"] for deletion in admin.jobs()["deletions"]]
+    suspended, activated = admin.suspend(["ext:p-2", "ext:nobody"], "left"), admin.activate(["ext:p-2"])
+    assert suspended.changed == activated.changed != []
+    assert suspended.missing == ["ext:nobody"]
+
+
+def test_an_export_that_breaks_off_is_an_error() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"PK"
+        raise httpx.ReadError("broken")
+
+    answers = httpx.MockTransport(lambda _: httpx.Response(200, content=broken()))
+    file = BytesIO()
+    with Client("http://127.0.0.1", "token", http=httpx.Client(transport=answers)) as bell, pytest.raises(UnreachableError):
+        bell.export(file)
+    assert file.getvalue() == b"PK"
+
+
+def test_types_of_notifications_and_topics_are_listed(connect: Connect, root: Person, ana: Person) -> None:
+    admin = connect(root).admin
+    made = admin.put_notification_type("order.sent", {"words": {"en": {"title": "It left"}}, "email": "hourly"})
+    assert (made.type, made.words, made.email, made.group_by) == ("order.sent", {"en": {"title": "It left"}}, "hourly", None)
+    assert admin.notification_type("order.sent") == made
+    assert list(admin.notification_types()) == [made]
+    admin.delete_notification_type("order.sent")
+    assert list(admin.notification_types()) == []
+
+    admin.subscribe("doc-7/a", ana.id)
+    assert [user.id for user in admin.topic_members("doc-7/a")] == [ana.id]
 
 
 def test_a_webhook_is_checked_as_standard_webhooks_say() -> None:

@@ -9,11 +9,14 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bellwire_client
 from bellwire_client import AsyncClient, Client
+from bellwire_client.admin import Admin
+from bellwire_client.admin_calls import AdminCalls
 from bellwire_client.calls import Calls
 from tests.gateway.client import Client as Person
 from tests.gateway.running import Gateway
@@ -67,10 +70,16 @@ def test_ten_lines_answer_people_also_what_came_while_they_were_off(
 
 
 def test_the_table_of_calls_has_each_method_with_its_parameters() -> None:
-    written = dict(re.findall(r"`(\w+)\(([^`]*)\)`", README.read_text().partition("## Calls")[2].partition("## The command")[0]))
-    methods = {name: getattr(Client, name) for name in vars(Calls) if not name.startswith("_")}
+    compare("## Calls", {name: getattr(Client, name) for name in vars(Calls) if not name.startswith("_")})
+    admin_methods = {name: getattr(Admin, name) for name in vars(AdminCalls) if not name.startswith("_")}
+    compare("| method of `admin`", {**admin_methods, "log": Admin.log})
 
-    assert written.keys() - {"Client"} == methods.keys()
+
+def compare(heading: str, methods: dict[str, Any]) -> None:
+    """Compare the methods of a table of the README."""
+    section = README.read_text().partition(heading)[2].partition("\n## ")[0]
+    written = dict(re.findall(r"`(\w+)\(([^`]*)\)`", section.partition("|---")[2]))
+    assert written.keys() == methods.keys()
     for name, method in methods.items():
         parameters = [
             parameter.replace(annotation=inspect.Parameter.empty) for parameter in inspect.signature(method).parameters.values()

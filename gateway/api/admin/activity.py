@@ -9,13 +9,12 @@ import msgspec
 from gateway.api.admin.base import AdminHandler
 from gateway.api.admin.records import ACTION, QUERY, SINCE, SITE, UNTIL, Record, RecordsHandler
 from gateway.http import page_cursor
-from gateway.http.acting import HEADER
 from gateway.http.base import BODY_BYTES
 from gateway.http.describe import NDJSON, PAGED, Accepted, Listed, UncheckedUser, chars, describe
 from models.records import activity, hourly
 from models.records.activity import MAX_ACTION_CHARS, MAX_DESCRIPTION_CHARS, MAX_SITE_CHARS, Report
 from models.records.hourly import Hour, HourFilter
-from models.store.errors import ActingError, InvalidError
+from models.store.errors import InvalidError
 
 Label = Annotated[str, msgspec.Meta(max_length=max(MAX_ACTION_CHARS, MAX_SITE_CHARS), pattern=r"\A[^\0]*\Z")]
 
@@ -34,14 +33,13 @@ class ActivityReports(AdminHandler):
     """Reports of activity, by the application that embeds Bellwire, with an admin's token."""
 
     body_limit = BODY_BYTES
+    refuses_acting = "reports are the admin's own: name the user in `user`"
 
     @describe(
         "Report activity", {202: Accepted}, body=NewActivity, example={"action": "invoice.paid", "metadata": {"amount": "12.50"}}
     )
     async def post(self) -> None:
         """Answer 202. The report is in the event log; the record and the notifications of admins are made from there."""
-        if HEADER in self.request.headers:
-            raise ActingError("reports are the admin's own: name the user in `user`")
         new, by = self.decode(NewActivity), self.actor.user
         user = None if new.user is None else await self.user_id(new.user)
         report = Report(by, new.action, new.description, new.metadata, user, new.site)

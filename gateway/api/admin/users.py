@@ -21,6 +21,7 @@ from models.accounts.registration import NewUser
 from models.identity import password, token
 from models.identity import user as users
 from models.identity.email_address import MAX_ADDRESS_CHARS
+from models.identity.external_id import NOBODY
 from models.identity.token import LABEL_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, EXTERNAL_ID_CHARS, ROLES, STATUSES, AccountView, UserView
 from models.log.event import Transaction
@@ -208,10 +209,12 @@ class StatusHandler(AdminHandler):
             raise field_error("reason", "must have printable characters only")
         metadata = msgspec.json.encode({"reason": change.reason or None, "request_id": self.request_id()})
         call = auditing.call_of(self, DONE)._replace(action=action, body=metadata, request_id="")
-        outcome = status.Outcome([], [], [])
-        for ids in chunks(dict.fromkeys(await self.user_ids(change.ids)), IDS_PER_TRANSACTION):
+        outcome, numbers = status.Outcome([], [], []), await self.user_ids(change.ids)
+        for ids in chunks(dict.fromkeys(numbers), IDS_PER_TRANSACTION):
             outcome.add(await self._change_in_one_transaction(verb, ids, change.reason, call))
             self.services.wake_mail()
+        unknown = [reference for reference, number in zip(change.ids, numbers, strict=True) if number == NOBODY]
+        outcome.missing = [*(number for number in outcome.missing if number != NOBODY), *dict.fromkeys(unknown)]
         self.answer(outcome)
 
     async def _change_in_one_transaction(self, verb: Verb, ids: Sequence[int], reason: str, call: AdminCall) -> status.Outcome:

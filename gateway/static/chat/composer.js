@@ -157,9 +157,9 @@ class Composer extends View {
     if (this.priority === "normal" || details?.kind !== "group") return true;
     const n = (details.members_count ?? details.members.length) - 1;
     const values = { n, title: titleOf(details, this.store.me) };
+    const { openDialog } = await load("shared/dialog.js"); // and its words
     const warning = h("p", {}, t(`composer.confirm.${this.priority}`, values));
     const title = t("composer.confirm-title");
-    const { openDialog } = await load("shared/dialog.js");
     return (await openDialog(title, [warning], t("composer.send"), () => true)) === true;
   }
 

@@ -2,7 +2,7 @@
 
 import { fill, h } from "../shared/dom.js";
 import { applyTheme, docsToken } from "../shared/storage.js";
-import { bodySection, parametersSection, prose, responsesSection } from "./schema.js";
+import { bodySection, parametersSection, prose, resolve, responsesSection } from "./schema.js";
 import { tryOut } from "./try.js";
 
 const byId = (id) => document.getElementById(id);
@@ -13,7 +13,9 @@ const [main, areas, filter, count, tokenField] = ["calls", "areas", "filter", "c
  */
 function callsOf(api) {
   return Object.entries(api.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([verb, operation]) => {
+    Object.entries(item).map(([verb, described]) => {
+      const parameters = described.parameters.map((parameter) => resolve(api, parameter));
+      const operation = { ...described, parameters };
       const words = [verb, path, operation.summary, operation.description, ...operation.tags];
       return {
         operation,

@@ -114,7 +114,7 @@ function unfolding(line, create) {
   return element;
 }
 
-/** The parameters of the path and the query. */
+/** The parameters of the path, the query and the headers. */
 export function parametersSection(api, operation) {
   if (!operation.parameters.length) return null;
   const items = operation.parameters.map((parameter) =>

@@ -66,12 +66,14 @@ function requestOf(verb, path, inputs, type, body, token) {
   const queryInputs = inputs.filter((parameter) => parameter.in === "query" && parameter.input.value !== "");
   const fillIn = (address, { name, input }) => address.replace(`{${name}}`, encodeURIComponent(input.value));
   const query = new URLSearchParams(queryInputs.map(({ name, input }) => [name, input.value]));
+  const headerInputs = inputs.filter((parameter) => parameter.in === "header" && parameter.input.value !== "");
+  const chosen = Object.fromEntries(headerInputs.map(({ name, input }) => [name, input.value]));
   const search = query.size ? `?${query}` : "";
   const text = body?.value.trim();
   return {
     method: verb.toUpperCase(),
     url: location.origin + pathInputs.reduce(fillIn, path) + search,
-    headers: { ...authentication(verb, token), ...(text && { "Content-Type": type }) },
+    headers: { ...authentication(verb, token), ...chosen, ...(text && { "Content-Type": type }) },
     body: text || undefined,
   };
 }
@@ -88,7 +90,8 @@ function curlCommand({ method, url, headers, body }) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   if (headers.Authorization) lines.push('-H "Authorization: Bearer $TOKEN"');
-  if (headers["Content-Type"]) lines.push(`-H ${quoted(`Content-Type: ${headers["Content-Type"]}`)}`);
+  const shown = Object.entries(headers).filter(([name]) => !["Authorization", "X-XSRFToken"].includes(name));
+  for (const [name, value] of shown) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (body) lines.push(`-d ${quoted(body)}`);
   return lines.join(" \\\n  ");
 }

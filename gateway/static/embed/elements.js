@@ -20,11 +20,13 @@ import { embed, load } from "../shared/load.js";
 import { language, languageAmong, loadWords, number, setLanguage, t } from "../shared/words.js";
 import { stripped } from "../chat/markup.js";
 import { Store } from "../chat/store.js";
+import { eraseTexts } from "../shared/storage.js";
 import "../chat/chat.js";
 import { LANGUAGES, OWN_STYLES, STYLES } from "./made.js";
 
 const ATTEMPTS = 3; // of a call that somebody waits for
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
+const UNUSED_MS = 2000; // without any element, until the session ends: a framework may show the next page meanwhile
 const ORIGIN = new URL(import.meta.url).origin;
 
 const [styles, moreStyles] = [new CSSStyleSheet(), new CSSStyleSheet()];
@@ -32,6 +34,8 @@ styles.replaceSync(adapted(STYLES) + OWN_STYLES);
 const elements = new Set(); // that are connected
 let options = null;
 let session = null; // {bell, store, ending, hasWords, isReady, error}
+let layer = null; // where dialogs and short messages appear
+let unusedTimer;
 
 /** What the other page's own scripts use. */
 export const Bellwire = {
@@ -50,9 +54,9 @@ globalThis.Bellwire = Bellwire;
 
 /** Colours may be chosen by --bellwire-NAME, and sizes follow --bellwire-size. A narrow chat is one on a narrow page. */
 function adapted(css) {
-  const chosen = css.replace(/^--(\w[\w-]*): (light-dark.*|12px);$/gm, "--$1: var(--bellwire-$1, $2);");
+  const chosen = css.replace(/^--(\w[\w-]*):(light-dark.*|12px);$/gm, "--$1:var(--bellwire-$1,$2);");
   const sized = chosen.replace(/(?<![\w.-])(-?\d*\.?\d+)rem\b/g, "calc($1 * var(--size))");
-  const narrow = /^@media \(max-width: 640px\), \(hover: none\) (\{[\s\S]*?\n\})/m.exec(sized)?.[1];
+  const narrow = /^@media \(max-width:640px\),\(hover:none\)(\{[\s\S]*?\n\})/m.exec(sized)?.[1];
   return narrow ? `${sized}\n@container (max-width: 640px) ${narrow}` : sized;
 }
 
@@ -85,14 +89,28 @@ function once(run) {
 
 /** Start the session, if there is an element for it. One that is there ends. */
 function begin() {
-  session?.ending.abort();
-  session = null;
+  end();
   if (!options || !elements.size) return;
   const ending = new AbortController();
   const bell = new Client({ url: options.url, token: options.getToken, attempts: ATTEMPTS });
+  ending.signal.addEventListener("abort", () => bell.close());
   session = { bell, ending, store: new Store(bell, ending.signal), hasWords: false };
   reportTo(options.url);
   follow(session);
+}
+
+function end() {
+  session?.ending.abort();
+  session = null;
+  if (layer) closeDialogs();
+}
+
+/** End a session that no element shows, when all is sent. */
+function endUnused() {
+  if (elements.size || !session) return;
+  const isSending = [...session.store.outbox.values()].some(({ refused }) => !refused);
+  if (isSending && !session.error) unusedTimer = setTimeout(endUnused, UNUSED_MS);
+  else end();
 }
 
 /** Apply events to the store. The elements draw themselves when the first state is there, or when nothing more comes. */
@@ -100,6 +118,7 @@ async function follow(own) {
   const { bell, store, ending } = own;
   try {
     await loadFirstWords();
+    if (ending.signal.aborted) return;
     own.hasWords = true;
     drawAll();
     for await (const { state, events } of bell.batches({ shared: true, signal: ending.signal })) {
@@ -107,7 +126,7 @@ async function follow(own) {
       for (const event of events) guard("event", () => store.apply(event));
       if (own.isReady) continue;
       own.isReady = true;
-      makeLayer();
+      eraseTexts(store.me.id); // those of another user of this browser
       drawAll();
     }
   } catch (error) {
@@ -123,13 +142,19 @@ function drawAll() {
   for (const element of elements) element.draw();
 }
 
-/** Where dialogs and short messages appear, above the page. */
-const makeLayer = once(async () => {
-  const layer = h("div.embedded", {}, h("div", { id: "toasts", role: "status", "aria-live": "polite" }));
-  document.body.append(document.createElement("bellwire-layer"));
-  attach(document.body.lastChild, layer);
-  useLayer(layer);
-});
+/** Put the layer above the page, again where the page has got another body. */
+function placeLayer() {
+  layer ??= makeLayer();
+  if (!layer.isConnected) document.body.append(layer);
+}
+
+function makeLayer() {
+  const host = document.createElement("bellwire-layer");
+  const content = h("div.embedded", {}, h("div", { id: "toasts", role: "status", "aria-live": "polite" }));
+  attach(host, content);
+  useLayer(content);
+  return host;
+}
 
 /** Give an element a shadow root with all styles. */
 function attach(host, content) {
@@ -181,6 +206,8 @@ class Embedded extends HTMLElement {
     elements.delete(this);
     this.lifetime?.abort();
     this.content?.replaceChildren();
+    clearTimeout(unusedTimer);
+    unusedTimer = setTimeout(endUnused, UNUSED_MS);
   }
 
   attributeChangedCallback(_, before, after) {
@@ -196,6 +223,7 @@ class Embedded extends HTMLElement {
       attach(this, this.content);
     }
     setLanguage(this.content);
+    placeLayer();
     const { isReady, error, store } = session;
     if (error) fill(this.content, this.problem(error));
     else if (!isReady) fill(this.content, this.loading());

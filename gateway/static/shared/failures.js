@@ -19,7 +19,7 @@ export function report(where, error) {
   if (reports > MAX_REPORTS) return;
   const place = String(error?.stack ?? "").match(/\/static\/([\w/.-]+\.js:\d+)/)?.[1] ?? "";
   const what = `${error?.name ?? "Error"} ${place}`.slice(0, MAX_CHARACTERS);
-  const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1];
+  const xsrf = !server && document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1];
   const headers = { "Content-Type": "application/json", ...(xsrf && { "X-XSRFToken": xsrf }) };
   fetch(server + API, { method: "POST", headers, body: JSON.stringify({ where, what }), keepalive: true }).catch(() => {});
 }

@@ -45,7 +45,8 @@ GENERATOR_CLIENT = """
     import generated
 
     with generated.ApiClient(generated.Configuration(host=URL, access_token=TOKEN)) as client:
-        generated.ConversationsAndMessagesApi(client).send_a_message(generated.NewMessage(to=TO, body="hello"))
+        new = generated.NewMessage(to=generated.NewMessageTo(TO), body="hello")  # an id, or a text for an external id
+        generated.ConversationsAndMessagesApi(client).send_a_message(new_message=new)
         found = generated.EventsApi(client).poll_for_events(cursor="begin", types="message.created,message.updated")
         events = [event.actual_instance for event in found.events]
         print([event.data.body for event in events if isinstance(event, generated.MessageCreatedEvent)])

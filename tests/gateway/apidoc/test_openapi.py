@@ -111,6 +111,22 @@ def test_exactly_the_public_operations_need_no_token(document: dict[str, Any]) -
         assert verb == "get" or {"cookie": []} not in operation["security"]
 
 
+def test_calls_for_another_user_name_the_header_by_reference(document: dict[str, Any]) -> None:
+    reference = {"$ref": "#/components/parameters/Bellwire-As"}
+    operations = by_verb(document)
+    with_header = {call for call, operation in operations.items() if reference in operation["parameters"]}
+    with_token = {call for call, operation in operations.items() if operation["security"] and "/admin/" not in call[1]}
+
+    assert document["components"]["parameters"]["Bellwire-As"]["in"] == "header"
+    assert {(verb, path.removeprefix("/api/v1")) for verb, path in with_token - with_header} == {
+        ("post", "/activity"),
+        ("post", "/logout"),
+        ("get", "/communication/poll/events/"),
+    }
+    assert with_header <= with_token
+    assert all({"403", "422"} <= operations[call]["responses"].keys() for call in with_header)
+
+
 def test_generators_can_read_events_problems_and_defaults(document: dict[str, Any]) -> None:
     """They tell events apart by a discriminator, name what is a component, and copy a default into code that must compile."""
     schemas = document["components"]["schemas"]

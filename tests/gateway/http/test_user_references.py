@@ -43,7 +43,8 @@ def test_an_admin_names_users_of_the_host(gateway: Gateway, ben: Client) -> None
     admin, reference = gateway.user("admin"), f"ext:shop/{ben.id}"
 
     assert admin.patch(f"/admin/users/{quote(reference, safe='')}", {"display_name": "Ben of the shop"}).json()["id"] == ben.id
-    assert admin.post("/admin/users/suspend", {"ids": [reference]}).json()["changed"] == [ben.id]
+    outcome = admin.post("/admin/users/suspend", {"ids": ["ext:nobody", reference, 10**9, "ext:nobody"]}).json()
+    assert outcome == {"changed": [ben.id], "unchanged": [], "missing": [10**9, "ext:nobody"]}
     assert {record["user"] for record in admin.get("/admin/audit", user=reference).json()["items"]} == {ben.id}
 
 

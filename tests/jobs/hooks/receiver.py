@@ -19,7 +19,7 @@ class Receiver:
         self.received: list[dict[str, Any]] = []  # every delivery, in order
         self.table: dict[str, dict[str, Any]] = {}  # the events that were taken, by webhook-id
         self.headers: list[dict[str, str]] = []
-        self.connections = 0
+        self.connections = self.unverified = 0
         self.answer: Callable[[dict[str, Any]], int | None] = lambda event: 204
         self.released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -43,6 +43,7 @@ class Receiver:
             try:
                 Webhook(secret).verify(body, headers)
             except WebhookVerificationError:
+                self.unverified += 1
                 return 401
         payload = msgspec.json.decode(body)
         self.headers.append({name.lower(): value for name, value in headers.items()})

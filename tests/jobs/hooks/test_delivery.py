@@ -239,6 +239,22 @@ def test_it_is_tested_rewound_and_its_secret_rotated(store: Settings, receiver: 
     assert hook.secrets(KEY, (hook.rotated_ms or 0) + webhook.ROTATION_MS) == [secret]
 
 
+def test_what_an_admin_changes_is_valid_from_the_next_event_on(store: Settings, receiver: Receiver, start: Any) -> None:
+    number = create(receiver, start=None)
+    start()
+    append(1)
+    until(lambda: len(receiver.table) == 1)
+    receiver.secrets = [change(webhook.rotate, KEY, number)]
+    append(1)
+    until(lambda: len(receiver.table) == 2)
+    assert receiver.unverified == 0
+    change(webhook.change, number, {"types": ["other.*"]})
+    append(1)
+    append(1, kind="other.thing")
+    until(lambda: len(receiver.table) == 3)
+    assert [e["type"] for e in receiver.received] == ["message.created", "message.created", "other.thing"]
+
+
 def test_the_result_of_a_test_stays_until_an_event_is_delivered(store: Settings, receiver: Receiver, start: Any) -> None:
     receiver.answer = lambda e: 503 if e["type"] == "webhook.test" else 204
     number = create(receiver, "message.*")

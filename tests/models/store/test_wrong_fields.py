@@ -58,6 +58,15 @@ def test_a_wrong_field_is_named_and_the_text_says_what_is_expected(body: dict[st
     assert wrong_field(refusal.value) == (field, message)
 
 
+def test_of_an_object_with_names_of_the_clients_each_wrong_member_is_named() -> None:
+    class People(msgspec.Struct):
+        by_name: dict[str, Person]
+
+    found = {"ana": {"email": "a@b"}, "ben": {"email": ""}, "cleo": {}}
+    expected = [("by_name.ben.email", "must have at least 3 characters"), ("by_name.cleo.email", "is required")]
+    assert list(wrong_fields({"by_name": found}, People)) == expected
+
+
 def test_every_wrong_field_is_named() -> None:
     body = {"name": "abcdef", "ids": [0], "people": [{"email": ""}, {}], "flag": "yes", "nickname": "b"}
 

@@ -1,116 +1,24 @@
-"""The calls of administrators, with which a product embeds Bellwire: `client.admin`. They raise what other calls raise."""
+"""The calls of administrators for each client, with which a product embeds Bellwire: `client.admin`, and the log."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import quote
+from collections.abc import AsyncIterator, Collection, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bellwire_client.binding import call
+from bellwire_client.admin_calls import AdminCalls
 from bellwire_client.errors import UnexpectedAnswerError
 from bellwire_client.following import POLL_SLACK_S, POLL_TIMEOUT_S, SERVER_ERRORS
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
-from bellwire_client.shapes import CreatedToken, LoggedEvent, Upserted, User, UserRef
-from bellwire_client.steps import Method, Request, Steps, send_with_retries
+from bellwire_client.shapes import LoggedEvent
+from bellwire_client.steps import Request, Steps, send_with_retries
 
 if TYPE_CHECKING:
     from bellwire_client.aio import AsyncClient
     from bellwire_client.client import Client
 
 T = TypeVar("T")
-
-
-class AdminCalls:
-    """The calls of both clients."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def _call(self, method: Method, path: str, body: Any = None, *, repeatable: bool = False) -> Steps[Any]:
-        request = Request(method, path, body, repeatable=repeatable)
-        return (yield from send_with_retries(request, self._client.patience_s)).body
-
-    @call
-    def put_user(self, external_id: str, fields: Mapping[str, Any]) -> Steps[User]:
-        """Make or change the account of one of your users: `username`, `display_name`, `email`, `role`, `status`, `locale`,
-        `timezone` and `metadata`, each if it is there. Doing it again changes nothing."""
-        return read(User, (yield from self._call("PUT", f"/admin/users/{user_path(f'ext:{external_id}')}", dict(fields))))
-
-    @call
-    def upsert_users(self, users: Sequence[Mapping[str, Any]]) -> Steps[Upserted]:
-        """Do the same for 1 to 1,000 users at once, all or none. Each has `external_id` beside the fields of `put_user`."""
-        return read(Upserted, (yield from self._call("POST", "/admin/users/upsert", {"users": list(users)}, repeatable=True)))
-
-    @call
-    def create_token(self, user: UserRef, *, expires_in: int | None = None, label: str | None = None) -> Steps[CreatedToken]:
-        """Make a token for a user, which ends after `expires_in` seconds, at most 400 days."""
-        body = {"label": label, "expires_in": expires_in}
-        given = {name: value for name, value in body.items() if value is not None}
-        return read(CreatedToken, (yield from self._call("POST", f"/admin/users/{user_path(user)}/tokens", given)))
-
-    @call
-    def end_tokens(self, user: UserRef) -> Steps[None]:
-        """End all tokens of a user, and those of your own that were issued up to now."""
-        yield from self._call("DELETE", f"/admin/users/{user_path(user)}/tokens")
-
-    @call
-    def delete_user(self, user: UserRef, *, texts: Literal["keep", "erase"]) -> Steps[int]:
-        """Delete a user's account, and with `erase` all that they wrote; return the job, which goes on by itself."""
-        request = Request("DELETE", f"/admin/users/{user_path(user)}", params={"texts": texts})
-        return int((yield from send_with_retries(request, self._client.patience_s)).body["job"])
-
-    @call
-    def notify(
-        self,
-        type: str,
-        *,
-        to: Sequence[UserRef] | None = None,
-        topic: str | None = None,
-        conversation: int | None = None,
-        role: str | None = None,
-        actor: UserRef | None = None,
-        values: Mapping[str, Any] | None = None,
-        url: str | None = None,
-        dedupe: str | None = None,
-        not_before: datetime | None = None,
-        unless_read: bool | None = None,
-    ) -> Steps[str]:
-        """Notify up to 10,000 users, the members of a topic or conversation, or a role; return the event's cursor. With `dedupe`,
-        at most 200 characters, a repetition makes no second notification, for good: only then is a broken call repeated."""
-        body = {
-            **{"type": type, "to": None if to is None else list(to), "topic": topic, "conversation": conversation, "role": role},
-            **{"actor": actor, "values": values, "url": url, "dedupe": dedupe, "unless_read": unless_read},
-            "not_before": None if not_before is None else not_before.isoformat(),
-        }
-        given = {name: value for name, value in body.items() if value is not None}
-        answer = yield from self._call("POST", "/admin/notify", given, repeatable=dedupe is not None)
-        return str(answer["event"])
-
-    @call
-    def put_notification_type(self, type: str, definition: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        """Define one of your types of notifications: `words` by locale, `group_by`, `in_app`, `email`, `push`, `urgent`, `url`."""
-        return dict((yield from self._call("PUT", f"/admin/notification-types/{quote(type, safe='')}", dict(definition))))
-
-    @call
-    def delete_notification_type(self, type: str) -> Steps[None]:
-        """Delete one of your types. What its users chose stays."""
-        yield from self._call("DELETE", f"/admin/notification-types/{quote(type, safe='')}")
-
-    @call
-    def create_webhook(self, url: str, *, types: Sequence[str] = (), start: str | None = None) -> Steps[dict[str, Any]]:
-        """Have the log pushed to an address, after `start` (a cursor, or `begin`), by default from now on. The answer's `secret`,
-        with which `verify_webhook` checks what arrives, is not shown again."""
-        body = {"url": url, "types": list(types), **({} if start is None else {"from": start})}
-        return dict((yield from self._call("POST", "/admin/webhooks", body)))
-
-    @call
-    def subscribe(self, topic: str, user: UserRef, subscribed: bool = True) -> Steps[None]:
-        """Make a user a member of a topic, or no longer."""
-        path = f"/admin/topics/{quote(topic, safe='')}/members/{user_path(user)}"
-        yield from self._call("PUT" if subscribed else "DELETE", path)
 
 
 class Log:
@@ -185,8 +93,3 @@ class AsyncAdmin(AdminCalls):
     def each(self, pages: Pages[T]) -> AsyncIterator[T]:
         """Yield the items of a list, page by page."""
         return self._client.each(pages)
-
-
-def user_path(user: UserRef) -> str:
-    """Return a user as a part of a path."""
-    return quote(str(user), safe=":")

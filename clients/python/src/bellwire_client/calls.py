@@ -13,7 +13,7 @@ from bellwire_client.binding import call, listing
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
 from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Priority, State, User, UserRef
-from bellwire_client.steps import Method, Report, Request, Steps, send_with_retries
+from bellwire_client.steps import Method, Report, Request, Steps, Writable, download, send_with_retries
 from bellwire_client.telemetry import Telemetry
 
 PATIENCE_S = 60.0  # longer than the restart of a gateway, or of a database
@@ -77,6 +77,11 @@ class Calls:
         """Return the present state; `events(state.cursor)` continues after it."""
         return read(State, (yield from self._call("GET", "/state")))
 
+    @call
+    def export(self, file: Writable) -> Steps[None]:
+        """Write all that is the caller's to a file that is open for bytes, as a zip. After an error the file is incomplete."""
+        yield from download("/me/export", file, self.patience_s)
+
     # People and conversations
 
     @listing
@@ -87,7 +92,7 @@ class Calls:
     @call
     def user(self, user: UserRef) -> Steps[User]:
         """Return an active user."""
-        return read(User, (yield from self._call("GET", f"/users/{quote(str(user), safe=':')}")))
+        return read(User, (yield from self._call("GET", f"/users/{user_path(user)}")))
 
     @listing
     def conversations(self, q: str = "") -> Pages[Conversation]:
@@ -111,6 +116,21 @@ class Calls:
     def members(self, conversation: int, q: str = "") -> Pages[Member]:
         """List all members of a conversation, by id: those of whose names each word of `q` begins a word."""
         return Pages(Member, f"/conversations/{conversation}/members", self.patience_s, q=q)
+
+    @call
+    def rename(self, conversation: int, title: str) -> Steps[Conversation]:
+        """Give a group another title. Its owners may."""
+        return read(Conversation, (yield from self._call("PATCH", f"/conversations/{conversation}", {"title": title})))
+
+    @call
+    def add_member(self, conversation: int, user: UserRef) -> Steps[None]:
+        """Add a user to a group. Its owners may."""
+        yield from self._call("PUT", f"/conversations/{conversation}/members/{user_path(user)}")
+
+    @call
+    def remove_member(self, conversation: int, user: UserRef) -> Steps[None]:
+        """Remove a user from a group: its owners may, and everybody themselves."""
+        yield from self._call("DELETE", f"/conversations/{conversation}/members/{user_path(user)}")
 
     @listing
     def changes(self, conversation: int) -> Pages[Event]:
@@ -163,6 +183,15 @@ class Calls:
         return read(Message, answer.body)
 
     @call
+    def write_by_hook(self, hook: str, text: str, *, key: str | None = None) -> Steps[Message]:
+        """Write by an incoming hook: `hook` is its address, and no token is needed. All attempts have the same `key`; with one that
+        was used before there is no second message."""
+        path = f"/in/{quote(hook.rpartition('/')[2], safe='')}"
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        request = Request("POST", path, {"text": text}, headers=headers, repeatable=True)
+        return read(Message, (yield from send_with_retries(request, self.patience_s)).body)
+
+    @call
     def message(self, message: int) -> Steps[Message]:
         """Return one message."""
         return read(Message, (yield from self._call("GET", f"/messages/{message}")))
@@ -209,3 +238,8 @@ class Calls:
         body = {"all": True} if ids is None else {"ids": ids}
         request = Request("POST", "/notifications/read", body, repeatable=True)
         return int((yield from send_with_retries(request, self.patience_s)).body["unread"])
+
+
+def user_path(user: UserRef) -> str:
+    """Return a user as a part of a path."""
+    return quote(str(user), safe=":")

@@ -94,7 +94,7 @@ class Client(Calls):
             case Request(stream=""):
                 with connection_errors(self.url):
                     return answer_of(self._http.send(request_of(self._http, self.url, self.token, step, self._acting_as)))
-            case Request(stream="sse"):
+            case Request(stream="sse" | "file"):
                 return self._open(step)
             case Request():
                 from bellwire_client.sockets import open_socket  # this module needs the extra `ws`
@@ -124,19 +124,16 @@ class Client(Calls):
 
 
 class Stream:
-    """An open stream of server-sent events."""
+    """An open stream of server-sent events, or of the bytes of a file."""
 
     def __init__(self, url: str, response: httpx.Response) -> None:
         self._url, self._response = url, response
         self._bytes = response.iter_bytes()
 
     def receive(self) -> bytes:
-        """Return the next bytes. Raises UnreachableError at the end of the stream."""
+        """Return the next bytes, none at the end. Raises UnreachableError if they break off."""
         with connection_errors(self._url):
-            received = next(self._bytes, b"")
-        if not received:
-            raise UnreachableError("the stream ended")
-        return received
+            return next(self._bytes, b"")
 
     def close(self) -> None:
         """Close the connection."""

@@ -125,6 +125,8 @@ class Feed:
             yield from self._open()
         try:
             received = yield Receive(self._link)
+            if not received:
+                raise UnreachableError("the stream ended")
         except UnreachableError:
             yield from self.close()
             yield Pause(self._backoff.next_s())

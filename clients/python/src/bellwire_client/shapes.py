@@ -36,6 +36,14 @@ class Me(User):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account(User):
+    """An account as administrators see it. `metadata` is what your product keeps about the user."""
+
+    email: str | None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A message. `sender` and `conversation` are ids. A deleted message has an empty body and `deleted_at`."""
 
@@ -163,7 +171,94 @@ class Upserted:
     created: int
     changed: int
     unchanged: int
-    items: list[User]
+    items: list[Account]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusOutcome:
+    """The ids of the accounts whose status was changed, those that had it already, and those that are not there."""
+
+    changed: list[int]
+    unchanged: list[int]
+    missing: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationType:
+    """One of your types of notifications. `words` are templates by locale: `title`, and perhaps `title_more` and `body`."""
+
+    type: str
+    words: dict[str, dict[str, str]]
+    group_by: list[str] | None
+    in_app: bool
+    email: Literal["off", "instant", "hourly", "daily"]
+    push: bool | None
+    urgent: bool
+    url: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A webhook. `position` is the cursor up to which all is delivered, `lag_s` the age of the oldest event that is not. `secret`
+    is there after creating and rotating only."""
+
+    id: int
+    url: str
+    types: list[str]
+    description: str
+    state: Literal["active", "paused", "disabled"]
+    position: str
+    lag_s: float
+    last_status: int | None
+    last_error: str | None
+    failures: int
+    next_attempt_at: datetime | None
+    created_by: int
+    created_at: datetime
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingHook:
+    """An incoming hook, whose messages are those of the user `bot`. `url` is there after creating only: it lets one write."""
+
+    id: int
+    conversation: int
+    bot: int
+    label: str
+    created_by: int
+    created_at: datetime
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCounts:
+    """How many users, conversations or messages were made, changed and left as they were."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedLine:
+    """A line that was not imported, by its number from 1 on. `field` is empty if the line itself is wrong."""
+
+    line: int
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """The counts of an import, and the lines that were refused."""
+
+    users: ImportCounts
+    conversations: ImportCounts
+    messages: ImportCounts
+    refused: list[RefusedLine]
 
 
 @dataclass(frozen=True, slots=True)

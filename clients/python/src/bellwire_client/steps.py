@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from bellwire_client.backoff import Backoff
 from bellwire_client.errors import FieldError, NotFoundError, ProblemError, UnauthorizedError, UnreachableError
@@ -17,25 +17,34 @@ from bellwire_client.errors import FieldError, NotFoundError, ProblemError, Unau
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 ANSWER_TIMEOUT_S = 30.0
+DOWNLOAD_TIMEOUT_S = 300.0  # the server makes the whole file before it answers
 RETRY_STATUSES = frozenset({408, 502, 503, 504})  # a gateway or the database is away; the call may have been performed
 TOO_MANY_REQUESTS = 429  # refused before anything was performed
 ERROR_CLASSES = {401: UnauthorizedError, 404: NotFoundError}
 
 
+class Writable(Protocol):
+    """A file that is open for bytes, or anything else that they can be written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Make one HTTP request; its result is an `Answer`. `stream` opens a stream of events.
+    """Make one HTTP request; its result is an `Answer`. `stream` opens a stream of events, or of the bytes of a file.
 
-    `repeatable` marks a POST that may be repeated without a second effect. Other methods always may (RFC 9110).
+    `repeatable` says whether the request may be repeated without a second effect; by default all but a POST may (RFC 9110).
     """
 
     method: Method
     path: str  # below /api/v1
-    body: Any = None
+    body: Any = None  # sent as JSON, bytes as they are
     params: Mapping[str, str | int | None] = field(default_factory=dict)  # None is left out
-    repeatable: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)  # beside those of every request
+    repeatable: bool | None = None
     timeout_s: float = ANSWER_TIMEOUT_S  # without receiving a byte
-    stream: Literal["", "sse", "ws"] = ""
+    stream: Literal["", "sse", "ws", "file"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Wait for data on a link; the result is bytes (server-sent events) or the text of a frame (WebSocket)."""
+    """Wait for data on a link; the result is bytes, which are empty at the end, or the text of a frame (WebSocket)."""
 
     link: Any
 
@@ -88,7 +97,7 @@ def send_with_retries(request: Request, patience_s: float, retry_statuses: Conta
     """
     backoff, deadline = Backoff(), time.monotonic() + patience_s
     failure: ProblemError | UnreachableError
-    can_repeat = request.repeatable or request.method != "POST"
+    can_repeat = request.method != "POST" if request.repeatable is None else request.repeatable
     while True:
         at_least_s = 0.0
         try:
@@ -107,6 +116,19 @@ def send_with_retries(request: Request, patience_s: float, retry_statuses: Conta
         if not (can_repeat or is_rate_limited) or time.monotonic() + wait_s > deadline:
             raise failure
         yield Pause(wait_s)
+
+
+def download(path: str, file: Writable, patience_s: float) -> Steps[None]:
+    """Write the bytes of an answer to a file as they arrive. Raises UnreachableError if they break off."""
+    request = Request("GET", path, timeout_s=DOWNLOAD_TIMEOUT_S, stream="file")
+    link = (yield from send_with_retries(request, patience_s)).link
+    try:
+        while received := (yield Receive(link)):
+            file.write(received)
+    except Exception:
+        yield Close(link)
+        raise
+    yield Close(link)
 
 
 def problem_of(answer: Answer) -> ProblemError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from json import JSONDecodeError
+from urllib.parse import quote
 
 import httpx
 
@@ -29,7 +30,7 @@ def connection_errors(url: str) -> Iterator[None]:
 def headers_of(token: str | None, acting_as: UserRef | None = None) -> dict[str, str]:
     """Return the headers with the token, and the user who is acted for."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return headers if acting_as is None else headers | {"Bellwire-As": str(acting_as)}
+    return headers if acting_as is None else headers | {"Bellwire-As": quote(str(acting_as), safe=":")}
 
 
 def query_of(step: Request) -> dict[str, str | int]:
@@ -41,12 +42,14 @@ def request_of(
     http: httpx.Client | httpx.AsyncClient, url: str, token: str | None, step: Request, acting_as: UserRef | None = None
 ) -> httpx.Request:
     """Return the HTTP request for a step."""
+    is_encoded = isinstance(step.body, bytes)
     return http.build_request(
         step.method,
         url + API + step.path,
         params=query_of(step),
-        json=step.body,
-        headers=headers_of(token, acting_as),
+        content=step.body if is_encoded else None,
+        json=None if is_encoded else step.body,
+        headers={**headers_of(token, acting_as), **step.headers},
         timeout=httpx.Timeout(step.timeout_s, connect=CONNECT_TIMEOUT_S),
     )
 

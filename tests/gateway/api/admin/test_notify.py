@@ -97,12 +97,23 @@ def test_a_name_that_is_not_allowed_is_refused(root: Client, name: str) -> None:
         ({"en": {"title": "{{ ''.__class__ }}"}}, "words.en.title", "line 1: '__class__' is not allowed"),
         ({"en": {"title": "A", "body": "{% for i in range(10**9) %}x{% endfor %}"}}, "words.en.body", "line 1: "),
         ({"en": {"title": "A"}, "de_AT!": {"title": "A"}}, "words", "'de_AT!' is no language tag"),
+        ({"en": {"title": "A"}, "de": {"body": "B"}}, "words.de.title", "is required"),
+        ({"en": {"title": "A", "text": "B"}}, "words.en.text", "is not a field"),
+        ({"en": {"title": "A", "title_more": " "}}, "words.en.title_more", "must not be empty"),
     ],
 )
 def test_a_template_that_cannot_be_rendered_is_named_with_its_line(root: Client, words: Any, field: str, message: str) -> None:
     answer = root.put(TYPE, {"words": words})
     assert fields(answer) == [field]
     assert answer.json()["errors"][0]["message"].startswith(message)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert('{{ order }}')", "//evil.example.org/{{ order }}", "orders/7", "https:"])
+def test_an_address_that_is_none_with_any_values_is_refused(root: Client, url: str) -> None:
+    definition = {"words": {"en": {"title": "A"}}}
+    assert fields(root.put(TYPE, {**definition, "url": url})) == ["url"]
+    for good in ("{{ link }}", "http{{ s }}://shop.example.org", "/orders/{{ order }}", "HTTPS://shop.example.org/7"):
+        assert root.put("/admin/notification-types/good", {**definition, "url": good}).status_code == 200
 
 
 @pytest.mark.parametrize(

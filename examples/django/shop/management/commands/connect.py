@@ -1,7 +1,8 @@
-"""`manage.py connect`: what Bellwire has to know once, the words of the shop's notification and the webhook's address."""
+"""`manage.py connect`: what Bellwire has to know once, to whom customers write, the words of the notification, and the webhook."""
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 
 from shop.bellwire import bell
@@ -15,7 +16,7 @@ WORDS = {
 class Command(BaseCommand):
     """Prints the secret of the webhook, which is shown only now."""
 
-    help = "set up the notification type and the webhook"
+    help = "set up the shop's staff, the notification type and the webhook"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the shop's own address."""
@@ -23,6 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, url: str, **__: Any) -> None:
         """Make them."""
+        staff = {str(user.pk): user.get_full_name() or user.username for user in User.objects.filter(is_staff=True)}
+        bell.admin.upsert_users([{"external_id": pk, "display_name": name} for pk, name in staff.items()])
         bell.request("PUT", "/admin/notification-types/order.shipped", {"words": WORDS, "email": "instant"})
         hook = bell.request("POST", "/admin/webhooks", {"url": f"{url}/bellwire/webhook", "types": ["message.created"]})
         self.stdout.write(f"BELLWIRE_WEBHOOK_SECRET={hook['secret']}")
