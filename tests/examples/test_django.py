@@ -149,6 +149,7 @@ def test_a_shop_adds_bellwire(shop: tuple[Gateway, Shop], capsys: pytest.Capture
     (told,) = until(lambda: [n for n in ben.get("/notifications").json()["items"] if n["type"] == "order.shipped"])
     assert (told["title"], told["count"]) == ("A bell left the warehouse", 1)
 
+    assert httpx.post(f"{django.url}/bellwire/webhook", json={"type": "message.created"}, trust_env=False).status_code == 401
     sent = ben.post("/messages", {"to": "ext:1", "body": "Is it on its way?"})
     assert sent.status_code == 201, sent.text
     until(lambda: django.counted("ben") == [(1,)])

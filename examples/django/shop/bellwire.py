@@ -16,7 +16,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from bellwire_client import Client, verify_webhook
+from bellwire_client import Client, WebhookVerificationError, verify_webhook
 from shop.models import Delivery, OldMessage, Order, Talk
 
 bell = Client(settings.BELLWIRE_URL, token=settings.BELLWIRE_TOKEN)
@@ -50,7 +50,7 @@ def user_saved(instance: User, created: bool, **_: object) -> None:
     """Suspend in Bellwire whom the shop has deactivated, and activate them again."""
     if not created:
         status = "active" if instance.is_active else "suspended"
-        change = partial(bell.request, "PUT", f"/admin/users/ext:{instance.pk}", {"status": status})
+        change = partial(bell.admin.put_user, str(instance.pk), {"status": status})
         transaction.on_commit(change, robust=True)
 
 
@@ -59,7 +59,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     """Count each customer's messages. The delivery's id is stored with what it changes, so nothing is counted twice."""
     try:
         payload = verify_webhook(request.body, request.headers, settings.BELLWIRE_WEBHOOK_SECRET)
-    except ValueError:
+    except WebhookVerificationError:
         return HttpResponse(status=401)
     with transaction.atomic():
         _, is_new = Delivery.objects.get_or_create(webhook_id=request.headers["webhook-id"])

@@ -26,6 +26,6 @@ class Command(BaseCommand):
         """Make them."""
         staff = {str(user.pk): user.get_full_name() or user.username for user in User.objects.filter(is_staff=True)}
         bell.admin.upsert_users([{"external_id": pk, "display_name": name} for pk, name in staff.items()])
-        bell.request("PUT", "/admin/notification-types/order.shipped", {"words": WORDS, "email": "instant"})
-        hook = bell.request("POST", "/admin/webhooks", {"url": f"{url}/bellwire/webhook", "types": ["message.created"]})
-        self.stdout.write(f"BELLWIRE_WEBHOOK_SECRET={hook['secret']}")
+        bell.admin.put_notification_type("order.shipped", {"words": WORDS, "email": "instant"})
+        hook = bell.admin.create_webhook(f"{url}/bellwire/webhook", types=["message.created"])
+        self.stdout.write(f"BELLWIRE_WEBHOOK_SECRET={hook.secret}")
