@@ -59,11 +59,11 @@ export interface Upserted {
   items: Account[];
 }
 
-/** The ids of the accounts whose status was changed, those that had it already, and those that are not there. */
+/** The ids of the accounts whose status was changed, those that had it already, and the users who are not there. */
 export interface Outcome {
   changed: number[];
   unchanged: number[];
-  missing: number[];
+  missing: UserReference[];
 }
 
 /** Whom a notification is for: exactly one of these. */

@@ -60,7 +60,7 @@ globalThis.WebSocket = class {
   close() {}
 };
 const VALUES = { user: "ext:42", externalId: "42", address: "TEXT", users: [], lines: [], members: ["ext:42"] };
-const OTHER_METHODS = ["constructor", "call", "pause", "wake", "actingAs", "batches"];
+const OTHER_METHODS = ["constructor", "call", "pause", "wake", "close", "actingAs", "batches"];
 const namesOf = (method) => {
   const list = /\\(([^]*?)\\) \\{\\n/.exec(method)[1].replace(/\\{[^}]*\\}/g, "options");
   return list.split(",").map((parameter) => parameter.trim().split(" ")[0]);

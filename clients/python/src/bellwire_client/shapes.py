@@ -176,11 +176,11 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusOutcome:
-    """The ids of the accounts whose status was changed, those that had it already, and those that are not there."""
+    """The ids of the accounts whose status was changed, those that had it already, and the users who are not there."""
 
     changed: list[int]
     unchanged: list[int]
-    missing: list[int]
+    missing: list[UserRef]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
