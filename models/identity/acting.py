@@ -31,10 +31,10 @@ def find_all(references: Sequence[str]) -> dict[str, ActedFor | ActingError]:
     """Return the active user of each reference, or why there is none. It is an id, or `ext:` and an external id, as it is or
     percent-encoded."""
     keys = {reference: _keys_of(reference) for reference in references}
-    wanted = [key for some in keys.values() for key in some]
+    all_keys = [key for some in keys.values() for key in some]
     found: dict[int | str, ActedFor] = {
-        **_find("id", [key for key in wanted if isinstance(key, int)]),
-        **_find("external_id", [key for key in wanted if isinstance(key, str)]),
+        **_find("id", [key for key in all_keys if isinstance(key, int)]),
+        **_find("external_id", [key for key in all_keys if isinstance(key, str)]),
     }
     return {reference: _active(some, found) for reference, some in keys.items()}
 
