@@ -29,9 +29,9 @@ def database() -> Database:
     return Database("sqlite", None)
 
 
-def block(heading: str) -> str:
-    """The commands below a heading of the README."""
-    section = README.partition(f"{heading}\n")[2].partition("\n#")[0]
+def block(heading: str, after: str = "") -> str:
+    """The first commands below a heading of the README, after a text."""
+    section = README.partition(f"{heading}\n")[2].partition("\n#")[0].partition(after or "\n")[2]
     commands = re.search(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)
     assert commands, f"{heading} has no commands"
     return textwrap.dedent(commands[0])
@@ -119,6 +119,11 @@ class Walk:
         assert last == ".venv/bin/bellwire tail"
         assert "Logged in as ben" in self.shell("\n".join([login, *others]), typed=f"{PASSWORD}\n")
 
+    def announce(self, admin_token: str) -> None:
+        """Run the part about a product's own events, as its backend does."""
+        program = block("## Add it to your product", after="**4. ")
+        self.shell(f"{sys.executable} - <<'END'\nADMIN_TOKEN = '{admin_token}'\n{program}END\n")
+
 
 ORDERS: list[list[Callable[[Walk], None]]] = [
     [Walk.page, Walk.curl, Walk.javascript, Walk.python],
@@ -135,6 +140,14 @@ def test_each_command_of_the_readme_works(
     walk = Walk(gateway, tmp_path, code[1])
     for part in parts:
         part(walk)
+
+    token_of_ana = gateway.anonymous().post("/login", {"login": "ana", "password": PASSWORD}).json()["token"]
+    walk.announce(token_of_ana)
+    ana = gateway.anonymous().with_token(token_of_ana)
+    token = ana.post("/admin/users/ext:42/tokens", {}).json()["token"]
+    dora = gateway.anonymous().with_token(token)
+    (notification,) = until(lambda: dora.get("/notifications").json()["items"])
+    assert notification["title"] == "A bell left the warehouse"
 
     token = gateway.anonymous().post("/login", {"login": "ben", "password": PASSWORD}).json()["token"]
     ben = gateway.anonymous().with_token(token)
