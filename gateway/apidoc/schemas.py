@@ -76,5 +76,7 @@ def _finish(name: str, field: Schema) -> None:
     for schema in field.get("anyOf", [field]):
         if "enum" in schema:
             schema.pop("pattern", None)
+        if schema.get("type") == "array":
+            schema.setdefault("items", {})  # generators need it
         if (name == "at" or name.endswith("_at")) and schema["type"] == "string":
             schema["format"] = "date-time"
