@@ -157,8 +157,13 @@ def test_a_framework_draws_the_elements(
     change(isShown=False)
     gateway.waiting(0)
     until(lambda: collected(page))
+    page.evaluate("document.querySelector('bellwire-layer').remove()")  # as where the page gets another body
     change(isShown=True)
     expect(texts(page)).to_have_text(["from a framework"])
+    page.locator("bellwire-conversations header button").click()
+    expect(page.locator("bellwire-layer dialog")).to_be_visible()
+    change(user=ana.name, partner=ben.name)
+    expect(page.locator("bellwire-layer dialog")).to_have_count(0)
 
 
 def collected(page: Page) -> bool:
