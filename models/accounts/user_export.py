@@ -23,10 +23,11 @@ from models.identity import user as users
 from models.records import activity, archive, archived_tables, audit, records
 from models.records.records import RecordFilter, RecordType
 from models.store.clock import rfc3339
-from models.store.database import decode_text, rows, snapshot
+from models.store.database import chunks, decode_text, placeholders, rows, snapshot
 from models.store.errors import RefusedError
 
 ROWS_PER_PAGE = 1_000
+IDS_PER_PAGE = 100_000
 MAX_SNAPSHOT_S = 60.0
 MAX_ARCHIVE_S = 20.0
 COMPRESSION_LEVEL = 1  # the snapshot waits for it
@@ -39,12 +40,16 @@ class ExportTooLongError(RefusedError):
 
 
 class _Part(NamedTuple):
-    """A file of the export: a query for the columns after a row's key, whose first column continues a page."""
+    """A file of the export: a query for the columns after a row's key, whose first column continues a page.
+
+    With `ids`, no index sorts the rows, and each page would read all: many ids are read at once, and the rows by them.
+    """
 
     name: str
     columns: tuple[str, ...]
     sql: str  # parameters: the user, the key to continue after, the number of rows; the key is the first column
     start: Any = 0
+    ids: str = ""  # the same parameters; those of `sql` are ids then, in place of {}
 
 
 def _owned(name: str, table: str, columns: tuple[str, ...], owner: str = "user_id", key: str = "id", start: Any = 0) -> _Part:
@@ -53,6 +58,7 @@ def _owned(name: str, table: str, columns: tuple[str, ...], owner: str = "user_i
     return _Part(name, columns, f"SELECT {listed} FROM {table} WHERE {owner}=? AND {key}>? ORDER BY {key} LIMIT ?", start)
 
 
+MESSAGE = ("id", "conversation_id", "body", "priority", "reply_to", "client_id", "created_ms", "edited_ms", "deleted_ms")
 PARTS = (
     _owned("sessions", "tokens", ("id", "label", "address", "created_ms", "used_ms")),
     _owned("preferences", "preferences", ("type", "in_app", "email"), key="type", start=""),
@@ -62,11 +68,11 @@ PARTS = (
         "SELECT m.id, c.id, c.kind, c.title, m.role, m.read_message, c.created_ms FROM memberships m "
         "JOIN conversations c ON c.id=m.conversation_id WHERE m.user_id=? AND m.id>? ORDER BY m.id LIMIT ?",
     ),
-    _owned(
+    _Part(
         "messages",
-        "messages",
-        ("id", "conversation_id", "body", "priority", "reply_to", "client_id", "created_ms", "edited_ms", "deleted_ms"),
-        owner="sender_id",
+        MESSAGE,
+        f"SELECT id, {', '.join(MESSAGE)} FROM messages WHERE id IN ({{}}) ORDER BY id",
+        ids="SELECT id FROM messages WHERE sender_id=? AND id>? ORDER BY id LIMIT ?",
     ),
     _owned("reactions", "reactions", ("message_id", "emoji"), key="message_id || ' ' || emoji", start=""),
     _owned("posts", "posts", ("id", "group_id", "body", "created_ms", "deleted_ms"), owner="author_id"),
@@ -158,14 +164,20 @@ def _in_time(pages: Iterator[list[bytes]], deadline: float) -> Iterator[list[byt
 
 def _pages(user: int, part: _Part) -> Iterator[list[bytes]]:
     """Yield the encoded items of a part, a page at a time."""
-    after = part.start
-    while True:
-        found = rows(part.sql, (user, after, ROWS_PER_PAGE))
-        if found:
-            yield [msgspec.json.encode(_item(part.columns, values)) for _, *values in found]
-        if len(found) < ROWS_PER_PAGE:
-            return
-        after = found[-1][0]
+    if part.ids:
+        ids = (number for page in _read_pages(part.ids, user, part.start, IDS_PER_PAGE) for (number,) in page)
+        pages: Iterable[list[Any]] = (rows(part.sql.format(placeholders(len(some))), some) for some in chunks(ids, ROWS_PER_PAGE))
+    else:
+        pages = _read_pages(part.sql, user, part.start, ROWS_PER_PAGE)
+    for page in pages:
+        yield [msgspec.json.encode(_item(part.columns, values)) for _, *values in page]
+
+
+def _read_pages(sql: str, user: int, after: Any, size: int) -> Iterator[list[Any]]:
+    """Yield the pages of a query, whose first column continues it."""
+    while page := rows(sql, (user, after, size)):
+        yield page
+        after = page[-1][0]
 
 
 def _item(columns: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
