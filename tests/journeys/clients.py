@@ -43,13 +43,15 @@ class Link:
         return await self.answer()
 
     async def request(self, method: str, path: str, body: Any = None) -> None:
-        """Send a request without waiting for its answer."""
+        """Send a request without waiting for its answer. Bytes are lines of JSON, any other body is encoded."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**26)
-        content = b"" if body is None else json.dumps(body).encode()
+        kind, content = (
+            ("x-ndjson", body) if isinstance(body, bytes) else ("json", b"" if body is None else json.dumps(body).encode())
+        )
         lines = [f"{method} {path} HTTP/1.1", "Host: test", f"Authorization: Bearer {self._token}"]
         if body is not None:
-            lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+            lines += [f"Content-Type: application/{kind}", f"Content-Length: {len(content)}"]
         writer = self._streams[1]
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         await writer.drain()
@@ -91,20 +93,49 @@ class Link:
             self._streams = None
 
 
-class Sender:
-    """Sends one message after the other, and repeats each with its client_id until it is answered."""
+class Caller:
+    """Calls a random gateway each time, and repeats a call until it is answered."""
 
-    def __init__(self, cluster: Cluster, user: int, targets: list[dict[str, int]], chance: random.Random, name: str = "") -> None:
-        self.sent: dict[str, tuple[int, str]] = {}  # client_id -> (message id, body), of messages that were answered 2xx
-        self.refused = 0  # answers 404: not a member there now
+    def __init__(self, cluster: Cluster, user: int, chance: random.Random) -> None:
         self.unavailable = 0  # answers 503
         self._cluster = cluster
         self._user = user
-        self._targets = targets
         self._chance = chance
+        self._links: dict[int, Link] = {}
+
+    async def call(self, method: str, path: str, body: Any = None) -> Response:
+        """Return the answer, which is not 503."""
+        while True:
+            port = self._chance.choice(self._cluster.ports)
+            link = self._links.setdefault(port, Link(port, self._cluster.token[self._user]))
+            try:
+                answer = await link.call(method, f"/api/v1{path}", body)
+            except BROKEN:
+                link.close()
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if answer.status != 503:
+                return answer
+            assert "retry-after" in answer.headers
+            self.unavailable += 1
+            await asyncio.sleep(PAUSE_S)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for link in self._links.values():
+            link.close()
+
+
+class Sender(Caller):
+    """Sends one message after the other, and repeats each with its client_id until it is answered."""
+
+    def __init__(self, cluster: Cluster, user: int, targets: list[dict[str, int]], chance: random.Random, name: str = "") -> None:
+        super().__init__(cluster, user, chance)
+        self.sent: dict[str, tuple[int, str]] = {}  # client_id -> (message id, body), of messages that were answered 2xx
+        self.refused = 0  # answers 404: not a member there now
+        self._targets = targets
         self._name = name or str(user)
         self._tried = 0
-        self._links: dict[int, Link] = {}
 
     async def send(self) -> None:
         """Send one message to one of the targets, until it is answered."""
@@ -125,27 +156,13 @@ class Sender:
         self.sent[client_id] = (known or 0, str(body["body"]))
 
     async def _until_answered(self, body: dict[str, Any]) -> Response:
-        while True:
-            port = self._chance.choice(self._cluster.ports)
-            link = self._links.setdefault(port, Link(port, self._cluster.token[self._user]))
-            try:
-                answer = await link.call("POST", "/api/v1/messages", body)
-            except BROKEN:
-                link.close()
-                await asyncio.sleep(PAUSE_S)
-                continue
-            if answer.status != 503:
-                return answer
-            assert "retry-after" in answer.headers
-            self.unavailable += 1
-            await asyncio.sleep(PAUSE_S)
+        return await self.call("POST", "/messages", body)
 
     async def send_until(self, enough: Callable[[], bool]) -> None:
         """Send messages until `enough()`."""
         while not enough():
             await self.send()
-        for link in self._links.values():
-            link.close()
+        self.close()
 
 
 def position(cursor: str) -> int:

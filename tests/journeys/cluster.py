@@ -39,6 +39,7 @@ class Cluster:
 
     def __init__(self, folder: Path, store: Mapping[str, str] | None = None) -> None:
         self.store = store or {}  # settings of the database; empty for SQLite in the data folder
+        self.others: dict[str, str] = {}  # settings of the processes that are started from now on
         self.settings = settings_of(folder / "data", self.store)
         self.ports: list[int] = []
         self.token: dict[int, str] = {}
@@ -47,9 +48,9 @@ class Cluster:
         self._started: list[subprocess.Popen[bytes]] = []
         open_migrated(self.settings)
 
-    def people(self, *names: str) -> list[int]:
+    def people(self, *names: str, role: str = "user") -> list[int]:
         """Create active users with a token each; returns their ids."""
-        made = people(*names)
+        made = people(*names, role=role)
         self.token.update(zip(made, credentials(*made), strict=True))
         return made
 
@@ -98,7 +99,7 @@ class Cluster:
             "BELLWIRE_PORT": str(port or 1),
             "BELLWIRE_RATE_LIMITS": "off",
             "BELLWIRE_WORKER_METRICS_PORT": "0",
-            **environment(self.store),
+            **environment({**self.store, **self.others}),
         }
         with (self._folder / f"{len(self._started)}.log").open("wb") as log:
             process = Python[bytes](command, cwd=self._folder, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log)

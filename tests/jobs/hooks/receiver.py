@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,7 @@ class Receiver:
         self.connections = self.unverified = 0
         self.answer: Callable[[dict[str, Any]], int | None] = lambda event: 204
         self.released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -46,14 +47,21 @@ class Receiver:
                 self.unverified += 1
                 return 401
         payload = msgspec.json.decode(body)
-        self.headers.append({name.lower(): value for name, value in headers.items()})
+        headers = {name.lower(): value for name, value in headers.items()}
+        self.headers.append(headers)
         self.received.append(payload["data"])
         status = self.answer(payload["data"])
         if status is None:
             self.released.wait()
         elif status < 300:
-            self.table[self.headers[-1]["webhook-id"]] = payload
+            self.table[headers["webhook-id"]] = payload
         return status
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # of a worker that was killed
+            super().handle_error(request, client_address)
 
 
 def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
