@@ -7,7 +7,7 @@ is notified once despite crashes. A key of the host's, if it has one, is kept fo
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,13 +20,15 @@ from models.notices import host_types
 from models.notices.audience import UNREAD_SQL
 from models.notices.host_types import MAX_NAME_CHARS
 from models.notices.notification import Notification
-from models.store.database import Base, NeverReusedIdField, fetch_column, fetch_rows, placeholders, rows
+from models.store.clock import rfc3339, rfc3339_or_none
+from models.store.database import Base, NeverReusedIdField, engine, fetch_column, fetch_rows, placeholders, rows
 from models.store.errors import InvalidError, NotFoundError
 
 REQUESTED = "notify.requested"
 CONSUMER = "host"  # of the checkpoint and the dead letters
 MAX_KEY_CHARS = 200
 MAX_VALUES_BYTES = 8_192
+MAX_COUNTED = 10  # of a list: they are delivered one after the other, so more are parked
 USERS, TOPIC, CONVERSATION, ROLE = "to", "topic", "conversation", "role"
 # Raw: the model of dead letters is in models.ops, which imports this package.
 PARKED_SQL = f"SELECT event_id FROM dead_work WHERE consumer='{CONSUMER}'"
@@ -162,15 +164,32 @@ def next_receivers(notice: Notice, after: int, limit: int) -> list[int]:
     if notice.audience == ROLE:
         query = User.select(User.id).where(User.role == notice.receivers, User.status == "active", User.id > after)
         return fetch_column(query.order_by(User.id).limit(limit))
-    # Raw: written once for two tables, the models of which are in modules above.
-    table, column = ("memberships", "conversation_id") if notice.audience == CONVERSATION else ("topic_members", "topic")
-    subject = int(notice.receivers) if notice.audience == CONVERSATION else notice.receivers
-    found = rows(
-        f"SELECT user_id FROM {table} WHERE {column}=? AND user_id>? AND from_event<=? AND (to_event IS NULL OR to_event>?) "
-        "ORDER BY user_id LIMIT ?",
-        (subject, after, notice.event, notice.event, limit),
-    )
-    return [user for (user,) in found]
+    members, subject = _members(notice)
+    sql = f"SELECT user_id FROM {members} AND user_id>? ORDER BY user_id LIMIT ?"
+    return [user for (user,) in rows(sql, (*subject, after, limit))]
+
+
+def _members(notice: Notice) -> tuple[str, tuple[str | int, ...]]:
+    """The table and condition of those who were in a topic or conversation at the event. Raw: written once for two tables, the
+    models of which are in modules above."""
+    in_conversation = notice.audience == CONVERSATION
+    table, column = ("memberships", "conversation_id") if in_conversation else ("topic_members", "topic")
+    subject = int(notice.receivers) if in_conversation else notice.receivers
+    at_event = f"{column}=? AND from_event<=? AND (to_event IS NULL OR to_event>?)"
+    return f"{table} WHERE {at_event}", (subject, notice.event, notice.event)
+
+
+def _count_receivers(number: int) -> int | None:
+    """Return the number of receivers: of a role those of now. None when the notification is no longer kept."""
+    notice = find(number)
+    if notice is None:
+        return None
+    if notice.audience == USERS:
+        return len(msgspec.json.decode(notice.receivers, type=list[int]))
+    if notice.audience == ROLE:
+        return User.select().where(User.role == notice.receivers, User.status == "active").count()
+    members, subject = _members(notice)
+    return int(rows(f"SELECT count(*) FROM {members}", subject)[0][0])
 
 
 def is_receiver(notice: Notice, user: int) -> bool:
@@ -241,6 +260,42 @@ def delivered(events: Collection[int]) -> set[int]:
     """Return which of these events are delivered to all, or are no longer kept."""
     left = HostNotice.select(HostNotice.event).where(HostNotice.event.in_(list(events)), HostNotice.ended_ms.is_null())
     return set(events) - set(fetch_column(left))
+
+
+def list_newest(limit: int) -> list[Mapping[str, Any]]:
+    """Notifications with the progress of their delivery, newest first.
+
+    `total` is None before the first receiver was notified, and for all but the first MAX_COUNTED that are being delivered.
+    """
+    named = peewee.Case(None, [(HostNotice.audience != USERS, HostNotice.receivers)])
+    about = (HostNotice.id, HostNotice.event, HostNotice.type, HostNotice.audience, named, HostNotice.done)
+    query = HostNotice.select(*about, HostNotice.due_ms, HostNotice.created_ms, HostNotice.ended_ms)
+    newest = fetch_rows(query.order_by(HostNotice.id.desc()).limit(limit))
+    begun = [number for number, _, _, _, _, done, _, _, ended_ms in newest if done and ended_ms is None]
+    totals = {number: _count_receivers(number) for number in begun[:MAX_COUNTED]}
+    parked, now = {event for (event,) in rows(PARKED_SQL)}, engine().now_ms()
+    return [
+        {
+            "job": number,
+            "event": event,
+            "type": type_,
+            "audience": audience,
+            "receivers": receivers,
+            "state": _state(ended_ms, is_parked=event in parked, waits=(due_ms or 0) > now),
+            "done": done,
+            "total": totals.get(number) if ended_ms is None else done,
+            "due_at": rfc3339_or_none(due_ms),
+            "created_at": rfc3339(created_ms),
+            "ended_at": rfc3339_or_none(ended_ms),
+        }
+        for number, event, type_, audience, receivers, done, due_ms, created_ms, ended_ms in newest
+    ]
+
+
+def _state(ended_ms: int | None, *, is_parked: bool, waits: bool) -> str:
+    if ended_ms is not None:
+        return "done"
+    return "failed" if is_parked else "waiting" if waits else "running"
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:

@@ -298,13 +298,19 @@ def test_a_failed_mail_is_sent_when_it_is_tried_again(instance: Gateway, root: C
     relay.refused["lost@example.org"] = f"550 5.1.1 No such mailbox {SCRIPT}"
     new = {"email": "lost@example.org", "username": "lost", "password": "correct horse battery"}
     assert instance.anonymous().post("/signup", new).status_code == 201
+    root.put("/admin/notification-types/order.shipped", {"words": {"en": {"title": "Order {{ order }} left"}}})
+    root.post("/admin/notify", {"type": "order.shipped", "role": "admin", "values": {"order": 7}})
     page = entered(open_page, root, "#/admin/jobs")
+    notices = page.get_by_role("region", name="Notifications of the connected application")
+    expect(notices.get_by_role("listitem")).to_contain_text(["order.shippedEvent"])
+    expect(notices).to_contain_text("to all admins")
     dead = page.get_by_role("region", name="Failed work")
     expect(dead.get_by_text(f"No such mailbox {SCRIPT}")).to_be_visible()
     relay.refused.clear()
     dead.get_by_role("button", name="Try again").click()
     expect(dead.get_by_text("No work has failed.")).to_be_visible()
     until(lambda: any("lost@example.org" in mail.receivers for mail in relay.mails))
+    expect(notices).to_contain_text(re.compile(r"Done: \d+ notified"))
     expect(page.get_by_role("table", name="Workers").get_by_text("Alive")).to_be_visible()
     work = page.get_by_role("table", name="Background work").get_by_role("row")
     expect(work.filter(has_text="Notifies people of messages, likes and comments")).to_have_count(1)

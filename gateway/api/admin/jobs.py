@@ -13,7 +13,7 @@ from jobs.queue.broker import NAME, QUEUE_ERRORS
 from models.accounts import deletion
 from models.chat import additions
 from models.hooks import webhook
-from models.notices import announcement, outbox
+from models.notices import announcement, host_notices, outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
 
@@ -79,6 +79,26 @@ class AnnouncementStatus(TypedDict):
     ended_at: str | None
 
 
+class HostNoticeStatus(TypedDict):
+    """A notification that the host requested, and the number of users that it has reached.
+
+    `receivers` is the topic, conversation or role, null for a list of users; `state` is waiting (until `due_at`), running,
+    failed (it is among the dead letters) or done.
+    """
+
+    job: int
+    event: int
+    type: str
+    audience: str
+    receivers: str | None
+    state: str
+    done: int
+    total: int | None
+    due_at: str | None
+    created_at: str
+    ended_at: str | None
+
+
 class MemberAdditionStatus(TypedDict):
     """A large conversation, and the number of its other members who were added after its creation."""
 
@@ -137,6 +157,7 @@ class JobsAnswer(TypedDict):
     consumers: list[ConsumerStatus]
     mail: OutboxStatus
     fanouts: list[AnnouncementStatus]
+    notices: list[HostNoticeStatus]
     additions: list[MemberAdditionStatus]
     webhooks: list[WebhookStatus]
     deletions: list[DeletionStatus]
@@ -145,12 +166,12 @@ class JobsAnswer(TypedDict):
 
 
 class Jobs(AdminHandler):
-    """The state of queues, workers, consumers, outbox, announcements and dead letters."""
+    """The state of queues, workers, consumers, outbox, announcements, the host's notifications and dead letters."""
 
     @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
         """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
-        "additions":[…],"webhooks":[…],"deletions":[…],"dead":[…],"degraded":[…]}`."""
+        "notices":[…],"additions":[…],"webhooks":[…],"deletions":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.read(_queues)
         workers = await self.read(worker.all_workers)
         consumers = await self.read(consumer_lags, list(tasks.consumers.values()))
@@ -170,6 +191,7 @@ class Jobs(AdminHandler):
                 "consumers": consumers,
                 "mail": mail,
                 "fanouts": fanouts,
+                "notices": await self.read(host_notices.list_newest, MAX_ITEMS),
                 "additions": added,
                 "webhooks": hooks,
                 "deletions": await self.read(deletion.list_newest, MAX_ITEMS),

@@ -1,5 +1,6 @@
 /**
- * Background work: what has failed, mail, announcements, each kind of work (a consumer of the log), workers and queues.
+ * Background work: what has failed, mail, announcements, the host's notifications, each kind of work (a consumer of the
+ * log), workers and queues.
  * The view is refreshed while it is visible; a part is drawn again only when it has changed.
  */
 
@@ -22,6 +23,7 @@ const PARTS = [
   ["jobs.dead", ({ dead }) => dead, drawDeadLetters, "jobs.dead.none"],
   ["jobs.mail", ({ mail }) => [mail], drawMail, ""],
   ["jobs.announcements", ({ fanouts }) => fanouts, drawAnnouncements, "jobs.announcements.none"],
+  ["jobs.notices", ({ notices }) => notices, drawNotices, "jobs.notices.none"],
   ["jobs.consumers", ({ consumers }) => consumers, drawConsumers, ""],
   ["jobs.workers", stableWorkers, drawWorkers, "jobs.workers.none"],
   ["jobs.queues", ({ queues }) => queues, drawQueues, ""],
@@ -59,9 +61,9 @@ class Jobs extends View {
   }
 
   #draw(jobs) {
-    const { consumers, fanouts, mail } = jobs;
-    const isBusy =
-      mail.waiting || fanouts.some(({ state }) => state !== "done") || consumers.some(({ lag_s }) => lag_s);
+    const { consumers, fanouts, mail, notices } = jobs;
+    const isRunning = [...fanouts, ...notices].some(({ state }) => state === "running");
+    const isBusy = mail.waiting || isRunning || consumers.some(({ lag_s }) => lag_s);
     this.refreshMs = isBusy ? BUSY_REFRESH_MS : IDLE_REFRESH_MS;
     this.#drawDegraded(jobs.degraded);
     PARTS.forEach(([title, select, draw, empty], n) => {
@@ -130,13 +132,18 @@ function drawDeadLetters(letters, view) {
     const work = t(type == null ? "jobs.dead.not-kept" : "jobs.dead.kept", { work: workName(consumer), about });
     return tableRow(columns, [
       work,
-      h("span.wide", {}, event ? eventLink : (to ?? "")),
+      h("span.wide", {}, event ? eventLink(event) : (to ?? "")),
       h("span.problem", { dir: "auto" }, error),
       timeElement(parked_at),
       letter.retrying ? pill(t("jobs.retry.running")) : retryButton(letter, view),
     ]);
   };
   return folded(letters, (items) => table(t("jobs.dead"), columns, items.map(row)));
+}
+
+function eventLink(event) {
+  const props = { href: `#/admin/explain/event-${event}`, "data-act": `event-${event}` };
+  return h("a", props, t("jobs.event", { event }));
 }
 
 function retryButton({ id, consumer, type, event, to }, view) {
@@ -159,6 +166,28 @@ function drawAnnouncements(announcements, view) {
   };
   const first = announcements.filter(({ state }, n) => n < MAX_UNFOLDED || state !== "done");
   return folded(announcements, (items) => h("ul.announcements", {}, items.map(row)), first);
+}
+
+/** Notifications of the host's that are being delivered are never folded. */
+function drawNotices(notices) {
+  const row = (notice) => {
+    const { event, type, created_at } = notice;
+    const parts = { event: eventLink(event), to: audienceOf(notice), time: timeElement(created_at) };
+    const details = h("small", {}, sentence("jobs.notices.about", parts));
+    return h("li", {}, h("p.title", { dir: "ltr" }, type), details, noticeState(notice));
+  };
+  const first = notices.filter(({ state, done }, n) => n < MAX_UNFOLDED || (state === "running" && done));
+  return folded(notices, (items) => h("ul.announcements", {}, items.map(row)), first);
+}
+
+function noticeState({ type, state, due_at, ...counts }) {
+  if (state === "waiting") return pill(t("jobs.notices.waiting", { time: formatDateTime(due_at) }));
+  if (state === "failed") return pill(t("jobs.notices.failed"), "bad");
+  return progress({ title: type, state, ...counts });
+}
+
+function audienceOf({ audience, receivers }) {
+  return audience === "role" ? t(`jobs.notices.role.${receivers}`) : t(`jobs.notices.${audience}`, { name: receivers });
 }
 
 function drawMail([{ waiting, oldest_s, failing }]) {

@@ -5,6 +5,7 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
+from jobs.consumers import host_notices as notifying
 from jobs.consumers.host_notices import RECEIVERS_PER_TRANSACTION, HostNoticeConsumer
 from jobs.drain.drain import drain
 from jobs.insight.explain import explain, explain_own
@@ -72,6 +73,33 @@ def test_a_kill_at_any_commit_leaves_everyone_exactly_one(store: Settings, when:
     assert scalar("SELECT done FROM host_notices WHERE event=? AND ended_ms IS NOT NULL", number) == len(users)
 
 
+@pytest.mark.parametrize("audience", ["to", "role", "topic", "conversation"])
+def test_the_progress_is_listed(store: Settings, monkeypatch: pytest.MonkeyPatch, audience: str) -> None:
+    monkeypatch.setattr(notifying, "RECEIVERS_PER_TRANSACTION", 2)
+    users = people("ana", "ben", "eve")
+    with event.transaction() as tx:
+        for user in users:
+            topics.join(tx, "shop", user)
+    subject = {"to": users, "role": "user", "topic": "shop", "conversation": group(users[0], users[1:])}[audience]
+    define("order.shipped")
+    number = notify(subject, audience)
+    later = notify(users, due_ms=engine().now_ms() + 60_000)
+
+    def progress() -> list[tuple[object, ...]]:
+        listed = host_notices.list_newest(10)
+        return [tuple(notice[name] for name in ("event", "receivers", "state", "done", "total")) for notice in listed]
+
+    named = None if audience == "to" else str(subject)
+    waiting = (later, None, "waiting", 0, None)
+    assert progress() == [waiting, (number, named, "running", 0, None)]
+    first, *_ = HostNoticeConsumer().prepare(event.read_after(number - 1, 1))
+    with event.transaction() as tx:
+        HostNoticeConsumer().write(tx, first)
+    assert progress() == [waiting, (number, named, "running", 2, 3)]
+    run()
+    assert progress() == [waiting, (number, named, "done", 3, 3)]
+
+
 def test_words_are_in_the_language_of_the_receiver(store: Settings) -> None:
     ana, ben, eve = people("ana", "ben", "eve")
     for user, locale in ((ana, "de-AT"), (ben, "fr"), (eve, "en-GB")):
@@ -108,12 +136,12 @@ def test_words_are_never_rendered_in_a_transaction(store: Settings) -> None:
     notify([ana], kind="doc.commented", values=values)
     run()
     number = notify([ana], kind="doc.commented", values=values)
-    consumer = HostNoticeConsumer()
-    batch, _ = consumer.prepare(event.read_after(number - 1, 1))
+    notifier = HostNoticeConsumer()
+    batch, _ = notifier.prepare(event.read_after(number - 1, 1))
     with event.transaction() as tx:
         notification.mark_read(tx, ana, None)
     with pytest.raises(CountMovedError), event.transaction() as tx:
-        consumer.write(tx, batch)
+        notifier.write(tx, batch)
     run()
     assert [(one["title"], one["count"]) for one in shown(ana)] == [("Bot commented on 7", 1)] * 2
     assert rows("SELECT 1 FROM dead_work") == []
@@ -232,6 +260,7 @@ def test_a_template_that_fails_parks_its_event_alone(store: Settings) -> None:
     notify([ana])
     run()
     assert titles(ana) == ["Order 42 left"]
+    assert [notice["state"] for notice in host_notices.list_newest(10)] == ["done", "failed"]
     [(number, consumer, error)] = rows("SELECT event_id, consumer, error FROM dead_work")
     assert (number, consumer) == (bad, "host")
     assert error == "HostNoticeError: words.en.title: line 1: 'order' is undefined"
@@ -239,6 +268,7 @@ def test_a_template_that_fails_parks_its_event_alone(store: Settings) -> None:
     execute("UPDATE dead_work SET retry=?", (True,))
     run()
     assert titles(ana) == ["Your order left", "Order 42 left"]
+    assert [notice["state"] for notice in host_notices.list_newest(10)] == ["done", "done"]
     assert rows("SELECT 1 FROM dead_work") == []
 
 

@@ -14,6 +14,7 @@ WORDS = {
     "en": {"title": "Order {{ order }} left", "body": "By {{ carrier|default('post') }}"},
     "de": {"title": "{{ order }} kommt"},
 }
+EXPECTED_JOB = {"type": "order.shipped", "audience": "to", "receivers": None, "done": 3, "total": 3, "due_at": None}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,9 @@ def test_a_notification_of_the_hosts_is_shown_mailed_and_explained(served: Gatew
     assert (one["url"], one["count"]) == ("/orders/%3Cb%3E42%3C/b%3E", 1)
     [other] = until(lambda: shown(ana))
     assert other["title"] == "<b>42</b> kommt"
+    number = int(first.json()["event"].rpartition("-")[2])
+    [job] = until(lambda: [job for job in root.get("/admin/jobs").json()["notices"] if job["state"] == "done"])
+    assert {**job, **EXPECTED_JOB, "event": number} == job
     decided = root.get("/admin/explain", event=first.json()["event"], user=ben.id).json()["rules"]
     assert [(rule["type"], rule["decided"]) for rule in decided] == [("order.shipped", ["notified", "mailed"])]
     assert ben.get(f"/notifications/{one['id']}/explain").json()["rules"][0]["type"] == "order.shipped"
