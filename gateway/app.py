@@ -152,6 +152,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/admin/topics/{TOPIC}/members/{USER}", topics.TopicMembership),
         (f"{API}/admin/explain", explain.Explain),
         (f"{API}/admin/log", log.AdminLog),
+        (f"{API}/admin/hooks", hooks.AllIncomingHooks),
         (f"{API}/admin/conversations/{ID}/hooks", hooks.IncomingHooks),
         (f"{API}/admin/conversations/{ID}/hooks/{ID}", hooks.IncomingHook),
         (f"{API}/admin/webhooks", webhooks.Webhooks),

@@ -47,10 +47,11 @@ class IncomingHook(Base):
 
 
 class IncomingHookView(msgspec.Struct):
-    """HOOK: an incoming hook, whose messages are those of the user `bot`."""
+    """HOOK: an incoming hook, whose messages are those of the user `bot`. `title` is its conversation's."""
 
     id: int
     conversation: int
+    title: str | None
     bot: int
     label: str
     created_by: int
@@ -100,19 +101,35 @@ def _create_bot(tx: Transaction, hook: int, label: str) -> int:
     return number
 
 
-def page(conversation: int, after: int | None, limit: int) -> list[IncomingHookView]:
-    """Return a conversation's hooks with a larger id, oldest first."""
-    return _views((IncomingHook.conversation == conversation) & (IncomingHook.id > (after or 0)), limit)
+def page(conversation: int | None, after: int | None, limit: int) -> list[IncomingHookView]:
+    """Return the hooks of a conversation, or all, with a larger id, oldest first."""
+    later = IncomingHook.id > (after or 0)
+    return _views(later if conversation is None else later & (IncomingHook.conversation == conversation), limit)
+
+
+def of_conversation(conversation: int, hook: int) -> IncomingHookView:
+    """Return a conversation's hook. Raises NotFoundError."""
+    found = _views((IncomingHook.conversation == conversation) & (IncomingHook.id == hook), 1)
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+def rotate(_tx: Transaction, conversation: int, hook: int) -> str:
+    """Return a new secret of a hook; the one of before has ended. Raises NotFoundError."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    mine = (IncomingHook.conversation == conversation) & (IncomingHook.id == hook)
+    if not IncomingHook.update(secret_hash=digest(secret)).where(mine).execute():
+        raise NotFoundError
+    return secret
 
 
 def delete(tx: Transaction, conversation: int, hook: int) -> None:
     """Delete a hook. Its bot leaves the conversation, and its messages stay. Raises NotFoundError."""
-    found = _views((IncomingHook.conversation == conversation) & (IncomingHook.id == hook), 1)
-    if not found:
-        raise NotFoundError
+    bot = of_conversation(conversation, hook).bot
     IncomingHook.delete().where(IncomingHook.id == hook).execute()
-    if conversations.members_among(conversation, [found[0].bot]):
-        conversations.remove_member(tx, found[0].bot, conversation, found[0].bot)
+    if conversations.members_among(conversation, [bot]):
+        conversations.remove_member(tx, bot, conversation, bot)
 
 
 def find(secret: str) -> HookTarget:
@@ -136,6 +153,7 @@ def post(tx: Transaction, secret: str, text: str, key: str | None) -> Posted:
 
 
 def _views(condition: Any, limit: int) -> list[IncomingHookView]:
-    columns = (IncomingHook.id, IncomingHook.conversation, IncomingHook.bot, IncomingHook.label, IncomingHook.created_by)
-    query = IncomingHook.select(*columns, IncomingHook.created_ms).where(condition).order_by(IncomingHook.id).limit(limit)
-    return [IncomingHookView(n, at, bot, label, by, rfc3339(ms)) for n, at, bot, label, by, ms in fetch_rows(query)]
+    about = (IncomingHook.id, IncomingHook.conversation, Conversation.title, IncomingHook.bot, IncomingHook.label)
+    query = IncomingHook.select(*about, IncomingHook.created_by, IncomingHook.created_ms).join(Conversation).where(condition)
+    found = fetch_rows(query.order_by(IncomingHook.id).limit(limit))
+    return [IncomingHookView(n, at, title, bot, label, by, rfc3339(ms)) for n, at, title, bot, label, by, ms in found]

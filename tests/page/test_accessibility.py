@@ -31,7 +31,7 @@ SIZES: dict[str, dict[str, Any]] = {"390": {**TOUCH, "color_scheme": "dark"}, "1
 TARGET_PX = 44  # on a device with a touch screen
 LARGE = "document.documentElement.style.fontSize = '200%'"
 LARGE_STOPS = ("list", "chat", "tools", "members", "shortcuts", "posts", "notifications", "preferences", "settings", "admin-users")
-ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "webhooks", "jobs", "announce")
+ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "webhooks", "hooks", "jobs", "announce")
 AUDIT = """async (rules) => {
     const options = { resultTypes: ["violations"], ...(rules && { runOnly: { type: "rule", values: rules } }) };
     const { violations } = await axe.run(document, options);
@@ -81,6 +81,9 @@ def instance(served: Gateway) -> Instance:
     ana.post("/admin/invitations", {})
     hook = ana.post("/admin/webhooks", {"url": "https://shop.example/hook", "types": ["message.*"]}).json()
     ana.patch(f"/admin/webhooks/{hook['id']}", {"state": "paused"})
+    ana.post(f"/admin/conversations/{crew}/hooks", {"label": "Continuous integration"})
+    ana.put("/admin/notification-types/order.shipped", {"words": {"en": {"title": "Order {{ order }} left"}}})
+    ana.post("/admin/notify", {"type": "order.shipped", "topic": "harbour", "values": {"order": 1017}})
     assert comment["id"]
     until(lambda: len(ana.get("/notifications").json()["items"]) >= 2)
     return Instance(ana, ben, crew, urgent["id"], post, group, dora.id)
@@ -118,6 +121,7 @@ def stops(instance: Instance) -> list[Stop]:
             for area in ADMIN_AREAS
         ],
         Stop("admin-new-user", "admin/users", ("text=Create an account",), "dialog input"),
+        Stop("admin-new-hook", "admin/hooks", ("bw-admin .primary",), "dialog select"),
         Stop("admin-explain", f"admin/explain/{instance.message}/{instance.ana.id}", (), "bw-admin h3"),
         Stop("setup", "setup", (), ".view > *"),
         Stop("unknown", "conversations/999999", (), ".view .empty"),

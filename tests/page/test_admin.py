@@ -25,6 +25,7 @@ AREAS = {
     "activity": "Activity",
     "audit": "Audit",
     "webhooks": "Webhooks",
+    "hooks": "Incoming hooks",
     "jobs": "Background work",
     "announce": "Announce",
     "explain": "Explain",
@@ -172,6 +173,52 @@ def test_a_webhook_is_made_paused_and_deleted(root: Client, open_page: Open) -> 
     confirm(page, "Delete")
     expect(rows(page)).to_have_count(0)
     assert root.get("/admin/webhooks").json()["items"] == []
+
+
+def test_an_incoming_hook_is_made_rotated_and_deleted(instance: Gateway, root: Client, open_page: Open) -> None:
+    ana, ben = instance.users(2)
+    own, other = root.group(ana, title=f"Crew {SCRIPT}"), ana.group(ben, title="Harbour")
+    page = entered(open_page, root, "#/admin/hooks")
+    expect(page.get_by_text("There are no incoming hooks.")).to_be_visible()
+
+    def make(name: str) -> Page:
+        page.get_by_role("button", name="New hook").click()
+        page.get_by_label("Name").fill(name)
+        return page
+
+    def shown(name: str) -> str:
+        return page.get_by_label(f"Address of {name}").input_value().partition("/api/v1")[2]
+
+    make("CI").get_by_label("Writes into").select_option(label=f"Crew {SCRIPT}")
+    expect(page.get_by_label("Number of the conversation")).to_be_hidden()
+    confirm(page, "Create")
+    expect(rows(page)).to_contain_text([f"CICrew {SCRIPT}{root.name.capitalize()}"])
+    first = shown("CI")
+    make("Grafana").get_by_label("Writes into").select_option(label="Another one, by its number")
+    for number, problem in (
+        ("999999", "There is no conversation"),
+        (str(root.send("hi", to=ana)["conversation"]), "Hooks write into"),
+    ):
+        page.get_by_label("Number of the conversation").fill(number)
+        confirm(page, "Create")
+        expect(page.get_by_role("dialog")).to_contain_text(problem)
+    page.get_by_label("Number of the conversation").fill(str(other))
+    confirm(page, "Create")
+    expect(rows(page)).to_contain_text(["CI", "GrafanaHarbour"])
+    page.get_by_role("button", name="New address: CI").click()
+    confirm(page, "New address")
+    until(lambda: page.get_by_label("Address of CI").count())
+    second = shown("CI")
+    statuses = [instance.anonymous().post(path, {"text": "built"}).status_code for path in (first, second)]
+    assert statuses == [404, 201]
+    page.reload()
+    for name in ("CI", "Grafana"):
+        page.get_by_role("button", name=f"Delete: {name}").click()
+        confirm(page, "Delete")
+    expect(page.get_by_text("There are no incoming hooks.")).to_be_visible()
+    assert second not in page.content()
+    assert root.get("/admin/hooks").json()["items"] == []
+    assert root.conversation(own)["last_message"]["body"] == "built"
 
 
 def test_an_invitation_is_made_counted_and_ended(instance: Gateway, root: Client, open_page: Open) -> None:
@@ -393,11 +440,12 @@ def test_other_users_cannot_open_the_admin_area(instance: Gateway, open_page: Op
 
 @pytest.mark.parametrize("size", [{}, PHONE])
 def test_nothing_is_wider_than_the_admin_area_and_its_styles_stay_there(
-    root: Client, open_page: Open, size: dict[str, object]
+    instance: Gateway, root: Client, open_page: Open, size: dict[str, object]
 ) -> None:
     root.post("/activity", {"action": "page.seen"})
     root.post("/admin/invitations", {})
     root.post("/admin/webhooks", {"url": "https://shop.example.org/hook", "types": ["nothing.ever"]})
+    root.post(f"/admin/conversations/{root.group(instance.user())}/hooks", {"label": "W" * 40})
     until(lambda: root.get("/admin/activity").json()["items"])
     page = entered(open_page, root, "#/admin/users", **size)
     for area, title in AREAS.items():

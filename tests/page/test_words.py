@@ -33,6 +33,8 @@ VIEWS = {
     "admin/organisation": "form",
     "admin/activity": "form",
     "admin/audit": "tbody tr",
+    "admin/webhooks": "tbody tr",
+    "admin/hooks": "tbody tr",
     "admin/jobs": ".parts h3",
     "admin/announce": "form",
     "admin/explain": "form",
@@ -70,6 +72,8 @@ def root(served: Gateway) -> Client:
     community.comment(ben, post["id"], "§5")
     community.post(ben, "§6", group)
     root.post("/admin/invitations", {"uses": 2})
+    root.post("/admin/webhooks", {"url": "https://shop.example.org/hook"})
+    root.post(f"/admin/conversations/{crew}/hooks", {"label": "§7"})
     until(lambda: root.get("/notifications").json()["items"])
     return root
 

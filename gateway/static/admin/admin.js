@@ -16,6 +16,7 @@ const AREAS = [
   ["activity", "bw-admin-records", "admin/records.js"],
   ["audit", "bw-admin-records", "admin/records.js"],
   ["webhooks", "bw-admin-webhooks", "admin/webhooks.js"],
+  ["hooks", "bw-admin-hooks", "admin/hooks.js"],
   ["jobs", "bw-admin-jobs", "admin/jobs.js"],
   ["announce", "bw-admin-announce", "admin/announce.js"],
   ["explain", "bw-admin-explain", "admin/explain.js"],

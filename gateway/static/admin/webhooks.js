@@ -3,8 +3,9 @@
 import { field, openDialog } from "../shared/dialog.js";
 import { View, fill, h, toast, toastErrors } from "../shared/dom.js";
 import { LIMITS } from "../shared/limits.js";
-import { t } from "../shared/words.js";
 import { timeElement } from "../shared/format.js";
+import { sentence } from "../shared/sentence.js";
+import { t } from "../shared/words.js";
 import { Listing, pill, tableRow } from "./list.js";
 import { formatDuration, repeatWhileVisible } from "./live.js";
 import { Notice } from "./notice.js";
@@ -61,16 +62,18 @@ class Webhooks extends View {
   }
 
   #showSecret({ url, secret }) {
-    this.notice.showSecret(t("webhooks.secret-shown"), t("webhooks.secret", { url }), secret);
+    const text = h("p", {}, sentence("webhooks.secret-shown", { url: h("strong", {}, h("bdi", {}, url)) }));
+    this.notice.showSecret(text, t("webhooks.secret", { url }), secret);
   }
 
   #row(hook) {
     const { url, types, description, last_error, next_attempt_at } = hook;
     const about = types.join(", ") || t("webhooks.all-types");
+    const next = next_attempt_at && h("div", {}, t("webhooks.next"), " ", timeElement(next_attempt_at));
     return tableRow(heads(), [
       h("div.wide", {}, h("bdi", {}, url), h("small", {}, h("bdi", {}, description ? `${description} · ${about}` : about))),
       this.#state(hook),
-      h("div", {}, last_error ?? "", next_attempt_at && h("div", {}, t("webhooks.next"), " ", timeElement(next_attempt_at))),
+      (last_error || next) && h("div", {}, last_error ?? "", next),
       h("div.row", {}, this.#buttons(hook)),
     ]);
   }

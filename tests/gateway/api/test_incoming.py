@@ -89,6 +89,23 @@ def test_a_hook_writes_as_a_bot_of_its_own(gateway: Gateway, admin: Client, ana:
     assert not any(secret in gateway.dump() + gateway.stderr() for secret in secrets)
 
 
+def test_a_new_address_ends_the_old_one(gateway: Gateway, admin: Client, ana: Client, group: int) -> None:
+    hook, path = created(admin, group)
+    other, _ = created(admin, ana.group(admin, title="Other"))
+    at = f"/admin/conversations/{group}/hooks/{hook['id']}"
+    assert admin.patch(at, {}).json() == hook
+    answer = admin.patch(at, {"rotate": True}).json()
+    url = answer.pop("url")
+    assert answer == hook
+    outside = gateway.anonymous()
+    problem(outside.post(path, {"text": "late"}), 404, "not-found")
+    assert outside.post(url[url.index(API) + len(API) :], {"text": "on"}).json()["sender"] == hook["bot"]
+    problem(admin.patch(f"/admin/conversations/{group + 1}/hooks/{hook['id']}", {"rotate": True}), 404, "not-found")
+    problem(admin.patch(f"/admin/conversations/{group + 1}/hooks/{hook['id']}", {}), 404, "not-found")
+    assert admin.get("/admin/hooks").json()["items"][-2:] == [hook, other]
+    assert (hook["title"], other["title"]) == ("Crew", "Other")
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
