@@ -154,6 +154,7 @@ export interface Webhook {
 export interface IncomingHook {
   id: number;
   conversation: number;
+  title: string | null;
   bot: number;
   label: string;
   created_by: number;
@@ -255,8 +256,9 @@ export interface Admin {
   testWebhook(webhook: number): Promise<object>;
   rewindWebhook(webhook: number, place: { cursor: string } | { time: string }): Promise<Webhook>;
   deleteWebhook(webhook: number): Promise<null>;
-  incomingHooks(conversation: number): List<IncomingHook>;
+  incomingHooks(conversation?: number): List<IncomingHook>;
   createIncomingHook(conversation: number, label: string): Promise<IncomingHook & { url: string }>;
+  rotateIncomingHook(conversation: number, hook: number): Promise<IncomingHook & { url: string }>;
   deleteIncomingHook(conversation: number, hook: number): Promise<null>;
 
   importHistory(lines: Iterable<ImportLine>, options?: { source?: string | null }): Promise<Imported>;

@@ -43,7 +43,8 @@ for await (const event of bell.admin.log({ cursor: found[0].id, types: ["message
 }
 const expired = await bell.admin.log({ cursor: "nothing" }).next().catch((error: BellwireError) => error.status);
 const crew = await neil.openConversation(["ext:42"], "Crew");
-const { url: address } = await bell.admin.createIncomingHook(crew.id, "CI");
+const hook = await bell.admin.createIncomingHook(crew.id, "CI");
+const { url: address } = await bell.admin.rotateIncomingHook(crew.id, hook.id);
 const first = await neil.writeByHook(address, "it is built", { key: "build-42" });
 const repeated = await neil.writeByHook(address, "again", { key: "build-42" });
 const bodies: string[] = [];

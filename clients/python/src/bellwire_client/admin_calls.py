@@ -268,15 +268,21 @@ class AdminCalls:
         yield from self._call("DELETE", f"/webhooks/{webhook}")
 
     @listing
-    def incoming_hooks(self, conversation: int) -> Pages[IncomingHook]:
-        """List the incoming hooks of a group, oldest first."""
-        return self._pages(IncomingHook, f"/conversations/{conversation}/hooks")
+    def incoming_hooks(self, conversation: int | None = None) -> Pages[IncomingHook]:
+        """List the incoming hooks of a group, or all, oldest first."""
+        return self._pages(IncomingHook, "/hooks" if conversation is None else f"/conversations/{conversation}/hooks")
 
     @call
     def create_incoming_hook(self, conversation: int, label: str) -> Steps[IncomingHook]:
         """Create an incoming hook of a group, whose bot has the name `label`. `write_by_hook` writes by its `url`, which is not
         shown again."""
         return read(IncomingHook, (yield from self._call("POST", f"/conversations/{conversation}/hooks", {"label": label})))
+
+    @call
+    def rotate_incoming_hook(self, conversation: int, hook: int) -> Steps[IncomingHook]:
+        """Return an incoming hook with a new `url`; the one of before ends at once. A broken call is not repeated."""
+        path = f"/conversations/{conversation}/hooks/{hook}"
+        return read(IncomingHook, (yield from self._call("PATCH", path, {"rotate": True}, repeatable=False)))
 
     @call
     def delete_incoming_hook(self, conversation: int, hook: int) -> Steps[None]:
@@ -310,8 +316,8 @@ class AdminCalls:
 
     @call
     def jobs(self) -> Steps[dict[str, Any]]:
-        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `webhooks`, `dead`
-        letters, `queues`, `consumers` and more."""
+        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `notices`, `webhooks`,
+        `dead` letters, `queues`, `consumers` and more."""
         return dict((yield from self._call("GET", "/jobs")))
 
     @call
