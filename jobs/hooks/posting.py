@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+from standardwebhooks import Webhook as Signer
 
 from conf import VERSION, Settings
 from jobs.hooks.addresses import Resolver
-from jobs.hooks.connection import Connections, Post
+from jobs.hooks.connection import Connections, Headers, Post
 from metrics.declared import WEBHOOK_SECONDS
-from models.hooks.webhook import MAX_ERROR_CHARS, SECRET_PREFIX
+from models.hooks.webhook import MAX_ERROR_CHARS
 from models.log.event import Event
 from models.store.clock import rfc3339
 
 TIMEOUT_S = 10.0
 MAX_IN_FLIGHT = 16  # of one webhook
-CONTENT_TYPE = "Content-Type: application/json"
 PORTS = {"http": 80, "https": 443}
 SECONDS = {outcome: WEBHOOK_SECONDS.labels(outcome) for outcome in ("accepted", "refused", "failed")}
 
@@ -57,15 +54,13 @@ class Poster:
 
     def __init__(self, url: str, settings: Settings) -> None:
         parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        # The address has neither spaces nor control characters: `webhook.create` has checked it.
-        lines = (f"POST {target} HTTP/1.1", f"Host: {parts.netloc}", f"User-Agent: Bellwire/{VERSION}", CONTENT_TYPE, "")
-        self._request_start = "\r\n".join(lines).encode("ascii")
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+        self._authority = parts.netloc.encode("ascii")
+        self._target = ((parts.path or "/") + (f"?{parts.query}" if parts.query else "")).encode("ascii")
         self._resolver = Resolver(host, port, tuple(settings.webhook_allow))
         self._connections = Connections(host, port, tls=parts.scheme == "https")
 
-    async def post(self, secrets: Sequence[str], id_: str, body: bytes) -> Outcome:
+    async def post(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
         """Post a body, signed with each secret. Of any error it returns the text."""
         began = time.perf_counter()
         outcome = await self._outcome(secrets, id_, body)
@@ -73,12 +68,12 @@ class Poster:
         SECONDS[label].observe(time.perf_counter() - began)
         return outcome
 
-    async def _outcome(self, secrets: Sequence[str], id_: str, body: bytes) -> Outcome:
+    async def _outcome(self, secrets: list[str], id_: str, body: bytes) -> Outcome:
         try:
             async with asyncio.timeout(TIMEOUT_S) as limit:
                 found = await self._resolver.resolve()
-                request = b"%s%s\r\n%s" % (self._request_start, _signed_fields(secrets, id_.encode(), body), body)
-                status = await self._connections.post(found, Post(request, limit))
+                post = Post(self._target, _headers(self._authority, secrets, id_, body), body, limit)
+                status = await self._connections.post(found, post)
         except TimeoutError:
             return Outcome(None, f"no answer within {TIMEOUT_S:g} s")
         except Exception as error:  # of any kind: it is tried again, and the hook's task must live
@@ -94,16 +89,15 @@ class Poster:
         self._connections.close()
 
 
-def _signed_fields(secrets: Sequence[str], id_: bytes, body: bytes) -> bytes:
-    """The fields of a request that differ from one to the next. The body is signed together with its id and the time."""
-    now = int(time.time())
-    content = b"%s.%d.%s" % (id_, now, body)
-    signatures = b" ".join(b"v1," + b64encode(hmac.digest(_key_of(secret), content, "sha256")) for secret in secrets)
-    fields = b"Content-Length: %d\r\nwebhook-id: %s\r\nwebhook-timestamp: %d\r\nwebhook-signature: %s\r\n"
-    return fields % (len(body), id_, now, signatures)
-
-
-@lru_cache(maxsize=256)
-def _key_of(secret: str) -> bytes:
-    """Return the bytes with which a secret signs."""
-    return b64decode(secret.removeprefix(SECRET_PREFIX))
+def _headers(authority: bytes, secrets: list[str], id_: str, body: bytes) -> Headers:
+    now = datetime.now(UTC)
+    signatures = " ".join(Signer(secret).sign(id_, now, body.decode()) for secret in secrets)
+    return [
+        (b"Host", authority),
+        (b"User-Agent", f"Bellwire/{VERSION}".encode()),
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", str(len(body)).encode()),
+        (b"webhook-id", id_.encode()),
+        (b"webhook-timestamp", str(int(now.timestamp())).encode()),
+        (b"webhook-signature", signatures.encode()),
+    ]

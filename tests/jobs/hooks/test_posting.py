@@ -7,13 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conf import Settings
 from jobs.hooks import addresses, connection, posting
-from jobs.hooks.answer import end_of, read_head
-from jobs.hooks.connection import Connection, Connections
 from jobs.hooks.posting import Outcome, Poster
 from tests.waiting import until_async
 
@@ -90,14 +86,14 @@ def test_the_first_address_that_can_be_connected_to_is_called(monkeypatch: pytes
 
 def test_an_address_that_does_not_answer_has_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posting, "TIMEOUT_S", 3.0)
-    real = Connections._open
+    real = asyncio.open_connection
 
-    async def open_connection(self: Connections, address: str) -> Connection:
+    async def open_connection(address: str, *args: object, **options: object) -> object:
         if address == "127.0.0.9":
             await asyncio.Event().wait()
-        return await real(self, address)
+        return await real(address, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Connections, "_open", open_connection)
+    monkeypatch.setattr(asyncio, "open_connection", open_connection)
 
     async def steps(poster: Poster, has: list[str], connected: list[str]) -> None:
         assert await post(poster) == (200, None)
@@ -123,56 +119,21 @@ def test_idle_connections_of_former_addresses_and_stale_ones_are_closed(monkeypa
     run(monkeypatch, TAKEN, steps, "127.0.0.1")
 
 
-@pytest.mark.parametrize(
-    ("answer", "is_kept"),
-    [
-        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
-        (b"HTTP/1.1 200\r\ncontent-length:2\r\n\r\nok", True),
-        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 201 Created\nContent-Length: 0\n\n", True),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n", True),
-        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", False),
-        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nmore", False),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ntwo\r\n0\r\n\r\n", False),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmuch\r\n0\r\n\r\n", False),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000, False),
-    ],
-)
-def test_a_connection_is_used_again_after_an_answer_that_was_read_to_its_end(
-    monkeypatch: pytest.MonkeyPatch, answer: bytes, is_kept: bool
-) -> None:
-    monkeypatch.setattr(connection, "BODY_TIMEOUT_S", 0.1)
+def test_deliveries_that_begin_together_share_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups: list[str] = []
 
     async def steps(poster: Poster, has: list[str], connected: list[str]) -> None:
-        outcome = await post(poster)
-        assert outcome.is_accepted
-        await until_async(lambda: len(connected) == is_kept)
-        assert await post(poster) == outcome
+        real = addresses._addresses_of
 
-    run(monkeypatch, answer, steps, "127.0.0.1")
+        async def counted(host: str, port: int) -> list[str]:
+            lookups.append(host)
+            await asyncio.sleep(0)  # the others begin
+            return await real(host, port)
 
+        monkeypatch.setattr(addresses, "_addresses_of", counted)
+        assert await asyncio.gather(*(post(poster) for _ in range(5))) == [(200, None)] * 5
+        assert len(lookups) == 1
+        await post(poster)
+        assert len(lookups) == 2
 
-@pytest.mark.parametrize(
-    "answer", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40_000]
-)
-def test_what_is_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    async def steps(poster: Poster, has: list[str], connected: list[str]) -> None:
-        assert str((await post(poster)).error).startswith("AnswerError: the ")
-        assert not connected or not poster._connections._idle
-
-    run(monkeypatch, answer, steps, "127.0.0.1")
-
-
-@given(st.binary(max_size=60))
-def test_an_answer_in_two_parts_is_the_answer(body: bytes) -> None:
-    length, size = b"Content-Length: %d\r\n" % len(body), b"%x\r\n" % len(body)
-    chunk = size + body + b"\r\n" if body else b""
-    for fields, sent in ((length, body), (b"Transfer-Encoding: Chunked\r\n", chunk + b"0\r\n\r\n")):
-        answer = b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + sent
-        for at in range(len(answer)):
-            head = read_head(answer[:at])
-            assert head is None or end_of(head, answer[:at]) is None
-        head = read_head(answer)
-        assert head is not None
-        assert (end_of(head, answer + b"HTTP"), head.keeps) == (len(answer), True)
+    run(monkeypatch, TAKEN, steps, "127.0.0.1")
