@@ -176,9 +176,14 @@ export class Admin {
     return this.#call("DELETE", `/webhooks/${webhook}`);
   }
 
-  /** Yield the incoming hooks of a group, or all, oldest first. */
-  incomingHooks(conversation = null) {
-    return this.#pages(conversation === null ? "/hooks" : `/conversations/${conversation}/hooks`);
+  /** Yield the incoming hooks of all groups, oldest first. */
+  allIncomingHooks() {
+    return this.#pages("/hooks");
+  }
+
+  /** Yield the incoming hooks of a group, oldest first. */
+  incomingHooks(conversation) {
+    return this.#pages(`/conversations/${conversation}/hooks`);
   }
 
   /** Create an incoming hook, whose bot has the name `label`. `writeByHook` writes by its `url`, which is not shown again. */
@@ -186,7 +191,7 @@ export class Admin {
     return this.#call("POST", `/conversations/${conversation}/hooks`, { label });
   }
 
-  /** An incoming hook with a new `url`; the one of before ends at once. A broken call is not repeated. */
+  /** Return an incoming hook with a new `url`; the one of before ends at once. It is not repeated if the answer was lost. */
   rotateIncomingHook(conversation, hook) {
     return this.#call("PATCH", `/conversations/${conversation}/hooks/${hook}`, { rotate: true }, { retry: false });
   }
@@ -213,7 +218,7 @@ export class Admin {
     return this.#bell.call("POST", "/activity", activity);
   }
 
-  /** The state of background work: {deletions, fanouts, notices, webhooks, dead, queues, consumers, …}. */
+  /** The state of background work: {deletions, fanouts, webhooks, dead, queues, consumers, …}. */
   jobs() {
     return this.#call("GET", "/jobs");
   }

@@ -154,7 +154,6 @@ export interface Webhook {
 export interface IncomingHook {
   id: number;
   conversation: number;
-  title: string | null;
   bot: number;
   label: string;
   created_by: number;
@@ -256,7 +255,8 @@ export interface Admin {
   testWebhook(webhook: number): Promise<object>;
   rewindWebhook(webhook: number, place: { cursor: string } | { time: string }): Promise<Webhook>;
   deleteWebhook(webhook: number): Promise<null>;
-  incomingHooks(conversation?: number): List<IncomingHook>;
+  allIncomingHooks(): List<IncomingHook>;
+  incomingHooks(conversation: number): List<IncomingHook>;
   createIncomingHook(conversation: number, label: string): Promise<IncomingHook & { url: string }>;
   rotateIncomingHook(conversation: number, hook: number): Promise<IncomingHook & { url: string }>;
   deleteIncomingHook(conversation: number, hook: number): Promise<null>;

@@ -40,7 +40,7 @@ LEFT_OUT = {  # calls that `request` and `call` make
 OTHER_CALLS = {"acting_as", "request"}
 SCHEMAS = {  # dataclass -> its name in the document
     **{"Me": "MyAccount", "Found": "SearchHit", "CreatedToken": "Token", "Imported": "Import", "StatusOutcome": "Outcome"},
-    **{"NotificationType": "HostType", "Webhook": "WebhookWithSecret", "IncomingHook": "CreatedIncomingHook"},
+    **{"NotificationType": "HostType", "Webhook": "WebhookWithSecret", "IncomingHook": "IncomingHookWithUrl"},
 }
 TEXT, USER = "a-text-of-24-characters-", "ext:42"
 RECORDER = """

@@ -268,9 +268,14 @@ class AdminCalls:
         yield from self._call("DELETE", f"/webhooks/{webhook}")
 
     @listing
-    def incoming_hooks(self, conversation: int | None = None) -> Pages[IncomingHook]:
-        """List the incoming hooks of a group, or all, oldest first."""
-        return self._pages(IncomingHook, "/hooks" if conversation is None else f"/conversations/{conversation}/hooks")
+    def all_incoming_hooks(self) -> Pages[IncomingHook]:
+        """List the incoming hooks of all groups, oldest first."""
+        return self._pages(IncomingHook, "/hooks")
+
+    @listing
+    def incoming_hooks(self, conversation: int) -> Pages[IncomingHook]:
+        """List the incoming hooks of a group, oldest first."""
+        return self._pages(IncomingHook, f"/conversations/{conversation}/hooks")
 
     @call
     def create_incoming_hook(self, conversation: int, label: str) -> Steps[IncomingHook]:
@@ -280,7 +285,7 @@ class AdminCalls:
 
     @call
     def rotate_incoming_hook(self, conversation: int, hook: int) -> Steps[IncomingHook]:
-        """Return an incoming hook with a new `url`; the one of before ends at once. A broken call is not repeated."""
+        """Return an incoming hook with a new `url`; the one of before ends at once. It is not repeated if the answer was lost."""
         path = f"/conversations/{conversation}/hooks/{hook}"
         return read(IncomingHook, (yield from self._call("PATCH", path, {"rotate": True}, repeatable=False)))
 
@@ -316,8 +321,8 @@ class AdminCalls:
 
     @call
     def jobs(self) -> Steps[dict[str, Any]]:
-        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `notices`, `webhooks`,
-        `dead` letters, `queues`, `consumers` and more."""
+        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `webhooks`, `dead`
+        letters, `queues`, `consumers` and more."""
         return dict((yield from self._call("GET", "/jobs")))
 
     @call
