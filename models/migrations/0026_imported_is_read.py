@@ -1,4 +1,4 @@
-"""What is imported is never unread, unless a member has marked it so: up to which message is a column of the membership.
+"""Imported messages are never unread, unless a member marks them as unread: a column of the membership says up to which.
 
 Unread messages are counted in an index, which has to say which of them are imported. On PostgreSQL others write while it is made.
 Gateways of the version before go on writing rows without the column, and count in the index of before while there is one.

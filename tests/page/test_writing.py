@@ -109,7 +109,7 @@ def test_markdown_links_and_directions(people: list[Client], open_page: Open) ->
     field.press("Enter")
     last = page.locator(".message .text").last
     expect(last.locator("strong")).to_have_text("עולם")
-    assert last.locator("p").evaluate("(p) => getComputedStyle(p).direction") == "rtl"
+    expect(last.locator("p")).to_have_css("direction", "rtl")
     write(page, "*look*: `a*b*`\n> quoted\n- one\n- two\n```\n  code <b>\n```\n(see https://example.org/a_(b)) <img src=x>")
     expect(last.locator("em")).to_have_text("look")
     expect(last.locator("p code")).to_have_text("a*b*")
@@ -186,6 +186,7 @@ def test_mailing_a_group_is_named_and_confirmed(people: list[Client], open_page:
     crew = ana.group(ben, cleo)
     page = entered(open_page, ana, f"#/conversations/{crew}")
     page.get_by_role("button", name="Priority: Normal").click()
+    expect(page.get_by_role("menuitemradio", name="Normal")).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""What the export of a user has, and what of others it has not."""
+"""The export has everything of its user, and nothing of other users."""
 
 import json
 import zipfile
