@@ -71,9 +71,11 @@ def _of_blocks(blocks: list[Any] | None) -> str:
 def _block_texts(part: Any, depth: int) -> Iterator[str]:
     if isinstance(part, str):
         yield part
+    elif depth == MAX_BLOCK_DEPTH:
+        return
     elif isinstance(part, dict) and part.get("type") == "rich_text_section":
         yield "".join(text for element in _listed(part.get("elements")) for text in _block_texts(element, depth + 1))
-    elif depth < MAX_BLOCK_DEPTH:
+    else:
         inner = [part.get(name) for name in BLOCK_PARTS] if isinstance(part, dict) else _listed(part)
         for each in inner:
             yield from _block_texts(each, depth + 1)

@@ -137,6 +137,16 @@ def test_slacks_older_senders_write_a_form(
     assert answer.json().get("body") == text
 
 
+def test_blocks_that_are_nested_deeply_are_not_followed(gateway: Gateway, admin: Client, group: int) -> None:
+    _, path = created(admin, group)
+    section: Any = "deep"
+    for _ in range(400):
+        section = {"type": "rich_text_section", "elements": [section]}
+    problem(gateway.anonymous().post(path, {"blocks": [section]}), 422, "invalid")
+    answer = gateway.anonymous().post(path, {"blocks": [BLOCKS[0], section]})
+    assert (answer.status_code, answer.json()["body"].strip()) == (201, "Deploy")
+
+
 def test_a_repeat_with_the_same_key_is_harmless(gateway: Gateway, admin: Client, group: int) -> None:
     _, path = created(admin, group)
     for key in ("build-42", "k" * 300):
