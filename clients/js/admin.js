@@ -218,7 +218,7 @@ export class Admin {
     return this.#bell.call("POST", "/activity", activity);
   }
 
-  /** The state of background work: {deletions, fanouts, webhooks, dead, queues, consumers, …}. */
+  /** The state of background work: {deletions, fanouts, notices, webhooks, dead, queues, consumers, …}. */
   jobs() {
     return this.#call("GET", "/jobs");
   }

@@ -154,6 +154,7 @@ export interface Webhook {
 export interface IncomingHook {
   id: number;
   conversation: number;
+  title: string | null;
   bot: number;
   label: string;
   created_by: number;

@@ -171,6 +171,7 @@ def test_a_program_writes_by_an_incoming_hook(connect: Connect, gateway: Gateway
         assert [listed.url for listed in admin.incoming_hooks(group.id)] == [None]
         rotated = admin.rotate_incoming_hook(group.id, hook.id)
         assert rotated.url
+        assert rotated.title == "Crew"
         with pytest.raises(NotFoundError):
             program.write_by_hook(hook.url, "late")
         program.write_by_hook(rotated.url, "from the new address")

@@ -321,8 +321,8 @@ class AdminCalls:
 
     @call
     def jobs(self) -> Steps[dict[str, Any]]:
-        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `webhooks`, `dead`
-        letters, `queues`, `consumers` and more."""
+        """Return the state of background work: `deletions` with their receipts, `fanouts` (announcements), `notices`, `webhooks`,
+        `dead` letters, `queues`, `consumers` and more."""
         return dict((yield from self._call("GET", "/jobs")))
 
     @call

@@ -222,11 +222,12 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingHook:
-    """An incoming hook, whose messages are those of the user `bot`. `url` is there after creating and rotating only: it lets
-    one write."""
+    """An incoming hook, whose messages are those of the user `bot`. `url` is there after creating and rotating only: it lets one
+    write. `title` is that of the conversation."""
 
     id: int
     conversation: int
+    title: str | None = None
     bot: int
     label: str
     created_by: int
