@@ -15,9 +15,10 @@ from models.log.event import Event, Transaction
 from models.notices import announcement
 from models.notices.announcement import AnnouncementProgress, Receiver
 from models.notices.schedule import AT_ONCE
-from models.store.database import engine
+from models.store.database import chunks, engine
 
-RECEIVERS_PER_TRANSACTION = 50
+RECEIVERS_PER_TRANSACTION = 25  # so that the log's lock is free again after a millisecond
+RECEIVERS_PER_READ = 200  # what is known of them is read without the lock
 
 logger = structlog.get_logger("jobs")
 
@@ -78,13 +79,14 @@ def _batches(number: int) -> Iterable[ReceiverBatch]:
     """All batches that are left: the first begins at the stored position, each other one at the end of the one before it."""
     state = announcement.find(number)
     total = state.total if state.total is not None else announcement.count_receivers(state.content)
-    while state.ended_ms is None:
-        users = announcement.next_receivers(state.content, state.position, RECEIVERS_PER_TRANSACTION)
-        position = users[-1] if users else state.position
-        yield ReceiverBatch(state, list(_receivers(state, users)), position, len(users), total)
-        if not users:
-            return
-        state = state._replace(position=position, done=state.done + len(users), total=total)
+    if state.ended_ms is not None:
+        return
+    while users := announcement.next_receivers(state.content, state.position, RECEIVERS_PER_READ):
+        receivers = {receiver.user: receiver for receiver in _receivers(state, users)}
+        for part in chunks(users, RECEIVERS_PER_TRANSACTION):
+            yield ReceiverBatch(state, [receivers[user] for user in part if user in receivers], part[-1], len(part), total)
+            state = state._replace(position=part[-1], done=state.done + len(part), total=total)
+    yield ReceiverBatch(state, [], state.position, 0, total)
 
 
 def _receivers(state: AnnouncementProgress, users: Sequence[int]) -> Iterable[Receiver]:

@@ -17,9 +17,10 @@ from models.notices import audience, host_notices, host_types, notifying
 from models.notices.causes import Cause, Words
 from models.notices.counts import find_unread
 from models.notices.host_notices import Notice
-from models.store.database import engine
+from models.store.database import chunks, engine
 
-RECEIVERS_PER_TRANSACTION = 50
+RECEIVERS_PER_TRANSACTION = 25  # so that the log's lock is free again after a millisecond
+RECEIVERS_PER_READ = 200  # what is known of them is read without the lock
 NO_WORDS = Words("")  # yet
 MAX_DUE = 50  # notifications of a later time, in one run
 
@@ -90,8 +91,10 @@ def _batches(notice: Notice) -> Iterator[NoticeBatch]:
         return
     work = _Work(notice)
     while users := work.next_receivers(notice):
-        yield NoticeBatch(notice, list(work.causes(users)), users[-1], len(users))
-        notice = notice._replace(position=users[-1], done=notice.done + len(users))
+        causes = {cause.user: cause for cause in work.causes(users)}
+        for part in chunks(users, RECEIVERS_PER_TRANSACTION):
+            yield NoticeBatch(notice, [causes[user] for user in part if user in causes], part[-1], len(part))
+            notice = notice._replace(position=part[-1], done=notice.done + len(part))
     yield NoticeBatch(notice, [], notice.position, 0)
 
 
@@ -113,7 +116,7 @@ class _Work:
         """Return the receivers after the position."""
         if self._definition is None:
             return []
-        return host_notices.next_receivers(notice, notice.position, RECEIVERS_PER_TRANSACTION)
+        return host_notices.next_receivers(notice, notice.position, RECEIVERS_PER_READ)
 
     def causes(self, users: Sequence[int]) -> Iterator[Cause]:
         """Yield a cause for each of these users who is notified or mailed, with words for the number of causes that it has now."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jobs.consumers.host_notices import RECEIVERS_PER_TRANSACTION, decode_notice
+from jobs.consumers.host_notices import RECEIVERS_PER_READ, decode_notice
 from jobs.rules.decisions import Content, Decision
 from jobs.rules.facts import Facts, with_receivers
 from jobs.rules.host import content_of, decide_host
@@ -62,6 +62,6 @@ def _decisions(notice: Notice) -> Iterator[Decision]:
     if definition is None:
         return
     content = content_of(notice, definition)
-    while users := host_notices.next_receivers(notice, position, RECEIVERS_PER_TRANSACTION):
+    while users := host_notices.next_receivers(notice, position, RECEIVERS_PER_READ):
         yield from _decide(notice, content, users, with_receivers(Facts(engine().now_ms()), users, [notice.type]))
         position = users[-1]

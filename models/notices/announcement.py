@@ -5,6 +5,7 @@ The transaction that notifies receivers also advances the position, so each rece
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from models.notices.counts import INSERT_COLUMNS
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification, view
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, chunks, fetch_column, fetch_rows, insert_rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, chunks, fetch_column, fetch_rows, insert_rows
 
 REQUESTED = "announcement.asked"
 MAX_BODY_CHARS = 2_000
@@ -127,7 +128,8 @@ def next_receivers(content: AnnouncementContent, after: int, limit: int) -> list
     if content.users is None:
         return fetch_column(active.where(User.role == content.role, User.id > after).limit(limit))
     receivers: list[int] = []
-    for part in chunks((user for user in content.users if user > after), MAX_IDS_PER_QUERY):
+    left = content.users[bisect_right(content.users, after) :]
+    for part in chunks(left, min(limit, MAX_IDS_PER_QUERY)):
         receivers += fetch_column(active.where(User.id.in_(part)))
         if len(receivers) >= limit:
             break
@@ -143,9 +145,9 @@ def count_receivers(content: AnnouncementContent) -> int:
 
 def advance(tx: Transaction, progress: AnnouncementProgress, position: int, done: int, total: int) -> None:
     """Advance the position, unless it has moved since `progress` was read: then raise CheckpointMovedError."""
-    unmoved = (Announcement.position == progress.position) & Announcement.ended_ms.is_null()
-    moved = Announcement.update(position=position, done=done, total=total).where(Announcement.id == progress.id, unmoved)
-    if moved.execute() != 1:
+    # Raw: a query that is built takes a tenth of the time for which this transaction has the log's lock.
+    moved = "UPDATE fanouts SET position=?, done=?, total=? WHERE id=? AND position=? AND ended_ms IS NULL"
+    if affected_rows(moved, (position, done, total, progress.id, progress.position)) != 1:
         raise CheckpointMovedError
 
 

@@ -21,7 +21,7 @@ from models.notices.audience import UNREAD_SQL
 from models.notices.host_types import MAX_NAME_CHARS
 from models.notices.notification import Notification
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, NeverReusedIdField, engine, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import Base, NeverReusedIdField, affected_rows, engine, fetch_column, fetch_rows, placeholders, rows
 from models.store.errors import InvalidError, NotFoundError
 
 REQUESTED = "notify.requested"
@@ -230,17 +230,16 @@ def _readers_of_conversation(conversation: int, event: int, users: Sequence[int]
 
 def advance(tx: Transaction, notice: Notice, position: int, users: int) -> None:
     """Advance the position past so many users, unless it has moved since it was read: then raise CheckpointMovedError."""
-    _update(notice, position=position, done=notice.done + users)
+    # Raw: a query that is built takes a tenth of the time for which this transaction has the log's lock.
+    moved = "UPDATE host_notices SET position=?, done=? WHERE id=? AND position=? AND ended_ms IS NULL"
+    if affected_rows(moved, (position, notice.done + users, notice.id, notice.position)) != 1:
+        raise CheckpointMovedError
 
 
 def complete(tx: Transaction, notice: Notice) -> None:
     """Mark the notification as delivered to all. Raises like `advance`."""
-    _update(notice, ended_ms=tx.now_ms)
-
-
-def _update(notice: Notice, **values: int) -> None:
     unmoved = (HostNotice.position == notice.position) & HostNotice.ended_ms.is_null()
-    if HostNotice.update(**values).where(HostNotice.id == notice.id, unmoved).execute() != 1:
+    if HostNotice.update(ended_ms=tx.now_ms).where(HostNotice.id == notice.id, unmoved).execute() != 1:
         raise CheckpointMovedError
 
 

@@ -25,7 +25,7 @@ from jobs.hooks import delivery
 from jobs.queue import scheduler
 scheduler.LEASE_S, scheduler.RENEW_S = 1.0, 0.2  # soon after a kill another worker delivers to webhooks
 delivery.FIRST_RETRY_S = 0.05
-host_notices.RECEIVERS_PER_TRANSACTION = 4  # a kill falls between two
+host_notices.RECEIVERS_PER_READ, host_notices.RECEIVERS_PER_TRANSACTION = 6, 4  # a kill falls between two
 sys.exit(main(["worker"]))
 """
 SINGLE, GROUPED = "order.shipped", "order.noted"

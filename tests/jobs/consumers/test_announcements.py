@@ -5,7 +5,7 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
-from jobs.consumers.announcements import RECEIVERS_PER_TRANSACTION, AnnouncementConsumer
+from jobs.consumers.announcements import RECEIVERS_PER_READ, RECEIVERS_PER_TRANSACTION, AnnouncementConsumer
 from jobs.drain.drain import drain
 from models.log import event
 from models.notices import announcement, notification, preference
@@ -63,7 +63,7 @@ def test_preferences_are_respected(store: Settings) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_the_middle_leaves_everyone_exactly_one(store: Settings, when: str) -> None:
-    users = people(*[f"user{n}" for n in range(5 * RECEIVERS_PER_TRANSACTION)])
+    users = people(*[f"user{n}" for n in range(RECEIVERS_PER_READ + 1)])
     announce()
     drain(AnnouncementConsumer(), lambda: True)  # its checkpoint is there
     killed_at(store, "tasks.drain_log(AnnouncementConsumer())", 4, when)
