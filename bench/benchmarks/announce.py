@@ -58,8 +58,8 @@ class Drained(NamedTuple):
         return self.people / self.seconds
 
 
-def _announced(users: list[int], per_transaction: int) -> Drained:
-    """Announce to these users, so many in each transaction."""
+def _announced(users: list[int], *, singly: bool) -> Drained:
+    """Announce to these users, in bulk or each read and written by itself."""
     from jobs.consumers import announcements as consumer
     from jobs.drain.drain import drain
     from models.log import event
@@ -69,14 +69,15 @@ def _announced(users: list[int], per_transaction: int) -> Drained:
     with event.transaction() as tx:
         content = announcement.AnnouncementContent(users[0], None, users, text["type"], text["title"], text["body"], b"{}")
         announcement.create(tx, content)
-    consumer.RECEIVERS_PER_TRANSACTION = per_transaction
+    if singly:
+        consumer.RECEIVERS_PER_TRANSACTION = consumer.RECEIVERS_PER_READ = 1
     start = perf_counter()
     drain(consumer.AnnouncementConsumer(), pause=False)
     return Drained(len(users), perf_counter() - start)
 
 
-def _notified(users: list[int], per_transaction: int) -> Drained:
-    """Notify these users for the host, so many in each transaction."""
+def _notified(users: list[int], *, singly: bool) -> Drained:
+    """Notify these users for the host, in bulk or each read and written by itself."""
     from jobs.consumers import host_notices as consumer
     from jobs.drain.drain import drain
     from models.log import event
@@ -88,22 +89,23 @@ def _notified(users: list[int], per_transaction: int) -> Drained:
         values = msgspec.json.encode(NOTICE["values"])
         new = host_notices.NewNotice(NOTICE["type"], host_notices.USERS, receivers, None, values, None, None, None, False)
         host_notices.request(tx, new)
-    consumer.RECEIVERS_PER_TRANSACTION = per_transaction
+    if singly:
+        consumer.RECEIVERS_PER_TRANSACTION = consumer.RECEIVERS_PER_READ = 1
     start = perf_counter()
     drain(consumer.HostNoticeConsumer(), pause=False)
     return Drained(len(users), perf_counter() - start)
 
 
-def _both_ways(notify: Callable[[list[int], int], Drained], singles: int) -> tuple[Drained, Drained]:
-    """Notify some users one by one, then all in bulk, in the store that the environment names."""
+def _both_ways(notify: Callable[..., Drained], singles: int) -> tuple[Drained, Drained]:
+    """Notify all in bulk, then some users one by one, in the store that the environment names."""
     from commands import opening
-    from jobs.consumers.announcements import RECEIVERS_PER_TRANSACTION
     from models.store.database import rows
 
     with opening.store(opening.settings()):
         users = [user for (user,) in rows("SELECT id FROM users WHERE role='user' ORDER BY id")]
-        notify(users[:50], RECEIVERS_PER_TRANSACTION)  # warm-up: statements, caches, the checkpoint's row
-        return notify(users[:singles], 1), notify(users, RECEIVERS_PER_TRANSACTION)
+        notify(users[:50], singly=False)  # warm-up: statements, caches, the checkpoint's row
+        bulk = notify(users, singly=False)
+        return notify(users[:singles], singly=True), bulk
 
 
 async def _send_beside(server: Bellwire, call: Call, target: Chat, seconds: float) -> tuple[Stream, float, float]:
