@@ -160,7 +160,7 @@ class Docs(Page):
 LANGUAGES = sorted(name.removeprefix("words/").removesuffix(".js") for name in FILES if name.startswith("words/"))
 PAGE_VERSION = hashlib.sha256("".join(file.plain.etag for file in FILES.values()).encode()).hexdigest()[:16]
 PLACE_IN_INDEX = re.compile(r"\{([a-z.-]+)\}")
-SIGN_IN_PRELOADS = re.compile(r'<link rel="modulepreload" href="/static/(?:account/.*|shared/form)\.js">\n')
+SIGN_IN_PRELOADS = re.compile(r'<link rel="modulepreload" href="/static/(?:account/.*|shared/dialog|shared/form)\.js">\n')
 
 
 def _index_in(language: str, *, with_session: bool) -> StaticFile:

@@ -1,5 +1,6 @@
 import gzip
 import json
+import posixpath
 import re
 from collections.abc import Callable
 
@@ -203,3 +204,19 @@ def test_the_sign_in_loads_at_once_where_there_is_no_session(gateway: Gateway) -
     assert "/static/account/sign-in.js" in first.text
     assert "/static/account/sign-in.js" not in signed_in.text
     assert first.headers["ETag"] != signed_in.headers["ETag"]
+
+
+def imported(gateway: Gateway, module: str) -> set[str]:
+    """Return a module, those that it imports at its top, and those that they import."""
+    found, script = {module}, gateway.anonymous().get(f"//static/{module}").text
+    for address in re.findall(r'^(?:import|\}) .*"(\.[^"]+)";$', script, re.MULTILINE):
+        found |= imported(gateway, posixpath.normpath(posixpath.join(posixpath.dirname(module), address)))
+    return found
+
+
+def test_what_the_page_imports_is_asked_for_at_once(gateway: Gateway) -> None:
+    for cookie, parts in ({}, ["account/sign-in.js"]), ({"Cookie": "bellwire_session=any"}, []):
+        html = gateway.anonymous().get("//", headers=cookie).text
+        preloaded = set(re.findall(r'<link rel="modulepreload" href="/static/(.+)">', html))
+        needed = set[str]().union(*(imported(gateway, module) for module in ["app.js", *parts]))
+        assert preloaded - {"words/en.js"} == needed - {"app.js"}, "each of those that are missing costs a round trip"
