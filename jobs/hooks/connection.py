@@ -52,8 +52,12 @@ class Connection:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last answer was read to its end, and the receiver keeps the connection."""
-        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        """Whether the last answer was read to its end, nothing came after it, and the receiver keeps the connection.
+
+        What came after it would be read as the answer to the next delivery.
+        """
+        is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        return is_done and not self._http.trailing_data[0]
 
     async def post(self, post: Post) -> int:
         """Post a body and return the status of the answer. Raises ClosedError, OSError, h11.ProtocolError."""

@@ -119,6 +119,45 @@ def test_idle_connections_of_former_addresses_and_stale_ones_are_closed(monkeypa
     run(monkeypatch, TAKEN, steps, "127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_kept"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nmore", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmuch\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000, False),
+        (WITHOUT_ITS_BODY, False),
+    ],
+)
+def test_a_connection_is_used_again_after_an_answer_that_was_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, is_kept: bool
+) -> None:
+    monkeypatch.setattr(connection, "BODY_TIMEOUT_S", 0.1)
+
+    async def steps(poster: Poster, has: list[str], connected: list[str]) -> None:
+        outcome = await post(poster)
+        assert outcome.is_accepted
+        await until_async(lambda: len(connected) == is_kept)
+        assert await post(poster) == outcome
+
+    run(monkeypatch, answer, steps, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000]
+)
+def test_what_is_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    async def steps(poster: Poster, has: list[str], connected: list[str]) -> None:
+        assert str((await post(poster)).error).startswith("RemoteProtocolError: ")
+        assert not poster._connections._idle
+
+    run(monkeypatch, answer, steps, "127.0.0.1")
+
+
 def test_deliveries_that_begin_together_share_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     lookups: list[str] = []
 
