@@ -46,6 +46,13 @@ ANNOUNCEMENTS = Call("fanout", "/api/v1/admin/notifications", {"role": "user", *
 NOTICES = Call("host", "/api/v1/admin/notify", {"role": "user", **NOTICE})
 
 
+class Batch(NamedTuple):
+    """The number of people who are notified in one transaction, and of those who are read at once."""
+
+    per_transaction: int
+    per_read: int
+
+
 class Drained(NamedTuple):
     """The number of notified people and the time of one way."""
 
@@ -58,8 +65,8 @@ class Drained(NamedTuple):
         return self.people / self.seconds
 
 
-def _announced(users: list[int], *, singly: bool) -> Drained:
-    """Announce to these users, in bulk or each read and written by itself."""
+def _announced(users: list[int], batch: Batch) -> Drained:
+    """Announce to these users."""
     from jobs.consumers import announcements as consumer
     from jobs.drain.drain import drain
     from models.log import event
@@ -69,15 +76,14 @@ def _announced(users: list[int], *, singly: bool) -> Drained:
     with event.transaction() as tx:
         content = announcement.AnnouncementContent(users[0], None, users, text["type"], text["title"], text["body"], b"{}")
         announcement.create(tx, content)
-    if singly:
-        consumer.RECEIVERS_PER_TRANSACTION = consumer.RECEIVERS_PER_READ = 1
+    consumer.RECEIVERS_PER_TRANSACTION, consumer.RECEIVERS_PER_READ = batch
     start = perf_counter()
     drain(consumer.AnnouncementConsumer(), pause=False)
     return Drained(len(users), perf_counter() - start)
 
 
-def _notified(users: list[int], *, singly: bool) -> Drained:
-    """Notify these users for the host, in bulk or each read and written by itself."""
+def _notified(users: list[int], batch: Batch) -> Drained:
+    """Notify these users for the host."""
     from jobs.consumers import host_notices as consumer
     from jobs.drain.drain import drain
     from models.log import event
@@ -89,23 +95,23 @@ def _notified(users: list[int], *, singly: bool) -> Drained:
         values = msgspec.json.encode(NOTICE["values"])
         new = host_notices.NewNotice(NOTICE["type"], host_notices.USERS, receivers, None, values, None, None, None, False)
         host_notices.request(tx, new)
-    if singly:
-        consumer.RECEIVERS_PER_TRANSACTION = consumer.RECEIVERS_PER_READ = 1
+    consumer.RECEIVERS_PER_TRANSACTION, consumer.RECEIVERS_PER_READ = batch
     start = perf_counter()
     drain(consumer.HostNoticeConsumer(), pause=False)
     return Drained(len(users), perf_counter() - start)
 
 
-def _both_ways(notify: Callable[..., Drained], singles: int) -> tuple[Drained, Drained]:
-    """Notify all in bulk, then some users one by one, in the store that the environment names."""
+def _both_ways(notify: Callable[[list[int], Batch], Drained], singles: int) -> tuple[Drained, Drained]:
+    """Notify some users one by one, then all in bulk, in the store that the environment names."""
     from commands import opening
+    from jobs.consumers.announcements import RECEIVERS_PER_READ, RECEIVERS_PER_TRANSACTION
     from models.store.database import rows
 
     with opening.store(opening.settings()):
         users = [user for (user,) in rows("SELECT id FROM users WHERE role='user' ORDER BY id")]
-        notify(users[:50], singly=False)  # warm-up: statements, caches, the checkpoint's row
-        bulk = notify(users, singly=False)
-        return notify(users[:singles], singly=True), bulk
+        bulk = Batch(RECEIVERS_PER_TRANSACTION, RECEIVERS_PER_READ)
+        notify(users[:50], bulk)  # warm-up: statements, caches, the checkpoint's row
+        return notify(users[:singles], Batch(1, 1)), notify(users, bulk)
 
 
 async def _send_beside(server: Bellwire, call: Call, target: Chat, seconds: float) -> tuple[Stream, float, float]:
