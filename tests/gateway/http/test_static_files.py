@@ -206,11 +206,16 @@ def test_the_sign_in_loads_at_once_where_there_is_no_session(gateway: Gateway) -
     assert first.headers["ETag"] != signed_in.headers["ETag"]
 
 
-def imported(gateway: Gateway, module: str) -> set[str]:
-    """Return a module, those that it imports at its top, and those that they import."""
-    found, script = {module}, gateway.anonymous().get(f"//static/{module}").text
-    for address in re.findall(r'^(?:import|\}) .*"(\.[^"]+)";$', script, re.MULTILINE):
-        found |= imported(gateway, posixpath.normpath(posixpath.join(posixpath.dirname(module), address)))
+def imported(gateway: Gateway, modules: list[str]) -> set[str]:
+    """Return modules, those that they import at their tops, and so on."""
+    found, left = set[str](), modules
+    while left:
+        module = left.pop()
+        found.add(module)
+        script = gateway.anonymous().get(f"//static/{module}").text
+        for address in re.findall(r'^(?:import|\}) .*"(\.[^"]+)";$', script, re.MULTILINE):
+            other = posixpath.normpath(posixpath.join(posixpath.dirname(module), address))
+            left += [] if other in found else [other]
     return found
 
 
@@ -218,5 +223,5 @@ def test_what_the_page_imports_is_asked_for_at_once(gateway: Gateway) -> None:
     for cookie, parts in ({}, ["account/sign-in.js"]), ({"Cookie": "bellwire_session=any"}, []):
         html = gateway.anonymous().get("//", headers=cookie).text
         preloaded = set(re.findall(r'<link rel="modulepreload" href="/static/(.+)">', html))
-        needed = set[str]().union(*(imported(gateway, module) for module in ["app.js", *parts]))
+        needed = imported(gateway, ["app.js", *parts])
         assert preloaded - {"words/en.js"} == needed - {"app.js"}, "each of those that are missing costs a round trip"
