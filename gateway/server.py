@@ -79,6 +79,13 @@ def return_memory() -> None:
             mallopt(option, value)
 
 
+def _freeze_objects() -> None:
+    """Let later collections skip the objects that exist now, which live as long as the process."""
+    gc.collect()
+    gc.set_threshold(*GC_THRESHOLD)
+    gc.freeze()
+
+
 async def _serve(
     settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
 ) -> None:
@@ -100,9 +107,7 @@ async def _serve(
     deadlines: Deadlines = {}
     server = Server(Application(services, deadlines), deadlines=deadlines)
     server.add_sockets(sockets)
-    gc.collect()
-    gc.set_threshold(*GC_THRESHOLD)
-    gc.freeze()  # objects that exist now live as long as the process: later collections skip them
+    _freeze_objects()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable
 
 from commands.importing.progress import Progress
+from jobs.drain.pacing import PAUSE_FACTOR
 from models.history import importing, lines
 from models.history.lines import RawLine, Refused
 from models.history.written import Written
 from models.log import event
 
-PAUSE_FACTOR = 3  # of the time that the lock was acquired for, as in jobs/drain/pacing.py
 BUSY_S = 1.0  # so long after others have written, they are expected to go on
 
 
