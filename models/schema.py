@@ -11,7 +11,9 @@ from conf import VERSION
 from models.accounts.deletion import Deletion
 from models.accounts.invitation import Invitation, InvitationUse
 from models.chat.additions import MemberAddition
+from models.chat.blocks import Block
 from models.chat.conversation import Conversation, Membership
+from models.chat.mentions import Mention
 from models.chat.message import Message, MessageCopy, Reaction
 from models.chat.presence import GatewayLease, Online, Visit
 from models.community.comment import Comment
@@ -67,6 +69,8 @@ TABLES = [
     Message,
     MessageCopy,
     Reaction,
+    Mention,
+    Block,
     Group,
     GroupMember,
     Post,

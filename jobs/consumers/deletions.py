@@ -14,7 +14,7 @@ from jobs.drain.consumer import JobConsumer, Written
 from jobs.upkeep import leftovers
 from models.accounts import deletion, erasing
 from models.accounts.deletion import DeletionProgress, Place
-from models.accounts.erasing import Page, Step
+from models.accounts.erasing_steps import Page, Step
 from models.accounts.former_names import FormerNames
 from models.chat import search
 from models.identity.user import view

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import peewee
 
 from models.accounts import deletion, former_names
 from models.accounts.deletion import DeletionProgress
+from models.accounts.erasing_steps import ROWS_PER_TRANSACTION, Page, Step, deleted, pages, reset
 from models.accounts.former_names import FORMER, OF_CONVERSATION, OF_GROUP, FormerNames, Origin
 from models.accounts.invitation import Invitation, InvitationUse
 from models.chat import conversation as conversations
 from models.chat import message as messages
+from models.chat.blocks import Block
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, Reaction
 from models.chat.presence import Online, Visit
@@ -45,84 +47,16 @@ from models.notices.topics import TopicMember
 from models.ops.dead_letters import DeadLetter
 from models.records import archived_tables
 from models.records.archive import RECORD_TYPES
-from models.store.database import Base, execute, fetch_column, fetch_rows, placeholders, rows
+from models.store.database import execute, fetch_column, fetch_rows, placeholders, rows
 from models.store.errors import ForbiddenError, NotFoundError
 
-ROWS_PER_TRANSACTION = 200
 TEXTS_PER_TRANSACTION = 20  # messages and comments: each is removed from its row, the log and the search index
 POSTS_PER_TRANSACTION = 5  # with their comments
 GROUPS_PER_TRANSACTION = 10
-MAX_FOUND = 5_000  # messages at once, which no index sorts
 ROWS_SCANNED = 500
 MAX_SCANS_PER_PAGE = 20  # then the position is stored though nothing was found
 
-
-class Page(NamedTuple):
-    """The items to change in one transaction, and the position after them."""
-
-    items: Sequence[Any]
-    position: str
-
-
-Find = Callable[[DeletionProgress, str], Iterator[Page]]
-Change = Callable[[Transaction, DeletionProgress, Sequence[Any]], int]
 Rename = Callable[..., Sequence[str]]  # takes the values of columns, and returns what they are to be
-
-
-class Step(NamedTuple):
-    """One table's part of a deletion: `find` yields the pages after a position, `change` returns the number of rows."""
-
-    table: str
-    find: Find
-    change: Change
-    of_texts: bool = False  # only when the user's texts are erased
-    of: str = ""  # which of the table's rows, if several steps change it
-
-    @property
-    def name(self) -> str:
-        """How the job's row names it."""
-        return f"{self.table} {self.of}".strip()
-
-
-def _pages(model: type[Base], key: Any, condition: Callable[[int], Any], size: int = ROWS_PER_TRANSACTION) -> Find:
-    """Pages of the values of a column, a number or a text, among rows that fulfil a condition."""
-
-    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
-        is_text = isinstance(key, (peewee.CharField, peewee.TextField))
-        while True:
-            after = position if is_text else int(position or 0)
-            query = model.select(key).where(condition(progress.user), key > after).distinct().order_by(key).limit(MAX_FOUND)
-            found = fetch_column(query)
-            for start in range(0, len(found), size):
-                items = found[start : start + size]
-                position = str(items[-1])
-                yield Page(items, position)
-            if len(found) < MAX_FOUND:
-                return
-
-    return find
-
-
-def _deleted(model: type[Base], owner: Any, key: Any, *, of_texts: bool = False) -> Step:
-    """The user's rows are deleted."""
-
-    def change(tx: Transaction, progress: DeletionProgress, keys: Sequence[Any]) -> int:
-        return int(model.delete().where(owner == progress.user, key.in_(list(keys))).execute())
-
-    return Step(model._meta.table_name, _pages(model, key, lambda user: owner == user), change, of_texts)
-
-
-def _reset(model: type[Base], **values: Any) -> Step:
-    """The user's one row gets the values of a new account."""
-
-    def find(progress: DeletionProgress, position: str) -> Iterator[Page]:
-        if not position:
-            yield Page([progress.user], "1")
-
-    def change(tx: Transaction, progress: DeletionProgress, users: Sequence[Any]) -> int:
-        return int(model.update(**values).where(model.user == progress.user).execute())  # type: ignore[attr-defined]
-
-    return Step(model._meta.table_name, find, change)
 
 
 def _delete_mails(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
@@ -248,29 +182,31 @@ def _is_present(model: Any, owner: Any) -> Callable[[int], Any]:
 
 
 STEPS = (
-    _reset(Profile, timezone=TIMEZONE, locale=LOCALE),
-    _reset(Wallet, currency="USD", balance_minor=0),
+    reset(Profile, timezone=TIMEZONE, locale=LOCALE, quiet=None),
+    reset(Wallet, currency="USD", balance_minor=0),
     Step("import_keys", _import_keys, _hash_keys),
-    _deleted(SearchName, SearchName.user, SearchName.name),
-    _deleted(Token, Token.user, Token.id),
-    _deleted(Code, Code.account, Code.purpose),
-    _deleted(Preference, Preference.user, Preference.type),
-    _deleted(WaitingMail, WaitingMail.user, WaitingMail.notification),
-    _deleted(Digest, Digest.user, Digest.period),
-    Step("emails", _pages(Email, Email.id, lambda user: Email.receiver == user), _delete_mails),
-    _deleted(NotificationCause, NotificationCause.user, NotificationCause.cause),
-    _deleted(Notification, Notification.user, Notification.id),
-    _deleted(TopicMember, TopicMember.user, TopicMember.id),
-    Step("host_notices", _pages(HostNotice, HostNotice.id, lambda user: HostNotice.receivers == f"[{user}]"), _empty_notices),
-    _deleted(Online, Online.user, Online.gateway),
-    _deleted(Visit, Visit.user, Visit.id),
-    _deleted(Bookmark, Bookmark.user, Bookmark.post),
-    _deleted(InvitationUse, InvitationUse.user, InvitationUse.invitation),
-    Step("invitations", _pages(Invitation, Invitation.id, lambda user: Invitation.created_by == user), _end_invitations),
-    Step("community_groups", _pages(Group, Group.id, lambda user: Group.owner == user), _rename_groups, of_texts=True),
+    deleted(SearchName, SearchName.user, SearchName.name),
+    deleted(Token, Token.user, Token.id),
+    deleted(Code, Code.account, Code.purpose),
+    deleted(Preference, Preference.user, Preference.type),
+    deleted(WaitingMail, WaitingMail.user, WaitingMail.notification),
+    deleted(Digest, Digest.user, Digest.period),
+    Step("emails", pages(Email, Email.id, lambda user: Email.receiver == user), _delete_mails),
+    deleted(NotificationCause, NotificationCause.user, NotificationCause.cause),
+    deleted(Notification, Notification.user, Notification.id),
+    deleted(Block, Block.user, Block.id),
+    deleted(Block, Block.blocked, Block.id, of="blocked"),
+    deleted(TopicMember, TopicMember.user, TopicMember.id),
+    Step("host_notices", pages(HostNotice, HostNotice.id, lambda user: HostNotice.receivers == f"[{user}]"), _empty_notices),
+    deleted(Online, Online.user, Online.gateway),
+    deleted(Visit, Visit.user, Visit.id),
+    deleted(Bookmark, Bookmark.user, Bookmark.post),
+    deleted(InvitationUse, InvitationUse.user, InvitationUse.invitation),
+    Step("invitations", pages(Invitation, Invitation.id, lambda user: Invitation.created_by == user), _end_invitations),
+    Step("community_groups", pages(Group, Group.id, lambda user: Group.owner == user), _rename_groups, of_texts=True),
     Step(
         "group_members",
-        _pages(
+        pages(
             GroupMember,
             GroupMember.group,
             lambda user: (GroupMember.user == user) & GroupMember.to_event.is_null(),
@@ -279,19 +215,19 @@ STEPS = (
         _leave_groups,
     ),
     Step("conversations", _owned_titles, _remove_titles, of_texts=True),
-    Step("memberships", _pages(Membership, Membership.conversation, _is_open_group, GROUPS_PER_TRANSACTION), _leave_conversations),
-    Step("likes", _pages(Like, Like.post, lambda user: Like.user == user, TEXTS_PER_TRANSACTION), _remove_likes, of_texts=True),
-    Step("reactions", _pages(Reaction, Reaction.message, lambda user: Reaction.user == user), _remove_reactions, of_texts=True),
+    Step("memberships", pages(Membership, Membership.conversation, _is_open_group, GROUPS_PER_TRANSACTION), _leave_conversations),
+    Step("likes", pages(Like, Like.post, lambda user: Like.user == user, TEXTS_PER_TRANSACTION), _remove_likes, of_texts=True),
+    Step("reactions", pages(Reaction, Reaction.message, lambda user: Reaction.user == user), _remove_reactions, of_texts=True),
     Step(
         "messages",
-        _pages(Message, Message.id, _is_present(Message, Message.sender), TEXTS_PER_TRANSACTION),
+        pages(Message, Message.id, _is_present(Message, Message.sender), TEXTS_PER_TRANSACTION),
         _erase_messages,
         of_texts=True,
     ),
-    Step("posts", _pages(Post, Post.id, _is_present(Post, Post.author), POSTS_PER_TRANSACTION), _erase_posts, of_texts=True),
+    Step("posts", pages(Post, Post.id, _is_present(Post, Post.author), POSTS_PER_TRANSACTION), _erase_posts, of_texts=True),
     Step(
         "comments",
-        _pages(Comment, Comment.id, _is_present(Comment, Comment.author), TEXTS_PER_TRANSACTION),
+        pages(Comment, Comment.id, _is_present(Comment, Comment.author), TEXTS_PER_TRANSACTION),
         _erase_comments,
         of_texts=True,
     ),

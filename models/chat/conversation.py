@@ -71,6 +71,8 @@ class Membership(Base):
     read_message = peewee.BigIntegerField(null=True)
     unread_after = peewee.BigIntegerField(null=True)  # what comes after it, the user has marked as unread; 0 is all
     unread_upto = peewee.BigIntegerField(null=True)  # the newest message when they did so
+    level = peewee.CharField(max_length=8, null=True)  # all, mentions or none; the default of its size without one
+    level_until_ms = peewee.BigIntegerField(null=True)  # when the level ends
 
     class Meta:
         table_name = "memberships"

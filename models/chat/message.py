@@ -56,6 +56,8 @@ class Message(Base):
     edited_ms = peewee.BigIntegerField(null=True)
     deleted_ms = peewee.BigIntegerField(null=True)
     event = peewee.BigIntegerField()
+    mentions = peewee.TextField(null=True)  # the ids of users, a JSON list
+    mentions_all = peewee.BooleanField(null=True)
 
     class Meta:
         table_name = "messages"

@@ -97,6 +97,7 @@ class Profile(Base):
     user = peewee.ForeignKeyField(User, primary_key=True, on_delete="CASCADE")
     timezone = peewee.CharField(max_length=64, default=TIMEZONE)
     locale = peewee.CharField(max_length=LOCALE_CHARS, default=LOCALE)
+    quiet = peewee.TextField(null=True)  # quiet hours, JSON
 
     class Meta:
         table_name = "profiles"

@@ -54,6 +54,8 @@ class Notification(Base):
     by_user = peewee.BigIntegerField(null=True)
     mail_only = peewee.BooleanField(null=True)
     url = peewee.TextField(null=True)
+    from_message = peewee.BigIntegerField(null=True)  # of one about messages: the first that it counts
+    upto_message = peewee.BigIntegerField(null=True)  # of one that was read: the newest message then
 
     class Meta:
         table_name = "notifications"

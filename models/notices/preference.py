@@ -26,6 +26,7 @@ class Preference(Base):
     type = WidenedCharField(MAX_NAME_CHARS, 16)
     in_app = peewee.BooleanField()
     email = peewee.CharField(max_length=8)
+    push = peewee.BooleanField(null=True)  # NULL: the default of the type
 
     class Meta:
         table_name = "preferences"
