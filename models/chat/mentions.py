@@ -15,6 +15,7 @@ class Mention(Base):
     conversation = peewee.BigIntegerField()
     user = peewee.BigIntegerField(column_name="user_id")
     message = peewee.BigIntegerField()
+    event = peewee.BigIntegerField(null=True)  # of the edit that added it; NULL for one that the message was sent with
 
     class Meta:
         table_name = "mentions"

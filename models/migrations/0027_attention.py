@@ -32,6 +32,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         conversation = BigIntegerField()
         user = BigIntegerField(column_name="user_id")
         message = BigIntegerField()
+        event = BigIntegerField(null=True)
 
         class Meta:
             database = db
