@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from models.community.comment import Comment
 from models.community.post import Post
 from models.identity.user import LOCALE, Profile, User
+from models.notices.quiet import Quiet, decode
 from models.store.database import chunks, fetch_rows, placeholders, rows
 
 MAX_IDS_PER_QUERY = 500
@@ -53,17 +54,18 @@ class Person(NamedTuple):
     active: bool
     timezone: str
     locale: str = LOCALE
+    quiet: Quiet | None = None
 
 
 def people(users: Collection[int]) -> dict[int, Person]:
     """user -> Person, for those of the users who exist."""
-    query = User.select(User.id, User.display_name, User.status, Profile.timezone, Profile.locale).join(
+    query = User.select(User.id, User.display_name, User.status, Profile.timezone, Profile.locale, Profile.quiet).join(
         Profile, on=Profile.user == User.id
     )
     persons: dict[int, Person] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
-        for user, name, status, timezone, locale in fetch_rows(query.where(User.id.in_(part))):
-            persons[user] = Person(name, status == "active", timezone, locale)
+        for user, name, status, timezone, locale, quiet in fetch_rows(query.where(User.id.in_(part))):
+            persons[user] = Person(name, status == "active", timezone, locale, decode(quiet))
     return persons
 
 
