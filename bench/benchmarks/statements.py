@@ -15,7 +15,7 @@ from bench.servers.bellwire import bellwire
 from bench.servers.stores import SECRET, Stores, stores
 from conf import Settings
 from gateway.commit.committer import CommittedBatch, Committer
-from models.chat.message import Draft
+from models.chat.drafts import Draft
 from models.log import event
 from models.store.database import connect, disconnect, rows
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
-from models.chat.message import MAX_BODY_CHARS
+from models.chat.drafts import MAX_BODY_CHARS
 from models.history.lines import RawLine
 from models.identity.external_id import PREFIX
 from models.store.clock import rfc3339

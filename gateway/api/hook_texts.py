@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from models.chat.message import MAX_BODY_CHARS
+from models.chat.drafts import MAX_BODY_CHARS
 
 MAX_ALERTS = 50  # more are counted
 MAX_BLOCK_DEPTH = 8  # of the parts of Slack's blocks

@@ -13,7 +13,8 @@ from gateway.api.messages import SENT
 from gateway.http.base import JSON, MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import describe
 from gateway.http.request import field_error, malformed
-from models.chat.message import MAX_CLIENT_ID_CHARS, MessageView
+from models.chat.drafts import MAX_CLIENT_ID_CHARS
+from models.chat.message import MessageView
 from models.hooks import incoming
 
 IDEMPOTENCY_KEY = "Idempotency-Key"

@@ -12,7 +12,7 @@ from gateway.api.events import POLLS_OPEN, SubscribingHandler
 from gateway.delivery.subscriptions import MAX_BYTES_PER_ANSWER, Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import UserReference, chars, describe
-from models.chat.message import MAX_BODY_CHARS, Draft
+from models.chat.drafts import MAX_BODY_CHARS, Draft
 from models.identity import token
 from models.store.errors import ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING

@@ -15,7 +15,8 @@ from gateway.http.describe import PAGED, IntParameter, Listed, UncheckedId, Unch
 from gateway.http.errors import ProblemError
 from metrics import declared as metrics
 from models.chat import message as messages
-from models.chat.message import MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, MessageView
+from models.chat.drafts import MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft
+from models.chat.message import MessageView
 from models.store.errors import RefusedError
 
 # The stages of a send add up to the send.

@@ -17,7 +17,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from models.chat import message
-from models.chat.message import Draft, Posted
+from models.chat.drafts import Draft
+from models.chat.message import Posted
 from models.identity import acting, token
 from models.log.event import Transaction, TransactionLostError
 from models.records import audit

@@ -36,7 +36,7 @@ from gateway.commit.batch import (
 )
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
-from models.chat.message import Draft
+from models.chat.drafts import Draft
 from models.identity import token
 from models.log import event
 from models.log.event import Event, Transaction, TransactionCache, TransactionLostError

@@ -15,7 +15,8 @@ import msgspec
 
 from gateway.commit.batch import Operation
 from gateway.http.authentication import Authentication
-from models.chat.message import Draft, Posted
+from models.chat.drafts import Draft
+from models.chat.message import Posted
 from models.identity import acting, token
 from models.identity.token import ADDRESS_CHARS, Actor
 from models.log.event import Transaction

@@ -35,6 +35,9 @@ export interface Message {
   edited_at: string | null;
   deleted_at: string | null;
   reactions: Record<string, number[]>;
+  /** The members whom its body names by `@username`, in ascending order; `mentions_all`: an owner wrote `@all`. */
+  mentions: number[];
+  mentions_all: boolean;
 }
 
 /** A member of a conversation. `read` is the last message that they have read. */

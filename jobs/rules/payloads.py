@@ -12,13 +12,17 @@ USER_CREATED, USER_STATUS, USER_ACTIVITY = "user.created", "user.status", "user.
 
 
 class MessagePayload(msgspec.Struct, gc=False):
-    """`message.created` and `message.updated`."""
+    """`message.created` and `message.updated`. The last two are of an edit: the mentions that the message did not have before."""
 
     id: int
     conversation: int
     sender: int
     priority: str
     deleted_at: str | None
+    mentions: list[int] = []
+    mentions_all: bool = False
+    mentions_added: list[int] = []
+    mentions_all_added: bool = False
 
 
 class ReactionPayload(msgspec.Struct, gc=False):

@@ -8,11 +8,9 @@ from typing import Annotated, Any
 import msgspec
 import peewee
 
-from models.chat import conversation as conversations
 from models.chat import search
 from models.chat.conversation import Conversation, require_member
-from models.identity import contacts, token
-from models.identity.contacts import EVERYONE, MEET
+from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, RetryKey, find_targets
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
 from models.notices import notifying
@@ -32,13 +30,11 @@ from models.store.database import (
 from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
 from models.store.text_rules import is_emoji_or_word
 
-MAX_BODY_CHARS = 20_000
-BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
-MAX_CLIENT_ID_CHARS = 64
 MAX_EMOJI_CHARS = 32
 MAX_EMOJIS_PER_MESSAGE = 50  # different ones
-PRIORITIES = ("normal", "important", "urgent")
-COLUMNS = "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms"
+COLUMNS = (
+    "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms, mentions, mentions_all"
+)
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
 
 
@@ -56,7 +52,7 @@ class Message(Base):
     edited_ms = peewee.BigIntegerField(null=True)
     deleted_ms = peewee.BigIntegerField(null=True)
     event = peewee.BigIntegerField()
-    mentions = peewee.TextField(null=True)  # the ids of users, a JSON list
+    mentions = peewee.TextField(null=True)  # the ids of users, a JSON list; NULL for none
     mentions_all = peewee.BooleanField(null=True)
 
     class Meta:
@@ -90,12 +86,8 @@ class Reaction(Base):
         primary_key = peewee.CompositeKey("message", "emoji", "user")
 
 
-Target = tuple[int, str]  # the conversation that a draft goes to, and its kind
-RetryKey = tuple[int, str | None]  # sender and client_id
-
-
 class MessageView(msgspec.Struct, gc=False):
-    """MESSAGE of the contract."""
+    """MESSAGE of the contract. `mentions` are the ids of the members whom its body names, in ascending order."""
 
     id: int
     conversation: int
@@ -108,20 +100,8 @@ class MessageView(msgspec.Struct, gc=False):
     edited_at: str | None
     deleted_at: str | None
     reactions: dict[str, list[int]]
-
-
-class Draft(msgspec.Struct, gc=False):
-    """A message to be sent. Only the types of its fields have been checked. `contacts` is the setting."""
-
-    sender: int
-    token: int
-    body: str
-    to: int | None = None
-    conversation: int | None = None
-    client_id: str | None = None
-    priority: str = "normal"
-    reply_to: int | None = None
-    contacts: str = EVERYONE
+    mentions: list[int]
+    mentions_all: bool
 
 
 class Posted(msgspec.Struct, gc=False):
@@ -140,7 +120,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
     """
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
     message_ids = _find_sent(drafts)
-    targets = _find_targets(tx, drafts, message_ids)
+    targets = find_targets(tx, drafts, message_ids)
     replied = _conversations_of_replied(
         d for d, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)
     )
@@ -170,7 +150,9 @@ def _append(tx: Transaction, draft: Draft, conversation: int, created_at: str) -
     """Append `message.created`; returns its data, which is also the answer, and the row to insert. MESSAGE is encoded only here."""
     sender, priority, reply_to, client_id = draft.sender, draft.priority, draft.reply_to, draft.client_id
     id_ = tx.next_id("messages")
-    view = MessageView(id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {})
+    view = MessageView(
+        id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {}, [], mentions_all=False
+    )
     data = msgspec.json.encode(view)
     event = tx.append(conversation_stream(conversation), "message.created", data)
     return data, (id_, conversation, sender, encode_text(draft.body), priority, reply_to, client_id, tx.now_ms, event)
@@ -198,61 +180,6 @@ def _find_sent(drafts: Sequence[Draft]) -> dict[RetryKey, int]:
         keys,
     )
     return {(sender, client_id): id_ for sender, client_id, id_ in sent}
-
-
-def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
-    """(field, message) of each invalid field, found without reading the store."""
-    errors = []
-    if (draft.to is None) == (draft.conversation is None):
-        errors.append(("to", "exactly one of to and conversation is required"))
-    for field, number in (("to", draft.to), ("conversation", draft.conversation), ("reply_to", draft.reply_to)):
-        if number is not None and not 0 < number < ID_MAX:
-            errors.append((field, "must be an integer from 1 to 2^53-1"))
-    if not 1 <= len(draft.body) <= MAX_BODY_CHARS:
-        errors.append(("body", BODY_RULE))
-    if draft.priority not in PRIORITIES:
-        errors.append(("priority", "must be normal, important or urgent"))
-    if draft.to == draft.sender:
-        errors.append(("to", "must be another user than yourself"))
-    return errors
-
-
-def _find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[RetryKey, int]) -> list[Target | RefusedError]:
-    """The target of each draft, or the reason why it is refused: its sender must be a member now.
-
-    A retry needs no target; its item of the list has no meaning.
-    """
-    invalid = [() if (d.sender, d.client_id) in message_ids else invalid_fields(d) for d in drafts]
-    valid = [d for d, errors in zip(drafts, invalid, strict=True) if not errors]
-    kinds = conversations.kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
-    direct = conversations.direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
-    targets: list[Target | RefusedError] = []
-    for draft, errors in zip(drafts, invalid, strict=True):
-        if errors or (draft.sender, draft.client_id) in message_ids:
-            targets.append(InvalidError(*errors))
-        elif draft.to is not None:
-            targets.append(_direct_target(tx, draft, draft.to, direct))
-        elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
-            targets.append((draft.conversation, kinds[draft.conversation, draft.sender]))
-        else:
-            targets.append(NotFoundError())
-    return targets
-
-
-def _direct_target(tx: Transaction, draft: Draft, to: int, direct: dict[str, int]) -> Target | RefusedError:
-    """The pair's direct conversation, which is created if it does not exist and the sender may reach the other."""
-    pair = conversations.pair_key(draft.sender, to)
-    if pair not in direct:
-        try:
-            if draft.contacts != EVERYONE:
-                _, role = token.check_actor(tx, draft.token)
-                contacts.require(contacts.bound(draft.contacts, draft.sender, is_admin=role == "admin"), MEET, [to])
-            direct[pair] = conversations.create(tx, draft.sender, [to], None)
-        except InvalidError:
-            return NotFoundError("no such user")
-        except (NotFoundError, ForbiddenError) as refusal:
-            return refusal
-    return direct[pair], "direct"
 
 
 def _conversations_of_replied(drafts: Iterable[Draft]) -> dict[int, int]:
@@ -284,8 +211,23 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             rfc3339_or_none(edited_ms),
             rfc3339_or_none(deleted_ms),
             reactions.get(id_, {}),
+            msgspec.json.decode(mentions) if mentions else [],
+            bool(mentions_all),
         )
-        for id_, conversation, sender, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms in messages
+        for (
+            id_,
+            conversation,
+            sender,
+            body,
+            priority,
+            reply_to,
+            client_id,
+            created_ms,
+            edited_ms,
+            deleted_ms,
+            mentions,
+            mentions_all,
+        ) in messages
     ]
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from models.accounts import hosted
 from models.accounts.hosted import HostedUser
 from models.chat.conversation import MAX_MEMBERS_PER_REQUEST, MAX_TITLE_CHARS
-from models.chat.message import BODY_RULE, MAX_BODY_CHARS
+from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS
 from models.history.import_keys import CONVERSATION, MAX_KEY_CHARS, MESSAGE, USER
 from models.identity.external_id import PREFIX
 from models.store.database import ID_MAX

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW
-from models.chat.message import PRIORITIES, Message
+from models.chat.drafts import PRIORITIES
+from models.chat.message import Message
 from models.history import import_keys, marks, people
 from models.history.import_keys import CONVERSATION, MESSAGE
 from models.history.lines import PAST_RULE, Line, MessageLine, Reference, Refused, WrongLineError, to_ms

@@ -18,7 +18,8 @@ from models.accounts.registration import NewAccount
 from models.chat import conversation as conversations
 from models.chat import message as messages
 from models.chat.conversation import Conversation
-from models.chat.message import Draft, Posted
+from models.chat.drafts import Draft
+from models.chat.message import Posted
 from models.identity import email_address
 from models.identity.user import User, UserView, invalid_display_name
 from models.log.event import Transaction

@@ -20,13 +20,16 @@ UNREAD_SQL = (
 
 
 class Interval(NamedTuple):
-    """A membership: the user sees events with from_event <= id < to_event. `read` is the newest message they have read, or 0."""
+    """A membership: the user sees events with from_event <= id < to_event. `read` is the newest message they have read, or 0.
+    `level` is the one that they have set, see models.notices.levels."""
 
     user: int
     active: bool
     from_event: int
     to_event: int | None
     read: int
+    level: str | None = None
+    level_until_ms: int | None = None
 
 
 def membership_intervals(conversations: Collection[int], closed_after: int, member: int | None = None) -> dict[int, list[Interval]]:
@@ -34,16 +37,17 @@ def membership_intervals(conversations: Collection[int], closed_after: int, memb
     only those of that user."""
     # Raw: the models of conversations are in models.chat, which imports this package.
     sql = """
-        SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message
+        SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message, m.level, m.level_until_ms
         FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
         AND (m.to_event IS NULL OR m.to_event>?){} ORDER BY m.conversation_id, m.id"""
     of_user, params = ("", ()) if member is None else (" AND m.user_id=?", (member,))
     intervals: dict[int, list[Interval]] = {}
     for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
-        for conversation, user, status, from_event, to_event, read in rows(
+        for conversation, user, status, from_event, to_event, read, *level in rows(
             sql.format(placeholders(len(part)), of_user), (*part, closed_after, *params)
         ):
-            intervals.setdefault(conversation, []).append(Interval(user, status == "active", from_event, to_event, read or 0))
+            interval = Interval(user, status == "active", from_event, to_event, read or 0, *level)
+            intervals.setdefault(conversation, []).append(interval)
     return intervals
 
 

@@ -23,6 +23,8 @@ def test_the_answer_to_a_send_is_the_message_that_all_members_see(ana: Client, b
         "edited_at": None,
         "deleted_at": None,
         "reactions": {},
+        "mentions": [],
+        "mentions_all": False,
     }
     assert len(sent["created_at"]) == len("2026-11-21T09:30:00.123Z")
     assert ben.get(f"/messages/{sent['id']}").json() == sent

@@ -58,6 +58,8 @@ class Message:
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
     reactions: dict[str, list[int]] = field(default_factory=dict)  # emoji -> user ids
+    mentions: list[int] = field(default_factory=list)  # the members whom its body names by `@username`, in ascending order
+    mentions_all: bool = False  # an owner wrote `@all` in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
