@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NotRequired, TypedDict
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gateway.api.sessions import WRONG_CODE
 from gateway.http.base import Handler
@@ -17,7 +18,8 @@ from models.identity import user as users
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.log.event import Transaction
-from models.notices import pending_mail
+from models.notices import pending_mail, quiet, quiet_hours
+from models.notices.quiet import Quiet
 from models.store.errors import InvalidError
 
 NAME_PREFIX = TextParameter(
@@ -56,6 +58,7 @@ class MyAccount(Account):
     """USER, with the fields that only the user sees."""
 
     profile: Profile
+    quiet: Quiet | None
     wallet: Wallet
 
 
@@ -65,6 +68,7 @@ class AccountChanges(msgspec.Struct, forbid_unknown_fields=True):
     display_name: Annotated[str, chars(1, DISPLAY_NAME_CHARS, enforced=False)] | None = None
     timezone: str | None = None
     locale: str | None = None
+    quiet: Quiet | UnsetType | None = UNSET
     password: Annotated[str, chars(*PASSWORD_CHARS, enforced=False)] | None = None
     current_password: str | None = None
     code: str | None = None
@@ -75,7 +79,7 @@ class Me(Handler):
 
     @describe("Read my account", {200: MyAccount})
     async def get(self) -> None:
-        """Answer 200 with USER, e-mail, profile and wallet."""
+        """Answer 200 with USER, e-mail, profile, quiet hours and wallet."""
         self.answer(await self.read(users.me, self.actor.user))
 
     @describe(
@@ -85,6 +89,9 @@ class Me(Handler):
         """Answer 200 with the changed account. A new password requires the current one, or a login code from a mail.
 
         It ends all other sessions, with their open polls, on every gateway.
+
+        Quiet hours begin on each of `days` at `from`, in the profile's time zone, and end at `to`: on the next day if that is not
+        later than `from`. Mail and push wait until then; what is urgent does not.
         """
         changes = self.decode(AccountChanges)
         errors = _invalid_changes(changes)
@@ -112,7 +119,9 @@ class Me(Handler):
         users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
         users.set_profile(tx, user, changes.timezone, changes.locale)
         if changes.timezone is not None:
-            pending_mail.make_due_now(tx, [user])  # the times of digests depend on the time zone
+            pending_mail.make_due_now(tx, [user])  # the times of mails depend on the time zone
+        if changes.quiet is not UNSET:
+            quiet_hours.set_hours(tx, user, changes.quiet)
         if hashed is not None:
             status.change_password(tx, user, hashed, self.actor.token)
         return user
@@ -132,6 +141,8 @@ def _invalid_changes(changes: AccountChanges) -> list[tuple[str, str]]:
     if changes.display_name is not None:
         errors += users.invalid_display_name(changes.display_name)
     errors += users.invalid_profile(changes.timezone, changes.locale)
+    if isinstance(changes.quiet, Quiet):
+        errors += quiet.invalid(changes.quiet)
     if changes.password is None and (changes.code is not None or changes.current_password is not None):
         errors.append(("password", "is required with current_password or code: the new password"))
     return errors

@@ -15,10 +15,20 @@ export interface User {
   bot?: boolean;
 }
 
+export type Day = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+/** Quiet hours, in which mail and push wait: the days on which they begin, and times such as "22:00". */
+export interface Quiet {
+  days: Day[];
+  from: string;
+  to: string;
+}
+
 /** The caller's account. The balance is a decimal string. */
 export interface MyAccount extends User {
   email: string | null;
   profile: { timezone: string; locale: string };
+  quiet: Quiet | null;
   wallet: { currency: string; balance: string };
 }
 

@@ -301,13 +301,14 @@ def admin_list(status: str | None, role: str | None, text: str, after: int, limi
 
 def me(user: int) -> dict[str, Any]:
     """Return USER with the fields that only the user themselves sees. Money is a decimal string."""
-    columns = (User.email, Profile.timezone, Profile.locale, Wallet.currency, Wallet.balance_minor)
+    columns = (User.email, Profile.timezone, Profile.locale, Profile.quiet, Wallet.currency, Wallet.balance_minor)
     query = User.select(*columns).join(Profile).switch(User).join(Wallet).where(User.id == user)
-    ((email, timezone, locale, currency, minor),) = fetch_rows(query)
+    ((email, timezone, locale, quiet, currency, minor),) = fetch_rows(query)
     return {
         **msgspec.to_builtins(view(user)),
         "email": email or None,
         "profile": {"timezone": timezone, "locale": locale},
+        "quiet": None if quiet is None else msgspec.json.decode(quiet),
         "wallet": {"currency": currency, "balance": f"{minor // 100}.{minor % 100:02d}"},
     }
 

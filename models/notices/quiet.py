@@ -8,6 +8,7 @@ has no night.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock_time
 from functools import lru_cache
@@ -18,13 +19,14 @@ import msgspec
 from models.identity.time_zone import zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+TIME_PATTERN = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 NEAR_DAYS = range(-2, 2)  # from a moment's own date: those whose nights may contain the moment
 MAX_NIGHTS = 8  # that follow each other without a pause: a week's, and the one that its first is again
 
+# `invalid` enforces these, since it names all wrong fields together.
 DayName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": DAYS})]
-DayNames = Annotated[list[DayName], msgspec.Meta(min_length=1, max_length=len(DAYS))]
-ClockTime = Annotated[str, msgspec.Meta(pattern=TIME_PATTERN, max_length=5)]
+DayNames = Annotated[list[DayName], msgspec.Meta(extra_json_schema={"minItems": 1, "maxItems": len(DAYS)})]
+ClockTime = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{TIME_PATTERN}$"})]
 
 
 class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,12 +38,16 @@ class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def invalid(quiet: Quiet) -> list[tuple[str, str]]:
-    """Return (field, message) of what the types of the fields do not say."""
-    if not set(quiet.days) <= set(DAYS):
-        return [("quiet.days", f"must be some of {', '.join(DAYS)}")]
-    if quiet.begins == quiet.ends and set(quiet.days) == set(DAYS):
-        return [("quiet.to", "must differ from quiet.from, since quiet hours on all days would never end")]
-    return []
+    """Return (field, message) of each wrong field."""
+    errors = []
+    if not (1 <= len(quiet.days) <= len(DAYS) and set(quiet.days) <= set(DAYS)):
+        errors.append(("quiet.days", f"must be one or more of {', '.join(DAYS)}"))
+    for field, text in (("quiet.from", quiet.begins), ("quiet.to", quiet.ends)):
+        if not re.fullmatch(TIME_PATTERN, text):
+            errors.append((field, "must be a time from 00:00 to 23:59"))
+    if not errors and quiet.begins == quiet.ends and set(quiet.days) == set(DAYS):
+        errors.append(("quiet.to", "must differ from quiet.from, since whole days that are quiet each day would never end"))
+    return errors
 
 
 def encode(quiet: Quiet) -> str:

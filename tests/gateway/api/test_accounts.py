@@ -164,6 +164,7 @@ def test_users_see_their_own_address_profile_and_wallet(ana: Client) -> None:
         "external_id": None,
         "email": f"{ana.name}@example.org",
         "profile": {"timezone": "UTC", "locale": "en"},
+        "quiet": None,
         "wallet": {"currency": "USD", "balance": "0.00"},
     }
 
@@ -178,6 +179,42 @@ def test_only_the_named_fields_change(ana: Client) -> None:
     assert updated["data"]["display_name"] == "Ana Ç."
     assert ana.patch("/me", {"locale": "pt-BR"}).json()["profile"] == {"timezone": "Europe/Berlin", "locale": "pt-BR"}
     assert ana.patch("/me", {}).json()["display_name"] == "Ana Ç."
+
+
+NIGHT = {"days": ["mon", "fri"], "from": "22:00", "to": "07:00"}
+
+
+def test_quiet_hours_are_set_and_removed(ana: Client, ben: Client) -> None:
+    assert ana.patch("/me", {"quiet": NIGHT | {"days": ["fri", "mon", "fri"]}}).json()["quiet"] == NIGHT
+    assert ana.patch("/me", {"locale": "de"}).json()["quiet"] == NIGHT, "what is left out stays"
+    assert ana.get("/state").json()["me"]["quiet"] == NIGHT
+    assert "quiet" not in ben.get(f"/users/{ana.id}").json()
+    assert ana.patch("/me", {"quiet": None}).json()["quiet"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"days": []}, "quiet.days"),
+        ({"days": ["monday"]}, "quiet.days"),
+        ({"days": "mon"}, "quiet.days"),
+        ({"days": ["mon"] * 8}, "quiet.days"),
+        ({"from": "24:00"}, "quiet.from"),
+        ({"from": 22}, "quiet.from"),
+        ({"to": "7:00"}, "quiet.to"),
+        ({"to": None}, "quiet.to"),
+        ({"until": "07:00"}, "quiet.until"),
+        ({"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "07:00"}, "quiet.to"),  # it would never end
+    ],
+)
+def test_wrong_quiet_hours_are_named(ana: Client, change: dict[str, object], field: str) -> None:
+    assert fields(ana.patch("/me", {"quiet": NIGHT | change})) == [field]
+    assert ana.get("/me").json()["quiet"] is None
+
+
+@pytest.mark.parametrize("value", [True, "22:00-07:00", [], {}])
+def test_quiet_hours_are_an_object_or_null(ana: Client, value: object) -> None:
+    assert {name.partition(".")[0] for name in fields(ana.patch("/me", {"quiet": value}))} == {"quiet"}
 
 
 def test_a_new_name_is_one_event_for_all_who_follow_posts(admin: Client, ana: Client, ben: Client) -> None:

@@ -28,11 +28,13 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Me(User):
-    """The caller's account. `profile` has timezone and locale; `wallet` has currency and balance (a decimal string)."""
+    """The caller's account. `profile` has timezone and locale; `wallet` has currency and balance (a decimal string); `quiet`, the
+    quiet hours, has days, from and to."""
 
     email: str | None
     profile: dict[str, str]
     wallet: dict[str, str]
+    quiet: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
