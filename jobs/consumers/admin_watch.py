@@ -23,6 +23,7 @@ from jobs.rules.payloads import (
     StatusPayload,
     payload_of,
 )
+from jobs.rules.precedence import Case
 from models.identity.user import active_admins
 from models.log.event import Event, Transaction
 from models.notices.causes import Cause
@@ -86,4 +87,4 @@ def _causes(admins: Iterable[tuple[int, str]], counts: ActCounts, facts: Facts) 
 
 def _cause(admin: int, watch: str, facts: Facts) -> Cause | None:
     content = Content(None, "", f"watch:{watch}", msgspec.json.encode({"action": watch}), {})
-    return cause_with("admin", watches.WATCHES[watch], content, decide("admin", content, admin, None, facts))
+    return cause_with("admin", watches.WATCHES[watch], content, decide("admin", content, Case(admin), facts))

@@ -11,6 +11,7 @@ import structlog
 from jobs.drain.consumer import JobConsumer, Written
 from jobs.rules.decisions import Content, decide
 from jobs.rules.facts import Facts, with_receivers
+from jobs.rules.precedence import Case
 from models.log.event import Event, Transaction
 from models.notices import announcement
 from models.notices.announcement import AnnouncementProgress, Receiver
@@ -93,6 +94,6 @@ def _receivers(state: AnnouncementProgress, users: Sequence[int]) -> Iterable[Re
     facts = with_receivers(Facts(engine().now_ms()), users)
     content = Content(None, "", "", b"{}", {})
     for user in users:
-        decision = decide(state.content.type, content, user, None, facts)
+        decision = decide(state.content.type, content, Case(user), facts)
         if decision.in_app or decision.mail_ms is not None:
             yield Receiver(user, decision.in_app, decision.mail_ms)

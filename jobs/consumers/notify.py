@@ -7,9 +7,10 @@ from itertools import chain
 from typing import ClassVar, NamedTuple
 
 from jobs.drain.consumer import Consumer, Written
-from jobs.rules.decisions import Content, Rule, cause_of, decide
+from jobs.rules.decisions import Content, Rule, cause_of, decide, is_refused
 from jobs.rules.facts import DecodedEvent, Facts, gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
+from jobs.rules.precedence import Case
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.log.event import Event, Transaction
 from models.notices import bursts, notifying
@@ -24,7 +25,7 @@ class _Match(NamedTuple):
 
     rule: Rule
     content: Content
-    users: list[int]
+    cases: list[Case]
 
 
 class Deferred(NamedTuple):
@@ -86,15 +87,15 @@ def _causes(events: Sequence[DecodedEvent]) -> Iterator[Cause]:
     """A cause for each user who is notified or mailed. None contains text that people wrote, because that may be deleted."""
     facts = gather_facts(events)
     matches = [match for event, payload in events for match in _matches(event, payload, facts)]
-    facts = with_receivers(facts, {user for match in matches for user in match.users})
-    for rule, content, users in matches:
-        for user in users:
-            cause = cause_of(rule, content, decide(rule.type, content, user, None, facts))
+    facts = with_receivers(facts, {case.user for match in matches for case in match.cases})
+    for rule, content, cases in matches:
+        for case in cases:
+            cause = cause_of(rule, content, decide(rule.type, content, case, facts))
             if cause is not None:
                 yield cause
 
 
 def _matches(event: Event, payload: object, facts: Facts) -> Iterator[_Match]:
     for rule in BY_EVENT_TYPE[event.type]:
-        users = [user for user, refusal in rule.receivers(event, payload, facts) if refusal is None]
-        yield _Match(rule, rule.content(payload, facts), users)
+        content = rule.content(payload, facts)
+        yield _Match(rule, content, [case for case in rule.receivers(event, payload, facts) if not is_refused(content, case)])

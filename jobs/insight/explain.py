@@ -11,9 +11,10 @@ from jobs.consumers.notify import NotifyConsumer
 from jobs.insight.host_decisions import TYPE_DELETED, decide_for, find_notice
 from jobs.insight.origins import event_of_notification, owner_of
 from jobs.rules import watches
-from jobs.rules.decisions import HAS_READ, NOTIFIED, OWN_ACT, Decision, Rule, apply_rule
+from jobs.rules.decisions import Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
+from jobs.rules.precedence import HAS_READ, NOTIFIED, OWN_ACT
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.chat import presence
 from models.identity import user as users

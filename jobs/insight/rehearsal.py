@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from jobs.insight.host_decisions import count_decisions
-from jobs.rules.decisions import Rule, apply_rule
+from jobs.rules.decisions import Rule, apply_rule, is_refused
 from jobs.rules.facts import DecodedEvent, gather_facts, with_receivers
 from jobs.rules.payloads import payload_of
 from jobs.rules.rules import BY_EVENT_TYPE, RULES
@@ -68,7 +68,10 @@ def _count(decided: Decided, events: Sequence[DecodedEvent], rules: Sequence[Rul
         if rule in rules
     ]
     users = {
-        user for rule, _, each, payload in matches for user, refusal in rule.receivers(each, payload, facts) if refusal is None
+        case.user
+        for rule, content, each, payload in matches
+        for case in rule.receivers(each, payload, facts)
+        if not is_refused(content, case)
     }
     facts = with_receivers(facts, users)
     for rule, content, each, payload in matches:

@@ -14,7 +14,8 @@ from operator import attrgetter
 from jobs.rules.decisions import Content, cause_of, decide
 from jobs.rules.facts import DecodedEvent, Facts
 from jobs.rules.payloads import MessagePayload
-from jobs.rules.rules import MESSAGE
+from jobs.rules.precedence import Case, refused
+from jobs.rules.rules import MESSAGE, message_case
 from models.notices.audience import Interval
 from models.notices.causes import Cause, burst_cause
 
@@ -27,24 +28,30 @@ class BurstMessages:
 
     def __init__(self, events: Sequence[DecodedEvent], facts: Facts) -> None:
         self._facts = facts
+        self._decoded = events
         self._events = [event.id for event, _ in events]
         self._messages: list[MessagePayload] = [payload for _, payload in events]
         self._ids = [message.id for message in self._messages]
         self._senders = {message.sender for message in self._messages}
+        self._noted = self._senders | {user for user, _ in facts.blocks}  # each message is checked for these
         self._contents: dict[tuple[int, ...], Content] = {}
 
     def reaching(self, member: Interval) -> list[MessagePayload]:
-        """Return the messages that a member is to be notified of: those of their membership, unread, and not their own."""
+        """Return the messages that a member is to be notified of: those that no line of the precedence refuses."""
         if not member.active or member.user in self._facts.online:
             return []
         begin = max(bisect_left(self._events, member.from_event), bisect_right(self._ids, member.read))
         end = len(self._events) if member.to_event is None else bisect_left(self._events, member.to_event)
-        reached = self._messages[begin:end]
-        return [message for message in reached if message.sender != member.user] if member.user in self._senders else reached
+        level = self._facts.level(self._messages[0].conversation, member)
+        if level == "all" and member.user not in self._noted:
+            return self._messages[begin:end]
+        pairs = zip(self._decoded[begin:end], self._messages[begin:end], strict=True)
+        cases = ((message, message_case(event, message, member, self._facts)) for (event, _), message in pairs)
+        return [message for message, case in cases if message.sender != member.user and not refused(case)]
 
     def content(self, member: Interval, reached: Sequence[MessagePayload]) -> Content:
         """Return the content of one notification about these messages. Most members have the same, which is made once."""
-        key = (reached[0].id, reached[-1].id, member.user if member.user in self._senders else 0)
+        key = (reached[0].id, reached[-1].id, len(reached), member.user if member.user in self._senders else 0)
         if key not in self._contents:
             content = MESSAGE.content(reached[-1], self._facts)
             cause = burst_cause(reached[0].conversation, reached[0].id, reached[-1].id) if len(reached) > 1 else content.cause
@@ -69,7 +76,7 @@ def _cause(messages: BurstMessages, member: Interval, facts: Facts) -> Cause | N
     if not reached:
         return None
     content = messages.content(member, reached)
-    cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, member.user, None, facts))
+    cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, Case(member.user), facts))
     if cause is not None:
         cause.facts = len(reached)
     return cause

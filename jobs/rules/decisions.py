@@ -1,6 +1,7 @@
-"""Decisions: the parts that a rule has, and the checks that all rules share.
+"""Decisions: the parts that a rule has, and what becomes of a notification for one user.
 
-Everything here is a pure function: an event and facts go in, decisions with their reasons come out. The rules are in rules.py.
+Everything here is a pure function: an event and facts go in, decisions with their reasons come out. The rules are in rules.py, the
+order of the checks in precedence.py.
 """
 
 from __future__ import annotations
@@ -9,22 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from jobs.rules.facts import Facts
+from jobs.rules.precedence import BELOW_LEVEL, NOT_ACTIVE, NOTIFIED, OFF, WAS_ONLINE, Case, decisive_line, refused
 from models.log.event import Event
+from models.notices.audience import Person
 from models.notices.causes import Cause, Wording, Words
+from models.notices.preference import Choice
+from models.notices.quiet import quiet_until_ms
 from models.notices.schedule import AT_ONCE, local_time, mail_due_ms
 
-# Outcomes: notified, or the reason why not. `explain` and `rehearse` show them, so clients may depend on these texts.
-NOTIFIED = "notified"
-OWN_ACT = "own act"
-NOT_A_MEMBER = "not a member then"
-NOT_ACTIVE = "not active"
-HAS_READ = "has read it"
-WAS_ONLINE = "was looking"
-OFF = "off by preference"
-DELETED = "deleted since"
-AS_REPLY = "notified as a reply"
 MAILED = "mailed"
-UNSEEN_MS = 5 * 60_000  # an important message that is unread for so long is mailed
+QUIET = "quiet hours"
+UNSEEN_MS = {"important": 5 * 60_000, "urgent": 60_000}  # a message that is unread for so long is told of again
 
 
 class Content(NamedTuple):
@@ -42,7 +38,7 @@ class Content(NamedTuple):
     priority: str = "normal"
 
 
-Receivers = Iterable[tuple[int, str | None]]  # (user, the reason not to notify them or None)
+Receivers = Iterable[Case]
 
 
 class Rule(NamedTuple):
@@ -62,9 +58,10 @@ class Rule(NamedTuple):
 class Decision(NamedTuple):
     """The decision about one user and event.
 
-    `outcome` is NOTIFIED or the reason why not. `email` is the user's preference, empty when the outcome was decided before it
-    mattered. `mail_ms` is when a mail is due: AT_ONCE, Unix ms, or None for never. `again`: it is sent even if the notification
-    was there before, as that of an important message is.
+    `outcome` is the decisive line of the precedence, `detail` more about it in words. `email` is the user's preference, empty when
+    the outcome was decided before it mattered. `mail_ms` is when a mail is due: AT_ONCE, Unix ms, or None for never. `again`: it is
+    sent even if the notification was there before, as that of an important message is. `quiet_ms` ends the quiet hours that it
+    waits for, also when it would be due at once.
     """
 
     user: int
@@ -72,6 +69,8 @@ class Decision(NamedTuple):
     email: str = ""
     mail_ms: int | None = None
     again: bool = False
+    detail: str = ""
+    quiet_ms: int | None = None
 
     @property
     def in_app(self) -> bool:
@@ -80,13 +79,14 @@ class Decision(NamedTuple):
 
     def reasons(self, timezone: str) -> list[str]:
         """Return the outcome and what becomes of the mail, in words; times are the user's local time."""
-        if self.email == "":
-            return [self.outcome]
-        return [self.outcome, self._mail_reason(timezone)]
+        reasons = [self.outcome, self.detail] if self.detail else [self.outcome]
+        return reasons if self.email == "" else [*reasons, self._mail_reason(timezone)]
 
     def _mail_reason(self, timezone: str) -> str:
         if self.mail_ms is None:
             return f"mail: {OFF}"
+        if self.quiet_ms is not None:
+            return f"waiting until {local_time(self.quiet_ms, timezone)}: {QUIET}"
         if self.mail_ms == AT_ONCE:
             return MAILED
         at = local_time(self.mail_ms, timezone)
@@ -95,29 +95,48 @@ class Decision(NamedTuple):
 
 def apply_rule(rule: Rule, content: Content, event: Event, payload: Any, facts: Facts) -> Iterator[Decision]:
     """Decide about an event, by one rule, for each of its receivers. `content` is what the rule makes of the event."""
-    return (decide(rule.type, content, user, refusal, facts) for user, refusal in rule.receivers(event, payload, facts))
+    return (decide(rule.type, content, case, facts) for case in rule.receivers(event, payload, facts))
 
 
-def decide(notification_type: str, content: Content, user: int, refusal: str | None, facts: Facts) -> Decision:
-    """Decide for one user, by the checks that all rules share: own acts, the account's status, and preferences.
+def is_refused(content: Content, case: Case) -> bool:
+    """Return whether a user is refused before their account and preferences matter, which are not read for them then."""
+    return refused(case._replace(own=case.user == content.by))
 
-    `refusal` is the rule's own reason not to notify this user, if it has one.
-    """
-    if user == content.by:
-        return Decision(user, OWN_ACT)
-    if refusal is not None:
-        return Decision(user, refusal)
-    person = facts.people.get(user)
-    if person is None or not person.active:
+
+def decide(notification_type: str, content: Content, case: Case, facts: Facts) -> Decision:
+    """Decide for one user: by the precedence whether they are notified, and by their preferences when they are mailed."""
+    user = case.user
+    person, choice = facts.people.get(user), facts.choice(user, notification_type)
+    known = case._replace(own=user == content.by, active=case.active and (person is None or person.active), off=not choice.in_app)
+    outcome = decisive_line(known).outcome
+    if outcome not in (OFF, NOTIFIED):
+        return Decision(user, outcome, detail=_detail(outcome, case, content, facts))
+    if person is None:
         return Decision(user, NOT_ACTIVE)
-    choice = facts.choice(user, notification_type)
-    mail_ms = mail_due_ms(choice.email, facts.now_ms, person.timezone)
-    again = content.priority != "normal" and mail_ms is not None
-    if again and content.priority == "urgent":
-        mail_ms = AT_ONCE
-    elif again and mail_ms != AT_ONCE:
-        mail_ms = facts.now_ms + UNSEEN_MS
-    return Decision(user, NOTIFIED if choice.in_app else OFF, choice.email, mail_ms, again)
+    return _with_mail(Decision(user, outcome, choice.email), content.priority, choice, person, facts.now_ms)
+
+
+def _detail(outcome: str, case: Case, content: Content, facts: Facts) -> str:
+    if outcome == BELOW_LEVEL:
+        return "level: none" if case.level == "none" else "level: mentions, and not mentioned"
+    minutes = UNSEEN_MS.get(content.priority, 0) // 60_000
+    return f"notified after {minutes} min if unseen" if outcome == WAS_ONLINE and minutes else ""
+
+
+def _with_mail(decision: Decision, priority: str, choice: Choice, person: Person, now_ms: int) -> Decision:
+    """The decision with the time of its mail. Quiet hours move it to their end, except that of what is urgent."""
+    mail_ms = mail_due_ms(choice.email, now_ms, person.timezone)
+    if mail_ms is None:
+        return decision
+    again = priority != "normal"
+    if priority == "urgent":
+        return decision._replace(mail_ms=AT_ONCE, again=again)
+    if again and mail_ms != AT_ONCE:
+        mail_ms = now_ms + UNSEEN_MS["important"]
+    quiet_ms = quiet_until_ms(person.quiet, mail_ms or now_ms, person.timezone)
+    if mail_ms != AT_ONCE and quiet_ms is not None:
+        mail_ms = quiet_ms
+    return decision._replace(mail_ms=mail_ms, again=again, quiet_ms=quiet_ms)
 
 
 def cause_of(rule: Rule, content: Content, decision: Decision) -> Cause | None:
@@ -141,4 +160,5 @@ def cause_with(notification_type: str, words: Wording, content: Content, decisio
         in_app=decision.in_app,
         mail_ms=decision.mail_ms,
         again=decision.again,
+        quiet_ms=decision.quiet_ms,
     )

@@ -11,6 +11,7 @@ from models.chat import presence
 from models.log.event import Event
 from models.notices import audience, preference
 from models.notices.audience import Interval, Person
+from models.notices.levels import effective_level
 from models.notices.preference import Choice
 from models.store.database import engine
 
@@ -34,11 +35,23 @@ class Facts(NamedTuple):
     people: Mapping[int, Person] = {}
     choices: Mapping[tuple[int, str], Choice] = {}  # (user, notification type) -> preference that differs from the default
     defaults: Mapping[str, Choice] = {}  # of types of the host's
+    members_counts: Mapping[int, int] = {}  # conversation -> its members now
+    blocks: Mapping[tuple[int, int], Sequence[tuple[int, int | None]]] = {}  # (user, blocked) -> intervals of the log
 
     def choice(self, user: int, notification_type: str) -> Choice:
         """Return a user's preference for a type of notification."""
         default = self.defaults.get(notification_type) or preference.default_choice(notification_type)
         return self.choices.get((user, notification_type), default)
+
+    def level(self, conversation: int, member: Interval) -> str:
+        """Return the level of a member: of which messages they are notified."""
+        count = self.members_counts.get(conversation, 0)
+        return effective_level(member.level, member.level_until_ms, self.now_ms, count)
+
+    def is_blocked(self, user: int, by: int, event: int) -> bool:
+        """Return whether a user blocked another at an event."""
+        intervals = self.blocks.get((user, by), ())
+        return any(begin <= event and (end is None or event < end) for begin, end in intervals)
 
 
 def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now, member: int | None = None) -> Facts:
@@ -55,6 +68,7 @@ def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.
         names=audience.display_names({user for _, payload in events for user in _actors(payload)}),
         members=members,
         conversations=audience.titles(conversations),
+        members_counts=audience.members_counts(conversations),
         online=online({member.user for member in chain.from_iterable(members.values()) if member.active}),
         post_authors=audience.post_authors(posts),
         comment_authors=audience.comment_authors({comment.id for comment in comments} | replied_to),

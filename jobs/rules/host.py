@@ -10,8 +10,9 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from jobs.rules.decisions import HAS_READ, Content, Decision, decide
+from jobs.rules.decisions import Content, Decision, decide
 from jobs.rules.facts import Facts
+from jobs.rules.precedence import Case
 from jobs.rules.templates import BadTemplateError, Place, problems, render
 from models.log.checkpoint import CheckpointMovedError
 from models.notices.host_notices import CONVERSATION, Notice
@@ -148,7 +149,7 @@ def safe_url(text: str) -> str | None:
 
 def decide_host(content: Content, notification_type: str, user: int, readers: Collection[int], facts: Facts) -> Decision:
     """Decide for one receiver. `readers` are those who have read what it is about, of a call with `unless_read`."""
-    return decide(notification_type, content, user, HAS_READ if user in readers else None, facts)
+    return decide(notification_type, content, Case(user, has_read=user in readers), facts)
 
 
 def invalid_definition(definition: Definition) -> list[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """The rules: which users are notified of which events, and in which words.
 
 To add a rule, add an entry to RULES below: the type of its events, the notification's type and words, and two pure functions.
-`content` says what a notification about the event contains, `receivers` yields each user that it concerns, with the reason not to
-notify them if there is one. A new event type needs its payload in payloads.py; a fact that no rule has used before is read in
-facts.py. Mail, preferences, merging, `explain` and `rehearse` then work without further changes.
+`content` says what a notification about the event contains, `receivers` yields a case for each user that it concerns. A new event
+type needs its payload in payloads.py; a fact that no rule has used before is read in facts.py. Mail, preferences, merging,
+`explain` and `rehearse` then work without further changes.
 
-Own acts, suspended accounts and preferences are checked for all rules alike, in decisions.py. jobs/consumers/notify.py applies the
-rules to the log, jobs/insight/explain.py explains them, and `run.py rehearse` tries them on the events that are kept.
+Which check decides is the same for all rules: precedence.py has their order, and a case is what is known of a user for them.
+jobs/consumers/notify.py applies the rules to the log, jobs/insight/explain.py explains them, and `run.py rehearse` tries them on
+the events that are kept.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from functools import partial
 
 import msgspec
 
-from jobs.rules.decisions import AS_REPLY, DELETED, HAS_READ, NOT_A_MEMBER, NOT_ACTIVE, WAS_ONLINE, Content, Receivers, Rule
+from jobs.rules.decisions import Content, Receivers, Rule
 from jobs.rules.facts import Facts
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
+from jobs.rules.precedence import Case
 from models.log.event import Event
 from models.notices.audience import Interval
 from models.notices.causes import Words
@@ -39,20 +41,22 @@ def _message_content(message: MessagePayload, facts: Facts) -> Content:
 
 def _message_receivers(event: Event, message: MessagePayload, facts: Facts) -> Receivers:
     for member in facts.members.get(message.conversation, ()):
-        yield member.user, _message_refusal(event, message, member, facts)
+        yield message_case(event, message, member, facts)
 
 
-def _message_refusal(event: Event, message: MessagePayload, member: Interval, facts: Facts) -> str | None:
-    """The reason not to notify a member. Membership is decided by the event's place in the log."""
-    if message.deleted_at is not None:
-        return DELETED
-    if event.id < member.from_event or (member.to_event is not None and event.id >= member.to_event):
-        return NOT_A_MEMBER
-    if not member.active:
-        return NOT_ACTIVE
-    if member.read >= message.id:
-        return HAS_READ
-    return WAS_ONLINE if member.user in facts.online else None
+def message_case(event: Event, message: MessagePayload, member: Interval, facts: Facts) -> Case:
+    """Return what the precedence reads of a member. Membership is decided by the event's place in the log."""
+    return Case(
+        member.user,
+        deleted=message.deleted_at is not None,
+        member=member.from_event <= event.id and (member.to_event is None or event.id < member.to_event),
+        active=member.active,
+        has_read=member.read >= message.id,
+        blocked=facts.is_blocked(member.user, message.sender, event.id),
+        level=facts.level(message.conversation, member),
+        mentioned=message.mentions_all or member.user in message.mentions,
+        online=member.user in facts.online,
+    )
 
 
 def _reaction_content(name: str, reaction: ReactionPayload, facts: Facts) -> Content:
@@ -66,7 +70,8 @@ def _reaction_content(name: str, reaction: ReactionPayload, facts: Facts) -> Con
 
 
 def _reaction_receivers(event: Event, reaction: ReactionPayload, facts: Facts) -> Receivers:
-    yield reaction.author, None if reaction.post in facts.post_authors else DELETED
+    blocked = facts.is_blocked(reaction.author, reaction.user, event.id)
+    yield Case(reaction.author, deleted=reaction.post not in facts.post_authors, blocked=blocked)
 
 
 def _comment_content(comment: CommentPayload, facts: Facts) -> Content:
@@ -84,10 +89,12 @@ def _comment_receivers(event: Event, comment: CommentPayload, facts: Facts) -> R
     author = facts.post_authors.get(comment.post)
     if author is None:
         return
-    if comment.id not in facts.comment_authors:
-        yield author, DELETED
-    else:
-        yield author, AS_REPLY if author == _replied_to(comment, facts) else None
+    yield _comment_case(event, comment, author, facts)._replace(as_reply=author == _replied_to(comment, facts))
+
+
+def _comment_case(event: Event, comment: CommentPayload, user: int, facts: Facts) -> Case:
+    blocked = facts.is_blocked(user, comment.author.id, event.id)
+    return Case(user, deleted=comment.id not in facts.comment_authors, blocked=blocked)
 
 
 def _reply_content(comment: CommentPayload, facts: Facts) -> Content:
@@ -97,7 +104,7 @@ def _reply_content(comment: CommentPayload, facts: Facts) -> Content:
 def _reply_receivers(event: Event, comment: CommentPayload, facts: Facts) -> Receivers:
     author = _replied_to(comment, facts)
     if author is not None:
-        yield author, None if comment.id in facts.comment_authors else DELETED
+        yield _comment_case(event, comment, author, facts)
 
 
 def _replied_to(comment: CommentPayload, facts: Facts) -> int | None:
@@ -116,7 +123,7 @@ def _join_content(join: GroupJoinPayload, facts: Facts) -> Content:
 
 
 def _join_receivers(event: Event, join: GroupJoinPayload, facts: Facts) -> Receivers:
-    yield join.group.owner, None
+    yield Case(join.group.owner, blocked=facts.is_blocked(join.group.owner, join.user.id, event.id))
 
 
 def _welcome_content(new: NewUserPayload, facts: Facts) -> Content:
@@ -124,7 +131,7 @@ def _welcome_content(new: NewUserPayload, facts: Facts) -> Content:
 
 
 def _welcome_receivers(event: Event, new: NewUserPayload, facts: Facts) -> Receivers:
-    yield new.user, None
+    yield Case(new.user)
 
 
 MESSAGE = Rule(

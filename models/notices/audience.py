@@ -83,6 +83,15 @@ def titles(conversations: Collection[int]) -> dict[int, tuple[str, str | None]]:
     return titles_by_id
 
 
+def members_counts(conversations: Collection[int]) -> dict[int, int]:
+    """conversation -> the number of its members."""
+    counts: dict[int, int] = {}
+    for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
+        # Raw: like `membership_intervals`.
+        counts |= dict(rows(f"SELECT id, members_count FROM conversations WHERE id IN ({placeholders(len(part))})", part))
+    return counts
+
+
 def post_authors(posts: Collection[int]) -> dict[int, int]:
     """post -> its author, for posts that are not deleted."""
     query = Post.select(Post.id, Post.author).where(Post.deleted_ms.is_null())

@@ -75,7 +75,8 @@ def burst_cause(conversation: int, first: int, last: int) -> str:
 
 class Cause(msgspec.Struct, gc=False):
     """One reason to notify one user: one fact, or several that are counted together. `mail_ms` is when a mail about it is due,
-    AT_ONCE or None (never). `again`: mail it also when the notification existed already, in a separate mail."""
+    AT_ONCE or None (never). `again`: mail it also when the notification existed already, in a separate mail. `quiet_ms`: what is
+    due at once waits until then, the end of quiet hours."""
 
     user: int
     cause: str
@@ -90,6 +91,7 @@ class Cause(msgspec.Struct, gc=False):
     again: bool = False
     facts: int = 1
     url: str | None = None
+    quiet_ms: int | None = None
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

@@ -88,11 +88,13 @@ def _mail(tx: Transaction, counted: Sequence[tuple[CountedNotification, list[Cau
     types: Counter[tuple[str, str]] = Counter()
     for notification, group in counted:
         mailed = [cause for cause in group if cause.mail_ms is not None]
-        if any(cause.mail_ms == AT_ONCE and (notification.new or cause.again) for cause in mailed):
+        at_once = [cause for cause in mailed if cause.mail_ms == AT_ONCE and (notification.new or cause.again)]
+        if any(cause.quiet_ms is None for cause in at_once):
             now.append((group[0].user, [notification.id], any(cause.again for cause in mailed)))
             types[group[0].type, "email"] += 1
         else:
             pending = [(cause.mail_ms, cause.again) for cause in mailed if cause.mail_ms]
+            pending += [(cause.quiet_ms, cause.again) for cause in at_once if cause.quiet_ms]
             later += [(notification.id, group[0].user, due_ms, again) for due_ms, again in sorted(pending)[:1]]
     pending_mail.queue(tx, pending_mail.SINGLE, now)
     pending_mail.add(tx, later)

@@ -30,9 +30,11 @@ FAR_FUTURE_MS = 2**50
 
 
 def large_group() -> tuple[list[int], int]:
-    """Create a large group; returns its members, the first of whom is the owner, and its id."""
+    """Create a large group whose members are notified of all messages; returns its members, the owner first, and its id."""
     members = people(*[f"user{n}" for n in range(MEMBERS)])
-    return members, group(members[0], members[1:])
+    crew = group(members[0], members[1:])
+    execute("UPDATE memberships SET level='all'")
+    return members, crew
 
 
 def notify() -> None:
@@ -106,6 +108,7 @@ def test_a_worker_that_was_overtaken_writes_nothing(store: Settings, monkeypatch
 def test_a_burst_that_fails_is_postponed_and_the_others_go_on(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     (owner, *others), crew = large_group()
     second = group(owner, others, "Second")
+    execute("UPDATE memberships SET level='all'")
     send(owner, 1, at=crew)
     send(owner, 1, at=second)
     real = bursts_consumer.gather_facts

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobs.rules import decisions
-from jobs.rules.decisions import apply_rule, cause_of
+from jobs.rules import precedence
+from jobs.rules.decisions import Decision, apply_rule, cause_of
 from jobs.rules.facts import Facts
 from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import BY_EVENT_TYPE, RULES
@@ -36,7 +36,7 @@ def message(priority: str = "normal", sender: int = ANA) -> Event:
     return event("message.created", payload)
 
 
-def decided(decided_event: Event, facts: Facts) -> dict[tuple[str, int], decisions.Decision]:
+def decided(decided_event: Event, facts: Facts) -> dict[tuple[str, int], Decision]:
     """(rule, user) -> decision."""
     payload = payload_of(decided_event)
     return {
@@ -49,19 +49,22 @@ def decided(decided_event: Event, facts: Facts) -> dict[tuple[str, int], decisio
 @pytest.mark.parametrize(
     ("member", "online", "outcome"),
     [
-        (Interval(BEN, True, 10, None, 0), False, decisions.NOTIFIED),
-        (Interval(BEN, True, 100, None, 49), False, decisions.NOTIFIED),
-        (Interval(ANA, True, 10, None, 0), False, decisions.OWN_ACT),
-        (Interval(BEN, True, 101, None, 0), False, decisions.NOT_A_MEMBER),
-        (Interval(BEN, True, 10, 100, 0), False, decisions.NOT_A_MEMBER),
-        (Interval(BEN, True, 10, 101, 0), False, decisions.NOTIFIED),
-        (Interval(BEN, False, 10, None, 0), False, decisions.NOT_ACTIVE),
-        (Interval(BEN, True, 10, None, 50), False, decisions.HAS_READ),
-        (Interval(BEN, True, 10, None, 0), True, decisions.WAS_ONLINE),
+        (Interval(BEN, True, 10, None, 0), False, precedence.NOTIFIED),
+        (Interval(BEN, True, 100, None, 49), False, precedence.NOTIFIED),
+        (Interval(ANA, True, 10, None, 0), False, precedence.OWN_ACT),
+        (Interval(BEN, True, 101, None, 0), False, precedence.NOT_A_MEMBER),
+        (Interval(BEN, True, 10, 100, 0), False, precedence.NOT_A_MEMBER),
+        (Interval(BEN, True, 10, 101, 0), False, precedence.NOTIFIED),
+        (Interval(BEN, False, 10, None, 0), False, precedence.NOT_ACTIVE),
+        (Interval(BEN, True, 10, None, 50), False, precedence.HAS_READ),
+        (Interval(BEN, True, 10, None, 0), True, precedence.WAS_ONLINE),
+        (Interval(BEN, True, 10, None, 0, "none"), False, precedence.BELOW_LEVEL),
+        (Interval(BEN, True, 10, None, 0, "mentions"), True, precedence.BELOW_LEVEL),
+        (Interval(BEN, True, 10, None, 0, "none", AT_MS), False, precedence.NOTIFIED),
     ],
 )
 def test_members_at_the_messages_place_in_the_log_are_notified(member: Interval, online: bool, outcome: str) -> None:
-    facts = IN_CHAT._replace(members={1: [member]}, online={BEN} if online else set())
+    facts = IN_CHAT._replace(members={1: [member]}, online={BEN} if online else set(), members_counts={1: 2})
     assert decided(message(), facts)["message", member.user].outcome == outcome
 
 
@@ -82,7 +85,7 @@ def test_priority_and_preference_decide_of_mail(email: str, priority: str, after
     facts = IN_CHAT._replace(choices={(BEN, "message"): Choice(True, email)})
     decision = decided(message(priority), facts)["message", BEN]
     due_ms = after_ms if after_ms in (None, AT_ONCE) else AT_MS + after_ms
-    assert (decision.outcome, decision.mail_ms, decision.again) == (decisions.NOTIFIED, due_ms, again)
+    assert (decision.outcome, decision.mail_ms, decision.again) == (precedence.NOTIFIED, due_ms, again)
 
 
 def test_a_notification_off_in_app_is_mailed_and_one_that_is_off_altogether_is_not_written() -> None:
@@ -91,7 +94,7 @@ def test_a_notification_off_in_app_is_mailed_and_one_that_is_off_altogether_is_n
     for email, written in (("hourly", True), ("off", False)):
         decision = decided(message(), IN_CHAT._replace(choices={(BEN, "message"): Choice(False, email)}))["message", BEN]
         cause = cause_of(rule, content, decision)
-        assert decision.outcome == decisions.OFF
+        assert decision.outcome == precedence.OFF
         assert (cause is not None) == written
         if cause is not None:
             assert (cause.in_app, cause.grouping) == (False, "~conversation:1")
@@ -107,10 +110,10 @@ def test_a_reaction_is_counted_once_per_person_and_post_and_never_notifies_onese
     (rule,) = BY_EVENT_TYPE[reacted.type]
     content = rule.content(payload_of(reacted), LIKED)
     assert (content.cause, content.grouping) == (f"{kind}:7:{ANA}", f"{kind}:7")
-    assert decided(reacted, LIKED)[kind, BEN].outcome == decisions.NOTIFIED
-    assert decided(reacted, LIKED._replace(post_authors={}))[kind, BEN].outcome == decisions.DELETED
+    assert decided(reacted, LIKED)[kind, BEN].outcome == precedence.NOTIFIED
+    assert decided(reacted, LIKED._replace(post_authors={}))[kind, BEN].outcome == precedence.DELETED
     own = event(reacted.type, {**REACTION, "user": BEN})
-    assert decided(own, LIKED)[kind, BEN].outcome == decisions.OWN_ACT
+    assert decided(own, LIKED)[kind, BEN].outcome == precedence.OWN_ACT
 
 
 def comment(author: int, reply_to: int | None) -> Event:
@@ -119,30 +122,30 @@ def comment(author: int, reply_to: int | None) -> Event:
 
 def test_a_comment_notifies_the_posts_author_and_a_reply_the_comments_author() -> None:
     facts = FACTS._replace(post_authors={7: BEN}, comment_authors={8: ANA, 9: EVE})
-    assert {k: d.outcome for k, d in decided(comment(EVE, None), facts).items()} == {("comment", BEN): decisions.NOTIFIED}
+    assert {k: d.outcome for k, d in decided(comment(EVE, None), facts).items()} == {("comment", BEN): precedence.NOTIFIED}
     assert {k: d.outcome for k, d in decided(comment(EVE, 8), facts).items()} == {
-        ("comment", BEN): decisions.NOTIFIED,
-        ("reply", ANA): decisions.NOTIFIED,
+        ("comment", BEN): precedence.NOTIFIED,
+        ("reply", ANA): precedence.NOTIFIED,
     }
     theirs = facts._replace(comment_authors={8: BEN, 9: EVE})
     assert {k: d.outcome for k, d in decided(comment(EVE, 8), theirs).items()} == {
-        ("comment", BEN): decisions.AS_REPLY,
-        ("reply", BEN): decisions.NOTIFIED,
+        ("comment", BEN): precedence.AS_REPLY,
+        ("reply", BEN): precedence.NOTIFIED,
     }
     gone = facts._replace(comment_authors={8: ANA})
-    assert {d.outcome for d in decided(comment(EVE, 8), gone).values()} == {decisions.DELETED}
+    assert {d.outcome for d in decided(comment(EVE, 8), gone).values()} == {precedence.DELETED}
 
 
 def test_a_join_notifies_the_groups_owner_but_not_of_their_own() -> None:
     joined = {"group": {"id": 4, "name": "Gardeners", "owner": BEN}, "user": {"id": ANA}}
-    assert decided(event("group.joined", joined), FACTS)["join", BEN].outcome == decisions.NOTIFIED
+    assert decided(event("group.joined", joined), FACTS)["join", BEN].outcome == precedence.NOTIFIED
     joined["user"] = {"id": BEN}
-    assert decided(event("group.joined", joined), FACTS)["join", BEN].outcome == decisions.OWN_ACT
+    assert decided(event("group.joined", joined), FACTS)["join", BEN].outcome == precedence.OWN_ACT
 
 
 def test_a_suspended_user_is_not_notified() -> None:
     facts = LIKED._replace(people={BEN: Person("Ben", False, "UTC")})
-    assert decided(event("post.liked", REACTION), facts)["like", BEN].outcome == decisions.NOT_ACTIVE
+    assert decided(event("post.liked", REACTION), facts)["like", BEN].outcome == precedence.NOT_ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -176,3 +179,8 @@ def test_the_table_is_complete() -> None:
     assert set(WATCHES) == set(WATCHED)
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert isinstance(payload_of(message()), MessagePayload)
+
+
+def test_the_document_has_the_precedence_as_the_code_has_it() -> None:
+    document = precedence.DOCUMENT.read_text()
+    assert precedence.written_into(document) == document, "run python -m jobs.rules.precedence"
