@@ -58,6 +58,7 @@ from gateway.http.errors import ProblemError
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.page import NotFound
 from gateway.http.routing import RequestReceiver
+from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE_DAYS
 from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
@@ -178,6 +179,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
     "Pages": [
         ("/", static_files.Index),
         ("/api/docs", static_files.Docs),
+        ("/service-worker.js", ServiceWorker),
         ("/static/(.+)", static_files.Static),
         ("/examples/(.+)", static_files.Example),
     ],
@@ -201,6 +203,7 @@ class Application(web.Application):
         self, services: Services, deadlines: Deadlines, ping_every_s: float = PING_EVERY_S, pong_within_s: float = PONG_WITHIN_S
     ) -> None:
         prefix, limits = secrets.token_hex(4), field_limits.module(AREAS)
+        made_files = {"shared/limits.js": limits}
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,
             "default_handler_args": {"services": services},
@@ -213,7 +216,8 @@ class Application(web.Application):
             "pace": Pace(services.committer.was_busy_lately, LIMITS_OF_CROWD),
             "turns": Pace(services.committer.was_busy_lately, LIMITS_OF_CALLER),
             "make_openapi_file": lambda: static_files.file_of(JSON, msgspec.json.encode(openapi.document(AREAS))),
-            "made_files": {"shared/limits.js": limits},
+            "made_files": made_files,
+            "service_worker": service_worker(made_files),
             "make_embed_files": lambda: embed_files(limits),
             "log_function": lambda handler: None,  # gateway/http/traffic.py logs requests
         }

@@ -24,6 +24,7 @@ PUBLIC = {
     "operations.Health",
     "operations.Metrics",
     "operations.Readiness",
+    "service_worker.ServiceWorker",
     "static_files.Index",
     "static_files.Docs",
     "static_files.Example",

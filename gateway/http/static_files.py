@@ -37,7 +37,7 @@ HEADERS = {
 }
 DOCUMENT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "font-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
@@ -166,14 +166,17 @@ SIGN_IN_PRELOADS = re.compile(r'<link rel="modulepreload" href="/static/(?:accou
 def _index_in(language: str, *, with_session: bool) -> StaticFile:
     """The chat page, which loads the words of a language, and knows its version and all languages. Without a session it also loads
     the sign-in at once."""
-    index, words = FILES["index.html"], FILES[f"words/{language}.js"].plain.body.decode()
+    index = FILES["index.html"]
     values = {"language": language, "languages": " ".join(LANGUAGES), "version": PAGE_VERSION}
-    body = PLACE_IN_INDEX.sub(lambda place: values.get(place[1]) or html.escape(_word(words, place[1])), index.plain.body.decode())
+    body = PLACE_IN_INDEX.sub(
+        lambda place: values.get(place[1]) or html.escape(word(language, place[1])), index.plain.body.decode()
+    )
     return file_of(index.content_type, (SIGN_IN_PRELOADS.sub("", body) if with_session else body).encode())
 
 
-def _word(words: str, key: str) -> str:
-    """The text of a key in a file of words."""
+def word(language: str, key: str) -> str:
+    """The text of a key in the words of a language."""
+    words = FILES[f"words/{language}.js"].plain.body.decode()
     found = re.search(rf'^  "?{re.escape(key)}"?: "(.*)",$', words, re.MULTILINE)
     assert found is not None, key
     return found[1]
@@ -186,7 +189,11 @@ INDEX_WITH_SESSION = {language: _index_in(language, with_session=True) for langu
 class Index(FileHandler):
     """The chat page."""
 
-    headers = HEADERS | DOCUMENT_HEADERS | {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
+    headers = (
+        HEADERS
+        | DOCUMENT_HEADERS
+        | {"Vary": "Accept-Encoding, Accept-Language, Cookie", "Bellwire-Version": PAGE_VERSION}  # the service worker reads it
+    )
 
     async def get(self) -> None:
         """200 the page, in the language that suits its reader best."""

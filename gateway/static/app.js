@@ -64,6 +64,8 @@ app.addEventListener("load-failed", () => checkVersion());
 // The session is the browser's: what the user of this tab did not send would be sent as the other one.
 whenSignedInElsewhere((id) => bell.user && Number(id) !== bell.user.id && location.reload());
 bell.addEventListener("signedout", () => showSignIn(t("sign.was-signed-out")));
+// A notification of this device was clicked. In private windows there may be no service workers.
+navigator.serviceWorker?.addEventListener("message", ({ data }) => data.open && (location.hash = data.open));
 
 /** Whether an error is one of the code, and not of the connection, of a refused call, or of a view that was left. */
 function isDefect(error) {

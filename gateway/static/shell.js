@@ -5,6 +5,7 @@ import { View, closeDialogs, createView, errorText, fill, h, icon, loadError, to
 import { guard, report } from "./shared/failures.js";
 import { nameOf, titleOf } from "./shared/format.js";
 import { load } from "./shared/load.js";
+import { outboxMessages } from "./shared/storage.js";
 import { t } from "./shared/words.js";
 import { stripped } from "./chat/markup.js";
 import { Store } from "./chat/store.js";
@@ -36,6 +37,7 @@ const SECTION_OF = new Map([
 ]);
 const SIGNED_OUT = new Set([401, 403]);
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
+const START_ALERTS_AFTER_MS = 3000; // the first messages come first
 
 export class Shell extends View {
   render() {
@@ -58,12 +60,15 @@ export class Shell extends View {
     this.listen(this.store, "begun", (begun) => this.#onBegun(begun));
     this.listen(this.store, "message", (message) => this.#announce(message));
     this.listen(this.bell, "signedout", () => this.lifetime.abort());
+    this.listen(this.bell, "offline", () => this.store.me || this.#showOffline());
+    this.listen(this.store, "me", () => this.#startAlerts());
     this.#followEvents();
   }
 
   #link(section, label, iconName) {
     const badge = h("span.badge", { hidden: true });
-    const props = { href: `#/${section}`, "data-section": section, title: label };
+    const hidden = section === "admin"; // until the role is known
+    const props = { href: `#/${section}`, "data-section": section, title: label, hidden };
     return h("a", props, icon(iconName), h("span.label", {}, label), badge);
   }
 
@@ -79,6 +84,25 @@ export class Shell extends View {
     } catch (error) {
       if (!signal.aborted) this.#endSession(error);
     }
+  }
+
+  /** Without a connection from the beginning there is nothing but what this browser keeps. */
+  #showOffline() {
+    this.dataset.pane = "view";
+    const title = h("h1.plain", {}, t(navigator.onLine ? "error.no-server" : "error.offline"));
+    const unsent = outboxMessages(this.bell.user.id);
+    fill(this.view, h("div.empty", {}, title, h("p", {}, t("offline.chats")), this.#keptTexts(unsent)));
+  }
+
+  /** Keep the page for times without a connection, and show notifications of this device, once the page is there. */
+  #startAlerts() {
+    if (this.alertsTimer || !navigator.serviceWorker) return;
+    const run = async () => {
+      if (this.lifetime.signal.aborted) return;
+      const { startAlerts } = await load("device/alerts.js");
+      startAlerts(this.store);
+    };
+    this.alertsTimer = setTimeout(() => run().catch(() => {}), START_ALERTS_AFTER_MS); // without a connection, at the next visit
   }
 
   /** Show the sign-in if the server has ended the session; say what failed if anything else has. */
@@ -231,12 +255,11 @@ export class Shell extends View {
     const { store } = this;
     if (store.conversations.has(id)) return createView("bw-chat", { store, conversation: id, message });
     store.fetch(id);
-    return h("div.empty", {}, h("h1.plain", {}, t("conversation.unknown")), this.#keptTexts(id));
+    return h("div.empty", {}, h("h1.plain", {}, t("conversation.unknown")), this.#keptTexts(store.unsent(id), true));
   }
 
-  /** What was written in a conversation before the user was removed from it. */
-  #keptTexts(id) {
-    const unsent = this.store.unsent(id);
+  /** Messages that were written and not sent, as long as there is no chat to show them in. `isLost`: there will be none. */
+  #keptTexts(unsent, isLost = false) {
     if (!unsent.length) return null;
     const row = (message) => {
       const onclick = (event) => {
@@ -244,9 +267,9 @@ export class Shell extends View {
         event.target.closest("li").remove();
       };
       const text = h("span.grow", { dir: "auto" }, message.body);
-      return h("li", {}, text, h("button.link", { type: "button", onclick }, t("message.discard")));
+      return h("li", {}, text, isLost && h("button.link", { type: "button", onclick }, t("message.discard")));
     };
-    return [h("p", {}, t("conversation.kept-texts")), h("ul.sheet.rows.kept", {}, unsent.map(row))];
+    return [h("p", {}, t(isLost ? "conversation.kept-texts" : "offline.kept-texts")), h("ul.sheet.rows.kept", {}, unsent.map(row))];
   }
 
   #welcome() {

@@ -16,6 +16,10 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+DEFAULTS: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 900},
+    "service_workers": "block",  # each test would load all files of the page once more, which `page.route` does not see
+}
 WAIT_MS = 40_000
 expect.set_options(timeout=WAIT_MS)
 
@@ -43,7 +47,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             faults.append(message.text)
 
     def open_url(url: str, init_script: str = "", **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context = browser.new_context(**{**DEFAULTS, **options})
         context.set_default_timeout(WAIT_MS)
         context.add_init_script(init_script)
         page = context.new_page()
