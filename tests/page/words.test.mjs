@@ -67,7 +67,7 @@ const NO_WORDS = new Set([
   ...["Android", "Windows", "CrOS", "Mac OS X", "Linux", "Mozilla/"], // as browsers name their systems
   ...["Bellwire", "${}${}Bellwire"], // a name
   "Deleted user", // as the server writes it
-  ...["Content-Type", "MessageEdit", "NewMessage", "noopener noreferrer", "800px 0px", "XXXXX-XXXXX", "Error"],
+  ...["Content-Type", "Bellwire-Version", "MessageEdit", "NewMessage", "noopener noreferrer", "800px 0px", "XXXXX-XXXXX", "Error"],
   ...["Bellwire.configure needs getToken, a function", "calc($1 * var(--size))"],
   "${}\\n@container (max-width: 640px) ${}",
   ...["input, select, textarea", ".found a, .found button"],
