@@ -11,6 +11,7 @@ from tornado import httputil, web
 
 from gateway.api import (
     accounts,
+    blocks,
     changes,
     comments,
     conversations,
@@ -116,6 +117,8 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/logout", sessions.Logout),
         (f"{API}/me", accounts.Me),
         (f"{API}/me/export", exports.MyExport),
+        (f"{API}/me/blocks", blocks.Blocks),
+        (f"{API}/me/blocks/{USER}", blocks.Block),
         (f"{API}/me/sessions", sessions.Sessions),
         (f"{API}/me/sessions/{ID}", sessions.Session),
         (f"{API}/users", accounts.Users),

@@ -25,6 +25,20 @@ export class UserClient extends Bellwire {
     return this.call("GET", `/users/${reference(user)}`);
   }
 
+  /** Block a user, who is not told: their direct messages are refused, and they see no presence of the caller. */
+  block(user) {
+    return this.call("PUT", `/me/blocks/${reference(user)}`);
+  }
+
+  unblock(user) {
+    return this.call("DELETE", `/me/blocks/${reference(user)}`);
+  }
+
+  /** Yield the users whom the caller blocks, the latest first, as {user, since}. */
+  blocks() {
+    return pages(this, "/me/blocks");
+  }
+
   // Conversations
 
   /** Yield the caller's conversations, newest activity first: those with the words of `q` in the title or the names. */

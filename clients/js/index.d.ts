@@ -94,6 +94,11 @@ export interface NewNotificationType {
   url?: string | null;
 }
 
+export interface Block {
+  user: User;
+  since: string;
+}
+
 export interface NotificationType {
   type: string;
   words: Record<string, { title: string; title_more?: string; body?: string }>;
@@ -286,6 +291,9 @@ export class Bellwire extends Client {
   export(): Promise<Response>;
   users(q?: string): List<User>;
   getUser(user: UserReference): Promise<User>;
+  block(user: UserReference): Promise<null>;
+  unblock(user: UserReference): Promise<null>;
+  blocks(): List<Block>;
 
   conversations(q?: string): List<Conversation>;
   getConversation(conversation: number): Promise<Conversation>;

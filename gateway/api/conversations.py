@@ -11,7 +11,7 @@ from gateway.http.base import ADMIN_BODY_BYTES, Handler
 from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, UserReference, chars, describe, many
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import field_error, is_number
-from models.chat import additions, conversation_search, member_list, read_marks, views
+from models.chat import additions, conversation_search, member_list, read_marks, targets, views
 from models.chat import conversation as conversations
 from models.chat.conversation import (
     MAX_ADDED_PER_TRANSACTION,
@@ -111,7 +111,7 @@ class Conversations(Handler):
         "Create a conversation",
         {201: ConversationAnswer, 200: ConversationAnswer},
         body=NewConversation,
-        errors=("not-found", "forbidden"),
+        errors=("not-found", "forbidden", "blocked"),
         example=EXAMPLE,
     )
     async def post(self) -> None:
@@ -133,7 +133,7 @@ class Conversations(Handler):
 
         def run(tx: Transaction) -> tuple[int, bool]:
             if len(members) == 1 and title is None:
-                return conversations.get_or_create_direct(tx, user, members[0], self.bound_in(tx))
+                return targets.get_or_create_direct(tx, user, members[0], self.bound_in(tx))
             return additions.create_conversation(tx, user, members, title, self.bound_in(tx)), True
 
         conversation, is_new = await self.commit(run)
@@ -220,10 +220,11 @@ class TypingIndicator(Handler):
 
     @describe("Set my typing state", {204: None}, body=TypingState, example={"typing": True})
     async def post(self, conversation: str) -> None:
-        """Answer 204. Members of a conversation of more than 50 members are not shown it."""
+        """Answer 204. Members of a conversation of more than 50 members are not shown it, nor the other user of a direct
+        one where either blocks the other."""
         typing = self.decode(TypingState).typing
         number, user = int(conversation), self.actor.user
-        if await self.read(conversations.is_small, number, user):
+        if await self.read(conversations.shows_typing, number, user):
             data: dict[str, Any] = {"conversation": number, "user": user, "typing": typing}
             self.services.hub.publish_ephemeral(None, conversation_stream(number), "typing", data, except_user=user)
         self.answer(None, 204)

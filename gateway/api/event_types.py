@@ -99,6 +99,12 @@ class PresenceChanged(TypedDict):
     online: bool
 
 
+class BlockChanged(TypedDict):
+    """The caller blocked a user, or unblocked them: only the caller's own clients receive it."""
+
+    user: int
+
+
 class CursorExpired(TypedDict):
     """The cursor has expired. `cursor` is the present one, to continue from after loading the state."""
 
@@ -119,6 +125,8 @@ DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "notification.created": NotificationAnswer,
     "notification.updated": NotificationAnswer,
     "notification.read": NotificationsRead,
+    "block.added": BlockChanged,
+    "block.removed": BlockChanged,
     "account.updated": UserView,
     "user.updated": UserView,
     "post.created": PostView,

@@ -56,7 +56,11 @@ class Messages(Handler):
     rate_limit: ClassVar[str] = "send"
 
     @describe(
-        "Send a message", {201: MessageView, 200: MessageView}, body=NewMessage, errors=("not-found", "forbidden"), example=EXAMPLE
+        "Send a message",
+        {201: MessageView, 200: MessageView},
+        body=NewMessage,
+        errors=("not-found", "forbidden", "blocked"),
+        example=EXAMPLE,
     )
     async def post(self) -> None:
         """Answer 201 with MESSAGE, or 200 with the earlier one if this `client_id` was used before."""
@@ -110,7 +114,9 @@ class Message(Handler):
         """Answer 200 with MESSAGE."""
         self.answer(await self.read(messages.get_view, self.actor.user, int(message)))
 
-    @describe("Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden",), example={"body": "hello, Bob"})
+    @describe(
+        "Edit a message", {200: MessageView}, body=MessageEdit, errors=("forbidden", "blocked"), example={"body": "hello, Bob"}
+    )
     async def patch(self, message: str) -> None:
         """Answer 200 with MESSAGE and its new text. Only its sender may edit a message."""
         user, number, body = self.actor.user, int(message), self.decode(MessageEdit).body
@@ -127,7 +133,7 @@ class Message(Handler):
 class Reaction(Handler):
     """A reaction of the caller to a message: an emoji."""
 
-    @describe("React to a message", {204: None}, errors=("invalid",))
+    @describe("React to a message", {204: None}, errors=("invalid", "blocked"))
     async def put(self, message: str, emoji: str) -> None:
         """Answer 204, also if the reaction existed already. A message has at most 50 different ones: another is answered 422."""
         await self._react(message, emoji, added=True)

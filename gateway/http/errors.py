@@ -16,6 +16,7 @@ STATUS = {
     "unauthorized": 401,
     "forbidden": 403,
     "suspended": 403,
+    "blocked": 403,
     "xsrf": 403,
     "not-found": 404,
     "not-a-member": 404,

@@ -139,6 +139,8 @@ export interface EventData {
   "conversation.updated": { id: number; title: string | null; by?: User };
   "member.joined": { conversation: number; user: User; by?: User };
   "member.left": { conversation: number; user: User; by?: User };
+  "block.added": { user: number };
+  "block.removed": { user: number };
   "read.updated": { conversation: number; user: number; message: number; unread?: number };
   "history.imported": { conversation: number; messages: number; first: number; last: number };
   "notification.created": Notification;

@@ -15,7 +15,7 @@ from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, invitation, registration
-from models.chat import additions, presence, search
+from models.chat import additions, blocks, presence, search
 from models.hooks import webhook
 from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
@@ -103,6 +103,7 @@ class Retention:
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._delivered_to_all(), limit),
             "late_events": lambda tx: trimming.trim(tx, late_ms, self._processed_by_all(), limit),
+            "blocks": lambda tx: blocks.trim(tx, limit),
             "search_reindexed": search.end_reindexing,
             "retried_events": lambda tx: trimming.forget_retried(tx),
         }

@@ -86,7 +86,7 @@ PARTS = (
         "WHERE m.user_id=? AND m.id>? ORDER BY m.id LIMIT ?",
     ),
     _owned("notifications", "notifications", ("id", "type", "title", "body", "data", "url", "count", "created_ms", "read_ms")),
-    _owned("blocks", "blocks", ("blocked_id", "from_event", "to_event")),
+    _owned("blocks", "blocks", ("blocked_id", "from_event", "to_event", "since_ms")),
     _owned("topics", "topic_members", ("topic", "from_event", "to_event")),
     _owned("announcements", "fanouts", ("id", "type", "title", "body", "data", "created_ms"), owner="by_user"),
     _owned("mails", "emails", ("id", "kind", "address", "state", "created_ms", "ended_ms"), owner="receiver"),

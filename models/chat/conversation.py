@@ -5,7 +5,7 @@ A membership is an interval of the log, from the event that opened it to the eve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -30,7 +30,6 @@ from models.store.database import (
     number_rows,
     placeholders,
     rows,
-    values_cte,
 )
 from models.store.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, NotMemberError
 
@@ -41,6 +40,11 @@ MAX_ADDED_PER_TRANSACTION = 200  # a large conversation's other members are adde
 MAX_OWN_EVENTS = 20  # more members who are added together share one `conversation.created`
 MAX_IDS_PER_QUERY = 500
 MEMBER_COLUMNS = "m.conversation_id, " + ", ".join(f"u.{name}" for name in COLUMNS.split(", ")) + ", m.role, m.read_message"
+_HAS_BLOCK = (  # of either user of a direct conversation
+    "(c.kind='direct' AND EXISTS (SELECT 1 FROM memberships o CROSS JOIN blocks b WHERE o.conversation_id=c.id "
+    "AND o.user_id<>m.user_id AND b.user_id IN (m.user_id, o.user_id) AND b.blocked_id IN (m.user_id, o.user_id) "
+    "AND b.to_event IS NULL))"
+)
 MEMBERSHIP_COLUMNS = ("conversation_id", "user_id", "role", "from_event", "read_message")
 
 
@@ -150,32 +154,6 @@ def pair_key(user: int, other: int) -> str:
     return f"{min(user, other)}:{max(user, other)}"
 
 
-def direct_conversations(tx: Transaction, pairs: Collection[tuple[int, int]]) -> dict[str, int]:
-    """pair key -> conversation, for the direct conversations that exist: from the transaction's cache, else by one query."""
-    known = tx.cache.direct
-    missing = sorted({pair_key(user, other) for user, other in pairs} - known.keys())
-    if missing:
-        # Raw: part of a send.
-        known.update(rows(f"SELECT pair, id FROM conversations WHERE pair IN ({placeholders(len(missing))})", missing))
-    return known
-
-
-def kinds_by_member(tx: Transaction, members: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """(conversation, user) -> kind, for the users who are members now: from the transaction's cache, else by one query."""
-    known = tx.cache.kinds
-    missing = {member for member in members if member not in known}
-    if missing:
-        # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
-        kinds = rows(
-            values_cte("conversation, member", len(missing)) + "SELECT m.conversation_id, m.user_id, c.kind FROM input "
-            "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=input.conversation "
-            "AND m.user_id=input.member AND m.to_event IS NULL AND c.id=m.conversation_id",
-            [value for member in missing for value in member],
-        )
-        known.update({(conversation, user): kind for conversation, user, kind in kinds})
-    return known
-
-
 def require_member(conversation: int, user: int) -> str:
     """The user's role in the conversation. Raises NotFoundError for a user who is not a member."""
     # Raw: part of moving a read mark.
@@ -185,17 +163,19 @@ def require_member(conversation: int, user: int) -> str:
     return str(roles[0][0])
 
 
-def is_small(conversation: int, user: int) -> bool:
-    """Whether the user's conversation has at most MAX_MEMBERS_IN_VIEW members. Raises NotFoundError for others than its members."""
+def shows_typing(conversation: int, user: int) -> bool:
+    """Whether the others are shown that the user is typing: the conversation has at most MAX_MEMBERS_IN_VIEW members, and no block
+    divides the two of a direct one. Raises NotFoundError for others than its members."""
     # Raw: every typing indicator runs it.
     found = rows(
-        "SELECT c.members_count FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
+        f"SELECT c.members_count, {_HAS_BLOCK} FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         "WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL",
         (conversation, user),
     )
     if not found:
         raise NotFoundError
-    return int(found[0][0]) <= MAX_MEMBERS_IN_VIEW
+    ((members_count, has_block),) = found
+    return members_count <= MAX_MEMBERS_IN_VIEW and not has_block
 
 
 def create(tx: Transaction, creator: int, members: Sequence[int], title: str | None, *, added_later: int = 0) -> int:
@@ -241,18 +221,6 @@ def add_members(tx: Transaction, conversation: int, users: Sequence[int], owner:
         return
     for user in users:
         tx.append(user_stream(user), "conversation.created", data)
-
-
-def get_or_create_direct(tx: Transaction, user: int, other: int, caller: Bound | None = None) -> tuple[int, bool]:
-    """The direct conversation of a pair, and whether it was created just now. Raises InvalidError, NotFoundError and ForbiddenError
-    as the setting says who may reach whom."""
-    pair = pair_key(user, other)
-    direct = direct_conversations(tx, [(user, other)])
-    if pair in direct:
-        return direct[pair], False
-    contacts.require(caller, MEET, [other])
-    direct[pair] = create(tx, user, [other], None)
-    return direct[pair], True
 
 
 def require_active(users: Sequence[int]) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from models.chat import conversation as conversations
+from models.chat.conversation import pair_key
+from models.chat.targets import BLOCKED, direct_conversations, get_or_create_direct, kinds_by_member
 from models.identity import contacts, token
-from models.identity.contacts import EVERYONE, MEET
+from models.identity.contacts import EVERYONE
 from models.log.event import Transaction
 from models.store.database import ID_MAX
-from models.store.errors import ForbiddenError, InvalidError, NotFoundError, RefusedError
+from models.store.errors import BlockedError, ForbiddenError, InvalidError, NotFoundError, RefusedError
 
 MAX_BODY_CHARS = 20_000
 BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
@@ -58,18 +59,19 @@ def find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[Ret
 
     A retry needs no target; its item of the list has no meaning.
     """
-    invalid = [() if (d.sender, d.client_id) in message_ids else invalid_fields(d) for d in drafts]
-    valid = [d for d, errors in zip(drafts, invalid, strict=True) if not errors]
-    kinds = conversations.kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
-    direct = conversations.direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
+    is_retry = [(d.sender, d.client_id) in message_ids for d in drafts]
+    invalid = [() if retried else invalid_fields(d) for d, retried in zip(drafts, is_retry, strict=True)]
+    valid = [d for d, retried, errors in zip(drafts, is_retry, invalid, strict=True) if not retried and not errors]
+    kinds = kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])
+    direct = direct_conversations(tx, [(d.sender, d.to) for d in valid if d.to is not None])
     targets: list[Target | RefusedError] = []
-    for draft, errors in zip(drafts, invalid, strict=True):
-        if errors or (draft.sender, draft.client_id) in message_ids:
+    for draft, retried, errors in zip(drafts, is_retry, invalid, strict=True):
+        if errors or retried:
             targets.append(InvalidError(*errors))
         elif draft.to is not None:
             targets.append(_direct_target(tx, draft, draft.to, direct))
-        elif draft.conversation is not None and (draft.conversation, draft.sender) in kinds:
-            targets.append((draft.conversation, kinds[draft.conversation, draft.sender]))
+        elif draft.conversation is not None and (kind := kinds.get((draft.conversation, draft.sender))) is not None:
+            targets.append(BlockedError() if kind == BLOCKED else (draft.conversation, kind))
         else:
             targets.append(NotFoundError())
     return targets
@@ -77,15 +79,21 @@ def find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[Ret
 
 def _direct_target(tx: Transaction, draft: Draft, to: int, direct: dict[str, int]) -> Target | RefusedError:
     """The pair's direct conversation, which is created if it does not exist and the sender may reach the other."""
-    pair = conversations.pair_key(draft.sender, to)
-    if pair not in direct:
-        try:
-            if draft.contacts != EVERYONE:
-                _, role = token.check_actor(tx, draft.token)
-                contacts.require(contacts.bound(draft.contacts, draft.sender, is_admin=role == "admin"), MEET, [to])
-            direct[pair] = conversations.create(tx, draft.sender, [to], None)
-        except InvalidError:
-            return NotFoundError("no such user")
-        except (NotFoundError, ForbiddenError) as refusal:
-            return refusal
-    return direct[pair], "direct"
+    conversation = direct.get(pair_key(draft.sender, to))
+    if conversation is not None:
+        return BlockedError() if (draft.sender, to) in tx.cache.blocked else (conversation, "direct")
+    try:
+        return _create_direct(tx, draft, to), "direct"
+    except InvalidError:
+        return NotFoundError("no such user")
+    except (NotFoundError, ForbiddenError, BlockedError) as refusal:
+        return refusal
+
+
+def _create_direct(tx: Transaction, draft: Draft, to: int) -> int:
+    caller = None
+    if draft.contacts != EVERYONE:
+        _, role = token.check_actor(tx, draft.token)
+        caller = contacts.bound(draft.contacts, draft.sender, is_admin=role == "admin")
+    conversation, _ = get_or_create_direct(tx, draft.sender, to, caller)
+    return conversation

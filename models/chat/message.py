@@ -11,6 +11,7 @@ import peewee
 from models.chat import search
 from models.chat.conversation import Conversation, require_member
 from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, RetryKey, find_targets
+from models.chat.targets import require_unblocked
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
 from models.notices import notifying
@@ -275,12 +276,13 @@ def history(user: int, conversation: int, before: int | None, around: int | None
 
 
 def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
-    """Change the text of the user's own message. Raises NotFoundError, ForbiddenError and InvalidError."""
+    """Change the text of the user's own message. Raises NotFoundError, ForbiddenError, BlockedError and InvalidError."""
     old = get_view(user, message)
     if old.sender != user:
         raise ForbiddenError("only its sender may edit a message")
     if old.deleted_at is not None:
         raise NotFoundError("the message is deleted")
+    require_unblocked(tx, old.conversation, user)
     if not 1 <= len(body) <= MAX_BODY_CHARS:
         raise InvalidError(("body", BODY_RULE))
     Message.update(body=encode_text(body), edited_ms=tx.now_ms).where(Message.id == message).execute()
@@ -321,11 +323,13 @@ def _events_with_text(message: int) -> list[int]:
 def react(tx: Transaction, user: int, message: int, emoji: str, *, added: bool) -> None:
     """Add or remove one reaction of the user. Repeating it changes nothing and appends no second event.
 
-    Raises NotFoundError and InvalidError.
+    Raises NotFoundError, BlockedError and InvalidError. Somebody who is blocked may still remove theirs.
     """
     view = get_view(user, message)
     if added and view.deleted_at is not None:
         raise NotFoundError("the message is deleted")
+    if added:
+        require_unblocked(tx, view.conversation, user)
     exists = user in view.reactions.get(emoji, [])
     if not exists and (len(emoji) > MAX_EMOJI_CHARS or not is_emoji_or_word(emoji)):  # one that an earlier version allowed can go
         raise InvalidError(("emoji", f"must be an emoji or a word of up to {MAX_EMOJI_CHARS} characters"))

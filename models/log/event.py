@@ -26,6 +26,7 @@ JOINING = "joining:"  # the beginning of the streams that `joining_stream` names
 ADDITIONS = "additions"  # large conversations whose members are still to be added, for the drain
 ACTIVITY = "activity"  # actions of users in the embedding application, for the drains
 POSTS = "posts"  # public posts, their comments, and new names of people, for clients that follow posts
+BLOCK_EVENTS = ("block.added", "block.removed")
 COLUMNS = ("id", "stream", "type", "at_ms", "data")
 MAX_CACHED_ENTRIES = 50_000  # in each of a cache's dictionaries
 MAX_SCRUBBED_PER_STATEMENT = 200
@@ -100,13 +101,14 @@ class TransactionCache:
 
     The cache is exact, because every change is an event: a thread that has the write lock and has applied every event up to the
     log's head has current entries. Tokens, status and roles change only with an event of the stream `gateways`, memberships end
-    only with a `member.left`, and a direct conversation is never deleted.
+    only with a `member.left`, a direct conversation is never deleted, and blocks begin and end with an event of their own.
     """
 
     def __init__(self) -> None:
         self.actors: dict[int, tuple[int, str, str, int | None]] = {}  # token -> user, role, status, when it expires
-        self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind
+        self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind, or BLOCKED in a direct conversation
         self.direct: dict[str, int] = {}  # pair -> conversation
+        self.blocked: set[tuple[int, int]] = set()  # (sender, other) of these pairs, if the other blocks the sender
 
     def apply(self, stream: str, kind: str) -> None:
         """Drop the entries that an appended event makes invalid."""
@@ -114,18 +116,25 @@ class TransactionCache:
             self.actors.clear()
         elif kind == "member.left":
             self.kinds.clear()
+        elif kind in BLOCK_EVENTS:
+            self._clear_targets()
 
     def clear(self) -> None:
         """Drop everything, because a transaction was rolled back: entries read in it may be wrong."""
         self.actors.clear()
+        self._clear_targets()
+
+    def _clear_targets(self) -> None:
         self.kinds.clear()
         self.direct.clear()
+        self.blocked.clear()
 
     def limit_size(self) -> None:
-        """Clear each dictionary that has more than MAX_CACHED_ENTRIES."""
-        for entries in (self.actors, self.kinds, self.direct):
-            if len(entries) > MAX_CACHED_ENTRIES:
-                entries.clear()
+        """Clear the entries of users, or of targets, if one of them has more than MAX_CACHED_ENTRIES."""
+        if len(self.actors) > MAX_CACHED_ENTRIES:
+            self.actors.clear()
+        if max(len(self.kinds), len(self.direct), len(self.blocked)) > MAX_CACHED_ENTRIES:
+            self._clear_targets()
 
 
 class Transaction:

@@ -45,6 +45,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         blocked = ForeignKeyField(User, index=False, on_delete="CASCADE")
         from_event = BigIntegerField()
         to_event = BigIntegerField(null=True)
+        since_ms = BigIntegerField()
 
         class Meta:
             database = db
@@ -53,6 +54,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
 
     Mention.add_index(Mention.index(Mention.message, name="mention_message"))
     Block.add_index(Block.index(Block.user, Block.blocked, unique=True, where=SQL("to_event IS NULL"), name="block_open"))
+    Block.add_index(Block.index(Block.to_event, where=SQL("to_event IS NOT NULL"), name="block_closed"))
     db.create_tables([Mention, Block])
     migrate(
         migrator.add_column("messages", "mentions", TextField(null=True)),

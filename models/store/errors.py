@@ -31,6 +31,15 @@ class ForbiddenError(RefusedError):
     slug = "forbidden"
 
 
+class BlockedError(RefusedError):
+    """The other user of a direct conversation blocks the caller."""
+
+    slug = "blocked"
+
+    def __init__(self) -> None:
+        super().__init__("this person cannot be written to")
+
+
 class ConflictError(RefusedError):
     """The current state does not allow the operation."""
 

@@ -182,7 +182,7 @@ def _embed(admin: int, ben: int, crew: int) -> None:
         webhook.create(tx, SECRET, admin, "https://shop.example.org/hook", [], "the shop", None)
         incoming.create(tx, admin, crew, "CI")
         execute("INSERT INTO mentions (conversation, user_id, message) VALUES (?,?,1)", (crew, ben))
-        execute("INSERT INTO blocks (user_id, blocked_id, from_event) VALUES (?,?,1)", (ben, admin))
+        execute("INSERT INTO blocks (user_id, blocked_id, from_event, since_ms) VALUES (?,?,1,1)", (ben, admin))
         deletion.request(tx, leaver, "keep", admin)
         execute("INSERT INTO ended_host_tokens (hash, expires_ms) VALUES (?,?)", ("a hash", 10**13))
 

@@ -82,6 +82,7 @@ export default {
   "person.nameless": "شخص ما",
   "presence.offline": "غير متصل",
   "presence.online": "متصل",
+  "problem.blocked": "لا يمكنك مراسلة هذا الشخص.",
   "problem.forbidden": "لا يُسمح لك بهذا.",
   "problem.internal": "حدث خطأ في الخادم. حاول مرة أخرى لاحقًا.",
   "problem.not-a-member": "لست عضوًا في هذه المحادثة.",

@@ -88,6 +88,7 @@ export default {
   "person.nameless": "Jemand",
   "presence.offline": "offline",
   "presence.online": "online",
+  "problem.blocked": "Du kannst dieser Person nicht schreiben.",
   "problem.forbidden": "Das darfst du nicht.",
   "problem.internal": "Auf dem Server ist etwas schiefgegangen. Versuche es später noch einmal.",
   "problem.not-a-member": "Du bist nicht in diesem Chat.",

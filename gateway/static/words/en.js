@@ -84,6 +84,7 @@ export default {
   "person.nameless": "Somebody",
   "presence.offline": "offline",
   "presence.online": "online",
+  "problem.blocked": "You cannot write to this person.",
   "problem.forbidden": "You may not do this.",
   "problem.internal": "Something went wrong on the server. Try again later.",
   "problem.not-a-member": "You are not in this conversation.",

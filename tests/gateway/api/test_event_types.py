@@ -68,6 +68,8 @@ def do_everything(ana: Client, ben: Client, root: Client) -> None:
     ben.post(f"/conversations/{message['conversation']}/read", {"message": message["id"]})
     ana.patch(f"/messages/{message['id']}", {"body": "hello, Ben"})
     ana.delete(f"/messages/{message['id']}")
+    ben.put(f"/me/blocks/{ana.id}")
+    ben.delete(f"/me/blocks/{ana.id}")
     crew = ana.group(ben)
     ana.patch(f"/conversations/{crew}", {"title": "The crew"})
     ben.delete(f"/conversations/{crew}/members/{ben.id}")

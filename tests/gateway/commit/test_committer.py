@@ -25,7 +25,7 @@ from gateway.commit.batch import MAX_WEIGHT_OF_A_CALLER, Operation, OperationFai
 from gateway.commit.committer import Committer
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
-from models.chat import conversation, message
+from models.chat import conversation, message, targets
 from models.chat.message import Draft, MessageCopy
 from models.identity import token
 from models.identity.token import Actor
@@ -340,7 +340,7 @@ def test_facts_cached_in_a_failed_batch_are_dropped() -> None:
         async with Core() as core:
 
             def create_and_roll_back(tx: Transaction) -> None:
-                conversation.get_or_create_direct(tx, ana, ben)
+                targets.get_or_create_direct(tx, ana, ben)
                 execute("ROLLBACK")
 
             with pytest.raises(StoreDownError):

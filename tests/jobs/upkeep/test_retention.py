@@ -10,7 +10,7 @@ from conf import Settings
 from jobs import tasks
 from jobs.drain.drain import drain
 from jobs.upkeep.retention import ENDED_DAYS, READ_DAYS, UNUSED_DAYS, Retention
-from models.chat import message
+from models.chat import blocks, message
 from models.community import like, post
 from models.identity import token
 from models.log import checkpoint, event
@@ -89,6 +89,20 @@ def test_an_event_that_a_part_has_not_processed_stays(store: Settings, name: str
     later(KEPT_DAYS + 1)
     assert mark() == head, "a part that has just begun has processed nothing"
     assert checkpoint.positions([part]) == {part: 0}
+
+
+def test_a_block_that_ended_is_deleted_when_no_event_of_it_is_left(store: Settings) -> None:
+    ana, ben, cleo = people("ana", "ben", "cleo")
+    with event.transaction() as tx:
+        blocks.block(tx, ana, ben)
+        blocks.block(tx, ana, cleo)
+        blocks.unblock(tx, ana, ben)
+    send(ben, to=ana)
+    done()
+    later(KEPT_DAYS - 1)
+    assert scalar("SELECT count(*) FROM blocks") == 2
+    later(KEPT_DAYS + 1)
+    assert rows("SELECT blocked_id FROM blocks") == [(cleo,)]
 
 
 def test_an_empty_log_goes_on_with_the_next_id(store: Settings) -> None:

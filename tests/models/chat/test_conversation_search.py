@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf import Settings
-from models.chat import conversation, conversation_search, views
+from models.chat import conversation, conversation_search, targets, views
 from models.identity.user import name_parts, search_words
 from models.log import event
 from models.store.text_rules import fold
@@ -48,5 +48,5 @@ def test_words_begin_where_those_of_peoples_names_begin(title: str, text: str) -
 def conversation_of(user: int, others: list[int]) -> int:
     with event.transaction() as tx:
         if len(others) == 1:
-            return conversation.get_or_create_direct(tx, user, others[0])[0]
+            return targets.get_or_create_direct(tx, user, others[0])[0]
         return conversation.create(tx, user, others, None)

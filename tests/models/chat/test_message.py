@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.chat import conversation, message, search
+from models.chat import conversation, message, search, targets
 from models.chat.message import Draft, Posted
 from models.log import event
 from models.store.database import engine, rows
@@ -152,4 +152,4 @@ def test_a_direct_conversation_cannot_be_left_extended_or_renamed() -> None:
         ):
             with pytest.raises(ConflictError):
                 verb()
-        assert conversation.get_or_create_direct(tx, ben, ana) == (1, False)
+        assert targets.get_or_create_direct(tx, ben, ana) == (1, False)

@@ -6,7 +6,8 @@ from typing import Any
 from conf import Settings
 from models.chat import message as messages
 from models.chat import read_marks, search, views
-from models.chat.conversation import ConversationView, get_or_create_direct
+from models.chat.conversation import ConversationView
+from models.chat.targets import get_or_create_direct
 from models.history.import_keys import CONVERSATION, MESSAGE, USER
 from models.identity import external_id
 from models.log import event

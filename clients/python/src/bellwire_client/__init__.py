@@ -13,6 +13,7 @@ from bellwire_client.errors import (
 )
 from bellwire_client.shapes import (
     Account,
+    Block,
     Conversation,
     CreatedToken,
     Event,
@@ -43,6 +44,7 @@ __all__ = [
     "AsyncClient",
     "AsyncEvents",
     "BellwireError",
+    "Block",
     "Client",
     "Conversation",
     "CreatedToken",

@@ -12,7 +12,20 @@ from uuid import uuid4
 from bellwire_client.binding import call, listing
 from bellwire_client.paging import Pages
 from bellwire_client.reading import read
-from bellwire_client.shapes import Conversation, Event, Found, Me, Member, Message, Notification, Priority, State, User, UserRef
+from bellwire_client.shapes import (
+    Block,
+    Conversation,
+    Event,
+    Found,
+    Me,
+    Member,
+    Message,
+    Notification,
+    Priority,
+    State,
+    User,
+    UserRef,
+)
 from bellwire_client.steps import Method, Report, Request, Steps, Writable, download, send_with_retries
 from bellwire_client.telemetry import Telemetry
 
@@ -93,6 +106,21 @@ class Calls:
     def user(self, user: UserRef) -> Steps[User]:
         """Return an active user."""
         return read(User, (yield from self._call("GET", f"/users/{user_path(user)}")))
+
+    @call
+    def block(self, user: UserRef) -> Steps[None]:
+        """Block a user, who is not told: their direct messages are refused, and they see no presence of the caller."""
+        yield from self._call("PUT", f"/me/blocks/{user_path(user)}")
+
+    @call
+    def unblock(self, user: UserRef) -> Steps[None]:
+        """Unblock a user."""
+        yield from self._call("DELETE", f"/me/blocks/{user_path(user)}")
+
+    @listing
+    def blocks(self) -> Pages[Block]:
+        """List the users whom the caller blocks, the latest first."""
+        return Pages(Block, "/me/blocks", self.patience_s)
 
     @listing
     def conversations(self, q: str = "") -> Pages[Conversation]:

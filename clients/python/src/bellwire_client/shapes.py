@@ -98,6 +98,14 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A user whom the caller blocks."""
+
+    user: User
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """A notification of the caller. `count` is the number of events that it stands for."""
 
