@@ -1,26 +1,29 @@
 """Queue mail about unread notifications: hourly and daily digests, and single mails that are due.
 
-A pending notification is decided on when it is due, by its owner's preferences at that time. The transaction that queues a digest
-claims its period, so a person and period have one digest despite crashes and several workers. The content is read when the mail is
-sent (jobs/mail/recheck.py).
+A pending notification is decided on when it is due, by its owner's preferences and quiet hours at that time. The transaction that
+queues a digest claims its period, so a person and period have one digest despite crashes and several workers. The content is read
+when the mail is sent (jobs/mail/recheck.py).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from jobs.drain.pacing import transaction
+from jobs.mail.urgency import ACCOUNT, urgent_among
 from jobs.rules.facts import Facts, with_receivers
 from metrics.declared import NOTIFICATIONS_TOTAL
 from models.log.event import Transaction
 from models.notices import pending_mail
-from models.notices.notification import mark_mail_only_read
+from models.notices.audience import Person
+from models.notices.notification import find_unread, mark_mail_only_read
 from models.notices.pending_mail import DIGEST, SINGLE, PendingMail
 from models.notices.preference import metric_type
+from models.notices.quiet import quiet_until_ms
 from models.notices.schedule import digest_period, next_digest_ms
 from models.store.database import engine
 
@@ -39,21 +42,32 @@ class Plan(NamedTuple):
     postponed: list[tuple[PendingMail, int]]
 
 
-def plan(due: Sequence[PendingMail], facts: Facts) -> Plan:
-    """Decide by each person's current preferences. A pure function."""
+def plan(due: Sequence[PendingMail], facts: Facts, urgent: Collection[int] = ()) -> Plan:
+    """Decide by each person's current preferences and quiet hours. These do not delay the `urgent` notifications, nor a mail about
+    the account. A pure function."""
     result = Plan([], [], {}, [])
     for pending in due:
         person, choice = facts.people.get(pending.user), facts.choice(pending.user, pending.type).email
         if not pending.unread or person is None or not person.active or choice == "off":
             result.dropped.append(pending.notification)
-        elif pending.single or choice == "instant":
-            result.single.append(pending)
-        elif (due_ms := next_digest_ms(choice, pending.since_ms, person.timezone)) > facts.now_ms:
+            continue
+        is_single = pending.single or choice == "instant"
+        due_ms = facts.now_ms if is_single else next_digest_ms(choice, pending.since_ms, person.timezone)
+        if pending.notification not in urgent and not (is_single and pending.type == ACCOUNT):
+            due_ms = after_quiet_ms(person, max(due_ms, facts.now_ms))
+        if due_ms > facts.now_ms:
             result.postponed.append((pending, due_ms))
+        elif is_single:
+            result.single.append(pending)
         else:
             period = digest_period(choice, facts.now_ms, person.timezone)
             result.digests.setdefault((pending.user, period), []).append(pending)
     return result
+
+
+def after_quiet_ms(person: Person, due_ms: int) -> int:
+    """When mail that is due at a moment goes: at the end of the quiet hours that contain it, if there are any."""
+    return quiet_until_ms(person.quiet, due_ms, person.timezone) or due_ms
 
 
 def collect(stop: Callable[[], bool]) -> int:
@@ -69,7 +83,7 @@ def collect(stop: Callable[[], bool]) -> int:
 def _collect_for(users: Sequence[int], at_ms: int) -> int:
     due = pending_mail.list_due(users, at_ms)
     facts = with_receivers(Facts(at_ms), users, {pending.type for pending in due})
-    decided = plan(due, facts)
+    decided = plan(due, facts, _urgent_among(due, facts))
     with transaction(appends=False) as tx:
         pending_mail.postpone(tx, decided.postponed)
         mark_mail_only_read(tx, sorted(pending_mail.remove(tx, decided.dropped)))
@@ -81,6 +95,16 @@ def _collect_for(users: Sequence[int], at_ms: int) -> int:
     for pending in [*single, *collected]:
         NOTIFICATIONS_TOTAL.labels(metric_type(pending.type), "email").inc()
     return len(single) + len(digests)
+
+
+def _urgent_among(due: Sequence[PendingMail], facts: Facts) -> set[int]:
+    """Of the notifications with a mail of their own, those that quiet hours would delay if they were not urgent."""
+    by_user: dict[int, list[int]] = {}
+    for pending in due:
+        person = facts.people.get(pending.user)
+        if pending.single and person is not None and after_quiet_ms(person, facts.now_ms) > facts.now_ms:
+            by_user.setdefault(pending.user, []).append(pending.notification)
+    return {number for user, ids in by_user.items() for number in urgent_among(user, find_unread(user, ids))}
 
 
 def _remove(tx: Transaction, items: Sequence[PendingMail]) -> list[PendingMail]:
@@ -100,6 +124,7 @@ def _claim(
             claimed.append((user, _remove(tx, items)))
             continue
         frequency = period.partition(" ")[0]
-        due_ms = next_digest_ms(frequency, facts.now_ms, facts.people[user].timezone)
+        person = facts.people[user]
+        due_ms = after_quiet_ms(person, next_digest_ms(frequency, facts.now_ms, person.timezone))
         pending_mail.postpone(tx, [(item, due_ms) for item in items])
     return [(user, items) for user, items in claimed if items]

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.chat.conversation import Membership
-from models.chat.message import Message
+from jobs.mail.urgency import ACCOUNT, MESSAGE, unread_priorities, urgent_among
 from models.log.event import Transaction
-from models.notices import audience, pending_mail, preference
+from models.notices import audience, outbox, pending_mail, preference
+from models.notices.audience import Person
 from models.notices.notification import UnreadNotification, find_unread, mark_mail_only_read
 from models.notices.outbox import Mail
 from models.notices.pending_mail import DIGEST, SINGLE
 from models.notices.preference import Choice
+from models.notices.quiet import quiet_until_ms
 from models.notices.schedule import mail_due_ms
-from models.store.database import fetch_column
 
 TYPES = {"address_known": "account", "account": "account"}  # the preference that decides on a kind of mail; codes have none
-MESSAGE = "message"  # the type of notifications that are about messages
 MAX_DIGEST_ITEMS = 50  # the rest is counted
 MAX_TYPES_CHARS = 300  # in an unsubscribe link, which is one line of a mail's header
-MAX_UNREAD_READ = 200  # newest unread messages among which the one that a mail is about is looked for
 SUBJECT_TYPES = ("conversation", "post", "group")  # keys of a notification's data that link to a page
 
 
 def current_mail(tx: Transaction, mail: Mail) -> Mail | None:
     """Return the mail with its current content, or None when it is not to be sent any more: its code has expired, its receiver's
-    preferences exclude it, or everything in it has been read."""
+    preferences exclude it, everything in it has been read, or it waits for the end of quiet hours."""
     if mail.expires_ms is not None and mail.expires_ms <= tx.now_ms:
         return None
     if mail.kind in (SINGLE, DIGEST) and mail.receiver is not None:
@@ -59,6 +57,9 @@ def _current_notifications(tx: Transaction, mail: Mail, user: int) -> Mail | Non
     if not unread:
         mark_mail_only_read(tx, ids)
         return None
+    if (until_ms := _quiet_until_ms(tx, mail, people[user], unread)) is not None:
+        pending_mail.add(tx, [(item.id, user, until_ms, bool(again)) for item in unread])
+        return None
     content = _content(unread)
     if mail.kind == SINGLE and again and unread[0].type == MESSAGE:
         content["items"][0]["priority"] = _priority(user, unread[0].data.get("conversation"))
@@ -73,6 +74,16 @@ def _move_to_digest(
         due_ms = mail_due_ms(choices[item.type].email, tx.now_ms, timezone)
         if due_ms:
             pending_mail.add(tx, [(item.id, user, due_ms, False)])
+
+
+def _quiet_until_ms(tx: Transaction, mail: Mail, person: Person, unread: Sequence[UnreadNotification]) -> int | None:
+    """Return the end of the quiet hours that a mail waits for, None when it does not wait: it is urgent or about the account, or it
+    may have been sent already, since its sender was killed. Sent once more, it must have the same Message-ID."""
+    until_ms = quiet_until_ms(person.quiet, tx.now_ms, person.timezone)
+    if until_ms is None or outbox.is_interrupted(mail.id) or (mail.kind == SINGLE and unread[0].type == ACCOUNT):
+        return None
+    is_urgent = mail.data.get("again") and mail.receiver is not None and urgent_among(mail.receiver, unread)
+    return None if is_urgent else until_ms
 
 
 def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
@@ -90,14 +101,7 @@ def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
 
 def _priority(user: int, conversation: Any) -> str:
     """Return the priority of the newest message to a user that is unread and not normal; `normal` if there is none."""
-    is_own = (Membership.user == user) & (Membership.conversation == conversation) & Membership.to_event.is_null()
-    read = Membership.select(Membership.read_message).where(is_own).scalar() or 0
-    unread = Message.select(Message.priority).where(
-        *(Message.conversation == conversation, Message.id > read, Message.sender != user, Message.deleted_ms.is_null()),
-        Message.event != 0,  # not imported
-    )
-    priorities = fetch_column(unread.order_by(Message.id.desc()).limit(MAX_UNREAD_READ))
-    return next((priority for priority in priorities if priority != "normal"), "normal")
+    return next((priority for priority in unread_priorities(user, conversation) if priority != "normal"), "normal")
 
 
 def _path(data: Mapping[str, Any]) -> str:

@@ -183,6 +183,14 @@ def defaults(types: Iterable[str] | None = None) -> dict[str, Defaults]:
     return found
 
 
+def urgent_names(types: Collection[str]) -> set[str]:
+    """Return those of these types that are urgent."""
+    urgent = HostType.select(HostType.name).where(HostType.urgent)
+    return {
+        name for part in chunks(sorted(types), MAX_IDS_PER_QUERY) for name in fetch_column(urgent.where(HostType.name.in_(part)))
+    }
+
+
 def exist(types: Collection[str]) -> bool:
     """Return whether all of these types exist."""
     return len(defaults(types)) == len(set(types))

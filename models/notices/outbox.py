@@ -184,6 +184,11 @@ def acquire(tx: Transaction, mail: Mail, holder: str, domain: str) -> Mail | Non
     return acquired if count else None
 
 
+def is_interrupted(number: int) -> bool:
+    """Whether the latest attempt at a mail has no result: its sender was killed, before or after the relay accepted it."""
+    return bool(Email.select(Email.holder).where(Email.id == number).scalar())
+
+
 def renew_lease(tx: Transaction, number: int, holder: str) -> None:
     """Extend the lease of a mail while it is being sent."""
     Email.update(next_ms=tx.now_ms + LEASE_MS).where(_is_queued(number), Email.holder == holder).execute()

@@ -21,6 +21,7 @@ from models.store.database import Base, chunks, fetch_column, fetch_rows, insert
 
 SINGLE, DIGEST = "notification", "digest"  # kinds of mail
 MAX_KEYS_PER_QUERY = 200
+MAX_SINGLE_DELAY_MS = 5 * 60_000  # a mail of its own that is due later waits for the end of quiet hours
 
 
 class WaitingMail(Base):
@@ -151,9 +152,11 @@ def claim_digest(tx: Transaction, user: int, period: str) -> bool:
 
 
 def make_due_now(tx: Transaction, users: Sequence[int]) -> None:
-    """Make all that waits for the users' digests due, since their preferences or time zones have changed."""
+    """Make all due that waits for the users' digests or for the end of their quiet hours, since these, their preferences or their
+    time zones have changed: new times follow."""
+    is_postponed = ~WaitingMail.single | (WaitingMail.due_ms > WaitingMail.since_ms + MAX_SINGLE_DELAY_MS)
     for part in chunks(users, MAX_KEYS_PER_QUERY):
-        WaitingMail.update(due_ms=0).where(WaitingMail.user.in_(part), ~WaitingMail.single).execute()
+        WaitingMail.update(due_ms=0).where(WaitingMail.user.in_(part), is_postponed).execute()
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:
