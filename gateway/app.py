@@ -26,6 +26,7 @@ from gateway.api import (
     operations,
     posts,
     preferences,
+    push,
     sessions,
     signup,
     stream,
@@ -121,6 +122,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/me/blocks/{USER}", blocks.Block),
         (f"{API}/me/sessions", sessions.Sessions),
         (f"{API}/me/sessions/{ID}", sessions.Session),
+        (f"{API}/me/push", push.PushSubscriptions),
         (f"{API}/users", accounts.Users),
         (f"{API}/users/{USER}", accounts.User),
     ],
@@ -133,6 +135,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/notifications/read", notifications.NotificationsReadMark),
         (f"{API}/notifications/{ID}/explain", notifications.NotificationExplanation),
         (f"{API}/notification-preferences", preferences.Preferences),
+        (f"{API}/push/key", push.InstallationKey),
         (f"{API}/unsubscribe", preferences.Unsubscribe),
     ],
     "Admin": [

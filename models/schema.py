@@ -39,6 +39,8 @@ from models.notices.notification import Notification
 from models.notices.outbox import Email
 from models.notices.pending_mail import Digest, WaitingMail
 from models.notices.preference import Preference
+from models.notices.push_subscriptions import PushSubscription
+from models.notices.pushes import Push
 from models.notices.topics import TopicMember
 from models.ops.dead_letters import DeadLetter
 from models.ops.lease import Lease
@@ -95,6 +97,8 @@ TABLES = [
     BurstEvent,
     WaitingMail,
     Digest,
+    PushSubscription,
+    Push,
     Announcement,
     HostType,
     HostNotice,

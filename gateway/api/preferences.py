@@ -31,6 +31,7 @@ class PreferenceChange(msgspec.Struct, forbid_unknown_fields=True):
 
     in_app: bool | None = None
     email: Annotated[str, one_of(EMAIL_FREQUENCIES)] | None = None
+    push: bool | None = None
 
 
 class PreferenceChanges(msgspec.Struct):
@@ -50,10 +51,11 @@ class PreferenceChanges(msgspec.Struct):
 
 
 class PreferenceAnswer(TypedDict):
-    """The preferences for one type: in the application, and by e-mail."""
+    """The preferences for one type: in the application, by e-mail, and by push."""
 
     in_app: bool
     email: Annotated[str, one_of(EMAIL_FREQUENCIES)]
+    push: bool
 
 
 class PreferencesAnswer(TypedDict):
@@ -66,7 +68,7 @@ class PreferencesAnswer(TypedDict):
     system: PreferenceAnswer
 
 
-EXAMPLE = {"message": {"email": "daily"}, "community": {"in_app": True, "email": "off"}}
+EXAMPLE = {"message": {"email": "daily", "push": True}, "community": {"in_app": True, "email": "off"}}
 
 
 class Preferences(Handler):
@@ -74,7 +76,7 @@ class Preferences(Handler):
 
     @describe("Read my notification preferences", {200: PreferencesAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{TYPE:{"in_app","email"}}` for all types."""
+        """Answer 200 with `{TYPE:{"in_app","email","push"}}` for all types."""
         choices = await self.read(preference.all_choices, self.actor.user)
         self.answer({notification_type: choice._asdict() for notification_type, choice in choices.items()})
 
@@ -114,6 +116,7 @@ def _merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) ->
         notification_type: Choice(
             current[notification_type].in_app if new.in_app is None else new.in_app,
             current[notification_type].email if new.email is None else new.email,
+            current[notification_type].push if new.push is None else new.push,
         )
         for notification_type, new in changes.items()
     }

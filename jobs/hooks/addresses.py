@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -34,6 +35,17 @@ def may_call(address: Address, allowed: Networks) -> bool:
     """Whether webhooks may call an address."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return is_public(address) or any(address in network or (mapped is not None and mapped in network) for network in allowed)
+
+
+def may_push_to(url: str, allowed: Networks) -> bool:
+    """Whether a push may be sent to an address, as far as that is known without resolving its name: which names there are in a
+    private network is nothing that users may try out. It must be https, except on this host."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    literal = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else _literal(host)
+    if literal is None:
+        return parts.scheme == "https"
+    return _may_call(literal, tuple(allowed)) and (parts.scheme == "https" or ip_address(literal).is_loopback)
 
 
 async def resolve(host: str, port: int, allowed: Networks) -> list[str]:

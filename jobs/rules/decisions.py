@@ -61,7 +61,7 @@ class Decision(NamedTuple):
     `outcome` is the decisive line of the precedence, `detail` more about it in words. `email` is the user's preference, empty when
     the outcome was decided before it mattered. `mail_ms` is when a mail is due: AT_ONCE, Unix ms, or None for never. `again`: it is
     sent even if the notification was there before, as that of an important message is. `quiet_ms` ends the quiet hours that it
-    waits for, also when it would be due at once.
+    waits for, also when it would be due at once. `push_ms` is when it is pushed, AT_ONCE, the end of quiet hours, or None.
     """
 
     user: int
@@ -71,6 +71,8 @@ class Decision(NamedTuple):
     again: bool = False
     detail: str = ""
     quiet_ms: int | None = None
+    push_ms: int | None = None
+    urgent: bool = False
 
     @property
     def in_app(self) -> bool:
@@ -113,7 +115,8 @@ def decide(notification_type: str, content: Content, case: Case, facts: Facts) -
         return Decision(user, outcome, detail=_detail(outcome, case, content, facts))
     if person is None:
         return Decision(user, NOT_ACTIVE)
-    return _with_mail(Decision(user, outcome, choice.email), content.priority, choice, person, facts.now_ms)
+    mailed = _with_mail(Decision(user, outcome, choice.email), content.priority, choice, person, facts.now_ms)
+    return _with_push(mailed, content.priority, person, facts.now_ms) if choice.push and user in facts.pushable else mailed
 
 
 def _detail(outcome: str, case: Case, content: Content, facts: Facts) -> str:
@@ -139,14 +142,21 @@ def _with_mail(decision: Decision, priority: str, choice: Choice, person: Person
     return decision._replace(mail_ms=mail_ms, again=again, quiet_ms=quiet_ms)
 
 
+def _with_push(decision: Decision, priority: str, person: Person, now_ms: int) -> Decision:
+    """The decision with the time of its push: at once, or at the end of quiet hours, which what is urgent does not wait for."""
+    if priority == "urgent":
+        return decision._replace(push_ms=AT_ONCE, urgent=True)
+    return decision._replace(push_ms=quiet_until_ms(person.quiet, now_ms, person.timezone) or AT_ONCE)
+
+
 def cause_of(rule: Rule, content: Content, decision: Decision) -> Cause | None:
-    """Return what a decision writes, or None when it is neither shown nor mailed."""
+    """Return what a decision writes, or None when it is neither shown, mailed nor pushed."""
     return cause_with(rule.type, rule.words, content, decision)
 
 
 def cause_with(notification_type: str, words: Wording, content: Content, decision: Decision) -> Cause | None:
     """Like `cause_of`, for a notification without a rule: its type and words are parameters."""
-    if not decision.in_app and decision.mail_ms is None:
+    if not decision.in_app and decision.mail_ms is None and decision.push_ms is None:
         return None
     return Cause(
         user=decision.user,
@@ -161,4 +171,6 @@ def cause_with(notification_type: str, words: Wording, content: Content, decisio
         mail_ms=decision.mail_ms,
         again=decision.again,
         quiet_ms=decision.quiet_ms,
+        push_ms=decision.push_ms,
+        urgent=decision.urgent,
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from models.chat import presence
 from models.log.event import Event
-from models.notices import audience, preference
+from models.notices import audience, preference, push_subscriptions
 from models.notices.audience import Interval, Person
 from models.notices.levels import effective_level
 from models.notices.preference import Choice
@@ -37,6 +37,7 @@ class Facts(NamedTuple):
     defaults: Mapping[str, Choice] = {}  # of types of the host's
     members_counts: Mapping[int, int] = {}  # conversation -> its members now
     blocks: Mapping[tuple[int, int], Sequence[tuple[int, int | None]]] = {}  # (user, blocked) -> intervals of the log
+    pushable: Collection[int] = frozenset()  # users with a push subscription
 
     def choice(self, user: int, notification_type: str) -> Choice:
         """Return a user's preference for a type of notification."""
@@ -78,7 +79,8 @@ def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.
 def with_receivers(facts: Facts, users: Collection[int], types: Collection[str] = ()) -> Facts:
     """Return the facts with the accounts and preferences of these users, and the defaults of the host's among `types`."""
     choices, defaults = preference.find_choices(users), preference.host_defaults(types)
-    return facts._replace(people=audience.people(users), choices=choices, defaults=defaults)
+    pushable = push_subscriptions.subscribed(users)
+    return facts._replace(people=audience.people(users), choices=choices, defaults=defaults, pushable=pushable)
 
 
 def _actors(payload: Any) -> Iterable[int]:

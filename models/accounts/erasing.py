@@ -43,6 +43,7 @@ from models.notices.notification import Notification
 from models.notices.outbox import Email
 from models.notices.pending_mail import Digest, WaitingMail
 from models.notices.preference import Preference
+from models.notices.push_subscriptions import PushSubscription
 from models.notices.topics import TopicMember
 from models.ops.dead_letters import DeadLetter
 from models.records import archived_tables
@@ -189,6 +190,7 @@ STEPS = (
     deleted(Token, Token.user, Token.id),
     deleted(Code, Code.account, Code.purpose),
     deleted(Preference, Preference.user, Preference.type),
+    deleted(PushSubscription, PushSubscription.user, PushSubscription.id),
     deleted(WaitingMail, WaitingMail.user, WaitingMail.notification),
     deleted(Digest, Digest.user, Digest.period),
     Step("emails", pages(Email, Email.id, lambda user: Email.receiver == user), _delete_mails),

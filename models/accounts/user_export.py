@@ -61,7 +61,8 @@ def _owned(name: str, table: str, columns: tuple[str, ...], owner: str = "user_i
 MESSAGE = ("id", "conversation_id", "body", "priority", "reply_to", "client_id", "created_ms", "edited_ms", "deleted_ms")
 PARTS = (
     _owned("sessions", "tokens", ("id", "label", "address", "created_ms", "used_ms")),
-    _owned("preferences", "preferences", ("type", "in_app", "email"), key="type", start=""),
+    _owned("preferences", "preferences", ("type", "in_app", "email", "push"), key="type", start=""),
+    _owned("push_subscriptions", "push_subscriptions", ("id", "endpoint", "label", "created_ms", "updated_ms")),
     _Part(
         "conversations",
         ("id", "kind", "title", "role", "read_message", "created_ms"),

@@ -163,6 +163,8 @@ def revoke(tx: Transaction, user: int, tokens: Sequence[int] | None = None, *, m
     for part in chunks(dead, MAX_IDS_PER_STATEMENT):
         if not may_return:
             ended_tokens.record(part)
+            # The model is in models.notices. Subscriptions of sessions are deleted with the token.
+            execute(f"DELETE FROM push_subscriptions WHERE host_token IN ({placeholders(len(part))})", part)
         execute(f"DELETE FROM tokens WHERE id IN ({placeholders(len(part))})", part)
     tx.append(GATEWAYS, "token.revoked", msgspec.json.encode({"user": user, "tokens": dead}))
 
@@ -176,6 +178,7 @@ def end_all(tx: Transaction, user: int) -> int:
     ended_ms = max(tx.now_ms, int(newest))
     User.update(tokens_after_ms=ended_ms).where(User.id == user).execute()
     revoke(tx, user)
+    _end_subscriptions([user])
     return ended_ms
 
 
@@ -193,6 +196,12 @@ def revoke_all(tx: Transaction, users: Sequence[int]) -> None:
     """Delete all tokens of users. Gateways learn of it from the event of the users' change of status."""
     for part in chunks(users, MAX_IDS_PER_STATEMENT):
         execute(f"DELETE FROM tokens WHERE user_id IN ({placeholders(len(part))})", part)
+        _end_subscriptions(part)
+
+
+def _end_subscriptions(users: Sequence[int]) -> None:
+    """End the push subscriptions of users, also those that were made with tokens of the host's that have ended."""
+    execute(f"DELETE FROM push_subscriptions WHERE user_id IN ({placeholders(len(users))})", users)
 
 
 def find_unused(after: int, before_ms: int, limit: int) -> tuple[int, dict[int, list[int]]]:

@@ -76,7 +76,8 @@ def burst_cause(conversation: int, first: int, last: int) -> str:
 class Cause(msgspec.Struct, gc=False):
     """One reason to notify one user: one fact, or several that are counted together. `mail_ms` is when a mail about it is due,
     AT_ONCE or None (never). `again`: mail it also when the notification existed already, in a separate mail. `quiet_ms`: what is
-    due at once waits until then, the end of quiet hours."""
+    due at once waits until then, the end of quiet hours. `push_ms` is when it is to be pushed, AT_ONCE or None; `urgent`: also to a
+    phone that saves its battery."""
 
     user: int
     cause: str
@@ -92,6 +93,8 @@ class Cause(msgspec.Struct, gc=False):
     facts: int = 1
     url: str | None = None
     quiet_ms: int | None = None
+    push_ms: int | None = None
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

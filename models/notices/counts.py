@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from models.log.event import Transaction, user_stream
-from models.notices import pending_mail
+from models.notices import pending_mail, pushes
 from models.notices.causes import Cause, NotifyingCounts
 from models.notices.notification import Notification, view
+from models.notices.pushes import NewPush
 from models.notices.schedule import AT_ONCE
 from models.store.database import chunks, execute, insert_rows, rows, values_cte
 
@@ -48,7 +49,8 @@ def increase_groups(
     notifications = _write(tx, [(group[-1], n) for group, n in groups], unread)
     shown = [group[0] for group, _ in groups if group[0].in_app]
     new = Counter((cause.type, "in_app") for cause in shown if notifications[cause.user, cause.grouping].new)
-    return notifications, new + _mail(tx, [(notifications[group[0].user, group[0].grouping], group) for group, _ in groups])
+    written = [(notifications[group[0].user, group[0].grouping], group) for group, _ in groups]
+    return notifications, new + _mail(tx, written) + _push(tx, written)
 
 
 def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:
@@ -101,6 +103,20 @@ def _mail(tx: Transaction, counted: Sequence[tuple[CountedNotification, list[Cau
     return types
 
 
+def _push(tx: Transaction, counted: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:
+    """Queue the pushes; returns them by (type, "push"). A count that increases is pushed again, in the place of the last push."""
+    new: list[NewPush] = []
+    types: Counter[tuple[str, str]] = Counter()
+    for notification, group in counted:
+        due = [cause.push_ms for cause in group if cause.push_ms is not None]
+        if due:
+            urgent = any(cause.urgent for cause in group)
+            new.append(NewPush(group[0].user, notification.id, group[0].grouping, min(due), urgent))
+            types[group[0].type, "push"] += 1
+    pushes.queue(tx, new)
+    return types
+
+
 class PreparedUpdate(NamedTuple):
     """An unread notification whose count is to be increased from `old` to `new`. `event_data` is NOTIFICATION as JSON
     with the new count."""
@@ -135,10 +151,12 @@ def write_prepared(tx: Transaction, counted: Sequence[tuple[Cause, int]], prepar
     for update in written:
         if update.cause.in_app:
             tx.append(user_stream(update.cause.user), "notification.updated", update.event_data)
-    _mail(tx, [(CountedNotification(update.id, new=False), [update.cause]) for update in written])
+    unread = [(CountedNotification(update.id, new=False), [update.cause]) for update in written]
+    _mail(tx, unread)
+    pushed = _push(tx, unread)
     written_keys = {(update.cause.user, update.cause.grouping) for update in written}
     remaining = increase(tx, [(cause, n) for cause, n in counted if (cause.user, cause.grouping) not in written_keys])
-    return NotifyingCounts(len(counted), remaining.by_channel)
+    return NotifyingCounts(len(counted), remaining.by_channel + pushed)
 
 
 def _update_unchanged(tx: Transaction, prepared: Sequence[PreparedUpdate]) -> set[int]:

@@ -87,6 +87,7 @@ class Defaults(NamedTuple):
 
     in_app: bool
     email: str
+    push: bool
 
 
 def label(name: str) -> str:
@@ -173,13 +174,16 @@ def names() -> list[str]:
 
 def defaults(types: Iterable[str] | None = None) -> dict[str, Defaults]:
     """Return the defaults of these types, or of all, without those that do not exist (any more)."""
-    query = HostType.select(HostType.name, HostType.in_app, HostType.email)
+    query = HostType.select(HostType.name, HostType.in_app, HostType.email, peewee.fn.COALESCE(HostType.push, HostType.urgent))
     if types is None:
-        return {name: Defaults(bool(in_app), email) for name, in_app, email in fetch_rows(query.order_by(HostType.name))}
+        return {
+            name: Defaults(bool(in_app), email, bool(push))
+            for name, in_app, email, push in fetch_rows(query.order_by(HostType.name))
+        }
     found: dict[str, Defaults] = {}
     for part in chunks(sorted(types), MAX_IDS_PER_QUERY):
         chosen = fetch_rows(query.where(HostType.name.in_(part)))
-        found |= {name: Defaults(bool(in_app), email) for name, in_app, email in chosen}
+        found |= {name: Defaults(bool(in_app), email, bool(push)) for name, in_app, email, push in chosen}
     return found
 
 

@@ -1,4 +1,5 @@
-"""Preferences: whether a user is notified in-app and by e-mail, for each type of notification: Bellwire's own, and the host's."""
+"""Preferences: whether a user is notified in-app, by e-mail and by push, for each type of notification: Bellwire's own, and the
+host's."""
 
 from __future__ import annotations
 
@@ -6,14 +7,16 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import peewee
+from peewee import fn
 
 from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import host_types, pending_mail
-from models.notices.host_types import HOST, MAX_NAME_CHARS
+from models.notices.host_types import HOST, MAX_NAME_CHARS, HostType
 from models.store.database import Base, WidenedCharField, chunks, fetch_rows, insert_rows
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
+PUSH_DEFAULTS = frozenset({"message"})  # the types that are pushed
 TYPES = tuple(EMAIL_DEFAULTS)  # Bellwire's own
 MAX_IDS_PER_QUERY = 500
 EMAIL_FREQUENCIES = ("off", "instant", "hourly", "daily")
@@ -38,6 +41,7 @@ class Choice(NamedTuple):
 
     in_app: bool
     email: str
+    push: bool = False
 
 
 DELETED = Choice(in_app=True, email="off")  # of a type of the host's that does not exist any more
@@ -61,7 +65,7 @@ def _choices(user: int, defaults: Mapping[str, Choice]) -> dict[str, Choice]:
 
 def default_choice(type_: str) -> Choice:
     """The choice that applies to one of Bellwire's own types until the user changes it; DELETED for another type."""
-    return Choice(in_app=True, email=EMAIL_DEFAULTS[type_]) if type_ in EMAIL_DEFAULTS else DELETED
+    return Choice(in_app=True, email=EMAIL_DEFAULTS[type_], push=type_ in PUSH_DEFAULTS) if type_ in EMAIL_DEFAULTS else DELETED
 
 
 def host_defaults(types: Iterable[str] | None = None) -> dict[str, Choice]:
@@ -80,9 +84,11 @@ def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
     """(user, type) -> choice, for the types that the users have changed."""
     choices: dict[tuple[int, str], Choice] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
-        query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email)
-        for user, type_, in_app, email in fetch_rows(query.where(Preference.user.in_(part))):
-            choices[user, type_] = Choice(in_app, email)
+        push = fn.COALESCE(Preference.push, HostType.push, HostType.urgent)
+        query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email, push)
+        query = query.join(HostType, peewee.JOIN.LEFT_OUTER, on=Preference.type == HostType.name)
+        for user, type_, in_app, email, pushed in fetch_rows(query.where(Preference.user.in_(part))):
+            choices[user, type_] = Choice(in_app, email, type_ in PUSH_DEFAULTS if pushed is None else bool(pushed))
     return choices
 
 
@@ -91,9 +97,9 @@ def set_choices(tx: Transaction, user: int, choices: Mapping[str, Choice]) -> No
     pending_mail.make_due_now(tx, [user])
     insert_rows(
         Preference,
-        ("user_id", "type", "in_app", "email"),
-        [(user, type_, choice.in_app, choice.email) for type_, choice in choices.items()],
-        " ON CONFLICT (user_id, type) DO UPDATE SET in_app=excluded.in_app, email=excluded.email",
+        ("user_id", "type", "in_app", "email", "push"),
+        [(user, type_, *choice) for type_, choice in choices.items()],
+        " ON CONFLICT (user_id, type) DO UPDATE SET in_app=excluded.in_app, email=excluded.email, push=excluded.push",
     )
 
 

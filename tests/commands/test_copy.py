@@ -24,7 +24,7 @@ from models.history import import_keys, marks
 from models.history.marks import Marks
 from models.hooks import incoming, webhook
 from models.log import checkpoint, event
-from models.notices import announcement, bursts, host_notices, host_types, pending_mail, preference, topics
+from models.notices import announcement, bursts, host_notices, host_types, pending_mail, preference, pushes, topics
 from models.ops import dead_letters
 from models.records import activity, archive, audit
 from models.records.export import Export
@@ -38,7 +38,7 @@ from models.sync import catchup
 from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
 from tests.commands.installation import Installation
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
-from tests.models.people import credentials, group, people, scalar, send
+from tests.models.people import credentials, group, people, scalar, send, subscribe
 from tests.python import run_python
 from tests.stores import SECRET, PostgresServer, free_port
 
@@ -152,6 +152,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     with event.transaction() as tx:
         announcement.create(tx, announcement.AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
         pending_mail.claim_digest(tx, ben, "daily 2026-11-26")
+        subscribe(tx, ben)
+        pushes.queue(tx, [pushes.NewPush(ben, 1, "conversation:7", 0)])
         presence.record_changes(tx, "gateway-1", [ben, cleo], [])
         presence.record_changes(tx, "gateway-1", [], [cleo])
     gone = send(ana, "secret", at=crew)

@@ -8,6 +8,7 @@ from models.chat import conversation, message, search
 from models.chat.message import Draft, Posted
 from models.identity import token
 from models.log import event
+from models.notices import push_subscriptions
 from models.store.database import rows
 
 
@@ -47,3 +48,14 @@ def index_messages(ids: Sequence[int]) -> int:
 def scalar(sql: str, *params: object) -> object:
     """Return the single value of a query."""
     return rows(sql, params)[0][0]
+
+
+P256DH = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"  # of RFC 8291, section 5
+AUTH = "BTBZMqHH6r4Tts7J_aSIgg"
+
+
+def subscribe(user: int, address: str = "https://push.example.org/1", p256dh: str = P256DH, auth: str = AUTH) -> None:
+    """Subscribe a browser of a user to pushes, in a session of its own."""
+    with event.transaction() as tx:
+        (session,) = rows("SELECT id FROM tokens WHERE hash=?", (token.digest(token.create(tx, user, is_session=True)),))[0]
+        push_subscriptions.put(tx, user, session, push_subscriptions.endpoint_of(address, p256dh, auth), "a browser")

@@ -23,12 +23,15 @@ def email(client: Client, kind: str) -> str:
 def test_preferences_that_a_request_leaves_out_stay_unchanged(ana: Client, ben: Client) -> None:
     defaults = ben.get(PATH).json()
     ana.put(PATH, {"account": {"in_app": False, "email": "daily"}, "community": {"email": "hourly"}})
-    assert ana.put(PATH, {"account": {"email": "off"}}).json()["account"] == {"in_app": False, "email": "off"}
-    assert ana.put(PATH, {"account": {"in_app": True}, "message": {}}).json()["account"] == {"in_app": True, "email": "off"}
+    assert ana.put(PATH, {"account": {"email": "off"}}).json()["account"] == {"in_app": False, "email": "off", "push": False}
+    assert ana.put(PATH, {"account": {"in_app": True}, "message": {}}).json()["account"] == defaults["account"] | {"email": "off"}
     assert ana.put(PATH, {}).json() == defaults | {
-        "account": {"in_app": True, "email": "off"},
-        "community": {"in_app": True, "email": "hourly"},
+        "account": {"in_app": True, "email": "off", "push": False},
+        "community": {"in_app": True, "email": "hourly", "push": False},
     }
+    assert defaults["message"]["push"] is True
+    assert ana.put(PATH, {"message": {"push": False}}).json()["message"] == defaults["message"] | {"push": False}
+    assert ana.put(PATH, {"message": {"email": "off"}}).json()["message"] == {"in_app": True, "email": "off", "push": False}
     assert ben.get(PATH).json() == defaults
 
 
@@ -40,6 +43,7 @@ def test_preferences_that_a_request_leaves_out_stay_unchanged(ana: Client, ben: 
         ({"account": {"email": 5}}, "account.email"),
         ({"account": {"in_app": "yes"}}, "account.in_app"),
         ({"account": {"in_app": 1}}, "account.in_app"),
+        ({"account": {"push": "on"}}, "account.push"),
         ({"account": {"sms": True}}, "account.sms"),
         ({"account": "off"}, "account"),
         ({"account": None}, "account"),

@@ -32,6 +32,7 @@ LEFT_OUT = {  # calls that `request` and `call` make
     r"PATCH /me|\w+ /me/sessions.*|\w+ /notification-preferences|GET /notifications/ID/explain": "people do it on the page",
     r"\w+ /admin/(invitations|instance|test-mail|watches|audit|activity)(/.*)?": "administrators do it on the page",
     r"GET /instance|POST /telemetry/error": "the page begins with it, and reports its errors",
+    r"\w+ /(push/key|me/push)": "browsers subscribe themselves",
     r"\w+ /unsubscribe": "links in mails lead there",
     r"GET /events/ws": "`events` reads it by the transport ws",
     r"POST /telemetry/send": "clients report what `send` took by themselves",
