@@ -28,12 +28,16 @@ class Block(Handler):
         the caller nor write in it (403 `blocked`), cause the caller no notifications, and always see them offline. A caller blocks
         at most 1,000 people: another is answered 409."""
         user, blocked = self.actor.user, int(other)
-        await self.commit(lambda tx: blocks.block(tx, user, blocked, self.bound_in(tx)))
+        is_new = await self.commit(lambda tx: blocks.block(tx, user, blocked, self.bound_in(tx)))
         self.answer(None, 204)
+        if is_new:
+            await self.services.presence.announce_block(user, blocked, is_blocked=True)
 
     @describe("Unblock a user", {204: None}, errors=("invalid",))
     async def delete(self, other: str) -> None:
         """Answer 204, also if the caller does not block the user."""
         user, blocked = self.actor.user, int(other)
-        await self.commit(lambda tx: blocks.unblock(tx, user, blocked, self.bound_in(tx)))
+        is_ended = await self.commit(lambda tx: blocks.unblock(tx, user, blocked, self.bound_in(tx)))
         self.answer(None, 204)
+        if is_ended:
+            await self.services.presence.announce_block(user, blocked, is_blocked=False)

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -124,6 +125,13 @@ class Presence:
                     self._publish_ephemeral(peers[user], "", "presence", {"user": user, "online": online}, except_user=user)
                 if number % MAX_ANNOUNCED_PER_TICK == 0:
                     await asyncio.sleep(0)
+
+    async def announce_block(self, user: int, other: int, *, is_blocked: bool) -> None:
+        """After a user blocked another one, or unblocked them, show these that the user went offline, or online: if the user is
+        online, and nothing else hides it. When the store is down, they see it in their next initial state."""
+        with suppress(StoreDownError):
+            if await self._read(views.is_seen_online, user, other):
+                self._publish_ephemeral([other], "", "presence", {"user": user, "online": not is_blocked}, except_user=user)
 
     async def close(self) -> None:
         """Renew the lease for the last time: a user who opens no poll elsewhere meanwhile is offline when it runs out."""

@@ -10,6 +10,7 @@ import msgspec
 from models.chat import conversation as conversations
 from models.chat import message as messages
 from models.chat import presence
+from models.chat.blocks import blockers_among
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView, MemberView
 from models.chat.message import MessageView
 from models.notices.audience import UNREAD_SQL
@@ -31,8 +32,13 @@ def conversation_view(user: int, conversation: int) -> ConversationView:
     if view.members_count is not None:
         return view
     others = {member.user.id for member in view.members} - {user}
-    online = presence.online_now(others)
+    online = online_for(user, others)
     return msgspec.structs.replace(view, presence={str(other): other in online for other in sorted(others)})
+
+
+def online_for(user: int, others: Collection[int]) -> set[int]:
+    """Those of the others whom the user sees online. People who block the user always look offline to them."""
+    return presence.online_now(set(others) - blockers_among(others, user))
 
 
 class ActivityPosition(NamedTuple):
@@ -123,7 +129,8 @@ def count_unread(user: int, conversation: int) -> int:
 
 
 def peers(users: Sequence[int]) -> dict[int, list[int]]:
-    """Return the users who see each user's presence at once: they share a conversation of at most MAX_MEMBERS_IN_VIEW members.
+    """Return the users who see each user's presence at once: they share a conversation of at most MAX_MEMBERS_IN_VIEW members, and
+    the user does not block them.
 
     A user has at most MAX_PEERS: those of the smallest conversations, and the newest of the same size. Others see the presence in
     their next initial state.
@@ -135,10 +142,24 @@ def peers(users: Sequence[int]) -> dict[int, list[int]]:
         "JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
         f"WHERE m.user_id IN ({placeholders(len(users))}) AND m.to_event IS NULL) "
         "SELECT DISTINCT s.user_id, o.user_id FROM shared s "
-        "JOIN memberships o ON o.conversation_id=s.id AND o.to_event IS NULL AND o.user_id<>s.user_id WHERE s.others<=?",
+        "JOIN memberships o ON o.conversation_id=s.id AND o.to_event IS NULL AND o.user_id<>s.user_id WHERE s.others<=? "
+        "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id=s.user_id AND b.blocked_id=o.user_id AND b.to_event IS NULL)",
         (MAX_MEMBERS_IN_VIEW, *users, MAX_PEERS),
     )
     found: dict[int, list[int]] = {}
     for user, peer in pairs:
         found.setdefault(user, []).append(peer)
     return found
+
+
+def is_seen_online(user: int, other: int) -> bool:
+    """Whether another user sees that the user is online now, unless the user blocks them: they share a small conversation."""
+    if user not in presence.online_now([user]):
+        return False
+    # Raw: `peers`, for one pair.
+    sql = (
+        "SELECT 1 FROM memberships m JOIN conversations c ON c.id=m.conversation_id AND c.members_count<=? "
+        "JOIN memberships o ON o.conversation_id=c.id AND o.user_id=? AND o.to_event IS NULL "
+        "WHERE m.user_id=? AND m.to_event IS NULL LIMIT 1"
+    )
+    return bool(rows(sql, (MAX_MEMBERS_IN_VIEW, other, user)))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from models.chat import conversation as conversations
-from models.chat import presence, views
+from models.chat import views
 from models.chat.conversation import ConversationView
 from models.identity import user as users
 from models.log import event
@@ -41,7 +41,7 @@ def load(user: int) -> dict[str, Any]:
         listed = _newest_conversations(user)
         peers = {m.user.id for view in listed if view.members_count is None for m in view.members} - {user}
         unread, unread_messages = notification.unread_counts(user)
-        online = presence.online_now(peers)
+        online = views.online_for(user, peers)
         return {
             "head": event.head(),
             "me": users.me(user),

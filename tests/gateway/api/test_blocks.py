@@ -1,7 +1,11 @@
 """Blocks over HTTP: what the blocker is answered, and what the blocked person notices."""
 
+from typing import Any
+
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
+from tests.gateway.transports import Stream, stream
+from tests.waiting import until
 
 
 def test_blocks_are_listed_and_come_to_the_blockers_own_clients_only(ana: Client, ben: Client, cleo: Client) -> None:
@@ -65,3 +69,57 @@ def test_an_admin_can_be_blocked_and_keeps_their_powers(ana: Client, gateway: Ga
     note = ana.send("note", at=ana.group(root))
     assert root.delete(f"/messages/{note['id']}").status_code == 204
     assert root.get(f"/admin/users?q={ana.name}").status_code == 200
+
+
+def test_a_blocked_person_sees_the_blocker_offline_from_then_on(ana: Client, ben: Client, cleo: Client) -> None:
+    crew = ana.group(ben, cleo)
+    poll = ana.polling(ana.now(), types="message.created")  # Ana is online
+
+    def seen() -> list[tuple[bool, bool]]:
+        """Whether Ben and Cleo see Ana, in the state and in the conversation."""
+        views = [(person.get("/state").json(), person.conversation(crew)) for person in (ben, cleo)]
+        return [(state["presence"][str(ana.id)], view["presence"][str(ana.id)]) for state, view in views]
+
+    until(lambda: seen() == [(True, True)] * 2)
+    with stream(ben, types="presence,typing") as bens, stream(cleo, types="presence,typing") as cleos:
+        ana.put(f"/me/blocks/{ben.id}")
+        assert next_presence(ana, bens, cleo, crew) is False, "as if she went"
+        assert seen() == [(False, False), (True, True)]
+        ana.delete(f"/me/blocks/{ben.id}")
+        assert next_presence(ana, bens, cleo, crew)
+        assert seen() == [(True, True)] * 2
+        ana.post(f"/conversations/{crew}/typing", {"typing": True})
+        assert [event["type"] for event in events_until_typing(cleos) if event["data"]["user"] == ana.id] == ["typing"]
+    ben.send("that is all", at=crew)
+    poll.result()
+
+
+def test_blocking_a_stranger_shows_them_no_presence(ana: Client, ben: Client) -> None:
+    poll = ana.polling(ana.now(), types="message.created")
+    with stream(ben, types="presence,typing") as bens:
+        ana.put(f"/me/blocks/{ben.id}")
+        ana.delete(f"/me/blocks/{ben.id}")
+        crew = ana.group(ben)
+        ana.post(f"/conversations/{crew}/typing", {"typing": True})
+        assert [event["type"] for event in events_until_typing(bens)] == ["typing"]
+    ben.send("that is all", at=crew)
+    poll.result()
+
+
+def events_until_typing(opened: Stream) -> list[dict[str, Any]]:
+    """The next events of a stream, up to one about typing."""
+    received: list[dict[str, Any]] = []
+    for event in opened.blocks():
+        received += [] if event is None or event["type"] == "cursor" else [event]
+        if received and received[-1]["type"] == "typing":
+            break
+    return received
+
+
+def next_presence(user: Client, opened: Stream, other: Client, conversation: int) -> bool:
+    """Whether a user is online by a stream's next event about it, which alone wakes no subscriber: somebody else's typing does."""
+    while True:
+        other.post(f"/conversations/{conversation}/typing", {"typing": True})
+        for event in events_until_typing(opened):
+            if event["type"] == "presence" and event["data"]["user"] == user.id:
+                return bool(event["data"]["online"])

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from conf import Settings
-from models.chat import message, read_marks, views
+from models.chat import blocks, message, read_marks, views
 from models.log import event
 from models.store.database import engine
 from models.sync import initial_state
@@ -147,3 +147,11 @@ def test_a_change_of_presence_is_announced_to_a_bounded_number_of_peers(store: S
     assert sorted(views.peers([ana])[ana]) == [others[3], *others[6:8]], (
         "the smallest conversations, and the newest of the same size"
     )
+
+
+def test_a_blocked_peer_is_announced_nothing(store: Settings) -> None:
+    ana, ben, cleo = people("ana", "ben", "cleo")
+    group(ana, ben, cleo)
+    with event.transaction() as tx:
+        blocks.block(tx, ana, ben)
+    assert {user: sorted(peers) for user, peers in views.peers([ana, ben]).items()} == {ana: [cleo], ben: [ana, cleo]}
