@@ -92,6 +92,7 @@ def _causes(events: Sequence[DecodedEvent]) -> Iterator[Cause]:
         for case in cases:
             cause = cause_of(rule, content, decide(rule.type, content, case, facts))
             if cause is not None:
+                cause.mentions_only = case.level == "mentions"
                 yield cause
 
 

@@ -14,7 +14,7 @@ from jobs.rules import watches
 from jobs.rules.decisions import Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
-from jobs.rules.precedence import HAS_READ, NOTIFIED, OWN_ACT
+from jobs.rules.precedence import HAS_READ, NOTIFIED, OFF, OWN_ACT
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.chat import presence
 from models.identity import user as users
@@ -112,8 +112,8 @@ def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
         reason = OWN_ACT if content.by == user else NOT_CONCERNED
         return {**answer, "decided": [reason], "notification": None, "mails": []}
     made = notifying.notification_of_cause(user, content.cause)
-    if made is None and isinstance(payload, MessagePayload) and decision.outcome != OWN_ACT:
-        made = notifying.notification_of_burst(user, payload.conversation, payload.id)
+    if made is None and isinstance(payload, MessagePayload) and decision.outcome in (NOTIFIED, OFF, HAS_READ):
+        made = notifying.notification_of_message(user, payload.conversation, payload.id)
     timezone = facts.people[user].timezone if user in facts.people else "UTC"
     reasons = _reasons(decision, made, explained, timezone)
     return {**answer, "decided": reasons, **_records(user, made.id if made is not None else None)}

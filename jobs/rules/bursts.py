@@ -78,5 +78,6 @@ def _cause(messages: BurstMessages, member: Interval, facts: Facts) -> Cause | N
     content = messages.content(member, reached)
     cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, Case(member.user), facts))
     if cause is not None:
-        cause.facts = len(reached)
+        cause.facts, cause.first = len(reached), reached[0].id
+        cause.mentions_only = facts.level(reached[0].conversation, member) == "mentions"
     return cause

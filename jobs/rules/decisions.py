@@ -27,7 +27,8 @@ class Content(NamedTuple):
     """The content of a notification about one event, the same for all receivers.
 
     `by` is the user who caused the event, None when nobody did. `cause` names the event's cause, so that it is counted once for
-    each receiver; unread notifications of one `grouping` are merged. `data` is JSON, `values` fill the rule's words.
+    each receiver; unread notifications of one `grouping` are merged. `data` is JSON, `values` fill the rule's words. `message` is
+    the id of the message that it is about, if it is.
     """
 
     by: int | None
@@ -36,6 +37,7 @@ class Content(NamedTuple):
     data: bytes
     values: dict[str, str]
     priority: str = "normal"
+    message: int | None = None
 
 
 Receivers = Iterable[Case]
@@ -173,4 +175,5 @@ def cause_with(notification_type: str, words: Wording, content: Content, decisio
         quiet_ms=decision.quiet_ms,
         push_ms=decision.push_ms,
         urgent=decision.urgent,
+        message=content.message,
     )

@@ -21,6 +21,7 @@ from jobs.rules.facts import Facts
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from jobs.rules.precedence import Case
 from models.log.event import Event
+from models.notices import message_counts
 from models.notices.audience import Interval
 from models.notices.causes import Words
 from models.notices.notification import conversation_grouping
@@ -36,6 +37,7 @@ def _message_content(message: MessagePayload, facts: Facts) -> Content:
         data=msgspec.json.encode({"conversation": message.conversation, "message": message.id}),
         values={"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"},
         priority=message.priority,
+        message=message.id,
     )
 
 
@@ -138,7 +140,7 @@ MESSAGE = Rule(
     name="message",
     event_type="message.created",
     type="message",
-    words=Words("{title}", "1 new message", "", "{n} new messages"),
+    words=Words("{title}", message_counts.ONE, "", message_counts.MORE),
     content=_message_content,
     receivers=_message_receivers,
 )

@@ -14,7 +14,7 @@ from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, P
 from models.chat.targets import require_unblocked
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
-from models.notices import notifying
+from models.notices import withdrawals
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import (
     ID_MAX,
@@ -310,7 +310,7 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
     data = msgspec.json.encode(views([message])[0])
     tx.scrub(_events_with_text(message), data)
     tx.append(conversation_stream(view.conversation), "message.deleted", data)
-    notifying.withdraw(tx, view.conversation, message)
+    withdrawals.withdraw(tx, view.conversation, message)
 
 
 def _events_with_text(message: int) -> list[int]:

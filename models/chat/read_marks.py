@@ -11,6 +11,7 @@ from models.chat.conversation import MAX_MEMBERS_IN_VIEW
 from models.chat.views import count_unread
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.notices import notification as notifications
+from models.notices import withdrawals
 from models.store.database import execute, rows
 from models.store.errors import InvalidError, NotFoundError
 
@@ -40,7 +41,9 @@ def mark_read(tx: Transaction, user: int, conversation: int, message: int) -> in
         ((is_small,),) = rows("SELECT members_count<=? FROM conversations WHERE id=?", (MAX_MEMBERS_IN_VIEW, conversation))
         is_for_all = is_small and message > marks.read
         _append(tx, conversation_stream(conversation) if is_for_all else user_stream(user), user, conversation, message, unread)
-        if not unread:
+        if unread:
+            withdrawals.withdraw_from(tx, user, conversation)
+        else:
             notifications.mark_group_read(tx, user, notifications.conversation_grouping(conversation))
     return unread
 

@@ -65,4 +65,11 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         migrator.add_column("preferences", "push", BooleanField(null=True)),
         migrator.add_column("notifications", "from_message", BigIntegerField(null=True)),
         migrator.add_column("notifications", "upto_message", BigIntegerField(null=True)),
+        migrator.add_column("notifications", "mentions_only", BooleanField(null=True)),
+    )
+    migrate(
+        migrator.sql(
+            "CREATE INDEX notification_upto ON notifications (user_id, grouping, upto_message) "
+            "WHERE read_ms IS NOT NULL AND upto_message IS NOT NULL"
+        )
     )

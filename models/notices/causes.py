@@ -77,7 +77,12 @@ class Cause(msgspec.Struct, gc=False):
     """One reason to notify one user: one fact, or several that are counted together. `mail_ms` is when a mail about it is due,
     AT_ONCE or None (never). `again`: mail it also when the notification existed already, in a separate mail. `quiet_ms`: what is
     due at once waits until then, the end of quiet hours. `push_ms` is when it is to be pushed, AT_ONCE or None; `urgent`: also to a
-    phone that saves its battery."""
+    phone that saves its battery.
+
+    One about messages has the newest of them, `message`, and the `first`, if there are several. What was told of them follows from
+    the notification, so the cause is not kept, unless it is `recorded`: it comes later than those of newer messages.
+    `mentions_only`: its notification counts only messages that mention the user.
+    """
 
     user: int
     cause: str
@@ -95,6 +100,10 @@ class Cause(msgspec.Struct, gc=False):
     quiet_ms: int | None = None
     push_ms: int | None = None
     urgent: bool = False
+    message: int | None = None
+    first: int | None = None
+    recorded: bool = False
+    mentions_only: bool = False
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

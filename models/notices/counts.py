@@ -20,10 +20,24 @@ INSERT_COLUMNS = (
     *("id", "user_id", "type", "title", "body", "data", "count", "grouping", "created_ms", "updated_ms"),
     *("by_user", "mail_only", "url"),
 )
+INTERVAL_COLUMNS = ("from_message", "upto_message", "mentions_only")
 MAX_KEYS_PER_QUERY = 200
 
 Key = tuple[int, str]  # user and grouping: causes with the same key are counted in one notification
-UnreadByKey = dict[Key, tuple[int, int, int]]  # id, count and created_ms of the unread notification
+
+
+class UnreadCount(NamedTuple):
+    """An unread notification. One about messages has the first that it counts, and the newest that it told of."""
+
+    id: int
+    stored: int
+    created_ms: int
+    first: int | None = None
+    upto: int | None = None
+    mentions_only: bool | None = None
+
+
+UnreadByKey = dict[Key, UnreadCount]
 
 
 class CountedNotification(NamedTuple):
@@ -35,49 +49,70 @@ class CountedNotification(NamedTuple):
 
 def increase(tx: Transaction, counted: Sequence[tuple[Cause, int]]) -> NotifyingCounts:
     """Add each cause's number to the unread notification of its key, which is created if there is none. Each key occurs once."""
-    _, by_channel = increase_groups(tx, [([cause], n) for cause, n in counted], find_unread([cause for cause, _ in counted]))
+    unread = find_unread([cause for cause, _ in counted])
+    _, by_channel = write_groups(tx, [([cause], stored_count(cause, unread) + n) for cause, n in counted], unread)
     return NotifyingCounts(len(counted), by_channel)
 
 
-def increase_groups(
+def stored_count(cause: Cause, unread: UnreadByKey) -> int:
+    """The count of the unread notification of a cause; 0 if there is none."""
+    present = unread.get((cause.user, cause.grouping))
+    return 0 if present is None else present.stored
+
+
+def write_groups(
     tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey
 ) -> tuple[dict[Key, CountedNotification], Counter[tuple[str, str]]]:
-    """Like `increase`, for groups of causes with one key. The notification has the words of the group's newest cause.
+    """Write the notifications of groups of causes with one key, each with its new count. It has the words of the newest cause.
 
     Returns the notifications by key, and the numbers of new notifications and queued mails by (type, channel).
     """
-    notifications = _write(tx, [(group[-1], n) for group, n in groups], unread)
+    notifications = _write(tx, groups, unread)
     shown = [group[0] for group, _ in groups if group[0].in_app]
     new = Counter((cause.type, "in_app") for cause in shown if notifications[cause.user, cause.grouping].new)
     written = [(notifications[group[0].user, group[0].grouping], group) for group, _ in groups]
     return notifications, new + _mail(tx, written) + _push(tx, written)
 
 
-def _write(tx: Transaction, counted: Sequence[tuple[Cause, int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:
-    """Insert or update the notification of each cause, and append an event for those that are shown."""
+def _write(tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:
+    """Insert or update the notification of each group, and append an event for those that are shown."""
     notifications: dict[Key, CountedNotification] = {}
     new: list[tuple[Any, ...]] = []
     updated: list[tuple[Any, ...]] = []
-    for cause, n in counted:
+    for group, count in groups:
+        cause = group[-1]
         present = unread.get((cause.user, cause.grouping))
-        id_, old_count, created_ms = present or (tx.next_id("notifications"), 0, tx.now_ms)
-        count = old_count + n
+        id_, created_ms = (tx.next_id("notifications"), tx.now_ms) if present is None else (present.id, present.created_ms)
         title, body = cause.words.filled(count, cause.values)
         data = cause.data.decode()
+        interval = interval_of(group, present)
         if present is None:
             row = (id_, cause.user, cause.type, title, body, data, count, cause.grouping, created_ms, tx.now_ms)
-            new.append((*row, cause.by, None if cause.in_app else True, cause.url))
+            new.append((*row, cause.by, None if cause.in_app else True, cause.url, *interval))
         else:
-            updated.append((id_, count, title, body, data, cause.url))
+            updated.append((id_, count, title, body, data, cause.url, *interval))
         notifications[cause.user, cause.grouping] = CountedNotification(id_, present is None)
         if cause.in_app:
             shown = view((id_, cause.user, cause.type, title, body, cause.data, count, created_ms, None, cause.url))
             event_data = msgspec.json.encode(shown)
             event_type = "notification.created" if present is None else "notification.updated"
             tx.append(user_stream(cause.user), event_type, event_data)
-    insert_rows(Notification, INSERT_COLUMNS, new)
+    insert_rows(Notification, (*INSERT_COLUMNS, *INTERVAL_COLUMNS), new)
     _update(tx, updated)
     return notifications
+
+
+def interval_of(group: Sequence[Cause], present: UnreadCount | None) -> tuple[int | None, int | None, bool | None]:
+    """The values of `from_message`, `upto_message` and `mentions_only` for a group of causes that is added to what is present."""
+    firsts = [first for cause in group if (first := cause.first or cause.message) is not None]
+    if not firsts:
+        return None, None, None
+    mentions_only = all(cause.mentions_only for cause in group)
+    if present is not None:
+        firsts += [present.first] if present.first is not None else []
+        mentions_only = mentions_only and bool(present.mentions_only)
+    newest = max(cause.message or 0 for cause in group)
+    return min(firsts), max(newest, (present and present.upto) or 0), mentions_only or None
 
 
 def _mail(tx: Transaction, counted: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:
@@ -137,9 +172,9 @@ def prepare(counted: Sequence[tuple[Cause, int]]) -> list[PreparedUpdate]:
     for cause, n in counted:
         present = unread.get((cause.user, cause.grouping))
         if present is not None:
-            id_, old, created_ms = present
+            id_, old = present.id, present.stored
             title, body = cause.words.filled(old + n, cause.values)
-            shown = view((id_, cause.user, cause.type, title, body, cause.data, old + n, created_ms, None, cause.url))
+            shown = view((id_, cause.user, cause.type, title, body, cause.data, old + n, present.created_ms, None, cause.url))
             prepared.append(PreparedUpdate(cause, id_, old, old + n, title, body, msgspec.json.encode(shown)))
     return prepared
 
@@ -175,13 +210,15 @@ def _update_unchanged(tx: Transaction, prepared: Sequence[PreparedUpdate]) -> se
 
 
 def _update(tx: Transaction, updated: Sequence[tuple[Any, ...]]) -> None:
-    """Update notifications from (id, count, title, body, data, url), many per statement, since there may be thousands."""
+    """Update notifications from (id, count, title, body, data, url, interval), many per statement: there may be thousands."""
     for part in chunks(updated, MAX_KEYS_PER_QUERY):
         # Raw: a bulk update whose values are joined.
         execute(
-            values_cte("id, count, title, body, data, url", len(part))
+            values_cte("id, count, title, body, data, url, first, upto, mentions_only", len(part))
             + "UPDATE notifications SET count=input.count, title=input.title, "
-            "body=input.body, data=input.data, url=CAST(input.url AS TEXT), updated_ms=? FROM input "
+            "body=input.body, data=input.data, url=CAST(input.url AS TEXT), updated_ms=?, "
+            "from_message=CAST(input.first AS BIGINT), upto_message=CAST(input.upto AS BIGINT), "
+            "mentions_only=CAST(input.mentions_only AS BOOLEAN) FROM input "
             "WHERE notifications.id=input.id",
             [*(value for row in part for value in row), tx.now_ms],
         )
@@ -194,9 +231,10 @@ def find_unread(causes: Iterable[Cause]) -> UnreadByKey:
         keys = [value for cause in part for value in (cause.user, cause.grouping)]
         # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         notifications = rows(
-            values_cte("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms FROM input "
-            "CROSS JOIN notifications n WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NULL",
+            values_cte("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms, "
+            "n.from_message, n.upto_message, n.mentions_only FROM input CROSS JOIN notifications n "
+            "WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NULL",
             keys,
         )
-        unread |= {(user, grouping): (id_, count, created_ms) for user, grouping, id_, count, created_ms in notifications}
+        unread |= {(user, grouping): UnreadCount(*values) for user, grouping, *values in notifications}
     return unread

@@ -14,6 +14,8 @@ from peewee import Case, fn
 
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
+from models.notices import message_counts
+from models.notices.message_counts import MessageInterval
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import (
     ID_MAX,
@@ -33,6 +35,10 @@ MAX_TYPE_CHARS = 60
 MAIL_ONLY_PREFIX = "~"  # begins the grouping of notifications that are only mailed
 VISIBLE_SQL = "mail_only IS NULL"
 MAX_IDS_PER_QUERY = 500
+NEWEST_SQL = (  # the newest message of the conversation that a notification is about, NULL for others
+    "(SELECT max(y.id) FROM messages y "
+    "WHERE y.conversation_id=(SELECT f.conversation_id FROM messages f WHERE f.id=notifications.from_message))"
+)
 
 
 class Notification(Base):
@@ -55,7 +61,8 @@ class Notification(Base):
     mail_only = peewee.BooleanField(null=True)
     url = peewee.TextField(null=True)
     from_message = peewee.BigIntegerField(null=True)  # of one about messages: the first that it counts
-    upto_message = peewee.BigIntegerField(null=True)  # of one that was read: the newest message then
+    upto_message = peewee.BigIntegerField(null=True)  # the newest that it told of; of one that was read, the newest of all then
+    mentions_only = peewee.BooleanField(null=True)  # it counts only messages that mention the user
 
     class Meta:
         table_name = "notifications"
@@ -69,6 +76,15 @@ Notification.add_index(  # one unread row for each user and grouping
         unique=True,
         where=peewee.SQL("read_ms IS NULL"),
         name="notification_unread",
+    )
+)
+Notification.add_index(  # whether a message was told of before
+    Notification.index(
+        Notification.user,
+        Notification.grouping,
+        Notification.upto_message,
+        where=peewee.SQL("read_ms IS NOT NULL AND upto_message IS NOT NULL"),
+        name="notification_upto",
     )
 )
 Notification.add_index(  # for `causes.trim`
@@ -92,7 +108,7 @@ def conversation_grouping(conversation: int) -> str:
 
 
 def view(row: Sequence[Any]) -> dict[str, Any]:
-    """NOTIFICATION of the contract, from a row of `_select`. `url` is left out if it leads nowhere."""
+    """NOTIFICATION of the contract, from the values of SHOWN. `url` is left out if it leads nowhere."""
     id_, _, type_, title, body, data, count, created_ms, read_ms, url = row
     link = {} if url is None else {"url": url}
     return {
@@ -108,26 +124,47 @@ def view(row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _select() -> Any:
-    columns = (Notification.id, Notification.user, Notification.type, Notification.title, Notification.body, Notification.data)
-    return Notification.select(*columns, Notification.count, Notification.created_ms, Notification.read_ms, Notification.url)
+SHOWN = (
+    *(Notification.id, Notification.user, Notification.type, Notification.title, Notification.body, Notification.data),
+    *(Notification.count, Notification.created_ms, Notification.read_ms, Notification.url),
+)
+INTERVAL = (Notification.from_message, Notification.upto_message, Notification.mentions_only)
+
+
+def with_counts(found: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """The values of SHOWN, from those of SHOWN and INTERVAL: body and count of those about messages are derived, as of now."""
+    intervals = {
+        id_: MessageInterval(user, first, None if read_ms is None else upto, bool(mentions_only))
+        for id_, user, *_, read_ms, _url, first, upto, mentions_only in found
+        if first is not None
+    }
+    counts = dict(zip(intervals, message_counts.count(list(intervals.values())), strict=True))
+    return [_with_count(row[: len(SHOWN)], counts.get(row[0])) for row in found]
+
+
+def _with_count(row: Sequence[Any], count: int | None) -> tuple[Any, ...]:
+    if count is None:
+        return tuple(row)
+    id_, user, type_, title, _, data, _, *times_and_url = row
+    return id_, user, type_, title, message_counts.body(count), data, count, *times_and_url
 
 
 def list_page(user: int, type_: str | None, before: int | None, limit: int, *, unread_only: bool) -> list[dict[str, Any]]:
     """The user's notifications, newest first."""
     end = before if before is not None else ID_MAX
-    query = _select().where(Notification.user == user, Notification.mail_only.is_null(), Notification.id < end)
+    shown = (Notification.user == user) & Notification.mail_only.is_null()
+    query = Notification.select(*SHOWN, *INTERVAL).where(shown, Notification.id < end)
     if unread_only:
         query = query.where(Notification.read_ms.is_null())
     if type_ is not None:
         query = query.where(Notification.type == type_)
-    return [view(row) for row in fetch_rows(query.order_by(Notification.id.desc()).limit(limit))]
+    return [view(row) for row in with_counts(fetch_rows(query.order_by(Notification.id.desc()).limit(limit)))]
 
 
 def find(number: int) -> dict[str, Any] | None:
     """One notification, of any user; None if it does not exist."""
-    notifications = fetch_rows(_select().where(Notification.id == number))
-    return view(notifications[0]) if notifications else None
+    found = with_counts(fetch_rows(Notification.select(*SHOWN, *INTERVAL).where(Notification.id == number)))
+    return view(found[0]) if found else None
 
 
 def unread_count(user: int) -> int:
@@ -176,14 +213,18 @@ def mark_mail_only_read(tx: Transaction, ids: Sequence[int]) -> None:
     """Mark those of the notifications as read that are only mailed: after their mail, the next cause creates a new one."""
     mail_only = Notification.select(Notification.id).where(Notification.mail_only.is_null(is_null=False))
     for part in chunks(ids, MAX_IDS_PER_QUERY):
-        _set_read(tx, fetch_column(mail_only.where(Notification.id.in_(part))))
+        _set_read(tx, fetch_column(mail_only.where(Notification.id.in_(part))), by_user=False)
 
 
-def _set_read(tx: Transaction, ids: Sequence[int]) -> None:
+def _set_read(tx: Transaction, ids: Sequence[int], *, by_user: bool = True) -> None:
+    """Mark unread notifications as read. Those about messages that the user has read are about all up to the newest, also when the
+    drain has not come to it; that it was mailed is no reason not to be notified of those."""
+    # Raw: part of moving a read mark.
+    upto = f", upto_message={NEWEST_SQL}" if by_user else ""
     for part in chunks(ids, MAX_IDS_PER_QUERY):
-        # Raw: part of moving a read mark.
         execute(
-            f"UPDATE notifications SET read_ms=? WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL", (tx.now_ms, *part)
+            f"UPDATE notifications SET read_ms=?{upto} WHERE id IN ({placeholders(len(part))}) AND read_ms IS NULL",
+            (tx.now_ms, *part),
         )
 
 
@@ -200,14 +241,17 @@ class UnreadNotification(NamedTuple):
 
 
 def find_unread(user: int, ids: Sequence[int]) -> list[UnreadNotification]:
-    """Those of the user's notifications that are unread, oldest first."""
-    columns = (Notification.id, Notification.type, Notification.title, Notification.body, Notification.data)
-    query = Notification.select(*columns, Notification.grouping, Notification.url).where(
-        Notification.user == user, Notification.read_ms.is_null()
-    )
+    """Those of the user's notifications that are unread, oldest first; without those all of whose messages are deleted or read."""
+    query = Notification.select(*SHOWN, *INTERVAL, Notification.grouping)
+    query = query.where(Notification.user == user, Notification.read_ms.is_null())
     unread: list[UnreadNotification] = []
     for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
-        for row in fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id)):
-            notification = UnreadNotification(*row)
-            unread.append(notification._replace(data=msgspec.json.decode(row[4])))
+        found = fetch_rows(query.where(Notification.id.in_(part)).order_by(Notification.id))
+        shown = with_counts([row[:-1] for row in found])
+        unread += [_unread(row, grouping) for row, (*_, grouping) in zip(shown, found, strict=True) if row[6]]
     return unread
+
+
+def _unread(shown: Sequence[Any], grouping: str) -> UnreadNotification:
+    id_, _, type_, title, body, data, *_, url = shown
+    return UnreadNotification(id_, type_, title, body, msgspec.json.decode(data), grouping, url)

@@ -11,13 +11,13 @@ import peewee
 from peewee import SQL, fn
 
 from models.log.event import Transaction
+from models.notices import message_causes
 from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
-from models.notices.counts import UnreadByKey, find_unread, increase_groups
-from models.notices.notification import Notification, mark_mail_only_read, mark_read
+from models.notices.counts import Key, UnreadByKey, find_unread, stored_count, write_groups
+from models.notices.notification import MAIL_ONLY_PREFIX, Notification, conversation_grouping
 from models.store.database import chunks, fetch_column, fetch_rows, insert_rows, rows, values_cte
 
 MAX_KEYS_PER_QUERY = 200
-MAX_WITHDRAWN = 50  # notifications, under the log's lock
 PAIR_WINDOW_MS = 3_600_000
 MAX_PER_PAIR = {
     "message": 60
@@ -35,27 +35,19 @@ def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
     """
     groups = _grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
+    of_messages = message_causes.counted([group for group in groups if group[0].message is not None], unread)
+    counts = {_key(group): count for group, count in of_messages}
+    groups = [group for group, _ in of_messages] + [group for group in groups if group[0].message is None]
     kept, flood = _limited(tx, groups, unread)
-    groups = kept + flood
     unread |= find_unread([group[0] for group in flood])
-    notifications, by_channel = increase_groups(tx, [(group, sum(cause.facts for cause in group)) for group in groups], unread)
-    values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for group in groups for cause in group]
+    counted = [(group, counts[_key(group)]) for group in kept if _key(group) in counts]
+    by_sum = [group for group in kept + flood if _key(group) not in counts]
+    counted += [(group, stored_count(group[0], unread) + sum(cause.facts for cause in group)) for group in by_sum]
+    notifications, by_channel = write_groups(tx, counted, unread)
+    recorded = [cause for group, _ in counted for cause in group if cause.message is None or cause.recorded]
+    values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for cause in recorded]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
-    return NotifyingCounts(len(values), by_channel)
-
-
-def withdraw(tx: Transaction, conversation: int, message: int) -> None:
-    """Mark the unread notifications as read that were about a deleted message alone, of at most MAX_WITHDRAWN members."""
-    # Raw: the models of conversations are in models.chat, which imports this package.
-    alone = rows(
-        "SELECT n.user_id, n.id FROM memberships m CROSS JOIN notification_causes c CROSS JOIN notifications n "
-        "WHERE m.conversation_id=? AND m.to_event IS NULL AND c.user_id=m.user_id AND c.cause=? "
-        f"AND n.id=c.notification AND n.read_ms IS NULL AND n.count=1 LIMIT {MAX_WITHDRAWN}",
-        (conversation, f"message:{message}"),
-    )
-    mark_mail_only_read(tx, [number for _, number in alone])
-    for user, number in alone:
-        mark_read(tx, user, [number])
+    return NotifyingCounts(sum(len(group) for group, _ in counted), by_channel)
 
 
 class CauseNotification(NamedTuple):
@@ -83,6 +75,19 @@ def notification_of_burst(user: int, conversation: int, message: int) -> CauseNo
     return None
 
 
+def notification_of_message(user: int, conversation: int, message: int) -> CauseNotification | None:
+    """The notification whose interval has a message, or which counted it together with others before there were intervals."""
+    grouping = conversation_grouping(conversation)
+    is_unread_or_newer = Notification.read_ms.is_null() | (Notification.upto_message >= message)
+    query = Notification.select(Notification.id, Notification.created_ms).where(
+        *(Notification.user == user, Notification.grouping.in_([grouping, MAIL_ONLY_PREFIX + grouping])),
+        *(Notification.from_message <= message, is_unread_or_newer),
+    )
+    for id_, created_ms in fetch_rows(query.order_by(Notification.id).limit(1)):
+        return CauseNotification(id_, created_ms, only_counted=False)
+    return notification_of_burst(user, conversation, message)
+
+
 def newest_host_event(user: int, notification: int) -> int | None:
     """The event of the newest call of the host's that a notification counts, if its causes are still kept."""
     begins = fn.SUBSTR(NotificationCause.cause, SQL("1"), SQL(str(len(HOST_PREFIX)))) == HOST_PREFIX
@@ -101,6 +106,10 @@ def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple
     )
     for cause, id_, created_ms, grouping in fetch_rows(query):
         yield cause, CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
+
+
+def _key(group: Sequence[Cause]) -> Key:
+    return group[0].user, group[0].grouping
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
@@ -150,7 +159,9 @@ def _only_counted(cause: Cause) -> Cause:
     """The cause of a flood: counted in the one notification about its author, and not mailed."""
     grouping = f"{FLOOD_PREFIX}{cause.by}:{cause.type}"
     data = msgspec.json.encode({"user": cause.by})
-    return msgspec.structs.replace(cause, grouping=grouping, words=FLOOD_WORDS, data=data, mail_ms=None)
+    return msgspec.structs.replace(
+        cause, grouping=grouping, words=FLOOD_WORDS, data=data, mail_ms=None, message=None, first=None, mentions_only=False
+    )
 
 
 def _count_recent(tx: Transaction, causes: Sequence[Cause]) -> Counter[tuple[int | None, int, str]]:

@@ -5,6 +5,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+from models.log.event import user_stream
+from models.notices import notification
+from models.notices.message_counts import MAX_COUNTED
 from models.store.database import rows
 from tests.journeys.clients import PickyPoller, Poller, Sender, Socket, Streamer, Wanderer, reading
 from tests.journeys.cluster import Cluster, drained, rounds, seed
@@ -26,9 +29,13 @@ def check_messages(senders: Sequence[Sender]) -> None:
 def check_background(sleeper: int) -> None:
     """Check that each message was recorded once, and notified once to a member of all conversations who is never online."""
     sent = [i for (i,) in rows("SELECT id FROM messages ORDER BY id")]
-    causes = rows("SELECT cause FROM notification_causes WHERE user_id=?", (sleeper,))
-    assert Counter(cause for (cause,) in causes) == Counter(f"message:{i}" for i in sent)
-    assert rows("SELECT sum(count) FROM notifications WHERE user_id=?", (sleeper,)) == [(len(sent),)]
+    expected = rows("SELECT count(*), max(id) FROM messages GROUP BY conversation_id ORDER BY 2")
+    upto = rows("SELECT upto_message FROM notifications WHERE user_id=? ORDER BY 1", (sleeper,))
+    assert upto == [(newest,) for _, newest in expected], "all were told, in one notification for each conversation"
+    shown = notification.list_page(sleeper, None, None, 10, unread_only=True)
+    assert sorted(one["count"] for one in shown) == sorted(min(count, MAX_COUNTED) for count, _ in expected)
+    created = rows("SELECT count(*) FROM events WHERE stream=? AND type='notification.created'", (user_stream(sleeper),))
+    assert created == [(len(expected),)]
     recorded = rows(f"SELECT {json_number('metadata', 'message')} FROM activities WHERE action='message.sent' ORDER BY 1")
     assert [i for (i,) in recorded] == sent
     assert rows("SELECT count(*) FROM dead_work") == [(0,)]

@@ -94,8 +94,9 @@ def test_an_absent_user_is_notified_once_per_conversation(ana: Client, ben: Clie
     assert first["data"]["conversation"] == sent["conversation"]
     assert "one" not in first["body"].replace("1", "")
 
-    ana.send("two", to=ben)
-    until(lambda: notifications(ben)[0]["count"] == 2)
+    newest = ana.send("two", to=ben)["id"]
+    until(lambda: notifications(ben)[0]["data"]["message"] == newest)
+    assert notifications(ben)[0]["count"] == 2
     assert [n["id"] for n in notifications(ben)] == [first["id"]]
     assert ben.get("/state").json()["notifications_unread"] == 1
     assert ben.get("/state").json()["notifications_unread_messages"] == 1

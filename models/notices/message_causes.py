@@ -1,0 +1,77 @@
+"""Causes about messages: which of them are still to be told, and what their notifications count with them.
+
+They are not kept. A message was told if it is not newer than the newest that the unread notification of its conversation, or one
+that was read, told of; so a slice of the log that is done again after a crash is told once (promise 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.notices import message_counts
+from models.notices.causes import Cause
+from models.notices.counts import Key, UnreadByKey, interval_of
+from models.notices.message_counts import MessageInterval
+from models.store.database import chunks, rows, values_cte
+
+MAX_KEYS_PER_QUERY = 200
+
+
+def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[list[Cause], int]]:
+    """Return the groups with the causes that are still to be told, each with the count of its notification.
+
+    Those that nothing is to be told of any more are left out: since the decision all was read or deleted, or the user has left.
+    In `unread`, the notifications of the version before begin to have a first message.
+    """
+    told = _told([(group[0].user, group[0].grouping) for group in groups], unread)
+    new = [left for group in groups if (left := _untold(group, told))]
+    _adopt(new, unread)
+    counts = message_counts.count([_interval(group, unread) for group in new])
+    return [(group, count) for group, count in zip(new, counts, strict=True) if count]
+
+
+def _untold(group: list[Cause], told: dict[Key, int]) -> list[Cause]:
+    upto = told.get((group[0].user, group[0].grouping), 0)
+    return [cause for cause in group if cause.recorded or (cause.message or 0) > upto]
+
+
+def _interval(group: Sequence[Cause], unread: UnreadByKey) -> MessageInterval:
+    user = group[0].user
+    first, _, mentions_only = interval_of(group, unread.get((user, group[0].grouping)))
+    return MessageInterval(user, first or 0, None, bool(mentions_only))
+
+
+def _told(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
+    """(user, grouping) -> the newest message that was told."""
+    told: dict[Key, int] = {key: unread[key].upto or 0 for key in keys if key in unread}
+    for part in chunks(keys, MAX_KEYS_PER_QUERY):
+        # Raw: under the log's lock; the order of the joins makes each row of `input` seek the index.
+        found = rows(
+            values_cte("member, grouping", len(part)) + "SELECT input.member, input.grouping, (SELECT max(n.upto_message) "
+            "FROM notifications n WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NOT NULL "
+            "AND n.upto_message IS NOT NULL) FROM input",
+            [value for key in part for value in key],
+        )
+        for user, grouping, upto in found:
+            told[user, grouping] = max(told.get((user, grouping), 0), upto or 0)
+    return told
+
+
+def _adopt(groups: Sequence[list[Cause]], unread: UnreadByKey) -> None:
+    """Let a notification of the version before, which counted causes, begin with the first message that is unread."""
+    for group in groups:
+        key = (group[0].user, group[0].grouping)
+        present = unread.get(key)
+        if present is not None and present.first is None:
+            unread[key] = present._replace(first=_first_unread(group[0].user, group[0].message or 0))
+
+
+def _first_unread(user: int, message: int) -> int:
+    # Raw: as above.
+    ((first,),) = rows(
+        "SELECT (SELECT min(y.id) FROM messages f JOIN memberships m ON m.conversation_id=f.conversation_id AND m.user_id=? "
+        "AND m.to_event IS NULL JOIN messages y ON y.conversation_id=f.conversation_id "
+        "AND y.id>coalesce(m.unread_after, m.read_message, 0) AND y.event>=m.from_event WHERE f.id=?)",
+        (user, message),
+    )
+    return int(first or message)

@@ -1,0 +1,83 @@
+"""The counts of notifications about messages, derived when they are read from the log's messages and the read marks.
+
+Such a notification has an interval of messages of one conversation: from the first that it told of, to the newest one when it was
+read. Its count is the number of messages of the interval that are not the user's own, not deleted, not imported, of the membership
+in which it began, and not by somebody whom the user blocked then; of an unread one only those after the read mark. So no crash,
+deletion or partial read makes it wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from models.store.database import ID_MAX, chunks, rows, values_cte
+
+MAX_COUNTED = 1_000  # nobody reads "12,345"; the count stops here, and so does its cost
+MAX_KEYS_PER_QUERY = 200
+ONE, MORE = "1 new message", "{n} new messages"
+
+# Raw: it is read under the log's lock. The order of the joins makes each row of `input` seek the indexes.
+_MARK = "coalesce(m.unread_after, m.read_message, 0)"
+_START = f"CASE WHEN input.unread=1 AND {_MARK}>=input.first THEN {_MARK}+1 ELSE input.first END"
+_MEMBERSHIP = (
+    "FROM messages f CROSS JOIN memberships m CROSS JOIN {} WHERE f.id=input.first AND m.user_id=input.member "
+    "AND m.conversation_id=f.conversation_id AND m.from_event<=f.event "
+    "AND (m.to_event IS NULL OR (input.unread=0 AND m.to_event>f.event)) "
+)
+_COUNTED = (
+    " AND y.sender_id<>input.member AND y.deleted_ms IS NULL AND y.event<>0 AND (m.to_event IS NULL OR y.event<m.to_event) "
+    "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id=input.member AND b.blocked_id=y.sender_id "
+    "AND b.from_event<=y.event AND (b.to_event IS NULL OR b.to_event>y.event))"
+)
+_ALL = (
+    f"SELECT y.id {_MEMBERSHIP.format('messages y')}"
+    f"AND y.conversation_id=f.conversation_id AND y.id>={_START} AND y.id<=input.last{_COUNTED}"
+)
+_MENTIONS = (
+    f"SELECT DISTINCT y.id {_MEMBERSHIP.format('mentions k CROSS JOIN messages y')}"
+    f"AND k.conversation=f.conversation_id AND k.user_id IN (input.member, 0) AND k.message>={_START} AND k.message<=input.last "
+    f"AND y.id=k.message{_COUNTED}"
+)
+
+
+class MessageInterval(NamedTuple):
+    """The messages of a notification: from `first` to `last`, which is None while it is unread. `mentions_only`: only those that
+    mention the user."""
+
+    user: int
+    first: int
+    last: int | None = None
+    mentions_only: bool = False
+
+
+def count(intervals: Sequence[MessageInterval], limit: int = MAX_COUNTED) -> list[int]:
+    """Return the count of each interval, which is counted up to `limit`."""
+    counts = dict[int, int]()
+    for sql, mentions_only in ((_ALL, False), (_MENTIONS, True)):
+        chosen = [(n, interval) for n, interval in enumerate(intervals) if interval.mentions_only == mentions_only]
+        for part in chunks(chosen, MAX_KEYS_PER_QUERY):
+            counted = f"SELECT input.n, (SELECT count(*) FROM ({sql} LIMIT {limit}) AS counted) FROM input"
+            counts |= dict(rows(values_cte("n, member, first, last, unread", len(part)) + counted, _values(part)))
+    return [counts[n] for n in range(len(intervals))]
+
+
+def _values(intervals: Sequence[tuple[int, MessageInterval]]) -> list[int]:
+    return [
+        value
+        for n, interval in intervals
+        for value in (
+            *(n, interval.user, interval.first),
+            *(ID_MAX if interval.last is None else interval.last, int(interval.last is None)),
+        )
+    ]
+
+
+def are_empty(intervals: Sequence[MessageInterval]) -> list[bool]:
+    """Return of each interval whether it has no messages to be counted."""
+    return [not n for n in count(intervals, limit=1)]
+
+
+def body(count: int) -> str:
+    """Return the words of a notification about so many messages."""
+    return ONE if count == 1 else MORE.format(n=count)
