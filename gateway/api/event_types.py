@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from gateway.api.conversations import ConversationAnswer
 from gateway.api.notifications import NotificationAnswer
-from models.chat.message import MessageView
+from models.chat.message import EditedMessage, MessageView
 from models.community.comment import CommentView
 from models.community.group import GroupView
 from models.community.post import PostView
@@ -113,7 +113,7 @@ class CursorExpired(TypedDict):
 
 DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "message.created": MessageView,
-    "message.updated": MessageView,
+    "message.updated": EditedMessage,
     "message.deleted": MessageView,
     "message.reacted": MessageReacted,
     "conversation.created": ConversationAnswer,

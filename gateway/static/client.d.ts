@@ -50,6 +50,12 @@ export interface Message {
   mentions_all: boolean;
 }
 
+/** A message after an edit, with the mentions that it did not have before. */
+export interface EditedMessage extends Message {
+  mentions_added: number[];
+  mentions_all_added: boolean;
+}
+
 /** A member of a conversation. `read` is the last message that they have read. */
 export interface Member {
   user: User;
@@ -132,7 +138,7 @@ export interface State {
 /** The data of each type of event. */
 export interface EventData {
   "message.created": Message;
-  "message.updated": Message;
+  "message.updated": EditedMessage;
   "message.deleted": Message;
   "message.reacted": { message: number; conversation: number; user: number; emoji: string; added: boolean };
   "conversation.created": Conversation;

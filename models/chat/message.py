@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 import peewee
 
-from models.chat import search
+from models.chat import mentions, search
 from models.chat.conversation import Conversation, require_member
 from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, RetryKey, find_targets
+from models.chat.mentions import NOBODY, Mention, Mentioned, Text
 from models.chat.targets import require_unblocked
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
@@ -37,6 +38,7 @@ COLUMNS = (
     "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms, mentions, mentions_all"
 )
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
+MENTION_COLUMNS = ("mentions", "mentions_all")
 
 
 class Message(Base):
@@ -105,6 +107,13 @@ class MessageView(msgspec.Struct, gc=False):
     mentions_all: bool
 
 
+class EditedMessage(MessageView):
+    """MESSAGE after an edit, with the mentions that it did not have before."""
+
+    mentions_added: list[int]
+    mentions_all_added: bool
+
+
 class Posted(msgspec.Struct, gc=False):
     """The answer to a send: MESSAGE as JSON, whether it is new, and its conversation's kind (empty for a retry)."""
 
@@ -125,8 +134,14 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
     replied = _conversations_of_replied(
         d for d, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)
     )
+    mentioned = mentions.find(
+        (n, Text(target[0], draft.sender, draft.body))
+        for n, (draft, target) in enumerate(zip(drafts, targets, strict=True))
+        if "@" in draft.body and not isinstance(target, RefusedError)
+    )
     created_at = rfc3339(tx.now_ms)
     new_rows: list[tuple[Any, ...]] = []
+    new_mentions: dict[int, Mentioned] = {}
     for n, draft in enumerate(drafts):
         key = (draft.sender, draft.client_id)
         if key in message_ids:
@@ -137,26 +152,37 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
         elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
             results[n] = InvalidError(("reply_to", "must be a message of this conversation"))
         else:
-            data, row = _append(tx, draft, target[0], created_at)
+            data, row = _append(tx, draft, target[0], created_at, mentioned.get(n, NOBODY))
             new_rows.append(row)
+            if n in mentioned:
+                new_mentions[row[0]] = mentioned[n]
             results[n] = Posted(data, created=True, kind=target[1])
             if draft.client_id is not None:
                 message_ids[key] = row[0]
-    insert_rows(Message, INSERT_COLUMNS, new_rows)
+    insert(INSERT_COLUMNS, new_rows, new_mentions)
     _answer_retries(drafts, message_ids, results)
     return results  # type: ignore[return-value]
 
 
-def _append(tx: Transaction, draft: Draft, conversation: int, created_at: str) -> tuple[bytes, tuple[Any, ...]]:
+def _append(
+    tx: Transaction, draft: Draft, conversation: int, created_at: str, mentioned: Mentioned
+) -> tuple[bytes, tuple[Any, ...]]:
     """Append `message.created`; returns its data, which is also the answer, and the row to insert. MESSAGE is encoded only here."""
     sender, priority, reply_to, client_id = draft.sender, draft.priority, draft.reply_to, draft.client_id
     id_ = tx.next_id("messages")
-    view = MessageView(
-        id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {}, [], mentions_all=False
-    )
+    view = MessageView(id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {}, *mentioned)
     data = msgspec.json.encode(view)
     event = tx.append(conversation_stream(conversation), "message.created", data)
     return data, (id_, conversation, sender, encode_text(draft.body), priority, reply_to, client_id, tx.now_ms, event)
+
+
+def insert(columns: tuple[str, ...], new_rows: Sequence[tuple[Any, ...]], mentioned: Mapping[int, Mentioned]) -> None:
+    """Insert rows of messages, whose first columns are the id and the conversation, and what they mention: id -> mentions."""
+    if not mentioned:
+        insert_rows(Message, columns, new_rows)
+        return
+    insert_rows(Message, columns + MENTION_COLUMNS, [(*row, *mentioned.get(row[0], NOBODY).columns) for row in new_rows])
+    mentions.insert([mention for row in new_rows if row[0] in mentioned for mention in mentioned[row[0]].rows(row[1], row[0])])
 
 
 def _answer_retries(drafts: Sequence[Draft], message_ids: dict[RetryKey, int], results: list[Posted | RefusedError | None]) -> None:
@@ -212,8 +238,8 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             rfc3339_or_none(edited_ms),
             rfc3339_or_none(deleted_ms),
             reactions.get(id_, {}),
-            msgspec.json.decode(mentions) if mentions else [],
-            bool(mentions_all),
+            msgspec.json.decode(users) if users else [],
+            bool(everyone),
         )
         for (
             id_,
@@ -226,8 +252,8 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             created_ms,
             edited_ms,
             deleted_ms,
-            mentions,
-            mentions_all,
+            users,
+            everyone,
         ) in messages
     ]
 
@@ -276,7 +302,8 @@ def history(user: int, conversation: int, before: int | None, around: int | None
 
 
 def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
-    """Change the text of the user's own message. Raises NotFoundError, ForbiddenError, BlockedError and InvalidError."""
+    """Change the text of the user's own message, and its mentions. Raises NotFoundError, ForbiddenError, BlockedError and
+    InvalidError."""
     old = get_view(user, message)
     if old.sender != user:
         raise ForbiddenError("only its sender may edit a message")
@@ -285,10 +312,20 @@ def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
     require_unblocked(tx, old.conversation, user)
     if not 1 <= len(body) <= MAX_BODY_CHARS:
         raise InvalidError(("body", BODY_RULE))
-    Message.update(body=encode_text(body), edited_ms=tx.now_ms).where(Message.id == message).execute()
+    mentioned = mentions.find_in(old.conversation, user, body)
+    users, everyone = mentioned.columns
+    changes = {"body": encode_text(body), "edited_ms": tx.now_ms, "mentions": users, "mentions_all": everyone}
+    Message.update(**changes).where(Message.id == message).execute()
+    if mentioned != (old.mentions, old.mentions_all):
+        mentions.replace(old.conversation, message, mentioned)
     search.unindex(message)  # the search drain indexes it anew
     edited = views([message])[0]
-    event = tx.append(conversation_stream(old.conversation), "message.updated", msgspec.json.encode(edited))
+    data = EditedMessage(
+        **msgspec.structs.asdict(edited),
+        mentions_added=[number for number in edited.mentions if number not in old.mentions],
+        mentions_all_added=edited.mentions_all and not old.mentions_all,
+    )
+    event = tx.append(conversation_stream(old.conversation), "message.updated", msgspec.json.encode(data))
     MessageCopy.insert(message=message, event=event).as_rowcount().execute()
     return edited
 
@@ -305,7 +342,10 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
             raise ForbiddenError("only its sender or an admin may delete a message")
     if view.deleted_at is not None:
         return
-    Message.update(body="", deleted_ms=tx.now_ms).where(Message.id == message).execute()
+    changes = {"body": "", "deleted_ms": tx.now_ms, "mentions": None, "mentions_all": None}
+    Message.update(**changes).where(Message.id == message).execute()
+    if view.mentions or view.mentions_all:
+        Mention.delete().where(Mention.message == message).execute()
     search.unindex(message)
     data = msgspec.json.encode(views([message])[0])
     tx.scrub(_events_with_text(message), data)

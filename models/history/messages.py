@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
+from models.chat import mentions
+from models.chat import message as messages
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW
 from models.chat.drafts import PRIORITIES
+from models.chat.mentions import Text
 from models.chat.message import Message
 from models.history import import_keys, marks, people
 from models.history.import_keys import CONVERSATION, MESSAGE
@@ -17,7 +20,7 @@ from models.history.marks import Marks
 from models.history.written import Written
 from models.log.event import Transaction, conversation_stream
 from models.store.clock import rfc3339
-from models.store.database import chunks, encode_text, fetch_column, insert_rows, placeholders, rows
+from models.store.database import chunks, decode_text, encode_text, fetch_column, placeholders, rows
 
 IMPORTED = "history.imported"
 COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "edited_ms", "event")
@@ -67,7 +70,8 @@ class MessageWriter:
             numbers[content.key], replied[row[0]] = row[0], row[1]
             values.append(row)
             made.append((content.key, row[0]))
-        insert_rows(Message, COLUMNS, values)
+        mentioned = mentions.find((row[0], Text(row[1], row[2], decode_text(row[3]))) for row in values)
+        messages.insert(COLUMNS, values, mentioned)
         import_keys.insert(self._source, MESSAGE, made)
         self._written.created[MESSAGE] += len(made)
 

@@ -50,7 +50,10 @@ def use(settings: Settings) -> None:
     (secret,) = credentials(ana)
     crew = make_group(ana, ben, cleo)
     for number in range(3):
-        write(message.post, [Draft(ana, 1, f"hello {number}", to=ben, client_id="a"), Draft(ben, 0, "hi", conversation=crew)])
+        write(
+            message.post,
+            [Draft(ana, 1, f"hello {number}", to=ben, client_id="a"), Draft(ben, 0, "hi @all @ana", conversation=crew)],
+        )
     newest = conversation.newest_message()
     write(message.react, ana, newest, "👍", added=True)
     write(read_marks.mark_read, cleo, crew, newest)

@@ -177,7 +177,7 @@ def test_only_the_sender_edits_a_message(ana: Client, ben: Client, admin: Client
     assert {**edited, "edited_at": None, "body": "helo"} == sent
     assert edited["edited_at"] >= sent["created_at"]
     (event,) = ben.events(cursor)
-    assert (event["type"], event["data"]) == ("message.updated", edited)
+    assert (event["type"], event["data"]) == ("message.updated", edited | {"mentions_added": [], "mentions_all_added": False})
 
 
 def test_the_sender_or_an_admin_deletes_a_message(ana: Client, ben: Client, admin: Client) -> None:

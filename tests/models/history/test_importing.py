@@ -66,6 +66,15 @@ def test_users_conversations_and_messages_come_along_with_their_times(store: Set
     assert [m.body for m in messages.history(cleo, crew.id, None, None, 50)] == ["old words", "a naïve fish"]
 
 
+def test_an_imported_message_mentions_the_members_whom_it_names(store: Settings) -> None:
+    lines = (message("m5", "g", "2", 6, "@all and @user-3: see @ben, not @nobody"), message("m6", "g", "1", 7, "@all"))
+    import_lines(*TALK, *lines)
+    ben, cleo = ids("2", "3")
+    newest, before = messages.history(cleo, seen_by("3", "Crew").id, None, None, 2)
+    assert (before.mentions, before.mentions_all) == (sorted([ben, cleo]), True)
+    assert (newest.mentions, newest.mentions_all) == ([], False), "not an owner's"
+
+
 def test_nothing_is_unread_and_marks_are_of_those_who_have_read(store: Settings) -> None:
     import_lines(*TALK)
     assert [seen_by(name, title).unread for name, title in (("1", None), ("2", None), ("1", "Crew"), ("3", "Crew"))] == [0] * 4
