@@ -78,7 +78,7 @@ class PushSubscriptions(Handler):
 
     @describe("List my push subscriptions", {200: Listed[PushSubscriptionView]}, query=PAGED)
     async def get(self) -> None:
-        """Answer a list of `{"id","label","service","created_at","renewed_at"}`, by id."""
+        """Answer a list of `{"id","label","service","endpoint","created_at","renewed_at"}`, by id."""
         user = self.actor.user
         await self.answer_list_by_id(lambda after, count: self.read(subscriptions.page, user, after or 0, count))
 

@@ -69,11 +69,13 @@ class Endpoint(NamedTuple):
 
 
 class PushSubscriptionView(msgspec.Struct):
-    """A subscription, without its keys. `service` is the host of its push service."""
+    """A subscription, without its keys. `service` is the host of its push service, `endpoint` what ends it, and by which a browser
+    knows its own."""
 
     id: int
     label: str
     service: str
+    endpoint: str
     created_at: str
     renewed_at: str
 
@@ -167,14 +169,14 @@ def delete(_tx: Transaction, user: int, address: str) -> None:
 
 def page(user: int, after: int, limit: int) -> list[PushSubscriptionView]:
     """Return a page of the user's subscriptions, by id."""
-    columns = (PushSubscription.id, PushSubscription.label, PushSubscription.host)
+    columns = (PushSubscription.id, PushSubscription.label, PushSubscription.host, PushSubscription.endpoint)
     query = PushSubscription.select(*columns, PushSubscription.created_ms, PushSubscription.updated_ms)
     found = fetch_rows(
         query.where(PushSubscription.user == user, PushSubscription.id > after).order_by(PushSubscription.id).limit(limit)
     )
     return [
-        PushSubscriptionView(number, label, host, rfc3339(created_ms), rfc3339(updated_ms))
-        for number, label, host, created_ms, updated_ms in found
+        PushSubscriptionView(number, label, host, endpoint, rfc3339(created_ms), rfc3339(updated_ms))
+        for number, label, host, endpoint, created_ms, updated_ms in found
     ]
 
 

@@ -35,7 +35,7 @@ def test_a_subscription_is_listed_without_its_keys_until_it_is_ended(ana: Client
         assert ana.put(PATH, subscription(NTFY, label="Ana's phone")).status_code == 204
     (item,) = ana.get(PATH).json()["items"]
     assert (item["label"], item["service"]) == ("Ana's phone", "ntfy.example.org")
-    assert set(item) == {"id", "label", "service", "created_at", "renewed_at"}
+    assert set(item) == {"id", "label", "service", "endpoint", "created_at", "renewed_at"}
     assert services(ben) == []
     assert ben.call("DELETE", PATH, {"endpoint": NTFY}).status_code == 204
     assert services(ana) == ["ntfy.example.org"]
