@@ -33,6 +33,7 @@ from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.consumers.search_index import SearchIndexConsumer
+from jobs.consumers.withdrawals import WithdrawalsConsumer
 from jobs.drain.backlog import consumers_to_run
 from jobs.drain.consumer import Consumer
 from jobs.drain.drain import DrainResult, Stop, never
@@ -112,6 +113,7 @@ def bind(settings: Settings) -> None:
     for consumer in (  # in this order, since users wait for notifications more than for search
         MembersConsumer(),
         NotifyConsumer(),
+        WithdrawalsConsumer(),
         AdminWatchConsumer(),
         HostNoticeConsumer(),
         AnnouncementConsumer(),

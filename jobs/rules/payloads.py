@@ -12,7 +12,8 @@ USER_CREATED, USER_STATUS, USER_ACTIVITY = "user.created", "user.status", "user.
 
 
 class MessagePayload(msgspec.Struct, gc=False):
-    """`message.created` and `message.updated`. The last two are of an edit: the mentions that the message did not have before."""
+    """`message.created`, `message.updated` and `message.deleted`. The last two fields are of an edit: the mentions that the message
+    did not have before."""
 
     id: int
     conversation: int
@@ -90,6 +91,7 @@ class ActivityPayload(msgspec.Struct, gc=False):
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "message.created": msgspec.json.Decoder(MessagePayload),
     "message.updated": msgspec.json.Decoder(MessagePayload),
+    "message.deleted": msgspec.json.Decoder(MessagePayload),
     "post.liked": msgspec.json.Decoder(ReactionPayload),
     "post.bookmarked": msgspec.json.Decoder(ReactionPayload),
     "comment.created": msgspec.json.Decoder(CommentPayload),

@@ -13,13 +13,14 @@ from __future__ import annotations
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from models.identity import user as users
+from models.notices import notification
 from models.records import activity, archive, archived_tables, audit, records
 from models.records.records import RecordFilter, RecordType
 from models.store.clock import rfc3339
@@ -42,7 +43,8 @@ class ExportTooLongError(RefusedError):
 class _Part(NamedTuple):
     """A file of the export: a query for the columns after a row's key, whose first column continues a page.
 
-    With `ids`, no index sorts the rows, and each page would read all: many ids are read at once, and the rows by them.
+    With `ids`, no index sorts the rows, and each page would read all: many ids are read at once, and the rows by them. `derive`
+    makes the rows, without keys, of those that the query finds.
     """
 
     name: str
@@ -50,6 +52,7 @@ class _Part(NamedTuple):
     sql: str  # parameters: the user, the key to continue after, the number of rows; the key is the first column
     start: Any = 0
     ids: str = ""  # the same parameters; those of `sql` are ids then, in place of {}
+    derive: Callable[[list[Any]], list[Any]] | None = None
 
 
 def _owned(name: str, table: str, columns: tuple[str, ...], owner: str = "user_id", key: str = "id", start: Any = 0) -> _Part:
@@ -86,7 +89,13 @@ PARTS = (
         "SELECT m.id, g.id, g.name, g.owner_id FROM group_members m JOIN community_groups g ON g.id=m.group_id "
         "WHERE m.user_id=? AND m.id>? ORDER BY m.id LIMIT ?",
     ),
-    _owned("notifications", "notifications", ("id", "type", "title", "body", "data", "url", "count", "created_ms", "read_ms")),
+    _Part(
+        "notifications",
+        ("id", "type", "title", "body", "data", "count", "created_ms", "read_ms", "url"),
+        f"SELECT {', '.join(column.column_name for column in (*notification.SHOWN, *notification.INTERVAL))} FROM notifications "
+        "WHERE user_id=? AND id>? ORDER BY id LIMIT ?",
+        derive=lambda found: [(id_, *values) for id_, _user, *values in notification.with_counts(found)],
+    ),
     _owned("blocks", "blocks", ("blocked_id", "from_event", "to_event", "since_ms")),
     _owned("topics", "topic_members", ("topic", "from_event", "to_event")),
     _owned("announcements", "fanouts", ("id", "type", "title", "body", "data", "created_ms"), owner="by_user"),
@@ -172,7 +181,8 @@ def _pages(user: int, part: _Part) -> Iterator[list[bytes]]:
     else:
         pages = _read_pages(part.sql, user, part.start, ROWS_PER_PAGE)
     for page in pages:
-        yield [msgspec.json.encode(_item(part.columns, values)) for _, *values in page]
+        values = [row[1:] for row in page] if part.derive is None else part.derive(page)
+        yield [msgspec.json.encode(_item(part.columns, row)) for row in values]
 
 
 def _read_pages(sql: str, user: int, after: Any, size: int) -> Iterator[list[Any]]:
@@ -182,7 +192,7 @@ def _read_pages(sql: str, user: int, after: Any, size: int) -> Iterator[list[Any
         after = page[-1][0]
 
 
-def _item(columns: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+def _item(columns: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:
     """A row as JSON says it: times as text, and the ids of others by their names."""
     item: dict[str, Any] = {}
     for column, value in zip(columns, values, strict=True):

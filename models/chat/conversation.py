@@ -92,6 +92,14 @@ Membership.add_index(  # at most one open interval for each member
         name="membership_open",
     )
 )
+Membership.add_index(  # the members of a large conversation who are notified of all messages
+    Membership.index(
+        Membership.conversation,
+        Membership.user,
+        where=peewee.SQL("level='all' AND to_event IS NULL"),
+        name="membership_all",
+    )
+)
 
 
 class MemberView(msgspec.Struct):

@@ -9,7 +9,7 @@ from models.log.event import Transaction
 from models.notices import message_counts
 from models.notices.message_counts import MessageInterval
 from models.notices.notification import MAIL_ONLY_PREFIX, conversation_grouping, mark_mail_only_read, mark_read
-from models.store.database import rows
+from models.store.database import ID_MAX, placeholders, rows
 
 MAX_WITHDRAWN = 50  # members, under the log's lock
 
@@ -24,34 +24,35 @@ class UnreadInterval(NamedTuple):
 
 def withdraw(tx: Transaction, conversation: int, message: int) -> None:
     """Mark the unread notifications as read that were about a deleted message alone, in a conversation of at most MAX_WITHDRAWN
-    members. Those of a large one are left to a drain."""
-    # Raw: the models of conversations are in models.chat, which imports this package.
-    ((members,),) = rows("SELECT members_count FROM conversations WHERE id=?", (conversation,))
-    if members <= MAX_WITHDRAWN:
-        withdraw_empty(tx, find_empty(find_unread(conversation, message)))
+    members. Those of a large one are left to jobs/consumers/withdrawals.py."""
+    members = list_members(conversation, 0, MAX_WITHDRAWN + 1)
+    if len(members) <= MAX_WITHDRAWN:
+        withdraw_empty(tx, find_empty(find_unread(conversation, message, members)))
 
 
 def withdraw_from(tx: Transaction, user: int, conversation: int) -> None:
     """Mark the user's notifications of a conversation as read that nothing is left of."""
-    withdraw_empty(tx, find_empty(_unread_where("n.user_id=?", (user,), conversation)))
+    withdraw_empty(tx, find_empty(find_unread(conversation, ID_MAX, [user])))
 
 
-def find_unread(conversation: int, message: int, after: int = 0, limit: int = MAX_WITHDRAWN) -> list[UnreadInterval]:
-    """The unread notifications that may count a message, of the next `limit` members after a user's id."""
-    members = (
-        "n.user_id IN (SELECT m.user_id FROM memberships m WHERE m.conversation_id=? AND m.to_event IS NULL AND m.user_id>? "
-        "ORDER BY m.user_id LIMIT ?) AND n.from_message<=?"
+def list_members(conversation: int, after: int, limit: int) -> list[int]:
+    """The members of a conversation whose ids are larger than `after`, by id."""
+    # Raw: part of deleting a message; the models of conversations are in models.chat, which imports this package.
+    members = rows(
+        "SELECT user_id FROM memberships WHERE conversation_id=? AND to_event IS NULL AND user_id>? ORDER BY user_id LIMIT ?",
+        (conversation, after, limit),
     )
-    return _unread_where(members, (conversation, after, limit, message), conversation)
+    return [user for (user,) in members]
 
 
-def _unread_where(condition: str, params: Sequence[int], conversation: int) -> list[UnreadInterval]:
+def find_unread(conversation: int, message: int, users: Sequence[int]) -> list[UnreadInterval]:
+    """The unread notifications of these users that may count a message of a conversation."""
     grouping = conversation_grouping(conversation)
     # Raw: part of moving a read mark, and of deleting a message.
     found = rows(
-        f"SELECT n.id, n.mail_only, n.user_id, n.from_message, n.mentions_only FROM notifications n WHERE {condition} "
-        "AND n.grouping IN (?,?) AND n.read_ms IS NULL AND n.from_message IS NOT NULL",
-        (*params, grouping, MAIL_ONLY_PREFIX + grouping),
+        "SELECT id, mail_only, user_id, from_message, mentions_only FROM notifications "
+        f"WHERE user_id IN ({placeholders(len(users))}) AND grouping IN (?,?) AND read_ms IS NULL AND from_message<=?",
+        (*users, grouping, MAIL_ONLY_PREFIX + grouping, message),
     )
     return [
         UnreadInterval(id_, bool(mail_only), MessageInterval(user, first, None, bool(mentions_only)))

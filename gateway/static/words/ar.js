@@ -1080,6 +1080,8 @@ export default {
   "jobs.work.search.about": "يجعل الرسائل الجديدة قابلة للبحث",
   "jobs.work.watch": "إشعارات المسؤولين",
   "jobs.work.watch.about": "يُحصي ما يتابعه المسؤولون",
+  "jobs.work.withdrawals": "سحب الإشعارات",
+  "jobs.work.withdrawals.about": "يسحب إشعارات الرسائل المحذوفة",
   "jobs.workers": "عمليات المعالجة",
   "jobs.workers.alive": "تعمل",
   "jobs.workers.gone": "غائبة منذ {time}",

@@ -841,6 +841,8 @@ export default {
   "jobs.work.search.about": "Macht neue Nachrichten auffindbar",
   "jobs.work.watch": "Mitteilungen an Admins",
   "jobs.work.watch.about": "Zählt, was Admins beobachten",
+  "jobs.work.withdrawals": "Zurückgenommene Benachrichtigungen",
+  "jobs.work.withdrawals.about": "Nimmt Benachrichtigungen über gelöschte Nachrichten zurück",
   "jobs.workers": "Worker",
   "jobs.workers.alive": "Läuft",
   "jobs.workers.gone": "Weg seit {time}",

@@ -821,6 +821,8 @@ export default {
   "jobs.work.search.about": "Makes new messages findable",
   "jobs.work.watch": "Notifications of admins",
   "jobs.work.watch.about": "Counts what admins watch",
+  "jobs.work.withdrawals": "Notifications taken back",
+  "jobs.work.withdrawals.about": "Takes notifications of deleted messages back",
   "jobs.workers": "Workers",
   "jobs.workers.alive": "Alive",
   "jobs.workers.gone": "Gone since {time}",

@@ -10,6 +10,7 @@ from jobs import tasks
 from jobs.consumers import bursts as bursts_consumer
 from jobs.consumers.bursts import notify_groups
 from jobs.consumers.notify import NotifyConsumer
+from jobs.consumers.withdrawals import WithdrawalsConsumer
 from jobs.drain.drain import TRIES_PER_EVENT, drain, never
 from jobs.insight import explain
 from jobs.rules.bursts import BurstMessages
@@ -215,3 +216,20 @@ def test_a_burst_decides_as_the_rule_does_message_by_message(store: Settings) ->
     at_once = {(member.user, payload.id) for member in facts.members[crew] for payload in messages.reaching(member)}
     assert at_once == one_by_one
     assert len(at_once) > 500
+
+
+def test_what_is_deleted_in_a_large_group_is_taken_back(store: Settings) -> None:
+    (owner, *others), crew = large_group()
+    deleted = send(owner, 2, at=crew)
+    notify()
+    send(others[0], 1, at=crew)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, others[1], crew, deleted[0])
+        for each in deleted:
+            message.delete(tx, owner, "user", each)
+    notify()
+    tasks.run_pending()
+    assert counts() == [(owner, 1), *[(user, 1) for user in others[1:]]]
+    assert scalar("SELECT count(*) FROM events WHERE type='notification.read'") == 1
+    drain(WithdrawalsConsumer())
+    assert scalar("SELECT count(*) FROM events WHERE type='notification.read'") == 1

@@ -5,6 +5,7 @@ from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
 from models.chat import conversation, message, presence, read_marks
 from models.log import event
+from models.log.checkpoint import Part, read_unread
 from models.notices import notification
 from models.store.database import execute
 from tests.jobs.people import group, people, scalar, send
@@ -100,3 +101,78 @@ def test_a_message_deleted_in_between_is_not_announced_and_no_text_ever_is(store
     assert one["count"] == 1
     assert scalar("SELECT count(*) FROM notifications WHERE title || body || data LIKE '%words%'") == 0
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%' AND data LIKE '%words%'") == 0
+
+
+def shown(user: int) -> list[tuple[int, str, bool]]:
+    """Count, body and whether it is unread of the user's notifications, newest first."""
+    listed = notification.list_page(user, None, None, 10, unread_only=False)
+    return [(one["count"], one["body"], one["read_at"] is None) for one in listed]
+
+
+def test_the_count_follows_from_what_is_unread_and_left(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    sent = send(ana, 5, to=ben)
+    send(ben, 1, to=ana)
+    drain(NotifyConsumer())
+    assert shown(ben) == [(5, "5 new messages", True)]
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", sent[4])
+        read_marks.mark_read(tx, ben, 1, sent[1])
+    assert shown(ben) == [(2, "2 new messages", True)]
+    with event.transaction() as tx:
+        read_marks.mark_unread(tx, ben, 1, sent[1])
+    assert shown(ben) == [(3, "3 new messages", True)]
+    with event.transaction() as tx:
+        notification.mark_read(tx, ben, None)
+    assert shown(ben) == [(4, "4 new messages", False)], "one that was read is about all that it told of"
+    send(ana, 1, to=ben)
+    drain(NotifyConsumer())
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", sent[0])
+    assert shown(ben) == [(1, "1 new message", True), (3, "3 new messages", False)]
+
+
+def test_what_is_read_up_to_something_deleted_is_taken_back(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    sent = send(ana, 2, to=ben)
+    drain(NotifyConsumer())
+    [own] = send(ben, 1, to=ana)
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, ben, 1, sent[0])
+        message.delete(tx, ana, "user", sent[1])
+    assert shown(ben) == [(1, "1 new message", False)]
+    with event.transaction() as tx:
+        read_marks.mark_unread(tx, ben, 1, sent[0])
+        read_marks.mark_read(tx, ben, 1, own)
+    drain(NotifyConsumer())
+    assert shown(ben) == [(1, "1 new message", False)], "nothing is told a second time"
+
+
+def test_a_slice_that_is_done_again_is_told_once(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    crew = group(ana, [ben, eve])
+    urgent = [*send(ana, 2, at=crew), *send(ana, 1, at=crew, priority="urgent")]
+    [causes] = NotifyConsumer().prepare(read_unread({Part("", 0): 0}, event.head(), NotifyConsumer.types, 100)[0])
+    for _ in range(2):
+        with event.transaction() as tx:
+            NotifyConsumer().write(tx, causes)
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 2
+    with event.transaction() as tx:
+        notification.mark_read(tx, ben, None)
+        read_marks.mark_read(tx, eve, crew, urgent[-1])
+    mails = scalar("SELECT count(*) FROM emails")
+    with event.transaction() as tx:
+        NotifyConsumer().write(tx, causes)
+    assert [notification.unread_count(user) for user in (ben, eve)] == [0, 0]
+    assert (mails, scalar("SELECT count(*) FROM emails")) == (2, 2)
+
+
+def test_a_notification_of_the_version_before_goes_on_with_what_is_unread(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 2, to=ben)
+    drain(NotifyConsumer())
+    execute("UPDATE notifications SET from_message=NULL, upto_message=NULL, count=7, body='7 new messages'")
+    assert shown(ben) == [(7, "7 new messages", True)]
+    send(ana, 1, to=ben)
+    drain(NotifyConsumer())
+    assert shown(ben) == [(3, "3 new messages", True)]
