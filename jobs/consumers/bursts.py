@@ -1,4 +1,4 @@
-"""Notify the members of large groups, for all messages of a burst at once: one notification, or one update, for each member.
+"""Notify the members of large groups, for all messages of a burst at once: a notification for each member whom it newly reaches.
 
 The consumer `notify` lists the messages (models/notices/bursts.py), so that a large group delays nobody else's notifications.
 """
@@ -15,14 +15,15 @@ from jobs.drain.consumer import Written
 from jobs.drain.drain import TRIES_PER_EVENT, error_text
 from jobs.drain.pacing import transaction
 from jobs.drain.stats import DrainStats
-from jobs.rules.bursts import BurstMessages, causes_by_user
+from jobs.rules.bursts import BurstMessages, causes_of
 from jobs.rules.facts import gather_facts, with_receivers
-from jobs.rules.payloads import payload_of
+from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import MESSAGE
 from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event
-from models.notices import bursts, notifying
+from models.notices import audience, burst_members, bursts, notifying
+from models.notices.burst_members import BurstMember
 from models.notices.bursts import BurstProgress
 from models.notices.causes import Cause
 from models.ops import dead_letters
@@ -31,6 +32,7 @@ from models.store.clock import now_ms
 from models.store.database import chunks, engine, is_store_error
 
 NAME = bursts.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
+MEMBERS_PER_READ = 500
 RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a burst that fails, up to TRIES_PER_EVENT
 
 logger = structlog.get_logger("jobs")
@@ -105,12 +107,13 @@ def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -
         return
     upto = events[-1].id
     stats.begin(events)
-    for last, causes in _batches(events, burst):
+    is_small = audience.members_counts([burst.conversation])[burst.conversation] <= bursts.LARGE
+    for last, causes in _batches(events, burst, is_small=is_small):
         if stop():
             return
         with transaction(appends=True) as tx:
             burst = bursts.advance(tx, burst, upto, last)
-            written = Written(*notifying.add_causes(tx, causes))
+            written = Written(*notifying.add_causes(tx, causes, only_needed=not is_small))
         stats.count(tx, written)
     with transaction(appends=False) as tx:
         bursts.complete(tx, burst, upto)
@@ -118,16 +121,35 @@ def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -
     stats.events += len(events)
 
 
-def _batches(events: Sequence[Event], burst: BurstProgress) -> Iterator[Batch]:
+def _batches(events: Sequence[Event], burst: BurstProgress, *, is_small: bool) -> Iterator[Batch]:
     decoded = [(event, payload_of(event)) for event in events]
     remaining = [(event, payload) for event, payload in decoded if not is_deleted(payload)]
-    if not remaining:
-        return
-    facts = gather_facts(remaining)
-    members = [member for member in facts.members.get(burst.conversation, ()) if member.user > burst.position]
-    facts = with_receivers(facts, {member.user for member in members})
-    for batch in chunks(causes_by_user(BurstMessages(remaining, facts), members, facts), CAUSES_PER_TRANSACTION):
-        yield batch[-1][0], [cause for _, causes in batch for cause in causes]
+    if remaining:
+        messages = [payload for _, payload in remaining]
+        found = _all_members(burst) if is_small else _reachable_members(burst, messages)
+        for members in chunks(found, MEMBERS_PER_READ):
+            facts = gather_facts(remaining, members={burst.conversation: [member.interval for member in members]})
+            facts = with_receivers(facts, {member.interval.user for member in members})
+            for batch in chunks(causes_of(BurstMessages(remaining, facts), members, facts), CAUSES_PER_TRANSACTION):
+                yield batch[-1].user, batch
+
+
+def _all_members(burst: BurstProgress) -> list[BurstMember]:
+    """The members of a group that was large, each of whom has their notification updated."""
+    members = burst_members.list_all(burst.conversation, burst.position)
+    return [member._replace(is_counted=False) for member in members]
+
+
+def _reachable_members(burst: BurstProgress, messages: Sequence[MessagePayload]) -> list[BurstMember]:
+    """The members of a large group whom these messages may reach, by id, without those whom they reached already."""
+    conversation, after = burst.conversation, burst.position
+    if any(message.mentions_all for message in messages):
+        return burst_members.list_all(conversation, after)
+    counted = any(message.priority != "normal" for message in messages)
+    mentioned = {user for message in messages for user in message.mentions}
+    found = burst_members.list_by_level(conversation, after, counted=counted)
+    found += burst_members.list_among(conversation, after, mentioned)
+    return [member for _, member in sorted({member.interval.user: member for member in found}.items())]
 
 
 def _set_lag() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import attrgetter
 
 from jobs.rules.decisions import Content, cause_of, decide
 from jobs.rules.facts import DecodedEvent, Facts
@@ -17,10 +15,10 @@ from jobs.rules.payloads import MessagePayload
 from jobs.rules.precedence import Case, refused
 from jobs.rules.rules import MESSAGE, message_case
 from models.notices.audience import Interval
+from models.notices.burst_members import BurstMember
 from models.notices.causes import Cause, burst_cause
 
 PRIORITIES = ("normal", "important", "urgent")
-_user = attrgetter("user")
 
 
 class BurstMessages:
@@ -59,25 +57,29 @@ class BurstMessages:
             self._contents[key] = content._replace(cause=cause, priority=priority)
         return self._contents[key]
 
-
-def causes_by_user(messages: BurstMessages, members: Iterable[Interval], facts: Facts) -> Iterator[tuple[int, list[Cause]]]:
-    """Yield each user who is notified or mailed, with one cause for each of their memberships, in the order of users' ids.
-
-    `facts` has the members as receivers.
-    """
-    for user, memberships in groupby(sorted(members, key=_user), key=_user):
-        causes = [cause for member in memberships if (cause := _cause(messages, member, facts))]
-        if causes:
-            yield user, causes
+    def is_special(self, message: MessagePayload, member: Interval) -> bool:
+        """Whether a member is told of a message even if they have not read earlier ones yet."""
+        return message.priority != "normal" or message.mentions_all or member.user in message.mentions
 
 
-def _cause(messages: BurstMessages, member: Interval, facts: Facts) -> Cause | None:
-    reached = messages.reaching(member)
+def causes_of(messages: BurstMessages, members: Iterable[BurstMember], facts: Facts) -> Iterator[Cause]:
+    """Yield a cause for each member who is notified or mailed, in the order of the members. `facts` has them as receivers."""
+    for member in members:
+        cause = _cause(messages, member, facts)
+        if cause is not None:
+            yield cause
+
+
+def _cause(messages: BurstMessages, member: BurstMember, facts: Facts) -> Cause | None:
+    interval = member.interval
+    reached = messages.reaching(interval)
+    if member.is_counted:
+        reached = [message for message in reached if messages.is_special(message, interval)]
     if not reached:
         return None
-    content = messages.content(member, reached)
-    cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, Case(member.user), facts))
+    content = messages.content(interval, reached)
+    cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, Case(interval.user), facts))
     if cause is not None:
         cause.facts, cause.first = len(reached), reached[0].id
-        cause.mentions_only = facts.level(reached[0].conversation, member) == "mentions"
+        cause.mentions_only = facts.level(reached[0].conversation, interval) == "mentions"
     return cause

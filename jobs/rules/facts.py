@@ -55,13 +55,19 @@ class Facts(NamedTuple):
         return any(begin <= event and (end is None or event < end) for begin, end in intervals)
 
 
-def gather_facts(events: Sequence[DecodedEvent], online: OnlineUsers = presence.online_now, member: int | None = None) -> Facts:
+def gather_facts(
+    events: Sequence[DecodedEvent],
+    online: OnlineUsers = presence.online_now,
+    member: int | None = None,
+    members: Mapping[int, Sequence[Interval]] | None = None,
+) -> Facts:
     """Read all facts about these events, which are in log order, except those about receivers (see `with_receivers`). With
-    `member`, a user, no other members of the conversations are read."""
+    `member`, a user, no other members of the conversations are read, and with `members` none."""
     messages = [payload for _, payload in events if isinstance(payload, MessagePayload)]
     comments = [payload for _, payload in events if isinstance(payload, CommentPayload)]
     conversations = {message.conversation for message in messages}
-    members = audience.membership_intervals(conversations, events[0][0].id, member) if messages else {}
+    if members is None:
+        members = audience.membership_intervals(conversations, events[0][0].id, member) if messages else {}
     posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
     replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
     return Facts(

@@ -61,17 +61,35 @@ def stored_count(cause: Cause, unread: UnreadByKey) -> int:
 
 
 def write_groups(
-    tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey
+    tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey, *, only_needed: bool = False
 ) -> tuple[dict[Key, CountedNotification], Counter[tuple[str, str]]]:
     """Write the notifications of groups of causes with one key, each with its new count. It has the words of the newest cause.
 
+    With `only_needed`, those whose messages count the causes already stay as they are; there may be new mails about them.
     Returns the notifications by key, and the numbers of new notifications and queued mails by (type, channel).
     """
-    notifications = _write(tx, groups, unread)
+    kept = {key_of(group): id_ for group, _ in groups if only_needed and (id_ := _id_of_counting(group, unread)) is not None}
+    notifications = _write(tx, [(group, count) for group, count in groups if key_of(group) not in kept], unread)
+    notifications |= {key: CountedNotification(id_, new=False) for key, id_ in kept.items()}
     shown = [group[0] for group, _ in groups if group[0].in_app]
     new = Counter((cause.type, "in_app") for cause in shown if notifications[cause.user, cause.grouping].new)
-    written = [(notifications[group[0].user, group[0].grouping], group) for group, _ in groups]
+    written = [(notifications[key_of(group)], group) for group, _ in groups]
     return notifications, new + _mail(tx, written) + _push(tx, written)
+
+
+def key_of(group: Sequence[Cause]) -> Key:
+    """The key that the causes of a group have in common."""
+    return group[0].user, group[0].grouping
+
+
+def _id_of_counting(group: Sequence[Cause], unread: UnreadByKey) -> int | None:
+    """The unread notification about messages that counts those of a group as it is, if there is one."""
+    present = unread.get(key_of(group))
+    if present is None or present.first is None:
+        return None
+    first, _, mentions_only = interval_of(group, present)
+    is_same = first == present.first and bool(mentions_only) == bool(present.mentions_only)
+    return present.id if is_same else None
 
 
 def _write(tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: UnreadByKey) -> dict[Key, CountedNotification]:

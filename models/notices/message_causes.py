@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from models.notices import message_counts
 from models.notices.causes import Cause
-from models.notices.counts import Key, UnreadByKey, interval_of
+from models.notices.counts import Key, UnreadByKey, interval_of, key_of
 from models.notices.message_counts import MessageInterval
 from models.store.database import chunks, rows, values_cte
 
@@ -23,7 +23,7 @@ def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[li
     Those that nothing is to be told of any more are left out: since the decision all was read or deleted, or the user has left.
     In `unread`, the notifications of the version before begin to have a first message.
     """
-    told = _told([(group[0].user, group[0].grouping) for group in groups], unread)
+    told = _told([key_of(group) for group in groups], unread)
     new = [left for group in groups if (left := _untold(group, told))]
     _adopt(new, unread)
     counts = message_counts.count([_interval(group, unread) for group in new])
@@ -31,14 +31,13 @@ def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[li
 
 
 def _untold(group: list[Cause], told: dict[Key, int]) -> list[Cause]:
-    upto = told.get((group[0].user, group[0].grouping), 0)
+    upto = told.get(key_of(group), 0)
     return [cause for cause in group if cause.recorded or (cause.message or 0) > upto]
 
 
 def _interval(group: Sequence[Cause], unread: UnreadByKey) -> MessageInterval:
-    user = group[0].user
-    first, _, mentions_only = interval_of(group, unread.get((user, group[0].grouping)))
-    return MessageInterval(user, first or 0, None, bool(mentions_only))
+    first, _, mentions_only = interval_of(group, unread.get(key_of(group)))
+    return MessageInterval(group[0].user, first or 0, None, bool(mentions_only))
 
 
 def _told(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
@@ -60,7 +59,7 @@ def _told(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
 def _adopt(groups: Sequence[list[Cause]], unread: UnreadByKey) -> None:
     """Let a notification of the version before, which counted causes, begin with the first message that is unread."""
     for group in groups:
-        key = (group[0].user, group[0].grouping)
+        key = key_of(group)
         present = unread.get(key)
         if present is not None and present.first is None:
             unread[key] = present._replace(first=_first_unread(group[0].user, group[0].message or 0))

@@ -13,7 +13,7 @@ from peewee import SQL, fn
 from models.log.event import Transaction
 from models.notices import message_causes
 from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
-from models.notices.counts import Key, UnreadByKey, find_unread, stored_count, write_groups
+from models.notices.counts import UnreadByKey, find_unread, key_of, stored_count, write_groups
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification, conversation_grouping
 from models.store.database import chunks, fetch_column, fetch_rows, insert_rows, rows, values_cte
 
@@ -28,22 +28,23 @@ FLOOD_PREFIX = "more:"  # begins the grouping of causes that are only counted
 FLOOD_WORDS = Words("{name} did something more", title_more="{name} did {n} more things")
 
 
-def add_causes(tx: Transaction, causes: Sequence[Cause]) -> NotifyingCounts:
+def add_causes(tx: Transaction, causes: Sequence[Cause], *, only_needed: bool = False) -> NotifyingCounts:
     """Count each new cause once, in the unread notification of its group or in a new one, and queue the mails about them.
 
+    With `only_needed`, an unread notification about messages, whose count follows from them, is not written, nor is there an event.
     The number of statements does not depend on the number of causes, up to MAX_KEYS_PER_QUERY.
     """
     groups = _grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
     of_messages = message_causes.counted([group for group in groups if group[0].message is not None], unread)
-    counts = {_key(group): count for group, count in of_messages}
+    counts = {key_of(group): count for group, count in of_messages}
     groups = [group for group, _ in of_messages] + [group for group in groups if group[0].message is None]
     kept, flood = _limited(tx, groups, unread)
     unread |= find_unread([group[0] for group in flood])
-    counted = [(group, counts[_key(group)]) for group in kept if _key(group) in counts]
-    by_sum = [group for group in kept + flood if _key(group) not in counts]
+    counted = [(group, counts[key_of(group)]) for group in kept if key_of(group) in counts]
+    by_sum = [group for group in kept + flood if key_of(group) not in counts]
     counted += [(group, stored_count(group[0], unread) + sum(cause.facts for cause in group)) for group in by_sum]
-    notifications, by_channel = write_groups(tx, counted, unread)
+    notifications, by_channel = write_groups(tx, counted, unread, only_needed=only_needed)
     recorded = [cause for group, _ in counted for cause in group if cause.message is None or cause.recorded]
     values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for cause in recorded]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
@@ -106,10 +107,6 @@ def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple
     )
     for cause, id_, created_ms, grouping in fetch_rows(query):
         yield cause, CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
-
-
-def _key(group: Sequence[Cause]) -> Key:
-    return group[0].user, group[0].grouping
 
 
 def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:

@@ -21,9 +21,11 @@ def group(owner: int, members: list[int], title: str = "Crew") -> int:
         return conversation.create(tx, owner, members, title)
 
 
-def send(sender: int, count: int = 1, *, to: int | None = None, at: int | None = None, priority: str = "normal") -> list[int]:
+def send(
+    sender: int, count: int = 1, *, to: int | None = None, at: int | None = None, priority: str = "normal", body: str = "words"
+) -> list[int]:
     """Send messages to a user or to a conversation (`at`), in one transaction; returns their ids."""
-    drafts = [Draft(sender, 0, f"words {n}", to=to, conversation=at, priority=priority) for n in range(count)]
+    drafts = [Draft(sender, 0, f"{body} {n}", to=to, conversation=at, priority=priority) for n in range(count)]
     with event.transaction() as tx:
         sent = post(tx, drafts)
     assert all(isinstance(outcome, Posted) for outcome in sent)

@@ -1,6 +1,7 @@
 """Large groups: a burst of messages is one notification, or one update, for each member."""
 
 import random
+from typing import Any
 
 import msgspec
 import pytest
@@ -52,19 +53,20 @@ def counts() -> list[tuple[int, int]]:
     return [(row[1], row[6]) for row in notification.with_counts(fetch_rows(query.order_by(Notification.user)))]
 
 
-def test_a_burst_is_one_notification_and_one_event_for_each_member(store: Settings) -> None:
+def test_a_burst_is_one_notification_for_each_member_and_costs_no_more_while_it_is_unread(store: Settings) -> None:
     (owner, *others), crew = large_group()
-    send(owner, 30, at=crew)
+    send(owner, 29, at=crew)
+    newest = send(owner, 1, at=crew)[-1]
     notify()
     assert counts() == [(user, 30) for user in others]
     send(owner, 1, at=crew)
-    newest = send(others[0], 2, at=crew)[-1]
+    send(others[0], 2, at=crew)
     notify()
     assert counts() == [(owner, 2), (others[0], 31), *[(user, 33) for user in others[1:]]]
     [shown] = notification.list_page(others[1], None, None, 10, unread_only=True)
     assert shown["body"] == "33 new messages"
     assert msgspec.json.decode(shown["data"]) == {"conversation": crew, "message": newest}
-    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 2 * len(others) + 1
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == len(others) + 1
     notify()
     assert scalar("SELECT (SELECT count(*) FROM bursts) + (SELECT count(*) FROM burst_events)") == 0
 
@@ -116,10 +118,10 @@ def test_a_burst_that_fails_is_postponed_and_the_others_go_on(store: Settings, m
     send(owner, 1, at=second)
     real = bursts_consumer.gather_facts
 
-    def failing(events: list[tuple[event.Event, object]]) -> object:
+    def failing(events: list[tuple[event.Event, object]], **members: Any) -> object:
         if events[0][0].stream == event.conversation_stream(crew):
             raise ValueError("can't be done")
-        return real(events)
+        return real(events, **members)
 
     monkeypatch.setattr(bursts_consumer, "gather_facts", failing)
     notify()
@@ -135,7 +137,7 @@ def test_a_burst_that_keeps_failing_is_parked_until_an_admin_retries_it(store: S
     send(owner, 3, at=crew)
     tried = []
     with monkeypatch.context() as patch:
-        patch.setattr(bursts_consumer, "gather_facts", tried.append)  # returns nothing, which fails
+        patch.setattr(bursts_consumer, "gather_facts", lambda events, **_: tried.append(events))  # returns nothing, which fails
         for _ in range(TRIES_PER_EVENT + 1):
             notify()
         [parked] = dead_letters.newest(10)
@@ -233,3 +235,54 @@ def test_what_is_deleted_in_a_large_group_is_taken_back(store: Settings) -> None
     assert scalar("SELECT count(*) FROM events WHERE type='notification.read'") == 1
     drain(WithdrawalsConsumer())
     assert scalar("SELECT count(*) FROM events WHERE type='notification.read'") == 1
+
+
+def test_in_a_large_group_the_default_is_to_be_notified_of_mentions(store: Settings) -> None:
+    (owner, *others), crew = large_group()
+    execute("UPDATE memberships SET level=NULL")
+    execute("UPDATE memberships SET level='all' WHERE user_id=?", (others[0],))
+    execute("UPDATE memberships SET level='none' WHERE user_id=?", (others[1],))
+    send(owner, 5, at=crew)
+    send(owner, 1, at=crew, body="@user2 and @user3")
+    notify()
+    assert counts() == [(others[0], 6), (others[2], 1)]
+    send(owner, 1, at=crew, body="@all")
+    send(owner, 1, at=crew)
+    notify()
+    assert counts() == [(others[0], 8), (others[2], 2), *[(user, 1) for user in others[3:]]]
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, others[2], crew, 7)
+        message.delete(tx, owner, "user", 7)
+    tasks.run_pending()
+    assert counts() == [(others[0], 7)], "the messages that remain unread are below the others' level"
+
+
+def test_who_is_told_already_is_mailed_again_for_important_messages_only(store: Settings) -> None:
+    (owner, *others), crew = large_group()
+    execute("UPDATE memberships SET level=NULL WHERE user_id>?", (others[2],))
+    send(owner, 1, at=crew)
+    notify()
+    assert scalar("SELECT count(*) FROM waiting_mail") == 3
+    execute("DELETE FROM waiting_mail")
+    head = event.head()
+    send(owner, 1, at=crew)
+    notify()
+    assert (event.head(), scalar("SELECT count(*) FROM waiting_mail")) == (head + 1, 0)
+    send(owner, 1, at=crew, priority="urgent")
+    notify()
+    assert (event.head(), scalar("SELECT count(*) FROM emails WHERE kind='notification'")) == (head + 2, 3)
+
+
+def test_the_count_grows_with_the_level(store: Settings) -> None:
+    (owner, *others), crew = large_group()
+    execute("UPDATE memberships SET level=NULL")
+    send(owner, 1, at=crew, body="@user1")
+    notify()
+    send(owner, 2, at=crew)
+    notify()
+    assert counts() == [(others[0], 1)]
+    execute("UPDATE memberships SET level='all' WHERE user_id=?", (others[0],))
+    send(owner, 1, at=crew)
+    notify()
+    assert counts() == [(others[0], 4)]
+    assert scalar("SELECT count(*) FROM events WHERE type='notification.updated'") == 1
