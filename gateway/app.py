@@ -90,6 +90,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/conversations/{ID}/messages", messages.History),
         (f"{API}/conversations/{ID}/typing", conversations.TypingIndicator),
         (f"{API}/conversations/{ID}/read", conversations.ReadMark),
+        (f"{API}/conversations/{ID}/level", conversations.ConversationLevel),
         (f"{API}/conversations/{ID}/changes", changes.ConversationChanges),
         (f"{API}/messages/{ID}", messages.Message),
         (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),

@@ -86,6 +86,20 @@ export class UserClient extends Bellwire {
     return this.call("POST", `/conversations/${conversation}/typing`, { typing: isTyping });
   }
 
+  /** The first members whose username or display name begins with `prefix`, by id: for completing an `@`. */
+  async mentionCandidates(conversation, prefix, limit = 10) {
+    const query = new URLSearchParams({ q: prefix, limit });
+    return (await this.call("GET", `/conversations/${conversation}/members?${query}`)).items;
+  }
+
+  /**
+   * Choose which messages the caller is notified of: `all`, those with `mentions` of them, `none`, or null for the default. With
+   * `until`, a time, they have the default again after it. Returns {level, until}.
+   */
+  setLevel(conversation, level, { until = null } = {}) {
+    return this.call("PUT", `/conversations/${conversation}/level`, { level, until });
+  }
+
   /** Mark all messages up to this one as read. Returns the number of unread ones. */
   async markRead(conversation, message) {
     return (await this.call("POST", `/conversations/${conversation}/read`, { message }, { retry: true })).unread;

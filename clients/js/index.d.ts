@@ -6,6 +6,7 @@ import {
   BellwireOptions,
   Conversation,
   EventType,
+  Level,
   Member,
   Message,
   MyAccount,
@@ -304,6 +305,12 @@ export class Bellwire extends Client {
   removeMember(conversation: number, user: UserReference): Promise<null>;
   changes(conversation: number): List<BellwireEvent>;
   typing(conversation: number, isTyping?: boolean): Promise<null>;
+  mentionCandidates(conversation: number, prefix: string, limit?: number): Promise<Member[]>;
+  setLevel(
+    conversation: number,
+    level: Level | null,
+    options?: { until?: Date | string | null },
+  ): Promise<{ level: Level; until: string | null }>;
   markRead(conversation: number, message: number): Promise<number>;
   markUnread(conversation: number, message: number): Promise<number>;
 

@@ -11,7 +11,7 @@ from gateway.http.base import ADMIN_BODY_BYTES, Handler
 from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, UserReference, chars, describe, many
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import field_error, is_number
-from models.chat import additions, conversation_search, member_list, read_marks, targets, views
+from models.chat import additions, conversation_search, member_level, member_list, read_marks, targets, views
 from models.chat import conversation as conversations
 from models.chat.conversation import (
     MAX_ADDED_PER_TRANSACTION,
@@ -20,10 +20,12 @@ from models.chat.conversation import (
     ConversationView,
     MemberView,
 )
+from models.chat.member_level import MemberLevel
 from models.chat.message import MessageView
 from models.chat.views import ActivityPosition
 from models.identity import user as users
 from models.log.event import Transaction, conversation_stream
+from models.notices.levels import Level
 from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
 
@@ -56,6 +58,13 @@ class NewReadMark(msgspec.Struct, forbid_unknown_fields=True):
 
     message: Id
     unread: bool = False
+
+
+class NewLevel(msgspec.Struct, forbid_unknown_fields=True):
+    """The caller's level, null for the default, and the time when it ends and they have the default again."""
+
+    level: Level | None
+    until: Annotated[str, chars(1, 40, "RFC 3339")] | None = None
 
 
 class UnreadCount(TypedDict):
@@ -241,3 +250,15 @@ class ReadMark(Handler):
         move = read_marks.mark_unread if mark.unread else read_marks.mark_read
         unread = await self.commit(lambda tx: move(tx, user, number, mark.message))
         self.answer({"unread": unread})
+
+
+class ConversationLevel(Handler):
+    """The caller's level: which messages of a conversation they are notified of."""
+
+    @describe("Set my level", {200: MemberLevel}, body=NewLevel, errors=("invalid",), example={"level": "mentions"})
+    async def put(self, conversation: str) -> None:
+        """Answer 200 with the level, and with the time when it ends, if it does. The caller is notified of `all` messages, of those
+        with `mentions` of them, or of `none`. The default is `all` in conversations of up to 50 members, `mentions` in others."""
+        user, number, new = self.actor.user, int(conversation), self.decode(NewLevel)
+        until_ms = None if new.until is None else self.time_ms("until", new.until)
+        self.answer(await self.commit(lambda tx: member_level.set_level(tx, user, number, new.level, until_ms)))

@@ -11,6 +11,7 @@ from models.community.comment import CommentView
 from models.community.group import GroupView
 from models.community.post import PostView
 from models.identity.user import UserView
+from models.notices.levels import Level
 
 
 class Event(TypedDict):
@@ -57,6 +58,15 @@ class ReadUpdated(TypedDict):
     user: int
     message: int
     unread: NotRequired[int]
+    mentions_unread: NotRequired[int]
+
+
+class LevelUpdated(TypedDict):
+    """The caller's level of a conversation. `until` is the time when it ends, null if it does not; then they have the default."""
+
+    conversation: int
+    level: Level
+    until: str | None
 
 
 class NotificationsRead(TypedDict):
@@ -121,6 +131,7 @@ DATA_BY_EVENT_TYPE: dict[str, Any] = {
     "member.joined": MemberChanged,
     "member.left": MemberChanged,
     "read.updated": ReadUpdated,
+    "level.updated": LevelUpdated,
     "history.imported": HistoryImported,
     "notification.created": NotificationAnswer,
     "notification.updated": NotificationAnswer,

@@ -164,13 +164,15 @@ class EventsAnswer(TypedDict):
 
 
 class StateAnswer(TypedDict):
-    """The state that a client starts from. `presence` maps user ids to whether they are online;
-    `notifications_unread_messages` is how many of the unread notifications are about messages."""
+    """The state that a client starts from. `presence` maps user ids to whether they are online; `unread_total` is the number of
+    unread messages in these conversations, without those whose level is `none`, and `notifications_unread_messages` how many of the
+    unread notifications are about messages."""
 
     cursor: str
     me: MyAccount
     conversations: list[ConversationAnswer]
     presence: dict[str, bool]
+    unread_total: int
     notifications_unread: int
     notifications_unread_messages: int
 

@@ -50,10 +50,10 @@ export interface Message {
   mentions_all: boolean;
 }
 
-/** A message after an edit, with the mentions that it did not have before. */
+/** A message after an edit, with the mentions that it did not have before. They are absent once it is deleted. */
 export interface EditedMessage extends Message {
-  mentions_added: number[];
-  mentions_all_added: boolean;
+  mentions_added?: number[];
+  mentions_all_added?: boolean;
 }
 
 /** A member of a conversation. `read` is the last message that they have read. */
@@ -63,9 +63,13 @@ export interface Member {
   read: number | null;
 }
 
+/** Which messages of a conversation the caller is notified of: all, those that mention them, or none. */
+export type Level = "all" | "mentions" | "none";
+
 /**
  * A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all. `read`
- * is the last message that the caller has read, `presence` which of the others are online.
+ * is the last message that the caller has read, `presence` which of the others are online. `mentions_unread` is the number of
+ * unread messages that mention the caller, or all; `level` is the caller's, and `level_until` the time when it ends, if it does.
  */
 export interface Conversation {
   id: number;
@@ -74,6 +78,9 @@ export interface Conversation {
   created_at: string;
   members: Member[];
   unread: number;
+  mentions_unread: number;
+  level: Level;
+  level_until?: string | null;
   members_count?: number;
   read?: number | null;
   presence?: Record<string, boolean> | null;
@@ -125,12 +132,16 @@ export interface Group {
   joined?: boolean;
 }
 
-/** What a client starts from: events continue after `cursor`. `presence` maps the ids of users. */
+/**
+ * What a client starts from: events continue after `cursor`. `presence` maps the ids of users; `unread_total` is the number of unread
+ * messages in these conversations, without those whose level is `none`.
+ */
 export interface State {
   cursor: string;
   me: MyAccount;
   conversations: Conversation[];
   presence: Record<string, boolean>;
+  unread_total: number;
   notifications_unread: number;
   notifications_unread_messages: number;
 }
@@ -147,7 +158,8 @@ export interface EventData {
   "member.left": { conversation: number; user: User; by?: User };
   "block.added": { user: number };
   "block.removed": { user: number };
-  "read.updated": { conversation: number; user: number; message: number; unread?: number };
+  "read.updated": { conversation: number; user: number; message: number; unread?: number; mentions_unread?: number };
+  "level.updated": { conversation: number; level: Level; until: string | null };
   "history.imported": { conversation: number; messages: number; first: number; last: number };
   "notification.created": Notification;
   "notification.updated": Notification;

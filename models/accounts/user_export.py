@@ -68,8 +68,8 @@ PARTS = (
     _owned("push_subscriptions", "push_subscriptions", ("id", "endpoint", "label", "created_ms", "updated_ms")),
     _Part(
         "conversations",
-        ("id", "kind", "title", "role", "read_message", "created_ms"),
-        "SELECT m.id, c.id, c.kind, c.title, m.role, m.read_message, c.created_ms FROM memberships m "
+        ("id", "kind", "title", "role", "read_message", "level", "level_until_ms", "created_ms"),
+        "SELECT m.id, c.id, c.kind, c.title, m.role, m.read_message, m.level, m.level_until_ms, c.created_ms FROM memberships m "
         "JOIN conversations c ON c.id=m.conversation_id WHERE m.user_id=? AND m.id>? ORDER BY m.id LIMIT ?",
     ),
     _Part(

@@ -17,6 +17,7 @@ from models.identity.user import COLUMNS, User, UserView, active_view
 from models.identity.user import view as user_view
 from models.log import joins
 from models.log.event import MEMBERS, Transaction, conversation_stream, joining_stream, user_stream
+from models.notices.levels import LEVELS, default_level
 from models.notices.notification import conversation_grouping, mark_group_read
 from models.store.clock import rfc3339
 from models.store.database import (
@@ -112,8 +113,10 @@ class MemberView(msgspec.Struct):
 
 
 class ConversationView(msgspec.Struct, omit_defaults=True):
-    """CONVERSATION of the contract. `members_count` is present when `members` has not all of them, `read` (the id of the newest
-    message that the reader has read) when there is one, and `presence`, of the others, where a small one is read by itself."""
+    """CONVERSATION of the contract. `mentions_unread` is the number of unread messages that mention the reader, or all. `level` is
+    the reader's, `level_until` when it ends, if it does. `members_count` is present when `members` has not all of them, `read` (the
+    id of the newest message that the reader has read) when there is one, and `presence`, of the others, where a small one is read
+    by itself."""
 
     id: int
     kind: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ("direct", "group")})]
@@ -122,6 +125,9 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
     members: list[MemberView]
     last_message: Any
     unread: int
+    mentions_unread: int
+    level: Annotated[str, msgspec.Meta(extra_json_schema={"enum": LEVELS})]
+    level_until: str | None = None
     members_count: int | None = None
     read: int | None = None
     presence: dict[str, bool] | None = None
@@ -134,8 +140,19 @@ def created_event_data(conversation: int) -> bytes:
         "SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,)
     )
     members = first_members([(conversation, count)])[conversation]
-    members_count = count if count > MAX_MEMBERS_IN_VIEW else None
-    return msgspec.json.encode(ConversationView(conversation, kind, title, rfc3339(created_ms), members, None, 0, members_count))
+    view = ConversationView(
+        conversation,
+        kind,
+        title,
+        rfc3339(created_ms),
+        members,
+        last_message=None,
+        unread=0,
+        mentions_unread=0,
+        level=default_level(count),
+        members_count=count if count > MAX_MEMBERS_IN_VIEW else None,
+    )
+    return msgspec.json.encode(view)
 
 
 def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView]]:

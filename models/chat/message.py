@@ -108,10 +108,10 @@ class MessageView(msgspec.Struct, gc=False):
 
 
 class EditedMessage(MessageView):
-    """MESSAGE after an edit, with the mentions that it did not have before."""
+    """MESSAGE after an edit, with the mentions that it did not have before. They are absent once it is deleted."""
 
-    mentions_added: list[int]
-    mentions_all_added: bool
+    mentions_added: list[int] = []
+    mentions_all_added: bool = False
 
 
 class Posted(msgspec.Struct, gc=False):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW
-from models.chat.views import count_unread
+from models.chat.views import count_unread, count_unread_mentions
 from models.log.event import Transaction, conversation_stream, user_stream
 from models.notices import notification as notifications
 from models.notices import withdrawals
@@ -103,5 +103,6 @@ def _count_imported(user: int, conversation: int, upto: int) -> None:
 
 
 def _append(tx: Transaction, stream: str, user: int, conversation: int, message: int, unread: int) -> None:
-    data = msgspec.json.encode({"conversation": conversation, "user": user, "message": message, "unread": unread})
-    tx.append(stream, "read.updated", data)
+    mentions = count_unread_mentions(user, conversation) if unread else 0
+    data = {"conversation": conversation, "user": user, "message": message, "unread": unread, "mentions_unread": mentions}
+    tx.append(stream, "read.updated", msgspec.json.encode(data))

@@ -12,14 +12,22 @@ from models.chat import message as messages
 from models.chat import presence
 from models.chat.blocks import blockers_among
 from models.chat.conversation import MAX_MEMBERS_IN_VIEW, ConversationView, MemberView
+from models.chat.mentions import ALL
 from models.chat.message import MessageView
 from models.notices.audience import UNREAD_SQL
+from models.notices.levels import effective_level
 from models.store.clock import rfc3339
-from models.store.database import ID_MAX, chunks, placeholders, rows, snapshot
+from models.store.database import ID_MAX, chunks, engine, placeholders, rows, snapshot
 from models.store.errors import NotFoundError
 
 MAX_UNREAD_COUNTED = 1000  # nobody reads "12,345"; the count stops here, and so does its cost
 MAX_IDS_PER_QUERY = 500
+# The number of unread messages that mention a member (`m`), or all. The order of the join reads the member's mentions only.
+MENTIONS_SQL = (
+    "SELECT count(*) FROM (SELECT DISTINCT x.message FROM mentions x CROSS JOIN messages y WHERE y.id=x.message "
+    f"AND x.conversation=m.conversation_id AND x.user_id IN ({ALL}, m.user_id) "
+    f"AND x.message>coalesce(m.unread_after, m.read_message, 0) AND {UNREAD_SQL} LIMIT {MAX_UNREAD_COUNTED}) AS mentioned"
+)
 MAX_PEERS = 1_000  # to whom a change of presence is announced
 
 
@@ -82,12 +90,14 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
         "(SELECT max(x.id) FROM messages x WHERE x.conversation_id=c.id), "
         f"(SELECT count(*) FROM (SELECT 1 FROM messages y WHERE y.conversation_id=c.id AND {UNREAD_SQL} "
         f"LIMIT {MAX_UNREAD_COUNTED}) AS counted), "
+        f"({MENTIONS_SQL}), m.level, m.level_until_ms, "
         "coalesce(m.unread_after, m.read_message, 0) FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
         f"WHERE m.user_id=? AND m.to_event IS NULL AND m.conversation_id IN ({placeholders(len(ids))})",
         (user, *ids),
     )
     members = conversations.first_members([(id_, count) for id_, _, _, _, count, *_ in heads])
-    last = _last_messages([newest for *_, newest, _, _ in heads if newest is not None])
+    last = _last_messages([newest for *_, newest, _, _, _, _, _ in heads if newest is not None])
+    now_ms = engine().now_ms() if any(until_ms is not None for *_, until_ms, _ in heads) else 0
     return {
         id_: ConversationView(
             id_,
@@ -97,10 +107,13 @@ def _views(user: int, ids: Sequence[int]) -> dict[int, ConversationView]:
             _as_seen_by(user, members.get(id_, []), read or None),
             last.get(newest),
             unread,
+            mentions_unread,
+            effective_level(level, until_ms, now_ms, count),
+            None if until_ms is None or until_ms <= now_ms else rfc3339(until_ms),
             count if count > MAX_MEMBERS_IN_VIEW else None,
             read or None,
         )
-        for id_, kind, title, created_ms, count, newest, unread, read in heads
+        for id_, kind, title, created_ms, count, newest, unread, mentions_unread, level, until_ms, read in heads
     }
 
 
@@ -123,6 +136,16 @@ def count_unread(user: int, conversation: int) -> int:
         "SELECT count(*) FROM (SELECT 1 FROM messages y JOIN memberships m ON m.conversation_id=y.conversation_id "
         f"WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL AND {UNREAD_SQL} "
         f"LIMIT {MAX_UNREAD_COUNTED}) AS counted",
+        (conversation, user),
+    )
+    return int(unread)
+
+
+def count_unread_mentions(user: int, conversation: int) -> int:
+    """The number of messages that mention the user, or all, and that they have not read."""
+    # Raw: part of moving a read mark.
+    ((unread,),) = rows(
+        f"SELECT ({MENTIONS_SQL}) FROM memberships m WHERE m.conversation_id=? AND m.user_id=? AND m.to_event IS NULL",
         (conversation, user),
     )
     return int(unread)

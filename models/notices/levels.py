@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Level = Literal["all", "mentions", "none"]
+LEVELS: tuple[Level, ...] = ("all", "mentions", "none")
 MAX_MEMBERS_FOR_ALL = 50  # of a larger conversation, a member who has set no level is notified of mentions
 
 

@@ -36,7 +36,8 @@ def _newest_conversations(user: int) -> list[ConversationView]:
 
 
 def load(user: int) -> dict[str, Any]:
-    """Return `head`, the user, conversations, the presence of members of small ones, and the number of unread notifications."""
+    """Return `head`, the user, conversations, the presence of members of small ones, the number of unread messages in those whose
+    level is not `none`, and of unread notifications."""
     with snapshot():
         listed = _newest_conversations(user)
         peers = {m.user.id for view in listed if view.members_count is None for m in view.members} - {user}
@@ -47,6 +48,7 @@ def load(user: int) -> dict[str, Any]:
             "me": users.me(user),
             "conversations": listed,
             "presence": {str(peer): peer in online for peer in sorted(peers)},
+            "unread_total": sum(view.unread for view in listed if view.level != "none"),
             "notifications_unread": unread,
             "notifications_unread_messages": unread_messages,
         }

@@ -1,6 +1,7 @@
 """Calls other than sends and events, with both clients."""
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import islice
 
 import httpx
@@ -73,6 +74,17 @@ def test_a_conversation_is_created_read_and_written(bot: Client, ana: Person, be
     bot.delete(sent.id)
     assert (bot.message(sent.id).body, bot.message(sent.id).reactions) == ("", {})
     assert bot.open_conversation(ben.id) == bot.open_conversation(ben.id)
+
+
+def test_a_member_completes_a_mention_and_sets_their_level(bot: Client, ana: Person, ben: Person) -> None:
+    group = bot.open_conversation(ben.id, title="Loud crew")
+    assert [m.user.id for m in bot.mention_candidates(group.id, ben.name)] == [ben.id]
+    assert bot.send(f"@all and @{ben.name}", conversation=group.id).mentions == [ben.id]
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    assert bot.set_level(group.id, "none", until=until).until == until
+    muted = bot.conversation(group.id)
+    assert (muted.level, muted.level_until, muted.mentions_unread) == ("none", until, 0)
+    assert bot.set_level(group.id, None).level == "all"
 
 
 def test_members_changes_and_unread_messages_of_a_group(bot: Client, ana: Person, ben: Person, cleo: Person) -> None:

@@ -310,7 +310,7 @@ def test_a_message_is_marked_as_unread_for_the_user_alone(ana: Client, ben: Clie
     start = {user: user.now() for user in (ana, ben)}
 
     assert ben.post(path, {"message": sent[1]["id"], "unread": True}).json() == {"unread": 2}
-    data = {"conversation": conversation, "user": ben.id, "message": sent[0]["id"], "unread": 2}
+    data = {"conversation": conversation, "user": ben.id, "message": sent[0]["id"], "unread": 2, "mentions_unread": 0}
     assert [(event["type"], event["data"]) for event in ben.events(start[ben])] == [("read.updated", data)]
     assert ana.events(start[ana]) == []
     assert ben.conversation(conversation)["unread"] == 2
@@ -386,3 +386,43 @@ def test_an_event_of_a_created_conversation_contains_no_message_text(
 
     (data,) = gateway.rows("SELECT data FROM events WHERE stream=? AND type='conversation.created'", f"user:{cleo.id}")[0]
     assert json.loads(data)["last_message"] is None
+
+
+def test_a_member_sets_their_level_and_only_their_devices_are_told(ana: Client, ben: Client, cleo: Client) -> None:
+    crew = ana.group(ben)
+    before = {user: user.now() for user in (ana, ben)}
+    answer = ben.put(f"/conversations/{crew}/level", {"level": "none", "until": "2100-01-01T02:00:00+02:00"})
+    assert (answer.status_code, answer.json()) == (200, {"level": "none", "until": "2100-01-01T00:00:00.000Z"})
+    (event,) = ben.events(before[ben])
+    assert (event["type"], event["data"]) == ("level.updated", {"conversation": crew, **answer.json()})
+    assert ana.events(before[ana]) == []
+    seen = ben.conversation(crew)
+    assert (seen["level"], seen["level_until"], seen["mentions_unread"]) == ("none", "2100-01-01T00:00:00.000Z", 0)
+    assert ben.put(f"/conversations/{crew}/level", {"level": None}).json() == {"level": "all", "until": None}
+    assert "level_until" not in ben.conversation(crew)
+    problem(cleo.put(f"/conversations/{crew}/level", {"level": "all"}), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "level"),
+        ({"level": "loud"}, "level"),
+        ({"level": "none", "until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"level": "none", "until": "tomorrow"}, "until"),
+        ({"level": "none", "until": 5}, "until"),
+        ({"level": None, "until": "2100-01-01T00:00:00Z"}, "until"),
+    ],
+)
+def test_a_level_must_be_one_of_three_and_end_in_the_future(ana: Client, ben: Client, body: object, field: str) -> None:
+    assert fields(ana.put(f"/conversations/{ana.group(ben)}/level", body)) == [field]
+
+
+def test_the_state_counts_unread_mentions_and_leaves_muted_conversations_out_of_the_total(ana: Client, ben: Client) -> None:
+    crew, muted = ana.group(ben), ana.group(ben)
+    ben.put(f"/conversations/{muted}/level", {"level": "none"})
+    for body, where in (("hi @all", crew), ("hi", crew), (f"@{ben.name}: hi", muted)):
+        ana.send(body, at=where)
+    state = ben.get("/state").json()
+    assert {c["id"]: (c["unread"], c["mentions_unread"]) for c in state["conversations"]} == {crew: (2, 1), muted: (1, 1)}
+    assert state["unread_total"] == 2

@@ -71,6 +71,7 @@ def do_everything(ana: Client, ben: Client, root: Client) -> None:
     ben.put(f"/me/blocks/{ana.id}")
     ben.delete(f"/me/blocks/{ana.id}")
     crew = ana.group(ben)
+    ana.put(f"/conversations/{crew}/level", {"level": "mentions", "until": "2100-01-01T00:00:00Z"})
     ana.patch(f"/conversations/{crew}", {"title": "The crew"})
     ben.delete(f"/conversations/{crew}/members/{ben.id}")
     ana.put(f"/conversations/{crew}/members/{ben.id}")

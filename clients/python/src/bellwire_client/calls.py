@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,8 +18,10 @@ from bellwire_client.shapes import (
     Conversation,
     Event,
     Found,
+    Level,
     Me,
     Member,
+    MemberLevel,
     Message,
     Notification,
     Priority,
@@ -170,6 +173,19 @@ class Calls:
     def typing(self, conversation: int, typing: bool = True) -> Steps[None]:
         """Show the other members that the caller is typing, or has stopped."""
         yield from self._call("POST", f"/conversations/{conversation}/typing", {"typing": typing})
+
+    @call
+    def mention_candidates(self, conversation: int, prefix: str, limit: int = 10) -> Steps[list[Member]]:
+        """Return the first members whose username or display name begins with `prefix`, by id: for completing an `@`."""
+        path = f"/conversations/{conversation}/members"
+        return (yield from Pages(Member, path, self.patience_s, q=prefix, limit=limit).load())
+
+    @call
+    def set_level(self, conversation: int, level: Level | None, *, until: datetime | None = None) -> Steps[MemberLevel]:
+        """Choose which messages the caller is notified of: `all`, those with `mentions` of them, `none`, or None for the default.
+        With `until` they have the default again after that time."""
+        body = {"level": level, "until": until.isoformat() if until else None}
+        return read(MemberLevel, (yield from self._call("PUT", f"/conversations/{conversation}/level", body)))
 
     @call
     def mark_read(self, conversation: int, message: int) -> Steps[int]:

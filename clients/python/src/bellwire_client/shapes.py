@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from bellwire_client.reading import read
 
 Priority = Literal["normal", "important", "urgent"]
+Level = Literal["all", "mentions", "none"]
 UserRef: TypeAlias = int | str  # a user's id, or "ext:" and their external id
 
 
@@ -83,7 +84,9 @@ class Member:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """A conversation. With more than 50 members, `members` has the first 50 and `members_count` is the number of all. `read` is the
-    id of the newest message that the caller has read; `presence`, by user id, is there where one small conversation was read."""
+    id of the newest message that the caller has read; `presence`, by user id, is there where one small conversation was read.
+    `mentions_unread` is the number of unread messages that mention the caller, or all; `level` is the caller's, and `level_until`
+    the time when it ends, if it does."""
 
     id: int
     kind: Literal["direct", "group"]
@@ -92,9 +95,20 @@ class Conversation:
     members: list[Member]
     last_message: Message | None = None
     unread: int = 0
+    mentions_unread: int = 0
+    level: Level = "all"
+    level_until: datetime | None = None
     members_count: int | None = None
     read: int | None = None
     presence: dict[int, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberLevel:
+    """Which messages of a conversation the caller is notified of, and the time when that ends, if it does."""
+
+    level: Level
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +136,8 @@ class Notification:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id.
-    Of the unread notifications `notifications_unread_messages` are about messages, which conversations count as `unread`, too."""
+    `unread_total` is the number of unread messages in these conversations, without those whose level is `none`. Of the unread
+    notifications `notifications_unread_messages` are about messages, which conversations count as `unread`, too."""
 
     cursor: str
     me: Me
@@ -130,6 +145,7 @@ class State:
     presence: dict[int, bool]
     notifications_unread: int
     notifications_unread_messages: int = 0
+    unread_total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
