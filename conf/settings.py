@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     limit_otp: Rate = "5/hour"
     limit_typing: Rate = "5/second"
     limit_hooks: Rate = "20/second;600/minute"
+    limit_rehearsal: Rate = "20/minute"
     limit_client_errors: Rate = "10/minute"
     limit_api: Rate = "100/second"
     limit_acting: Rate = "1000/second"

@@ -160,6 +160,7 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.recorder.close()
     services.read.close()
     services.search.close()
+    services.rehearse.close()
     services.export.close()
     if services.host_tokens is not None:
         services.host_tokens.close()

@@ -107,10 +107,10 @@ def _change(tx: Transaction, user: int, changes: dict[str, PreferenceChange]) ->
     unknown = [(name, UNKNOWN) for name in changes if name not in known]
     if unknown:
         raise InvalidError(*unknown)
-    preference.set_choices(tx, user, _merged(preference.choices_of(user, changes), changes))
+    preference.set_choices(tx, user, merged(preference.choices_of(user, changes), changes))
 
 
-def _merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
+def merged(current: dict[str, Choice], changes: dict[str, PreferenceChange]) -> dict[str, Choice]:
     """The complete new preferences for each type that changes."""
     return {
         notification_type: Choice(

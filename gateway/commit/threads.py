@@ -23,7 +23,9 @@ HASHER_THREADS = 1  # a flood of logins must not starve sends
 MAX_READS_WAITING = 2_000
 MAX_SEARCHES_WAITING = 200
 MAX_SEARCHES_PER_ACCOUNT = 10  # the page searches while its user types
-SEARCH_AGAIN_MS = 1_000
+MAX_REHEARSALS_WAITING = 20
+MAX_REHEARSALS_PER_ACCOUNT = 2  # the next one waits while its user changes the form
+AGAIN_MS = 1_000
 MAX_HASHES_WAITING = 50
 MAX_KEYS_PER_READ = 50  # all that wait are answered in one tick of the loop
 MAX_KEYS_WAITING = 20_000  # after a restart every client waits, and a refusal costs as much as an answer
@@ -87,17 +89,19 @@ class ThreadPool:
                 loop.call_soon_threadsafe(self._untaken.release)
 
 
-class SearchPool(ThreadPool):
-    """A thread pool with a bound for the calls of an account."""
+class AccountPool(ThreadPool):
+    """A thread pool with a bound for the calls of an account, of which one runs at a time. `calls` names them."""
 
-    def __init__(self) -> None:
-        super().__init__("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING)
+    def __init__(self, name: str, threads: int, max_waiting: int, max_per_account: int, calls: str) -> None:
+        super().__init__(name, threads, max_waiting)
+        self._max_per_account = max_per_account
+        self._calls_name = calls
         self._calls: Counter[int] = Counter()  # by account
 
     async def of_account(self, account: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Raises LimitedError when too many calls of the account wait."""
-        if self._calls[account] >= MAX_SEARCHES_PER_ACCOUNT:
-            raise LimitedError("too many searches at the same time", SEARCH_AGAIN_MS)
+        if self._calls[account] >= self._max_per_account:
+            raise LimitedError(f"too many {self._calls_name} at the same time", AGAIN_MS)
         self._calls[account] += 1
         try:
             return await super().of_account(account, function, *args, **kwargs)
@@ -105,6 +109,20 @@ class SearchPool(ThreadPool):
             self._calls[account] -= 1
             if not self._calls[account]:
                 del self._calls[account]
+
+
+class SearchPool(AccountPool):
+    """The pool for searches."""
+
+    def __init__(self) -> None:
+        super().__init__("searcher", SEARCH_THREADS, MAX_SEARCHES_WAITING, MAX_SEARCHES_PER_ACCOUNT, "searches")
+
+
+class RehearsalPool(AccountPool):
+    """The pool for rehearsals of settings."""
+
+    def __init__(self) -> None:
+        super().__init__("rehearser", 1, MAX_REHEARSALS_WAITING, MAX_REHEARSALS_PER_ACCOUNT, "rehearsals")
 
 
 class BatchedRead(Generic[K, R]):

@@ -15,6 +15,7 @@ from gateway.commit.threads import (
     MAX_READS_WAITING,
     READER_THREADS,
     BatchedRead,
+    RehearsalPool,
     SearchPool,
     ThreadPool,
 )
@@ -56,6 +57,7 @@ class Services:
         self.traffic = Traffic(settings)
         self.read = ThreadPool("reader", READER_THREADS, MAX_READS_WAITING)
         self.search = SearchPool()
+        self.rehearse = RehearsalPool()
         self.hash = ThreadPool("hasher", HASHER_THREADS, MAX_HASHES_WAITING)
         self.recorder = Recorder()
         self.login_failures = LoginFailures(self.recorder)

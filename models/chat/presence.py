@@ -6,7 +6,8 @@ gateway renews its lease.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import peewee
@@ -14,12 +15,13 @@ from peewee import Case, Value, fn
 
 from models.identity.user import User
 from models.log.event import Transaction, transaction
-from models.store.database import Base, chunks, engine, fetch_column, fetch_rows, insert_rows, placeholders, rows
+from models.store.database import ID_MAX, Base, chunks, engine, fetch_column, fetch_rows, insert_rows, placeholders, rows
 from models.store.due import due
 
 LEASE_S = 30  # a gateway that stops renewing its lease counts as dead after this time, and its users as offline
 MAX_LEASE_MS = 2 * LEASE_S * 1000
 MAX_IDS_PER_QUERY = 500
+MAX_VISITS = 5_000
 
 
 class GatewayLease(Base):
@@ -135,6 +137,30 @@ def online_at(users: Collection[int], at_ms: int) -> set[int]:
         ended = Visit.select(Visit.user).where(Visit.user.in_(part), fn.COALESCE(Visit.came_ms, 0) <= at_ms, Visit.went_ms >= at_ms)
         online.update(fetch_column(still), fetch_column(ended))
     return online
+
+
+class Visits:
+    """The periods in which a user was online."""
+
+    def __init__(self, periods: Iterable[tuple[int, int]]) -> None:
+        """Of periods in Unix ms, which may overlap: on several gateways."""
+        self._merged: list[tuple[int, int]] = []
+        for came_ms, went_ms in sorted(periods):
+            if self._merged and came_ms <= self._merged[-1][1]:
+                came_ms, went_ms = self._merged[-1][0], max(went_ms, self._merged.pop()[1])
+            self._merged.append((came_ms, went_ms))
+
+    def includes(self, at_ms: int) -> bool:
+        """Return whether the user was online at a moment."""
+        following = bisect_right(self._merged, (at_ms, ID_MAX))
+        return following > 0 and at_ms <= self._merged[following - 1][1]
+
+
+def visits(user: int, since_ms: int) -> Visits:
+    """Return when a user was online since a time, the newest MAX_VISITS."""
+    ended = Visit.select(fn.COALESCE(Visit.came_ms, 0), Visit.went_ms).where(Visit.user == user, Visit.went_ms >= since_ms)
+    still = Online.select(fn.COALESCE(Online.came_ms, 0), Value(ID_MAX)).where(Online.user == user)
+    return Visits([*fetch_rows(ended.order_by(Visit.went_ms.desc()).limit(MAX_VISITS)), *fetch_rows(still)])
 
 
 def trim(tx: Transaction, before_ms: int, limit: int) -> int:

@@ -98,6 +98,13 @@ def queue(tx: Transaction, pushes: Sequence[NewPush]) -> None:
         execute(values_cte("member, notification, tag, urgent, due_ms, now_ms", len(part)) + QUEUE_SQL, values)
 
 
+def count_waiting(user: int, now_ms: int) -> int:
+    """Return about how many subjects a push of a user waits for its time."""
+    of_user = PushSubscription.select(PushSubscription.id).where(PushSubscription.user == user)
+    is_waiting = (Push.state == "queued") & (Push.attempts == 0) & ~Push.recall & (Push.next_ms > now_ms)
+    return int(Push.select(Push.tag).where(Push.subscription.in_(of_user), is_waiting).distinct().count())
+
+
 def recall(tx: Transaction, notifications: Sequence[int]) -> None:
     """Recall the pushes of notifications that were read elsewhere or withdrawn. Those that were never sent are deleted.
 

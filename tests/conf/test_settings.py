@@ -58,6 +58,7 @@ DEFAULTS = {
     "limit_otp": "5/hour",
     "limit_typing": "5/second",
     "limit_hooks": "20/second;600/minute",
+    "limit_rehearsal": "20/minute",
     "limit_client_errors": "10/minute",
     "limit_api": "100/second",
     "limit_acting": "1000/second",

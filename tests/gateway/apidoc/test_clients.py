@@ -30,6 +30,7 @@ LEFT_OUT = {  # calls that `request` and `call` make
     r"\w+ /(posts|comments|groups)(/.*)?": "the community is not embedded, it is on the page",
     r"\w+ /(signup|invitations|setup|otp)(/.*)?": "people sign up and in on the page",
     r"PATCH /me|\w+ /me/sessions.*|\w+ /notification-preferences|GET /notifications/ID/explain": "people do it on the page",
+    r"GET /me/quiet|POST /me/rehearsal": "people do it on the page, where they choose",
     r"\w+ /admin/(invitations|instance|test-mail|watches|audit|activity)(/.*)?": "administrators do it on the page",
     r"GET /instance|POST /telemetry/error": "the page begins with it, and reports its errors",
     r"\w+ /(push/key|me/push)": "browsers subscribe themselves",
