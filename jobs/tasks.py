@@ -33,11 +33,13 @@ from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.consumers.search_index import SearchIndexConsumer
+from jobs.consumers.unseen import notify_unseen
 from jobs.consumers.withdrawals import WithdrawalsConsumer
 from jobs.drain.backlog import consumers_to_run
 from jobs.drain.consumer import Consumer
 from jobs.drain.drain import DrainResult, Stop, never
 from jobs.drain.drain import drain as drain_log
+from jobs.drain.stats import DrainStats
 from jobs.infra.outage import Outage
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
@@ -99,6 +101,7 @@ class _SerialRunner:
 
 _runners: dict[str, _SerialRunner] = {}
 _bursts_outage = Outage("group_notifications", "they are tried again")
+_unseen_outage = Outage("unseen_messages", "they are tried again")
 _digests_outage = Outage("digests", "they are tried again")
 _archive_outage = Outage("archiving", "it is tried again")
 
@@ -229,8 +232,9 @@ def run(name: str, stop: Stop = never) -> DrainResult:
 
 
 def run_pending(stop: Stop = never, max_s: float = math.inf) -> int:
-    """Drain all consumers that have events to process, notify large groups, and queue the mail that is due, until nothing is left
-    or `stop()`. After `max_s` seconds no further round of the consumers begins; the one that runs is completed.
+    """Drain all consumers that have events to process, notify large groups and of what is unseen, and queue the mail that is due,
+    until nothing is left or `stop()`. After `max_s` seconds no further round of the consumers begins; the one that runs is
+    completed.
 
     Returns the number of events processed, members of large groups notified and mails queued. A drain that fails is logged, and
     tried again by the next call.
@@ -245,21 +249,22 @@ def run_pending(stop: Stop = never, max_s: float = math.inf) -> int:
                 remaining.discard(name)
             else:
                 events += result.events
-        notified = _notify_groups(_until(MAX_CONSUMER_S, stop))
+        notified = _notify(notify_groups, _bursts_outage, _until(MAX_CONSUMER_S, stop))
+        notified += _notify(notify_unseen, _unseen_outage, _until(MAX_CONSUMER_S, stop))
         events += notified
         if not (remaining or notified) or time.monotonic() >= deadline:
             break
     return events + _collect_digests(_until(MAX_CONSUMER_S, stop) if math.isfinite(max_s) else stop)
 
 
-def _notify_groups(stop: Stop) -> int:
-    """Notify members of large groups; returns their number."""
+def _notify(work: Callable[[Stop], DrainStats], outage: Outage, stop: Stop) -> int:
+    """Notify members of large groups, or of messages that they have not seen; returns their number."""
     try:
-        done = notify_groups(stop)
+        done = work(stop)
     except Exception as error:
-        _bursts_outage.record_failure(error)
+        outage.record_failure(error)
         return 0
-    _bursts_outage.record_success()
+    outage.record_success()
     if done.mails and mailer is not None:
         mailer.wake()
     return done.rows

@@ -18,7 +18,7 @@ import metrics
 from conf import Settings
 from conf.logging import adopt, configure, detach
 from jobs import signals, tasks
-from jobs.consumers import bursts
+from jobs.consumers import bursts, unseen
 from jobs.gauges import MEASURE_INTERVAL_S, measure_disk, measure_queue, set_build_info
 from jobs.hooks.deliverer import Deliverer
 from jobs.infra import parent
@@ -56,7 +56,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         detach()
         adopt("huey")  # huey_consumer has given it a handler of its own
         tasks.stopping = self.stop_flag
-        signals.create_series([*tasks.consumers, bursts.NAME])
+        signals.create_series([*tasks.consumers, bursts.NAME, unseen.NAME])
         set_build_info(self._settings)
         measure_disk(self._settings.data_dir)  # before the port is open: 0 would look like a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)

@@ -42,6 +42,7 @@ from models.notices.preference import Preference
 from models.notices.push_subscriptions import PushSubscription
 from models.notices.pushes import Push
 from models.notices.topics import TopicMember
+from models.notices.unseen import UnseenMessage
 from models.ops.dead_letters import DeadLetter
 from models.ops.lease import Lease
 from models.ops.worker import Worker
@@ -95,6 +96,7 @@ TABLES = [
     NotificationCause,
     Burst,
     BurstEvent,
+    UnseenMessage,
     WaitingMail,
     Digest,
     PushSubscription,

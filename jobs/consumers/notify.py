@@ -11,10 +11,11 @@ from jobs.rules.decisions import Content, Rule, cause_of, decide, is_refused
 from jobs.rules.facts import DecodedEvent, Facts, gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.precedence import Case
-from jobs.rules.rules import BY_EVENT_TYPE
+from jobs.rules.rules import BY_EVENT_TYPE, MESSAGE
 from models.log.event import Event, Transaction
-from models.notices import bursts, notifying
+from models.notices import bursts, notifying, unseen
 from models.notices.causes import Cause
+from models.notices.unseen import NewUnseen
 from models.store.database import chunks
 
 CAUSES_PER_TRANSACTION = 50  # each writes several rows and an event, and a send that arrives meanwhile waits for all of them
@@ -29,17 +30,19 @@ class _Match(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """Messages to large groups, by event: jobs/consumers/bursts.py notifies their members."""
+    """Work that is left to others: messages to large groups, by event, whose members jobs/consumers/bursts.py notifies, and important
+    and urgent messages, which jobs/consumers/unseen.py decides on once more."""
 
     conversations: dict[int, int]  # event -> conversation
+    unseen: list[NewUnseen]
 
 
 class NotifyConsumer(Consumer):
     """Counts each cause once for each receiver, and leaves messages to large groups to the bursts.
 
     The causes of a slice are written in several transactions. After a crash between two of them the slice is done again, and the
-    causes that are stored show which receivers have been counted. What is left to the bursts is listed in the last transaction,
-    which moves the checkpoint.
+    causes that are stored show which receivers have been counted. What is left to others is listed in the last transaction, which
+    moves the checkpoint.
     """
 
     name: ClassVar[str] = "notify"
@@ -53,12 +56,14 @@ class NotifyConsumer(Consumer):
         own = [(event, payload) for event, payload in remaining if event.id not in deferred]
         if own:
             yield from chunks(_side_by_side(_causes(own)), CAUSES_PER_TRANSACTION)
-        if deferred:
-            yield Deferred(deferred)
+        important = list(_important(remaining))
+        if deferred or important:
+            yield Deferred(deferred, important)
 
     def write(self, tx: Transaction, batch: list[Cause] | Deferred) -> Written:
         if isinstance(batch, Deferred):
             bursts.add(tx, batch.conversations)
+            unseen.add(tx, batch.unseen)
             return Written(0)
         return Written(*notifying.add_causes(tx, batch))
 
@@ -73,6 +78,13 @@ def _to_large_groups(events: Sequence[DecodedEvent]) -> dict[int, int]:
     messages = [(event.id, payload.conversation) for event, payload in events if isinstance(payload, MessagePayload)]
     since = bursts.large_since({conversation for _, conversation in messages})
     return {event: conversation for event, conversation in messages if event >= since.get(conversation, event + 1)}
+
+
+def _important(events: Sequence[DecodedEvent]) -> Iterator[NewUnseen]:
+    """The messages that members who are online may not see."""
+    for event, payload in events:
+        if event.type == MESSAGE.event_type and payload.priority in unseen.DELAYS_MS:
+            yield NewUnseen(payload.id, event.id, payload.conversation, payload.priority, event.at_ms)
 
 
 def _side_by_side(causes: Iterable[Cause]) -> Iterator[Cause]:

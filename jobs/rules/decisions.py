@@ -17,10 +17,10 @@ from models.notices.causes import Cause, Wording, Words
 from models.notices.preference import Choice
 from models.notices.quiet import quiet_until_ms
 from models.notices.schedule import AT_ONCE, local_time, mail_due_ms
+from models.notices.unseen import DELAYS_MS
 
 MAILED = "mailed"
 QUIET = "quiet hours"
-UNSEEN_MS = {"important": 5 * 60_000, "urgent": 60_000}  # a message that is unread for so long is told of again
 
 
 class Content(NamedTuple):
@@ -28,7 +28,7 @@ class Content(NamedTuple):
 
     `by` is the user who caused the event, None when nobody did. `cause` names the event's cause, so that it is counted once for
     each receiver; unread notifications of one `grouping` are merged. `data` is JSON, `values` fill the rule's words. `message` is
-    the id of the message that it is about, if it is.
+    the id of the message that it is about, if it is. An `overdue` one has been unseen for as long as its priority allows.
     """
 
     by: int | None
@@ -38,6 +38,7 @@ class Content(NamedTuple):
     values: dict[str, str]
     priority: str = "normal"
     message: int | None = None
+    overdue: bool = False
 
 
 Receivers = Iterable[Case]
@@ -117,27 +118,27 @@ def decide(notification_type: str, content: Content, case: Case, facts: Facts) -
         return Decision(user, outcome, detail=_detail(outcome, case, content, facts))
     if person is None:
         return Decision(user, NOT_ACTIVE)
-    mailed = _with_mail(Decision(user, outcome, choice.email), content.priority, choice, person, facts.now_ms)
+    mailed = _with_mail(Decision(user, outcome, choice.email), content, choice, person, facts.now_ms)
     return _with_push(mailed, content.priority, person, facts.now_ms) if choice.push and user in facts.pushable else mailed
 
 
 def _detail(outcome: str, case: Case, content: Content, facts: Facts) -> str:
     if outcome == BELOW_LEVEL:
         return "level: none" if case.level == "none" else "level: mentions, and not mentioned"
-    minutes = UNSEEN_MS.get(content.priority, 0) // 60_000
+    minutes = DELAYS_MS.get(content.priority, 0) // 60_000
     return f"notified after {minutes} min if unseen" if outcome == WAS_ONLINE and minutes else ""
 
 
-def _with_mail(decision: Decision, priority: str, choice: Choice, person: Person, now_ms: int) -> Decision:
+def _with_mail(decision: Decision, content: Content, choice: Choice, person: Person, now_ms: int) -> Decision:
     """The decision with the time of its mail. Quiet hours move it to their end, except that of what is urgent."""
     mail_ms = mail_due_ms(choice.email, now_ms, person.timezone)
     if mail_ms is None:
         return decision
-    again = priority != "normal"
-    if priority == "urgent":
+    again = content.priority != "normal"
+    if content.priority == "urgent":
         return decision._replace(mail_ms=AT_ONCE, again=again)
     if again and mail_ms != AT_ONCE:
-        mail_ms = now_ms + UNSEEN_MS["important"]
+        mail_ms = AT_ONCE if content.overdue else now_ms + DELAYS_MS["important"]
     quiet_ms = quiet_until_ms(person.quiet, mail_ms or now_ms, person.timezone)
     if mail_ms != AT_ONCE and quiet_ms is not None:
         mail_ms = quiet_ms

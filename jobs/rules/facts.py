@@ -82,6 +82,19 @@ def gather_facts(
     )
 
 
+def gather_unseen_facts(message: DecodedEvent, members: Sequence[Interval]) -> Facts:
+    """Read the facts about one message for some members, without who is online: for them that was the reason to wait."""
+    _, payload = message
+    conversation = payload.conversation
+    return Facts(
+        engine().now_ms(),
+        names=audience.display_names([payload.sender]),
+        members={conversation: members},
+        conversations=audience.titles([conversation]),
+        members_counts=audience.members_counts([conversation]),
+    )
+
+
 def with_receivers(facts: Facts, users: Collection[int], types: Collection[str] = ()) -> Facts:
     """Return the facts with the accounts and preferences of these users, and the defaults of the host's among `types`."""
     choices, defaults = preference.find_choices(users), preference.host_defaults(types)

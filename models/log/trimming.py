@@ -14,10 +14,10 @@ from models.store import facts
 from models.store.database import affected_rows, execute, fetch_rows
 from models.store.facts import TRIMMED, Fact
 
-# The events of dead letters, those that members of large groups are still to be notified of, and the host's that are not delivered.
+# The events of dead letters, those that members are still to be notified of, and the host's that are not delivered.
 LISTED_SQL = (
     "SELECT event_id FROM dead_work WHERE event_id IS NOT NULL UNION ALL SELECT event FROM burst_events "
-    "UNION ALL SELECT event FROM host_notices WHERE ended_ms IS NULL"
+    "UNION ALL SELECT event FROM unseen_messages UNION ALL SELECT event FROM host_notices WHERE ended_ms IS NULL"
 )
 COPIES = ("message_copies", "post_copies")  # the tables that list which events have a text
 

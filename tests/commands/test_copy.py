@@ -24,7 +24,8 @@ from models.history import import_keys, marks
 from models.history.marks import Marks
 from models.hooks import incoming, webhook
 from models.log import checkpoint, event
-from models.notices import announcement, bursts, host_notices, host_types, pending_mail, preference, pushes, topics
+from models.notices import announcement, bursts, host_notices, host_types, pending_mail, preference, pushes, topics, unseen
+from models.notices.unseen import NewUnseen
 from models.ops import dead_letters
 from models.records import activity, archive, audit
 from models.records.export import Export
@@ -144,6 +145,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     drain(NotifyConsumer())
     with event.transaction() as tx:
         bursts.add(tx, {event.head(): crew})
+        unseen.add(tx, [NewUnseen(1, event.head(), crew, "urgent", tx.now_ms)])
         additions.request(tx, crew, [cleo])
     drain(tasks.consumers["watch"])
     for n in range(5):

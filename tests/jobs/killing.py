@@ -17,6 +17,7 @@ from jobs.consumers.announcements import AnnouncementConsumer
 from jobs.consumers.bursts import notify_groups
 from jobs.consumers.host_notices import HostNoticeConsumer
 from jobs.consumers.members import MembersConsumer
+from jobs.consumers.unseen import notify_unseen
 from jobs.mail import digests
 from models.store import database
 

@@ -29,7 +29,7 @@ from tests.models.people import group as make_group
 
 SMALL = {  # tables whose rows are a process's, a consumer's, an administrator's work or of the last minutes
     *("facts", "checkpoints", "lease", "workers", "leases", "sqlite_sequence", "archive_files", "fanouts", "member_additions"),
-    *("bursts", "burst_events", "codes", "dead_work", "webhooks"),
+    *("bursts", "burst_events", "unseen_messages", "codes", "dead_work", "webhooks"),
 }
 ONCE_A_MINUTE = {"waiting_mail"}
 EXPLAINED = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)(?!.*;|.*\(0 = 1\))", re.DOTALL)

@@ -1,0 +1,139 @@
+"""Notify members who were online when an important or urgent message came, and have not read it when it is due.
+
+The consumer `notify` lists the messages (models/notices/unseen.py). The precedence decides with the facts of now, without
+its line about who is online.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+
+from jobs.drain.consumer import Written
+from jobs.drain.drain import TRIES_PER_EVENT, error_text
+from jobs.drain.pacing import transaction
+from jobs.drain.stats import DrainStats
+from jobs.rules.decisions import cause_of, decide, is_refused
+from jobs.rules.facts import gather_unseen_facts, with_receivers
+from jobs.rules.payloads import MessagePayload, payload_of
+from jobs.rules.rules import MESSAGE, message_case
+from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
+from models.log import event as events
+from models.log.checkpoint import CheckpointMovedError
+from models.log.event import Event
+from models.notices import notifying, unseen
+from models.notices.audience import Interval
+from models.notices.causes import Cause
+from models.notices.unseen import UnseenProgress
+from models.ops import dead_letters
+from models.store.backoff import Backoff
+from models.store.database import engine, is_store_error
+
+NAME = unseen.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
+MEMBERS_PER_TRANSACTION = 50
+RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a message that fails, up to TRIES_PER_EVENT
+
+logger = structlog.get_logger("jobs")
+failures: Counter[int] = Counter()  # in a row, by event; a worker that starts counts anew
+
+
+def notify_unseen(stop: Callable[[], bool]) -> DrainStats:
+    """Notify of the messages that are due, until there are no more or `stop()`. Raises the store's errors, like a drain.
+
+    A message that fails otherwise is postponed, and after TRIES_PER_EVENT times parked as a dead letter; the others go on.
+    """
+    stats = DrainStats(NAME)
+    try:
+        for due in unseen.list_due(engine().now_ms()):
+            if stop():
+                break
+            _try(due, stats, stop)
+    finally:
+        oldest_ms = unseen.oldest_due_ms()
+        LOG_LAG_SECONDS.labels(NAME).set(max(0, engine().now_ms() - oldest_ms) / 1000 if oldest_ms is not None else 0)
+        stats.end()
+    return stats
+
+
+def _try(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
+    try:
+        _notify(due, stats, stop)
+    except CheckpointMovedError:  # another worker does it
+        return
+    except Exception as error:
+        if is_store_error(error):
+            raise
+        failures[due.event] += 1
+        _park(due, error) if failures[due.event] >= TRIES_PER_EVENT else _postpone(due, error)
+    else:
+        failures.pop(due.event, None)
+
+
+def _postpone(due: UnseenProgress, error: Exception) -> None:
+    delay_s = RETRIES.delay_s(failures[due.event])
+    logger.error("unseen_failed", event_id=due.event, conversation=due.conversation, retry_s=delay_s, exc_info=error)
+    with transaction(appends=False) as tx:
+        unseen.postpone(tx, due.message, int(delay_s * 1000))
+
+
+def _park(due: UnseenProgress, error: Exception) -> None:
+    with transaction(appends=False) as tx:
+        dead = dead_letters.find(NAME, due.event)
+        if dead is None:
+            dead_letters.park(tx, NAME, due.event, error_text(error))
+        else:
+            dead_letters.park_again(tx, dead, error_text(error))
+    failures.pop(due.event, None)
+    if dead is None:
+        DEAD_EVENTS_TOTAL.labels(NAME).inc()
+    key = "event_parked" if dead is None else "parked_event_failed"
+    logger.error(key, consumer=NAME, event_id=due.event, type=MESSAGE.event_type, exc_info=error)
+
+
+def _notify(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
+    """Notify the members that are left, a few per transaction."""
+    message_event = events.find(due.event)
+    if message_event is not None:
+        stats.begin([message_event])
+        for last, causes in _batches(due, message_event):
+            if stop():
+                return
+            with transaction(appends=True) as tx:
+                due = unseen.advance(tx, due, last)
+                written = Written(*notifying.add_causes(tx, causes))
+            stats.count(tx, written)
+    with transaction(appends=False) as tx:
+        unseen.complete(tx, due)
+        dead_letters.remove(tx, NAME, due.event)
+
+
+def _batches(due: UnseenProgress, message_event: Event) -> Iterator[tuple[int, list[Cause]]]:
+    """Yield the last user of each page of members, with the causes of those who are to be notified."""
+    while True:
+        payload: MessagePayload = payload_of(message_event)
+        if payload.deleted_at is not None:
+            return
+        members = unseen.next_members(due, message_event.at_ms, MEMBERS_PER_TRANSACTION)
+        if not members:
+            return
+        due = due._replace(position=members[-1].user)
+        causes = list(_causes(due, message_event, payload, members))
+        if causes:
+            yield due.position, causes
+
+
+def _causes(due: UnseenProgress, message_event: Event, payload: MessagePayload, members: Sequence[Interval]) -> Iterator[Cause]:
+    facts = gather_unseen_facts((message_event, payload), members)
+    content = MESSAGE.content(payload, facts)._replace(overdue=True)
+    cases = [message_case(message_event, payload, member, facts) for member in members]
+    cases = [case for case in cases if not is_refused(content, case)]
+    if not cases:
+        return
+    facts = with_receivers(facts, [case.user for case in cases])
+    before = unseen.notified_before(due, [case.user for case in cases], message_event.at_ms)
+    for case in cases:
+        cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, case, facts))
+        if cause is not None and case.user not in before:
+            yield cause
