@@ -30,8 +30,8 @@ class _Match(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """Work that is left to others: messages to large groups, by event, whose members jobs/consumers/bursts.py notifies, and important
-    and urgent messages, which jobs/consumers/unseen.py decides on once more."""
+    """Work that is left to others: messages to large groups, whose members jobs/consumers/bursts.py notifies, and important and
+    urgent messages, which jobs/consumers/unseen.py decides on once more."""
 
     conversations: dict[int, int]  # event -> conversation
     unseen: list[NewUnseen]

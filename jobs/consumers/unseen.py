@@ -136,4 +136,5 @@ def _causes(due: UnseenProgress, message_event: Event, payload: MessagePayload, 
     for case in cases:
         cause = cause_of(MESSAGE, content, decide(MESSAGE.type, content, case, facts))
         if cause is not None and case.user not in before:
+            cause.mentions_only = case.level == "mentions"
             yield cause

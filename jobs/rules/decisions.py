@@ -21,6 +21,7 @@ from models.notices.unseen import DELAYS_MS
 
 MAILED = "mailed"
 QUIET = "quiet hours"
+ACCOUNT = "account"  # the type that quiet hours do not delay
 
 
 class Content(NamedTuple):
@@ -118,6 +119,8 @@ def decide(notification_type: str, content: Content, case: Case, facts: Facts) -
         return Decision(user, outcome, detail=_detail(outcome, case, content, facts))
     if person is None:
         return Decision(user, NOT_ACTIVE)
+    if notification_type == ACCOUNT:
+        person = person._replace(quiet=None)
     mailed = _with_mail(Decision(user, outcome, choice.email), content, choice, person, facts.now_ms)
     return _with_push(mailed, content.priority, person, facts.now_ms) if choice.push and user in facts.pushable else mailed
 
@@ -177,4 +180,5 @@ def cause_with(notification_type: str, words: Wording, content: Content, decisio
         push_ms=decision.push_ms,
         urgent=decision.urgent,
         message=content.message,
+        recorded=content.overdue,
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
 from models.chat import presence
+from models.chat.blocks import blockers_of, is_blocked_at
 from models.log.event import Event
 from models.notices import audience, preference, push_subscriptions
 from models.notices.audience import Interval, Person
@@ -36,7 +37,9 @@ class Facts(NamedTuple):
     choices: Mapping[tuple[int, str], Choice] = {}  # (user, notification type) -> preference that differs from the default
     defaults: Mapping[str, Choice] = {}  # of types of the host's
     members_counts: Mapping[int, int] = {}  # conversation -> its members now
-    blocks: Mapping[tuple[int, int], Sequence[tuple[int, int | None]]] = {}  # (user, blocked) -> intervals of the log
+    blocks: Mapping[
+        tuple[int, int], Sequence[tuple[int, int | None]]
+    ] = {}  # (user, blocked) -> intervals of the log, of those who caused the events
     pushable: Collection[int] = frozenset()  # users with a push subscription
 
     def choice(self, user: int, notification_type: str) -> Choice:
@@ -51,8 +54,7 @@ class Facts(NamedTuple):
 
     def is_blocked(self, user: int, by: int, event: int) -> bool:
         """Return whether a user blocked another at an event."""
-        intervals = self.blocks.get((user, by), ())
-        return any(begin <= event and (end is None or event < end) for begin, end in intervals)
+        return is_blocked_at(self.blocks, user, by, event)
 
 
 def gather_facts(
@@ -70,21 +72,29 @@ def gather_facts(
         members = audience.membership_intervals(conversations, events[0][0].id, member) if messages else {}
     posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
     replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
+    actors = {user for _, payload in events for user in _actors(payload)}
+    post_authors = audience.post_authors(posts)
+    comment_authors = audience.comment_authors({comment.id for comment in comments} | replied_to)
+    owners = {payload.group.owner for _, payload in events if isinstance(payload, GroupJoinPayload)}
+    among = {member.user for member in chain.from_iterable(members.values())}
+    among |= {*post_authors.values(), *comment_authors.values(), *owners}
     return Facts(
         engine().now_ms(),
-        names=audience.display_names({user for _, payload in events for user in _actors(payload)}),
+        names=audience.display_names(actors),
         members=members,
         conversations=audience.titles(conversations),
         members_counts=audience.members_counts(conversations),
         online=online({member.user for member in chain.from_iterable(members.values()) if member.active}),
-        post_authors=audience.post_authors(posts),
-        comment_authors=audience.comment_authors({comment.id for comment in comments} | replied_to),
+        post_authors=post_authors,
+        comment_authors=comment_authors,
+        blocks=blockers_of(actors, among, events[0][0].id) if among else {},
     )
 
 
 def gather_unseen_facts(message: DecodedEvent, members: Sequence[Interval]) -> Facts:
-    """Read the facts about one message for some members, without who is online: for them that was the reason to wait."""
-    _, payload = message
+    """Read the facts about one message for some members, without who is online: for them that was the reason to wait. A block from
+    after the message counts, too."""
+    event, payload = message
     conversation = payload.conversation
     return Facts(
         engine().now_ms(),
@@ -92,6 +102,10 @@ def gather_unseen_facts(message: DecodedEvent, members: Sequence[Interval]) -> F
         members={conversation: members},
         conversations=audience.titles([conversation]),
         members_counts=audience.members_counts([conversation]),
+        blocks={
+            pair: [(begin if end is not None else 0, end) for begin, end in intervals]
+            for pair, intervals in blockers_of([payload.sender], [member.user for member in members], event.id).items()
+        },
     )
 
 

@@ -6,7 +6,7 @@ no presence of theirs. Nothing announces a block to anybody but the blocker's ow
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -131,7 +131,9 @@ def blockers_of(senders: Collection[int], among: Collection[int], closed_after: 
     return found
 
 
-def is_blocked_at(intervals: Intervals, user: int, sender: int, event: int) -> bool:
+def is_blocked_at(
+    intervals: Mapping[tuple[int, int], Sequence[tuple[int, int | None]]], user: int, sender: int, event: int
+) -> bool:
     """Return whether a user blocks a sender at an event."""
     return any(opened <= event and (closed is None or event < closed) for opened, closed in intervals.get((user, sender), ()))
 

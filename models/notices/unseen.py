@@ -118,8 +118,8 @@ def oldest_due_ms() -> int | None:
 
 def notified_before(due: UnseenProgress, users: Sequence[int], since_ms: int) -> set[int]:
     """Those of the users who were notified when the message came, as far as is written: with a new notification that begins with it
-    or before, or with a mail about an older one that is still unread."""
-    return _with_new_notification(due, users, since_ms) | _with_mail(due, users, since_ms)
+    or before, or with a mail or a push about an older one that is still unread."""
+    return _with_new_notification(due, users, since_ms) | _with_mail(due, users, since_ms) | _with_push(due, users, since_ms)
 
 
 def _groupings(due: UnseenProgress) -> tuple[str, str]:
@@ -154,6 +154,16 @@ def _with_mail(due: UnseenProgress, users: Sequence[int], since_ms: int) -> set[
     )
     mailed = {number for (data,) in mails for number in msgspec.json.decode(data).get("notifications", ())}
     return waiting | {user for number, user in unread.items() if number in mailed}
+
+
+def _with_push(due: UnseenProgress, users: Sequence[int], since_ms: int) -> set[int]:
+    found = rows(
+        "SELECT n.user_id FROM notifications n JOIN pushes p ON p.notification=n.id "
+        f"WHERE n.user_id IN ({placeholders(len(users))}) AND n.grouping IN (?,?) AND n.read_ms IS NULL AND NOT p.recall "
+        "AND (p.sent_ms>=? OR (p.state='queued' AND p.tried_from_ms>=?))",
+        (*users, *_groupings(due), since_ms, since_ms),
+    )
+    return {user for (user,) in found}
 
 
 def postpone(tx: Transaction, message: int, delay_ms: int) -> None:
