@@ -32,7 +32,6 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         conversation = BigIntegerField()
         user = BigIntegerField(column_name="user_id")
         message = BigIntegerField()
-        event = BigIntegerField(null=True)
 
         class Meta:
             database = db

@@ -151,10 +151,10 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)
     _meet(ana, ben)
+    subscribe(ben)
     with event.transaction() as tx:
         announcement.create(tx, announcement.AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
         pending_mail.claim_digest(tx, ben, "daily 2026-11-26")
-        subscribe(tx, ben)
         pushes.queue(tx, [pushes.NewPush(ben, 1, "conversation:7", 0)])
         presence.record_changes(tx, "gateway-1", [ben, cleo], [])
         presence.record_changes(tx, "gateway-1", [], [cleo])
