@@ -12,7 +12,7 @@ import msgspec
 import peewee
 
 from models.chat import conversation as conversations
-from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, Conversation
+from models.chat.conversation import MAX_ADDED_PER_TRANSACTION, MAX_MEMBERS_ADDED_LATER, Conversation
 from models.identity import contacts
 from models.identity.contacts import MEET, Bound
 from models.log.checkpoint import CheckpointMovedError
@@ -97,7 +97,7 @@ def add_next(tx: Transaction, progress: AdditionProgress) -> int:
     if members:  # an owner added them meanwhile, and they were counted twice
         conversations.change_members_count(progress.conversation, -len(members))
     if new:
-        conversations.add_members(tx, progress.conversation, new)
+        conversations.add_members(tx, progress.conversation, new, max_members=MAX_MEMBERS_ADDED_LATER)
     return len(new)
 
 

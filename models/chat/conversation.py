@@ -38,6 +38,7 @@ MAX_TITLE_CHARS = 120
 MAX_MEMBERS_IN_VIEW = 50  # a larger conversation is shown with its first 50 members and their number
 MAX_MEMBERS_PER_REQUEST = 10_000
 MAX_ADDED_PER_TRANSACTION = 200  # a large conversation's other members are added by models.chat.additions
+MAX_MEMBERS_ADDED_LATER = 10  # are in the event of each transaction that adds members to a large conversation
 MAX_OWN_EVENTS = 20  # more members who are added together share one `conversation.created`
 MAX_IDS_PER_QUERY = 500
 MEMBER_COLUMNS = "m.conversation_id, " + ", ".join(f"u.{name}" for name in COLUMNS.split(", ")) + ", m.role, m.read_message"
@@ -133,13 +134,16 @@ class ConversationView(msgspec.Struct, omit_defaults=True):
     presence: dict[str, bool] | None = None
 
 
-def created_event_data(conversation: int) -> bytes:
-    """CONVERSATION as `conversation.created` carries it: without its last message, whose text must be removable from the log."""
+def created_event_data(conversation: int, max_members: int = MAX_MEMBERS_IN_VIEW) -> bytes:
+    """CONVERSATION as `conversation.created` carries it: without its last message, whose text must be removable from the log, and
+    with at most `max_members` of many members."""
     # Raw: the first message of a pair creates their conversation.
     ((kind, title, created_ms, count),) = rows(
         "SELECT kind, title, created_ms, members_count FROM conversations WHERE id=?", (conversation,)
     )
     members = first_members([(conversation, count)])[conversation]
+    if count > MAX_MEMBERS_IN_VIEW:
+        members = members[:max_members]
     view = ConversationView(
         conversation,
         kind,
@@ -229,17 +233,19 @@ def insert(tx: Transaction, title: str | None, pair: str | None, members_count: 
     return conversation
 
 
-def add_members(tx: Transaction, conversation: int, users: Sequence[int], owner: int | None = None) -> None:
+def add_members(
+    tx: Transaction, conversation: int, users: Sequence[int], owner: int | None = None, max_members: int = MAX_MEMBERS_IN_VIEW
+) -> None:
     """Open memberships of users who are not members, and append `conversation.created` for them.
 
     Many users share one event, of the stream that each of them sees at the beginning of their membership only. The event before it
-    lists them, for the gateways.
+    lists them, for the gateways. Of a large conversation it has at most `max_members`.
     """
     is_shared = len(users) > MAX_OWN_EVENTS
     opened = tx.next_event_id() + is_shared
     memberships = [(conversation, user, "owner" if user == owner else "member", opened, None) for user in users]
     insert_rows(Membership, MEMBERSHIP_COLUMNS, memberships)
-    data = created_event_data(conversation)
+    data = created_event_data(conversation, max_members)
     if is_shared:
         tx.append(MEMBERS, "members.added", msgspec.json.encode({"conversation": conversation, "users": users}))
         tx.append(joining_stream(conversation), "conversation.created", data)

@@ -54,7 +54,11 @@ def test_what_a_crowd_adds_to_the_log_is_small(store: Settings) -> None:
     _, users = crowd(9)
     drain(MembersConsumer())
     assert scalar("SELECT count(*) FROM memberships") == len(users)
-    assert int(str(scalar("SELECT sum(length(data)) FROM events"))) < 100 * len(users)
+    added = "SELECT sum(length(data)) FROM events WHERE stream='members' OR stream LIKE 'joining:%'"
+    assert int(str(scalar(added))) < 20 * len(users)
+    [created] = catchup.read(users[-1], catchup.BEGINNING, {"conversation.created"}, 10).events
+    shown = msgspec.json.decode(created.data)
+    assert ([member["user"]["id"] for member in shown["members"]], shown["members_count"]) == (users[:10], len(users))
 
 
 def test_somebody_who_was_added_meanwhile_is_not_added_again(store: Settings) -> None:

@@ -53,6 +53,7 @@ def test_a_large_group_shows_its_first_members_and_a_count(store: Settings) -> N
     large, small = group(*users), group(*users[:50])
     by_id = {view.id: view for view in views.conversation_views(users[0], [large, small])}
     assert (len(by_id[large].members), by_id[large].members_count) == (50, 60)
+    assert (views.peers([users[59]]), len(views.peers([users[1]])[users[1]])) == ({}, 49), "presence is for small ones"
     assert (len(by_id[small].members), by_id[small].members_count) == (50, None)
     sent = send(users[0], at=large)
     with event.transaction() as tx:
