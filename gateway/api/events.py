@@ -164,15 +164,16 @@ class EventsAnswer(TypedDict):
 
 
 class StateAnswer(TypedDict):
-    """The state that a client starts from. `presence` maps user ids to whether they are online; `unread_total` is the number of
-    unread messages in these conversations, without those whose level is `none`, and `notifications_unread_messages` how many of the
-    unread notifications are about messages."""
+    """The state that a client starts from. `presence` maps user ids to whether they are online; `blocked` are the ids of users
+    whom the caller blocks; `unread_total` is the number of unread messages in these conversations, without those whose level is
+    `none`, and `notifications_unread_messages` how many of the unread notifications are about messages."""
 
     cursor: str
     me: MyAccount
     conversations: list[ConversationAnswer]
     presence: dict[str, bool]
     unread_total: int
+    blocked: list[int]
     notifications_unread: int
     notifications_unread_messages: int
 

@@ -133,8 +133,8 @@ export interface Group {
 }
 
 /**
- * What a client starts from: events continue after `cursor`. `presence` maps the ids of users; `unread_total` is the number of unread
- * messages in these conversations, without those whose level is `none`.
+ * What a client starts from: events continue after `cursor`. `presence` maps the ids of users, `blocked` are those whom the caller
+ * blocks; `unread_total` is the number of unread messages in these conversations, without those whose level is `none`.
  */
 export interface State {
   cursor: string;
@@ -142,6 +142,7 @@ export interface State {
   conversations: Conversation[];
   presence: Record<string, boolean>;
   unread_total: number;
+  blocked: number[];
   notifications_unread: number;
   notifications_unread_messages: number;
 }

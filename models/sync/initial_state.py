@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from models.chat import blocks, views
 from models.chat import conversation as conversations
-from models.chat import views
 from models.chat.conversation import ConversationView
 from models.identity import user as users
 from models.log import event
@@ -36,8 +36,8 @@ def _newest_conversations(user: int) -> list[ConversationView]:
 
 
 def load(user: int) -> dict[str, Any]:
-    """Return `head`, the user, conversations, the presence of members of small ones, the number of unread messages in those whose
-    level is not `none`, and of unread notifications."""
+    """Return `head`, the user, conversations, the presence of members of small ones, whom the user blocks, the number of unread
+    messages in conversations whose level is not `none`, and of unread notifications."""
     with snapshot():
         listed = _newest_conversations(user)
         peers = {m.user.id for view in listed if view.members_count is None for m in view.members} - {user}
@@ -49,6 +49,7 @@ def load(user: int) -> dict[str, Any]:
             "conversations": listed,
             "presence": {str(peer): peer in online for peer in sorted(peers)},
             "unread_total": sum(view.unread for view in listed if view.level != "none"),
+            "blocked": blocks.blocked_by(user),
             "notifications_unread": unread,
             "notifications_unread_messages": unread_messages,
         }

@@ -336,6 +336,13 @@ def until_online(gateway: Gateway, user: Client) -> None:
     until(lambda: gateway.rows("SELECT 1 FROM online WHERE user_id=?", user.id))
 
 
+def test_the_state_has_the_ids_of_those_whom_one_blocks(ana: Client, ben: Client, cleo: Client) -> None:
+    for other in (ben, cleo):
+        assert ana.put(f"/me/blocks/{other.id}").status_code == 204
+    assert ana.delete(f"/me/blocks/{ben.id}").status_code == 204
+    assert [who.get("/state").json()["blocked"] for who in (ana, cleo)] == [[cleo.id], []]
+
+
 def test_presence_is_shown_only_to_users_who_share_a_conversation(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
     ana.send("hi", to=ben)
     cleo.poll("begin")

@@ -135,9 +135,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id.
-    `unread_total` is the number of unread messages in these conversations, without those whose level is `none`. Of the unread
-    notifications `notifications_unread_messages` are about messages, which conversations count as `unread`, too."""
+    """The state that a client starts from, at one position of the log: events continue after `cursor`. `presence` is by user id,
+    `blocked` are the ids of users whom the caller blocks. `unread_total` is the number of unread messages in these conversations,
+    without those whose level is `none`. Of the unread notifications `notifications_unread_messages` are about messages, which
+    conversations count as `unread`, too."""
 
     cursor: str
     me: Me
@@ -146,6 +147,7 @@ class State:
     notifications_unread: int
     notifications_unread_messages: int = 0
     unread_total: int = 0
+    blocked: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
