@@ -20,7 +20,7 @@ LIMITED = ("NewMessage", "MessageEdit")  # bodies that a chat sends
 IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"([^"]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 LATER_WORDS = (  # beginnings of words that a chat shows only with modules that are loaded later
-    *("invalid.", "composer.confirm", "search.message."),
+    *("invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),
     *("message.delete-", "message.react-with", "message.read-by", "message.unread-by"),
 )
 LITERAL = re.compile(r'"([\w.-]+)"|`([\w.-]+\.)\$\{')  # a key of words, or the beginning of keys

@@ -22,6 +22,7 @@ const CHAT_MODULES = [
   "shell",
   "shared/limits",
   "shared/format",
+  "shared/icons",
   "shared/load",
   "shared/matching",
   "chat/store",
@@ -33,10 +34,6 @@ const CHAT_MODULES = [
   "chat/changes",
   "chat/markup",
   "chat/composer",
-  "chat/message-actions",
-  "chat/emoji",
-  "shared/dialog",
-  "shared/popover",
 ];
 
 const ATTEMPTS = 3; // of a call that somebody waits for: after a second they read what is wrong

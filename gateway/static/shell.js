@@ -7,6 +7,7 @@ import { nameOf, titleOf } from "./shared/format.js";
 import { load } from "./shared/load.js";
 import { outboxMessages } from "./shared/storage.js";
 import { t } from "./shared/words.js";
+import "./shared/icons.js";
 import { stripped } from "./chat/markup.js";
 import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
@@ -301,7 +302,7 @@ export class Shell extends View {
 
   /** Let screen readers read new messages of other users. */
   async #announce(message) {
-    if (message.sender === this.store.me.id) return;
+    if (message.sender === this.store.me.id || this.store.isFolded(message)) return;
     const region = document.querySelector("#announcer");
     const name = nameOf(await this.store.loadedPerson(message.sender));
     region.append(h("p", {}, t("composer.original", { name, text: stripped(message.body) })));

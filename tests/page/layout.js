@@ -31,7 +31,7 @@
   const still = targets.filter((target) => !target.closest(floating)).map((target) => [target, seenOf(target)]);
   /** The part of an element that its scroller shows. */
   function seenOf(target) {
-    const [box, frame] = [target, target.closest(".scroll, .found, .people, dialog, [popover], .view") ?? document.body].map((e) => e.getBoundingClientRect());
+    const [box, frame] = [target, target.closest(".scroll, .found, .people, .mentions, dialog, [popover], .view") ?? document.body].map((e) => e.getBoundingClientRect());
     return {
       left: Math.max(box.left, frame.left),
       right: Math.min(box.right, frame.right),

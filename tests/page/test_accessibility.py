@@ -30,7 +30,20 @@ TOUCH = {**PHONE, "is_mobile": True}
 SIZES: dict[str, dict[str, Any]] = {"390": {**TOUCH, "color_scheme": "dark"}, "1280": {"color_scheme": "light"}}
 TARGET_PX = 44  # on a device with a touch screen
 LARGE = "document.documentElement.style.fontSize = '200%'"
-LARGE_STOPS = ("list", "chat", "tools", "members", "shortcuts", "posts", "notifications", "preferences", "settings", "admin-users")
+LARGE_STOPS = (
+    "list",
+    "chat",
+    "tools",
+    "mention",
+    "level",
+    "members",
+    "shortcuts",
+    "posts",
+    "notifications",
+    "preferences",
+    "settings",
+    "admin-users",
+)
 ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "webhooks", "hooks", "jobs", "announce")
 AUDIT = """async (rules) => {
     const options = { resultTypes: ["violations"], ...(rules && { runOnly: { type: "rule", values: rules } }) };
@@ -93,6 +106,7 @@ def stops(instance: Instance) -> list[Stop]:
     """Return all views and dialogs of somebody who is signed in."""
     chat, mine = f"conversations/{instance.crew}", f"[data-message='{instance.message}']"
     members = "[aria-label='Members and title']"
+    more = (f"{mine} .bubble", f"{mine} .tools [aria-haspopup]")
     return [
         Stop("list", "", (), ".conversations li"),
         Stop("search", "", (".search input", "harbour"), ".found a"),
@@ -104,9 +118,13 @@ def stops(instance: Instance) -> list[Stop]:
         Stop("tools", chat, (f"{mine} .bubble",), f"{mine} .tools button"),
         Stop("emoji", chat, ("[aria-label='Emoji']",), ".emoji-picker button"),
         Stop("priority", chat, ("bw-composer [aria-haspopup]",), ".menu button"),
+        Stop("level", chat, (".chat-head [aria-haspopup]",), ".menu button"),
+        Stop("more", chat, more, ".menu button"),
+        Stop("block", chat, (*more, ".menu button"), "dialog .reasons"),
         Stop("members", chat, (members,), "dialog .people .hit"),
         Stop("person", chat, (members, "dialog .people .hit"), "dialog .row .avatar"),
         Stop("leave", chat, (members, "dialog .link.dangerous"), "dialog .primary.dangerous"),
+        Stop("mention", chat, ("bw-composer textarea", "Control+a", "@"), ".mentions [role=option]"),
         Stop("posts", "posts", (), ".post"),
         Stop("post", f"posts/{instance.post}", (), "bw-comments li"),
         Stop("groups", "groups", (), ".rows li"),

@@ -399,7 +399,8 @@ def test_the_progress_of_an_announcement_is_shown_and_its_event_explained(instan
         (root.send("hello", at=crew)["conversation"], "Why did somebody not get this?"),
     ):
         page.goto(f"{root.gateway.url}/#/conversations/{conversation}")
-        act(page, "hello", label)
+        act(page, "hello", "More")
+        page.get_by_role("menuitem", name=label).click()
         if conversation == crew:
             expect(page.get_by_role("list", name="Members").get_by_role("listitem")).to_have_count(2)
             page.get_by_role("dialog").get_by_role("button", name=ben.name.capitalize()).click()

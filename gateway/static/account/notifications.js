@@ -2,6 +2,7 @@
 
 import { View, createView, errorText, fill, fillKeyed, focusWithin, h, iconButton, oncePerFrame } from "../shared/dom.js";
 import { formatShort, timeElement } from "../shared/format.js";
+import "../shared/icons.js";
 import { t } from "../shared/words.js";
 import { inWords, loadNotices } from "./notices.js";
 import "./preferences.js";

@@ -6,6 +6,7 @@ import { form } from "../shared/form.js";
 import { eraseTexts, theme } from "../shared/storage.js";
 import { language, languageOf, languages, t } from "../shared/words.js";
 import { useLanguage } from "./adoption.js";
+import "./blocked.js";
 import "./password.js";
 import "./sessions.js";
 
@@ -31,6 +32,7 @@ class Settings extends View {
       createView("bw-password", { store, me: this.me, change }),
       this.#appearance(),
       createView("bw-sessions", { store }),
+      createView("bw-blocked", { store }),
       this.#export(),
       this.#signOut(),
     ];

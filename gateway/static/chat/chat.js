@@ -1,7 +1,7 @@
 /** One conversation: its header, its messages, and the composer. */
 
 import { View, avatar, createView, fill, fillKeyed, h, icon, iconButton, toastErrors } from "../shared/dom.js";
-import { handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
+import { formatUntil, handleOf, nameOf, partnerOf, titleOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, number, t } from "../shared/words.js";
 import "./messages.js";
@@ -77,13 +77,20 @@ class Chat extends View {
       partner ? openPersonCard(store, partner, { canWrite: false }) : openMembersDialog(store, this.details);
     const label = partner ? t("chat.about", { name: title }) : t("chat.members-and-title");
     const presence = known ? t(online ? "chat.online" : "chat.offline") : partner && handleOf(partner);
-    const subtitle = presence || this.#membersText();
+    const subtitle = (store.blocked.has(partner?.id) ? t("chat.blocked") : presence) || this.#membersText();
+    const isMuted = store.levelOf(details) === "none";
+    const until = isMuted && details.level_until;
+    const levelLabel = until ? t("chat.muted-until", { time: formatUntil(until) }) : t(isMuted ? "chat.muted" : "chat.notices");
+    const choose = ({ currentTarget: button }) =>
+      toastErrors(async () => (await load("chat/level.js")).chooseLevel(store, this.details, button));
+    const levelButton = () => iconButton(isMuted ? "muted" : "bell", levelLabel, choose, { "aria-haspopup": "menu" });
     const back = { href: "#/conversations", "aria-label": t("chat.back") };
     const text = () => h("div.grow", {}, h("h1", { dir: "auto" }, title), h("p.quiet", {}, subtitle));
     const parts = [
       ["back", "", () => h("a.icon-button.back", back, icon("back"))],
       ["avatar", `${title} ${online}`, () => avatar(title, partner?.id ?? details.id, online)],
       ["text", `${title}\n${subtitle}`, text],
+      details.id > 0 && ["level", levelLabel, levelButton],
       (partner || details.kind === "group") && ["people", label, () => iconButton("people", label, openPeople)],
     ];
     const keyed = { key: ([key]) => key, version: ([, version]) => version, draw: ([, , draw]) => draw() };

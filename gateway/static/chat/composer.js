@@ -1,7 +1,7 @@
 /** The field for a new message: drafts, replies, edits, emoji and the priority. */
 
 import { View, fill, h, icon, iconButton, toast, toastErrors } from "../shared/dom.js";
-import { nameOf, titleOf } from "../shared/format.js";
+import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { load } from "../shared/load.js";
 import { messageDraft, messageReply } from "../shared/storage.js";
@@ -12,7 +12,6 @@ const TYPING_EVERY_MS = 3000; // others show it for 6 s
 const EXCERPT_CHARACTERS = 140;
 const COUNTED_FROM = 500; // characters before the limit: from here on it is shown how many are left
 const SCREEN_KEYBOARD_PX = 150; // what covers more of the window than this is a keyboard
-const PRIORITIES = ["normal", "important", "urgent"];
 const coarsePointer = matchMedia("(pointer: coarse)");
 
 /** Properties: `store`, `conversation` (an id). */
@@ -126,21 +125,11 @@ class Composer extends View {
   // The priority
 
   async #choosePriority(button) {
-    const { moveByArrows, openPopover } = await load("shared/popover.js");
-    const choose = (priority) => {
-      menu.hidePopover();
+    const { choosePriority } = await load("chat/priority.js");
+    choosePriority(button, this.priority, (priority) => {
       this.#setPriority(priority);
       this.focus();
-    };
-    const items = PRIORITIES.map((priority) => {
-      const props = { type: "button", role: "menuitemradio", "data-priority": priority };
-      const chosen = { "aria-checked": String(priority === this.priority), onclick: () => choose(priority) };
-      return h("button", { ...props, ...chosen }, t(`composer.priority.${priority}`));
     });
-    const onkeydown = (event) => moveByArrows(event, items);
-    const menu = h("div.menu", { role: "menu", "aria-label": t("composer.choose-priority"), onkeydown }, items);
-    openPopover(button, menu);
-    items[PRIORITIES.indexOf(this.priority)].focus();
   }
 
   #setPriority(priority) {
@@ -151,16 +140,9 @@ class Composer extends View {
     this.priorityButton.setAttribute("aria-label", label);
   }
 
-  /** A message to a group that is mailed to all of it is confirmed. Resolves to whether it is to be sent. */
-  async #confirmPriority() {
-    const details = this.store.conversations.get(this.conversation);
-    if (this.priority === "normal" || details?.kind !== "group") return true;
-    const n = (details.members_count ?? details.members.length) - 1;
-    const values = { n, title: titleOf(details, this.store.me) };
-    const { openDialog } = await load("shared/dialog.js"); // and its words
-    const warning = h("p", {}, t(`composer.confirm.${this.priority}`, values));
-    const title = t("composer.confirm-title");
-    return (await openDialog(title, [warning], t("composer.send"), () => true)) === true;
+  async #confirm(priority) {
+    const { confirmPriority } = await load("chat/priority.js");
+    return confirmPriority(this.store, this.conversation, priority);
   }
 
   // Writing
@@ -180,9 +162,17 @@ class Composer extends View {
 
   #onInput() {
     this.#drawText();
+    if (this.text.value.includes("@")) this.completion ??= this.#complete();
     if (this.edited) return;
     this.draft.write(this.text.value);
     this.#sendTyping(Boolean(this.text.value.trim()));
+  }
+
+  /** Offer the members of the conversation, from the first `@` on. Without a connection there is no list. */
+  async #complete() {
+    const module = await load("chat/completion.js").catch(() => null);
+    if (!module) this.completion = null;
+    else new module.Completion(this.store, this.text, this, () => this.store.conversations.get(this.conversation));
   }
 
   #setText(text) {
@@ -190,16 +180,17 @@ class Composer extends View {
     this.#drawText();
   }
 
-  /** The field is as high as a copy of its text, and below its limit by what the counter says. */
+  /** The field is as high as a copy of its text. */
   #drawText() {
     const { value } = this.text;
     this.growing.dataset.text = value;
-    const left = value.length > this.#limit - COUNTED_FROM ? this.#limit - [...value].length : Infinity;
-    this.counter.hidden = left > COUNTED_FROM;
-    if (this.counter.hidden) this.counter.textContent = "";
-    else this.counter.textContent = left < 0 ? t("composer.too-long", { n: -left }) : t("composer.left", { n: left });
-    this.counter.classList.toggle("problem", left < 0);
-    this.text.setAttribute("aria-invalid", String(left < 0));
+    if (value.length > this.#limit - COUNTED_FROM || !this.counter.hidden) this.#count();
+  }
+
+  /** Say how many characters are left, near the limit. */
+  #count() {
+    const draw = ({ drawCounter }) => drawCounter(this.counter, this.text, this.#limit, COUNTED_FROM);
+    load("chat/counter.js").then(draw, () => {}); // without it, what is too long is not sent
   }
 
   /** In characters (code points), as the API counts them. */
@@ -241,9 +232,9 @@ class Composer extends View {
       this.#saveEdit(this.edited, body);
       return;
     }
-    if (!(await this.#confirmPriority())) return;
-    this.typingSentAt = 0; // the message itself ends the typing indicator of the others
     const priority = this.priority === "normal" ? undefined : this.priority;
+    if (priority && !(await toastErrors(() => this.#confirm(priority)))) return;
+    this.typingSentAt = 0; // the message itself ends the typing indicator of the others
     this.store.post(this.conversation, body, { reply_to: this.original?.id, priority });
     this.#setText("");
     this.draft.remove();

@@ -13,6 +13,7 @@ import {
   toastErrors,
 } from "../shared/dom.js";
 import { excerptAround, formatDateTime, formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "../shared/format.js";
+import "../shared/icons.js";
 import { load } from "../shared/load.js";
 import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
@@ -61,7 +62,7 @@ class Conversations extends View {
     this.listen(this.store, "people", () => this.draw());
     this.listen(this.store, "presence", (user) => this.#drawPresence(user));
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
-    const timer = setInterval(() => this.draw(), REDRAW_EVERY_MS);
+    const timer = setInterval(() => this.store.emit("conversations"), REDRAW_EVERY_MS); // also for levels that end
     this.lifetime.signal.addEventListener("abort", () => clearInterval(timer));
     this.draw(); // the store may have its state already
   }
@@ -157,6 +158,8 @@ class Conversations extends View {
       at: last && last.created_at,
       time: last && formatShort(last.created_at),
       unread,
+      mentions: conversation.mentions_unread,
+      isMuted: store.levelOf(conversation) === "none",
       isOpen: id === this.#selected,
       preview: this.#preview(conversation),
     };
@@ -167,8 +170,7 @@ class Conversations extends View {
     return { key: id, version: JSON.stringify(shown), draw: () => this.#row(id, shown) };
   }
 
-  #row(id, { title, partner, at, time, unread, isOpen, preview }) {
-    const unreadLabel = h("span.hidden", {}, ` ${t("badge.unread")}`);
+  #row(id, { title, partner, at, time, isOpen, preview, ...counts }) {
     const props = {
       href: id < 0 ? `#/people/${-id}` : `#/conversations/${id}`,
       "data-conversation": String(id),
@@ -177,7 +179,7 @@ class Conversations extends View {
     };
     const online = partner ? Boolean(this.store.online.get(partner)) : null;
     return h(
-      `li${unread > 0 ? ".unread" : ""}`,
+      `li${counts.unread > 0 ? ".unread" : ""}`,
       {},
       h(
         "a",
@@ -186,7 +188,7 @@ class Conversations extends View {
         h("span.title", { dir: "auto" }, title),
         at && h("time", { datetime: at, title: formatDateTime(at) }, time),
         h("span.preview", { dir: "auto" }, previewElements(preview)),
-        unread > 0 && h("span.badge", {}, unread > 99 ? "99+" : String(unread), unreadLabel),
+        badges(counts),
       ),
     );
   }
@@ -209,6 +211,7 @@ class Conversations extends View {
     if (draft) return { draft: t("conversation.draft"), text: beginning(draft, PREVIEW_CHARACTERS) };
     if (!last) return { text: t("conversation.empty") };
     if (last.deleted_at) return { notice: t("conversation.deleted") };
+    if (store.isFolded(last)) return { notice: t("message.blocked") };
     return { text: this.#lastText(conversation) };
   }
 
@@ -363,6 +366,19 @@ function hitElements(body, marks, q) {
   const found = words?.length ? [...new Set(words)].join(" ") : q;
   const text = stripped(body);
   return marked(excerptAround(text, firstMark(text, found), HIT_CHARACTERS), found);
+}
+
+/** A bell for a muted conversation, `@` where the user is mentioned, and the number of unread messages. */
+function badges({ unread, mentions, isMuted }) {
+  if (!unread && !isMuted) return null;
+  const hidden = (key) => h("span.hidden", {}, ` ${t(key)}`);
+  return h(
+    "span.badges",
+    {},
+    isMuted && [icon("muted"), hidden("badge.muted")],
+    mentions > 0 && h("span.at", { title: t("badge.mention") }, "@", hidden("badge.mention")),
+    unread > 0 && h(`span.badge${isMuted ? ".grey" : ""}`, {}, unread > 99 ? "99+" : String(unread), hidden("badge.unread")),
+  );
 }
 
 function previewElements({ notice, draft, text }) {

@@ -16,6 +16,7 @@ const ITEM = /^\s{0,3}(?:[-*•]|(\d{1,9})[.)])\s+(?=\S)/;
 const CODE = /(?<ticks>`+)(?!`)(?<code>.{1,400}?)(?<!`)\k<ticks>(?!`)/u;
 const EMPHASIS =
   /(?<![\p{L}\p{N}*_])(?<mark>\*\*|__|\*|_)(?![\s*_])(?<inner>.{1,400}?)(?<!\s)\k<mark>(?![\p{L}\p{N}*_])/u;
+const MENTION = /((?<![\w@/\u00c0-\u024f\u0300-\u036f])@[a-z0-9](?:[\w.-]*\w)?)/iu; // as the server finds them
 const READ_BEYOND = 1000; // characters after a beginning: so far away may be the end of its last span
 const SPAN = new RegExp(`${CODE.source}|(?<address>${ADDRESS.source})|${EMPHASIS.source}`, "giu");
 
@@ -116,25 +117,26 @@ function partsText(parts) {
   return parts.map((part) => (typeof part === "string" ? part : (part.text ?? partsText(part.parts)))).join("");
 }
 
-/** Create the elements that show a text. */
-export function markupElements(text) {
+/** Create the elements that show a text. `mentions` has the classes of the names that it mentions, in small letters. */
+export function markupElements(text, mentions = {}) {
+  const partNodes = (parts) =>
+    parts.map((part) => {
+      if (typeof part === "string") return mentionNodes(part, mentions);
+      if (part.kind === "link") return linkElement(part);
+      return h(part.kind, {}, part.kind === "code" ? part.text : partNodes(part.parts));
+    });
+  const blockElement = ({ kind, text, parts, items, first }) => {
+    if (kind === "code") return h("pre", {}, h("code", {}, text));
+    if (kind !== "list") return h(kind === "quote" ? "blockquote" : "p", { dir: "auto" }, partNodes(parts));
+    const rows = items.map((item) => h("li", {}, partNodes(item)));
+    return first === null ? h("ul", { dir: "auto" }, rows) : h("ol", { dir: "auto", start: first }, rows);
+  };
   return parse(text).map(blockElement);
 }
 
-function blockElement(block) {
-  if (block.kind === "code") return h("pre", {}, h("code", {}, block.text));
-  if (block.kind === "quote") return h("blockquote", { dir: "auto" }, partNodes(block.parts));
-  if (block.kind === "list") {
-    const items = block.items.map((parts) => h("li", {}, partNodes(parts)));
-    return block.first === null ? h("ul", { dir: "auto" }, items) : h("ol", { dir: "auto", start: block.first }, items);
-  }
-  return h("p", { dir: "auto" }, partNodes(block.parts));
-}
-
-function partNodes(parts) {
-  return parts.map((part) => {
-    if (typeof part === "string") return part;
-    if (part.kind === "link") return linkElement(part);
-    return h(part.kind, {}, part.kind === "code" ? part.text : partNodes(part.parts));
+function mentionNodes(text, mentions) {
+  return text.split(MENTION).map((piece, n) => {
+    const name = n % 2 ? piece.slice(1).toLowerCase() : "";
+    return Object.hasOwn(mentions, name) ? h(`b.${mentions[name]}`, {}, piece) : piece;
   });
 }

@@ -2,8 +2,11 @@
 
 import { openDialog } from "../shared/dialog.js";
 import { avatar, h, toastErrors } from "../shared/dom.js";
-import { nameOf } from "../shared/format.js";
+import { nameOf, receiverOf } from "../shared/format.js";
+import { load } from "../shared/load.js";
+import { openMenu } from "../shared/popover.js";
 import { t } from "../shared/words.js";
+import { block, unblock } from "./blocks.js";
 import { openEmojiPicker } from "./emoji.js";
 import { react } from "./message.js";
 
@@ -14,12 +17,42 @@ export function chooseReaction(store, message, button) {
     const users = Object.entries(current.reactions ?? {}).find(([name]) => name === emoji)?.[1] ?? [];
     toastErrors(() => react(store, message, emoji, !users.includes(store.me.id)));
   };
+  openEmojiPicker(button, { user: store.me.id, label: "message.react-with", choose, closed: backTo(button, message) });
+}
+
+/** A function that gives the focus back to a button of a message, or to what is in its place. */
+function backTo(button, message) {
   const root = button.getRootNode();
-  const closed = () => {
+  return () => {
     root.querySelector(`article[data-message="${message.id}"]`)?.focus();
     if (button.isConnected) button.focus();
   };
-  openEmojiPicker(button, { user: store.me.id, label: "message.react-with", choose, closed });
+}
+
+/** Open the menu of what is rarely done with a message. */
+export function openMore(store, message, button) {
+  const { me, blocked } = store;
+  const sender = store.person(message.sender);
+  const isBlocked = blocked.has(sender.id);
+  const about = { name: nameOf(sender) };
+  const isOther = sender.id !== me.id;
+  const items = [
+    isOther && { text: t(isBlocked ? "block.undo-name" : "block.ask", about), run: () => (isBlocked ? unblock : block)(store, sender) },
+    me.role === "admin" && { text: whyNotText(store, message), run: () => askWhyNot(store, message) },
+  ];
+  openMenu(button, t("message.more"), items.filter(Boolean), { closed: backTo(button, message) });
+}
+
+/** "Why did Ben not get this?", where there is one receiver. */
+function whyNotText({ me, conversations }, { conversation, sender }) {
+  const details = conversations.get(conversation);
+  const receiver = details && receiverOf(details, me, sender);
+  if (!receiver) return t("message.why-not-group");
+  return receiver === me ? t("message.why-not-me") : t("message.why-not", { name: nameOf(receiver) });
+}
+
+function askWhyNot(store, message) {
+  return toastErrors(async () => (await load("chat/people.js")).askWhyNot(store, message));
 }
 
 /** Show who has read a message, in a group whose read marks are known. */

@@ -1,7 +1,7 @@
 /** One message of a conversation: its row in the list and its actions. */
 
 import { avatar, h, iconButton, toastErrors } from "../shared/dom.js";
-import { formatDateTime, formatDay, formatTime, nameOf, receiverOf } from "../shared/format.js";
+import { formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { listed, t } from "../shared/words.js";
 import { beginning, markupElements } from "./markup.js";
@@ -16,7 +16,8 @@ export function messageRow(store, thread, message, shape, changes = []) {
   const isStart = shape.includes("start");
   const priority = message.priority !== "normal" && message.priority;
   const classes = ["message", isOwn && "mine", isStart && "start", priority].filter(Boolean);
-  const name = isOwn ? t("people.you") : nameOf(sender);
+  const isFolded = store.isFolded(message);
+  const name = isOwn ? t("people.you") : isFolded ? t("message.blocked") : nameOf(sender);
   const props = {
     "data-message": String(message.id),
     tabindex: "-1",
@@ -31,34 +32,55 @@ export function messageRow(store, thread, message, shape, changes = []) {
     h(
       "div.line",
       {},
-      !isOwn && (isStart ? avatar(nameOf(sender), sender.id) : h("span.avatar.none")),
+      !isOwn && (isStart && !isFolded ? avatar(nameOf(sender), sender.id) : h("span.avatar.none")),
       h(
         "div.bubble",
         { part: isOwn ? "own-bubble" : "bubble" },
-        isStart && !isOwn && h("p.sender", { dir: "auto" }, nameOf(sender)),
-        quote(store, thread, message),
-        text(message),
+        isFolded
+          ? fold(store, message)
+          : [
+              isStart && !isOwn && h("p.sender", { dir: "auto" }, nameOf(sender)),
+              quote(store, thread, message),
+              text(store, message),
+            ],
         foot(store, thread, message, isOwn),
       ),
-      !message.deleted_at && tools(store, message, isOwn),
+      !message.deleted_at && !isFolded && tools(store, message, isOwn),
     ),
-    reactions(store, message),
+    !isFolded && reactions(store, message),
   );
 }
 
+/** What stands in the place of a message of somebody whom the user has blocked. */
+function fold(store, message) {
+  const onclick = () => store.unfold(message);
+  return h("p.text.deleted", {}, t("message.blocked"), " ", h("button.link", { type: "button", onclick }, t("message.show")));
+}
+
 /** What a row shows besides its message, as a text: names as they are now, and the state of the message that it answers. */
-export function surroundings(store, thread, { sender, reply_to, reactions }) {
+export function surroundings(store, thread, message) {
+  const { sender, reply_to, reactions, mentions = [] } = message;
   const original = reply_to ? thread.find(reply_to) : null;
   const users = Object.values(reactions ?? {}).flatMap((ids) => ids.slice(0, MAX_REACTION_NAMES));
   const names = [sender, ...(original ? [original.sender] : []), ...users].map((id) => nameOf(store.person(id)));
-  return JSON.stringify([names, original?.edited_at, original?.deleted_at]);
+  const handles = mentions.map((id) => store.person(id).username);
+  const folded = [message, original].map((one) => one && store.isFolded(one));
+  return JSON.stringify([names, handles, folded, original?.edited_at, original?.deleted_at]);
 }
 
-function text(message) {
+function text(store, message) {
   if (message.deleted_at) return h("p.text.deleted", {}, t("message.deleted"));
   const label = t(message.priority === "urgent" ? "message.urgent" : "message.important");
   const priority = message.priority !== "normal" && h("p", {}, h("strong.priority", {}, label));
-  return h("div.text", {}, priority, markupElements(message.body));
+  return h("div.text", {}, priority, markupElements(message.body, mentionsOf(store, message)));
+}
+
+/** The names that a message mentions, with their classes. */
+function mentionsOf(store, { mentions = [], mentions_all, sender }) {
+  const classOf = (isMine) => (isMine ? "mention.me" : "mention");
+  const names = mentions.map((id) => [store.person(id).username.toLowerCase(), classOf(id === store.me.id)]);
+  if (mentions_all) names.push(["all", classOf(sender !== store.me.id)]);
+  return Object.fromEntries(names);
 }
 
 function foot(store, thread, message, isOwn) {
@@ -90,6 +112,7 @@ function quote(store, thread, message) {
 
 function quotedText(store, original) {
   if (!original) return t("message.original");
+  if (store.isFolded(original)) return t("message.blocked");
   const { body, deleted_at, sender } = original;
   const text = deleted_at ? t("message.original-deleted") : beginning(body, EXCERPT_CHARACTERS);
   return [h("strong", { dir: "auto" }, nameOf(store.person(sender))), " ", text];
@@ -126,7 +149,8 @@ export function react(store, message, emoji, isAdded) {
 
 /** The buttons of a message. They are visible while the pointer or the focus is on it. */
 function tools(store, message, isOwn) {
-  const canDelete = isOwn || store.me.role === "admin";
+  const isAdmin = store.me.role === "admin";
+  const [canDelete, canMore] = [isOwn || isAdmin, !isOwn || isAdmin];
   const { members = [], members_count } = store.conversations.get(message.conversation) ?? {};
   const isKnown = members.length > 2 && !members_count; // who has read it; nobody is told that of a large group
   /** Run a function of message-actions.js with the button that was pressed. */
@@ -140,21 +164,9 @@ function tools(store, message, isOwn) {
     !isOwn && iconButton("unread", t("message.mark-unread"), (event) => emit(event, "mark-unread", message)),
     isOwn && isKnown && iconButton("eye", t("message.readers"), run("showReaders")),
     isOwn && iconButton("edit", t("message.edit"), (event) => emit(event, "edit", message)),
-    store.me.role === "admin" && iconButton("help", whyNotText(store, message), () => askWhyNot(store, message)),
+    canMore && iconButton("more", t("message.more"), run("openMore"), { "aria-haspopup": "menu" }),
     canDelete && iconButton("delete", t("message.delete"), run("deleteMessage")),
   );
-}
-
-/** "Why did Ben not get this?", where there is one receiver. */
-function whyNotText({ me, conversations }, { conversation, sender }) {
-  const details = conversations.get(conversation);
-  const receiver = details && receiverOf(details, me, sender);
-  if (!receiver) return t("message.why-not-group");
-  return receiver === me ? t("message.why-not-me") : t("message.why-not", { name: nameOf(receiver) });
-}
-
-function askWhyNot(store, message) {
-  return toastErrors(async () => (await load("chat/people.js")).askWhyNot(store, message));
 }
 
 function emit(event, name, detail) {

@@ -62,7 +62,7 @@ class Messages extends View {
     this.listen(this.store, "reset", () => this.#reloadChanges());
     this.listen(window, "focus scroll", () => this.#noteSeen());
     this.listen(document, "visibilitychange", () => this.#noteSeen());
-    this.listen(this.store, "people", this.draw);
+    this.listen(this.store, "people blocks", this.draw);
     this.listen(this.store.bell, "offline online", this.draw);
     this.listen(this, "keydown", (_, event) => this.#onKey(event));
     this.listen(this, "jump", (id) => this.#jump(id));

@@ -9,6 +9,7 @@ import { handleOf, nameOf, receiverOf, titleOf } from "../shared/format.js";
 import { goTo } from "../shared/load.js";
 import { PeoplePicker } from "../shared/people-picker.js";
 import { t } from "../shared/words.js";
+import { blockButton } from "./blocks.js";
 
 const SEARCH_AFTER_MS = 150;
 
@@ -33,7 +34,8 @@ export async function openPersonCard(store, user, { canWrite = user.id !== store
   );
   const action = t(canWrite ? "person.write" : "members.close");
   const props = { isNotice: !canWrite, isAnswer: true };
-  const isChosen = await openDialog(nameOf(user), [card], action, () => canWrite, props);
+  const fields = [card, !isOwn && h("p", {}, blockButton(store, user))];
+  const isChosen = await openDialog(nameOf(user), fields, action, () => canWrite, props);
   if (!isChosen) return;
   closeDialogs();
   openDirectConversation(store, user.id);

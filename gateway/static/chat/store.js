@@ -1,7 +1,7 @@
 /**
  * The state of the page, kept up to date by events. A view listens to the part that it shows: "conversations",
  * "thread", "presence", "typing", "people", "message", "notification", "notifications", "me", "posts", "removed",
- * "begun", "unread", "reset", "change". `detail` is the id of the conversation or user, or the event.
+ * "begun", "unread", "reset", "change", "blocks". `detail` is the id of the conversation or user, or the event.
  *
  * A chat with a person that nobody has written in yet is no conversation on the server. Here its id is the person's,
  * negated, until its first message makes it one.
@@ -51,6 +51,8 @@ export class Store extends EventTarget {
     this.sending = new Set(); // conversations whose outbox is being sent
     this.loading = new Map(); // user -> the promise of the call that loads them
     this.unknown = new Set(); // users to be loaded
+    this.blocked = new Set(); // ids of users
+    this.unfolded = new Set(); // ids of messages of theirs that are shown nevertheless
     this.begun = new Map(); // id of a chat with a person -> id of the conversation that it has become
     const onOnline = () => {
       this.sendAll();
@@ -73,6 +75,7 @@ export class Store extends EventTarget {
     const begun = [...this.conversations.values()].filter(({ id }) => id < 0);
     this.conversations = new Map(state.conversations.map((conversation) => [conversation.id, conversation]));
     this.online = new Map(presenceOf(state));
+    this.blocked = new Set(state.blocked);
     this.unreadNotifications = state.notifications_unread;
     this.unreadMessageNotifications = state.notifications_unread_messages ?? 0;
     this.marks = new Map(this.unsentMarks);
@@ -128,7 +131,7 @@ export class Store extends EventTarget {
   /** An answer may be older than the read mark that is on its way to the server. */
   #keepReadMark(conversation) {
     const isRead = this.marks.get(conversation.id) >= (conversation.last_message?.id ?? 0);
-    if (isRead) conversation.unread = 0;
+    if (isRead) setUnread(conversation, 0);
   }
 
   /**
@@ -305,9 +308,35 @@ export class Store extends EventTarget {
     return [...new Set(ids)].filter((id) => !this.conversations.has(id));
   }
 
-  /** The number of conversations with unread messages. */
+  /** The number of conversations with unread messages, without those that are muted. */
   get unread() {
-    return [...this.conversations.values()].filter((conversation) => conversation.unread).length;
+    return [...this.conversations.values()].filter((one) => one.unread && this.levelOf(one) !== "none").length;
+  }
+
+  /** Of which messages the user is notified: "all", "mentions" or "none". */
+  levelOf({ level, level_until, members_count }) {
+    const isOver = level_until && Date.parse(level_until) <= Date.now();
+    return (!isOver && level) || (members_count ? "mentions" : "all");
+  }
+
+  /** Whether a message of a group is folded, since the user has blocked its sender. */
+  isFolded({ id, conversation, sender }) {
+    const isGroup = this.conversations.get(conversation)?.kind === "group";
+    return isGroup && this.blocked.has(sender) && !this.unfolded.has(id);
+  }
+
+  unfold({ id, conversation }) {
+    this.unfolded.add(id);
+    this.emit("thread", conversation);
+  }
+
+  setBlocked(user, isBlocked) {
+    this.blocked[isBlocked ? "add" : "delete"](user);
+    for (const name of ["blocks", "conversations"]) this.emit(name);
+  }
+
+  mentionsMe({ mentions, mentions_all, sender }) {
+    return sender !== this.me.id && (mentions_all || mentions?.includes(this.me.id));
   }
 
   /** The number of unread notifications that have no badge elsewhere. */
@@ -343,7 +372,7 @@ export class Store extends EventTarget {
   /** Move the user's read mark to a message that was seen. An event has the number of those that are still unread. */
   markRead(conversation, message) {
     this.marks.set(conversation.id, message);
-    if (message >= (conversation.last_message?.id ?? 0)) conversation.unread = 0;
+    if (message >= (conversation.last_message?.id ?? 0)) setUnread(conversation, 0);
     this.emit("conversations", conversation.id);
     this.unsentMarks.set(conversation.id, message);
     this.#sendMark(conversation.id, message);
@@ -366,12 +395,13 @@ export class Store extends EventTarget {
   }
 
   /** One's own mark goes back when messages are marked as unread, here or on another device. */
-  setReadMark(conversation, message, unread = conversation.unread) {
+  setReadMark(conversation, message, unread = conversation.unread, mentions = conversation.mentions_unread) {
     const { id, read } = conversation;
     const isBack = message < (read ?? 0);
     for (const marks of [this.marks, this.unsentMarks])
       if (isBack || message >= marks.get(id)) marks.delete(id);
-    Object.assign(conversation, { read: message, unread });
+    conversation.read = message;
+    setUnread(conversation, unread, mentions);
     if (isBack) this.emit("unread", { conversation: id, message });
   }
 
@@ -508,6 +538,12 @@ function changeConversation(store, id, change) {
   store.emit("conversations", id);
 }
 
+/** Without unread messages, none of them mentions the user. */
+function setUnread(conversation, unread, mentions = 0) {
+  conversation.unread = Math.max(0, unread);
+  conversation.mentions_unread = unread > 0 ? Math.max(0, mentions || 0) : 0;
+}
+
 function replaceMessage(store, message) {
   store.threads.get(message.conversation)?.replace(message);
   changeConversation(store, message.conversation, (conversation) => {
@@ -537,17 +573,22 @@ const HANDLERS = new Map(Object.entries({
     store.stopTyping(message.conversation, message.sender);
     if (conversation && message.id > conversation.lastCounted) {
       conversation.lastCounted = message.id;
-      if (message.sender !== store.me.id) conversation.unread += 1;
+      const mentions = conversation.mentions_unread + Number(Boolean(store.mentionsMe(message)));
+      if (message.sender !== store.me.id) setUnread(conversation, conversation.unread + 1, mentions);
     }
     store.arrived(message);
     store.emit("message", message);
   },
-  "message.updated": replaceMessage,
+  "message.updated": (store, { mentions_added, mentions_all_added, ...message }) => {
+    replaceMessage(store, message);
+    if (mentions_added?.includes(store.me.id) || mentions_all_added) store.refresh(message.conversation);
+  },
   "message.deleted": (store, message) => {
     replaceMessage(store, message);
     changeConversation(store, message.conversation, (conversation) => {
       const wasUnread = message.id > store.readMark(conversation) && message.sender !== store.me.id;
-      if (wasUnread) conversation.unread = Math.max(0, conversation.unread - 1);
+      if (wasUnread) setUnread(conversation, conversation.unread - 1, conversation.mentions_unread);
+      if (conversation.mentions_unread) store.refresh(conversation.id); // it may have been one of them
     });
   },
   "message.reacted": (store, { message, conversation, user, emoji, added }) => {
@@ -580,13 +621,17 @@ const HANDLERS = new Map(Object.entries({
     });
     store.refresh(id); // of a large one the number, and the member who is the fiftieth now
   },
-  "read.updated": (store, { conversation: id, user, message, unread }) =>
+  "read.updated": (store, { conversation: id, user, message, unread, mentions_unread }) =>
     changeConversation(store, id, (conversation) => {
       const reader = conversation.members.find((member) => member.user.id === user);
       const isOwn = user === store.me.id;
       if (reader) reader.read = isOwn ? message : Math.max(reader.read ?? 0, message);
-      if (isOwn) store.setReadMark(conversation, message, unread);
+      if (isOwn) store.setReadMark(conversation, message, unread, mentions_unread);
     }),
+  "level.updated": (store, { conversation: id, level, until }) =>
+    changeConversation(store, id, (conversation) => Object.assign(conversation, { level, level_until: until })),
+  "block.added": (store, { user }) => store.setBlocked(user, true),
+  "block.removed": (store, { user }) => store.setBlocked(user, false),
   "history.imported": (store, { conversation }) => store.reload(conversation),
   "notification.created": (store, data) => {
     store.recountNotifications();

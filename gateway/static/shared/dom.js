@@ -6,14 +6,10 @@ import { splitLinks } from "./links.js";
 import { hasWords, t } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const ICONS = {
-  chats: "M4 5h16v11H9l-5 4z",
-  posts: "M4 4h16v16H4zM8 9h8M8 13h8M8 17h4",
+/** The paths of icons, 24 by 24. shared/icons.js has those that not every page needs at first. */
+export const ICONS = {
   bell: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4",
-  admin: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6z",
-  settings: "M4 7h10M18 7h2M4 17h2M10 17h10M14 4v6M8 14v6",
-  search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l5 5",
-  new: "M12 5v14M5 12h14",
+  muted: "M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4M4 4l16 16",
   back: "M15 5l-7 7 7 7",
   close: "M6 6l12 12M18 6L6 18",
   more: "M5 12h.01M12 12h.01M19 12h.01",
@@ -22,15 +18,11 @@ const ICONS = {
   edit: "M4 20l1-5L16 4l4 4L9 19z",
   delete: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   smile: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM8 14a4 4 0 0 0 8 0M9 9h.01M15 9h.01",
-  heart: "M12 20S4 15 4 9a4 4 0 0 1 8-1 4 4 0 0 1 8 1c0 6-8 11-8 11z",
-  comment: "M4 5h16v11H9l-5 4z",
-  bookmark: "M7 4h10v16l-5-4-5 4z",
   down: "M6 9l6 6 6-6",
   up: "M6 15l6-6 6 6",
   eye: "M2 12c3-5 6-7 10-7s7 2 10 7c-3 5-6 7-10 7s-7-2-10-7zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z",
   unread: "M20 11v8H4V7h9M4 8l8 6 4-3M19 3a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
   people: "M9 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM2 21c0-4 3-7 7-7s7 3 7 7M16 3a4 4 0 0 1 0 8M18 14c3 1 4 4 4 7",
-  help: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM9.5 9.5a2.5 2.5 0 1 1 3.6 2.2c-.8.4-1.1.9-1.1 1.8M12 16.8h.01",
   urgent: "M12 4v10M12 19h.01",
 };
 

@@ -47,6 +47,9 @@ export function formatShort(at) {
   return write(days < 7 ? "shortWeekday" : "shortDate", at);
 }
 
+/** When something ends: "14:03" today, else with the date. */
+export const formatUntil = (at) => (daysSince(at) ? formatDateTime : formatTime)(at);
+
 /** Create a time element with the shortest form; its tooltip has the full one. */
 export function timeElement(at, selector = "time") {
   return h(selector, { datetime: at, title: formatDateTime(at) }, formatShort(at));

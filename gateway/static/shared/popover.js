@@ -1,5 +1,7 @@
 /** Small boxes above everything else, such as menus, which close by themselves. */
 
+import { h } from "./dom.js";
+
 const GAP_PX = 6;
 const MARGIN_PX = 8;
 
@@ -20,6 +22,25 @@ export function openPopover(button, element, closed = () => button.focus()) {
   (button.closest("main, .embedded") ?? document.body).append(element);
   element.showPopover();
   place(element, anchor);
+}
+
+/**
+ * Open a menu next to a button. An item is {text, run, checked?, …}, and has further attributes: with `checked`, true or
+ * false, it is one of a choice. `run` is called after the menu has closed. `about` is a text above the items.
+ */
+export function openMenu(button, label, items, { about = null, closed } = {}) {
+  const buttons = items.map(({ text, run, checked, ...props }) => {
+    const onclick = () => {
+      menu.hidePopover();
+      run();
+    };
+    const choice = checked === undefined ? { role: "menuitem" } : { role: "menuitemradio", "aria-checked": String(checked) };
+    return h("button", { type: "button", onclick, ...choice, ...props }, text);
+  });
+  const onkeydown = (event) => moveByArrows(event, buttons);
+  const menu = h("div.menu", { role: "menu", "aria-label": label, onkeydown }, about && h("p.quiet", { role: "presentation" }, about), buttons);
+  openPopover(button, menu, closed);
+  (buttons[items.findIndex(({ checked }) => checked)] ?? buttons[0]).focus();
 }
 
 /** Place it above the button, or below it where there is no room, and within the window. */

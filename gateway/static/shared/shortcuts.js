@@ -25,6 +25,7 @@ const SHORTCUTS = [
   [["/"], "shortcut.search"],
   [["key.enter"], "shortcut.send"],
   [["key.shift", "key.enter"], "shortcut.new-line"],
+  [["@"], "shortcut.mention"],
   [["↑"], "shortcut.edit-last"],
   [["key.esc"], "shortcut.cancel"],
   [["?"], "shortcut.list"],
