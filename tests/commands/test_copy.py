@@ -14,7 +14,7 @@ from jobs.drain import drain as draining
 from jobs.drain.drain import drain
 from models.accounts import deletion, invitation, registration
 from models.accounts.registration import NewUser
-from models.chat import additions, conversation, message, presence, read_marks, search
+from models.chat import additions, conversation, member_level, message, presence, read_marks, search
 from models.chat.message import Draft, Posted
 from models.community import comment as comments
 from models.community import group as groups
@@ -138,8 +138,9 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         message.react(tx, ben, first, "🎉", added=True)
         message.react(tx, ben, first, "é", added=True)
         message.react(tx, cleo, first, "z", added=True)
-        message.edit(tx, ana, first, "the first edit")
+        message.edit(tx, ana, first, "the first edit, @ben and @all")
         read_marks.mark_read(tx, ben, crew, first)
+        member_level.set_level(tx, ben, crew, "none", 2**45)
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(NotifyConsumer())
@@ -185,7 +186,6 @@ def _embed(admin: int, ben: int, crew: int) -> None:
         )
         webhook.create(tx, SECRET, admin, "https://shop.example.org/hook", [], "the shop", None)
         incoming.create(tx, admin, crew, "CI")
-        execute("INSERT INTO mentions (conversation, user_id, message) VALUES (?,?,1)", (crew, ben))
         execute("INSERT INTO blocks (user_id, blocked_id, from_event, since_ms) VALUES (?,?,1,1)", (ben, admin))
         deletion.request(tx, leaver, "keep", admin)
         execute("INSERT INTO ended_host_tokens (hash, expires_ms) VALUES (?,?)", ("a hash", 10**13))
