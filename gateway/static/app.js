@@ -6,11 +6,13 @@
 import { Bellwire, BellwireError } from "./client.js";
 import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
+import "./shared/install.js";
 import { keepKeysOfInputMethods } from "./shared/input-method.js";
 import {
   applyTheme,
   chosenLanguage,
   eraseTexts,
+  pushReport,
   signedInUser,
   whenNotStored,
   whenSignedInElsewhere,
@@ -61,8 +63,11 @@ app.addEventListener("load-failed", () => checkVersion());
 // The session is the browser's: what the user of this tab did not send would be sent as the other one.
 whenSignedInElsewhere((id) => bell.user && Number(id) !== bell.user.id && location.reload());
 bell.addEventListener("signedout", () => showSignIn(t("sign.was-signed-out")));
-// A notification of this device was clicked. In private windows there may be no service workers.
-navigator.serviceWorker?.addEventListener("message", ({ data }) => data.open && (location.hash = data.open));
+// The service worker asks for the address, or has one to open. In private windows there may be none.
+navigator.serviceWorker?.addEventListener("message", ({ data, ports }) => {
+  if (data.open) location.hash = data.open;
+  else ports[0].postMessage(location.href);
+});
 
 /** Whether an error is one of the code, and not of the connection, of a refused call, or of a view that was left. */
 function isDefect(error) {
@@ -100,6 +105,7 @@ async function checkVersion(afterMs = 0) {
 
 async function showSignIn(notice = "") {
   signedInUser.remove();
+  pushReport.remove(); // the server forgets a device when its session ends
   bell.user = null;
   showConnection();
   try {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -14,6 +15,52 @@ from tests.waiting import until
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
+# Debian's headless shell has no service for notifications: in a service worker this list is in its place.
+KEEP_SHOWN = """() => {
+    self.shown = [];
+    const remove = (old) => shown.includes(old) && shown.splice(shown.indexOf(old), 1);
+    registration.getNotifications = async ({ tag } = {}) => shown.filter((one) => tag === undefined || one.tag === tag);
+    registration.showNotification = async (title, options) => {
+        const notification = { title, ...options, close: () => remove(notification) };
+        remove(shown.find(({ tag }) => tag === options.tag));
+        shown.push(notification);
+    };
+}"""
+SHOWN = "shown.map(({ title, body, tag, renotify, data }) => [title, body, tag, renotify, data.url])"
+HIDDEN = """
+    window.listed = [];
+    window.isHidden = false;
+    Object.defineProperty(Document.prototype, "hidden", { get: () => isHidden });
+    ServiceWorkerRegistration.prototype.getNotifications = async () => listed;
+"""
+LISTED = """(tag) => {
+    const notification = { tag, close: () => (listed = listed.filter((one) => one !== notification)) };
+    listed.push(notification);
+}"""
+ENDPOINT = "https://push.example.org/this"
+KEYS = {
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+}
+# The browser's question, and a push service.
+PUSH_SERVICE = """
+    let permission = "default";
+    window.asked = 0;
+    window.subscription = null;
+    Object.defineProperty(Notification, "permission", { get: () => permission });
+    Notification.requestPermission = async () => {
+        asked += navigator.userActivation.isActive ? 1 : 100;
+        return (permission = "granted");
+    };
+    const binary = (text) => atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    const decoded = (text) => Uint8Array.from(binary(text), (char) => char.charCodeAt(0)).buffer;
+    PushManager.prototype.getSubscription = async () => subscription;
+    PushManager.prototype.subscribe = async ({ applicationServerKey: key }) => {
+        const unsubscribe = async () => (subscription = null);
+        const toJSON = () => ({ endpoint: ENDPOINT, expirationTime: null, keys: KEYS });
+        return (subscription = { key, options: { applicationServerKey: decoded(key) }, endpoint: ENDPOINT, toJSON, unsubscribe });
+    };
+""".replace("ENDPOINT", json.dumps(ENDPOINT)).replace("KEYS", json.dumps(KEYS))
 INSTALLED = "navigator.serviceWorker.ready.then(() => true)"
 
 
@@ -66,3 +113,99 @@ def test_the_page_can_be_installed(served: Gateway, open_page: Open) -> None:
             "async (src) => { const i = new Image(); i.src = src; await i.decode(); return i.naturalWidth; }", icon["src"]
         )
         assert icon["sizes"] in (f"{size}x{size}", "any")
+
+
+def push(page: Page, **message: object) -> None:
+    """Let the browser deliver a push to the service worker of a page."""
+    devtools = page.context.new_cdp_session(page)
+    found: list[dict[str, str]] = []
+    devtools.on("ServiceWorker.workerRegistrationUpdated", lambda event: found.extend(event["registrations"]))
+    devtools.send("ServiceWorker.enable")
+    until(lambda: (page.evaluate("0"), found)[1])
+    number = found[0]["registrationId"]
+    origin = page.evaluate("origin")
+    devtools.send("ServiceWorker.deliverPushMessage", {"origin": origin, "registrationId": number, "data": json.dumps(message)})
+
+
+def test_a_push_is_shown_leads_to_its_subject_and_is_recalled(served: Gateway, open_page: Open) -> None:
+    ana, ben = served.users(2)
+    sent, crew = ben.send("hello", to=ana), ana.group(ben)
+    page = installed(open_page, ana, "#/settings")
+    worker = page.context.service_workers[0]
+    worker.evaluate(KEEP_SHOWN)
+
+    def shown() -> list[list[object]]:
+        found: list[list[object]] = worker.evaluate(SHOWN)
+        return found
+
+    conversation, tag = f"/#/conversations/{sent['conversation']}", f"conversation-{sent['conversation']}"
+    push(page, title="Ben", body="hello", url=f"{conversation}/{sent['id']}", tag=tag)
+    until(lambda: len(shown()) == 1)
+    push(page, title="Ben", body="now", url=conversation, tag=tag, urgent=True)
+    until(lambda: shown() == [["Ben", "now", tag, True, f"{served.url}{conversation}"]])
+    push(page, title="Shop", url="https://shop.example.org/#/conversations/1", tag="notification-7")
+    until(lambda: len(shown()) == 2)
+    assert shown()[1][4] == f"{served.url}/#/notifications", "a notification leads nowhere but to the page"
+    push(page, tag="notification-7", recall=True)
+    until(lambda: len(shown()) == 1)
+
+    worker.evaluate("openFrom(shown[0]).catch(() => {})")  # a script's click may not focus a window
+    expect(page.locator("bw-chat .message .text")).to_have_text("hello")
+    assert shown() == []
+    push(page, title="Ben", body="hello", url=conversation, tag=tag)  # the page is visible, and shows it
+    for n in (1, 2):
+        push(page, title="Crew", body=f"hello {n}", url=f"/#/conversations/{crew}", tag=f"conversation-{crew}")
+        until(lambda n=n: [body for _, body, *_ in shown()] == [f"hello {n}"])  # type: ignore[misc]
+
+
+def test_a_device_is_notified_after_a_click_and_until_one_signs_out(served: Gateway, open_page: Open) -> None:
+    ana = served.user()
+    other = {"endpoint": "https://push.example.org/phone", "keys": KEYS, "label": "Mozilla/5.0 (Android) Firefox"}
+    assert ana.put("/me/push", other).status_code == 204
+    page = installed(open_page, ana, "#/settings", init_script=PUSH_SERVICE)
+    part = page.locator("bw-device")
+    expect(part.get_by_role("listitem")).to_have_count(1)
+    assert page.evaluate("asked") == 0
+    part.get_by_role("button", name="Turn on").click()
+    expect(part).to_contain_text("On, also while Bellwire is closed.")
+    assert page.evaluate("asked") == 1
+    devices = part.get_by_role("listitem")
+    expect(devices.filter(has_text="This device")).to_contain_text("on Linux")
+    devices.filter(has_text="Firefox on Android").get_by_role("button").click()
+    expect(devices).to_have_count(1)
+    assert [item["endpoint"] for item in ana.get("/me/push").json()["items"]] == [ENDPOINT]
+    key = page.evaluate("subscription.key")
+    assert key == ana.get("/push/key").json()["key"]
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.evaluate("subscription") is None
+    assert served.rows("SELECT COUNT(*) FROM push_subscriptions WHERE user_id=?", ana.id)[0][0] == 0
+
+
+def test_a_hidden_page_notifies_except_in_quiet_hours_and_what_is_read_disappears(served: Gateway, open_page: Open) -> None:
+    ana, ben = served.users(2)
+    now = datetime.now(UTC)
+    quiet_from, quiet_to = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (-2, 2))
+    quiet = {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": quiet_from, "to": quiet_to}
+    assert ana.patch("/me", {"timezone": "UTC", "quiet": quiet}).status_code == 200
+    crew = ana.group(ben)
+    page = installed(open_page, ana, "#/settings", init_script=PUSH_SERVICE + HIDDEN)
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+    worker = page.context.service_workers[0]
+    worker.evaluate(KEEP_SHOWN)
+    ben.send("while it is seen", at=crew, priority="urgent")
+    expect(page).to_have_title("(1) Bellwire")
+    page.evaluate("isHidden = true")
+    ben.send("in quiet hours", at=crew)
+    sent = ben.send("**now**", at=crew, priority="urgent")
+    address = f"{served.url}/#/conversations/{crew}/{sent['id']}"
+    expected = [["Crew", f"{ben.name.capitalize()}: now", f"conversation-{crew}", True, address]]
+    until(lambda: worker.evaluate(SHOWN) == expected)
+
+    for tag in (f"conversation-{crew}", "notification-7"):
+        page.evaluate(LISTED, tag)
+    page.evaluate("isHidden = false")
+    page.evaluate(f"location.hash = '#/conversations/{crew}'")
+    expect(page).to_have_title("Crew – Bellwire")
+    until(lambda: page.evaluate("listed.map(({ tag }) => tag)") == ["notification-7"])

@@ -86,11 +86,13 @@ def test_preferences_are_saved_as_they_are_changed(served: Gateway, open_page: O
     expect(page.get_by_role("status").filter(has_text="Saved")).to_have_text("Saved. Community, by e-mail: each day.")
     page.get_by_label("Messages: show here").uncheck()
     expect(page.get_by_text("Messages: not shown here")).to_be_visible()
+    page.get_by_label("Messages: on my devices").uncheck()
+    expect(page.get_by_text("Messages: not shown on your devices")).to_be_visible()
     page.get_by_label("Messages were sent").uncheck()
     expect(page.get_by_text("Messages were sent: not watched")).to_be_visible()
     chosen = admin.get("/notification-preferences").json()
-    assert chosen["community"] == {"in_app": True, "email": "daily"}
-    assert chosen["message"] == {"in_app": False, "email": "hourly"}
+    assert chosen["community"] == {"in_app": True, "email": "daily", "push": False}
+    assert chosen["message"] == {"in_app": False, "email": "hourly", "push": False}
     assert admin.get("/admin/watches").json()["message.sent"] is False
     page.reload()
     expect(page.get_by_label("Community: by e-mail")).to_have_value("daily")

@@ -39,3 +39,15 @@ export function inWords(stored) {
   };
   return { ...notification, data, title: say(title), body: say(body) };
 }
+
+/**
+ * Return the address that a notification links to, or null. An announcement's data is written by an admin and may be
+ * anything. The address of one of the host's is on the web, or a path of its own.
+ */
+export function noticeAddress({ url, data: { conversation, message, post, group } }) {
+  if (/^(https?:|\/(?!\/))/.test(url ?? "")) return url;
+  const isId = (value) => Number.isSafeInteger(value);
+  if (isId(conversation)) return `#/conversations/${conversation}${isId(message) ? `/${message}` : ""}`;
+  if (isId(post)) return `#/posts/${post}`;
+  return isId(group) ? `#/groups/${group}` : null;
+}

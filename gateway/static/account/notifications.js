@@ -4,7 +4,7 @@ import { View, createView, errorText, fill, fillKeyed, focusWithin, h, iconButto
 import { formatShort, timeElement } from "../shared/format.js";
 import "../shared/icons.js";
 import { t } from "../shared/words.js";
-import { inWords, loadNotices } from "./notices.js";
+import { inWords, loadNotices, noticeAddress } from "./notices.js";
 import "./preferences.js";
 import { explainNotification } from "./why.js";
 
@@ -14,18 +14,6 @@ const TABS = [
   ["unread", "notification.unread"],
   ["preferences", "notification.preferences"],
 ];
-
-/**
- * Return the address that a notification links to, or null. An announcement's data is written by an admin and may be
- * anything. The address of one of the host's is on the web, or a path of its own.
- */
-function addressOf({ url, data: { conversation, message, post, group } }) {
-  if (/^(https?:|\/(?!\/))/.test(url ?? "")) return url;
-  const isId = (value) => Number.isSafeInteger(value);
-  if (isId(conversation)) return `#/conversations/${conversation}${isId(message) ? `/${message}` : ""}`;
-  if (isId(post)) return `#/posts/${post}`;
-  return isId(group) ? `#/groups/${group}` : null;
-}
 
 /** Properties: `store`, `item` (from the address: nothing, "unread" or "preferences"). */
 class Notifications extends View {
@@ -123,7 +111,7 @@ class Notifications extends View {
 
   #row(notification) {
     const { id, read_at, title, count, created_at, body } = notification;
-    const href = addressOf(notification);
+    const href = noticeAddress(notification);
     const onclick = () => !read_at && this.#markRead({ ids: [id] });
     const props = { "data-notification": String(id), onclick };
     const hint = t(read_at ? "notification.read" : "notification.mark-read");

@@ -28,7 +28,7 @@ class Preferences extends View {
 
   #table(preferences) {
     const types = [...OWN_TYPES, ...Object.keys(preferences).filter((type) => !OWN_TYPES.includes(type))];
-    const headKeys = ["preferences.notification", "preferences.here", "preferences.by-email"];
+    const headKeys = ["preferences.notification", "preferences.here", "preferences.by-push", "preferences.by-email"];
     const heads = headKeys.map((key) => h("th", { scope: "col" }, t(key)));
     const rows = types.map((type) => this.#row(type, preferences[type]));
     const table = h("table.choices", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
@@ -39,14 +39,13 @@ class Preferences extends View {
     const name = typeName(type);
     const about = `preferences.about.${type}`;
     const save = async (change) => (await this.#put("/notification-preferences", { [type]: change }))[type];
-    const inApp = h("input", {
-      type: "checkbox",
-      "aria-label": t("preferences.show-here", { name }),
-      checked: preference.in_app,
-    });
-    saveOnChange(inApp, "checked", {
+    const inApp = box(t("preferences.show-here", { name }), preference.in_app, {
       save: async (in_app) => (await save({ in_app })).in_app,
       describe: (isShown) => t(isShown ? "preferences.saved-shown" : "preferences.saved-hidden", { name }),
+    });
+    const push = box(t("preferences.push-one", { name }), preference.push, {
+      save: async (isPushed) => (await save({ push: isPushed })).push,
+      describe: (isPushed) => t(isPushed ? "preferences.saved-pushed" : "preferences.saved-unpushed", { name }),
     });
     const options = EMAIL.map((value) => {
       return h("option", { value, selected: value === preference.email }, t(`preferences.email.${value}`));
@@ -57,7 +56,7 @@ class Preferences extends View {
       describe: (value) => t(`preferences.saved-email.${value}`, { name }),
     });
     const head = h("th", { scope: "row" }, name, hasWords(about) && h("small", {}, t(about)));
-    return h("tr", {}, head, h("td", {}, h("label.tick", {}, inApp)), h("td", {}, email));
+    return h("tr", {}, head, h("td", {}, inApp), h("td", {}, push), h("td", {}, email));
   }
 
   #watches(watches) {
@@ -78,6 +77,13 @@ class Preferences extends View {
   #put(path, body) {
     return this.store.bell.call("PUT", path, body);
   }
+}
+
+/** A labelled box of the table, which is saved when it is changed. */
+function box(label, checked, saving) {
+  const input = h("input", { type: "checkbox", "aria-label": label, checked });
+  saveOnChange(input, "checked", saving);
+  return h("label.tick", {}, input);
 }
 
 /**

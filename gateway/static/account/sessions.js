@@ -16,7 +16,7 @@ const SYSTEMS = [
 ];
 
 /** A short text for a session's label. That of a browser of an earlier version is the beginning of its User-Agent. */
-function deviceName(label) {
+export function deviceName(label) {
   if (!label.startsWith("Mozilla/")) return label || t("sessions.nameless");
   const browser = label.match(/^Mozilla\/5\.0 \(.*?\) ([A-Z][a-z]+( Internet)?)$/)?.[1] ?? t("sessions.browser");
   const [, key] = SYSTEMS.find(([mark]) => label.includes(mark)) ?? [];

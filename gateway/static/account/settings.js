@@ -1,5 +1,6 @@
 /** Settings: the profile, the password, the appearance, the sessions, and signing out. */
 
+import { turnOff } from "../device/push.js";
 import { field } from "../shared/dialog.js";
 import { View, createView, errorText, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
@@ -7,6 +8,7 @@ import { eraseTexts, theme } from "../shared/storage.js";
 import { language, languageOf, languages, t } from "../shared/words.js";
 import { useLanguage } from "./adoption.js";
 import "./blocked.js";
+import "./device.js";
 import "./password.js";
 import "./sessions.js";
 
@@ -31,6 +33,7 @@ class Settings extends View {
       this.#profile(),
       createView("bw-password", { store, me: this.me, change }),
       this.#appearance(),
+      createView("bw-device", { store }),
       createView("bw-sessions", { store }),
       createView("bw-blocked", { store }),
       this.#export(),
@@ -100,6 +103,7 @@ class Settings extends View {
     const onclick = async () => {
       problem.textContent = "";
       try {
+        await turnOff(this.store.bell).catch(() => {}); // the server forgets this device with its session
         await this.store.bell.logout();
         this.leave("");
         eraseTexts();

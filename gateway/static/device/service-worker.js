@@ -7,6 +7,7 @@
  */
 
 const DOCUMENT_TIMEOUT_MS = 5000; // then the page as it is kept is better than none
+const ANSWER_TIMEOUT_MS = 1000; // of a page
 const MAX_CURRENT = 50;
 const { registration } = self;
 const scope = new URL(registration.scope);
@@ -127,8 +128,8 @@ function decoded(data) {
 /** Show a notification, in the place of an earlier one with its tag, unless somebody looks at its subject. */
 async function show({ title, body = "", url = "", tag = "", urgent = false }) {
   const address = addressOf(url);
-  const pages = await self.clients.matchAll(PAGE);
-  if (pages.some((page) => page.focused && page.visibilityState === "visible" && isAbout(page.url, address))) return;
+  const pages = (await self.clients.matchAll(PAGE)).filter((page) => page.focused && page.visibilityState === "visible");
+  if ((await Promise.all(pages.map(addressIn))).some((shown) => isAbout(shown, address))) return;
   const images = { icon: "/static/shared/icons/192.png", badge: "/static/shared/icons/badge.png" };
   const about = { body, tag, dir: "auto", renotify: Boolean(urgent && tag), data: { url: address } };
   await registration.showNotification(title || word("push.something-new"), { ...images, ...about });
@@ -140,10 +141,20 @@ async function recall(tag) {
   if (IS_SAFARI) await registration.showNotification(word("push.read-elsewhere"), { tag, silent: true, data: { url: addressOf("") } });
 }
 
-/** The address of a notification if it is one of this page, else that of the page: none leads anywhere else. */
+/** The address of a notification if it is one of this page, else that of the list of all: none leads anywhere else. */
 function addressOf(url) {
-  const address = URL.canParse(url, scope) ? new URL(url, scope) : scope;
-  return address.origin === scope.origin && address.pathname === scope.pathname ? address.href : scope.href;
+  const address = URL.canParse(url, scope) ? new URL(url, scope) : null;
+  const isOfPage = address?.origin === scope.origin && address.pathname === scope.pathname && address.hash;
+  return isOfPage ? address.href : new URL("#/notifications", scope).href;
+}
+
+/** The address that a page shows. That of the client is the one that the page was opened with. */
+function addressIn(page) {
+  const { port1, port2 } = new MessageChannel();
+  const answered = new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)));
+  const late = new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT_MS, page.url));
+  page.postMessage({}, [port2]);
+  return Promise.race([answered, late]);
 }
 
 /** Whether two addresses are about the same conversation, person, post … */

@@ -12,6 +12,8 @@
  *     bellwire:post:USER:GROUP             text of a post; GROUP is empty for a post to everybody
  *     bellwire:comment:USER:POST           text of a comment
  *     bellwire:out:USER:CLIENT_ID          JSON {client_id, conversation, body, at, priority?, reply_to?}: unsent
+ *     bellwire:alerts:USER                 "on" if this device notifies the user
+ *     bellwire:push                        JSON {endpoint, at}: what the server was told in this session, and when
  *     bellwire:docs-token                  token for the API documentation (sessionStorage: until the tab is closed)
  *
  * Storage may be forbidden (private windows), full, or damaged. A value that cannot be read counts as absent, and a
@@ -39,6 +41,8 @@ export const whenSignedInElsewhere = (run) =>
 
 export const theme = textEntry("bellwire:theme");
 export const chosenLanguage = textEntry("bellwire:language");
+export const deviceAlerts = (user) => textEntry(`bellwire:alerts:${user}`);
+export const pushReport = jsonEntry("bellwire:push");
 export const signupAttempt = jsonEntry("bellwire:signup");
 export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
 
