@@ -28,6 +28,7 @@ from gateway.api import (
     preferences,
     push,
     quiet_hours,
+    reports,
     sessions,
     signup,
     stream,
@@ -51,6 +52,7 @@ from gateway.api.admin import (
     users,
     webhooks,
 )
+from gateway.api.admin import reports as admin_reports
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
@@ -94,6 +96,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/conversations/{ID}/level", conversations.ConversationLevel),
         (f"{API}/conversations/{ID}/changes", changes.ConversationChanges),
         (f"{API}/messages/{ID}", messages.Message),
+        (f"{API}/messages/{ID}/report", reports.MessageReport),
         (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
         (f"{API}/search/messages", notifications.MessageSearch),
         (f"{API}/in/{HOOK}", incoming.IncomingMessages),
@@ -103,6 +106,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/posts/{ID}", posts.Post),
         (f"{API}/posts/{ID}/like", posts.Like),
         (f"{API}/posts/{ID}/bookmark", posts.Bookmark),
+        (f"{API}/posts/{ID}/report", reports.PostReport),
         (f"{API}/posts/{ID}/comments", comments.Comments),
         (f"{API}/comments/{ID}", comments.Comment),
         (f"{API}/groups", groups.Groups),
@@ -173,6 +177,8 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/activity", activity.ActivityReports),
         (f"{API}/admin/activity", activity.ActivityLog),
         (f"{API}/admin/activity/hourly", activity.ActivityHours),
+        (f"{API}/admin/reports", admin_reports.AdminReports),
+        (f"{API}/admin/reports/{ID}", admin_reports.AdminReport),
         (f"{API}/admin/audit", audit.AuditLog),
         (f"{API}/admin/import", history.HistoryImport),
         (f"{API}/admin/jobs", jobs.Jobs),

@@ -16,6 +16,7 @@ from models.chat.conversation import Conversation, Membership
 from models.chat.mentions import Mention
 from models.chat.message import Message, MessageCopy, Reaction
 from models.chat.presence import GatewayLease, Online, Visit
+from models.chat.reports import ContentReport
 from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
@@ -74,6 +75,7 @@ TABLES = [
     Reaction,
     Mention,
     Block,
+    ContentReport,
     Group,
     GroupMember,
     Post,

@@ -218,6 +218,16 @@ export class Admin {
     return this.#bell.call("POST", "/activity", activity);
   }
 
+  /** Yield the messages and posts that people have reported, newest first: those that are "open" or "closed", or all. */
+  reports(state = null) {
+    return this.#pages("/reports", { state });
+  }
+
+  /** Close all open reports of the same, by the action "dismiss", "delete" or "suspend". `note` is for administrators. */
+  closeReport(report, action, note = null) {
+    return this.#call("POST", `/reports/${report}`, { action, note }, { retry: true });
+  }
+
   /** The state of background work: {deletions, fanouts, notices, webhooks, dead, queues, consumers, …}. */
   jobs() {
     return this.#call("GET", "/jobs");

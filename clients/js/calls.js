@@ -132,6 +132,11 @@ export class UserClient extends Bellwire {
     return this.call(isAdded ? "PUT" : "DELETE", `/messages/${message}/reactions/${encodeURIComponent(emoji)}`);
   }
 
+  /** Report a message to the administrators, who see it as it is now, and why. Doing it again changes nothing. */
+  report(message, reason) {
+    return this.call("POST", `/messages/${message}/report`, { reason }, { retry: true });
+  }
+
   /** Yield the messages of a conversation, newest first, or from near the message `around`. */
   history(conversation, { around = null } = {}) {
     return pages(this, `/conversations/${conversation}/messages`, { around });

@@ -157,6 +157,34 @@ export interface Webhook {
 }
 
 /** An incoming hook, whose messages are those of the user `bot`. */
+export interface Evidence {
+  body?: string;
+  created_at?: string | null;
+  edited_at?: string | null;
+  conversation?: number | null;
+  group?: number | null;
+}
+
+export interface Report {
+  id: number;
+  state: "open" | "closed";
+  message: number | null;
+  post: number | null;
+  reporter: User;
+  author: User;
+  reason: string;
+  evidence: Evidence;
+  kind: string | null;
+  title: string | null;
+  deleted: boolean;
+  open_reports: number;
+  created_at: string;
+  closed_at: string | null;
+  closed_by: User | null;
+  action: string | null;
+  note: string | null;
+}
+
 export interface IncomingHook {
   id: number;
   conversation: number;
@@ -270,6 +298,8 @@ export interface Admin {
 
   importHistory(lines: Iterable<ImportLine>, options?: { source?: string | null }): Promise<Imported>;
   reportActivity(activity: NewActivity): Promise<object>;
+  reports(state?: "open" | "closed" | null): List<Report>;
+  closeReport(report: number, action: "dismiss" | "delete" | "suspend", note?: string | null): Promise<Report>;
   jobs(): Promise<Record<string, any>>;
   retryJob(dead: number): Promise<object>;
   /** Each event's `id` is the cursor to go on from. */
@@ -317,6 +347,7 @@ export class Bellwire extends Client {
   getMessage(message: number): Promise<Message>;
   edit(message: number, body: string): Promise<Message>;
   delete(message: number): Promise<null>;
+  report(message: number, reason: string): Promise<Record<string, never>>;
   react(message: number, emoji: string, isAdded?: boolean): Promise<null>;
   history(conversation: number, options?: { around?: number | null }): List<Message>;
   search(q: string, filters?: { from?: UserReference; conversation?: number; before?: number }): List<Found>;

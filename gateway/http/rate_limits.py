@@ -22,7 +22,21 @@ from gateway.http.refusal_delay import RefusalDelay
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
 
-NAMES = ("send", "signup", "login", "otp", "typing", "hooks", "rehearsal", "client_errors", "api", "acting", "events", "bytes")
+NAMES = (
+    "send",
+    "signup",
+    "login",
+    "otp",
+    "report",
+    "typing",
+    "hooks",
+    "rehearsal",
+    "client_errors",
+    "api",
+    "acting",
+    "events",
+    "bytes",
+)
 QUOTAS = ("events", "bytes")
 metrics.begin_at_0(metrics.RATE_LIMITED_TOTAL, NAMES)
 REDIS_TIMEOUT_S = 0.05  # an answer usually takes a hundredth of that

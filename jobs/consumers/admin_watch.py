@@ -14,12 +14,14 @@ from jobs.rules import watches
 from jobs.rules.decisions import Content, cause_with, decide
 from jobs.rules.facts import Facts, with_receivers
 from jobs.rules.payloads import (
+    REPORT_CREATED,
     USER_ACTIVITY,
     USER_CREATED,
     USER_STATUS,
     ActivityPayload,
     MessagePayload,
     NewUserPayload,
+    ReportPayload,
     StatusPayload,
     payload_of,
 )
@@ -43,6 +45,8 @@ def count_acts(events: Iterable[Event]) -> ActCounts:
                 counts[MESSAGE_SENT][message.sender] += 1
             case StatusPayload() as status:
                 counts[USER_STATUS][status.by] += len(status.users)
+            case ReportPayload() as report:
+                counts[REPORT_CREATED][report.reporter] += 1
             case ActivityPayload() as activity:
                 counts[USER_ACTIVITY][activity.user or activity.by] += 1
             case NewUserPayload() as new:
@@ -58,7 +62,7 @@ class AdminWatchConsumer(Consumer):
     """
 
     name: ClassVar[str] = "watch"
-    types: ClassVar[tuple[str, ...]] = ("message.created", USER_CREATED, USER_STATUS, USER_ACTIVITY)
+    types: ClassVar[tuple[str, ...]] = ("message.created", USER_CREATED, USER_STATUS, REPORT_CREATED, USER_ACTIVITY)
     appends_events: ClassVar[bool] = True
     partitioned: ClassVar[bool] = False  # one sum for all streams
     events_per_slice: ClassVar[int] = 5_000

@@ -9,7 +9,7 @@ from peewee import SQL, fn
 
 from models.chat.message import Message
 from models.community.comment import Comment
-from models.log.event import ACCOUNTS, EventRow, first_after, post_stream, user_stream
+from models.log.event import ACCOUNTS, REPORTS, EventRow, first_after, post_stream, user_stream
 from models.notices import notifying
 from models.notices.host_types import HOST
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification
@@ -61,6 +61,8 @@ def _event_of(user: int, kind: str, data: dict[str, Any], until_ms: int) -> int 
             return _newest(user_stream(data["user"]), "group.joined", {"group": {"id": data["group"]}}, until_ms)
         case "welcome":
             return _newest(ACCOUNTS, "user.created", {"user": user}, until_ms)
+        case "report":
+            return _newest(REPORTS, "report.closed", {"report": data["report"]}, until_ms)
         case _:
             return None
     return int(found[0]) if found else None

@@ -27,6 +27,7 @@ RULE_OF = {  # by the beginning of a notification's grouping; titles of these ha
     "join": "join",
 }
 WORDS = {rule.name: rule.words for rule in RULES}
+REPORTED = {rule.words.title: rule.name for rule in RULES if rule.event_type == "report.closed"}
 COUNTS = {"others": r"(?P<n>\d+) others?", "n": r"(?P<n>\d+)"}  # what `Words` inserts besides names
 ACCOUNT = {status.SUSPENDED: "suspended", status.ACTIVE: "active", status.CHANGED: "password"}
 
@@ -42,6 +43,8 @@ def notification(language: Language, item: Mapping[str, Any]) -> tuple[str, str]
         return _community(language, RULE_OF[kind], title), body
     if kind == "welcome" and (match := _pattern(WORDS["welcome"].title).fullmatch(title)):
         return language.text("notification.welcome", name=unlinked(match["name"])), language.text("notification.welcome_body")
+    if kind == "report" and (rule := REPORTED.get(title)) is not None:
+        return language.text(f"notification.{rule}"), body
     if kind == "watch" and (count := _number(title)) is not None:
         return language.text(f"notification.{subject.replace('.', '_')}", n=count), body
     if kind in ("status", "password"):

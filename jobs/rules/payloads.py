@@ -9,6 +9,7 @@ import msgspec
 from models.log.event import Event
 
 USER_CREATED, USER_STATUS, USER_ACTIVITY = "user.created", "user.status", "user.activity"
+REPORT_CREATED, REPORT_CLOSED = "report.created", "report.closed"
 
 
 class MessagePayload(msgspec.Struct, gc=False):
@@ -77,6 +78,20 @@ class StatusPayload(msgspec.Struct, gc=False):
     by: int
 
 
+class ReportPayload(msgspec.Struct, gc=False):
+    """`report.created`: a user reported a message or post."""
+
+    reporter: int
+
+
+class ReportClosedPayload(msgspec.Struct, gc=False):
+    """`report.closed`: an admin closed a report, and with it all others of the same message or post."""
+
+    report: int
+    action: str
+    reporters: list[int]
+
+
 class ActivityPayload(msgspec.Struct, gc=False):
     """`user.activity`: the application around Bellwire reported that `user` did something; `by` is the account that reported it."""
 
@@ -98,6 +113,8 @@ DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "group.joined": msgspec.json.Decoder(GroupJoinPayload),
     USER_CREATED: msgspec.json.Decoder(NewUserPayload),
     USER_STATUS: msgspec.json.Decoder(StatusPayload),
+    REPORT_CREATED: msgspec.json.Decoder(ReportPayload),
+    REPORT_CLOSED: msgspec.json.Decoder(ReportClosedPayload),
     USER_ACTIVITY: msgspec.json.Decoder(ActivityPayload),
 }
 

@@ -18,7 +18,15 @@ import msgspec
 
 from jobs.rules.decisions import Content, Receivers, Rule
 from jobs.rules.facts import Facts
-from jobs.rules.payloads import CommentPayload, GroupJoinPayload, MessagePayload, NewUserPayload, ReactionPayload
+from jobs.rules.payloads import (
+    REPORT_CLOSED,
+    CommentPayload,
+    GroupJoinPayload,
+    MessagePayload,
+    NewUserPayload,
+    ReactionPayload,
+    ReportClosedPayload,
+)
 from jobs.rules.precedence import Case
 from models.log.event import Event
 from models.notices import message_counts
@@ -136,6 +144,22 @@ def _welcome_receivers(event: Event, new: NewUserPayload, facts: Facts) -> Recei
     yield Case(new.user)
 
 
+def _report_content(closed: ReportClosedPayload, facts: Facts) -> Content:
+    data = msgspec.json.encode({"report": closed.report, "action": closed.action})
+    return Content(by=None, cause=f"report:{closed.report}", grouping=f"report:{closed.report}", data=data, values={})
+
+
+def _report_receivers(action: str, event: Event, closed: ReportClosedPayload, facts: Facts) -> Receivers:
+    """The reporters, who are not told more than what was done."""
+    if closed.action == action:
+        yield from map(Case, closed.reporters)
+
+
+def _report_rule(action: str, title: str) -> Rule:
+    receivers = partial(_report_receivers, action)
+    return Rule(f"report_{action}", REPORT_CLOSED, "system", Words(title), _report_content, receivers)
+
+
 MESSAGE = Rule(
     name="message",
     event_type="message.created",
@@ -195,6 +219,9 @@ RULES = (
         content=_welcome_content,
         receivers=_welcome_receivers,
     ),
+    _report_rule("dismiss", "Your report was reviewed, and nothing else was done"),
+    _report_rule("delete", "Your report was reviewed, and what you reported was deleted"),
+    _report_rule("suspend", "Your report was reviewed, and the account was suspended"),
 )
 
 BY_EVENT_TYPE = {

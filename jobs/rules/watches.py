@@ -16,6 +16,7 @@ WATCHES = {
     "message.sent": Words("1 message sent", title_more="{n} messages sent"),
     "user.created": Words("1 new user", title_more="{n} new users"),
     "user.status": Words("1 account changed", title_more="{n} accounts changed"),
+    "report.created": Words("1 new report", title_more="{n} new reports"),
     "user.activity": Words("1 activity", title_more="{n} activities"),
 }
 

@@ -15,7 +15,7 @@ from conf import Settings
 from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, invitation, registration
-from models.chat import additions, blocks, presence, search
+from models.chat import additions, blocks, presence, reports, search
 from models.hooks import webhook
 from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
@@ -28,8 +28,8 @@ from models.store.database import engine
 DAY_MS = 24 * 3600 * 1000
 SENT_DAYS = 30  # mails that were sent, digests that were queued, visits
 READ_DAYS = 90  # notifications, after they were read
-ENDED_DAYS = 90  # announcements that are done, mails that were given up on
-UNUSED_DAYS = 400  # sessions: more than a year, for devices that are used once a year
+ENDED_DAYS = 90  # announcements that are done, mails that were given up on, reports that are closed
+UNUSED_DAYS = 400  # sessions: more than a year, for devices that are used once a year; reports that nobody closes
 ROWS_PER_TRANSACTION = 200
 MAX_KIND_S = 5.0  # of each kind of rows, per run
 ERASE_EVERY_MS = 6 * 3600 * 1000  # reads and writes the whole search index
@@ -103,6 +103,7 @@ class Retention:
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),
             "events": lambda tx: trimming.trim(tx, events_ms, self._delivered_to_all(), limit),
             "late_events": lambda tx: trimming.trim(tx, late_ms, self._processed_by_all(), limit),
+            "reports": lambda tx: reports.trim(tx, ended_ms, now - UNUSED_DAYS * DAY_MS, limit),
             "blocks": lambda tx: blocks.trim(tx, limit),
             "search_reindexed": search.end_reindexing,
             "retried_events": lambda tx: trimming.forget_retried(tx),

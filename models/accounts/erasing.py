@@ -25,6 +25,7 @@ from models.chat.blocks import Block
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message, Reaction
 from models.chat.presence import Online, Visit
+from models.chat.reports import ContentReport
 from models.community import group as groups
 from models.community import like as likes
 from models.community import removal
@@ -88,6 +89,15 @@ def _empty_notices(tx: Transaction, progress: DeletionProgress, ids: Sequence[An
 
 def _end_invitations(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
     return int(Invitation.update(uses=0, expires_ms=0).where(Invitation.id.in_(list(ids))).execute())
+
+
+def _empty_reasons(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    return int(ContentReport.update(reason="").where(ContentReport.id.in_(list(ids))).execute())
+
+
+def _empty_evidence(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    """Remove the texts. Who reported what of whom, when, and what was done stays: admins answer for it."""
+    return int(ContentReport.update(evidence="{}").where(ContentReport.id.in_(list(ids))).execute())
 
 
 def _remove_likes(tx: Transaction, progress: DeletionProgress, posts: Sequence[Any]) -> int:
@@ -198,6 +208,19 @@ STEPS = (
     deleted(Notification, Notification.user, Notification.id),
     deleted(Block, Block.user, Block.id),
     deleted(Block, Block.blocked, Block.id, of="blocked"),
+    Step(
+        "reports",
+        pages(ContentReport, ContentReport.id, lambda user: ContentReport.reporter == user),
+        _empty_reasons,
+        of_texts=True,
+    ),
+    Step(
+        "reports",
+        pages(ContentReport, ContentReport.id, lambda user: ContentReport.author == user),
+        _empty_evidence,
+        of_texts=True,
+        of="of the author",
+    ),
     deleted(TopicMember, TopicMember.user, TopicMember.id),
     Step("host_notices", pages(HostNotice, HostNotice.id, lambda user: HostNotice.receivers == f"[{user}]"), _empty_notices),
     deleted(Online, Online.user, Online.gateway),

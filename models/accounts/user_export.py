@@ -97,6 +97,7 @@ PARTS = (
         derive=lambda found: [(id_, *values) for id_, _user, *values in notification.with_counts(found)],
     ),
     _owned("blocks", "blocks", ("blocked_id", "from_event", "to_event", "since_ms")),
+    _owned("reports", "reports", ("id", "kind", "subject", "reason", "created_ms", "closed_ms", "action"), owner="reporter_id"),
     _owned("topics", "topic_members", ("topic", "from_event", "to_event")),
     _owned("announcements", "fanouts", ("id", "type", "title", "body", "data", "created_ms"), owner="by_user"),
     _owned("mails", "emails", ("id", "kind", "address", "state", "created_ms", "ended_ms"), owner="receiver"),

@@ -40,7 +40,7 @@ TIMEZONE, LOCALE = "UTC", "en"  # of a profile, until another one is set
 LOCALE_CHARS = 35
 LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")  # RFC 5646, without irregular tags
 AFTER_ALL = "\U0010ffff"  # sorts after all characters of names
-WATCHED = ("user.created", "user.status", "message.sent", "user.activity")
+WATCHED = ("user.created", "user.status", "report.created", "message.sent", "user.activity")
 
 
 class User(Base):

@@ -24,6 +24,7 @@ HOST_NOTICES = "notices"  # notifications that the host requests, for the drain
 MEMBERS = "members"  # users who were added to a conversation together, for every gateway; no client reads this stream
 JOINING = "joining:"  # the beginning of the streams that `joining_stream` names
 ADDITIONS = "additions"  # large conversations whose members are still to be added, for the drain
+REPORTS = "reports"  # messages and posts that were reported, and what admins did, for the drains
 ACTIVITY = "activity"  # actions of users in the embedding application, for the drains
 POSTS = "posts"  # public posts, their comments, and new names of people, for clients that follow posts
 BLOCK_EVENTS = ("block.added", "block.removed")

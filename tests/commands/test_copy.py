@@ -14,7 +14,7 @@ from jobs.drain import drain as draining
 from jobs.drain.drain import drain
 from models.accounts import deletion, invitation, registration
 from models.accounts.registration import NewUser
-from models.chat import additions, conversation, member_level, message, presence, read_marks, search
+from models.chat import additions, conversation, member_level, message, presence, read_marks, reports, search
 from models.chat.message import Draft, Posted
 from models.community import comment as comments
 from models.community import group as groups
@@ -141,6 +141,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         message.edit(tx, ana, first, "the first edit, @ben and @all")
         read_marks.mark_read(tx, ben, crew, first)
         member_level.set_level(tx, ben, crew, "none", 2**45)
+        reports.report_message(tx, ben, first, ODD)
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(NotifyConsumer())

@@ -98,6 +98,7 @@ class WatchSettings(msgspec.Struct, forbid_unknown_fields=True):
 
     user_created: bool | UnsetType = msgspec.field(name="user.created", default=UNSET)
     user_status: bool | UnsetType = msgspec.field(name="user.status", default=UNSET)
+    report_created: bool | UnsetType = msgspec.field(name="report.created", default=UNSET)
     message_sent: bool | UnsetType = msgspec.field(name="message.sent", default=UNSET)
     user_activity: bool | UnsetType = msgspec.field(name="user.activity", default=UNSET)
 

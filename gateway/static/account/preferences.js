@@ -6,7 +6,7 @@ import { hasWords, t } from "../shared/words.js";
 import { OWN_TYPES } from "./notices.js";
 
 const EMAIL = ["off", "instant", "hourly", "daily"];
-const WATCHES = ["user.created", "user.status", "message.sent", "user.activity"];
+const WATCHES = ["user.created", "user.status", "report.created", "message.sent", "user.activity"];
 
 /** Properties: `store`. */
 class Preferences extends View {

@@ -18,6 +18,7 @@ from bellwire_client.shapes import (
     Imported,
     IncomingHook,
     NotificationType,
+    Report,
     StatusOutcome,
     Upserted,
     User,
@@ -318,6 +319,18 @@ class AdminCalls:
         """Record an action of a user in your product, such as `invoice.paid`."""
         body = {"action": action, "description": description, **present(user=user, metadata=metadata, site=site)}
         yield from send_with_retries(Request("POST", "/activity", body), self._client.patience_s)
+
+    @listing
+    def reports(self, state: Literal["open", "closed"] | None = None) -> Pages[Report]:
+        """List the messages and posts that people have reported, the newest first."""
+        return Pages(Report, "/admin/reports", self._client.patience_s, state=state)
+
+    @call
+    def close_report(self, report: int, action: Literal["dismiss", "delete", "suspend"], note: str | None = None) -> Steps[Report]:
+        """Close all open reports of the same message or post, after deleting it, or suspending its author. `note` is for
+        administrators."""
+        body = {"action": action, "note": note}
+        return read(Report, (yield from self._call("POST", f"/reports/{report}", body, repeatable=True)))
 
     @call
     def jobs(self) -> Steps[dict[str, Any]]:

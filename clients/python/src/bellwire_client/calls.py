@@ -255,6 +255,12 @@ class Calls:
         """Add the caller's emoji to a message, or remove it."""
         yield from self._call("PUT" if added else "DELETE", f"/messages/{message}/reactions/{quote(emoji, safe='')}")
 
+    @call
+    def report(self, message: int, reason: str) -> Steps[None]:
+        """Report a message to the administrators, who see it as it is now, and why. Doing it again changes nothing."""
+        request = Request("POST", f"/messages/{message}/report", {"reason": reason}, repeatable=True)
+        yield from send_with_retries(request, self.patience_s)
+
     @listing
     def history(self, conversation: int, around: int | None = None) -> Pages[Message]:
         """List the messages of a conversation, newest first. With `around`, start near this message."""

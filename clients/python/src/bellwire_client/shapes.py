@@ -251,6 +251,41 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A message or post as it was when it was reported. It is empty when its author was deleted with all texts."""
+
+    body: str = ""
+    created_at: datetime | None = None
+    edited_at: datetime | None = None
+    conversation: int | None = None
+    group: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report of a message or a post. `open_reports` is the number of open ones about it, `deleted` whether it is deleted by now;
+    `kind` and `title` are those of the message's conversation."""
+
+    id: int
+    state: Literal["open", "closed"]
+    message: int | None = None
+    post: int | None = None
+    reporter: User
+    author: User
+    reason: str
+    evidence: Evidence
+    kind: Literal["direct", "group"] | None = None
+    title: str | None = None
+    deleted: bool
+    open_reports: int
+    created_at: datetime
+    closed_at: datetime | None = None
+    closed_by: User | None = None
+    action: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingHook:
     """An incoming hook, whose messages are those of the user `bot`. `url` is there after creating and rotating only: it lets one
     write. `title` is that of the conversation."""

@@ -34,6 +34,7 @@ class Subjects(NamedTuple):
     webhook: int
     group: int
     hook: int
+    report: int
 
 
 def calls(of: Subjects, cursor: str) -> dict[str, Call]:
@@ -81,6 +82,8 @@ def calls(of: Subjects, cursor: str) -> dict[str, Call]:
         ("POST", "/admin/webhooks/ID/test", None),
         ("POST", "/admin/webhooks/ID/rewind", {"cursor": cursor}),
         ("DELETE", "/admin/webhooks/ID", None),
+        ("GET", "/admin/reports", None),
+        ("POST", "/admin/reports/ID", {"action": "dismiss"}),
         ("GET", "/admin/hooks", None),
         ("GET", "/admin/conversations/ID/hooks", None),
         ("POST", "/admin/conversations/ID/hooks", {"label": "CI"}),
@@ -98,7 +101,7 @@ def _named(of: Subjects, method: str, path: str) -> str:
     ids: list[int | str] = [of.user]
     if path.startswith("/admin/conversations"):
         ids = [of.group, of.hook]
-    for part, number in (("jobs", of.dead), ("invitations", of.invitation), ("webhooks", of.webhook)):
+    for part, number in (("jobs", of.dead), ("invitations", of.invitation), ("webhooks", of.webhook), ("reports", of.report)):
         if path.startswith(f"/admin/{part}"):
             ids = [number]
     if path.partition("?")[0] == "/admin/users/ID":
@@ -133,12 +136,14 @@ def test_each_request_to_an_admin_route_has_one_record(gateway: Gateway, admin: 
         "INSERT INTO dead_work (consumer, event_id, error, parked_ms, retry) VALUES ('search',?,'why',0,?)", event, False
     )
     dead = gateway.rows("SELECT max(id) FROM dead_work")[0][0]
-    ben.send("hi", to=ana)
+    sent = ben.send("hi", to=ana)["id"]
+    assert ana.post(f"/messages/{sent}/report", {"reason": "why"}).status_code == 202
+    report = admin.get("/admin/reports").json()["items"][0]["id"]
     invitation = admin.post("/admin/invitations", {}).json()["id"]
     webhook = admin.post("/admin/webhooks", HOOK).json()["id"]
     group = admin.group(ana)
     hook = admin.post(f"/admin/conversations/{group}/hooks", {"label": "CI"}).json()["id"]
-    requests = calls(Subjects(ana.id, gateway.user().id, dead, invitation, webhook, group, hook), ben.now())
+    requests = calls(Subjects(ana.id, gateway.user().id, dead, invitation, webhook, group, hook, report), ben.now())
     assert set(requests) == admin_calls(), "there is a new route: add a request to it here"
     for number, (action, (method, path, body)) in enumerate(requests.items()):
         answer = admin.call(method, path, body, headers={"X-Request-Id": f"audit-{number}"})

@@ -183,7 +183,7 @@ def test_a_token_needs_an_active_user_and_a_valid_label(gateway: Gateway, admin:
 
 def test_each_admin_has_all_watches_on_until_they_switch_them_off(gateway: Gateway) -> None:
     one, other = gateway.users(2, "admin")
-    all_on = {"user.created": True, "user.status": True, "message.sent": True, "user.activity": True}
+    all_on = dict.fromkeys(["user.created", "user.status", "report.created", "message.sent", "user.activity"], True)
 
     assert one.get("/admin/watches").json() == all_on
     assert one.put("/admin/watches", {"message.sent": False}).json() == all_on | {"message.sent": False}
