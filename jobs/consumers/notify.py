@@ -51,7 +51,7 @@ class NotifyConsumer(Consumer):
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[Cause] | Deferred]:
         decoded = [(event, payload_of(event)) for event in events]
-        remaining = [(event, payload) for event, payload in decoded if not is_deleted(payload)]
+        remaining = [(event, payload) for event, payload in decoded if not (is_deleted(payload) or _is_plain_edit(event, payload))]
         deferred = _to_large_groups(remaining)
         own = [(event, payload) for event, payload in remaining if event.id not in deferred]
         if own:
@@ -73,9 +73,14 @@ def is_deleted(payload: object) -> bool:
     return isinstance(payload, MessagePayload) and payload.deleted_at is not None
 
 
+def _is_plain_edit(event: Event, payload: object) -> bool:
+    """Whether an event is an edit of a message that mentions nobody newly, as most are: members are not even read for it."""
+    return event.type != MESSAGE.event_type and isinstance(payload, MessagePayload) and not payload.adds_mentions
+
+
 def _to_large_groups(events: Sequence[DecodedEvent]) -> dict[int, int]:
     """event -> conversation, for messages to groups that were large then. A slice that is done again has the same."""
-    messages = [(event.id, payload.conversation) for event, payload in events if isinstance(payload, MessagePayload)]
+    messages = [(event.id, payload.conversation) for event, payload in events if event.type == MESSAGE.event_type]
     since = bursts.large_since({conversation for _, conversation in messages})
     return {event: conversation for event, conversation in messages if event >= since.get(conversation, event + 1)}
 

@@ -29,7 +29,8 @@ class Content(NamedTuple):
 
     `by` is the user who caused the event, None when nobody did. `cause` names the event's cause, so that it is counted once for
     each receiver; unread notifications of one `grouping` are merged. `data` is JSON, `values` fill the rule's words. `message` is
-    the id of the message that it is about, if it is. An `overdue` one has been unseen for as long as its priority allows.
+    the id of the message that it is about, if it is. An `overdue` one has been unseen for as long as its priority allows. The
+    cause of a `recorded` one may come after those of newer messages.
     """
 
     by: int | None
@@ -40,6 +41,7 @@ class Content(NamedTuple):
     priority: str = "normal"
     message: int | None = None
     overdue: bool = False
+    recorded: bool = False
 
 
 Receivers = Iterable[Case]
@@ -180,5 +182,5 @@ def cause_with(notification_type: str, words: Wording, content: Content, decisio
         push_ms=decision.push_ms,
         urgent=decision.urgent,
         message=content.message,
-        recorded=content.overdue,
+        recorded=content.overdue or content.recorded,
     )

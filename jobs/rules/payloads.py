@@ -26,6 +26,16 @@ class MessagePayload(msgspec.Struct, gc=False):
     mentions_added: list[int] = []
     mentions_all_added: bool = False
 
+    @property
+    def adds_mentions(self) -> bool:
+        """Whether an edit mentions somebody who was not mentioned before."""
+        return self.mentions_all_added or (bool(self.mentions_added) and not self.mentions_all)
+
+    def newly_mentions(self, user: int) -> bool:
+        """Return whether an edit mentions a user whom the message did not mention before, neither by name nor among all."""
+        is_added = user in self.mentions_added
+        return self.adds_mentions and (is_added or (self.mentions_all_added and user not in self.mentions))
+
 
 class ReactionPayload(msgspec.Struct, gc=False):
     """`post.liked` and `post.bookmarked`: `user` did it, `author` wrote the post."""

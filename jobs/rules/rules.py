@@ -69,6 +69,17 @@ def message_case(event: Event, message: MessagePayload, member: Interval, facts:
     )
 
 
+def _mention_content(message: MessagePayload, facts: Facts) -> Content:
+    return _message_content(message, facts)._replace(cause=f"mention:{message.id}", recorded=True)
+
+
+def _mention_receivers(event: Event, message: MessagePayload, facts: Facts) -> Receivers:
+    """The members whom an edit mentions and who were not mentioned before."""
+    for member in facts.members.get(message.conversation, ()):
+        if message.newly_mentions(member.user):
+            yield message_case(event, message, member, facts)
+
+
 def _reaction_content(name: str, reaction: ReactionPayload, facts: Facts) -> Content:
     return Content(
         by=reaction.user,
@@ -171,6 +182,14 @@ MESSAGE = Rule(
 
 RULES = (
     MESSAGE,
+    Rule(
+        name="mention",
+        event_type="message.updated",
+        type="message",
+        words=MESSAGE.words,
+        content=_mention_content,
+        receivers=_mention_receivers,
+    ),
     Rule(
         name="like",
         event_type="post.liked",

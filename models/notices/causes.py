@@ -22,7 +22,7 @@ from models.log.event import Transaction
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification
 from models.store.database import Base, fetch_rows, rows
 
-UNREPEATABLE_CAUSES = ("message", "comment", "status", "password", "host")  # types of causes that nothing can repeat
+UNREPEATABLE_CAUSES = ("message", "mention", "comment", "status", "password", "host")  # types of causes that nothing can repeat
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

@@ -7,7 +7,7 @@ from models.chat import conversation, message, presence, read_marks
 from models.log import event
 from models.log.checkpoint import Part, read_unread
 from models.notices import notification
-from models.store.database import execute
+from models.store.database import execute, rows
 from tests.jobs.people import group, people, scalar, send
 
 
@@ -152,7 +152,7 @@ def test_a_slice_that_is_done_again_is_told_once(store: Settings) -> None:
     ana, ben, eve = people("ana", "ben", "eve")
     crew = group(ana, [ben, eve])
     urgent = [*send(ana, 2, at=crew), *send(ana, 1, at=crew, priority="urgent")]
-    [causes] = NotifyConsumer().prepare(read_unread({Part("", 0): 0}, event.head(), NotifyConsumer.types, 100)[0])
+    causes, _ = NotifyConsumer().prepare(read_unread({Part("", 0): 0}, event.head(), NotifyConsumer.types, 100)[0])
     for _ in range(2):
         with event.transaction() as tx:
             NotifyConsumer().write(tx, causes)
@@ -176,3 +176,27 @@ def test_a_notification_of_the_version_before_goes_on_with_what_is_unread(store:
     send(ana, 1, to=ben)
     drain(NotifyConsumer())
     assert shown(ben) == [(3, "3 new messages", True)]
+
+
+def test_an_edit_notifies_whom_it_mentions_newly_and_once(store: Settings) -> None:
+    ana, ben, eve, kim = people("ana", "ben", "eve", "kim")
+    crew = group(ana, [ben, eve, kim])
+    execute("UPDATE memberships SET level='mentions'")
+    [first] = send(ana, 1, at=crew, body="hello @ben")
+    send(ana, 1, at=crew)
+    drain(NotifyConsumer())
+    for body in ("hello @ben and @eve", "hello @ben, @eve", "hello @ben", "hello @ben and @eve"):
+        with event.transaction() as tx:
+            message.edit(tx, ana, first, body)
+        drain(NotifyConsumer())
+    shown = rows("SELECT user_id, type FROM notifications WHERE read_ms IS NULL ORDER BY user_id")
+    assert shown == [(ben, "message"), (eve, "message")]
+    assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == 2
+    with event.transaction() as tx:
+        message.edit(tx, ana, first, "hello @all")
+    drain(NotifyConsumer())
+    drain(NotifyConsumer())
+    assert [user for (user,) in rows("SELECT user_id FROM notifications ORDER BY user_id")] == [ben, eve, kim]
+    assert [one["count"] for user in (ben, eve, kim) for one in notification.list_page(user, None, None, 9, unread_only=True)] == [
+        1
+    ] * 3
