@@ -10,7 +10,7 @@ import structlog
 
 from jobs.drain.consumer import JobConsumer, Written
 from jobs.rules.decisions import cause_with
-from jobs.rules.facts import Facts, with_receivers
+from jobs.rules.facts import gather_notice_facts
 from jobs.rules.host import HostWords, content_of, decide_host, url_of, values_of
 from models.log.event import Event, Transaction
 from models.notices import audience, host_notices, host_types, notifying
@@ -121,9 +121,9 @@ class _Work:
     def causes(self, users: Sequence[int]) -> Iterator[Cause]:
         """Yield a cause for each of these users who is notified or mailed, with words for the number of causes that it has now."""
         content, notice = self._content, self._notice
-        facts = with_receivers(Facts(engine().now_ms()), users, [notice.type])
+        facts = gather_notice_facts(notice, users)
         readers = host_notices.readers(notice, users, content.grouping)
-        decisions = [decide_host(content, notice.type, user, readers, facts) for user in users]
+        decisions = [decide_host(content, notice, user, readers, facts) for user in users]
         causes = []
         for decision in decisions:
             # `by` is left out: that one person causes another many notifications is the host's decision.

@@ -14,7 +14,7 @@ from jobs.rules import watches
 from jobs.rules.decisions import Decision, Rule, apply_rule
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
-from jobs.rules.precedence import HAS_READ, NOTIFIED, OFF, OWN_ACT
+from jobs.rules.precedence import HAS_READ, NOTIFIED, OFF, OWN_ACT, WAS_ONLINE
 from jobs.rules.rules import BY_EVENT_TYPE
 from models.chat import presence
 from models.identity import user as users
@@ -30,6 +30,7 @@ MERGED = "merged"
 ONLY_COUNTED = "only counted: too many by one person"
 MAILED_BEFORE = "mail: went for the first of what is unread"
 NOT_YET = "not processed yet"
+LATER = "notified when it was still unseen"
 OTHERWISE = "no notification was made: something was different then, or it is no longer kept"
 COUNTED = "counted"
 WATCH_OFF = "off by watch"
@@ -130,6 +131,8 @@ def _reasons(decision: Decision, made: CauseNotification | None, explained: Even
         return [NOT_YET if _is_unread(explained) else OTHERWISE] if decision.in_app else reasons
     if made.only_counted:
         return [ONLY_COUNTED]
+    if decision.outcome == WAS_ONLINE and decision.detail:
+        return [WAS_ONLINE, LATER]
     if decision.outcome == HAS_READ:
         reasons = [NOTIFIED]  # it was read since
     if made.created_ms >= explained.at_ms:

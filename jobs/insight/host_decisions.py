@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from jobs.consumers.host_notices import RECEIVERS_PER_READ, decode_notice
 from jobs.rules.decisions import Content, Decision
-from jobs.rules.facts import Facts, with_receivers
+from jobs.rules.facts import Facts, gather_notice_facts
 from jobs.rules.host import content_of, decide_host
 from models.log.event import Event
 from models.notices import host_notices, host_types
 from models.notices.host_notices import Notice
 from models.notices.host_types import Definition
-from models.store.database import engine
 
 TYPE_DELETED = "its type was deleted"
 
@@ -35,7 +34,7 @@ def find_notice(event: Event) -> Notice | None:
 def decide_for(notice: Notice, definition: Definition, user: int) -> HostDecision:
     """Decide for one user, with the facts of now. Membership is that at the event."""
     content = content_of(notice, definition)
-    facts = with_receivers(Facts(engine().now_ms()), [user], [notice.type])
+    facts = gather_notice_facts(notice, [user])
     if not host_notices.is_receiver(notice, user):
         return HostDecision(None, content, facts)
     return HostDecision(_decide(notice, content, [user], facts)[0], content, facts)
@@ -43,7 +42,7 @@ def decide_for(notice: Notice, definition: Definition, user: int) -> HostDecisio
 
 def _decide(notice: Notice, content: Content, users: Sequence[int], facts: Facts) -> list[Decision]:
     readers = host_notices.readers(notice, users, content.grouping)
-    return [decide_host(content, notice.type, user, readers, facts) for user in users]
+    return [decide_host(content, notice, user, readers, facts) for user in users]
 
 
 def count_decisions(events: Sequence[Event], types: Sequence[str] | None) -> Counter[tuple[str, str, str]]:
@@ -63,5 +62,5 @@ def _decisions(notice: Notice) -> Iterator[Decision]:
         return
     content = content_of(notice, definition)
     while users := host_notices.next_receivers(notice, position, RECEIVERS_PER_READ):
-        yield from _decide(notice, content, users, with_receivers(Facts(engine().now_ms()), users, [notice.type]))
+        yield from _decide(notice, content, users, gather_notice_facts(notice, users))
         position = users[-1]

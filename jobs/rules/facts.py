@@ -12,6 +12,7 @@ from models.chat.blocks import blockers_of, is_blocked_at
 from models.log.event import Event
 from models.notices import audience, preference, push_subscriptions
 from models.notices.audience import Interval, Person
+from models.notices.host_notices import Notice
 from models.notices.levels import effective_level
 from models.notices.preference import Choice
 from models.store.database import engine
@@ -107,6 +108,13 @@ def gather_unseen_facts(message: DecodedEvent, members: Sequence[Interval]) -> F
             for pair, intervals in blockers_of([payload.sender], [member.user for member in members], event.id).items()
         },
     )
+
+
+def gather_notice_facts(notice: Notice, users: Collection[int]) -> Facts:
+    """Read the facts about a notification of the host's for some of its receivers."""
+    actors = [] if notice.actor is None else [notice.actor]
+    facts = Facts(engine().now_ms(), blocks=blockers_of(actors, users) if actors else {})
+    return with_receivers(facts, users, [notice.type])
 
 
 def with_receivers(facts: Facts, users: Collection[int], types: Collection[str] = ()) -> Facts:

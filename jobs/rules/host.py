@@ -147,9 +147,10 @@ def safe_url(text: str) -> str | None:
     return url if (is_whole or is_path) and len(url) <= MAX_URL_CHARS else None
 
 
-def decide_host(content: Content, notification_type: str, user: int, readers: Collection[int], facts: Facts) -> Decision:
+def decide_host(content: Content, notice: Notice, user: int, readers: Collection[int], facts: Facts) -> Decision:
     """Decide for one receiver. `readers` are those who have read what it is about, of a call with `unless_read`."""
-    return decide(notification_type, content, Case(user, has_read=user in readers), facts)
+    blocked = notice.actor is not None and facts.is_blocked(user, notice.actor, notice.event)
+    return decide(notice.type, content, Case(user, has_read=user in readers, blocked=blocked), facts)
 
 
 def invalid_definition(definition: Definition) -> list[tuple[str, str]]:

@@ -12,8 +12,9 @@ from jobs.insight.explain import explain, explain_own
 from jobs.insight.rehearsal import rehearse
 from jobs.mail import digests, recheck
 from jobs.rules.host import CountMovedError
+from jobs.rules.precedence import BLOCKED
 from metrics.declared import NOTIFICATIONS_TOTAL
-from models.chat import read_marks
+from models.chat import blocks, read_marks
 from models.log import event
 from models.notices import host_notices, host_types, notification, outbox, preference, topics
 from models.notices.host_notices import NewNotice
@@ -313,3 +314,15 @@ def test_an_urgent_one_is_mailed_at_once_and_its_values_may_be_named_anything(st
         current = recheck.current_mail(tx, mail)
     assert current is not None
     assert [item["title"] for item in current.data["items"]] == ["Order 42 left"]
+
+
+def test_an_actor_whom_a_receiver_blocks_causes_them_nothing(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    define("doc.commented", COMMENTED)
+    with event.transaction() as tx:
+        blocks.block(tx, ana, ben)
+    first, _ = [notify([ana, eve], kind="doc.commented", actor=actor, values={"doc": actor}) for actor in (ben, eve)]
+    run()
+    assert (len(shown(ana)), len(shown(eve))) == (1, 1), "of one's own acts nobody is notified"
+    [decided] = explain(first, ana)["rules"]
+    assert decided["decided"] == [BLOCKED]

@@ -12,7 +12,10 @@ from jobs.consumers.bursts import notify_groups
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.unseen import notify_unseen
 from jobs.drain.drain import TRIES_PER_EVENT, drain, never
+from jobs.insight import explain
+from jobs.insight.origins import event_of_message
 from jobs.mail import digests
+from jobs.rules.precedence import HAS_READ, WAS_ONLINE
 from models.chat import conversation, message, presence, read_marks
 from models.log import event
 from models.notices import bursts, notification, outbox, preference
@@ -58,6 +61,11 @@ def mails() -> list[int]:
     return [user for (user,) in rows("SELECT receiver FROM emails ORDER BY id")]
 
 
+def decided(user: int, sent: int) -> list[str]:
+    [rule] = explain.explain(event_of_message(sent), user)["rules"]
+    return list(rule["decided"])
+
+
 @pytest.mark.parametrize(("priority", "delay_s"), [("urgent", 60), ("important", 300)])
 def test_one_poll_and_an_urgent_message_that_nobody_sees_is_mailed(
     store: Settings, clock: time_machine.Traveller, priority: str, delay_s: int
@@ -67,6 +75,7 @@ def test_one_poll_and_an_urgent_message_that_nobody_sees_is_mailed(
     [sent] = send(ana, at=group(ana, [ben, eve]), priority=priority)
     settle()
     assert (shown(ben), shown(eve), mails()) == ([], [], [])
+    assert decided(ben, sent) == [WAS_ONLINE, f"notified after {delay_s // 60} min if unseen"]
     leave(ben)
     clock.shift(delay_s - 1)
     with event.transaction() as tx:
@@ -78,6 +87,7 @@ def test_one_poll_and_an_urgent_message_that_nobody_sees_is_mailed(
     settle()
     assert (shown(ben), shown(eve), mails()) == ([1], [], [ben])
     assert scalar("SELECT count(*) FROM unseen_messages") == 0
+    assert [decided(ben, sent), decided(eve, sent)] == [[WAS_ONLINE, explain.LATER], [HAS_READ]]
 
 
 def test_a_normal_message_that_nobody_sees_stays_so(store: Settings, clock: time_machine.Traveller) -> None:
