@@ -36,6 +36,8 @@ LARGE_STOPS = (
     "tools",
     "mention",
     "level",
+    "report",
+    "admin-reports",
     "members",
     "shortcuts",
     "posts",
@@ -44,7 +46,7 @@ LARGE_STOPS = (
     "settings",
     "admin-users",
 )
-ADMIN_AREAS = ("users", "invitations", "organisation", "activity", "audit", "webhooks", "hooks", "jobs", "announce")
+ADMIN_AREAS = ("users", "reports", "invitations", "organisation", "activity", "audit", "webhooks", "hooks", "jobs", "announce")
 AUDIT = """async (rules) => {
     const options = { resultTypes: ["violations"], ...(rules && { runOnly: { type: "rule", values: rules } }) };
     const { violations } = await axe.run(document, options);
@@ -83,6 +85,9 @@ def instance(served: Gateway) -> Instance:
     urgent = ben.send("The railing ends two metres short.", at=crew, priority="urgent")
     cleo.send("Noted", at=crew, priority="important")
     assert ana.put(f"/messages/{urgent['id']}/reactions/👍").status_code == 204
+    for reporter in (ana, cleo):
+        reason = {"reason": "It is not true, and it was said before."}
+        assert reporter.post(f"/messages/{urgent['id']}/report", reason).status_code == 202
     gone = ana.send("gone", at=crew)
     ana.delete(f"/messages/{gone['id']}")
     cleo.send("Do you have a minute?", to=ana)
@@ -120,7 +125,8 @@ def stops(instance: Instance) -> list[Stop]:
         Stop("priority", chat, ("bw-composer [aria-haspopup]",), ".menu button"),
         Stop("level", chat, (".chat-head [aria-haspopup]",), ".menu button"),
         Stop("more", chat, more, ".menu button"),
-        Stop("block", chat, (*more, ".menu button"), "dialog .reasons"),
+        Stop("report", chat, (*more, ".menu button"), "dialog textarea"),
+        Stop("block", chat, (*more, ".menu button:nth-of-type(2)"), "dialog .reasons"),
         Stop("members", chat, (members,), "dialog .people .hit"),
         Stop("person", chat, (members, "dialog .people .hit"), "dialog .row .avatar"),
         Stop("leave", chat, (members, "dialog .link.dangerous"), "dialog .primary.dangerous"),

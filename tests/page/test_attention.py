@@ -167,3 +167,52 @@ def test_a_chat_that_is_muted_counts_grey_on_all_devices_and_mentions_are_marked
     ana.send("again", at=crew)
     expect(titled(beside, "Crew").locator(".badge:not(.grey)")).to_have_text("1 unread")
     expect(titled(beside, "Crew").locator(".at")).to_have_count(0)
+
+
+def test_what_is_reported_is_judged_by_an_admin_as_it_was(people: list[Client], admin: Client, open_page: Open) -> None:
+    ana, ben, cleo = people
+    crew = ana.group(ben, cleo)
+    sent = ana.send("you are a fool", at=crew)
+    post = cleo.post("/posts", {"body": "buy this"}).json()["id"]
+    page = entered(open_page, ben, f"#/conversations/{crew}")
+    choose(page, "you are a fool", "Report…")
+    dialog = page.get_by_role("dialog", name="Report this message?")
+    reason = dialog.get_by_label("What is wrong with it?")
+    reason.fill("x" * 501)
+    expect(dialog.get_by_role("status")).to_have_text("This is 1 character too long.")
+    reason.press("Control+Enter")
+    dialog.get_by_role("button", name="Report").click()
+    expect(dialog).to_be_visible()
+    reason.fill("It insults me.")
+    expect(dialog.get_by_role("status")).to_have_text("486 characters left")
+    dialog.get_by_role("button", name="Report").click()
+    expect(page.get_by_text("Thank you. The admins will look at it.")).to_be_visible()
+    page.goto(f"{ana.gateway.url}/#/posts/{post}")
+    page.get_by_role("button", name="Report this post").click()
+    page.get_by_role("dialog").get_by_label("What is wrong with it?").fill("An advertisement")
+    page.get_by_role("dialog").get_by_role("button", name="Report").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+    assert ana.patch(f"/messages/{sent['id']}", {"body": "you are right"}).status_code == 200
+    desk = entered(open_page, admin, "#/admin/reports")
+    rows = desk.locator("bw-admin-reports tbody tr")
+    expect(rows.locator("blockquote")).to_have_text(["buy this", "you are a fool"])
+    expect(rows.last).to_contain_text("It insults me.")
+    cleo.post(f"/messages/{sent['id']}/report", {"reason": "Not nice"})
+    desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when one comes back to it
+    expect(rows).to_have_count(3)
+    rows.first.get_by_role("button", name=f"Delete: {name(ana)}").click()
+    question = desk.get_by_role("dialog", name=f"Delete what {name(ana)} wrote?")
+    question.get_by_label("Note").fill("warned")
+    question.get_by_role("button", name="Delete").click()
+    expect(rows).to_have_count(1)  # all reports of the same are closed
+    expect(rows.locator(":focus")).to_have_count(1)
+    until(lambda: ben.get(f"/messages/{sent['id']}").json()["deleted_at"])
+    rows.get_by_role("button", name=f"Suspend: {name(cleo)}").click()
+    expect(desk.get_by_role("dialog")).to_contain_text("nobody can use it")
+    desk.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+    expect(desk.get_by_text("There are no open reports.")).to_be_visible()
+    desk.get_by_label("State").select_option("closed")
+    expect(rows.locator(".pill")).to_have_text(["Deleted since", "Deleted", "Account suspended", "Deleted since", "Deleted"])
+    expect(rows.first).to_contain_text("warned")
+    assert cleo.get("/me").status_code in (401, 403)

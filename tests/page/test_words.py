@@ -29,6 +29,7 @@ VIEWS = {
     "notifications/preferences": ".choices",
     "settings": "bw-sessions li",
     "admin/users": "tbody tr",
+    "admin/reports": "tbody tr",
     "admin/invitations": "tbody tr",
     "admin/organisation": "form",
     "admin/activity": "form",
@@ -65,7 +66,8 @@ def root(served: Gateway) -> Client:
     """An admin with something in every view."""
     root, ben, cleo = served.user("admin"), *served.users(2)
     crew = root.group(ben, cleo)
-    ben.send("§1", at=crew)
+    sent = ben.send("§1", at=crew)
+    root.post(f"/messages/{sent['id']}/report", {"reason": "§8"})
     root.send("§2", at=crew)
     group = community.group(root, ben, name="§3")
     post = community.post(root, "§4")

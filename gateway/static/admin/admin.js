@@ -11,6 +11,7 @@ import { t } from "../shared/words.js";
 /** In order: the word in the address, the custom element, and the module that defines it. */
 const AREAS = [
   ["users", "bw-admin-users", "admin/users.js"],
+  ["reports", "bw-admin-reports", "admin/reports.js"],
   ["invitations", "bw-admin-invitations", "admin/invitations.js"],
   ["organisation", "bw-admin-organisation", "admin/organisation.js"],
   ["activity", "bw-admin-records", "admin/records.js"],

@@ -5,6 +5,7 @@ import { avatar, h, toastErrors } from "../shared/dom.js";
 import { nameOf, receiverOf } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { openMenu } from "../shared/popover.js";
+import { reportMessage } from "../shared/reporting.js";
 import { t } from "../shared/words.js";
 import { block, unblock } from "./blocks.js";
 import { openEmojiPicker } from "./emoji.js";
@@ -37,6 +38,7 @@ export function openMore(store, message, button) {
   const about = { name: nameOf(sender) };
   const isOther = sender.id !== me.id;
   const items = [
+    isOther && { text: t("report.message"), run: () => reportMessage(store, message) },
     isOther && { text: t(isBlocked ? "block.undo-name" : "block.ask", about), run: () => (isBlocked ? unblock : block)(store, sender) },
     me.role === "admin" && { text: whyNotText(store, message), run: () => askWhyNot(store, message) },
   ];

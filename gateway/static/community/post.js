@@ -1,8 +1,9 @@
 /** One post: its text, its buttons, and its comments. */
 
 import { openDialog } from "../shared/dialog.js";
-import { View, avatar, createView, errorText, fill, h, icon, iconButton, linkify } from "../shared/dom.js";
+import { View, avatar, createView, errorText, fill, h, icon, iconButton, linkify, toastErrors } from "../shared/dom.js";
 import { excerpt, nameOf, timeElement } from "../shared/format.js";
+import { load } from "../shared/load.js";
 import { t } from "../shared/words.js";
 import "./comments.js";
 
@@ -19,13 +20,15 @@ class Post extends View {
     this.bookmark = this.#button("bookmark", () => this.#toggleMark("bookmarked", "bookmark"));
     this.problem = h("p.problem", { role: "alert", hidden: true });
     const canDelete = post.author.id === this.store.me.id || this.store.me.role === "admin";
+    const isOther = post.author.id !== this.store.me.id;
+    const report = isOther && iconButton("urgent", t("report.post"), () => this.#report());
     const remove = canDelete && iconButton("delete", t("post.delete-this"), () => this.#delete());
     this.article = h(
       "article.post",
       { "aria-label": t("post.by", { name: nameOf(post.author) }), tabindex: "-1" },
       this.#header(),
       h("p.text", {}, linkify(post.body)),
-      h("div.row", {}, this.like, this.commentsButton, this.bookmark, h("span.grow"), remove),
+      h("div.row", {}, this.like, this.commentsButton, this.bookmark, h("span.grow"), report, remove),
       this.problem,
     );
     fill(this, this.article);
@@ -113,6 +116,10 @@ class Post extends View {
     this.post[name] = value;
     if (name === "liked") this.post.likes_count += value ? 1 : -1;
     this.#draw();
+  }
+
+  #report() {
+    return toastErrors(async () => (await load("shared/reporting.js")).reportPost(this.store, this.post));
   }
 
   async #delete() {
