@@ -61,6 +61,7 @@ PUSH_SERVICE = """
         return (subscription = { key, options: { applicationServerKey: decoded(key) }, endpoint: ENDPOINT, toJSON, unsubscribe });
     };
 """.replace("ENDPOINT", json.dumps(ENDPOINT)).replace("KEYS", json.dumps(KEYS))
+FROM_CACHE = "performance.getEntriesByType('resource').some(({ deliveryType }) => deliveryType === 'cache-storage')"
 INSTALLED = "navigator.serviceWorker.ready.then(() => true)"
 
 
@@ -84,10 +85,13 @@ def test_without_a_connection_the_page_opens_and_what_was_written_is_sent_later(
     expect(page.locator(".message:not(.echo) .text")).to_have_text(["written in a tunnel"])
 
 
-def test_a_server_without_a_service_worker_is_left_by_it(served: Gateway, open_page: Open) -> None:
+def test_a_new_version_comes_from_the_server_and_one_without_a_service_worker_is_left_by_it(
+    served: Gateway, open_page: Open
+) -> None:
     page = installed(open_page, served.user())
     page.reload()
-    assert page.evaluate("Boolean(navigator.serviceWorker.controller)")
+    expect(page.locator("bw-conversations")).to_be_visible()
+    assert page.evaluate(FROM_CACHE), "the files of this version are those that were kept"
     page.context.route("**/service-worker.js", lambda route: route.fulfill(status=404))
 
     def of_another_version(route: Route) -> None:
@@ -97,6 +101,7 @@ def test_a_server_without_a_service_worker_is_left_by_it(served: Gateway, open_p
     page.context.route(f"{served.url}/", of_another_version)
     page.reload()
     expect(page.locator("bw-conversations")).to_be_visible()
+    assert not page.evaluate(FROM_CACHE), "those of two versions are never mixed"
     until(lambda: page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0)
     assert page.evaluate("caches.keys()") == []
 

@@ -27,7 +27,7 @@ class Device extends View {
     this.state.textContent = t(`device.state.${state}`);
     const isOn = state !== "off";
     const change = () => this.#run(() => (isOn ? turnOff : turnOn)(this.store.bell));
-    const ask = () => this.#run(async () => (await install()) && canInstall());
+    const ask = () => this.#run(install);
     fill(
       this.buttons,
       CHANGEABLE.includes(state) && this.#button(isOn ? "button" : "button.primary", t(isOn ? "device.turn-off" : "device.turn-on"), change),

@@ -36,7 +36,7 @@ self.addEventListener("message", (event) => event.waitUntil(show(event.data))); 
 /** Keep the files of the page and its document. All are of one version, or this worker is not installed. */
 async function install() {
   const cache = await caches.open(CACHE);
-  await cache.addAll(Object.keys(FILES).filter(isForThisBrowser).map(requestOf));
+  for (const path of Object.keys(FILES).filter(isForThisBrowser)) await cache.add(requestOf(path)); // nobody waits for it
   const document = await fetch(scope.pathname, { cache: "no-cache" });
   if (versionOf(document) !== VERSION) throw new TypeError(versionOf(document)); // by now
   await cache.put(scope.pathname, document);
