@@ -37,6 +37,7 @@ LISTED = """(tag) => {
     const notification = { tag, close: () => (listed = listed.filter((one) => one !== notification)) };
     listed.push(notification);
 }"""
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Safari/604.1"
 ENDPOINT = "https://push.example.org/this"
 KEYS = {
     "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
@@ -185,6 +186,12 @@ def test_a_device_is_notified_after_a_click_and_until_one_signs_out(served: Gate
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert page.evaluate("subscription") is None
     assert served.rows("SELECT COUNT(*) FROM push_subscriptions WHERE user_id=?", ana.id)[0][0] == 0
+
+
+def test_an_iphone_has_to_put_the_page_on_its_home_screen_first(served: Gateway, open_page: Open) -> None:
+    page = entered(open_page, served.user(), "#/settings", user_agent=IPHONE)
+    expect(page.locator("bw-device")).to_contain_text("First add Bellwire to the home screen")
+    expect(page.locator("bw-device").get_by_role("button")).to_have_count(0)
 
 
 def test_a_hidden_page_notifies_except_in_quiet_hours_and_what_is_read_disappears(served: Gateway, open_page: Open) -> None:
