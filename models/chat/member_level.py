@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from models.log.event import Transaction, user_stream
+from models.notices import withdrawals
 from models.notices.levels import Level, default_level
 from models.store.clock import rfc3339_or_none
 from models.store.database import execute, rows
@@ -21,8 +22,8 @@ class MemberLevel(msgspec.Struct):
 def set_level(tx: Transaction, user: int, conversation: int, level: Level | None, until_ms: int | None) -> MemberLevel:
     """Set the level of the user's membership, for good or until a time; None is the default of the conversation's size.
 
-    Their devices receive `level.updated`, unless nothing changes. Raises NotFoundError for a user who is not a member, and
-    InvalidError.
+    Their devices receive `level.updated`, unless nothing changes. An unread notification counts by the level from now on. Raises
+    NotFoundError for a user who is not a member, and InvalidError.
     """
     if until_ms is not None and level is None:
         raise InvalidError(("until", "must not be given without a level"))
@@ -45,4 +46,5 @@ def set_level(tx: Transaction, user: int, conversation: int, level: Level | None
         )
         data = {"conversation": conversation, "level": now.level, "until": now.until}
         tx.append(user_stream(user), "level.updated", msgspec.json.encode(data))
+        withdrawals.apply_level(tx, user, conversation, now.level)
     return now

@@ -16,10 +16,11 @@ from peewee import SQL, fn
 
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event, Transaction
+from models.notices.levels import MAX_MEMBERS_FOR_ALL
 from models.store.database import Base, chunks, fetch_rows, insert_rows, placeholders, rows
 from models.store.due import due
 
-LARGE = 50  # members: a message to more is listed here
+LARGE = MAX_MEMBERS_FOR_ALL  # members: a message to more is listed here
 MAX_EVENTS = 1_000  # in one burst
 INTERVAL_MS = 500  # from the end of a conversation's burst to its next
 MAX_DELAY_MS = 60_000  # no burst is planned further ahead

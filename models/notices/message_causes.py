@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from models.notices import message_counts
 from models.notices.causes import Cause
 from models.notices.counts import Key, UnreadByKey, interval_of, key_of
@@ -26,8 +28,24 @@ def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[li
     told = _told([key_of(group) for group in groups], unread)
     new = [left for group in groups if (left := _untold(group, told))]
     _adopt(new, unread)
+    new = _reachable(new, unread)
     counts = message_counts.count([_interval(group, unread) for group in new])
-    return [(group, count) for group, count in zip(new, counts, strict=True) if count]
+    return list(zip(new, counts, strict=True))
+
+
+def _reachable(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[list[Cause]]:
+    """The groups without causes before the first message that their notifications can count."""
+    firsts = message_counts.first([_interval(group, unread) for group in groups])
+    left = [_from(group, first) for group, first in zip(groups, firsts, strict=True) if first]
+    return [group for group in left if group]
+
+
+def _from(group: Sequence[Cause], first: int) -> list[Cause]:
+    return [
+        msgspec.structs.replace(cause, first=max(cause.first or cause.message, first))
+        for cause in group
+        if cause.message is not None and cause.message >= first
+    ]
 
 
 def _untold(group: list[Cause], told: dict[Key, int]) -> list[Cause]:

@@ -22,13 +22,13 @@ _MARK = "coalesce(m.unread_after, m.read_message, 0)"
 _START = f"CASE WHEN input.unread=1 AND {_MARK}>=input.first THEN {_MARK}+1 ELSE input.first END"
 _MEMBERSHIP = (
     "FROM messages f CROSS JOIN memberships m CROSS JOIN {} WHERE f.id=input.first AND m.user_id=input.member "
-    "AND m.conversation_id=f.conversation_id AND m.from_event<=f.event "
+    "AND m.conversation_id=f.conversation_id AND (input.unread=1 OR m.from_event<=f.event) "
     "AND (m.to_event IS NULL OR (input.unread=0 AND m.to_event>f.event)) "
 )
 _COUNTED = (
-    " AND y.sender_id<>input.member AND y.deleted_ms IS NULL AND y.event<>0 AND (m.to_event IS NULL OR y.event<m.to_event) "
-    "AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id=input.member AND b.blocked_id=y.sender_id "
-    "AND b.from_event<=y.event AND (b.to_event IS NULL OR b.to_event>y.event))"
+    " AND y.sender_id<>input.member AND y.deleted_ms IS NULL AND y.event<>0 AND y.event>=m.from_event "
+    "AND (m.to_event IS NULL OR y.event<m.to_event) AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.user_id=input.member "
+    "AND b.blocked_id=y.sender_id AND b.from_event<=y.event AND (b.to_event IS NULL OR b.to_event>y.event))"
 )
 _ALL = (
     f"SELECT y.id {_MEMBERSHIP.format('messages y')}"
@@ -51,15 +51,25 @@ class MessageInterval(NamedTuple):
     mentions_only: bool = False
 
 
-def count(intervals: Sequence[MessageInterval], limit: int = MAX_COUNTED) -> list[int]:
-    """Return the count of each interval, which is counted up to `limit`."""
-    counts = dict[int, int]()
+def count(intervals: Sequence[MessageInterval]) -> list[int]:
+    """Return the number of messages that each interval counts."""
+    return _select(intervals, f"SELECT count(*) FROM ({{}} LIMIT {MAX_COUNTED}) AS counted")
+
+
+def first(intervals: Sequence[MessageInterval]) -> list[int]:
+    """Return the first message that each interval counts, 0 if it counts none."""
+    return _select(intervals, "SELECT coalesce(min(id), 0) FROM ({} ORDER BY y.id LIMIT 1) AS counted")
+
+
+def _select(intervals: Sequence[MessageInterval], what: str) -> list[int]:
+    """Return a value of the messages of each interval."""
+    values = dict[int, int]()
     for sql, mentions_only in ((_ALL, False), (_MENTIONS, True)):
         chosen = [(n, interval) for n, interval in enumerate(intervals) if interval.mentions_only == mentions_only]
         for part in chunks(chosen, MAX_KEYS_PER_QUERY):
-            counted = f"SELECT input.n, (SELECT count(*) FROM ({sql} LIMIT {limit}) AS counted) FROM input"
-            counts |= dict(rows(values_cte("n, member, first, last, unread", len(part)) + counted, _values(part)))
-    return [counts[n] for n in range(len(intervals))]
+            query = f"SELECT input.n, ({what.format(sql)}) FROM input"
+            values |= dict(rows(values_cte("n, member, first, last, unread", len(part)) + query, _values(part)))
+    return [values[n] for n in range(len(intervals))]
 
 
 def _values(intervals: Sequence[tuple[int, MessageInterval]]) -> list[int]:
@@ -71,11 +81,6 @@ def _values(intervals: Sequence[tuple[int, MessageInterval]]) -> list[int]:
             *(ID_MAX if interval.last is None else interval.last, int(interval.last is None)),
         )
     ]
-
-
-def are_empty(intervals: Sequence[MessageInterval]) -> list[bool]:
-    """Return of each interval whether it has no messages to be counted."""
-    return [not n for n in count(intervals, limit=1)]
 
 
 def body(count: int) -> str:

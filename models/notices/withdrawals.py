@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from models.log.event import Transaction
 from models.notices import message_counts
+from models.notices.levels import Level
 from models.notices.message_counts import MessageInterval
-from models.notices.notification import MAIL_ONLY_PREFIX, conversation_grouping, mark_mail_only_read, mark_read
-from models.store.database import ID_MAX, placeholders, rows
+from models.notices.notification import MAIL_ONLY_PREFIX, conversation_grouping, mark_group_read, mark_mail_only_read, mark_read
+from models.store.database import ID_MAX, execute, placeholders, rows
 
 MAX_WITHDRAWN = 50  # members, under the log's lock
 
@@ -33,6 +34,18 @@ def withdraw(tx: Transaction, conversation: int, message: int) -> None:
 def withdraw_from(tx: Transaction, user: int, conversation: int) -> None:
     """Mark the user's notifications of a conversation as read that nothing is left of."""
     withdraw_empty(tx, find_empty(find_unread(conversation, ID_MAX, [user])))
+
+
+def apply_level(tx: Transaction, user: int, conversation: int, level: Level) -> None:
+    """Let the user's unread notifications of a conversation count by a level that they have set, and take back what is below it."""
+    if level == "none":
+        mark_group_read(tx, user, conversation_grouping(conversation))
+        return
+    # Raw: the log's lock is acquired.
+    unread = [item.id for item in find_unread(conversation, ID_MAX, [user])]
+    mentions_only = True if level == "mentions" else None
+    execute(f"UPDATE notifications SET mentions_only=? WHERE id IN ({placeholders(len(unread))})", (mentions_only, *unread))
+    withdraw_from(tx, user, conversation)
 
 
 def list_members(conversation: int, after: int, limit: int) -> list[int]:
@@ -62,8 +75,8 @@ def find_unread(conversation: int, message: int, users: Sequence[int]) -> list[U
 
 def find_empty(unread: Sequence[UnreadInterval]) -> list[UnreadInterval]:
     """Those that count no message any more."""
-    empty = message_counts.are_empty([item.interval for item in unread])
-    return [item for item, is_empty in zip(unread, empty, strict=True) if is_empty]
+    firsts = message_counts.first([item.interval for item in unread])
+    return [item for item, first in zip(unread, firsts, strict=True) if not first]
 
 
 def withdraw_empty(tx: Transaction, empty: Sequence[UnreadInterval]) -> None:
