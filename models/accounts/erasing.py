@@ -214,13 +214,6 @@ STEPS = (
         _empty_reasons,
         of_texts=True,
     ),
-    Step(
-        "reports",
-        pages(ContentReport, ContentReport.id, lambda user: ContentReport.author == user),
-        _empty_evidence,
-        of_texts=True,
-        of="of the author",
-    ),
     deleted(TopicMember, TopicMember.user, TopicMember.id),
     Step("host_notices", pages(HostNotice, HostNotice.id, lambda user: HostNotice.receivers == f"[{user}]"), _empty_notices),
     deleted(Online, Online.user, Online.gateway),
@@ -255,6 +248,13 @@ STEPS = (
         pages(Comment, Comment.id, _is_present(Comment, Comment.author), TEXTS_PER_TRANSACTION),
         _erase_comments,
         of_texts=True,
+    ),
+    Step(  # when there are no more texts that somebody could report
+        "reports",
+        pages(ContentReport, ContentReport.id, lambda user: ContentReport.author == user),
+        _empty_evidence,
+        of_texts=True,
+        of="of the author",
     ),
 )
 

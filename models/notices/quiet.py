@@ -9,7 +9,7 @@ has no night.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from functools import lru_cache
 from typing import Annotated
@@ -78,19 +78,24 @@ def quiet_until_ms(quiet: Quiet | None, at_ms: int, timezone: str) -> int | None
 
 def _night_end_ms(quiet: Quiet, at_ms: int, timezone: str) -> int | None:
     """The end of the night that contains a moment, the latest of several; None when none does."""
-    local_zone = zone(timezone)
-    today = datetime.fromtimestamp(at_ms / 1000, local_zone).date()
+    today = datetime.fromtimestamp(at_ms / 1000, zone(timezone)).date()
     nights = [
-        _night_ms(quiet, day, local_zone)
+        _night_ms(quiet.begins, quiet.ends, day, timezone)
         for day in (today + timedelta(days=days) for days in NEAR_DAYS)
-        if DAYS[day.weekday()] in quiet.days and _exists(day, local_zone)
+        if DAYS[day.weekday()] in quiet.days
     ]
     return max((end_ms for begin_ms, end_ms in nights if begin_ms <= at_ms < end_ms), default=None)
 
 
-def _night_ms(quiet: Quiet, day: date, local_zone: tzinfo) -> tuple[int, int]:
-    """The first moment of a day's night and the first one after it, in Unix ms."""
-    begins, ends = clock_time.fromisoformat(quiet.begins), clock_time.fromisoformat(quiet.ends)
+@lru_cache(maxsize=4096)
+def _night_ms(begin_time: str, end_time: str, day: date, timezone: str) -> tuple[int, int]:
+    """The first moment of a day's night and the first one after it, in Unix ms; the same moment for a day that the zone skipped.
+
+    Cached: many users have the same nights, and each decision about a user needs some.
+    """
+    begins, ends, local_zone = clock_time.fromisoformat(begin_time), clock_time.fromisoformat(end_time), zone(timezone)
+    if _is_skipped(datetime.combine(day, clock_time(12), local_zone)):  # a zone that changed the side of the date line
+        return 0, 0
     last_day = day if begins < ends else day + timedelta(days=1)
     begin = datetime.combine(day, begins, local_zone)
     end = datetime.combine(last_day, ends, local_zone)
@@ -102,11 +107,6 @@ def _night_ms(quiet: Quiet, day: date, local_zone: tzinfo) -> tuple[int, int]:
 def _is_skipped(local: datetime) -> bool:
     """Whether the clocks never show this local time."""
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None)
-
-
-def _exists(day: date, local_zone: tzinfo) -> bool:
-    """Whether the zone has this day: some have skipped one when they changed the side of the date line."""
-    return not _is_skipped(datetime.combine(day, clock_time(12), local_zone))
 
 
 def _unix_ms(local: datetime) -> int:

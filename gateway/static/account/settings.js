@@ -1,4 +1,4 @@
-/** Settings: the profile, the password, the appearance, the sessions, and signing out. */
+/** Settings: the profile, quiet hours, the password, the appearance, the sessions, and signing out. */
 
 import { turnOff } from "../device/push.js";
 import { field } from "../shared/dialog.js";
@@ -10,6 +10,7 @@ import { useLanguage } from "./adoption.js";
 import "./blocked.js";
 import "./device.js";
 import "./password.js";
+import "./quiet-hours.js";
 import "./sessions.js";
 
 const THEMES = ["", "light", "dark"]; // "" is that of the system
@@ -29,8 +30,10 @@ class Settings extends View {
       return;
     }
     const change = (changes) => this.#change(changes);
+    this.quiet = createView("bw-quiet-hours", { store, me: this.me, change });
     const sections = [
       this.#profile(),
+      this.quiet,
       createView("bw-password", { store, me: this.me, change }),
       this.#appearance(),
       createView("bw-device", { store }),
@@ -44,8 +47,9 @@ class Settings extends View {
 
   async #change(changes) {
     this.me = await this.store.bell.call("PATCH", "/me", changes);
-    const { id, username, display_name, role, status } = this.me;
-    Object.assign(this.store.me, { id, username, display_name, role, status });
+    const { id, username, display_name, role, status, profile, quiet } = this.me;
+    Object.assign(this.store.me, { id, username, display_name, role, status, profile, quiet });
+    this.quiet.update(this.me);
   }
 
   #export() {

@@ -63,6 +63,9 @@ export default {
   "invalid.password":
     "Verwende {min} bis {max} Zeichen, kein häufiges Passwort und nicht deinen Namen oder deine Adresse.",
   "invalid.q": "Kürze diese Suche oder schreibe die Namen in ihren Filtern weiter aus.",
+  "invalid.quiet.days": "Wähle mindestens einen Tag.",
+  "invalid.quiet.from": "Schreibe eine Zeit wie 22:00.",
+  "invalid.quiet.to": "Wähle eine andere Zeit: Mit ganzen Tagen an allen Tagen würde die Ruhezeit nie enden.",
   "invalid.reason": "Sag mit ein paar Worten, warum.",
   "invalid.timezone": "Wähle eine Zeitzone.",
   "invalid.title": "Dieser Titel ist zu lang oder enthält Zeichen, die sich nicht anzeigen lassen.",
@@ -571,6 +574,43 @@ export default {
   "setup.title": "Bellwire einrichten",
   "setup.wrong-code": "Das ist nicht der Code, den das Terminal zeigt.",
   "setup.your-bellwire": "Dein Bellwire",
+  "quiet-hours.because":
+    "Damit dich nichts stört, werden sie erst am Ende deiner Ruhezeit gesendet, und nur, wenn du bis dahin nicht gelesen hast, worum es geht. Dringende Nachrichten kommen sofort.",
+  "quiet-hours.clock": "Nach der Uhr von {zone}",
+  "quiet-hours.clock-next-day": "Nach der Uhr von {zone}; sie endet am nächsten Tag",
+  "quiet-hours.days": "Sie beginnt am",
+  "quiet-hours.from": "Von",
+  "quiet-hours.held": "Es warten: {held}.",
+  "quiet-hours.hint":
+    "E-Mails und Push-Mitteilungen warten, bis diese Zeit endet, außer dringenden. Hier wird alles sofort angezeigt.",
+  "quiet-hours.mails": {
+    one: "{n} E-Mail",
+    other: "{n} E-Mails",
+  },
+  "quiet-hours.nothing-held": "Es wartet nichts.",
+  "quiet-hours.now": "Du hast bis {time} Ruhe.",
+  "quiet-hours.on": "Ich habe Ruhezeiten",
+  "quiet-hours.preview": {
+    one: "In den letzten 14 Tagen gab es {n} Mitteilung. Mit diesen Einstellungen hättest du {sent} bekommen.",
+    other: "In den letzten 14 Tagen gab es {n} Mitteilungen. Mit diesen Einstellungen hättest du {sent} bekommen.",
+  },
+  "quiet-hours.preview-held": {
+    one: "{n} davon hätte auf das Ende der Ruhezeit gewartet.",
+    other: "{n} davon hätten auf das Ende der Ruhezeit gewartet.",
+  },
+  "quiet-hours.preview-none": "In den letzten 14 Tagen gab es nichts, worüber du zu benachrichtigen warst.",
+  "quiet-hours.preview-since": {
+    one: "Seit {date} gab es {n} Mitteilung. Mit diesen Einstellungen hättest du {sent} bekommen.",
+    other: "Seit {date} gab es {n} Mitteilungen. Mit diesen Einstellungen hättest du {sent} bekommen.",
+  },
+  "quiet-hours.pushes": {
+    one: "{n} Push-Mitteilung",
+    other: "{n} Push-Mitteilungen",
+  },
+  "quiet-hours.save": "Ruhezeiten festlegen",
+  "quiet-hours.title": "Ruhezeiten",
+  "quiet-hours.to": "Bis",
+  "quiet-hours.why": "Warum?",
   "settings.api-docs": "API-Dokumentation",
   "settings.appearance": "Darstellung",
   "settings.data": "Deine Daten",

@@ -59,6 +59,9 @@ export default {
   "invalid.password":
     "Use {min} to {max} characters, and neither a common password nor your own name or address.",
   "invalid.q": "Shorten this search, or write more of the names in its filters.",
+  "invalid.quiet.days": "Choose at least one day.",
+  "invalid.quiet.from": "Write a time such as 22:00.",
+  "invalid.quiet.to": "Choose another time: with whole days on all days, quiet hours would never end.",
   "invalid.reason": "Say why, in a few words.",
   "invalid.timezone": "Choose a time zone.",
   "invalid.title": "This title is too long, or it has signs that can’t be shown.",
@@ -554,6 +557,43 @@ export default {
   "setup.title": "Set up Bellwire",
   "setup.wrong-code": "This is not the code that the terminal shows.",
   "setup.your-bellwire": "Your Bellwire",
+  "quiet-hours.because":
+    "So that nothing disturbs you, they are sent when your quiet hours end, and only if they are about something that you have not read by then. Urgent messages come at once.",
+  "quiet-hours.clock": "By the clock of {zone}",
+  "quiet-hours.clock-next-day": "By the clock of {zone}; they end on the next day",
+  "quiet-hours.days": "They begin on",
+  "quiet-hours.from": "From",
+  "quiet-hours.held": "Waiting: {held}.",
+  "quiet-hours.hint":
+    "E-mails and push notifications wait until these hours end, except urgent ones. Here everything is shown at once.",
+  "quiet-hours.mails": {
+    one: "{n} e-mail",
+    other: "{n} e-mails",
+  },
+  "quiet-hours.nothing-held": "Nothing is waiting.",
+  "quiet-hours.now": "It is quiet for you until {time}.",
+  "quiet-hours.on": "I have quiet hours",
+  "quiet-hours.preview": {
+    one: "In the last 14 days there was {n} notification. With these settings you would have received {sent}.",
+    other: "In the last 14 days there were {n} notifications. With these settings you would have received {sent}.",
+  },
+  "quiet-hours.preview-held": {
+    one: "{n} of these would have waited for the end of quiet hours.",
+    other: "{n} of these would have waited for the end of quiet hours.",
+  },
+  "quiet-hours.preview-none": "In the last 14 days there was nothing to notify you of.",
+  "quiet-hours.preview-since": {
+    one: "There was {n} notification since {date}. With these settings you would have received {sent}.",
+    other: "There were {n} notifications since {date}. With these settings you would have received {sent}.",
+  },
+  "quiet-hours.pushes": {
+    one: "{n} push notification",
+    other: "{n} push notifications",
+  },
+  "quiet-hours.save": "Set quiet hours",
+  "quiet-hours.title": "Quiet hours",
+  "quiet-hours.to": "To",
+  "quiet-hours.why": "Why?",
   "settings.api-docs": "API documentation",
   "settings.appearance": "Appearance",
   "settings.data": "Your data",

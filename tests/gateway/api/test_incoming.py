@@ -83,7 +83,8 @@ def test_a_hook_writes_as_a_bot_of_its_own(gateway: Gateway, admin: Client, ana:
     assert admin.delete(f"/admin/conversations/{group}/hooks/{hook['id']}").status_code == 204
     problem(outside.post(path, {"text": "late"}), 404, "not-found")
     assert {member["user"]["id"] for member in ana.conversation(group)["members"]} & {hook["bot"], other["bot"]} == {other["bot"]}
-    assert outside.post(other_path, {"text": "on"}).status_code == 201
+    named = outside.post(other_path, {"text": f"@all: on, @{ana.name}"}).json()
+    assert (named["mentions"], named["mentions_all"]) == ([ana.id], False), "the bot owns no group"
     secrets = [p.rpartition("/")[2] for p in (path, other_path)]
     until(lambda: '"route":"/api/v1/in/SECRET"' in gateway.stderr())  # which a thread writes
     assert not any(secret in gateway.dump() + gateway.stderr() for secret in secrets)

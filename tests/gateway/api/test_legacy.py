@@ -24,7 +24,7 @@ def messages(events: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_chat_is_a_direct_message_in_the_older_shape(ana: Client, ben: Client) -> None:
-    answer = ana.post(CHATS, {"receiver": ben.id, "message": "hi"})
+    answer = ana.post(CHATS, {"receiver": ben.id, "message": f"hi @{ben.name}"})
 
     assert answer.status_code == 201
     chat = answer.json()
@@ -34,11 +34,11 @@ def test_a_chat_is_a_direct_message_in_the_older_shape(ana: Client, ben: Client)
         "conversation": sent["conversation"],
         "sender": ana.id,
         "receiver": ben.id,
-        "message": "hi",
+        "message": sent["body"],
         "timestamp": sent["created_at"],
         "is_read": False,
     }
-    assert sent["body"] == "hi"
+    assert (sent["body"], sent["mentions"]) == (f"hi @{ben.name}", [ben.id])
 
 
 def test_unknown_fields_are_ignored(ana: Client, ben: Client) -> None:

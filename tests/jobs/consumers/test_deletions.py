@@ -16,7 +16,7 @@ from jobs.mail.compose import Composer
 from jobs.mail.file_transport import FileTransport
 from models.accounts import deletion, registration
 from models.accounts.registration import NewUser
-from models.chat import conversation, message
+from models.chat import conversation, message, reports
 from models.chat.message import Draft
 from models.community import comment, group, like, post
 from models.history import import_keys
@@ -100,6 +100,9 @@ class Person:
             theirs = group.create(tx, self.ana, "Ana's own")
             group.join(tx, self.id, theirs.id)
             conversation.rename(tx, self.id, crew, self.word("new title"))
+            reports.report_message(tx, self.ana, newest, "what Ana reported")
+            reports.report_post(tx, self.ana, mine.id, "what Ana reported")
+            reports.report_post(tx, self.id, public.id, self.word("message reason"))
 
     def _is_recorded(self) -> None:
         with event.transaction() as tx:
@@ -168,6 +171,11 @@ def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) 
     drain(DeletionsConsumer(store), pause=False)
     assert person.places() == []
     assert others_texts() == ANAS
+    assert [(r.reason, r.evidence.body, r.author.id) for r in reports.page("open", None, 10)] == [
+        ("", "what Ana posted", person.ana),
+        ("what Ana reported", "", person.id),
+        ("what Ana reported", "", person.id),
+    ]
     known = import_keys.find("host", import_keys.USER, ["42", external_id.hashed(person.words["external"])])
     assert sorted(known.values()) == sorted([person.ana, person.id])
     [receipt] = deletion.list_newest(10)
