@@ -184,7 +184,7 @@ def test_a_device_is_notified_after_a_click_and_until_one_signs_out(served: Gate
     assert key == ana.get("/push/key").json()["key"]
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    assert page.evaluate("subscription") is None
+    page.wait_for_function("subscription === null")
     assert served.rows("SELECT COUNT(*) FROM push_subscriptions WHERE user_id=?", ana.id)[0][0] == 0
 
 
@@ -210,9 +210,11 @@ def test_a_hidden_page_notifies_except_in_quiet_hours_and_what_is_read_disappear
     expect(page).to_have_title("(1) Bellwire")
     page.evaluate("isHidden = true")
     ben.send("in quiet hours", at=crew)
-    sent = ben.send("**now**", at=crew, priority="urgent")
+    for level in ("none", "all"):
+        assert ana.put(f"/conversations/{crew}/level", {"level": level}).status_code == 200
+        sent = ben.send(f"**{level}**", at=crew, priority="urgent")
     address = f"{served.url}/#/conversations/{crew}/{sent['id']}"
-    expected = [["Crew", f"{ben.name.capitalize()}: now", f"conversation-{crew}", True, address]]
+    expected = [["Crew", f"{ben.name.capitalize()}: all", f"conversation-{crew}", True, address]]
     until(lambda: worker.evaluate(SHOWN) == expected)
 
     for tag in (f"conversation-{crew}", "notification-7"):

@@ -1,6 +1,6 @@
 /** Settings: the profile, quiet hours, the password, the appearance, the sessions, and signing out. */
 
-import { turnOff } from "../device/push.js";
+import { forget } from "../device/push.js";
 import { field } from "../shared/dialog.js";
 import { View, createView, errorText, fill, h, loadError } from "../shared/dom.js";
 import { form } from "../shared/form.js";
@@ -107,8 +107,8 @@ class Settings extends View {
     const onclick = async () => {
       problem.textContent = "";
       try {
-        await turnOff(this.store.bell).catch(() => {}); // the server forgets this device with its session
         await this.store.bell.logout();
+        forget(this.store.me.id).catch(() => {}); // a browser may have no notifications
         this.leave("");
         eraseTexts();
       } catch (error) {

@@ -34,16 +34,21 @@ export async function turnOn(bell) {
   await subscribe(bell);
 }
 
-/** End the notifications of this device. Those that are shown disappear. */
+/** End the notifications of this device. */
 export async function turnOff(bell) {
-  deviceAlerts(bell.user.id).remove();
+  const subscription = await forget(bell.user.id);
+  if (subscription) await remove(bell, subscription);
+}
+
+/** The same without the server, which ends a subscription with the session. Resolves to the subscription that there was. */
+export async function forget(user) {
+  deviceAlerts(user).remove();
+  pushReport.remove();
   const registration = await navigator.serviceWorker?.getRegistration();
   for (const shown of (await registration?.getNotifications?.()) ?? []) shown.close();
   const subscription = await registration?.pushManager?.getSubscription();
-  pushReport.remove();
-  if (!subscription) return;
-  await subscription.unsubscribe();
-  await bell.call("DELETE", PATH, { endpoint: subscription.endpoint });
+  await subscription?.unsubscribe();
+  return subscription;
 }
 
 /** Renew the subscription of a device that is on, once a day and when the browser has changed it. */
@@ -61,6 +66,7 @@ export async function subscriptions(bell) {
   return (await bell.call("GET", PATH)).items;
 }
 
+/** End the subscription of a device. */
 export const remove = (bell, { endpoint }) => bell.call("DELETE", PATH, { endpoint });
 
 /** Subscribe with the server's key. Without a push service, this device is notified while a page is open. */
