@@ -24,6 +24,7 @@ def close(tx: Transaction, admin: int, report: int, action: str, note: str | Non
 
     Raises NotFoundError, ConflictError if it was closed otherwise, and InvalidError for an author who is not suspended so.
     """
+    reports.require_text("note", note)
     found = reports.get(report)
     if found.closed_ms is None:
         _act(tx, admin, found, action)

@@ -21,7 +21,7 @@ from models.identity.contacts import Bound
 from models.identity.user import User, UserView
 from models.log.event import REPORTS, Transaction
 from models.store.clock import rfc3339, rfc3339_or_none
-from models.store.database import Base, decode_text, encode_text, execute, fetch_column, fetch_rows, rows
+from models.store.database import Base, execute, fetch_column, fetch_rows, rows
 from models.store.errors import InvalidError, NotFoundError
 
 KINDS = MESSAGE, POST = "message", "post"
@@ -138,17 +138,24 @@ def _is_known(user: int, kind: str, subject: int) -> bool:
 
 
 def _insert(tx: Transaction, user: int, kind: str, subject: int, author: int, reason: str, evidence: Evidence) -> bool:
+    require_text("reason", reason)
     if author == user:
         raise InvalidError((kind, "must be somebody else's"))
     if count_open(kind, subject) >= MAX_OPEN_PER_SUBJECT:
         return False
-    values = (user, kind, subject, author, encode_text(reason), msgspec.json.encode(evidence).decode(), tx.now_ms)
+    values = (user, kind, subject, author, reason, msgspec.json.encode(evidence).decode(), tx.now_ms)
     execute(
         "INSERT INTO reports (reporter_id, kind, subject, author_id, reason, evidence, created_ms) VALUES (?,?,?,?,?,?,?)", values
     )
     data = {"kind": kind, "subject": subject, "reporter": user}
     tx.append(REPORTS, "report.created", msgspec.json.encode(data))
     return True
+
+
+def require_text(field: str, text: str | None) -> None:
+    """Raise InvalidError for a text with NUL, which PostgreSQL cannot store."""
+    if text is not None and "\0" in text:
+        raise InvalidError((field, "must have no NUL"))
 
 
 def count_open(kind: str, subject: int) -> int:
@@ -165,21 +172,15 @@ def count_all_open() -> int:
 def get(report: int) -> ReportRow:
     """Return one report. Raises NotFoundError."""
     for row in fetch_rows(ContentReport.select(*COLUMNS).where(ContentReport.id == report)):
-        return _row(row)
+        return ReportRow(*row)
     raise NotFoundError
-
-
-def _row(row: Sequence[Any]) -> ReportRow:
-    found = ReportRow(*row)
-    return found._replace(reason=decode_text(found.reason), note=None if found.note is None else decode_text(found.note))
 
 
 def close_all(tx: Transaction, kind: str, subject: int, admin: int, action: str, note: str | None) -> list[int]:
     """Close all open reports of a message or post; returns their reporters."""
     is_open = (ContentReport.kind == kind) & (ContentReport.subject == subject) & ContentReport.closed_ms.is_null()
     reporters = fetch_column(ContentReport.select(ContentReport.reporter).where(is_open).order_by(ContentReport.id))
-    stored = None if note is None else encode_text(note)
-    ContentReport.update(closed_ms=tx.now_ms, closed_by=admin, action=action, note=stored).where(is_open).execute()
+    ContentReport.update(closed_ms=tx.now_ms, closed_by=admin, action=action, note=note).where(is_open).execute()
     return reporters
 
 
@@ -190,7 +191,7 @@ def page(state: str, before: int | None, limit: int) -> list[ReportView]:
         query = query.where(ContentReport.closed_ms.is_null(state == OPEN))
     if before is not None:
         query = query.where(ContentReport.id < before)
-    return views([_row(row) for row in fetch_rows(query.order_by(ContentReport.id.desc()).limit(limit))])
+    return views([ReportRow(*row) for row in fetch_rows(query.order_by(ContentReport.id.desc()).limit(limit))])
 
 
 def views(found: Sequence[ReportRow]) -> list[ReportView]:

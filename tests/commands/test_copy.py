@@ -141,7 +141,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         message.edit(tx, ana, first, "the first edit, @ben and @all")
         read_marks.mark_read(tx, ben, crew, first)
         member_level.set_level(tx, ben, crew, "none", 2**45)
-        reports.report_message(tx, ben, first, ODD)
+        reports.report_message(tx, ben, first, ODD.replace("\0", ""))
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
     drain(NotifyConsumer())
