@@ -13,7 +13,18 @@ import peewee
 from conf import VERSION, Settings
 from jobs.queue.broker import NAME, huey, queue_type
 from jobs.queue.payload import queued_ms
-from metrics.declared import BUILD_INFO, DATABASE_BYTES, DISK_FREE_BYTES, QUEUE_DEPTH, QUEUE_OLDEST_SECONDS, TABLE_ROWS, WAL_BYTES
+from metrics.declared import (
+    BUILD_INFO,
+    DATABASE_BYTES,
+    DISK_FREE_BYTES,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST_SECONDS,
+    REPORTS_OLDEST_SECONDS,
+    REPORTS_OPEN,
+    TABLE_ROWS,
+    WAL_BYTES,
+)
+from models.chat import reports
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message
 from models.identity.user import User
@@ -57,10 +68,13 @@ def queue_backlog() -> tuple[int, float]:
 
 
 def measure_store() -> None:
-    """Set the sizes of the database and of its write-ahead log, and the rows of tables that grow: newest id minus oldest, since
-    counting would read each table."""
+    """Set the sizes of the database and of its write-ahead log, the backlog of reports, and the rows of tables that grow: newest id
+    minus oldest, since counting would read each table."""
     for model in GROWING_TABLES:
         TABLE_ROWS.labels(model._meta.table_name).set(_id_span(model))
+    open_reports, oldest_s = reports.backlog(engine().now_ms())
+    REPORTS_OPEN.set(open_reports)
+    REPORTS_OLDEST_SECONDS.set(oldest_s)
     DATABASE_BYTES.set(size_bytes())
     WAL_BYTES.set(engine().wal_bytes())
 

@@ -79,6 +79,8 @@ EMAIL_SECONDS = _latency("email", "Time to send a mail to the relay", "kind", "o
 # Webhooks
 WEBHOOK_SECONDS = _latency("webhook", "A delivery to a webhook: accepted, refused by its receiver, failed", "outcome")
 WEBHOOK_LAG_SECONDS = _gauge("webhook_lag_seconds", "Age of the oldest event that an active webhook has not taken")
+REPORTS_OPEN = _gauge("reports_open", "Reported messages and posts that no admin has closed")
+REPORTS_OLDEST_SECONDS = _gauge("reports_oldest_seconds", "Age of the oldest open report; 0 without one")
 WEBHOOKS = _gauge("webhooks", "Webhooks: active, failing, paused, disabled", "state")
 
 # The store

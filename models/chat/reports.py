@@ -164,9 +164,10 @@ def count_open(kind: str, subject: int) -> int:
     return int(count)
 
 
-def count_all_open() -> int:
-    """Return the number of open reports."""
-    return int(ContentReport.select().where(ContentReport.closed_ms.is_null()).count())
+def backlog(now_ms: int) -> tuple[int, float]:
+    """Return the number of open reports, and the age of the oldest in seconds."""
+    ((count, oldest_ms),) = rows("SELECT count(*), min(created_ms) FROM reports WHERE closed_ms IS NULL")
+    return int(count), 0.0 if oldest_ms is None else max(0.0, (now_ms - oldest_ms) / 1000)
 
 
 def get(report: int) -> ReportRow:

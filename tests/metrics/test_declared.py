@@ -36,6 +36,8 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "webhook_seconds": (Histogram, ("outcome",)),
     "webhook_lag_seconds": (Gauge, ()),
     "webhooks": (Gauge, ("state",)),
+    "reports_open": (Gauge, ()),
+    "reports_oldest_seconds": (Gauge, ()),
     "table_rows": (Gauge, ("table",)),
     "database_bytes": (Gauge, ()),
     "wal_bytes": (Gauge, ()),

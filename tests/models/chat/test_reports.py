@@ -153,3 +153,15 @@ def test_reports_are_deleted_by_time(store: Settings) -> None:
             counts.append(reports.trim(tx, closed_before, created_before, 1))
     assert counts == [0, 1, 1, 1]
     assert rows("SELECT 1 FROM reports") == []
+
+
+def test_the_backlog_is_the_open_ones_and_the_age_of_the_oldest(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    (root,) = people("root", role="admin")
+    assert reports.backlog(0) == (0, 0.0)
+    for _ in range(2):
+        report(ben, send(ana, to=ben))
+    first, second = (number for (number,) in rows("SELECT id FROM reports ORDER BY id"))
+    close(root, first, "dismiss")
+    ((created_ms,),) = rows("SELECT created_ms FROM reports WHERE id=?", (second,))
+    assert [reports.backlog(created_ms + ahead) for ahead in (-5, 2500)] == [(1, 0.0), (1, 2.5)]
