@@ -11,8 +11,8 @@ from gateway.api.preferences import PreferenceChange, merged
 from gateway.http.base import Handler
 from gateway.http.describe import describe, one_of
 from gateway.http.request import is_number
-from jobs.insight.held_mail import quiet_now
 from jobs.insight.own_rehearsal import Rehearsed, Settings, rehearse_own
+from jobs.insight.quiet_status import quiet_now
 from models.notices import preference
 from models.notices import quiet as quiet_hours
 from models.notices.host_types import MAX_NAME_CHARS
@@ -26,7 +26,7 @@ MAX_TRIED = 500  # preferences, and levels
 LEVELS = ("all", "mentions", "none")
 
 
-class Held(TypedDict):
+class Waiting(TypedDict):
     """The numbers of mails and pushes that wait for the end of quiet hours."""
 
     mails: int
@@ -39,7 +39,7 @@ class QuietStatus(TypedDict):
     quiet: Quiet | None
     timezone: str
     until: str | None
-    held: Held
+    waiting: Waiting
 
 
 class QuietHours(Handler):
@@ -50,8 +50,8 @@ class QuietHours(Handler):
         """Answer 200 with the quiet hours, until when they last if it is quiet now, and the numbers of mails and pushes that wait.
         What was read by then does not go. `PATCH /api/v1/me` sets them."""
         now = await self.read(quiet_now, self.actor.user)
-        held = {"mails": now.mails, "pushes": now.pushes}
-        self.answer({"quiet": now.quiet, "timezone": now.timezone, "until": rfc3339_or_none(now.until_ms), "held": held})
+        waiting = {"mails": now.mails, "pushes": now.pushes}
+        self.answer({"quiet": now.quiet, "timezone": now.timezone, "until": rfc3339_or_none(now.until_ms), "waiting": waiting})
 
 
 class TriedSettings(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +66,7 @@ EXAMPLE = {"quiet": {"days": ["sat", "sun"], "from": "20:00", "to": "10:00"}, "l
 
 
 class Rehearsal(Handler):
-    """What the caller would have received with other settings."""
+    """A rehearsal of the caller's settings: how much they would have received with others."""
 
     @describe("Rehearse my settings", {200: Rehearsed}, body=TriedSettings, example=EXAMPLE)
     async def post(self) -> None:

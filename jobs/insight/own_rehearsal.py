@@ -38,7 +38,7 @@ TYPES = (*BY_EVENT_TYPE, REQUESTED)
 
 
 class Settings(NamedTuple):
-    """What is tried in the place of a user's settings: quiet hours unless `keeps_quiet`, choices by type, and levels by
+    """Settings that are tried in the place of a user's settings: quiet hours unless `keeps_quiet`, choices by type, and levels by
     conversation."""
 
     keeps_quiet: bool = True
@@ -48,18 +48,18 @@ class Settings(NamedTuple):
 
 
 class Counts(msgspec.Struct):
-    """What a user would have received. `notifications` is the number of events that their settings decide on: of these, so many
-    are shown, `below_level`, or `off` in the application. `mails` and `pushes` are numbers of what is sent, of which `held` ones
-    wait for the end of quiet hours."""
+    """Numbers of what a user would have received. `notifications` is the number of events that their settings decide on: of these,
+    so many are shown, `below_level`, or `off` in the application. `mails` and `pushes` are sent about them, of which the delayed
+    ones wait for the end of quiet hours."""
 
     notifications: int = 0
     in_app: int = 0
     below_level: int = 0
     off: int = 0
     mails: int = 0
-    held_mails: int = 0
+    delayed_mails: int = 0
     pushes: int = 0
-    held_pushes: int = 0
+    delayed_pushes: int = 0
 
 
 class Rehearsed(msgspec.Struct):
@@ -84,10 +84,10 @@ class _Tally:
         self._outcomes[decision.outcome] += 1
         if decision.mail_ms is not None:
             key = _mail_key(decision, content)
-            self._mails[key] = self._mails.get(key, False) or decision.quiet_ms is not None
+            self._mails[key] = bool(self._mails.get(key)) or decision.quiet_ms is not None
         if decision.push_ms is not None:
-            is_held = decision.push_ms != AT_ONCE
-            self._pushes[(content.grouping, decision.push_ms) if is_held else content.cause] = is_held
+            is_delayed = decision.push_ms != AT_ONCE
+            self._pushes[(content.grouping, decision.push_ms) if is_delayed else content.cause] = is_delayed
 
     def counts(self) -> Counts:
         outcomes, mails, pushes = self._outcomes, self._mails, self._pushes

@@ -81,13 +81,13 @@ class QuietHours extends View {
   async #showNow() {
     const now = await this.#ask("GET", "/me/quiet");
     if (!now) return;
-    const { mails, pushes } = now.held;
+    const { mails, pushes } = now.waiting;
     const parts = [mails && t("quiet-hours.mails", { n: mails }), pushes && t("quiet-hours.pushes", { n: pushes })];
-    const held = parts.filter(Boolean);
+    const waiting = parts.filter(Boolean);
     const until = now.until && t("quiet-hours.now", { time: clockOf(now.until, now.timezone) });
-    const waiting = held.length ? t("quiet-hours.held", { held: listed(held) }) : t("quiet-hours.nothing-held");
+    const listing = waiting.length ? t("quiet-hours.waiting", { waiting: listed(waiting) }) : t("quiet-hours.none-waiting");
     const why = h("details", {}, h("summary", {}, t("quiet-hours.why")), h("p.quiet", {}, t("quiet-hours.because")));
-    fill(this.now, now.until && [h("p", {}, h("strong", {}, until), " ", waiting), why]);
+    fill(this.now, now.until && [h("p", {}, h("strong", {}, until), " ", listing), why]);
   }
 
   /** Show what the form's quiet hours would have meant. Without an answer there is nothing to show. */
@@ -126,13 +126,13 @@ function clockOf(at, timeZone) {
 }
 
 function previewText({ since, complete, tried }) {
-  const { notifications, mails, pushes, held_mails, held_pushes } = tried;
+  const { notifications, mails, pushes, delayed_mails, delayed_pushes } = tried;
   if (!notifications) return t("quiet-hours.preview-none");
   const sent = [t("quiet-hours.mails", { n: mails }), pushes && t("quiet-hours.pushes", { n: pushes })].filter(Boolean);
   const key = complete ? "quiet-hours.preview" : "quiet-hours.preview-since";
   const said = t(key, { n: notifications, date: formatShort(since), sent: listed(sent) });
-  const held = held_mails + held_pushes;
-  return held ? `${said} ${t("quiet-hours.preview-held", { n: held })}` : said;
+  const delayed = delayed_mails + delayed_pushes;
+  return delayed ? `${said} ${t("quiet-hours.preview-delayed", { n: delayed })}` : said;
 }
 
 customElements.define("bw-quiet-hours", QuietHours);

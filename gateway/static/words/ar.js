@@ -767,7 +767,7 @@ export default {
   "quiet-hours.clock-next-day": "بتوقيت {zone}، وتنتهي في اليوم التالي",
   "quiet-hours.days": "تبدأ يوم",
   "quiet-hours.from": "من",
-  "quiet-hours.held": "في الانتظار: {held}.",
+  "quiet-hours.waiting": "في الانتظار: {waiting}.",
   "quiet-hours.hint":
     "تنتظر رسائل البريد الإلكتروني والإشعارات الفورية حتى تنتهي هذه الساعات، ما عدا العاجلة. أما هنا فيظهر كل شيء فورًا.",
   "quiet-hours.mails": {
@@ -778,7 +778,7 @@ export default {
     many: "{n} رسالة بريد إلكتروني",
     other: "{n} رسالة بريد إلكتروني",
   },
-  "quiet-hours.nothing-held": "لا شيء في الانتظار.",
+  "quiet-hours.none-waiting": "لا شيء في الانتظار.",
   "quiet-hours.now": "أنت في ساعات الهدوء حتى {time}.",
   "quiet-hours.on": "لدي ساعات هدوء",
   "quiet-hours.preview": {
@@ -789,7 +789,7 @@ export default {
     many: "في آخر 14 يومًا كان هناك {n} إشعارًا. وبهذه الإعدادات كنت ستتلقى {sent}.",
     other: "في آخر 14 يومًا كان هناك {n} إشعار. وبهذه الإعدادات كنت ستتلقى {sent}.",
   },
-  "quiet-hours.preview-held": {
+  "quiet-hours.preview-delayed": {
     zero: "لم يكن شيء منها لينتظر انتهاء ساعات الهدوء.",
     one: "واحدة منها كانت ستنتظر انتهاء ساعات الهدوء.",
     two: "اثنتان منها كانتا ستنتظران انتهاء ساعات الهدوء.",

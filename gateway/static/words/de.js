@@ -583,21 +583,21 @@ export default {
   "quiet-hours.clock-next-day": "Nach der Uhr von {zone}; sie endet am nächsten Tag",
   "quiet-hours.days": "Sie beginnt am",
   "quiet-hours.from": "Von",
-  "quiet-hours.held": "Es warten: {held}.",
+  "quiet-hours.waiting": "Es warten: {waiting}.",
   "quiet-hours.hint":
     "E-Mails und Push-Mitteilungen warten, bis diese Zeit endet, außer dringenden. Hier wird alles sofort angezeigt.",
   "quiet-hours.mails": {
     one: "{n} E-Mail",
     other: "{n} E-Mails",
   },
-  "quiet-hours.nothing-held": "Es wartet nichts.",
+  "quiet-hours.none-waiting": "Es wartet nichts.",
   "quiet-hours.now": "Du hast bis {time} Ruhe.",
   "quiet-hours.on": "Ich habe Ruhezeiten",
   "quiet-hours.preview": {
     one: "In den letzten 14 Tagen gab es {n} Mitteilung. Mit diesen Einstellungen hättest du {sent} bekommen.",
     other: "In den letzten 14 Tagen gab es {n} Mitteilungen. Mit diesen Einstellungen hättest du {sent} bekommen.",
   },
-  "quiet-hours.preview-held": {
+  "quiet-hours.preview-delayed": {
     one: "{n} davon hätte auf das Ende der Ruhezeit gewartet.",
     other: "{n} davon hätten auf das Ende der Ruhezeit gewartet.",
   },

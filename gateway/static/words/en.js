@@ -566,21 +566,21 @@ export default {
   "quiet-hours.clock-next-day": "By the clock of {zone}; they end on the next day",
   "quiet-hours.days": "They begin on",
   "quiet-hours.from": "From",
-  "quiet-hours.held": "Waiting: {held}.",
+  "quiet-hours.waiting": "Waiting: {waiting}.",
   "quiet-hours.hint":
     "E-mails and push notifications wait until these hours end, except urgent ones. Here everything is shown at once.",
   "quiet-hours.mails": {
     one: "{n} e-mail",
     other: "{n} e-mails",
   },
-  "quiet-hours.nothing-held": "Nothing is waiting.",
+  "quiet-hours.none-waiting": "Nothing is waiting.",
   "quiet-hours.now": "It is quiet for you until {time}.",
   "quiet-hours.on": "I have quiet hours",
   "quiet-hours.preview": {
     one: "In the last 14 days there was {n} notification. With these settings you would have received {sent}.",
     other: "In the last 14 days there were {n} notifications. With these settings you would have received {sent}.",
   },
-  "quiet-hours.preview-held": {
+  "quiet-hours.preview-delayed": {
     one: "{n} of these would have waited for the end of quiet hours.",
     other: "{n} of these would have waited for the end of quiet hours.",
   },

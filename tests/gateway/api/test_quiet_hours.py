@@ -30,19 +30,19 @@ def notify(gateway: Gateway, client: Client) -> None:
 
 
 def test_one_sees_whether_it_is_quiet_and_what_waits(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
-    usual = {"quiet": None, "timezone": "UTC", "until": None, "held": {"mails": 0, "pushes": 0}}
+    usual = {"quiet": None, "timezone": "UTC", "until": None, "waiting": {"mails": 0, "pushes": 0}}
     assert ben.get("/me/quiet").json() == usual
     quiet = ben.patch("/me", {"quiet": around_now()}).json()["quiet"]
     for sender in (ana, cleo):
         sender.send("good night", to=ben)
     notify(gateway, ben)
     found = ben.get("/me/quiet").json()
-    assert (found["quiet"], found["held"]) == (quiet, {"mails": 2, "pushes": 0})
+    assert (found["quiet"], found["waiting"]) == (quiet, {"mails": 2, "pushes": 0})
     end = datetime.fromisoformat(found["until"])
     assert end.strftime("%H:%M") == quiet["to"]
     assert timedelta(0) < end - datetime.now(UTC) < timedelta(hours=3, minutes=1)
     ben.post("/notifications/read", {"all": True})
-    assert ben.get("/me/quiet").json()["held"]["mails"] == 0, "what was read does not go"
+    assert ben.get("/me/quiet").json()["waiting"]["mails"] == 0, "what was read does not go"
     ben.patch("/me", {"quiet": None})
     assert ben.get("/me/quiet").json() == usual
 
@@ -60,9 +60,9 @@ def test_settings_are_tried_without_being_changed(ana: Client, ben: Client) -> N
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert found["complete"]
-    shown = {"notifications": 2, "in_app": 2, "below_level": 0, "off": 0, "pushes": 0, "held_pushes": 0}
-    assert found["now"] == shown | {"mails": 1, "held_mails": 0}, "a digest of the hour"
-    assert found["tried"] == shown | {"mails": 1, "held_mails": 1}
+    shown = {"notifications": 2, "in_app": 2, "below_level": 0, "off": 0, "pushes": 0, "delayed_pushes": 0}
+    assert found["now"] == shown | {"mails": 1, "delayed_mails": 0}, "a digest of the hour"
+    assert found["tried"] == shown | {"mails": 1, "delayed_mails": 1}
     muted = ben.post("/me/rehearsal", {"levels": {str(conversation): "none"}}).json()["tried"]
     assert (muted["in_app"], muted["below_level"], muted["mails"]) == (0, 2, 0)
     assert ben.post("/me/rehearsal", {}).json()["tried"] == found["now"]

@@ -52,7 +52,7 @@ def test_quiet_hours_gather_the_mails_of_a_night(clock: time_machine.Traveller) 
     newest = event.head()
     found = rehearse_own(ben, Settings(keeps_quiet=False, quiet=NIGHTS))
     assert as_dict(found.now) == counts(notifications=5, in_app=5, mails=5)
-    assert as_dict(found.tried) == counts(notifications=5, in_app=5, mails=3, held_mails=1), "and the urgent one at once"
+    assert as_dict(found.tried) == counts(notifications=5, in_app=5, mails=3, delayed_mails=1), "and the urgent one at once"
     assert (found.complete, event.head()) == (True, newest)
     assert as_dict(rehearse_own(ana, Settings()).now) == counts(), "what one does oneself is no notification"
 
@@ -65,7 +65,7 @@ def test_settings_of_now_are_those_that_are_not_tried(clock: time_machine.Travel
     clock.shift(timedelta(hours=1))
     send(ana, 1, to=ben)
     found = rehearse_own(ben, Settings(choices={"message": Choice(False, "off")}))
-    assert as_dict(found.now) == counts(notifications=3, in_app=3, mails=1, held_mails=1), "a digest at the end"
+    assert as_dict(found.now) == counts(notifications=3, in_app=3, mails=1, delayed_mails=1), "a digest at the end"
     assert as_dict(found.tried) == counts(notifications=3, off=3)
     assert as_dict(rehearse_own(ben, Settings(keeps_quiet=False)).tried) == counts(notifications=3, in_app=3, mails=2)
 
