@@ -18,7 +18,7 @@ from models.identity import user as users
 from models.identity.password import PASSWORD_CHARS
 from models.identity.user import DISPLAY_NAME_CHARS, ROLES, STATUSES, UserView
 from models.log.event import Transaction
-from models.notices import pending_mail, quiet, quiet_hours
+from models.notices import quiet, quiet_hours
 from models.notices.quiet import Quiet
 from models.store.errors import InvalidError
 
@@ -119,7 +119,7 @@ class Me(Handler):
         users.change(tx, user, **({"display_name": changes.display_name} if changes.display_name is not None else {}))
         users.set_profile(tx, user, changes.timezone, changes.locale)
         if changes.timezone is not None:
-            pending_mail.make_due_now(tx, [user])  # the times of mails depend on the time zone
+            quiet_hours.recompute(tx, [user])
         if changes.quiet is not UNSET:
             quiet_hours.set_hours(tx, user, changes.quiet)
         if hashed is not None:

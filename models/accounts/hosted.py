@@ -31,7 +31,7 @@ from models.identity.user import (
     insert_search_names,
 )
 from models.log.event import POSTS, Transaction, user_stream
-from models.notices import outbox, pending_mail
+from models.notices import outbox, quiet_hours
 from models.store import facts
 from models.store.database import chunks, execute, placeholders, rows, values_cte
 from models.store.errors import ConflictError, InvalidError, NotFoundError
@@ -332,7 +332,7 @@ def _update(tx: Transaction, pairs: Sequence[tuple[StoredAccount, StoredAccount]
     _release([old.view.id for old, new in pairs if (old.view.username, old.email_key) != (new.view.username, new.email_key)])
     _update_rows([new for _, new in pairs])
     _update_profiles([new for old, new in pairs if (old.timezone, old.locale) != (new.timezone, new.locale)])
-    pending_mail.make_due_now(tx, [new.view.id for old, new in pairs if old.timezone != new.timezone])
+    quiet_hours.recompute(tx, [new.view.id for old, new in pairs if old.timezone != new.timezone])
     readdressed = {new.view.id: new.email for old, new in pairs if old.email_key != new.email_key}
     code.void(tx, list(readdressed), code.LOGIN)
     outbox.readdress(tx, readdressed)

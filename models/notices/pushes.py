@@ -100,9 +100,21 @@ def queue(tx: Transaction, pushes: Sequence[NewPush]) -> None:
 
 def count_waiting(user: int, now_ms: int) -> int:
     """Return about how many subjects a push of a user waits for its time."""
-    of_user = PushSubscription.select(PushSubscription.id).where(PushSubscription.user == user)
-    is_waiting = (Push.state == "queued") & (Push.attempts == 0) & ~Push.recall & (Push.next_ms > now_ms)
-    return int(Push.select(Push.tag).where(Push.subscription.in_(of_user), is_waiting).distinct().count())
+    return int(Push.select(Push.tag).where(_is_waiting([user], now_ms), ~Push.recall).distinct().count())
+
+
+def make_due_now(tx: Transaction, users: Sequence[int]) -> None:
+    """Make the pushes of users due that wait for their time, since their quiet hours or time zones have changed."""
+    for part in chunks(users, MAX_KEYS_PER_QUERY):
+        Push.update(next_ms=tx.now_ms).where(_is_waiting(part, tx.now_ms)).execute()
+
+
+def _is_waiting(users: Sequence[int], now_ms: int) -> peewee.Expression:
+    of_users = PushSubscription.select(PushSubscription.id).where(PushSubscription.user.in_(users))
+    condition: peewee.Expression = (
+        Push.subscription.in_(of_users) & (Push.state == "queued") & (Push.attempts == 0) & (Push.next_ms > now_ms)
+    )
+    return condition
 
 
 def recall(tx: Transaction, notifications: Sequence[int]) -> None:

@@ -67,9 +67,6 @@ export default {
   "invalid.quiet.from": "Schreibe eine Zeit wie 22:00.",
   "invalid.quiet.to": "Wähle eine andere Zeit: Mit ganzen Tagen an allen Tagen würde die Ruhezeit nie enden.",
   "invalid.reason": "Sag mit ein paar Worten, warum.",
-  "invalid.quiet.days": "Wähle mindestens einen Tag.",
-  "invalid.quiet.from": "Schreibe eine Zeit wie 22:00.",
-  "invalid.quiet.to": "Wähle eine andere Zeit: Mit ganzen Tagen an allen Tagen würde die Ruhezeit nie enden.",
   "invalid.timezone": "Wähle eine Zeitzone.",
   "invalid.title": "Dieser Titel ist zu lang oder enthält Zeichen, die sich nicht anzeigen lassen.",
   "invalid.username":

@@ -63,9 +63,6 @@ export default {
   "invalid.quiet.from": "Write a time such as 22:00.",
   "invalid.quiet.to": "Choose another time: with whole days on all days, quiet hours would never end.",
   "invalid.reason": "Say why, in a few words.",
-  "invalid.quiet.days": "Choose at least one day.",
-  "invalid.quiet.from": "Write a time such as 22:00.",
-  "invalid.quiet.to": "Choose another time: with whole days on all days, quiet hours would never end.",
   "invalid.timezone": "Choose a time zone.",
   "invalid.title": "This title is too long, or it has signs that can’t be shown.",
   "invalid.username":

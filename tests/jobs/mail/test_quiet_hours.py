@@ -16,7 +16,7 @@ from models.accounts import status
 from models.chat import read_marks
 from models.identity import user as users
 from models.log import event
-from models.notices import host_notices, host_types, notification, outbox, pending_mail, preference, quiet_hours
+from models.notices import host_notices, host_types, notification, outbox, preference, quiet_hours
 from models.notices.host_notices import NewNotice
 from models.notices.host_types import Definition, TypeWords
 from models.notices.preference import Choice
@@ -185,7 +185,7 @@ def test_a_change_of_quiet_hours_counts_for_what_waits(
     if change == "timezone":
         with event.transaction() as tx:
             users.set_profile(tx, ben, "Asia/Tokyo", None)
-            pending_mail.make_due_now(tx, [ben])  # it is Wednesday morning there
+            quiet_hours.recompute(tx, [ben])  # it is Wednesday morning there
     else:
         be_quiet(
             ben, {"none": None, "shorter": Quiet(["tue"], "22:00", "05:00"), "longer": Quiet(["tue"], "21:00", "09:00")}[change]

@@ -2,7 +2,7 @@
 
 from conf import Settings
 from models.log import event
-from models.notices import pushes
+from models.notices import pushes, quiet_hours
 from models.notices.push_subscriptions import PushSubscription
 from models.notices.pushes import NewPush, Push
 from models.notices.schedule import AT_ONCE
@@ -73,3 +73,18 @@ def test_what_was_sent_is_recalled_and_what_waits_is_not_sent(store: Settings) -
     assert state() == [("conversation-7", 9, "queued", True, False, 3)]
     recall(5)  # of the notification of before
     assert state() == [("conversation-7", 9, "queued", True, False, 3)]
+
+
+def test_what_waits_for_its_time_is_due_when_quiet_hours_change(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    for number, user in enumerate((ana, ana, ben)):
+        subscribe(user, f"https://push.example.org/{number}")
+    with event.transaction() as tx:
+        later_ms = tx.now_ms + HOUR_MS
+    queue(*(NewPush(user, 5 + user, "conversation:7", later_ms) for user in (ana, ben)), NewPush(ana, 9, "like:3", later_ms))
+    execute("UPDATE pushes SET attempts=1 WHERE notification=9")  # it has failed, and is tried again then
+    assert pushes.count_waiting(ana, later_ms - HOUR_MS) == 1
+    with event.transaction() as tx:
+        quiet_hours.set_hours(tx, ana, None)
+    due = rows("SELECT notification, next_ms<? FROM pushes ORDER BY notification", (later_ms,))
+    assert {(number, bool(is_due)) for number, is_due in due} == {(5 + ana, True), (5 + ben, False), (9, False)}
