@@ -60,7 +60,7 @@ class LegacyMessages(Handler):
         "Send a message with the older client",
         {201: LegacyMessage},
         body=LegacyNewMessage,
-        errors=("not-found", "forbidden"),
+        errors=("not-found", "forbidden", "blocked"),
         example=EXAMPLE,
     )
     async def post(self) -> None:
