@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     email_from: str = Field(
         default="bellwire@localhost", pattern=parsing.SENDER, description="an address, name@example.org or Name <name@example.org>"
     )
+    push_content: bool = Field(default=True, description="on or off")
     mail_connections: int = Field(default=4, ge=1, le=64, description="connections to the mail server, 1 to 64")
     base_url: str | None = Field(default=None, description="http://… or https://…, without query")
     secret_key: SecretStr | None = Field(

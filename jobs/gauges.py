@@ -17,6 +17,7 @@ from metrics.declared import (
     BUILD_INFO,
     DATABASE_BYTES,
     DISK_FREE_BYTES,
+    PUSHES_WAITING,
     QUEUE_DEPTH,
     QUEUE_OLDEST_SECONDS,
     REPORTS_OLDEST_SECONDS,
@@ -29,13 +30,15 @@ from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message
 from models.identity.user import User
 from models.log.event import EventRow
+from models.notices import push_outbox
 from models.notices.notification import Notification
 from models.notices.outbox import Email
+from models.notices.pushes import Push
 from models.records.activity import Activity
 from models.store.database import Base, engine, size_bytes
 
 MEASURE_INTERVAL_S = 5.0
-GROWING_TABLES = (User, Conversation, Membership, Message, EventRow, Activity, Notification, Email)
+GROWING_TABLES = (User, Conversation, Membership, Message, EventRow, Activity, Notification, Email, Push)
 
 
 def set_build_info(settings: Settings) -> None:
@@ -68,8 +71,8 @@ def queue_backlog() -> tuple[int, float]:
 
 
 def measure_store() -> None:
-    """Set the sizes of the database and of its write-ahead log, the backlog of reports, and the rows of tables that grow: newest id
-    minus oldest, since counting would read each table."""
+    """Set the sizes of the database and of its write-ahead log, the backlogs of reports and pushes, and the rows of growing tables:
+    newest id minus oldest, since counting would read each table."""
     for model in GROWING_TABLES:
         TABLE_ROWS.labels(model._meta.table_name).set(_id_span(model))
     open_reports, oldest_s = reports.backlog(engine().now_ms())
@@ -77,6 +80,7 @@ def measure_store() -> None:
     REPORTS_OLDEST_SECONDS.set(oldest_s)
     DATABASE_BYTES.set(size_bytes())
     WAL_BYTES.set(engine().wal_bytes())
+    PUSHES_WAITING.set(push_outbox.count_due(engine().now_ms()))
 
 
 def _id_span(model: type[Base]) -> int:

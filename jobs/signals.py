@@ -9,6 +9,7 @@ from typing import Any
 from huey import signals
 
 from jobs.mail.compose import KINDS
+from jobs.push.sender import PUSH_OUTCOMES
 from jobs.queue.broker import huey
 from metrics.declared import (
     DEAD_EVENTS_TOTAL,
@@ -18,6 +19,8 @@ from metrics.declared import (
     JOB_SECONDS,
     JOB_WAIT_SECONDS,
     NOTIFICATIONS_TOTAL,
+    PUSH_SECONDS,
+    PUSHES_TOTAL,
     begin_at_0,
 )
 from models.notices.host_types import HOST
@@ -40,8 +43,11 @@ def create_series(consumers: Iterable[str]) -> None:
         for outcome in ("sent", "deferred", "dead", "dropped"):
             EMAILS_TOTAL.labels(kind, outcome)
         EMAIL_SECONDS.labels(kind, "sent")
+    for outcome in PUSH_OUTCOMES:
+        PUSHES_TOTAL.labels(outcome)
+    PUSH_SECONDS.labels("sent")
     for notification_type in (*TYPES, HOST):
-        for channel in ("in_app", "email"):
+        for channel in ("in_app", "email", "push"):
             NOTIFICATIONS_TOTAL.labels(notification_type, channel)
 
 

@@ -43,6 +43,7 @@ from jobs.drain.stats import DrainStats
 from jobs.infra.outage import Outage
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
+from jobs.push.sender import PushSender
 from jobs.queue import broker
 from jobs.queue.broker import QUEUE_ERRORS, huey
 from jobs.queue.scheduler import exclusive
@@ -71,6 +72,7 @@ consumers: dict[str, Consumer] = {}  # by name, in the order in which `run_pendi
 retention: Retention  # set by `bind`
 archiver: Archiver | Partitioner  # set by `bind`
 mailer: Mailer | None = None  # set in a worker
+push_sender: PushSender | None = None  # set in a worker
 
 
 class _SerialRunner:
@@ -224,11 +226,18 @@ def run(name: str, stop: Stop = never) -> DrainResult:
 
     def work() -> DrainResult:
         result = drain_log(consumer, stop)
-        if result.mails and mailer is not None:
-            mailer.wake()
+        _wake_senders(result)
         return result
 
     return _runners[name].run(work)
+
+
+def _wake_senders(done: DrainResult | DrainStats) -> None:
+    """Have mail and pushes sent that a drain may have queued."""
+    if done.mails and mailer is not None:
+        mailer.wake()
+    if done.rows and push_sender is not None:
+        push_sender.wake()
 
 
 def run_pending(stop: Stop = never, max_s: float = math.inf) -> int:
@@ -265,8 +274,7 @@ def _notify(work: Callable[[Stop], DrainStats], outage: Outage, stop: Stop) -> i
         outage.record_failure(error)
         return 0
     outage.record_success()
-    if done.mails and mailer is not None:
-        mailer.wake()
+    _wake_senders(done)
     return done.rows
 
 

@@ -25,6 +25,7 @@ from jobs.infra import parent
 from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
+from jobs.push.sender import PushSender
 from jobs.queue.broker import QUEUE_ERRORS, Broker
 from models.log import event
 from models.store import facts
@@ -44,6 +45,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         super().__init__(huey, **options)
         self._settings = settings
         self._mailer = Mailer(settings)
+        self._push_sender = PushSender(settings)
         self._deliverer = Deliverer(settings)
         self._heartbeat = Heartbeat(tasks.running_work)
         self._checker = threading.Thread(target=self._check_repeatedly, name="checker", daemon=True)
@@ -61,8 +63,9 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         measure_disk(self._settings.data_dir)  # before the port is open: 0 would look like a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
         self._publish_hints()
-        tasks.mailer = self._mailer
+        tasks.mailer, tasks.push_sender = self._mailer, self._push_sender
         self._mailer.start()
+        self._push_sender.start()
         self._deliverer.start()
         super().start()
         self._checker.start()
@@ -79,11 +82,12 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
             event.on_append.append(publisher.hint)
 
     def _join_workers(self) -> bool:
-        """Wait also for the checker, which may be writing a slice, and for the mail that is being sent."""
+        """Wait also for the checker, which may be writing a slice, and for mail and pushes that are being sent."""
         self._mailer.stop()
+        self._push_sender.stop()
         self._deliverer.stop()
         ended: bool = super()._join_workers()
-        others = (self._checker, self._mailer, self._deliverer)
+        others = (self._checker, self._mailer, self._push_sender, self._deliverer)
         for other in others:
             other.join(self.shutdown_timeout)
         return ended and not any(other.is_alive() for other in others)

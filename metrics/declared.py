@@ -83,6 +83,11 @@ REPORTS_OPEN = _gauge("reports_open", "Reported messages and posts that no admin
 REPORTS_OLDEST_SECONDS = _gauge("reports_oldest_seconds", "Age of the oldest open report; 0 without one")
 WEBHOOKS = _gauge("webhooks", "Webhooks: active, failing, paused, disabled", "state")
 
+# Push
+PUSHES_TOTAL = _counter("pushes", "Pushes: sent, recalled, deferred, dead, dropped, gone (with their subscription)", "outcome")
+PUSH_SECONDS = _latency("push", "Time to send a push to its service", "outcome")
+PUSHES_WAITING = _gauge("pushes_waiting", "Pushes that are due and not sent")
+
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")

@@ -10,6 +10,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import h11
@@ -59,14 +60,14 @@ class Connection:
         is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         return is_done and not self._http.trailing_data[0]
 
-    async def post(self, post: Post) -> int:
-        """Post a body and return the status of the answer. Raises ClosedError, OSError, h11.ProtocolError."""
+    async def post(self, post: Post) -> h11.Response:
+        """Post a body and return the head of the answer. Raises ClosedError, OSError, h11.ProtocolError."""
         if self.is_reusable:
             self._http.start_next_cycle()
         request = h11.Request(method=b"POST", target=post.target, headers=post.headers)
         parts = [self._http.send(event) for event in (request, h11.Data(data=post.body), h11.EndOfMessage())]
         self._writer.write(b"".join(part for part in parts if part))
-        status = await self._status()
+        response = await self._response()
         post.limit.reschedule(None)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -74,13 +75,13 @@ class Connection:
         except (TimeoutError, OSError, h11.ProtocolError):
             self.close()
         self.used_at = time.monotonic()
-        return status
+        return response
 
-    async def _status(self) -> int:
+    async def _response(self) -> h11.Response:
         while True:
             event = await self._next_event()
             if isinstance(event, h11.Response):
-                return event.status_code
+                return event
             if isinstance(event, h11.ConnectionClosed):
                 raise ClosedError("the receiver has closed the connection")
 
@@ -105,15 +106,21 @@ class Connection:
         self._writer.transport.abort()
 
 
+@cache
+def _context() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: half a megabyte."""
+    return ssl.create_default_context()
+
+
 class Connections:
     """Connections to one name. At most as many are open as there are deliveries at a time."""
 
     def __init__(self, host: str, port: int, *, tls: bool) -> None:
         self._port = port
-        self._tls = {"ssl": ssl.create_default_context(), "server_hostname": host} if tls else {}
+        self._tls = {"ssl": _context(), "server_hostname": host} if tls else {}
         self._idle: list[Connection] = []
 
-    async def post(self, addresses: Sequence[str], post: Post) -> int:
+    async def post(self, addresses: Sequence[str], post: Post) -> h11.Response:
         """Post to the first address that can be connected to, and again if an idle connection turns out to be closed.
 
         Raises OSError, h11.ProtocolError.
@@ -138,9 +145,9 @@ class Connections:
         opened = await asyncio.open_connection(address, self._port, **self._tls)  # type: ignore[arg-type]
         return Connection(address, *opened)
 
-    async def _post_by(self, connection: Connection, post: Post) -> int:
+    async def _post_by(self, connection: Connection, post: Post) -> h11.Response:
         try:
-            status = await connection.post(post)
+            response = await connection.post(post)
         except BaseException:
             connection.close()
             raise
@@ -148,7 +155,7 @@ class Connections:
             self._idle.append(connection)
         else:
             connection.close()
-        return status
+        return response
 
     def close_idle(self, but: Sequence[str] | None = None) -> None:
         """Close the idle connections that are stale, or not to one of these addresses."""

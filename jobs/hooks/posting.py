@@ -73,7 +73,7 @@ class Poster:
             async with asyncio.timeout(TIMEOUT_S) as limit:
                 found = await self._resolver.resolve()
                 post = Post(self._target, _headers(self._authority, secrets, id_, body), body, limit)
-                status = await self._connections.post(found, post)
+                status = (await self._connections.post(found, post)).status_code
         except TimeoutError:
             return Outcome(None, f"no answer within {TIMEOUT_S:g} s")
         except Exception as error:  # of any kind: it is tried again, and the hook's task must live

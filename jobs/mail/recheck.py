@@ -92,7 +92,7 @@ def _content(unread: Sequence[UnreadNotification]) -> dict[str, Any]:
     items = [
         {
             **{"type": n.type, "grouping": n.grouping, "title": n.title, "body": n.body, "priority": "normal"},
-            **{"path": _path(n.data), "url": n.url},
+            **{"path": path_of(n.data), "url": n.url},
         }
         for n in unread[: -MAX_DIGEST_ITEMS - 1 : -1]
     ]
@@ -104,7 +104,7 @@ def _priority(user: int, conversation: Any) -> str:
     return next((priority for priority in unread_priorities(user, conversation) if priority != "normal"), "normal")
 
 
-def _path(data: Mapping[str, Any]) -> str:
+def path_of(data: Mapping[str, Any]) -> str:
     """Return the path of the page that a notification links to."""
     for name in SUBJECT_TYPES:
         if isinstance(number := data.get(name), int):

@@ -20,7 +20,7 @@ from models.hooks import webhook
 from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
 from models.log.event import Transaction
-from models.notices import announcement, causes, host_notices, outbox, pending_mail, topics
+from models.notices import announcement, causes, host_notices, outbox, pending_mail, push_outbox, topics
 from models.ops import dead_letters
 from models.store.clock import now_ms
 from models.store.database import engine
@@ -92,6 +92,7 @@ class Retention:
             "ended_tokens": lambda tx: ended_tokens.trim(tx.now_ms, limit),
             "invitations": lambda tx: invitation.trim(tx, limit),
             "mails": lambda tx: outbox.trim(tx, sent_ms, limit),
+            "pushes": lambda tx: push_outbox.trim(tx, sent_ms, limit),
             "dead_codes": lambda tx: dead_letters.trim_codes(tx),
             "dead_mails": lambda tx: dead_letters.trim_mails(tx, ended_ms, limit),
             "digests": lambda tx: pending_mail.trim(tx, sent_ms, limit),

@@ -55,6 +55,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
         holder = CharField(max_length=32, null=True)
         tried_from_ms = BigIntegerField()
         sent_ms = BigIntegerField(null=True)
+        message = BigIntegerField(null=True, index=True)
         ended_ms = BigIntegerField(null=True)
         error = TextField(null=True)
 

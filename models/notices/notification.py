@@ -14,7 +14,7 @@ from peewee import Case, fn
 
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
-from models.notices import message_counts
+from models.notices import message_counts, pushes
 from models.notices.message_counts import MessageInterval
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import (
@@ -34,6 +34,7 @@ MAX_TITLE_CHARS = 200
 MAX_TYPE_CHARS = 60
 MAIL_ONLY_PREFIX = "~"  # begins the grouping of notifications that are only mailed
 VISIBLE_SQL = "mail_only IS NULL"
+HAS_PUSH_SQL = "EXISTS (SELECT 1 FROM pushes p WHERE p.notification=notifications.id)"  # so most reads have no further statement
 MAX_IDS_PER_QUERY = 500
 NEWEST_SQL = (  # the newest message of the conversation that a notification is about, NULL for others
     "(SELECT max(y.id) FROM messages y "
@@ -187,8 +188,10 @@ def mark_read(tx: Transaction, user: int, ids: Sequence[int] | None) -> int:
     # Raw: part of moving a read mark.
     chosen = "" if ids is None else f" AND id IN ({placeholders(len(ids))})"
     where = f"user_id=? AND read_ms IS NULL AND {VISIBLE_SQL}{chosen}"
-    read = sorted(id_ for (id_,) in rows(f"SELECT id FROM notifications WHERE {where}", (user, *(ids or ()))))
+    found = rows(f"SELECT id, {HAS_PUSH_SQL} FROM notifications WHERE {where}", (user, *(ids or ())))
+    read = sorted(id_ for id_, _ in found)
     _set_read(tx, read)
+    pushes.recall(tx, [id_ for id_, has_push in found if has_push])
     unread = unread_count(user)
     if read:
         marked: dict[str, Any] = {"all": True} if ids is None else {"ids": read}
@@ -200,11 +203,12 @@ def mark_group_read(tx: Transaction, user: int, grouping: str) -> None:
     """Mark the user's unread notifications of a grouping as read, both the shown and the mail-only one."""
     # Raw: part of moving a read mark.
     unread = rows(
-        "SELECT id, mail_only FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
+        f"SELECT id, mail_only, {HAS_PUSH_SQL} FROM notifications WHERE user_id=? AND grouping IN (?,?) AND read_ms IS NULL",
         (user, grouping, MAIL_ONLY_PREFIX + grouping),
     )
-    _set_read(tx, [id_ for id_, mail_only in unread if mail_only])
-    shown = [id_ for id_, mail_only in unread if not mail_only]
+    _set_read(tx, [id_ for id_, mail_only, _ in unread if mail_only])
+    pushes.recall(tx, [id_ for id_, mail_only, has_push in unread if mail_only and has_push])
+    shown = [id_ for id_, mail_only, _ in unread if not mail_only]
     if shown:
         mark_read(tx, user, shown)
 

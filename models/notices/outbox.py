@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 import peewee
-from peewee import SQL, fn
 
 from models.log.event import Transaction
+from models.notices import sending
+from models.notices.sending import LEASE_MS
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import (
     Base,
@@ -31,9 +32,7 @@ from models.store.database import (
 
 CODE_PRIORITY, USUAL_PRIORITY = 0, 1  # the lower one is sent first
 EMPTY_DATA = "{}"
-MAX_ERROR_CHARS = 500
 MAX_READDRESSED_PER_STATEMENT = 200
-LEASE_MS = 15_000  # the mail of a dead sender is sent by another after so long
 # How far ahead `next_ms` may be. A new mail is due at once; the pauses of a relay that is down and of a mail are at most these.
 MAX_DELAY_SQL = f"""CASE WHEN holder IS NOT NULL THEN {2 * LEASE_MS} WHEN attempts=0 THEN 0
  WHEN attempts<11 THEN 30000 + (2000 << attempts) ELSE 4530000 END"""
@@ -77,9 +76,7 @@ Email.add_index(Email.index(Email.receiver, Email.id, where=peewee.SQL("receiver
 Email.add_index(Email.index(Email.ended_ms, where=peewee.SQL("state<>'queued'"), name="email_ended"))
 
 
-# With literals, which let the partial indexes serve queries of them.
-QUEUED = Email.state == SQL("'queued'")
-ENDED = Email.state != SQL("'queued'")
+QUEUED = sending.queued(Email)
 
 
 class NewMail(NamedTuple):
@@ -191,7 +188,7 @@ def is_interrupted(number: int) -> bool:
 
 def renew_lease(tx: Transaction, number: int, holder: str) -> None:
     """Extend the lease of a mail while it is being sent."""
-    Email.update(next_ms=tx.now_ms + LEASE_MS).where(_is_queued(number), Email.holder == holder).execute()
+    sending.renew_lease(Email, tx, number, holder)
 
 
 def mark_sent(tx: Transaction, number: int) -> None:
@@ -213,20 +210,14 @@ def _end(tx: Transaction, number: int, state: str) -> None:
     )
 
 
-def _is_queued(number: int) -> peewee.Expression:
-    return (Email.id == number) & (Email.state == "queued")
-
-
 def defer(tx: Transaction, number: int, holder: str, delay_ms: int, error: str) -> None:
     """Schedule another attempt after one has failed."""
-    failed = Email.update(next_ms=tx.now_ms + delay_ms, error=error[:MAX_ERROR_CHARS], holder=None)
-    failed.where(_is_queued(number), Email.holder == holder).execute()
+    sending.defer(Email, tx, number, holder, delay_ms, error)
 
 
 def mark_dead(tx: Transaction, number: int, error: str) -> bool:
     """Mark a mail as one that cannot be sent; False when it has ended already."""
-    dead = Email.update(state="dead", ended_ms=tx.now_ms, error=error[:MAX_ERROR_CHARS])
-    return bool(dead.where(_is_queued(number)).execute() == 1)
+    return sending.mark_dead(Email, tx, number, error)
 
 
 def retry(tx: Transaction, number: int) -> None:
@@ -239,8 +230,7 @@ def retry(tx: Transaction, number: int) -> None:
 
 def count_queued() -> tuple[int, int | None]:
     """How many mails wait, and when the one that has waited longest was queued, in ms."""
-    ((count, since_ms),) = fetch_rows(Email.select(fn.COUNT(Email.id), fn.MIN(Email.tried_from_ms)).where(QUEUED))
-    return int(count), since_ms
+    return sending.count_queued(Email)
 
 
 def list_about(receiver: int, notification: int, limit: int) -> list[dict[str, Any]]:
@@ -287,5 +277,4 @@ def list_failing(limit: int) -> list[dict[str, Any]]:
 
 def trim(tx: Transaction, ended_before_ms: int, limit: int) -> int:
     """Delete mails that were sent or dropped before a time, the oldest, and at most `limit`; returns how many."""
-    ended = Email.select(Email.id).where(ENDED, Email.state.in_(["sent", "dropped"]), Email.ended_ms < ended_before_ms)
-    return int(Email.delete().where(Email.id.in_(ended.order_by(Email.ended_ms).limit(limit))).execute())
+    return sending.trim(Email, ("sent", "dropped"), ended_before_ms, limit)

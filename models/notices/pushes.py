@@ -14,10 +14,9 @@ from typing import NamedTuple
 import peewee
 
 from models.log.event import Transaction
-from models.notices.notification import MAIL_ONLY_PREFIX
 from models.notices.push_subscriptions import PushSubscription
 from models.notices.schedule import AT_ONCE
-from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, values_cte
+from models.store.database import Base, NeverReusedIdField, affected_rows, chunks, execute, placeholders, rows, values_cte
 
 CONVERSATION = "conversation:"  # begins the grouping of notifications about messages
 MAX_KEYS_PER_QUERY = 200
@@ -27,7 +26,8 @@ class Push(Base):
     """A push to one subscription about one subject: the newest `notification`, or with `recall` that it is gone.
 
     `state` is queued, sent, dropped (not to be sent any more) or dead (given up). `requests` counts changes, so that one which
-    comes during an attempt is not lost. `sent_ms` is when a notification was sent that was not recalled since.
+    comes during an attempt is not lost. `sent_ms` is when a notification was sent that was not recalled since,
+    and `message` the one whose text it showed.
     """
 
     id = NeverReusedIdField()
@@ -43,6 +43,7 @@ class Push(Base):
     holder = peewee.CharField(max_length=32, null=True)
     tried_from_ms = peewee.BigIntegerField()
     sent_ms = peewee.BigIntegerField(null=True)
+    message = peewee.BigIntegerField(null=True, index=True)
     ended_ms = peewee.BigIntegerField(null=True)
     error = peewee.TextField(null=True)
 
@@ -67,7 +68,6 @@ class NewPush(NamedTuple):
 
 def tag_of(grouping: str, notification: int) -> str:
     """Return the name of a notification's subject. A later push with the same tag takes its place in the browser."""
-    grouping = grouping.removeprefix(MAIL_ONLY_PREFIX)
     is_conversation = grouping.startswith(CONVERSATION)
     return grouping.replace(":", "-") if is_conversation else f"notification-{notification}"
 
@@ -117,6 +117,15 @@ def _is_waiting(users: Sequence[int], now_ms: int) -> peewee.Expression:
     return condition
 
 
+# What is being sent, or has failed, keeps its time.
+RECALL_SQL = """
+UPDATE pushes SET recall=TRUE, urgent=FALSE, requests=requests+1, state='queued', ended_ms=NULL,
+ attempts=CASE WHEN state='queued' THEN attempts ELSE 0 END,
+ tried_from_ms=CASE WHEN state='queued' THEN tried_from_ms ELSE ? END,
+ next_ms=CASE WHEN state='queued' AND attempts>0 THEN next_ms ELSE ? END
+ WHERE NOT recall AND """
+
+
 def recall(tx: Transaction, notifications: Sequence[int]) -> None:
     """Recall the pushes of notifications that were read elsewhere or withdrawn. Those that were never sent are deleted.
 
@@ -125,11 +134,19 @@ def recall(tx: Transaction, notifications: Sequence[int]) -> None:
     for part in chunks(notifications, MAX_KEYS_PER_QUERY):
         about = f"notification IN ({placeholders(len(part))})"
         execute(f"DELETE FROM pushes WHERE {about} AND state='queued' AND attempts=0 AND sent_ms IS NULL", part)
-        execute(
-            "UPDATE pushes SET recall=TRUE, urgent=FALSE, requests=requests+1, state='queued', ended_ms=NULL, "
-            "attempts=CASE WHEN state='queued' THEN attempts ELSE 0 END, "
-            "tried_from_ms=CASE WHEN state='queued' THEN tried_from_ms ELSE ? END, "
-            "next_ms=CASE WHEN state='queued' AND attempts>0 THEN next_ms ELSE ? END "
-            f"WHERE {about} AND NOT recall AND (state='queued' OR sent_ms IS NOT NULL)",
-            (tx.now_ms, tx.now_ms, *part),
-        )
+        execute(f"{RECALL_SQL} {about} AND (state='queued' OR sent_ms IS NOT NULL)", (tx.now_ms, tx.now_ms, *part))
+
+
+def showing(messages: Sequence[int]) -> list[int]:
+    """Return the pushes that show the text of one of these messages."""
+    numbers: list[int] = []
+    for part in chunks(messages, MAX_KEYS_PER_QUERY):
+        sql = f"SELECT id FROM pushes WHERE message IN ({placeholders(len(part))}) AND sent_ms IS NOT NULL AND NOT recall"
+        numbers += [number for (number,) in rows(sql, part)]
+    return numbers
+
+
+def recall_shown(tx: Transaction, pushes: Sequence[int]) -> int:
+    """Recall pushes whose text was deleted, or send in its place what is unread still; returns how many."""
+    shown = f"id IN ({placeholders(len(pushes))}) AND sent_ms IS NOT NULL"
+    return affected_rows(f"{RECALL_SQL} {shown}", (tx.now_ms, tx.now_ms, *pushes)) if pushes else 0

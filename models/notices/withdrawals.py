@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.log.event import Transaction
-from models.notices import message_counts
+from models.notices import message_counts, pushes
 from models.notices.levels import Level
 from models.notices.message_counts import MessageInterval
 from models.notices.notification import MAIL_ONLY_PREFIX, conversation_grouping, mark_group_read, mark_mail_only_read, mark_read
@@ -81,7 +81,9 @@ def find_empty(unread: Sequence[UnreadInterval]) -> list[UnreadInterval]:
 
 def withdraw_empty(tx: Transaction, empty: Sequence[UnreadInterval]) -> None:
     """Mark these as read, with an event for each that is shown."""
-    mark_mail_only_read(tx, [item.id for item in empty if item.mail_only])
+    mail_only = [item.id for item in empty if item.mail_only]
+    mark_mail_only_read(tx, mail_only)
+    pushes.recall(tx, mail_only)
     for item in empty:
         if not item.mail_only:
             mark_read(tx, item.interval.user, [item.id])

@@ -13,7 +13,7 @@ from jobs.queue.broker import NAME, QUEUE_ERRORS
 from models.accounts import deletion
 from models.chat import additions
 from models.hooks import webhook
-from models.notices import announcement, host_notices, outbox
+from models.notices import announcement, host_notices, outbox, push_outbox
 from models.ops import dead_letters, worker
 from models.store.clock import now_ms
 
@@ -149,6 +149,13 @@ class WebhookStatus(TypedDict):
     next_attempt_at: str | None
 
 
+class PushOutboxStatus(TypedDict):
+    """The pushes that are not sent yet, also those that wait for the end of quiet hours."""
+
+    waiting: int
+    oldest_s: float
+
+
 class JobsAnswer(TypedDict):
     """The state of background work."""
 
@@ -156,6 +163,7 @@ class JobsAnswer(TypedDict):
     workers: list[WorkerAnswer]
     consumers: list[ConsumerStatus]
     mail: OutboxStatus
+    pushes: PushOutboxStatus
     fanouts: list[AnnouncementStatus]
     notices: list[HostNoticeStatus]
     additions: list[MemberAdditionStatus]
@@ -170,7 +178,7 @@ class Jobs(AdminHandler):
 
     @describe("Read the state of background work", {200: JobsAnswer})
     async def get(self) -> None:
-        """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"fanouts":[…],
+        """Answer 200 with `{"queues":[…],"workers":[…],"consumers":[…],"mail":{…},"pushes":{…},"fanouts":[…],
         "notices":[…],"additions":[…],"webhooks":[…],"deletions":[…],"dead":[…],"degraded":[…]}`."""
         queues = await self.read(_queues)
         workers = await self.read(worker.all_workers)
@@ -179,6 +187,8 @@ class Jobs(AdminHandler):
         waiting, since_ms = await self.read(outbox.count_queued)
         oldest_s = max(0, now_ms() - since_ms) / 1000 if since_ms is not None else 0.0
         failing = await self.read(outbox.list_failing, MAX_ITEMS)
+        pushes, pushes_since_ms = await self.read(push_outbox.count_queued)
+        pushes_oldest_s = max(0, now_ms() - pushes_since_ms) / 1000 if pushes_since_ms is not None else 0.0
         mail = {"waiting": waiting, "oldest_s": oldest_s, "failing": failing}
         fanouts = await self.read(announcement.list_newest, MAX_ITEMS)
         added = await self.read(additions.list_newest, MAX_ITEMS)
@@ -190,6 +200,7 @@ class Jobs(AdminHandler):
                 "workers": workers,
                 "consumers": consumers,
                 "mail": mail,
+                "pushes": {"waiting": pushes, "oldest_s": pushes_oldest_s},
                 "fanouts": fanouts,
                 "notices": await self.read(host_notices.list_newest, MAX_ITEMS),
                 "additions": added,

@@ -38,7 +38,7 @@ def test_a_push_goes_to_each_browser_of_its_user_and_several_become_one(store: S
     queue(NewPush(ana, 5, "conversation:7", AT_ONCE), NewPush(ben, 6, "like:3", AT_ONCE), NewPush(eve, 8, "like:3", AT_ONCE))
     expected = [("conversation-7", 5, "queued", False, False, 1)] * 2 + [("notification-6", 6, "queued", False, False, 1)]
     assert sorted(state()) == sorted(expected)
-    queue(NewPush(ana, 9, "~conversation:7", AT_ONCE, urgent=True))
+    queue(NewPush(ana, 9, "conversation:7", AT_ONCE, urgent=True))
     assert sorted(state())[:2] == [("conversation-7", 9, "queued", True, False, 2)] * 2
     PushSubscription.delete().where(PushSubscription.user == ana).execute()
     assert len(state()) == 1
