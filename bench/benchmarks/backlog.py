@@ -4,11 +4,11 @@ import asyncio
 from bisect import bisect_left
 from contextlib import suppress
 from time import perf_counter
+from urllib.request import urlopen
 
 from bench.benchmark import Benchmark, Bound, Figure, Line, Round, Scale, round_of
-from bench.load.client import Client
 from bench.load.loops import Stream, closed_loop, open_loop, percentile
-from bench.load.metrics_page import read_page, samples
+from bench.load.metrics_page import samples
 from bench.load.targets import Chat, create_chat, numbers
 from bench.servers.bellwire import Bellwire, bellwire
 
@@ -22,19 +22,24 @@ CATCH_UP_TIMEOUT_S = 120.0
 class LagLog:
     """The lag of the slowest drain in seconds, each time it was read, and the rows that each drain has written."""
 
-    def __init__(self, worker_port: int) -> None:
-        self._client = Client(worker_port)
+    def __init__(self, url: str) -> None:
+        self._url = url
         self.at: list[float] = []
         self.seconds: list[float] = []
         self.rows: dict[str, float] = {}
 
     async def read(self) -> None:
         """Read the page once; a worker that has just started has no samples yet."""
-        page = await read_page(self._client)
+        page = await asyncio.to_thread(self._page)
         if lags := samples(page, "bellwire_log_lag_seconds"):
             self.at.append(perf_counter())
             self.seconds.append(max(lags.values()))
         self.rows = samples(page, "bellwire_drain_rows_total")
+
+    def _page(self) -> str:
+        """Read the page, whose answer has no length: it ends with the connection."""
+        with urlopen(self._url, timeout=10) as answer:
+            return str(answer.read().decode())
 
     async def watch(self) -> None:
         """Read again and again until cancelled."""
@@ -50,7 +55,7 @@ class LagLog:
 
 async def wait_until_drained(server: Bellwire) -> None:
     """Return when no drain is behind; raise TimeoutError after CATCH_UP_TIMEOUT_S."""
-    lag, deadline = LagLog(server.worker_port), perf_counter() + CATCH_UP_TIMEOUT_S
+    lag, deadline = LagLog(server.worker_metrics), perf_counter() + CATCH_UP_TIMEOUT_S
     while perf_counter() < deadline:
         await lag.read()
         if lag.seconds and lag.seconds[-1] < BEHIND_S:
@@ -61,7 +66,7 @@ async def wait_until_drained(server: Bellwire) -> None:
 
 async def _send_while_draining(server: Bellwire, target: Chat, first: int, seconds: float) -> tuple[Stream, LagLog]:
     """Start the worker and send while it drains."""
-    lag = LagLog(server.worker_port)
+    lag = LagLog(server.worker_metrics)
     server.start_worker()
     watching = asyncio.create_task(lag.watch())
     stream = await open_loop(target, RATE, seconds, numbers(first))
