@@ -10,14 +10,14 @@ from conf import Settings
 from jobs import tasks
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
-from models.chat import changes, conversation, conversation_search, message, presence, read_marks, search, views
+from models.chat import changes, conversation, conversation_search, member_level, message, presence, read_marks, search, views
 from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
 from models.community import comment, group, like, post, post_queries
 from models.identity import token, user
 from models.identity.contacts import SHARED, Bound
 from models.log import event
-from models.notices import notification, outbox, pending_mail
+from models.notices import burst_members, notification, outbox, pending_mail, withdrawals
 from models.ops import dead_letters, worker
 from models.records import records
 from models.records.archive import RECORD_TYPES
@@ -95,6 +95,11 @@ def use(settings: Settings) -> None:
     notification.list_page(ana, None, None, 50, unread_only=False)
     notification.list_page(ana, "community", None, 50, unread_only=True)
     notification.unread_count(ana)
+    burst_members.list_all(crew, 0)
+    burst_members.list_by_level(crew, 0, counted=False)
+    burst_members.list_among(crew, 0, [ana, ben])
+    withdrawals.find_unread(crew, newest, [ana, ben])
+    write(member_level.set_level, ana, crew, "mentions", None)
     write(notification.mark_read, ana, None)
     for text in ("an", "ana b", ""):
         user.search(text, 0, 50)
