@@ -33,6 +33,7 @@ from jobs.consumers.members import MembersConsumer
 from jobs.consumers.notify import NotifyConsumer
 from jobs.consumers.post_counts import PostCountsConsumer
 from jobs.consumers.search_index import SearchIndexConsumer
+from jobs.consumers.unreachable import UnreachableConsumer
 from jobs.consumers.unseen import notify_unseen
 from jobs.consumers.withdrawals import WithdrawalsConsumer
 from jobs.drain.backlog import consumers_to_run
@@ -122,6 +123,7 @@ def bind(settings: Settings) -> None:
         AdminWatchConsumer(),
         HostNoticeConsumer(),
         AnnouncementConsumer(),
+        UnreachableConsumer(),
         PostCountsConsumer(),
         ActivityConsumer(settings.activity_sample),
         SearchIndexConsumer(),

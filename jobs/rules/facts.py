@@ -41,6 +41,7 @@ class Facts(NamedTuple):
     blocks: Mapping[
         tuple[int, int], Sequence[tuple[int, int | None]]
     ] = {}  # (user, blocked) -> intervals of the log, of those who caused the events
+    hidden_posts: Collection[tuple[int, int]] = frozenset()  # (user, post in a group that they have left)
     pushable: Collection[int] = frozenset()  # users with a push subscription
 
     def choice(self, user: int, notification_type: str) -> Choice:
@@ -76,6 +77,8 @@ def gather_facts(
     actors = {user for _, payload in events for user in _actors(payload)}
     post_authors = audience.post_authors(posts)
     comment_authors = audience.comment_authors({comment.id for comment in comments} | replied_to)
+    readers = {(author, post) for post, author in post_authors.items()}
+    readers |= {(comment_authors[c.reply_to], c.post) for c in comments if c.reply_to in comment_authors}
     owners = {payload.group.owner for _, payload in events if isinstance(payload, GroupJoinPayload)}
     among = {member.user for member in chain.from_iterable(members.values())}
     among |= {*post_authors.values(), *comment_authors.values(), *owners}
@@ -88,6 +91,7 @@ def gather_facts(
         online=online({member.user for member in chain.from_iterable(members.values()) if member.active}),
         post_authors=post_authors,
         comment_authors=comment_authors,
+        hidden_posts=audience.hidden_posts(readers),
         blocks=blockers_of(actors, among, events[0][0].id) if among else {},
     )
 

@@ -60,6 +60,20 @@ class CommentPayload(msgspec.Struct, gc=False):
     reply_to: int | None
 
 
+class PostPayload(msgspec.Struct, gc=False):
+    """`post.deleted`."""
+
+    id: int
+    author: UserRef
+
+
+class MemberLeftPayload(msgspec.Struct, gc=False):
+    """`member.left`: `user` is no member of a conversation any more."""
+
+    conversation: int
+    user: UserRef
+
+
 class GroupRef(msgspec.Struct, gc=False):
     """A group inside another payload; `owner` is a user id."""
 
@@ -69,7 +83,7 @@ class GroupRef(msgspec.Struct, gc=False):
 
 
 class GroupJoinPayload(msgspec.Struct, gc=False):
-    """`group.joined`: `user` joined `group`."""
+    """`group.joined` and `group.left`: `user` joined or left `group`."""
 
     group: GroupRef
     user: UserRef
@@ -116,6 +130,10 @@ class ActivityPayload(msgspec.Struct, gc=False):
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "message.created": msgspec.json.Decoder(MessagePayload),
     "message.updated": msgspec.json.Decoder(MessagePayload),
+    "post.deleted": msgspec.json.Decoder(PostPayload),
+    "comment.deleted": msgspec.json.Decoder(CommentPayload),
+    "group.left": msgspec.json.Decoder(GroupJoinPayload),
+    "member.left": msgspec.json.Decoder(MemberLeftPayload),
     "message.deleted": msgspec.json.Decoder(MessagePayload),
     "post.liked": msgspec.json.Decoder(ReactionPayload),
     "post.bookmarked": msgspec.json.Decoder(ReactionPayload),

@@ -59,7 +59,11 @@ PRECEDENCE = (
         lambda case: case.as_reply,
         "A comment on a post of theirs answers a comment of theirs: they are notified of that.",
     ),
-    Line(NOT_A_MEMBER, lambda case: not case.member, "At the event's place in the log they were not a member of the conversation."),
+    Line(
+        NOT_A_MEMBER,
+        lambda case: not case.member,
+        "At the event's place in the log they were not a member of the conversation; or they have left the group of the post.",
+    ),
     Line(NOT_ACTIVE, lambda case: not case.active, "The account is not active."),
     Line(HAS_READ, lambda case: case.has_read, "Their read mark is at the message or after it."),
     Line(BLOCKED, lambda case: case.blocked, "At the event's place in the log they blocked the user who caused it."),

@@ -92,7 +92,8 @@ def _reaction_content(name: str, reaction: ReactionPayload, facts: Facts) -> Con
 
 def _reaction_receivers(event: Event, reaction: ReactionPayload, facts: Facts) -> Receivers:
     blocked = facts.is_blocked(reaction.author, reaction.user, event.id)
-    yield Case(reaction.author, deleted=reaction.post not in facts.post_authors, blocked=blocked)
+    member = (reaction.author, reaction.post) not in facts.hidden_posts
+    yield Case(reaction.author, deleted=reaction.post not in facts.post_authors, member=member, blocked=blocked)
 
 
 def _comment_content(comment: CommentPayload, facts: Facts) -> Content:
@@ -115,7 +116,8 @@ def _comment_receivers(event: Event, comment: CommentPayload, facts: Facts) -> R
 
 def _comment_case(event: Event, comment: CommentPayload, user: int, facts: Facts) -> Case:
     blocked = facts.is_blocked(user, comment.author.id, event.id)
-    return Case(user, deleted=comment.id not in facts.comment_authors, blocked=blocked)
+    member = (user, comment.post) not in facts.hidden_posts
+    return Case(user, deleted=comment.id not in facts.comment_authors, member=member, blocked=blocked)
 
 
 def _reply_content(comment: CommentPayload, facts: Facts) -> Content:

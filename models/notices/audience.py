@@ -9,7 +9,7 @@ from models.community.comment import Comment
 from models.community.post import Post
 from models.identity.user import LOCALE, Profile, User
 from models.notices.quiet import Quiet, decode
-from models.store.database import chunks, fetch_rows, placeholders, rows
+from models.store.database import chunks, fetch_rows, placeholders, rows, values_cte
 
 MAX_IDS_PER_QUERY = 500
 # Whether a member (`m`) has not read a message (`y`) of the conversation: one that was imported only if they have marked it so.
@@ -96,6 +96,20 @@ def post_authors(posts: Collection[int]) -> dict[int, int]:
     """post -> its author, for posts that are not deleted."""
     query = Post.select(Post.id, Post.author).where(Post.deleted_ms.is_null())
     return dict(_by_id(query, Post, posts))
+
+
+def hidden_posts(readers: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of (user, post) whose post is in a group that the user is not in."""
+    hidden: set[tuple[int, int]] = set()
+    for part in chunks(sorted(readers), MAX_IDS_PER_QUERY):
+        # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
+        sql = (
+            values_cte("member, post", len(part)) + "SELECT input.member, input.post FROM input CROSS JOIN posts p "
+            "WHERE p.id=input.post AND p.group_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM group_members m "
+            "WHERE m.group_id=p.group_id AND m.user_id=input.member AND m.to_event IS NULL)"
+        )
+        hidden |= set(rows(sql, [value for pair in part for value in pair]))
+    return hidden
 
 
 def comment_authors(comments: Collection[int]) -> dict[int, int]:
