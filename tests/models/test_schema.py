@@ -169,7 +169,7 @@ def test_checkpoints_and_dead_letters_of_earlier_versions_are_kept(tmp_path: Pat
     execute("INSERT INTO events (id, stream, type, at_ms, data) VALUES (7, 'user:1', 'x', 1, '{}')")
     execute("INSERT INTO dead_events (consumer, event_id, error, parked_ms, retry) VALUES ('notify', 7, 'why', 1, 1)")
     assert schema.migrate() == [path.stem for path in sorted(schema.DIRECTORY.glob("[0-9]*.py"))][1:]
-    added = {consumer: {0: (7, 0)} for consumer in ("imported_search", "withdrawals")}
+    added = {consumer: {0: (7, 0)} for consumer in ("imported_search", "withdrawals", "unreachable")}
     assert checkpoint.all_positions() == {"notify": {0: (7, 1)}, **added}
     assert dead_letters.letters_to_retry("notify", 10) == [(1, 7)]
     disconnect()
