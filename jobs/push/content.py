@@ -122,14 +122,16 @@ class PushComposer:
         return text.title, f"{text.sender}: {text.body}"
 
     def _payload(self, push: DuePush, subject: Subject, title: str, body: str) -> bytes:
-        """Return the payload, without its body and then its title's end if it would be too large."""
-        url = subject.url or f"/{path_of(subject.data)}"
-        fields = {"title": shortened(title, MAX_TITLE_CHARS), "body": shortened(body, MAX_BODY_CHARS)}
-        fields |= {"url": self._base_url + url if url.startswith("/") else url, "tag": push.tag}
-        encoded = msgspec.json.encode({name: value for name, value in fields.items() if value or name == "title"})
+        """Return the payload, without its body and then its title's end if it would be too large. With `urgent` a browser also
+        alerts if it shows an earlier one about the subject."""
+        path = subject.url or f"/{path_of(subject.data)}"
+        url = self._base_url + path if path.startswith("/") else path
+        required = {"title": shortened(title, MAX_TITLE_CHARS), "url": url, "tag": push.tag}
+        optional = {"body": shortened(body, MAX_BODY_CHARS), "urgent": push.urgent}
+        encoded = msgspec.json.encode(required | {name: value for name, value in optional.items() if value})
         if len(encoded) <= MAX_PAYLOAD_BYTES:
             return encoded
-        return msgspec.json.encode({"title": fields["title"], "url": fields["url"][: MAX_PAYLOAD_BYTES // 2], "tag": push.tag})
+        return msgspec.json.encode(required | {"url": url[: MAX_PAYLOAD_BYTES // 2]})
 
 
 def _recalling(push: DuePush) -> Ready:

@@ -326,7 +326,7 @@ def test_quiet_hours_hold_a_push_and_what_is_urgent_pierces_them(
     store: Settings, server: PushServer, start: Callable[..., PushSender]
 ) -> None:
     ana, ben = people("ana", "ben")
-    browser_of(ben, server)
+    browser = browser_of(ben, server)
     send(ana, to=ben)
     notify()
     days = '["mon","tue","wed","thu","fri","sat","sun"]'
@@ -338,6 +338,7 @@ def test_quiet_hours_hold_a_push_and_what_is_urgent_pierces_them(
     send(ana, to=ben, priority="urgent")
     notify()
     until(lambda: states() == ["sent"])
+    assert server.of(browser)[-1]["urgent"] is True
 
 
 def test_a_notification_that_is_only_pushed_is_read_after_it(
