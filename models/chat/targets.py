@@ -39,8 +39,10 @@ def direct_conversations(tx: Transaction, pairs: Collection[tuple[int, int]]) ->
             "FROM input i LEFT JOIN conversations c ON c.pair=i.pair",
             [value for way in both_ways for value in way],
         )
-        known.update({pair_key(sender, other): number for sender, other, number, _ in found if number is not None})
-        tx.cache.blocked.update((sender, other) for sender, other, _, is_blocked in found if is_blocked)
+        for sender, other, number, is_blocked in found:
+            if number is not None:
+                tx.cache.add_direct(pair_key(sender, other), (sender, other), number)
+            (tx.cache.blocked.add if is_blocked else tx.cache.blocked.discard)((sender, other))
     return known
 
 
@@ -52,12 +54,13 @@ def kinds_by_member(tx: Transaction, members: Collection[tuple[int, int]]) -> di
     if missing:
         # Raw: part of a send; the order of the joins makes each row of `input` seek the index.
         kinds = rows(
-            values_cte("conversation, member", len(missing)) + f"SELECT m.conversation_id, m.user_id, {_KIND} FROM input "
+            values_cte("conversation, member", len(missing)) + f"SELECT m.conversation_id, m.user_id, {_KIND}, c.pair FROM input "
             "CROSS JOIN memberships m CROSS JOIN conversations c WHERE m.conversation_id=input.conversation "
             "AND m.user_id=input.member AND m.to_event IS NULL AND c.id=m.conversation_id",
             [value for member in missing for value in member],
         )
-        known.update({(conversation, user): kind for conversation, user, kind in kinds})
+        for conversation, user, kind, pair in kinds:
+            tx.cache.add_kind(conversation, user, kind, None if pair is None else other_of(pair, user))
     return known
 
 
@@ -77,8 +80,13 @@ def get_or_create_direct(tx: Transaction, user: int, other: int, caller: Bound |
     if (user, other) in tx.cache.blocked:
         conversations.require_active([other])
         raise BlockedError
-    direct[pair] = conversations.create(tx, user, [other], None)
+    tx.cache.add_direct(pair, (user, other), conversations.create(tx, user, [other], None))
     return direct[pair], True
+
+
+def other_of(pair: str, user: int) -> int:
+    """Return the other user of a pair's key."""
+    return sum(int(number) for number in pair.split(":")) - user
 
 
 def require_unblocked(tx: Transaction, conversation: int, user: int) -> None:

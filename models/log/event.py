@@ -22,6 +22,7 @@ ACCOUNTS = "accounts"  # new accounts and changes of status, for the drains; no 
 FANOUTS = "fanouts"  # announcements by admins, for the drain
 HOST_NOTICES = "notices"  # notifications that the host requests, for the drain
 MEMBERS = "members"  # users who were added to a conversation together, for every gateway; no client reads this stream
+USER = "user:"  # the beginning of the streams that `user_stream` names
 JOINING = "joining:"  # the beginning of the streams that `joining_stream` names
 ADDITIONS = "additions"  # large conversations whose members are still to be added, for the drain
 REPORTS = "reports"  # messages and posts that were reported, and what admins did, for the drains
@@ -76,7 +77,7 @@ def joining_stream(conversation: int) -> str:
 
 def user_stream(user: int) -> str:
     """Return the stream that only this user follows."""
-    return f"user:{user}"
+    return f"{USER}{user}"
 
 
 def group_stream(group: int) -> str:
@@ -109,7 +110,21 @@ class TransactionCache:
         self.actors: dict[int, tuple[int, str, str, int | None]] = {}  # token -> user, role, status, when it expires
         self.kinds: dict[tuple[int, int], str] = {}  # (conversation, member) -> kind, or BLOCKED in a direct conversation
         self.direct: dict[str, int] = {}  # pair -> conversation
-        self.blocked: set[tuple[int, int]] = set()  # (sender, other) of these pairs, if the other blocks the sender
+        self.blocked: set[tuple[int, int]] = set()  # (sender, other) if the other blocks the sender; read for the pairs of `direct`
+        self._kinds_by_other: dict[int, set[tuple[int, int]]] = {}  # the keys of `kinds` of direct conversations with a user
+        self._pairs_by_user: dict[int, set[str]] = {}
+
+    def add_kind(self, conversation: int, member: int, kind: str, other: int | None) -> None:
+        """Add the kind of a member's conversation, and if it is direct, with which other user."""
+        self.kinds[conversation, member] = kind
+        if other is not None:
+            self._kinds_by_other.setdefault(other, set()).add((conversation, member))
+
+    def add_direct(self, pair: str, users: tuple[int, int], conversation: int) -> None:
+        """Add the direct conversation of a pair."""
+        self.direct[pair] = conversation
+        for user in users:
+            self._pairs_by_user.setdefault(user, set()).add(pair)
 
     def apply(self, stream: str, kind: str) -> None:
         """Drop the entries that an appended event makes invalid."""
@@ -117,8 +132,16 @@ class TransactionCache:
             self.actors.clear()
         elif kind == "member.left":
             self.kinds.clear()
+            self._kinds_by_other.clear()
         elif kind in BLOCK_EVENTS:
-            self._clear_targets()
+            self._drop_direct(int(stream.removeprefix(USER)))
+
+    def _drop_direct(self, user: int) -> None:
+        """Drop the direct conversations with a user. Which of their users are blocked is read with them again."""
+        for member in self._kinds_by_other.pop(user, ()):
+            self.kinds.pop(member, None)
+        for pair in self._pairs_by_user.pop(user, ()):
+            self.direct.pop(pair, None)
 
     def clear(self) -> None:
         """Drop everything, because a transaction was rolled back: entries read in it may be wrong."""
@@ -126,9 +149,8 @@ class TransactionCache:
         self._clear_targets()
 
     def _clear_targets(self) -> None:
-        self.kinds.clear()
-        self.direct.clear()
-        self.blocked.clear()
+        for entries in (self.kinds, self.direct, self.blocked, self._kinds_by_other, self._pairs_by_user):
+            entries.clear()
 
     def limit_size(self) -> None:
         """Clear the entries of users, or of targets, if one of them has more than MAX_CACHED_ENTRIES."""

@@ -1,6 +1,7 @@
 """Blocks: intervals of the log, and the refusals that follow from them."""
 
 import itertools
+import random
 from contextlib import suppress
 
 import pytest
@@ -167,3 +168,41 @@ def test_a_known_pair_costs_a_send_no_statement_more(store: Settings, monkeypatc
         assert isinstance(posted, Posted)
         counts.append(sum("conversations" in sql or "blocks" in sql for sql in statements))
     assert counts == [1, 0]
+
+
+def test_a_cache_answers_as_the_store_after_changes_of_all_kinds(store: Settings) -> None:
+    """Random blocks of this process and of others, some undone, beside sends between three people and changes in their group."""
+    users = people("ana", "ben", "cleo")
+    chance, cache, blocked = random.Random(7), TransactionCache(), set[tuple[int, int]]()
+    crew = group(*users)
+    pairs = list(itertools.permutations(users, 2))
+    for step in range(120):
+        blocker, other = chance.choice(pairs)
+        change = blocks.unblock if (blocker, other) in blocked else blocks.block
+        kind = chance.choice(["here", "elsewhere", "undone", "left", "none"])
+        before = event.head()
+        if kind == "elsewhere":
+            with event.transaction() as tx:
+                change(tx, blocker, other)
+            for appended in event.read_after(before, 10):
+                cache.apply(appended.stream, appended.type)
+        with event.transaction(cache) as tx:
+            if kind == "here":
+                change(tx, blocker, other)
+            if kind == "left":
+                conversation.remove_member(tx, users[0], crew, users[2])
+                conversation.add_member(tx, users[0], crew, users[2])
+            if kind == "undone":
+                with suppress(ConflictError), tx.savepoint():
+                    change(tx, blocker, other)
+                    raise ConflictError
+            if kind in ("here", "elsewhere"):
+                blocked ^= {(blocker, other)}
+            chosen = chance.sample(pairs, 3)
+            expected = ["blocked" if (to, sender) in blocked else "posted" for sender, to in chosen]
+            drafts = [Draft(sender, 0, "a", to=to) for sender, to in chosen]
+            assert outcomes(tx, *drafts) == expected, step
+            known = [(tx.cache.direct.get(conversation.pair_key(*pair)), pair) for pair in chosen]
+            there = [(number, pair) for number, pair in known if number is not None]
+            by_id = [Draft(sender, 0, "a", conversation=number) for number, (sender, _) in there]
+            assert outcomes(tx, *by_id) == ["blocked" if pair[::-1] in blocked else "posted" for _, pair in there], step
