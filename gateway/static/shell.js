@@ -36,6 +36,11 @@ const SECTION_OF = new Map([
   ["groups", "posts"],
   ["people", "conversations"],
 ]);
+/** What menus and dialogs need: requested once the chats are there, so that it is there when it is pressed, and without a connection. */
+const LATER_MODULES = [
+  ...["chat/message-actions", "chat/emoji", "chat/blocks", "chat/priority", "chat/level", "chat/completion"],
+  ...["shared/dialog", "shared/popover", "shared/reporting"],
+];
 const SIGNED_OUT = new Set([401, 403]);
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
 const START_ALERTS_AFTER_MS = 3000; // the first messages come first
@@ -81,6 +86,7 @@ export class Shell extends View {
         if (state) guard("state", () => this.store.reset(state));
         for (const event of events) guard("event", () => this.store.apply(event)); // the next ones are shown nevertheless
         if (state) this.navigate();
+        if (state) preloadOnce();
       }
     } catch (error) {
       if (!signal.aborted) this.#endSession(error);
@@ -308,6 +314,11 @@ export class Shell extends View {
     region.append(h("p", {}, t("composer.original", { name, text: stripped(message.body) })));
     while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }
+}
+
+function preloadOnce() {
+  for (const name of LATER_MODULES.splice(0))
+    document.head.append(h("link", { rel: "modulepreload", href: `/static/${name}.js` }));
 }
 
 /** Whether keys typed at an element are text. */
