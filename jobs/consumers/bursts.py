@@ -26,6 +26,7 @@ from models.notices import audience, burst_members, bursts, notifying
 from models.notices.burst_members import BurstMember
 from models.notices.bursts import BurstProgress
 from models.notices.causes import Cause
+from models.notices.message_causes import count_ahead
 from models.ops import dead_letters
 from models.store.backoff import Backoff
 from models.store.clock import now_ms
@@ -131,7 +132,7 @@ def _batches(events: Sequence[Event], burst: BurstProgress, *, is_small: bool) -
             facts = gather_facts(remaining, members={burst.conversation: [member.interval for member in members]})
             facts = with_receivers(facts, {member.interval.user for member in members})
             for batch in chunks(causes_of(BurstMessages(remaining, facts), members, facts), CAUSES_PER_TRANSACTION):
-                yield batch[-1].user, batch
+                yield batch[-1].user, count_ahead(batch)
 
 
 def _all_members(burst: BurstProgress) -> list[BurstMember]:

@@ -15,6 +15,8 @@ from jobs.rules.rules import BY_EVENT_TYPE, MESSAGE
 from models.log.event import Event, Transaction
 from models.notices import bursts, notifying, unseen
 from models.notices.causes import Cause
+from models.notices.counts import grouped
+from models.notices.message_causes import count_ahead
 from models.notices.unseen import NewUnseen
 from models.store.database import chunks
 
@@ -55,7 +57,7 @@ class NotifyConsumer(Consumer):
         deferred = _to_large_groups(remaining)
         own = [(event, payload) for event, payload in remaining if event.id not in deferred]
         if own:
-            yield from chunks(_side_by_side(_causes(own)), CAUSES_PER_TRANSACTION)
+            yield from map(count_ahead, chunks(_side_by_side(_causes(own)), CAUSES_PER_TRANSACTION))
         important = list(_important(remaining))
         if deferred or important:
             yield Deferred(deferred, important)
@@ -94,10 +96,7 @@ def _important(events: Sequence[DecodedEvent]) -> Iterator[NewUnseen]:
 
 def _side_by_side(causes: Iterable[Cause]) -> Iterator[Cause]:
     """Bring the causes of each notification together: a transaction then updates it once, however many causes it counts."""
-    groups: dict[tuple[int, str], list[Cause]] = {}
-    for cause in causes:
-        groups.setdefault((cause.user, cause.grouping), []).append(cause)
-    return chain.from_iterable(groups.values())
+    return chain.from_iterable(grouped(causes))
 
 
 def _causes(events: Sequence[DecodedEvent]) -> Iterator[Cause]:

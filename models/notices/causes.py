@@ -19,6 +19,7 @@ from peewee import SQL, fn
 
 from models.identity.user import User
 from models.log.event import Transaction
+from models.notices.message_counts import MessageInterval
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification
 from models.store.database import Base, fetch_rows, rows
 
@@ -81,7 +82,8 @@ class Cause(msgspec.Struct, gc=False):
 
     One about messages has the newest of them, `message`, and the `first`, if there are several. What was told of them follows from
     the notification, so the cause is not kept, unless it is `recorded`: it comes later than those of newer messages.
-    `mentions_only`: its notification counts only messages that mention the user.
+    `mentions_only`: its notification counts only messages that mention the user. `ahead`: what its notification will count, and the
+    count, as of before the transaction.
     """
 
     user: int
@@ -104,6 +106,7 @@ class Cause(msgspec.Struct, gc=False):
     first: int | None = None
     recorded: bool = False
     mentions_only: bool = False
+    ahead: tuple[MessageInterval, int] | None = None
 
     def __post_init__(self) -> None:
         """Give notifications that are only mailed another grouping than those that are shown."""

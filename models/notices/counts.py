@@ -77,6 +77,14 @@ def write_groups(
     return notifications, new + _mail(tx, written) + _push(tx, written)
 
 
+def grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
+    """The causes in groups that are counted together: those of one user and grouping."""
+    groups: dict[Key, list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault((cause.user, cause.grouping), []).append(cause)
+    return list(groups.values())
+
+
 def key_of(group: Sequence[Cause]) -> Key:
     """The key that the causes of a group have in common."""
     return group[0].user, group[0].grouping

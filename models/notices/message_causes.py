@@ -12,7 +12,7 @@ import msgspec
 
 from models.notices import message_counts
 from models.notices.causes import Cause
-from models.notices.counts import Key, UnreadByKey, interval_of, key_of
+from models.notices.counts import Key, UnreadByKey, find_unread, grouped, interval_of, key_of
 from models.notices.message_counts import MessageInterval
 from models.store.database import chunks, rows, values_cte
 
@@ -29,8 +29,26 @@ def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[li
     new = [left for group in groups if (left := _untold(group, told))]
     _adopt(new, unread)
     new = _reachable(new, unread)
-    counts = message_counts.count([_interval(group, unread) for group in new])
-    return list(zip(new, counts, strict=True))
+    return list(zip(new, _counts(new, unread), strict=True))
+
+
+def count_ahead(causes: Sequence[Cause]) -> list[Cause]:
+    """Return the causes, with what their notifications will count: in the transaction, others wait for the log's lock."""
+    groups = [group for group in grouped(causes) if group[0].message is not None]
+    unread = find_unread([group[0] for group in groups])
+    intervals = [_interval(group, unread) for group in groups]
+    for group, interval, count in zip(groups, intervals, message_counts.count(intervals), strict=True):
+        group[-1].ahead = interval, count
+    return list(causes)
+
+
+def _counts(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[int]:
+    """The counts of these groups: those that were counted ahead, unless what is counted has changed, and the others as of now."""
+    ahead = dict(group[-1].ahead for group in groups if group[-1].ahead is not None)
+    intervals = [_interval(group, unread) for group in groups]
+    left = [interval for interval in intervals if interval not in ahead]
+    counts = ahead | dict(zip(left, message_counts.count(left), strict=True))
+    return [max(1, counts[interval]) for interval in intervals]  # each has a first message by now
 
 
 def _reachable(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[list[Cause]]:

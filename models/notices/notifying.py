@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ from peewee import SQL, fn
 from models.log.event import Transaction
 from models.notices import message_causes
 from models.notices.causes import BURST_PREFIX, Cause, NotificationCause, NotifyingCounts, Words
-from models.notices.counts import UnreadByKey, find_unread, key_of, stored_count, write_groups
+from models.notices.counts import UnreadByKey, find_unread, grouped, key_of, stored_count, write_groups
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification, conversation_grouping
 from models.store.database import chunks, fetch_column, fetch_rows, insert_rows, rows, values_cte
 
@@ -34,7 +34,7 @@ def add_causes(tx: Transaction, causes: Sequence[Cause], *, only_needed: bool = 
     With `only_needed`, an unread notification about messages, whose count follows from them, is not written, nor is there an event.
     The number of statements does not depend on the number of causes, up to MAX_KEYS_PER_QUERY.
     """
-    groups = _grouped(_new_causes(causes))
+    groups = grouped(_new_causes(causes))
     unread = find_unread([group[0] for group in groups])
     of_messages = message_causes.counted([group for group in groups if group[0].message is not None], unread)
     counts = {key_of(group): count for group, count in of_messages}
@@ -109,14 +109,6 @@ def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple
         yield cause, CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
 
 
-def _grouped(causes: Iterable[Cause]) -> list[list[Cause]]:
-    """The causes in groups that are counted together: those of one user and grouping."""
-    groups: dict[tuple[int, str], list[Cause]] = {}
-    for cause in causes:
-        groups.setdefault((cause.user, cause.grouping), []).append(cause)
-    return list(groups.values())
-
-
 def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
     """The causes that have not been counted yet, each once."""
     known: set[tuple[int, str]] = set()
@@ -149,7 +141,7 @@ def _limited(tx: Transaction, groups: list[list[Cause]], unread: UnreadByKey) ->
         return groups, []
     too_many = {(cause.user, cause.grouping) for cause in flood}
     kept = [group for group in groups if (group[0].user, group[0].grouping) not in too_many]
-    return kept, _grouped(map(_only_counted, flood))
+    return kept, grouped(map(_only_counted, flood))
 
 
 def _only_counted(cause: Cause) -> Cause:
