@@ -11,6 +11,8 @@ from models.store.clock import rfc3339_or_none
 from models.store.database import execute, rows
 from models.store.errors import InvalidError, NotFoundError
 
+END_OF_TIMES_MS = 253_370_764_800_000  # the year 9999: in another zone, times of that year cannot be written
+
 
 class MemberLevel(msgspec.Struct):
     """The level that a member has now, and the time when it ends, if it does: then they have the default."""
@@ -27,8 +29,8 @@ def set_level(tx: Transaction, user: int, conversation: int, level: Level | None
     """
     if until_ms is not None and level is None:
         raise InvalidError(("until", "must not be given without a level"))
-    if until_ms is not None and until_ms <= tx.now_ms:
-        raise InvalidError(("until", "must be in the future"))
+    if until_ms is not None and not tx.now_ms < until_ms < END_OF_TIMES_MS:
+        raise InvalidError(("until", "must be in the future, and before the year 9999"))
     # Raw: the log's lock is acquired.
     found = rows(
         "SELECT m.level, m.level_until_ms, c.members_count FROM memberships m JOIN conversations c ON c.id=m.conversation_id "
