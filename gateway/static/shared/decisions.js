@@ -7,8 +7,10 @@ const TIME = /\d\d:\d\d/;
 /** Return a decision of the API, such as "waiting for the digest of 09:00", in words; as it is if there are none yet. */
 export function decisionText(decision) {
   const [time] = decision.match(TIME) ?? [];
-  const key = `decision.${decision.replace(TIME, "").toLowerCase().match(/[a-z]+/g)?.join("-")}`;
-  return hasWords(key) ? t(key, { time }) : decision;
+  const rest = decision.replace(TIME, "");
+  const n = Number(rest.match(/\d+/)?.[0]);
+  const key = `decision.${rest.toLowerCase().match(/[a-z]+/g)?.join("-")}`;
+  return hasWords(key) ? t(key, { time, n }) : decision;
 }
 
 /** Return the name of a type of notifications: `Order shipped` for order.shipped, which is of the host's. */
