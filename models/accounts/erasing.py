@@ -91,6 +91,14 @@ def _end_invitations(tx: Transaction, progress: DeletionProgress, ids: Sequence[
     return int(Invitation.update(uses=0, expires_ms=0).where(Invitation.id.in_(list(ids))).execute())
 
 
+def _remove_blocks(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    """Open ones end with the event that ends each: the caches of committers and the blockers' clients follow the log."""
+    chosen = Block.id.in_(list(ids))
+    for user, blocked in fetch_rows(Block.select(Block.user, Block.blocked).where(chosen, Block.to_event.is_null())):
+        tx.append(user_stream(user), "block.removed", msgspec.json.encode({"user": blocked}))
+    return int(Block.delete().where(chosen).execute())
+
+
 def _empty_reasons(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
     return int(ContentReport.update(reason="").where(ContentReport.id.in_(list(ids))).execute())
 
@@ -206,8 +214,8 @@ STEPS = (
     Step("emails", pages(Email, Email.id, lambda user: Email.receiver == user), _delete_mails),
     deleted(NotificationCause, NotificationCause.user, NotificationCause.cause),
     deleted(Notification, Notification.user, Notification.id),
-    deleted(Block, Block.user, Block.id),
-    deleted(Block, Block.blocked, Block.id, of="blocked"),
+    Step("blocks", pages(Block, Block.id, lambda user: Block.user == user), _remove_blocks),
+    Step("blocks", pages(Block, Block.id, lambda user: Block.blocked == user), _remove_blocks, of="blocked"),
     Step(
         "reports",
         pages(ContentReport, ContentReport.id, lambda user: ContentReport.reporter == user),

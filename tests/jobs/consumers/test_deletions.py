@@ -16,7 +16,7 @@ from jobs.mail.compose import Composer
 from jobs.mail.file_transport import FileTransport
 from models.accounts import deletion, registration
 from models.accounts.registration import NewUser
-from models.chat import conversation, message, reports
+from models.chat import blocks, conversation, message, reports
 from models.chat.message import Draft
 from models.community import comment, group, like, post
 from models.history import import_keys
@@ -100,6 +100,8 @@ class Person:
             theirs = group.create(tx, self.ana, "Ana's own")
             group.join(tx, self.id, theirs.id)
             conversation.rename(tx, self.id, crew, self.word("new title"))
+            blocks.block(tx, self.id, self.ana)
+            blocks.block(tx, self.root, self.id)
             reports.report_message(tx, self.ana, newest, "what Ana reported")
             reports.report_post(tx, self.ana, mine.id, "what Ana reported")
             reports.report_post(tx, self.id, public.id, self.word("message reason"))
@@ -171,6 +173,8 @@ def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) 
     drain(DeletionsConsumer(store), pause=False)
     assert person.places() == []
     assert others_texts() == ANAS
+    ended = rows("SELECT stream, data FROM events WHERE type='block.removed' ORDER BY id")
+    assert ended == [(f"user:{person.id}", f'{{"user":{person.ana}}}'), (f"user:{person.root}", f'{{"user":{person.id}}}')]
     assert [(r.reason, r.evidence.body, r.author.id) for r in reports.page("open", None, 10)] == [
         ("", "what Ana posted", person.ana),
         ("what Ana reported", "", person.id),
