@@ -1,4 +1,6 @@
+import base64
 import gzip
+import hashlib
 import json
 import posixpath
 import re
@@ -225,3 +227,16 @@ def test_what_the_page_imports_is_asked_for_at_once(gateway: Gateway) -> None:
         preloaded = set(re.findall(r'<link rel="modulepreload" href="/static/(.+)">', html))
         needed = imported(gateway, ["app.js", *parts])
         assert preloaded - {"words/en.js"} == needed - {"app.js"}, "each of those that are missing costs a round trip"
+
+
+def test_a_service_worker_lists_the_files_with_their_hashes_and_reaches_no_other_server(gateway: Gateway) -> None:
+    answer, body = raw(gateway, "/service-worker.js")
+    assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+    constants = {name: json.loads(value) for name, value in re.findall(r"^const ([A-Z]+) = (.*);$", body.decode(), re.M)[:4]}
+    assert raw(gateway, "/")[0].headers["Bellwire-Version"] == constants["VERSION"]
+    files: dict[str, str] = constants["FILES"]
+    assert {"/static/app.js", "/static/shell.js", "/static/shared/limits.js", "/static/words/de.js"} <= files.keys()
+    assert not [path for path in files if re.search("/(admin|docs|embed|examples)/|service-worker", path)]
+    for path, integrity in files.items():
+        assert integrity == f"sha256-{base64.b64encode(hashlib.sha256(raw(gateway, path)[1]).digest()).decode()}"
