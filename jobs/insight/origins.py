@@ -9,7 +9,7 @@ from peewee import SQL, fn
 
 from models.chat.message import Message
 from models.community.comment import Comment
-from models.log.event import ACCOUNTS, REPORTS, EventRow, first_after, post_stream, user_stream
+from models.log.event import ACCOUNTS, REPORTS, EventRow, conversation_stream, first_after, post_stream, user_stream
 from models.notices import notifying
 from models.notices.host_types import HOST
 from models.notices.notification import MAIL_ONLY_PREFIX, Notification
@@ -51,6 +51,9 @@ def event_of_notification(notification: int) -> int | None:
 def _event_of(user: int, kind: str, data: dict[str, Any], until_ms: int) -> int | None:
     """The event, not newer than a time, of what a notification's data is about. `kind` is the beginning of its grouping."""
     match kind:
+        case "conversation" if notifying.notification_of_cause(user, f"mention:{data['message']}") is not None:
+            conversation = conversation_stream(data["conversation"])
+            return _newest(conversation, "message.updated", {"id": data["message"]}, until_ms)
         case "conversation":
             found = fetch_column(Message.select(Message.event).where(Message.id == data["message"]))
         case "comments" | "replies":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ from jobs.mail.recheck import path_of
 from jobs.rules.facts import Facts, with_receivers
 from models.chat import presence, unread_texts
 from models.chat.unread_texts import Pair, UnreadText
+from models.notices import unseen
 from models.notices.notification import Notification
 from models.notices.push_outbox import DuePush
 from models.notices.quiet import quiet_until_ms
@@ -59,6 +60,13 @@ class Subject(NamedTuple):
     mail_only: bool | None
 
 
+def _watching(subjects: Collection[Subject], users: Collection[int]) -> set[int]:
+    """The users who are online, without those who were notified since they had not seen a message."""
+    online = presence.online_now(users)
+    about = [subject.id for subject in subjects if subject.user in online]
+    return online - unseen.with_unseen(sorted(online), about) if about else online
+
+
 class PushComposer:
     """Composes the payloads of pushes. With `base_url` their links are whole addresses; `has_content`: they have texts."""
 
@@ -71,7 +79,7 @@ class PushComposer:
         subjects = _unread({push.notification for push in due})
         users = {subject.user for subject in subjects.values()}
         facts = with_receivers(Facts(engine().now_ms()), users, {subject.type for subject in subjects.values()})
-        facts = facts._replace(online=presence.online_now(users))
+        facts = facts._replace(online=_watching(subjects.values(), users))
         pairs = [pair for subject in subjects.values() if (pair := _pair(subject)) is not None]
         texts = unread_texts.newest(pairs, facts.now_ms)
         plan = PushPlan([], [], [])

@@ -22,6 +22,7 @@ from models.store.database import Base, execute, insert_rows, placeholders, rows
 DELAYS_MS = {"important": 5 * 60_000, "urgent": 60_000}  # from a message, by its priority
 MAX_DELAY_MS = max(DELAYS_MS.values())
 MAX_LISTED = 100
+CAUSE = "message:"  # begins the causes that are kept of these
 CONSUMER = "unseen"  # of the dead letter of a row that failed
 # Raw: the model of dead letters is in models.ops, which imports this package.
 DUE_SQL = f"""
@@ -162,6 +163,16 @@ def _with_push(due: UnseenProgress, users: Sequence[int], since_ms: int) -> set[
         f"WHERE n.user_id IN ({placeholders(len(users))}) AND n.grouping IN (?,?) AND n.read_ms IS NULL AND NOT p.recall "
         "AND (p.sent_ms>=? OR (p.state='queued' AND p.tried_from_ms>=?))",
         (*users, *_groupings(due), since_ms, since_ms),
+    )
+    return {user for (user,) in found}
+
+
+def with_unseen(users: Sequence[int], notifications: Sequence[int]) -> set[int]:
+    """Those of the users who were notified so of a message, by one of these notifications: nothing says that they look."""
+    found = rows(
+        f"SELECT DISTINCT user_id FROM notification_causes WHERE user_id IN ({placeholders(len(users))}) "
+        f"AND notification IN ({placeholders(len(notifications))}) AND substr(cause, 1, {len(CAUSE)})='{CAUSE}'",
+        (*users, *notifications),
     )
     return {user for (user,) in found}
 

@@ -3,6 +3,7 @@ import msgspec
 from conf import Settings
 from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
+from jobs.insight.explain import explain_own
 from models.chat import conversation, message, presence, read_marks
 from models.log import event
 from models.log.checkpoint import Part, read_unread
@@ -197,6 +198,9 @@ def test_an_edit_notifies_whom_it_mentions_newly_and_once(store: Settings) -> No
     drain(NotifyConsumer())
     drain(NotifyConsumer())
     assert [user for (user,) in rows("SELECT user_id FROM notifications ORDER BY user_id")] == [ben, eve, kim]
+    [made] = notification.list_page(eve, None, None, 9, unread_only=True)
+    [own] = explain_own(int(made["id"]), eve)["rules"]
+    assert (own["rule"], own["decided"][0]) == ("mention", "notified")
     assert [one["count"] for user in (ben, eve, kim) for one in notification.list_page(user, None, None, 9, unread_only=True)] == [
         1
     ] * 3

@@ -16,7 +16,7 @@ from jobs import tasks
 from jobs.push import sender as sender_module
 from jobs.push import service
 from jobs.push.sender import PushSender
-from models.chat import message, read_marks
+from models.chat import message, presence, read_marks
 from models.community import like, post
 from models.log import event
 from models.notices import preference, push_key, push_outbox
@@ -320,6 +320,24 @@ def test_a_person_who_is_looking_or_has_push_off_gets_none(
     send(ana, to=eve)
     notify()
     assert states() == ["dropped"] * 2
+
+
+def test_who_has_not_seen_an_urgent_message_gets_a_push_of_it_though_a_page_is_open(
+    store: Settings, server: PushServer, start: Callable[..., PushSender]
+) -> None:
+    ana, ben = people("ana", "ben")
+    browser = browser_of(ben, server)
+    with event.transaction() as tx:
+        presence.record_changes(tx, "g", [ben], [])
+    send(ana, to=ben, priority="urgent")
+    notify()
+    assert states() == []
+    execute("UPDATE unseen_messages SET due_ms=0")
+    notify()
+    assert states() == ["queued"]
+    start()
+    until(lambda: len(server.received) == 1)
+    assert server.of(browser)[0]["urgent"] is True
 
 
 def test_quiet_hours_hold_a_push_and_what_is_urgent_pierces_them(
