@@ -44,6 +44,7 @@ class Device extends View {
   /** Run an action of a button, and show how things are then. */
   async #run(action) {
     this.problem.textContent = "";
+    for (const button of this.querySelectorAll("button")) button.disabled = true;
     try {
       await action();
     } catch (error) {

@@ -3,12 +3,14 @@
 import { deviceAlerts, pushReport } from "../shared/storage.js";
 
 const REPORT_AFTER_MS = 86_400_000; // the server is told of the subscription again, and asked for its key
+const READY_WITHIN_MS = 60_000; // a worker loads the page's files first
 const PATH = "/me/push";
 
-/** Register the service worker. Resolves to the registration, when a worker is active. */
+/** Register the service worker. Resolves to the registration, when a worker is active; throws TypeError when none can be loaded. */
 export async function registered() {
   await navigator.serviceWorker.register("/service-worker.js", { updateViaCache: "none" });
-  return navigator.serviceWorker.ready;
+  const tooLate = new Promise((_, reject) => setTimeout(reject, READY_WITHIN_MS, new TypeError()));
+  return Promise.race([navigator.serviceWorker.ready, tooLate]);
 }
 
 /**
