@@ -28,6 +28,7 @@ DEFAULTS = {
     "email_url": "file:",
     "email_from": "bellwire@localhost",
     "mail_connections": 4,
+    "push_content": True,
     "base_url": None,
     "secret_key": None,
     "workers": 2,
