@@ -8,6 +8,9 @@ import pytest
 
 from conf import Settings
 from jobs import tasks
+from jobs.insight.own_rehearsal import Settings as TriedSettings
+from jobs.insight.own_rehearsal import rehearse_own
+from jobs.insight.quiet_status import quiet_now
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
 from models.chat import changes, conversation, conversation_search, member_level, message, presence, read_marks, search, views
@@ -17,7 +20,8 @@ from models.community import comment, group, like, post, post_queries
 from models.identity import token, user
 from models.identity.contacts import SHARED, Bound
 from models.log import event
-from models.notices import burst_members, notification, outbox, pending_mail, withdrawals
+from models.notices import burst_members, notification, outbox, pending_mail, quiet_hours, withdrawals
+from models.notices.quiet import DAYS, Quiet
 from models.ops import dead_letters, worker
 from models.records import records
 from models.records.archive import RECORD_TYPES
@@ -100,6 +104,10 @@ def use(settings: Settings) -> None:
     burst_members.list_among(crew, 0, [ana, ben])
     withdrawals.find_unread(crew, newest, [ana, ben])
     write(member_level.set_level, ana, crew, "mentions", None)
+    write(quiet_hours.set_hours, ana, Quiet(list(DAYS), "00:00", "23:59"))
+    quiet_now(ana)
+    for caller in (ana, ben):
+        rehearse_own(caller, TriedSettings())
     write(notification.mark_read, ana, None)
     for text in ("an", "ana b", ""):
         user.search(text, 0, 50)
