@@ -119,6 +119,7 @@ def sqlite(bellwire: Installation, lived: Path) -> Installation:
 
 
 def _live(ana: int, ben: int, cleo: int, root: int) -> None:
+    subscribe(ben)  # by a token that is not the newest, which is deleted below
     credentials(ana, ben)
     with event.transaction() as tx:
         registration.sign_up(tx, SECRET, NewUser("dan", "dan@example.org"), "a hash")
@@ -144,6 +145,8 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
         reports.report_message(tx, ben, first, ODD.replace("\0", ""))
     _park(send(ben, "retry me", at=crew), retry=True)
     _park(send(ben, "leave me", at=crew), retry=False)
+    with event.transaction() as tx:
+        like.like(tx, cleo, posts.create(tx, ana, None, "liked").id)  # of messages there are no causes
     drain(NotifyConsumer())
     with event.transaction() as tx:
         bursts.add(tx, {event.head(): crew})
@@ -153,7 +156,6 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     for n in range(5):
         send(cleo, f"words after the drains {n}", to=ana)
     _meet(ana, ben)
-    subscribe(ben)
     with event.transaction() as tx:
         announcement.create(tx, announcement.AnnouncementContent(ana, "user", None, "system", "Down on Sunday", "At noon.", b"{}"))
         pending_mail.claim_digest(tx, ben, "daily 2026-11-26")
@@ -268,7 +270,7 @@ def test_everything_arrives_and_is_counted_and_what_comes_next_is_said(sqlite: I
     here, there = both(sqlite, target, contents)
     assert here == there
     assert rows("SELECT gateway FROM leases") == []
-    assert set(rows("SELECT name FROM facts")) == {("epoch",), ("trimmed",), ("oldest_code",)}
+    assert set(rows("SELECT name FROM facts")) == {("epoch",), ("trimmed",), ("oldest_code",), ("push_key",)}
 
 
 def test_cursors_from_before_go_on_as_if_nothing_had_happened(sqlite: Installation, target: str) -> None:
