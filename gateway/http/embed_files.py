@@ -7,24 +7,22 @@ are in the script already is the same there: a file below `embed/` passes it on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from posixpath import dirname, join, normpath, relpath
+from collections.abc import Mapping, Sequence
+from posixpath import dirname, relpath
 
 import msgspec
 
+from gateway.http.modules import IMPORT, in_order, path_of, words_of
 from gateway.http.static_files import FILES, LANGUAGES, TYPES, StaticFile, file_of
 
 ENTRY, MADE, LIMITS = "embed/elements.js", "embed/made.js", "shared/limits.js"
 STYLES, OWN_STYLES = ("shared/palette.css", "shared/style.css"), ("embed/elements.css",)
 LIMITED = ("NewMessage", "MessageEdit")  # bodies that a chat sends
-IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"([^"]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 LATER_WORDS = (  # beginnings of words that a chat shows only with modules that are loaded later
-    *("invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),
+    *("problem.xsrf", "invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),
     *("message.delete-", "message.react-with", "message.read-by", "message.unread-by"),
 )
-LITERAL = re.compile(r'"([\w.-]+)"|`([\w.-]+\.)\$\{')  # a key of words, or the beginning of keys
-ENTRY_OF_WORDS = re.compile(r'^  "?([\w.-]+)"?:(?:.|\n(?=    |  \}))*\n', re.M)
 CSS_COMMENT, INDENT = re.compile(r"/\*.*?\*/\n?", re.S), re.compile(r"^[ \t]+", re.M)
 CSS_SPACE = re.compile(r" *([{;,]) *|(:) |;? *(\})")
 
@@ -33,7 +31,7 @@ def embed_files(limits: StaticFile) -> dict[str, StaticFile]:
     """The files by their paths below /static. `limits` is the module of that name."""
     sources = {name: file.plain.body.decode() for name, file in FILES.items() if name.endswith(".js")}
     sources |= {LIMITS: _limits(limits), MADE: _made()}
-    order = list(_in_order(ENTRY, sources, set()))
+    order = list(in_order(ENTRY, sources, set()))
     files = {f"embed/{name}": file for name, file in FILES.items() if name.endswith(".js") and not name.startswith("embed/")}
     files |= {f"embed/{name}": _script(_passing_on(name, sources[name])) for name in order}
     files |= {f"embed/words-{language}.js": _words(language, [sources[name] for name in order]) for language in LANGUAGES}
@@ -62,20 +60,6 @@ def _css(names: Sequence[str]) -> str:
     return INDENT.sub("", CSS_SPACE.sub(lambda found: found[1] or found[2] or found[3], text))
 
 
-def _in_order(name: str, sources: Mapping[str, str], seen: set[str]) -> Iterator[str]:
-    """A module after those that it imports."""
-    if name in seen:
-        return
-    seen.add(name)
-    for found in IMPORT.finditer(sources[name]):
-        yield from _in_order(_path(name, found[2]), sources, seen)
-    yield name
-
-
-def _path(importer: str, imported: str) -> str:
-    return normpath(join(dirname(importer), imported))
-
-
 def _bundle(order: list[str], sources: Mapping[str, str]) -> str:
     """One module with all of them: each is a function, which returns what it exports. The last one's exports are the script's."""
     parts = [f'$["{name}"] = (() => {{\n{_body(name, sources[name])}}})();\n' for name in order]
@@ -86,7 +70,7 @@ def _bundle(order: list[str], sources: Mapping[str, str]) -> str:
 def _body(name: str, source: str) -> str:
     def from_bundle(found: re.Match[str]) -> str:
         names = " ".join((found[1] or "").split()).replace(" as ", ": ")
-        return f'const {{ {names} }} = $["{_path(name, found[2])}"];\n' if names else ""
+        return f'const {{ {names} }} = $["{path_of(name, found[2])}"];\n' if names else ""
 
     body = INDENT.sub("", EXPORT.sub("", IMPORT.sub(from_bundle, source)))
     return re.sub(r"\n{2,}", "\n", f"{body}\nreturn {{ {', '.join(_exports(source))} }};\n")
@@ -104,9 +88,4 @@ def _passing_on(name: str, source: str) -> str:
 
 def _words(language: str, sources: list[str]) -> StaticFile:
     """The words that the modules of the script name. The others are loaded with the modules that are loaded later."""
-    literals = [found for source in sources for found in LITERAL.findall(source)]
-    keys, beginnings = {"direction", *(key for key, _ in literals)}, tuple({found for _, found in literals} - {""})
-    entries = ENTRY_OF_WORDS.finditer(FILES[f"words/{language}.js"].plain.body.decode())
-    named = [found for found in entries if found[1] in keys or found[1].startswith(beginnings)]
-    used = [found[0] for found in named if not found[1].startswith(LATER_WORDS)]
-    return _script("export default {\n" + INDENT.sub("", "".join(used)) + "};\n")
+    return _script(words_of(FILES[f"words/{language}.js"].plain.body.decode(), sources, LATER_WORDS))

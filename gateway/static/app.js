@@ -133,7 +133,8 @@ async function showShell(user) {
   }
 }
 
-await loadWords(languageOf(chosenLanguage.read(), ...navigator.languages) ?? "en");
+const spoken = languageOf(chosenLanguage.read(), ...navigator.languages) ?? "en";
+await loadWords(spoken, `/static/first/words/${spoken}.js`);
 setLanguage(document.documentElement);
 whenNotStored(() => toast(t("error.not-stored")));
 const skip = document.querySelector(".skip");

@@ -4,9 +4,9 @@ import { BellwireError } from "./client.js";
 import { View, closeDialogs, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
 import { guard, report } from "./shared/failures.js";
 import { nameOf, titleOf } from "./shared/format.js";
-import { load } from "./shared/load.js";
+import { load, prepareBy } from "./shared/load.js";
 import { outboxMessages } from "./shared/storage.js";
-import { t } from "./shared/words.js";
+import { language, loadWords, t } from "./shared/words.js";
 import "./shared/icons.js";
 import { stripped } from "./chat/markup.js";
 import { Store } from "./chat/store.js";
@@ -316,8 +316,22 @@ export class Shell extends View {
   }
 }
 
+let words = null; // the promise of all
+let failures = 0; // browsers remember a module that could not be loaded
+
+/** Load all words: the first ones are those that chats need. */
+prepareBy(() => {
+  words ??= loadWords(language(), `/static/words/${language()}.js${failures ? `?attempt=${failures}` : ""}`).catch((error) => {
+    words = null;
+    failures += 1;
+    throw error;
+  });
+  return words;
+});
+
 function preloadOnce() {
-  for (const name of LATER_MODULES.splice(0))
+  if (!LATER_MODULES.length) return;
+  for (const name of [...LATER_MODULES.splice(0), `words/${language()}`])
     document.head.append(h("link", { rel: "modulepreload", href: `/static/${name}.js` }));
 }
 

@@ -199,6 +199,7 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
     expect(texts(page)).to_have_text(["one"])
     assert page.evaluate("asked") == 1
     assert page.evaluate(STATES) == 1
+    expect(page.locator("bellwire-chat header button")).to_have_count(2)  # the chat is a conversation now
     boxes = page.evaluate(BOXES)
     page.locator("bw-composer form > button").nth(1).click()
     expect(page.locator("bellwire-chat .emoji-picker")).to_be_visible()

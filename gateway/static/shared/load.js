@@ -5,6 +5,9 @@ let base = "/static/";
 let prepare = () => undefined;
 let open = (address) => (location.hash = address);
 
+/** Let `run()` end before a module is loaded. */
+export const prepareBy = (run) => (prepare = run);
+
 /** In the page of another product: load modules from `url`, after `before()`, and open an address by `openAddress(address)`. */
 export function embed(url, before, openAddress) {
   [base, prepare, open] = [url, before, openAddress];
