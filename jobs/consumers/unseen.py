@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
+from jobs.consumers.notify import CAUSES_PER_TRANSACTION
 from jobs.drain.consumer import Written
 from jobs.drain.drain import TRIES_PER_EVENT, error_text
 from jobs.drain.pacing import transaction
@@ -29,10 +30,10 @@ from models.notices.causes import Cause
 from models.notices.unseen import UnseenProgress
 from models.ops import dead_letters
 from models.store.backoff import Backoff
-from models.store.database import engine, is_store_error
+from models.store.database import chunks, engine, is_store_error
 
 NAME = unseen.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
-MEMBERS_PER_TRANSACTION = 50
+MEMBERS_PER_READ = 500
 RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a message that fails, up to TRIES_PER_EVENT
 
 logger = structlog.get_logger("jobs")
@@ -110,18 +111,17 @@ def _notify(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) ->
 
 
 def _batches(due: UnseenProgress, message_event: Event) -> Iterator[tuple[int, list[Cause]]]:
-    """Yield the last user of each page of members, with the causes of those who are to be notified."""
+    """Yield a user up to whom all are done by some causes, and these."""
     while True:
         payload: MessagePayload = payload_of(message_event)
         if payload.deleted_at is not None:
             return
-        members = unseen.next_members(due, message_event.at_ms, MEMBERS_PER_TRANSACTION)
+        members = unseen.next_members(due, message_event.at_ms, MEMBERS_PER_READ)
         if not members:
             return
         due = due._replace(position=members[-1].user)
-        causes = list(_causes(due, message_event, payload, members))
-        if causes:
-            yield due.position, causes
+        for causes in chunks(_causes(due, message_event, payload, members), CAUSES_PER_TRANSACTION):
+            yield causes[-1].user, causes
 
 
 def _causes(due: UnseenProgress, message_event: Event, payload: MessagePayload, members: Sequence[Interval]) -> Iterator[Cause]:

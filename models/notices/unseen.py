@@ -25,10 +25,11 @@ MAX_LISTED = 100
 CAUSE = "message:"  # begins the causes that are kept of these
 CONSUMER = "unseen"  # of the dead letter of a row that failed
 # Raw: the model of dead letters is in models.ops, which imports this package.
+NOT_PARKED_SQL = f"NOT EXISTS (SELECT 1 FROM dead_work d WHERE d.consumer='{CONSUMER}' AND d.event_id=u.event AND NOT d.retry)"
 DUE_SQL = f"""
     SELECT message, event, conversation, position FROM unseen_messages u WHERE NOT (due_ms BETWEEN ? AND ?)
     AND NOT EXISTS (SELECT 1 FROM burst_events b WHERE b.event=u.event)
-    AND NOT EXISTS (SELECT 1 FROM dead_work d WHERE d.consumer='{CONSUMER}' AND d.event_id=u.event AND NOT d.retry)
+    AND {NOT_PARKED_SQL}
     ORDER BY due_ms, message LIMIT {MAX_LISTED}"""
 # The members who have not read a message and were online at some moment since it came; those whose account is erased have none.
 MEMBERS_SQL = """
@@ -112,9 +113,9 @@ def _unmoved(due: UnseenProgress) -> peewee.Expression:
 
 
 def oldest_due_ms() -> int | None:
-    """When the message that is due for longest was due."""
-    oldest: int | None = UnseenMessage.select(peewee.fn.MIN(UnseenMessage.due_ms)).scalar()
-    return oldest
+    """When the message that is due first is due, without those that are parked."""
+    ((oldest,),) = rows(f"SELECT min(u.due_ms) FROM unseen_messages u WHERE {NOT_PARKED_SQL}")
+    return None if oldest is None else int(oldest)
 
 
 def notified_before(due: UnseenProgress, users: Sequence[int], since_ms: int) -> set[int]:
