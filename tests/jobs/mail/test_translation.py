@@ -25,6 +25,10 @@ def translated(
     return translation.notification(language, item)
 
 
+# The rules whose groupings begin with another word than their names.
+PREFIXES = {"message": "conversation", "mention": "conversation", "comment": "comments", "reply": "replies"}
+
+
 @pytest.mark.parametrize(
     ("grouping", "title", "expected"),
     [
@@ -51,7 +55,7 @@ def test_names_in_titles_are_quoted(grouping: str, title: str, expected: str) ->
 
 @given(st.text(min_size=1, max_size=80), st.sampled_from([rule for rule in RULES if rule.type in ("message", "community")]))
 def test_nothing_of_a_name_is_outside_the_quotes(name: str, rule: object) -> None:
-    prefixes = {"message": "conversation", "comment": "comments", "reply": "replies"}
+    prefixes = PREFIXES
     words, kind = rule.words, prefixes.get(rule.name, rule.name)  # type: ignore[attr-defined]
     for count in (1, 5):
         values = {"name": name, "title": name, "group": name}
@@ -62,7 +66,7 @@ def test_nothing_of_a_name_is_outside_the_quotes(name: str, rule: object) -> Non
 
 def test_the_words_of_every_rule_and_watch_are_recognized() -> None:
     """In another language nothing of the English is left."""
-    prefixes = {"message": "conversation", "comment": "comments", "reply": "replies", **{rule.name: "report" for rule in REPORTED}}
+    prefixes = {**PREFIXES, **{rule.name: "report" for rule in REPORTED}}
     values = {"name": "Öö", "title": "Öö", "group": "Üü"}
     for rule in RULES:
         for count in (1, 2, 5):
