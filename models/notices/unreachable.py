@@ -14,6 +14,7 @@ import msgspec
 from models.community.comment import Comment
 from models.community.post import Post
 from models.log.event import Transaction
+from models.notices import pushes
 from models.notices.notification import MAIL_ONLY_PREFIX, mark_mail_only_read, mark_read
 from models.store.database import chunks, fetch_column, fetch_rows, placeholders, rows, values_cte
 
@@ -75,7 +76,9 @@ def of_conversation(user: int, conversation: int) -> Iterator[Unreachable]:
 def mark(tx: Transaction, found: Sequence[Unreachable]) -> int:
     """Mark these as read, with an event for each that is shown. Returns their number."""
     gone = [item for item in found if not (item.if_deleted and _counts_present_comment(item))]
-    mark_mail_only_read(tx, [item.id for item in gone if item.mail_only])
+    mail_only = [item.id for item in gone if item.mail_only]
+    mark_mail_only_read(tx, mail_only)
+    pushes.recall(tx, mail_only)
     by_user: dict[int, list[int]] = {}
     for item in gone:
         if not item.mail_only:

@@ -15,12 +15,14 @@ from models.community import comment, like, removal
 from models.community import group as groups
 from models.community import post as posts
 from models.log import event
-from models.notices import host_notices, host_types, outbox
+from models.notices import host_notices, host_types, outbox, preference
 from models.notices.host_notices import NewNotice
 from models.notices.host_types import Definition, TypeWords
+from models.notices.preference import Choice
 from models.store.database import rows
 from tests.jobs.killing import drains, killed_at
 from tests.jobs.people import group, people, send
+from tests.models.people import subscribe
 
 
 def unread() -> list[tuple[int, str]]:
@@ -74,6 +76,21 @@ def queued() -> list[outbox.Mail | None]:
     found = rows("SELECT receiver, data FROM emails WHERE kind='notification' ORDER BY id")
     with event.transaction() as tx:
         return [current_mail(tx, blank._replace(receiver=user, data=msgspec.json.decode(data))) for user, data in found]
+
+
+def test_what_is_only_mailed_or_pushed_is_taken_back_too(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    subscribe(ana)
+    with event.transaction() as tx:
+        preference.set_choices(tx, ana, {"community": Choice(in_app=False, email="hourly", push=True)})
+    gone = post(ana)
+    react(ben, gone)
+    run()
+    assert (unread(), rows("SELECT state FROM pushes")) == ([(ana, f"~like:{gone}")], [("queued",)])
+    with event.transaction() as tx:
+        removal.delete_post(tx, ana, "user", gone)
+    drain(UnreachableConsumer())
+    assert (unread(), reads(), rows("SELECT state FROM pushes")) == ([], 0, [])
 
 
 def test_comments_are_taken_back_when_none_is_left(store: Settings) -> None:
