@@ -1,7 +1,7 @@
-"""Causes about messages: which of them are still to be told, and what their notifications count with them.
+"""Causes about messages: which of them are not notified yet, and what their notifications count with them.
 
-They are not kept. A message was told if it is not newer than the newest that the unread notification of its conversation, or one
-that was read, told of; so a slice of the log that is done again after a crash is told once (promise 5).
+They are not kept. A message was notified if it is not newer than the newest that the unread notification of its conversation, or
+one that was read, counted; so a slice of the log that is done again after a crash is notified once (promise 5).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MAX_KEYS_PER_QUERY = 200
 
 
 def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[list[Cause], int]]:
-    """Return the groups with the causes that are still to be told, each with the count of its notification.
+    """Return the groups with the causes that are not notified yet, each with the count of its notification.
 
-    Those that nothing is to be told of any more are left out: since the decision all was read or deleted, or the user has left.
+    Those that nobody is to be notified of any more are left out: since the decision all was read or deleted, or the user has left.
     In `unread`, the notifications of the version before begin to have a first message.
     """
-    told = _told([key_of(group) for group in groups], unread)
-    new = [left for group in groups if (left := _untold(group, told))]
+    notified = _newest_notified([key_of(group) for group in groups], unread)
+    new = [left for group in groups if (left := _not_notified(group, notified))]
     _adopt(new, unread)
     new = _reachable(new, unread)
     return list(zip(new, _counts(new, unread), strict=True))
@@ -66,8 +66,8 @@ def _from(group: Sequence[Cause], first: int) -> list[Cause]:
     ]
 
 
-def _untold(group: list[Cause], told: dict[Key, int]) -> list[Cause]:
-    upto = told.get(key_of(group), 0)
+def _not_notified(group: list[Cause], notified: dict[Key, int]) -> list[Cause]:
+    upto = notified.get(key_of(group), 0)
     return [cause for cause in group if cause.recorded or (cause.message or 0) > upto]
 
 
@@ -76,9 +76,9 @@ def _interval(group: Sequence[Cause], unread: UnreadByKey) -> MessageInterval:
     return MessageInterval(group[0].user, first or 0, None, bool(mentions_only))
 
 
-def _told(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
-    """(user, grouping) -> the newest message that was told."""
-    told: dict[Key, int] = {key: unread[key].upto or 0 for key in keys if key in unread}
+def _newest_notified(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
+    """(user, grouping) -> the newest message that was notified."""
+    notified: dict[Key, int] = {key: unread[key].upto or 0 for key in keys if key in unread}
     for part in chunks(keys, MAX_KEYS_PER_QUERY):
         # Raw: under the log's lock; the order of the joins makes each row of `input` seek the index.
         found = rows(
@@ -88,8 +88,8 @@ def _told(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
             [value for key in part for value in key],
         )
         for user, grouping, upto in found:
-            told[user, grouping] = max(told.get((user, grouping), 0), upto or 0)
-    return told
+            notified[user, grouping] = max(notified.get((user, grouping), 0), upto or 0)
+    return notified
 
 
 def _adopt(groups: Sequence[list[Cause]], unread: UnreadByKey) -> None:

@@ -122,6 +122,7 @@ def test_calls_for_another_user_name_the_header_by_reference(document: dict[str,
         ("post", "/activity"),
         ("post", "/logout"),
         ("get", "/communication/poll/events/"),
+        *((verb, "/me/push") for verb in ("get", "put", "delete")),
     }
     assert with_header <= with_token
     assert all({"403", "422"} <= operations[call]["responses"].keys() for call in with_header)
