@@ -1034,6 +1034,7 @@ export default {
   "explain.rule-name.comment": "التعليقات",
   "explain.rule-name.join": "الأعضاء الجدد",
   "explain.rule-name.like": "الإعجابات",
+  "explain.rule-name.mention": "الإشارات عند التعديل",
   "explain.rule-name.message": "الرسائل",
   "explain.rule-name.reply": "الردود",
   "explain.rule-name.welcome": "الترحيب",

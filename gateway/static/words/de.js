@@ -795,6 +795,7 @@ export default {
   "explain.rule-name.comment": "Kommentare",
   "explain.rule-name.join": "Neue Mitglieder",
   "explain.rule-name.like": "Gefällt mir",
+  "explain.rule-name.mention": "Erwähnungen beim Bearbeiten",
   "explain.rule-name.message": "Nachrichten",
   "explain.rule-name.reply": "Antworten",
   "explain.rule-name.welcome": "Willkommen",

@@ -775,6 +775,7 @@ export default {
   "explain.rule-name.comment": "Comments",
   "explain.rule-name.join": "New members",
   "explain.rule-name.like": "Likes",
+  "explain.rule-name.mention": "Mentions by an edit",
   "explain.rule-name.message": "Messages",
   "explain.rule-name.reply": "Answers",
   "explain.rule-name.welcome": "Welcome",
