@@ -95,5 +95,5 @@ def _receivers(state: AnnouncementProgress, users: Sequence[int]) -> Iterable[Re
     content = Content(None, "", "", b"{}", {})
     for user in users:
         decision = decide(state.content.type, content, Case(user), facts)
-        if decision.in_app or decision.mail_ms is not None:
-            yield Receiver(user, decision.in_app, decision.mail_ms)
+        if decision.in_app or decision.mail_ms is not None or decision.push_ms is not None:
+            yield Receiver(user, decision.in_app, decision.mail_ms, decision.push_ms)

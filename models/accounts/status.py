@@ -16,7 +16,7 @@ from models.identity import code, email_address, token
 from models.identity import user as users
 from models.identity.user import COLUMNS, UserView, announce_change
 from models.log.event import ACCOUNTS, Transaction, user_stream
-from models.notices import audience, notifying, outbox, preference
+from models.notices import audience, notifying, outbox, preference, push_subscriptions
 from models.notices.causes import Cause, Words
 from models.notices.outbox import NewMail
 from models.notices.schedule import AT_ONCE, mail_due_ms
@@ -138,12 +138,12 @@ def _announce(tx: Transaction, accounts: Sequence[_Account], status: str, title:
 
 
 def _notify(tx: Transaction, accounts: Sequence[_Account], cause_of: Mapping[int, str], title: str, body: str, data: bytes) -> None:
-    """Notify in the app and by mail, according to each owner's preferences.
+    """Notify in the app, by mail and by push, according to each owner's preferences.
 
     An immediate mail is sent even when the notification is read before: the reader may be an intruder.
     """
     users = [account.view.id for account in accounts]
-    chosen, people = preference.find_choices(users), audience.people(users)
+    chosen, people, subscribed = preference.find_choices(users), audience.people(users), push_subscriptions.subscribed(users)
     text, usual = {"title": title, "body": body}, preference.default_choice("account")
     causes, letters = [], []
     for account in accounts:
@@ -153,9 +153,11 @@ def _notify(tx: Transaction, accounts: Sequence[_Account], cause_of: Mapping[int
         if mail_ms == AT_ONCE:
             letters.append(NewMail("account", user, account.address, account.view.display_name, text))
         later_ms = mail_ms or None
-        if choice.in_app or later_ms is not None:
+        push_ms = AT_ONCE if choice.push and user in subscribed else None
+        if choice.in_app or later_ms is not None or push_ms is not None:
             words, cause = Words("{title}", "{body}"), cause_of[user]
-            causes.append(Cause(user, cause, cause, "account", words, text, data, in_app=choice.in_app, mail_ms=later_ms))
+            made = Cause(user, cause, cause, "account", words, text, data, in_app=choice.in_app, mail_ms=later_ms, push_ms=push_ms)
+            causes.append(made)
     notifying.add_causes(tx, causes)
     outbox.queue(tx, letters)
 

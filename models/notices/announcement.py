@@ -16,9 +16,10 @@ from peewee import fn
 from models.identity.user import User
 from models.log.checkpoint import CheckpointMovedError
 from models.log.event import FANOUTS, Transaction, user_stream
-from models.notices import pending_mail
+from models.notices import pending_mail, pushes
 from models.notices.counts import INSERT_COLUMNS
 from models.notices.notification import MAIL_ONLY_PREFIX, MAX_TITLE_CHARS, Notification, view
+from models.notices.pushes import NewPush
 from models.notices.schedule import AT_ONCE
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import Base, NeverReusedIdField, affected_rows, chunks, fetch_column, fetch_rows, insert_rows
@@ -76,11 +77,12 @@ class AnnouncementProgress(NamedTuple):
 
 
 class Receiver(NamedTuple):
-    """A user to notify, and how: `mail_ms` as in models.notices.causes.Cause."""
+    """A user to notify, and how: `mail_ms` and `push_ms` as in models.notices.causes.Cause."""
 
     user: int
     in_app: bool
     mail_ms: int | None
+    push_ms: int | None = None
 
 
 def create(tx: Transaction, content: AnnouncementContent) -> int:
@@ -158,12 +160,12 @@ def complete(tx: Transaction, progress: AnnouncementProgress) -> None:
 
 
 def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[Receiver]) -> None:
-    """Notify receivers, all with the same words, and queue their mails."""
+    """Notify receivers, all with the same words, and queue their mails and pushes."""
     content, group = progress.content, f"fanout:{progress.id}"
     before, after = _halves(content, tx.now_ms)
     words, data = (content.type, content.title, content.body), content.data.decode()
-    new, now, later = [], [], []
-    for user, in_app, mail_ms in receivers:
+    new, now, later, pushed = [], [], [], []
+    for user, in_app, mail_ms, push_ms in receivers:
         number = tx.next_id("notifications")
         grouping = group if in_app else MAIL_ONLY_PREFIX + group
         row = (number, user, *words, data, 1, grouping, tx.now_ms, tx.now_ms)
@@ -174,9 +176,12 @@ def notify(tx: Transaction, progress: AnnouncementProgress, receivers: Sequence[
             now.append((user, [number], False))
         elif mail_ms is not None:
             later.append((number, user, mail_ms, False))
+        if push_ms is not None:
+            pushed.append(NewPush(user, number, group, push_ms))
     insert_rows(Notification, INSERT_COLUMNS, new)
     pending_mail.queue(tx, pending_mail.SINGLE, now)
     pending_mail.add(tx, later)
+    pushes.queue(tx, pushed)
 
 
 def _halves(content: AnnouncementContent, now_ms: int) -> tuple[bytes, bytes]:

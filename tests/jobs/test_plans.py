@@ -13,6 +13,7 @@ from jobs.insight.own_rehearsal import rehearse_own
 from jobs.insight.quiet_status import quiet_now
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
+from jobs.push.content import PushComposer
 from models.chat import changes, conversation, conversation_search, member_level, message, presence, read_marks, search, views
 from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
@@ -20,7 +21,7 @@ from models.community import comment, group, like, post, post_queries
 from models.identity import token, user
 from models.identity.contacts import SHARED, Bound
 from models.log import event
-from models.notices import burst_members, notification, outbox, pending_mail, quiet_hours, withdrawals
+from models.notices import burst_members, notification, outbox, pending_mail, push_outbox, pushes, quiet_hours, withdrawals
 from models.notices.quiet import DAYS, Quiet
 from models.ops import dead_letters, worker
 from models.records import records
@@ -28,7 +29,7 @@ from models.records.archive import RECORD_TYPES
 from models.records.records import RecordFilter
 from models.store.database import db, engine, multi_index_read, rows, snapshot
 from models.sync import catchup, initial_state
-from tests.models.people import credentials, people
+from tests.models.people import credentials, people, subscribe
 from tests.models.people import group as make_group
 
 SMALL = {  # tables whose rows are a process's, a consumer's, an administrator's work or of the last minutes
@@ -48,11 +49,27 @@ def write(verb: Callable[..., object], *args: Any, **options: Any) -> None:
         verb(tx, *args, **options)
 
 
+def push(user: int) -> None:
+    """Send what is queued, without a service."""
+    due = push_outbox.list_due(engine().now_ms(), ["another.example.org"], 10)
+    plan = PushComposer(None, has_content=True).plan(due)
+    assert plan.ready
+    with event.transaction(appends=False) as tx:
+        push_outbox.acquire(tx, due, "me")
+        for ready in plan.ready:
+            push_outbox.mark_sent(tx, ready.push, ready.message)
+            pushes.recall_shown(tx, pushes.showing([ready.message or 0]))
+        pushes.recall(tx, [one.notification for one in due])
+    push_outbox.count_due(engine().now_ms())
+    pushes.count_waiting(user, engine().now_ms())
+
+
 def use(settings: Settings) -> None:
     """Do once what users and workers do all the time."""
     ana, ben, cleo = people("ana", "ben", "cleo")
     (secret,) = credentials(ana)
     crew = make_group(ana, ben, cleo)
+    subscribe(ben)
     for number in range(3):
         write(
             message.post,
@@ -95,6 +112,7 @@ def use(settings: Settings) -> None:
     digests.collect(tasks.never)
     Mailer(settings).send_due()
     outbox.count_queued()
+    push(ben)
     pending_mail.list_due_users(1, 10)
     notification.list_page(ana, None, None, 50, unread_only=False)
     notification.list_page(ana, "community", None, 50, unread_only=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +19,20 @@ from jobs import tasks
 from jobs.push import sender as sender_module
 from jobs.push import service
 from jobs.push.sender import PushSender
+from models.accounts import status
 from models.chat import message, presence, read_marks
+from models.chat.drafts import Draft
 from models.community import like, post
 from models.log import event
-from models.notices import preference, push_key, push_outbox
+from models.notices import announcement, preference, push_key, push_outbox
 from models.notices.preference import Choice
+from models.notices.push_outbox import DuePush
 from models.store.database import execute, rows
+from tests.jobs.killing import killed_at
 from tests.jobs.people import group, people, send
 from tests.models.people import subscribe
-from tests.push_service import Browser, PushServer, claims_of
+from tests.npm import installed
+from tests.push_service import Browser, PushServer, base64url, claims_of
 from tests.python import Python
 from tests.stores import environment, named
 from tests.waiting import until
@@ -410,3 +418,80 @@ def test_pushes_are_counted_by_outcome_and_those_that_wait(
     start()
     until(lambda: states() == ["sent"])
     assert count() == before + 1
+
+
+def test_announcements_and_changes_of_an_account_are_pushed_to_who_chose_that(
+    store: Settings, server: PushServer, start: Callable[..., PushSender]
+) -> None:
+    root, ben, eve = people("root", "ben", "eve")
+    browser, other = browser_of(ben, server, "ben"), browser_of(eve, server, "eve")
+    with event.transaction() as tx:
+        preference.set_choices(tx, ben, {type_: Choice(False, "off", push=True) for type_ in ("system", "account")})
+        content = announcement.AnnouncementContent(root, "user", None, "system", "Down on Sunday", "At\nnoon.", b"{}")
+        announcement.create(tx, content)
+        status.change_password(tx, ben, "hash", kept_token=rows("SELECT id FROM tokens WHERE user_id=?", (ben,))[0][0])
+    notify()
+    start()
+    until(lambda: states() == ["sent"] * 2)
+    pushed = {push["title"]: push.get("body") for push in server.of(browser)}
+    assert pushed["Down on Sunday"] == "At noon."
+    assert len(pushed) == 2
+    assert server.of(other) == []
+
+
+def test_a_text_that_is_long_or_odd_fits_into_a_push(store: Settings, server: PushServer, start: Callable[..., PushSender]) -> None:
+    ana, ben = people("ana", "ben")
+    execute("UPDATE users SET display_name=?", ("\U0001f469‍\U0001f680" * 20,))
+    browser = browser_of(ben, server)
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "\U0001f389\x00\n\t" * 2_000, to=ben)])
+    notify()
+    start()
+    (push,) = until(lambda: server.of(browser))
+    assert push["body"] == " ".join(["\U0001f389"] * 100)[:199].rstrip() + "…"
+    assert len(server.received[0].body) <= 4_096
+
+
+JS = """
+const ece = require("http_ece");
+const crypto = require("node:crypto");
+const { key, auth, body } = JSON.parse(require("node:fs").readFileSync(0));
+const mine = crypto.createECDH("prime256v1");
+mine.setPrivateKey(Buffer.from(key, "base64url"));
+const read = ece.decrypt(Buffer.from(body, "base64"), { version: "aes128gcm", privateKey: mine, authSecret: auth });
+process.stdout.write(read);
+"""
+
+
+def test_another_implementation_decrypts_a_push(tmp_path: Path) -> None:
+    folder = installed("http_ece@1.2.1")
+    browser = Browser("https://push.example.org/1")
+    push = DuePush(1, 1, 1, browser.endpoint, "", *browser.keys.values(), "", 1, False, False, 1, 0, 0, 0, None, None)  # type: ignore[arg-type]
+    body = service.encrypted(push, b'{"title":"Ana"}')
+    scalar = browser.key.private_numbers().private_value.to_bytes(32, "big")
+    values = {"key": base64url(scalar), "auth": browser.keys["auth"], "body": base64.b64encode(body).decode()}
+    env = {**os.environ, "NODE_PATH": str(folder / "node_modules")}
+    done = subprocess.run(["node", "-e", JS], input=json.dumps(values), env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == '{"title":"Ana"}', done.stderr
+
+
+@pytest.mark.parametrize(("commit", "when"), [(commit, when) for commit in (1, 2) for when in ("before", "after")])
+def test_a_sender_that_is_killed_at_a_commit_loses_no_push(
+    store: Settings, server: PushServer, start: Callable[..., PushSender], commit: int, when: str
+) -> None:
+    ana, ben = people("ana", "ben")
+    browser = browser_of(ben, server)
+    send(ana, to=ben)
+    notify()
+    work = (
+        "import asyncio, time; from jobs.push.sender import PushSender; "
+        "sender = PushSender(settings.model_copy(update={'webhook_allow': __import__('conf').parsing.networks('127.0.0.0/8')})); "
+        "sender.start(); time.sleep(60)"
+    )
+    killed_at(store, work, commit, when)
+    make_due()  # the lease has run out
+    start()
+    until(lambda: states() == ["sent"])
+    until(lambda: server.received)
+    assert {push["body"] for push in server.of(browser)} == {"words 0"}
+    assert len({push.headers["topic"] for push in server.received}) == 1
