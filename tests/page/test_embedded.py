@@ -217,6 +217,31 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
     assert page.evaluate("asked") == 2
 
 
+def test_members_are_mentioned_and_people_are_blocked_in_the_other_page(customers: list[Client], visit: Open) -> None:
+    ana, ben, cleo = customers
+    crew = ana.group(ben, cleo)
+    ben.send("hello", at=crew)
+    page = visit(ana, f'<bellwire-chat conversation="{crew}"></bellwire-chat>')
+    field = page.get_by_label("Message", exact=True)
+    field.press_sequentially(f"@{ben.name[:3]}")
+    expect(page.get_by_role("option")).to_have_count(2)
+    expect(page.locator(".mentions")).to_have_css("position", "absolute")
+    field.press_sequentially(ben.name[3:])
+    expect(page.get_by_role("option")).to_have_count(1)
+    field.press("Enter")
+    expect(field).to_have_value(f"@{ben.name} ")
+    field.press("Enter")
+    expect(page.locator(".mention")).to_have_text(f"@{ben.name}")
+    page.locator(".message", has_text="hello").hover()
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name=f"Block {ben.name.capitalize()}…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    expect(texts(page).first).to_have_text("A message of somebody you blocked Show")
+    page.get_by_role("button", name="Notifications", exact=True).click()
+    page.get_by_role("menuitemradio", name="Mute until I change it").click()
+    expect(page.get_by_role("button", name="Muted")).to_be_visible()
+
+
 def test_a_list_alone_shows_what_is_there_already(customers: list[Client], visit: Open) -> None:
     ana, ben, _ = customers
     ben.send("before the page", to=ana)
