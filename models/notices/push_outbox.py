@@ -136,8 +136,8 @@ def make_future_due(tx: Transaction) -> None:
 
 
 def count_due(now_ms: int) -> int:
-    """How many pushes are due, or are being sent."""
-    return int(rows("SELECT count(*) FROM pushes WHERE state='queued' AND (next_ms<=? OR holder IS NOT NULL)", (now_ms,))[0][0])
+    """How many pushes are due within the time of a lease, also those that are being sent."""
+    return int(rows("SELECT count(*) FROM pushes WHERE state='queued' AND next_ms<=?", (now_ms + LEASE_MS,))[0][0])
 
 
 def count_queued() -> tuple[int, int | None]:
