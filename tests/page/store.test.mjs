@@ -125,3 +125,25 @@ test("the marks of large groups are not known: nobody is said to have read", () 
   const { store } = storeOf(crew(), crew({ id: 8, members_count: 60 }));
   assert.deepEqual([7, 8].map((id) => store.readByAll(store.conversations.get(id))), [5, 0]);
 });
+
+test("a muted chat counts nothing until its level ends, and mentions are counted while they are unread", () => {
+  const { store } = storeOf(crew({ level: "none", level_until: new Date(Date.now() + 60_000).toISOString(), mentions_unread: 1 }));
+  const chat = store.conversations.get(7);
+  assert.deepEqual([store.levelOf(chat), store.unread], ["none", 0]);
+  store.apply({ type: "message.created", data: { id: 6, conversation: 7, sender: 2, body: "@ana", mentions: [1], mentions_all: false } });
+  assert.deepEqual([chat.unread, chat.mentions_unread], [3, 2]);
+  store.apply({ type: "level.updated", data: { conversation: 7, level: "none", until: new Date(Date.now() - 1).toISOString() } });
+  assert.deepEqual([store.levelOf(chat), store.unread], ["all", 1]);
+  store.markRead(chat, 6);
+  assert.deepEqual([chat.unread, chat.mentions_unread], [0, 0]);
+});
+
+test("messages of groups are folded while their sender is blocked, unless one is shown", () => {
+  const { store } = storeOf(crew(), direct());
+  const message = (id, conversation) => ({ id, conversation, sender: 2 });
+  store.apply({ type: "block.added", data: { user: 2 } });
+  store.unfold(message(8, 7));
+  assert.deepEqual([message(8, 7), message(9, 7), message(9, 12)].map((one) => store.isFolded(one)), [false, true, false]);
+  store.apply({ type: "block.removed", data: { user: 2 } });
+  assert.equal(store.isFolded(message(9, 7)), false);
+});

@@ -13,6 +13,11 @@ from tests.waiting import until
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 
 Open = Callable[..., Page]
+COMPOSE = """(field, text) => {
+    field.value = text;
+    field.setSelectionRange(text.length, text.length);
+    field.dispatchEvent(new InputEvent("input", { isComposing: true, bubbles: true }));
+}"""  # as keyboards on screens do
 FOLDED = "A message of somebody you blocked"
 
 
@@ -116,6 +121,8 @@ def test_members_are_mentioned_from_a_list_by_keys_and_by_the_pointer(people: li
     write(page, f"`@{ben.name}` @{ben.name}x ana@{ben.name}")
     expect(there.locator(".message")).to_have_count(2)
     expect(mentions).to_have_count(3)
+    field.evaluate(COMPOSE, f"@{ben.name}")
+    expect(options).to_have_count(1)
 
 
 def test_in_a_large_group_the_server_finds_whom_one_mentions(gateway: Gateway, open_page: Open) -> None:

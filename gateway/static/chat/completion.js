@@ -30,8 +30,8 @@ export class Completion {
     place.append(this.list, this.status);
     const attributes = { "aria-autocomplete": "list", "aria-controls": id, "aria-haspopup": "listbox" };
     for (const [name, value] of Object.entries(attributes)) field.setAttribute(name, value);
-    const update = (event) => event.isComposing || this.update();
-    for (const name of ["input", "compositionend", "click", "keyup"]) field.addEventListener(name, update);
+    // Also while an input method is composing: keyboards on screens do so all the time.
+    for (const name of ["input", "click", "keyup"]) field.addEventListener(name, () => this.update());
     field.addEventListener("blur", () => this.#close());
     field.addEventListener("keydown", (event) => this.#onKey(event), true); // before the field's own
     this.update();
