@@ -59,14 +59,14 @@ def test_a_notification_of_the_hosts_is_shown_mailed_and_explained(served: Gatew
     assert "=E2=80=9COrder shipped=E2=80=9D" in mail.replace("=\n", "")
     link = mail.partition("List-Unsubscribe: <")[2].partition(">")[0]
     assert httpx.post(link.replace("\n ", ""), data={"List-Unsubscribe": "One-Click"}, trust_env=False).status_code == 200
-    assert ben.get("/notification-preferences").json()["order.shipped"] == {"in_app": True, "email": "off"}
+    assert ben.get("/notification-preferences").json()["order.shipped"] == {"in_app": True, "email": "off", "push": False}
 
 
 def test_users_choose_for_the_types_of_the_host(served: Gateway, root: Client) -> None:
     ana = served.user()
-    assert ana.get("/notification-preferences").json()["order.shipped"] == {"in_app": True, "email": "instant"}
+    assert ana.get("/notification-preferences").json()["order.shipped"] == {"in_app": True, "email": "instant", "push": False}
     changed = ana.put("/notification-preferences", {"order.shipped": {"in_app": False}, "message": {"email": "off"}}).json()
-    assert (changed["order.shipped"], changed["message"]["email"]) == ({"in_app": False, "email": "instant"}, "off")
+    assert (changed["order.shipped"], changed["message"]["email"]) == ({"in_app": False, "email": "instant", "push": False}, "off")
     assert fields(ana.put("/notification-preferences", {"order.shipped": {"email": "never"}})) == ["order.shipped.email"]
     assert fields(ana.put("/notification-preferences", {"order.lost": {"email": "off"}})) == ["order.lost"]
     assert fields(ana.get("/notifications", type="order.lost")) == ["type"]
