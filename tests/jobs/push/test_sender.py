@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -495,3 +496,23 @@ def test_a_sender_that_is_killed_at_a_commit_loses_no_push(
     until(lambda: server.received)
     assert {push["body"] for push in server.of(browser)} == {"words 0"}
     assert len({push.headers["topic"] for push in server.received}) == 1
+
+
+def test_what_is_read_during_an_attempt_is_recalled_after_it(
+    store: Settings, server: PushServer, start: Callable[..., PushSender]
+) -> None:
+    ana, ben = people("ana", "ben")
+    browser = browser_of(ben, server)
+    may_answer = threading.Event()
+    server.answer = lambda push: 201 if may_answer.wait(30) else 500
+    (number,) = send(ana, to=ben)
+    notify()
+    start()
+    until(lambda: server.received)
+    ((conversation,),) = rows("SELECT id FROM conversations")
+    with event.transaction() as tx:
+        read_marks.mark_read(tx, ben, conversation, number)
+    may_answer.set()
+    until(lambda: len(server.received) == 2)
+    assert server.of(browser)[1]["recall"] is True
+    until(lambda: states() == ["sent"])
