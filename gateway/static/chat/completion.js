@@ -63,7 +63,7 @@ export class Completion {
     const { members, kind, members_count } = this.conversationOf() ?? { members: [] };
     const { me } = this.store;
     const users = new Map([...members.map(({ user }) => [user.id, user]), ...this.known]);
-    const people = [...users.values()].filter((user) => user.id !== me.id && user.username);
+    const people = [...users.values()].filter(({ id, status }) => id !== me.id && status === "active"); // only they are mentioned
     const found = people.map((user) => ({ user, rank: rankOf(user, this.q) })).filter(({ rank }) => rank < Infinity);
     found.sort((a, b) => a.rank - b.rank || Boolean(a.user.bot) - Boolean(b.user.bot) || nameOf(a.user).localeCompare(nameOf(b.user)));
     const options = found.slice(0, MAX_SHOWN).map(({ user }) => this.#option(user.username, avatar(nameOf(user), user.id), nameOf(user), handleOf(user)));
