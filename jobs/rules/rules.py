@@ -43,7 +43,7 @@ def _message_content(message: MessagePayload, facts: Facts) -> Content:
         cause=f"message:{message.id}",
         grouping=conversation_grouping(message.conversation),
         data=msgspec.json.encode({"conversation": message.conversation, "message": message.id}),
-        values={"name": name, "title": name if kind == "direct" or not title else f"{name} in {title}"},
+        values={"name": name, "title": message_counts.title_of(name, kind, title)},
         priority=message.priority,
         message=message.id,
     )

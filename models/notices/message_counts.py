@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.store.database import ID_MAX, chunks, rows, values_cte
+from models.store.database import ID_MAX, chunks, placeholders, rows, values_cte
 
 MAX_COUNTED = 1_000  # nobody reads "12,345"; the count stops here, and so does its cost
 MAX_KEYS_PER_QUERY = 200
@@ -51,6 +51,14 @@ class MessageInterval(NamedTuple):
     mentions_only: bool = False
 
 
+class NewestMessage(NamedTuple):
+    """The newest message that a notification counts, and what the notification is called after it."""
+
+    id: int
+    conversation: int
+    title: str
+
+
 def count(intervals: Sequence[MessageInterval]) -> list[int]:
     """Return the number of messages that each interval counts."""
     return _select(intervals, f"SELECT count(*) FROM ({{}} LIMIT {MAX_COUNTED}) AS counted")
@@ -59,6 +67,25 @@ def count(intervals: Sequence[MessageInterval]) -> list[int]:
 def first(intervals: Sequence[MessageInterval]) -> list[int]:
     """Return the first message that each interval counts, 0 if it counts none."""
     return _select(intervals, "SELECT coalesce(min(id), 0) FROM ({} ORDER BY y.id LIMIT 1) AS counted")
+
+
+def newest(intervals: Sequence[MessageInterval]) -> list[NewestMessage | None]:
+    """Return the newest message that each interval counts, None if it counts none."""
+    ids = _select(intervals, "SELECT coalesce(max(id), 0) FROM ({} ORDER BY y.id DESC LIMIT 1) AS counted")
+    messages: dict[int, NewestMessage] = {}
+    for part in chunks(sorted({id_ for id_ in ids if id_}), MAX_KEYS_PER_QUERY):
+        found = rows(
+            "SELECT y.id, c.id, u.display_name, c.kind, c.title FROM messages y JOIN users u ON u.id=y.sender_id "
+            f"JOIN conversations c ON c.id=y.conversation_id WHERE y.id IN ({placeholders(len(part))})",
+            part,
+        )
+        messages |= {id_: NewestMessage(id_, conversation, title_of(*names)) for id_, conversation, *names in found}
+    return [messages.get(id_) for id_ in ids]
+
+
+def title_of(sender: str, kind: str, title: str | None) -> str:
+    """Return the title of a notification, from the newest message's sender and the kind and title of the conversation."""
+    return sender if kind == "direct" or not title else f"{sender} in {title}"
 
 
 def _select(intervals: Sequence[MessageInterval], what: str) -> list[int]:

@@ -15,7 +15,7 @@ from peewee import Case, fn
 from models.identity.user import User
 from models.log.event import Transaction, user_stream
 from models.notices import message_counts, pushes
-from models.notices.message_counts import MessageInterval
+from models.notices.message_counts import MessageInterval, NewestMessage
 from models.store.clock import rfc3339, rfc3339_or_none
 from models.store.database import (
     ID_MAX,
@@ -133,20 +133,26 @@ INTERVAL = (Notification.from_message, Notification.upto_message, Notification.m
 
 
 def with_counts(found: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """The values of SHOWN, from those of SHOWN and INTERVAL: body and count of those about messages are derived, as of now."""
+    """The values of SHOWN, from those of SHOWN and INTERVAL. Those about messages are as of now: an unread one has the names and
+    the link of the newest that is left."""
     intervals = {
         id_: MessageInterval(user, first, None if read_ms is None else upto, bool(mentions_only))
         for id_, user, *_, read_ms, _url, first, upto, mentions_only in found
         if first is not None
     }
+    unread = {id_: interval for id_, interval in intervals.items() if interval.last is None}
     counts = dict(zip(intervals, message_counts.count(list(intervals.values())), strict=True))
-    return [_with_count(row[: len(SHOWN)], counts.get(row[0])) for row in found]
+    newest = dict(zip(unread, message_counts.newest(list(unread.values())), strict=True))
+    return [_as_of_now(row[: len(SHOWN)], counts.get(row[0]), newest.get(row[0])) for row in found]
 
 
-def _with_count(row: Sequence[Any], count: int | None) -> tuple[Any, ...]:
+def _as_of_now(row: Sequence[Any], count: int | None, newest: NewestMessage | None) -> tuple[Any, ...]:
     if count is None:
         return tuple(row)
     id_, user, type_, title, _, data, _, *times_and_url = row
+    if newest is not None:
+        title = newest.title[:MAX_TITLE_CHARS]
+        data = msgspec.json.encode({"conversation": newest.conversation, "message": newest.id}).decode()
     return id_, user, type_, title, message_counts.body(count), data, count, *times_and_url
 
 

@@ -83,7 +83,7 @@ def test_a_search_text_has_1_to_200_characters_and_few_names(ana: Client, q: str
     assert fields(ana.get("/search/messages", q=q)) == ["q"]
 
 
-def test_an_absent_user_is_notified_once_per_conversation(ana: Client, ben: Client) -> None:
+def test_an_absent_user_is_notified_once_per_conversation(served: Gateway, ana: Client, ben: Client) -> None:
     cursor = ben.now()
     sent = ana.send("one", to=ben)
     until(lambda: len(notifications(ben)) == 1)
@@ -95,8 +95,9 @@ def test_an_absent_user_is_notified_once_per_conversation(ana: Client, ben: Clie
     assert "one" not in first["body"].replace("1", "")
 
     newest = ana.send("two", to=ben)["id"]
-    until(lambda: notifications(ben)[0]["data"]["message"] == newest)
-    assert notifications(ben)[0]["count"] == 2
+    updated = "SELECT 1 FROM events WHERE stream=? AND type='notification.updated'"
+    until(lambda: served.rows(updated, f"user:{ben.id}"))  # before Ben polls, and is online
+    assert (notifications(ben)[0]["count"], notifications(ben)[0]["data"]["message"]) == (2, newest)
     assert [n["id"] for n in notifications(ben)] == [first["id"]]
     assert ben.get("/state").json()["notifications_unread"] == 1
     assert ben.get("/state").json()["notifications_unread_messages"] == 1

@@ -55,16 +55,15 @@ def counts() -> list[tuple[int, int]]:
 
 def test_a_burst_is_one_notification_for_each_member_and_costs_no_more_while_it_is_unread(store: Settings) -> None:
     (owner, *others), crew = large_group()
-    send(owner, 29, at=crew)
-    newest = send(owner, 1, at=crew)[-1]
+    send(owner, 30, at=crew)
     notify()
     assert counts() == [(user, 30) for user in others]
     send(owner, 1, at=crew)
-    send(others[0], 2, at=crew)
+    newest = send(others[0], 2, at=crew)[-1]
     notify()
     assert counts() == [(owner, 2), (others[0], 31), *[(user, 33) for user in others[1:]]]
     [shown] = notification.list_page(others[1], None, None, 10, unread_only=True)
-    assert shown["body"] == "33 new messages"
+    assert (shown["title"], shown["body"]) == ("User1 in Crew", "33 new messages")
     assert msgspec.json.decode(shown["data"]) == {"conversation": crew, "message": newest}
     assert scalar("SELECT count(*) FROM events WHERE type LIKE 'notification.%'") == len(others) + 1
     notify()

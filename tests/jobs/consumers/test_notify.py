@@ -133,6 +133,22 @@ def test_the_count_follows_from_what_is_unread_and_left(store: Settings) -> None
     assert shown(ben) == [(1, "1 new message", True), (3, "3 new messages", False)]
 
 
+def test_an_unread_notification_has_the_names_of_what_is_left(store: Settings) -> None:
+    ana, ben, eve = people("ana", "ben", "eve")
+    crew = group(ana, [ben, eve])
+    [first] = send(ana, 1, at=crew)
+    [second] = send(eve, 1, at=crew)
+    drain(NotifyConsumer())
+    [one] = notification.list_page(ben, None, None, 10, unread_only=True)
+    assert one["title"] == "Eve in Crew"
+    with event.transaction() as tx:
+        message.delete(tx, eve, "user", second)
+        conversation.rename(tx, ana, crew, "Walkers")
+    [one] = notification.list_page(ben, None, None, 10, unread_only=True)
+    assert (one["title"], one["count"]) == ("Ana in Walkers", 1)
+    assert msgspec.json.decode(one["data"]) == {"conversation": crew, "message": first}
+
+
 def test_what_is_read_up_to_something_deleted_is_taken_back(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     sent = send(ana, 2, to=ben)
