@@ -68,7 +68,19 @@ def _from(group: Sequence[Cause], first: int) -> list[Cause]:
 
 def _not_notified(group: list[Cause], notified: dict[Key, int]) -> list[Cause]:
     upto = notified.get(key_of(group), 0)
-    return [cause for cause in group if cause.recorded or (cause.message or 0) > upto]
+    return [_after(cause, upto) for cause in group if cause.recorded or (cause.message or 0) > upto]
+
+
+def _after(cause: Cause, upto: int) -> Cause:
+    """The cause of several messages without those that were notified before."""
+    if cause.recorded or cause.first is None or cause.first > upto:
+        return cause
+    # Raw: as below.
+    ((first,),) = rows(
+        "SELECT min(y.id) FROM messages f JOIN messages y ON y.conversation_id=f.conversation_id AND y.id>? WHERE f.id=?",
+        (upto, cause.message),
+    )
+    return msgspec.structs.replace(cause, first=first)
 
 
 def _interval(group: Sequence[Cause], unread: UnreadByKey) -> MessageInterval:
