@@ -23,6 +23,7 @@ from models.notices.push_subscriptions import (
     POINT_EXPECTED,
     PushSubscriptionView,
 )
+from models.store.text_rules import is_displayable
 
 EXAMPLE = {
     "endpoint": "https://push.example.org/send/dGhpcyBicm93c2Vy?v=2",
@@ -90,6 +91,8 @@ class PushSubscriptions(Handler):
         endpoint = subscriptions.endpoint_of(new.endpoint, new.keys.p256dh, new.keys.auth)
         if not may_push_to(new.endpoint, self.services.settings.webhook_allow):
             raise field_error("endpoint", f"{ENDPOINT_EXPECTED}, nor of a private network")
+        if new.label and not is_displayable(new.label):
+            raise field_error("label", "must have printable characters only")
         label = new.label or session_label(self.request.headers.get("User-Agent", ""))
         await self.commit(lambda tx: subscriptions.put(tx, actor.user, actor.token, endpoint, label))
         self.answer(None, 204)

@@ -79,6 +79,8 @@ def test_of_more_than_the_limit_the_one_renewed_least_recently_ends(ana: Client)
         ({"keys": EXAMPLE["keys"] | {"auth": "BTBZMqHH6r4Tts7J_aSIggAA"}}, "keys.auth"),
         ({"keys": EXAMPLE["keys"] | {"auth": "é"}}, "keys.auth"),
         ({"label": "x" * 65}, "label"),
+        ({"label": "a\0b"}, "label"),
+        ({"endpoint": "https://[::1"}, "endpoint"),
     ],
 )
 def test_a_wrong_subscription_names_the_field(ana: Client, wrong: dict[str, Any], field: str) -> None:
