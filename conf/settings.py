@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     limit_signup: Rate = "10/hour"
     limit_login: Rate = "10/minute"
     limit_otp: Rate = "5/hour"
-    limit_report: Rate = "5/minute;30/day"
+    limit_report: Rate = "20/minute;100/day"
     limit_typing: Rate = "5/second"
     limit_hooks: Rate = "20/second;600/minute"
     limit_rehearsal: Rate = "20/minute"

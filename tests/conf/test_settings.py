@@ -57,7 +57,7 @@ DEFAULTS = {
     "limit_signup": "10/hour",
     "limit_login": "10/minute",
     "limit_otp": "5/hour",
-    "limit_report": "5/minute;30/day",
+    "limit_report": "20/minute;100/day",
     "limit_typing": "5/second",
     "limit_hooks": "20/second;600/minute",
     "limit_rehearsal": "20/minute",
