@@ -19,6 +19,7 @@ from models.notices.schedule import AT_ONCE
 from models.store.database import Base, NeverReusedIdField, affected_rows, chunks, execute, placeholders, rows, values_cte
 
 CONVERSATION = "conversation:"  # begins the grouping of notifications about messages
+NOT_SHOWN = "~"  # MAIL_ONLY_PREFIX, whose module imports this one
 MAX_KEYS_PER_QUERY = 200
 
 
@@ -67,9 +68,10 @@ class NewPush(NamedTuple):
 
 
 def tag_of(grouping: str, notification: int) -> str:
-    """Return the name of a notification's subject. A later push with the same tag takes its place in the browser."""
-    is_conversation = grouping.startswith(CONVERSATION)
-    return grouping.replace(":", "-") if is_conversation else f"notification-{notification}"
+    """Return the name of a notification's subject. A later push with the same tag takes its place in the browser, also of one that
+    is not shown in the application."""
+    subject = grouping.removeprefix(NOT_SHOWN)
+    return subject.replace(":", "-") if subject.startswith(CONVERSATION) else f"notification-{notification}"
 
 
 # What is queued keeps its time while it is being sent, and after a failure; else the earlier time counts.

@@ -44,6 +44,13 @@ def test_a_push_goes_to_each_browser_of_its_user_and_several_become_one(store: S
     assert len(state()) == 1
 
 
+def test_a_conversation_has_one_tag_whether_its_notification_is_shown_in_the_application_or_not() -> None:
+    assert [pushes.tag_of(grouping, 5) for grouping in ("conversation:7", "~conversation:7", "~like:3")] == [
+        *("conversation-7", "conversation-7"),
+        "notification-5",
+    ]
+
+
 def test_the_earlier_time_counts_unless_it_is_being_sent_or_has_failed(store: Settings) -> None:
     (ana,) = people("ana")
     subscribe(ana)
