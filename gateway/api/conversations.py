@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.http import page_cursor
 from gateway.http.base import ADMIN_BODY_BYTES, Handler
-from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, UserReference, chars, describe, many
+from gateway.http.describe import LIST_LIMIT_MAX, PAGED, Id, Listed, TextParameter, UserReference, chars, describe, many, one_of
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import field_error, is_number
 from models.chat import additions, conversation_search, member_level, member_list, read_marks, targets, views
@@ -25,7 +25,7 @@ from models.chat.message import MessageView
 from models.chat.views import ActivityPosition
 from models.identity import user as users
 from models.log.event import Transaction, conversation_stream
-from models.notices.levels import Level
+from models.notices.levels import LEVELS
 from models.store.database import ID_MAX
 from models.store.text_rules import is_displayable
 
@@ -63,7 +63,7 @@ class NewReadMark(msgspec.Struct, forbid_unknown_fields=True):
 class NewLevel(msgspec.Struct, forbid_unknown_fields=True):
     """The caller's level, null for the default, and the time when it ends and they have the default again."""
 
-    level: Level | None
+    level: Annotated[str, one_of(LEVELS)] | None
     until: Annotated[str, chars(1, 40, "RFC 3339")] | None = None
 
 

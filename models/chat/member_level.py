@@ -6,7 +6,7 @@ import msgspec
 
 from models.log.event import Transaction, user_stream
 from models.notices import withdrawals
-from models.notices.levels import Level, default_level
+from models.notices.levels import Level, effective_level
 from models.store.clock import rfc3339_or_none
 from models.store.database import execute, rows
 from models.store.errors import InvalidError, NotFoundError
@@ -21,7 +21,7 @@ class MemberLevel(msgspec.Struct):
     until: str | None
 
 
-def set_level(tx: Transaction, user: int, conversation: int, level: Level | None, until_ms: int | None) -> MemberLevel:
+def set_level(tx: Transaction, user: int, conversation: int, level: str | None, until_ms: int | None) -> MemberLevel:
     """Set the level of the user's membership, for good or until a time; None is the default of the conversation's size.
 
     Their devices receive `level.updated`, unless nothing changes. An unread notification counts by the level from now on. Raises
@@ -40,7 +40,7 @@ def set_level(tx: Transaction, user: int, conversation: int, level: Level | None
     if not found:
         raise NotFoundError
     *before, members_count = found[0]
-    now = MemberLevel(level or default_level(members_count), rfc3339_or_none(until_ms))
+    now = MemberLevel(effective_level(level, None, tx.now_ms, members_count), rfc3339_or_none(until_ms))
     if before != [level, until_ms]:
         execute(
             "UPDATE memberships SET level=?, level_until_ms=? WHERE conversation_id=? AND user_id=? AND to_event IS NULL",

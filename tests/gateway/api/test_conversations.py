@@ -419,6 +419,11 @@ def test_a_level_must_be_one_of_three_and_end_in_the_future(ana: Client, ben: Cl
     assert fields(ana.put(f"/conversations/{ana.group(ben)}/level", body)) == [field]
 
 
+def test_a_wrong_level_is_answered_with_those_that_there_are(ana: Client, ben: Client) -> None:
+    answer = ana.put(f"/conversations/{ana.group(ben)}/level", {"level": "loud"})
+    assert answer.json()["errors"] == [{"field": "level", "message": "must be one of all, mentions, none"}]
+
+
 def test_the_state_counts_unread_mentions_and_leaves_muted_conversations_out_of_the_total(ana: Client, ben: Client) -> None:
     crew, muted = ana.group(ben), ana.group(ben)
     ben.put(f"/conversations/{muted}/level", {"level": "none"})
