@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 from msgspec import Meta
@@ -42,25 +42,28 @@ class PushKey(TypedDict):
     key: str
 
 
-class PushKeys(msgspec.Struct):
+class PushKeys(msgspec.Struct, forbid_unknown_fields=True):
     """The keys of a browser (RFC 8291)."""
 
     p256dh: Annotated[str, chars(1, MAX_KEY_CHARS), Meta(description=POINT_EXPECTED)]
     auth: Annotated[str, chars(1, MAX_KEY_CHARS), Meta(description=AUTH_EXPECTED)]
 
 
-class NewPushSubscription(msgspec.Struct):
-    """A browser's PushSubscription as JSON, and a label by which its owner knows it. Other fields are ignored."""
+class NewPushSubscription(msgspec.Struct, forbid_unknown_fields=True):
+    """A browser's PushSubscription as JSON, and a label by which its owner knows it. `expirationTime` is ignored."""
 
     endpoint: Address
     keys: PushKeys
     label: Annotated[str, chars(0, LABEL_CHARS)] | None = None
+    expiration_time: Any = msgspec.field(name="expirationTime", default=None)
 
 
-class EndedPushSubscription(msgspec.Struct):
+class EndedPushSubscription(msgspec.Struct, forbid_unknown_fields=True):
     """A browser's PushSubscription as JSON, of which only the endpoint is read."""
 
     endpoint: Address
+    keys: Any = None
+    expiration_time: Any = msgspec.field(name="expirationTime", default=None)
 
 
 class InstallationKey(Handler):
