@@ -72,5 +72,5 @@ def test_the_commands_settings_dashboards_and_routes_of_the_runbook_exist() -> N
     assert set(re.findall(r"BELLWIRE_([A-Z_]+)", RUNBOOK)) <= {name.upper() for name in Settings.model_fields}
     titles = {dashboard(path)["title"] for path in FILES}
     assert set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", " ".join(RUNBOOK.split()))) <= titles
-    for path in re.findall(r"(?:GET|POST) (/\S+?)[`,.;)]", RUNBOOK):
+    for path in re.findall(r"(?:GET|POST) (/\S+?)[`,.;)?]", RUNBOOK):
         assert any(re.fullmatch(pattern, path.replace("ID", "1")) for pattern, _ in ROUTES), path

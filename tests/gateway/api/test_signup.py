@@ -481,11 +481,11 @@ def test_while_the_queue_is_down_a_signup_is_answered_and_its_mail_is_sent(make_
 def test_preferences_are_changed_in_part(ana: Client) -> None:
     defaults = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
     assert ana.get("/notification-preferences").json() == {
-        kind: {"in_app": True, "email": email} for kind, email in defaults.items()
+        kind: {"in_app": True, "email": email, "push": kind == "message"} for kind, email in defaults.items()
     }
     changed = ana.put("/notification-preferences", {"message": {"email": "daily"}, "system": {"in_app": False}}).json()
-    assert changed["message"] == {"in_app": True, "email": "daily"}
-    assert changed["system"] == {"in_app": False, "email": "off"}
+    assert changed["message"] == {"in_app": True, "email": "daily", "push": True}
+    assert changed["system"] == {"in_app": False, "email": "off", "push": False}
     assert fields(ana.put("/notification-preferences", {"pigeons": {"email": "off"}})) == ["pigeons"]
     assert fields(ana.put("/notification-preferences", {"message": {"email": "never"}})) == ["message.email"]
 

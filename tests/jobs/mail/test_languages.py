@@ -64,7 +64,8 @@ def test_a_language_has_the_keys_placeholders_and_plural_forms_that_it_needs(tag
 
 def test_each_text_is_used() -> None:
     sources = "".join(path.read_text("utf-8") for path in TEMPLATES.parent.rglob("*") if path.suffix in (".py", ".txt", ".html"))
-    sources += (TEMPLATES.parents[2] / "gateway/http/page.py").read_text("utf-8")
+    for other in ("gateway/http/page.py", "jobs/push/content.py"):
+        sources += (TEMPLATES.parents[2] / other).read_text("utf-8")
     sources += (TEMPLATES.parents[2] / "gateway/api/preferences.py").read_text("utf-8")
     built = ("notification.", "account.", "type.", "page.")  # from a section and a name
     assert [key for key in languages.of("en").texts if not key.startswith(built) and f'"{key}"' not in sources] == [
