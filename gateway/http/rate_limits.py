@@ -32,6 +32,7 @@ NAMES = (
     "hooks",
     "rehearsal",
     "client_errors",
+    "files",
     "api",
     "acting",
     "events",

@@ -18,6 +18,7 @@ from gateway.http.base import Handler
 from gateway.http.errors import ProblemError
 from gateway.http.modules import in_order, words_of
 from gateway.http.tokens import COOKIE
+from models.identity.token import Actor
 
 FOLDER = Path(__file__).parents[1] / "static"
 TYPES = {  # by suffix; other files are not served. Python's mimetypes would depend on the machine's table
@@ -94,6 +95,10 @@ class FileHandler(Handler):
 
     access = "public"
     headers: ClassVar[dict[str, str]] = HEADERS | DOCUMENT_HEADERS
+
+    def _limits(self, actor: Actor | None) -> tuple[str, ...]:
+        """Files are counted by themselves: those that the service worker keeps leave the page its requests."""
+        return ("files",)
 
     def answer_file(self, file: StaticFile) -> None:
         """200 the file, or 304 if the client's If-None-Match is its ETag."""

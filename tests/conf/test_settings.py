@@ -62,6 +62,7 @@ DEFAULTS = {
     "limit_hooks": "20/second;600/minute",
     "limit_rehearsal": "20/minute",
     "limit_client_errors": "10/minute",
+    "limit_files": "500/second",
     "limit_api": "100/second",
     "limit_acting": "1000/second",
     "limit_events": "200000/day",

@@ -14,6 +14,7 @@ SETTINGS = {
     "LIMIT_TYPING": "2/hour",
     "LIMIT_LOGIN": "2/hour",
     "LIMIT_CLIENT_ERRORS": "2/hour",
+    "LIMIT_FILES": "20/hour",
     "LIMIT_API": "15/hour",
     "LIMIT_ACTING": "20/hour",
     "TRUSTED_PROXIES": "127.0.0.1/32",
@@ -40,6 +41,14 @@ def test_the_calls_of_an_admin_for_others_have_a_limit_of_their_own(gateway: Gat
     limited(root.get("/me", headers={"Bellwire-As": str(ana.id)}))
     assert root.get("/me").status_code == ana.post("/messages", {"to": ben.id, "body": "own"}).status_code - 1 == 200
     assert ana.get("/me", headers={"Bellwire-As": str(ben.id)}).status_code == 403
+
+
+def test_the_files_of_the_page_leave_an_address_its_other_requests(gateway: Gateway) -> None:
+    while (answer := gateway.http.get("/static/app.js")).status_code == 200:
+        pass
+    limited(answer)
+    limited(gateway.http.get("/service-worker.js"))
+    assert gateway.http.get("/api/v1/me").status_code == 401
 
 
 def test_each_user_has_separate_limits(gateway: Gateway, ana: Client, ben: Client, cleo: Client) -> None:
