@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeGuard
 
 from jobs.drain.consumer import Consumer, Written
 from jobs.rules.decisions import Content, Rule, cause_of, decide, is_refused
@@ -54,10 +54,16 @@ class NotifyConsumer(Consumer):
     def prepare(self, events: Sequence[Event]) -> Iterable[list[Cause] | Deferred]:
         decoded = [(event, payload_of(event)) for event in events]
         remaining = [(event, payload) for event, payload in decoded if not (is_deleted(payload) or _is_plain_edit(event, payload))]
-        deferred = _to_large_groups(remaining)
-        own = [(event, payload) for event, payload in remaining if event.id not in deferred]
-        if own:
-            yield from map(count_ahead, chunks(_side_by_side(_causes(own)), CAUSES_PER_TRANSACTION))
+        large = _to_large_groups(remaining)
+        by_name = [
+            (event, payload) for event, payload in remaining if _is_edit(payload, event) and _names_few(event, payload, large)
+        ]
+        deferred = {event.id: large[event.id] for event, payload in remaining if event.id in large and not _is_edit(payload, event)}
+        apart = {*deferred, *(event.id for event, _ in by_name)}
+        own = [(event, payload) for event, payload in remaining if event.id not in apart]
+        named = {user for _, payload in by_name for user in payload.mentions_added}
+        causes = chain(_causes(own), _causes(by_name, named))
+        yield from map(count_ahead, chunks(_side_by_side(causes), CAUSES_PER_TRANSACTION))
         important = list(_important(remaining))
         if deferred or important:
             yield Deferred(deferred, important)
@@ -77,12 +83,21 @@ def is_deleted(payload: object) -> bool:
 
 def _is_plain_edit(event: Event, payload: object) -> bool:
     """Whether an event is an edit of a message that mentions nobody newly, as most are: members are not even read for it."""
-    return event.type != MESSAGE.event_type and isinstance(payload, MessagePayload) and not payload.adds_mentions
+    return _is_edit(payload, event) and not payload.adds_mentions
+
+
+def _is_edit(payload: object, event: Event) -> TypeGuard[MessagePayload]:
+    return event.type != MESSAGE.event_type and isinstance(payload, MessagePayload)
+
+
+def _names_few(event: Event, edit: MessagePayload, large: Collection[int]) -> bool:
+    """Whether an edit concerns those alone whom it names, so that thousands of members are not read for it."""
+    return event.id in large or not edit.mentions_all_added
 
 
 def _to_large_groups(events: Sequence[DecodedEvent]) -> dict[int, int]:
     """event -> conversation, for messages to groups that were large then. A slice that is done again has the same."""
-    messages = [(event.id, payload.conversation) for event, payload in events if event.type == MESSAGE.event_type]
+    messages = [(event.id, payload.conversation) for event, payload in events if isinstance(payload, MessagePayload)]
     since = bursts.large_since({conversation for _, conversation in messages})
     return {event: conversation for event, conversation in messages if event >= since.get(conversation, event + 1)}
 
@@ -99,9 +114,11 @@ def _side_by_side(causes: Iterable[Cause]) -> Iterator[Cause]:
     return chain.from_iterable(grouped(causes))
 
 
-def _causes(events: Sequence[DecodedEvent]) -> Iterator[Cause]:
+def _causes(events: Sequence[DecodedEvent], among: Collection[int] | None = None) -> Iterator[Cause]:
     """A cause for each user who is notified or mailed. None contains text that people wrote, because that may be deleted."""
-    facts = gather_facts(events)
+    if not events:
+        return
+    facts = gather_facts(events, among=among)
     matches = [match for event, payload in events for match in _matches(event, payload, facts)]
     facts = with_receivers(facts, {case.user for match in matches for case in match.cases})
     for rule, content, cases in matches:

@@ -104,7 +104,7 @@ def _by_host(explained: Event, user: int) -> list[dict[str, Any]]:
 
 def _by_rule(rule: Rule, explained: Event, user: int) -> dict[str, Any]:
     payload = payload_of(explained)
-    facts = gather_facts([(explained, payload)], partial(presence.online_at, at_ms=explained.at_ms), user)
+    facts = gather_facts([(explained, payload)], partial(presence.online_at, at_ms=explained.at_ms), [user])
     facts = with_receivers(facts, [user])
     content = rule.content(payload, facts)
     decision = next((d for d in apply_rule(rule, content, explained, payload, facts) if d.user == user), None)

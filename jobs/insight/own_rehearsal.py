@@ -153,7 +153,7 @@ class _Found(NamedTuple):
 def _cases(user: int, events: Sequence[DecodedEvent], visits: Visits) -> Iterator[_Found]:
     if not events:
         return
-    facts = gather_facts(events, lambda users: frozenset(), user)
+    facts = gather_facts(events, lambda users: frozenset(), [user])
     members = {number: [each._replace(read=0) for each in found] for number, found in facts.members.items()}
     facts = facts._replace(members=members)
     for each, payload in events:

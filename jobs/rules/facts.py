@@ -62,16 +62,16 @@ class Facts(NamedTuple):
 def gather_facts(
     events: Sequence[DecodedEvent],
     online: OnlineUsers = presence.online_now,
-    member: int | None = None,
+    among: Collection[int] | None = None,
     members: Mapping[int, Sequence[Interval]] | None = None,
 ) -> Facts:
     """Read all facts about these events, which are in log order, except those about receivers (see `with_receivers`). With
-    `member`, a user, no other members of the conversations are read, and with `members` none."""
+    `among`, no other members of the conversations are read than these users, and with `members` none."""
     messages = [payload for _, payload in events if isinstance(payload, MessagePayload)]
     comments = [payload for _, payload in events if isinstance(payload, CommentPayload)]
     conversations = {message.conversation for message in messages}
     if members is None:
-        members = audience.membership_intervals(conversations, events[0][0].id, member) if messages else {}
+        members = audience.membership_intervals(conversations, events[0][0].id, among) if messages else {}
     posts = {payload.post for _, payload in events if isinstance(payload, ReactionPayload | CommentPayload)}
     replied_to = {comment.reply_to for comment in comments if comment.reply_to is not None}
     actors = {user for _, payload in events for user in _actors(payload)}
@@ -80,8 +80,8 @@ def gather_facts(
     readers = {(author, post) for post, author in post_authors.items()}
     readers |= {(comment_authors[c.reply_to], c.post) for c in comments if c.reply_to in comment_authors}
     owners = {payload.group.owner for _, payload in events if isinstance(payload, GroupJoinPayload)}
-    among = {member.user for member in chain.from_iterable(members.values())}
-    among |= {*post_authors.values(), *comment_authors.values(), *owners}
+    blockers = {member.user for member in chain.from_iterable(members.values())}
+    blockers |= {*post_authors.values(), *comment_authors.values(), *owners}
     return Facts(
         engine().now_ms(),
         names=audience.display_names(actors),
@@ -92,7 +92,7 @@ def gather_facts(
         post_authors=post_authors,
         comment_authors=comment_authors,
         hidden_posts=audience.hidden_posts(readers),
-        blocks=blockers_of(actors, among, events[0][0].id) if among else {},
+        blocks=blockers_of(actors, blockers, events[0][0].id) if blockers else {},
     )
 
 

@@ -32,6 +32,7 @@ from models.log.event import Event
 from models.notices import message_counts
 from models.notices.audience import Interval
 from models.notices.causes import Words
+from models.notices.levels import MAX_MEMBERS_FOR_ALL
 from models.notices.notification import conversation_grouping
 
 
@@ -74,9 +75,11 @@ def _mention_content(message: MessagePayload, facts: Facts) -> Content:
 
 
 def _mention_receivers(event: Event, message: MessagePayload, facts: Facts) -> Receivers:
-    """The members whom an edit mentions and who were not mentioned before."""
+    """The members whom an edit mentions and who were not mentioned before. In a large group those alone whom it names: an edit
+    costs no more than that."""
+    is_large = facts.members_counts.get(message.conversation, 0) > MAX_MEMBERS_FOR_ALL
     for member in facts.members.get(message.conversation, ()):
-        if message.newly_mentions(member.user):
+        if message.newly_mentions(member.user) and (not is_large or member.user in message.mentions_added):
             yield message_case(event, message, member, facts)
 
 

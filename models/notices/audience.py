@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from models.community.comment import Comment
@@ -32,20 +33,22 @@ class Interval(NamedTuple):
     level_until_ms: int | None = None
 
 
-def membership_intervals(conversations: Collection[int], closed_after: int, member: int | None = None) -> dict[int, list[Interval]]:
-    """conversation -> its memberships that are open or closed after an event id, in the order of joining. With `member`,
-    only those of that user."""
+def membership_intervals(
+    conversations: Collection[int], closed_after: int, among: Collection[int] | None = None
+) -> dict[int, list[Interval]]:
+    """conversation -> its memberships that are open or closed after an event id, in the order of joining. With `among`,
+    only those of these users, in the order of their ids."""
     # Raw: the models of conversations are in models.chat, which imports this package.
     sql = """
         SELECT m.conversation_id, m.user_id, u.status, m.from_event, m.to_event, m.read_message, m.level, m.level_until_ms
         FROM memberships m JOIN users u ON u.id=m.user_id WHERE m.conversation_id IN ({})
         AND (m.to_event IS NULL OR m.to_event>?){} ORDER BY m.conversation_id, m.id"""
-    of_user, params = ("", ()) if member is None else (" AND m.user_id=?", (member,))
+    parts: Iterable[Sequence[int]] = [()] if among is None else chunks(sorted(among), MAX_IDS_PER_QUERY)
     intervals: dict[int, list[Interval]] = {}
-    for part in chunks(sorted(conversations), MAX_IDS_PER_QUERY):
-        for conversation, user, status, from_event, to_event, read, *level in rows(
-            sql.format(placeholders(len(part)), of_user), (*part, closed_after, *params)
-        ):
+    for users, part in product(parts, chunks(sorted(conversations), MAX_IDS_PER_QUERY)):
+        of_users = f" AND m.user_id IN ({placeholders(len(users))})" if users else ""
+        found = rows(sql.format(placeholders(len(part)), of_users), (*part, closed_after, *users))
+        for conversation, user, status, from_event, to_event, read, *level in found:
             interval = Interval(user, status == "active", from_event, to_event, read or 0, *level)
             intervals.setdefault(conversation, []).append(interval)
     return intervals

@@ -3,7 +3,7 @@ import msgspec
 from conf import Settings
 from jobs.consumers.notify import NotifyConsumer
 from jobs.drain.drain import drain
-from jobs.insight.explain import explain_own
+from jobs.insight.explain import explain, explain_own
 from models.chat import conversation, message, presence, read_marks
 from models.log import event
 from models.log.checkpoint import Part, read_unread
@@ -220,3 +220,16 @@ def test_an_edit_notifies_whom_it_mentions_newly_and_once(store: Settings) -> No
     assert [one["count"] for user in (ben, eve, kim) for one in notification.list_page(user, None, None, 9, unread_only=True)] == [
         1
     ] * 3
+
+
+def test_an_edit_in_a_large_group_notifies_those_alone_whom_it_names(store: Settings) -> None:
+    ana, eve, *others = people("ana", "eve", *(f"kim{number}" for number in range(51)))
+    crew = group(ana, [eve, *others])
+    [first] = send(ana, 1, at=crew, body="hello")
+    drain(NotifyConsumer())
+    with event.transaction() as tx:
+        message.edit(tx, ana, first, "hello @eve and @all")
+        edited = tx.events[-1]
+    drain(NotifyConsumer())
+    assert rows("SELECT user_id FROM notifications") == [(eve,)]
+    assert explain(edited.id, others[0])["rules"][0]["decided"] == ["does not concern them"]
