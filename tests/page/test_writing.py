@@ -127,6 +127,7 @@ def test_emoji_are_found_by_words_and_the_last_ones_are_remembered(people: list[
     field.fill("go  now")
     field.evaluate("(field) => field.setSelectionRange(3, 3)")
     page.get_by_role("button", name="Emoji").click()
+    expect(page.locator(".emoji-grid button").first).to_be_focused()
     page.keyboard.type("rocket")
     expect(page.locator(".emoji-grid button")).to_have_text(["🚀"])
     page.keyboard.press("ArrowDown")
