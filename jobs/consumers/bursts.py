@@ -5,22 +5,17 @@ The consumer `notify` lists the messages (models/notices/bursts.py), so that a l
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-import structlog
-
+from jobs.consumers.attempts import Attempts, ListedWork
 from jobs.consumers.notify import CAUSES_PER_TRANSACTION, is_deleted
 from jobs.drain.consumer import Written
-from jobs.drain.drain import TRIES_PER_EVENT, error_text
 from jobs.drain.pacing import transaction
 from jobs.drain.stats import DrainStats
 from jobs.rules.bursts import BurstMessages, causes_of
 from jobs.rules.facts import gather_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
-from jobs.rules.rules import MESSAGE
-from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
-from models.log.checkpoint import CheckpointMovedError
+from metrics.declared import LOG_LAG_SECONDS
 from models.log.event import Event
 from models.notices import audience, burst_members, bursts, notifying
 from models.notices.burst_members import BurstMember
@@ -28,16 +23,13 @@ from models.notices.bursts import BurstProgress
 from models.notices.causes import Cause
 from models.notices.message_causes import count_ahead
 from models.ops import dead_letters
-from models.store.backoff import Backoff
 from models.store.clock import now_ms
-from models.store.database import chunks, engine, is_store_error
+from models.store.database import chunks, engine
 
 NAME = bursts.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
 MEMBERS_PER_READ = 500
-RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a burst that fails, up to TRIES_PER_EVENT
 
-logger = structlog.get_logger("jobs")
-failures: Counter[int] = Counter()  # in a row, by conversation; a worker that starts counts anew
+attempts = Attempts(NAME, "burst_failed")
 
 Batch = tuple[int, list[Cause]]  # the last user of the batch, and the causes of its users
 
@@ -52,51 +44,22 @@ def notify_groups(stop: Callable[[], bool]) -> DrainStats:
         for burst in bursts.list_due(engine().now_ms()):
             if stop():
                 break
-            _try(burst, stats, stop)
+            attempts.run(_work(burst, stats, stop))
     finally:
         _set_lag()
         stats.end()
     return stats
 
 
-def _try(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
-    try:
-        _notify(burst, stats, stop)
-    except CheckpointMovedError:  # another worker does it
-        return
-    except Exception as error:
-        if is_store_error(error):
-            raise
-        failures[burst.conversation] += 1
-        first = bursts.first_event(burst.conversation)
-        if first is not None and (failures[burst.conversation] >= TRIES_PER_EVENT or dead_letters.find(NAME, first)):
-            _park(burst.conversation, first, error)
-        else:
-            _postpone(burst.conversation, error)
-    else:
-        failures.pop(burst.conversation, None)
-
-
-def _postpone(conversation: int, error: Exception) -> None:
-    delay_s = RETRIES.delay_s(failures[conversation])
-    logger.error("burst_failed", conversation=conversation, retry_s=delay_s, exc_info=error)
-    with transaction(appends=False) as tx:
-        bursts.postpone(tx, conversation, int(delay_s * 1000))
-
-
-def _park(conversation: int, first: int, error: Exception) -> None:
-    """Set a group's messages aside: those of this burst, and all later ones, wait for the retry of its dead letter."""
-    with transaction(appends=False) as tx:
-        dead = dead_letters.find(NAME, first)
-        if dead is None:
-            dead_letters.park(tx, NAME, first, error_text(error))
-        else:
-            dead_letters.park_again(tx, dead, error_text(error))
-    failures.pop(conversation, None)
-    if dead is None:
-        DEAD_EVENTS_TOTAL.labels(NAME).inc()
-    key = "event_parked" if dead is None else "parked_event_failed"
-    logger.error(key, consumer=NAME, event_id=first, type=MESSAGE.event_type, conversation=conversation, exc_info=error)
+def _work(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> ListedWork:
+    """The work of a burst. When it is parked, all later messages of the group wait for the retry of its dead letter, too."""
+    return ListedWork(
+        burst.conversation,
+        burst.conversation,
+        lambda: _notify(burst, stats, stop),
+        lambda: bursts.first_event(burst.conversation),
+        lambda tx, delay_ms: bursts.postpone(tx, burst.conversation, delay_ms),
+    )
 
 
 def _notify(burst: BurstProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:

@@ -6,38 +6,31 @@ its line about who is online.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-import structlog
-
+from jobs.consumers.attempts import Attempts, ListedWork
 from jobs.consumers.notify import CAUSES_PER_TRANSACTION
 from jobs.drain.consumer import Written
-from jobs.drain.drain import TRIES_PER_EVENT, error_text
 from jobs.drain.pacing import transaction
 from jobs.drain.stats import DrainStats
 from jobs.rules.decisions import cause_of, decide, is_refused
 from jobs.rules.facts import gather_unseen_facts, with_receivers
 from jobs.rules.payloads import MessagePayload, payload_of
 from jobs.rules.rules import MESSAGE, message_case
-from metrics.declared import DEAD_EVENTS_TOTAL, LOG_LAG_SECONDS
+from metrics.declared import LOG_LAG_SECONDS
 from models.log import event as events
-from models.log.checkpoint import CheckpointMovedError
 from models.log.event import Event
 from models.notices import notifying, unseen
 from models.notices.audience import Interval
 from models.notices.causes import Cause
 from models.notices.unseen import UnseenProgress
 from models.ops import dead_letters
-from models.store.backoff import Backoff
-from models.store.database import chunks, engine, is_store_error
+from models.store.database import chunks, engine
 
 NAME = unseen.CONSUMER  # of its work in metrics, log lines and dead letters, as if it was a consumer
 MEMBERS_PER_READ = 500
-RETRIES = Backoff(5.0, 30.0, factor=6.0)  # of a message that fails, up to TRIES_PER_EVENT
 
-logger = structlog.get_logger("jobs")
-failures: Counter[int] = Counter()  # in a row, by event; a worker that starts counts anew
+attempts = Attempts(NAME, "unseen_failed")
 
 
 def notify_unseen(stop: Callable[[], bool]) -> DrainStats:
@@ -50,7 +43,7 @@ def notify_unseen(stop: Callable[[], bool]) -> DrainStats:
         for due in unseen.list_due(engine().now_ms()):
             if stop():
                 break
-            _try(due, stats, stop)
+            attempts.run(_work(due, stats, stop))
     finally:
         oldest_ms = unseen.oldest_due_ms()
         LOG_LAG_SECONDS.labels(NAME).set(max(0, engine().now_ms() - oldest_ms) / 1000 if oldest_ms is not None else 0)
@@ -58,39 +51,14 @@ def notify_unseen(stop: Callable[[], bool]) -> DrainStats:
     return stats
 
 
-def _try(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
-    try:
-        _notify(due, stats, stop)
-    except CheckpointMovedError:  # another worker does it
-        return
-    except Exception as error:
-        if is_store_error(error):
-            raise
-        failures[due.event] += 1
-        _park(due, error) if failures[due.event] >= TRIES_PER_EVENT else _postpone(due, error)
-    else:
-        failures.pop(due.event, None)
-
-
-def _postpone(due: UnseenProgress, error: Exception) -> None:
-    delay_s = RETRIES.delay_s(failures[due.event])
-    logger.error("unseen_failed", event_id=due.event, conversation=due.conversation, retry_s=delay_s, exc_info=error)
-    with transaction(appends=False) as tx:
-        unseen.postpone(tx, due.message, int(delay_s * 1000))
-
-
-def _park(due: UnseenProgress, error: Exception) -> None:
-    with transaction(appends=False) as tx:
-        dead = dead_letters.find(NAME, due.event)
-        if dead is None:
-            dead_letters.park(tx, NAME, due.event, error_text(error))
-        else:
-            dead_letters.park_again(tx, dead, error_text(error))
-    failures.pop(due.event, None)
-    if dead is None:
-        DEAD_EVENTS_TOTAL.labels(NAME).inc()
-    key = "event_parked" if dead is None else "parked_event_failed"
-    logger.error(key, consumer=NAME, event_id=due.event, type=MESSAGE.event_type, exc_info=error)
+def _work(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) -> ListedWork:
+    return ListedWork(
+        due.event,
+        due.conversation,
+        lambda: _notify(due, stats, stop),
+        lambda: due.event,
+        lambda tx, delay_ms: unseen.postpone(tx, due.message, delay_ms),
+    )
 
 
 def _notify(due: UnseenProgress, stats: DrainStats, stop: Callable[[], bool]) -> None:
