@@ -59,7 +59,7 @@ class Browser:
 
     @property
     def keys(self) -> dict[str, str]:
-        """What its PushSubscription says of them."""
+        """The keys as the browser's PushSubscription has them."""
         return {"p256dh": base64url(point_of(self.key)), "auth": base64url(self.auth)}
 
     def read(self, body: bytes) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class PushServer:
         return Browser(f"{self.origin}/up{name}?up=1&of=%2F")
 
     def of(self, browser: Browser) -> list[dict[str, Any]]:
-        """What a browser has received, in order."""
+        """The payloads that a browser has received, in order."""
         return [browser.read(push.body) for push in list(self.received) if browser.endpoint == self.origin + push.path]
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What the loads do to a server's store beside its API, in a process of its own: `python -m bench.load.store COMMAND`.
+"""The loads change a server's store beside its API, in a process of its own: `python -m bench.load.store COMMAND`.
 
 `rows` prints the number of rows of all tables, `notify-all` lets all members be notified of all messages.
 """

@@ -179,7 +179,7 @@ class MessageMachine(RuleBasedStateMachine):
                 self.close_if_empty(user)
 
     def unread_messages(self, user: int) -> list[int]:
-        """What the conversation counts as unread: also what was sent by those whom they blocked."""
+        """The unread messages that the conversation counts: also what was sent by those whom they blocked."""
         others = "SELECT id FROM messages WHERE conversation_id=? AND id>? AND sender_id<>? AND deleted_ms IS NULL"
         return [number for (number,) in rows(others, (self.crew, self.members[user].own, user))]
 

@@ -1,4 +1,4 @@
-"""What a user would have received with other settings: on the newest events that concern them, without writing anything."""
+"""A rehearsal with other settings says what a user would have received: on the newest events that concern them, writing nothing."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Who is notified of a message, against tables that were written by hand."""
+"""The precedence decides who is notified of a message: it is compared with tables that were written by hand."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What ends a push subscription: the end of its session, and of the host's tokens only when they are revoked."""
+"""A push subscription ends with its session, and one of the host's tokens only when these are revoked."""
 
 import pytest
 
