@@ -73,6 +73,20 @@ def installed(open_page: Open, user: Client, address: str = "", **options: objec
     return page
 
 
+def test_a_service_worker_that_does_not_load_is_no_fault_of_the_page(served: Gateway, open_page: Open) -> None:
+    [ana] = served.users(1)
+    quick = """
+    const later = window.setTimeout;
+    window.setTimeout = (run, ms, ...rest) => {
+      if (ms !== 60_000) return later(run, ms, ...rest);
+      const giveUp = (...all) => { run(...all); later(() => { window.hasGivenUp = true; }, 0); };
+      return later(giveUp, 0, ...rest);
+    };
+    """
+    page = entered(open_page, ana, init_script=quick)  # service workers are blocked there
+    page.wait_for_function("() => window.hasGivenUp")  # `open_page` looks for errors then
+
+
 def test_without_a_connection_the_page_opens_and_what_was_written_is_sent_later(served: Gateway, open_page: Open) -> None:
     ana, ben = served.users(2)
     crew = ana.group(ben)
