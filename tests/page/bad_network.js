@@ -72,7 +72,7 @@
   };
 
   /** What the page shows, and what it would show of the server's lists. */
-  window.shown = async ({ conversations, messages }) => {
+  window.shown = async ({ conversations, messages, blocked }) => {
     const { titleOf } = await import("/static/shared/format.js");
     const { store } = document.querySelector("bw-shell");
     const isKept = (id) => store.lost.includes(id); // what was written where one is no longer in: it waits, on purpose
@@ -102,11 +102,14 @@
       const marks = others(message.conversation).map(({ read }) => read ?? 0);
       return marks.length > 0 && Math.min(...marks) >= message.id;
     };
+    const isFolded = ({ id, conversation, sender }) =>
+      blocked.includes(sender) && !store.unfolded.has(id) && conversations.find((one) => one.id === conversation).kind === "group";
+    const textOf = (message) => (message.deleted_at ? "This message was deleted" : message.body);
     const expectedTexts = messages.map((message) => ({
       id: message.id,
-      text: message.deleted_at ? "This message was deleted" : message.body,
+      text: isFolded(message) ? "A message of somebody you blocked Show" : textOf(message),
       isEdited: Boolean(message.edited_at && !message.deleted_at),
-      reactions: message.deleted_at ? "" : reactionsOf(message),
+      reactions: message.deleted_at || isFolded(message) ? "" : reactionsOf(message),
       ticks: message.sender !== store.me.id || message.deleted_at ? "" : isRead(message) ? "read" : "sent",
     }));
     return {

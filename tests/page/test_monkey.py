@@ -198,7 +198,9 @@ def differences(monkey: Monkey, conversation: int) -> str:
         partner = next((m["user"]["id"] for m in one["members"] if m["user"]["id"] != person.id), None)
         one["online"] = online.get(partner, False) if one["kind"] == "direct" and partner else None
     messages = person.get(f"/conversations/{conversation}/messages", limit=100).json()["items"][::-1]
-    shown = monkey.page.evaluate("(server) => shown(server)", {"conversations": conversations, "messages": messages})
+    blocked = [one["user"]["id"] for one in person.get("/me/blocks").json()["items"]]
+    server = {"conversations": conversations, "messages": messages, "blocked": blocked}
+    shown = monkey.page.evaluate("(server) => shown(server)", server)
     counts = person.get("/notifications", limit=1).json()
     unread = sum(one["unread"] > 0 for one in conversations) + counts["unread"] - counts["unread_messages"]
     shown["title"][1] = str(unread)

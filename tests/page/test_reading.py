@@ -254,6 +254,7 @@ def test_who_came_and_went_is_in_the_conversation(people: list[Client], open_pag
     expect(page.locator(".change")).to_have_text([f"{a} added {c}"])
     write(page, "welcome")
     expect(page.locator(".message .text")).to_have_text(["before", "welcome"])
+    expect(page.locator(".message.mine [data-state=sent]")).to_be_visible()  # what follows comes after it in the log too
     ana.delete(f"/conversations/{crew}/members/{cleo.id}")
     ana.patch(f"/conversations/{crew}", {"title": "Small crew"})
     expected = [f"{a} added {c}", f"{a} removed {c}", "The title is now “Small crew”"]
