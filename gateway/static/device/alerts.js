@@ -15,9 +15,11 @@ const CLOSE_AFTER_MS = 300; // many messages may be read at once
 const BODY_CHARS = 200; // as a push has
 const CONVERSATION_TAG = /^conversation-(\d+)$/;
 
-/** Register the service worker, and notify the user of a Store until its session ends. */
+/** Register the service worker, and notify the user of a Store until its session ends. Without a worker the next visit tries again. */
 export async function startAlerts(store) {
-  const alerts = new Alerts(store, await registered());
+  const registration = await registered().catch(() => null);
+  if (!registration) return;
+  const alerts = new Alerts(store, registration);
   const listen = (name, run) => store.addEventListener(name, ({ detail }) => run(detail), { signal: store.signal });
   listen("message", (message) => alerts.onMessage(message));
   listen("notification", (data) => alerts.onNotification(data));
