@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
     )
     activity_keep_days: Days = 90
+    files_url: str | None = Field(
+        default=None, description="a folder, relative to the data folder, or s3://bucket/prefix?endpoint=https://…&region=…"
+    )
+    file_max_mb: int = Field(default=25, ge=1, le=1024, description="whole MiB, 1 to 1024")
+    files_per_day_mb: int = Field(default=500, ge=1, le=1_000_000, description="whole MiB, 1 to 1000000")
     metrics_allow: Networks = parsing.networks("127.0.0.1/32,::1/128")
     worker_metrics_port: Port = 9101
     trusted_proxies: Networks = []
@@ -111,6 +116,7 @@ class Settings(BaseSettings):
     limit_rehearsal: Rate = "20/minute"
     limit_client_errors: Rate = "10/minute"
     limit_files: Rate = "500/second"
+    limit_uploads: Rate = "20/second;300/minute"
     limit_api: Rate = "100/second"
     limit_acting: Rate = "1000/second"
     limit_events: Rate = "200000/day"
@@ -176,6 +182,11 @@ class Settings(BaseSettings):
     def queue_path(self) -> Path:
         """The queue's SQLite file, used when neither Redis nor PostgreSQL is set."""
         return self.data_dir / "huey.db"
+
+    @property
+    def files_path(self) -> Path:
+        """The folder of the bytes of files, unless they are in a bucket."""
+        return self.data_dir / (self.files_url or "files")
 
     @property
     def deletions_path(self) -> Path:

@@ -10,6 +10,7 @@ from playhouse.migrations import Runner
 from conf import VERSION
 from models.accounts.deletion import Deletion
 from models.accounts.invitation import Invitation, InvitationUse
+from models.blobs.blob import Blob
 from models.chat.additions import MemberAddition
 from models.chat.blocks import Block
 from models.chat.conversation import Conversation, Membership
@@ -21,6 +22,8 @@ from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
 from models.community.post import Post, PostCopy
+from models.files.file import File
+from models.files.usage import FileUsage
 from models.history.import_keys import ImportKey
 from models.history.marks import ImportMark
 from models.hooks.incoming import IncomingHook
@@ -76,6 +79,9 @@ TABLES = [
     Mention,
     Block,
     ContentReport,
+    Blob,
+    File,
+    FileUsage,
     Group,
     GroupMember,
     Post,

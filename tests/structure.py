@@ -34,6 +34,8 @@ FLOORS = {  # from the top down; the tables of ARCHITECTURE.md say what each is 
             "chat",
             "notices",
             "community",
+            "files",
+            "blobs",
             "records",
             "identity",
             "log",

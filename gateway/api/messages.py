@@ -17,6 +17,7 @@ from metrics import declared as metrics
 from models.chat import message as messages
 from models.chat.drafts import MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft
 from models.chat.message import MessageView
+from models.files.claims import MAX_FILES
 from models.store.errors import RefusedError
 
 # The stages of a send add up to the send.
@@ -38,6 +39,10 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     ) = None
     priority: Annotated[str, one_of(PRIORITIES, enforced=False)] = "normal"
     reply_to: UncheckedId | None = None
+    files: Annotated[
+        list[int],
+        Meta(description=f"1 to {MAX_FILES} ids of own files that were uploaded and not sent yet; `body` may be empty then"),
+    ] = []
 
 
 EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
@@ -101,6 +106,7 @@ class Messages(Handler):
             new.priority,
             new.reply_to,
             self.services.settings.contacts,
+            new.files,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, chars, describe
@@ -12,6 +13,7 @@ from models.community import like as likes
 from models.community import post as posts
 from models.community import post_queries, removal
 from models.community.post import MAX_BODY_CHARS, PostView
+from models.files.claims import MAX_FILES
 
 GROUP = IntParameter("group", "only posts of this group")
 BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmarked")
@@ -20,8 +22,12 @@ BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmar
 class NewPost(msgspec.Struct, forbid_unknown_fields=True):
     """A post to create, for all users or for the members of a group."""
 
-    body: Annotated[str, chars(1, MAX_BODY_CHARS)]
+    body: Annotated[str, chars(0, MAX_BODY_CHARS, "required, unless it has files", enforced=False)] = ""
     group: Id | None = None
+    files: Annotated[
+        list[int],
+        Meta(description=f"1 to {MAX_FILES} ids of own files that were uploaded and not sent yet; `body` may be empty then"),
+    ] = []
 
 
 class LikeAnswer(TypedDict):
@@ -59,7 +65,7 @@ class Posts(Handler):
     async def post(self) -> None:
         """Answer 201 with POST."""
         user, new = self.actor.user, self.decode(NewPost)
-        self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body)), 201)
+        self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body, new.files)), 201)
 
 
 class Post(Handler):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from tornado.web import HTTPError
 
-from models.store.errors import ActingError, ExpiredError, InvalidError, LimitedError, RefusedError, StoreDownError
+from models.store.errors import ActingError, ExpiredError, FullError, InvalidError, LimitedError, RefusedError, StoreDownError
 
 STATUS = {
     "malformed": 400,
@@ -32,6 +32,7 @@ STATUS = {
     "quota-exceeded": 429,
     "internal": 500,
     "unavailable": 503,
+    "insufficient-storage": 507,
 }
 SLUGS = {status: slug for slug, status in reversed(STATUS.items())}
 RETRY_AFTER_S = 1
@@ -81,6 +82,8 @@ def problem_of(error: BaseException | None, default: int) -> ProblemError:
         return ProblemError(error.slug, detail)
     if isinstance(error, StoreDownError):
         return ProblemError("unavailable", "the store is down or full: try again", {"Retry-After": str(RETRY_AFTER_S)})
+    if isinstance(error, FullError):
+        return ProblemError(error.slug, str(error))
     if isinstance(error, ExpiredError):
         return ProblemError("cursor-expired", "load the state again")
     if isinstance(error, HTTPError):

@@ -8,6 +8,7 @@ import msgspec
 
 from models.chat.conversation import pair_key
 from models.chat.targets import BLOCKED, direct_conversations, get_or_create_direct, kinds_by_member
+from models.files import claims
 from models.identity import contacts, token
 from models.identity.contacts import EVERYONE
 from models.log.event import Transaction
@@ -35,6 +36,7 @@ class Draft(msgspec.Struct, gc=False):
     priority: str = "normal"
     reply_to: int | None = None
     contacts: str = EVERYONE
+    files: Sequence[int] = ()
 
 
 def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
@@ -45,10 +47,12 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
     for field, number in (("to", draft.to), ("conversation", draft.conversation), ("reply_to", draft.reply_to)):
         if number is not None and not 0 < number < ID_MAX:
             errors.append((field, "must be an integer from 1 to 2^53-1"))
-    if not 1 <= len(draft.body) <= MAX_BODY_CHARS:
+    if not (0 if draft.files else 1) <= len(draft.body) <= MAX_BODY_CHARS:
         errors.append(("body", BODY_RULE))
     if draft.priority not in PRIORITIES:
         errors.append(("priority", "must be normal, important or urgent"))
+    if draft.files and not claims.are_valid(draft.files):
+        errors.append((claims.FIELD, claims.RULE))
     if draft.to == draft.sender:
         errors.append(("to", "must be another user than yourself"))
     return errors

@@ -13,6 +13,9 @@ from models.chat.conversation import Conversation, require_member
 from models.chat.drafts import BODY_RULE, MAX_BODY_CHARS, MAX_CLIENT_ID_CHARS, PRIORITIES, Draft, RetryKey, find_targets
 from models.chat.mentions import NOBODY, Mention, Mentioned, Text
 from models.chat.targets import require_unblocked
+from models.files import claims
+from models.files import file as files
+from models.files.file import FileView, views_of
 from models.identity.user import User
 from models.log.event import Transaction, conversation_stream
 from models.notices import withdrawals
@@ -35,7 +38,8 @@ from models.store.text_rules import is_emoji_or_word
 MAX_EMOJI_CHARS = 32
 MAX_EMOJIS_PER_MESSAGE = 50  # different ones
 COLUMNS = (
-    "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms, mentions, mentions_all"
+    "id, conversation_id, sender_id, body, priority, reply_to, client_id, created_ms, edited_ms, deleted_ms, mentions, "
+    "mentions_all, files"
 )
 INSERT_COLUMNS = ("id", "conversation_id", "sender_id", "body", "priority", "reply_to", "client_id", "created_ms", "event")
 MENTION_COLUMNS = ("mentions", "mentions_all")
@@ -57,6 +61,7 @@ class Message(Base):
     event = peewee.BigIntegerField()
     mentions = peewee.TextField(null=True)  # the ids of users, a JSON list; NULL for none
     mentions_all = peewee.BooleanField(null=True)
+    files = peewee.SmallIntegerField(null=True)  # how many; NULL for none
 
     class Meta:
         table_name = "messages"
@@ -105,6 +110,7 @@ class MessageView(msgspec.Struct, gc=False):
     reactions: dict[str, list[int]]
     mentions: list[int]
     mentions_all: bool
+    files: list[FileView]
 
 
 class EditedMessage(MessageView):
@@ -139,6 +145,8 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
         for n, (draft, target) in enumerate(zip(drafts, targets, strict=True))
         if "@" in draft.body and not isinstance(target, RefusedError)
     )
+    unclaimed = claims.find({number for draft in drafts for number in draft.files})
+    claimed: dict[int, list[FileView]] = {}
     created_at = rfc3339(tx.now_ms)
     new_rows: list[tuple[Any, ...]] = []
     new_mentions: dict[int, Mentioned] = {}
@@ -151,26 +159,33 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
             results[n] = target
         elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
             results[n] = InvalidError(("reply_to", "must be a message of this conversation"))
+        elif (own := claims.take(unclaimed, draft.sender, draft.files)) is None:
+            results[n] = InvalidError((claims.FIELD, claims.RULE))
         else:
-            data, row = _append(tx, draft, target[0], created_at, mentioned.get(n, NOBODY))
+            data, row = _append(tx, draft, target[0], created_at, mentioned.get(n, NOBODY), own)
             new_rows.append(row)
+            if own:
+                claimed[row[0]] = own
             if n in mentioned:
                 new_mentions[row[0]] = mentioned[n]
             results[n] = Posted(data, created=True, kind=target[1])
             if draft.client_id is not None:
                 message_ids[key] = row[0]
     insert(INSERT_COLUMNS, new_rows, new_mentions)
+    claims.write(tx, "message", "messages", claimed)
     _answer_retries(drafts, message_ids, results)
     return results  # type: ignore[return-value]
 
 
 def _append(
-    tx: Transaction, draft: Draft, conversation: int, created_at: str, mentioned: Mentioned
+    tx: Transaction, draft: Draft, conversation: int, created_at: str, mentioned: Mentioned, own: list[FileView]
 ) -> tuple[bytes, tuple[Any, ...]]:
     """Append `message.created`; returns its data, which is also the answer, and the row to insert. MESSAGE is encoded only here."""
     sender, priority, reply_to, client_id = draft.sender, draft.priority, draft.reply_to, draft.client_id
     id_ = tx.next_id("messages")
-    view = MessageView(id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {}, *mentioned)
+    view = MessageView(
+        id_, conversation, sender, draft.body, priority, reply_to, client_id, created_at, None, None, {}, *mentioned, own
+    )
     data = msgspec.json.encode(view)
     event = tx.append(conversation_stream(conversation), "message.created", data)
     return data, (id_, conversation, sender, encode_text(draft.body), priority, reply_to, client_id, tx.now_ms, event)
@@ -225,6 +240,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
     # Raw: the answer to a retried send, and part of every initial state.
     messages = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
     reactions = _reactions(ids)
+    attached = views_of("message", [id_ for id_, *_, count in messages if count])
     return [
         MessageView(
             id_,
@@ -240,6 +256,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             reactions.get(id_, {}),
             msgspec.json.decode(users) if users else [],
             bool(everyone),
+            attached.get(id_, []),
         )
         for (
             id_,
@@ -254,6 +271,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             deleted_ms,
             users,
             everyone,
+            _,
         ) in messages
     ]
 
@@ -342,7 +360,8 @@ def delete(tx: Transaction, user: int, role: str, message: int) -> None:
             raise ForbiddenError("only its sender or an admin may delete a message")
     if view.deleted_at is not None:
         return
-    changes = {"body": "", "deleted_ms": tx.now_ms, "mentions": None, "mentions_all": None}
+    changes = {"body": "", "deleted_ms": tx.now_ms, "mentions": None, "mentions_all": None, "files": None}
+    files.remove(tx, [file.id for file in view.files])
     Message.update(**changes).where(Message.id == message).execute()
     if view.mentions or view.mentions_all:
         Mention.delete().where(Mention.message == message).execute()

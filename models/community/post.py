@@ -11,6 +11,8 @@ import peewee
 
 from models.community import group as groups
 from models.community.group import Group
+from models.files import claims
+from models.files.file import FileView, views_of
 from models.identity import contacts
 from models.identity import user as users
 from models.identity.contacts import Bound
@@ -35,6 +37,7 @@ class Post(Base):
     created_ms = peewee.BigIntegerField()
     deleted_ms = peewee.BigIntegerField(null=True)
     event = peewee.BigIntegerField()
+    files = peewee.SmallIntegerField(null=True)  # how many; NULL for none
 
     class Meta:
         table_name = "posts"
@@ -62,6 +65,7 @@ class PostView(msgspec.Struct, gc=False):
     created_at: str
     likes_count: int
     comments_count: int
+    files: list[FileView]
     liked: bool | msgspec.UnsetType = msgspec.UNSET
     bookmarked: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -78,23 +82,28 @@ def feed_stream(group: int | None) -> str:
     return POSTS if group is None else group_stream(group)
 
 
-def require_text(body: str) -> None:
+def require_text(body: str, *, may_be_empty: bool = False) -> None:
     """Raise InvalidError unless a body has 1 to MAX_BODY_CHARS characters and no NUL, which PostgreSQL cannot store."""
-    if not 1 <= len(body) <= MAX_BODY_CHARS or "\0" in body:
+    if not (0 if may_be_empty else 1) <= len(body) <= MAX_BODY_CHARS or "\0" in body:
         raise InvalidError(("body", f"must have 1 to {MAX_BODY_CHARS} characters, and no NUL"))
 
 
-def create(tx: Transaction, user: int, group: int | None, body: str) -> PostView:
+def create(tx: Transaction, user: int, group: int | None, body: str, files: Sequence[int] = ()) -> PostView:
     """Create a public post, or one in a group that the user is in. Raises InvalidError and NotFoundError."""
-    require_text(body)
+    require_text(body, may_be_empty=bool(files))
+    claimed = claims.take(claims.find(files), user, files) if claims.are_valid(files) else None
+    if claimed is None:
+        raise InvalidError((claims.FIELD, claims.RULE))
     if group is not None:
         groups.require_member(group, user)
     id_ = tx.next_id("posts")
-    view = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0)
+    view = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0, claimed)
     event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(view))
     Post.insert(
         id=id_, author=user, group=group, body=body, likes_count=0, comments_count=0, created_ms=tx.now_ms, event=event
     ).as_rowcount().execute()
+    if claimed:
+        claims.write(tx, "post", "posts", {id_: claimed})
     return msgspec.structs.replace(view, liked=False, bookmarked=False)
 
 
@@ -128,10 +137,12 @@ def _get_origin(condition: str, params: Sequence[int]) -> PostOrigin:
 def event_views(ids: Sequence[int]) -> list[PostView]:
     """Posts as events carry them, newest first. Deleted ones are left out."""
     columns = (Post.id, Post.group, Post.body, Post.created_ms, Post.likes_count, Post.comments_count)
-    query = Post.select(*columns, *VIEW_COLUMNS).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
+    query = Post.select(*columns, *VIEW_COLUMNS, Post.files).join(User).where(Post.id.in_(list(ids)), Post.deleted_ms.is_null())
+    found = fetch_rows(query.order_by(Post.id.desc()))
+    attached = views_of("post", [id_ for id_, *_, count in found if count])
     return [
-        PostView(id_, UserView(*author), group, body, rfc3339(created_ms), likes, comments)
-        for id_, group, body, created_ms, likes, comments, *author in fetch_rows(query.order_by(Post.id.desc()))
+        PostView(id_, UserView(*author), group, body, rfc3339(created_ms), likes, comments, attached.get(id_, []))
+        for id_, group, body, created_ms, likes, comments, *author, _ in found
     ]
 
 

@@ -8,6 +8,7 @@ import peewee
 from models.community import post as posts
 from models.community.comment import Comment, CommentView, find_comments, is_author_shown
 from models.community.post import Post, PostCopy, PostOrigin, feed_stream, require_visible
+from models.files import file as files
 from models.identity.contacts import Bound
 from models.log.event import Transaction
 from models.store.database import fetch_column, fetch_rows
@@ -24,10 +25,12 @@ def delete_post(tx: Transaction, user: int, role: str, post: int, caller: Bound 
     origin = _get_origin(user, role, post, caller)
     if role != "admin" and origin.author != user:
         raise ForbiddenError("only its author or an admin may delete a post")
-    data = msgspec.json.encode(msgspec.structs.replace(posts.event_views([post])[0], body=""))
+    view = posts.event_views([post])[0]
+    files.remove(tx, [file.id for file in view.files])
+    data = msgspec.json.encode(msgspec.structs.replace(view, body="", files=[]))
     created = Post.select(Post.event).where(Post.id == post)
     events = fetch_column(created | PostCopy.select(PostCopy.event).where(PostCopy.post == post))
-    Post.update(body="", deleted_ms=tx.now_ms).where(Post.id == post).execute()
+    Post.update(body="", files=None, deleted_ms=tx.now_ms).where(Post.id == post).execute()
     tx.scrub(events, data)
     _empty(tx, Comment.post == post)
     tx.append(feed_stream(origin.group), "post.deleted", data)

@@ -90,6 +90,12 @@ class StoreDownError(Exception):
     slug = "unavailable"
 
 
+class FullError(Exception):
+    """There is no space left for the bytes of a file. Nothing was written; sends go on."""
+
+    slug = "insufficient-storage"
+
+
 class ExpiredError(Exception):
     """A cursor has another epoch, is past the log's head, or is older than the events that are kept."""
 

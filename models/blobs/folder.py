@@ -1,0 +1,95 @@
+"""Objects as files of a folder: `ab/ab12…`, readable for their owner only, in folders by the first two digits of their keys."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from models.blobs.objects import READ_BYTES
+from models.store.errors import FullError
+from models.store.files import fsync, open_private
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Folder:
+    """The store in a folder, which is created when the first object is written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def writer(self, key: str) -> FolderWriter:
+        return FolderWriter(self.local_path(key))
+
+    def put(self, key: str, path: Path) -> None:
+        writer = self.writer(key)
+        try:
+            with path.open("rb") as file:
+                while block := file.read(READ_BYTES):
+                    writer.write(block)
+            writer.finish()
+        except BaseException:
+            writer.abort()
+            raise
+
+    def local_path(self, key: str) -> Path:
+        return self._root / key[:2] / key
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        with self.local_path(key).open("rb") as file:
+            file.seek(start)
+            while block := file.read(READ_BYTES if length is None else min(READ_BYTES, length)):
+                length = None if length is None else length - len(block)
+                yield block
+
+    def remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.local_path(key).unlink(missing_ok=True)
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        for path in self._root.rglob("*"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if not path.is_dir():
+                    is_object = path == self.local_path(path.name)
+                    yield path.name if is_object else path.relative_to(self._root).as_posix(), path.stat().st_size
+
+
+class FolderWriter:
+    """A file that is being written. Its row says that it is not complete, so it has its own name from the beginning."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = open_private(path)
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def finish(self) -> None:
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            fsync(self._path.parent)
+            fsync(self._path.parent.parent)
+        except OSError as error:
+            raise _refusal(error) from error
+
+    def abort(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def _refusal(error: OSError) -> Exception:
+    return FullError("there is no space left for files") if error.errno in FULL else error

@@ -1,0 +1,60 @@
+"""What a store of objects can do. `open_store` returns the one that the setting `files_url` names.
+
+Its methods wait for a disk or a network: they are called on threads, never on a gateway's loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from conf import Settings
+
+READ_BYTES = 128 * 1024
+
+
+class ObjectWriter(Protocol):
+    """An object that is being written. One of `finish` and `abort` ends it."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write the next bytes. Raises FullError, and OSError or StoreDownError."""
+
+    def finish(self) -> None:
+        """Return when the object is durable. Raises the same."""
+
+    def abort(self) -> None:
+        """Remove what was written. Raises nothing."""
+
+
+class ObjectStore(Protocol):
+    """A folder or a bucket. A key is 32 hexadecimal digits."""
+
+    def writer(self, key: str) -> ObjectWriter:
+        """Begin to write an object. Raises FullError, and OSError or StoreDownError."""
+
+    def put(self, key: str, path: Path) -> None:
+        """Store a copy of a file; return when it is durable. Raises the same."""
+
+    def local_path(self, key: str) -> Path | None:
+        """Where an object is on this machine's disk; None for a bucket."""
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield an object's bytes, about READ_BYTES at a time. Raises FileNotFoundError, OSError or StoreDownError."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Remove objects, also parts of those that were never finished; those that are not there don't matter."""
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield key and length of each object that is there, in no order. What is none has its path as its key."""
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """Open the store of the setting `files_url`. A bucket's library is loaded only then."""
+    if settings.files_url is not None and settings.files_url.startswith("s3://"):
+        from models.blobs.bucket import Bucket
+
+        return Bucket(settings)
+    from models.blobs.folder import Folder
+
+    return Folder(settings.files_path)

@@ -1,0 +1,1 @@
+"""Files that users upload, and the messages and posts that have them."""
