@@ -93,8 +93,8 @@ class Settings(BaseSettings):
         default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
     )
     activity_keep_days: Days = 90
-    files_url: str | None = Field(
-        default=None, description="a folder, relative to the data folder, or s3://bucket/prefix?endpoint=https://…&region=…"
+    files_url: str = Field(
+        default="files", description="a folder, relative to the data folder, or s3://bucket/prefix?endpoint=https://…&region=…"
     )
     file_max_mb: int = Field(default=25, ge=1, le=1024, description="whole MiB, 1 to 1024")
     files_per_day_mb: int = Field(default=500, ge=1, le=1_000_000, description="whole MiB, 1 to 1000000")
@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     @property
     def files_path(self) -> Path:
         """The folder of the bytes of files, unless they are in a bucket."""
-        return self.data_dir / (self.files_url or "files")
+        return self.data_dir / self.files_url
 
     @property
     def deletions_path(self) -> Path:

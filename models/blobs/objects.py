@@ -1,4 +1,4 @@
-"""What a store of objects can do. `open_store` returns the one that the setting `files_url` names.
+"""The operations of a store of objects, which is a folder or a bucket.
 
 Its methods wait for a disk or a network: they are called on threads, never on a gateway's loop.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
-
-from conf import Settings
 
 READ_BYTES = 128 * 1024
 
@@ -46,15 +44,4 @@ class ObjectStore(Protocol):
         """Remove objects, also parts of those that were never finished; those that are not there don't matter."""
 
     def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield key and length of each object that is there, in no order. What is none has its path as its key."""
-
-
-def open_store(settings: Settings) -> ObjectStore:
-    """Open the store of the setting `files_url`. A bucket's library is loaded only then."""
-    if settings.files_url is not None and settings.files_url.startswith("s3://"):
-        from models.blobs.bucket import Bucket
-
-        return Bucket(settings)
-    from models.blobs.folder import Folder
-
-    return Folder(settings.files_path)
+        """Yield key and length of each object that is there, in no order. A file that is no object has its path as its key."""

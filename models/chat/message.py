@@ -159,7 +159,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
             results[n] = target
         elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
             results[n] = InvalidError(("reply_to", "must be a message of this conversation"))
-        elif (own := claims.take(unclaimed, draft.sender, draft.files)) is None:
+        elif (own := claims.claim(unclaimed, draft.sender, draft.files)) is None:
             results[n] = InvalidError((claims.FIELD, claims.RULE))
         else:
             data, row = _append(tx, draft, target[0], created_at, mentioned.get(n, NOBODY), own)
@@ -234,7 +234,7 @@ def _conversations_of_replied(drafts: Iterable[Draft]) -> dict[int, int]:
 
 
 def views(ids: Sequence[int]) -> list[MessageView]:
-    """Messages with their reactions, newest first, by two queries."""
+    """Messages with their reactions, newest first, by two queries, or three if there are files."""
     if not ids:
         return []
     # Raw: the answer to a retried send, and part of every initial state.
@@ -250,29 +250,16 @@ def views(ids: Sequence[int]) -> list[MessageView]:
             priority,
             reply_to,
             client_id,
-            rfc3339(created_ms),
-            rfc3339_or_none(edited_ms),
-            rfc3339_or_none(deleted_ms),
+            rfc3339(created),
+            rfc3339_or_none(edited),
+            rfc3339_or_none(deleted),
             reactions.get(id_, {}),
             msgspec.json.decode(users) if users else [],
             bool(everyone),
             attached.get(id_, []),
         )
-        for (
-            id_,
-            conversation,
-            sender,
-            body,
-            priority,
-            reply_to,
-            client_id,
-            created_ms,
-            edited_ms,
-            deleted_ms,
-            users,
-            everyone,
-            _,
-        ) in messages
+        for id_, conversation, sender, body, priority, reply_to, client_id, created, edited, deleted, *mentioned, _ in messages
+        for users, everyone in (mentioned,)
     ]
 
 

@@ -91,7 +91,7 @@ def require_text(body: str, *, may_be_empty: bool = False) -> None:
 def create(tx: Transaction, user: int, group: int | None, body: str, files: Sequence[int] = ()) -> PostView:
     """Create a public post, or one in a group that the user is in. Raises InvalidError and NotFoundError."""
     require_text(body, may_be_empty=bool(files))
-    claimed = claims.take(claims.find(files), user, files) if claims.are_valid(files) else None
+    claimed = claims.claim(claims.find(files), user, files) if claims.are_valid(files) else None
     if claimed is None:
         raise InvalidError((claims.FIELD, claims.RULE))
     if group is not None:

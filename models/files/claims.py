@@ -38,7 +38,7 @@ def find(ids: Collection[int]) -> dict[int, Unclaimed]:
     return {row[0]: Unclaimed(owner, view_of(row)) for owner, *row in rows(sql, list(ids))}
 
 
-def take(unclaimed: dict[int, Unclaimed], owner: int, files: Sequence[int]) -> list[FileView] | None:
+def claim(unclaimed: dict[int, Unclaimed], owner: int, files: Sequence[int]) -> list[FileView] | None:
     """The views of a sender's files, which are then no more among the unclaimed. None, if one of them is not."""
     if not all(number in unclaimed and unclaimed[number].owner == owner for number in files):
         return None

@@ -90,7 +90,7 @@ def views_of(column: str, owners: Sequence[int]) -> dict[int, list[FileView]]:
 
 
 def remove(tx: Transaction, ids: Sequence[int]) -> None:
-    """Remove files: from now on nobody may have them. Their bytes go by `jobs/upkeep/blobs.py`."""
+    """Remove files: from now on nobody may have them. Their bytes go by the sweeper."""
     if not ids:
         return
     chosen = f"WHERE id IN ({placeholders(len(ids))})"
