@@ -25,6 +25,9 @@ LATER_WORDS = (  # beginnings of words that a chat shows only with modules that 
 )
 CSS_COMMENT, INDENT = re.compile(r"/\*.*?\*/\n?", re.S), re.compile(r"^[ \t]+", re.M)
 CSS_SPACE = re.compile(r" *([{;,]) *|(:) |;? *(\})")
+STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+STRING_OR_SIGN = re.compile(STRING.pattern + r"| ?(=>|[=!]==?|[<>]=?|&&|\|\||\?\?=?|[-+*%]=|[?:,;{}()=\[\]|&*%]) ?")
+END_OF_PART = re.compile(r"(?<=[,;{(\[])\n")
 
 
 def embed_files(limits: StaticFile) -> dict[str, StaticFile]:
@@ -73,7 +76,15 @@ def _body(name: str, source: str) -> str:
         return f'const {{ {names} }} = $["{path_of(name, found[2])}"];\n' if names else ""
 
     body = INDENT.sub("", EXPORT.sub("", IMPORT.sub(from_bundle, source)))
-    return re.sub(r"\n{2,}", "\n", f"{body}\nreturn {{ {', '.join(_exports(source))} }};\n")
+    lines = map(_compact, re.sub(r"\n{2,}", "\n", f"{body}\nreturn {{ {', '.join(_exports(source))} }};\n").split("\n"))
+    return END_OF_PART.sub("", "\n".join(lines))
+
+
+def _compact(line: str) -> str:
+    """A line without spaces around signs. One with a template, which ends on it, or maybe a regular expression stays as it is."""
+    if "`" in line or "/" in STRING.sub("", line):
+        return line
+    return STRING_OR_SIGN.sub(lambda found: found[1] or found[0], line)
 
 
 def _exports(source: str) -> list[str]:
