@@ -32,6 +32,19 @@ export interface MyAccount extends User {
   wallet: { currency: string; balance: string };
 }
 
+/** A file of a message or post. A picture is `pending` until its size and thumbnail are known, and `failed` if it cannot be read. */
+export interface File {
+  id: number;
+  name: string;
+  type: string;
+  bytes: number;
+  width: number | null;
+  height: number | null;
+  thumbnail: boolean;
+  state: "ready" | "pending" | "failed";
+  created_at: string;
+}
+
 /** A message. `sender` and `conversation` are ids; a deleted message has an empty body. Times are RFC 3339 in UTC. */
 export interface Message {
   id: number;
@@ -48,6 +61,7 @@ export interface Message {
   /** The members whom its body names by `@username`, in ascending order; `mentions_all`: an owner wrote `@all`. */
   mentions: number[];
   mentions_all: boolean;
+  files: File[];
 }
 
 /** A message after an edit, with the mentions that it did not have before. They are absent once it is deleted. */
@@ -109,6 +123,7 @@ export interface Post {
   created_at: string;
   likes_count: number;
   comments_count: number;
+  files: File[];
   liked?: boolean;
   bookmarked?: boolean;
 }
@@ -232,6 +247,8 @@ export interface NewMessage {
   priority?: Priority;
   reply_to?: number | null;
   client_id?: string;
+  /** The ids of up to 10 files that were uploaded and not sent yet. `body` may be empty then. */
+  files?: number[];
 }
 
 /** A refusal of the server. */

@@ -16,6 +16,7 @@ from jobs.drain.consumer import Consumer
 from jobs.drain.pacing import transaction
 from models.accounts import derived_keys, invitation, registration
 from models.chat import additions, blocks, presence, reports, search
+from models.files import usage
 from models.hooks import webhook
 from models.identity import code, ended_tokens, token
 from models.log import checkpoint, trimming
@@ -99,6 +100,7 @@ class Retention:
             "visits": lambda tx: presence.trim(tx, sent_ms, limit),
             "announcements": lambda tx: announcement.trim(tx, ended_ms, limit),
             "notices": lambda tx: host_notices.trim(tx, events_ms, limit),
+            "file_usage": lambda tx: usage.trim(tx, limit),
             "topics": lambda tx: topics.trim(tx, limit),
             "additions": lambda tx: additions.trim(tx, ended_ms, limit),
             "notifications": lambda tx: causes.trim(tx, read_ms, limit),

@@ -80,6 +80,12 @@ PARTS = (
     ),
     _owned("reactions", "reactions", ("message_id", "emoji"), key="message_id || ' ' || emoji", start=""),
     _owned("posts", "posts", ("id", "group_id", "body", "created_ms", "deleted_ms"), owner="author_id"),
+    _owned(
+        "files",
+        "files",
+        ("id", "name", "type", "bytes", "width", "height", "state", "message", "post", "created_ms"),
+        owner="owner_id",
+    ),
     _owned("comments", "comments", ("id", "post_id", "body", "reply_to", "created_ms", "deleted_ms"), owner="author_id"),
     _owned("likes", "likes", ("post_id",), key="post_id"),
     _owned("bookmarks", "bookmarks", ("post_id",), key="post_id"),

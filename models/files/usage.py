@@ -5,7 +5,8 @@ from __future__ import annotations
 import peewee
 
 from models.identity.user import User
-from models.store.database import Base
+from models.log.event import Transaction
+from models.store.database import Base, affected_rows
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -20,3 +21,9 @@ class FileUsage(Base):
     class Meta:
         table_name = "file_usage"
         primary_key = peewee.CompositeKey("user", "day")
+
+
+def trim(tx: Transaction, limit: int) -> int:
+    """Delete at most `limit` rows of days before yesterday, whose uploads are all done; returns how many."""
+    oldest = "SELECT user_id, day FROM file_usage WHERE day<? LIMIT ?"
+    return affected_rows(f"DELETE FROM file_usage WHERE (user_id, day) IN ({oldest})", (tx.now_ms // DAY_MS - 1, limit))

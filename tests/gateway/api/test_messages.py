@@ -25,6 +25,7 @@ def test_the_answer_to_a_send_is_the_message_that_all_members_see(ana: Client, b
         "reactions": {},
         "mentions": [],
         "mentions_all": False,
+        "files": [],
     }
     assert len(sent["created_at"]) == len("2026-11-21T09:30:00.123Z")
     assert ben.get(f"/messages/{sent['id']}").json() == sent

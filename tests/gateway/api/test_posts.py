@@ -18,6 +18,7 @@ def test_the_answer_to_a_new_post_is_the_post_that_all_users_see(ana: Client, be
         "created_at": created["created_at"],
         "likes_count": 0,
         "comments_count": 0,
+        "files": [],
         "liked": False,
         "bookmarked": False,
     }
