@@ -13,7 +13,7 @@ from gateway.apidoc.schemas import REF_PREFIX, Schema, Schemas
 from gateway.http import acting
 from gateway.http.authentication import SAFE_METHODS
 from gateway.http.base import JSON, Handler
-from gateway.http.describe import DESCRIBED, Description, Parameter, describe
+from gateway.http.describe import ANY_TYPE, BINARY, DESCRIBED, Description, Parameter, describe
 from gateway.http.errors import STATUS
 from gateway.http.static_files import FileHandler, StaticFile
 from gateway.http.tokens import COOKIE
@@ -27,6 +27,7 @@ PROBLEM = "application/problem+json"
 ALWAYS = ("rate-limited", "unavailable")
 RETRIED = (429, 503)  # the statuses with Retry-After
 PATH_TEXTS = {"topic": MAX_TOPIC_CHARS, "notification_type": MAX_NAME_CHARS}  # parameter -> maximum of characters
+BYTES = {"type": "string", "format": "binary"}
 Route = tuple[str, type[Handler]]
 
 ABOUT = """JSON in UTF-8, both ways. Ids are integers below 2^53, cursors opaque strings, times RFC 3339 in UTC with milliseconds. \
@@ -141,7 +142,7 @@ def _path_names(function: Callable[..., Any]) -> list[str]:
 
 def _body_types(description: Description) -> Iterator[Any]:
     """The types of the request's body, and of answers in JSON."""
-    if description.body is not None:
+    if description.body not in (None, BINARY):
         yield description.body
     for answer in description.answers.values():
         body_type = answer[0] if isinstance(answer, tuple) else answer
@@ -211,6 +212,8 @@ def _errors(operation: DocumentedCall) -> Iterator[str]:
         yield "not-found"
     if description.body is not None:
         yield from ("malformed", "too-large", "unsupported-media-type", "invalid")
+    if description.body == BINARY:
+        yield "insufficient-storage"
     if description.query:
         yield from ("malformed", "invalid")
 
@@ -225,14 +228,21 @@ def _answer(status: int, answer: Any, schemas: Schemas) -> Schema:
     schema["content"] = {}
     for content in answer if isinstance(answer, tuple) else (answer,):
         if isinstance(content, str):
-            schema["content"][content] = {"schema": {"type": "string"}}
+            schema["content"][content] = {"schema": BYTES if is_binary(content) else {"type": "string"}}
         else:
             schema["content"][JSON] = {"schema": schemas.reference(content)}
     return schema
 
 
+def is_binary(content_type: str) -> bool:
+    """Whether an answer of this type is bytes for generators of clients, too."""
+    return content_type in (ANY_TYPE, BINARY) or content_type.startswith("image/")
+
+
 def _body(operation: DocumentedCall, schemas: Schemas) -> Schema:
     body_type, example = operation.description.body, operation.description.example
+    if body_type == BINARY:
+        return {"required": True, "content": {BINARY: {"schema": BYTES}}}
     media: Schema = {"schema": schemas.reference(body_type)}
     if example is not None:
         media["example"] = example

@@ -15,6 +15,8 @@ from models.store.database import ID_MAX
 LIST_LIMIT, LIST_LIMIT_MAX = 50, 200
 MAX_QUERY_CHARS = 1000
 NDJSON = "application/x-ndjson"
+BINARY = "application/octet-stream"  # as a body or an answer: bytes
+ANY_TYPE = "*/*"  # as an answer: bytes of a type of their own
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -142,7 +144,8 @@ PAGED = (LIMIT, PAGE)
 class Description(NamedTuple):
     """The description of a verb.
 
-    An answer is a type (JSON), None (no body) or another content type; of several, the client chooses by `Accept`.
+    An answer is a type (JSON), None (no body) or another content type; of several, the client chooses by `Accept`. A body is a
+    type, None, or BINARY for bytes, which clients may send with any content type.
     `errors` are slugs of gateway/http/errors.py, in addition to those that follow from access, body, path and query.
     """
 
@@ -166,7 +169,7 @@ def describe(
     errors: tuple[str, ...] = (),
     example: Any = None,
 ) -> Callable[[F], F]:
-    """Record a verb's description, without changing the verb. `body` is the type of its body, `example` such a body."""
+    """Record a verb's description, without changing the verb. `body` is the type of its body or BINARY, `example` such a body."""
 
     def record(verb: F) -> F:
         DESCRIBED[verb] = Description(summary, answers, body, query, errors, example)

@@ -135,6 +135,7 @@ export function bodySection(api, operation) {
   const [content] = Object.entries(operation.requestBody?.content ?? {});
   if (!content) return null;
   const [type, { schema = {} }] = content;
+  if (schema.format === "binary") return [h("h4", {}, "Body"), h("p.quiet", {}, "The bytes, of any type.")];
   return [h("h4", {}, "Body"), h("p.quiet", {}, type), fieldList(api, resolve(api, schema), false)];
 }
 

@@ -55,6 +55,7 @@ function parameterInput(api, { name, required, schema }) {
 }
 
 function bodyInput(operation, media) {
+  if (media.schema?.format === "binary") return h("input", { id: `${operation.operationId}-body`, type: "file" });
   const example = media.example ? JSON.stringify(media.example, null, 2) : "";
   const rows = Math.max(3, example.split("\n").length);
   return h("textarea", { id: `${operation.operationId}-body`, rows, spellcheck: "false", value: example });
@@ -69,12 +70,12 @@ function requestOf(verb, path, inputs, type, body, token) {
   const headerInputs = inputs.filter((parameter) => parameter.in === "header" && parameter.input.value !== "");
   const chosen = Object.fromEntries(headerInputs.map(({ name, input }) => [name, input.value]));
   const search = query.size ? `?${query}` : "";
-  const text = body?.value.trim();
+  const content = body?.type === "file" ? body.files[0] : body?.value.trim();
   return {
     method: verb.toUpperCase(),
     url: location.origin + pathInputs.reduce(fillIn, path) + search,
-    headers: { ...authentication(verb, token), ...chosen, ...(text && { "Content-Type": type }) },
-    body: text || undefined,
+    headers: { ...authentication(verb, token), ...chosen, ...(content && { "Content-Type": content.type || type }) },
+    body: content || undefined,
   };
 }
 
@@ -92,7 +93,7 @@ function curlCommand({ method, url, headers, body }) {
   if (headers.Authorization) lines.push('-H "Authorization: Bearer $TOKEN"');
   const shown = Object.entries(headers).filter(([name]) => !["Authorization", "X-XSRFToken"].includes(name));
   for (const [name, value] of shown) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body) lines.push(`-d ${quoted(body)}`);
+  if (body) lines.push(body.name ? `--data-binary ${quoted(`@${body.name}`)}` : `-d ${quoted(body)}`);
   return lines.join(" \\\n  ");
 }
 
@@ -140,6 +141,12 @@ async function send(request, result, stop) {
 
 async function showBody(response, element) {
   if (!response.body) return;
+  const type = response.headers.get("Content-Type") ?? "";
+  if (!/^text\/|json|openmetrics/.test(type)) {
+    element.textContent = `${(await response.blob()).size} bytes of the type ${type}`;
+    element.hidden = false;
+    return;
+  }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -147,7 +154,7 @@ async function showBody(response, element) {
     element.textContent = text;
     element.hidden = false;
   }
-  if (/json/.test(response.headers.get("Content-Type"))) element.textContent = indented(text);
+  if (/json/.test(type)) element.textContent = indented(text);
 }
 
 function indented(json) {

@@ -27,6 +27,8 @@ post_hooks: []
 content_type_overrides:  # it knows these only by others' names
   application/x-ndjson: application/octet-stream
   application/zip: application/octet-stream
+  image/webp: application/octet-stream
+  "*/*": application/octet-stream
 """
 takes_long = pytest.mark.skipif(os.environ.get("GENERATORS") != "all", reason="takes long: make fuzz runs it")
 CLIENT = FOLDER / "client.js"

@@ -13,7 +13,7 @@ from gateway.apidoc.openapi import verbs as described_verbs
 from gateway.app import ROUTES
 from gateway.http import static_files
 from gateway.http.base import Handler
-from gateway.http.describe import DESCRIBED, PAGED
+from gateway.http.describe import BINARY, DESCRIBED, PAGED
 from models.history.lines import ImportLine
 from tests.gateway.running import Gateway
 
@@ -74,7 +74,7 @@ def test_a_verb_reads_exactly_the_body_and_query_that_it_describes(handler: type
         scope |= vars(inspect.getmodule(base))
 
     decoded = set(re.findall(r"self\.decode\((\w+)\)", text))
-    assert decoded == ({described.body.__name__} if described.body not in (None, OneClick, ImportLine) else set())
+    assert decoded == ({described.body.__name__} if described.body not in (None, OneClick, ImportLine, BINARY) else set())
     read = {scope[name].name for name in re.findall(r"self\.query_(?:text|int|user|seconds|bool|time_ms)\(([A-Z_]+)\)", text)}
     read |= set(re.findall(r'get_query_argument\("(\w+)"', text))
     if re.search(r"self\.(query_page|query_page_id|answer_list_by_id)\(", text):
@@ -92,7 +92,7 @@ def test_each_operation_has_a_unique_id_a_summary_and_a_description(document: di
 
 def test_each_body_has_a_valid_example(document: dict[str, Any]) -> None:
     for described in DESCRIBED.values():
-        if described.body is not None and issubclass(described.body, msgspec.Struct):
+        if described.body not in (None, BINARY) and issubclass(described.body, msgspec.Struct):
             assert described.example is not None, described.summary
             msgspec.convert(described.example, described.body)
     for operation in by_verb(document).values():
