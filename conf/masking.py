@@ -12,7 +12,7 @@ _SECRET_NAMES = frozenset(
 _SECRET_ENDINGS = ("_token", "_password", "_secret", "_cookie", "_otp")
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(\S*)@")
-_PARAMETER = re.compile(r"(?i)\b([a-z_]*(?:token|password|passwd|secret|otp)|code)=[^&\s\"'#;,)]+")
+_PARAMETER = re.compile(r"(?i)\b([a-z_]*(?:token|password|passwd|secret|otp|access_key|access_key_id)|code)=[^&\s\"'#;,)]+")
 _ROW = re.compile(r"DETAIL:.*?(?=\n\n(?:The above|During handling)|\Z)", re.DOTALL)  # PostgreSQL quotes the refused row
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic) [a-z0-9._~+/=-]{8,}")

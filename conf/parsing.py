@@ -5,8 +5,9 @@ Each raises ValueError with the allowed values. No message repeats the value, si
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 Network = IPv4Network | IPv6Network
 
@@ -20,6 +21,12 @@ JWT_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "HS256"),
 )
+FILES_URL = "a folder, relative to the data folder, or s3://bucket/prefix?endpoint=https://…&region=…"
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+REGION = re.compile(r"[a-z0-9-]+")
+BUCKET_OPTIONS = ("endpoint", "region")
+
 JWT_KEYS = "an https:// address of a JWKS (http:// on this host only), or a file with a JWKS, a PEM or a secret"
 
 
@@ -134,6 +141,55 @@ def rate(value: str) -> str:
     except ValueError:
         raise ValueError("rates such as 20/second;600/minute") from None
     return value
+
+
+class BucketAddress(NamedTuple):
+    """A bucket that speaks S3: `prefix` is the beginning of its objects' names; AWS is meant when there is no endpoint."""
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+    region: str | None
+
+
+def bucket(value: str) -> BucketAddress:
+    """Return what `s3://bucket/prefix?endpoint=https://…&region=…` names. Raises ValueError."""
+    try:
+        parts = urlsplit(value)
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(FILES_URL) from None
+    chosen = dict(options)
+    if "@" in parts.netloc or not set(chosen) <= set(BUCKET_OPTIONS) or len(chosen) < len(options):
+        raise ValueError(f"{FILES_URL}: no other options, and its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if parts.scheme != "s3" or parts.fragment or not BUCKET.fullmatch(parts.netloc) or not PREFIX.fullmatch(parts.path):
+        raise ValueError(f"{FILES_URL}, a bucket of 3 to 63 of a-z, 0-9, - and ., a prefix without . at its beginning")
+    if "region" in chosen and not REGION.fullmatch(chosen["region"]):
+        raise ValueError(f"{FILES_URL}, a region such as eu-central-1")
+    endpoint = _endpoint(chosen["endpoint"]) if "endpoint" in chosen else None
+    return BucketAddress(parts.netloc, parts.path.strip("/"), endpoint, chosen.get("region"))
+
+
+def _endpoint(value: str) -> str:
+    refusal = f"{FILES_URL}, an endpoint without path, query and password"
+    try:
+        parts = urlsplit(url(value, ("https", "http")))
+    except ValueError:
+        raise ValueError(refusal) from None
+    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(refusal)
+    return value.rstrip("/")
+
+
+def files_url(value: str, data_dir: Path | None) -> str:
+    """Return a bucket's URL, or a folder that the data folder is not in."""
+    if value.lower().startswith("s3:"):
+        bucket(value)
+        return value
+    folder = Path(value).expanduser()
+    if "://" in value or (data_dir and data_dir.resolve().is_relative_to((data_dir / folder).resolve())):
+        raise ValueError(f"{FILES_URL}, not one that the data folder is in")
+    return str(folder)
 
 
 def jwt_algorithms(value: Any) -> Any:

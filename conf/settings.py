@@ -23,6 +23,7 @@ ENV_FILE = ROOT / ".env"
 FILE_SUFFIX = "_FILE"  # NAME_FILE names a file with the value of a secret
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel", "rediss+sentinel")
 SECRET_MIN_CHARS = 16
+BUCKET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 # A field's description lists the allowed values; it is the end of an error's line.
 Port = Annotated[int, Field(ge=0, le=65535, description="a port, 0 (any free one) to 65535")]
@@ -93,9 +94,7 @@ class Settings(BaseSettings):
         default={"message.sent": 1.0}, description="action=share pairs separated by commas, shares from 0 to 1"
     )
     activity_keep_days: Days = 90
-    files_url: str = Field(
-        default="files", description="a folder, relative to the data folder, or s3://bucket/prefix?endpoint=https://…&region=…"
-    )
+    files_url: str = Field(default="files", description=parsing.FILES_URL)
     file_max_mb: int = Field(default=25, ge=1, le=1024, description="whole MiB, 1 to 1024")
     files_per_day_mb: int = Field(default=500, ge=1, le=1_000_000, description="whole MiB, 1 to 1000000")
     metrics_allow: Networks = parsing.networks("127.0.0.1/32,::1/128")
@@ -157,6 +156,11 @@ class Settings(BaseSettings):
     @classmethod
     def _base_url(cls, value: str | None) -> str | None:
         return value and parsing.url(value, ("http", "https")).rstrip("/")
+
+    @field_validator("files_url")
+    @classmethod
+    def _files_url(cls, value: str, info: ValidationInfo) -> str:
+        return parsing.files_url(value, info.data.get("data_dir"))
 
     @field_validator("jwt_keys")
     @classmethod
@@ -244,10 +248,29 @@ def _from_files(variables: Mapping[str, str]) -> dict[str, Any]:
             continue
         if name in variables:
             raise SettingsError(f"{name}{FILE_SUFFIX} = {file!r}: allowed is only one of {name} and {name}{FILE_SUFFIX}")
-        try:
-            found[field] = (ROOT / Path(file).expanduser()).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name}{FILE_SUFFIX} = {file!r}: allowed is a file that can be read ({error})") from error
+        found[field] = _content(name, file)
+    return found
+
+
+def _content(name: str, file: str) -> str:
+    try:
+        return (ROOT / Path(file).expanduser()).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}{FILE_SUFFIX} = {file!r}: allowed is a file that can be read ({error})") from error
+
+
+def bucket_keys() -> dict[str, str]:
+    """The keys of a bucket that are in `.env` or in files, by the names that AWS gave them. Raises SettingsError.
+
+    Those in the environment, and all else that AWS knows, are found by the library that uses them.
+    """
+    variables = {**dotenv_values(ENV_FILE), **os.environ}
+    found = {}
+    for name in BUCKET_KEYS:
+        if value := variables.get(name):
+            found[name] = value
+        elif file := variables.get(name + FILE_SUFFIX):
+            found[name] = _content(name, file)
     return found
 
 

@@ -18,6 +18,7 @@ from models.store.postgres import PostgreSQL
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
+from tests.s3_server import S3Server
 from tests.stores import KINDS, Database, PostgresServer
 
 # Files of a few slow tests each: they run first, so that the run does not end by waiting for one of them.
@@ -98,6 +99,23 @@ def redis_server() -> Iterator[RedisServer]:
     server = RedisServer().start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server of buckets for all tests of this process."""
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=("folder", "bucket"))
+def files_url(request: pytest.FixtureRequest) -> str:
+    """The setting `files_url`, for each kind of store of objects in turn: new ones."""
+    if request.param == "folder":
+        return "files"
+    url: str = request.getfixturevalue("s3").new_bucket()
+    return url
 
 
 @pytest.fixture(scope="module", params=KINDS)

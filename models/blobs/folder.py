@@ -66,13 +66,13 @@ class FolderWriter:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = open_private(path)
         except OSError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         try:
             self._file.write(data)
         except OSError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
 
     def finish(self) -> None:
         try:
@@ -82,14 +82,18 @@ class FolderWriter:
             fsync(self._path.parent)
             fsync(self._path.parent.parent)
         except OSError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
 
-    def abort(self) -> None:
+    def abort(self) -> bool:
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
+        try:
             self._path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
 
-def _refusal(error: OSError) -> Exception:
+def refusal(error: OSError) -> Exception:
+    """The error to raise for one of writing."""
     return FullError("there is no space left for files") if error.errno in FULL else error

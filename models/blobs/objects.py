@@ -21,8 +21,9 @@ class ObjectWriter(Protocol):
     def finish(self) -> None:
         """Return when the object is durable. Raises the same."""
 
-    def abort(self) -> None:
-        """Remove what was written. Raises nothing."""
+    def abort(self) -> bool:
+        """Remove what was written; raises nothing. Return whether nothing is left of it: else its row must be discarded, not
+        removed, so that the sweeper removes what a lost answer may have left in a bucket."""
 
 
 class ObjectStore(Protocol):

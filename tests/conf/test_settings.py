@@ -237,6 +237,26 @@ def test_rate_limits_are_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("JWT_ALGORITHMS", "RS256,none"),
         ("JWT_ALGORITHMS", "HS512"),
         ("JWT_LEEWAY_S", "-1"),
+        ("FILES_URL", "."),
+        ("FILES_URL", ".."),
+        ("FILES_URL", "/"),
+        ("FILES_URL", "https://s3.example.org/bucket"),
+        ("FILES_URL", "s3:bucket"),
+        ("FILES_URL", "s3://"),
+        ("FILES_URL", "s3://ab"),
+        ("FILES_URL", "s3:///prefix"),
+        ("FILES_URL", "s3://Bucket"),
+        ("FILES_URL", "s3://bucket:80"),
+        ("FILES_URL", "s3://bucket/../other"),
+        ("FILES_URL", "s3://bucket/a//b"),
+        ("FILES_URL", "s3://bucket#x"),
+        ("FILES_URL", "s3://bucket?endpoint"),
+        ("FILES_URL", "s3://bucket?endpoint="),
+        ("FILES_URL", "s3://bucket?endpoint=s3.example.org"),
+        ("FILES_URL", "s3://bucket?endpoint=https://s3.example.org/path"),
+        ("FILES_URL", "s3://bucket?region="),
+        ("FILES_URL", "s3://bucket?region=eu&region=us"),
+        ("FILES_URL", "s3://bucket?endpiont=https://s3.example.org"),
         ("JWT_CREATE", "maybe"),
         ("JWT_ROLES", "admin"),
         ("SECRET_KEY", "short"),
@@ -249,6 +269,31 @@ def test_an_invalid_value_is_refused_and_named(monkeypatch: pytest.MonkeyPatch, 
     assert line.startswith(f"BELLWIRE_{name} = ")
     assert "allowed is " in line
     assert (value in line) is (name != "SECRET_KEY")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:hunter2@bucket/prefix",
+        "s3://bucket?endpoint=https://key:hunter2@s3.example.org",
+        "s3://bucket?secret_access_key=hunter2",
+        "s3://bucket?access_key_id=hunter2",
+    ],
+)
+def test_the_keys_of_a_bucket_are_not_in_its_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    (line,) = refused(monkeypatch, FILES_URL=url)
+    assert "hunter2" not in line
+    assert "s3://bucket/prefix?endpoint=https://…&region=…" in line
+
+
+def test_files_are_in_a_folder_or_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ana")
+    for url, folder in (("pictures", tmp_path / "pictures"), ("/srv/files", Path("/srv/files")), ("~/f", Path("/home/ana/f"))):
+        assert Settings(data_dir=tmp_path, files_url=url).files_path == folder
+    bucket = "s3://my.bucket-1/some/prefix/?endpoint=http://127.0.0.1:9000/&region=eu-central-1"
+    assert Settings(files_url=bucket).files_url == bucket
+    assert parsing.bucket(bucket) == ("my.bucket-1", "some/prefix", "http://127.0.0.1:9000", "eu-central-1")
+    assert parsing.bucket("s3://bucket") == ("bucket", "", None, None)
 
 
 def test_an_issuer_has_keys(monkeypatch: pytest.MonkeyPatch) -> None:
