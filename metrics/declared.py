@@ -88,6 +88,13 @@ PUSHES_TOTAL = _counter("pushes", "Pushes: sent, recalled, deferred, dead, dropp
 PUSH_SECONDS = _latency("push", "Time to send a push to its service", "outcome")
 PUSHES_WAITING = _gauge("pushes_waiting", "Pushes that are due and not sent")
 
+# Files
+FILE_UPLOADS_TOTAL = _counter("file_uploads", "Uploads: ok, too_large, quota, broken, full, invalid, error", "outcome")
+FILE_PICTURES_TOTAL = _counter("file_pictures", "Pictures that were looked at: ok, failed, retried", "outcome")
+FILE_THUMBNAIL_SECONDS = _latency("file_thumbnail", "A picture's time from its send until its thumbnail is there")
+FILES_PENDING = _gauge("files_pending", "Pictures of messages and posts that nobody has looked at yet")
+FILES_STORED_BYTES = _gauge("files_stored_bytes", "Size of all stored files, with thumbnails")
+
 # The store
 TABLE_ROWS = _gauge("table_rows", "Rows of a table", "table")
 DATABASE_BYTES = _gauge("database_bytes", "Size of the database")

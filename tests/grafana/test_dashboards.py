@@ -38,7 +38,7 @@ def test_ids_are_unique_within_a_dashboard_and_uids_and_titles_among_all() -> No
     for path in FILES:
         assert max(Count(panel["id"] for panel in dashboard(path)["panels"]).values()) == 1, path.stem
     for key in ("uid", "title"):
-        assert len({dashboard(path)[key] for path in FILES}) == len(FILES) == 5
+        assert len({dashboard(path)[key] for path in FILES}) == len(FILES) == 6
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
