@@ -17,6 +17,7 @@ from gateway.api import (
     conversations,
     events,
     exports,
+    files,
     groups,
     incoming,
     instance,
@@ -65,6 +66,7 @@ from gateway.http.page import NotFound
 from gateway.http.routing import RequestReceiver
 from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
+from gateway.http.streaming import BodyStreamer
 from gateway.http.tokens import COOKIE_DAYS
 from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
 
@@ -100,6 +102,9 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/messages/{ID}/reactions/([^/]{{1,400}})", messages.Reaction),
         (f"{API}/search/messages", notifications.MessageSearch),
         (f"{API}/in/{HOOK}", incoming.IncomingMessages),
+    ],
+    "Files": [
+        (f"{API}/files", files.Files),
     ],
     "Community": [
         (f"{API}/posts", posts.Posts),
@@ -280,4 +285,6 @@ class Application(web.Application):
         path_kwargs: dict[str, bytes] | None = None,
     ) -> BodyLimiter:
         """Tornado's hook: the object that receives a request's body and runs its handler."""
-        return BodyLimiter(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        is_streamed = target_class.streams_body and request.method == "POST"  # type: ignore[attr-defined]
+        receiver = BodyStreamer if is_streamed else BodyLimiter
+        return receiver(self, request, target_class, target_kwargs, path_args, path_kwargs)
