@@ -17,7 +17,8 @@ from gateway.api import (
     conversations,
     events,
     exports,
-    files,
+    file_downloads,
+    file_links,
     groups,
     incoming,
     instance,
@@ -66,7 +67,6 @@ from gateway.http.page import NotFound
 from gateway.http.routing import RequestReceiver
 from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
-from gateway.http.streaming import BodyStreamer
 from gateway.http.tokens import COOKIE_DAYS
 from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
 
@@ -104,7 +104,9 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/in/{HOOK}", incoming.IncomingMessages),
     ],
     "Files": [
-        (f"{API}/files", files.Files),
+        (f"{API}/files/{ID}", file_downloads.FileContent),
+        (f"{API}/files/{ID}/thumbnail", file_downloads.FileThumbnail),
+        (f"{API}/files/{ID}/link", file_links.FileLink),
     ],
     "Community": [
         (f"{API}/posts", posts.Posts),
@@ -285,6 +287,4 @@ class Application(web.Application):
         path_kwargs: dict[str, bytes] | None = None,
     ) -> BodyLimiter:
         """Tornado's hook: the object that receives a request's body and runs its handler."""
-        is_streamed = target_class.streams_body and request.method == "POST"  # type: ignore[attr-defined]
-        receiver = BodyStreamer if is_streamed else BodyLimiter
-        return receiver(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        return BodyLimiter(self, request, target_class, target_kwargs, path_args, path_kwargs)

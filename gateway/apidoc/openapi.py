@@ -45,6 +45,7 @@ SCHEMES: dict[str, Schema] = {
     "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "a session that was created with `cookie`"},
     "xsrf": {"type": "apiKey", "in": "header", "name": "X-XSRFToken", "description": "the value of the `_xsrf` cookie"},
     "query": {"type": "apiKey", "in": "query", "name": "token", "description": "never written to a log"},
+    "link": {"type": "apiKey", "in": "query", "name": "signature", "description": "of `GET /api/v1/files/{file}/link`"},
 }
 
 ACTING: Schema = {
@@ -195,7 +196,8 @@ def _security(handler: type[Handler], verb: str) -> list[Schema]:
     if handler.access == "public":
         return []
     cookie: Schema = {"cookie": []} if verb.upper() in SAFE_METHODS else {"cookie": [], "xsrf": []}
-    return [{"bearer": []}, {"token": []}, cookie, *([{"query": []}] if handler.query_token else [])]
+    further = {"query": handler.query_token, "link": handler.accepts_links}
+    return [{"bearer": []}, {"token": []}, cookie, *({name: []} for name, is_accepted in further.items() if is_accepted)]
 
 
 def _errors(operation: DocumentedCall) -> Iterator[str]:

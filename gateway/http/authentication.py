@@ -28,6 +28,7 @@ class Authentication(web.RequestHandler):
     rate_limit: ClassVar[str] = "api"
     writes_count: ClassVar[bool] = True  # towards the user's quotas
     query_token: ClassVar[bool] = False  # whether ?token= is accepted, as it is on event endpoints
+    accepts_links: ClassVar[bool] = False  # whether ?signature= is accepted, as it is for the bytes of files
     services: Services
     actor: Actor
     address: str

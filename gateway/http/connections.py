@@ -10,7 +10,7 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
-from gateway.http.lingering import Lingering
 from gateway.http.pacing import Pace
 
 SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
@@ -59,11 +58,11 @@ class ClientStream(IOStream):
     ) -> None:
         self.caller = caller  # of the latest request
         self.unsent = 0
+        self.sent_from_file = 0
         self.sent_at_check = 0
         self.deadline = 0.0
         self.on_too_slow: Callable[[], None] | None = None  # instead of close
         self.refusal: Callable[[str], bytes] = lambda slug: BAD_REQUEST  # the answer to a request that reaches no handler
-        self.lingers = False  # whether the client still sends while it is answered
         self._was_refused = False
         self._answers = unsent
         self._turns, self._crowd = turns, crowd
@@ -73,7 +72,7 @@ class ClientStream(IOStream):
     @property
     def sent(self) -> int:
         """The number of bytes that the operating system has accepted."""
-        return self._total_write_done_index
+        return self._total_write_done_index + self.sent_from_file
 
     @property
     def silent_s(self) -> float:
@@ -82,8 +81,19 @@ class ClientStream(IOStream):
 
     def set_caller(self, caller: Caller) -> None:
         """Count the following answers for a caller: a proxy's connection serves many."""
-        if not self.unsent:
+        if self not in self._answers:
             self.caller = caller
+
+    @contextlib.contextmanager
+    def sending_file(self) -> Iterator[None]:
+        """While the system sends a file's bytes to the client, which `sent_from_file` counts and this stream does not see, the
+        client has the same deadlines."""
+        self.set_nodelay(value=True)
+        self._answers.add(self, 0)
+        try:
+            yield
+        finally:
+            self._answers.remove(self)
 
     def write(self, data: bytes | memoryview) -> Any:
         """Write, and count the bytes if the client does not receive them at once."""
@@ -134,16 +144,7 @@ class ClientStream(IOStream):
     def close(self, exc_info: Any = False) -> None:
         """Close the connection, and release what it has not sent."""
         super().close(exc_info)
-        if self.unsent:
-            self._answers.remove(self)
-
-    def close_fd(self) -> None:
-        """Tornado's hook: close the socket."""
-        if self.lingers:
-            Lingering.begin(self.socket)
-            self.socket = None  # type: ignore[assignment]
-        else:
-            super().close_fd()
+        self._answers.remove(self)
 
 
 class UnsentAnswers:
@@ -166,6 +167,10 @@ class UnsentAnswers:
         self._max_bytes_per_caller = max_bytes_per_caller
         self._by_caller: dict[Caller, int] = {}
         self._streams: dict[ClientStream, None] = {}  # the one that waits longest comes first
+
+    def __contains__(self, stream: ClientStream) -> bool:
+        """Whether the client has still to receive something."""
+        return stream in self._streams
 
     def add(self, stream: ClientStream, size: int) -> None:
         """Count a write. Beyond a bound, close the oldest connection of the caller with the most bytes."""
@@ -202,7 +207,8 @@ class UnsentAnswers:
                 (stream.on_too_slow or stream.close)()
 
     def _close_oldest(self, caller: Caller, but: ClientStream | None = None) -> None:
-        oldest = next((stream for stream in self._streams if stream.caller == caller and stream is not but), None)
+        waiting = (stream for stream in self._streams if stream.caller == caller and stream is not but)
+        oldest = next((stream for stream in waiting if stream.unsent), None)  # a file's bytes are not in memory
         if oldest is not None:
             oldest.close()
 
@@ -220,6 +226,15 @@ def is_waiting(handler: web.RequestHandler) -> bool:
     """Whether the client has still to receive something."""
     stream = stream_of(handler)
     return stream is not None and stream.unsent > 0
+
+
+def add_sent(handler: web.RequestHandler, length: int) -> None:
+    """Count bytes of an answer's body that were sent past its connection, which finishes no answer that is shorter than its
+    Content-Length."""
+    connection = handler.request.connection
+    assert isinstance(connection, HTTP1Connection)
+    assert connection._expected_content_remaining is not None
+    connection._expected_content_remaining -= length
 
 
 def abort_connection(handler: web.RequestHandler) -> None:

@@ -25,6 +25,7 @@ STATUS = {
     "cursor-expired": 410,
     "too-large": 413,
     "unsupported-media-type": 415,
+    "range-not-satisfiable": 416,
     "invalid": 422,
     "bellwire-as": 422,
     "rate-limited": 429,
@@ -36,7 +37,11 @@ STATUS = {
 }
 SLUGS = {status: slug for slug, status in reversed(STATUS.items())}
 RETRY_AFTER_S = 1
-TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}  # Python 3.13 has other phrases
+TITLES = {
+    413: "Request Entity Too Large",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}  # Python 3.13 has other phrases
 
 
 class ProblemError(Exception):

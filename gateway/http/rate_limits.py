@@ -33,7 +33,6 @@ NAMES = (
     "rehearsal",
     "client_errors",
     "files",
-    "uploads",
     "api",
     "acting",
     "events",

@@ -35,6 +35,7 @@ LEFT_OUT = {  # calls that `request` and `call` make
     r"GET /instance|POST /telemetry/error": "the page begins with it, and reports its errors",
     r"\w+ /(push/key|me/push)": "browsers subscribe themselves",
     r"\w+ /unsubscribe": "links in mails lead there",
+    r"GET /files/ID(/.*)?": "the bytes are for browsers and HTTP clients",
     r"GET /events/ws": "`events` reads it by the transport ws",
     r"POST /telemetry/send": "clients report what `send` took by themselves",
     r"GET /(healthz|readyz|metrics|openapi.json)": "for operators and tools",
