@@ -16,6 +16,7 @@ from bench.benchmarks.backlog import BACKLOG
 from bench.benchmarks.busy_page import BUSY_PAGE
 from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
+from bench.benchmarks.files import FILES
 from bench.benchmarks.history import HISTORY
 from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
@@ -52,6 +53,7 @@ ALL = (
     WEBHOOKS,
     HISTORY,
     UPSERTS,
+    FILES,
     PAGE,
     BUSY_PAGE,
     SEARCH,

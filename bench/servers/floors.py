@@ -1,12 +1,14 @@
 """The floors: plain Tornado without a store, the comparison of most ratios.
 
 `POST /echo` decodes a JSON object of about 200 bytes and answers with as many. `POST /send` and `GET /poll` are a long-poll
-hub that keeps its waiters in a dictionary: no store, no accounts, no limits, no metrics.
+hub that keeps its waiters in a dictionary: no store, no accounts, no limits, no metrics. `POST /upload` writes the
+bytes that it receives to a file as they come; with `?fsync=1` it answers when they are on disk.
 It runs as a process of its own: `python -m bench.servers.floors PORT`.
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -107,6 +109,28 @@ class Poll(Handler):
             self.waiter.set_result(None)
 
 
+@tornado.web.stream_request_body
+class Upload(tornado.web.RequestHandler):
+    """Write a file, and remove it."""
+
+    def prepare(self) -> None:
+        """Create the file."""
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115
+
+    def data_received(self, chunk: bytes) -> None:
+        """Write the next bytes."""
+        self.file.write(chunk)
+
+    def post(self) -> None:
+        """Answer 201."""
+        self.file.flush()
+        if self.get_query_argument("fsync", ""):
+            os.fsync(self.file.fileno())
+        self.file.close()
+        self.set_status(201)
+        self.finish(b"{}")
+
+
 def _no_log(handler: tornado.web.RequestHandler) -> None:
     """Write no access log."""
 
@@ -114,7 +138,7 @@ def _no_log(handler: tornado.web.RequestHandler) -> None:
 async def serve(port: int) -> None:
     """Serve on the loopback until the process is stopped."""
     hub = {"hub": Hub()}
-    routes: list[Any] = [("/echo", Echo), ("/send", Send, hub), ("/poll", Poll, hub)]
+    routes: list[Any] = [("/echo", Echo), ("/send", Send, hub), ("/poll", Poll, hub), ("/upload", Upload)]
     application = tornado.web.Application(routes, log_function=_no_log)
     application.listen(port, "127.0.0.1", backlog=4096)  # the default of 128 refuses half of 10,000 polls
     await asyncio.Event().wait()
@@ -132,7 +156,9 @@ def floor() -> Iterator[Floor]:
     """Run the floors' server."""
     port = free_port()
     with tempfile.TemporaryFile() as output:
-        process = launch([sys.executable, "-m", "bench.servers.floors", str(port)], ROOT, output)
+        process = launch(
+            [sys.executable, "-m", "bench.servers.floors", str(port)], ROOT, output, {**os.environ, "TMPDIR": tempfile.gettempdir()}
+        )
         try:
             wait_for(lambda: listens(port), [process], output)
             yield Floor(port, process)
