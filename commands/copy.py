@@ -71,9 +71,17 @@ def _next(settings: Settings, url: str) -> str:
     else:
         key = "BELLWIRE_SECRET_KEY, a new secret"
     return (
-        f"copied. On every host, set\n  BELLWIRE_DATABASE_URL={masked('to', url)}\n  {key}\n"
+        f"copied. On every host, set\n  BELLWIRE_DATABASE_URL={masked('to', url)}\n  {key}\n{_where_files_stay(settings)}"
         f"and start it with {command_line('serve')}, or gateways and workers. Start nothing on the SQLite database any more."
     )
+
+
+def _where_files_stay(settings: Settings) -> str:
+    """What to do about the bytes of files, which keep their ids and are where they were."""
+    if settings.files_url.startswith("s3://"):
+        return f"  BELLWIRE_FILES_URL={settings.files_url}, where the files stay\n"
+    move = command_line("files --to s3://…")
+    return f"the files stay in {settings.files_path}, a folder that all hosts must share: {move} moves them to a bucket,\n"
 
 
 def _show(doing: str, done: int, total: int) -> None:

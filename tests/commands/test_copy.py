@@ -14,6 +14,7 @@ from jobs.drain import drain as draining
 from jobs.drain.drain import drain
 from models.accounts import deletion, invitation, registration
 from models.accounts.registration import NewUser
+from models.blobs.folder import Folder
 from models.chat import additions, conversation, member_level, message, presence, read_marks, reports, search
 from models.chat.message import Draft, Posted
 from models.community import comment as comments
@@ -40,6 +41,7 @@ from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
 from tests.commands.installation import Installation
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.models.people import credentials, group, people, scalar, send, subscribe
+from tests.models.stored_files import stored_file
 from tests.python import run_python
 from tests.stores import SECRET, PostgresServer, free_port
 
@@ -106,6 +108,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _open(bellwire)
     users = people("ana", "ben", "cleo") + people("root", role="admin")
     _live(*users)
+    _show_pictures(bellwire.data, *users)
     disconnect()
     return bellwire.data
 
@@ -176,6 +179,13 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
     _embed(root, ben, crew)
     import_keys.insert("shop", import_keys.MESSAGE, [("key 1", gone)])
     marks.move_later(crew, Marks(newest=gone))
+
+
+def _show_pictures(data: Path, ana: int, ben: int, *_: int) -> None:
+    """Send a file with a thumbnail, and leave one unsent."""
+    sent, _unsent = (stored_file(Folder(data / "files"), ana, content, b"smaller") for content in (b"a picture", b"another"))
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "", to=ben, files=[sent])])
 
 
 def _embed(admin: int, ben: int, crew: int) -> None:
@@ -264,6 +274,7 @@ def test_everything_arrives_and_is_counted_and_what_comes_next_is_said(sqlite: I
         assert sqlite.rows(f"SELECT count(*) FROM {table.name}") == [(int(counted[table.name]),)]
         assert counted[table.name] != "0", f"the test has no {table.name}"
     assert "BELLWIRE_DATABASE_URL=postgresql://bellwire:***@" in printed
+    assert f"the files stay in {sqlite.data / 'files'}" in printed
     assert f"the content of {sqlite.data / 'secret'}" in printed
     assert "hunter2" not in printed
     assert "which signs" not in printed
