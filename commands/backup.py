@@ -1,7 +1,8 @@
-"""Copy the database and the generated secret to a folder, while Bellwire is running.
+"""Copy the database, the bytes of files and the generated secret to a folder, while Bellwire is running.
 
 The folder is created, or must be empty. The last file written is manifest.json, with a checksum of each file; without it the
-backup is not finished. Keep the folder as safe as the data folder: it contains the same secrets.
+backup is not finished. Keep the folder as safe as the data folder: it contains the same secrets. Files are hard links if the folder
+is on their disk. Files in a bucket stay there, unless --files copies them, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from conf import Settings
 from models.store.data_dir_lock import acquire_running_lock
 from models.transfer import backup
 from models.transfer.manifest import BackupError
+from models.transfer.object_copies import CopiedObjects
 
 MIB = 2**20
 
@@ -23,6 +25,7 @@ MIB = 2**20
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the folder to write to."""
     parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("--files", action="store_true", help="copy files that are in a bucket, too")
 
 
 def run(args: Namespace) -> int:
@@ -32,13 +35,26 @@ def run(args: Namespace) -> int:
     opening.require_file(settings)
     with opening.data_folder(settings):
         acquire_running_lock(settings.data_dir)
+    in_bucket = settings.files_url.startswith("s3://")
     try:
-        made = backup.make(settings, args.folder, _show if sys.stderr.isatty() else None)
+        progress = _show if sys.stderr.isatty() else None
+        made = backup.make(settings, args.folder, progress, with_objects=args.files or not in_bucket)
     except BackupError as error:
         raise CommandError(str(error)) from error
     size = sum(file.bytes for file in made.files.values()) / MIB
     print(f"backed up to {args.folder}: {size:.1f} MiB, newest event {made.newest_event}, {made.rows['messages']} messages")
+    print(_files_line(made.objects, settings))
     return 0
+
+
+def _files_line(objects: CopiedObjects | None, settings: Settings) -> str:
+    """Report what became of the files."""
+    if objects is None:
+        return f"without the files, which stay in {settings.files_url}: a restore needs them there. --files copies them"
+    line = f"files: {objects.count} objects, {objects.bytes / MIB:.1f} MiB"
+    if objects.lost:
+        line += f"; {objects.lost} are missing or damaged where they are kept ({', '.join(objects.lost_keys)})"
+    return line
 
 
 def refuse_postgresql(settings: Settings, tool: str) -> None:

@@ -1,8 +1,8 @@
 """The rows of objects. Each object has one before its first byte is written, and until its last is removed.
 
 So the table names all that a folder or a bucket may contain, at any moment and after any kill: `writing` while the bytes are
-written, `stored` when they are durable, `unused` when nobody may have them any more. the sweeper removes objects, then
-their rows.
+written, `stored` when they are durable, `unused` when nobody may have them any more. The sweeper removes objects, then
+their rows, while `models.store.data_dir_lock.objects_may_go` says so.
 """
 
 from __future__ import annotations

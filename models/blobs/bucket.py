@@ -87,8 +87,7 @@ class Bucket:
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         if length is None:
-            with self._errors("head"):
-                length = obstore.head(self._client, key)["size"] - start
+            length = self._size(key) - start
         end = start + length
         while start < end:
             with self._errors("get"):
@@ -98,6 +97,15 @@ class Bucket:
             start += len(fetched)
             for at in range(0, len(fetched), READ_BYTES):
                 yield bytes(fetched[at : at + READ_BYTES])
+
+    def length(self, key: str) -> int | None:
+        with suppress(FileNotFoundError):
+            return self._size(key)
+        return None
+
+    def _size(self, key: str) -> int:
+        with self._errors("head"):
+            return obstore.head(self._client, key)["size"]
 
     def remove(self, keys: Sequence[str]) -> None:
         for at in range(0, len(keys), KEYS_PER_REQUEST):

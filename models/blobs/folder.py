@@ -45,6 +45,11 @@ class Folder:
                 length = None if length is None else length - len(block)
                 yield block
 
+    def length(self, key: str) -> int | None:
+        with suppress(FileNotFoundError):
+            return self.local_path(key).stat().st_size
+        return None
+
     def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.local_path(key).unlink(missing_ok=True)

@@ -41,6 +41,9 @@ class ObjectStore(Protocol):
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield an object's bytes, about READ_BYTES at a time. Raises FileNotFoundError, OSError or StoreDownError."""
 
+    def length(self, key: str) -> int | None:
+        """An object's length in bytes; None if it is not there. Raises OSError or StoreDownError."""
+
     def remove(self, keys: Sequence[str]) -> None:
         """Remove objects, also parts of those that were never finished; those that are not there don't matter."""
 

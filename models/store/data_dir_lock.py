@@ -1,4 +1,5 @@
-"""The lock on a data folder: every running process has a shared lock on DATA_DIR/running.lock, a restore the exclusive one.
+"""The locks on a data folder: every running process has a shared lock on DATA_DIR/running.lock, a restore the exclusive one. A
+backup has a shared lock on DATA_DIR/removing.lock, which keeps objects from being removed.
 
 The kernel releases the locks of a process that dies, so no lock is ever stale (flock(2)).
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 LOCK_FILE = "running.lock"
+REMOVING_FILE = "removing.lock"
 
 _open_files: list[IO[str]] = []  # a lock ends when its file is closed
 
@@ -40,9 +42,9 @@ def _lock(file: IO[str], kind: int) -> None:
         ) from error
 
 
-def _open(data_dir: Path) -> IO[str]:
+def _open(data_dir: Path, name: str = LOCK_FILE) -> IO[str]:
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return (data_dir / LOCK_FILE).open("w")
+    return (data_dir / name).open("w")
 
 
 def acquire_running_lock(data_dir: Path) -> IO[str]:
@@ -70,3 +72,23 @@ def acquire_exclusive(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise RunningError(f"a gateway, worker or other command is using {data_dir}: stop it first") from None
         yield
+
+
+@contextmanager
+def objects_stay(data_dir: Path) -> Iterator[None]:
+    """Keep objects from being removed, while those of one state of the store are copied. Waits for a removal that has begun."""
+    with _open(data_dir, REMOVING_FILE) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def objects_may_go(data_dir: Path) -> Iterator[bool]:
+    """Yield whether objects may be removed now: not during a backup. It may not begin meanwhile, so this must be short."""
+    with _open(data_dir, REMOVING_FILE) as file:
+        try:
+            _lock(file, fcntl.LOCK_EX)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

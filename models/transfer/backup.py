@@ -1,9 +1,13 @@
-"""A consistent copy of the store while it is in use: the database, the generated secret and a manifest, in a folder of its own.
+"""A consistent copy of the store while it is in use: the database, the objects of files, the generated secret and a manifest, in a
+folder of its own.
 
 SQLite's online backup copies the pages in steps, within one read transaction. Without that transaction it starts again whenever
 another process commits, and beside a busy gateway it never ends. An open read transaction pins one snapshot and, in WAL mode,
 blocks no writer. The WAL can't be reused meanwhile, so it grows by the amount written during the copy. `VACUUM INTO` also reads one
 snapshot, but rebuilds every index, which takes several times longer.
+
+The objects of that snapshot's files follow, as hard links if they are on the same disk. Until then none is removed. Those in a
+bucket are copied only if that is requested.
 
 The queue is not copied: all its work can be derived from the log.
 """
@@ -20,7 +24,12 @@ from pathlib import Path
 import msgspec
 
 from conf import Settings
+from models.blobs.folder import Folder
+from models.blobs.opening import open_store
+from models.store.data_dir_lock import objects_stay
+from models.store.errors import FullError, StoreDownError
 from models.store.files import FileSum, checksum, fsync, open_private
+from models.transfer import object_copies
 from models.transfer.manifest import DATABASE, MANIFEST, SECRET, BackupError, Manifest, describe
 
 PAGES_PER_STEP = 2048  # 8 MiB
@@ -30,8 +39,9 @@ SPARE_BYTES = 64 * 1024 * 1024  # that must stay free on the backup's disk
 Progress = Callable[[int, int], None]
 
 
-def make(settings: Settings, folder: Path, progress: Progress | None = None) -> Manifest:
-    """Back up into `folder`, which is created or must be empty. `progress` is called with bytes copied and total bytes.
+def make(settings: Settings, folder: Path, progress: Progress | None = None, *, with_objects: bool = True) -> Manifest:
+    """Back up into `folder`, which is created or must be empty. `progress` is called with bytes copied and total bytes, first of
+    the database and then of the files.
 
     Every file is written under another name, forced to the disk and renamed, the manifest last. Raises BackupError.
     """
@@ -39,10 +49,11 @@ def make(settings: Settings, folder: Path, progress: Progress | None = None) -> 
         raise BackupError(f"there is no database at {settings.sqlite_path}")
     _claim(folder, settings.sqlite_path)
     try:
-        return _fill(folder, settings, progress)
-    except (OSError, sqlite3.Error) as error:
+        with objects_stay(settings.data_dir):
+            return _fill(folder, settings, progress, with_objects=with_objects)
+    except (OSError, FullError, StoreDownError, sqlite3.Error) as error:
         for left in folder.iterdir():  # it was empty
-            left.unlink()
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         raise BackupError(f"the backup to {folder} failed: {error}") from error
 
 
@@ -58,7 +69,7 @@ def _claim(folder: Path, database: Path) -> None:
         raise BackupError(f"the disk of {folder} has {free // 2**20} MiB left, which is too little: name a folder on another disk")
 
 
-def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manifest:
+def _fill(folder: Path, settings: Settings, progress: Progress | None, *, with_objects: bool) -> Manifest:
     files = {}
     draft = _draft(folder, DATABASE)
     open_private(draft).close()
@@ -71,6 +82,9 @@ def _fill(folder: Path, settings: Settings, progress: Progress | None) -> Manife
             file.write(secret.read_bytes())
         files[SECRET] = _finish(draft, SECRET)
     manifest.files = files
+    if with_objects:
+        objects, target = object_copies.listed(folder / DATABASE), Folder(folder / object_copies.FOLDER)
+        manifest.objects = object_copies.copy(objects, open_store(settings), target, progress, verify=False)
     draft = _draft(folder, MANIFEST)
     with open_private(draft) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")

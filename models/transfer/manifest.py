@@ -10,6 +10,7 @@ import msgspec
 
 from models.store.clock import now_ms, rfc3339
 from models.store.files import READ_BYTES, FileSum, checksum, fsync, open_private
+from models.transfer.object_copies import CopiedObjects
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -23,7 +24,8 @@ class BackupError(Exception):
 
 
 class Manifest(msgspec.Struct):
-    """`manifest.json`. `migrations` are the names applied, `newest_event` is an id, `rows` counts the main tables."""
+    """`manifest.json`. `migrations` are the names applied, `newest_event` is an id, `rows` counts the main tables, `objects` those
+    of files, which are in a folder of their own: None if they were left where they are."""
 
     format: int
     created_at: str
@@ -32,6 +34,7 @@ class Manifest(msgspec.Struct):
     newest_event: int
     rows: dict[str, int]
     files: dict[str, FileSum]
+    objects: CopiedObjects | None = None
 
 
 def describe(database: Path, files: dict[str, FileSum]) -> Manifest:

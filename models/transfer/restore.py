@@ -1,5 +1,9 @@
 """Restoring a backup. At every moment the data folder has either the old database or the complete new one: the new one is prepared
-under another name and put in place by one rename."""
+under another name and put in place by one rename.
+
+Objects have the same names and bytes in every backup of a store. So the backup's objects are added to those that are there, before
+the new database is in place; afterwards those that it does not know are put beside, as the old database is.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from conf import Settings
+from models.blobs.folder import Folder
+from models.blobs.opening import open_store
 from models.schema import DIRECTORY
 from models.store.data_dir_lock import acquire_exclusive
+from models.store.errors import FullError, StoreDownError
 from models.store.facts import EPOCH, new_epoch
 from models.store.files import fsync, open_private
+from models.transfer import object_copies
 from models.transfer.manifest import DATABASE as NAME
 from models.transfer.manifest import SECRET, BackupError, Manifest, read, verified_copy
 
@@ -35,7 +43,7 @@ def restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Manif
     with acquire_exclusive(settings.data_dir):
         try:
             return _restore(settings, folder, force=force, say=say)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, FullError, StoreDownError, sqlite3.Error) as error:
             raise BackupError(f"the restore stopped: {error}. The database is intact; try again") from error
 
 
@@ -50,6 +58,7 @@ def _restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Mani
     verified_copy(folder / NAME, draft, manifest.files[NAME])
     epoch = _renew(draft)
     say(f"verified {folder}: made {manifest.created_at}, newest event {manifest.newest_event}")
+    _restore_objects(settings, folder, manifest, draft, say)
     _restore_secret(settings, folder, manifest, say)
     if database.exists():
         say(f"kept the old database as {_keep(database)}")
@@ -58,6 +67,7 @@ def _restore(settings: Settings, folder: Path, *, force: bool, say: Say) -> Mani
     os.replace(draft, database)
     fsync(settings.data_dir)
     say(f"restored {database}: epoch {epoch} (was {manifest.epoch})")
+    _keep_other_objects(settings, say)
     return manifest
 
 
@@ -75,6 +85,31 @@ def _renew(draft: Path) -> str:
         connection.execute("COMMIT")
     fsync(draft)
     return epoch
+
+
+def _restore_objects(settings: Settings, folder: Path, manifest: Manifest, draft: Path, say: Say) -> None:
+    """Add the backup's objects to those that are there, each compared with its checksum."""
+    objects, target = object_copies.listed(draft), open_store(settings)
+    if manifest.objects is not None:
+        say(f"verifying {len(objects)} objects of files")
+        done = object_copies.copy(objects, Folder(folder / object_copies.FOLDER), target, verify=True)
+        damaged = f"; {done.lost} are missing or damaged in the backup ({', '.join(done.lost_keys)})" if done.lost else ""
+        say(f"restored {done.count} objects of files{damaged}")
+    elif objects:
+        there = dict(target.sizes())
+        lost = sum(there.get(each.key) != each.bytes for each in objects)
+        say(f"the backup is without files: of its {len(objects)} objects, {settings.files_url} lacks {lost}")
+
+
+def _keep_other_objects(settings: Settings, say: Say) -> None:
+    """Put objects that the restored database does not know beside. Those in a bucket stay, since others may need them."""
+    if settings.files_url.startswith("s3://"):
+        say(f"objects of later files stay in {settings.files_url}: `run.py doctor` lists them")
+        return
+    known = {each.key for each in object_copies.listed(settings.sqlite_path, "true")}
+    kept = _kept_name(settings.files_path)
+    if moved := object_copies.move_unknown(settings.files_path, known, kept):
+        say(f"kept {moved} objects of later files in {kept}")
 
 
 def _restore_secret(settings: Settings, folder: Path, manifest: Manifest, say: Say) -> None:

@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,23 @@ import pytest
 
 from conf import Settings
 from models import schema
+from models.blobs.bucket import Bucket
+from models.blobs.folder import Folder
+from models.blobs.objects import ObjectStore
+from models.blobs.opening import open_store
 from models.log import event
 from models.records import activity
+from models.store.data_dir_lock import objects_may_go
 from models.store.database import connect, disconnect
+from models.store.errors import StoreDownError
 from models.transfer import backup
 from models.transfer.manifest import BackupError
+from models.transfer.object_copies import CopiedObjects
 from tests.commands.installation import Installation, rows
-from tests.stores import full_disk
+from tests.models.people import people
+from tests.models.stored_files import stored_file
+from tests.s3_server import S3Server
+from tests.stores import full_disk, open_migrated
 from tests.waiting import LIMIT_S
 
 WRITER = Path(__file__).with_name("writing.py")
@@ -142,3 +154,92 @@ def test_a_backup_that_breaks_leaves_nothing_behind(tmp_path: Path, monkeypatch:
         backup.make(settings, tmp_path / "backup")
     assert list((tmp_path / "backup").iterdir()) == []
     backup.make(settings, tmp_path / "backup")
+
+
+def with_files(settings: Settings, *contents: bytes) -> dict[str, bytes]:
+    """A store with files of these contents, with a thumbnail each. Returns the content of each object by its key."""
+    open_migrated(settings)
+    (ana,) = people("ana")
+    for content in contents:
+        stored_file(open_store(settings), ana, content, b"smaller " + content)
+    disconnect()
+    return contents_of(open_store(settings))
+
+
+def contents_of(objects: ObjectStore) -> dict[str, bytes]:
+    return {key: b"".join(objects.read(key)) for key, _ in objects.sizes()}
+
+
+def test_the_objects_of_files_are_hard_links(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    objects = with_files(settings, b"a picture", b"a song")
+    made = backup.make(settings, tmp_path / "backup")
+    assert contents_of(Folder(tmp_path / "backup" / "files")) == objects
+    assert made.objects == CopiedObjects(count=4, bytes=sum(map(len, objects.values())))
+    for key in objects:
+        there = Folder(tmp_path / "backup" / "files").local_path(key)
+        assert there.samefile(Folder(settings.files_path).local_path(key))
+        assert stat.S_IMODE(there.stat().st_mode) == 0o600
+
+
+def test_on_another_disk_they_are_copies_that_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    objects = with_files(settings, b"a picture", b"a song")
+    damaged, *whole = sorted(objects)
+    Folder(settings.files_path).local_path(damaged).write_bytes(objects[damaged][::-1])
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = backup.make(settings, tmp_path / "backup")
+    assert contents_of(Folder(tmp_path / "backup" / "files")) == {key: objects[key] for key in whole}
+    assert made.objects is not None
+    assert (made.objects.count, made.objects.lost_keys) == (3, [damaged])
+
+
+def test_an_object_that_is_missing_is_named_and_the_rest_is_there(bellwire: Installation) -> None:
+    settings = Settings(data_dir=bellwire.data)
+    objects = with_files(settings, b"a picture")
+    gone = max(objects)
+    Folder(settings.files_path).remove([gone])
+    printed = bellwire.succeed("backup", str(bellwire.folder / "backup"))
+    assert f"files: 1 objects, 0.0 MiB; 1 are missing or damaged where they are kept ({gone})" in printed
+
+
+def test_no_object_is_removed_during_a_backup(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    with_files(settings, b"a picture")
+    seen = []
+
+    def progress(_done: int, _total: int) -> None:
+        with objects_may_go(settings.data_dir) as allowed:
+            seen.append(allowed)
+
+    backup.make(settings, tmp_path / "backup", progress)
+    assert seen == [False] * len(seen) != []
+    with objects_may_go(settings.data_dir) as allowed:
+        assert allowed
+
+
+def test_files_in_a_bucket_are_copied_if_that_is_requested(bellwire: Installation, s3: S3Server) -> None:
+    url = s3.new_bucket()
+    objects = with_files(Settings(data_dir=bellwire.data, files_url=url), b"a picture")
+    printed = bellwire.succeed("backup", str(bellwire.folder / "without"), FILES_URL=url)
+    assert f"without the files, which stay in {url}" in printed
+    assert manifest(bellwire.folder / "without")["objects"] is None
+    assert "files: 2 objects" in bellwire.succeed("backup", "--files", str(bellwire.folder / "with"), FILES_URL=url)
+    assert contents_of(Folder(bellwire.folder / "with" / "files")) == objects
+
+
+def test_a_bucket_that_does_not_answer_ends_the_backup(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(data_dir=tmp_path / "data", files_url=s3.new_bucket())
+    with_files(settings, b"a picture")
+
+    def refuse(*_: object) -> None:
+        raise StoreDownError("the bucket of files can't be used (SlowDown)")
+
+    monkeypatch.setattr(Bucket, "read", refuse)
+    with pytest.raises(BackupError, match="SlowDown"):
+        backup.make(settings, tmp_path / "backup")
+    assert list((tmp_path / "backup").iterdir()) == []

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from conf import Settings
+from models.blobs.folder import Folder
+from models.blobs.objects import ObjectStore
+from models.blobs.opening import open_store
 from models.store.data_dir_lock import RestoringError, RunningError, acquire_exclusive, acquire_running_lock
+from models.store.database import connect, disconnect
 from tests.commands.installation import Installation, rows
+from tests.models.stored_files import stored_file
+from tests.s3_server import S3Server
 from tests.waiting import LIMIT_S
 
 EPOCH = "SELECT value FROM facts WHERE name='epoch'"
@@ -21,6 +28,23 @@ def admin(bellwire: Installation, username: str) -> None:
     bellwire.succeed("create-admin", "--new", "--username", username, "--email", f"{username}@example.org")
 
 
+def upload(bellwire: Installation, owner: int, content: bytes) -> None:
+    settings = Settings(data_dir=bellwire.data)
+    connect(settings)
+    stored_file(open_store(settings), owner, content)
+    disconnect()
+
+
+def contents_of(objects: ObjectStore) -> list[bytes]:
+    return sorted(b"".join(objects.read(key)) for key, _ in objects.sizes())
+
+
+def are_all_there(data: Path) -> bool:
+    """Whether each object that the database knows is in the folder."""
+    objects = Folder(data / "files")
+    return all(objects.length(key) == length for key, length in rows(data / "bellwire.db", "SELECT key, bytes FROM blobs"))
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation and its backup, made once."""
@@ -29,8 +53,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bellwire.write("INSERT INTO leases VALUES ('gateway-1', 1)")
     bellwire.write("INSERT INTO online VALUES (1, 'gateway-1', 1)")
     (bellwire.data / "secret").write_text("s" * 40 + "\n")
+    upload(bellwire, 1, b"in the backup")
     bellwire.succeed("backup", str(bellwire.folder / "backup"))
     admin(bellwire, "bo")
+    upload(bellwire, 2, b"a later file")
     return bellwire.folder
 
 
@@ -216,6 +242,7 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database(backed_up: tuple
         database = copies / str(number) / "bellwire.db"
         assert rows(database, "PRAGMA integrity_check") == [("ok",)]
         ((epoch,),) = rows(database, EPOCH)
+        assert are_all_there(copies / str(number))
         state = (epoch == old, tuple(name for (name,) in rows(database, USERS)))
         assert state in {(True, ("ana", "bo")), (False, ("ana",))}
         seen.add(state)
@@ -224,6 +251,56 @@ def test_a_restore_killed_at_any_step_leaves_one_whole_database(backed_up: tuple
     bellwire.succeed("restore", str(folder), "--force", DATA_DIR=middle)
     assert rows(Path(middle) / "bellwire.db", USERS) == [("ana",)]
     assert not list(Path(middle).glob("*.restoring"))
+    assert contents_of(Folder(Path(middle) / "files")) == [b"in the backup"]
+
+
+def test_the_files_of_the_backup_come_back_and_later_ones_are_put_beside(
+    backed_up: tuple[Installation, Path], make_installation: Make
+) -> None:
+    old, folder = backed_up
+    new = make_installation("new")
+    assert "restored 1 objects of files\n" in new.succeed("restore", str(folder))
+    assert contents_of(Folder(new.data / "files")) == [b"in the backup"]
+    assert "kept 1 objects of later files in" in old.succeed("restore", str(folder), "--force")
+    assert contents_of(Folder(old.data / "files")) == [b"in the backup"]
+    (beside,) = old.data.glob("files.before-restore-*")
+    assert contents_of(Folder(beside)) == [b"a later file"]
+    assert are_all_there(old.data)
+    assert are_all_there(new.data)
+
+
+@pytest.mark.parametrize("damage", [b"in the BACKUP", b"short", None])
+def test_an_object_that_is_damaged_in_the_backup_is_named_and_all_else_restored(
+    backed_up: tuple[Installation, Path], make_installation: Make, damage: bytes | None
+) -> None:
+    _, folder = backed_up
+    new = make_installation("new")
+    ((path, key),) = [(path, path.name) for path in (folder / "files").rglob("*") if path.is_file()]
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage)
+    assert f"; 1 are missing or damaged in the backup ({key})" in new.succeed("restore", str(folder))
+    assert new.rows(USERS) == [("ana",)]
+    assert contents_of(Folder(new.data / "files")) == []
+
+
+def test_an_object_that_is_damaged_where_it_is_kept_is_mended(backed_up: tuple[Installation, Path]) -> None:
+    bellwire, folder = backed_up
+    live, ((key,),) = Folder(bellwire.data / "files"), rows(folder / "bellwire.db", "SELECT key FROM blobs")
+    live.remove([key])
+    live.put(key, bellwire.database)
+    bellwire.succeed("restore", str(folder), "--force")
+    assert contents_of(live) == [b"in the backup"]
+
+
+def test_files_are_restored_into_a_bucket(backed_up: tuple[Installation, Path], make_installation: Make, s3: S3Server) -> None:
+    _, folder = backed_up
+    url = s3.new_bucket()
+    assert "restored 1 objects" in make_installation("new").succeed("restore", str(folder), FILES_URL=url)
+    assert contents_of(open_store(Settings(files_url=url))) == [b"in the backup"]
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"objects": None}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert f"of its 1 objects, {url} lacks 0" in make_installation("third").succeed("restore", str(folder), FILES_URL=url)
 
 
 def test_an_account_that_was_deleted_after_the_backup_is_deleted_again(backed_up: tuple[Installation, Path]) -> None:

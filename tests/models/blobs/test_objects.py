@@ -44,6 +44,7 @@ def test_an_object_has_the_bytes_that_were_written(objects: ObjectStore, length:
     name = written(objects, content)
     assert content_of(objects, name) == content
     assert list(objects.sizes()) == [(name, length)]
+    assert objects.length(name) == length
 
 
 def test_any_part_of_an_object_can_be_read(objects: ObjectStore) -> None:
@@ -79,6 +80,7 @@ def test_objects_are_removed_and_missing_ones_do_not_matter(objects: ObjectStore
 
 def test_a_missing_object_is_not_found(objects: ObjectStore) -> None:
     written(objects, b"another")
+    assert objects.length(key()) is None
     with pytest.raises(FileNotFoundError):
         content_of(objects, key())
     with pytest.raises(FileNotFoundError):
