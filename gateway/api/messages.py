@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from gateway.http import page_cursor
 from gateway.http.base import MAX_BYTES_PER_ANSWER, MAX_ITEMS_PER_FIRST_READ, MESSAGE_BODY_BYTES, Handler
@@ -25,12 +25,20 @@ STAGES = {s: metrics.SEND_STAGE_SECONDS.labels(s) for s in ("parse", "authorize"
 OUTCOMES = {o: metrics.MESSAGE_SEND_SECONDS.labels(o) for o in ("ok", "duplicate", "refused", "error")}
 AROUND = IntParameter("around", "a message id: half of the page is before this message, half after it")
 SENT = {k: metrics.MESSAGES_SENT_TOTAL.labels(k) for k in ("direct", "group")}
+BODY_ABOUT = "required, unless it has files or `client_id` was used before"
+AttachedFiles = Annotated[
+    list[UncheckedId],
+    Meta(
+        description="ids of own files that were uploaded and not sent yet",
+        extra_json_schema={"minItems": 1, "maxItems": MAX_FILES, "uniqueItems": True},
+    ),
+]
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A message to send. The transaction checks most of its fields, after it has recognised a retry by `client_id`."""
 
-    body: Annotated[str, chars(1, MAX_BODY_CHARS, "required, unless `client_id` was used before", enforced=False)] = ""
+    body: Annotated[str, chars(0, MAX_BODY_CHARS, BODY_ABOUT, enforced=False)] = ""
     to: Annotated[UncheckedUser, Meta(description="a user; either this or `conversation` is required")] | None = None
     conversation: UncheckedId | None = None
     client_id: (
@@ -39,10 +47,7 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     ) = None
     priority: Annotated[str, one_of(PRIORITIES, enforced=False)] = "normal"
     reply_to: UncheckedId | None = None
-    files: Annotated[
-        list[int],
-        Meta(description=f"1 to {MAX_FILES} ids of own files that were uploaded and not sent yet; `body` may be empty then"),
-    ] = []
+    files: AttachedFiles | UnsetType = UNSET
 
 
 EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
@@ -51,7 +56,7 @@ EXAMPLE = {"to": 3, "body": "hello Bob", "client_id": "my-1"}
 class MessageEdit(msgspec.Struct, forbid_unknown_fields=True):
     """The new text of a message."""
 
-    body: Annotated[str, chars(1, MAX_BODY_CHARS)]
+    body: Annotated[str, chars(0, MAX_BODY_CHARS, "may be empty if the message has files")]
 
 
 class Messages(Handler):
@@ -106,7 +111,7 @@ class Messages(Handler):
             new.priority,
             new.reply_to,
             self.services.settings.contacts,
-            new.files,
+            None if new.files is UNSET else new.files,
         )
 
 

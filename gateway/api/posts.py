@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, TypedDict
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, UnsetType
 
+from gateway.api.messages import AttachedFiles
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import PAGED, BoolParameter, Id, IntParameter, Listed, chars, describe
 from models.community import like as likes
 from models.community import post as posts
 from models.community import post_queries, removal
 from models.community.post import MAX_BODY_CHARS, PostView
-from models.files.claims import MAX_FILES
 
 GROUP = IntParameter("group", "only posts of this group")
 BOOKMARKED = BoolParameter("bookmarked", "only posts that the caller has bookmarked")
@@ -24,10 +24,7 @@ class NewPost(msgspec.Struct, forbid_unknown_fields=True):
 
     body: Annotated[str, chars(0, MAX_BODY_CHARS, "required, unless it has files", enforced=False)] = ""
     group: Id | None = None
-    files: Annotated[
-        list[int],
-        Meta(description=f"1 to {MAX_FILES} ids of own files that were uploaded and not sent yet; `body` may be empty then"),
-    ] = []
+    files: AttachedFiles | UnsetType = UNSET
 
 
 class LikeAnswer(TypedDict):
@@ -65,7 +62,8 @@ class Posts(Handler):
     async def post(self) -> None:
         """Answer 201 with POST."""
         user, new = self.actor.user, self.decode(NewPost)
-        self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body, new.files)), 201)
+        files = None if new.files is UNSET else new.files
+        self.answer(await self.commit(lambda tx: posts.create(tx, user, new.group, new.body, files)), 201)
 
 
 class Post(Handler):

@@ -16,7 +16,7 @@ from models.store.database import ID_MAX
 from models.store.errors import BlockedError, ForbiddenError, InvalidError, NotFoundError, RefusedError
 
 MAX_BODY_CHARS = 20_000
-BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"
+BODY_RULE = f"must have 1 to {MAX_BODY_CHARS} characters"  # none are needed beside files
 MAX_CLIENT_ID_CHARS = 64
 PRIORITIES = ("normal", "important", "urgent")
 
@@ -36,7 +36,7 @@ class Draft(msgspec.Struct, gc=False):
     priority: str = "normal"
     reply_to: int | None = None
     contacts: str = EVERYONE
-    files: Sequence[int] = ()
+    files: Sequence[int] | None = None
 
 
 def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
@@ -51,7 +51,7 @@ def invalid_fields(draft: Draft) -> list[tuple[str, str]]:
         errors.append(("body", BODY_RULE))
     if draft.priority not in PRIORITIES:
         errors.append(("priority", "must be normal, important or urgent"))
-    if draft.files and not claims.are_valid(draft.files):
+    if draft.files is not None and not claims.are_valid(draft.files):
         errors.append((claims.FIELD, claims.RULE))
     if draft.to == draft.sender:
         errors.append(("to", "must be another user than yourself"))

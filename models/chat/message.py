@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -137,15 +137,14 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
     results: list[Posted | RefusedError | None] = [None] * len(drafts)
     message_ids = _find_sent(drafts)
     targets = find_targets(tx, drafts, message_ids)
-    replied = _conversations_of_replied(
-        d for d, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)
-    )
+    possible = [draft for draft, target in zip(drafts, targets, strict=True) if not isinstance(target, RefusedError)]
+    replied = _conversations_of_replied(possible)
     mentioned = mentions.find(
         (n, Text(target[0], draft.sender, draft.body))
         for n, (draft, target) in enumerate(zip(drafts, targets, strict=True))
         if "@" in draft.body and not isinstance(target, RefusedError)
     )
-    unclaimed = claims.find({number for draft in drafts for number in draft.files})
+    unclaimed = claims.find({number for draft in possible for number in draft.files or ()})
     claimed: dict[int, list[FileView]] = {}
     created_at = rfc3339(tx.now_ms)
     new_rows: list[tuple[Any, ...]] = []
@@ -159,7 +158,7 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
             results[n] = target
         elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
             results[n] = InvalidError(("reply_to", "must be a message of this conversation"))
-        elif (own := claims.claim(unclaimed, draft.sender, draft.files)) is None:
+        elif (own := claims.claim(unclaimed, draft.sender, draft.files or ())) is None:
             results[n] = InvalidError((claims.FIELD, claims.RULE))
         else:
             data, row = _append(tx, draft, target[0], created_at, mentioned.get(n, NOBODY), own)
@@ -224,7 +223,7 @@ def _find_sent(drafts: Sequence[Draft]) -> dict[RetryKey, int]:
     return {(sender, client_id): id_ for sender, client_id, id_ in sent}
 
 
-def _conversations_of_replied(drafts: Iterable[Draft]) -> dict[int, int]:
+def _conversations_of_replied(drafts: Sequence[Draft]) -> dict[int, int]:
     """message -> conversation, for the messages that drafts reply to."""
     ids = sorted({d.reply_to for d in drafts if d.reply_to is not None})
     if not ids:
@@ -307,15 +306,15 @@ def history(user: int, conversation: int, before: int | None, around: int | None
 
 
 def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
-    """Change the text of the user's own message, and its mentions. Raises NotFoundError, ForbiddenError, BlockedError and
-    InvalidError."""
+    """Change the text of the user's own message, and its mentions; its files stay. Raises NotFoundError, ForbiddenError,
+    BlockedError and InvalidError."""
     old = get_view(user, message)
     if old.sender != user:
         raise ForbiddenError("only its sender may edit a message")
     if old.deleted_at is not None:
         raise NotFoundError("the message is deleted")
     require_unblocked(tx, old.conversation, user)
-    if not 1 <= len(body) <= MAX_BODY_CHARS:
+    if not (0 if old.files else 1) <= len(body) <= MAX_BODY_CHARS:
         raise InvalidError(("body", BODY_RULE))
     mentioned = mentions.find_in(old.conversation, user, body)
     users, everyone = mentioned.columns

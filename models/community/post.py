@@ -88,14 +88,12 @@ def require_text(body: str, *, may_be_empty: bool = False) -> None:
         raise InvalidError(("body", f"must have 1 to {MAX_BODY_CHARS} characters, and no NUL"))
 
 
-def create(tx: Transaction, user: int, group: int | None, body: str, files: Sequence[int] = ()) -> PostView:
+def create(tx: Transaction, user: int, group: int | None, body: str, files: Sequence[int] | None = None) -> PostView:
     """Create a public post, or one in a group that the user is in. Raises InvalidError and NotFoundError."""
     require_text(body, may_be_empty=bool(files))
-    claimed = claims.claim(claims.find(files), user, files) if claims.are_valid(files) else None
-    if claimed is None:
-        raise InvalidError((claims.FIELD, claims.RULE))
     if group is not None:
         groups.require_member(group, user)
+    claimed = [] if files is None else claims.claim_valid(user, files)
     id_ = tx.next_id("posts")
     view = PostView(id_, users.view(user), group, body, rfc3339(tx.now_ms), 0, 0, claimed)
     event = tx.append(feed_stream(group), "post.created", msgspec.json.encode(view))

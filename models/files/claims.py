@@ -12,6 +12,7 @@ from typing import NamedTuple
 from models.files.file import PENDING, VIEW_COLUMNS, FileView, view_of
 from models.log.event import Transaction
 from models.store.database import ID_MAX, execute, placeholders, rows, values_cte
+from models.store.errors import InvalidError
 
 MAX_FILES = 10  # of a message or post
 FIELD = "files"
@@ -27,7 +28,7 @@ class Unclaimed(NamedTuple):
 
 def are_valid(files: Sequence[int]) -> bool:
     """Whether these may be the files of a draft, found without reading the store."""
-    return len(files) <= MAX_FILES and len(set(files)) == len(files) and all(0 < number < ID_MAX for number in files)
+    return 1 <= len(files) <= MAX_FILES and len(set(files)) == len(files) and all(0 < number < ID_MAX for number in files)
 
 
 def find(ids: Collection[int]) -> dict[int, Unclaimed]:
@@ -43,6 +44,14 @@ def claim(unclaimed: dict[int, Unclaimed], owner: int, files: Sequence[int]) -> 
     if not all(number in unclaimed and unclaimed[number].owner == owner for number in files):
         return None
     return [unclaimed.pop(number).view for number in files]
+
+
+def claim_valid(owner: int, files: Sequence[int]) -> list[FileView]:
+    """The views of the files of one sender, which `write` is to claim. Raises InvalidError."""
+    claimed = claim(find(files), owner, files) if are_valid(files) else None
+    if claimed is None:
+        raise InvalidError((FIELD, RULE))
+    return claimed
 
 
 def write(tx: Transaction, column: str, table: str, claimed: Mapping[int, Sequence[FileView]]) -> None:
