@@ -163,6 +163,8 @@ export interface Evidence {
   edited_at?: string | null;
   conversation?: number | null;
   group?: number | null;
+  /** The names of its files. */
+  files?: string[];
 }
 
 export interface Report {

@@ -13,6 +13,7 @@ from gateway.delivery.subscriptions import MAX_BYTES_PER_ANSWER, Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import UserReference, chars, describe
 from models.chat.drafts import MAX_BODY_CHARS, Draft
+from models.files import file as files
 from models.identity import token
 from models.store.errors import ExpiredError, InvalidError
 from models.sync.catchup import BEGINNING
@@ -45,7 +46,7 @@ class LegacyMessage(TypedDict):
 
 
 class LegacyEvents(TypedDict):
-    """Events. The data of a message also has `message`, which is its body."""
+    """Events. The data of a message also has `message`, which is its body, or without one the names of its files."""
 
     events: list[Event]
 
@@ -188,11 +189,12 @@ class LegacyPoll(SubscribingHandler):
 
     @staticmethod
     def _legacy_json(encoded: bytes, event_type: str) -> bytes:
-        """The event's JSON; the data of a message also has `message`, which is its body."""
+        """The event's JSON; the data of a message also has `message`, which is its body, or the names of its files."""
         if event_type not in MESSAGE_EVENTS:
             return encoded
         decoded: dict[str, Any] = msgspec.json.decode(encoded)
-        decoded["data"]["message"] = decoded["data"]["body"]
+        data = decoded["data"]
+        data["message"] = data["body"] or files.in_words([file["name"] for file in data.get("files", ())])
         return msgspec.json.encode(decoded)
 
 

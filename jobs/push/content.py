@@ -14,6 +14,7 @@ from jobs.mail.recheck import path_of
 from jobs.rules.facts import Facts, with_receivers
 from models.chat import presence, unread_texts
 from models.chat.unread_texts import Pair, UnreadText
+from models.files.file import in_words
 from models.notices import unseen
 from models.notices.notification import Notification
 from models.notices.push_outbox import DuePush
@@ -119,15 +120,15 @@ class PushComposer:
         return Ready(push._replace(recall=False), payload, short, is_last, message)
 
     def _words(self, language: Language, subject: Subject, text: UnreadText | None) -> tuple[str, str]:
-        """Title and body: of a message the group or the sender, and its text."""
+        """Title and body: of a message the group or the sender, and its text, or without one its files."""
         if not self._has_content:
             return language.text("push.message" if text is not None else "push.notification"), ""
         if text is None:
             item = {"grouping": subject.grouping, "title": subject.title, "body": subject.body, "priority": "normal"}
             return translation.notification(language, item)
         if text.kind == "direct" or not text.title:
-            return text.sender, text.body
-        return text.title, f"{text.sender}: {text.body}"
+            return text.sender, _said(language, text)
+        return text.title, f"{text.sender}: {_said(language, text)}"
 
     def _payload(self, push: DuePush, subject: Subject, title: str, body: str) -> bytes:
         """Return the payload, without its body and then its title's end if it would be too large. With `urgent` a browser also
@@ -140,6 +141,12 @@ class PushComposer:
         if len(encoded) <= MAX_PAYLOAD_BYTES:
             return encoded
         return msgspec.json.encode(required | {"url": url[: MAX_PAYLOAD_BYTES // 2]})
+
+
+def _said(language: Language, text: UnreadText) -> str:
+    if text.body.strip() or not text.files:
+        return text.body
+    return in_words(text.files) if len(text.files) == 1 else language.text("push.files", n=len(text.files))
 
 
 def _recalling(push: DuePush) -> Ready:

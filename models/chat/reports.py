@@ -76,14 +76,15 @@ COLUMNS = [getattr(ContentReport, name) for name in ReportRow._fields]
 
 
 class Evidence(msgspec.Struct):
-    """The message or post as it was when it was reported. Of a message there is the conversation, of a post its group, if any. All
-    of it is absent when the author's account was deleted with its texts."""
+    """The message or post as it was when it was reported. Of a message there is the conversation, of a post its group, if any;
+    `files` are the names of its files. All of it is absent when the author's account was deleted with its texts."""
 
     body: str = ""
     created_at: str | None = None
     edited_at: str | None = None
     conversation: int | None = None
     group: int | None = None
+    files: list[str] = []
 
 
 class ReportView(msgspec.Struct):
@@ -116,7 +117,8 @@ def report_message(tx: Transaction, user: int, message: int, reason: str) -> boo
     view = messages.get_view(user, message)
     if view.deleted_at is not None:
         raise NotFoundError("the message is deleted")
-    evidence = Evidence(view.body, view.created_at, view.edited_at, conversation=view.conversation)
+    names = [file.name for file in view.files]
+    evidence = Evidence(view.body, view.created_at, view.edited_at, conversation=view.conversation, files=names)
     return _insert(tx, user, MESSAGE, message, view.sender, reason, evidence)
 
 
@@ -129,7 +131,8 @@ def report_post(tx: Transaction, user: int, post: int, reason: str, caller: Boun
         return False
     origin = posts.require_visible(user, post, caller)
     (view,) = posts.event_views([post])
-    return _insert(tx, user, POST, post, origin.author, reason, Evidence(view.body, view.created_at, group=view.group))
+    evidence = Evidence(view.body, view.created_at, group=view.group, files=[file.name for file in view.files])
+    return _insert(tx, user, POST, post, origin.author, reason, evidence)
 
 
 def _is_known(user: int, kind: str, subject: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from models.files.file import names_of
 from models.notices.audience import UNREAD_SQL
 from models.notices.levels import effective_level
 from models.store.database import chunks, decode_text, placeholders, rows, values_cte
@@ -29,18 +30,19 @@ SELECT m.user_id, m.conversation_id, CASE WHEN input.mentioned
  FROM input CROSS JOIN memberships m
  WHERE m.conversation_id=input.conversation AND m.user_id=input.member AND m.to_event IS NULL"""
 TEXTS_SQL = """
-SELECT y.id, u.display_name, c.kind, c.title, y.body FROM messages y JOIN users u ON u.id=y.sender_id
+SELECT y.id, u.display_name, c.kind, c.title, y.body, y.files FROM messages y JOIN users u ON u.id=y.sender_id
  JOIN conversations c ON c.id=y.conversation_id WHERE y.deleted_ms IS NULL AND y.id IN """
 
 
 class UnreadText(NamedTuple):
-    """A message: its id, its sender's name, the conversation's kind and title, and the text."""
+    """A message: its id, its sender's name, the conversation's kind and title, the text, and the names of its files."""
 
     id: int
     sender: str
     kind: str
     title: str | None
     body: str
+    files: Sequence[str] = ()
 
 
 def newest(pairs: Sequence[Pair], now_ms: int) -> dict[Pair, UnreadText]:
@@ -79,7 +81,9 @@ def _levels(pairs: Sequence[Pair], now_ms: int) -> dict[Pair, str]:
 def _texts(messages: Sequence[int]) -> dict[int, UnreadText]:
     if not messages:
         return {}
+    found = rows(TEXTS_SQL + f"({placeholders(len(messages))})", messages)
+    names = names_of([number for number, *_, count in found if count])
     return {
-        number: UnreadText(number, sender, kind, title, decode_text(body))
-        for number, sender, kind, title, body in rows(TEXTS_SQL + f"({placeholders(len(messages))})", messages)
+        number: UnreadText(number, sender, kind, title, decode_text(body), names.get(number, ()))
+        for number, sender, kind, title, body, _ in found
     }

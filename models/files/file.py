@@ -89,6 +89,20 @@ def views_of(column: str, owners: Sequence[int]) -> dict[int, list[FileView]]:
     return found
 
 
+def names_of(messages: Sequence[int]) -> dict[int, list[str]]:
+    """The names of the files of messages, in their order. Raw: part of indexing all messages."""
+    found: dict[int, list[str]] = {}
+    sql = f"SELECT message, name FROM files WHERE message IN ({placeholders(len(messages))}) ORDER BY message, position"
+    for message, name in rows(sql, messages) if messages else ():
+        found.setdefault(message, []).append(name)
+    return found
+
+
+def in_words(names: Sequence[str]) -> str:
+    """The text for clients that show none of a message's files."""
+    return f"📎 {', '.join(names)}" if names else ""
+
+
 def remove(tx: Transaction, ids: Sequence[int]) -> None:
     """Remove files: from now on nobody may have them. Their bytes go by the sweeper."""
     if not ids:

@@ -31,10 +31,18 @@ def group(*members: int, title: str = "Crew") -> int:
         return conversation.create(tx, members[0], members[1:], title)
 
 
-def send(sender: int, body: str = "words", *, to: int | None = None, at: int | None = None, client_id: str | None = None) -> int:
+def send(
+    sender: int,
+    body: str = "words",
+    *,
+    to: int | None = None,
+    at: int | None = None,
+    client_id: str | None = None,
+    files: Sequence[int] | None = None,
+) -> int:
     """Send a message to a user (`to`) or into a conversation (`at`); return its id. Raise the RefusedError of a refused send."""
     with event.transaction() as tx:
-        (posted,) = message.post(tx, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id)])
+        (posted,) = message.post(tx, [Draft(sender, 0, body, to=to, conversation=at, client_id=client_id, files=files)])
     if not isinstance(posted, Posted):
         raise posted
     return int(rows("SELECT max(id) FROM messages")[0][0])

@@ -114,13 +114,14 @@ function personText(user) {
   return [h("bdi", {}, nameOf(user)), " ", h("span.quiet", {}, handleOf(user))];
 }
 
-/** The text as it was, and its end on request. */
-function evidenceElements({ evidence: { body, created_at, edited_at } }) {
+/** The text as it was, and its end on request; the names of files. */
+function evidenceElements({ evidence: { body, created_at, edited_at, files = [] } }) {
   if (!created_at) return h("p.quiet", {}, t("reports.erased"));
   const isLong = body.length > EXCERPT_CHARACTERS;
   return [
-    h("blockquote", { dir: "auto" }, excerpt(body, EXCERPT_CHARACTERS)),
+    body && h("blockquote", { dir: "auto" }, excerpt(body, EXCERPT_CHARACTERS)),
     isLong && h("details", {}, h("summary", {}, t("reports.whole")), h("pre", { dir: "auto" }, body)),
+    files.map((name) => h("p", {}, "📎 ", h("bdi", {}, name))),
     h("small", {}, timeElement(created_at), edited_at && ` · ${t("message.edited")}`),
   ];
 }

@@ -13,6 +13,7 @@ from models.log import event
 from models.store.database import rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from tests.models.people import group, people, send
+from tests.models.uploads import upload
 
 
 def report(user: int, sent: int, reason: str = "why") -> bool:
@@ -41,7 +42,7 @@ def events() -> list[str]:
 def test_the_evidence_stays_as_it_was_when_the_message_was_reported(store: Settings) -> None:
     ana, ben, cleo = people("ana", "ben", "cleo")
     crew = group(ana, ben, cleo)
-    sent = send(ana, "an insult \0", at=crew)
+    sent = send(ana, "an insult \0", at=crew, files=[upload(ana, "insult.png")])
     assert report(ben, sent, "it hurts")
     with event.transaction() as tx:
         message.edit(tx, ana, sent, "a compliment")
@@ -50,6 +51,7 @@ def test_the_evidence_stays_as_it_was_when_the_message_was_reported(store: Setti
     second, first = reports.page("open", None, 10)
     assert (first.evidence.body, first.evidence.edited_at, first.reason) == ("an insult \0", None, "it hurts")
     assert (second.evidence.body, bool(second.evidence.edited_at)) == ("a compliment", True)
+    assert first.evidence.files == second.evidence.files == ["insult.png"]
     assert (first.message, first.post, first.author.id, first.reporter.id) == (sent, None, ana, ben)
     assert (first.evidence.conversation, first.kind, first.title, first.deleted, first.open_reports) == (
         crew,

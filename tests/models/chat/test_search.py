@@ -20,6 +20,7 @@ from models.store.errors import InvalidError
 from models.store.facts import Fact
 from models.store.text_rules import fold, fold_letters
 from tests.models.people import group, index_messages, people, send
+from tests.models.uploads import upload
 
 TEXTS = {
     "meeting": "我们明天在上海开会议，好吗",
@@ -48,6 +49,17 @@ def test_both_stores_find_the_same(store: Settings) -> None:
     index_messages(list(names))
     found = {query: [names[number] for number in search.find(ben, query, None, 10).ids] for query in FOUND}
     assert found == FOUND
+
+
+def test_a_message_is_found_by_the_names_of_its_files_until_it_is_deleted(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    both = [upload(ana, "Grundriss_Küche.pdf"), upload(ana, "IMG 4711.heic")]
+    sent = send(ana, "", to=ben, files=both)
+    assert index_messages([sent, send(ana, "no file", to=ben)]) == 2
+    assert [search.find(ben, query, None, 10).ids for query in ("kuche", "grundriss", "4711", "pdf IMG")] == [[sent]] * 4
+    with event.transaction() as tx:
+        message.delete(tx, ana, "user", sent)
+    assert (index_messages([sent]), search.find(ben, "kuche", None, 10).ids) == (0, [])
 
 
 @pytest.mark.parametrize("max_listed", [0, search.MAX_MESSAGES_LISTED])

@@ -259,6 +259,7 @@ class Evidence:
     edited_at: datetime | None = None
     conversation: int | None = None
     group: int | None = None
+    files: list[str] = field(default_factory=list)  # their names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
