@@ -19,6 +19,7 @@ from gateway.api import (
     exports,
     file_downloads,
     file_links,
+    files,
     groups,
     incoming,
     instance,
@@ -67,6 +68,7 @@ from gateway.http.page import NotFound
 from gateway.http.routing import RequestReceiver
 from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
+from gateway.http.streaming import BodyStreamer
 from gateway.http.tokens import COOKIE_DAYS
 from gateway.http.traffic import UNKNOWN_ROUTE, create_failure_series
 
@@ -107,6 +109,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: t
         (f"{API}/files/{ID}", file_downloads.FileContent),
         (f"{API}/files/{ID}/thumbnail", file_downloads.FileThumbnail),
         (f"{API}/files/{ID}/link", file_links.FileLink),
+        (f"{API}/files", files.Files),
     ],
     "Community": [
         (f"{API}/posts", posts.Posts),
@@ -287,4 +290,6 @@ class Application(web.Application):
         path_kwargs: dict[str, bytes] | None = None,
     ) -> BodyLimiter:
         """Tornado's hook: the object that receives a request's body and runs its handler."""
-        return BodyLimiter(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        is_streamed = target_class.streams_body and request.method == "POST"  # type: ignore[attr-defined]
+        receiver = BodyStreamer if is_streamed else BodyLimiter
+        return receiver(self, request, target_class, target_kwargs, path_args, path_kwargs)

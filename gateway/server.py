@@ -141,6 +141,7 @@ async def _stop(services: Services, server: Server, background: Background, task
         task.cancel()
     loop = asyncio.get_running_loop()
     services.bus.stop()
+    await services.uploads.stop()
     ending = [
         asyncio.ensure_future(services.presence.close()),
         loop.run_in_executor(None, background.stop),
@@ -163,6 +164,8 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.rehearse.close()
     services.export.close()
     services.downloads.close()
+    services.uploads.close()
+    services.read_file.close()
     if services.host_tokens is not None:
         services.host_tokens.close()
     services.traffic.log.write()

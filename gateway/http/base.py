@@ -68,6 +68,7 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
 
     body_limit: ClassVar[int] = BODY_BYTES
     content_types: ClassVar[tuple[str, ...]] = (JSON,)
+    streams_body: ClassVar[bool] = False  # whether `post` reads its body while it arrives: gateway/http/streaming.py
     is_paced: ClassVar[bool] = False  # whether only some of these requests begin in a tick of the loop: gateway/http/pacing.py
     route: ClassVar[str] = "unknown"  # the pattern, for metrics and log
     SUPPORTED_METHODS = METHODS

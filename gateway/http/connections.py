@@ -19,6 +19,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
+from gateway.http.lingering import Lingering
 from gateway.http.pacing import Pace
 
 SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
@@ -63,6 +64,7 @@ class ClientStream(IOStream):
         self.deadline = 0.0
         self.on_too_slow: Callable[[], None] | None = None  # instead of close
         self.refusal: Callable[[str], bytes] = lambda slug: BAD_REQUEST  # the answer to a request that reaches no handler
+        self.lingers = False  # whether the client still sends while it is answered
         self._was_refused = False
         self._answers = unsent
         self._turns, self._crowd = turns, crowd
@@ -145,6 +147,14 @@ class ClientStream(IOStream):
         """Close the connection, and release what it has not sent."""
         super().close(exc_info)
         self._answers.remove(self)
+
+    def close_fd(self) -> None:
+        """Tornado's hook: close the socket."""
+        if self.lingers:
+            Lingering.begin(self.socket)
+            self.socket = None  # type: ignore[assignment]
+        else:
+            super().close_fd()
 
 
 class UnsentAnswers:

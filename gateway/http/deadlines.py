@@ -65,13 +65,14 @@ class BodyLimiter(web._HandlerDelegate):
         if not self.request.connection.stream.closed():  # type: ignore[union-attr]
             self.execute()
 
-    def execute(self) -> None:
+    def execute(self) -> asyncio.Task[None]:
         """Tornado's method, with the task alone, where Tornado has three callbacks beside it."""
         self.handler = self.handler_class(self.application, self.request, **self.handler_kwargs)
         transforms = [transform(self.request) for transform in self.application.transforms]
         task = asyncio.create_task(self.handler._execute(transforms, *self.path_args, **self.path_kwargs))
         _running.add(task)
         task.add_done_callback(_running.discard)
+        return task
 
 
 class ServerConnection(HTTP1ServerConnection):

@@ -33,6 +33,7 @@ NAMES = (
     "rehearsal",
     "client_errors",
     "files",
+    "uploads",
     "api",
     "acting",
     "events",

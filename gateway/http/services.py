@@ -31,6 +31,7 @@ from gateway.http.login_failures import LoginFailures
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
+from gateway.http.uploads import Uploads
 from models.blobs.opening import open_store
 from models.identity import acting
 from models.identity.acting import ActedFor
@@ -41,6 +42,8 @@ from models.store import facts
 from models.store.errors import ActingError
 
 MAX_EXPORTS_WAITING = 4  # each reads for seconds
+FILE_READER_THREADS = 4  # a bucket may take long for each block
+MAX_FILE_READS_WAITING = 400
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
 
 if TYPE_CHECKING:
@@ -66,6 +69,9 @@ class Services:
         self.committer = Committer(self._on_commit)
         self.host_tokens = _host_tokens(settings, self.read, self.committer)
         self.export = ThreadPool("exporter", 1, MAX_EXPORTS_WAITING)
+        self.files = open_store(settings)
+        self.uploads = Uploads(settings, self.files, self.committer)
+        self.read_file = ThreadPool("file-reader", FILE_READER_THREADS, MAX_FILE_READS_WAITING)
         self.tokens = TokenCache(self.read, self.host_tokens)
         self.acted_for = BatchedRead[str, ActedFor | ActingError](
             lambda names: self.read(acting.find_all, names)
@@ -84,7 +90,6 @@ class Services:
         self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
         if self.host_tokens is not None:
             self.health.parts["jwks"] = self.host_tokens.source.is_failing
-        self.files = open_store(settings)
         self.downloads = Downloads(self.files, in_bucket=settings.files_url.startswith("s3:"))
         self.assembled_bytes = 0  # of the items of lists that wait for further items
         self.legacy_polls: dict[int, Any] = {}
