@@ -23,10 +23,12 @@ import { languageOf, loadWords, setLanguage, t } from "./shared/words.js";
 const CHAT_MODULES = [
   "shell",
   "shared/limits",
+  "shared/files",
   "shared/format",
   "shared/icons",
   "shared/load",
   "shared/matching",
+  "shared/sizes",
   "chat/store",
   "chat/thread",
   "chat/conversations",

@@ -4,11 +4,12 @@ import { BellwireError } from "./client.js";
 import { View, closeDialogs, createView, errorText, fill, h, icon, loadError, toast, toastErrors } from "./shared/dom.js";
 import { guard, report } from "./shared/failures.js";
 import { nameOf, titleOf } from "./shared/format.js";
-import { load, prepareBy } from "./shared/load.js";
+import { load, prepareBy, provide } from "./shared/load.js";
 import { outboxMessages } from "./shared/storage.js";
 import { language, loadWords, t } from "./shared/words.js";
+import { messageFiles } from "./shared/files.js";
 import "./shared/icons.js";
-import { stripped } from "./chat/markup.js";
+import { summary } from "./chat/markup.js";
 import { Store } from "./chat/store.js";
 import "./chat/conversations.js";
 import "./chat/chat.js";
@@ -39,7 +40,7 @@ const SECTION_OF = new Map([
 /** What menus and dialogs need: requested once the chats are there, so that it is there when it is pressed, and without a connection. */
 const LATER_MODULES = [
   ...["chat/message-actions", "chat/emoji", "chat/blocks", "chat/priority", "chat/level", "chat/completion"],
-  ...["shared/dialog", "shared/popover", "shared/reporting"],
+  ...["shared/dialog", "shared/popover", "shared/reporting", "shared/viewer", "shared/zoom"],
 ];
 const SIGNED_OUT = new Set([401, 403]);
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read
@@ -273,7 +274,7 @@ export class Shell extends View {
         this.store.discard(message);
         event.target.closest("li").remove();
       };
-      const text = h("span.grow", { dir: "auto" }, message.body);
+      const text = h("span.grow", { dir: "auto" }, message.body || summary(message, Infinity));
       return h("li", {}, text, isLost && h("button.link", { type: "button", onclick }, t("message.discard")));
     };
     return [h("p", {}, t(isLost ? "conversation.kept-texts" : "offline.kept-texts")), h("ul.sheet.rows.kept", {}, unsent.map(row))];
@@ -311,10 +312,12 @@ export class Shell extends View {
     if (message.sender === this.store.me.id || this.store.isFolded(message)) return;
     const region = document.querySelector("#announcer");
     const name = nameOf(await this.store.loadedPerson(message.sender));
-    region.append(h("p", {}, t("composer.original", { name, text: stripped(message.body) })));
+    region.append(h("p", {}, t("composer.original", { name, text: summary(message, Infinity) })));
     while (region.children.length > MAX_ANNOUNCED) region.firstChild.remove();
   }
 }
+
+provide("shared/files.js", { messageFiles });
 
 let words = null; // the promise of all
 let failures = 0; // browsers remember a module that could not be loaded

@@ -5,7 +5,8 @@
 
 import { BellwireError } from "../client.js";
 import { errorText, h } from "../shared/dom.js";
-import { language, t } from "../shared/words.js";
+import { formatBytes } from "../shared/sizes.js";
+import { t } from "../shared/words.js";
 
 const NDJSON = "application/x-ndjson";
 const REVOKE_AFTER_MS = 60_000; // the browser has started to save the file by then
@@ -61,14 +62,4 @@ export class Download {
     setTimeout(() => URL.revokeObjectURL(href), REVOKE_AFTER_MS);
     return blob.size;
   }
-}
-
-function formatBytes(bytes) {
-  if (bytes < 1e6) return inUnit(Math.ceil(bytes / 1e3), "kilobyte", 0);
-  return inUnit(bytes / 1e6, "megabyte", 1);
-}
-
-function inUnit(value, unit, decimals) {
-  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-  return new Intl.NumberFormat(language(), { style: "unit", unit, ...digits }).format(value);
 }

@@ -18,7 +18,7 @@ import { load } from "../shared/load.js";
 import { firstMark, folded, marked } from "../shared/matching.js";
 import { messageDraft } from "../shared/storage.js";
 import { listed, t } from "../shared/words.js";
-import { beginning, stripped } from "./markup.js";
+import { beginning, namesOf, stripped, summary } from "./markup.js";
 
 const PAGE_SIZE = 100;
 const PREVIEW_CHARACTERS = 100;
@@ -135,7 +135,7 @@ class Conversations extends View {
 
   /** The row of a conversation that the user is no longer in, and has unsent messages for. */
   #lostItem(id) {
-    const text = beginning(this.store.unsent(id).at(-1).body, PREVIEW_CHARACTERS);
+    const text = summary(this.store.unsent(id).at(-1), PREVIEW_CHARACTERS);
     const title = t("conversation.left");
     const shown = { title, at: null, unread: 0, preview: { text: t("conversation.not-sent", { text }) } };
     return this.#itemOf(id, { ...shown, isOpen: id === this.#selected });
@@ -204,7 +204,7 @@ class Conversations extends View {
     if (typist) return { notice: t("conversation.typing", { name: typist }) };
     const unsent = store.unsent(id).at(-1);
     if (unsent) {
-      const text = beginning(unsent.body, PREVIEW_CHARACTERS);
+      const text = summary(unsent, PREVIEW_CHARACTERS);
       return { text: t(`conversation.${unsent.failed ? "not-sent" : "sending"}`, { text }) };
     }
     const draft = id !== this.#selected && messageDraft(store.me.id, id).read();
@@ -215,8 +215,9 @@ class Conversations extends View {
     return { text: this.#lastText(conversation) };
   }
 
-  #lastText({ kind, last_message: { sender, body } }) {
-    const text = beginning(body, PREVIEW_CHARACTERS);
+  #lastText({ kind, last_message: last }) {
+    const { sender } = last;
+    const text = summary(last, PREVIEW_CHARACTERS);
     if (sender === this.store.me.id) return t("conversation.last-own", { text });
     if (kind !== "group") return text;
     return t("conversation.last", { name: nameOf(this.store.person(sender)), text });
@@ -351,9 +352,9 @@ class Conversations extends View {
     );
   }
 
-  #foundMessage({ id, conversation: conversationId, sender, created_at, body, marks }, q) {
+  #foundMessage({ id, conversation: conversationId, sender, created_at, body, marks, files }, q) {
     const { store } = this;
-    const text = hitElements(body, marks, q);
+    const text = [files?.length > 0 && "📎 ", body ? hitElements(body, marks, q) : namesOf(files ?? [])];
     const title = placeOf(store, sender, conversationId);
     return this.#foundLink(`#/conversations/${conversationId}/${id}`, title, text, formatShort(created_at));
   }

@@ -6,6 +6,7 @@
 import { h, linkElement } from "../shared/dom.js";
 import { excerpt } from "../shared/format.js";
 import { ADDRESS, linkOf } from "../shared/links.js";
+import { isolated, t } from "../shared/words.js";
 
 const FENCE = /^ {0,3}```[^`\s]*\s*$/; // with the name of a language, which is not shown
 const END_OF_CODE = /^ {0,3}```\s*$/;
@@ -106,6 +107,15 @@ export function stripped(text) {
 export function beginning(text, max) {
   return excerpt(stripped(text.slice(0, 4 * max + READ_BEYOND)), max);
 }
+
+/** Return the beginning of a message in one line of text: with files it has a sign, and their names if it says nothing else. */
+export function summary({ body, files = [] }, max) {
+  return files.length ? `📎 ${beginning(body, max) || namesOf(files, max)}` : beginning(body, max);
+}
+
+/** The name of one file, or how many there are. */
+export const namesOf = (files, max = Infinity) =>
+  files.length === 1 ? isolated(excerpt(files[0].name, max)) : t("files.count", { n: files.length });
 
 function blockText({ text, parts, items, first }) {
   if (!items) return text ?? partsText(parts);

@@ -2,15 +2,19 @@
 
 import { avatar, h, iconButton, toastErrors } from "../shared/dom.js";
 import { formatDateTime, formatDay, formatTime, nameOf } from "../shared/format.js";
-import { load } from "../shared/load.js";
+import { load, loaded } from "../shared/load.js";
 import { listed, t } from "../shared/words.js";
-import { beginning, markupElements } from "./markup.js";
+import { markupElements, summary } from "./markup.js";
 
+const FILES = "shared/files.js";
 const EXCERPT_CHARACTERS = 120;
 const MAX_REACTION_NAMES = 20;
 
-/** Create the row of a message, after the changes of members and title before it. `shape` is described in messages.js. */
-export function messageRow(store, thread, message, shape, changes = []) {
+/**
+ * Create the row of a message, after the changes of members and title before it. `shape` is described in messages.js, and
+ * `before` is the row that showed it until now.
+ */
+export function messageRow(store, thread, message, shape, changes = [], before = null) {
   const isOwn = message.sender === store.me.id;
   const sender = store.person(message.sender);
   const isStart = shape.includes("start");
@@ -42,6 +46,7 @@ export function messageRow(store, thread, message, shape, changes = []) {
               isStart && !isOwn && h("p.sender", { dir: "auto" }, nameOf(sender)),
               quote(store, thread, message),
               text(store, message),
+              filesOf(store, thread, message, before),
             ],
         foot(store, thread, message, isOwn),
       ),
@@ -65,14 +70,26 @@ export function surroundings(store, thread, message) {
   const names = [sender, ...(original ? [original.sender] : []), ...users].map((id) => nameOf(store.person(id)));
   const handles = mentions.map((id) => store.person(id).username);
   const folded = [message, original].map((one) => one && store.isFolded(one));
-  return JSON.stringify([names, handles, folded, original?.edited_at, original?.deleted_at]);
+  return JSON.stringify([names, handles, folded, original?.edited_at, original?.deleted_at, hasFiles(message) && !loaded(FILES)]);
+}
+
+const hasFiles = ({ files }) => files?.length > 0;
+
+/** The files of a message. What shows them is loaded for the first message that has some. */
+function filesOf(store, thread, message, before) {
+  if (!hasFiles(message)) return null;
+  const module = loaded(FILES);
+  if (module) return module.messageFiles(store, thread, message, before);
+  load(FILES).then(() => store.emit("thread", thread.conversation), () => {});
+  return h("p", {}, summary({ ...message, body: "" }));
 }
 
 function text(store, message) {
   if (message.deleted_at) return h("p.text.deleted", {}, t("message.deleted"));
   const label = t(message.priority === "urgent" ? "message.urgent" : "message.important");
   const priority = message.priority !== "normal" && h("p", {}, h("strong.priority", {}, label));
-  return h("div.text", {}, priority, markupElements(message.body, mentionsOf(store, message)));
+  if (!message.body && !priority) return null;
+  return h("div.text", {}, priority, message.body && markupElements(message.body, mentionsOf(store, message)));
 }
 
 /** The names that a message mentions, with their classes. */
@@ -113,8 +130,8 @@ function quote(store, thread, message) {
 function quotedText(store, original) {
   if (!original) return t("message.original");
   if (store.isFolded(original)) return t("message.blocked");
-  const { body, deleted_at, sender } = original;
-  const text = deleted_at ? t("message.original-deleted") : beginning(body, EXCERPT_CHARACTERS);
+  const { deleted_at, sender } = original;
+  const text = deleted_at ? t("message.original-deleted") : summary(original, EXCERPT_CHARACTERS);
   return [h("strong", { dir: "auto" }, nameOf(store.person(sender))), " ", text];
 }
 

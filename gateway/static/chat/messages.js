@@ -39,7 +39,7 @@ class Messages extends View {
       onclick: (event) => this.#onClick(event),
       onfocusin: ({ target }) => this.#onFocus(target),
       // These get no focus from a pointer: their row would get higher, and they move, before they are clicked.
-      onmousedown: (event) => event.target.closest(".quote, .reaction") && event.preventDefault(),
+      onmousedown: (event) => event.target.closest(".quote, .reaction, .tile, .file") && event.preventDefault(),
     };
     this.scroller = h("div.scroll.messages", region);
     this.top = h("div");
@@ -254,7 +254,8 @@ class Messages extends View {
     const version = [shape, around, ...changes.map(({ id, text }) => `${id} ${text}`)].join("\n");
     const known = block.rows.get(message.id);
     if (known?.message === message && known.version === version) return known;
-    return { message, version, element: messageRow(this.store, this.thread, message, shape, changes) };
+    const element = messageRow(this.store, this.thread, message, shape, changes, known?.element);
+    return { message, version, element };
   }
 
   /** The changes after one message and before another, {id, at, text}; without them, before the first or after the last. */
@@ -411,7 +412,7 @@ class Messages extends View {
 
   /** A message gets the focus, and shows its buttons, when it is tapped. */
   #onClick(event) {
-    if (event.target.closest("a, button") || !getSelection().isCollapsed) return;
+    if (event.target.closest("a, button, audio, video") || !getSelection().isCollapsed) return;
     event.target.closest("article[data-message]")?.focus({ preventScroll: true });
   }
 
@@ -469,7 +470,7 @@ class Messages extends View {
   #onKey(event) {
     if (event.key === "End" && event.ctrlKey) this.toEnd();
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-    if (event.target.closest("input, textarea")) return;
+    if (event.target.closest("input, textarea, audio, video")) return;
     const rows = [...this.scroller.querySelectorAll("article[data-message]")];
     const current = event.target.closest("article[data-message]");
     const index = current ? rows.indexOf(current) + (event.key === "ArrowUp" ? -1 : 1) : rows.length - 1;

@@ -135,9 +135,15 @@ class Feed extends View {
 
   #onEvent({ type, data }) {
     if (type === "post.created" && this.#belongsHere(data)) this.#onNewPost(data);
-    else if (type === "post.updated") this.rows.get(data.id)?.firstChild.update(data);
+    else if (type === "post.updated") this.#update(data);
     else if (type === "post.deleted") this.#remove(data.id);
     this.#updateControls();
+  }
+
+  #update(post) {
+    const waiting = this.waiting.get(post.id);
+    if (waiting) waiting.files = post.files;
+    this.rows.get(post.id)?.firstChild.update(post);
   }
 
   #belongsHere(post) {

@@ -2,9 +2,11 @@
 
 import { openDialog } from "../shared/dialog.js";
 import { View, avatar, createView, errorText, fill, h, icon, iconButton, linkify, toastErrors } from "../shared/dom.js";
+import { filesElement, picturesOf } from "../shared/files.js";
 import { excerpt, nameOf, timeElement } from "../shared/format.js";
 import { load } from "../shared/load.js";
 import { t } from "../shared/words.js";
+import { namesOf } from "../chat/markup.js";
 import "./comments.js";
 
 const EXCERPT_CHARACTERS = 300;
@@ -23,11 +25,14 @@ class Post extends View {
     const isOther = post.author.id !== this.store.me.id;
     const report = isOther && iconButton("urgent", t("report.post"), () => this.#report());
     const remove = canDelete && iconButton("delete", t("post.delete-this"), () => this.#delete());
+    this.files = h("div", { hidden: !post.files.length });
+    this.#drawFiles(post.files);
     this.article = h(
       "article.post",
       { "aria-label": t("post.by", { name: nameOf(post.author) }), tabindex: "-1" },
       this.#header(),
-      h("p.text", {}, linkify(post.body)),
+      post.body && h("p.text", {}, linkify(post.body)),
+      this.files,
       h("div.row", {}, this.like, this.commentsButton, this.bookmark, h("span.grow"), report, remove),
       this.problem,
     );
@@ -40,8 +45,18 @@ class Post extends View {
     this.article.focus();
   }
 
-  /** Update the counts from an event. While the user's own like is being saved, its answer has the right count. */
-  update({ likes_count, comments_count }) {
+  #drawFiles(files) {
+    const { post, store } = this;
+    const sender = nameOf(post.author);
+    post.files = files;
+    const about = { bell: store.bell, sender, gallery: () => picturesOf(post, sender) };
+    const shown = files.length && filesElement(files, about, this.files.firstChild);
+    if (shown && !shown.isConnected) fill(this.files, shown);
+  }
+
+  /** Update the counts and files from an event. While the user's own like is being saved, its answer has the right count. */
+  update({ likes_count, comments_count, files }) {
+    this.#drawFiles(files);
     if (!this.#saving.has("liked")) this.post.likes_count = likes_count;
     this.post.comments_count = comments_count;
     this.#draw();
@@ -123,7 +138,7 @@ class Post extends View {
   }
 
   async #delete() {
-    const text = h("p.text", {}, excerpt(this.post.body, EXCERPT_CHARACTERS));
+    const text = h("p.text", {}, excerpt(this.post.body, EXCERPT_CHARACTERS) || namesOf(this.post.files));
     const run = async () => {
       await this.store.bell.call("DELETE", `/posts/${this.post.id}`);
       this.store.emit("posts", { type: "post.deleted", data: this.post });

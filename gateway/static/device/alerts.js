@@ -4,7 +4,7 @@
  */
 
 import { inWords, loadNotices, noticeAddress } from "../account/notices.js";
-import { stripped } from "../chat/markup.js";
+import { summary } from "../chat/markup.js";
 import { nameOf, titleOf } from "../shared/format.js";
 import { t } from "../shared/words.js";
 import { isQuiet } from "./quiet.js";
@@ -46,7 +46,7 @@ class Alerts {
     const urgent = message.priority === "urgent";
     if (!(await this.#isWanted("message", urgent))) return;
     const name = nameOf(await store.loadedPerson(message.sender));
-    const text = stripped(message.body).slice(0, BODY_CHARS);
+    const text = summary(message, BODY_CHARS);
     const body = conversation.kind === "direct" ? text : t("composer.original", { name, text });
     const url = `/#/conversations/${message.conversation}/${message.id}`;
     this.#show({ title: titleOf(conversation, store.me), body, url, tag: `conversation-${message.conversation}`, urgent });

@@ -18,7 +18,7 @@ import { nameOf } from "../shared/format.js";
 import { keepKeysOfInputMethods } from "../shared/input-method.js";
 import { embed, load } from "../shared/load.js";
 import { language, languageAmong, loadWords, number, setLanguage, t } from "../shared/words.js";
-import { stripped } from "../chat/markup.js";
+import { summary } from "../chat/markup.js";
 import { Store } from "../chat/store.js";
 import { eraseTexts } from "../shared/storage.js";
 import "../chat/chat.js";
@@ -331,10 +331,11 @@ class Chat extends Embedded {
   }
 
   /** Let screen readers read new messages of others. */
-  async announce(store, { conversation, sender, body }) {
+  async announce(store, message) {
+    const { conversation, sender } = message;
     if (conversation !== this.chat.conversation || sender === store.me.id) return;
     const name = nameOf(await store.loadedPerson(sender));
-    this.announcer.append(h("p", {}, t("composer.original", { name, text: stripped(body) })));
+    this.announcer.append(h("p", {}, t("composer.original", { name, text: summary(message, Infinity) })));
     while (this.announcer.children.length > MAX_ANNOUNCED) this.announcer.firstChild.remove();
   }
 }

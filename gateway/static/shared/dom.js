@@ -27,7 +27,7 @@ export const ICONS = {
 };
 
 /** Icons that point to where lines begin or end. */
-const MIRRORED = new Set(["back", "send", "reply"]);
+const MIRRORED = new Set(["back", "send", "reply", "previous", "next"]);
 let layer = null; // the element that dialogs and short messages appear in, in the page of another product
 const TOAST_MS = 5000;
 const ACTION_TOAST_MS = 15_000; // long enough to read it and to reach its button

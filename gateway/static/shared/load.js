@@ -1,6 +1,7 @@
 /** Modules that are loaded when they are needed. */
 
 const failures = new Map(); // path -> number of failed attempts
+const modules = new Map(); // path -> module that is loaded
 let base = "/static/";
 let prepare = () => undefined;
 let open = (address) => (location.hash = address);
@@ -13,6 +14,12 @@ export function embed(url, before, openAddress) {
   [base, prepare, open] = [url, before, openAddress];
 }
 
+/** Return a module if it is loaded, else undefined. */
+export const loaded = (path) => modules.get(path);
+
+/** A module that this page has from the beginning. */
+export const provide = (path, module) => modules.set(path, module);
+
 /** Go to an address of this page, such as "#/people/7". */
 export const goTo = (address) => open(address);
 
@@ -24,7 +31,9 @@ export async function load(path) {
   const failed = failures.get(path) ?? 0;
   try {
     await prepare();
-    return await import(`${base}${path}${failed ? `?attempt=${failed}` : ""}`);
+    const module = await import(`${base}${path}${failed ? `?attempt=${failed}` : ""}`);
+    modules.set(path, module);
+    return module;
   } catch (error) {
     failures.set(path, failed + 1);
     throw error;

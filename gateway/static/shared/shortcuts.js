@@ -9,7 +9,7 @@ import { avatar, errorText, fill, h } from "./dom.js";
 import { formatShort, handleOf, nameOf, partnerOf, placeOf, titleOf } from "./format.js";
 import { folded, marked } from "./matching.js";
 import { t } from "./words.js";
-import { beginning } from "../chat/markup.js";
+import { summary } from "../chat/markup.js";
 
 const MAX_SHOWN = 12;
 const MAX_MESSAGES = 5;
@@ -208,7 +208,8 @@ function personEntry(user) {
   return { partner: user.id, title, about, text, hue: user.id, href: `#/people/${user.id}` };
 }
 
-function messageEntry(store, { id, conversation, sender, body, created_at }) {
+function messageEntry(store, message) {
+  const { id, conversation, sender, created_at } = message;
   const [title, time] = [placeOf(store, sender, conversation), formatShort(created_at)];
-  return { title, time, about: beginning(body, 100), hue: sender, href: `#/conversations/${conversation}/${id}` };
+  return { title, time, about: summary(message, 100), hue: sender, href: `#/conversations/${conversation}/${id}` };
 }
