@@ -201,9 +201,9 @@ class UnsentAnswers:
         if stream in self._streams:
             del self._streams[stream]
             self.bytes -= stream.unsent
-            self._by_caller[stream.caller] -= stream.unsent
-            if not self._by_caller[stream.caller]:
-                del self._by_caller[stream.caller]
+            left = self._by_caller.pop(stream.caller, 0) - stream.unsent
+            if left:
+                self._by_caller[stream.caller] = left
         stream.unsent = 0
 
     def close_slow(self) -> None:

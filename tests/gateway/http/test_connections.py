@@ -104,6 +104,7 @@ async def serving(store: Settings, unsent: UnsentAnswers, **options: Any) -> Asy
         services.bus.stop()
         services.tail.stop()
         services.read.close()
+        services.downloads.close()
 
 
 async def send_long_texts(services: Services, count: int) -> tuple[str, str]:
