@@ -20,6 +20,7 @@ from gateway.http.errors import RETRY_AFTER_S, ProblemError
 from gateway.http.ranges import Span
 from models.chat import file_access
 from models.chat.file_access import FoundFile, StoredObject
+from models.files.types import is_inline
 from models.store.errors import StoreDownError
 
 logger = structlog.get_logger()
@@ -33,13 +34,6 @@ MAX_PENDING = 50  # requests that wait so
 SAFE = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 OF_PDF = "default-src 'none'; object-src 'self'; plugin-types application/pdf"
 EXPOSED = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Request-Id"
-INLINE = frozenset(
-    (
-        *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf"),
-        *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/flac", "audio/webm"),
-        *("video/mp4", "video/webm", "video/ogg", "video/quicktime"),
-    )
-)
 ANSWERS = {200: ANY_TYPE, 206: ANY_TYPE, 304: None}
 ERRORS = ("forbidden", "range-not-satisfiable")
 
@@ -48,6 +42,11 @@ class DownloadHandler(Downloading, LinkedHandler):
     """The base of handlers that answer with the bytes of a file, to users who may see it."""
 
     waiting: ClassVar[int] = 0
+
+    def _allow_origin(self) -> None:
+        super()._allow_origin()
+        if "Access-Control-Allow-Origin" in self._headers:
+            self.set_header("Access-Control-Expose-Headers", EXPOSED)
 
     async def find(self, file: int) -> FoundFile:
         """A file whose bytes the caller may have. Waits while its picture is looked at. Raises NotFoundError, and ProblemError."""
@@ -106,7 +105,7 @@ class DownloadHandler(Downloading, LinkedHandler):
         return span
 
     def _set_headers(self, stored: StoredObject, name: str, type_: str, *, is_final: bool) -> None:
-        is_shown = type_ in INLINE
+        is_shown = is_inline(type_)
         is_cached = self.is_linked and is_final
         headers = {
             "Content-Type": type_,
