@@ -77,7 +77,7 @@ def _next(settings: Settings, url: str) -> str:
 
 
 def _where_files_stay(settings: Settings) -> str:
-    """What to do about the bytes of files, which keep their ids and are where they were."""
+    """Say where the bytes of files are: they keep their ids and stay where they were."""
     if settings.files_url.startswith("s3://"):
         return f"  BELLWIRE_FILES_URL={settings.files_url}, where the files stay\n"
     move = command_line("files --to s3://…")

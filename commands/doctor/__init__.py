@@ -1,4 +1,5 @@
-"""Check settings, data folder, disk, clock, store, schema, background work, queue, mail, host's keys and port; print a line each.
+"""Check settings, data folder, disk, clock, store, schema, background work, files, queue, mail, host's keys and port; print a
+line each.
 
 ok: nothing to do. warn: it works, but needs attention. FAIL: it does not work; the exit status is 1. Nothing is changed.
 """
@@ -6,9 +7,10 @@ ok: nothing to do. warn: it works, but needs attention. FAIL: it does not work; 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
-from commands.doctor import place, reach, stored
+from commands.doctor import files, place, reach, stored
 from commands.doctor.finding import Finding, fail
 from conf import Settings, SettingsError, load
 
@@ -19,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "disk": place.disk,
     "clock": place.clock,
     "store": stored.store,
+    "files": files.files,
     "queue": stored.queue,
     "mail": reach.mail,
     "host's tokens": reach.host_tokens,
@@ -27,26 +30,27 @@ CHECKS: dict[str, Check] = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare no arguments."""
+    """Declare the check that takes long."""
+    parser.add_argument("--checksums", action="store_true", help="read all files, and compare their bytes with their checksums")
 
 
-def run(_args: Namespace) -> int:
+def run(args: Namespace) -> int:
     """Print each finding at once. Return 1 when a check fails."""
     levels = set()
-    for finding in _findings():
+    for finding in _findings(CHECKS | {"files": partial(files.files, checksums=args.checksums)}):
         print(finding, flush=True)
         levels.add(finding.level)
     return 1 if "FAIL" in levels else 0
 
 
-def _findings() -> Iterable[Finding]:
+def _findings(checks: Mapping[str, Check]) -> Iterable[Finding]:
     try:
         settings = load()
     except SettingsError as error:
         for line in str(error).splitlines():
             yield fail("settings", line)
         return
-    for name, check in CHECKS.items():
+    for name, check in checks.items():
         try:
             yield from check(settings)
         except Exception as error:  # a defect in one check must not hide the others

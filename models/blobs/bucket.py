@@ -127,7 +127,8 @@ class Bucket:
             if finds and isinstance(error, FileNotFoundError) and reason != NO_BUCKET:
                 raise FileNotFoundError("there is no such object") from None
             self._down_until = time.monotonic() + REFUSED_S
-            logger.warning("bucket_failed", bucket=self._address.bucket, request=request, reason=reason)
+            if structlog.is_configured():  # a command without a log prints the error
+                logger.warning("bucket_failed", bucket=self._address.bucket, request=request, reason=reason)
             raise StoreDownError(f"the bucket of files can't be used ({reason})") from None
 
 

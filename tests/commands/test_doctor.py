@@ -9,10 +9,16 @@ import pytest
 
 from commands.doctor import reach
 from conf import Settings
+from models.blobs.folder import Folder
+from models.blobs.opening import open_store
+from models.store.database import disconnect
 from tests.commands.installation import ROOT, Installation
 from tests.gateway.jwt.issuer import ec_key, pem
+from tests.models.people import people
+from tests.models.stored_files import stored_file
+from tests.s3_server import url_of
 from tests.smtp_server import SmtpServer
-from tests.stores import free_port
+from tests.stores import free_port, open_migrated
 
 DAY_MS = 86_400_000
 
@@ -180,3 +186,63 @@ def test_the_keys_of_the_hosts_tokens_can_be_read(tmp_path: Path) -> None:
     assert "BELLWIRE_JWT_KEYS" in line_of([str(missing)], "FAIL", "keys of https://shop.example.org")
     assert line_of([str(found)], "ok", "keys of https://shop.example.org: 1")
     assert list(reach.host_tokens(Settings())) == []
+
+
+def with_file(bellwire: Installation, files_url: str) -> list[str]:
+    """Upload a file with a thumbnail; return the keys of both objects."""
+    bellwire.settings["FILES_URL"] = files_url
+    settings = Settings(data_dir=bellwire.data, files_url=files_url)
+    open_migrated(settings)
+    stored_file(open_store(settings), *people("ana"), b"a picture", b"smaller")
+    disconnect()
+    return [key for (key,) in bellwire.rows("SELECT key FROM blobs ORDER BY id")]
+
+
+def test_files_and_their_objects_are_compared_both_ways(bellwire: Installation, files_url: str) -> None:
+    content, thumbnail = with_file(bellwire, files_url)
+    objects = open_store(Settings(data_dir=bellwire.data, files_url=files_url))
+    status, lines = examined(bellwire)
+    assert status == 0
+    assert line_of(lines, "ok", "files: 2 objects", "0 orphans, 0 missing")
+    assert line_of(lines, "ok", "rows of files: consistent")
+    assert line_of(lines, "ok", "files: 0 being uploaded, 0 to be removed")
+    objects.put("cd" * 16, bellwire.database)
+    assert "cd" * 16 in line_of(examined(bellwire)[1], "warn", "1 orphans, 0 missing")
+    objects.remove([thumbnail])
+    objects.put(content, bellwire.database)
+    status, lines = examined(bellwire)
+    assert status == 1
+    assert thumbnail in line_of(lines, "FAIL", "1 orphans, 1 missing")
+    assert content in line_of(lines, "FAIL", "1 damaged")
+    objects.remove([content])
+    assert "is its disk mounted" in line_of(examined(bellwire)[1], "FAIL", "2 missing")
+
+
+def test_checksums_of_files_are_compared_if_that_is_requested(bellwire: Installation) -> None:
+    content, _ = with_file(bellwire, "files")
+    Folder(bellwire.data / "files").local_path(content).write_bytes(b"A picture")
+    assert examined(bellwire)[0] == 0
+    done = bellwire.command("doctor", "--checksums")
+    assert done.returncode == 1
+    assert content in line_of(done.stdout.splitlines(), "FAIL", "1 damaged")
+
+
+def test_the_folder_of_files_is_private_and_uploads_that_nobody_removes_are_warned_of(bellwire: Installation) -> None:
+    with_file(bellwire, "files")
+    (bellwire.data / "files").chmod(0o755)
+    bellwire.write("INSERT INTO blobs (key, bytes, state, since_ms) VALUES ('left', 7, 'writing', 0), ('unused', 7, 'unused', 0)")
+    _, lines = examined(bellwire)
+    assert "chmod 700" in line_of(lines, "warn", "folder of files")
+    assert "2 of them are late" in line_of(lines, "warn", "1 being uploaded, 1 to be removed")
+
+
+def test_a_bucket_that_can_not_be_reached_fails(bellwire: Installation) -> None:
+    bellwire.succeed("migrate")
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "hunter2"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in keys.items():
+            patch.setenv(name, value)
+        status, lines = examined(bellwire, FILES_URL=url_of("http://127.0.0.1:1"))
+    assert status == 1
+    assert "error sending request" in line_of(lines, "FAIL", "files in s3://")
+    assert "hunter2" not in "".join(lines)
