@@ -17,6 +17,7 @@ from metrics.declared import (
     BUILD_INFO,
     DATABASE_BYTES,
     DISK_FREE_BYTES,
+    FILES_PENDING,
     PUSHES_WAITING,
     QUEUE_DEPTH,
     QUEUE_OLDEST_SECONDS,
@@ -28,6 +29,7 @@ from metrics.declared import (
 from models.chat import reports
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message
+from models.files import pictures
 from models.identity.user import User
 from models.log.event import EventRow
 from models.notices import push_outbox
@@ -81,6 +83,7 @@ def measure_store() -> None:
     DATABASE_BYTES.set(size_bytes())
     WAL_BYTES.set(engine().wal_bytes())
     PUSHES_WAITING.set(push_outbox.count_due(engine().now_ms()))
+    FILES_PENDING.set(pictures.count_pending())
 
 
 def _id_span(model: type[Base]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from huey import signals
 
 from jobs.mail.compose import KINDS
+from jobs.pictures.processor import PICTURE_OUTCOMES
 from jobs.push.sender import PUSH_OUTCOMES
 from jobs.queue.broker import huey
 from metrics.declared import (
@@ -16,6 +17,7 @@ from metrics.declared import (
     DRAIN_ROWS_TOTAL,
     EMAIL_SECONDS,
     EMAILS_TOTAL,
+    FILE_PICTURES_TOTAL,
     JOB_SECONDS,
     JOB_WAIT_SECONDS,
     NOTIFICATIONS_TOTAL,
@@ -46,6 +48,7 @@ def create_series(consumers: Iterable[str]) -> None:
     for outcome in PUSH_OUTCOMES:
         PUSHES_TOTAL.labels(outcome)
     PUSH_SECONDS.labels("sent")
+    begin_at_0(FILE_PICTURES_TOTAL, PICTURE_OUTCOMES)
     for notification_type in (*TYPES, HOST):
         for channel in ("in_app", "email", "push"):
             NOTIFICATIONS_TOTAL.labels(notification_type, channel)

@@ -44,6 +44,7 @@ from jobs.drain.stats import DrainStats
 from jobs.infra.outage import Outage
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
+from jobs.pictures.processor import PictureProcessor
 from jobs.push.sender import PushSender
 from jobs.queue import broker
 from jobs.queue.broker import QUEUE_ERRORS, huey
@@ -74,6 +75,7 @@ retention: Retention  # set by `bind`
 archiver: Archiver | Partitioner  # set by `bind`
 mailer: Mailer | None = None  # set in a worker
 push_sender: PushSender | None = None  # set in a worker
+pictures: PictureProcessor | None = None  # set in a worker
 
 
 class _SerialRunner:
@@ -229,6 +231,8 @@ def run(name: str, stop: Stop = never) -> DrainResult:
     def work() -> DrainResult:
         result = drain_log(consumer, stop)
         _wake_senders(result)
+        if result.events and pictures is not None:  # a message or post may have some
+            pictures.wake()
         return result
 
     return _runners[name].run(work)

@@ -25,6 +25,7 @@ from jobs.infra import parent
 from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
+from jobs.pictures.processor import PictureProcessor
 from jobs.push.sender import PushSender
 from jobs.queue.broker import QUEUE_ERRORS, Broker
 from models.log import event
@@ -47,6 +48,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._mailer = Mailer(settings)
         self._push_sender = PushSender(settings)
         self._deliverer = Deliverer(settings)
+        self._pictures = PictureProcessor(settings)
         self._heartbeat = Heartbeat(tasks.running_work)
         self._checker = threading.Thread(target=self._check_repeatedly, name="checker", daemon=True)
 
@@ -63,10 +65,11 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         measure_disk(self._settings.data_dir)  # before the port is open: 0 would look like a full disk
         metrics.serve(self._settings.worker_metrics_port, self._settings.metrics_allow)
         self._publish_hints()
-        tasks.mailer, tasks.push_sender = self._mailer, self._push_sender
+        tasks.mailer, tasks.push_sender, tasks.pictures = self._mailer, self._push_sender, self._pictures
         self._mailer.start()
         self._push_sender.start()
         self._deliverer.start()
+        self._pictures.start()
         super().start()
         self._checker.start()
         parent.watch()
@@ -82,12 +85,13 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
             event.on_append.append(publisher.hint)
 
     def _join_workers(self) -> bool:
-        """Wait also for the checker, which may be writing a slice, and for mail and pushes that are being sent."""
+        """Wait also for the checker, which may be writing a slice, and for mail, pushes and pictures in progress."""
         self._mailer.stop()
         self._push_sender.stop()
         self._deliverer.stop()
+        self._pictures.stop()
         ended: bool = super()._join_workers()
-        others = (self._checker, self._mailer, self._push_sender, self._deliverer)
+        others = (self._checker, self._mailer, self._push_sender, self._deliverer, self._pictures)
         for other in others:
             other.join(self.shutdown_timeout)
         return ended and not any(other.is_alive() for other in others)
@@ -100,6 +104,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
                 self.huey.scheduler.renew,
                 lambda: tasks.run_pending(self.stop_flag.is_set, tasks.MAX_PENDING_S),
                 self._mailer.renew,
+                self._pictures.renew,
                 self._heartbeat.send,
             )
             if time.monotonic() - measured_at > MEASURE_INTERVAL_S:

@@ -42,7 +42,7 @@ FLOORS = {  # from the top down; the tables of ARCHITECTURE.md say what each is 
             "store",
         ),
     ),
-    "jobs": (TOP, "insight", "consumers", "push", "mail", "hooks", "upkeep", "queue", "rules", "drain", "infra"),
+    "jobs": (TOP, "insight", "consumers", "push", "mail", "hooks", "pictures", "upkeep", "queue", "rules", "drain", "infra"),
     "gateway": (TOP, "apidoc", "api.admin", "api", "http", "jwt", "delivery", "commit"),
 }
 WITHOUT_FLOORS = {"gateway.static"}  # no Python in it

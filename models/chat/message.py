@@ -324,14 +324,22 @@ def edit(tx: Transaction, user: int, message: int, body: str) -> MessageView:
         mentions.replace(old.conversation, message, mentioned)
     search.unindex(message)  # the search drain indexes it anew
     edited = views([message])[0]
-    data = EditedMessage(
-        **msgspec.structs.asdict(edited),
-        mentions_added=[number for number in edited.mentions if number not in old.mentions],
-        mentions_all_added=edited.mentions_all and not old.mentions_all,
-    )
-    event = tx.append(conversation_stream(old.conversation), "message.updated", msgspec.json.encode(data))
-    MessageCopy.insert(message=message, event=event).as_rowcount().execute()
+    added = [number for number in edited.mentions if number not in old.mentions]
+    _append_updated(tx, edited, added, mentions_all_added=edited.mentions_all and not old.mentions_all)
     return edited
+
+
+def append_update(tx: Transaction, message: int) -> None:
+    """Append `message.updated` after a change of a message's files, which mentions nobody anew. Nothing if it is deleted."""
+    for view in views([message]):
+        if view.deleted_at is None:
+            _append_updated(tx, view, [], mentions_all_added=False)
+
+
+def _append_updated(tx: Transaction, view: MessageView, mentions_added: list[int], *, mentions_all_added: bool) -> None:
+    data = EditedMessage(**msgspec.structs.asdict(view), mentions_added=mentions_added, mentions_all_added=mentions_all_added)
+    event = tx.append(conversation_stream(view.conversation), "message.updated", msgspec.json.encode(data))
+    MessageCopy.insert(message=view.id, event=event).as_rowcount().execute()
 
 
 def delete(tx: Transaction, user: int, role: str, message: int) -> None:

@@ -145,7 +145,7 @@ def event_views(ids: Sequence[int]) -> list[PostView]:
 
 
 def append_count_updates(tx: Transaction, ids: Sequence[int]) -> int:
-    """Append `post.updated` with the current counts of these posts, for those who follow posts; returns for how many."""
+    """Append `post.updated` with the current counts and files of these posts, for those who follow posts; returns for how many."""
     posts = event_views(ids)
     copies = [(post.id, tx.append(feed_stream(post.group), "post.updated", msgspec.json.encode(post))) for post in reversed(posts)]
     insert_rows(PostCopy, ("post_id", "event"), copies)

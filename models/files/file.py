@@ -56,6 +56,7 @@ File.add_index(File.index(File.message, where=peewee.SQL("message IS NOT NULL"),
 File.add_index(File.index(File.post, where=peewee.SQL("post IS NOT NULL"), name="file_post"))
 File.add_index(File.index(File.created_ms, where=peewee.SQL("message IS NULL AND post IS NULL"), name="file_unclaimed"))
 File.add_index(File.index(File.next_ms, where=peewee.SQL("next_ms IS NOT NULL"), name="file_due"))
+File.add_index(File.index(File.owner, File.next_ms, where=peewee.SQL("next_ms IS NOT NULL"), name="file_owner_due"))
 
 
 class FileView(msgspec.Struct, gc=False):

@@ -1,0 +1,1 @@
+"""Pictures that were sent: their thumbnails, sizes and orientation, and the removal of metadata."""
