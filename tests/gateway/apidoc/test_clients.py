@@ -109,7 +109,9 @@ def operation_of(call: str) -> str:
 def dummy(parameter: inspect.Parameter, *, flag: bool) -> Any:
     """A value for a parameter, by its annotation."""
     kind = str(parameter.annotation)
-    for name, value in {"bool": flag, "UserRef": USER, "int": 7, "Mapping": {}, "Writable": BytesIO(), "Literal": "keep"}.items():
+    if kind.startswith(("Readable", "Writable")):
+        return BytesIO()
+    for name, value in {"bool": flag, "UserRef": USER, "int": 7, "Mapping": {}, "Literal": "keep"}.items():
         if kind.startswith(name):
             return value
     return TEXT if kind == "str" else []

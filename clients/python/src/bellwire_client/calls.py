@@ -17,6 +17,8 @@ from bellwire_client.shapes import (
     Block,
     Conversation,
     Event,
+    File,
+    FileLink,
     Found,
     Level,
     Me,
@@ -31,6 +33,7 @@ from bellwire_client.shapes import (
 )
 from bellwire_client.steps import Method, Report, Request, Steps, Writable, download, send_with_retries
 from bellwire_client.telemetry import Telemetry
+from bellwire_client.transfers import Progress, ReadableFile, WritableFile, download_file, upload
 
 PATIENCE_S = 60.0  # longer than the restart of a gateway, or of a database
 
@@ -204,21 +207,31 @@ class Calls:
     @call
     def send(
         self,
-        body: str,
+        body: str = "",
         *,
         to: UserRef | None = None,
         conversation: int | None = None,
         client_id: str | None = None,
         priority: Priority = "normal",
         reply_to: int | None = None,
+        files: Sequence[File | int] = (),
     ) -> Steps[Message]:
-        """Send a message to a user (`to`) or to a conversation. When this returns, the message is on the server's disk.
+        """Send a message to a user (`to`) or to a conversation. When this returns, the message is on the server's disk. `files` are
+        up to 10 that were uploaded for it, or their ids; `body` may then be empty.
 
         All attempts have the same `client_id`, so there is one message even if connections break. Pass a `client_id` that is
         stored with the message, and the send can be repeated after this program was killed.
         """
         target = {"to": to} if conversation is None else {"conversation": conversation}
-        message = {**target, "body": body, "client_id": client_id or str(uuid4()), "priority": priority, "reply_to": reply_to}
+        message: dict[str, Any] = {
+            **target,
+            "body": body,
+            "client_id": client_id or str(uuid4()),
+            "priority": priority,
+            "reply_to": reply_to,
+        }
+        if files:  # an older server knows no such field
+            message["files"] = [file if isinstance(file, int) else file.id for file in files]
         start = time.monotonic()
         answer = yield from send_with_retries(Request("POST", "/messages", message, repeatable=True), self.patience_s)
         self.telemetry.record(time.monotonic() - start)
@@ -274,6 +287,29 @@ class Calls:
         and older than the message `before`. `q` may have filters: `from:ana`, `in:crew`, `after:2026-11`, `before:2026-11-21`."""
         chosen = {"from": sender, "conversation": conversation, "before": before}
         return Pages(Found, "/search/messages", self.patience_s, q=q, **chosen)
+
+    # Files
+
+    @call
+    def upload(self, file: ReadableFile, *, name: str | None = None, onprogress: Progress | None = None) -> Steps[File]:
+        """Upload a file, for a message of the caller's. When this returns, it is on the server's disk, for a day if it is not sent.
+
+        `file` is a path, or a file that is open for reading bytes. It is read as it is sent; after a broken connection, a 429, 502,
+        503 or 504 it is sent again. `onprogress` is called with the bytes so far, and those of the whole file.
+        """
+        return (yield from upload(file, name, onprogress, self.patience_s))
+
+    @call
+    def download(self, file: int, to: WritableFile, *, thumbnail: bool = False, onprogress: Progress | None = None) -> Steps[None]:
+        """Write a file, or its thumbnail, to a path or to a file that is open for writing bytes. A path has it when it is complete.
+        After a broken connection it goes on where it was."""
+        path = f"/files/{file}/thumbnail" if thumbnail else f"/files/{file}"
+        yield from download_file(path, to, onprogress, self.patience_s)
+
+    @call
+    def file_link(self, file: int) -> Steps[FileLink]:
+        """Return an address of a file that is good without a token for an hour, as long as the caller may see it."""
+        return read(FileLink, (yield from self._call("GET", f"/files/{file}/link")))
 
     # Notifications
 

@@ -47,6 +47,30 @@ class Account(User):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of a message. `type` is what its bytes are; `state` is `pending` until a picture's size is known and its thumbnail is
+    there, or it was found to be none (`failed`)."""
+
+    id: int
+    name: str
+    type: str
+    bytes: int
+    width: int | None
+    height: int | None
+    thumbnail: bool
+    state: Literal["ready", "pending", "failed"]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLink:
+    """An address of a file that needs no token until `expires_at`."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A message. `sender` and `conversation` are ids. A deleted message has an empty body and `deleted_at`."""
 
@@ -63,6 +87,7 @@ class Message:
     reactions: dict[str, list[int]] = field(default_factory=dict)  # emoji -> user ids
     mentions: list[int] = field(default_factory=list)  # the members whom its body names by `@username`, in ascending order
     mentions_all: bool = False  # an owner wrote `@all` in it
+    files: list[File] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

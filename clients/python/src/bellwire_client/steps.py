@@ -39,7 +39,7 @@ class Request:
 
     method: Method
     path: str  # below /api/v1
-    body: Any = None  # sent as JSON, bytes as they are
+    body: Any = None  # sent as JSON; bytes and `Outgoing` as they are
     params: Mapping[str, str | int | None] = field(default_factory=dict)  # None is left out
     headers: Mapping[str, str] = field(default_factory=dict)  # beside those of every request
     repeatable: bool | None = None

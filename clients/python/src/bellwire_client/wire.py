@@ -12,6 +12,7 @@ import httpx
 from bellwire_client.errors import UnreachableError
 from bellwire_client.shapes import UserRef
 from bellwire_client.steps import Answer, Request
+from bellwire_client.transfers import Outgoing
 
 CONNECT_TIMEOUT_S = 10.0
 REPORT_TIMEOUT_S = 2.0  # a report is not worth a long wait
@@ -42,13 +43,16 @@ def request_of(
     http: httpx.Client | httpx.AsyncClient, url: str, token: str | None, step: Request, acting_as: UserRef | None = None
 ) -> httpx.Request:
     """Return the HTTP request for a step."""
-    is_encoded = isinstance(step.body, bytes)
+    body = step.body
+    if isinstance(body, Outgoing):
+        body = body.awaited() if isinstance(http, httpx.AsyncClient) else body.blocking()
+    is_encoded = body is not step.body or isinstance(body, bytes)
     return http.build_request(
         step.method,
         url + API + step.path,
         params=query_of(step),
-        content=step.body if is_encoded else None,
-        json=None if is_encoded else step.body,
+        content=body if is_encoded else None,
+        json=None if is_encoded else body,
         headers={**headers_of(token, acting_as), **step.headers},
         timeout=httpx.Timeout(step.timeout_s, connect=CONNECT_TIMEOUT_S),
     )
