@@ -25,6 +25,7 @@ from schemathesis.specs.openapi import checks
 
 from gateway.apidoc.openapi import document as openapi_document
 from gateway.app import AREAS
+from gateway.http.describe import BINARY
 from gateway.http.errors import STATUS
 from models.store.database import ID_MAX
 from tests.gateway.client import Client
@@ -36,6 +37,8 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))  # for each operation
 UNENDING_ROUTES = "/events/stream$|/events/ws$|/communication/poll/|/admin/import$"
 MAX_ID = 6  # ids are at most this, so that most requests address an existing object
 OPEN_SCHEMAS = ("OpenApi", "LegacyNewMessage")  # schemas that allow unnamed fields: the document, and the older client's message
+PDF = b"%PDF-1.7\n1 0 obj\n"
+BODIES = itertools.cycle((PDF, b"\x89PNG\r\n\x1a\nand no picture", "some text".encode("utf-16"), b"<html><script>", b"\0"))
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
@@ -106,6 +109,10 @@ def callers_of(gateway: Gateway) -> tuple[Caller, Caller]:
         post = person.post("/posts", {"body": "hello"}).json()["id"]
         admin.post(f"/posts/{post}/comments", {"body": "hello"})
         admin.post("/groups", {"name": person.name})
+        answer = person.post("/files", content=PDF)
+        assert answer.status_code == 201, answer.text
+        file = answer.json()["id"]
+        person.post("/messages", {"conversation": group, "body": "", "files": [file]})
     return Caller(admin, "admin"), Caller(people[0], "user")
 
 
@@ -116,6 +123,8 @@ def test_every_answer_fits_the_document_and_none_is_a_server_error(case: Case, c
     case.path_parameters.update({name: existing_id(value) for name, value in case.path_parameters.items()})
     if case.path == "/api/v1/events" and not isinstance(case.query.get("timeout"), str):
         case.query["timeout"] = 0
+    if case.media_type == BINARY:
+        case.body = next(BODIES)
     caller = next(callers)
     answer = case.call(base_url=caller.client.gateway.url, headers=caller.headers(), session=caller.session)
     caller.replace_after(answer.status_code)
