@@ -96,6 +96,7 @@ class Walk:
         mailed = f"CODE={self.mailed_code()}" if is_new else MAIL_CODE
         printed = self.shell(script.replace(SETUP_CODE, self.setup_code).replace(MAIL_CODE, mailed))
         assert printed.count('"body":"hello Ben"') == 2, f"Ben's poll and Ana's answer: {printed}"
+        assert printed.endswith("Our plan: we meet at nine."), printed
 
     def javascript(self) -> None:
         """Run the part for web pages, in Node.js."""
@@ -159,4 +160,5 @@ def test_each_command_of_the_readme_works(
         Walk.javascript: "hello from a page",
         Walk.python: "It is done",
     }
+    said.remove("See the plan")  # comes with the part with curl
     assert said[::-1] == [expected[part] for part in parts]

@@ -177,7 +177,14 @@ def test_a_message_goes_to_a_name_an_id_or_a_conversation(logged_in: Terminal, a
     ]
 
 
+def test_files_are_sent_with_a_message_or_alone(logged_in: Terminal, ben: Person) -> None:
+    at = logged_in.prints("send", f"@{ben.name}", "--file", __file__, "--file", __file__).rpartition("#")[2].strip()
+    (message,) = ben.get(f"/conversations/{at}/messages").json()["items"]
+    assert (message["body"], [file["name"] for file in message["files"]]) == ("", [Path(__file__).name] * 2)
+
+
 def test_what_can_not_be_sent_says_why(logged_in: Terminal, ben: Person) -> None:
+    assert "can be read" in logged_in.refused(2, "send", f"@{ben.name}", "--file", "/no/such/file")
     assert "no active user @nobody" in logged_in.refused(1, "send", "@nobody", "hello")
     assert "body: " in logged_in.refused(1, "send", f"@{ben.name}", "")
 

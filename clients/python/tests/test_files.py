@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from bellwire_client import AsyncClient, BellwireError, Client, ProblemError, UnreachableError
+from clients.python.tests.conftest import Connect
+from tests.gateway.client import Client as Person
+from tests.gateway.running import Gateway
 
 BODY = os.urandom(200_000)
 FILE = {
@@ -176,3 +179,21 @@ def test_a_message_without_files_is_as_before(path: Path) -> None:
     assert b"files" not in bodies[0]
     assert b'"files":[7,8]' in bodies[2]
     assert sent.files == [file]
+
+
+def test_a_file_goes_to_a_gateway_and_to_its_reader(
+    gateway: Gateway, bot: Client, connect: Connect, ben: Person, path: Path, tmp_path: Path
+) -> None:
+    sent = bot.send(to=ben.id, files=[bot.upload(path)])
+    reader, to, opened = connect(ben), tmp_path / "to", BytesIO()
+    (file,) = reader.message(sent.id).files
+    reader.download(file.id, to)
+    link = reader.file_link(file.id)
+
+    async def download() -> None:
+        async with AsyncClient(gateway.url, ben.token) as client:
+            await client.download(file.id, opened)
+
+    asyncio.run(download())
+    assert (file.name, file.bytes, file.state, sent.files) == ("a & b.pdf", len(BODY), "ready", [file])
+    assert to.read_bytes() == opened.getvalue() == gateway.http.get(link.url).content == BODY

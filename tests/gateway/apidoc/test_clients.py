@@ -42,7 +42,14 @@ LEFT_OUT = {  # calls that `request` and `call` make
 }
 OTHER_CALLS = {"acting_as", "request"}
 SCHEMAS = {  # dataclass -> its name in the document
-    **{"Me": "MyAccount", "Found": "SearchHit", "CreatedToken": "Token", "Imported": "Import", "StatusOutcome": "Outcome"},
+    **{
+        "Me": "MyAccount",
+        "Found": "SearchHit",
+        "CreatedToken": "Token",
+        "Imported": "Import",
+        "StatusOutcome": "Outcome",
+        "FileLink": "Link",
+    },
     **{"NotificationType": "HostType", "Webhook": "WebhookWithSecret", "IncomingHook": "IncomingHookWithUrl"},
 }
 TEXT, USER = "a-text-of-24-characters-", "ext:42"
