@@ -1,7 +1,7 @@
 """The type of a file, from its first bytes alone: a client may claim anything.
 
-The types that browsers show are recognised here, by rules that a reader can check. All else is a document: its type is for people
-only, since documents are downloaded and never shown.
+puremagic recognises it. Containers whose magic is the same for sound, pictures and documents are told apart here. What browsers do
+not show inline is a document: its type is for people only, since documents are downloaded.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.util import find_spec
+
+import puremagic
 
 HEAD_BYTES = 8192  # enough for the folders at the beginning of an office document
 UNKNOWN = "application/octet-stream"
@@ -45,6 +47,25 @@ EXTENSIONS = {
     TEXT: "txt",
 }
 
+NAMES = {  # other names of types, and what they are called here
+    "application/ogg": "audio/ogg",
+    "application/x-gzip": "application/gzip",
+    "application/x-zip-compressed": "application/zip",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "image/heif": "image/heic",
+    "image/x-ms-bmp": "image/bmp",
+}
+TEXTS = (
+    "image/svg+xml",
+    "text/html",
+    "application/xml",
+    "application/pdf",
+    "application/rtf",
+    "text/rtf",
+)  # with a type of their own
+MIN_CONFIDENCE = 0.3  # of a type that browsers do not show: shorter magic is in too much else
+TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
 OFFICE = "application/vnd.openxmlformats-officedocument."
 ZIPPED = (  # (the name of an entry near the beginning, type)
     (b"word/", f"{OFFICE}wordprocessingml.document"),
@@ -52,7 +73,7 @@ ZIPPED = (  # (the name of an entry near the beginning, type)
     (b"ppt/", f"{OFFICE}presentationml.presentation"),
 )
 OPEN_DOCUMENT = re.compile(rb"mimetype(application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z-]{4,30}))(?![a-z-])")
-BRANDS = {  # of ISO media files (ISO/IEC 14496-12), whose second box is not looked at
+BRANDS = {  # the first brand of ISO media files (ISO/IEC 14496-12); all others are MP4
     b"avif": "image/avif",
     b"avis": "image/avif",
     b"heic": "image/heic",
@@ -66,25 +87,6 @@ BRANDS = {  # of ISO media files (ISO/IEC 14496-12), whose second box is not loo
     b"M4B ": "audio/mp4",
     b"qt  ": "video/quicktime",
 }
-BEGINNINGS = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"fLaC", "audio/flac"),
-    (b"ID3", "audio/mpeg"),
-    (b"\x1f\x8b\x08", "application/gzip"),
-    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
-    (b"Rar!\x1a\x07", "application/vnd.rar"),
-    (b"BZh", "application/x-bzip2"),
-    (b"\xfd7zXZ\x00", "application/x-xz"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
-    (b"{\\rtf", "application/rtf"),
-)
-MPEG_BITRATES = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # kbit/s of MPEG 1, layer III
-MPEG_BITRATES_LOW = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # of MPEG 2 and 2.5
-MPEG_RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version
 
 
 def is_inline(type_: str) -> bool:
@@ -103,20 +105,30 @@ def pictures() -> frozenset[str]:
 
 def type_of(head: bytes, *, is_whole: bool) -> str:
     """The type of a file with this beginning, HEAD_BYTES of it or more. `is_whole`: there is no more of it."""
-    for beginning, type_ in BEGINNINGS:
-        if head.startswith(beginning):
+    for recognise in (_iso_media, _matroska, _riff, _zip, _mpeg_audio):
+        type_ = recognise(head)
+        if type_ is not None:
             return type_
-    for recognise in (_iso_media, _riff, _ogg, _webm, _zip, _bitmap, _mpeg_audio, _adts):
-        type_of_kind = recognise(head)
-        if type_of_kind is not None:
-            return type_of_kind
-    return TEXT if _is_text(head, is_whole=is_whole) else UNKNOWN
+    found = _by_magic(head)
+    if _is_text(head, is_whole=is_whole):
+        return next((type_ for type_, _ in found if type_ in TEXTS), TEXT)
+    shown = [type_ for type_, _ in found if type_ in INLINE]
+    if shown:
+        return "video/ogg" if shown[0] == "audio/ogg" and b"theora" in head[:512] else shown[0]
+    return next((type_ for type_, confidence in found if confidence >= MIN_CONFIDENCE and TYPE.fullmatch(type_)), UNKNOWN)
+
+
+def _by_magic(head: bytes) -> list[tuple[str, float]]:
+    """(type, confidence from 0 to 1) of all that may begin so, the likeliest first."""
+    try:
+        found = puremagic.magic_string(head)
+    except puremagic.PureError:  # nothing begins so
+        return []
+    return [(NAMES.get(match.mime_type, match.mime_type), match.confidence) for match in found]
 
 
 def _iso_media(head: bytes) -> str | None:
-    """MP4, QuickTime, HEIC and AVIF: a first box `ftyp` with brands. Old QuickTime files begin with another box."""
-    if head[4:8] in (b"moov", b"wide") or (head[4:8] == b"mdat" and int.from_bytes(head[:4]) not in range(2, 8)):
-        return "video/quicktime"
+    """MP4, QuickTime, HEIC and AVIF: a first box `ftyp` with brands. Their magic is the same but for the brands."""
     if head[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(head[:4]), 512)
@@ -132,19 +144,7 @@ def _has_only_sound(head: bytes) -> bool:
     return b"soun" in head and b"vide" not in head
 
 
-def _riff(head: bytes) -> str | None:
-    if head[:4] not in (b"RIFF", b"RF64"):
-        return None
-    return {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}.get(head[8:12])
-
-
-def _ogg(head: bytes) -> str | None:
-    if head[:4] != b"OggS":
-        return None
-    return "video/ogg" if b"theora" in head[:512] else "audio/ogg"
-
-
-def _webm(head: bytes) -> str | None:
+def _matroska(head: bytes) -> str | None:
     """Matroska and WebM, which is audio if its tracks have a codec for sound only."""
     if not head.startswith(b"\x1a\x45\xdf\xa3"):
         return None
@@ -154,7 +154,19 @@ def _webm(head: bytes) -> str | None:
     return "audio/webm" if has_sound and not has_picture else "video/webm"
 
 
+def _riff(head: bytes) -> str | None:
+    if head[:4] not in (b"RIFF", b"RF64"):
+        return None
+    return {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}.get(head[8:12])
+
+
+def _mpeg_audio(head: bytes) -> str | None:
+    """MP3 of any MPEG version without a tag at its beginning: the header of a frame of layer III."""
+    return "audio/mpeg" if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 else None
+
+
 def _zip(head: bytes) -> str | None:
+    """ZIP, and the office documents that are one: by the names of their first entries."""
     if head[:4] not in (b"PK\x03\x04", b"PK\x05\x06"):
         return None
     marked = OPEN_DOCUMENT.match(head, 30)
@@ -165,40 +177,6 @@ def _zip(head: bytes) -> str | None:
             if entry in head:
                 return type_
     return "application/zip"
-
-
-def _bitmap(head: bytes) -> str | None:
-    is_bitmap = head[:2] == b"BM" and head[6:10] == bytes(4) and head[14:18] in (b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0")
-    return "image/bmp" if is_bitmap else None
-
-
-def _mpeg_audio(head: bytes) -> str | None:
-    """MP3 without a tag at its beginning: a frame that is followed by another one."""
-    length = _mpeg_frame_bytes(head[:4])
-    return "audio/mpeg" if length and _mpeg_frame_bytes(head[length : length + 4]) else None
-
-
-def _mpeg_frame_bytes(header: bytes) -> int:
-    """The length of a frame of layer III; 0 if this is no header of one."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return 0
-    version, bitrate, rate, padding = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version == 1 or not 0 < bitrate < 15 or rate == 3:
-        return 0
-    kbit, samples = (MPEG_BITRATES, 144) if version == 3 else (MPEG_BITRATES_LOW, 72)
-    return samples * kbit[bitrate] * 1000 // MPEG_RATES_HZ[version][rate] + padding
-
-
-def _adts(head: bytes) -> str | None:
-    """AAC in ADTS: a frame that is followed by another one."""
-    length = _adts_frame_bytes(head)
-    return "audio/aac" if length and _adts_frame_bytes(head[length:]) else None
-
-
-def _adts_frame_bytes(frame: bytes) -> int:
-    if len(frame) < 7 or frame[0] != 0xFF or frame[1] & 0xF6 != 0xF0:
-        return 0
-    return (frame[3] & 3) << 11 | frame[4] << 3 | frame[5] >> 5
 
 
 def _is_text(head: bytes, *, is_whole: bool) -> bool:
