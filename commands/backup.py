@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
         acquire_running_lock(settings.data_dir)
     in_bucket = settings.files_url.startswith("s3://")
     try:
-        progress = _show if sys.stderr.isatty() else None
+        progress = show if sys.stderr.isatty() else None
         made = backup.make(settings, args.folder, progress, with_objects=args.files or not in_bucket)
     except BackupError as error:
         raise CommandError(str(error)) from error
@@ -63,5 +63,6 @@ def refuse_postgresql(settings: Settings, tool: str) -> None:
         raise CommandError(f"the database is PostgreSQL: use {tool}")
 
 
-def _show(done: int, total: int) -> None:
+def show(done: int, total: int) -> None:
+    """Print the progress in bytes."""
     print(f"\r{done // MIB} of {total // MIB} MiB", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -23,6 +23,7 @@ COMMANDS = {
     "backup": "copy the database to a folder, while Bellwire is running",
     "restore": "restore a backup",
     "copy": "copy a SQLite store to PostgreSQL",
+    "files": "move the bytes of files to a bucket or another folder",
     "import": "bring users, conversations and messages of another system along",
     "rehearse": "apply the notification rules to the stored log, without effects",
     "doctor": "check the installation, and say what to correct",

@@ -54,16 +54,23 @@ def store(chosen: Settings, *, create: bool = False) -> Iterator[None]:
         require_file(chosen)
     with data_folder(chosen):
         acquire_running_lock(chosen.data_dir)
-        connect(chosen)
-        try:
-            _require_usable(chosen, create=create)
+        with connected(chosen, create=create):
             yield
-        except (peewee.OperationalError, peewee.InterfaceError) as error:
-            raise UnreachableError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
-        except peewee.PeeweeException as error:
-            raise CommandError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
-        finally:
-            disconnect()
+
+
+@contextmanager
+def connected(chosen: Settings, *, create: bool = False) -> Iterator[None]:
+    """Do the same under a lock on the data folder that the caller has."""
+    connect(chosen)
+    try:
+        _require_usable(chosen, create=create)
+        yield
+    except (peewee.OperationalError, peewee.InterfaceError) as error:
+        raise UnreachableError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
+    except peewee.PeeweeException as error:
+        raise CommandError(f"the store can't be used ({error}): {command_line('doctor')} says more") from error
+    finally:
+        disconnect()
 
 
 def require_file(chosen: Settings) -> None:

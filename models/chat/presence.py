@@ -96,6 +96,11 @@ def record_changes(tx: Transaction, gateway: str, came: Sequence[int], went: Seq
     return left_behind, lease_was_lost
 
 
+def count_gateways() -> int:
+    """Return the number of gateways whose lease is valid."""
+    return int(GatewayLease.select().where(GatewayLease.until_ms > engine().now_ms()).count())
+
+
 def _renew_lease(tx: Transaction, gateway: str) -> bool:
     """Renew the gateway's lease. Returns whether it had none."""
     until_ms = tx.now_ms + LEASE_S * 1000

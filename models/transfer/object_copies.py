@@ -38,7 +38,7 @@ class CopiedObjects(msgspec.Struct):
     lost_keys: list[str] = []
 
 
-class StoredObject(NamedTuple):
+class ObjectRow(NamedTuple):
     """An object's row."""
 
     key: str
@@ -46,24 +46,25 @@ class StoredObject(NamedTuple):
     sha256: str
 
 
-def listed(database: Path, condition: str = "state='stored'") -> list[StoredObject]:
+def listed(database: Path, condition: str = "state='stored'") -> list[ObjectRow]:
     """The rows of objects in a database's file; none in one of a version without files."""
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name='blobs'").fetchone():
             return []
         found = connection.execute(f"SELECT key, bytes, sha256 FROM blobs WHERE {condition} ORDER BY key")
-        return [StoredObject(*row) for row in found]
+        return [ObjectRow(*row) for row in found]
 
 
 def copy(
-    objects: Collection[StoredObject],
+    objects: Collection[ObjectRow],
     source: ObjectStore,
     target: ObjectStore,
     progress: Progress | None = None,
     *,
     verify: bool,
+    compares: bool = True,
 ) -> CopiedObjects:
-    """Copy objects unless the target has them; return when they are durable. Those that are lost are counted.
+    """Copy objects unless the target has them (with `compares`); return when they are durable. Those that are lost are counted.
 
     What is copied is compared with its checksum, what is linked only with `verify`: that reads it all.
     """
@@ -72,7 +73,7 @@ def copy(
     linked: set[Path] = set()
     for each in objects:
         try:
-            if not _has(target, each) and (folder := _copy(each, source, target, verify=verify)):
+            if not (compares and _has(target, each)) and (folder := _copy(each, source, target, verify=verify)):
                 linked.add(folder)
             done.count += 1
             done.bytes += each.bytes
@@ -87,7 +88,7 @@ def copy(
     return done
 
 
-def _has(target: ObjectStore, expected: StoredObject) -> bool:
+def _has(target: ObjectStore, expected: ObjectRow) -> bool:
     """Whether the target has an object already, with the right bytes: of a bucket with the right length."""
     if target.length(expected.key) != expected.bytes:
         return False
@@ -95,7 +96,7 @@ def _has(target: ObjectStore, expected: StoredObject) -> bool:
     return path is None or checksum(path) == FileSum(expected.bytes, expected.sha256)
 
 
-def _copy(each: StoredObject, source: ObjectStore, target: ObjectStore, *, verify: bool) -> Path | None:
+def _copy(each: ObjectRow, source: ObjectStore, target: ObjectStore, *, verify: bool) -> Path | None:
     """Copy one object. Return the folder of a hard link, which is not forced to the disk yet."""
     here, there = source.local_path(each.key), target.local_path(each.key)
     if here and there and _is_linked(each, here, there, verify=verify):
@@ -116,7 +117,7 @@ def _copy(each: StoredObject, source: ObjectStore, target: ObjectStore, *, verif
     return None
 
 
-def _is_linked(each: StoredObject, here: Path, there: Path, *, verify: bool) -> bool:
+def _is_linked(each: ObjectRow, here: Path, there: Path, *, verify: bool) -> bool:
     """Give an object's file a second name, if its bytes are right and the file system can."""
     if here.stat().st_size != each.bytes or (verify and checksum(here).sha256 != each.sha256):
         raise UnlikeError(each.key)
