@@ -18,6 +18,7 @@ from metrics.declared import (
     DATABASE_BYTES,
     DISK_FREE_BYTES,
     FILES_PENDING,
+    FILES_STORED_BYTES,
     PUSHES_WAITING,
     QUEUE_DEPTH,
     QUEUE_OLDEST_SECONDS,
@@ -26,6 +27,7 @@ from metrics.declared import (
     TABLE_ROWS,
     WAL_BYTES,
 )
+from models.blobs import blob as blobs
 from models.chat import reports
 from models.chat.conversation import Conversation, Membership
 from models.chat.message import Message
@@ -40,7 +42,11 @@ from models.records.activity import Activity
 from models.store.database import Base, engine, size_bytes
 
 MEASURE_INTERVAL_S = 5.0
+FILES_INTERVAL_S = 15.0  # from one measurement of all files' size to the next
+MAX_FILES_SHARE = 0.005  # of the time
 GROWING_TABLES = (User, Conversation, Membership, Message, EventRow, Activity, Notification, Email, Push)
+
+_measure_files_at = 0.0  # time.monotonic()
 
 
 def set_build_info(settings: Settings) -> None:
@@ -84,6 +90,17 @@ def measure_store() -> None:
     WAL_BYTES.set(engine().wal_bytes())
     PUSHES_WAITING.set(push_outbox.count_due(engine().now_ms()))
     FILES_PENDING.set(pictures.count_pending())
+    _measure_files()
+
+
+def _measure_files() -> None:
+    """Set the size of all files, rarely enough that reading its index stays a small part of the time."""
+    global _measure_files_at
+    began = time.monotonic()
+    if began >= _measure_files_at:
+        FILES_STORED_BYTES.set(blobs.stored_bytes())
+        ended = time.monotonic()
+        _measure_files_at = ended + max(FILES_INTERVAL_S, (ended - began) / MAX_FILES_SHARE)
 
 
 def _id_span(model: type[Base]) -> int:

@@ -28,6 +28,7 @@ from jobs.mail.mailer import Mailer
 from jobs.pictures.processor import PictureProcessor
 from jobs.push.sender import PushSender
 from jobs.queue.broker import QUEUE_ERRORS, Broker
+from jobs.upkeep.sweeper import Sweeper
 from models.log import event
 from models.store import facts
 from models.store.data_dir_lock import acquire_running_lock
@@ -49,6 +50,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._push_sender = PushSender(settings)
         self._deliverer = Deliverer(settings)
         self._pictures = PictureProcessor(settings)
+        self._sweeper = Sweeper(settings, lambda: huey.scheduler.has_lease)
         self._heartbeat = Heartbeat(tasks.running_work)
         self._checker = threading.Thread(target=self._check_repeatedly, name="checker", daemon=True)
 
@@ -70,6 +72,7 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._push_sender.start()
         self._deliverer.start()
         self._pictures.start()
+        self._sweeper.start()
         super().start()
         self._checker.start()
         parent.watch()
@@ -90,8 +93,9 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         self._push_sender.stop()
         self._deliverer.stop()
         self._pictures.stop()
+        self._sweeper.stop()
         ended: bool = super()._join_workers()
-        others = (self._checker, self._mailer, self._push_sender, self._deliverer, self._pictures)
+        others = (self._checker, self._mailer, self._push_sender, self._deliverer, self._pictures, self._sweeper)
         for other in others:
             other.join(self.shutdown_timeout)
         return ended and not any(other.is_alive() for other in others)

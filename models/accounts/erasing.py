@@ -33,6 +33,9 @@ from models.community.comment import Comment
 from models.community.group import Group, GroupMember
 from models.community.like import Bookmark, Like
 from models.community.post import Post
+from models.files import file as files
+from models.files.file import File
+from models.files.usage import FileUsage
 from models.identity.code import Code
 from models.identity.external_id import HASHED_PREFIX, hashed
 from models.identity.token import Token
@@ -196,6 +199,15 @@ def _was_there(delete: Callable[[Transaction, int, str, int], None], tx: Transac
     return True
 
 
+def _remove_files(tx: Transaction, progress: DeletionProgress, ids: Sequence[Any]) -> int:
+    files.remove(tx, ids)
+    return len(ids)
+
+
+def _is_unclaimed(user: int) -> Any:
+    return (File.owner == user) & File.message.is_null() & File.post.is_null()
+
+
 def _is_present(model: Any, owner: Any) -> Callable[[int], Any]:
     return lambda user: (owner == user) & model.deleted_ms.is_null()
 
@@ -227,6 +239,8 @@ STEPS = (
     deleted(Online, Online.user, Online.gateway),
     deleted(Visit, Visit.user, Visit.id),
     deleted(Bookmark, Bookmark.user, Bookmark.post),
+    Step("files", pages(File, File.id, _is_unclaimed), _remove_files),
+    deleted(FileUsage, FileUsage.user, FileUsage.day),
     deleted(InvitationUse, InvitationUse.user, InvitationUse.invitation),
     Step("invitations", pages(Invitation, Invitation.id, lambda user: Invitation.created_by == user), _end_invitations),
     Step("community_groups", pages(Group, Group.id, lambda user: Group.owner == user), _rename_groups, of_texts=True),
@@ -257,6 +271,7 @@ STEPS = (
         _erase_comments,
         of_texts=True,
     ),
+    Step("files", pages(File, File.id, lambda user: File.owner == user), _remove_files, of_texts=True, of="of texts"),
     Step(  # when there are no more texts that somebody could report
         "reports",
         pages(ContentReport, ContentReport.id, lambda user: ContentReport.author == user),

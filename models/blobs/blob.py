@@ -14,11 +14,12 @@ from typing import NamedTuple
 import peewee
 
 from models.log.event import Transaction
-from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_rows, placeholders
+from models.store.database import Base, NeverReusedIdField, chunks, execute, placeholders, rows
 from models.store.errors import NotFoundError
 
 WRITING, STORED, UNUSED = "writing", "stored", "unused"
 MAX_WRITING_MS = 3600 * 1000  # an object that is written for longer was left behind by a kill
+MAX_LATE_MS = 60 * 1000  # a request to a bucket may be carried out so long after its sender has given it up
 MAX_IDS_PER_STATEMENT = 200
 
 
@@ -39,6 +40,27 @@ class Blob(Base):
 
 
 Blob.add_index(Blob.index(Blob.since_ms, where=peewee.SQL("state<>'stored'"), name="blob_open"))
+Blob.add_index(Blob.index(Blob.bytes, where=peewee.SQL("state='stored'"), name="blob_stored"))
+
+
+class ObjectPlace(NamedTuple):
+    """A place in the order in which unused objects are removed."""
+
+    since_ms: int = 0
+    id: int = 0
+
+
+class UnusedObject(NamedTuple):
+    """An object that is to be removed from the store."""
+
+    id: int
+    key: str
+    since_ms: int
+
+    @property
+    def place(self) -> ObjectPlace:
+        """Where it is in the order."""
+        return ObjectPlace(self.since_ms, self.id)
 
 
 class ObjectName(NamedTuple):
@@ -69,8 +91,30 @@ def discard(tx: Transaction, blobs: Sequence[int]) -> None:
         execute(sql, (UNUSED, tx.now_ms, *part))
 
 
-def list_removable(now_ms: int, limit: int) -> list[ObjectName]:
-    """Objects that nobody may have, and those whose writer has left them behind."""
-    is_left = (Blob.state == WRITING) & (Blob.since_ms < now_ms - MAX_WRITING_MS)
-    query = Blob.select(Blob.id, Blob.key).where((Blob.state == UNUSED) | is_left).order_by(Blob.since_ms).limit(limit)
-    return [ObjectName(*row) for row in fetch_rows(query)]
+def list_left(now_ms: int) -> list[int]:
+    """Objects that their writers have left behind. Raw: SQLite uses a partial index only if its condition is written."""
+    sql = "SELECT id FROM blobs WHERE state<>'stored' AND state='writing' AND since_ms<? ORDER BY since_ms LIMIT ?"
+    return [number for (number,) in rows(sql, (now_ms - MAX_WRITING_MS, MAX_IDS_PER_STATEMENT))]
+
+
+def list_unused(after: ObjectPlace, now_ms: int) -> list[UnusedObject]:
+    """The next objects that nobody may have, oldest first. An object that was never stored is left for MAX_LATE_MS: its writer may
+    have given up before a bucket did. Raw, as above."""
+    sql = (
+        "SELECT id, key, since_ms FROM blobs WHERE state<>'stored' AND state='unused' AND since_ms>=? AND (since_ms>? OR id>?) "
+        "AND (sha256 IS NOT NULL OR since_ms NOT BETWEEN ? AND ?) ORDER BY since_ms, id LIMIT ?"
+    )
+    late = (now_ms - MAX_LATE_MS, now_ms + MAX_LATE_MS)
+    found = rows(sql, (after.since_ms, after.since_ms, after.id, *late, MAX_IDS_PER_STATEMENT))
+    return [UnusedObject(id_, key, since_ms) for id_, key, since_ms in found]
+
+
+def forget(tx: Transaction, blobs: Sequence[int]) -> None:
+    """Delete the rows of unused objects that were removed from the store."""
+    execute(f"DELETE FROM blobs WHERE state='unused' AND id IN ({placeholders(len(blobs))})", blobs)
+
+
+def stored_bytes() -> int:
+    """The size of all files, with thumbnails. It reads a whole index. Raw, as above."""
+    ((total,),) = rows("SELECT sum(bytes) FROM blobs WHERE state='stored'")
+    return int(total or 0)

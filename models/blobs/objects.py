@@ -45,7 +45,8 @@ class ObjectStore(Protocol):
         """An object's length in bytes; None if it is not there. Raises OSError or StoreDownError."""
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove objects, also parts of those that were never finished; those that are not there don't matter."""
+        """Remove objects, also parts of those that were never finished; those that are not there don't matter. Return when that is
+        durable. Raises OSError, and StoreDownError when no object can be removed for now."""
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield key and length of each object that is there, in no order. A file that is no object has its path as its key."""

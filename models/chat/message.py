@@ -239,7 +239,7 @@ def views(ids: Sequence[int]) -> list[MessageView]:
     # Raw: the answer to a retried send, and part of every initial state.
     messages = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
     reactions = _reactions(ids)
-    attached = views_of("message", [id_ for id_, *_, count in messages if count])
+    attached = views_of("message", [row[0] for row in messages if row[-1] and row[9] is None])  # with files, and not deleted
     return [
         MessageView(
             id_,

@@ -77,6 +77,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             primary_key = CompositeKey("user", "day")
 
     Blob.add_index(Blob.index(Blob.since_ms, where=SQL("state<>'stored'"), name="blob_open"))
+    Blob.add_index(Blob.index(Blob.bytes, where=SQL("state='stored'"), name="blob_stored"))
     File.add_index(File.index(File.message, where=SQL("message IS NOT NULL"), name="file_message"))
     File.add_index(File.index(File.post, where=SQL("post IS NOT NULL"), name="file_post"))
     File.add_index(File.index(File.created_ms, where=SQL("message IS NULL AND post IS NULL"), name="file_unclaimed"))

@@ -14,10 +14,11 @@ from jobs.insight.quiet_status import quiet_now
 from jobs.mail import digests
 from jobs.mail.mailer import Mailer
 from jobs.push.content import PushComposer
+from jobs.upkeep.sweeper import Sweeper
 from models.chat import changes, conversation, conversation_search, member_level, message, presence, read_marks, search, views
 from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
-from models.community import comment, group, like, post, post_queries
+from models.community import comment, group, like, post, post_queries, removal
 from models.identity import token, user
 from models.identity.contacts import SHARED, Bound
 from models.log import event
@@ -27,16 +28,17 @@ from models.ops import dead_letters, worker
 from models.records import records
 from models.records.archive import RECORD_TYPES
 from models.records.records import RecordFilter
-from models.store.database import db, engine, multi_index_read, rows, snapshot
+from models.store.database import db, engine, execute, multi_index_read, rows, snapshot
 from models.sync import catchup, initial_state
 from tests.models.people import credentials, people, subscribe
 from tests.models.people import group as make_group
+from tests.models.uploads import upload
 
 SMALL = {  # tables whose rows are a process's, a consumer's, an administrator's work or of the last minutes
     *("facts", "checkpoints", "lease", "workers", "leases", "sqlite_sequence", "archive_files", "fanouts", "member_additions"),
     *("bursts", "burst_events", "unseen_messages", "codes", "dead_work", "webhooks"),
 }
-ONCE_A_MINUTE = {"waiting_mail"}
+ONCE_A_MINUTE = {"waiting_mail", "file_usage"}  # the latter has two days
 EXPLAINED = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)(?!.*;|.*\(0 = 1\))", re.DOTALL)
 FIRST_ROW = re.compile(r"SELECT 1 FROM \w+ LIMIT 1")  # reads one row of a table
 MIN_STATEMENTS = 150
@@ -108,7 +110,16 @@ def use(settings: Settings) -> None:
     for chosen in (None, members):
         post_queries.list_page(ana, chosen, None, 50, bookmarked=False)
     post_queries.list_page(ben, None, None, 50, bookmarked=True)
+    uploaded = [upload(ana, f"{number}.pdf") for number in range(4)]
+    write(message.post, [Draft(ana, 0, "", to=ben, files=uploaded[:2])])
+    with event.transaction() as tx:
+        shown = post.create(tx, ana, None, "", uploaded[2:3])
+    message.get_view(ben, conversation.newest_message())
     tasks.run_pending()
+    write(message.delete, ana, "user", conversation.newest_message())
+    write(removal.delete_post, ana, "user", shown.id)
+    execute("UPDATE files SET created_ms=1 WHERE id=?", (uploaded[3],))
+    Sweeper(settings).sweep()
     digests.collect(tasks.never)
     Mailer(settings).send_due()
     outbox.count_queued()

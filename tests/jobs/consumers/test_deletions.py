@@ -34,6 +34,7 @@ from models.store.database import engine, execute, rows
 from models.transfer import ledger
 from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
+from tests.models.uploads import upload
 
 DAY_MS = 24 * 3600 * 1000
 WORK = "tasks.drain_log(tasks.consumers['deletions'])"
@@ -76,20 +77,26 @@ class Person:
         self.words[place] = "zq" + "".join(self._random.choices("bcdfghjklmnpqrstvwxyz", k=14))
         return self.words[place]
 
+    def _upload(self, place: str) -> int:
+        return upload(self.id, f"{self.word(place)}.pdf")
+
     def _writes(self) -> None:
+        attached = self._upload("message file")
+        shown = self._upload("post file")
+        self._upload("unsent file")
         with event.transaction() as tx:
             crew = conversation.create(tx, self.id, [self.ana, self.root], self.word("title"))
             drafts = [
                 Draft(self.id, 0, self.word(f"message {n}"), to=self.ana, client_id=self.word(f"client {n}")) for n in range(45)
             ]
-            message.post(tx, [*drafts, Draft(self.id, 0, self.word("group message"), conversation=crew)])
+            message.post(tx, [*drafts, Draft(self.id, 0, self.word("group message"), conversation=crew, files=[attached])])
             message.post(tx, [Draft(self.ana, 0, "what Ana wrote", to=self.id)])
         with event.transaction() as tx:
             newest = int(str(scalar("SELECT max(id) FROM messages WHERE sender_id=?", self.id)))
             message.edit(tx, self.id, newest, self.word("edited"))
             message.react(tx, self.id, newest, "👍", added=True)
             public = post.create(tx, self.ana, None, "what Ana posted")
-            mine = post.create(tx, self.id, None, self.word("post"))
+            mine = post.create(tx, self.id, None, self.word("post"), [shown])
             comment.create(tx, self.id, public.id, self.word("comment"), None)
             comment.create(tx, self.ana, public.id, "what Ana answered", None)
             like.like(tx, self.id, public.id)
@@ -168,6 +175,7 @@ ANAS = ["Ana's own", "what Ana answered", "what Ana posted", "what Ana wrote"]
 def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) -> None:
     person = Person(store)
     assert set(person.places()) >= {"username", "email", "external", "message 3", "post", "group", "edited", "act", "title"}
+    assert set(person.places()) >= {"message file", "post file", "unsent file"}
     job = person.requests("erase")
     assert view(person.id).username == f"deleted-{person.id}"
     drain(DeletionsConsumer(store), pause=False)
@@ -186,7 +194,7 @@ def test_nothing_of_a_person_stays_when_their_texts_are_erased(store: Settings) 
     assert (receipt["job"], receipt["state"], receipt["texts"]) == (job, "done", "erase")
     assert (
         receipt["rows"].items()
-        >= {"users": 1, "tokens": 1, "profiles": 1, "messages": 46, "posts": 1, "comments": 1, "mail_files": 1}.items()
+        >= {"users": 1, "tokens": 1, "profiles": 1, "messages": 46, "posts": 1, "comments": 1, "mail_files": 1, "files": 1}.items()
     )
     assert rows("SELECT count(*) FROM events WHERE type='message.deleted'") == [(46,)]
     assert [entry.user for entry in ledger.read(store.deletions_path)] == [person.id]
@@ -204,7 +212,7 @@ def test_texts_stay_when_they_are_kept_and_names_go_and_erasing_later_is_another
         if place.startswith(("message", "client", "group", "post", "comment", "title", "new", "edited"))
     }
     assert set(person.places()) - texts == set()
-    assert {"message 3", "group message", "post", "comment", "group"} <= set(person.places())
+    assert {"message 3", "group message", "post", "comment", "group", "message file", "post file"} <= set(person.places())
     assert others_texts() == ANAS
     assert person.requests("keep") == first
     second = person.requests("erase")
