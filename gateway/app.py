@@ -228,7 +228,7 @@ class Application(web.Application):
     def __init__(
         self, services: Services, deadlines: Deadlines, ping_every_s: float = PING_EVERY_S, pong_within_s: float = PONG_WITHIN_S
     ) -> None:
-        prefix, limits = secrets.token_hex(4), field_limits.module(AREAS)
+        prefix, limits = secrets.token_hex(4), field_limits.module(AREAS, services.settings.file_max_mb * 1024 * 1024)
         made_files = {"shared/limits.js": limits}
         settings: dict[str, Any] = {
             "default_handler_class": NotFound,

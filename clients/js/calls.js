@@ -156,6 +156,23 @@ export class UserClient extends Bellwire {
     return this.call("POST", path, { text }, { headers: { "Idempotency-Key": key }, retry: true });
   }
 
+  // Files, which `upload` makes
+
+  /** Resolves to a Response whose `body` is the bytes of a file that the caller may see. */
+  file(id) {
+    return download(this, `/files/${id}`);
+  }
+
+  /** The same of a picture's thumbnail, a WebP of at most 512 pixels. */
+  thumbnail(id) {
+    return download(this, `/files/${id}/thumbnail`);
+  }
+
+  /** An address of a file that needs no token for an hour: {url, expires_at}. */
+  fileLink(id) {
+    return this.call("GET", `/files/${id}/link`);
+  }
+
   // Notifications
 
   /** Yield the caller's notifications, newest first. `filters`: {unread, type}. */

@@ -346,6 +346,11 @@ export class Bellwire extends Client {
   markRead(conversation: number, message: number): Promise<number>;
   markUnread(conversation: number, message: number): Promise<number>;
 
+  /** The bytes of a file, as they arrive. */
+  file(id: number): Promise<Response>;
+  thumbnail(id: number): Promise<Response>;
+  /** An address that needs no token for an hour. */
+  fileLink(id: number): Promise<{ url: string; expires_at: string }>;
   getMessage(message: number): Promise<Message>;
   edit(message: number, body: string): Promise<Message>;
   delete(message: number): Promise<null>;

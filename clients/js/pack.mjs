@@ -2,7 +2,7 @@
 
 import { copyFileSync, rmSync } from "node:fs";
 
-for (const name of ["client.js", "client.d.ts"]) {
+for (const name of ["client.js", "client.d.ts", "upload.js"]) {
   const copy = new URL(name, import.meta.url);
   if (process.argv.includes("--clean")) rmSync(copy, { force: true });
   else copyFileSync(new URL(`../../gateway/static/${name}`, import.meta.url), copy);

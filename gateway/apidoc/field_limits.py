@@ -29,9 +29,10 @@ def field_limits(areas: Mapping[str, Sequence[Route]]) -> dict[str, dict[str, Bo
     return {name: fields for name, fields in found.items() if fields}
 
 
-def module(areas: Mapping[str, Sequence[Route]]) -> StaticFile:
-    """The module, as a file."""
-    text = b"export const LIMITS = " + msgspec.json.encode(field_limits(areas)) + b";\n"
+def module(areas: Mapping[str, Sequence[Route]], file_max_bytes: int) -> StaticFile:
+    """The module, as a file. `file_max_bytes` bounds an upload, whose body is no object with fields."""
+    limits = field_limits(areas) | {"Upload": {"file": {"max": file_max_bytes}}}
+    text = b"export const LIMITS = " + msgspec.json.encode(limits) + b";\n"
     return file_of(TYPES[".js"], text)
 
 

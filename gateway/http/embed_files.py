@@ -17,7 +17,7 @@ from gateway.http.static_files import FILES, LANGUAGES, TYPES, StaticFile, file_
 
 ENTRY, MADE, LIMITS = "embed/elements.js", "embed/made.js", "shared/limits.js"
 STYLES, OWN_STYLES = ("shared/palette.css", "shared/style.css"), ("embed/elements.css",)
-LIMITED = ("NewMessage", "MessageEdit")  # bodies that a chat sends
+LIMITED = ("NewMessage", "MessageEdit", "Upload")  # bodies that a chat sends
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 LATER_WORDS = (  # beginnings of words that a chat shows only with modules that are loaded later
     *("problem.xsrf", "invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),

@@ -29,6 +29,7 @@ const CHAT_MODULES = [
   "shared/load",
   "shared/matching",
   "shared/sizes",
+  "shared/transfer",
   "chat/store",
   "chat/thread",
   "chat/conversations",

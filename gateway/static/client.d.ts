@@ -32,8 +32,11 @@ export interface MyAccount extends User {
   wallet: { currency: string; balance: string };
 }
 
-/** A file of a message or post. A picture is `pending` until its size and thumbnail are known, and `failed` if it cannot be read. */
-export interface File {
+/**
+ * A file of a message or post. `type` is what its bytes are. Of a picture that is "pending", the size and the thumbnail come
+ * with `message.updated` or `post.updated`; one that "failed" has none.
+ */
+export interface StoredFile {
   id: number;
   name: string;
   type: string;
@@ -61,7 +64,7 @@ export interface Message {
   /** The members whom its body names by `@username`, in ascending order; `mentions_all`: an owner wrote `@all`. */
   mentions: number[];
   mentions_all: boolean;
-  files: File[];
+  files: StoredFile[];
 }
 
 /** A message after an edit, with the mentions that it did not have before. They are absent once it is deleted. */
@@ -123,7 +126,7 @@ export interface Post {
   created_at: string;
   likes_count: number;
   comments_count: number;
-  files: File[];
+  files: StoredFile[];
   liked?: boolean;
   bookmarked?: boolean;
 }
@@ -231,10 +234,19 @@ export interface CallOptions {
   /** How often it is made then. */
   attempts?: number;
   timeoutS?: number;
-  /** Beside those of each call. A body that is a text is sent as it is. */
+  /** Beside those of each call. A body that is a text or a Blob is sent as it is. */
   headers?: Record<string, string>;
   /** Makes the result of a successful answer; by default its JSON. */
   decode?: (answer: Response) => unknown;
+}
+
+export interface UploadOptions {
+  /** Its name, if the Blob has none. */
+  name?: string;
+  onprogress?: (progress: { sent: number; total: number }) => void;
+  signal?: AbortSignal | null;
+  /** How often it is sent if it breaks off. */
+  attempts?: number;
 }
 
 /** A user's id, or "ext:" and their external id. In paths it is percent-encoded. */
@@ -243,7 +255,7 @@ export type UserReference = number | `ext:${string}`;
 export interface NewMessage {
   to?: UserReference;
   conversation?: number;
-  body: string;
+  body?: string;
   priority?: Priority;
   reply_to?: number | null;
   client_id?: string;
@@ -307,6 +319,8 @@ export class Bellwire extends EventTarget {
   call<Answer = any>(method: Method, path: string, body?: unknown, options?: CallOptions): Promise<Answer>;
   state(options?: CallOptions): Promise<State>;
   send(message: NewMessage, options?: { signal?: AbortSignal | null }): Promise<Message>;
+  /** Upload a file, to be sent with `files: [id]` within a day. */
+  upload(file: Blob | ArrayBuffer | Uint8Array, options?: UploadOptions): Promise<StoredFile>;
   events(options?: EventsOptions): AsyncGenerator<BellwireEvent | StateEvent, void, undefined>;
   batches(options?: EventsOptions): AsyncGenerator<Batch, void, undefined>;
 

@@ -141,9 +141,9 @@ export class Bellwire extends EventTarget {
 
   /**
    * Call the API; returns the decoded answer, null for 204. `retry`: whether the call may be repeated after a failure;
-   * by default all but POST are. `attempts`: how often it is made then. `headers`: further ones; a body that is a text is
-   * sent as it is. `decode`: makes the result of a Response. Throws BellwireError, TypeError without a connection, and
-   * DOMException when it was aborted or timed out.
+   * by default all but POST are. `attempts`: how often it is made then. `headers`: further ones; a body that is a text or
+   * a Blob is sent as it is. `decode`: makes the result of a Response. Throws BellwireError, TypeError without a
+   * connection, and DOMException when it was aborted or timed out.
    */
   async call(method, path, body = null, options = {}) {
     const { signal = null, retry = method !== "POST", attempts = this.attempts } = options;
@@ -161,15 +161,15 @@ export class Bellwire extends EventTarget {
   }
 
   async #callOnce(method, path, body, options, isRenewed = false) {
-    const { query = {}, signal, headers, timeoutS = ANSWER_TIMEOUT_S, decode = decoded } = options;
+    const { query = {}, signal, headers, timeoutS = ANSWER_TIMEOUT_S, decode = decoded, request = fetch } = options;
     const token = await this.#currentToken();
     const parameters = Object.entries(query).filter(([, value]) => value != null && value !== "");
     const search = parameters.length ? `?${new URLSearchParams(parameters)}` : "";
     const signals = [AbortSignal.timeout(timeoutS * 1000), ...(signal ? [signal] : [])];
-    const answer = await fetch(this.url + API + path + search, {
+    const answer = await request(this.url + API + path + search, {
       method,
       headers: { ...this.#headers(method, body, token), ...headers },
-      body: body === null || typeof body === "string" ? body : JSON.stringify(body),
+      body: body === null || typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body),
       signal: AbortSignal.any(signals),
       credentials: this.url ? "omit" : "same-origin",
       cache: "no-store",
@@ -230,6 +230,15 @@ export class Bellwire extends EventTarget {
     const sent = await this.call("POST", "/messages", body, { signal, retry: true, attempts: MAX_ATTEMPTS });
     this.#recordSend((performance.now() - start) / 1000);
     return sent;
+  }
+
+  /**
+   * Upload a Blob, or bytes, to be sent with `files: [id]` within a day; returns FILE. `name`: that of the file, if the
+   * Blob has none; `onprogress({sent, total})` is called while it is sent. What breaks off begins anew, as other calls do.
+   */
+  async upload(file, options = {}) {
+    const { upload } = await import("./upload.js");
+    return upload(this, file, options);
   }
 
   #recordSend(seconds) {
@@ -525,9 +534,9 @@ async function decoded(answer) {
   }
 }
 
-/** Whether repeating a call cannot help. */
+/** Whether repeating a call cannot help, or not before another day. */
 function isPermanent(error) {
-  return error instanceof BellwireError && !TRANSIENT_STATUSES.has(error.status);
+  return error instanceof BellwireError && (!TRANSIENT_STATUSES.has(error.status) || error.slug === "quota-exceeded");
 }
 
 /** Whether the browser keeps anything for this page. Without cookies there is no lock that tabs could share, either. */

@@ -41,6 +41,7 @@ const SECTION_OF = new Map([
 const LATER_MODULES = [
   ...["chat/message-actions", "chat/emoji", "chat/blocks", "chat/priority", "chat/level", "chat/completion"],
   ...["shared/dialog", "shared/popover", "shared/reporting", "shared/viewer", "shared/zoom"],
+  ...["shared/attaching", "shared/attachments", "shared/file-store", "shared/tray", "upload"],
 ];
 const SIGNED_OUT = new Set([401, 403]);
 const MAX_ANNOUNCED = 5; // messages in the live region, which screen readers read

@@ -189,6 +189,19 @@ def test_tabs_of_the_other_product_share_one_stream(customers: list[Client], gat
     gateway.waiting(1)
 
 
+def test_a_file_is_sent_from_the_page_of_another_product(customers: list[Client], visit: Open) -> None:
+    ana, ben, _ = customers
+    page = visit(ana, f'<bellwire-chat with="ext:{ben.name}"></bellwire-chat>')
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Attach files").click()
+    chooser.value.set_files({"name": "invoice.txt", "mimeType": "text/plain", "buffer": b"12.00"})
+    write(page, "the invoice")
+    expect(texts(page)).to_have_text(["the invoice"])
+    expect(page.locator(".echo")).to_have_count(0)
+    (message,) = ben.get(f"/conversations/{ben.get('/conversations').json()['items'][0]['id']}/messages").json()["items"]
+    assert [file["name"] for file in message["files"]] == ["invoice.txt"]
+
+
 def test_a_token_is_asked_for_again_when_it_is_refused(
     customers: list[Client], host: HostServer, visit: Open, admin: Client
 ) -> None:
@@ -201,7 +214,7 @@ def test_a_token_is_asked_for_again_when_it_is_refused(
     assert page.evaluate(STATES) == 1
     expect(page.locator("bellwire-chat header button")).to_have_count(2)  # the chat is a conversation now
     boxes = page.evaluate(BOXES)
-    page.locator("bw-composer form > button").nth(1).click()
+    page.get_by_role("button", name="Emoji").click()
     expect(page.locator("bellwire-chat .emoji-picker")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("bellwire-chat .emoji-picker")).to_have_count(0)

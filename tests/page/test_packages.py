@@ -98,7 +98,7 @@ def test_the_package_for_javascript_has_types_and_works(
     (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
     (archive,) = json.loads(run(ROOT / "clients/js", "npm", "pack", "--json", "--pack-destination", str(tmp_path)))
     documents = {"LICENSE", "README.md", "CHANGELOG.md", "package.json"}
-    modules = {"index.js", "index.d.ts", "admin.js", "calls.js", "webhooks.js", "client.js", "client.d.ts"}
+    modules = {"index.js", "index.d.ts", "admin.js", "calls.js", "webhooks.js", "client.js", "client.d.ts", "upload.js"}
     assert {file["path"] for file in archive["files"]} == documents | modules
     run(tmp_path, "npm", "install", "--offline", "--silent", "--no-audit", "--no-fund", f"./{archive['filename']}")
     installed = tmp_path / "node_modules/@bellwire/client"

@@ -11,7 +11,7 @@ const words = Object.fromEntries(
   await Promise.all(LANGUAGES.map(async (code) => [code, (await import(new URL(`words/${code}.js`, ROOT))).default])),
 );
 const KEYS = Object.keys(words.en);
-const FOR_DEVELOPERS = /^(docs|examples|words)\/|^client\.js$/;
+const FOR_DEVELOPERS = /^(docs|examples|words)\/|^(client|upload)\.js$/;
 const MODULES = readdirSync(ROOT, { recursive: true })
   .filter((path) => path.endsWith(".js") && !FOR_DEVELOPERS.test(path))
   .sort();
@@ -67,6 +67,7 @@ const NO_WORDS = new Set([
   ...["Android", "Windows", "CrOS", "Mac OS X", "Linux", "Mozilla/"], // as browsers name their systems
   ...["Bellwire", "${}${}Bellwire"], // a name
   "Deleted user", // as the server writes it
+  "Files", // a type of what is dragged
   ...["Content-Type", "Bellwire-Version", "MessageEdit", "NewMessage", "noopener noreferrer", "800px 0px", "XXXXX-XXXXX", "Error"],
   ...["Bellwire.configure needs getToken, a function", "calc($1 * var(--size))"],
   "${}\\n@container (max-width: 640px) ${}",

@@ -31,6 +31,7 @@ class Chat extends View {
     this.listen(this, "seen", (id) => this.#markRead(id));
     this.listen(this, "mark-unread", (message) => this.#markUnread(message));
     this.listen(store, "unread", ({ conversation, message }) => isOwn(conversation) && this.#showUnread(message));
+    this.listen(this, "dragover drop", (_, event) => this.composer.onFiles(event));
     this.lifetime.signal.addEventListener("abort", () => this.#sendReadMark());
     this.listen(this, "posted", () => this.messages.toEnd());
     this.#drawHeader();

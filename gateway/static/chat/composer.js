@@ -1,10 +1,11 @@
-/** The field for a new message: drafts, replies, edits, emoji and the priority. */
+/** The field for a new message: drafts, replies, edits, files, emoji and the priority. */
 
-import { View, fill, h, icon, iconButton, toast, toastErrors } from "../shared/dom.js";
+import { View, fill, h, icon, iconButton, toastErrors } from "../shared/dom.js";
 import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { load } from "../shared/load.js";
-import { messageDraft, messageReply } from "../shared/storage.js";
+import { fileDrafts, messageDraft, messageReply } from "../shared/storage.js";
+import { transferOf } from "../shared/transfer.js";
 import { t } from "../shared/words.js";
 import { beginning } from "./markup.js";
 
@@ -14,7 +15,7 @@ const COUNTED_FROM = 500; // characters before the limit: from here on it is sho
 const SCREEN_KEYBOARD_PX = 150; // what covers more of the window than this is a keyboard
 const coarsePointer = matchMedia("(pointer: coarse)");
 
-/** Properties: `store`, `conversation` (an id). */
+/** Properties: `store`, `conversation` (an id). With files it has `tray`, which shows them. */
 class Composer extends View {
   render() {
     this.priority = "normal";
@@ -26,6 +27,8 @@ class Composer extends View {
     const emoji = iconButton("smile", t("composer.emoji"), ({ currentTarget }) =>
       toastErrors(() => this.#chooseEmoji(currentTarget)),
     );
+    const attach = () => toastErrors(() => this.#attach("choose"));
+    const attachButton = iconButton("attach", t("composer.attach"), attach);
     const onsubmit = (event) => {
       event.preventDefault();
       this.#send();
@@ -33,11 +36,12 @@ class Composer extends View {
     const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send"), part: "send" };
     const send = h("button.icon-button.primary", sendLabel, icon("send"));
     this.growing = h("div.growing", {}, this.text);
-    const form = h("form", { onsubmit }, this.priorityButton, this.growing, emoji, send);
+    const form = h("form", { onsubmit }, this.priorityButton, attachButton, this.growing, emoji, send);
     fill(this, this.context, this.counter, form);
     this.#setPriority("normal");
     this.#setText(this.draft.read());
     this.#restoreReply();
+    if (fileDrafts(this.store.me.id).read()?.[this.place]) this.#attach("restore").catch(() => {});
     this.lifetime.signal.addEventListener("abort", () => this.#sendTyping(false));
   }
 
@@ -47,6 +51,11 @@ class Composer extends View {
 
   get reply() {
     return messageReply(this.store.me.id, this.conversation);
+  }
+
+  /** Of its files, among drafts. */
+  get place() {
+    return String(this.conversation);
   }
 
   #createField() {
@@ -59,8 +68,7 @@ class Composer extends View {
       oninput: () => this.#onInput(),
       onkeydown: (event) => this.#onKey(event),
       onblur: () => this.#sendTyping(false),
-      onpaste: (event) => refuseFiles(event, event.clipboardData),
-      ondrop: (event) => refuseFiles(event, event.dataTransfer),
+      onpaste: (event) => this.onFiles(event),
     });
   }
 
@@ -120,6 +128,19 @@ class Composer extends View {
     this.original = null;
     this.reply.remove();
     this.context.hidden = true;
+  }
+
+  // Files
+
+  /** Files are pasted, or dragged over the conversation. */
+  onFiles(event) {
+    const transfer = transferOf(event);
+    if (transfer) toastErrors(() => this.#attach(event.type, transfer));
+  }
+
+  /** Run a function of attaching.js. */
+  async #attach(name, transfer) {
+    (await load("shared/attaching.js"))[name](this, transfer);
   }
 
   // The priority
@@ -223,7 +244,7 @@ class Composer extends View {
 
   async #send() {
     const body = bodyOf(this.text.value);
-    if (!body) return;
+    if (!body && (this.edited || !this.tray?.facts)) return;
     if ([...body].length > this.#limit) {
       this.focus(); // the counter says by how much it is too long
       return;
@@ -234,8 +255,11 @@ class Composer extends View {
     }
     const priority = this.priority === "normal" ? undefined : this.priority;
     if (priority && !(await toastErrors(() => this.#confirm(priority)))) return;
+    if (this.tray && !(await this.tray.prepare())) return;
+    const { facts: files } = this.tray ?? {};
     this.typingSentAt = 0; // the message itself ends the typing indicator of the others
-    this.store.post(this.conversation, body, { reply_to: this.original?.id, priority });
+    this.store.post(this.conversation, body, { reply_to: this.original?.id, priority, files });
+    this.tray?.clear();
     this.#setText("");
     this.draft.remove();
     this.#endContext();
@@ -270,13 +294,6 @@ function isOfKeyboard(event) {
   if (!coarsePointer.matches) return true;
   const covered = innerHeight - visualViewport.height * visualViewport.scale;
   return Boolean(event.code) && covered < SCREEN_KEYBOARD_PX;
-}
-
-/** Say that files can't be sent: otherwise a picture that is pasted or dropped would do nothing. */
-function refuseFiles(event, transfer) {
-  if (!transfer?.files.length) return;
-  event.preventDefault();
-  toast(t("composer.no-files"));
 }
 
 customElements.define("bw-composer", Composer);

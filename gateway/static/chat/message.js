@@ -206,16 +206,21 @@ export function changeLine({ at, text }) {
 
 /** Create the row of a message in the outbox: "Sending…", or the error with buttons. */
 export function unsentRow(store, message) {
-  const failed = message.failed && [
-    h("span.problem", {}, message.failed, " "),
-    h("button.link", { type: "button", onclick: () => store.retry(message) }, t("error.try-again")),
-    " ",
-    h("button.link", { type: "button", onclick: () => store.discard(message) }, t("message.discard")),
-  ];
-  const status = h("p.foot", { role: failed ? "alert" : "presentation" }, failed || t("message.sending"));
+  const { failed, files } = message;
+  const discard = h("button.link", { type: "button", onclick: () => store.discard(message) }, t("message.discard"));
+  const retry = () => h("button.link", { type: "button", onclick: () => store.retry(message) }, t("error.try-again"));
+  const parts = failed ? [h("span.problem", {}, failed, " "), retry(), " ", discard] : [t("message.sending"), files && [" ", discard]];
+  const status = h("p.foot", { role: failed ? "alert" : "presentation" }, parts);
+  const text = h("div.text", {}, markupElements(message.body));
   return h(
     `article.message.mine.start.echo${failed ? ".failed" : ""}`,
     { tabindex: "-1", "data-client": message.client_id },
-    h("div.line", {}, h("div.bubble", {}, h("div.text", {}, markupElements(message.body)), status)),
+    h("div.line", {}, h("div.bubble", {}, files && unsentFiles(store, files), text, status)),
   );
+}
+
+function unsentFiles(store, files) {
+  const place = h("div.unsent-files");
+  load("shared/tray.js").then(({ showUnsent }) => showUnsent(place, store, files)).catch(() => {});
+  return place;
 }

@@ -297,7 +297,11 @@ class Messages extends View {
     const messages = [...this.store.outbox.values()].filter(
       (message) => message.conversation === conversation,
     );
-    fill(this.unsent, this.thread.atEnd ? messages.map((message) => unsentRow(this.store, message)) : []);
+    fillKeyed(this.unsent, this.thread.atEnd ? messages : [], {
+      key: ({ client_id }) => client_id,
+      version: ({ failed }) => failed ?? "",
+      draw: (message) => unsentRow(this.store, message),
+    });
   }
 
   #drawTicks() {

@@ -13,6 +13,7 @@
 import { BellwireError, uniqueId } from "../client.js";
 import { errorText } from "../shared/dom.js";
 import { partnerOf } from "../shared/format.js";
+import { load } from "../shared/load.js";
 import { messageDraft, outboxEntry, outboxMessages } from "../shared/storage.js";
 import { t } from "../shared/words.js";
 import { PATIENT, Thread } from "./thread.js";
@@ -448,6 +449,7 @@ export class Store extends EventTarget {
   discard(message) {
     this.outbox.delete(message.client_id);
     outboxEntry(this.me.id, message.client_id).remove();
+    if (message.files) this.#files().then((files) => files.remove(message.files), () => {});
     this.emit("thread", message.conversation);
     this.#sendFrom(message.conversation); // later messages may have waited for this one
   }
@@ -466,7 +468,8 @@ export class Store extends EventTarget {
         const { client_id, body, priority, reply_to } = message;
         const options = { ...(priority && { priority }), ...(reply_to && { reply_to }) };
         const receiver = conversation < 0 ? { to: -conversation } : { conversation };
-        this.arrived(await this.bell.send({ ...receiver, client_id, body, ...options }));
+        const send = (files) => this.bell.send({ ...receiver, client_id, body, ...options, ...(files && { files }) });
+        this.arrived(await (message.files ? (await this.#files()).send(message.files, send) : send()));
       } catch (error) {
         message.failed = error.slug ? errorText(error) : t("message.no-connection");
         message.refused = isRefusal(error);
@@ -475,6 +478,10 @@ export class Store extends EventTarget {
     }
     this.sending.delete(conversation);
     if (this.begun.has(conversation)) this.#sendFrom(this.begun.get(conversation));
+  }
+
+  async #files() {
+    return (await load("shared/attachments.js")).attachmentsOf(this);
   }
 
   #restoreOutbox() {

@@ -56,13 +56,14 @@ class Feed extends View {
 
   #writer() {
     const select = this.#groupSelect();
-    const send = async (body) => {
+    const send = async (body, files) => {
       const group = this.group ?? (Number(select?.value) || null);
-      this.#insert(await this.store.bell.call("POST", "/posts", { body, group }));
+      this.#insert(await this.store.bell.call("POST", "/posts", { body, group, files }));
     };
     const draft = postDraft(this.store.me.id, this.group);
     const texts = { label: t("post.write"), action: t("post.send"), max: LIMITS.NewPost.body.max };
-    return createView("bw-writer", { ...texts, draft, beside: select, send });
+    const files = { store: this.store, place: `post:${this.group ?? ""}` };
+    return createView("bw-writer", { ...texts, ...files, draft, beside: select, send });
   }
 
   /** A choice of the groups that the user has joined; null in a group's own feed, and without groups. */

@@ -1,11 +1,15 @@
 /** The field for a post or a comment. It grows with its text; the draft is kept until the server has accepted it. */
 
-import { View, errorText, fill, h } from "../shared/dom.js";
+import { View, errorText, fill, h, iconButton, toastErrors } from "../shared/dom.js";
+import { load } from "../shared/load.js";
+import { fileDrafts } from "../shared/storage.js";
+import { transferOf } from "../shared/transfer.js";
 import { t } from "../shared/words.js";
 
 /**
  * Properties: `label`, `action` (the button's text), `draft` (an entry of storage.js), `max` (code points of the text),
- * `send` (async, gets the text), and elements `above` the field and `beside` the button.
+ * `send` (async, gets the text, and ids of files), and elements `above` the field and `beside` the button. With a `store`
+ * and a `place` of its files among drafts it takes files; `tray` shows them.
  */
 class Writer extends View {
   render() {
@@ -23,10 +27,31 @@ class Writer extends View {
       event.preventDefault();
       this.#send();
     };
-    const foot = h("div.row.end", {}, this.beside, h("button.primary", {}, this.action));
+    const foot = h("div.row.end", {}, this.place && this.#attachButton(), this.beside, h("button.primary", {}, this.action));
     fill(this, this.above, h("form", { onsubmit }, this.text, this.problem, foot));
     this.text.value = this.draft.read();
     this.#resize();
+    if (this.place) this.#watchFiles();
+  }
+
+  #attachButton() {
+    return iconButton("attach", t("composer.attach"), () => toastErrors(() => this.#attach("choose")));
+  }
+
+  /** Files may be pasted and dropped; those of a draft are shown again. */
+  #watchFiles() {
+    const onFiles = (_, event) => {
+      const transfer = transferOf(event);
+      if (transfer) toastErrors(() => this.#attach(event.type, transfer));
+    };
+    this.listen(this, "paste dragover drop", onFiles);
+    if (fileDrafts(this.store.me.id).read()?.[this.place]) this.#attach("restore").catch(() => {});
+  }
+
+  /** Run a function of attaching.js. */
+  async #attach(name, transfer) {
+    (await load("shared/attaching.js"))[name](this, transfer);
+    this.#open();
   }
 
   focus() {
@@ -70,10 +95,12 @@ class Writer extends View {
 
   async #send() {
     const text = this.text.value;
-    if (!text.trim() || this.ariaBusy || this.#showExcess()) return;
+    const files = this.tray?.facts;
+    if (!(text.trim() || files) || this.ariaBusy || this.#showExcess()) return;
     this.ariaBusy = "true";
     try {
-      await this.send(text.trim());
+      if (files) await this.tray.send((ids) => this.send(text.trim(), ids));
+      else await this.send(text.trim());
       if (this.text.value === text) this.text.value = ""; // otherwise the user went on writing
       this.#onInput();
     } catch (error) {

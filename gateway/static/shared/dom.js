@@ -14,6 +14,7 @@ export const ICONS = {
   close: "M6 6l12 12M18 6L6 18",
   more: "M5 12h.01M12 12h.01M19 12h.01",
   send: "M4 12l16-8-6 16-3-7z",
+  attach: "M19 11l-8 8a5 5 0 0 1-7-7l8-8a3.5 3.5 0 0 1 5 5l-8 8a2 2 0 0 1-3-3l7-7",
   reply: "M9 6l-5 5 5 5M4 11h9a7 7 0 0 1 7 7v1",
   edit: "M4 20l1-5L16 4l4 4L9 19z",
   delete: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",

@@ -7,11 +7,12 @@
  *     bellwire:signup                      JSON {attempt, email, username, display_name?, invitation?, at}: a sign-up
  *     bellwire:draft:USER:CONVERSATION     text of a message that is not sent yet
  *     bellwire:reply:USER:CONVERSATION     id of the message that the draft replies to
+ *     bellwire:files:USER                  JSON {place: [{key, name, type, bytes}]} of drafts; a database has this name, too
  *     bellwire:emoji:USER                  JSON [emoji] that were chosen last
  *     bellwire:draft:USER:announcement     JSON {field name: value} of an announcement that is not sent yet
  *     bellwire:post:USER:GROUP             text of a post; GROUP is empty for a post to everybody
  *     bellwire:comment:USER:POST           text of a comment
- *     bellwire:out:USER:CLIENT_ID          JSON {client_id, conversation, body, at, priority?, reply_to?}: unsent
+ *     bellwire:out:USER:CLIENT_ID          JSON {client_id, conversation, body, at, priority?, reply_to?, files?}: unsent
  *     bellwire:alerts:USER                 "on" if this device notifies the user
  *     bellwire:push                        JSON {endpoint, at}: what the server was told in this session, and when
  *     bellwire:docs-token                  token for the API documentation (sessionStorage: until the tab is closed)
@@ -48,6 +49,8 @@ export const docsToken = textEntry("bellwire:docs-token", "sessionStorage");
 
 export const messageDraft = (user, conversation) => textEntry(`bellwire:draft:${user}:${conversation}`);
 export const messageReply = (user, conversation) => textEntry(`bellwire:reply:${user}:${conversation}`);
+/** Files of drafts by their place: the id of a conversation, or "post:" and that of a group. */
+export const fileDrafts = (user) => jsonEntry(`bellwire:files:${user}`);
 export const recentEmoji = (user) => jsonEntry(`bellwire:emoji:${user}`);
 export const postDraft = (user, group) => textEntry(`bellwire:post:${user}:${group ?? ""}`);
 export const commentDraft = (user, post) => textEntry(`bellwire:comment:${user}:${post}`);
@@ -61,11 +64,14 @@ export function outboxMessages(user) {
   return messages.sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
-/** Erase the drafts and unsent messages of everybody but one user; without a user, of all. */
+/** Erase the drafts, unsent messages and their files of everybody but one user; without a user, of all. */
 export function eraseTexts(exceptUser = "") {
-  const texts = allKeys().filter((key) => /^bellwire:(draft|reply|emoji|post|comment|out):/.test(key));
+  const texts = allKeys().filter((key) => /^bellwire:(draft|reply|emoji|post|comment|out|files):/.test(key));
   const erased = texts.filter((key) => key.split(":")[2] !== String(exceptUser));
-  for (const key of erased) textEntry(key).remove();
+  for (const key of erased) {
+    textEntry(key).remove();
+    if (key.startsWith("bellwire:files:")) attempt(() => indexedDB.deleteDatabase(key));
+  }
 }
 
 /** Set the colours of this document to the stored theme. */

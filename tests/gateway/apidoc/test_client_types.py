@@ -17,9 +17,9 @@ TYPES = CLIENT + PACKAGE
 SCHEMAS = {  # interface -> its name in the document, where that is another
     **{"NewAccount": "NewUser", "HostUser": "HostedFields", "Found": "SearchHit", "Imported": "Import"},
     **{"NewNotificationType": "NewDefinition", "NotificationType": "HostType", "ImportedMessage": "MessageLine"},
-    "WebhookChanges": "WebhookChange",
+    **{"WebhookChanges": "WebhookChange", "StoredFile": "File"},
 }
-OTHERS = ("EventData", "EventsOptions", "CallOptions", "StateEvent", "Batch", "BellwireOptions", "Admin")
+OTHERS = ("EventData", "EventsOptions", "CallOptions", "UploadOptions", "StateEvent", "Batch", "BellwireOptions", "Admin")
 ROTATION = {"rotate"}  # a method of its own
 
 

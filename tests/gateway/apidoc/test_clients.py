@@ -35,7 +35,6 @@ LEFT_OUT = {  # calls that `request` and `call` make
     r"GET /instance|POST /telemetry/error": "the page begins with it, and reports its errors",
     r"\w+ /(push/key|me/push)": "browsers subscribe themselves",
     r"\w+ /unsubscribe": "links in mails lead there",
-    r"GET /files/ID(/.*)?": "the bytes are for browsers and HTTP clients",
     r"GET /events/ws": "`events` reads it by the transport ws",
     r"POST /telemetry/send": "clients report what `send` took by themselves",
     r"GET /(healthz|readyz|metrics|openapi.json)": "for operators and tools",
@@ -69,7 +68,8 @@ globalThis.WebSocket = class {
   }
   close() {}
 };
-const VALUES = { user: "ext:42", externalId: "42", address: "TEXT", users: [], lines: [], members: ["ext:42"] };
+const LISTS = { users: [], lines: [], members: ["ext:42"] };
+const VALUES = { ...LISTS, user: "ext:42", externalId: "42", address: "TEXT", file: new Blob(["x"]) };
 const OTHER_METHODS = ["constructor", "call", "pause", "wake", "close", "actingAs", "batches"];
 const namesOf = (method) => {
   const list = /\\(([^]*?)\\) \\{\\n/.exec(method)[1].replace(/\\{[^}]*\\}/g, "options");
@@ -165,7 +165,7 @@ def calls_of_python() -> set[str]:
 
 def calls_of_javascript(folder: Path) -> set[str]:
     """The calls that the methods of the client for JavaScript make."""
-    for path in (*(ROOT / "clients/js").glob("*.js"), ROOT / "clients/js/package.json", FOLDER / "client.js"):
+    for path in (*(ROOT / "clients/js").glob("*.js"), ROOT / "clients/js/package.json", FOLDER / "client.js", FOLDER / "upload.js"):
         copy(path, folder)
     (folder / "recorder.js").write_text(RECORDER)
     done = subprocess.run(["node", "recorder.js"], cwd=folder, capture_output=True, text=True, check=False)

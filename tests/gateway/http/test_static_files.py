@@ -134,7 +134,9 @@ def test_the_page_enforces_the_limits_of_the_api(gateway: Gateway) -> None:
     _, body = raw(gateway, "/static/shared/limits.js")
     limits = json.loads(body.removeprefix(b"export const LIMITS = ").removesuffix(b";\n"))
     schemas = gateway.anonymous().get("/openapi.json").json()["components"]["schemas"]
-    assert limits["NewMessage"]["body"] == {"min": 1, "max": 20_000}
+    assert limits["NewMessage"]["body"] == {"min": 0, "max": 20_000}
+    assert limits["NewMessage"]["files"] == {"min": 1, "max": 10}
+    assert limits.pop("Upload") == {"file": {"max": 25 * 1024 * 1024}}
     for name, fields in limits.items():
         for field, bounds in fields.items():
             text = str(schemas[name]["properties"][field])

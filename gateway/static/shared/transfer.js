@@ -1,0 +1,13 @@
+/** Files that are pasted, or dragged over a part of the page. */
+
+/**
+ * Return {files, hasFolders} of an event, whose default is prevented; null if it has no files. A text that comes with its
+ * picture, as from a table, is a text.
+ */
+export function transferOf(event) {
+  const { types, files, items } = event.clipboardData ?? event.dataTransfer;
+  const isText = ["text/plain", "text/html"].every((type) => types.includes(type));
+  if (!types.includes("Files") || isText) return null;
+  event.preventDefault();
+  return { files: [...files], hasFolders: [...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory) };
+}
