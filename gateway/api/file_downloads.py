@@ -31,8 +31,10 @@ CACHED_S = 600  # by browsers, of what they loaded by a link
 MAX_READS = 3  # of a file whose object is replaced meanwhile
 PENDING_S, CHECK_S = 5.0, 0.1  # how long a request waits for a picture that is being looked at, and how often it reads
 MAX_PENDING = 50  # requests that wait so
-SAFE = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
-OF_PDF = "default-src 'none'; object-src 'self'; plugin-types application/pdf"
+# Of what browsers show no script runs. Their players need the file's own origin, and Chromium's reader of PDF opens in no sandbox.
+OF_ATTACHMENTS = "default-src 'none'; sandbox"
+SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
+OF_MEDIA = f"{SHOWN}; sandbox allow-same-origin"
 EXPOSED = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Request-Id"
 ANSWERS = {200: ANY_TYPE, 206: ANY_TYPE, 304: None}
 ERRORS = ("forbidden", "range-not-satisfiable")
@@ -110,7 +112,7 @@ class DownloadHandler(Downloading, LinkedHandler):
         headers = {
             "Content-Type": type_,
             "Content-Disposition": content_disposition(name, inline=is_shown),
-            "Content-Security-Policy": OF_PDF if is_shown and type_ == PDF else SAFE,
+            "Content-Security-Policy": OF_ATTACHMENTS if not is_shown else SHOWN if type_ == PDF else OF_MEDIA,
             "Cross-Origin-Resource-Policy": "cross-origin" if self.is_linked else "same-origin",
             "Cache-Control": f"private, max-age={CACHED_S}" if is_cached else "private, no-cache",
             "Accept-Ranges": "bytes",

@@ -212,8 +212,11 @@ def test_only_harmless_types_are_shown(gateway: Gateway, ana: Client, type_: str
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert headers["Content-Security-Policy"].endswith("sandbox") or type_ == "application/pdf"
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "script" not in policy
+    assert ("sandbox" in policy) == (type_ != "application/pdf")
+    assert policy.endswith("; sandbox") == (disposition == "attachment")
 
 
 def test_a_name_adds_no_header(gateway: Gateway, ana: Client) -> None:
