@@ -27,6 +27,7 @@ MIN_BYTES_PER_S = 1024  # and one that receives less than this
 MAX_UNSENT_BYTES = 24 * 1024 * 1024  # of all connections; answers end at about 1 MiB, see gateway/delivery/subscriptions.py
 MAX_UNSENT_BYTES_PER_CALLER = 4 * 1024 * 1024
 UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4 MiB
+FILE_BYTES_IN_KERNEL = 512 * 1024  # of a connection on which a file is sent: each half of it wakes the loop and a thread
 PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)
 HOST_GONE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # of a connection, after PEER_TIMEOUT_S (tcp(7))
 MAX_DROPPED_READS = 16
@@ -91,11 +92,18 @@ class ClientStream(IOStream):
         """While the system sends a file's bytes to the client, which `sent_from_file` counts and this stream does not see, the
         client has the same deadlines."""
         self.set_nodelay(value=True)
+        self._bound_kernel(FILE_BYTES_IN_KERNEL)
         self._answers.add(self, 0)
         try:
             yield
         finally:
             self._answers.remove(self)
+            self._bound_kernel(UNSENT_BYTES_IN_KERNEL)
+
+    def _bound_kernel(self, length: int) -> None:
+        """Let the system accept no more than this before it has sent it."""
+        with contextlib.suppress(OSError, AttributeError):  # the connection is closed, or another system
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, length)
 
     def write(self, data: bytes | memoryview) -> Any:
         """Write, and count the bytes if the client does not receive them at once."""
