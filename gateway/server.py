@@ -166,6 +166,7 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.downloads.close()
     services.uploads.close()
     services.read_file.close()
+    services.export_blocks.close()
     if services.host_tokens is not None:
         services.host_tokens.close()
     services.traffic.log.write()

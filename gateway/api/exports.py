@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import IO
-
 from tornado.iostream import StreamClosedError
 
 from gateway.http.base import Handler
 from gateway.http.connections import abort_connection
 from gateway.http.describe import describe
 from models.accounts import user_export
+from models.accounts.export_stream import UserExport
 from models.records import archive
 
 ZIP = "application/zip"
@@ -21,20 +20,21 @@ class ExportingHandler(Handler):
 
     async def answer_export(self, user: int) -> None:
         """Write the zip block by block, each when the one before is sent."""
-        data = self.services.settings.data_dir
-        file = await self.services.export.of_account(
-            self.actor.user, user_export.write, user, data / "exports", archive.folder(data)
-        )
-        self.set_header("Content-Type", ZIP)
-        self.set_header("Content-Disposition", f'attachment; filename="bellwire-{user}.zip"')
-        try:
-            await self._send(file)
-        finally:
-            file.close()
+        async with self.services.export_places.place(self.actor.user):
+            data = self.services.settings.data_dir
+            export = await self.services.export.of_account(
+                self.actor.user, user_export.write, user, data / "exports", archive.folder(data), self.services.files
+            )
+            self.set_header("Content-Type", ZIP)
+            self.set_header("Content-Disposition", f'attachment; filename="bellwire-{user}.zip"')
+            try:
+                await self._send(export)
+            finally:
+                export.close()
 
-    async def _send(self, file: IO[bytes]) -> None:
+    async def _send(self, export: UserExport) -> None:
         try:
-            while block := await self.read(file.read, BLOCK_BYTES):
+            while block := await self.services.export_blocks.of_account(self.actor.user, export.read, BLOCK_BYTES):
                 self.write(block)
                 await self.flush()
         except StreamClosedError:
@@ -51,5 +51,6 @@ class MyExport(ExportingHandler):
 
     @describe("Export my data", {200: ZIP})
     async def get(self) -> None:
-        """Answer 200 with a zip of JSON files, all of one moment: account, messages, posts, notifications and more."""
+        """Answer 200 with a zip: JSON files, all of one moment, with account, messages, posts, notifications and more, and the
+        files that the caller has uploaded."""
         await self.answer_export(self.actor.user)

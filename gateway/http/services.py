@@ -28,6 +28,7 @@ from gateway.http.client_address import is_within
 from gateway.http.downloads import Downloads
 from gateway.http.health import HealthMonitor
 from gateway.http.login_failures import LoginFailures
+from gateway.http.places import Places
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
 from gateway.http.traffic import Traffic
@@ -42,6 +43,8 @@ from models.store import facts
 from models.store.errors import ActingError
 
 MAX_EXPORTS_WAITING = 4  # each reads for seconds
+MAX_EXPORTS_SENT = 20  # each has a file, and up to 20 MB in memory
+EXPORT_WAIT_S = 30.0
 FILE_READER_THREADS = 4  # a bucket may take long for each block
 MAX_FILE_READS_WAITING = 400
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
@@ -69,6 +72,8 @@ class Services:
         self.committer = Committer(self._on_commit)
         self.host_tokens = _host_tokens(settings, self.read, self.committer)
         self.export = ThreadPool("exporter", 1, MAX_EXPORTS_WAITING)
+        self.export_blocks = ThreadPool("export-reader", 2, MAX_EXPORTS_SENT)  # a bucket may be slow
+        self.export_places = Places("exports", MAX_EXPORTS_SENT, 2, MAX_EXPORTS_WAITING, EXPORT_WAIT_S)
         self.files = open_store(settings)
         self.uploads = Uploads(settings, self.files, self.committer)
         self.read_file = ThreadPool("file-reader", FILE_READER_THREADS, MAX_FILE_READS_WAITING)

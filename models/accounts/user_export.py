@@ -1,11 +1,12 @@
-"""The export of a user: everything of theirs, as a zip of JSON files.
+"""The export of a user: everything of theirs, as a zip of JSON files and of their files.
 
-All of it is of one moment: it is read in one snapshot, page by page, into a temporary file in the data folder, and sent from there.
+All JSON is of one moment: it is read in one snapshot, page by page, into a temporary file in the data folder, and sent from there.
 So the snapshot, which keeps the WAL from being used anew, lasts as long as the reading, some seconds for a million messages, and
 not as long as a slow client; and memory has one page at a time. One that takes longer than MAX_SNAPSHOT_S is given up.
 
 Archive files are read after the snapshot, up to the lengths that they had in it, the newest first. Those for which MAX_ARCHIVE_S
-does not suffice are named in `left_out.json`. docs/tables.md says of each table which file has its rows, or why none does.
+does not suffice are named in `left_out.json`. Files are read while
+the zip is sent (models/accounts/export_stream.py). docs/tables.md says of each table which file has its rows, or why none does.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from models.accounts.export_stream import MAX_FILES, UserExport
+from models.blobs.objects import ObjectStore
 from models.identity import user as users
 from models.notices import notification
 from models.records import activity, archive, archived_tables, audit, records
@@ -31,7 +34,6 @@ ROWS_PER_PAGE = 1_000
 IDS_PER_PAGE = 100_000
 MAX_SNAPSHOT_S = 60.0
 MAX_ARCHIVE_S = 20.0
-COMPRESSION_LEVEL = 1  # the snapshot waits for it
 
 
 class ExportTooLongError(RefusedError):
@@ -118,27 +120,35 @@ PARTS = (
 RECORDS = {"activity": activity.RECORD_TYPE, "admin_calls": audit.RECORD_TYPE}
 
 
-def write(user: int, folder: Path, archived: Path) -> IO[bytes]:
-    """Write the export to a temporary file without a name and return it, to be read from its beginning and closed. `archived` is
-    the folder of archived records.
+def write(user: int, folder: Path, archived: Path, objects: ObjectStore) -> UserExport:
+    """Write all but the user's files to a temporary file without a name; return the export, to be read and closed. `archived` is
+    the folder of archived records, `objects` has the files.
 
     Raises NotFoundError, OSError and ExportTooLongError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+    export = UserExport(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - the caller closes it
     try:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as target:
-            with snapshot():
-                for kind in RECORDS.values():
-                    archived_tables.lock(kind)
-                files = _archive_files(archived)
-                _write_tables(target, user)
-            _write_archived(target, user, archived, files)
-        file.seek(0)
+        with snapshot():
+            for kind in RECORDS.values():
+                archived_tables.lock(kind)
+            sizes = _archive_files(archived)
+            _write_tables(export.zip, user)
+            files = _newest_files(user)
+        left_out = _write_archived(export.zip, user, archived, sizes)
+        if files[MAX_FILES:]:
+            left_out.append(f"files with ids up to {files[MAX_FILES]}")
+        export.begin_reading(objects, files[:MAX_FILES], left_out)
     except BaseException:
-        file.close()
+        export.close()
         raise
-    return file
+    return export
+
+
+def _newest_files(user: int) -> list[int]:
+    """The user's newest files, newest first, and the one before them."""
+    newest = rows("SELECT id FROM files WHERE owner_id=? ORDER BY id DESC LIMIT ?", (user, MAX_FILES + 1))
+    return [number for (number,) in newest]
 
 
 def _write_tables(target: zipfile.ZipFile, user: int) -> None:
@@ -228,12 +238,12 @@ def _archive_files(folder: Path) -> dict[str, dict[str, int]]:
     return {kind: dict(sorted(sizes.items(), reverse=True)) for kind, sizes in found.items()}
 
 
-def _write_archived(target: zipfile.ZipFile, user: int, folder: Path, files: Mapping[str, Mapping[str, int]]) -> None:
-    """Write the user's records of archive files, and which files there was no time for."""
+def _write_archived(target: zipfile.ZipFile, user: int, folder: Path, files: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Write the user's records of archive files; return those that there was no time for."""
     deadline, left_out = time.monotonic() + MAX_ARCHIVE_S, list[str]()
     for name, kind in RECORDS.items():
         _write_list(target, f"archived_{name}", _archived_pages(user, folder, files[kind.name], deadline, left_out))
-    target.writestr("left_out.json", msgspec.json.encode(left_out) + b"\n")
+    return left_out
 
 
 def _archived_pages(

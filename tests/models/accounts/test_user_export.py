@@ -1,5 +1,6 @@
 """The export has everything of its user, and nothing of other users."""
 
+import io
 import json
 import zipfile
 from typing import Any
@@ -9,7 +10,10 @@ import pytest
 
 from conf import Settings
 from models.accounts import invitation, user_export
+from models.accounts.export_stream import UserExport
 from models.accounts.invitation import InvitationUse
+from models.blobs.folder import Folder
+from models.files import file
 from models.log import event
 from models.notices import topics
 from models.notices.announcement import Announcement
@@ -17,18 +21,33 @@ from models.notices.notification import Notification
 from models.notices.pending_mail import Digest, WaitingMail
 from models.records import activity, archive, archived_tables, audit
 from models.records.audit import AdminCall
-from models.store.database import engine, execute
-from tests.models.people import people
+from models.store.database import engine, execute, rows
+from tests.models.people import people, send
+from tests.models.uploads import upload
 
 AT = "2024-05-01T10:00:00.000Z"
 LINE = {"id": 1, "user": 0, "action": "order.paid", "description": "", "metadata": {}, "triggered_by": None, "site": None, "at": AT}
 
 
+def begin(store: Settings, user: int) -> UserExport:
+    """An export that is to be read."""
+    return user_export.write(user, store.data_dir / "exports", archive.folder(store.data_dir), Folder(store.files_path))
+
+
+def packed(begun: UserExport, size: int = 1_000) -> dict[str, bytes]:
+    """Read an export to its end: the content of each of its files, by name."""
+    blocks = list(iter(lambda: begun.read(size), b""))
+    assert max(map(len, blocks)) <= size
+    begun.close()
+    with zipfile.ZipFile(io.BytesIO(b"".join(blocks))) as unpacked:
+        assert unpacked.testzip() is None
+        return {name: unpacked.read(name) for name in unpacked.namelist()}
+
+
 def export(store: Settings, user: int) -> dict[str, Any]:
     """The JSON files of an export, by name."""
-    file = user_export.write(user, store.data_dir / "exports", archive.folder(store.data_dir))
-    with file, zipfile.ZipFile(file) as packed:
-        return {name.removesuffix(".json"): json.loads(packed.read(name)) for name in packed.namelist()}
+    contents = packed(begin(store, user))
+    return {name.removesuffix(".json"): json.loads(content) for name, content in contents.items() if name.endswith(".json")}
 
 
 def archive_lines(store: Settings, month: str, *lines: dict[str, Any]) -> None:
@@ -74,6 +93,52 @@ def test_what_a_user_has_is_exported_and_nothing_of_others(store: Settings) -> N
     assert [waiting["notification"] for waiting in exported["waiting_mails"]] == [1]
     assert [said["title"] for said in exported["announcements"]] == [f"by {mine}"]
     assert exported["left_out"] == []
+
+
+def test_a_users_files_are_exported_with_their_bytes(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    objects = Folder(store.files_path)
+    long = bytes(range(256)) * 2_000
+    unsent, sent = (upload(ana, name, content, objects=objects) for name, content in (("ünsent.txt", long), ("2.pdf", b"")))
+    number = send(ana, "", to=ben, files=[sent])
+    upload(ben, "not hers", objects=objects)
+    found = packed(begin(store, ana))
+    assert {name: content for name, content in found.items() if name.startswith("files/")} == {
+        f"files/{unsent}-ünsent.txt": long,
+        f"files/{sent}-2.pdf": b"",
+    }
+    listed = json.loads(found["files.json"])
+    assert [(file["id"], file["name"], file["message"]) for file in listed] == [
+        (unsent, "ünsent.txt", None),
+        (sent, "2.pdf", number),
+    ]
+    assert json.loads(found["left_out.json"]) == []
+
+
+def test_files_that_are_gone_when_they_are_read_are_named(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_export, "MAX_FILES", 3)
+    (ana,) = people("ana")
+    objects = Folder(store.files_path)
+    ids = [upload(ana, f"{n}.txt", objects=objects) for n in range(5)]
+    begun = begin(store, ana)
+    with event.transaction() as tx:
+        file.remove(tx, ids[3:4])
+    (key,) = rows("SELECT b.key FROM files f JOIN blobs b ON b.id=f.content_id WHERE f.id=?", (ids[2],))[0]
+    objects.remove([key])
+    found = packed(begun)
+    assert [name for name in found if name.startswith("files/")] == [f"files/{ids[4]}-4.txt"]
+    left_out = [f"files with ids up to {ids[1]}", f"files/{ids[3]}", f"files/{ids[2]}-2.txt"]
+    assert json.loads(found["left_out.json"]) == left_out
+
+
+def test_an_export_that_is_not_read_to_its_end_leaves_nothing(store: Settings) -> None:
+    (ana,) = people("ana")
+    upload(ana, content=b"x" * 1_000_000, objects=Folder(store.files_path))
+    for size in (0, 1, 200_000):
+        begun = begin(store, ana)
+        assert begun.read(size) is not None
+        begun.close()
+    assert list((store.data_dir / "exports").iterdir()) == []
 
 
 def test_calls_of_admins_are_those_that_the_user_may_see(store: Settings) -> None:

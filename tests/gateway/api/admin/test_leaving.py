@@ -85,12 +85,15 @@ def test_a_username_that_looks_deleted_is_no_hindrance(admin: Client, gateway: G
 
 
 def contents(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON files of an export, by name."""
+    """The JSON files of an export, by name, and the bytes of others."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
-        return {name.removesuffix(".json"): json.loads(archive.read(name)) for name in archive.namelist()}
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    return {
+        name.removesuffix(".json"): json.loads(content) if name.endswith(".json") else content for name, content in packed.items()
+    }
 
 
 def test_an_export_has_everything_of_a_user_and_nothing_of_others(admin: Client, people: list[Client]) -> None:
@@ -102,6 +105,7 @@ def test_an_export_has_everything_of_a_user_and_nothing_of_others(admin: Client,
     post = mine.post("/posts", {"body": "posted"}).json()["id"]
     other.post(f"/posts/{post}/comments", {"body": "not mine either"})
     mine.put(f"/posts/{post}/like")
+    file = mine.post("/files?name=a.txt", content=b"the words of a file").json()["id"]
     exported = contents(mine.get("/me/export"))
     assert (exported["account"]["username"], exported["account"]["email"]) == (mine.name, f"{mine.name}@example.org")
     assert [item["body"] for item in exported["messages"]] == bodies
@@ -109,8 +113,9 @@ def test_an_export_has_everything_of_a_user_and_nothing_of_others(admin: Client,
     assert [item["body"] for item in exported["posts"]] == ["posted"]
     assert exported["reactions"] == [{"message": sent[0]["id"], "emoji": "👍"}]
     assert len(exported["sessions"]) == len(exported["conversations"]) == 1
+    assert exported.pop(f"files/{file}-a.txt") == b"the words of a file"
     assert "not mine" not in json.dumps(exported)
-    assert contents(admin.get(f"/admin/users/{mine.id}/export")).keys() == exported.keys()
+    assert contents(admin.get(f"/admin/users/{mine.id}/export")).keys() == {*exported, f"files/{file}-a.txt"}
     problem(admin.get("/admin/users/999999/export"), 404, "not-found")
     problem(mine.get(f"/admin/users/{mine.id}/export"), 403, "forbidden")
 
