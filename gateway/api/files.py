@@ -15,7 +15,6 @@ from models.files.upload import DayFullError, ReceivedFile
 from models.store.clock import now_ms
 from models.store.errors import RefusedError
 
-BATCH_BYTES = 128 * 1024  # written together, while the next ones arrive
 NAME = TextParameter("name", "the file's name, which loses folders and control characters")
 OUTCOMES = {  # by the slug of the answer
     "too-large": "too_large",
@@ -71,18 +70,15 @@ class Files(StreamingHandler):
 
     async def _receive(self, receiving: Upload, reserved: int) -> None:
         """Write the body while it arrives. Raises ProblemError if it is longer than what is reserved."""
-        batch, received = bytearray(), 0
-        while block := await self.body.read():
-            received += len(block)
-            if received > reserved:
-                raise self._too_large() if reserved == self.services.uploads.limits.file else _reserved_full(self, reserved)
-            if len(batch) >= BATCH_BYTES:
-                await receiving.write(batch)
-                batch = bytearray()
-            batch += block
-        if not received:
+        while batch := await self.body.read(self.services.uploads.batch_bytes(), reserved):
+            if self.body.received > reserved:
+                raise self._too_large() if reserved == self.services.uploads.limits.file else self._reserved_full(reserved)
+            await self.services.uploads.pace.wait(len(batch))
+            await receiving.write(batch)
+            del batch  # while the next one is collected
+        if not self.body.received:
             raise _empty()
-        await receiving.finish(batch)
+        await receiving.finish()
 
     async def _complete(self, receiving: Upload, name: str) -> FileView:
         """Make it a file of the caller's. Whether it is one is not known if this fails."""
@@ -103,13 +99,12 @@ class Files(StreamingHandler):
         """Break off, since the gateway stops."""
         self.body.end(ProblemError("unavailable", "the gateway stops: try again", {"Retry-After": "1"}))
 
+    def _reserved_full(self, reserved: int) -> ProblemError:
+        """The refusal of a body of unknown length that is longer than what was left."""
+        return _day_full(upload.day_full(reserved, now_ms(), self.services.uploads.limits))
+
     def _too_large(self) -> ProblemError:
         return ProblemError("too-large", f"a file must be at most {self.services.settings.file_max_mb} MiB")
-
-
-def _reserved_full(handler: Files, reserved: int) -> ProblemError:
-    """The refusal of a body of unknown length that is longer than what was left."""
-    return _day_full(upload.day_full(reserved, now_ms(), handler.services.uploads.limits))
 
 
 def _empty() -> ProblemError:

@@ -84,7 +84,7 @@ class Committer:
         self._pending: list[Operation[Any]] = []  # not handed to the thread yet
         self._left: list[Operation[Any]] = []  # handed to the thread, and left for its next transaction
         self._unanswered: dict[Operation[Any], None] = {}  # the oldest first
-        self._submitted_at = -math.inf  # time.perf_counter() of the newest operation
+        self._submitted_at = self._posted_at = -math.inf  # time.perf_counter() of the newest operation, and of the newest send
         self._loop = asyncio.get_running_loop()
         self._cache = TransactionCache()
         self._slow: list[tuple[str, float]] = []  # verbs and their seconds, to be logged after the transaction
@@ -136,6 +136,7 @@ class Committer:
         admin who does it as the sender."""
         operation = SendOperation(draft, self._loop.create_future(), acting)
         self._enqueue(operation)
+        self._posted_at = operation.submitted
         return operation
 
     async def probe(self) -> None:
@@ -147,6 +148,10 @@ class Committer:
     def was_busy_lately(self) -> bool:
         """Whether an operation waits for its commit, or arrived within LATELY_S."""
         return bool(self._unanswered) or time.perf_counter() - self._submitted_at < LATELY_S
+
+    def has_posted_lately(self) -> bool:
+        """Whether a message was sent within LATELY_S."""
+        return time.perf_counter() - self._posted_at < LATELY_S
 
     @property
     def failing(self) -> bool:

@@ -1,4 +1,5 @@
-"""Requests go on a few at a time, so that no send waits for all that one caller, or a crowd, asks for at once.
+"""Requests go on a few at a time, so that no send waits for all that one caller, or a crowd, asks for at once. Bodies of files go on
+slowly beside sends.
 
 In a tick of the loop a few requests of each caller are parsed. Of those that wait for events a few begin, of all callers together:
 thousands of clients return at once.
@@ -12,6 +13,24 @@ from collections.abc import Callable, Hashable
 
 LIMITS_OF_CROWD = (20, 2)  # beside sends 2, which wait for some six ticks each; a poll takes 0.2 ms, and as much when it goes on
 LIMITS_OF_CALLER = (20, 1)
+
+
+class BytePace:
+    """Lets blocks of bodies go on, one after the other and at a bounded rate while `is_sending()`."""
+
+    def __init__(self, is_sending: Callable[[], bool], bytes_per_s: float) -> None:
+        self._is_sending = is_sending
+        self._bytes_per_s = bytes_per_s
+        self._free_at = 0.0
+
+    async def wait(self, size: int) -> None:
+        """Wait until a block may go on."""
+        if self._is_sending():
+            now = asyncio.get_running_loop().time()
+            begin = max(now, self._free_at)
+            self._free_at = begin + size / self._bytes_per_s
+            if begin > now:
+                await asyncio.sleep(begin - now)
 
 
 class Pace:

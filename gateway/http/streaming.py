@@ -25,27 +25,36 @@ MAX_BODY_S = 3000.0  # and one whose body takes longer than this
 
 
 class StreamedBody:
-    """A body of which one block at a time waits for the verb."""
+    """A body of which a batch is collected while the verb is busy with the one before. It wakes the verb once for each."""
 
     def __init__(self, *, is_complete: bool = False) -> None:
         self.is_complete = is_complete
+        self.received = 0  # altogether
+        self._batch = bytearray()
+        self._batch_bytes = self._limit = 0  # nothing is expected yet
         self._error: Exception | None = None  # why no more can be read
-        self._block = b""
         self._begun = _future()  # done when the verb reads, or has answered
-        self._arrived: asyncio.Future[None] | None = None  # done when there is something to read
-        self._read: asyncio.Future[None] | None = None  # done when the block was read
+        self._filled: asyncio.Future[None] | None = None  # done when there is something to read
+        self._emptied: asyncio.Future[None] | None = None  # done when the batch was read
 
-    async def read(self) -> bytes:
-        """The next block, empty at the end. Raises ProblemError if the client disconnects before, and the error of `end`."""
+    async def read(self, batch_bytes: int, limit: int) -> bytearray:
+        """The next batch, of so many bytes or somewhat more; less at the end of the body, and as soon as it is longer than the limit.
+
+        Raises ProblemError if the client disconnects before, and the error of `end`.
+        """
+        self._batch_bytes, self._limit = batch_bytes, limit
         _resolve(self._begun)
-        if not (self._block or self.is_complete or self._error):
-            self._arrived = _future()
-            await self._arrived
+        if not (self._is_filled() or self.is_complete or self._error):
+            self._filled = _future()
+            await self._filled
         if self._error is not None:
             raise self._error
-        block, self._block = self._block, b""
-        _resolve(self._read)
-        return block
+        batch, self._batch = self._batch, bytearray()
+        _resolve(self._emptied)
+        return batch
+
+    def _is_filled(self) -> bool:
+        return len(self._batch) >= self._batch_bytes or self.received > self._limit
 
     # For the connection
 
@@ -53,22 +62,26 @@ class StreamedBody:
         """Done when the body is expected: only then a client that waits for `100 Continue` gets it."""
         return self._begun
 
-    def add(self, block: bytes) -> Awaitable[None]:
-        """Add a block that has arrived. The connection awaits the result before it reads on."""
-        self._block, self._read = block, _future()
-        _resolve(self._arrived)
-        return self._read
+    def add(self, block: bytes) -> Awaitable[None] | None:
+        """Add what has arrived. The connection awaits the result before it reads on: a batch that is not read yet is enough."""
+        self._batch += block
+        self.received += len(block)
+        if not self._is_filled():
+            return None
+        self._emptied = _future()
+        _resolve(self._filled)
+        return self._emptied
 
     def complete(self) -> None:
         """Record that all was added."""
         self.is_complete = True
-        _resolve(self._arrived)
+        _resolve(self._filled)
 
     def end(self, error: Exception | None = None) -> None:
         """Read no more: the client has disconnected, or was answered, or there is another reason."""
         if not self.is_complete:
             self._error = self._error or error or ProblemError("malformed", "the body ended before it was complete")
-        for future in (self._begun, self._read, self._arrived):
+        for future in (self._begun, self._emptied, self._filled):
             _resolve(future)
 
 
@@ -132,16 +145,20 @@ class BodyStreamer(BodyLimiter):
         self._deadline = time.monotonic() + SILENCE_S
         self._set_deadline()
 
-    def data_received(self, data: bytes) -> Awaitable[None]:  # type: ignore[override]
-        """Tornado's hook: pass a part of the body on. While it waits for the verb, the client need not send."""
+    def data_received(self, data: bytes) -> Awaitable[None] | None:  # type: ignore[override]
+        """Tornado's hook: pass a part of the body on. While a batch waits for the verb, the client need not send."""
         now = time.monotonic()
         self._deadline = min(now + SILENCE_S, self._deadline + len(data) / MIN_BYTES_PER_S)
-        self._deadlines.pop(self.request.server_connection, None)
-        return self._pass_on(data, now)
+        waiting = self._body.add(data)
+        if waiting is not None:
+            return self._wait(waiting, now)
+        self._set_deadline()
+        return None
 
-    async def _pass_on(self, data: bytes, now: float) -> None:
-        await self._body.add(data)
-        self._deadline += time.monotonic() - now
+    async def _wait(self, waiting: Awaitable[None], since: float) -> None:
+        self._deadlines.pop(self.request.server_connection, None)
+        await waiting
+        self._deadline += time.monotonic() - since
         self._set_deadline()
 
     def _set_deadline(self) -> None:

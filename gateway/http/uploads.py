@@ -17,6 +17,7 @@ import structlog
 from conf import Settings
 from gateway.commit.committer import Committer
 from gateway.commit.threads import ThreadPool
+from gateway.http.pacing import BytePace
 from models.blobs.objects import ObjectStore
 from models.files import upload
 from models.files.incoming import IncomingFile
@@ -27,9 +28,12 @@ logger = structlog.get_logger()
 
 UPLOAD_THREADS = 4
 FINISHER_THREADS = 8  # most of their time they wait for the disk, or for a bucket
-MAX_UPLOADS = 100  # each has up to 0.4 MB in memory
+MAX_UPLOADS = 100
+BATCHED_BYTES = 4 * MIB  # of all uploads; each has one batch that is written, and one that is collected
+MIN_BATCH_BYTES, MAX_BATCH_BYTES = 64 * 1024, 512 * 1024
 MAX_UPLOADS_PER_ACCOUNT = 8
 AGAIN_MS = 1000
+BYTES_PER_S_BESIDE_SENDS = 16 * MIB
 WRITE_TIMEOUT_S = 30.0  # of a block
 FINISH_TIMEOUT_S = 120.0  # until a file is durable: a bucket may get all of it at the end
 STOP_TIMEOUT_S = 0.5
@@ -41,6 +45,7 @@ class Uploads:
     def __init__(self, settings: Settings, store: ObjectStore, committer: Committer) -> None:
         self._store, self._folder = store, settings.data_dir
         self.limits = UploadLimits(settings.file_max_mb * MIB, settings.files_per_day_mb * MIB)
+        self.pace = BytePace(committer.has_posted_lately, BYTES_PER_S_BESIDE_SENDS)
         self.write = ThreadPool("uploader", UPLOAD_THREADS, 2 * MAX_UPLOADS)
         self.finish = ThreadPool("upload-finisher", FINISHER_THREADS, 2 * MAX_UPLOADS)
         self._committer = committer
@@ -68,6 +73,10 @@ class Uploads:
         cleaning = asyncio.create_task(self._clean_up(ended))
         self._cleaning.add(cleaning)
         cleaning.add_done_callback(self._cleaning.discard)
+
+    def batch_bytes(self) -> int:
+        """How much of a body is collected before it is written: much if there are few uploads, since each batch has its price."""
+        return max(MIN_BATCH_BYTES, min(MAX_BATCH_BYTES, BATCHED_BYTES // len(self._running)))
 
     def file(self, begun: BegunUpload) -> IncomingFile:
         """The file of an upload whose row is stored."""
@@ -126,11 +135,11 @@ class Upload:
         await self._wait(WRITE_TIMEOUT_S)
         self._working = asyncio.create_task(self._uploads.write(self.file.write, block))
 
-    async def finish(self, block: bytearray) -> None:
-        """Write the last block, and return when the file is durable."""
+    async def finish(self) -> None:
+        """Return when the file is durable."""
         assert self.file is not None
         await self._wait(WRITE_TIMEOUT_S)
-        self._working = asyncio.create_task(self._uploads.finish(self.file.finish, block))
+        self._working = asyncio.create_task(self._uploads.finish(self.file.finish))
         await self._wait(FINISH_TIMEOUT_S)
 
     def end(self) -> None:

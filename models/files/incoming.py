@@ -15,6 +15,7 @@ from models.files.markers import MarkerScan
 from models.store.errors import FullError
 
 MIN_FREE_BYTES = 128 * 1024 * 1024  # on the disk of the folder: sends need it more than files
+CHECKED_BYTES = 1024 * 1024  # between two checks of an upload
 
 
 class IncomingFile:
@@ -27,6 +28,7 @@ class IncomingFile:
         self._store = store
         self._key = key
         self._path = store.local_path(key) or folder
+        self._checked = 0
         self._writer: ObjectWriter | None = None
         self._digest = hashlib.sha256()
         self._scan: MarkerScan | None = None
@@ -36,12 +38,14 @@ class IncomingFile:
         """Whether it may name a place or a camera."""
         return self._scan is not None and self._scan.found
 
-    def write(self, block: bytes | bytearray, *, is_last: bool = False) -> None:
-        """Write the next block; the first has the type's HEAD_BYTES unless it is the last. Raises FullError, OSError or
+    def write(self, block: bytes | bytearray) -> None:
+        """Write the next block; the first has more than HEAD_BYTES, unless it is the only one. Raises FullError, OSError or
         StoreDownError."""
-        _check_free(self._path)
+        if self.bytes >= self._checked:
+            _check_free(self._path)
+            self._checked = self.bytes + CHECKED_BYTES
         if self._writer is None:
-            self.type = types.type_of(bytes(block[: types.HEAD_BYTES]), is_whole=is_last and len(block) <= types.HEAD_BYTES)
+            self.type = types.type_of(bytes(block[: types.HEAD_BYTES]), is_whole=len(block) <= types.HEAD_BYTES)
             self._scan = MarkerScan(self.type) if self.type in types.pictures() else None
             self._writer = self._store.writer(self._key)
         self._writer.write(block)
@@ -50,9 +54,8 @@ class IncomingFile:
         if self._scan is not None:
             self._scan.add(block)
 
-    def finish(self, block: bytes | bytearray) -> None:
-        """Write the last block, and return when all is durable. Raises the same."""
-        self.write(block, is_last=True)
+    def finish(self) -> None:
+        """Return when all is durable. Raises the same."""
         assert self._writer is not None
         self._writer.finish()
         self.sha256 = self._digest.hexdigest()
