@@ -165,7 +165,6 @@ async def _stop(services: Services, server: Server, background: Background, task
     services.export.close()
     services.downloads.close()
     services.uploads.close()
-    services.read_file.close()
     services.export_blocks.close()
     if services.host_tokens is not None:
         services.host_tokens.close()

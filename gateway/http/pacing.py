@@ -1,8 +1,7 @@
-"""Requests go on a few at a time, so that no send waits for all that one caller, or a crowd, asks for at once. Bodies of files go on
-slowly beside sends.
+"""Requests go on a few at a time, so that no send waits for all that one caller, or a crowd, asks for at once.
 
 In a tick of the loop a few requests of each caller are parsed. Of those that wait for events a few begin, of all callers together:
-thousands of clients return at once.
+thousands of clients return at once. The bodies of files go on slowly beside sends.
 """
 
 from __future__ import annotations

@@ -45,8 +45,6 @@ from models.store.errors import ActingError
 MAX_EXPORTS_WAITING = 4  # each reads for seconds
 MAX_EXPORTS_SENT = 20  # each has a file, and up to 20 MB in memory
 EXPORT_WAIT_S = 30.0
-FILE_READER_THREADS = 4  # a bucket may take long for each block
-MAX_FILE_READS_WAITING = 400
 WAKE_BACKGROUND_S = 0.01  # after a commit: another thread at once would compete for the GIL while the sends are being answered
 
 if TYPE_CHECKING:
@@ -76,7 +74,6 @@ class Services:
         self.export_places = Places("exports", MAX_EXPORTS_SENT, 2, MAX_EXPORTS_WAITING, EXPORT_WAIT_S)
         self.files = open_store(settings)
         self.uploads = Uploads(settings, self.files, self.committer)
-        self.read_file = ThreadPool("file-reader", FILE_READER_THREADS, MAX_FILE_READS_WAITING)
         self.tokens = TokenCache(self.read, self.host_tokens)
         self.acted_for = BatchedRead[str, ActedFor | ActingError](
             lambda names: self.read(acting.find_all, names)

@@ -38,7 +38,7 @@ class StreamedBody:
         self._emptied: asyncio.Future[None] | None = None  # done when the batch was read
 
     async def read(self, batch_bytes: int, limit: int) -> bytearray:
-        """The next batch, of so many bytes or somewhat more; less at the end of the body, and as soon as it is longer than the limit.
+        """The next batch, of so many bytes or somewhat more; less at the end of the body, and once it is longer than the limit.
 
         Raises ProblemError if the client disconnects before, and the error of `end`.
         """
@@ -108,8 +108,11 @@ class StreamingHandler(Handler):
     def content_length(self) -> int | None:
         """The length that the client announces; None if the body is chunked. Raises ProblemError 400 for others."""
         headers = self.request.headers
-        if is_transfer_encoding_chunked(headers):
-            return None
+        try:
+            if is_transfer_encoding_chunked(headers):
+                return None
+        except httputil.HTTPInputError as error:
+            raise ProblemError("malformed", str(error)) from None
         length = headers.get("Content-Length", "0").partition(",")[0].strip()
         if not (length.isascii() and length.isdigit() and len(length) < 20):
             raise ProblemError("malformed", "Content-Length must be a number")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,7 @@ class Uploads:
         self.finish = ThreadPool("upload-finisher", FINISHER_THREADS, 2 * MAX_UPLOADS)
         self._committer = committer
         self._by_account: Counter[int] = Counter()
+        self._all_ended = asyncio.Event()
         self._cleaning: set[asyncio.Task[None]] = set()
         self._running: dict[Upload, None] = {}
 
@@ -60,6 +62,7 @@ class Uploads:
         if self._by_account.total() >= MAX_UPLOADS:
             raise StoreDownError("too many uploads at the same time")
         self._by_account[account] += 1
+        self._all_ended.clear()
         begun = Upload(self, account, on_stop)
         self._running[begun] = None
         return begun
@@ -86,10 +89,10 @@ class Uploads:
         """Break off those that are still receiving, and remove what there is of them; the sweeper has the rest."""
         for running in list(self._running):
             running.on_stop()
-        await asyncio.sleep(0)
-        ending = [*self._cleaning]
-        if ending:
-            await asyncio.wait(ending, timeout=STOP_TIMEOUT_S)
+        if self._by_account:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await self._all_ended.wait()
 
     def close(self) -> None:
         """Let the threads end after their current call."""
@@ -109,6 +112,8 @@ class Uploads:
         self._by_account[account] -= 1
         if not self._by_account[account]:
             del self._by_account[account]
+        if not self._by_account:
+            self._all_ended.set()
 
 
 class Upload:

@@ -12,7 +12,7 @@ from models.blobs.objects import READ_BYTES
 from models.store.errors import FullError
 from models.store.files import fsync, open_private
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Folder:

@@ -55,6 +55,7 @@ class File(Base):
 File.add_index(File.index(File.message, where=peewee.SQL("message IS NOT NULL"), name="file_message"))
 File.add_index(File.index(File.post, where=peewee.SQL("post IS NOT NULL"), name="file_post"))
 File.add_index(File.index(File.created_ms, where=peewee.SQL("message IS NULL AND post IS NULL"), name="file_unclaimed"))
+File.add_index(File.index(File.owner, where=peewee.SQL("message IS NULL AND post IS NULL"), name="file_unclaimed_of_owner"))
 File.add_index(File.index(File.next_ms, where=peewee.SQL("next_ms IS NOT NULL"), name="file_due"))
 File.add_index(File.index(File.owner, File.next_ms, where=peewee.SQL("next_ms IS NOT NULL"), name="file_owner_due"))
 

@@ -7,7 +7,6 @@ owner's, and one that nobody sends is removed after a day. An upload that is rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.blobs import blob as blobs
@@ -101,9 +100,8 @@ def day_full(left: int, now_ms: int, limits: UploadLimits) -> DayFullError:
 
 
 def _check_unclaimed(tx: Transaction, owner: int) -> None:
-    sql = "SELECT count(*), min(created_ms) FROM files WHERE owner_id=? AND message IS NULL AND post IS NULL"
-    unclaimed: Sequence[tuple[int, int | None]] = rows(sql, (owner,))
-    count, oldest_ms = unclaimed[0]
+    unclaimed = f"SELECT created_ms FROM files WHERE owner_id=? AND message IS NULL AND post IS NULL LIMIT {MAX_UNCLAIMED}"
+    count, oldest_ms = rows(f"SELECT count(*), min(created_ms) FROM ({unclaimed}) AS unclaimed", (owner,))[0]
     if count >= MAX_UNCLAIMED:
-        retry_ms = max(1000, (oldest_ms or 0) + usage.DAY_MS - tx.now_ms)
+        retry_ms = max(1000, oldest_ms + usage.DAY_MS - tx.now_ms)
         raise DayFullError(f"at most {MAX_UNCLAIMED} files that are not sent: each goes after a day", 0, retry_ms)

@@ -81,6 +81,7 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     File.add_index(File.index(File.message, where=SQL("message IS NOT NULL"), name="file_message"))
     File.add_index(File.index(File.post, where=SQL("post IS NOT NULL"), name="file_post"))
     File.add_index(File.index(File.created_ms, where=SQL("message IS NULL AND post IS NULL"), name="file_unclaimed"))
+    File.add_index(File.index(File.owner, where=SQL("message IS NULL AND post IS NULL"), name="file_unclaimed_of_owner"))
     File.add_index(File.index(File.next_ms, where=SQL("next_ms IS NOT NULL"), name="file_due"))
     File.add_index(File.index(File.owner, File.next_ms, where=SQL("next_ms IS NOT NULL"), name="file_owner_due"))
     db.create_tables([Blob, File, FileUsage])
