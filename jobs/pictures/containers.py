@@ -1,4 +1,5 @@
-"""Removing metadata from a picture without touching its pixels: only the named parts of its container are copied.
+"""Removing metadata from a picture without touching its pixels: only the named parts of its container are copied (of AVIF, the
+metadata is overwritten).
 
 Parts that are kept by name, instead of removed by name, leave no room for metadata that nobody thought of. The bytes after a
 picture's end, where phones put a film and its place, are not copied. Each function raises BrokenError for a container that it
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
+
+from jobs.pictures import iso_media
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = {
@@ -35,7 +38,7 @@ def without_metadata(type_: str, data: bytes) -> bytes:
     """Return a picture without its metadata. Raises BrokenError, also for a type without such a function."""
     try:
         return b"".join(_PARTS[type_](data))
-    except (KeyError, IndexError, struct.error) as error:
+    except (KeyError, IndexError, struct.error, iso_media.BadBoxError) as error:
         raise BrokenError(type_) from error
 
 
@@ -129,6 +132,12 @@ def _gif(data: bytes) -> Iterator[bytes]:
     yield b"\x3b"
 
 
+def _avif(data: bytes) -> Iterator[bytes]:
+    changed = bytearray(data)
+    iso_media.overwrite_metadata(changed)
+    yield bytes(changed)
+
+
 def _palette_bytes(flags: int) -> int:
     return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
 
@@ -145,4 +154,5 @@ _PARTS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "image/png": _png,
     "image/webp": _webp,
     "image/gif": _gif,
+    "image/avif": _avif,
 }

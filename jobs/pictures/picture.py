@@ -142,7 +142,8 @@ def clean(file: IO[bytes], type_: str) -> tuple[str, bytes]:
     """
     image = open_picture(file, type_)
     orientation = orientation_of(image)
-    if orientation == 1 or (getattr(image, "n_frames", 1) > 1 and type_ != "image/jpeg"):
+    has_own = type_ == "image/avif" or (type_ != "image/jpeg" and getattr(image, "n_frames", 1) > 1)
+    if orientation == 1 or has_own:
         file.seek(0)
         with contextlib.suppress(containers.BrokenError):
             data = containers.without_metadata(type_, file.read())

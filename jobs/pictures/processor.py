@@ -11,6 +11,7 @@ again. After it: everything is done, with the event.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 import time
@@ -105,7 +106,7 @@ class PictureProcessor:
 
     def __init__(self, settings: Settings, objects: ObjectStore | None = None) -> None:
         self._settings = settings
-        self._objects = objects or open_store(settings)
+        self._given_objects = objects
         self._outage = Outage("pictures", "they are made ready later")
         self._stopping = threading.Event()
         self._stopped_at = 0.0  # time.monotonic()
@@ -115,6 +116,11 @@ class PictureProcessor:
         self._running: dict[str, DuePicture] = {}  # by holder
         self._after_owner = 0
         self._renewed_at = self._correct_at = 0.0  # time.monotonic()
+
+    @functools.cached_property
+    def _objects(self) -> ObjectStore:
+        """The store of objects, opened for the first picture."""
+        return self._given_objects or open_store(self._settings)
 
     def start(self) -> None:
         """Start the threads."""
