@@ -19,6 +19,7 @@ from models.log import event
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered, leave_for
+from tests.page.pictures import make_ready, picture, silence, upload
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -33,6 +34,8 @@ LARGE = "document.documentElement.style.fontSize = '200%'"
 LARGE_STOPS = (
     "list",
     "chat",
+    "files",
+    "viewer",
     "tools",
     "mention",
     "level",
@@ -73,6 +76,7 @@ class Instance(NamedTuple):
     post: int
     group: int
     dora: int
+    album: int
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +107,37 @@ def instance(served: Gateway) -> Instance:
     ana.put("/admin/notification-types/order.shipped", {"words": {"en": {"title": "Order {{ order }} left"}}})
     ana.post("/admin/notify", {"type": "order.shipped", "topic": "harbour", "values": {"order": 1017}})
     assert comment["id"]
+    album = with_files(ana, ben)
     until(lambda: len(ana.get("/notifications").json()["items"]) >= 2)
-    return Instance(ana, ben, crew, urgent["id"], post, group, dora.id)
+    return Instance(ana, ben, crew, urgent["id"], post, group, dora.id, album)
+
+
+def with_files(ana: Client, ben: Client) -> int:
+    """A conversation with files of each kind, and a post with a picture."""
+    names = [
+        "a very long name of a report that says all that there is to say.pdf",
+        "broken.png",
+        "memo.wav",
+        "pier.png",
+        "quay.png",
+    ]
+    contents = [
+        b"%PDF-1.7\n%%EOF",
+        b"\x89PNG\r\n\x1a\nbroken",
+        silence(5),
+        picture(900, 600),
+        picture(300, 900, "orange"),
+    ]
+    files = [upload(ben, name, content) for name, content in zip(names, contents, strict=True)]
+    for file in files[3:]:
+        make_ready(ben, file, picture(300, 200), 900, 600)
+    album = ben.group(ana, title="Pictures")
+    ben.send("", at=album, files=files)
+    ben.send("The report again", at=album, reply_to=ben.send("one", at=album, files=[upload(ben, "notes.txt", b"notes")])["id"])
+    with_picture = upload(ana, "fair.png", picture(600, 600, "purple"))
+    make_ready(ana, with_picture, picture(300, 300, "purple"), 600, 600)
+    assert ana.post("/posts", {"body": "", "files": [with_picture]}).status_code == 201
+    return album
 
 
 def stops(instance: Instance) -> list[Stop]:
@@ -119,6 +152,8 @@ def stops(instance: Instance) -> list[Stop]:
         Stop("palette", "", ("Control+k", "e"), ".palette [role=option]"),
         Stop("shortcuts", "", ("?",), ".shortcuts"),
         Stop("chat", chat, (), ".message .reaction"),
+        Stop("files", f"conversations/{instance.album}", (), ".tile img"),
+        Stop("viewer", f"conversations/{instance.album}", (".tile button",), ".viewer img"),
         Stop("chat-new", f"people/{instance.dora}", (), "bw-composer textarea"),
         Stop("tools", chat, (f"{mine} .bubble",), f"{mine} .tools button"),
         Stop("emoji", chat, ("[aria-label='Emoji']",), ".emoji-picker button"),
@@ -247,7 +282,7 @@ def test_what_is_shown_to_those_who_are_not_signed_in_can_be_used_by_everybody(
 
 def test_forced_colours_leave_everything_visible(instance: Instance, open_page: Open) -> None:
     page = entered(open_page, instance.ana, forced_colors="active")
-    for stop in (one for one in stops(instance) if one.name in ("chat", "emoji", "members", "posts")):
+    for stop in (one for one in stops(instance) if one.name in ("chat", "files", "viewer", "emoji", "members", "posts")):
         visit(page, stop)
         keep_picture(page, f"{stop.name}-forced")
-        assert audit(page, "color-contrast", "button-name", "link-name") == [], stop.name
+        assert audit(page, "color-contrast", "button-name", "link-name", "image-alt") == [], stop.name

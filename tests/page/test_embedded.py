@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.page import frameworks
 from tests.page.host_page import HostServer, block_cookies
+from tests.page.pictures import make_ready, picture, upload
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -253,6 +255,30 @@ def test_members_are_mentioned_and_people_are_blocked_in_the_other_page(customer
     page.get_by_role("button", name="Notifications", exact=True).click()
     page.get_by_role("menuitemradio", name="Mute until I change it").click()
     expect(page.get_by_role("button", name="Muted")).to_be_visible()
+
+
+def test_files_are_shown_in_the_other_page_by_links(customers: list[Client], visit: Open) -> None:
+    ana, ben, _ = customers
+    crew = ana.group(ben)
+    files = [upload(ana, "pier.png", picture(900, 600)), upload(ana, "plan.pdf", b"%PDF-1.7\n%%EOF")]
+    make_ready(ana, files[0], picture(300, 200), 900, 600)
+    ana.send("", at=crew, files=files)
+    ben.send("last", at=crew)
+    page = visit(ben, f'<bellwire-chat conversation="{crew}"></bellwire-chat>')
+    image = page.get_by_alt_text(f"Picture pier.png from {ana.name.capitalize()}")
+    until(lambda: image.evaluate("(image) => image.complete && image.naturalWidth === 300"))
+    last = page.locator("bellwire-chat .message", has_text="last")
+    until(lambda: last.evaluate("(row) => row.parentElement.parentElement.scrollHeight - row.offsetTop - row.offsetHeight < 60"))
+    plan = page.get_by_role("link", name="Open plan.pdf, 1 kB")
+    expect(plan).to_have_attribute("href", re.compile("signature="))
+    assert httpx.get(str(plan.get_attribute("href"))).content.startswith(b"%PDF")
+    image.click()
+    expect(page.locator("bellwire-layer .viewer .position")).to_have_text("1 of 1")
+    until(lambda: page.locator(".viewer .stage img").evaluate("(image) => image.naturalWidth === 900"))
+    page.keyboard.press("Escape")
+    expect(page.locator(".viewer")).to_have_count(0)
+    ana.send("", at=crew, files=[upload(ana, "more.txt", b"more")])
+    expect(page.locator("bellwire-chat [role=log] p").last).to_have_text(f"{ana.name.capitalize()}: 📎 more.txt")
 
 
 def test_a_list_alone_shows_what_is_there_already(customers: list[Client], visit: Open) -> None:

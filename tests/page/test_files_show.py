@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from models.blobs.blob import STORED, Blob
+from models.community import post as posts
 from models.files.file import File
+from models.log import event
 from tests.gateway.client import Client
 from tests.page.entering import PHONE, entered
+from tests.page.pictures import picture, silence
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -25,13 +26,6 @@ LOADED = "[...document.querySelectorAll('.tile img')].every((image) => image.com
 COUNT_SHIFTS = """window.shifts = 0;
     new PerformanceObserver((list) => (shifts += list.getEntries().length)).observe({ type: "layout-shift" })"""
 COLOURS = ("teal", "orange", "purple", "olive", "navy", "crimson", "gray", "green", "brown", "pink")
-
-
-def picture(width: int, height: int, colour: str = "teal") -> bytes:
-    """Return a PNG of one colour."""
-    file = BytesIO()
-    Image.new("RGB", (width, height), colour).save(file, "PNG")
-    return file.getvalue()
 
 
 def stored(owner: Client, name: str, type_: str = "image/png", size: int = 120_000, **columns: Any) -> int:
@@ -111,3 +105,176 @@ def test_nothing_moves_when_a_picture_becomes_ready(people: list[Client], open_p
     after = [box(tile) for tile in page.locator(".tile").all()] + [box(page.locator(f"[data-message='{last['id']}']"))]
     assert [b | {"x": 0} for b in after] == [b | {"x": 0} for b in before]
     assert not page.evaluate("shifts")
+
+
+def test_the_viewer_goes_through_the_pictures_of_a_conversation_by_keys(
+    people: list[Client], open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    ana.send("", at=crew, files=[stored(ana, "first.png", width=4000, height=3000), stored(ana, "plan.pdf", "application/pdf")])
+    ben.send("two", at=crew, files=[stored(ben, f"ben {n}.png", width=500, height=900) for n in range(2)])
+    page = opened(open_page, ana, crew)
+    tile = page.get_by_role("button", name=f"Picture ben 0.png from {ben.name.capitalize()}")
+    tile.focus()
+    page.keyboard.press("Enter")
+    viewer, position = page.locator(".viewer"), page.locator(".viewer .position")
+    shown = viewer.locator(".stage img")
+    expect(position).to_have_text("2 of 3")
+    expect(viewer.get_by_role("heading")).to_have_text("ben 0.png")
+    until(lambda: (shown.get_attribute("src") or "").endswith(str(ben_file(ben, crew, 0))))
+    assert violations(page) == []
+    for key, at in (
+        ("ArrowRight", "3 of 3"),
+        ("ArrowRight", "3 of 3"),
+        ("Home", "1 of 3"),
+        ("ArrowLeft", "1 of 3"),
+        ("End", "3 of 3"),
+    ):
+        page.keyboard.press(key)
+        expect(position).to_have_text(at)
+    expect(viewer.locator("[aria-label='Next picture']")).to_be_disabled()
+    page.keyboard.press("+")
+    expect(shown).to_have_css("scale", "1.5")
+    page.keyboard.press("0")
+    expect(shown).to_have_css("scale", "1")
+    shown.dblclick()
+    expect(shown).to_have_css("scale", "2.5")
+    page.mouse.wheel(0, 2000)
+    expect(shown).not_to_have_css("scale", "2.5")
+    with page.expect_download() as download:
+        viewer.get_by_role("link", name="Save the picture").click()
+    assert download.value.suggested_filename == "ben 1.png"
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    expect(tile).to_be_focused()
+
+
+def ben_file(reader: Client, conversation: int, number: int) -> int:
+    """Return the id of a file of the newest message."""
+    newest = reader.get(f"/conversations/{conversation}/messages").json()["items"][0]
+    return int(newest["files"][number]["id"])
+
+
+def test_a_finger_swipes_to_the_next_picture_and_the_order_follows_the_language(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    ana.send("", at=crew, files=pictures(ana, 3))
+    page = opened(open_page, ben, crew, locale="ar", **TOUCH)
+    page.locator(".tile button").first.tap()
+    expect(page.locator(".viewer .position")).to_contain_text("1 من")
+    swipe(page, 100, 300)
+    expect(page.locator(".viewer .position")).to_contain_text("2 من")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".viewer .position")).to_contain_text("3 من")
+    swipe(page, 300, 100)
+    expect(page.locator(".viewer .position")).to_contain_text("2 من")
+
+
+def swipe(page: Page, start: int, end: int) -> None:
+    """Move a finger over the middle of the window."""
+    session = page.context.new_cdp_session(page)
+    for kind, x in (("touchStart", start), ("touchMove", (start + end) // 2), ("touchMove", end), ("touchEnd", None)):
+        points = [] if x is None else [{"x": x, "y": 400}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_documents_have_their_names_and_sizes(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    long = "Minutes of the meeting that nobody wanted to be in but everybody had to.docx"
+    files = [
+        stored(ana, "plan.pdf", "application/pdf", 2_345_678),
+        stored(ana, long, "application/zip", 45_000),
+        stored(ana, "torn.jpg", state="failed"),
+        stored(ana, "<b>x</b>.html", "text/html", 900),
+    ]
+    sent = ana.send("", at=crew, files=files)
+    page = opened(open_page, ben, crew)
+    links = page.locator(".documents a")
+    expect(links).to_have_text(["PDFplan.pdf2.3 MB", f"DOCX{long}45 kB", "JPGtorn.jpg120 kB · No preview", "HTML<b>x</b>.html1 kB"])
+    plan = page.get_by_role("link", name="Open plan.pdf, 2.3 MB")
+    assert (plan.get_attribute("target"), plan.get_attribute("rel")) == ("_blank", "noopener")
+    assert plan.get_attribute("href") == f"/api/v1/files/{files[0]}"
+    expect(page.get_by_role("link", name=f"Save {long}, 45 kB")).to_have_attribute("download", long)
+    name = page.locator(".name", has_text="Minutes")
+    assert box(name)["width"] <= box(page.locator(".documents"))["width"]
+    expect(name.locator("span").last).to_have_text("to.docx")
+    expect(page.locator(".conversations .preview")).to_have_text(f"{ana.name.capitalize()}: 📎 4 files")
+
+    ben.send("this one?", at=crew, reply_to=sent["id"])
+    expect(page.locator(".quote")).to_have_text(f"{ana.name.capitalize()} 📎 4 files")
+    ana.send("", at=crew, files=[stored(ana, "last.txt", "text/plain")])
+    expect(page.locator(".conversations .preview")).to_have_text(f"{ana.name.capitalize()}: 📎 last.txt")
+    expect(page.locator("#announcer p").last).to_have_text(f"{ana.name.capitalize()}: 📎 last.txt")
+    ana.delete(f"/messages/{sent['id']}")
+    expect(page.locator(".text.deleted")).to_have_count(1)
+    expect(page.locator(".documents a")).to_have_count(1)
+
+
+def test_a_picture_that_does_not_load_is_asked_for_again_and_then_a_link(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    ana.send("", at=crew, files=pictures(ana, 2))
+    page = entered(open_page, ben)
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        path = route.request.url.partition("/files/")[2]
+        is_again = path in asked
+        asked.append(path)
+        if is_again and path.startswith(asked[0]):
+            route.fulfill(body=picture(400, 300), content_type="image/png")
+        else:
+            route.fulfill(status=503)
+
+    page.route("**/api/v1/files/*/thumbnail", refuse)
+    page.clock.install()
+    page.evaluate(f"location.hash = '#/conversations/{crew}'")
+    expect(page.locator(".tile img")).to_have_count(2)
+    before = [box(tile) for tile in page.locator(".tile").all()]
+    until(lambda: (page.clock.fast_forward(30_000), page.locator(".tile a").count())[1])
+    expect(page.get_by_role("link", name="Save picture 2.png, 120 kB")).to_contain_text("It could not be loaded")
+    until(lambda: page.evaluate(LOADED))
+    assert [box(tile) for tile in page.locator(".tile").all()] == before
+
+
+def test_sound_goes_on_while_its_message_changes(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    files = [
+        stored(ana, "memo.wav", "audio/wav"),
+        stored(ana, "pier.png", width=400, height=300),
+        stored(ana, "odd.xyz", "video/x-odd"),
+    ]
+    sent = ana.send("listen", at=crew, files=files)
+    page = opened(open_page, ben, crew)
+    page.route(f"**/api/v1/files/{files[0]}", lambda route: route.fulfill(body=silence(60), content_type="audio/wav"))
+    page.reload()
+    player = page.get_by_label(f"Sound memo.wav from {ana.name.capitalize()}")
+    until(lambda: player.evaluate("(audio) => audio.duration > 59"))
+    player.evaluate("(audio) => { audio.muted = true; audio.kept = true; return audio.play(); }")
+    ben.put(f"/messages/{sent['id']}/reactions/👍")
+    expect(page.locator(".reaction")).to_have_text("👍 1")
+    ana.patch(f"/messages/{sent['id']}", {"body": "do listen"})
+    expect(page.locator(".message .text")).to_have_text("do listen")
+    assert player.evaluate("(audio) => audio.kept && !audio.paused")
+    expect(page.locator("video")).to_have_count(0)  # this browser can't play it: its link stays
+    expect(page.get_by_role("link", name="Save odd.xyz, 120 kB")).to_be_visible()
+
+
+def test_posts_show_their_files(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    files = [stored(ana, "fair.png"), stored(ana, "programme.pdf", "application/pdf")]
+    post = ana.post("/posts", {"body": "", "files": files}).json()
+    page = entered(open_page, ben)
+    serve(page)
+    page.evaluate("location.hash = '#/posts'")
+    shown = page.locator(".post", has_text="programme.pdf")
+    expect(shown.locator(".waiting")).to_contain_text("fair.png")
+    with ana.gateway.store(), event.transaction() as tx:
+        blob = Blob.insert(key=secrets.token_hex(16), bytes=9, sha256="0" * 64, state=STORED, owner=None, since_ms=0).execute()
+        File.update(state="ready", thumbnail=blob, width=900, height=900).where(File.id == files[0]).execute()
+        posts.append_count_updates(tx, [post["id"]])
+    shown.get_by_role("button", name=f"Picture fair.png from {ana.name.capitalize()}").click()
+    expect(page.locator(".viewer .position")).to_have_text("1 of 1")

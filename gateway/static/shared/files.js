@@ -10,6 +10,7 @@ import { load } from "./load.js";
 import { formatBytes } from "./sizes.js";
 import { t } from "./words.js";
 
+const LINKS = "shared/file-links.js";
 const MAX_SIDE_PX = 320; // of a picture that is alone
 const MIN_RATIO = 0.5; // of its width to its height, and the other way round
 const COLUMNS = 6; // of the grid: a tile is as wide as two, three or all of them
@@ -93,7 +94,7 @@ function pictureButton(file, about, fail) {
 function tileLink(file, { bell }, note) {
   const label = t("files.save", { name: file.name, size: formatBytes(file.bytes) });
   const link = placeholder("a", { download: file.name, "aria-label": label }, file.name, note);
-  withAddress(bell, file, "", (address) => (link.href = address));
+  leadTo(link, bell, file);
   return link;
 }
 
@@ -115,13 +116,16 @@ export function showPicture(image, find, fail) {
   start();
 }
 
-/**
- * Call `use` with the address of a file. In the page of another product there is no session that pictures come with:
- * its links are loaded, and renewed.
- */
+/** Call `use` with the address of a file, or of a part of it. Other products have none that stay: theirs are loaded. */
 export function withAddress(bell, { id }, part, use, fail = () => {}) {
   if (!bell.url) use(`/api/v1/files/${id}${part}`);
-  else load("shared/file-links.js").then((links) => links.withLink(bell, id, part, use)).catch(fail);
+  else load(LINKS).then(({ withLink }) => withLink(bell, id, part, use)).catch(fail);
+}
+
+/** Let an element `a` lead to a file. */
+export function leadTo(element, bell, { id }) {
+  if (!bell.url) element.href = `/api/v1/files/${id}`;
+  else load(LINKS).then(({ keepLink }) => keepLink(bell, id, element)).catch(() => {});
 }
 
 function rowOf(file, about) {
@@ -161,7 +165,7 @@ export function documentLink(file, { bell }) {
     h("span.kind", { "aria-hidden": "true" }, KIND.exec(file.name)?.[1].toUpperCase() ?? icon("file")),
     h("span.about-file", {}, nameElement(file.name), h("small", {}, note ? `${size} · ${note}` : size)),
   );
-  withAddress(bell, file, "", (address) => (link.href = address));
+  leadTo(link, bell, file);
   return link;
 }
 

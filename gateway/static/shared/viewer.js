@@ -71,7 +71,7 @@ class Viewer {
     const image = h("img", { alt: t("files.picture", { name: file.name, sender }), draggable: false });
     if (file.width) Object.assign(image.style, { maxWidth: `${file.width}px`, maxHeight: `${file.height}px` });
     const isShown = () => image.isConnected;
-    const fail = () => isShown() && fill(this.stage, h("p.empty", { role: "alert" }, t("files.not-loaded")));
+    const fail = () => isShown() && !image.naturalWidth && fill(this.stage, h("p.empty", { role: "alert" }, t("files.not-loaded")));
     fill(this.stage, image);
     this.zoom.use(image);
     const whole = new Image();
