@@ -130,6 +130,15 @@ def test_nginx_refuses_a_body_over_every_limit(http: httpx.Client, stubs: list[S
     assert len(stubs[0].requests) + len(stubs[1].requests) == 1
 
 
+def test_files_may_be_larger_and_are_refused_at_once_when_no_gateway_would_accept_them(
+    http: httpx.Client, stubs: list[Stub]
+) -> None:
+    assert http.post("/api/v1/files", content=bytes(26 * 2**20)).status_code == 200
+    answer = http.post("/api/v1/files?name=a", content=bytes(26 * 2**20 + 1))
+    assert (answer.status_code, answer.json()["detail"]) == (413, "a file must be at most 25 MiB")
+    assert len(stubs[0].requests) + len(stubs[1].requests) == 1
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/metrics?a=b", "//metrics", "/%6detrics", "/x/../metrics"])
 def test_nginx_does_not_serve_metrics(nginx: Proxy, stubs: list[Stub], path: str) -> None:
     url = httpx.URL(f"http://127.0.0.1:{nginx.port}").copy_with(raw_path=path.encode())

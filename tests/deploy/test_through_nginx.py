@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +15,10 @@ import httpx
 import pytest
 import websockets
 
+from models.store.database import rows
 from tests.deploy.proxy import Proxy
 from tests.journeys.cluster import Cluster
-from tests.waiting import LIMIT_S, until_async
+from tests.waiting import LIMIT_S, until, until_async
 
 
 class Person:
@@ -73,6 +76,30 @@ async def send_through_other(cluster: Cluster, gateway: int, ana: Person, ben: P
 
 def created(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event["data"] for event in events if event["type"] == "message.created"]
+
+
+def test_a_file_passes_on_while_it_arrives_and_comes_back_in_parts(cluster: Cluster, proxy: Proxy) -> None:
+    content = secrets.token_bytes(3 * 2**20)
+    half = len(content) // 2
+
+    def body() -> Iterator[bytes]:
+        yield content[:half]
+        until(lambda: rows("SELECT 1 FROM blobs WHERE state='writing'") != [])  # with buffering no gateway would know of it
+        yield content[half:]
+
+    ana, _ = people(cluster, proxy)
+    with httpx.Client(base_url=ana.http.base_url, headers=ana.http.headers, timeout=LIMIT_S, trust_env=False) as http:
+        uploaded = http.post("/files?name=noise.bin", content=body())
+        assert uploaded.status_code == 201, uploaded.text
+        path = f"/files/{uploaded.json()['id']}"
+        assert http.get(path).content == content
+        part = http.get(path, headers={"Range": "bytes=100-2000099"})
+        assert (part.status_code, part.content) == (206, content[100:2_000_100])
+        assert part.headers["Content-Range"] == f"bytes 100-2000099/{len(content)}"
+        assert http.get(path, headers={"If-None-Match": part.headers["ETag"]}).status_code == 304
+        refused = http.post("/files?name=a", content=bytes(25 * 2**20 + 1))
+        assert (refused.status_code, refused.headers["Content-Type"]) == (413, "application/problem+json")
+        assert "at most 25 MiB" in refused.json()["detail"]
 
 
 def test_a_poll_is_answered_by_a_send_through_the_other_gateway(cluster: Cluster, proxy: Proxy) -> None:
