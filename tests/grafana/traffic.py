@@ -7,6 +7,7 @@ from tests.gateway.community import comment, post
 from tests.gateway.newcomers import new_signup
 from tests.gateway.running import Gateway
 from tests.gateway.transports import socket, stream
+from tests.jobs.pictures.drawing import png
 from tests.smtp_server import SmtpServer
 from tests.waiting import until
 
@@ -36,6 +37,7 @@ class Traffic:
         comment(self._cleo, liked)
         announcement = {"type": "system", "title": "Tonight", "body": "We are back at nine.", "role": "user"}
         assert self._admin.post("/admin/notifications", announcement).status_code == 202
+        self._files()
         self._ana.with_token("dead").get("/me")
         self._ana.with_token("dead").post("/login", {"login": self._ana.name, "password": "a wrong password"})
         assert self._ana.post("/telemetry/send", {"seconds": [0.004, 0.02]}).status_code == 204
@@ -55,6 +57,12 @@ class Traffic:
         self._ben.poll(self._ben.now())
         assert self._ana.post("/messages", {"to": self._ben.id, "body": ""}).status_code == 422
         assert self._ana.post("/messages", {"to": self._ben.id, "body": BREAKS}).status_code >= 500
+
+    def _files(self) -> None:
+        """Send a picture, and upload nothing."""
+        file = self._ana.post("/files", content=png()).json()["id"]
+        assert self._ana.post("/messages", {"to": self._ben.id, "body": "", "files": [file]}).status_code == 201
+        assert self._ana.post("/files", content=b"").status_code == 422
 
     def _sign_ups(self) -> None:
         """Sign up with a mail that is sent, one that is deferred and one that is refused; request codes up to the limit."""
