@@ -28,7 +28,7 @@ numbers = itertools.count()  # of files and messages
 class Content:
     """Bytes that are sent, with their type. `size` is that of a picture as it is shown; a private one names a place."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     type: str
     size: tuple[int, int] | None = None
     is_private: bool = False
