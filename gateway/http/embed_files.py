@@ -20,7 +20,8 @@ STYLES, OWN_STYLES = ("shared/palette.css", "shared/style.css"), ("embed/element
 LIMITED = ("NewMessage", "MessageEdit", "Upload")  # bodies that a chat sends
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 LATER_WORDS = (  # beginnings of words that a chat shows only with modules that are loaded later
-    *("problem.xsrf", "invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),
+    *("problem.xsrf", "problem.file-lost", "problem.insufficient-storage"),
+    *("invalid.", "composer.confirm", "composer.priority.important", "composer.priority.urgent", "search.message."),
     *("message.delete-", "message.react-with", "message.read-by", "message.unread-by"),
 )
 CSS_COMMENT, INDENT = re.compile(r"/\*.*?\*/\n?", re.S), re.compile(r"^[ \t]+", re.M)

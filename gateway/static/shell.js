@@ -61,6 +61,7 @@ export class Shell extends View {
     this.trail = [location.hash]; // the addresses that Back returns to
     this.listen(window, "hashchange", () => this.#onAddress());
     this.listen(this, "click", (_, event) => this.#onClick(event));
+    this.listen(document, "dragover drop", (_, event) => keepPage(event));
     this.listen(document, "keydown", (_, event) => this.#onKey(event));
     this.listen(this.store, "me conversations notifications", () => this.#showCounts());
     this.listen(this.store, "conversations", (id) => this.#onConversation(id));
@@ -337,6 +338,13 @@ function preloadOnce() {
   if (!LATER_MODULES.length) return;
   for (const name of [...LATER_MODULES.splice(0), `words/${language()}`])
     document.head.append(h("link", { rel: "modulepreload", href: `/static/${name}.js` }));
+}
+
+/** A file that is dropped where no files are attached would be opened in place of the page. */
+function keepPage(event) {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
 }
 
 /** Whether keys typed at an element are text. */

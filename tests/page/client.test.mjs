@@ -131,6 +131,51 @@ test("other POST calls are not repeated unless the caller says so", async () => 
   assert.equal(attempts, 2);
 });
 
+// Uploads (by fetch; tests/page/test_files_send.py tests them by XMLHttpRequest)
+
+test("an upload that breaks off begins anew, tells how much is sent, and can be sent", async () => {
+  const bell = client(ana);
+  const told = [];
+  let attempts = 0;
+  intercept("/files", (forward, { method }, attempt) => {
+    attempts = attempt;
+    assert.equal(method, "POST");
+    if (attempt === 1) throw new TypeError("fetch failed");
+    if (attempt === 2) return Promise.resolve(new Response("{}", { status: 503 }));
+    return forward();
+  });
+  const bytes = new Uint8Array(300_000).fill(120);
+  const file = await bell.upload(bytes, { name: "plan B.txt", onprogress: (progress) => told.push(progress) });
+  assert.equal(attempts, 3);
+  assert.deepEqual([file.name, file.bytes], ["plan B.txt", 300_000]);
+  assert.deepEqual(told.at(-1), { sent: 300_000, total: 300_000 });
+  assert.ok(told.every(({ sent }, n) => n === 0 || sent > told[n - 1].sent));
+  const message = await bell.send({ to: ben.id, files: [file.id] });
+  assert.deepEqual(message.files.map(({ id }) => id), [file.id]);
+});
+
+test("an upload that is refused, or of which nothing is left today, is not repeated", async () => {
+  const bell = client(ana);
+  const problem = { type: "/problems/quota-exceeded", left: 7 };
+  const answers = [[413, {}], [422, {}], [429, problem]];
+  for (const [status, body] of answers) {
+    let attempts = 0;
+    intercept("/files", (forward, options, attempt) => {
+      attempts = attempt;
+      return Promise.resolve(Response.json(body, { status, headers: { "Retry-After": "3600" } }));
+    });
+    await assert.rejects(bell.upload(new Blob(["x"]), { name: "x" }), (error) => error.status === status && error.problem.left === body.left);
+    assert.equal(attempts, 1, String(status));
+  }
+});
+
+test("an upload can be aborted", async () => {
+  const controller = new AbortController();
+  const onprogress = () => controller.abort();
+  const big = new Blob([new Uint8Array(5_000_000)]);
+  await assert.rejects(client(ana).upload(big, { name: "big", onprogress, signal: controller.signal }), { name: "AbortError" });
+});
+
 test("the wait between attempts grows to a limit", () => {
   for (let failures = 0; failures < 20; failures++) {
     const limit = Math.min(8, 0.3 * 2 ** failures);

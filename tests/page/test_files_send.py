@@ -47,6 +47,22 @@ STORED = """async (user) => {
 }"""
 
 
+# Fills the store: how many files are kept, the error of one more, how many of 100 MB, and how many another page finds.
+FILL = """async (user) => {
+    const { FileStore } = await import("/static/shared/file-store.js");
+    const store = new FileStore(user);
+    const record = (key, bytes) => ({ key, bytes, blob: new Blob(["x"]) });
+    const write = (...facts) => store.write(record(...facts)).then(String, ({ constructor }) => constructor.name);
+    const results = [];
+    for (let n = 0; n < 51; n++) results.push(await write(`k${n}`, 10));
+    for (let n = 0; n < 50; n++) await store.remove(`k${n}`);
+    const large = [await write("a", 100e6), await write("b", 100e6), await write("c", 1)];
+    const other = new FileStore(user);
+    const found = (await other.read("a")) ? 1 : 0;
+    return [results.indexOf("FullError"), results[50], large.indexOf("FullError") === 2 ? 100 : 0, found];
+}"""
+
+
 def document(name: str, body: bytes = b"some text") -> FilePayload:
     """A file for the dialog."""
     return {"name": name, "mimeType": "text/plain", "buffer": body}
@@ -197,6 +213,19 @@ def test_a_message_waits_for_its_files_and_survives_a_reload(people: list[Client
     until(lambda: page.evaluate(STORED, ana.id) == 0)
     assert len(sent(ben, crew)) == 1
 
+    page.route("**/api/v1/messages", lambda route: None)
+    choose(page, document("three.txt"))
+    uploaded(page)
+    with page.expect_request("**/api/v1/messages"):
+        send(page, "uploaded, not sent")
+    uploads: list[str] = []
+    page.on("request", lambda request: uploads.append(request.url) if "/api/v1/files?" in request.url else None)
+    page.unroute("**/api/v1/messages")
+    page.reload()
+    expect(page.locator(".message:not(.echo)")).to_have_count(2)
+    assert sent(ben, crew)[1:] == [("uploaded, not sent", ["three.txt"])]
+    assert uploads == []
+
 
 def test_a_cut_network_is_retried_and_a_lost_answer_sends_no_second_message(people: list[Client], open_page: Open) -> None:
     page, _, ben, crew = crew_of(people, open_page)
@@ -277,6 +306,11 @@ def test_without_a_database_files_live_as_long_as_the_page(people: list[Client],
     expect(page.locator(".toast")).to_contain_text("can't keep files")
     send(page)
     until(lambda: sent(ben, crew) == [("", ["private.txt"])])
+
+
+def test_what_is_kept_is_bounded_and_what_nothing_refers_to_is_removed(people: list[Client], open_page: Open) -> None:
+    page, ana, _, _ = crew_of(people, open_page)
+    assert page.evaluate(FILL, ana.id) == [50, "FullError", 100, 0]
 
 
 def test_two_tabs_send_one_message(people: list[Client], open_page: Open) -> None:

@@ -55,6 +55,7 @@ class Chat extends View {
   /** The chat with a person has become a conversation: what is being written stays. */
   begin(id) {
     this.conversation = this.composer.conversation = id;
+    this.composer.tray?.keep();
     const messages = this.#openThread();
     this.messages.replaceWith(messages);
     this.messages = messages;

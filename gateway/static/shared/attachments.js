@@ -71,7 +71,7 @@ class Attachments {
     this.files = new FileStore(store.me.id);
     this.known = new Map(); // key -> Attachment
     this.uploading = new Map(); // key -> the promise of its id
-    this.waiting = []; // functions that begin an upload
+    this.waiting = []; // functions that let an upload look whether it may begin
     this.running = 0;
     const again = () => this.#uploadAgain();
     store.bell.addEventListener("online", again, { signal: store.signal });
@@ -185,7 +185,7 @@ class Attachments {
 
   #free() {
     this.running -= 1;
-    this.waiting.shift()?.();
+    for (const look of this.waiting.splice(0)) look();
   }
 
   #uploadAgain() {

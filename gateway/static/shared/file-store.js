@@ -58,12 +58,11 @@ export class FileStore {
     const request = indexedDB.open(this.name, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "key" });
     const db = await done(request);
-    const close = () => {
+    db.onclose = () => (this.opening = null);
+    db.onversionchange = () => {
       db.close();
-      this.opening = null;
+      this.opening = Promise.resolve(null); // it is being erased: nothing is stored any more
     };
-    db.onversionchange = close; // it is being erased
-    db.onclose = close;
     const drafts = fileDrafts(this.user);
     drafts.write(drafts.read() ?? {}); // it says that there is a database
     await this.#count(db);

@@ -45,14 +45,14 @@ class Tray extends View {
     const room = LIMITS.NewMessage.files.max - this.list.length;
     if (sized.length > room) toast(t("attach.too-many", { n: LIMITS.NewMessage.files.max }));
     for (const file of sized.slice(0, room)) this.#append(this.#attachments.add(file, file.name));
-    this.#keep();
+    this.keep();
   }
 
   /** Show the files of a draft again. */
   restore() {
     const facts = fileDrafts(this.host.store.me.id).read()?.[this.host.place] ?? [];
     for (const attachment of this.#attachments.of(facts)) this.#append(attachment);
-    this.#keep();
+    this.keep();
   }
 
   #append(attachment) {
@@ -76,11 +76,11 @@ class Tray extends View {
     if (at < 0) return;
     this.list.splice(at, 1);
     this.items.children[at].remove();
-    this.#keep();
+    this.keep();
   }
 
   /** Keep the draft, and say how many files there are. */
-  #keep() {
+  keep() {
     const { store, place } = this.host;
     const draft = fileDrafts(store.me.id);
     const keys = new Set(this.list.map(({ key }) => key));
@@ -114,7 +114,7 @@ class Tray extends View {
   clear() {
     this.list = [];
     fill(this.items);
-    this.#keep();
+    this.keep();
   }
 }
 

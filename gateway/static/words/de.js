@@ -107,6 +107,7 @@ export default {
   "problem.blocked": "Du kannst dieser Person nicht schreiben.",
   "problem.file-lost": "Eine Datei dieser Nachricht ist nicht mehr in diesem Browser. Verwirf die Nachricht und schreib sie neu.",
   "problem.forbidden": "Das darfst du nicht.",
+  "problem.insufficient-storage": "Der Server hat gerade keinen Platz für Dateien. Versuche es später noch einmal.",
   "problem.internal": "Auf dem Server ist etwas schiefgegangen. Versuche es später noch einmal.",
   "problem.not-a-member": "Du bist nicht in diesem Chat.",
   "problem.not-found": "Das gibt es nicht mehr, oder du darfst es nicht sehen.",

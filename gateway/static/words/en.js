@@ -103,6 +103,7 @@ export default {
   "problem.blocked": "You cannot write to this person.",
   "problem.file-lost": "A file of this message is no longer in this browser. Discard the message and write it again.",
   "problem.forbidden": "You may not do this.",
+  "problem.insufficient-storage": "The server has no room for files right now. Try again later.",
   "problem.internal": "Something went wrong on the server. Try again later.",
   "problem.not-a-member": "You are not in this conversation.",
   "problem.not-found": "This is not there any more, or it is not for you to see.",
