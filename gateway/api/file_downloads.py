@@ -128,9 +128,9 @@ class DownloadHandler(Downloading, LinkedHandler):
             try:
                 await self.answer_part(found)
                 return
-            except FileNotFoundError:
+            except OSError as error:
                 if attempt == MAX_READS - 1:
-                    logger.error("file_object_missing", file=file, request_id=self.request_id())
+                    logger.error("file_object_missing", file=file, request_id=self.request_id(), error=repr(error))
         raise StoreDownError
 
     async def answer_part(self, found: FoundFile) -> None:

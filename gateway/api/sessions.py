@@ -182,6 +182,8 @@ class Logout(Handler):
         user, number = self.actor.user, self.actor.token
         await self.commit(lambda tx: token.revoke(tx, user, [number]))
         self.clear_cookie(COOKIE, path="/")
+        if self.get_cookie(COOKIE) is not None:
+            self.set_header("Clear-Site-Data", '"cache"')  # the files that the browser has loaded: others may use it next
         self.answer(None, 204)
 
 

@@ -330,7 +330,8 @@ def test_logging_out_clears_the_cookie_and_revokes_its_token(gateway: Gateway) -
     browser, _ = browse(gateway)
     token = browser.cookies["bellwire_session"]
 
-    assert browser.post("/logout", headers={"X-XSRFToken": browser.cookies["_xsrf"]}).status_code == 204
+    logout = browser.post("/logout", headers={"X-XSRFToken": browser.cookies["_xsrf"]})
+    assert (logout.status_code, logout.headers["Clear-Site-Data"]) == (204, '"cache"')
     assert "bellwire_session" not in browser.cookies
     problem(browser.get("/me", headers={"Authorization": f"Bearer {token}"}), 401, "unauthorized")
 

@@ -17,6 +17,7 @@ from tests.gateway.stored_files import object_path, replace_content, store_file
 from tests.waiting import until
 
 CONTENT = bytes(range(256)) * 4
+ORIGIN = "https://product.example"
 THUMBNAIL = b"a small picture"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 NOT_FOUND = (404, "not-found")
@@ -90,10 +91,15 @@ def test_a_file_in_a_post_is_for_those_who_may_see_the_post(gateway: Gateway, pe
     assert status_of(ben, of_group) == NOT_FOUND
 
 
+@pytest.fixture(scope="module")
+def shared(make_gateway: Callable[..., Gateway], gateway: Gateway) -> Gateway:
+    """A gateway on the same store whose users see those with whom they share, also on another product's pages."""
+    return make_gateway(beside=gateway, CONTACTS="shared", ALLOWED_ORIGINS=ORIGIN)
+
+
 def test_a_public_post_of_a_hidden_user_hides_its_files(
-    make_gateway: Callable[..., Gateway], gateway: Gateway, admin: Client, ana: Client, ben: Client
+    shared: Gateway, gateway: Gateway, admin: Client, ana: Client, ben: Client
 ) -> None:
-    shared = make_gateway(beside=gateway, CONTACTS="shared")
     file = store_file(gateway, ana, CONTENT)
     assert ana.post("/posts", {"body": "", "files": [file]}).status_code == 201
     assert status_of(ben.at(shared), file) == NOT_FOUND
@@ -217,6 +223,14 @@ def test_only_harmless_types_are_shown(gateway: Gateway, ana: Client, type_: str
     assert "script" not in policy
     assert ("sandbox" in policy) == (type_ != "application/pdf")
     assert policy.endswith("; sandbox") == (disposition == "attachment")
+
+
+def test_another_products_page_reads_the_headers(shared: Gateway, gateway: Gateway, ana: Client) -> None:
+    file = store_file(gateway, ana, CONTENT)
+    for client, allowed in ((ana.at(shared), ORIGIN), (ana, None)):
+        headers = client.get(f"/files/{file}", {"Origin": ORIGIN, "Range": "bytes=0-1"}).headers
+        assert headers.get("Access-Control-Allow-Origin") == allowed
+        assert ("Content-Range" in headers.get("Access-Control-Expose-Headers", "")) == (allowed is not None)
 
 
 def test_a_name_adds_no_header(gateway: Gateway, ana: Client) -> None:
