@@ -4,7 +4,7 @@
  */
 
 import { Bellwire, BellwireError } from "./client.js";
-import { createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
+import { closeDialogs, createView, fill, h, icon, loadError, toast } from "./shared/dom.js";
 import { report } from "./shared/failures.js";
 import "./shared/install.js";
 import { keepKeysOfInputMethods } from "./shared/input-method.js";
@@ -110,6 +110,7 @@ async function showSignIn(notice = "") {
   signedInUser.remove();
   pushReport.remove(); // the server forgets a device when its session ends
   bell.user = null;
+  closeDialogs();
   showConnection();
   try {
     await import("./account/sign-in.js");

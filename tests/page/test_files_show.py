@@ -120,7 +120,7 @@ def test_the_viewer_goes_through_the_pictures_of_a_conversation_by_keys(
     page.keyboard.press("Enter")
     viewer, position = page.locator(".viewer"), page.locator(".viewer .position")
     shown = viewer.locator(".stage img")
-    expect(position).to_have_text("2 of 3")
+    expect(position).to_contain_text("2 of 3")
     expect(viewer.get_by_role("heading")).to_have_text("ben 0.png")
     until(lambda: (shown.get_attribute("src") or "").endswith(str(ben_file(ben, crew, 0))))
     assert violations(page) == []
@@ -132,7 +132,7 @@ def test_the_viewer_goes_through_the_pictures_of_a_conversation_by_keys(
         ("End", "3 of 3"),
     ):
         page.keyboard.press(key)
-        expect(position).to_have_text(at)
+        expect(position).to_contain_text(at)
     expect(viewer.locator("[aria-label='Next picture']")).to_be_disabled()
     page.keyboard.press("+")
     expect(shown).to_have_css("scale", "1.5")
@@ -156,7 +156,9 @@ def ben_file(reader: Client, conversation: int, number: int) -> int:
     return int(newest["files"][number]["id"])
 
 
-def test_a_finger_swipes_to_the_next_picture_and_the_order_follows_the_language(people: list[Client], open_page: Open) -> None:
+def test_a_finger_swipes_to_the_next_picture_and_the_order_follows_the_language(
+    people: list[Client], open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
     ana, ben, _ = people
     crew = ana.group(ben)
     ana.send("", at=crew, files=pictures(ana, 3))
@@ -169,6 +171,7 @@ def test_a_finger_swipes_to_the_next_picture_and_the_order_follows_the_language(
     expect(page.locator(".viewer .position")).to_contain_text("3 من")
     swipe(page, 300, 100)
     expect(page.locator(".viewer .position")).to_contain_text("2 من")
+    assert violations(page) == []
 
 
 def swipe(page: Page, start: int, end: int) -> None:
@@ -277,4 +280,4 @@ def test_posts_show_their_files(people: list[Client], open_page: Open) -> None:
         File.update(state="ready", thumbnail=blob, width=900, height=900).where(File.id == files[0]).execute()
         posts.append_count_updates(tx, [post["id"]])
     shown.get_by_role("button", name=f"Picture fair.png from {ana.name.capitalize()}").click()
-    expect(page.locator(".viewer .position")).to_have_text("1 of 1")
+    expect(page.locator(".viewer .position")).to_contain_text("1 of 1")

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.page.entering import entered, write
+from tests.page.pictures import make_ready, picture, upload
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -63,6 +64,10 @@ PUSH_SERVICE = """
     };
 """.replace("ENDPOINT", json.dumps(ENDPOINT)).replace("KEYS", json.dumps(KEYS))
 FROM_CACHE = "performance.getEntriesByType('resource').some(({ deliveryType }) => deliveryType === 'cache-storage')"
+KEPT_OF_API = """(async () => {
+    const keys = (await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url));
+    return (await Promise.all(keys)).flat().filter((url) => url.includes('/api/'));
+})()"""
 INSTALLED = "navigator.serviceWorker.ready.then(() => true)"
 
 
@@ -98,6 +103,21 @@ def test_without_a_connection_the_page_opens_and_what_was_written_is_sent_later(
     expect(page.locator(".view")).to_contain_text("written in a tunnel")
     page.context.set_offline(False)
     expect(page.locator(".message:not(.echo) .text")).to_have_text(["written in a tunnel"])
+
+
+def test_pictures_are_not_kept_and_none_stays_in_view_when_the_session_ends(served: Gateway, open_page: Open) -> None:
+    ana, ben = served.users(2)
+    crew = ana.group(ben)
+    file = upload(ana, "pier.png", picture(60, 40))
+    make_ready(ana, file, picture(60, 40), 60, 40)
+    ana.send("", at=crew, files=[file])
+    page = installed(open_page, ben, f"#/conversations/{crew}")
+    page.locator(".tile button").click()
+    until(lambda: page.locator(".viewer .stage img").evaluate(f"(image) => image.src.endsWith('/files/{file}')"))
+    assert page.evaluate(KEPT_OF_API) == []
+    assert ben.post("/logout", {}).status_code == 204
+    expect(page.get_by_label("Password")).to_be_visible()
+    expect(page.locator(".viewer")).to_have_count(0)
 
 
 def test_a_new_version_comes_from_the_server_and_one_without_a_service_worker_is_left_by_it(

@@ -7,7 +7,7 @@ import { load } from "../shared/load.js";
 import { fileDrafts, messageDraft, messageReply } from "../shared/storage.js";
 import { transferOf } from "../shared/transfer.js";
 import { t } from "../shared/words.js";
-import { beginning } from "./markup.js";
+import { summary } from "./markup.js";
 
 const TYPING_EVERY_MS = 3000; // others show it for 6 s
 const EXCERPT_CHARACTERS = 140;
@@ -88,7 +88,7 @@ class Composer extends View {
 
   #showOriginal() {
     const name = nameOf(this.store.person(this.original.sender));
-    const text = t("composer.original", { name, text: beginning(this.original.body, EXCERPT_CHARACTERS) });
+    const text = t("composer.original", { name, text: summary(this.original, EXCERPT_CHARACTERS) });
     this.#showContext(t("composer.replying-to"), text, t("composer.stop-replying"));
   }
 
@@ -108,7 +108,7 @@ class Composer extends View {
     if (!this.edited) this.textBefore = this.text.value;
     this.edited = message;
     this.#setText(message.body);
-    const text = beginning(message.body, EXCERPT_CHARACTERS);
+    const text = summary(message, EXCERPT_CHARACTERS);
     this.#showContext(t("composer.editing"), text, t("composer.stop-editing"));
     this.focus();
   }
@@ -244,7 +244,7 @@ class Composer extends View {
 
   async #send() {
     const body = bodyOf(this.text.value);
-    if (!body && (this.edited || !this.tray?.facts)) return;
+    if (!body && !(this.edited ? this.edited.files?.length : this.tray?.facts)) return;
     if ([...body].length > this.#limit) {
       this.focus(); // the counter says by how much it is too long
       return;
@@ -275,9 +275,9 @@ class Composer extends View {
     const { bell, threads } = this.store;
     const changed = await toastErrors(() => bell.call("PATCH", `/messages/${message.id}`, { body }));
     if (!changed) return; // the edited text stays in the field
-    // The answer may come after events of later changes.
+    // The answer may come after events of later changes, and after one that says that a picture is ready.
     const isOlder = (message) => message.deleted_at || message.edited_at > changed.edited_at;
-    const change = (message) => (isOlder(message) ? message : { ...changed, reactions: message.reactions });
+    const change = (message) => (isOlder(message) ? message : { ...changed, reactions: message.reactions, files: message.files });
     threads.get(changed.conversation)?.change(changed.id, change);
     const isSaved = this.edited?.id === message.id && bodyOf(this.text.value) === body; // nothing else was begun
     if (isSaved) this.#endContext();

@@ -11,8 +11,8 @@ import { formatBytes } from "./sizes.js";
 import { t } from "./words.js";
 
 const LINKS = "shared/file-links.js";
-const MAX_SIDE_PX = 320; // of a picture that is alone
 const MIN_RATIO = 0.5; // of its width to its height, and the other way round
+const WIDE_RATIO = 1.6;
 const COLUMNS = 6; // of the grid: a tile is as wide as two, three or all of them
 const RETRY_AFTER_MS = [1000, 3000, 8000, 20_000];
 const ENDING = /.{0,3}\.[^.\s]{1,8}$/u; // the end of a name that stays visible
@@ -44,32 +44,32 @@ export function filesElement(files, about, before = null) {
   [...pictures.children].forEach((child, n) => placeTile(child, element.shape, n));
   pictures.hidden = !shown.length;
   documents.hidden = shown.length === files.length;
-  pictures.style.width = element.shape.size ? `${element.shape.size.width}px` : "";
-  element.style.width = documents.hidden ? pictures.style.width : "";
+  element.style.setProperty("--share", documents.hidden ? element.shape.share : 1);
+  pictures.style.setProperty("--share", element.shape.share);
   return element;
 }
 
 /** Whether a file is shown as a picture, or will be. */
 export const isPicture = ({ type, state, thumbnail }) => type.startsWith("image/") && (state === "pending" || thumbnail);
 
-/** How many columns each tile has, and for a picture that is alone its size. */
+/** How many columns each tile has, and the ratio of width to height of those that have all. */
 function shapeOf(files) {
-  if (files.length === 1) return { spans: [COLUMNS], size: sizeOf(files[0]) };
+  if (files.length === 1) return shapeOfOne(files[0]);
   const inFirst = files.length === 4 ? 4 : files.length % 3; // tiles that fill what others would leave empty
   const wide = inFirst === 1 ? COLUMNS : COLUMNS / 2;
-  return { spans: files.map((_, n) => (n < inFirst ? wide : COLUMNS / 3)) };
+  return { spans: files.map((_, n) => (n < inFirst ? wide : COLUMNS / 3)), wideRatio: WIDE_RATIO, share: 1 };
 }
 
-function sizeOf({ width, height }) {
-  if (!width || !height) return null;
-  const ratio = Math.min(Math.max(width / height, MIN_RATIO), 1 / MIN_RATIO);
-  return { ratio, width: Math.round(MAX_SIDE_PX * Math.min(1, ratio)) };
+/** A picture of a known size keeps its shape, within a square. `share`: its part of the square's width. */
+function shapeOfOne({ width, height }) {
+  const ratio = width && height ? Math.min(Math.max(width / height, MIN_RATIO), 1 / MIN_RATIO) : WIDE_RATIO;
+  return { spans: [COLUMNS], wideRatio: ratio, share: Math.min(1, ratio) };
 }
 
-function placeTile(element, { spans, size }, n) {
+function placeTile(element, { spans, wideRatio }, n) {
   const span = spans[n] ?? COLUMNS / 3;
   element.style.setProperty("--span", span);
-  element.style.aspectRatio = size ? String(size.ratio) : span === COLUMNS ? "16 / 10" : "1";
+  element.style.aspectRatio = String(span === COLUMNS ? wideRatio : 1);
 }
 
 function tile(file, about) {

@@ -55,7 +55,7 @@ class Viewer {
     const { file, sender, at: sentAt } = item;
     this.title.textContent = file.name;
     fill(this.about, h("bdi", {}, sender), " · ", h("time", { datetime: sentAt }, formatDateTime(sentAt)));
-    this.position.textContent = t("viewer.position", { n: at + 1, of: number(this.items.length) });
+    fill(this.position, h("span.hidden", {}, file.name, " "), t("viewer.position", { n: at + 1, of: number(this.items.length) }));
     const [first, last] = [at === 0, at === this.items.length - 1];
     if (focusWithin(this.dialog)?.matches(".aside") && (first || last)) this.dialog.focus(); // its button may go
     [this.back.disabled, this.next.disabled] = [first, last];
