@@ -106,7 +106,7 @@ class PictureProcessor:
 
     def __init__(self, settings: Settings, objects: ObjectStore | None = None) -> None:
         self._settings = settings
-        self._given_objects = objects
+        self._own_objects = objects
         self._outage = Outage("pictures", "they are made ready later")
         self._stopping = threading.Event()
         self._stopped_at = 0.0  # time.monotonic()
@@ -120,7 +120,7 @@ class PictureProcessor:
     @functools.cached_property
     def _objects(self) -> ObjectStore:
         """The store of objects, opened for the first picture."""
-        return self._given_objects or open_store(self._settings)
+        return self._own_objects or open_store(self._settings)
 
     def start(self) -> None:
         """Start the threads."""
