@@ -1,5 +1,5 @@
-"""Removing metadata from a picture without touching its pixels: only the named parts of its container are copied (of AVIF, the
-metadata is overwritten).
+"""Removing metadata from a picture without touching its pixels: only the named parts of its container are copied (of AVIF and
+HEIC, the metadata is overwritten).
 
 Parts that are kept by name, instead of removed by name, leave no room for metadata that nobody thought of. The bytes after a
 picture's end, where phones put a film and its place, are not copied. Each function raises BrokenError for a container that it
@@ -132,7 +132,7 @@ def _gif(data: bytes) -> Iterator[bytes]:
     yield b"\x3b"
 
 
-def _avif(data: bytes) -> Iterator[bytes]:
+def _iso_media(data: bytes) -> Iterator[bytes]:
     changed = bytearray(data)
     iso_media.overwrite_metadata(changed)
     yield bytes(changed)
@@ -154,5 +154,6 @@ _PARTS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
     "image/png": _png,
     "image/webp": _webp,
     "image/gif": _gif,
-    "image/avif": _avif,
+    "image/avif": _iso_media,
+    "image/heic": _iso_media,
 }

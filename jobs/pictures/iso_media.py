@@ -1,4 +1,4 @@
-"""Removing metadata from a picture in an ISO media file (AVIF), whose parts must stay where they are: it is overwritten with zeros.
+"""Removing metadata from a picture in an ISO media file (AVIF, HEIC). Its parts must stay where they are, so zeros overwrite it.
 
 ISO/IEC 14496-12: `iinf` lists the items of the file with their types, and `iloc` says where their bytes are.
 """

@@ -66,6 +66,11 @@ def prepare() -> None:
     clean(sample, "image/jpeg")
 
 
+def can_decode(type_: str) -> bool:
+    """Whether the library for a type is installed: those of AVIF and HEIC may be missing."""
+    return any(name in Image.OPEN for name in FORMATS[type_])
+
+
 def open_picture(file: IO[bytes], type_: str) -> Image.Image:
     """Open a picture without decoding it. Raises UnfitError if it has too many pixels."""
     file.seek(0)
@@ -138,22 +143,31 @@ def _bare(image: Image.Image) -> Image.Image:
 def clean(file: IO[bytes], type_: str) -> tuple[str, bytes]:
     """Return a picture's type and bytes without metadata. Raises UnfitError if some was left.
 
-    The pixels stay as they are where the container allows it: the orientation is 1, or the picture moves.
+    The pixels stay as they are where the container allows it: the orientation is 1, or outside of the metadata, or the picture
+    moves. A photo of a phone (HEIC) becomes a JPEG, which all browsers show.
     """
+    if not can_decode(type_):
+        return type_, _without_metadata(file, type_)
     image = open_picture(file, type_)
     orientation = orientation_of(image)
-    has_own = type_ == "image/avif" or (type_ != "image/jpeg" and getattr(image, "n_frames", 1) > 1)
-    if orientation == 1 or has_own:
-        file.seek(0)
-        with contextlib.suppress(containers.BrokenError):
-            data = containers.without_metadata(type_, file.read())
-            if not has_marks(data, type_):
-                return type_, data
+    is_moving = type_ != "image/jpeg" and getattr(image, "n_frames", 1) > 1
+    if type_ != "image/heic" and (orientation == 1 or type_ == "image/avif" or is_moving):
+        with contextlib.suppress(containers.BrokenError, UnfitError):
+            return type_, _without_metadata(file, type_)
     for profile in (image.info.get("icc_profile"), None):  # a mark may be in the profile
         new_type, data = _encoded(file, type_, orientation, profile)
         if not has_marks(data, new_type):
             return new_type, data
     raise UnfitError("metadata was left")
+
+
+def _without_metadata(file: IO[bytes], type_: str) -> bytes:
+    """The picture with the pixels that it has. Raises BrokenError and UnfitError."""
+    file.seek(0)
+    data = containers.without_metadata(type_, file.read())
+    if has_marks(data, type_):
+        raise UnfitError("metadata was left")
+    return data
 
 
 def has_marks(data: bytes, type_: str) -> bool:
@@ -164,7 +178,7 @@ def has_marks(data: bytes, type_: str) -> bool:
 
 
 def _encoded(file: IO[bytes], type_: str, orientation: int, profile: bytes | None) -> tuple[str, bytes]:
-    """A picture's type and bytes, encoded anew: a photo of a phone (HEIC) as JPEG, which all browsers show."""
+    """A picture's type and bytes, encoded anew."""
     file.seek(0)
     is_lossless = b"VP8L" in file.read(64)  # of WebP
     image = open_picture(file, type_)

@@ -40,8 +40,8 @@ class PictureRequest(msgspec.Struct):
 class PictureAnswer(msgspec.Struct):
     """A picture's size as it is shown; its type, if it was cleaned; or why it is unfit."""
 
-    width: int = 0
-    height: int = 0
+    width: int | None = None  # None, with no thumbnail, for a type whose decoder is not installed
+    height: int | None = None
     type: str | None = None
     error: str | None = None
 
@@ -96,6 +96,8 @@ def _answer(request: PictureRequest, source: IO[bytes], thumbnail: IO[bytes], co
             copy.write(data)
             copy.flush()
             delivered = io.BytesIO(data)  # a photo of a phone is decoded faster as the JPEG that it has become
+        if not picture.can_decode(type_ or request.type):
+            return PictureAnswer(type=type_)
         width, height = picture.write_thumbnail(delivered, type_ or request.type, thumbnail)
         thumbnail.flush()
     except Exception as error:  # of a decoder, of any kind: the picture is broken

@@ -192,6 +192,8 @@ class PictureProcessor:
             self._record(outcome)
         finally:
             del self._running[picture.holder]
+        if not self._stopping.is_set():
+            lane.prepare()
         return True
 
     def _acquire(self, lane: PictureLane) -> DuePicture | None:
@@ -241,15 +243,11 @@ class PictureProcessor:
         cpu_s, max_s = (FIRST_CPU_S, FIRST_MAX_S) if picture.attempts == 1 else (CPU_S, MAX_S)
         request = PictureRequest(picture.type, picture.private, cpu_s, max(MIN_OUTPUT_BYTES, 2 * picture.bytes))
         with self._source(picture.key) as source, self._spool() as thumbnail, self._spool() as copy:
-            process = lane.process()
-            try:
-                answer = process.run(request, (source, thumbnail, copy), max_s, self._must_stop)
-            finally:
-                if not self._stopping.is_set():
-                    lane.prepare()
+            answer = lane.process().run(request, (source, thumbnail, copy), max_s, self._must_stop)
             if answer.error is not None:
                 return PictureOutcome(picture, "failed", answer, error=answer.error)
-            return PictureOutcome(picture, "ok", answer, self._store(thumbnail, *([copy] if answer.type else [])))
+            files = [thumbnail] if answer.width else []
+            return PictureOutcome(picture, "ok", answer, self._store(*files, *([copy] if answer.type else [])))
 
     def _must_stop(self) -> bool:
         return self._stopping.is_set() and time.monotonic() - self._stopped_at > STOP_S
@@ -335,8 +333,9 @@ class PictureProcessor:
 
     def _write_ready(self, tx: Transaction, outcome: PictureOutcome) -> Subject | None:
         picture, answer = outcome.picture, outcome.answer
-        thumbnail, *copies = outcome.stored
-        subject = pictures.finish(tx, picture, answer.width, answer.height, thumbnail.blob.id)
+        thumbnails, copies = (outcome.stored[:1], outcome.stored[1:]) if answer.width else ((), outcome.stored)
+        thumbnail = thumbnails[0].blob.id if thumbnails else None
+        subject = pictures.finish(tx, picture, answer.width, answer.height, thumbnail)
         if subject is None:  # it was removed, or another attempt has it
             blobs.discard(tx, [object_.blob.id for object_ in outcome.stored])
             return None

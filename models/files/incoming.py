@@ -46,7 +46,7 @@ class IncomingFile:
             self._checked = self.bytes + CHECKED_BYTES
         if self._writer is None:
             self.type = types.type_of(bytes(block[: types.HEAD_BYTES]), is_whole=len(block) <= types.HEAD_BYTES)
-            self._scan = MarkerScan(self.type) if self.type in types.pictures() else None
+            self._scan = MarkerScan(self.type) if self.type in types.PICTURES else None
             self._writer = self._store.writer(self._key)
         self._writer.write(block)
         self._digest.update(block)

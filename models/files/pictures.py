@@ -91,8 +91,8 @@ def fail(tx: Transaction, picture: DuePicture) -> Subject | None:
     return _subject(picture) if _own(picture, state=FAILED, next_ms=None, holder=None) else None
 
 
-def finish(tx: Transaction, picture: DuePicture, width: int, height: int, thumbnail: int) -> Subject | None:
-    """Record a picture's size and thumbnail; returns what has it, or None if it was removed meanwhile."""
+def finish(tx: Transaction, picture: DuePicture, width: int | None, height: int | None, thumbnail: int | None) -> Subject | None:
+    """Record a picture's size and thumbnail, if it could be decoded; returns what has it, or None if it was removed meanwhile."""
     changes = {"width": width, "height": height, "thumbnail": thumbnail, "state": READY}
     return _subject(picture) if _own(picture, **changes, next_ms=None, holder=None) else None
 

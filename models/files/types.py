@@ -7,8 +7,6 @@ not show inline is a document: its type is for people only, since documents are 
 from __future__ import annotations
 
 import re
-from functools import cache
-from importlib.util import find_spec
 
 import puremagic
 
@@ -22,6 +20,7 @@ INLINE = {
     *("audio/mpeg", "audio/mp4", "audio/aac", "audio/ogg", "audio/wav", "audio/flac", "audio/webm"),
     *("video/mp4", "video/webm", "video/ogg", "video/quicktime", "application/pdf"),
 }
+PICTURES = {"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heic"}  # which workers make ready
 EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/png": "png",
@@ -92,15 +91,6 @@ BRANDS = {  # the first brand of ISO media files (ISO/IEC 14496-12); all others 
 def is_inline(type_: str) -> bool:
     """Whether a browser may show a file of this type: pictures, audio, video and PDF, never what may have a script in it."""
     return type_ in INLINE
-
-
-@cache
-def pictures() -> frozenset[str]:
-    """The types that become pictures with a thumbnail and a size: those that Pillow can open here."""
-    types = {"image/jpeg", "image/png", "image/gif", "image/webp"}
-    types |= {"image/avif"} if find_spec("PIL._avif") else set()
-    types |= {"image/heic"} if find_spec("pillow_heif") else set()
-    return frozenset(types)
 
 
 def type_of(head: bytes, *, is_whole: bool) -> str:

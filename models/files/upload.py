@@ -73,7 +73,7 @@ def complete(tx: Transaction, upload: BegunUpload, received: ReceivedFile) -> Fi
     """Make the object a file of its owner. Raises NotFoundError if it took so long that the object was removed."""
     blobs.mark_stored(tx, upload.object.id, received.bytes, received.sha256)
     usage.refund(upload.owner, upload.began_ms, upload.reserved - received.bytes)
-    state = PENDING if received.type in types.pictures() else READY
+    state = PENDING if received.type in types.PICTURES else READY
     values: dict[str, object] = {"owner": upload.owner, "name": received.name, "type": received.type, "bytes": received.bytes}
     values |= {"state": state, "content": upload.object.id, "private": received.private, "position": 0, "attempts": 0}
     id_ = File.insert(**values, created_ms=tx.now_ms).execute()

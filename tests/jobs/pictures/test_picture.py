@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from jobs.pictures import picture
+from jobs.pictures import picture, process
+from jobs.pictures.process import PictureAnswer, PictureRequest
 from tests.jobs.pictures.drawing import CAMERA, PLACE, XMP, animated, draw, encoded, exif, photo, srgb
 
 TYPES = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/heic")
@@ -141,6 +142,19 @@ def test_printers_colours_become_those_of_screens() -> None:
 def test_a_thin_picture_has_a_thumbnail() -> None:
     size, small = thumbnail(encoded(Image.new("L", (5000, 1)), "image/png"), "image/png")
     assert (size, small.size) == ((5000, 1), (512, 1))
+
+
+def test_a_photo_that_nothing_here_can_decode_is_clean_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, thumbnail, copy = photo("image/heic", xmp=XMP), io.BytesIO(), io.BytesIO()
+    pixels = Image.open(io.BytesIO(data)).tobytes()
+    with monkeypatch.context() as patched:
+        patched.delitem(Image.OPEN, "HEIF")
+        answer = process._answer(
+            PictureRequest("image/heic", private=True, cpu_s=1, max_bytes=1), io.BytesIO(data), thumbnail, copy
+        )
+    assert (answer, thumbnail.getvalue(), len(copy.getvalue())) == (PictureAnswer(type="image/heic"), b"", len(data))
+    assert not picture.has_marks(copy.getvalue(), "image/heic")
+    assert Image.open(copy).tobytes() == pixels
 
 
 def test_a_mark_in_the_profile_of_colours_goes_with_it() -> None:

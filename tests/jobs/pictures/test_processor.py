@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 from prometheus_client import REGISTRY
@@ -16,6 +17,7 @@ from conf import Settings
 from jobs import tasks
 from jobs.pictures import processor as processor_module
 from jobs.pictures import runner
+from jobs.pictures.process import PictureAnswer, PictureRequest
 from jobs.pictures.processor import PictureProcessor
 from jobs.pictures.runner import PictureProcess
 from models.chat import message as messages
@@ -102,6 +104,23 @@ def test_a_photo_is_delivered_without_its_place_and_keeps_its_id(store: Settings
     assert picture_of(store, converted["content"]).format == "JPEG"
     assert_nothing_is_lost(store)
     assert [file["bytes"] for file in updates()[-1]["files"]] == [row["bytes"], converted["bytes"]]
+
+
+def test_a_picture_without_a_decoder_is_ready_without_a_thumbnail(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    number = store_file(store, ana, photo("image/heic"), "image/heic", "a.heic")
+    send_files(ana, ben, [number])
+
+    def clean(one: PictureProcess, request: PictureRequest, files: Sequence[IO[bytes]], *_: object) -> PictureAnswer:
+        one.close()
+        files[2].write(b"clean")
+        return PictureAnswer(type=request.type)
+
+    monkeypatch.setattr(PictureProcess, "run", clean)
+    assert process_next(store)
+    (view,) = updates()[0]["files"]
+    assert (view["state"], view["thumbnail"], view["width"], view["bytes"], view["name"]) == ("ready", False, None, 5, "a.heic")
+    assert content_of(store, file_of(number)["content"]) == b"clean"
 
 
 def test_a_posts_picture_and_its_update(store: Settings, start: Start) -> None:
