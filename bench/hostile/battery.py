@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import uvloop
 
+from bench.hostile.files import FILES
 from bench.hostile.malformed import MALFORMED
 from bench.hostile.readers import READING
 from bench.hostile.scene import Attack, Scene, Stage
@@ -24,7 +25,7 @@ from bench.load.targets import Chat, create_chat, numbers
 from bench.servers.bellwire import ROOT, Bellwire, bellwire
 from bench.servers.processes import pss_bytes, raise_open_files
 
-ATTACKS = {attack.name: attack for attack in (*READING, *WRITING, *MALFORMED)}
+ATTACKS = {attack.name: attack for attack in (*READING, *WRITING, *FILES, *MALFORMED)}
 SENDERS = 50
 SENDS_PER_SECOND = 50
 MEMORY_INTERVAL_S = 0.5

@@ -57,8 +57,11 @@ class Scene:
 
     async def call(self, method: str, path: str, body: object = None, *, person: Person | None = None) -> Any:
         """Call the API as the attacker until it is neither refused nor cut off; return the decoded answer."""
+        return await self.until_done(raw_request(method, f"/api/v1{path}", (person or self.attacker).token, body))
+
+    async def until_done(self, raw: bytes) -> Any:
+        """Send a request until it is neither refused nor cut off; return the decoded answer."""
         client = Client(self.stage.port)
-        raw = raw_request(method, f"/api/v1{path}", (person or self.attacker).token, body)
         try:
             while True:
                 answer = await client.request(raw, 120)

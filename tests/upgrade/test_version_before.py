@@ -86,3 +86,21 @@ def test_a_backup_of_the_version_before_is_restored(tmp_path: Path) -> None:
     installation.succeed("migrate")
     installation.succeed("doctor")
     assert installation.rows("SELECT body FROM messages WHERE id=?", CONTENTS["first"]) == [("hello Ben",)]
+
+
+def test_a_gateway_of_the_version_before_may_write_beside_this_one(upgraded: Gateway) -> None:
+    ana, ben = person(upgraded, "ana"), person(upgraded, "ben")
+    file = ana.post("/files", content=b"%PDF-1.7\n").json()["id"]
+    sent = ana.post("/messages", {"to": ben.id, "body": "", "files": [file]}).json()
+    assert ben.get(f"/files/{file}").content == b"%PDF-1.7\n"
+    assert ben.get(f"/messages/{CONTENTS['first']}").json()["files"] == []
+
+    names = "conversation_id, sender_id, body, client_id, priority, created_ms, event"  # the columns that it knows
+    upgraded.execute(
+        f"INSERT INTO messages (id, {names}) SELECT 999, {names.replace('client_id', '?')} FROM messages WHERE id=?",
+        "old",
+        sent["id"],
+    )
+    upgraded.execute("UPDATE messages SET deleted_ms=created_ms, body='' WHERE id=?", sent["id"])
+    assert ben.get("/messages/999").json()["files"] == []
+    assert ben.get(f"/files/{file}").status_code == 404
