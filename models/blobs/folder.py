@@ -8,21 +8,48 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from models.blobs.objects import READ_BYTES
-from models.store.errors import FullError
+from models.store.errors import FullError, StoreDownError
 from models.store.files import fsync, open_private
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+logger = structlog.get_logger("models")
+
 
 class Folder:
-    """The store in a folder, which is created when the first object is written."""
+    """The store in a folder, which is created when the first object is written.
+
+    Afterwards it must stay on its disk: the empty mount point of one that was lost must not become another store.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._device = _device(root)
 
     def writer(self, key: str) -> FolderWriter:
+        try:
+            self._prepare()
+        except OSError as error:
+            raise refusal(error) from error
         return FolderWriter(self.local_path(key))
+
+    def _prepare(self) -> None:
+        """Create the folder, unless it is there. Raises OSError and StoreDownError."""
+        self._check_disk()
+        if self._device is None:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fsync(self._root.parent)
+            self._check_disk()
+
+    def _check_disk(self) -> None:
+        """Raise StoreDownError if the folder is not the same as before."""
+        device = _device(self._root)
+        if self._device not in (None, device):
+            raise StoreDownError("the folder of files is not there: is its disk mounted?")
+        self._device = device
 
     def put(self, key: str, path: Path) -> None:
         writer = self.writer(key)
@@ -51,6 +78,7 @@ class Folder:
         return None
 
     def remove(self, keys: Sequence[str]) -> None:
+        self._check_disk()
         for key in keys:
             self.local_path(key).unlink(missing_ok=True)
         for folder in {self.local_path(key).parent for key in keys}:  # before their rows go: a power cut must bring none back
@@ -71,7 +99,7 @@ class FolderWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             self._file = open_private(path)
         except OSError as error:
             raise refusal(error) from error
@@ -99,9 +127,27 @@ class FolderWriter:
             self._path.unlink(missing_ok=True)
         except OSError:
             return False
-        return True
+        return self._path.parent.exists()  # else the disk is gone, with what was written
+
+
+def make_folder(path: Path) -> None:
+    """Create the folder of an object, and that of all objects. Raises OSError."""
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _device(folder: Path) -> int | None:
+    """The disk that a folder is on; None if it is not there."""
+    try:
+        return folder.stat().st_dev
+    except FileNotFoundError:
+        return None
 
 
 def refusal(error: OSError) -> Exception:
-    """The error to raise for one of writing."""
-    return FullError("there is no space left for files") if error.errno in FULL else error
+    """The error to raise for one of writing, which is logged."""
+    if structlog.is_configured():  # a command without a log prints the error
+        logger.warning("files_not_written", reason=error.strerror)
+    if error.errno in FULL:
+        return FullError("there is no space left for files")
+    return StoreDownError(f"files can't be written ({error.strerror})")

@@ -16,7 +16,7 @@ class ObjectWriter(Protocol):
     """An object that is being written. One of `finish` and `abort` ends it."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write the next bytes. Raises FullError, and OSError or StoreDownError."""
+        """Write the next bytes. Raises FullError or StoreDownError."""
 
     def finish(self) -> None:
         """Return when the object is durable. Raises the same."""
@@ -30,7 +30,7 @@ class ObjectStore(Protocol):
     """A folder or a bucket. A key is 32 hexadecimal digits."""
 
     def writer(self, key: str) -> ObjectWriter:
-        """Begin to write an object. Raises FullError, and OSError or StoreDownError."""
+        """Begin to write an object. Raises FullError or StoreDownError."""
 
     def put(self, key: str, path: Path) -> None:
         """Store a copy of a file; return when it is durable. Raises the same."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.blobs.folder import Folder
+from models.blobs.folder import Folder, make_folder
 from models.blobs.objects import ObjectStore
 from models.store.files import FileSum, checksum, fsync
 
@@ -121,7 +121,7 @@ def _is_linked(each: ObjectRow, here: Path, there: Path, *, verify: bool) -> boo
     """Give an object's file a second name, if its bytes are right and the file system can."""
     if here.stat().st_size != each.bytes or (verify and checksum(here).sha256 != each.sha256):
         raise UnlikeError(each.key)
-    there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(there)
     there.unlink(missing_ok=True)  # damaged
     try:
         os.link(here, there)
@@ -137,6 +137,6 @@ def move_unknown(folder: Path, known: Collection[str], kept: Path) -> int:
     unknown = [key for key, _ in Folder(folder).sizes() if "/" not in key and key not in known]
     for key in unknown:
         there = Folder(kept).local_path(key)
-        there.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(there)
         os.replace(Folder(folder).local_path(key), there)
     return len(unknown)
