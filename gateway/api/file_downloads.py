@@ -29,7 +29,7 @@ THUMBNAIL_TYPE = "image/webp"
 PDF = "application/pdf"
 CACHED_S = 600  # by browsers, of what they loaded by a link
 MAX_READS = 3  # of a file whose object is replaced meanwhile
-PENDING_S, CHECK_S = 5.0, 0.1  # how long a request waits for a picture that is being looked at, and how often it reads
+PENDING_S, CHECK_S = 5.0, 0.2  # how long a request waits for a picture that is being looked at, and how often it reads
 MAX_PENDING = 50  # requests that wait so
 # Of what browsers show no script runs. Their players need the file's own origin, and Chromium's reader of PDF opens in no sandbox.
 OF_ATTACHMENTS = "default-src 'none'; sandbox"

@@ -46,9 +46,15 @@ def _store(settings: Settings, tx: Transaction, content: bytes) -> int:
 
 def replace_content(gateway: Gateway, file: int, content: bytes, **columns: Any) -> None:
     """Replace a file's content, as the processing of pictures does."""
-    with gateway.store(), transaction() as tx:
+    with gateway.store():
+        rewrite_file(settings_of(gateway.data, gateway.store_settings), file, content, **columns)
+
+
+def rewrite_file(settings: Settings, file: int, content: bytes, **columns: Any) -> None:
+    """The same in the store that the models are bound to."""
+    with transaction() as tx:
         (old,) = File.select(File.content).where(File.id == file).tuples().get()
-        new = _store(settings_of(gateway.data, gateway.store_settings), tx, content)
+        new = _store(settings, tx, content)
         File.update(content=new, bytes=len(content), **columns).where(File.id == file).execute()
         blobs.discard(tx, [old])
 

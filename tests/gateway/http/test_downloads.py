@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ from models.blobs.folder import Folder
 from models.blobs.objects import READ_BYTES
 from models.store.errors import StoreDownError
 from tests.gateway.http.test_connections import Clock, Serving, serving, store
-from tests.gateway.stored_files import write_file
+from tests.gateway.stored_files import rewrite_file, write_file
 from tests.models.people import credentials, people
+from tests.s3_server import S3Server
 from tests.waiting import LIMIT_S, until_async
 
 __all__ = ["store"]
 pytestmark = pytest.mark.only("sqlite")  # the store of rows has no part in it
-CONTENT = os.urandom(8 * 1024 * 1024)
+CONTENT = os.urandom(3 * 1024 * 1024)
 
 
 class Lent:
@@ -203,6 +205,36 @@ def test_a_file_that_is_too_short_does_not_look_complete(store: Settings) -> Non
     asyncio.run(scenario())
 
 
+class ReplacedStore(Folder):
+    """A store whose object is replaced, and removed, between the read of its row and its opening."""
+
+    replace: Callable[[], None] | None = None
+
+    def local_path(self, key: str) -> Path:
+        """Where the object was."""
+        path = super().local_path(key)
+        if self.replace is not None:
+            replace, self.replace = self.replace, None
+            replace()
+            path.unlink()
+        return path
+
+
+def test_a_content_that_is_replaced_before_it_is_opened_is_read_again(store: Settings) -> None:
+    async def scenario() -> None:
+        async with lending(store) as lent:
+            replaced = ReplacedStore(store.files_path)
+            replaced.replace = partial(rewrite_file, store, int(lent.path.rpartition("/")[2]), b"cleaned")
+            lent.served.services.downloads.close()
+            lent.served.services.downloads = Downloads(replaced, in_bucket=False)
+            head, body = await lent.received(await lent.download("Range: bytes=1-\r\nConnection: close\r\n"))
+            assert head.startswith("HTTP/1.1 206 ")
+            assert "Content-Range: bytes 1-6/7\r\n" in head
+            assert body == b"leaned"
+
+    asyncio.run(scenario())
+
+
 class RemoteStore(Folder):
     """A store whose objects have no path. Its blocks end with an error after `good` of them, or it hangs then."""
 
@@ -247,10 +279,20 @@ def test_of_a_bucket_few_blocks_are_read_ahead(store: Settings) -> None:
             client = await lent.download("Range: bytes=1-\r\nConnection: close\r\n")
             await until_async(lambda: lent.served.unsent.bytes)
             await until_still(lambda: remote.blocks)
-            assert remote.blocks * READ_BYTES < 4 * 1024 * 1024
+            assert remote.blocks * READ_BYTES < 2 * 1024 * 1024
             head, body = await lent.received(client)
             assert head.startswith("HTTP/1.1 206 ")
             assert body == CONTENT[1:]
+            await lent.until_released()
+
+    asyncio.run(scenario())
+
+
+def test_a_real_bucket_answers_with_all_and_with_parts(store: Settings, s3: S3Server) -> None:
+    async def scenario() -> None:
+        async with lending(store.model_copy(update={"files_url": s3.new_bucket()})) as lent:
+            for header, body in (("", CONTENT), ("Range: bytes=-2000000\r\n", CONTENT[-2_000_000:])):
+                assert (await lent.received(await lent.download(f"{header}Connection: close\r\n")))[1] == body
             await lent.until_released()
 
     asyncio.run(scenario())
