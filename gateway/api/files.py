@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from gateway.http.describe import BINARY, TextParameter, describe
@@ -15,6 +16,7 @@ from models.files.upload import DayFullError, ReceivedFile
 from models.store.clock import now_ms
 from models.store.errors import RefusedError
 
+MAX_UPLOAD_S = 3300.0  # before the sweeper removes what is being written: models/blobs/blob.py
 NAME = TextParameter("name", "the file's name, which loses folders and control characters")
 OUTCOMES = {  # by the slug of the answer
     "too-large": "too_large",
@@ -52,8 +54,11 @@ class Files(StreamingHandler):
             limits = self.services.uploads.limits
             begun = await self.commit(partial(upload.begin, owner=self.actor.user, length=length, limits=limits))
             receiving.open(begun)
-            await self._receive(receiving, begun.reserved)
+            async with asyncio.timeout(MAX_UPLOAD_S):
+                await self._receive(receiving, begun.reserved)
             return await self._complete(receiving, name)
+        except TimeoutError:
+            raise ProblemError("unavailable", "it took too long", {"Retry-After": "1"}) from None
         except DayFullError as full:
             raise _day_full(full) from None
         finally:

@@ -44,7 +44,7 @@ class StreamedBody:
         """
         self._batch_bytes, self._limit = batch_bytes, limit
         _resolve(self._begun)
-        if not (self._is_filled() or self.is_complete or self._error):
+        if not (self._is_waiting() or self.is_complete or self._error):
             self._filled = _future()
             await self._filled
         if self._error is not None:
@@ -53,8 +53,9 @@ class StreamedBody:
         _resolve(self._emptied)
         return batch
 
-    def _is_filled(self) -> bool:
-        return len(self._batch) >= self._batch_bytes or self.received > self._limit
+    def _is_waiting(self) -> bool:
+        """Whether the connection waits until the batch is read. The verb may ask for larger ones since."""
+        return self._emptied is not None and not self._emptied.done()
 
     # For the connection
 
@@ -66,7 +67,7 @@ class StreamedBody:
         """Add what has arrived. The connection awaits the result before it reads on: a batch that is not read yet is enough."""
         self._batch += block
         self.received += len(block)
-        if not self._is_filled():
+        if len(self._batch) < self._batch_bytes and self.received <= self._limit:
             return None
         self._emptied = _future()
         _resolve(self._filled)
