@@ -67,7 +67,7 @@ export interface Message {
   files: StoredFile[];
 }
 
-/** A message after an edit, with the mentions that it did not have before. They are absent once it is deleted. */
+/** A message after an edit, with the mentions that it did not have before, or when a picture of it is ready. They are absent once it is deleted. */
 export interface EditedMessage extends Message {
   mentions_added?: number[];
   mentions_all_added?: boolean;

@@ -114,7 +114,8 @@ class MessageView(msgspec.Struct, gc=False):
 
 
 class EditedMessage(MessageView):
-    """MESSAGE after an edit, with the mentions that it did not have before. They are absent once it is deleted."""
+    """MESSAGE after an edit, with the mentions that it did not have before, or when a picture of it is ready. They are absent once
+    it is deleted."""
 
     mentions_added: list[int] = []
     mentions_all_added: bool = False
