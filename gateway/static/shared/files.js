@@ -130,7 +130,7 @@ export function leadTo(element, bell, { id }) {
 
 function rowOf(file, about) {
   const player = !isFailed(file) && /^(audio|video)\//.exec(file.type)?.[1];
-  return [player && media(player, file, about), documentLink(file, about)];
+  return [documentLink(file, about), player && media(player, file, about)];
 }
 
 const isFailed = ({ state }) => state === "failed";

@@ -527,7 +527,7 @@ export default {
   "files.failed": "لا معاينة",
   "files.not-loaded": "تعذّر التحميل",
   "files.open": "فتح {name}، {size}",
-  "files.pending": "يجري إعداد الصورة",
+  "files.pending": "قيد الإعداد…",
   "files.picture": "صورة {name} من {sender}",
   "files.save": "حفظ {name}، {size}",
   "files.video": "فيديو {name} من {sender}",

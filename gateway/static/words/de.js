@@ -409,7 +409,7 @@ export default {
   "files.failed": "Keine Vorschau",
   "files.not-loaded": "Es konnte nicht geladen werden",
   "files.open": "{name} öffnen, {size}",
-  "files.pending": "Das Bild wird vorbereitet",
+  "files.pending": "In Arbeit …",
   "files.picture": "Bild {name} von {sender}",
   "files.save": "{name} speichern, {size}",
   "files.video": "Video {name} von {sender}",

@@ -401,7 +401,7 @@ export default {
   "files.failed": "No preview",
   "files.not-loaded": "It could not be loaded",
   "files.open": "Open {name}, {size}",
-  "files.pending": "Picture is being prepared",
+  "files.pending": "Preparing…",
   "files.picture": "Picture {name} from {sender}",
   "files.save": "Save {name}, {size}",
   "files.video": "Video {name} from {sender}",
