@@ -149,11 +149,11 @@ class PictureProcessor:
 
     def renew(self) -> None:
         """Renew the leases of the pictures that are being decoded, where due. Raises the store's errors."""
-        holders = list(self._running)
-        if not holders or time.monotonic() - self._renewed_at < RENEW_S:
+        leased = list(self._running.values())
+        if not leased or time.monotonic() - self._renewed_at < RENEW_S:
             return
         with event.transaction(appends=False, durable=False) as tx:
-            pictures.renew_leases(tx, holders)
+            pictures.renew_leases(tx, leased)
         self._renewed_at = time.monotonic()
 
     def _work(self, lane: PictureLane) -> None:

@@ -75,9 +75,10 @@ def acquire(tx: Transaction, due: DuePicture) -> DuePicture | None:
     return due._replace(holder=holder, attempts=due.attempts + 1)
 
 
-def renew_leases(tx: Transaction, holders: Sequence[str]) -> None:
+def renew_leases(tx: Transaction, leased: Sequence[DuePicture]) -> None:
     """Extend the leases of pictures that are being decoded."""
-    File.update(next_ms=tx.now_ms + LEASE_MS).where(File.holder.in_(list(holders))).execute()
+    for picture in leased:
+        _own(picture, next_ms=tx.now_ms + LEASE_MS)
 
 
 def defer(tx: Transaction, picture: DuePicture, delay_ms: int, *, counts: bool = True) -> None:

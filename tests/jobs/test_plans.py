@@ -15,10 +15,12 @@ from jobs.mail import digests
 from jobs.mail.mailer import Mailer
 from jobs.push.content import PushComposer
 from jobs.upkeep.sweeper import Sweeper
+from models.blobs import blob as blobs
 from models.chat import changes, conversation, conversation_search, member_level, message, presence, read_marks, search, views
 from models.chat.message import Draft
 from models.chat.search_scope import SearchFilter
 from models.community import comment, group, like, post, post_queries, removal
+from models.files import pictures
 from models.identity import token, user
 from models.identity.contacts import SHARED, Bound
 from models.log import event
@@ -66,6 +68,22 @@ def push(user: int) -> None:
     pushes.count_waiting(user, engine().now_ms())
 
 
+def picture() -> None:
+    """Make the picture that is due ready, without decoding it."""
+    assert pictures.is_any_due(engine().now_ms())
+    due = pictures.next_due(engine().now_ms(), 0, [0], 1)
+    assert due is not None
+    with event.transaction() as tx:
+        leased = pictures.acquire(tx, due)
+        assert leased is not None
+        pictures.renew_leases(tx, [leased])
+        made = [blobs.begin(tx, 1).id for _ in range(2)]
+        assert pictures.finish(tx, leased, 1, 1, made[0]) is not None
+        pictures.replace_content(tx, leased, made[1], 1, "image/png", "a.png")
+    assert not pictures.has_future(engine().now_ms())
+    pictures.count_pending()
+
+
 def use(settings: Settings) -> None:
     """Do once what users and workers do all the time."""
     ana, ben, cleo = people("ana", "ben", "cleo")
@@ -111,9 +129,11 @@ def use(settings: Settings) -> None:
         post_queries.list_page(ana, chosen, None, 50, bookmarked=False)
     post_queries.list_page(ben, None, None, 50, bookmarked=True)
     uploaded = [upload(ana, f"{number}.pdf") for number in range(4)]
+    execute("UPDATE files SET state='pending' WHERE id=?", (uploaded[0],))
     write(message.post, [Draft(ana, 0, "", to=ben, files=uploaded[:2])])
     with event.transaction() as tx:
         shown = post.create(tx, ana, None, "", uploaded[2:3])
+    picture()
     message.get_view(ben, conversation.newest_message())
     tasks.run_pending()
     write(message.delete, ana, "user", conversation.newest_message())

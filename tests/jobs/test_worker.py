@@ -23,6 +23,8 @@ from models.ops.worker import Busy
 from models.store.data_dir_lock import RunningError, acquire_exclusive
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
+from tests.jobs.pictures.drawing import photo
+from tests.jobs.pictures.files import file_of, objects, send_files, store_file, updates
 from tests.python import Interpreter, Python
 from tests.stores import environment, free_port, named
 from tests.waiting import LIMIT_S, until
@@ -135,6 +137,26 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
     assert scalar("SELECT count(*) FROM activities") == 3000
     assert rows("SELECT count FROM notifications ORDER BY count") == [(MAX_COUNTED,), (3000,)]
     assert scalar("SELECT count(*) FROM dead_work") == 0
+
+
+@pytest.mark.only("sqlite")
+def test_a_killed_workers_picture_is_made_ready_by_the_next(store: Settings, start: Start) -> None:
+    ana, ben = people("ana", "ben")
+    number = store_file(store, ana, photo(orientation=6), "image/jpeg")
+    send_files(ana, ben, [number])
+    worker = start()
+    until(lambda: scalar("SELECT attempts FROM files") != 0)
+    worker.kill()
+    worker.wait()
+    with event.transaction():
+        execute("UPDATE files SET next_ms=1 WHERE next_ms IS NOT NULL")  # the lease has ended
+    second = start()
+    until(lambda: file_of(number)["state"] == "ready")
+    assert not file_of(number)["private"]
+    assert len(updates()) == 1
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(LIMIT_S) == 0
+    assert objects(store) <= {key for (key,) in rows("SELECT key FROM blobs")}
 
 
 def test_importing_the_application_starts_nothing(store: Settings) -> None:

@@ -31,6 +31,7 @@ from tests.jobs.people import people, scalar
 from tests.jobs.pictures.drawing import CAMERA, draw, encoded, hostile, photo
 from tests.jobs.pictures.files import content_of, file_of, objects, picture_of, send_files, store_file, unused, updates
 from tests.python import Python, run_python
+from tests.s3_server import S3Server
 from tests.waiting import until
 
 Start = Callable[[], PictureProcessor]
@@ -190,6 +191,18 @@ def test_hostile_pictures_end_and_cost_nobody_else_anything(store: Settings, sta
         "each account has a picture done in its place"
     )
     assert_nothing_is_lost(store)
+
+
+@pytest.mark.only("sqlite")
+def test_a_picture_in_a_bucket(store: Settings, s3: S3Server) -> None:
+    settings = store.model_copy(update={"files_url": s3.new_bucket()})
+    ana, ben = people("ana", "ben")
+    number = store_file(settings, ana, photo(orientation=6), "image/jpeg")
+    send_files(ana, ben, [number])
+    assert process_next(settings)
+    row = file_of(number)
+    assert picture_of(settings, row["thumbnail"]).size == picture_of(settings, row["content"]).size == (48, 64)
+    assert_nothing_is_lost(settings)
 
 
 def test_owners_are_served_one_after_the_other(store: Settings) -> None:
