@@ -252,24 +252,9 @@ def test_a_thumbnail_has_a_type_and_a_name_of_its_own(gateway: Gateway, ana: Cli
 # Pictures that may name a place
 
 
-def test_others_wait_for_a_picture_that_is_being_looked_at(gateway: Gateway, ana: Client, ben: Client) -> None:
-    file = store_file(gateway, ana, CONTENT, state="pending", private=True)
+def test_a_picture_that_could_not_be_read_is_for_its_owner(gateway: Gateway, ana: Client, ben: Client) -> None:
+    file = store_file(gateway, ana, CONTENT, state="failed", private=True)
     sent(ana, file, to=ben.id)
-    assert ana.get(f"/files/{file}").content == CONTENT
-    answer = gateway.later(ben.get, f"/files/{file}")
-    time.sleep(0.2)
-    assert not answer.done()
-    replace_content(gateway, file, b"without a place", state="ready", private=False)
-    assert answer.result().content == b"without a place"
-
-
-def test_a_picture_that_takes_long_is_for_later(gateway: Gateway, ana: Client, ben: Client) -> None:
-    file = store_file(gateway, ana, CONTENT, state="pending", private=True)
-    sent(ana, file, to=ben.id)
-    answer = ben.get(f"/files/{file}")
-    problem(answer, 503, "unavailable")
-    assert answer.headers["Retry-After"]
-    gateway.execute("UPDATE files SET state='failed' WHERE id=?", file)
     assert "only its owner" in problem(ben.get(f"/files/{file}"), 404, "not-found")["detail"]
     assert ana.get(f"/files/{file}").content == CONTENT
 
