@@ -265,6 +265,7 @@ def _problem_schemas() -> dict[str, Schema]:
     required = [*properties]
     extras: dict[str, Schema] = {
         "cursor": {"type": "string", "description": "of a 410: the present cursor"},
+        "left": {"type": "integer", "description": "of a 429 of an upload: the bytes that are left of the day"},
         "failing": {"type": "array", "items": {"type": "string"}, "description": "of a 503 of `/readyz`"},
     }
     field = {"field": {"type": "string"}, "message": {"type": "string"}}
