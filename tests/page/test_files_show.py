@@ -172,14 +172,25 @@ def test_a_finger_swipes_to_the_next_picture_and_the_order_follows_the_language(
     swipe(page, 300, 100)
     expect(page.locator(".viewer .position")).to_contain_text("2 من")
     assert violations(page) == []
+    fingers(page, [180, 210], [120, 270], [60, 330])
+    expect(page.locator(".viewer .stage")).to_have_class("stage zoomed")
+    swipe(page, 100, 300)  # moves the picture
+    expect(page.locator(".viewer .position")).to_contain_text("2 من")
+    assert page.locator(".viewer .stage img").evaluate("(image) => parseFloat(image.style.translate)") > 0
 
 
 def swipe(page: Page, start: int, end: int) -> None:
     """Move a finger over the middle of the window."""
+    fingers(page, [start], [(start + end) // 2], [end])
+
+
+def fingers(page: Page, *places: list[int]) -> None:
+    """Put fingers on the middle of the window, at these distances from its side, move them, and lift them."""
     session = page.context.new_cdp_session(page)
-    for kind, x in (("touchStart", start), ("touchMove", (start + end) // 2), ("touchMove", end), ("touchEnd", None)):
-        points = [] if x is None else [{"x": x, "y": 400}]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    for n, place in enumerate(places):
+        points = [{"x": x, "y": 400, "id": number} for number, x in enumerate(place)]
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if n else "touchStart", "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def test_documents_have_their_names_and_sizes(people: list[Client], open_page: Open) -> None:

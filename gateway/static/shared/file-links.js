@@ -7,7 +7,7 @@ const known = new WeakMap(); // client -> Map of id -> promise of {url, endsAt}
 async function linkOf(bell, id) {
   if (!known.has(bell)) known.set(bell, new Map());
   const links = known.get(bell);
-  const link = await links.get(id);
+  const link = links.has(id) && (await links.get(id));
   if (link && Date.now() < link.endsAt - RENEW_BEFORE_MS) return link;
   const loaded = bell.call("GET", `/files/${id}/link`).then(({ url, expires_at }) => ({ url, endsAt: Date.parse(expires_at) }));
   links.set(id, loaded.catch(() => null)); // the next one who needs it tries again
