@@ -79,6 +79,8 @@ class Folder:
 
     def remove(self, keys: Sequence[str]) -> None:
         self._check_disk()
+        if self._device is None:  # else the rows would go, and the objects come back with the disk
+            raise StoreDownError("the folder of files is not there: is its disk mounted?")
         for key in keys:
             self.local_path(key).unlink(missing_ok=True)
         for folder in {self.local_path(key).parent for key in keys}:  # before their rows go: a power cut must bring none back
