@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import io
 import os
 import resource
@@ -25,6 +26,8 @@ FILES = 3
 NICENESS = 10
 THREADED = ("image/heic",)  # its decoder starts a thread
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
+PREPARED = b"\n"  # sent before a request is awaited
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 OUT_OF_MEMORY_SCORE = b"1000"  # the kernel ends this process before any other
 
 
@@ -44,6 +47,7 @@ class PictureAnswer(msgspec.Struct):
     height: int | None = None
     type: str | None = None
     error: str | None = None
+    disk_failed: bool = False  # which is no fault of the picture
 
 
 def main() -> None:
@@ -53,6 +57,7 @@ def main() -> None:
 
     picture.prepare()
     with socket.socket(fileno=os.dup(0)) as link:
+        link.sendall(PREPARED)
         data, descriptors, _, _ = socket.recv_fds(link, MAX_REQUEST_BYTES, FILES)
         if len(descriptors) < FILES:
             return  # the worker has ended
@@ -101,7 +106,7 @@ def _answer(request: PictureRequest, source: IO[bytes], thumbnail: IO[bytes], co
         width, height = picture.write_thumbnail(delivered, type_ or request.type, thumbnail)
         thumbnail.flush()
     except Exception as error:  # of a decoder, of any kind: the picture is broken
-        return PictureAnswer(error=type(error).__name__)
+        return PictureAnswer(error=type(error).__name__, disk_failed=getattr(error, "errno", None) in DISK_ERRORS)
     return PictureAnswer(width, height, type_)
 
 

@@ -87,8 +87,11 @@ class PictureLane:
 
     def process(self) -> PictureProcess:
         """Return a process that was started before, or a new one. It is for one picture."""
-        process, self._spare = self._spare or PictureProcess(), None
-        return process
+        process, self._spare = self._spare, None
+        if process is not None and not process.is_alive():  # the kernel has ended it for its memory
+            process.close()
+            process = None
+        return process or PictureProcess()
 
     def prepare(self) -> None:
         """Start the process of the next picture."""

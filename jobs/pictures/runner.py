@@ -14,7 +14,7 @@ from typing import IO
 import msgspec
 
 from conf.settings import ROOT
-from jobs.pictures.process import PictureAnswer, PictureRequest
+from jobs.pictures.process import PREPARED, PictureAnswer, PictureRequest
 
 COMMAND = (sys.executable, "-m", "jobs.pictures.process")
 MAX_ANSWER_BYTES = 4096
@@ -46,6 +46,10 @@ class PictureProcess:
                 start_new_session=True,  # an interrupt from the terminal is for the worker
             )
 
+    def is_alive(self) -> bool:
+        """Return whether it runs."""
+        return self._process.poll() is None
+
     @property
     def pid(self) -> int:
         """Its process id."""
@@ -56,16 +60,28 @@ class PictureProcess:
     ) -> PictureAnswer:
         """Have a picture decoded; the process ends with it. `files`: the picture, and two for its thumbnail and its clean copy.
 
-        Raises ProcessEndedError, also after `max_s` seconds, and StoppedError when `stop` returns True.
+        Raises ProcessEndedError, also after `max_s` seconds, StoppedError when `stop` returns True, and OSError if the process did
+        not start or the disk failed, which are no faults of the picture.
         """
         try:
+            if self._received(time.monotonic() + max_s, stop) != PREPARED:
+                raise OSError(f"{' '.join(COMMAND[1:])} ended while it started")
+            answer = self._answer(request, files, time.monotonic() + max_s, stop)
+        finally:
+            self.close()
+        if answer.disk_failed:
+            raise OSError(answer.error)
+        return answer
+
+    def _answer(
+        self, request: PictureRequest, files: tuple[IO[bytes], IO[bytes], IO[bytes]], deadline: float, stop: Callable[[], bool]
+    ) -> PictureAnswer:
+        try:
             socket.send_fds(self._link, [msgspec.json.encode(request)], [file.fileno() for file in files])
-            return msgspec.json.decode(self._received(time.monotonic() + max_s, stop), type=PictureAnswer)
+            return msgspec.json.decode(self._received(deadline, stop), type=PictureAnswer)
         except (OSError, msgspec.MsgspecError) as error:
             self.close()
             raise ProcessEndedError(self._reason()) from error
-        finally:
-            self.close()
 
     def _received(self, deadline: float, stop: Callable[[], bool]) -> bytes:
         self._link.settimeout(CHECK_S)

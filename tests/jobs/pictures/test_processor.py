@@ -227,7 +227,7 @@ def test_a_picture_that_kills_its_process_is_tried_three_times(store: Settings, 
     ana, ben = people("ana", "ben")
     number = store_file(store, ana, photo(), "image/jpeg")
     send_files(ana, ben, [number])
-    crash = "import os, signal; os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)"
+    crash = "import os, signal; os.write(0, b'\\n'); os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)"
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", crash))
     retried, failed = pictures_total("retried"), pictures_total("failed")
     assert process_next(store, lane=1)
@@ -252,6 +252,17 @@ def test_a_picture_that_killed_its_workers_fails(store: Settings) -> None:
     assert file_of(number)["state"] == "failed"
 
 
+def test_a_process_that_does_not_start_is_no_fault_of_the_picture(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    number = store_file(store, ana, PICTURE)
+    send_files(ana, ben, [number])
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", "raise SystemExit(1)"))
+        assert process_next(store)
+    row = file_of(number)
+    assert (row["state"], row["attempts"], row["holder"]) == ("pending", 0, None)
+
+
 def test_a_full_disk_is_no_fault_of_the_picture(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
     number = store_file(store, ana, PICTURE)
@@ -262,6 +273,9 @@ def test_a_full_disk_is_no_fault_of_the_picture(store: Settings, monkeypatch: py
 
     with monkeypatch.context() as patched:
         patched.setattr(PictureProcessor, "_write", full)
+        assert process_next(store)
+        make_due()
+        patched.setattr(PictureProcessor, "_spool", lambda _: Path("/dev/full").open("r+b", buffering=0))  # noqa: SIM115 - closed by its user
         assert process_next(store)
     row = file_of(number)
     assert (row["state"], row["attempts"], row["holder"], len(unused())) == ("pending", 0, None, 1)
