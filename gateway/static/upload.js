@@ -23,19 +23,21 @@ function sendByXhr(url, { method, headers, body, signal }, onprogress) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const xhr = new XMLHttpRequest();
+    const ending = new AbortController();
     let timer;
     const end = (error) => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
+      ending.abort();
       xhr.abort();
       reject(error);
     };
-    const onAbort = () => end(signal.reason);
     const watch = () => {
       clearTimeout(timer);
       timer = setTimeout(() => end(new TypeError("The network is silent")), SILENCE_TIMEOUT_MS);
     };
-    signal.addEventListener("abort", onAbort);
+    signal.addEventListener("abort", () => end(signal.reason), { signal: ending.signal });
+    // The network is back: what went over the one before is lost, and not every browser says so.
+    addEventListener("online", () => end(new TypeError("The network was cut")), { signal: ending.signal });
     xhr.open(method, url);
     for (const [header, value] of Object.entries(headers)) xhr.setRequestHeader(header, value);
     xhr.upload.onprogress = ({ loaded, total }) => {

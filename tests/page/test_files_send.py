@@ -22,6 +22,8 @@ Open = Callable[..., Page]
 Check = Callable[[Page], list[str]]
 UPLOADS = "**/api/v1/files?*"
 MIB = 1024 * 1024
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+WAV = bytes.fromhex("524946462c00000057415645666d742010000000010001" + "00401f0000401f0000010008006461746108000000") + b"\x80" * 8
 
 # Dispatches a paste, or a drag over the conversation, with files [name, type, text].
 TRANSFER = """([selector, type, files, texts]) => {
@@ -329,6 +331,30 @@ def test_two_tabs_send_one_message(people: list[Client], open_page: Open) -> Non
     expect(second.locator(".message:not(.echo)")).to_have_count(1)
     assert len(uploads) == 1
     assert sent(ben, crew) == [("from two tabs", ["shared.txt"])]
+
+
+def test_a_phone_and_a_desktop_exchange_files_while_the_network_is_cut(people: list[Client], open_page: Open) -> None:
+    phone, ana, ben, crew = crew_of(people, open_page, **PHONE, is_mobile=True)
+    desktop = entered(open_page, ben, f"#/conversations/{crew}")
+    phone.wait_for_function("() => performance.getEntriesByName(`${location.origin}/static/upload.js`).length")
+    phone.route(UPLOADS, lambda route: None, times=2)  # they are under way when the network is cut
+    choose(phone, document("plan.pdf", PDF), document("memo.wav", WAV))
+    expect(phone.get_by_role("progressbar")).to_have_count(2)
+    phone.get_by_label("Message", exact=True).fill("for tomorrow")
+    phone.get_by_role("button", name="Send").click()
+    phone.context.set_offline(True)
+    transfer(desktop, "paste", ("image.png", "image/png", "as it looks here"))
+    send(desktop, "a screenshot")
+    expect(phone.locator(".echo .attachment-name")).to_have_text(["plan.pdf", "memo.wav"])
+    phone.context.set_offline(False)
+    expect(phone.locator(".message:not(.echo)")).to_have_count(2)
+    expect(phone.locator(".echo")).to_have_count(0)
+    for page in (phone, desktop):
+        expect(page.get_by_role("link", name="plan.pdf")).to_be_visible()
+        expect(page.locator("audio")).to_have_count(1)
+    ((screenshot, *_),) = (files for text, files in sent(ana, crew) if text == "a screenshot")
+    assert screenshot.startswith("Screenshot 2026-09-")
+    assert sorted(text for text, _ in sent(ana, crew)) == ["a screenshot", "for tomorrow"]
 
 
 def test_a_phone_attaches_by_keyboard_and_finger(people: list[Client], open_page: Open, violations: Check) -> None:
