@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import socket
 
-LINGER_S = 20.0  # altogether
-SILENCE_S = 5.0  # without anything from the client
+LINGER_S = 30.0  # altogether
+SILENCE_S = 10.0  # without anything from the client
 MAX_DROPPED_BYTES = 32 * 1024 * 1024  # most clients send the whole of a body before they read
 MAX_LINGERING = 100
 _dropped = bytearray(64 * 1024)
