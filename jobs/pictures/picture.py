@@ -150,8 +150,8 @@ def clean(file: IO[bytes], type_: str) -> tuple[str, bytes]:
         return type_, _without_metadata(file, type_)
     image = open_picture(file, type_)
     orientation = orientation_of(image)
-    is_moving = type_ != "image/jpeg" and getattr(image, "n_frames", 1) > 1
-    if type_ != "image/heic" and (orientation == 1 or type_ == "image/avif" or is_moving):
+    keeps_pixels = orientation == 1 or type_ == "image/avif" or (type_ != "image/jpeg" and getattr(image, "n_frames", 1) > 1)
+    if keeps_pixels and type_ != "image/heic":
         with contextlib.suppress(containers.BrokenError, UnfitError):
             return type_, _without_metadata(file, type_)
     for profile in (image.info.get("icc_profile"), None):  # a mark may be in the profile

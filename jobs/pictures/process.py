@@ -80,7 +80,7 @@ def limit(cpu_s: int, max_bytes: int, *, has_threads: bool) -> None:
     """Set the limits under which a picture is decoded."""
     limits = [
         (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_CPU, cpu_s + 1),
         (resource.RLIMIT_FSIZE, max_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 0),  # those that are open stay open
@@ -88,7 +88,8 @@ def limit(cpu_s: int, max_bytes: int, *, has_threads: bool) -> None:
     for kind, value in limits if has_threads else [*limits, (resource.RLIMIT_NPROC, 0)]:
         hard = resource.getrlimit(kind)[1]
         lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (lower, lower))
+        grace = kind == resource.RLIMIT_CPU and lower > 1  # the signal of the lower limit says which one it was
+        resource.setrlimit(kind, (lower - grace, lower))
 
 
 def _answer(request: PictureRequest, source: IO[bytes], thumbnail: IO[bytes], copy: IO[bytes]) -> PictureAnswer:

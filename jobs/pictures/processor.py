@@ -26,7 +26,7 @@ import structlog
 from conf import Settings
 from jobs.infra.outage import Outage
 from jobs.pictures.process import PictureAnswer, PictureRequest
-from jobs.pictures.runner import PictureProcess, ProcessEndedError, StoppedError
+from jobs.pictures.runner import OUT_OF_CPU_TIME, PictureProcess, ProcessEndedError, StoppedError
 from metrics.declared import FILE_PICTURES_TOTAL, FILE_THUMBNAIL_SECONDS
 from models.blobs import blob as blobs
 from models.blobs.blob import ObjectName
@@ -224,7 +224,7 @@ class PictureProcessor:
         except StoppedError:
             return PictureOutcome(picture, "stopped")
         except ProcessEndedError as error:
-            is_last = picture.attempts >= MAX_ATTEMPTS
+            is_last = picture.attempts >= MAX_ATTEMPTS or (picture.attempts > 1 and str(error) == OUT_OF_CPU_TIME)
             outcome = PictureOutcome(picture, "failed" if is_last else "retried", error=str(error))
         except FileNotFoundError:  # it was deleted, or is missing in the store, as `doctor` says
             outcome = PictureOutcome(picture, "failed" if picture.attempts >= MAX_ATTEMPTS else "retried", error="no object")

@@ -18,6 +18,7 @@ from jobs.pictures.process import PREPARED, PictureAnswer, PictureRequest
 
 COMMAND = (sys.executable, "-m", "jobs.pictures.process")
 MAX_ANSWER_BYTES = 4096
+OUT_OF_CPU_TIME = signal.SIGXCPU.name
 CHECK_S = 0.1  # from one check whether the worker ends to the next
 
 
