@@ -1,5 +1,6 @@
 """The API documentation in a browser."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -67,6 +68,24 @@ def test_a_call_is_tried_with_a_token_and_its_answer_is_shown(docs: Open, ana: C
     assert "it'\\''s me" in line
     assert '"Authorization: Bearer $TOKEN"' in line
     assert (ana.token or "?") not in page.content()
+
+
+def test_a_file_is_uploaded_and_its_bytes_are_counted(docs: Open, ana: Client) -> None:
+    page = docs("upload_a_file")
+    call = page.locator("#upload_a_file")
+    page.get_by_label("Token").fill(ana.token or "")
+    call.get_by_label("Body").set_input_files({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n"})
+    call.get_by_role("button", name="Send").click()
+    expect(call.get_by_role("status")).to_contain_text("201 Created")
+    expect(call.get_by_label("As a curl command")).to_contain_text("--data-binary '@a.pdf'")
+    file = json.loads(call.get_by_label("Body of the response").text_content() or "")
+
+    page = docs("download_a_file")
+    call = page.locator("#download_a_file")
+    page.get_by_label("Token").fill(ana.token or "")
+    call.get_by_label("file (required)").fill(str(file["id"]))
+    call.get_by_role("button", name="Send").click()
+    expect(call.get_by_label("Body of the response")).to_have_text("9 bytes of the type application/pdf")
 
 
 def test_fields_of_path_and_query_go_where_they_belong(docs: Open, ana: Client) -> None:
