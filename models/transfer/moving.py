@@ -70,7 +70,8 @@ def _rows() -> tuple[list[ObjectRow], set[str]]:
 def _finish(target: ObjectStore, journal: Journal, stored: set[str]) -> int:
     """Remove objects from the target that were removed from the store after they were copied."""
     gone = sorted(journal.keys() - stored)
-    target.remove(gone)
+    if gone:  # else the target may be a folder that is not there yet
+        target.remove(gone)
     journal.remove()
     return len(gone)
 
