@@ -5,7 +5,7 @@ import { nameOf } from "../shared/format.js";
 import { LIMITS } from "../shared/limits.js";
 import { load } from "../shared/load.js";
 import { fileDrafts, messageDraft, messageReply } from "../shared/storage.js";
-import { transferOf } from "../shared/transfer.js";
+import { fileField, transferOf } from "../shared/transfer.js";
 import { t } from "../shared/words.js";
 import { summary } from "./markup.js";
 
@@ -27,8 +27,8 @@ class Composer extends View {
     const emoji = iconButton("smile", t("composer.emoji"), ({ currentTarget }) =>
       toastErrors(() => this.#chooseEmoji(currentTarget)),
     );
-    const attach = () => toastErrors(() => this.#attach("choose"));
-    const attachButton = iconButton("attach", t("composer.attach"), attach);
+    const files = fileField((chosen) => toastErrors(() => this.#attach("add", chosen)));
+    const attachButton = iconButton("attach", t("composer.attach"), () => files.click());
     const onsubmit = (event) => {
       event.preventDefault();
       this.#send();
@@ -36,7 +36,7 @@ class Composer extends View {
     const sendLabel = { "aria-label": t("composer.send"), title: t("composer.send"), part: "send" };
     const send = h("button.icon-button.primary", sendLabel, icon("send"));
     this.growing = h("div.growing", {}, this.text);
-    const form = h("form", { onsubmit }, this.priorityButton, attachButton, this.growing, emoji, send);
+    const form = h("form", { onsubmit }, this.priorityButton, files, attachButton, this.growing, emoji, send);
     fill(this, this.context, this.counter, form);
     this.#setPriority("normal");
     this.#setText(this.draft.read());
@@ -139,8 +139,9 @@ class Composer extends View {
   }
 
   /** Run a function of attaching.js. */
-  async #attach(name, transfer) {
-    (await load("shared/attaching.js"))[name](this, transfer);
+  #attach(name, transfer) {
+    this.attaching = load("shared/attaching.js").then((module) => module[name](this, transfer));
+    return this.attaching;
   }
 
   // The priority
@@ -243,6 +244,7 @@ class Composer extends View {
   // Sending
 
   async #send() {
+    if (this.attaching) await this.attaching.catch(() => {}); // else what was chosen a moment ago would be left out
     const body = bodyOf(this.text.value);
     if (!body && !(this.edited ? this.edited.files?.length : this.tray?.facts)) return;
     if ([...body].length > this.#limit) {

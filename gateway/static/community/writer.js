@@ -3,7 +3,7 @@
 import { View, errorText, fill, h, iconButton, toastErrors } from "../shared/dom.js";
 import { load } from "../shared/load.js";
 import { fileDrafts } from "../shared/storage.js";
-import { transferOf } from "../shared/transfer.js";
+import { fileField, transferOf } from "../shared/transfer.js";
 import { t } from "../shared/words.js";
 
 /**
@@ -27,15 +27,16 @@ class Writer extends View {
       event.preventDefault();
       this.#send();
     };
-    const foot = h("div.row.end", {}, this.place && this.#attachButton(), this.beside, h("button.primary", {}, this.action));
+    const foot = h("div.row.end", {}, this.place && this.#attachButtons(), this.beside, h("button.primary", {}, this.action));
     fill(this, this.above, h("form", { onsubmit }, this.text, this.problem, foot));
     this.text.value = this.draft.read();
     this.#resize();
     if (this.place) this.#watchFiles();
   }
 
-  #attachButton() {
-    return iconButton("attach", t("composer.attach"), () => toastErrors(() => this.#attach("choose")));
+  #attachButtons() {
+    const files = fileField((chosen) => toastErrors(() => this.#attach("add", chosen)));
+    return [files, iconButton("attach", t("composer.attach"), () => files.click())];
   }
 
   /** Files may be pasted and dropped; those of a draft are shown again. */
@@ -49,9 +50,10 @@ class Writer extends View {
   }
 
   /** Run a function of attaching.js. */
-  async #attach(name, transfer) {
-    (await load("shared/attaching.js"))[name](this, transfer);
+  #attach(name, transfer) {
     this.#open();
+    this.attaching = load("shared/attaching.js").then((module) => module[name](this, transfer));
+    return this.attaching;
   }
 
   focus() {
@@ -94,6 +96,7 @@ class Writer extends View {
   }
 
   async #send() {
+    if (this.attaching) await this.attaching.catch(() => {}); // else what was chosen a moment ago would be left out
     const text = this.text.value;
     const files = this.tray?.facts;
     if (!(text.trim() || files) || this.ariaBusy || this.#showExcess()) return;

@@ -19,13 +19,6 @@ function trayOf(host) {
   return host.tray;
 }
 
-/** Let the user choose files. Without a list of types, phones offer their camera and gallery as well. */
-export function choose(host) {
-  const onchange = () => add(host, [...input.files]);
-  const input = h("input", { type: "file", multiple: true, onchange });
-  input.click();
-}
-
 /** Show the files of a draft again. */
 export function restore(host) {
   trayOf(host).restore();
@@ -66,7 +59,7 @@ function hideZone(host) {
   host.zone?.remove();
 }
 
-function add(host, files) {
+export function add(host, files) {
   if (host.edited) toast(t("attach.not-in-edits"));
   else trayOf(host).add(files);
   host.focus();
