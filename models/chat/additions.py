@@ -98,6 +98,7 @@ def add_next(tx: Transaction, progress: AdditionProgress) -> int:
         conversations.change_members_count(progress.conversation, -len(members))
     if new:
         conversations.add_members(tx, progress.conversation, new, max_members=MAX_MEMBERS_ADDED_LATER)
+        conversations.ensure_owner(progress.conversation)  # who created it may have left meanwhile
     return len(new)
 
 

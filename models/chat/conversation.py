@@ -337,25 +337,24 @@ def remove_member(tx: Transaction, user: int, conversation: int, removed: int) -
         raise ConflictError("a direct conversation cannot be left")
     if user != removed and role != "owner":
         raise ForbiddenError("only an owner may remove other members")
-    removed_role = _role_of_other(conversation, removed)
+    _require_other(conversation, removed)
     data = msgspec.json.encode({"conversation": conversation, "user": user_view(removed), "by": user_view(user)})
     closed = tx.append(user_stream(removed), "member.left", data)
     Membership.update(to_event=closed).where(_open_memberships(conversation), Membership.user == removed).execute()
     change_members_count(conversation, -1)
     tx.append(conversation_stream(conversation), "member.left", data)
     mark_group_read(tx, removed, conversation_grouping(conversation))  # it would lead to a conversation that is closed to them
-    if removed_role == "owner":
-        _ensure_owner(conversation)
+    ensure_owner(conversation)
 
 
-def _role_of_other(conversation: int, user: int) -> str:
+def _require_other(conversation: int, user: int) -> None:
     try:
-        return require_member(conversation, user)
+        require_member(conversation, user)
     except NotFoundError:
         raise NotMemberError from None
 
 
-def _ensure_owner(conversation: int) -> None:
+def ensure_owner(conversation: int) -> None:
     """Make the member who joined first an owner, if no owner is left."""
     members = _open_memberships(conversation)
     if not Membership.select().where(members, Membership.role == "owner").exists():

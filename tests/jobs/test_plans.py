@@ -139,6 +139,7 @@ def use(settings: Settings) -> None:
     write(message.delete, ana, "user", conversation.newest_message())
     write(removal.delete_post, ana, "user", shown.id)
     execute("UPDATE files SET created_ms=1 WHERE id=?", (uploaded[3],))
+    settings.files_path.mkdir()  # that of the objects
     Sweeper(settings).sweep()
     digests.collect(tasks.never)
     Mailer(settings).send_due()

@@ -71,6 +71,16 @@ def test_somebody_who_was_added_meanwhile_is_not_added_again(store: Settings) ->
     assert created_for(users[-1]) == [number]
 
 
+def test_a_conversation_that_its_first_members_have_left_gets_an_owner(store: Settings) -> None:
+    number, users = crowd(1)
+    with event.transaction() as tx:
+        for user in users[:MAX_ADDED_PER_TRANSACTION]:
+            conversation.remove_member(tx, user, number, user)
+    drain(MembersConsumer())
+    owners = rows("SELECT user_id FROM memberships WHERE role='owner' AND to_event IS NULL")
+    assert owners == [(users[MAX_ADDED_PER_TRANSACTION],)]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_the_middle_adds_everyone_exactly_once(store: Settings, when: str) -> None:
     number, users = crowd(4)
