@@ -52,6 +52,7 @@ class Files(StreamingHandler):
         receiving = self.services.uploads.begin(self.actor.user, self._stop)
         try:
             limits = self.services.uploads.limits
+            await self.services.uploads.beginnings.wait()
             begun = await self.commit(partial(upload.begin, owner=self.actor.user, length=length, limits=limits))
             receiving.open(begun)
             async with asyncio.timeout(MAX_UPLOAD_S):

@@ -14,20 +14,20 @@ LIMITS_OF_CROWD = (20, 2)  # beside sends 2, which wait for some six ticks each;
 LIMITS_OF_CALLER = (20, 1)
 
 
-class BytePace:
-    """Lets blocks of bodies go on, one after the other and at a bounded rate while `is_sending()`."""
+class RatePace:
+    """Lets something go on at a bounded rate while `is_sending()`: blocks of bodies, one after the other, or uploads that begin."""
 
-    def __init__(self, is_sending: Callable[[], bool], bytes_per_s: float) -> None:
+    def __init__(self, is_sending: Callable[[], bool], per_s: float) -> None:
         self._is_sending = is_sending
-        self._bytes_per_s = bytes_per_s
+        self._per_s = per_s
         self._free_at = 0.0
 
-    async def wait(self, size: int) -> None:
-        """Wait until a block may go on."""
+    async def wait(self, amount: int = 1) -> None:
+        """Wait until so much may go on."""
         if self._is_sending():
             now = asyncio.get_running_loop().time()
             begin = max(now, self._free_at)
-            self._free_at = begin + size / self._bytes_per_s
+            self._free_at = begin + amount / self._per_s
             if begin > now:
                 await asyncio.sleep(begin - now)
 

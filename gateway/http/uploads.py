@@ -18,7 +18,7 @@ import structlog
 from conf import Settings
 from gateway.commit.committer import Committer
 from gateway.commit.threads import ThreadPool
-from gateway.http.pacing import BytePace
+from gateway.http.pacing import RatePace
 from models.blobs.objects import ObjectStore
 from models.files import upload
 from models.files.incoming import IncomingFile
@@ -35,6 +35,7 @@ MIN_BATCH_BYTES, MAX_BATCH_BYTES = 64 * 1024, 512 * 1024
 MAX_UPLOADS_PER_ACCOUNT = 8
 AGAIN_MS = 1000
 BYTES_PER_S_BESIDE_SENDS = 16 * MIB
+BEGUN_PER_S_BESIDE_SENDS = 50  # each costs the loop some milliseconds
 WRITE_TIMEOUT_S = 30.0  # of a block
 FINISH_TIMEOUT_S = 120.0  # until a file is durable: a bucket may get all of it at the end
 STOP_TIMEOUT_S = 0.5
@@ -46,7 +47,8 @@ class Uploads:
     def __init__(self, settings: Settings, store: ObjectStore, committer: Committer) -> None:
         self._store, self._folder = store, settings.data_dir
         self.limits = UploadLimits(settings.file_max_mb * MIB, settings.files_per_day_mb * MIB)
-        self.pace = BytePace(committer.has_posted_lately, BYTES_PER_S_BESIDE_SENDS)
+        self.beginnings = RatePace(committer.has_posted_lately, BEGUN_PER_S_BESIDE_SENDS)
+        self.pace = RatePace(committer.has_posted_lately, BYTES_PER_S_BESIDE_SENDS)
         self.write = ThreadPool("uploader", UPLOAD_THREADS, 2 * MAX_UPLOADS)
         self.finish = ThreadPool("upload-finisher", FINISHER_THREADS, 2 * MAX_UPLOADS)
         self._committer = committer
