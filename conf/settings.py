@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     limit_rehearsal: Rate = "20/minute"
     limit_client_errors: Rate = "10/minute"
     limit_files: Rate = "500/second"
-    limit_uploads: Rate = "20/second;300/minute"
+    limit_uploads: Rate = "100/second;600/minute"
     limit_api: Rate = "100/second"
     limit_acting: Rate = "1000/second"
     limit_events: Rate = "200000/day"

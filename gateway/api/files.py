@@ -49,8 +49,10 @@ class Files(StreamingHandler):
 
     async def _upload(self) -> FileView:
         name, length = self.query_text(NAME), self._checked_length()
-        receiving = self.services.uploads.begin(self.actor.user, self._stop)
+        receiving = await self.services.uploads.begin(self.actor.user, self._stop)
         try:
+            if self.services.stopping:  # it may have waited for its place
+                raise _stopping()
             limits = self.services.uploads.limits
             await self.services.uploads.beginnings.wait()
             begun = await self.commit(partial(upload.begin, owner=self.actor.user, length=length, limits=limits))
@@ -103,7 +105,7 @@ class Files(StreamingHandler):
 
     def _stop(self) -> None:
         """Break off, since the gateway stops."""
-        self.body.end(ProblemError("unavailable", "the gateway stops: try again", {"Retry-After": "1"}))
+        self.body.end(_stopping())
 
     def _reserved_full(self, reserved: int) -> ProblemError:
         """The refusal of a body of unknown length that is longer than what was left."""
@@ -111,6 +113,10 @@ class Files(StreamingHandler):
 
     def _too_large(self) -> ProblemError:
         return ProblemError("too-large", f"a file must be at most {self.services.settings.file_max_mb} MiB")
+
+
+def _stopping() -> ProblemError:
+    return ProblemError("unavailable", "the gateway stops: try again", {"Retry-After": "1"})
 
 
 def _empty() -> ProblemError:

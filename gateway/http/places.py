@@ -33,18 +33,22 @@ class Places:
 
     @asynccontextmanager
     async def place(self, caller: Caller) -> AsyncIterator[None]:
-        """Occupy a place. Raises LimitedError if too many requests of the caller wait, or one for too long, and StoreDownError if
-        no place is free for anybody."""
+        """Occupy a place for a while. Raises as `occupy` does."""
+        await self.occupy(caller)
+        try:
+            yield
+        finally:
+            self.leave(caller)
+
+    async def occupy(self, caller: Caller) -> None:
+        """Occupy a place until `leave`. Raises LimitedError if too many requests of the caller wait, or one for too long, and
+        StoreDownError if no place is free for anybody."""
         if self._occupied[caller] < self._most_of_caller:
             if self.occupied >= self._most:
                 raise StoreDownError
             self._occupied[caller] += 1
         else:
             await self._wait(caller)
-        try:
-            yield
-        finally:
-            self._release(caller)
 
     async def _wait(self, caller: Caller) -> None:
         """Wait for a place that another request of the caller leaves."""
@@ -60,10 +64,11 @@ class Places:
             if place in waiting:
                 waiting.remove(place)
             if not place.cancelled():  # a place was left just now
-                self._release(caller)
+                self.leave(caller)
             raise LimitedError(f"too many {self._calls} at the same time", AGAIN_MS) from None
 
-    def _release(self, caller: Caller) -> None:
+    def leave(self, caller: Caller) -> None:
+        """Leave a place to the caller's next request, or to anybody."""
         waiting = self._waiting.get(caller)
         while waiting:
             place = waiting.popleft()

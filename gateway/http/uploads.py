@@ -7,7 +7,6 @@ are free again.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,11 +18,12 @@ from conf import Settings
 from gateway.commit.committer import Committer
 from gateway.commit.threads import ThreadPool
 from gateway.http.pacing import RatePace
+from gateway.http.places import Places
 from models.blobs.objects import ObjectStore
 from models.files import upload
 from models.files.incoming import IncomingFile
 from models.files.upload import MIB, BegunUpload, UploadLimits
-from models.store.errors import LimitedError, RefusedError, StoreDownError
+from models.store.errors import RefusedError, StoreDownError
 
 logger = structlog.get_logger()
 
@@ -33,7 +33,7 @@ MAX_UPLOADS = 100
 BATCHED_BYTES = 4 * MIB  # of all uploads; each has one batch that is written, and one that is collected
 MIN_BATCH_BYTES, MAX_BATCH_BYTES = 64 * 1024, 512 * 1024
 MAX_UPLOADS_PER_ACCOUNT = 8
-AGAIN_MS = 1000
+MAX_WAITING_PER_ACCOUNT, WAIT_S = 100, 60.0  # of further ones, whose bodies are not read yet
 BYTES_PER_S_BESIDE_SENDS = 16 * MIB
 BEGUN_PER_S_BESIDE_SENDS = 50  # each costs the loop some milliseconds
 WRITE_TIMEOUT_S = 30.0  # of a block
@@ -49,28 +49,24 @@ class Uploads:
         self.limits = UploadLimits(settings.file_max_mb * MIB, settings.files_per_day_mb * MIB)
         self.beginnings = RatePace(committer.has_posted_lately, BEGUN_PER_S_BESIDE_SENDS)
         self.pace = RatePace(committer.has_posted_lately, BYTES_PER_S_BESIDE_SENDS)
+        self._places = Places("uploads", MAX_UPLOADS, MAX_UPLOADS_PER_ACCOUNT, MAX_WAITING_PER_ACCOUNT, WAIT_S)
         self.write = ThreadPool("uploader", UPLOAD_THREADS, 2 * MAX_UPLOADS)
         self.finish = ThreadPool("upload-finisher", FINISHER_THREADS, 2 * MAX_UPLOADS)
         self._committer = committer
-        self._by_account: Counter[int] = Counter()
         self._all_ended = asyncio.Event()
         self._cleaning: set[asyncio.Task[None]] = set()
         self._running: dict[Upload, None] = {}
 
-    def begin(self, account: int, on_stop: Callable[[], None]) -> Upload:
-        """Count one upload more. Raises LimitedError or StoreDownError; `Upload.end` ends it."""
-        if self._by_account[account] >= MAX_UPLOADS_PER_ACCOUNT:
-            raise LimitedError(f"at most {MAX_UPLOADS_PER_ACCOUNT} uploads at the same time", AGAIN_MS)
-        if self._by_account.total() >= MAX_UPLOADS:
-            raise StoreDownError("too many uploads at the same time")
-        self._by_account[account] += 1
+    async def begin(self, account: int, on_stop: Callable[[], None]) -> Upload:
+        """Begin an upload; further ones of an account wait. Raises LimitedError and StoreDownError; `Upload.end` ends it."""
+        await self._places.occupy(account)
         self._all_ended.clear()
         begun = Upload(self, account, on_stop)
         self._running[begun] = None
         return begun
 
     def end(self, ended: Upload) -> None:
-        """Count it no more, when its thread is free and nothing of a broken one is left."""
+        """Leave its place, when its thread is free and nothing of a broken one is left."""
         del self._running[ended]
         if ended.is_stored or ended.begun is None:
             self._release(ended.account)
@@ -91,7 +87,7 @@ class Uploads:
         """Break off those that are still receiving, and remove what there is of them; the sweeper has the rest."""
         for running in list(self._running):
             running.on_stop()
-        if self._by_account:
+        if self._places.occupied:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await self._all_ended.wait()
@@ -111,10 +107,8 @@ class Uploads:
             self._release(ended.account)
 
     def _release(self, account: int) -> None:
-        self._by_account[account] -= 1
-        if not self._by_account[account]:
-            del self._by_account[account]
-        if not self._by_account:
+        self._places.leave(account)
+        if not self._places.occupied:
             self._all_ended.set()
 
 

@@ -66,7 +66,7 @@ DEFAULTS = {
     "limit_rehearsal": "20/minute",
     "limit_client_errors": "10/minute",
     "limit_files": "500/second",
-    "limit_uploads": "20/second;300/minute",
+    "limit_uploads": "100/second;600/minute",
     "limit_api": "100/second",
     "limit_acting": "1000/second",
     "limit_events": "200000/day",

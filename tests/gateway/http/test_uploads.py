@@ -79,10 +79,11 @@ class Scene:
 def test_a_store_that_hangs_ends_the_upload_and_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads_module, "WRITE_TIMEOUT_S", 0.01)
     monkeypatch.setattr(uploads_module, "MAX_UPLOADS_PER_ACCOUNT", 1)
+    monkeypatch.setattr(uploads_module, "WAIT_S", 0.01)
 
     async def scenario() -> None:
         scene = Scene(tmp_path)
-        hanging = scene.uploads.begin(7, lambda: None)
+        hanging = await scene.uploads.begin(7, lambda: None)
         hanging.open(BEGUN)
         await hanging.write(bytearray(b"x" * 10_000))
         with pytest.raises(StoreDownError, match="does not answer"):
@@ -90,14 +91,14 @@ def test_a_store_that_hangs_ends_the_upload_and_keeps_its_place(tmp_path: Path, 
         hanging.end()
         await asyncio.sleep(0.01)
         with pytest.raises(LimitedError):
-            scene.uploads.begin(7, lambda: None)
+            await scene.uploads.begin(7, lambda: None)
         assert scene.transactions.functions == []
 
         scene.store.released.set()
         await until_async(lambda: scene.transactions.functions)
         assert (scene.store.is_removed, scene.transactions.functions) == (True, [upload.forget])
-        await until_async(lambda: not scene.uploads._by_account)
-        scene.uploads.begin(7, lambda: None).end()
+        await until_async(lambda: not scene.uploads._places.occupied)
+        (await scene.uploads.begin(7, lambda: None)).end()
         scene.uploads.close()
 
     asyncio.run(scenario())
@@ -109,7 +110,7 @@ def test_what_may_be_there_is_left_to_the_sweeper(tmp_path: Path, complete: bool
         scene = Scene(tmp_path)
         scene.store.released.set()
         scene.store.nothing_left = nothing_left
-        broken = scene.uploads.begin(7, lambda: None)
+        broken = await scene.uploads.begin(7, lambda: None)
         broken.open(BEGUN)
         await broken.write(bytearray(b"x" * 10_000))
         await broken.finish()
@@ -128,7 +129,7 @@ def test_an_error_of_the_store_ends_the_upload(tmp_path: Path) -> None:
         scene = Scene(tmp_path)
         scene.store.released.set()
         scene.store.error = FullError("there is no space left for files")
-        full = scene.uploads.begin(7, lambda: None)
+        full = await scene.uploads.begin(7, lambda: None)
         full.open(BEGUN)
         await full.write(bytearray(b"x" * 10_000))
         with pytest.raises(FullError):
@@ -148,10 +149,10 @@ def test_the_uploads_of_all_accounts_are_bounded_and_share_the_memory(tmp_path: 
         scene = Scene(tmp_path)
         sizes: list[int] = []
         for account in range(50):
-            scene.uploads.begin(account, lambda: None)
+            await scene.uploads.begin(account, lambda: None)
             sizes.append(scene.uploads.batch_bytes())
         with pytest.raises(StoreDownError):
-            scene.uploads.begin(99, lambda: None)
+            await scene.uploads.begin(99, lambda: None)
         assert sizes == sorted(sizes, reverse=True)
         assert (sizes[0], 50 * sizes[-1] <= uploads_module.BATCHED_BYTES) == (uploads_module.MAX_BATCH_BYTES, True)
         scene.uploads.close()
