@@ -23,6 +23,10 @@ pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
 Open = Callable[..., Page]
 TOUCH = {**PHONE, "is_mobile": True}
 LOADED = "[...document.querySelectorAll('.tile img')].every((image) => image.complete && image.naturalWidth)"
+AT_END = """(() => {
+    const { scrollHeight, scrollTop, clientHeight } = document.querySelector(".scroll.messages");
+    return scrollHeight > clientHeight && scrollHeight - scrollTop - clientHeight < 2;
+})()"""
 COUNT_SHIFTS = """window.shifts = 0;
     new PerformanceObserver((list) => (shifts += list.getEntries().length)).observe({ type: "layout-shift" })"""
 COLOURS = ("teal", "orange", "purple", "olive", "navy", "crimson", "gray", "green", "brown", "pink")
@@ -105,6 +109,21 @@ def test_nothing_moves_when_a_picture_becomes_ready(people: list[Client], open_p
     after = [box(tile) for tile in page.locator(".tile").all()] + [box(page.locator(f"[data-message='{last['id']}']"))]
     assert [b | {"x": 0} for b in after] == [b | {"x": 0} for b in before]
     assert not page.evaluate("shifts")
+
+
+def test_at_the_end_files_that_are_drawn_late_are_in_view(people: list[Client], open_page: Open) -> None:
+    ana, ben, _ = people
+    crew = ana.group(ben)
+    for _ in range(2):
+        ana.send("\n".join("lines above"), at=crew)
+    ana.send("look", at=crew, files=pictures(ana, 3))
+    page = opened(open_page, ana, crew, **TOUCH)
+    page.evaluate("document.querySelector('textarea').focus()")
+    expect(page.locator(".tile")).to_have_count(3)
+    until(lambda: page.evaluate(AT_END))
+    ana.send("and", at=crew, files=[stored(ana, f"{n}.pdf", "application/pdf") for n in range(4)])
+    expect(page.locator("a.file")).to_have_count(4)
+    until(lambda: page.evaluate(AT_END))
 
 
 def test_the_viewer_goes_through_the_pictures_of_a_conversation_by_keys(

@@ -140,8 +140,7 @@ class Composer extends View {
 
   /** Run a function of attaching.js. */
   #attach(name, transfer) {
-    this.attaching = load("shared/attaching.js").then((module) => module[name](this, transfer));
-    return this.attaching;
+    return (this.attaching = load("shared/attaching.js").then((module) => module[name](this, transfer)));
   }
 
   // The priority

@@ -72,11 +72,12 @@ class Messages extends View {
   #observe() {
     const options = { root: this.scroller, rootMargin: NEAR_MARGIN };
     this.nearObserver = new IntersectionObserver((entries) => this.#onIntersection(entries), options);
-    const sizeObserver = new ResizeObserver(() => this.#onScroll());
-    sizeObserver.observe(this.scroller);
+    this.sizeObserver = new ResizeObserver(() => this.#onScroll(true));
+    this.sizeObserver.observe(this.scroller);
+    this.sizeObserver.observe(this.unsent);
     this.lifetime.signal.addEventListener("abort", () => {
       this.nearObserver.disconnect();
-      sizeObserver.disconnect();
+      this.sizeObserver.disconnect();
     });
   }
 
@@ -227,6 +228,7 @@ class Messages extends View {
     element.page = page;
     this.blocks.set(page, { element, rows: new Map(), isDrawn: true });
     this.nearObserver.observe(element);
+    this.sizeObserver.observe(element);
   }
 
   /** Update a block's rows. Rows that have not changed stay in the document, with their focus. */
@@ -364,10 +366,8 @@ class Messages extends View {
 
   // Scrolling
 
-  /** Besides scrolling, the size of the list may have changed: at the end it stays at the end. */
-  #onScroll() {
-    const isResized = this.scroller.clientHeight !== this.height;
-    this.height = this.scroller.clientHeight;
+  /** Besides scrolling, the size of the list may have changed, or that of files in it: at the end it stays at the end. */
+  #onScroll(isResized) {
     if (this.atEnd && isResized) this.#scrollToEnd();
     if (!this.isOpen) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
