@@ -25,10 +25,11 @@ from gateway.http.services import Services
 from jobs.gauges import measure_disk, set_build_info
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
+from models.files import sweep
 from models.identity import token
 from models.store.data_dir_lock import acquire_running_lock
-from models.store.database import connect, disconnect
-from models.store.gateway_locks import registered
+from models.store.database import connect, disconnect, engine
+from models.store.gateway_locks import gateways, registered
 
 logger = structlog.get_logger()
 
@@ -86,6 +87,16 @@ def _freeze_objects() -> None:
     gc.freeze()
 
 
+def _discard_uploads(settings: Settings) -> None:
+    """Discard what a gateway that was killed had received of uploads, unless another one runs, whose uploads may go on.
+
+    Otherwise its bytes and what was reserved for them would stay for an hour. Gateways of PostgreSQL may be on other hosts.
+    """
+    began_ms = engine().now_ms()  # before the others are listed: one that starts meanwhile begins its uploads later
+    if settings.database_url is None and sum(each.is_alive for each in gateways(settings.data_dir)) <= 1:
+        sweep.discard_uploads(began_ms)
+
+
 async def _serve(
     settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
 ) -> None:
@@ -99,6 +110,7 @@ async def _serve(
         "workers": lambda: background.without_worker,
         "hooks": lambda: background.hooks_fail,
     }
+    _discard_uploads(settings)
     disconnect()
     services.start()
     background.start()

@@ -97,6 +97,12 @@ def list_left(now_ms: int) -> list[int]:
     return [number for (number,) in rows(sql, (now_ms - MAX_WRITING_MS, MAX_IDS_PER_STATEMENT))]
 
 
+def list_uploads(before_ms: int) -> list[int]:
+    """Objects of uploads that began before a time and are not complete. Raw, as above."""
+    sql = "SELECT id FROM blobs WHERE state<>'stored' AND state='writing' AND owner IS NOT NULL AND since_ms<? LIMIT ?"
+    return [number for (number,) in rows(sql, (before_ms, MAX_IDS_PER_STATEMENT))]
+
+
 def list_unused(after: ObjectPlace, now_ms: int) -> list[UnusedObject]:
     """The next objects that nobody may have, oldest first. An object that was never stored is left for MAX_LATE_MS: its writer may
     have given up before a bucket did. Raw, as above."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from models.blobs import blob as blobs
 from models.files import file as files
 from models.files import usage
-from models.log.event import Transaction
+from models.log.event import Transaction, transaction
 from models.store.database import execute, placeholders, rows
 
 MAX_UNCLAIMED_MS = 24 * 3600 * 1000  # a file that is not sent in this time is removed
@@ -34,6 +34,15 @@ def discard_left(tx: Transaction) -> None:
     left = blobs.list_left(tx.now_ms)
     usage.refund_all(left)
     blobs.discard(tx, left)
+
+
+def discard_uploads(began_ms: int) -> None:
+    """Discard what uploads have left behind whose gateways had all ended at this time, and give back what is reserved for them."""
+    while blobs.list_uploads(began_ms):
+        with transaction(appends=True) as tx:
+            left = blobs.list_uploads(began_ms)
+            usage.refund_all(left)
+            blobs.discard(tx, left)
 
 
 def find_left(after: int) -> tuple[int, list[int]]:

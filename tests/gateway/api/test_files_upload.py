@@ -322,3 +322,28 @@ def test_an_upload_that_is_killed_has_a_row_by_which_it_is_removed(
         (keys[0], "writing", ana.id, 1_000_000)
     ]
     connection.close()
+
+
+@pytest.mark.only("sqlite")
+def test_what_a_kill_has_left_is_given_up_when_a_gateway_starts_alone(make_gateway: Callable[..., Gateway]) -> None:
+    first = make_gateway(FILE_MAX_MB="1", FILES_PER_DAY_MB="2")
+    other = make_gateway(beside=first)
+    ana = first.users(1)[0]
+    killed, going_on = Raw(ana.at(other)), Raw(ana)
+    for connection in (killed, going_on):
+        connection.send("Content-Length: 700000", body=b"x" * 600_000)
+    until(lambda: left_of(ana)[0] == 1_400_000)
+
+    other.kill()
+    other.start()
+    assert left_of(ana)[0] == 1_400_000, "an upload to the first one goes on"
+    going_on.socket.sendall(b"x" * 100_000)
+    assert going_on.answer()[0] == 201
+    for each in (first, other):
+        each.kill()
+    first.start()
+
+    assert left_of(ana)[0] == 700_000
+    assert first.rows("SELECT state FROM blobs ORDER BY state") == [("stored",), ("unused",)]
+    for connection in (killed, going_on):
+        connection.close()
