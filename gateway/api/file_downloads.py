@@ -37,7 +37,7 @@ SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'
 OF_MEDIA = f"{SHOWN}; sandbox allow-same-origin"
 EXPOSED = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Request-Id"
 ANSWERS = {200: ANY_TYPE, 206: ANY_TYPE, 304: None}
-ERRORS = ("forbidden", "range-not-satisfiable")
+ERRORS = ("not-found", "range-not-satisfiable")
 
 
 class DownloadHandler(Downloading, LinkedHandler):

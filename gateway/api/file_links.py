@@ -16,7 +16,7 @@ from gateway.http.describe import describe
 from models.chat import file_access
 from models.identity.token import Actor
 from models.store.clock import now_ms, rfc3339
-from models.store.errors import ActingError, ForbiddenError, NotFoundError
+from models.store.errors import ActingError, NotFoundError
 
 SALT = "bellwire.file"  # a value signed for another use is not accepted here
 SIGNATURE = "signature"
@@ -59,8 +59,8 @@ class LinkedHandler(Handler):
     is_linked = False
 
     async def authenticate(self) -> None:
-        """Set `actor`: of the link, if the query has one. Raises ForbiddenError for a wrong one, and NotFoundError if its user is
-        not active any more."""
+        """Set `actor`: of the link, if the query has one. Raises NotFoundError for a wrong one, or if its user is not
+        active any more."""
         signatures = self.request.query_arguments.get(SIGNATURE)
         if signatures is None:
             authenticated = super().authenticate()
@@ -70,7 +70,7 @@ class LinkedHandler(Handler):
         self.is_linked = True
         user = read(self.services.secret, int(self.path_args[0]), signatures[-1].decode("utf-8", "replace"))
         if user is None:
-            await self._refuse(ForbiddenError(WRONG))
+            await self._refuse(NotFoundError(WRONG))
         found = await self.services.acted_for(str(user))
         if isinstance(found, ActingError):
             await self._refuse(NotFoundError())

@@ -287,7 +287,7 @@ def test_a_link_is_for_one_file(gateway: Gateway, ana: Client) -> None:
     file, other = store_file(gateway, ana, CONTENT), store_file(gateway, ana, CONTENT)
     link = link_of(ana, file)
     for wrong in (link.replace(f"/{file}?", f"/{other}?"), link[:-1], link + "x", link.partition("=")[0] + "="):
-        problem(httpx.get(wrong), 403, "forbidden")
+        problem(httpx.get(wrong), 404, "not-found")
     problem(httpx.get(link.replace("?", "/link?")), 401, "unauthorized")
 
 
