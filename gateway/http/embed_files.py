@@ -66,15 +66,17 @@ def _css(names: Sequence[str]) -> str:
 
 def _bundle(order: list[str], sources: Mapping[str, str]) -> str:
     """One module with all of them: each is a function, which returns what it exports. The last one's exports are the script's."""
-    parts = [f'$["{name}"] = (() => {{\n{_body(name, sources[name])}}})();\n' for name in order]
-    exported = f'export const {{ {", ".join(_exports(sources[order[-1]]))} }} = $["{order[-1]}"];\nexport {{ $ as modules }};\n'
+    parts = [f'$["{_key(name)}"] = (() => {{\n{_body(name, sources[name])}}})();\n' for name in order]
+    exported = (
+        f'export const {{ {", ".join(_exports(sources[order[-1]]))} }} = $["{_key(order[-1])}"];\nexport {{ $ as modules }};\n'
+    )
     return "const $ = {};\n" + "".join(parts) + exported
 
 
 def _body(name: str, source: str) -> str:
     def from_bundle(found: re.Match[str]) -> str:
         names = " ".join((found[1] or "").split()).replace(" as ", ": ")
-        return f'const {{ {names} }} = $["{path_of(name, found[2])}"];\n' if names else ""
+        return f'const {{ {names} }} = $["{_key(path_of(name, found[2]))}"];\n' if names else ""
 
     body = INDENT.sub("", EXPORT.sub("", IMPORT.sub(from_bundle, source)))
     lines = map(_compact, re.sub(r"\n{2,}", "\n", f"{body}\nreturn {{ {', '.join(_exports(source))} }};\n").split("\n"))
@@ -88,6 +90,11 @@ def _compact(line: str) -> str:
     return STRING_OR_SIGN.sub(lambda found: found[1] or found[0], line)
 
 
+def _key(name: str) -> str:
+    """What a module is called inside the script."""
+    return name.removesuffix(".js")
+
+
 def _exports(source: str) -> list[str]:
     return EXPORT.findall(source)
 
@@ -95,7 +102,7 @@ def _exports(source: str) -> list[str]:
 def _passing_on(name: str, source: str) -> str:
     """A module with the exports of one that is in the script."""
     up = relpath("embed.js", dirname(f"embed/{name}"))
-    return f'import {{ modules }} from "{up}";\nexport const {{ {", ".join(_exports(source))} }} = modules["{name}"];\n'
+    return f'import {{ modules }} from "{up}";\nexport const {{ {", ".join(_exports(source))} }} = modules["{_key(name)}"];\n'
 
 
 def _words(language: str, sources: list[str]) -> StaticFile:

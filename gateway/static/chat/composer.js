@@ -243,7 +243,7 @@ class Composer extends View {
   // Sending
 
   async #send() {
-    if (this.attaching) await this.attaching.catch(() => {}); // else what was chosen a moment ago would be left out
+    await this.attaching?.catch(() => {}); // else what was chosen a moment ago would be left out
     const body = bodyOf(this.text.value);
     if (!body && !(this.edited ? this.edited.files?.length : this.tray?.facts)) return;
     if ([...body].length > this.#limit) {

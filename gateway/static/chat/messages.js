@@ -72,7 +72,7 @@ class Messages extends View {
   #observe() {
     const options = { root: this.scroller, rootMargin: NEAR_MARGIN };
     this.nearObserver = new IntersectionObserver((entries) => this.#onIntersection(entries), options);
-    this.sizeObserver = new ResizeObserver(() => this.#onScroll(true));
+    this.sizeObserver = new ResizeObserver(() => this.#onScroll());
     this.sizeObserver.observe(this.scroller);
     this.sizeObserver.observe(this.unsent);
     this.lifetime.signal.addEventListener("abort", () => {
@@ -367,10 +367,13 @@ class Messages extends View {
   // Scrolling
 
   /** Besides scrolling, the size of the list may have changed, or that of files in it: at the end it stays at the end. */
-  #onScroll(isResized) {
-    if (this.atEnd && isResized) this.#scrollToEnd();
+  #onScroll() {
+    const { scrollHeight, clientHeight } = this.scroller;
+    const size = scrollHeight + clientHeight / 1e5;
+    if (this.atEnd && size !== this.size) this.#scrollToEnd();
+    this.size = size;
     if (!this.isOpen) return;
-    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const { scrollTop } = this.scroller;
     const below = scrollHeight - scrollTop - clientHeight;
     this.atEnd = below < AT_END_WITHIN_PX && this.thread.atEnd;
     if (this.#isUnreadInView()) this.hasSkippedUnread = false;
