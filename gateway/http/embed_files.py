@@ -91,7 +91,7 @@ def _compact(line: str) -> str:
 
 
 def _key(name: str) -> str:
-    """What a module is called inside the script."""
+    """The name of a module inside the script."""
     return name.removesuffix(".js")
 
 
