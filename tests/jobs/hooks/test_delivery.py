@@ -288,10 +288,10 @@ def test_one_that_fails_is_tried_at_once_when_it_is_resumed(
 
 
 def test_of_two_workers_one_delivers_and_the_other_follows(store: Settings, receiver: Receiver, start: Any) -> None:
-    create(receiver)
+    number = create(receiver)
     first, second = start(), start()
     append(40)
-    until(lambda: len(receiver.table) == 40)
+    until(lambda: len(receiver.table) == 40 and state_of(number).position == log()[-1]["id"])
     assert len(receiver.received) == 40
     for deliverer in (first, second):
         deliverer.stop()
