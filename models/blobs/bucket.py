@@ -26,7 +26,7 @@ from conf import Settings
 from conf.masking import without_secrets
 from conf.parsing import BucketAddress, bucket
 from conf.settings import bucket_keys
-from models.blobs.folder import refusal
+from models.blobs.folder import local_errors
 from models.blobs.objects import READ_BYTES
 from models.store.errors import StoreDownError
 
@@ -139,22 +139,16 @@ class BucketWriter:
         self._target = target
         self._key = key
         self._is_put = False
-        try:
+        with local_errors():
             self._file = cast("IO[bytes]", tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - closed by finish or abort
-        except OSError as error:
-            raise refusal(error) from error
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        try:
+        with local_errors():
             self._file.write(data)
-        except OSError as error:
-            raise refusal(error) from error
 
     def finish(self) -> None:
-        try:
+        with local_errors():
             self._file.flush()
-        except OSError as error:
-            raise refusal(error) from error
         self._is_put = True  # also if the answer is lost
         self._target.put_file(self._key, self._file)
         self._file.close()

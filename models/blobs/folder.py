@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -30,10 +30,8 @@ class Folder:
         self._device = _device(root)
 
     def writer(self, key: str) -> FolderWriter:
-        try:
+        with local_errors():
             self._prepare()
-        except OSError as error:
-            raise refusal(error) from error
         return FolderWriter(self.local_path(key))
 
     def _prepare(self) -> None:
@@ -100,27 +98,21 @@ class FolderWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
+        with local_errors():
             path.parent.mkdir(mode=0o700, exist_ok=True)
             self._file = open_private(path)
-        except OSError as error:
-            raise refusal(error) from error
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        try:
+        with local_errors():
             self._file.write(data)
-        except OSError as error:
-            raise refusal(error) from error
 
     def finish(self) -> None:
-        try:
+        with local_errors():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             fsync(self._path.parent)
             fsync(self._path.parent.parent)
-        except OSError as error:
-            raise refusal(error) from error
 
     def abort(self) -> bool:
         with suppress(OSError):
@@ -146,10 +138,14 @@ def _device(folder: Path) -> int | None:
         return None
 
 
-def refusal(error: OSError) -> Exception:
-    """The error to raise for one of writing, which is logged."""
-    if structlog.is_configured():  # a command without a log prints the error
-        logger.warning("files_not_written", reason=error.strerror)
-    if error.errno in FULL:
-        return FullError("there is no space left for files")
-    return StoreDownError(f"files can't be written ({error.strerror})")
+@contextmanager
+def local_errors() -> Iterator[None]:
+    """Turn the errors of writing to a disk into FullError and StoreDownError, and log them."""
+    try:
+        yield
+    except OSError as error:
+        if structlog.is_configured():  # a command without a log prints the error
+            logger.warning("files_not_written", reason=error.strerror)
+        if error.errno in FULL:
+            raise FullError("there is no space left for files") from error
+        raise StoreDownError(f"files can't be written ({error.strerror})") from error
