@@ -171,15 +171,7 @@ async def _stop(services: Services, server: Server, background: Background, task
             await asyncio.gather(*ending)
     services.login_failures.write()
     services.recorder.close()
-    services.read.close()
-    services.search.close()
-    services.rehearse.close()
-    services.export.close()
-    services.downloads.close()
-    services.uploads.close()
-    services.export_blocks.close()
-    if services.host_tokens is not None:
-        services.host_tokens.close()
+    services.close()
     services.traffic.log.write()
     logger.info("gateway_stopped")
 

@@ -107,6 +107,13 @@ class Services:
         self.bus.start()
         event.on_append.append(self.bus.hint)
 
+    def close(self) -> None:
+        """Let the threads of the pools end after their current call."""
+        pools = (self.read, self.search, self.rehearse, self.hash, self.export, self.export_blocks)
+        for closing in (*pools, self.uploads, self.downloads, self.host_tokens):
+            if closing is not None:
+                closing.close()
+
     def _on_commit(self, committed: CommittedBatch) -> None:
         self.hub.publish(committed.after, committed.events, committed.at)
         if committed.events and not self._wake_scheduled:
