@@ -1,8 +1,9 @@
 """Uploading: the two transactions around the bytes of a file.
 
-Crash points. Before the first transaction: nothing is stored. Until the second: a row of the object says that it is being written,
-and the sweeper removes both after an hour, with what was reserved of the account's day. After the second: the file is its
-owner's, and one that nobody sends is removed after a day. An upload that is repeated because its answer was lost is another file.
+Crash points. Before the first transaction: nothing is stored. Until the second: a row of the object says that it is being
+written, and the sweeper removes both after an hour, with what was reserved of the account's day; on SQLite, the next gateway that
+starts alone gives them up at once. After the second: the file is its owner's, and one that nobody sends is removed after a day. An
+upload that is repeated because its answer was lost is another file.
 """
 
 from __future__ import annotations
