@@ -151,10 +151,9 @@ def post(tx: Transaction, drafts: Sequence[Draft]) -> list[Posted | RefusedError
     new_rows: list[tuple[Any, ...]] = []
     new_mentions: dict[int, Mentioned] = {}
     for n, draft in enumerate(drafts):
-        key = (draft.sender, draft.client_id)
+        key, target = (draft.sender, draft.client_id), targets[n]
         if key in message_ids:
             continue  # a retry, answered below
-        target = targets[n]
         if isinstance(target, RefusedError):
             results[n] = target
         elif draft.reply_to is not None and replied.get(draft.reply_to) != target[0]:
@@ -240,27 +239,29 @@ def views(ids: Sequence[int]) -> list[MessageView]:
     # Raw: the answer to a retried send, and part of every initial state.
     messages = rows(f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id DESC", ids)
     reactions = _reactions(ids)
-    attached = views_of("message", [row[0] for row in messages if row[-1] and row[9] is None])  # with files, and not deleted
-    return [
-        MessageView(
-            id_,
-            conversation,
-            sender,
-            decode_text(body),
-            priority,
-            reply_to,
-            client_id,
-            rfc3339(created),
-            rfc3339_or_none(edited),
-            rfc3339_or_none(deleted),
-            reactions.get(id_, {}),
-            msgspec.json.decode(users) if users else [],
-            bool(everyone),
-            attached.get(id_, []),
-        )
-        for id_, conversation, sender, body, priority, reply_to, client_id, created, edited, deleted, *mentioned, _ in messages
-        for users, everyone in (mentioned,)
-    ]
+    attached = views_of("message", [id_ for id_, *_, deleted, _, _, count in messages if count and deleted is None])
+    return [_view(row, reactions.get(row[0], {}), attached.get(row[0], [])) for row in messages]
+
+
+def _view(row: tuple[Any, ...], reactions: dict[str, list[int]], attached: list[FileView]) -> MessageView:
+    """MESSAGE of a row with COLUMNS."""
+    id_, conversation, sender, body, priority, reply_to, client_id, created, edited, deleted, users, everyone, _ = row
+    return MessageView(
+        id_,
+        conversation,
+        sender,
+        decode_text(body),
+        priority,
+        reply_to,
+        client_id,
+        rfc3339(created),
+        rfc3339_or_none(edited),
+        rfc3339_or_none(deleted),
+        reactions,
+        msgspec.json.decode(users) if users else [],
+        bool(everyone),
+        attached,
+    )
 
 
 def _reactions(ids: Sequence[int]) -> dict[int, dict[str, list[int]]]:
