@@ -34,7 +34,7 @@ from models.blobs.objects import READ_BYTES, ObjectStore
 from models.blobs.opening import open_store
 from models.chat import message as messages
 from models.community import post as posts
-from models.files import names, pictures
+from models.files import names, pictures, sweep
 from models.files.pictures import MAX_ATTEMPTS, DuePicture, Subject
 from models.log import event
 from models.log.event import Transaction
@@ -280,7 +280,7 @@ class PictureProcessor:
                 Stored(name, length, self._write(name.key, file)) for name, length, file in zip(names, lengths, files, strict=True)
             )
         except BaseException:
-            self._remove(names)
+            self._leave(names)
             raise
 
     def _write(self, key: str, file: IO[bytes]) -> str:
@@ -297,10 +297,10 @@ class PictureProcessor:
             raise
         return digest.hexdigest()
 
-    def _remove(self, names: list[ObjectName]) -> None:
-        """Remove objects that are not needed after all; what fails here is done by the sweeper."""
+    def _leave(self, names: list[ObjectName]) -> None:
+        """Leave objects that are not needed to the sweeper. It also finds them, an hour later, if this fails."""
         with suppress(Exception), event.transaction(appends=False) as tx:
-            blobs.discard(tx, [name.id for name in names])
+            sweep.leave(tx, [name.id for name in names])
 
     def _record(self, outcome: PictureOutcome) -> None:
         """Write the end of an attempt, all in one transaction. Raises the store's errors."""
@@ -313,7 +313,7 @@ class PictureProcessor:
                 elif subject is not None and subject.post is not None:
                     posts.append_count_updates(tx, [subject.post])
         except BaseException:
-            self._remove([object_.blob for object_ in stored])
+            self._leave([object_.blob for object_ in stored])  # a COMMIT whose answer was lost has recorded them
             raise
         if subject is not None and outcome.result == "ok" and picture.sent_ms is not None:
             FILE_THUMBNAIL_SECONDS.observe(max(0.0, (tx.now_ms - picture.sent_ms) / 1000))

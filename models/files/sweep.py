@@ -11,7 +11,7 @@ from models.blobs import blob as blobs
 from models.files import file as files
 from models.files import usage
 from models.log.event import Transaction, transaction
-from models.store.database import execute, placeholders, rows
+from models.store.database import chunks, execute, placeholders, rows
 
 MAX_UNCLAIMED_MS = 24 * 3600 * 1000  # a file that is not sent in this time is removed
 FILES_PER_TRANSACTION = 100
@@ -34,6 +34,15 @@ def discard_left(tx: Transaction) -> None:
     left = blobs.list_left(tx.now_ms)
     usage.refund_all(left)
     blobs.discard(tx, left)
+
+
+def leave(tx: Transaction, ids: Sequence[int]) -> None:
+    """Leave objects to the sweeper, unless they are stored: whether the transaction that was to record them was committed is not
+    known. What is reserved for them is given back."""
+    usage.refund_all(ids)
+    for part in chunks(ids, blobs.MAX_IDS_PER_STATEMENT):
+        sql = f"UPDATE blobs SET state=?, owner=NULL, since_ms=? WHERE state=? AND id IN ({placeholders(len(part))})"
+        execute(sql, (blobs.UNUSED, tx.now_ms, blobs.WRITING, *part))
 
 
 def discard_uploads(began_ms: int) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from models.blobs import blob as blobs
 from models.blobs.blob import ObjectName
-from models.files import types, usage
+from models.files import sweep, types, usage
 from models.files.file import PENDING, READY, File, FileView, view_of
 from models.log.event import Transaction
 from models.store.database import execute, rows
@@ -89,9 +89,7 @@ def forget(tx: Transaction, upload: BegunUpload) -> None:
 
 def leave(tx: Transaction, upload: BegunUpload) -> None:
     """Leave an upload to the sweeper, unless it is complete: whether its second transaction was committed is not known."""
-    usage.refund_all([upload.object.id])
-    sql = "UPDATE blobs SET state=?, owner=NULL, since_ms=? WHERE id=? AND state=?"
-    execute(sql, (blobs.UNUSED, tx.now_ms, upload.object.id, blobs.WRITING))
+    sweep.leave(tx, [upload.object.id])
 
 
 def day_full(left: int, now_ms: int, limits: UploadLimits) -> DayFullError:

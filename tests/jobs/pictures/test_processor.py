@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import peewee
 import pytest
 from prometheus_client import REGISTRY
 
@@ -24,6 +26,7 @@ from models.chat import message as messages
 from models.community import post, removal
 from models.files import pictures
 from models.log import event
+from models.log.event import Transaction
 from models.store.database import engine, execute, rows
 from models.store.errors import FullError
 from tests.jobs.killing import killed_at
@@ -294,6 +297,29 @@ def test_a_full_disk_is_no_fault_of_the_picture(store: Settings, monkeypatch: py
     make_due()
     assert process_next(store)
     assert file_of(number)["state"] == "ready"
+    assert_nothing_is_lost(store)
+
+
+def test_a_commit_whose_answer_is_lost_keeps_its_objects(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    number = store_file(store, ana, photo(), "image/jpeg")
+    send_files(ana, ben, [number])
+    transaction = event.transaction
+
+    @contextmanager
+    def unanswered(*, appends: bool = True, durable: bool = True) -> Iterator[Transaction]:
+        with transaction(appends=appends, durable=durable) as tx:
+            yield tx
+        if appends:
+            raise peewee.OperationalError("the connection was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(event, "transaction", unanswered)
+        with pytest.raises(peewee.OperationalError):
+            process_next(store)
+    row = file_of(number)
+    assert (row["state"], picture_of(store, row["thumbnail"]).size) == ("ready", (64, 48))
+    assert CAMERA not in content_of(store, row["content"])
     assert_nothing_is_lost(store)
 
 
