@@ -216,8 +216,6 @@ class PictureProcessor:
             return picture
 
     def _attempt(self, lane: PictureLane, picture: DuePicture) -> PictureOutcome:
-        if picture.attempts > MAX_ATTEMPTS:  # the workers that had it were killed
-            return PictureOutcome(picture, "failed", error="too many attempts")
         began = time.perf_counter()
         try:
             outcome = self._decode(lane, picture)
@@ -243,6 +241,8 @@ class PictureProcessor:
 
     def _decode(self, lane: PictureLane, picture: DuePicture) -> PictureOutcome:
         """Have a picture decoded, and store its thumbnail and its clean copy."""
+        if picture.attempts > MAX_ATTEMPTS:  # the workers that had it were killed
+            return PictureOutcome(picture, "failed", error="too many attempts")
         cpu_s, max_s = (FIRST_CPU_S, FIRST_MAX_S) if picture.attempts == 1 else (CPU_S, MAX_S)
         request = PictureRequest(picture.type, picture.private, cpu_s, max(MIN_OUTPUT_BYTES, 2 * picture.bytes))
         with self._source(picture.key) as source, self._spool() as thumbnail, self._spool() as copy:

@@ -263,8 +263,10 @@ def test_a_picture_that_killed_its_workers_fails(store: Settings) -> None:
     number = store_file(store, ana, PICTURE)
     send_files(ana, ben, [number])
     execute("UPDATE files SET attempts=3")
+    failed = pictures_total("failed")
     assert process_next(store)
     assert file_of(number)["state"] == "failed"
+    assert pictures_total("failed") == failed + 1
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_picture(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
