@@ -54,6 +54,13 @@ class Entry(NamedTuple):
     words: str
 
 
+class StoredText(NamedTuple):
+    """A message's text in its row, and how many files the message has."""
+
+    body: str
+    files: int | None
+
+
 def batches(ids: Sequence[int]) -> Iterator[list[Entry]]:
     """Read the texts of messages, except deleted ones, and yield entries for `index`: as many as one transaction may write.
 
@@ -62,8 +69,9 @@ def batches(ids: Sequence[int]) -> Iterator[list[Entry]]:
     """
     batch: list[Entry] = []
     length = 0
-    names = names_of(ids)
-    for message, body in _texts(ids).items():
+    texts = _texts(ids)
+    names = names_of([message for message, text in texts.items() if text.files])
+    for message, (body, _) in texts.items():
         words = _words("\n".join((decode_text(body), *names.get(message, ()))))
         if batch and length + len(words) > MAX_WORDS_LENGTH:
             yield batch
@@ -74,10 +82,10 @@ def batches(ids: Sequence[int]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _texts(ids: Sequence[int], lock: str = "") -> dict[int, str]:
+def _texts(ids: Sequence[int], lock: str = "") -> dict[int, StoredText]:
     # Raw: row locks, and this module is imported by that of the model.
-    found = rows(f"SELECT id, body, deleted_ms FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id{lock}", ids)
-    return {id_: body for id_, body, deleted_ms in found if deleted_ms is None}
+    found = rows(f"SELECT id, body, files, deleted_ms FROM messages WHERE id IN ({placeholders(len(ids))}) ORDER BY id{lock}", ids)
+    return {id_: StoredText(body, files) for id_, body, files, deleted_ms in found if deleted_ms is None}
 
 
 def _words(text: str) -> str:
@@ -92,7 +100,7 @@ def index(batch: Sequence[Entry]) -> int:
     """
     is_sqlite = engine().name == "sqlite"
     texts = _texts([entry.message for entry in batch], "" if is_sqlite else " FOR SHARE SKIP LOCKED")
-    present = [entry for entry in batch if texts.get(entry.message) == entry.body]
+    present = [entry for entry in batch if entry.message in texts and texts[entry.message].body == entry.body]
     if not present:
         return 0
     # Raw: full text.

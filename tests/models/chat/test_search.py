@@ -14,6 +14,7 @@ from models.chat.message import Draft
 from models.chat.search_query import Query, parse
 from models.chat.search_scope import Scope, SearchFilter
 from models.chat.search_tokens import phrases, split
+from models.files import file as files
 from models.log import event
 from models.store.database import db, disconnect, engine, execute, multi_index_read, rows
 from models.store.errors import InvalidError
@@ -60,6 +61,13 @@ def test_a_message_is_found_by_the_names_of_its_files_until_it_is_deleted(store:
     with event.transaction() as tx:
         message.delete(tx, ana, "user", sent)
     assert (index_messages([sent]), search.find(ben, "kuche", None, 10).ids) == (0, [])
+
+
+def test_messages_without_files_are_indexed_without_a_read_of_files(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    sent = send(ana, "no file", to=ben)
+    monkeypatch.setattr(files, "rows", lambda *_: 1 // 0)
+    assert index_messages([sent]) == 1
 
 
 @pytest.mark.parametrize("max_listed", [0, search.MAX_MESSAGES_LISTED])
