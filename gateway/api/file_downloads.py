@@ -7,6 +7,7 @@ and another user may sign in there. Only what was loaded by a link is used again
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import structlog
@@ -121,21 +122,17 @@ class DownloadHandler(Downloading, LinkedHandler):
         for header, value in headers.items():
             self.set_header(header, value)
 
-    async def answer_found(self, file: int) -> None:
-        """Find the file and answer; again if it got another content in between, whose object replaces the one that was found."""
+    async def answer_found(self, file: int, answer: Callable[[FoundFile], Awaitable[None]]) -> None:
+        """Find the file and `answer`; again if it got another content in between, whose object replaces the one that was found."""
         for attempt in range(MAX_READS):
             found = await self.find(file)
             try:
-                await self.answer_part(found)
+                await answer(found)
                 return
             except OSError as error:
                 if attempt == MAX_READS - 1:
                     logger.error("file_object_missing", file=file, request_id=self.request_id(), error=repr(error))
         raise StoreDownError
-
-    async def answer_part(self, found: FoundFile) -> None:
-        """Answer with the file's content, or its thumbnail."""
-        raise NotImplementedError
 
 
 class FileContent(DownloadHandler):
@@ -148,10 +145,9 @@ class FileContent(DownloadHandler):
         `Range` (one range), `If-Range` and `If-None-Match` count. Images, audio, video and PDF are shown by browsers, all else is
         an attachment. 503 while a picture that may name a place is not ready.
         """
-        await self.answer_found(int(file))
+        await self.answer_found(int(file), self._answer)
 
-    async def answer_part(self, found: FoundFile) -> None:
-        """Answer with the content."""
+    async def _answer(self, found: FoundFile) -> None:
         await self.answer_object(found.content, found.name, found.type, is_final=not found.pending)
 
 
@@ -161,9 +157,9 @@ class FileThumbnail(DownloadHandler):
     @describe("Download a thumbnail", ANSWERS, errors=ERRORS)
     async def get(self, file: str) -> None:
         """Answer with the bytes, to users who may have the file. 404 while there is none: `message.updated` tells when there is."""
-        await self.answer_found(int(file))
+        await self.answer_found(int(file), self._answer)
 
-    async def answer_part(self, found: FoundFile) -> None:
+    async def _answer(self, found: FoundFile) -> None:
         """Answer with the thumbnail. Raises ProblemError 404 if there is none."""
         if found.thumbnail is None:
             raise ProblemError("not-found", "the file has no thumbnail" + (" yet" if found.pending else ""))
