@@ -83,7 +83,7 @@ class DownloadHandler(Downloading, LinkedHandler):
         self._set_headers(stored, name, type_, is_final=is_final)
         etag = f'"{stored.sha256}"'
         self.set_header("ETag", etag)
-        if ranges.is_unchanged(self.request.headers.get("If-None-Match", ""), etag):
+        if self.check_etag_header():
             self.set_status(304)
             self.finish()
             return

@@ -1,4 +1,4 @@
-"""Which bytes of a file a request is for: `Range` and the conditions of a request (RFC 9110, sections 13 and 14).
+"""The part of a file that a request is for: `Range` and `If-Range` (RFC 9110, sections 14 and 13.1.5).
 
 An ETag is strong, and there is no Last-Modified: a file has one content, or another file's.
 """
@@ -12,7 +12,6 @@ from gateway.http.errors import ProblemError
 from models.store.database import ID_MAX
 
 ONE_RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
-ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 MAX_DIGITS = len(str(ID_MAX))
 
 
@@ -56,11 +55,6 @@ def _number(digits: str) -> int:
     """A position, or one behind every file: Python refuses to convert thousands of digits."""
     digits = digits.lstrip("0")
     return int(digits or "0") if len(digits) <= MAX_DIGITS else ID_MAX
-
-
-def is_unchanged(if_none_match: str, etag: str) -> bool:
-    """Whether the client has this content (section 13.1.2): the comparison is weak, and `*` is any content."""
-    return if_none_match.strip() == "*" or etag in ENTITY_TAG.findall(if_none_match)
 
 
 def is_of_same_content(if_range: str | None, etag: str) -> bool:

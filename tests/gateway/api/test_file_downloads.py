@@ -174,6 +174,15 @@ def test_the_etag_is_of_the_content(gateway: Gateway, ana: Client) -> None:
     assert ana.get(f"/files/{file}", {"If-None-Match": etag}).content == b"cleaned"
 
 
+def test_a_client_has_the_content_whose_etag_it_names(gateway: Gateway, ana: Client) -> None:
+    file = store_file(gateway, ana, CONTENT)
+    for if_none_match, expected in {
+        **{f'"{SHA256}"': 304, f'W/"{SHA256}"': 304, f'"b", "{SHA256}"': 304, "*": 304},
+        **{"": 200, '"b"': 200, SHA256: 200, f'"b, {SHA256}"': 200},
+    }.items():
+        assert ana.get(f"/files/{file}", {"If-None-Match": if_none_match}).status_code == expected
+
+
 def test_head_has_the_headers_of_get(gateway: Gateway, ana: Client) -> None:
     file = store_file(gateway, ana, CONTENT, THUMBNAIL)
     for path in (f"/files/{file}", f"/files/{file}/thumbnail"):
