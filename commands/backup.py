@@ -35,10 +35,9 @@ def run(args: Namespace) -> int:
     opening.require_file(settings)
     with opening.data_folder(settings):
         acquire_running_lock(settings.data_dir)
-    in_bucket = settings.files_url.startswith("s3://")
     try:
         progress = show if sys.stderr.isatty() else None
-        made = backup.make(settings, args.folder, progress, with_objects=args.files or not in_bucket)
+        made = backup.make(settings, args.folder, progress, with_objects=args.files or not settings.files_in_bucket)
     except BackupError as error:
         raise CommandError(str(error)) from error
     size = sum(file.bytes for file in made.files.values()) / MIB

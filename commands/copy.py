@@ -78,7 +78,7 @@ def _next(settings: Settings, url: str) -> str:
 
 def _where_files_stay(settings: Settings) -> str:
     """Say where the bytes of files are: they keep their ids and stay where they were."""
-    if settings.files_url.startswith("s3://"):
+    if settings.files_in_bucket:
         return f"  BELLWIRE_FILES_URL={settings.files_url}, where the files stay\n"
     move = command_line("files --to s3://…")
     return f"the files stay in {settings.files_path}, a folder that all hosts must share: {move} moves them to a bucket,\n"

@@ -114,4 +114,4 @@ def _next(settings: Settings, url: str, moved: Moved, *, is_alone: bool) -> str:
 
 
 def _old_place(settings: Settings) -> str:
-    return settings.files_url if settings.files_url.startswith("s3://") else str(settings.files_path)
+    return settings.files_url if settings.files_in_bucket else str(settings.files_path)

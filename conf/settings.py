@@ -188,6 +188,11 @@ class Settings(BaseSettings):
         return self.data_dir / "huey.db"
 
     @property
+    def files_in_bucket(self) -> bool:
+        """Whether the bytes of files are in a bucket."""
+        return self.files_url.startswith("s3://")
+
+    @property
     def files_path(self) -> Path:
         """The folder of the bytes of files, unless they are in a bucket."""
         return self.data_dir / self.files_url

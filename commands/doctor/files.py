@@ -43,11 +43,10 @@ def files(chosen: Settings, *, checksums: bool = False) -> Iterator[Finding]:
 
 
 def _checked(chosen: Settings, *, checksums: bool) -> Iterator[Finding]:
-    in_bucket = chosen.files_url.startswith("s3://")
-    where = chosen.files_url if in_bucket else str(chosen.files_path)
+    where = chosen.files_url if chosen.files_in_bucket else str(chosen.files_path)
     found = comparing.compare(open_store(chosen), checksums=checksums)
     yield from _compared(found, where)
-    if not in_bucket and chosen.files_path.exists():
+    if not chosen.files_in_bucket and chosen.files_path.exists():
         yield from _folder(chosen.files_path)
     yield from _rows()
     yield _unfinished()

@@ -9,7 +9,7 @@ from models.blobs.objects import ObjectStore
 
 def open_store(settings: Settings) -> ObjectStore:
     """Open the store. The library of buckets is loaded only for one."""
-    if settings.files_url.startswith("s3://"):
+    if settings.files_in_bucket:
         from models.blobs.bucket import Bucket
 
         return Bucket(settings)

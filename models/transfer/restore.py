@@ -103,7 +103,7 @@ def _restore_objects(settings: Settings, folder: Path, manifest: Manifest, draft
 
 def _keep_other_objects(settings: Settings, say: Say) -> None:
     """Put objects that the restored database does not know beside. Those in a bucket stay, since others may need them."""
-    if settings.files_url.startswith("s3://"):
+    if settings.files_in_bucket:
         say(f"objects of later files stay in {settings.files_url}: `run.py doctor` lists them")
         return
     known = {each.key for each in object_copies.listed(settings.sqlite_path, "true")}
