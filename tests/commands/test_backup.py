@@ -24,7 +24,7 @@ from models.transfer.manifest import BackupError
 from models.transfer.object_copies import CopiedObjects
 from tests.commands.installation import Installation, rows
 from tests.models.people import people
-from tests.models.stored_files import stored_file
+from tests.models.stored_files import store_file
 from tests.s3_server import S3Server
 from tests.stores import full_disk, open_migrated
 from tests.waiting import LIMIT_S
@@ -161,7 +161,7 @@ def with_files(settings: Settings, *contents: bytes) -> dict[str, bytes]:
     open_migrated(settings)
     (ana,) = people("ana")
     for content in contents:
-        stored_file(open_store(settings), ana, content, b"smaller " + content)
+        store_file(open_store(settings), ana, content, b"smaller " + content)
     disconnect()
     return contents_of(open_store(settings))
 

@@ -41,7 +41,7 @@ from models.transfer.copying.tables import CARRIED, CHECKPOINTS, OF_PROCESSES
 from tests.commands.installation import Installation
 from tests.jobs.drain.test_drain import Poisoned, poisoned_event
 from tests.models.people import credentials, group, people, scalar, send, subscribe
-from tests.models.stored_files import stored_file
+from tests.models.stored_files import store_file
 from tests.python import run_python
 from tests.stores import SECRET, PostgresServer, free_port
 
@@ -183,7 +183,7 @@ def _live(ana: int, ben: int, cleo: int, root: int) -> None:
 
 def _show_pictures(data: Path, ana: int, ben: int, *_: int) -> None:
     """Send a file with a thumbnail, and leave one unsent."""
-    sent, _unsent = (stored_file(Folder(data / "files"), ana, content, b"smaller") for content in (b"a picture", b"another"))
+    sent, _unsent = (store_file(Folder(data / "files"), ana, content, b"smaller") for content in (b"a picture", b"another"))
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "", to=ben, files=[sent])])
 

@@ -15,7 +15,7 @@ from models.store.database import disconnect
 from tests.commands.installation import ROOT, Installation
 from tests.gateway.jwt.issuer import ec_key, pem
 from tests.models.people import people
-from tests.models.stored_files import stored_file
+from tests.models.stored_files import store_file
 from tests.s3_server import url_of
 from tests.smtp_server import SmtpServer
 from tests.stores import free_port, open_migrated
@@ -193,7 +193,7 @@ def with_file(bellwire: Installation, files_url: str) -> list[str]:
     bellwire.settings["FILES_URL"] = files_url
     settings = Settings(data_dir=bellwire.data, files_url=files_url)
     open_migrated(settings)
-    stored_file(open_store(settings), *people("ana"), b"a picture", b"smaller")
+    store_file(open_store(settings), *people("ana"), b"a picture", b"smaller")
     disconnect()
     return [key for (key,) in bellwire.rows("SELECT key FROM blobs ORDER BY id")]
 

@@ -19,7 +19,7 @@ from models.store.database import disconnect, execute, rows
 from models.transfer import moving
 from tests.commands.installation import Installation
 from tests.models.people import people
-from tests.models.stored_files import stored_file
+from tests.models.stored_files import store_file
 from tests.s3_server import S3Server, url_of
 from tests.stores import PostgresServer, open_migrated
 
@@ -33,7 +33,7 @@ def settings(bellwire: Installation) -> Settings:
     open_migrated(settings)
     (ana,) = people("ana")
     for content in CONTENTS:
-        stored_file(open_store(settings), ana, content)
+        store_file(open_store(settings), ana, content)
     disconnect()
     return settings
 

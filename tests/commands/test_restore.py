@@ -15,7 +15,7 @@ from models.blobs.opening import open_store
 from models.store.data_dir_lock import RestoringError, RunningError, acquire_exclusive, acquire_running_lock
 from models.store.database import connect, disconnect
 from tests.commands.installation import Installation, rows
-from tests.models.stored_files import stored_file
+from tests.models.stored_files import store_file
 from tests.s3_server import S3Server
 from tests.waiting import LIMIT_S
 
@@ -31,7 +31,7 @@ def admin(bellwire: Installation, username: str) -> None:
 def upload(bellwire: Installation, owner: int, content: bytes) -> None:
     settings = Settings(data_dir=bellwire.data)
     connect(settings)
-    stored_file(open_store(settings), owner, content)
+    store_file(open_store(settings), owner, content)
     disconnect()
 
 

@@ -34,7 +34,7 @@ from models.store.database import db, engine, execute, multi_index_read, rows, s
 from models.sync import catchup, initial_state
 from tests.models.people import credentials, people, subscribe
 from tests.models.people import group as make_group
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 SMALL = {  # tables whose rows are a process's, a consumer's, an administrator's work or of the last minutes
     *("facts", "checkpoints", "lease", "workers", "leases", "sqlite_sequence", "archive_files", "fanouts", "member_additions"),
@@ -128,7 +128,7 @@ def use(settings: Settings) -> None:
     for chosen in (None, members):
         post_queries.list_page(ana, chosen, None, 50, bookmarked=False)
     post_queries.list_page(ben, None, None, 50, bookmarked=True)
-    uploaded = [upload(ana, f"{number}.pdf") for number in range(4)]
+    uploaded = [store_file(None, ana, name=f"{number}.pdf") for number in range(4)]
     execute("UPDATE files SET state='pending' WHERE id=?", (uploaded[0],))
     write(message.post, [Draft(ana, 0, "", to=ben, files=uploaded[:2])])
     with event.transaction() as tx:

@@ -24,7 +24,7 @@ from models.store.data_dir_lock import RunningError, acquire_exclusive
 from models.store.database import execute, rows
 from tests.jobs.people import people, scalar, send
 from tests.jobs.pictures.drawing import photo
-from tests.jobs.pictures.files import file_of, objects, send_files, store_file, updates
+from tests.jobs.pictures.files import file_of, objects, send_files, store_picture, updates
 from tests.python import Interpreter, Python
 from tests.stores import environment, free_port, named
 from tests.waiting import LIMIT_S, until
@@ -142,7 +142,7 @@ def test_a_killed_workers_backlog_is_finished_exactly(store: Settings, start: St
 @pytest.mark.only("sqlite")
 def test_a_killed_workers_picture_is_made_ready_by_the_next(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(orientation=6), "image/jpeg")
+    number = store_picture(store, ana, photo(orientation=6), "image/jpeg")
     send_files(ana, ben, [number])
     worker = start()
     until(lambda: scalar("SELECT attempts FROM files") != 0)

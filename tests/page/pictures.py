@@ -7,12 +7,10 @@ from io import BytesIO
 
 from PIL import Image
 
-from models.blobs import blob as blobs
-from models.blobs.opening import open_store
 from models.files.file import READY, File
-from models.log import event
 from tests.gateway.client import Client
-from tests.stores import settings_of
+from tests.gateway.stored_files import objects_of
+from tests.models.stored_files import store_blob
 
 
 def picture(width: int, height: int, colour: str = "teal") -> bytes:
@@ -42,13 +40,6 @@ def upload(owner: Client, name: str, content: bytes) -> int:
 
 def make_ready(owner: Client, file: int, thumbnail: bytes, width: int, height: int) -> None:
     """Give a picture that nobody has looked at its thumbnail."""
-    gateway = owner.gateway
-    with gateway.store():
-        with event.transaction() as tx:
-            begun = blobs.begin(tx, len(thumbnail))
-        writer = open_store(settings_of(gateway.data, gateway.store_settings)).writer(begun.key)
-        writer.write(thumbnail)
-        writer.finish()
-        with event.transaction() as tx:
-            blobs.mark_stored(tx, begun.id, len(thumbnail), "0" * 64)
-            File.update(state=READY, thumbnail=begun.id, width=width, height=height).where(File.id == file).execute()
+    with owner.gateway.store():
+        blob = store_blob(objects_of(owner.gateway), thumbnail)
+        File.update(state=READY, thumbnail=blob, width=width, height=height).where(File.id == file).execute()

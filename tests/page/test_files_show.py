@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from models.blobs.blob import STORED, Blob
 from models.community import post as posts
-from models.files.file import File
+from models.files.file import READY, File
 from models.log import event
 from tests.gateway.client import Client
+from tests.models.stored_files import store_blob, store_file
 from tests.page.entering import PHONE, entered
 from tests.page.pictures import picture, silence
 from tests.waiting import until
@@ -33,16 +32,11 @@ COLOURS = ("teal", "orange", "purple", "olive", "navy", "crimson", "gray", "gree
 
 
 def stored(owner: Client, name: str, type_: str = "image/png", size: int = 120_000, **columns: Any) -> int:
-    """Insert a file that was uploaded, and return its id. Without a `width` a picture is pending."""
-    is_picture = type_.startswith("image/")
-    state = "ready" if "width" in columns or not is_picture else "pending"
-    blob = {"bytes": size, "sha256": "0" * 64, "state": STORED, "owner": None, "since_ms": 0}
-    row = {"name": name, "type": type_, "bytes": size, "state": state, "private": False, "position": 0, "attempts": 0}
+    """Store a file that was uploaded, and return its id. Without a `width` a picture is pending."""
+    is_ready = type_.startswith("image/") and "width" in columns
+    columns = ({"state": READY} if is_ready else {}) | columns
     with owner.gateway.store():
-        content, small = (Blob.insert(key=secrets.token_hex(16), **blob).execute() for _ in range(2))
-        thumbnail = small if state == "ready" and is_picture else None
-        keys = {"owner": owner.id, "content": content, "thumbnail": thumbnail, "created_ms": 1}
-        return int(File.insert(**{**row, **keys, **columns}).execute())
+        return store_file(None, owner.id, bytes(size), b"small" if is_ready else None, name=name, type_=type_, **columns)
 
 
 def pictures(owner: Client, count: int) -> list[int]:
@@ -53,10 +47,9 @@ def pictures(owner: Client, count: int) -> list[int]:
 def become_ready(owner: Client, message: dict[str, Any], **columns: Any) -> None:
     """Do what the pictures' consumer does with the files of a message."""
     with owner.gateway.store():
-        blob = {"bytes": 9, "sha256": "0" * 64, "state": STORED, "owner": None, "since_ms": 0}
         for file in message["files"]:
-            thumbnail = Blob.insert(key=secrets.token_hex(16), **blob).execute()
-            File.update(**{"state": "ready", "thumbnail": thumbnail, **columns}).where(File.id == file["id"]).execute()
+            thumbnail = store_blob(None, b"small")
+            File.update(**{"state": READY, "thumbnail": thumbnail, **columns}).where(File.id == file["id"]).execute()
     assert owner.patch(f"/messages/{message['id']}", {"body": message["body"] + "!"}).status_code == 200
 
 
@@ -305,9 +298,10 @@ def test_posts_show_their_files(people: list[Client], open_page: Open) -> None:
     page.evaluate("location.hash = '#/posts'")
     shown = page.locator(".post", has_text="programme.pdf")
     expect(shown.locator(".waiting")).to_contain_text("fair.png")
-    with ana.gateway.store(), event.transaction() as tx:
-        blob = Blob.insert(key=secrets.token_hex(16), bytes=9, sha256="0" * 64, state=STORED, owner=None, since_ms=0).execute()
-        File.update(state="ready", thumbnail=blob, width=900, height=900).where(File.id == files[0]).execute()
-        posts.append_count_updates(tx, [post["id"]])
+    with ana.gateway.store():
+        thumbnail = store_blob(None, b"small")
+        File.update(state=READY, thumbnail=thumbnail, width=900, height=900).where(File.id == files[0]).execute()
+        with event.transaction() as tx:
+            posts.append_count_updates(tx, [post["id"]])
     shown.get_by_role("button", name=f"Picture fair.png from {ana.name.capitalize()}").click()
     expect(page.locator(".viewer .position")).to_contain_text("1 of 1")

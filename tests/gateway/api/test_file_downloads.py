@@ -221,7 +221,7 @@ def test_an_empty_file_has_no_bytes(gateway: Gateway, ana: Client) -> None:
     ],
 )
 def test_only_harmless_types_are_shown(gateway: Gateway, ana: Client, type_: str, disposition: str) -> None:
-    file = store_file(gateway, ana, CONTENT, type=type_, name="Größe.x")
+    file = store_file(gateway, ana, CONTENT, type_=type_, name="Größe.x")
     headers = ana.get(f"/files/{file}").headers
     assert headers["Content-Type"] == type_
     assert headers["Content-Disposition"] == f"{disposition}; filename=\"Gr__e.x\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.x"
@@ -252,7 +252,7 @@ def test_a_name_adds_no_header(gateway: Gateway, ana: Client) -> None:
 
 
 def test_a_thumbnail_has_a_type_and_a_name_of_its_own(gateway: Gateway, ana: Client) -> None:
-    file = store_file(gateway, ana, CONTENT, THUMBNAIL, type="image/jpeg", name="a.b.jpeg")
+    file = store_file(gateway, ana, CONTENT, THUMBNAIL, type_="image/jpeg", name="a.b.jpeg")
     headers = ana.get(f"/files/{file}/thumbnail").headers
     assert (headers["Content-Type"], headers["Content-Disposition"]) == ("image/webp", 'inline; filename="a.b.webp"')
     without = store_file(gateway, ana, CONTENT)

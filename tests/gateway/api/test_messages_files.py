@@ -7,7 +7,7 @@ import pytest
 
 from tests.gateway.client import Client, fields, problem
 from tests.gateway.running import Gateway
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 Uploading = Callable[..., int]
 RULE = "must be 1 to 10 different ids of files that you have uploaded and not sent yet"
@@ -19,7 +19,7 @@ def uploaded(gateway: Gateway) -> Uploading:
 
     def create(client: Client, name: str = "plan.pdf") -> int:
         with gateway.store():
-            return upload(client.id, name)
+            return store_file(None, client.id, name=name)
 
     return create
 

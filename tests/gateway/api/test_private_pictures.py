@@ -12,11 +12,12 @@ from conf import Settings
 from gateway.api import file_downloads
 from gateway.api.file_downloads import DownloadHandler
 from gateway.http.connections import UnsentAnswers
+from models.blobs.opening import open_store
 from models.chat.drafts import Draft
 from tests.gateway.http.test_connections import Serving, serving, store
-from tests.gateway.stored_files import rewrite_file, write_file
 from tests.journeys.core import token_of
 from tests.models.people import credentials, people
+from tests.models.stored_files import replace_content, store_file
 from tests.waiting import LIMIT_S, until_async
 
 __all__ = ["store"]
@@ -30,7 +31,7 @@ class Sent:
     def __init__(self, served: Serving, settings: Settings) -> None:
         self.served = served
         self.ana, self.ben = people("ana", "ben")
-        self.file = write_file(settings, self.ana, CONTENT, state="pending", private=True)
+        self.file = store_file(open_store(settings), self.ana, CONTENT, state="pending", private=True)
 
     async def send(self) -> None:
         """Send it."""
@@ -60,7 +61,7 @@ def test_others_wait_for_a_picture_that_is_being_looked_at(store: Settings, monk
             assert (await sent.downloaded(sent.ana)).endswith(CONTENT)
             answers = [asyncio.create_task(sent.downloaded(sent.ben)) for _ in range(3)]
             await until_async(lambda: DownloadHandler.waiting == len(answers))
-            rewrite_file(store, sent.file, CLEAN, state="ready", private=False)
+            replace_content(open_store(store), sent.file, CLEAN, state="ready", private=False)
             for answer in await asyncio.gather(*answers):
                 assert answer.startswith(b"HTTP/1.1 200 ")
                 assert answer.endswith(b"\r\n\r\n" + CLEAN)

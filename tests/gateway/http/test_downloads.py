@@ -20,10 +20,11 @@ from gateway.http.connections import SEND_TIMEOUT_S, UnsentAnswers
 from gateway.http.downloads import Downloads
 from models.blobs.folder import Folder
 from models.blobs.objects import READ_BYTES
+from models.blobs.opening import open_store
 from models.store.errors import StoreDownError
 from tests.gateway.http.test_connections import Clock, Serving, serving, store
-from tests.gateway.stored_files import rewrite_file, write_file
 from tests.models.people import credentials, people
+from tests.models.stored_files import replace_content, store_file
 from tests.s3_server import S3Server
 from tests.waiting import LIMIT_S, until_async
 
@@ -39,7 +40,7 @@ class Lent:
         self.served, self.settings = served, settings
         (ana,) = people("ana")
         (self.credential,) = credentials(ana)
-        self.path = f"/api/v1/files/{write_file(settings, ana, CONTENT)}"
+        self.path = f"/api/v1/files/{store_file(open_store(settings), ana, CONTENT)}"
 
     async def download(self, headers: str = "") -> socket.socket:
         """Request the file."""
@@ -224,7 +225,7 @@ def test_a_content_that_is_replaced_before_it_is_opened_is_read_again(store: Set
     async def scenario() -> None:
         async with lending(store) as lent:
             replaced = ReplacedStore(store.files_path)
-            replaced.replace = partial(rewrite_file, store, int(lent.path.rpartition("/")[2]), b"cleaned")
+            replaced.replace = partial(replace_content, open_store(store), int(lent.path.rpartition("/")[2]), b"cleaned")
             lent.served.services.downloads.close()
             lent.served.services.downloads = Downloads(replaced, in_bucket=False)
             head, body = await lent.received(await lent.download("Range: bytes=1-\r\nConnection: close\r\n"))

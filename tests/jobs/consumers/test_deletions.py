@@ -34,7 +34,7 @@ from models.store.database import engine, execute, rows
 from models.transfer import ledger
 from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 DAY_MS = 24 * 3600 * 1000
 WORK = "tasks.drain_log(tasks.consumers['deletions'])"
@@ -78,7 +78,7 @@ class Person:
         return self.words[place]
 
     def _upload(self, place: str) -> int:
-        return upload(self.id, f"{self.word(place)}.pdf")
+        return store_file(None, self.id, name=f"{self.word(place)}.pdf")
 
     def _writes(self) -> None:
         attached = self._upload("message file")

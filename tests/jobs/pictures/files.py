@@ -1,4 +1,4 @@
-"""Files in a store, as uploads write them, and messages and posts that have them."""
+"""Pictures in a store, and the messages and posts that have them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,18 @@ from models.blobs.blob import Blob
 from models.blobs.opening import open_store
 from models.chat.drafts import Draft
 from models.chat.message import Posted, post
-from models.files import upload
 from models.files.file import File
 from models.files.markers import MarkerScan
-from models.files.upload import ReceivedFile, UploadLimits
 from models.log import event
 from models.store.database import rows
+from tests.models.stored_files import store_file
 
-LIMITS = UploadLimits(1 << 30, 1 << 40)
 
-
-def store_file(settings: Settings, owner: int, content: bytes, type_: str = "image/png", name: str = "a.png") -> int:
-    """Store a file that its owner has not sent yet; returns its id."""
+def store_picture(settings: Settings, owner: int, content: bytes, type_: str = "image/png", name: str = "a.png") -> int:
+    """Store a picture that its owner has not sent; returns its id."""
     scan = MarkerScan(type_)
     scan.add(content)
-    with event.transaction() as tx:
-        begun = upload.begin(tx, owner, len(content), LIMITS)
-    writer = open_store(settings).writer(begun.object.key)
-    writer.write(content)
-    writer.finish()
-    received = ReceivedFile(name, type_, len(content), hashlib.sha256(content).hexdigest(), scan.found)
-    with event.transaction() as tx:
-        return upload.complete(tx, begun, received).id
+    return store_file(open_store(settings), owner, content, name=name, type_=type_, private=scan.found)
 
 
 def send_files(sender: int, to: int, files: Sequence[int], body: str = "") -> int:

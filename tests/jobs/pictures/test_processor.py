@@ -32,7 +32,7 @@ from models.store.errors import FullError
 from tests.jobs.killing import killed_at
 from tests.jobs.people import people, scalar
 from tests.jobs.pictures.drawing import CAMERA, draw, encoded, hostile, photo
-from tests.jobs.pictures.files import content_of, file_of, objects, picture_of, send_files, store_file, unused, updates
+from tests.jobs.pictures.files import content_of, file_of, objects, picture_of, send_files, store_picture, unused, updates
 from tests.python import Python, run_python
 from tests.s3_server import S3Server
 from tests.waiting import until
@@ -71,7 +71,7 @@ def assert_nothing_is_lost(settings: Settings) -> None:
 
 def test_a_picture_gets_a_size_and_a_thumbnail_and_its_message_is_updated(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     message = send_files(ana, ben, [number], "look")
     done, observed = pictures_total("ok"), "bellwire_file_thumbnail_seconds_count"
     before = REGISTRY.get_sample_value(observed) or 0.0
@@ -92,8 +92,8 @@ def test_a_picture_gets_a_size_and_a_thumbnail_and_its_message_is_updated(store:
 
 def test_a_photo_is_delivered_without_its_place_and_keeps_its_id(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(orientation=6), "image/jpeg", "a.jpg")
-    other = store_file(store, ana, photo("image/heic"), "image/heic", "IMG 1.HEIC")
+    number = store_picture(store, ana, photo(orientation=6), "image/jpeg", "a.jpg")
+    other = store_picture(store, ana, photo("image/heic"), "image/heic", "IMG 1.HEIC")
     old = file_of(number)
     assert old["private"]
     send_files(ana, ben, [number, other])
@@ -112,7 +112,7 @@ def test_a_photo_is_delivered_without_its_place_and_keeps_its_id(store: Settings
 
 def test_a_picture_without_a_decoder_is_ready_without_a_thumbnail(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo("image/heic"), "image/heic", "a.heic")
+    number = store_picture(store, ana, photo("image/heic"), "image/heic", "a.heic")
     send_files(ana, ben, [number])
 
     def clean(one: PictureProcess, request: PictureRequest, files: Sequence[IO[bytes]], *_: object) -> PictureAnswer:
@@ -129,7 +129,7 @@ def test_a_picture_without_a_decoder_is_ready_without_a_thumbnail(store: Setting
 
 def test_a_posts_picture_and_its_update(store: Settings, start: Start) -> None:
     (ana,) = people("ana")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     with event.transaction() as tx:
         made = post.create(tx, ana, None, "", files=[number])
     start()
@@ -143,7 +143,7 @@ def test_a_posts_picture_and_its_update(store: Settings, start: Start) -> None:
 
 def test_nobody_is_notified_of_it_and_nothing_is_edited(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    message = send_files(ana, ben, [store_file(store, ana, PICTURE)], "look @ben")
+    message = send_files(ana, ben, [store_picture(store, ana, PICTURE)], "look @ben")
     tasks.run_pending()
     sql = "SELECT (SELECT sum(count) FROM notifications), (SELECT count(*) FROM emails), (SELECT count(*) FROM message_search)"
     before = rows(sql)
@@ -159,7 +159,7 @@ def test_nobody_is_notified_of_it_and_nothing_is_edited(store: Settings) -> None
 
 def test_what_was_deleted_meanwhile_stays_deleted(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(), "image/jpeg")
+    number = store_picture(store, ana, photo(), "image/jpeg")
     message = send_files(ana, ben, [number])
     decode = PictureProcessor._decode
 
@@ -179,11 +179,11 @@ def test_what_was_deleted_meanwhile_stays_deleted(store: Settings, monkeypatch: 
 @pytest.mark.only("sqlite")
 def test_hostile_pictures_end_and_cost_nobody_else_anything(store: Settings, start: Start) -> None:
     eve, ana, ben = people("eve", "ana", "ben")
-    numbers = {name: store_file(store, eve, data, type_) for name, (type_, data, _) in hostile().items()}
+    numbers = {name: store_picture(store, eve, data, type_) for name, (type_, data, _) in hostile().items()}
     ids = list(numbers.values())
     for first in range(0, len(ids), 10):
         send_files(eve, ben, ids[first : first + 10])
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     start()
     until(lambda: pictures.count_pending() == 0)
@@ -200,7 +200,7 @@ def test_hostile_pictures_end_and_cost_nobody_else_anything(store: Settings, sta
 def test_a_picture_in_a_bucket(store: Settings, s3: S3Server) -> None:
     settings = store.model_copy(update={"files_url": s3.new_bucket()})
     ana, ben = people("ana", "ben")
-    number = store_file(settings, ana, photo(orientation=6), "image/jpeg")
+    number = store_picture(settings, ana, photo(orientation=6), "image/jpeg")
     send_files(ana, ben, [number])
     assert process_next(settings)
     row = file_of(number)
@@ -211,7 +211,7 @@ def test_a_picture_in_a_bucket(store: Settings, s3: S3Server) -> None:
 def test_owners_are_served_one_after_the_other(store: Settings) -> None:
     ana, ben, cleo = people("ana", "ben", "cleo")
     for owner, count in ((ana, 3), (ben, 2), (cleo, 1)):
-        send_files(owner, ana if owner == ben else ben, [store_file(store, owner, b"", "image/png") for _ in range(count)])
+        send_files(owner, ana if owner == ben else ben, [store_picture(store, owner, b"", "image/png") for _ in range(count)])
     order, after = [], 0
     while due := pictures.next_due(engine().now_ms(), after, [], 1):
         with event.transaction() as tx:
@@ -228,7 +228,7 @@ def test_owners_are_served_one_after_the_other(store: Settings) -> None:
 
 def test_a_picture_that_kills_its_process_is_tried_three_times(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(), "image/jpeg")
+    number = store_picture(store, ana, photo(), "image/jpeg")
     send_files(ana, ben, [number])
     crash = "import os, signal; os.write(0, b'\\n'); os.read(0, 1); os.kill(os.getpid(), signal.SIGSEGV)"
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", crash))
@@ -248,7 +248,7 @@ def test_a_picture_that_kills_its_process_is_tried_three_times(store: Settings, 
 
 def test_a_picture_that_needs_too_long_with_all_the_time_fails(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     slow = "import os, signal; os.write(0, b'\\n'); os.read(0, 1); os.kill(os.getpid(), signal.SIGXCPU)"
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", slow))
@@ -260,7 +260,7 @@ def test_a_picture_that_needs_too_long_with_all_the_time_fails(store: Settings, 
 
 def test_a_picture_that_killed_its_workers_fails(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     execute("UPDATE files SET attempts=3")
     failed = pictures_total("failed")
@@ -271,7 +271,7 @@ def test_a_picture_that_killed_its_workers_fails(store: Settings) -> None:
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_picture(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     with monkeypatch.context() as patched:
         patched.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", "raise SystemExit(1)"))
@@ -282,7 +282,7 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_picture(store: Setting
 
 def test_a_full_disk_is_no_fault_of_the_picture(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
 
     def full(*_: object) -> str:
@@ -327,7 +327,7 @@ def test_a_commit_whose_answer_is_lost_keeps_its_objects(store: Settings, monkey
 
 def test_a_worker_that_ends_leaves_the_picture_to_another(store: Settings, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     with monkeypatch.context() as patched:
         patched.setattr(runner, "COMMAND", (sys.executable, "-S", "-c", "import time; time.sleep(600)"))
@@ -344,7 +344,7 @@ def test_a_worker_that_ends_leaves_the_picture_to_another(store: Settings, start
 
 def test_pictures_that_a_fast_clock_has_planned_are_due(store: Settings, start: Start) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, PICTURE)
+    number = store_picture(store, ana, PICTURE)
     send_files(ana, ben, [number])
     with event.transaction():
         execute("UPDATE files SET next_ms=next_ms+?", (pictures.MAX_DELAY_MS * 10,))
@@ -357,7 +357,7 @@ def test_pictures_that_a_fast_clock_has_planned_are_due(store: Settings, start: 
 def test_a_kill_at_each_commit_leaves_no_object_and_no_half_picture(store: Settings, commit: int, when: str) -> None:
     """The commits are those of the lease, of the rows of the new objects, and of the result."""
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(orientation=3), "image/jpeg")
+    number = store_picture(store, ana, photo(orientation=3), "image/jpeg")
     send_files(ana, ben, [number])
     killed_at(store, PROCESS_ONE, commit, when)
     is_done = (commit, when) == (3, "after")

@@ -25,7 +25,7 @@ from models.store.data_dir_lock import objects_stay
 from models.store.database import execute, rows
 from models.store.errors import StoreDownError
 from tests.models.people import people, send
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("one_clock")
@@ -76,7 +76,7 @@ def test_the_objects_of_a_deleted_message_or_post_are_removed_and_then_their_row
     store: Settings, sweeper: Sweeper, objects: FailingFolder
 ) -> None:
     ana, ben = people("ana", "ben")
-    ids = [upload(ana, objects=objects) for _ in range(5)]
+    ids = [store_file(objects, ana) for _ in range(5)]
     sent, other = send(ana, "", to=ben, files=ids[:2]), send(ana, "", to=ben, files=ids[2:3])
     with event.transaction() as tx:
         posted = post.create(tx, ana, None, "", ids[3:4])
@@ -96,7 +96,7 @@ def test_many_objects_are_removed_in_several_transactions(
 ) -> None:
     monkeypatch.setattr(blobs, "MAX_IDS_PER_STATEMENT", 2)
     ana, ben = people("ana", "ben")
-    delete_message(ana, send(ana, "", to=ben, files=[upload(ana, objects=objects) for _ in range(5)]))
+    delete_message(ana, send(ana, "", to=ben, files=[store_file(objects, ana) for _ in range(5)]))
     assert sweeper.sweep() == 5
     assert [len(call) for call in objects.calls] == [2, 2, 1]
     assert (kept(objects), keys()) == (set(), [])
@@ -104,11 +104,11 @@ def test_many_objects_are_removed_in_several_transactions(
 
 def test_a_file_that_nobody_sends_is_removed_after_a_day(store: Settings, objects: FailingFolder) -> None:
     ana, ben = people("ana", "ben")
-    upload(ana, objects=objects)
-    sent = upload(ana, objects=objects)
+    store_file(objects, ana)
+    sent = store_file(objects, ana)
     send(ana, "", to=ben, files=[sent])
     with time_machine.travel(timedelta(hours=23)):
-        young = upload(ana, objects=objects)
+        young = store_file(objects, ana)
         assert Sweeper(store, objects=objects).sweep() == 0
     with time_machine.travel(timedelta(hours=25)):
         assert Sweeper(store, objects=objects).sweep() == 1
@@ -140,7 +140,7 @@ def test_files_of_a_message_that_an_earlier_version_deleted_are_removed(
 ) -> None:
     monkeypatch.setattr("models.files.sweep.FILES_PER_CHECK", 2)
     ana, ben = people("ana", "ben")
-    ids = [upload(ana, objects=objects) for _ in range(5)]
+    ids = [store_file(objects, ana) for _ in range(5)]
     sent = [send(ana, "", to=ben, files=[number]) for number in ids[:4]]
     with event.transaction() as tx:
         posted = post.create(tx, ana, None, "", ids[4:])
@@ -157,7 +157,7 @@ def test_files_of_a_message_that_an_earlier_version_deleted_are_removed(
 
 def test_an_object_that_can_not_be_removed_delays_no_other(sweeper: Sweeper, objects: FailingFolder) -> None:
     ana, ben = people("ana", "ben")
-    delete_message(ana, send(ana, "", to=ben, files=[upload(ana, objects=objects) for _ in range(3)]))
+    delete_message(ana, send(ana, "", to=ben, files=[store_file(objects, ana) for _ in range(3)]))
     stuck = keys()[0]
     objects.stuck = {stuck}
     with pytest.raises(OSError, match="read-only"):
@@ -170,7 +170,7 @@ def test_an_object_that_can_not_be_removed_delays_no_other(sweeper: Sweeper, obj
 
 def test_nothing_is_removed_while_a_backup_copies_objects(store: Settings, sweeper: Sweeper, objects: FailingFolder) -> None:
     ana, ben = people("ana", "ben")
-    delete_message(ana, send(ana, "", to=ben, files=[upload(ana, objects=objects)]))
+    delete_message(ana, send(ana, "", to=ben, files=[store_file(objects, ana)]))
     with objects_stay(store.data_dir):
         assert sweeper.sweep() == 0
         assert kept(objects) == set(keys())
@@ -180,7 +180,7 @@ def test_nothing_is_removed_while_a_backup_copies_objects(store: Settings, sweep
 def test_a_removal_without_its_row_is_repeated(sweeper: Sweeper, objects: FailingFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread ends between the two, as a kill would end it (promise 7)."""
     ana, ben = people("ana", "ben")
-    delete_message(ana, send(ana, "", to=ben, files=[upload(ana, objects=objects)]))
+    delete_message(ana, send(ana, "", to=ben, files=[store_file(objects, ana)]))
     with monkeypatch.context() as patched:
         patched.setattr(sweeper_module.blobs, "forget", lambda tx, ids: 1 // 0)
         with pytest.raises(ZeroDivisionError):
@@ -196,7 +196,7 @@ def test_the_thread_survives_a_bucket_that_is_down_and_removes_everything_afterw
     monkeypatch.setattr(sweeper_module, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(sweeper._backoff, "_max_s", 0.05)
     ana, ben = people("ana", "ben")
-    sent = send(ana, "", to=ben, files=[upload(ana, objects=objects)])
+    sent = send(ana, "", to=ben, files=[store_file(objects, ana)])
     objects.stuck, objects.error = set(keys()), StoreDownError("the bucket of files can't be used")
     sweeper.start()
     delete_message(ana, sent)
@@ -211,7 +211,7 @@ def test_the_thread_survives_a_bucket_that_is_down_and_removes_everything_afterw
 
 def test_the_size_of_all_files_is_measured_with_the_other_gauges(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    first, second = (upload(ana, content=b"x" * size) for size in (300, 45))
+    first, second = (store_file(None, ana, content=b"x" * size) for size in (300, 45))
     delete_message(ana, send(ana, "", to=ben, files=[first]))
     monkeypatch.setattr(gauges, "_measure_files_at", 0.0)
     gauges.measure_store()

@@ -23,7 +23,7 @@ from models.records import activity, archive, archived_tables, audit
 from models.records.audit import AdminCall
 from models.store.database import engine, execute, rows
 from tests.models.people import people, send
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 AT = "2024-05-01T10:00:00.000Z"
 LINE = {"id": 1, "user": 0, "action": "order.paid", "description": "", "metadata": {}, "triggered_by": None, "site": None, "at": AT}
@@ -99,9 +99,9 @@ def test_a_users_files_are_exported_with_their_bytes(store: Settings) -> None:
     ana, ben = people("ana", "ben")
     objects = Folder(store.files_path)
     long = bytes(range(256)) * 2_000
-    unsent, sent = (upload(ana, name, content, objects=objects) for name, content in (("ünsent.txt", long), ("2.pdf", b"")))
+    unsent, sent = (store_file(objects, ana, content, name=name) for name, content in (("ünsent.txt", long), ("2.pdf", b"")))
     number = send(ana, "", to=ben, files=[sent])
-    upload(ben, "not hers", objects=objects)
+    store_file(objects, ben, name="not hers")
     found = packed(begin(store, ana))
     assert {name: content for name, content in found.items() if name.startswith("files/")} == {
         f"files/{unsent}-ünsent.txt": long,
@@ -119,7 +119,7 @@ def test_files_that_are_gone_when_they_are_read_are_named(store: Settings, monke
     monkeypatch.setattr(user_export, "MAX_FILES", 3)
     (ana,) = people("ana")
     objects = Folder(store.files_path)
-    ids = [upload(ana, f"{n}.txt", objects=objects) for n in range(5)]
+    ids = [store_file(objects, ana, name=f"{n}.txt") for n in range(5)]
     begun = begin(store, ana)
     with event.transaction() as tx:
         file.remove(tx, ids[3:4])
@@ -133,7 +133,7 @@ def test_files_that_are_gone_when_they_are_read_are_named(store: Settings, monke
 
 def test_an_export_that_is_not_read_to_its_end_leaves_nothing(store: Settings) -> None:
     (ana,) = people("ana")
-    upload(ana, content=b"x" * 1_000_000, objects=Folder(store.files_path))
+    store_file(Folder(store.files_path), ana, content=b"x" * 1_000_000)
     for size in (0, 1, 200_000):
         begun = begin(store, ana)
         assert begun.read(size) is not None

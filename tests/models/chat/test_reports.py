@@ -13,7 +13,7 @@ from models.log import event
 from models.store.database import rows
 from models.store.errors import ConflictError, InvalidError, NotFoundError
 from tests.models.people import group, people, send
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 
 def report(user: int, sent: int, reason: str = "why") -> bool:
@@ -42,7 +42,7 @@ def events() -> list[str]:
 def test_the_evidence_stays_as_it_was_when_the_message_was_reported(store: Settings) -> None:
     ana, ben, cleo = people("ana", "ben", "cleo")
     crew = group(ana, ben, cleo)
-    sent = send(ana, "an insult \0", at=crew, files=[upload(ana, "insult.png")])
+    sent = send(ana, "an insult \0", at=crew, files=[store_file(None, ana, name="insult.png")])
     assert report(ben, sent, "it hurts")
     with event.transaction() as tx:
         message.edit(tx, ana, sent, "a compliment")

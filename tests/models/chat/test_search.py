@@ -21,7 +21,7 @@ from models.store.errors import InvalidError
 from models.store.facts import Fact
 from models.store.text_rules import fold, fold_letters
 from tests.models.people import group, index_messages, people, send
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 TEXTS = {
     "meeting": "我们明天在上海开会议，好吗",
@@ -54,7 +54,7 @@ def test_both_stores_find_the_same(store: Settings) -> None:
 
 def test_a_message_is_found_by_the_names_of_its_files_until_it_is_deleted(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    both = [upload(ana, "Grundriss_Küche.pdf"), upload(ana, "IMG 4711.heic")]
+    both = [store_file(None, ana, name="Grundriss_Küche.pdf"), store_file(None, ana, name="IMG 4711.heic")]
     sent = send(ana, "", to=ben, files=both)
     assert index_messages([sent, send(ana, "no file", to=ben)]) == 2
     assert [search.find(ben, query, None, 10).ids for query in ("kuche", "grundriss", "4711", "pdf IMG")] == [[sent]] * 4

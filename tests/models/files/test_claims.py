@@ -15,7 +15,7 @@ from models.log.event import Transaction
 from models.store.database import rows
 from models.store.errors import InvalidError
 from tests.models.people import people
-from tests.models.uploads import upload
+from tests.models.stored_files import store_file
 
 
 def posted(tx: Transaction, *drafts: Draft) -> list[bool]:
@@ -35,7 +35,7 @@ def owners() -> list[tuple[int, int | None, int | None]]:
 
 def test_of_drafts_of_one_batch_the_first_gets_a_file(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    first, second = upload(ana), upload(ana)
+    first, second = store_file(None, ana), store_file(None, ana)
     with event.transaction() as tx:
         drafts = [Draft(ana, 0, "", to=ben, files=files) for files in ([first], [second, first], [second])]
         assert posted(tx, *drafts, Draft(ben, 0, "", to=ana, files=[second])) == [True, False, True, False]
@@ -44,7 +44,7 @@ def test_of_drafts_of_one_batch_the_first_gets_a_file(store: Settings) -> None:
 
 def test_a_retry_in_the_same_batch_claims_nothing(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    first, second = upload(ana), upload(ana)
+    first, second = store_file(None, ana), store_file(None, ana)
     with event.transaction() as tx:
         sent = [Draft(ana, 0, "", to=ben, client_id="once", files=files) for files in ([first], [second])]
         a, b = message.post(tx, sent)
@@ -56,7 +56,7 @@ def test_a_retry_in_the_same_batch_claims_nothing(store: Settings) -> None:
 
 def test_what_is_undone_gives_its_files_back(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    number = upload(ana)
+    number = store_file(None, ana)
     with event.transaction() as tx:
         with suppress(ZeroDivisionError), tx.savepoint():
             assert posted(tx, Draft(ana, 0, "", to=ben, files=[number])) == [True]
@@ -71,7 +71,11 @@ def test_what_is_undone_gives_its_files_back(store: Settings) -> None:
 
 def test_a_pending_picture_is_due_when_it_is_sent(store: Settings) -> None:
     ana, ben = people("ana", "ben")
-    numbers = [upload(ana, "a.png", type_="image/png", state=PENDING), upload(ana), upload(ana, state=PENDING)]
+    numbers = [
+        store_file(None, ana, name="a.png", type_="image/png", state=PENDING),
+        store_file(None, ana),
+        store_file(None, ana, state=PENDING),
+    ]
     with event.transaction() as tx:
         assert posted(tx, Draft(ana, 0, "", to=ben, files=numbers)) == [True]
         now_ms = tx.now_ms

@@ -17,7 +17,7 @@ from models.files.comparing import RowFaults, Unfinished
 from models.log import event
 from models.store.database import execute, rows
 from tests.models.people import people
-from tests.models.stored_files import stored_blob, stored_file
+from tests.models.stored_files import store_blob, store_file
 
 UNKNOWN = "cd" * 16
 HOUR_MS = 3_600_000
@@ -36,7 +36,7 @@ def key_of(blob: int) -> str:
 def uploaded(objects: ObjectStore) -> tuple[int, list[str]]:
     """A file with a thumbnail, which its owner has sent: its id, and the keys of both objects."""
     ana, ben = people("ana", "ben")
-    file = stored_file(objects, ana, b"a picture", b"smaller")
+    file = store_file(objects, ana, b"a picture", b"smaller")
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "", to=ben, files=[file])])
     return file, [key for (key,) in rows("SELECT key FROM blobs ORDER BY id")]
@@ -50,7 +50,7 @@ def test_a_store_as_it_is_to_be_has_no_faults(objects: ObjectStore) -> None:
 
 def test_objects_that_are_missing_shorter_changed_or_unknown_are_found(objects: ObjectStore, tmp_path: Path) -> None:
     _, (content, thumbnail) = uploaded(objects)
-    (shorter, changed) = (stored_blob(objects, b"0123456789") for _ in range(2))
+    (shorter, changed) = (store_blob(objects, b"0123456789") for _ in range(2))
     (tmp_path / "other").write_bytes(b"012")
     (tmp_path / "same length").write_bytes(b"0123456780")
     objects.put(key_of(shorter), tmp_path / "other")
@@ -88,7 +88,7 @@ def test_what_is_uploaded_and_removed_meanwhile_is_no_fault(objects: ObjectStore
     file, keys = uploaded(objects)
 
     def work() -> None:
-        stored_blob(objects, b"uploaded after the listing")
+        store_blob(objects, b"uploaded after the listing")
         with event.transaction() as tx:
             files.remove(tx, [file])
         objects.remove(keys)
@@ -100,7 +100,7 @@ def test_what_is_uploaded_and_removed_meanwhile_is_no_fault(objects: ObjectStore
 
 def test_rows_that_contradict_each_other_are_found(objects: ObjectStore) -> None:
     file, _ = uploaded(objects)
-    unused = stored_blob(objects, b"of no file")
+    unused = store_blob(objects, b"of no file")
     execute("UPDATE messages SET files=2")
     assert comparing.row_faults() == RowFaults([key_of(unused)], [], [1], [])
     execute("UPDATE messages SET files=NULL")
