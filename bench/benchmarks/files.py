@@ -1,4 +1,4 @@
-"""Files: what uploads cost the gateway and the sends beside them, how fast bytes come and go, and a picture's thumbnail."""
+"""Files: memory and latency of sends under uploads, the rates of uploads and downloads, and the time until a thumbnail."""
 
 import asyncio
 import io

@@ -27,7 +27,7 @@ PDF = b"%PDF-1.7\n"
 
 
 class UploadOrder(msgspec.Struct):
-    """What the process is to upload."""
+    """The uploads of one process: a file of `length` bytes for each token, all at once, evenly over `seconds`."""
 
     port: int
     tokens: list[str]

@@ -287,8 +287,8 @@ def test_an_object_that_is_damaged_in_the_backup_is_named_and_all_else_restored(
 def test_an_object_that_is_damaged_where_it_is_kept_is_mended(backed_up: tuple[Installation, Path]) -> None:
     bellwire, folder = backed_up
     live, ((key,),) = Folder(bellwire.data / "files"), rows(folder / "bellwire.db", "SELECT key FROM blobs")
-    live.remove([key])
-    live.put(key, bellwire.database)
+    live.remove([key])  # else the damage would be the backup's, too
+    live.local_path(key).write_bytes(b"IN the backup")
     bellwire.succeed("restore", str(folder), "--force")
     assert contents_of(live) == [b"in the backup"]
 

@@ -62,7 +62,7 @@ def document(chance: random.Random) -> Content:
 
 
 def pictures() -> list[Content]:
-    """One with nothing to remove, and one of a phone."""
+    """Two pictures: one has nothing to remove, and one is as phones make them."""
     plain, photo = BytesIO(), BytesIO()
     Image.effect_noise((320, 240), 90).save(plain, "PNG")
     exif = Image.Exif()

@@ -36,7 +36,7 @@ LAST_ATTEMPTS_SQL = "SELECT count(*) FROM files WHERE state='pending' AND attemp
 
 
 class Scene:
-    """A gateway and a worker, people who share files, and what kills them."""
+    """A gateway and a worker, which are killed at random, and people who share files."""
 
     def __init__(self, cluster: Cluster, files_url: str) -> None:
         self.cluster = cluster

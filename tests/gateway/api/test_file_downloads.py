@@ -1,4 +1,4 @@
-"""Downloads of files: who may have their bytes, parts of them, and what a browser may do with them."""
+"""Downloads of files: access, parts and conditions, the headers for browsers, and links."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from datetime import datetime
 import httpx
 import pytest
 
+from gateway.api.file_links import sign
 from tests.gateway.api.test_status import suspend
 from tests.gateway.client import Client, problem
 from tests.gateway.community import group, leave
 from tests.gateway.running import Gateway
 from tests.gateway.stored_files import object_path, replace_content, store_file
+from tests.stores import settings_of
 from tests.waiting import until
 
 CONTENT = bytes(range(256)) * 4
@@ -301,6 +303,14 @@ def test_a_link_is_for_one_file(gateway: Gateway, ana: Client) -> None:
     for wrong in (link.replace(f"/{file}?", f"/{other}?"), link[:-1], link + "x", link.partition("=")[0] + "="):
         problem(httpx.get(wrong), 404, "not-found")
     problem(httpx.get(link.replace("?", "/link?")), 401, "unauthorized")
+
+
+def test_a_link_ends(gateway: Gateway, ana: Client) -> None:
+    file = store_file(gateway, ana, CONTENT)
+    secret, now_s = settings_of(gateway.data, gateway.store_settings).secret(), int(time.time())
+    links = [f"{gateway.url}/api/v1/files/{file}?signature={sign(secret, file, ana.id, now_s + left_s)}" for left_s in (600, 0)]
+    assert httpx.get(links[0]).content == CONTENT
+    assert "has ended" in problem(httpx.get(links[1]), 404, "not-found")["detail"]
 
 
 def test_a_link_ends_with_the_access_of_its_user(gateway: Gateway, admin: Client, people: list[Client]) -> None:

@@ -1,4 +1,4 @@
-"""The pace of what would delay sends."""
+"""A rate bounds the work that would delay sends."""
 
 import asyncio
 

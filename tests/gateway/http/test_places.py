@@ -1,4 +1,4 @@
-"""Places: how much of each caller, and of all, is under way at once."""
+"""Places bound the work of each caller, and of all callers, that goes on at once."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -84,7 +84,7 @@ def resized(data: bytes, at: int, code: str, width: int, height: int) -> bytes:
 
 
 def hostile() -> Mapping[str, tuple[str, bytes, str]]:
-    """name -> the type that the server recognises, bytes, and the state in which it ends."""
+    """Hostile pictures by name: the type that the server recognises, the bytes, and the state in which it ends."""
     jpeg, gif = encoded(draw(), "image/jpeg"), encoded(draw(), "image/gif")
     webp, flat = encoded(draw(), "image/webp", lossless=True), encoded(draw(), "image/png")
     zeros = zlib.compress(bytes(60_000_000), 9)

@@ -1,4 +1,4 @@
-"""Pictures of messages and posts: what becomes of them, of their bytes, and of what their receivers get."""
+"""Pictures of messages and posts are made ready, and their members get clean bytes and an update."""
 
 from __future__ import annotations
 

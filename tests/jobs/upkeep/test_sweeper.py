@@ -1,4 +1,4 @@
-"""Files that nobody may have any more leave the table and the folder, whatever fails or is killed meanwhile."""
+"""The sweeper removes unused files from the table and the folder, also after failures and kills."""
 
 from __future__ import annotations
 

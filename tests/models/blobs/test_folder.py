@@ -1,5 +1,6 @@
 """A folder that is lost, read-only or somebody else's."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def test_files_and_folders_are_private(tmp_path: Path) -> None:
     root = tmp_path / "new" / "files"
     upload(Folder(root))
     assert [mode(path) for path in (root, root / "ab", root / "ab" / KEY)] == [0o700, 0o700, 0o600]
+
+
+def test_an_object_that_is_finished_is_on_the_disk_with_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced: list[os.stat_result] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: forced.append(os.fstat(descriptor)))
+    root = tmp_path / "files"
+    upload(Folder(root))
+    assert [each.st_size for each in forced if os.path.samestat(each, (root / "ab" / KEY).stat())] == [len(b"bytes")]
+    for folder in (tmp_path, root, root / "ab"):
+        assert any(os.path.samestat(each, folder.stat()) for each in forced), folder
 
 
 def test_a_folder_that_was_there_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:

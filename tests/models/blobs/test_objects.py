@@ -1,4 +1,4 @@
-"""What a folder and a bucket have in common."""
+"""The store of objects keeps its promises, be it a folder or a bucket."""
 
 import errno
 import secrets

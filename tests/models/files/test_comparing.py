@@ -1,4 +1,4 @@
-"""What differs between the tables and the store is found, and nothing else, whatever happens meanwhile."""
+"""Comparing tables and store finds each difference, and no other, also while uploads and removals go on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +40,14 @@ def uploaded(objects: ObjectStore) -> tuple[int, list[str]]:
     with event.transaction() as tx:
         message.post(tx, [Draft(ana, 0, "", to=ben, files=[file])])
     return file, [key for (key,) in rows("SELECT key FROM blobs ORDER BY id")]
+
+
+def remove(objects: ObjectStore, file: int, keys: list[str]) -> None:
+    """Remove a file and its objects, as the sweeper does."""
+    with event.transaction() as tx:
+        files.remove(tx, [file])
+    objects.remove(keys)
+    execute("DELETE FROM blobs WHERE state='unused'")
 
 
 def test_a_store_as_it_is_to_be_has_no_faults(objects: ObjectStore) -> None:
@@ -89,13 +97,30 @@ def test_what_is_uploaded_and_removed_meanwhile_is_no_fault(objects: ObjectStore
 
     def work() -> None:
         store_blob(objects, b"uploaded after the listing")
-        with event.transaction() as tx:
-            files.remove(tx, [file])
-        objects.remove(keys)
-        execute("DELETE FROM blobs WHERE state='unused'")
+        remove(objects, file, keys)
 
     found = comparing.compare(Meanwhile(objects, work))  # type: ignore[arg-type]
     assert (found.missing, found.unlike, found.orphans) == ([], [], [])
+
+
+@pytest.mark.parametrize("method", ["length", "read"])
+def test_what_is_removed_after_its_row_was_read_is_no_fault(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    file, keys = uploaded(objects)
+    real = getattr(objects, method)
+
+    def read(key: str) -> object:
+        if rows("SELECT 1 FROM files") != []:
+            remove(objects, file, keys)
+        return real(key)
+
+    if method == "length":  # of an object that was stored after the listing
+        monkeypatch.setattr(objects, "sizes", lambda: iter(()))
+    monkeypatch.setattr(objects, method, read)
+    found = comparing.compare(objects, checksums=True)
+    assert (found.missing, found.unlike, found.orphans) == ([], [], [])
+    assert rows("SELECT 1 FROM blobs") == []
 
 
 def test_rows_that_contradict_each_other_are_found(objects: ObjectStore) -> None:
