@@ -302,6 +302,27 @@ def test_a_draft_keeps_its_files_until_they_are_discarded_or_the_user_signs_out(
     assert sent(ben, crew) == []
 
 
+def test_a_draft_stays_when_files_of_the_message_before_it_are_sent(people: list[Client], open_page: Open) -> None:
+    page, ana, ben, crew = crew_of(people, open_page)
+    choose(page, document("first.txt"))
+    uploaded(page)
+    leave_for(page, "settings")
+    page.go_back()
+    expect(attached(page)).to_have_text(["first.txt"])
+    sends: list[Route] = []
+    page.route("**/api/v1/messages", lambda route: sends.append(route))
+    with page.expect_request("**/api/v1/messages"):
+        send(page, "one")
+    choose(page, document("second.txt"))
+    uploaded(page)
+    sends[0].continue_()
+    expect(page.locator(".echo")).to_have_count(0)
+    until(lambda: page.evaluate(STORED, ana.id) == 1)
+    page.reload()
+    expect(attached(page)).to_have_text(["second.txt"])
+    assert sent(ben, crew) == [("one", ["first.txt"])]
+
+
 def test_without_a_database_files_live_as_long_as_the_page(people: list[Client], open_page: Open) -> None:
     page, _, ben, crew = crew_of(people, open_page, init_script=WITHOUT_DATABASES)
     choose(page, document("private.txt"))

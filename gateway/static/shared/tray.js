@@ -59,7 +59,7 @@ class Tray extends View {
     if (this.list.includes(attachment)) return;
     this.list.push(attachment);
     const onRemoved = () => attachment.isRemoved && this.#takeOut(attachment);
-    attachment.addEventListener("change", onRemoved);
+    attachment.addEventListener("change", onRemoved, { signal: this.lifetime.signal }); // a tray that has gone keeps no draft
     this.items.append(fileItem(attachment, this.#attachments, (button) => this.#remove(attachment, button)));
     this.#attachments.begin(attachment);
   }
