@@ -37,7 +37,11 @@ TRANSFER = """([selector, type, files, texts]) => {
     document.querySelector(selector).dispatchEvent(made);
     return made.defaultPrevented;
 }"""
-WITHOUT_DATABASES = "Object.defineProperty(globalThis, 'indexedDB', { get() { throw new Error('none here'); } });"
+WITHOUT_DATABASES = """
+    Object.defineProperty(globalThis, "indexedDB", { get() { throw new Error("none here"); } });
+    Object.defineProperty(navigator, "cookieEnabled", { value: false });  // there are no locks then, either
+    navigator.locks.request = () => Promise.reject(new DOMException("denied", "SecurityError"));
+"""
 STORED = """async (user) => {
     const name = `bellwire:files:${user}`;
     if (!(await indexedDB.databases()).some((one) => one.name === name)) return null;

@@ -216,9 +216,9 @@ class Attachments {
   }
 }
 
-/** Run a function in one tab of the browser at a time, where it has locks. */
+/** Run a function in one tab of the browser at a time. Without locks, or cookies to share anything by, it just runs. */
 function locked(name, signal, run) {
-  return navigator.locks ? navigator.locks.request(name, { signal }, run) : run();
+  return navigator.locks && navigator.cookieEnabled ? navigator.locks.request(name, { signal }, run) : run();
 }
 
 const isRefusal = (error) => error instanceof BellwireError && error.status < 500;
