@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from bellwire_client import AsyncClient, BellwireError, Client, ProblemError, UnreachableError
+from bellwire_client.steps import Answer, Receive
+from bellwire_client.transfers import download_file
 from clients.python.tests.conftest import Connect
 from tests.gateway.client import Client as Person
 from tests.gateway.running import Gateway
@@ -160,6 +162,15 @@ def test_a_download_that_can_not_be_done_leaves_no_file(tmp_path: Path) -> None:
     gone = httpx.MockTransport(lambda _: httpx.Response(404, json={"type": "/problems/not-found"}))
     with Client("http://127.0.0.1", "token", http=httpx.Client(transport=gone)) as bell, pytest.raises(ProblemError):
         bell.download(7, tmp_path / "to.pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_is_cancelled_leaves_no_file_and_no_complaint(tmp_path: Path) -> None:
+    answer = Answer(200, {"content-length": "9"}, None, "link")
+    steps = download_file("/files/7", tmp_path / "to.pdf", None, 0)
+    next(steps)
+    assert steps.send(answer) == Receive("link")
+    steps.close()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,7 @@ A call is a generator: it yields steps, is sent the result of each, and returns 
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -122,10 +122,15 @@ def download(path: str, file: Writable, patience_s: float) -> Steps[None]:
     """Write the bytes of an answer to a file as they arrive. Raises UnreachableError if they break off."""
     request = Request("GET", path, timeout_s=DOWNLOAD_TIMEOUT_S, stream="file")
     link = (yield from send_with_retries(request, patience_s)).link
+    yield from receive(link, file.write)
+
+
+def receive(link: Any, use: Callable[[bytes], object]) -> Steps[None]:
+    """Call `use` with the bytes of a link until its end, and close it. Raises UnreachableError if they break off."""
     try:
         while received := (yield Receive(link)):
-            file.write(received)
-    except Exception:
+            use(received)
+    except Exception:  # not when the call is cancelled: nobody performs steps then
         yield Close(link)
         raise
     yield Close(link)

@@ -14,7 +14,7 @@ from bellwire_client.backoff import Backoff
 from bellwire_client.errors import BellwireError, UnreachableError
 from bellwire_client.reading import read
 from bellwire_client.shapes import File
-from bellwire_client.steps import Close, Pause, Receive, Request, Steps, send_with_retries
+from bellwire_client.steps import Pause, Request, Steps, receive, send_with_retries
 
 CHUNK_BYTES = 64 * 1024
 TRANSFER_TIMEOUT_S = 120.0  # without a byte: the server answers an upload when the file is on its disk, or in its bucket
@@ -98,8 +98,16 @@ def download_file(path: str, to: WritableFile, onprogress: Progress | None, pati
 
 
 def _receive(path: str, file: BinaryIO, onprogress: Progress | None, patience_s: float) -> Steps[None]:
-    start = received = 0
+    start = received = length = 0
     etag = ""
+
+    def write(data: bytes) -> None:
+        nonlocal received
+        file.write(data)
+        received += len(data)
+        if onprogress:
+            onprogress(received, length)
+
     while True:
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={received}-", "If-Range": etag} if received else {})
         request = Request("GET", path, headers=headers, timeout_s=TRANSFER_TIMEOUT_S, stream="file")
@@ -112,17 +120,11 @@ def _receive(path: str, file: BinaryIO, onprogress: Progress | None, patience_s:
         etag, before = answer.headers.get("etag", ""), received
         length = received + int(answer.headers.get("content-length", 0))
         try:
-            while data := (yield Receive(answer.link)):
-                file.write(data)
-                received += len(data)
-                if onprogress:
-                    onprogress(received, length)
+            yield from receive(answer.link, write)
             return
         except UnreachableError:
             if received == before:
                 raise
-        finally:
-            yield Close(answer.link)
         yield Pause(Backoff().next_s())
 
 
