@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.page.entering import PHONE, entered, leave_for
+from tests.page.pictures import picture, silence
 from tests.waiting import until
 
 pytestmark = pytest.mark.only("sqlite")  # the database does not matter here
@@ -23,7 +22,6 @@ Check = Callable[[Page], list[str]]
 UPLOADS = "**/api/v1/files?*"
 MIB = 1024 * 1024
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-WAV = bytes.fromhex("524946462c00000057415645666d742010000000010001" + "00401f0000401f0000010008006461746108000000") + b"\x80" * 8
 
 # Dispatches a paste, or a drag over the conversation, with files [name, type, text].
 TRANSFER = """([selector, type, files, texts]) => {
@@ -42,6 +40,10 @@ WITHOUT_DATABASES = """
     Object.defineProperty(navigator, "cookieEnabled", { value: false });  // there are no locks then, either
     navigator.locks.request = () => Promise.reject(new DOMException("denied", "SecurityError"));
 """
+PRELOADED = """() => {
+    const modules = [...document.querySelectorAll("link[rel=modulepreload]")].map(({ href }) => href);
+    return modules.some((one) => one.endsWith("/upload.js")) && modules.every((one) => performance.getEntriesByName(one).length);
+}"""
 STORED = """async (user) => {
     const name = `bellwire:files:${user}`;
     if (!(await indexedDB.databases()).some((one) => one.name === name)) return null;
@@ -74,11 +76,9 @@ def document(name: str, body: bytes = b"some text") -> FilePayload:
     return {"name": name, "mimeType": "text/plain", "buffer": body}
 
 
-def picture(name: str) -> FilePayload:
+def picture_file(name: str) -> FilePayload:
     """A picture for the dialog."""
-    body = BytesIO()
-    Image.new("RGB", (60, 40), "teal").save(body, "PNG")
-    return {"name": name, "mimeType": "image/png", "buffer": body.getvalue()}
+    return {"name": name, "mimeType": "image/png", "buffer": picture(60, 40)}
 
 
 def choose(page: Page, *files: FilePayload) -> None:
@@ -91,6 +91,17 @@ def choose(page: Page, *files: FilePayload) -> None:
 def transfer(page: Page, kind: str, *files: tuple[str, str, str], selector: str = "bw-composer textarea", **texts: str) -> bool:
     """Paste or drag files; return whether the page handles that."""
     return bool(page.evaluate(TRANSFER, [selector, kind, files, {f"text/{name}": text for name, text in texts.items()}]))
+
+
+def drag_over(page: Page, file: tuple[str, str, str]) -> None:
+    """Drag a file over the conversation until the page shows where to drop it: again and again, as browsers do."""
+    zone = page.get_by_text("Drop files here")
+    until(lambda: transfer(page, "dragover", file, selector=".messages") and zone.is_visible())
+
+
+def has_all_modules(page: Page) -> None:
+    """Wait until the page has what it loads ahead, so that it needs no connection."""
+    page.wait_for_function(PRELOADED)
 
 
 def send(page: Page, text: str = "") -> None:
@@ -132,7 +143,7 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
 
 def test_files_that_are_chosen_are_sent_with_a_text_or_without(people: list[Client], open_page: Open, violations: Check) -> None:
     page, _, ben, crew = crew_of(people, open_page)
-    choose(page, document("plan.txt"), picture("dot.png"))
+    choose(page, document("plan.txt"), picture_file("dot.png"))
     expect(attached(page)).to_have_text(["plan.txt", "dot.png"])
     expect(page.locator("bw-composer .attachment canvas")).to_be_visible()
     uploaded(page)
@@ -160,10 +171,9 @@ def test_files_are_pasted_and_dropped(people: list[Client], open_page: Open) -> 
     expect(attached(page)).to_have_text(re.compile(r"^Screenshot 2026-09-\d\d \d\d\.\d\d\.png$"))
     assert not transfer(page, "paste", ("image.png", "image/png", "a table"), plain="1 2", html="<table>")
     assert not transfer(page, "paste", plain="only text")
-    assert transfer(page, "dragover", ("a.txt", "text/plain", "a"), selector=".messages")
-    expect(page.get_by_text("Drop files here")).to_be_visible()
+    drag_over(page, ("a.txt", "text/plain", "a"))
     expect(page.get_by_text("Drop files here")).to_be_hidden()  # they were dragged away
-    transfer(page, "dragover", ("a.txt", "text/plain", "a"), selector=".messages")
+    drag_over(page, ("a.txt", "text/plain", "a"))
     assert transfer(page, "drop", ("a.txt", "text/plain", "a"), ("b.txt", "text/plain", "b"), selector=".messages")
     expect(page.get_by_text("Drop files here")).to_be_hidden()
     expect(attached(page)).to_have_count(3)
@@ -261,7 +271,7 @@ def test_a_cut_network_is_retried_and_a_lost_answer_sends_no_second_message(peop
 
 def test_what_is_written_offline_is_sent_with_its_files_when_the_network_is_back(people: list[Client], open_page: Open) -> None:
     page, _, ben, crew = crew_of(people, open_page)
-    page.wait_for_function("() => performance.getEntriesByName(`${location.origin}/static/upload.js`).length")
+    has_all_modules(page)
     page.context.set_offline(True)
     choose(page, document("offline.txt"))
     send(page, "from the tunnel")
@@ -361,9 +371,9 @@ def test_two_tabs_send_one_message(people: list[Client], open_page: Open) -> Non
 def test_a_phone_and_a_desktop_exchange_files_while_the_network_is_cut(people: list[Client], open_page: Open) -> None:
     phone, ana, ben, crew = crew_of(people, open_page, **PHONE, is_mobile=True)
     desktop = entered(open_page, ben, f"#/conversations/{crew}")
-    phone.wait_for_function("() => performance.getEntriesByName(`${location.origin}/static/upload.js`).length")
+    has_all_modules(phone)
     phone.route(UPLOADS, lambda route: None, times=2)  # they are under way when the network is cut
-    choose(phone, document("plan.pdf", PDF), document("memo.wav", WAV))
+    choose(phone, document("plan.pdf", PDF), document("memo.wav", silence(1)))
     expect(phone.get_by_role("progressbar")).to_have_count(2)
     phone.get_by_label("Message", exact=True).fill("for tomorrow")
     phone.get_by_role("button", name="Send").click()
