@@ -49,6 +49,26 @@ test("a link of a document is renewed as long as it is shown", async () => {
   mock.timers.reset();
 });
 
+test("a link that could not be loaded or renewed is loaded a minute later", async () => {
+  mock.timers.enable({ apis: ["Date", "setTimeout"] });
+  const [client, element] = [clientOf(), { isConnected: true }];
+  const { call } = client;
+  const fail = async () => Promise.reject(new TypeError("fetch failed"));
+  client.call = fail;
+  await keepLink(client, 7, element);
+  assert.equal(element.href, undefined);
+  for (const n of [1, 2]) {
+    client.call = call;
+    mock.timers.tick(60_000);
+    await settled();
+    assert.ok(element.href.endsWith(`=${n}`));
+    client.call = fail;
+    mock.timers.tick(HOUR_MS);
+    await settled();
+  }
+  mock.timers.reset();
+});
+
 test("a link that could not be loaded is loaded by the next who needs it", async () => {
   const client = clientOf();
   const { call } = client;

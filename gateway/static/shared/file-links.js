@@ -1,6 +1,7 @@
 /** Addresses of files for the pages of other products, where no session comes with pictures and downloads: each is a link that ends. */
 
 const RENEW_BEFORE_MS = 300_000; // before a link ends
+const RETRY_MS = 60_000;
 const known = new WeakMap(); // client -> Map of id -> promise of {url, endsAt}
 
 /** Return the link to a file as {url, endsAt}. One is loaded for all that show the file, until it nearly ends. */
@@ -21,11 +22,11 @@ export async function withLink(bell, id, part, use) {
   use(url.href);
 }
 
-/** Let an element `a` lead to a file as long as it is there. */
+/** Let an element `a` lead to a file as long as it is there. A link that can't be loaded is loaded later. */
 export async function keepLink(bell, id, element) {
-  const { url, endsAt } = await linkOf(bell, id);
-  element.href = url;
+  const link = await linkOf(bell, id).catch(() => null);
+  if (link) element.href = link.url;
   const shown = new WeakRef(element);
-  const renew = () => shown.deref()?.isConnected && keepLink(bell, id, shown.deref()).catch(() => {});
-  setTimeout(renew, Math.max(RENEW_BEFORE_MS, endsAt - Date.now() - RENEW_BEFORE_MS));
+  const renew = () => shown.deref()?.isConnected && keepLink(bell, id, shown.deref());
+  setTimeout(renew, link ? Math.max(RENEW_BEFORE_MS, link.endsAt - Date.now() - RENEW_BEFORE_MS) : RETRY_MS);
 }
