@@ -71,11 +71,12 @@ export class FileStore {
 
   /** Count what is stored, and remove what no draft and no unsent message has: it was left by a crash. */
   async #count(db) {
+    const files = db.transaction(STORE, "readwrite").objectStore(STORE);
+    const stored = await done(files.getAll()); // before the drafts, which another tab writes before it stores
     const drafts = Object.values(fileDrafts(this.user).read() ?? {}).flat();
     const unsent = outboxMessages(this.user).flatMap(({ files }) => files ?? []);
     const used = new Set([...drafts, ...unsent].map(({ key }) => key));
-    const files = db.transaction(STORE, "readwrite").objectStore(STORE);
-    for (const { key, bytes } of await done(files.getAll()))
+    for (const { key, bytes } of stored)
       if (used.has(key)) this.sizes.set(key, bytes);
       else files.delete(key);
   }
