@@ -50,7 +50,7 @@ export function filesElement(files, about, before = null) {
 }
 
 /** Whether a file is shown as a picture, or will be. */
-export const isPicture = ({ type, state, thumbnail }) => type.startsWith("image/") && (state === "pending" || thumbnail);
+const isPicture = ({ type, state, thumbnail }) => type.startsWith("image/") && (state === "pending" || thumbnail);
 
 /** How many columns each tile has, and the ratio of width to height of those that have all. */
 function shapeOf(files) {
@@ -123,7 +123,7 @@ export function withAddress(bell, { id }, part, use, fail = () => {}) {
 }
 
 /** Let an element `a` lead to a file. */
-export function leadTo(element, bell, { id }) {
+function leadTo(element, bell, { id }) {
   if (!bell.url) element.href = `/api/v1/files/${id}`;
   else load(LINKS).then(({ keepLink }) => keepLink(bell, id, element)).catch(() => {});
 }
@@ -153,7 +153,7 @@ function media(kind, file, { bell, sender }) {
 }
 
 /** A link to a file, with its kind, name and size. It is saved, or opened in a new tab if it is a PDF. */
-export function documentLink(file, { bell }) {
+function documentLink(file, { bell }) {
   const size = formatBytes(file.bytes);
   const opens = file.type === "application/pdf";
   const target = opens ? { target: "_blank", rel: "noopener" } : { download: file.name };
