@@ -211,6 +211,17 @@ def test_a_full_day_says_what_is_left_and_the_rest_is_sent(people: list[Client],
     until(lambda: sent(ben, crew) == [("three", ["0.bin", "1.bin", "2.bin"])])
 
 
+def test_what_is_written_while_a_file_is_stored_is_sent_too(people: list[Client], open_page: Open) -> None:
+    page, _, ben, crew = crew_of(people, open_page)
+    choose(page, document("slow.txt"))
+    uploaded(page)
+    page.evaluate("document.querySelector('bw-tray').list[0].saved = new Promise((done) => (window.endStoring = done))")
+    send(page, "one")
+    page.keyboard.type(" and more")
+    page.evaluate("endStoring()")
+    until(lambda: sent(ben, crew) == [("one and more", ["slow.txt"])])
+
+
 def test_a_message_waits_for_its_files_and_survives_a_reload(people: list[Client], open_page: Open) -> None:
     page, ana, ben, crew = crew_of(people, open_page)
     page.route(UPLOADS, lambda route: None)  # the network hangs

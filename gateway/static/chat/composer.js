@@ -244,6 +244,7 @@ class Composer extends View {
 
   async #send() {
     await this.attaching?.catch(() => {}); // else what was chosen a moment ago would be left out
+    if (!this.edited && this.tray && !(await this.tray.prepare())) return;
     const body = bodyOf(this.text.value);
     if (!body && !(this.edited ? this.edited.files?.length : this.tray?.facts)) return;
     if ([...body].length > this.#limit) {
@@ -256,7 +257,6 @@ class Composer extends View {
     }
     const priority = this.priority === "normal" ? undefined : this.priority;
     if (priority && !(await toastErrors(() => this.#confirm(priority)))) return;
-    if (this.tray && !(await this.tray.prepare())) return;
     const { facts: files } = this.tray ?? {};
     this.typingSentAt = 0; // the message itself ends the typing indicator of the others
     this.store.post(this.conversation, body, { reply_to: this.original?.id, priority, files });
