@@ -304,7 +304,7 @@ def test_a_full_disk_is_no_fault_of_the_picture(store: Settings, monkeypatch: py
 
 def test_a_commit_whose_answer_is_lost_keeps_its_objects(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, ben = people("ana", "ben")
-    number = store_file(store, ana, photo(), "image/jpeg")
+    number = store_picture(store, ana, photo(), "image/jpeg")
     send_files(ana, ben, [number])
     transaction = event.transaction
 
