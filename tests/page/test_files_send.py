@@ -215,7 +215,7 @@ def test_what_is_written_while_a_file_is_stored_is_sent_too(people: list[Client]
     page, _, ben, crew = crew_of(people, open_page)
     choose(page, document("slow.txt"))
     uploaded(page)
-    page.evaluate("document.querySelector('bw-tray').list[0].saved = new Promise((done) => (window.endStoring = done))")
+    page.evaluate("() => { document.querySelector('bw-tray').list[0].saved = new Promise((done) => (window.endStoring = done)) }")
     send(page, "one")
     page.keyboard.type(" and more")
     page.evaluate("endStoring()")
