@@ -3,6 +3,7 @@
 Each raises ValueError with the allowed values. No message repeats the value, since it may contain a password.
 """
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -190,6 +191,13 @@ def files_url(value: str, data_dir: Path | None) -> str:
     if "://" in value or (data_dir and data_dir.resolve().is_relative_to((data_dir / folder).resolve())):
         raise ValueError(f"{FILES_URL}, not one that the data folder is in")
     return str(folder)
+
+
+def gateways(value: Any) -> Any:
+    """`auto` is a gateway for each core that this process may use, but one: for the workers."""
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return max(1, len(os.sched_getaffinity(0)) - 1)
+    return value
 
 
 def jwt_algorithms(value: Any) -> Any:

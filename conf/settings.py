@@ -73,6 +73,8 @@ class Settings(BaseSettings):
         description=f"{SECRET_MIN_CHARS} characters or more",
     )
     workers: int = Field(default=2, ge=1, le=64, description="threads, 1 to 64")
+    gateways: Annotated[int, BeforeValidator(parsing.gateways)] = Field(default=1, ge=1, le=64, description="auto, or 1 to 64")
+    wire: Literal["httptools", "tornado"] = Field(default="tornado", description="httptools or tornado")
     durability: Literal["full", "normal"] = Field(default="full", description="full or normal")
     poll_timeout_s: float = Field(default=30, gt=0, le=600, description="seconds, above 0 and up to 600")
     events_keep_days: Days = 14
@@ -126,7 +128,7 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning, error or critical"
     )
 
-    @field_validator("durability", "signup", "contacts", "log_format", "log_level", mode="before")
+    @field_validator("durability", "signup", "contacts", "wire", "log_format", "log_level", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

@@ -32,6 +32,8 @@ DEFAULTS = {
     "base_url": None,
     "secret_key": None,
     "workers": 2,
+    "gateways": 1,
+    "wire": "tornado",
     "durability": "full",
     "poll_timeout_s": 30,
     "events_keep_days": 14,
