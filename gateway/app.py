@@ -65,7 +65,7 @@ from gateway.http.embed_files import embed_files
 from gateway.http.errors import ProblemError
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.page import NotFound
-from gateway.http.routing import RequestReceiver
+from gateway.http.routing import RequestReceiver, Routes
 from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
 from gateway.http.streaming import BodyStreamer
@@ -81,7 +81,7 @@ TYPE, TOPIC = r"([^/]{1,120})", r"([^/]{1,1600})"  # of the host's notifications
 CODE = r"([A-Za-z0-9_-]{1,64})"  # of an invitation
 HOOK = r"([A-Za-z0-9_-]{16,64})"  # of an incoming hook
 
-AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # matched from the top: the most frequent ones come first
+AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # gateway/http/routing.py finds the route of a path by one lookup
     "Events": [
         (f"{API}/events", events.Events),
         (f"{API}/state", events.State),
@@ -231,7 +231,6 @@ class Application(web.Application):
         prefix, limits = secrets.token_hex(4), field_limits.module(AREAS, services.settings.file_max_mb * 1024 * 1024)
         made_files = {"shared/limits.js": limits}
         settings: dict[str, Any] = {
-            "default_handler_class": NotFound,
             "default_handler_args": {"services": services},
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
@@ -250,8 +249,8 @@ class Application(web.Application):
         for pattern, handler in ROUTES:
             handler.route, handler.has_user_in_path = route_name(pattern), USER in pattern
         create_failure_series((verb.upper(), handler.route) for _, handler in ROUTES for verb, *_ in openapi.verbs(handler))
-        super().__init__([(pattern, handler, {"services": services}) for pattern, handler in ROUTES], **settings)
-        self._fixed = {pattern: handler for pattern, handler in ROUTES if "(" not in pattern}
+        super().__init__(**settings)
+        self._routes = Routes(ROUTES)
 
     def refusal(self, slug: str) -> bytes:
         """The whole answer to a request that reaches no handler: it is not HTTP, or its head is too large. Counts and logs it."""
@@ -275,11 +274,9 @@ class Application(web.Application):
         return RequestReceiver(self, server_conn, request_conn)
 
     def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> web._HandlerDelegate:
-        """Tornado's hook: the object that receives a request's body, at once for a path without parameters."""
-        handler = self._fixed.get(request.path)
-        if handler is not None:
-            return self.get_handler_delegate(request, handler, self.settings["default_handler_args"])
-        return super().find_handler(request, **kwargs)
+        """Tornado's hook: the object that receives a request's body."""
+        handler, path_args = self._routes.find(request.path) or (NotFound, ())
+        return self.get_handler_delegate(request, handler, self.settings["default_handler_args"], list(path_args))
 
     def get_handler_delegate(
         self,
