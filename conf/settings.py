@@ -20,6 +20,7 @@ from conf.secretfile import SecretFileError, read_or_create
 PREFIX = "BELLWIRE_"
 ROOT = Path(__file__).resolve().parent.parent  # the checkout: relative folders are within it, also from another working directory
 ENV_FILE = ROOT / ".env"
+BETWEEN_PROCESSES = {"BELLWIRE_CHANNEL"}  # `serve` passes them to the processes that it starts; they are no settings
 FILE_SUFFIX = "_FILE"  # NAME_FILE names a file with the value of a secret
 REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+sentinel", "rediss+sentinel")
 SECRET_MIN_CHARS = 16
@@ -296,6 +297,6 @@ def _lines(error: ValidationError) -> list[str]:
 def _warn_of_unknown(variables: Iterable[str]) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields}
     known |= {PREFIX + field.upper() + FILE_SUFFIX for field in secret_fields()}
-    for name in sorted(variables):
+    for name in sorted(set(variables) - BETWEEN_PROCESSES):
         if name.startswith(PREFIX) and name not in known:
             logging.getLogger("conf").warning("%s is not a setting of Bellwire and is ignored", name)

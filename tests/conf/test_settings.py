@@ -368,6 +368,12 @@ def test_postgresql_needs_a_shared_secret(monkeypatch: pytest.MonkeyPatch) -> No
     assert load().secret() == "k" * 32
 
 
+def test_serves_own_variables_are_no_unknown_settings(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("BELLWIRE_CHANNEL", "/run/bellwire/channel.sock")
+    load()
+    assert "BELLWIRE_CHANNEL" not in caplog.text
+
+
 def test_an_unknown_setting_is_named_and_ignored(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     Path(".env").write_text("BELLWIRE_PROT=9000\nOTHER=1\n")
     monkeypatch.setenv("BELLWIRE_HOTS", "x")
