@@ -75,8 +75,8 @@ class LinkedHandler(Handler):
         if isinstance(found, ActingError):
             await self._refuse(NotFoundError())
         self.actor = Actor(found.id, 0, found.role, found.status, found.bot)
-        if self.services.rate_limits.enabled:
-            await self._count(self.actor)
+        if (counting := self._count(self.actor)) is not None:
+            await counting
 
 
 def sign(secret: str, file: int, user: int, expires_s: int) -> str:

@@ -39,7 +39,7 @@ class Authentication(web.RequestHandler):
         Raises DeadTokenError, SuspendedError, or ProblemError 403 or 429.
         """
         if self.access == "public":
-            return self._count(None) if self.services.rate_limits.enabled else None
+            return self._count(None)
         try:
             credential = self.credential()
         except DeadTokenError as refusal:
@@ -48,7 +48,7 @@ class Authentication(web.RequestHandler):
         if actor is None:
             return self._find(credential)
         self._accept(actor)
-        return self._count(actor) if self.services.rate_limits.enabled else None
+        return self._count(actor)
 
     async def _find(self, credential: str) -> None:
         try:
@@ -57,13 +57,13 @@ class Authentication(web.RequestHandler):
             await self._refuse(refusal)
         else:
             self._accept(actor)
-            if self.services.rate_limits.enabled:
-                await self._count(actor)
+            if (counting := self._count(actor)) is not None:
+                await counting
 
     async def _refuse(self, refusal: RefusedError) -> NoReturn:
         """Refuse a request without a valid token, after counting it by address."""
-        if self.services.rate_limits.enabled:
-            await self._count(None)
+        if (counting := self._count(None)) is not None:
+            await counting
         raise refusal
 
     async def refuse_ended(self) -> NoReturn:
@@ -78,16 +78,19 @@ class Authentication(web.RequestHandler):
         if self.access == "admin" and actor.role != "admin":
             raise ProblemError("forbidden", "only admins may do this")
         self.actor = actor
-        self.services.tokens.record_use(actor, self.client_address())
+        self.services.tokens.record_use(actor, self.client_address)
 
     def remaining_s(self) -> float:
         """The seconds until the caller's token expires; infinite for one that does not."""
         expires_ms = self.actor.expires_ms
         return math.inf if expires_ms is None else max(0.0, (expires_ms - now_ms()) / 1000)
 
-    async def _count(self, actor: Actor | None) -> None:
+    def _count(self, actor: Actor | None) -> Awaitable[None] | None:
+        """Count the request. None if that was done at once."""
+        if not self.services.rate_limits.enabled:
+            return None
         caller = f"user:{actor.user}" if actor is not None else f"address:{client_address.limited_as(self.client_address())}"
-        await self.services.rate_limits.hit_all(self._limits(actor), caller)
+        return self.services.rate_limits.hit_all(self._limits(actor), caller)
 
     def _limits(self, actor: Actor | None) -> tuple[str, ...]:
         """The names of the limits that count this request."""

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -37,7 +39,7 @@ return {refused, refused > 0 and redis.call('PTTL', KEYS[refused]) or 0}
 """
 
 
-class Hit(NamedTuple):
+class Hit(msgspec.Struct, frozen=True, gc=False):
     """A request in one window: `cost` counts if no window refuses the request, `spent` in any case, for it was used before."""
 
     key: str
@@ -57,9 +59,9 @@ class Refusal(NamedTuple):
 class _Window:
     __slots__ = ("count", "ends")
 
-    def __init__(self, ends: float) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self.ends = ends  # time.monotonic()
+        self.ends = 0.0  # time.monotonic()
 
 
 class MemoryCounters:
@@ -75,24 +77,26 @@ class MemoryCounters:
 
     def hit(self, hits: Sequence[Hit]) -> Refusal | None:
         """Count a request in all windows, or return which of them refuses it."""
-        now = self._clock()
-        windows = [self._window(hit, now) for hit in hits]
-        refusal = None
-        for position, (hit, window) in enumerate(zip(hits, windows, strict=True)):
-            if window.count + hit.spent + hit.cost > hit.limit:
-                refusal = Refusal(position, window.ends - now)
-                break
-        for hit, window in zip(hits, windows, strict=True):
-            window.count += hit.spent if refusal else hit.spent + hit.cost
+        now, refusal = self._clock(), None
+        counted: list[tuple[_Window, Hit]] = []
+        for hit in hits:
+            window = self._windows.get(hit.key)
+            if window is None or window.ends <= now:
+                window = self._begin(hit, now)
+            if refusal is None and window.count + hit.spent + hit.cost > hit.limit:
+                refusal = Refusal(len(counted), window.ends - now)
+            counted.append((window, hit))
+        for window, hit in counted:
+            window.count += hit.spent + hit.cost if refusal is None else hit.spent
         return refusal
 
-    def _window(self, hit: Hit, now: float) -> _Window:
+    def _begin(self, hit: Hit, now: float) -> _Window:
+        """Make the hit's window begin."""
         window = self._windows.get(hit.key)
         if window is None:
             self._sweep(now)
-            window = self._windows[hit.key] = _Window(now + hit.window_s)
-        elif window.ends <= now:
-            window.count, window.ends = 0, now + hit.window_s
+            window = self._windows[hit.key] = _Window()
+        window.count, window.ends = 0, now + hit.window_s
         return window
 
     def _sweep(self, now: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, NoReturn
 
 from limits import RateLimitItem, parse_many
@@ -51,9 +51,10 @@ CALLER = "\0"  # the place of the caller in a key
 
 
 class _Limit(NamedTuple):
-    """One rate of a name: `key_start + caller + key_end` is its window."""
+    """One rate of a name: `key_start + caller + key_end` is its window. `quota` is the name's place in QUOTAS, -1 for others."""
 
     name: str
+    quota: int
     text: str
     key_start: str
     key_end: str
@@ -69,6 +70,7 @@ class RateLimits:
         self.enabled = settings.rate_limits
         self.local_only = False
         self._limits: dict[str, list[_Limit]] = {}
+        self._by_names: dict[tuple[str, ...], list[_Limit]] = {}  # for each combination of names that routes have
         self._users, self._strangers = MemoryCounters(), MemoryCounters()
         self._written: dict[str, tuple[int, int]] = {}  # caller -> events and bytes that no window counts yet
         self._shared: RedisCounters | None = None
@@ -91,26 +93,43 @@ class RateLimits:
 
     async def hit(self, name: str, caller: str) -> None:
         """Count one request of a caller under one limit. Raises the same as `hit_all`."""
-        await self.hit_all((name,), caller)
+        waiting = self.hit_all((name,), caller)
+        if waiting is not None:
+            await waiting
 
-    async def hit_all(self, names: Sequence[str], caller: str) -> None:
+    def hit_all(self, names: tuple[str, ...], caller: str) -> Awaitable[None] | None:
         """Count one request of a caller under several limits. If one of them refuses it, it counts under none.
 
-        Raises ProblemError 429 with Retry-After, in seconds.
+        None if it was counted at once. Else the result must be awaited, which raises ProblemError 429 with Retry-After, in seconds,
+        if the request is refused.
         """
         if not self.enabled:
-            return
+            return None
         if len(caller) > MAX_CALLER_CHARS:
             caller = hashlib.sha256(caller.encode("utf-8", "surrogatepass")).hexdigest()
-        limits = [limit for name in names for limit in self._limits.get(name, ())]
+        limits = self._by_names.get(names)
+        if limits is None:
+            limits = self._by_names[names] = [limit for name in names for limit in self._limits.get(name, ())]
         written = self._written.pop(caller, NOTHING) if "events" in names else NOTHING
         hits = [_hit_of(limit, caller, written) for limit in limits]
-        counted, refusal = await self._hit_shared(hits) if self._shared is not None else (False, None)
+        if self._shared is not None and not self.local_only:
+            return self._count_shared(limits, hits, caller)
+        refusal = self._count_here(hits, caller)
+        return None if refusal is None else self._refuse(limits, refusal, caller)
+
+    async def _count_shared(self, limits: list[_Limit], hits: Sequence[Hit], caller: str) -> None:
+        counted, refusal = await self._hit_shared(hits)
         if not counted:
-            refusal = (self._users if caller.startswith("user:") else self._strangers).hit(hits)
+            refusal = self._count_here(hits, caller)
         if refusal is not None:
-            await self._refusal_delay.wait(caller)
-            _refuse(limits[refusal.position], refusal.wait_s)
+            await self._refuse(limits, refusal, caller)
+
+    def _count_here(self, hits: Sequence[Hit], caller: str) -> Refusal | None:
+        return (self._users if caller.startswith("user:") else self._strangers).hit(hits)
+
+    async def _refuse(self, limits: list[_Limit], refusal: Refusal, caller: str) -> NoReturn:
+        await self._refusal_delay.wait(caller)
+        raise _problem(limits[refusal.position], refusal.wait_s)
 
     def count_written(self, user: int, events: int, size: int) -> None:
         """Count events and bytes that a request of the user has written. The user's next write carries them to the counters."""
@@ -123,8 +142,6 @@ class RateLimits:
     async def _hit_shared(self, hits: Sequence[Hit]) -> tuple[bool, Refusal | None]:
         """Count on Redis. Return whether it did, and its refusal."""
         assert self._shared is not None
-        if self.local_only:
-            return False, None
         try:
             async with asyncio.timeout(REDIS_TIMEOUT_S):
                 return True, await self._shared.hit(hits)
@@ -155,19 +172,19 @@ class RateLimits:
 
 def _limit(name: str, item: RateLimitItem) -> _Limit:
     start, _, end = item.key_for(name, CALLER).partition(CALLER)
-    return _Limit(name, str(item), f"bellwire:{start}", end, item.amount, item.get_expiry())
+    quota = QUOTAS.index(name) if name in QUOTAS else -1
+    return _Limit(name, quota, str(item), f"bellwire:{start}", end, item.amount, item.get_expiry())
 
 
 def _hit_of(limit: _Limit, caller: str, written: tuple[int, int]) -> Hit:
-    key = f"{limit.key_start}{caller}{limit.key_end}"
-    if limit.name in QUOTAS:
-        return Hit(key, limit.amount, limit.window_s, cost=0, spent=written[QUOTAS.index(limit.name)])
-    return Hit(key, limit.amount, limit.window_s)
+    _, quota, _, start, end, amount, window_s = limit
+    if quota < 0:
+        return Hit(f"{start}{caller}{end}", amount, window_s)
+    return Hit(f"{start}{caller}{end}", amount, window_s, 0, written[quota])
 
 
-def _refuse(limit: _Limit, wait_s: float) -> NoReturn:
+def _problem(limit: _Limit, wait_s: float) -> ProblemError:
     seconds = max(1, math.ceil(wait_s))
     metrics.RATE_LIMITED_TOTAL.labels(limit.name).inc()
-    slug = "quota-exceeded" if limit.name in QUOTAS else "rate-limited"
-    unit = f" {limit.name}" if limit.name in QUOTAS else ""
-    raise ProblemError(slug, f"at most {limit.text}{unit}: wait {seconds} s", {"Retry-After": str(seconds)})
+    slug, unit = ("quota-exceeded", f" {limit.name}") if limit.quota >= 0 else ("rate-limited", "")
+    return ProblemError(slug, f"at most {limit.text}{unit}: wait {seconds} s", {"Retry-After": str(seconds)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -110,12 +110,12 @@ class TokenCache:
             metrics.AUTH_FAILURES_TOTAL.labels("token").inc()
             raise
 
-    def record_use(self, actor: Actor, address: str) -> None:
+    def record_use(self, actor: Actor, address: Callable[[], str]) -> None:
         """Remember when and from where a token was used, to be written to the store later."""
         now = time.monotonic()
         if now - self._use_recorded.get(actor.token, -RECORD_USE_EVERY_S) >= RECORD_USE_EVERY_S:
             self._use_recorded[actor.token] = now
-            self._uses[actor.token] = (now_ms(), address)
+            self._uses[actor.token] = (now_ms(), address())
 
     def collect_uses(self) -> Sequence[tuple[int, int, str]]:
         """(token, at_ms, address) of the uses recorded since the last call."""

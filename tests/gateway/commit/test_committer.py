@@ -541,7 +541,7 @@ def test_a_full_queue_does_not_end_the_tasks_of_each_second(store: Settings, mon
             swept += 1
 
         monkeypatch.setattr(services.presence, "sweep", sweep)
-        services.tokens.record_use(actor, "127.0.0.1")
+        services.tokens.record_use(actor, lambda: "127.0.0.1")
         ticking = asyncio.ensure_future(server_module._tick(services, Server(Application(services, {}), deadlines={})))
         await until_async(lambda: swept > 3 or ticking.done())
         assert not ticking.done()
