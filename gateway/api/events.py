@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable
+from functools import partial
 from typing import Any, NamedTuple, TypedDict
-
-from tornado.iostream import StreamClosedError
 
 from gateway.api.accounts import MyAccount
 from gateway.api.conversations import ConversationAnswer
@@ -33,6 +32,7 @@ FOLLOW = TextParameter("follow", "follow these streams, too", one_of=(POSTS,))
 SUBSCRIPTION_QUERY = (CURSOR, TYPES, FOLLOW)
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
+_refusing: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 DELIVERY = {t: metrics.DELIVERY_SECONDS.labels(t) for t in ("poll", "sse", "ws")}
 
 
@@ -151,7 +151,7 @@ class SubscribingHandler(Handler):
     def on_connection_close(self) -> None:
         """End the subscription: the client has disconnected."""
         if self.subscription is not None:
-            self.subscription.end("aborted")
+            self.services.hub.end_one(self.subscription, "aborted")
         super().on_connection_close()
 
 
@@ -179,7 +179,12 @@ class StateAnswer(TypedDict):
 
 
 class Events(SubscribingHandler):
-    """The long poll. Passing a cursor back acknowledges the events before it; the server stores nothing for a client."""
+    """The long poll. Passing a cursor back acknowledges the events before it; the server stores nothing for a client.
+
+    A poll that waits has no task: the hub calls it back, and it answers at once.
+    """
+
+    _began = 0.0  # time.perf_counter() of an open poll
 
     @describe("Poll for events", {200: EventsAnswer}, query=(*SUBSCRIPTION_QUERY, TIMEOUT), errors=("cursor-expired",))
     async def get(self) -> None:
@@ -193,31 +198,60 @@ class Events(SubscribingHandler):
             self.follows_posts()
             self.answer({"events": [], "cursor": hub.cursor(hub.head), "more": False})
             return
-        began = time.perf_counter()
-        outcome = "gone"
+        self._auto_finish = False
+        self._began = time.perf_counter()
         POLLS_OPEN.inc()
         try:
             subscription = await self.subscribe(cursor)
-            answer = await hub.next(subscription, timeout_s)
-            if subscription.end_reason == "dead":
-                await self.refuse_ended()
-            outcome, sent = self._finish(subscription, answer)
-            del answer  # a slow client must not keep the events
-            self.unsubscribe()
-            await sent  # the poll is open until its client has received the answer
-        except StreamClosedError:
-            outcome = "aborted"
+            answer = await hub.available(subscription)
+            if answer is not None or timeout_s <= 0:
+                await self._answer(subscription, answer or hub.collect(subscription))
+            else:
+                hub.wait(subscription, timeout_s, self._go_on)
         except ExpiredError:
+            self._end("gone")
             raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
-        finally:
-            POLLS_OPEN.dec()
-            self.unsubscribe()
-            OUTCOMES[outcome].observe(time.perf_counter() - began)
+        except BaseException:
+            self._end("gone")
+            raise
 
-    def _finish(self, subscription: Subscription, answer: Answer) -> tuple[str, Awaitable[None]]:
-        """Write the answer. Returns the outcome, and when the client has received the answer; keeps no event until then."""
+    def _go_on(self) -> None:
+        """Answer after the wait."""
+        subscription = self.subscription
+        assert subscription is not None
+        answer = self.services.hub.collect(subscription)
+        if subscription.end_reason == "dead":
+            task = asyncio.create_task(self._answer_or_fail(subscription, answer))
+            _refusing.add(task)
+            task.add_done_callback(_refusing.discard)
+            return
+        try:
+            self._finish(subscription, answer)
+        except Exception as error:
+            self._fail(error)
+
+    async def _answer_or_fail(self, subscription: Subscription, answer: Answer) -> None:
+        try:
+            await self._answer(subscription, answer)
+        except Exception as error:
+            self._fail(error)
+
+    async def _answer(self, subscription: Subscription, answer: Answer) -> None:
+        if subscription.end_reason == "dead":
+            await self.refuse_ended()
+        self._finish(subscription, answer)
+
+    def _fail(self, error: Exception) -> None:
+        """Answer an exception as one of `get` is."""
+        self._end("gone")
+        self._handle_request_exception(error)
+
+    def _finish(self, subscription: Subscription, answer: Answer) -> None:
+        """Write the answer, and keep no event. The poll is open until its client has received it."""
         if subscription.end_reason == "aborted":
-            raise StreamClosedError
+            self._end("aborted")
+            self.finish()  # for the log and the metrics
+            return
         if subscription.end_reason == "suspended":
             raise ActingError(NOT_ACTIVE)
         hub = self.services.hub
@@ -227,7 +261,22 @@ class Events(SubscribingHandler):
             b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
         )
         observe_delivery(answer, subscription, "poll")
-        return "events" if parts else "empty", sent
+        self.unsubscribe()
+        self._end_when_sent("events" if parts else "empty", asyncio.ensure_future(sent))
+
+    def _end_when_sent(self, outcome: str, sent: asyncio.Future[None]) -> None:
+        if sent.done():
+            self._end("aborted" if sent.cancelled() or sent.exception() is not None else outcome)
+        else:
+            sent.add_done_callback(partial(self._end_when_sent, outcome))
+
+    def _end(self, outcome: str) -> None:
+        """Count the poll as ended, once."""
+        began, self._began = self._began, 0.0
+        if began:
+            POLLS_OPEN.dec()
+            self.unsubscribe()
+            OUTCOMES[outcome].observe(time.perf_counter() - began)
 
 
 class State(Handler):

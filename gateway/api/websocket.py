@@ -78,7 +78,7 @@ class EventSocket(SubscribingHandler, WebSocketHandler):
     def on_close(self) -> None:
         """End the subscription: the client has disconnected."""
         if self.subscription is not None:
-            self.subscription.end("aborted")
+            self.services.hub.end_one(self.subscription, "aborted")
 
     async def _pump(self) -> None:
         """Send events until the subscription ends or fails, and close the WebSocket."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +20,8 @@ from gateway.delivery.following import CONVERSATIONS, GROUPS, Followers, Followi
 from gateway.delivery.log_polls import LogPolls
 from gateway.delivery.observer import HubObserver
 from gateway.delivery.recent_events import EVENTS_WITH_DELETED_TEXT, RecentEvents
-from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Timeouts, Types, first_that_fit
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Answer, Subscriber, Subscription, Types, first_that_fit
+from gateway.delivery.wakeups import Wakeups
 from models.log.event import GATEWAYS, JOINING, MEMBERS, Event
 from models.store.clock import rfc3339
 from models.store.errors import ExpiredError
@@ -30,7 +31,6 @@ logger = structlog.get_logger()
 
 MAX_SCANNED_EVENTS = 1_000  # in memory, for one answer with some types of events
 MAX_KEPT_JSON_BYTES = 2048  # of an event's data: beside it in memory, the JSON of all recent events would be as much again
-MAX_WAKEUPS_PER_TICK = 25  # each is an answer of 0.2 ms, and a send waits for some ticks
 
 
 class Hub:
@@ -59,10 +59,7 @@ class Hub:
             event_type: following for following in (self._members, self._feeds) for event_type in following.event_types
         }
         self._subscribers = self._members.subscribers
-        self._ready: deque[Subscription] = deque()  # to be woken by events
-        self._expired: deque[Subscription] = deque()  # to be woken because their time is over
-        self._waking = False
-        self._timeouts = Timeouts(self._wake_expired)
+        self._wakeups = Wakeups()
         self._acting: dict[int, dict[Subscription, None]] = {}  # by the admin who acts for another user
         self._loop = asyncio.get_running_loop()
 
@@ -90,7 +87,7 @@ class Hub:
             if event.id > self.head:
                 event.committed = committed
                 self._deliver(event)
-        self._wake_soon()
+        self._wakeups.begin()
         self.log_polls.wake_soon()
 
     def _deliver(self, event: Event) -> None:
@@ -112,7 +109,7 @@ class Hub:
             self.recent.erase_text(event)
         for subscriber in self._followers.get(event.stream, ()):
             if subscriber.subscriptions and subscriber.sees(event):
-                self._ready.extend(s for s in subscriber.subscriptions if s.offer(event))
+                self._wakeups.add(s for s in subscriber.subscriptions if s.offer(event))
         following = self._membership.get(event.type)
         if following is not None and event.stream.startswith("user:"):
             following.apply(event)
@@ -127,22 +124,8 @@ class Hub:
             self._observer.events_lost()
             self.log_polls.wake_soon()
             for subscription in self._members.clear() + self._feeds.clear():
-                subscription.end_after_gap()
-
-    def _wake_expired(self, subscriptions: Collection[Subscription]) -> None:
-        self._expired.extend(subscriptions)
-        self._wake_soon()
-
-    def _wake_soon(self) -> None:
-        if not self._waking:
-            self._wake_slice()
-
-    def _wake_slice(self) -> None:
-        for _ in range(min(MAX_WAKEUPS_PER_TICK, len(self._ready) + len(self._expired))):
-            (self._ready or self._expired).popleft().wake()
-        self._waking = bool(self._ready or self._expired)
-        if self._waking:
-            self._loop.call_soon(self._wake_slice)
+                subscription.synced = False  # the client continues from its own position
+                self.end_one(subscription, "missed")
 
     # Ephemeral events
 
@@ -164,8 +147,8 @@ class Hub:
             recipients = [s for u in users if (s := self._subscribers.get(u)) is not None and u != except_user]
         ends_poll = event_type != "presence"
         for subscriber in recipients:
-            self._ready.extend(s for s in subscriber.subscriptions if s.offer_ephemeral(event_type, encoded, ends_poll=ends_poll))
-        self._wake_soon()
+            self._wakeups.add(s for s in subscriber.subscriptions if s.offer_ephemeral(event_type, encoded, ends_poll=ends_poll))
+        self._wakeups.begin()
 
     # Subscribers
 
@@ -213,7 +196,7 @@ class Hub:
         if len(subscriber.subscriptions) >= self.max_polls_per_user:
             oldest = next((s for s in subscriber.subscriptions if not s.end_reason), None)
             if oldest is not None:
-                oldest.end("superseded")
+                self.end_one(oldest, "superseded")
         if not subscriber.subscriptions and not bot:
             self._observer.user_connected(subscriber.user)
         for owner in subscription.subscribers:
@@ -242,21 +225,44 @@ class Hub:
 
         Raises ExpiredError, StoreDownError.
         """
-        answer = await self._next(subscription, min(timeout_s, subscription.expires - self._loop.time()))
-        if self._loop.time() >= subscription.expires:
-            subscription.end("dead")
+        answer = await self.available(subscription)
+        if answer is not None:
+            return answer
+        if timeout_s > 0:
+            woken = self._loop.create_future()
+            self.wait(subscription, timeout_s, partial(_resolve, woken))
+            try:
+                await woken
+            finally:
+                subscription.stop_waiting()
+        return self.collect(subscription)
+
+    async def available(self, subscription: Subscription) -> Answer | None:
+        """Return the events after the subscription's position, or None if none has arrived and it has not ended.
+
+        Raises ExpiredError, StoreDownError.
+        """
+        subscription.waited = False
+        answer = None if subscription.synced else await self._catch_up(subscription)
+        self._end_at_expiry(subscription)
+        if answer is None and (subscription.events or subscription.urgent or subscription.end_reason):
+            return subscription.collect(self.head)
         return answer
 
-    async def _next(self, subscription: Subscription, timeout_s: float) -> Answer:
-        subscription.waited = False
-        if not subscription.synced:
-            answer = await self._catch_up(subscription)
-            if answer is not None:
-                return answer
-        if not (subscription.events or subscription.urgent or subscription.end_reason) and timeout_s > 0:
-            subscription.waited = True
-            await subscription.wait(timeout_s, self._timeouts)
+    def wait(self, subscription: Subscription, timeout_s: float, on_wake: Callable[[], None]) -> None:
+        """Call `on_wake` once: when there is something to `collect`, the time is over, or the subscription has ended. Its
+        exceptions are logged."""
+        subscription.waited = True
+        self._wakeups.wait(subscription, min(timeout_s, subscription.expires - self._loop.time()), on_wake)
+
+    def collect(self, subscription: Subscription) -> Answer:
+        """Return what has arrived, nothing perhaps. The subscription ends when its token expires."""
+        self._end_at_expiry(subscription)
         return subscription.collect(self.head)
+
+    def _end_at_expiry(self, subscription: Subscription) -> None:
+        if self._loop.time() >= subscription.expires:
+            subscription.end("dead")
 
     async def _catch_up(self, subscription: Subscription) -> Answer | None:
         subscription.clear_events()
@@ -336,25 +342,35 @@ class Hub:
             event.json = encoded
         return encoded
 
+    def end_one(self, subscription: Subscription, reason: str) -> None:
+        """End a subscription. Its request goes on in a later tick."""
+        subscription.end(reason)
+        self._wakeups.add_later(subscription)
+
     def end(self, user: int, tokens: Collection[int] | None, reason: str, acting_reason: str = "") -> None:
         """End the user's subscriptions that were opened with these tokens (None: all of them). Those of admins who act for the user
         end for `acting_reason`, if there is one: their tokens are alive."""
         subscriber = self._subscribers.get(user)
-        for subscription in list(subscriber.subscriptions) if subscriber is not None else ():
+        for subscription in subscriber.subscriptions if subscriber is not None else ():
             if tokens is None or subscription.token in tokens:
-                subscription.end(acting_reason if acting_reason and subscription.by_admin else reason)
+                self.end_one(subscription, acting_reason if acting_reason and subscription.by_admin else reason)
         self.log_polls.end(user, tokens, reason)
 
     def end_acting(self, admin: int, tokens: Collection[int] | None, reason: str) -> None:
         """End the subscriptions for other users that an admin has opened with these tokens (None: all of them)."""
-        for subscription in list(self._acting.get(admin, ())):
+        for subscription in self._acting.get(admin, ()):
             if tokens is None or subscription.token in tokens:
-                subscription.end(reason)
+                self.end_one(subscription, reason)
 
     def close(self) -> None:
         """End every open subscription, and every later one at once: the gateway stops."""
         self.closing = True
         self.log_polls.end_all()
         for subscriber in self._subscribers.values():
-            for subscription in list(subscriber.subscriptions):
-                subscription.end("closing")
+            for subscription in subscriber.subscriptions:
+                self.end_one(subscription, "closing")
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Collection
@@ -14,8 +13,8 @@ from models.sync.catchup import FOREVER, MAX_SLICE_BYTES, IntervalsByStream, by_
 MAX_EVENTS_PER_ANSWER = 200  # `more` in the answer says that further events wait
 MAX_BYTES_PER_ANSWER = MAX_SLICE_BYTES  # of the events' data
 MAX_EPHEMERAL_KEPT = 20
-TIMEOUT_STEP_S = 0.05
 
+Waiting = dict["Subscription", None]
 Types = frozenset[str] | None  # event types that a subscription receives; None: all
 
 
@@ -79,7 +78,8 @@ class Subscription:
 
     __slots__ = (
         "_bytes",
-        "_future",
+        "_on_wake",
+        "_until",
         "by_admin",
         "end_reason",
         "ephemeral",
@@ -110,7 +110,8 @@ class Subscription:
         self.end_reason = ""
         self.by_admin = 0  # the admin whose token it is, who acts for the user
         self.expires = math.inf  # the loop's time when its token ends
-        self._future: asyncio.Future[None] | None = None
+        self._on_wake: Callable[[], None] | None = None  # of the request that waits
+        self._until: Waiting | None = None  # the others that wait as long
 
     @property
     def subscribers(self) -> tuple[Subscriber, ...]:
@@ -130,7 +131,7 @@ class Subscription:
             self.synced = False  # the rest is read from memory or store, after the last event kept
             return False
         self.events.append(event)
-        return len(self.events) == 1 and self._future is not None  # waking it once is enough
+        return len(self.events) == 1 and self._on_wake is not None  # waking it once is enough
 
     def offer_ephemeral(self, event_type: str, encoded: bytes, *, ends_poll: bool) -> bool:
         """Keep an ephemeral event, if its type matches. Returns whether the waiting request must be woken."""
@@ -139,7 +140,7 @@ class Subscription:
         if len(self.ephemeral) < MAX_EPHEMERAL_KEPT:
             self.ephemeral.append(encoded)
         self.urgent = self.urgent or ends_poll
-        return ends_poll and self._future is not None
+        return ends_poll and self._on_wake is not None
 
     def clear_events(self) -> list[Event]:
         """Return the events that have arrived, and keep none."""
@@ -153,30 +154,29 @@ class Subscription:
         self.position = position
 
     def end(self, reason: str) -> None:
-        """End the subscription: `dead` token, `suspended` user for whom an admin acts, `superseded` by newer polls,
-        `closing` gateway, `aborted` by its client, or `missed` events."""
+        """Mark it as ended, for its first reason: `dead` token, `suspended` user for whom an admin acts, `superseded` by newer
+        polls, `closing` gateway, `aborted` by its client, or `missed` events."""
         self.end_reason = self.end_reason or reason
-        self.wake()
 
-    def end_after_gap(self) -> None:
-        """End it because events were trimmed before they were offered: the client continues from its own position."""
-        self.synced = False
-        self.end("missed")
+    def wait(self, until: Waiting, on_wake: Callable[[], None]) -> None:
+        """Wait until an event arrives, the subscription is ended, or the time of `until` is over. `on_wake` is called once."""
+        self._until = until
+        self._on_wake = on_wake
+        until[self] = None
+
+    def stop_waiting(self) -> Callable[[], None] | None:
+        """Wait no more; returns the function that was to be called, if it waited."""
+        on_wake, until = self._on_wake, self._until
+        self._on_wake = self._until = None
+        if until is not None:
+            until.pop(self, None)
+        return on_wake
 
     def wake(self) -> None:
-        """Wake the request that waits, if one does."""
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self, timeout_s: float, timeouts: Timeouts) -> None:
-        """Wait until an event arrives, the subscription is ended, or the time is over."""
-        self._future = asyncio.get_running_loop().create_future()
-        step = timeouts.add(self, timeout_s)
-        try:
-            await self._future
-        finally:
-            timeouts.remove(self, step)
-            self._future = None
+        """Let the request go on that waits, if one does."""
+        on_wake = self.stop_waiting()
+        if on_wake is not None:
+            on_wake()
 
     def collect(self, head: int) -> Answer:
         """Return what has arrived, and advance to the hub's head, or to the last event if there was no room for more."""
@@ -184,34 +184,3 @@ class Subscription:
         self.position = max(self.position, head) if self.synced else (events[-1].id if events else self.position)
         self.ephemeral, self.urgent = [], False
         return Answer(events, ephemeral, self.position, not self.synced)
-
-
-class Timeouts:
-    """The ends of all waits, in steps of TIMEOUT_STEP_S: a timer for each wait costs more than anything else about it.
-
-    `expire` gets the subscriptions of one step together, never before their time.
-    """
-
-    def __init__(self, expire: Callable[[Collection[Subscription]], None]) -> None:
-        self._expire = expire
-        self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, dict[Subscription, None]] = {}  # by step
-
-    def add(self, subscription: Subscription, timeout_s: float) -> int:
-        """Add a subscription that waits for so long at most; returns its step."""
-        step = math.ceil((self._loop.time() + timeout_s) / TIMEOUT_STEP_S)
-        waiting = self._waiting.get(step)
-        if waiting is None:
-            waiting = self._waiting[step] = {}
-            self._loop.call_at(step * TIMEOUT_STEP_S, self._end, step)
-        waiting[subscription] = None
-        return step
-
-    def remove(self, subscription: Subscription, step: int) -> None:
-        """Remove a subscription that does not wait any more."""
-        waiting = self._waiting.get(step)
-        if waiting is not None:
-            waiting.pop(subscription, None)
-
-    def _end(self, step: int) -> None:
-        self._expire(self._waiting.pop(step))

@@ -11,9 +11,9 @@ import pytest
 from conf import Settings
 from gateway.commit.threads import BatchedRead, ThreadPool
 from gateway.delivery import hub, recent_events
-from gateway.delivery.hub import MAX_WAKEUPS_PER_TICK
 from gateway.delivery.recent_events import RecentEvents
-from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, TIMEOUT_STEP_S, Subscription, Timeouts
+from gateway.delivery.subscriptions import MAX_EVENTS_PER_ANSWER, Subscription
+from gateway.delivery.wakeups import MAX_WAKEUPS_PER_TICK, TIMEOUT_STEP_S, Timeouts
 from gateway.http.tokens import TokenCache
 from models.chat import conversation
 from models.chat.message import Draft, post
@@ -546,7 +546,7 @@ def test_thousands_of_polls_are_woken_in_slices(monkeypatch: pytest.MonkeyPatch)
 
             def tick() -> None:
                 woken_per_tick.append(0)
-                if core.hub._ready or not all(answer.done() for answer in waiting):
+                if core.hub._wakeups or not all(answer.done() for answer in waiting):
                     asyncio.get_running_loop().call_soon(tick)
 
             tick()
@@ -579,13 +579,40 @@ def test_polls_that_end_together_are_woken_in_slices_after_those_with_events(mon
             waiting = [asyncio.ensure_future(core.hub.next(poll, 60)) for poll in [*ending, reading]]
             await asyncio.sleep(0)
             monkeypatch.setattr(Subscription, "wake", noted)
-            core.hub._wake_expired(ending)
+            core.hub._wakeups._expire(ending)
             assert woken == ending[:MAX_WAKEUPS_PER_TICK]
             core.hub.publish_ephemeral([ben], "", "typing", {}, except_user=ana)
             answers = await asyncio.gather(*waiting)
             assert woken[MAX_WAKEUPS_PER_TICK] is reading
             assert [len(answer.ephemeral) for answer in answers] == [0] * count + [1]
             assert sorted(map(id, woken)) == sorted(map(id, [*ending, reading])), "each of them once"
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_that_fails_keeps_no_event_from_others() -> None:
+    ana, ben = people("ana", "ben")
+    token_of(ana), token_of(ben)
+    called: list[str] = []
+
+    def fail() -> None:
+        called.append("failed")
+        raise RuntimeError("a defect")
+
+    async def scenario() -> None:
+        async with Core() as core:
+            subscriber = await core.hub.subscriber(ben)
+            failing, waiting = (core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(2))
+            assert [await core.hub.available(each) for each in (failing, waiting)] == [None, None]
+            core.hub.wait(failing, 60, fail)
+            core.hub.wait(waiting, 60, lambda: called.append("woken"))
+            await core.send(ana, to=ben)
+            await until_async(lambda: len(called) == 2)
+            assert called == ["failed", "woken"]
+            assert [len(core.hub.collect(each).events) for each in (failing, waiting)] == [2, 2]
+            core.hub.end(ben, None, "dead")
+            await asyncio.sleep(0)
+            assert called == ["failed", "woken"], "each is called once"
 
     asyncio.run(scenario())
 
@@ -601,10 +628,11 @@ def test_a_wait_ends_within_a_step_after_its_time() -> None:
             polls = [core.hub.register(subscriber, 1, core.hub.head, None) for _ in range(4)]
             for poll, timeout_s in zip(polls, (0.001, 0.001, TIMEOUT_STEP_S, 60), strict=True):
                 due = asyncio.get_running_loop().time() + timeout_s
-                step = timeouts.add(poll, timeout_s)
+                poll.wait(timeouts.after(timeout_s), lambda: None)
+                step = next(step for step, waiting in timeouts._steps.items() if poll in waiting)
                 assert due <= step * TIMEOUT_STEP_S <= due + 1.1 * TIMEOUT_STEP_S
                 if poll is polls[1]:
-                    timeouts.remove(poll, step)
+                    poll.stop_waiting()
             await until_async(lambda: len(expired) == 2)
             assert expired == [polls[0], polls[2]]
 
