@@ -257,7 +257,7 @@ def run_pending(stop: Stop = never, max_s: float = math.inf) -> int:
     events, remaining = 0, set(consumers)
     deadline = time.monotonic() + max_s
     while not stop():
-        remaining &= set(consumers_to_run(consumers.values()))
+        remaining &= set(consumers_to_run(consumers.values(), passes_over=True))
         for name in [name for name in consumers if name in remaining]:
             result = _run_reported(name, _until(MAX_CONSUMER_S, stop))
             if result is None or not (result.events or result.rows):

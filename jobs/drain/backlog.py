@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from jobs.drain.consumer import Consumer
 from jobs.drain.drain import MAX_SKIPPED_EVENTS
+from jobs.drain.pacing import transaction
 from metrics.declared import LOG_LAG_SECONDS
 from models.log import checkpoint, event
 from models.log.checkpoint import Part
@@ -15,24 +16,49 @@ from models.store.clock import now_ms, rfc3339
 from models.store.database import engine
 from models.store.due import is_due
 
+MAX_GROUPED_EVENTS = 1_000  # in one query for the types of all consumers: read in 0.3 ms
+
 AllPositions = dict[str, dict[int, tuple[int, int]]]  # consumer -> part number -> (position, when it moved in Unix ms)
 
 
-def consumers_to_run(consumers: Iterable[Consumer]) -> list[str]:
-    """Return the consumers to run now, without those whose interval has not passed. Sets the lag gauge of each consumer."""
+def consumers_to_run(consumers: Collection[Consumer], *, passes_over: bool = False) -> list[str]:
+    """Return the consumers to run now, without those whose interval has not passed. Sets the lag gauge of each consumer.
+
+    With `passes_over`, the checkpoints of those that have nothing to do for MAX_SKIPPED_EVENTS are moved past these together.
+    """
     stored, retries, newest = checkpoint.all_positions(), dead_letters.consumers_to_retry(), event.head()
-    to_run = []
+    may_have_unread = _unread_filter(consumers, stored, newest)
+    to_run, passed = [], dict[Part, int]()
     for consumer in consumers:
         positions, moved_ms = _positions(consumer, stored, 0)
         position = min(positions.values())
-        oldest_ms = _oldest_unread_ms(consumer, positions) if newest > position else None
+        oldest_ms = _oldest_unread_ms(consumer, positions) if may_have_unread(consumer, position) else None
         _set_lag(consumer, oldest_ms)
-        has_work = (
-            oldest_ms is not None or newest - position >= MAX_SKIPPED_EVENTS or consumer.name in retries or consumer.postponed()
-        )
-        if has_work and _interval_has_passed(consumer, moved_ms):
+        skips = oldest_ms is None and newest - position >= MAX_SKIPPED_EVENTS
+        has_work = oldest_ms is not None or skips or consumer.name in retries or consumer.postponed()
+        if not (has_work and _interval_has_passed(consumer, moved_ms)):
+            continue
+        if skips and passes_over and len(stored.get(consumer.name, ())) == len(positions):
+            passed |= positions
+            has_work = consumer.name in retries or consumer.postponed()
+        if has_work:
             to_run.append(consumer.name)
+    if passed:
+        with transaction(appends=False) as tx:
+            checkpoint.pass_over(tx, passed, newest)
     return to_run
+
+
+def _unread_filter(consumers: Iterable[Consumer], stored: AllPositions, newest: int) -> Callable[[Consumer, int], bool]:
+    """Return a function that says whether a consumer may have events to process after a position.
+
+    While none is far behind, one query of the newest event of each type answers that for all of them.
+    """
+    oldest = min((min(_positions(consumer, stored, 0)[0].values()) for consumer in consumers), default=newest)
+    if newest - oldest > MAX_GROUPED_EVENTS:
+        return lambda _, position: newest > position
+    by_type = checkpoint.newest_by_type(oldest) if newest > oldest else {}
+    return lambda consumer, position: any(by_type.get(kind, 0) > position for kind in consumer.types)
 
 
 def consumer_lags(consumers: Iterable[Consumer]) -> list[dict[str, Any]]:

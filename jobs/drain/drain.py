@@ -129,6 +129,8 @@ class _Run:
         self.stats = DrainStats(consumer.name)
         self._consumer = consumer
         self._parts = consumer.parts()
+        self._known: dict[Part, int] = {}  # positions, as they were read or as this run has moved them
+        self._head = 0  # newest event id when the latest slice of all parts began
         self._overtaken = False
         self._stop = stop
         self._events_per_slice = events_per_slice
@@ -149,28 +151,23 @@ class _Run:
     # Reading: which slice is next
 
     def _drain_log(self) -> bool:
-        """Process slices until the log's end; returns whether events are left."""
+        """Process slices until the log's end; returns whether events are left.
+
+        All parts share the slices until another worker has processed one first: from then on each worker drains part by part.
+        """
         for slices in itertools.count():
             if self._stop() or slices == self._consumer.max_slices_per_run:
                 return True
-            if not self._drain_slice_of_all_parts():
-                return False
-            if len(self._parts) > 1:
+            self._head = event.head()  # before the events: checkpoints must not pass over what is appended meanwhile
+            try:
+                if not self._drain_slice(self._parts):
+                    return False
+            except CheckpointMovedError:
+                if len(self._parts) == 1:
+                    raise
+                self._overtaken = True
                 self._drain_parts()
         return True
-
-    def _drain_slice_of_all_parts(self) -> bool:
-        """Process one slice of all parts together; returns whether events are left.
-
-        If another worker has processed it first and there are several parts, returns True: `_drain_parts` then shares them out.
-        """
-        try:
-            return self._drain_slice(self._parts)
-        except CheckpointMovedError:
-            if len(self._parts) == 1:
-                raise
-            self._overtaken = True
-            return True
 
     def _drain_parts(self) -> None:
         """Drain one part after the other, in random order, so that workers seldom meet at the same part."""
@@ -183,19 +180,26 @@ class _Run:
 
     def _drain_slice(self, parts: Sequence[Part]) -> bool:
         """Process the next slice of events of these parts; returns whether events are left."""
-        old = self._positions(parts)
-        newest = event.head()  # read before the events: the checkpoint must not pass over what is appended meanwhile
+        old, newest = self._positions(parts), self._head
         events, reached = checkpoint.read_unread(old, newest, self._consumer.types, self._events_per_slice)
+        moves = events or reached < newest or newest - min(old.values()) >= MAX_SKIPPED_EVENTS
         if events:
             self._process(events, _SliceClaim(old, reached))
-        elif reached < newest or newest - min(old.values()) >= MAX_SKIPPED_EVENTS:
+        elif moves:
             self._complete(_SliceClaim(old, reached))
+        self._known |= checkpoint.advanced(old, reached) if moves else old
         lag_ms = now_ms() - events[-1].at_ms if events and reached < newest else 0
         LOG_LAG_SECONDS.labels(self._consumer.name).set(max(0, lag_ms) / 1000)
         return reached < newest
 
     def _positions(self, parts: Sequence[Part]) -> Positions:
-        """The checkpoints of these parts; those that are missing are created at the log's beginning."""
+        """The positions of these parts: where this run has moved them, else as read. When the slice fails they are read again."""
+        if not self._known.keys() >= set(parts):
+            self._known |= self._read_positions(parts)
+        return {part: self._known.pop(part) for part in parts}
+
+    def _read_positions(self, parts: Sequence[Part]) -> Positions:
+        """Read the checkpoints of these parts; those that are missing are created at the log's beginning."""
         positions = checkpoint.positions(parts)
         if len(positions) < len(parts):
             with transaction(appends=False) as tx:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import peewee
 
 from models.log.event import Event, EventRow, Transaction
-from models.store.database import Base, affected_rows, engine, fetch_rows, placeholders, rows
+from models.store.database import Base, affected_rows, engine, execute, fetch_rows, placeholders, rows, values_cte
 
 MAX_SCANNED_EVENTS = 1_000  # in one query for the parts that have events to process
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     of: int = 1
 
 
-Positions = Mapping[Part, int]  # parts of one consumer -> their checkpoints' positions
+Positions = Mapping[Part, int]  # parts, usually of one consumer -> their checkpoints' positions
 
 
 def positions(parts: Sequence[Part]) -> dict[Part, int]:
@@ -80,6 +80,23 @@ def _advance(tx: Transaction, old: Sequence[tuple[Part, int]], new: int) -> int:
         "UPDATE checkpoints SET position=CASE WHEN position>? THEN position ELSE ? END, moved_ms=? "
         f"WHERE consumer=? AND ({unmoved})",
         (new, new, tx.now_ms, old[0][0].consumer, *(v for part, position in old for v in (part.number, position))),
+    )
+
+
+def pass_over(tx: Transaction, old: Positions, new: int) -> None:
+    """Move checkpoints of several consumers past events that none of them reads, except those that have moved meanwhile.
+
+    Raw SQL: one statement for all of them. On PostgreSQL those that a drain is moving stay as well: to wait for it with some of the
+    others locked could deadlock.
+    """
+    waits = "" if engine().name == "sqlite" else " FOR UPDATE OF c SKIP LOCKED"
+    execute(
+        values_cte("consumer, part, position", len(old))
+        + ", unmoved AS (SELECT c.consumer, c.part FROM input CROSS JOIN checkpoints c "
+        f"WHERE c.consumer=input.consumer AND c.part=input.part AND c.position=input.position{waits}) "
+        "UPDATE checkpoints SET position=?, moved_ms=? FROM unmoved "
+        "WHERE checkpoints.consumer=unmoved.consumer AND checkpoints.part=unmoved.part",
+        [*(value for part, position in old.items() for value in (part.consumer, part.number, position)), new, tx.now_ms],
     )
 
 
@@ -154,6 +171,12 @@ def oldest_unread_by_part(positions: Positions, types: Collection[str]) -> dict[
             if part not in oldest and (since_ms := oldest_unread_ms(part, max(position, last), types)) is not None:
                 oldest[part] = since_ms
     return oldest
+
+
+def newest_by_type(after: int) -> dict[str, int]:
+    """Return the newest event of each type after a position, which reads all events from there."""
+    query = EventRow.select(EventRow.type, peewee.fn.MAX(EventRow.id)).where(EventRow.id > after).group_by(EventRow.type)
+    return dict(fetch_rows(query))
 
 
 def all_positions() -> dict[str, dict[int, tuple[int, int]]]:

@@ -45,6 +45,7 @@ HEAD_SQL = "SELECT greatest((SELECT max(id) FROM events), (SELECT value::bigint 
 LAST_ID_SQL = "(SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {}_id_seq)"
 NEWEST_IDS_SQL = f"SELECT ({HEAD_SQL}), {LAST_ID_SQL.format('events')}, {LAST_ID_SQL.format('messages')}"
 CLOCK_SQL = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # not now(): that is before the wait for the lock
+RELAXED_SQL = ", set_config('synchronous_commit', 'off', true)"  # of this transaction, by the same statement
 LOCK_SQL = f"SELECT pg_advisory_xact_lock({LOG_LOCK}); {CLOCK_SQL}, {NEWEST_IDS_SQL.removeprefix('SELECT ')}"
 
 # Every statement is written so that one index leads it, in the index's order (tests/jobs/test_plans.py). A connection keeps a
@@ -177,12 +178,11 @@ class PostgreSQL(Engine):
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
         """Send BEGIN, the lock and the query for the clock and the newest ids in one round trip."""
-        statements = ["BEGIN"]
+        start_sql = LOCK_SQL if appends else CLOCK_SQL
         if not durable:
-            statements.append("SET LOCAL synchronous_commit = off")
-        statements.append(LOCK_SQL if appends else CLOCK_SQL)
+            start_sql += RELAXED_SQL
         try:
-            cursor = self.execute("; ".join(statements))
+            cursor = self.execute(f"BEGIN; {start_sql}")
         except BaseException:
             self.rollback()
             raise
@@ -191,7 +191,7 @@ class PostgreSQL(Engine):
             pass
         if not appends:
             return TransactionStart(cursor.fetchone()[0], 0, {})
-        now_ms, head, events, messages = cursor.fetchone()
+        now_ms, head, events, messages, *_ = cursor.fetchone()
         return TransactionStart(now_ms, head, {"events": max(head, events), "messages": messages})
 
     def newest_id(self, table: str) -> int:

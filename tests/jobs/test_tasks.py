@@ -95,7 +95,7 @@ def test_a_call_with_a_bound_runs_each_consumer_once_and_returns(store: Settings
         return DrainResult(1, 1, has_more=True, overtaken=False)
 
     monkeypatch.setattr(tasks, "_run_reported", never_done)
-    monkeypatch.setattr(tasks, "consumers_to_run", lambda _: list(tasks.consumers))
+    monkeypatch.setattr(tasks, "consumers_to_run", lambda _, **__: list(tasks.consumers))
     assert tasks.run_pending(max_s=0.0) == len(tasks.consumers)
     assert rounds == list(tasks.consumers)
 

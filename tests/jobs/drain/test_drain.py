@@ -116,11 +116,43 @@ def test_many_events_of_other_types_move_the_checkpoint(store: Settings) -> None
     ana, ben = people("ana", "ben")
     send(ana, 1, to=ben)
     drain(consumer())
+    append_skipped()
+    drain(consumer(), events_per_slice=10)
+    assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
+
+
+def append_skipped() -> None:
+    """Append as many events that no consumer reads as make checkpoints move past them."""
     with event.transaction() as tx:
         for _ in range(draining.MAX_SKIPPED_EVENTS):
             tx.append("user:1", "read.updated", b"{}")
-    drain(consumer(), events_per_slice=10)
-    assert set(checkpoint.positions(consumer().parts()).values()) == {event.head()}
+
+
+def test_consumers_that_have_nothing_to_do_move_past_events_together(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = people("ana", "ben")
+    append_skipped()
+    tasks.run_pending()  # creates the checkpoints
+    idle = {name for name, each in tasks.consumers.items() if "message.created" not in each.types and not each.min_interval_ms}
+    send(ana, 1, to=ben)
+    append_skipped()
+    run: list[str] = []
+    monkeypatch.setattr(tasks, "_run_reported", lambda name, _: run.append(name))
+    tasks.run_pending()
+    positions = {name: {at for at, _ in parts.values()} for name, parts in checkpoint.all_positions().items()}
+    assert run
+    assert not idle.intersection(run)
+    assert {name for name, each in positions.items() if each == {event.head()}} == idle
+
+
+def test_a_checkpoint_that_moved_meanwhile_is_not_passed_over(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    parts = consumer().parts()
+    with event.transaction() as tx:
+        checkpoint.ensure(tx, parts)
+        checkpoint.advance(tx, {parts[0]: 0}, 2)
+        checkpoint.pass_over(tx, dict.fromkeys(parts, 1), event.head())
+    assert checkpoint.positions(parts) == {**dict.fromkeys(parts, 0), parts[0]: 2}
 
 
 def test_no_consumer_reads_what_drains_append(store: Settings) -> None:
