@@ -22,6 +22,7 @@ from gateway.app import Application
 from gateway.background import Background
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
+from gateway.http.wire.server import WireServer
 from jobs.gauges import measure_disk, set_build_info
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
@@ -117,7 +118,9 @@ async def _serve(
     set_build_info(settings)
     measure_disk(settings.data_dir)  # before the metrics are read: 0 would mean a full disk
     deadlines: Deadlines = {}
-    server = Server(Application(services, deadlines), deadlines=deadlines)
+    application = Application(services, deadlines)
+    is_tornado = settings.wire == "tornado"
+    server = Server(application, deadlines=deadlines) if is_tornado else WireServer(application, deadlines)
     server.add_sockets(sockets)
     _freeze_objects()
     stopping = asyncio.Event()
@@ -139,7 +142,7 @@ async def _serve(
     await _stop(services, server, background, tasks)
 
 
-async def _stop(services: Services, server: Server, background: Background, tasks: list[asyncio.Task[None]]) -> None:
+async def _stop(services: Services, server: Server | WireServer, background: Background, tasks: list[asyncio.Task[None]]) -> None:
     """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed."""
     logger.info("gateway_stopping")
     services.stopping = True
@@ -176,7 +179,7 @@ async def _stop(services: Services, server: Server, background: Background, task
     logger.info("gateway_stopped")
 
 
-async def _tick(services: Services, server: Server) -> None:
+async def _tick(services: Services, server: Server | WireServer) -> None:
     """Once a second, sweep presence, idle subscribers and connections, and write failed log-ins; once a minute, the last uses of
     tokens."""
     outage = Outage("tick", "it is tried again a second later")

@@ -10,17 +10,11 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
 
-from tornado import web
+from tornado import httputil, web
 from tornado.http1connection import HTTP1Connection
-from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
-
-from gateway.http.lingering import Lingering
-from gateway.http.pacing import Pace
 
 SEND_TIMEOUT_S = 30.0  # a client that receives nothing for so long is disconnected
 MIN_BYTES_PER_S = 1024  # and one that receives less than this
@@ -30,8 +24,6 @@ UNSENT_BYTES_IN_KERNEL = 128 * 1024  # of one connection; the default grows to 4
 FILE_BYTES_IN_KERNEL = 512 * 1024  # of a connection on which a file is sent: each half of it wakes the loop and a thread
 PEER_TIMEOUT_S = 30  # without an acknowledgement from the client's host (RFC 5482)
 HOST_GONE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # of a connection, after PEER_TIMEOUT_S (tcp(7))
-MAX_DROPPED_READS = 16
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as Tornado's HTTP1Connection writes it
 PROBE_AFTER_S, PROBE_EVERY_S = 15, 5  # of a connection on which nothing is sent
 
 Caller = int | str  # a user id, or the address of an anonymous client
@@ -49,38 +41,42 @@ SOCKET_OPTIONS = (  # (level, option, value)
 )
 
 
-class ClientStream(IOStream):
-    """A connection to a client. `unsent` bytes of its answers are in memory.
+class ClientConnection:
+    """A connection to a client. `unsent` bytes of its answers are in memory: whole writes count until their last byte is sent."""
 
-    Tornado's buffer keeps the whole of a write until its last byte is sent, so whole writes count until then.
-    """
+    __slots__ = ("_answers", "caller", "deadline", "lingers", "on_too_slow", "sent_at_check", "sent_from_file", "unsent")
 
-    def __init__(
-        self, connection: socket.socket, unsent: UnsentAnswers, turns: Pace, crowd: Pace, caller: Caller, **options: Any
-    ) -> None:
+    def __init__(self, unsent: UnsentAnswers, caller: Caller) -> None:
         self.caller = caller  # of the latest request
         self.unsent = 0
         self.sent_from_file = 0
         self.sent_at_check = 0
         self.deadline = 0.0
         self.on_too_slow: Callable[[], None] | None = None  # instead of close
-        self.refusal: Callable[[str], bytes] = lambda slug: BAD_REQUEST  # the answer to a request that reaches no handler
         self.lingers = False  # whether the client still sends while it is answered
-        self._was_refused = False
         self._answers = unsent
-        self._turns, self._crowd = turns, crowd
-        self._is_delayed = False
-        super().__init__(connection, **options)
 
     @property
     def sent(self) -> int:
         """The number of bytes that the operating system has accepted."""
-        return self._total_write_done_index + self.sent_from_file
+        raise NotImplementedError
 
     @property
     def silent_s(self) -> float:
         """How long the client's host had acknowledged nothing when the system closed the connection for that; 0 otherwise."""
-        return PEER_TIMEOUT_S if isinstance(self.error, OSError) and self.error.errno in HOST_GONE else 0.0
+        raise NotImplementedError
+
+    def closed(self) -> bool:
+        """Whether the connection has ended."""
+        raise NotImplementedError
+
+    def client_socket(self) -> socket.socket:
+        """The socket, of a connection that has not ended. It stays the connection's."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the connection, without what it has not sent."""
+        raise NotImplementedError
 
     def set_caller(self, caller: Caller) -> None:
         """Count the following answers for a caller: a proxy's connection serves many."""
@@ -89,9 +85,9 @@ class ClientStream(IOStream):
 
     @contextlib.contextmanager
     def sending_file(self) -> Iterator[None]:
-        """While the system sends a file's bytes to the client, which `sent_from_file` counts and this stream does not see, the
+        """While the system sends a file's bytes to the client, which `sent_from_file` counts and this connection does not see, the
         client has the same deadlines."""
-        self.set_nodelay(value=True)
+        self._set_option(socket.TCP_NODELAY, 1)
         self._bound_kernel(FILE_BYTES_IN_KERNEL)
         self._answers.add(self, 0)
         try:
@@ -102,67 +98,32 @@ class ClientStream(IOStream):
 
     def _bound_kernel(self, length: int) -> None:
         """Let the system accept no more than this before it has sent it."""
-        with contextlib.suppress(OSError, AttributeError):  # the connection is closed, or another system
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, length)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            self._set_option(socket.TCP_NOTSENT_LOWAT, length)
 
-    def write(self, data: bytes | memoryview) -> Any:
-        """Write, and count the bytes if the client does not receive them at once."""
-        if data == BAD_REQUEST:
-            data = self.refusal("malformed")
-        future = super().write(data)
-        if self._write_buffer:
-            self._answers.add(self, len(data))
-        return future
+    def _set_option(self, option: int, value: int) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # the connection is closed
+            self.client_socket().setsockopt(socket.IPPROTO_TCP, option, value)
 
-    def reading(self) -> bool:
-        """Tornado's method: nothing more is read while a request waits for its turn."""
-        return super().reading() and not self._is_delayed
 
-    def _read_from_buffer(self, pos: int) -> None:
-        """Tornado's method; the head of a request waits for its caller's turn before it is parsed."""
-        if self._read_regex is None:
-            super()._read_from_buffer(pos)
-        elif not self._is_delayed:
-            self._is_delayed = True
-            pace = self._turns if isinstance(self.caller, int) else self._crowd  # many people can have one address
-            pace.begin(partial(self._go_on, pos), self.caller)
+class AnswerConnection(httputil.HTTPConnection):
+    """Tornado's interface of a connection, and a whole answer in one write."""
 
-    def _go_on(self, pos: int) -> None:
-        self._is_delayed = False
-        super()._read_from_buffer(pos)  # of a connection that was closed meanwhile this has no effect
+    def answer(self, head: bytes, body: bytes) -> Awaitable[None]:
+        """Write a whole answer and end the request. `head` has the status line and the headers, with Content-Length and CRLFs.
 
-    def _check_max_bytes(self, delimiter: Any, size: int) -> None:
-        """Tornado's method, which closes the connection when a head or a line of chunks is too long; answer it before."""
-        if not self._was_refused and self._read_max_bytes is not None and size > self._read_max_bytes:
-            self._refuse("headers-too-large" if self._read_regex is not None else "malformed")
-        super()._check_max_bytes(delimiter, size)
+        Done when the operating system has accepted all of it; with StreamClosedError if the client disconnects before.
+        """
+        raise NotImplementedError
 
-    def _refuse(self, slug: str) -> None:
-        """Answer a request that reaches no handler, and drop what it still sends: the client could lose the answer otherwise."""
-        self._was_refused = True  # Tornado checks again while it closes
-        super().write(self.refusal(slug))
-        with contextlib.suppress(OSError):
-            for _ in range(MAX_DROPPED_READS):
-                if not self.socket.recv(self.read_chunk_size):
-                    break
+    def add_sent(self, length: int) -> None:
+        """Count bytes of the answer's body that were sent past this object."""
+        raise NotImplementedError
 
-    def _handle_write(self) -> None:
-        super()._handle_write()
-        if self.unsent and not self._write_buffer:
-            self._answers.remove(self)
 
-    def close(self, exc_info: Any = False) -> None:
-        """Close the connection, and release what it has not sent."""
-        super().close(exc_info)
-        self._answers.remove(self)
-
-    def close_fd(self) -> None:
-        """Tornado's hook: close the socket."""
-        if self.lingers:
-            Lingering.begin(self.socket)
-            self.socket = None  # type: ignore[assignment]
-        else:
-            super().close_fd()
+def silence_of(error: BaseException | None) -> float:
+    """The seconds for which a client's host had acknowledged nothing when its connection ended with this error."""
+    return PEER_TIMEOUT_S if isinstance(error, OSError) and error.errno in HOST_GONE else 0.0
 
 
 class UnsentAnswers:
@@ -184,13 +145,13 @@ class UnsentAnswers:
         self._max_bytes = max_bytes
         self._max_bytes_per_caller = max_bytes_per_caller
         self._by_caller: dict[Caller, int] = {}
-        self._streams: dict[ClientStream, None] = {}  # the one that waits longest comes first
+        self._streams: dict[ClientConnection, None] = {}  # the one that waits longest comes first
 
-    def __contains__(self, stream: ClientStream) -> bool:
+    def __contains__(self, stream: ClientConnection) -> bool:
         """Whether the client has still to receive something."""
         return stream in self._streams
 
-    def add(self, stream: ClientStream, size: int) -> None:
+    def add(self, stream: ClientConnection, size: int) -> None:
         """Count a write. Beyond a bound, close the oldest connection of the caller with the most bytes."""
         if stream not in self._streams:
             self._streams[stream] = None
@@ -204,7 +165,7 @@ class UnsentAnswers:
         while self.bytes > self._max_bytes:
             self._close_oldest(max(self._by_caller, key=self._by_caller.__getitem__))
 
-    def remove(self, stream: ClientStream) -> None:
+    def remove(self, stream: ClientConnection) -> None:
         """Stop counting a connection that has sent everything, or is closed."""
         if stream in self._streams:
             del self._streams[stream]
@@ -224,20 +185,20 @@ class UnsentAnswers:
                 stream.deadline = now + self._timeout_s  # for the closing handshake of a WebSocket
                 (stream.on_too_slow or stream.close)()
 
-    def _close_oldest(self, caller: Caller, but: ClientStream | None = None) -> None:
+    def _close_oldest(self, caller: Caller, but: ClientConnection | None = None) -> None:
         waiting = (stream for stream in self._streams if stream.caller == caller and stream is not but)
         oldest = next((stream for stream in waiting if stream.unsent), None)  # a file's bytes are not in memory
         if oldest is not None:
             oldest.close()
 
 
-def stream_of(handler: web.RequestHandler) -> ClientStream | None:
+def stream_of(handler: web.RequestHandler) -> ClientConnection | None:
     """The connection of a request, also after its WebSocket was opened; None if it is not one of this module."""
     if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
         stream = handler.ws_connection.stream
     else:
         stream = getattr(handler.request.connection, "stream", None)
-    return stream if isinstance(stream, ClientStream) else None
+    return stream if isinstance(stream, ClientConnection) else None
 
 
 def is_waiting(handler: web.RequestHandler) -> bool:
@@ -250,13 +211,16 @@ def add_sent(handler: web.RequestHandler, length: int) -> None:
     """Count bytes of an answer's body that were sent past its connection, which finishes no answer that is shorter than its
     Content-Length."""
     connection = handler.request.connection
-    assert isinstance(connection, HTTP1Connection)
-    assert connection._expected_content_remaining is not None
-    connection._expected_content_remaining -= length
+    if isinstance(connection, HTTP1Connection):
+        assert connection._expected_content_remaining is not None
+        connection._expected_content_remaining -= length
+    else:
+        assert isinstance(connection, AnswerConnection)
+        connection.add_sent(length)
 
 
 def abort_connection(handler: web.RequestHandler) -> None:
     """Close the connection in the middle of an answer, so that the client does not mistake it for a complete one."""
-    connection = handler.request.connection
-    if isinstance(connection, HTTP1Connection):
-        connection.stream.close()
+    stream = getattr(handler.request.connection, "stream", None)
+    if stream is not None:
+        stream.close()

@@ -21,7 +21,8 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
 from gateway.http.client_address import limited_as
-from gateway.http.connections import SOCKET_OPTIONS, ClientStream, UnsentAnswers
+from gateway.http.client_stream import ClientStream
+from gateway.http.connections import SOCKET_OPTIONS, UnsentAnswers
 from gateway.http.pacing import Pace
 
 IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin

@@ -22,7 +22,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from gateway.commit.threads import ThreadPool
-from gateway.http.connections import ClientStream, abort_connection, add_sent, stream_of
+from gateway.http.connections import ClientConnection, abort_connection, add_sent, stream_of
 from gateway.http.places import Places
 from gateway.http.ranges import Span
 from models.blobs.objects import ObjectStore
@@ -48,10 +48,10 @@ class FileSending:
     """A part of a file that the system sends to a client. It has its own descriptor of the connection, so that a thread never
     writes to one that was closed and belongs to something else."""
 
-    def __init__(self, stream: ClientStream, file: int, span: Span) -> None:
+    def __init__(self, stream: ClientConnection, file: int, span: Span) -> None:
         self._stream, self._file = stream, file
         self._offset, self.left = span
-        self._socket = stream.socket.dup()
+        self._socket = stream.client_socket().dup()
         self._writable = select.poll()
         self._writable.register(self._socket, select.POLLOUT)
         self._is_closed = False

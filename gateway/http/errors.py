@@ -24,6 +24,7 @@ STATUS = {
     "conflict": 409,
     "cursor-expired": 410,
     "too-large": 413,
+    "uri-too-long": 414,
     "unsupported-media-type": 415,
     "range-not-satisfiable": 416,
     "invalid": 422,
@@ -39,6 +40,7 @@ SLUGS = {status: slug for slug, status in reversed(STATUS.items())}
 RETRY_AFTER_S = 1
 TITLES = {
     413: "Request Entity Too Large",
+    414: "URI Too Long",
     416: "Requested Range Not Satisfiable",
     422: "Unprocessable Entity",
 }  # Python 3.13 has other phrases

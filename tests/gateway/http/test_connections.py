@@ -16,7 +16,8 @@ from tornado.netutil import bind_sockets
 
 from conf import Settings
 from gateway.app import Application
-from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, ClientStream, UnsentAnswers
+from gateway.http.client_stream import ClientStream
+from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, UnsentAnswers
 from gateway.http.deadlines import Server
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.services import Services
