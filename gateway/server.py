@@ -20,6 +20,7 @@ from conf import Settings
 from conf.logging import detach
 from gateway.app import Application
 from gateway.background import Background
+from gateway.http.connections import UnsentAnswers
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
 from gateway.http.wire.server import WireServer
@@ -98,6 +99,15 @@ def _discard_uploads(settings: Settings) -> None:
         sweep.discard_uploads(began_ms)
 
 
+def http_server(
+    settings: Settings, application: Application, deadlines: Deadlines, unsent: UnsentAnswers | None = None
+) -> Server | WireServer:
+    """Return the server of the wire that is set."""
+    if settings.wire == "tornado":
+        return Server(application, deadlines=deadlines, unsent=unsent)
+    return WireServer(application, deadlines, unsent)
+
+
 async def _serve(
     settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
 ) -> None:
@@ -118,9 +128,7 @@ async def _serve(
     set_build_info(settings)
     measure_disk(settings.data_dir)  # before the metrics are read: 0 would mean a full disk
     deadlines: Deadlines = {}
-    application = Application(services, deadlines)
-    is_tornado = settings.wire == "tornado"
-    server = Server(application, deadlines=deadlines) if is_tornado else WireServer(application, deadlines)
+    server = http_server(settings, Application(services, deadlines), deadlines)
     server.add_sockets(sockets)
     _freeze_objects()
     stopping = asyncio.Event()

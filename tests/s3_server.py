@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import LIMIT_S
+
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "a-secret-of-tests"}
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"}  # as much as moto reads
 HEAD_END = b"\r\n\r\n"
@@ -34,7 +36,7 @@ class S3Server:
     def new_bucket(self) -> str:
         """Create an empty bucket. Return the setting that names a prefix in it."""
         name = f"files-{next(self._numbers)}"
-        httpx.put(f"{self.endpoint}/{name}", headers=SIGNED, trust_env=False).raise_for_status()
+        httpx.put(f"{self.endpoint}/{name}", headers=SIGNED, trust_env=False, timeout=LIMIT_S).raise_for_status()
         return url_of(self.endpoint, name)
 
     def stop(self) -> None:

@@ -94,7 +94,7 @@ class Connection(ClientTransport):
             self._refuse("uri-too-long")
         elif end <= len(pending):
             self._is_waiting = True
-            self._server.pace(self._begin, self.caller)
+            self._server.begin_request(self._begin, self.caller)
 
     def _begin(self) -> None:
         """Parse the head that has arrived, and hand it over."""

@@ -53,8 +53,8 @@ class WireServer:
         self.connections: dict[ClientTransport, None] = {}
         self.refusal: Callable[[str], bytes] = getattr(application, "refusal", lambda _slug: BAD_REQUEST)
         self._application = application
-        self._turns: Pace | None = settings.get("turns")
-        self._crowd: Pace | None = settings.get("pace")
+        self.turns: Pace | None = settings.get("turns")
+        self.pace: Pace | None = settings.get("pace")
         self._listening: list[socket.socket] = []
         self._accepting: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
@@ -72,7 +72,7 @@ class WireServer:
             self._loop.add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(self._crowd.limit if self._crowd else ACCEPTED_AT_ONCE):
+        for _ in range(self.pace.limit if self.pace else ACCEPTED_AT_ONCE):
             try:
                 connection, address = listening.accept()
             except BlockingIOError:
@@ -105,9 +105,9 @@ class WireServer:
 
     # What connections use
 
-    def pace(self, begin: Callable[[], None], caller: Caller) -> None:
+    def begin_request(self, begin: Callable[[], None], caller: Caller) -> None:
         """Call `begin` when it is this caller's turn: many people can have one address."""
-        pace = self._turns if isinstance(caller, int) else self._crowd
+        pace = self.turns if isinstance(caller, int) else self.pace
         if pace is None:
             begin()
         else:
@@ -128,8 +128,8 @@ class WireServer:
 
     def stream(self, connection: socket.socket, caller: Caller) -> ClientStream:
         """Make a stream of Tornado's for a connection that leaves HTTP."""
-        pace = Pace(lambda: False, (ACCEPTED_AT_ONCE, ACCEPTED_AT_ONCE))
-        return ClientStream(connection, self.unsent, self._turns or pace, self._crowd or pace, caller)
+        at_once = Pace(lambda: False, (ACCEPTED_AT_ONCE, ACCEPTED_AT_ONCE))
+        return ClientStream(connection, self.unsent, self.turns or at_once, self.pace or at_once, caller)
 
     def forget(self, connection: ClientTransport) -> None:
         """Keep nothing of a connection that has ended."""

@@ -32,7 +32,7 @@ class ConnectionServer(Protocol):
     unsent: UnsentAnswers
     written: asyncio.Future[None]
 
-    def pace(self, begin: Callable[[], None], caller: Caller) -> None:
+    def begin_request(self, begin: Callable[[], None], caller: Caller) -> None:
         """Call `begin` when a request of this caller may begin."""
 
     def start_request(self, connection: ClientTransport, exchange: HTTPConnection) -> HTTPMessageDelegate:

@@ -17,10 +17,19 @@ from tornado.netutil import bind_sockets
 from conf import Settings
 from gateway.app import Application
 from gateway.http.client_stream import ClientStream
-from gateway.http.connections import MIN_BYTES_PER_S, PEER_TIMEOUT_S, SEND_TIMEOUT_S, SOCKET_OPTIONS, UnsentAnswers
-from gateway.http.deadlines import Server
+from gateway.http.connections import (
+    MIN_BYTES_PER_S,
+    PEER_TIMEOUT_S,
+    SEND_TIMEOUT_S,
+    SOCKET_OPTIONS,
+    ClientConnection,
+    UnsentAnswers,
+)
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.services import Services
+from gateway.http.wire.server import WireServer
+from gateway.http.wire.transport import ClientTransport
+from gateway.server import http_server
 from metrics.declared import POLLS_OPEN
 from models.chat.message import Draft
 from tests.journeys.core import opened, token_of
@@ -56,7 +65,8 @@ class Serving:
 
     def __init__(self, services: Services, unsent: UnsentAnswers, **options: Any) -> None:
         self.services, self.unsent = services, unsent
-        self.server = Server(Application(services, {}, **options), deadlines={}, unsent=unsent)
+        self.application = Application(services, {}, **options)
+        self.server = http_server(services.settings, self.application, {}, unsent)
         sockets = bind_sockets(0, "127.0.0.1")
         self.server.add_sockets(sockets)
         self.port = sockets[0].getsockname()[1]
@@ -74,6 +84,12 @@ class Serving:
         self.clients.append(client)
         return client
 
+    def streams(self) -> list[ClientConnection]:
+        """The connections that are open."""
+        if isinstance(self.server, WireServer):
+            return list(self.server.connections)
+        return [connection.stream for connection in self.server._connections]  # type: ignore[misc]
+
     async def received(self, client: socket.socket) -> bytes:
         """Read until the connection is closed."""
         data = b""
@@ -83,9 +99,9 @@ class Serving:
         return data
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Settings]:
-    with opened(tmp_path, durability="normal") as settings:
+@pytest.fixture(params=["httptools", "tornado"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    with opened(tmp_path, durability="normal", wire=request.param) as settings:
         yield settings
 
 
@@ -155,7 +171,7 @@ def test_one_caller_with_many_clients_keeps_few_bytes_in_memory_and_loses_the_ol
             await until_async(lambda: served.unsent.bytes)
             for _ in range(6):
                 await served.request(ben, path)
-            await until_async(lambda: len(served.server._connections) <= 4)
+            await until_async(lambda: len(served.streams()) <= 4)
             assert served.unsent.bytes < 4.5 * 2**20
             received = await asyncio.get_running_loop().sock_recv(other, 20)
             assert received.startswith(b"HTTP/1.1 200 OK")
@@ -268,12 +284,12 @@ def test_a_poll_whose_client_has_disconnected_before_it_began_is_not_opened(stor
     async def scenario() -> None:
         async with serving(store, UnsentAnswers()) as served:
             (ana,) = people("ana")
-            crowd = served.server.request_callback.settings["pace"] = Crowd()
+            crowd = served.application.settings["pace"] = Crowd()
             path = f"/api/v1/events?cursor={served.services.hub.cursor(served.services.hub.head)}"
             left, _ = [await served.request(*credentials(ana), path) for _ in range(2)]
             await until_async(lambda: len(crowd.waiting) == 2)
             left.close()
-            await until_async(lambda: len(served.server._connections) == 1)
+            await until_async(lambda: len(served.streams()) == 1)
             before = polls_open()
             for begin in crowd.waiting:
                 begin()
@@ -353,9 +369,9 @@ def test_an_accepted_connection_notices_a_host_that_is_gone(store: Settings) -> 
     async def scenario() -> None:
         async with serving(store, UnsentAnswers()) as served:
             await served.request("none", "/healthz")
-            await until_async(lambda: served.server._connections)
-            (connection,) = served.server._connections
-            accepted = connection.stream.socket  # type: ignore[attr-defined]
+            await until_async(served.streams)
+            (stream,) = served.streams()
+            accepted = stream.client_socket()
             assert all(accepted.getsockopt(level, option) for level, option, _ in SOCKET_OPTIONS)
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SEND_TIMEOUT_S * 1000
 
@@ -375,8 +391,9 @@ def test_a_user_whose_host_was_silent_until_the_system_gave_up_is_away_at_once(s
             await served.request(credential, path.format(hub.cursor(hub.head)))
             await until_async(lambda: (subscriber := hub.loaded_subscriber(ana)) and subscriber.subscriptions)
             hub.loaded_subscriber(ana).idle_since -= PEER_TIMEOUT_S  # type: ignore[union-attr]
-            (connection,) = served.server._connections
-            connection.stream.close(OSError(number, os.strerror(number)))  # type: ignore[attr-defined]
+            (stream,) = served.streams()
+            error = OSError(number, os.strerror(number))
+            stream.connection_lost(error) if isinstance(stream, ClientTransport) else stream.close(error)  # type: ignore[call-arg]
             await until_async(lambda: ana in presence._away_since)
             presence.sweep()
             assert (ana in presence._online) == (number == errno.ECONNRESET)
