@@ -8,6 +8,7 @@ from commands import opening
 from commands.listening import listen, with_port
 from conf.logging import configure
 from conf.terminal import print_line
+from gateway.supervised import inherit
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,9 +17,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Serve until stopped; background work is done by workers."""
+    supervised = inherit()  # before the settings, which would warn of its variable
     settings = with_port(opening.settings())
-    configure(settings, "gateway")
+    configure(settings, "gateway" if supervised is None else f"gateway{supervised.number}")
     with opening.store(settings):
         opening.require_current_schema()
-        opening.repeat_deletions(settings)
+        if supervised is None:  # otherwise `serve` has done it
+            opening.repeat_deletions(settings)
+    if supervised is not None:
+        return listen(settings, on_ready=supervised.report_ready, supervised=supervised)
     return listen(settings, on_ready=lambda: print_line(f"Bellwire's gateway listens: {settings.url}"))

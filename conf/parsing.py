@@ -196,7 +196,8 @@ def files_url(value: str, data_dir: Path | None) -> str:
 def gateways(value: Any) -> Any:
     """`auto` is a gateway for each core that this process may use, but one: for the workers."""
     if isinstance(value, str) and value.strip().lower() == "auto":
-        return max(1, len(os.sched_getaffinity(0)) - 1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux has it
+        return max(1, cores - 1)
     return value
 
 

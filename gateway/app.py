@@ -200,6 +200,7 @@ AREAS: dict[str, list[tuple[str, type[Handler]]]] = {  # gateway/http/routing.py
         ("/healthz", operations.Health),
         ("/readyz", operations.Readiness),
         ("/metrics", operations.Metrics),
+        ("/metrics/targets", operations.MetricsTargets),
         (f"{API}/openapi.json", openapi.Document),
     ],
     "Pages": [

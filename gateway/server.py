@@ -18,12 +18,14 @@ from tornado.netutil import bind_sockets
 
 from conf import Settings
 from conf.logging import detach
+from conf.terminal import closing_of_terminal
 from gateway.app import Application
 from gateway.background import Background
 from gateway.http.connections import UnsentAnswers
 from gateway.http.deadlines import Deadlines, Server
 from gateway.http.services import Services
 from gateway.http.wire.server import WireServer
+from gateway.supervised import SiblingQueues, Supervised
 from jobs.gauges import measure_disk, set_build_info
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
@@ -46,31 +48,41 @@ GIL_SWITCH_INTERVAL_S = 0.00005  # a commit releases the GIL some eight times; e
 # with 20,000 and 20 it was 0.2 s while a crowd opened polls. A full collection takes 0.1 ms for each open poll, and is rare.
 GC_THRESHOLD = (3_000, 1, 3_000)
 TICK_S = 1.0
+RELOAD_IGNORED = "reload_ignored: SIGHUP replaces several gateways of `serve`; restart this one to let it read its settings again"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 LARGE_BLOCK_BYTES = 32 * 1024  # a long message; the default is 128 KiB, and grows up to 32 MiB with the largest block freed
 RECORD_USES_TICKS = 60
 
 
-def main(settings: Settings, on_ready: Callable[[], None] | None = None, on_stop: Callable[[], None] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT and return 0. Raises OSError at once when the port is in use."""
+def main(
+    settings: Settings,
+    on_ready: Callable[[], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+    supervised: Supervised | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT and return 0. Raises OSError at once when the port is in use.
+
+    A gateway that is `supervised` has inherited its sockets, and ends also when its supervisor has a successor for it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     return_memory()
     detach()
-    sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
+    listed: contextlib.AbstractContextManager[None] = contextlib.nullcontext()  # a supervisor lists its gateways
+    if supervised is None:
+        sockets = bind_sockets(settings.port, settings.host, backlog=BACKLOG)
+        listed = registered(settings.data_dir, settings.host, sockets[0].getsockname()[1])
+    else:
+        sockets = supervised.sockets()
     runner_factory = None
     if sys.platform != "win32":
         import uvloop
 
         runner_factory = uvloop.new_event_loop
-    with (
-        acquire_running_lock(settings.data_dir),
-        registered(settings.data_dir, settings.host, sockets[0].getsockname()[1]),
-        asyncio.Runner(loop_factory=runner_factory) as runner,
-    ):
-        runner.run(_serve(settings, sockets, on_ready, on_stop))
+    with acquire_running_lock(settings.data_dir), listed, asyncio.Runner(loop_factory=runner_factory) as runner:
+        runner.run(_serve(settings, sockets, on_ready, on_stop, supervised))
     return 0
 
 
@@ -92,7 +104,8 @@ def _freeze_objects() -> None:
 def _discard_uploads(settings: Settings) -> None:
     """Discard what a gateway that was killed had received of uploads, unless another one runs, whose uploads may go on.
 
-    Otherwise its bytes and what was reserved for them would stay for an hour. Gateways of PostgreSQL may be on other hosts.
+    Otherwise its bytes and what was reserved for them would stay for an hour. Gateways of PostgreSQL may be on other hosts. Of
+    several under one supervisor, it discards before it starts them.
     """
     began_ms = engine().now_ms()  # before the others are listed: one that starts meanwhile begins its uploads later
     if settings.database_url is None and sum(each.is_alive for each in gateways(settings.data_dir)) <= 1:
@@ -109,11 +122,15 @@ def http_server(
 
 
 async def _serve(
-    settings: Settings, sockets: list[socket.socket], on_ready: Callable[[], None] | None, on_stop: Callable[[], None] | None
+    settings: Settings,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None] | None,
+    on_stop: Callable[[], None] | None,
+    supervised: Supervised | None,
 ) -> None:
     connect(settings, "gateway")
     background = Background(settings)
-    services = Services(settings, background.wake)
+    services = Services(settings, background.wake, None if supervised is None else supervised.pages(settings))
     services.wake_mail = background.wake_mail
     services.health.parts |= {
         "queue": lambda: background.degraded or not background.is_alive(),
@@ -121,7 +138,8 @@ async def _serve(
         "workers": lambda: background.without_worker,
         "hooks": lambda: background.hooks_fail,
     }
-    _discard_uploads(settings)
+    if supervised is None:
+        _discard_uploads(settings)
     disconnect()
     services.start()
     background.start()
@@ -133,13 +151,23 @@ async def _serve(
     _freeze_objects()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def retire() -> None:
+        services.is_replaced = True
+        stopping.set()
+
+    is_terminal_closed = closing_of_terminal()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if is_terminal_closed() else logger.warning(RELOAD_IGNORED))
     ticking = asyncio.create_task(_tick(services, server))
     checking = asyncio.create_task(services.health.run())
-    tasks = [ticking, checking]
+    siblings = SiblingQueues(supervised)
+    tasks = [ticking, checking, asyncio.create_task(siblings.run(server))]
     if services.host_tokens is not None:
         tasks.append(asyncio.create_task(services.host_tokens.source.run()))
+    if supervised is not None:
+        supervised.watch(lambda: loop.call_soon_threadsafe(retire))
     services.health.vital["loop"] = lambda: not services.stopping and (ticking.done() or checking.done())
     logger.info("gateway_ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
@@ -147,18 +175,33 @@ async def _serve(
     await stopping.wait()
     if on_stop is not None:
         on_stop()
-    await _stop(services, server, background, tasks)
+    await _stop(services, server, siblings, background, tasks)
 
 
-async def _stop(services: Services, server: Server | WireServer, background: Background, tasks: list[asyncio.Task[None]]) -> None:
-    """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed."""
-    logger.info("gateway_stopping")
+async def _stop(
+    services: Services,
+    server: Server | WireServer,
+    siblings: SiblingQueues,
+    background: Background,
+    tasks: list[asyncio.Task[None]],
+) -> None:
+    """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed.
+
+    A gateway that is replaced is ready and answers on its connections for as long, but accepts none: its successor does that.
+    """
+    logger.info("gateway_stopping", replaced=services.is_replaced)
     services.stopping = True
-    services.hub.close()
-    await asyncio.sleep(KEEP_ACCEPTING_S)
-    for _ in range(ACCEPTING_ROUNDS):
-        await asyncio.sleep(0)
+    if not services.is_replaced:
+        services.hub.close()
+        await asyncio.sleep(KEEP_ACCEPTING_S)
+        for _ in range(ACCEPTING_ROUNDS):
+            siblings.accept(server)
+            await asyncio.sleep(0)
+    siblings.close()
     server.stop()
+    if services.is_replaced:
+        services.hub.close()
+        await asyncio.sleep(KEEP_ACCEPTING_S)
     await asyncio.sleep(LAST_REQUESTS_S)
     for task in tasks:
         task.cancel()

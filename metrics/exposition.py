@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http.server import ThreadingHTTPServer
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from socketserver import TCPServer
@@ -23,6 +23,33 @@ def exposition(accept: str) -> tuple[bytes, str]:
     """
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
+
+
+def merge(pages: Mapping[str, bytes], label: str) -> bytes:
+    """Return one page of several processes' pages, by name: `label` of each sample is its process' name."""
+    families: dict[str, list[str]] = {}  # of a metric: its description, then all samples
+    for name, page in pages.items():
+        family: list[str] = []
+        is_described = False
+        for line in page.decode().splitlines():
+            if line.startswith("# HELP "):
+                known = families.get(line.split(" ", 3)[2])
+                family = families.setdefault(line.split(" ", 3)[2], [])
+                is_described = known is not None
+            if not line.startswith("#"):
+                family.append(_labelled(line, f'{label}="{name}"'))
+            elif line != "# EOF" and not is_described:
+                family.append(line)
+    end = ["# EOF"] if any(page.endswith(b"# EOF\n") for page in pages.values()) else []
+    return "".join(f"{line}\n" for family in (*families.values(), end) for line in family).encode()
+
+
+def _labelled(sample: str, label: str) -> str:
+    name, brace, rest = sample.partition("{")
+    if brace:
+        return f"{name}{{{label},{rest}"
+    name, _, value = sample.partition(" ")
+    return f"{name}{{{label}}} {value}"
 
 
 def serve(port: int, allow: Iterable[Network]) -> ThreadingHTTPServer | None:

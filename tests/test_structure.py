@@ -23,6 +23,7 @@ PUBLIC = {
     "operations.ErrorTelemetry",
     "operations.Health",
     "operations.Metrics",
+    "operations.MetricsTargets",
     "operations.Readiness",
     "service_worker.ServiceWorker",
     "static_files.Index",

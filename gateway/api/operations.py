@@ -7,11 +7,14 @@ from typing import Annotated, ClassVar, TypedDict
 import msgspec
 import structlog
 from msgspec import Meta
+from tornado.httputil import split_host_and_port
 
 from gateway.http.base import Handler
 from gateway.http.client_address import is_within
+from gateway.http.connections import local_port
 from gateway.http.describe import chars, describe, many
 from gateway.http.errors import ProblemError
+from gateway.http.metrics_pages import KEY
 from gateway.http.request import field_error
 from metrics import declared, exposition
 from models.store.text_rules import is_displayable
@@ -69,16 +72,52 @@ class Metrics(Handler):
 
     @describe("Read the metrics", {200: ("text/plain", "application/openmetrics-text")}, errors=("forbidden",))
     async def get(self) -> None:
-        """Answer 200 to the addresses of BELLWIRE_METRICS_ALLOW. A forwarded request is accepted from trusted proxies only."""
-        peer = self.request.remote_ip or ""
-        forwarded = "X-Forwarded-For" in self.request.headers
-        if (forwarded and not self.services.is_trusted_proxy(peer)) or (not forwarded and "Forwarded" in self.request.headers):
-            raise ProblemError("forbidden")
-        if not is_within(self.client_address(), self.services.settings.metrics_allow):
-            raise ProblemError("forbidden")
-        body, content_type = exposition(self.request.headers.get("Accept", ""))
+        """Answer 200 to the addresses of BELLWIRE_METRICS_ALLOW. A forwarded request is accepted from trusted proxies only.
+
+        Of several gateways on one port, the page has the metrics of all, each with the label `gateway`.
+        """
+        pages, accept = self.services.metrics_pages, self.request.headers.get("Accept", "")
+        if pages is not None and pages.is_sibling(self.request.headers.get(KEY, "")):
+            body, content_type = exposition(accept)
+        else:
+            _require_allowed(self)
+            is_own = pages is None or local_port(self) == pages.own_port
+            body, content_type = exposition(accept) if is_own or pages is None else await pages.all(accept)
         self.set_header("Content-Type", content_type)
         self.answer(body)
+
+
+class TargetGroup(msgspec.Struct):
+    """Addresses for Prometheus, `host:port`."""
+
+    targets: list[str]
+    labels: dict[str, str]
+
+
+class MetricsTargets(Handler):
+    """The addresses of the metrics of each gateway on this port."""
+
+    access = "public"
+
+    @describe("List the metrics' addresses", {200: list[TargetGroup]}, errors=("forbidden",))
+    async def get(self) -> None:
+        """Answer 200 with what Prometheus' `http_sd_configs` reads: each gateway by itself, at the host that was called."""
+        _require_allowed(self)
+        host, port = split_host_and_port(self.request.host)
+        pages = self.services.metrics_pages
+        ports = [port or self.services.settings.port] if pages is None else pages.ports
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        self.answer([TargetGroup([f"{host}:{each}" for each in ports], {})])
+
+
+def _require_allowed(handler: Handler) -> None:
+    """Raise ProblemError for clients that may not read metrics."""
+    peer = handler.request.remote_ip or ""
+    forwarded = "X-Forwarded-For" in handler.request.headers
+    if (forwarded and not handler.services.is_trusted_proxy(peer)) or (not forwarded and "Forwarded" in handler.request.headers):
+        raise ProblemError("forbidden")
+    if not is_within(handler.client_address(), handler.services.settings.metrics_allow):
+        raise ProblemError("forbidden")
 
 
 class SendTimes(msgspec.Struct, forbid_unknown_fields=True):

@@ -201,6 +201,15 @@ def stream_of(handler: web.RequestHandler) -> ClientConnection | None:
     return stream if isinstance(stream, ClientConnection) else None
 
 
+def local_port(handler: web.RequestHandler) -> int | None:
+    """The port of this gateway's that a request came to; None if it is not known."""
+    stream = stream_of(handler)
+    try:
+        return None if stream is None else int(stream.client_socket().getsockname()[1])
+    except OSError:  # the connection is closed
+        return None
+
+
 def is_waiting(handler: web.RequestHandler) -> bool:
     """Whether the client has still to receive something."""
     stream = stream_of(handler)

@@ -114,6 +114,10 @@ class Server(HTTPServer):
             loop.add_handler(listening, self._accept, IOLoop.READ)
 
     def _accept(self, listening: socket.socket, _events: int) -> None:
+        self.accept_waiting(listening)
+
+    def accept_waiting(self, listening: socket.socket) -> None:
+        """Accept some of the connections that wait at a socket, of this gateway or another one."""
         for _ in range(self.pace.limit):
             try:
                 connection, address = listening.accept()

@@ -28,6 +28,7 @@ from gateway.http.client_address import is_within
 from gateway.http.downloads import Downloads
 from gateway.http.health import HealthMonitor
 from gateway.http.login_failures import LoginFailures
+from gateway.http.metrics_pages import MetricsPages
 from gateway.http.places import Places
 from gateway.http.rate_limits import RateLimits
 from gateway.http.tokens import TokenCache
@@ -54,9 +55,11 @@ if TYPE_CHECKING:
 class Services:
     """Created on the loop's thread, with a migrated store. `read`, `search` and `hash` run functions on their pools' threads."""
 
-    def __init__(self, settings: Settings, wake_background: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, wake_background: Callable[[], None], pages: MetricsPages | None = None) -> None:
         self.settings = settings
         self.stopping = False
+        self.is_replaced = False  # while stopping: another process serves in the place of this one
+        self.metrics_pages = pages  # of this gateway and its siblings
         self.origins = frozenset(settings.allowed_origins)
         self.own_origin = parsing.origin(settings.url)
         self.rate_limits = RateLimits(settings)
@@ -88,7 +91,7 @@ class Services:
         self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.head))
         self.hub.forward_ephemeral = self.bus.publish_ephemeral
         self.health = HealthMonitor(self.read, self.committer)
-        self.health.vital |= {"shutdown": lambda: self.stopping, "store": lambda: self.tail.failing}
+        self.health.vital |= {"shutdown": lambda: self.stopping and not self.is_replaced, "store": lambda: self.tail.failing}
         self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
         if self.host_tokens is not None:
             self.health.parts["jwks"] = self.host_tokens.source.is_failing

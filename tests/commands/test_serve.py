@@ -178,5 +178,7 @@ def test_a_worker_by_itself_ends_at_sigterm_and_keeps_restores_away(bellwire: In
 
 
 def test_doctor_finds_a_running_gateway_ready(bellwire: Installation) -> None:
-    serving(bellwire, "serve")
+    process, _ = serving(bellwire, "serve")
+    process.send_signal(signal.SIGHUP)  # which replaces several gateways, and does not end a single one
     assert "answers" in bellwire.succeed("doctor")
+    assert process.poll() is None

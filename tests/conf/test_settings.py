@@ -113,6 +113,16 @@ def test_the_example_without_its_comment_signs_is_the_default() -> None:
     assert load() == Settings(_env_file=None)
 
 
+@pytest.mark.parametrize(("cores", "expected"), [({0}, 1), ({0, 3}, 1), ({0, 1, 2, 5}, 3)])
+def test_automatic_gateways_leave_a_core_to_the_workers(monkeypatch: pytest.MonkeyPatch, cores: set[int], expected: int) -> None:
+    monkeypatch.setenv("BELLWIRE_GATEWAYS", "auto")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores, raising=False)
+    assert load().gateways == expected
+    monkeypatch.delattr(os, "sched_getaffinity")  # another system than Linux
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert load().gateways == 3
+
+
 def test_each_setting_of_the_example_is_explained() -> None:
     lines = EXAMPLE.read_text("utf-8").splitlines()
     for before, line in itertools.pairwise(lines):

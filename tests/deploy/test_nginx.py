@@ -139,7 +139,7 @@ def test_files_may_be_larger_and_are_refused_at_once_when_no_gateway_would_accep
     assert len(stubs[0].requests) + len(stubs[1].requests) == 1
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics?a=b", "//metrics", "/%6detrics", "/x/../metrics"])
+@pytest.mark.parametrize("path", ["/metrics", "/metrics?a=b", "/metrics/targets", "//metrics", "/%6detrics", "/x/../metrics"])
 def test_nginx_does_not_serve_metrics(nginx: Proxy, stubs: list[Stub], path: str) -> None:
     url = httpx.URL(f"http://127.0.0.1:{nginx.port}").copy_with(raw_path=path.encode())
     answer = httpx.get(url, trust_env=False)

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import declared, exposition, serve
+from metrics.exposition import merge
 
 LOOPBACK = [ip_network("127.0.0.1/32")]
 
@@ -43,6 +45,24 @@ def test_openmetrics_on_request() -> None:
     body, content_type = exposition("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"])
+def test_a_page_of_several_processes_has_all_samples_with_their_process(accept: str) -> None:
+    declared.JOB_WAIT_SECONDS.labels("merge_test").observe(0.2)
+    parse = openmetrics_families if accept else text_string_to_metric_families
+    page, _ = exposition(accept)
+    partial = b"".join(line for line in page.splitlines(keepends=True) if b"python_info" not in line)
+    apart = list(parse(page.decode()))
+    merged = {family.name: family for family in parse(merge({"1": page, "2": partial}, "gateway").decode())}
+    assert list(merged) == [family.name for family in apart]
+    for family in apart:
+        assert (merged[family.name].type, merged[family.name].documentation) == (family.type, family.documentation)
+        for number in ("1",) if family.name == "python_info" else ("1", "2"):
+            samples = [sample for sample in merged[family.name].samples if sample.labels["gateway"] == number]
+            assert [(sample.name, sample.labels, sample.value) for sample in samples] == [
+                (sample.name, {"gateway": number} | sample.labels, sample.value) for sample in family.samples
+            ]
 
 
 def test_the_workers_port_serves_what_was_measured() -> None:

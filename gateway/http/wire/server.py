@@ -69,9 +69,10 @@ class WireServer:
         for listening in sockets:
             listening.settimeout(0)
             self._listening.append(listening)
-            self._loop.add_reader(listening, self._accept, listening)
+            self._loop.add_reader(listening, self.accept_waiting, listening)
 
-    def _accept(self, listening: socket.socket) -> None:
+    def accept_waiting(self, listening: socket.socket) -> None:
+        """Accept some of the connections that wait at a socket, of this gateway or another one."""
         for _ in range(self.pace.limit if self.pace else ACCEPTED_AT_ONCE):
             try:
                 connection, address = listening.accept()
@@ -89,7 +90,7 @@ class WireServer:
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._listening:
-            self._loop.add_reader(listening, self._accept, listening)
+            self._loop.add_reader(listening, self.accept_waiting, listening)
 
     def _connect(self, connection: socket.socket, address: Any) -> None:
         with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices

@@ -37,7 +37,7 @@ LEFT_OUT = {  # calls that `request` and `call` make
     r"\w+ /unsubscribe": "links in mails lead there",
     r"GET /events/ws": "`events` reads it by the transport ws",
     r"POST /telemetry/send": "clients report what `send` took by themselves",
-    r"GET /(healthz|readyz|metrics|openapi.json)": "for operators and tools",
+    r"GET /(healthz|readyz|metrics(/targets)?|openapi.json)": "for operators and tools",
 }
 OTHER_CALLS = {"acting_as", "request"}
 SCHEMAS = {  # dataclass -> its name in the document

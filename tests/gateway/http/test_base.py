@@ -283,6 +283,8 @@ def test_metrics_are_for_allowed_addresses_and_never_for_forwarded_requests(gate
     assert gateway.anonymous().get("//metrics").status_code == 200
     problem(guarded.anonymous().get("//metrics"), 403, "forbidden")
 
+    assert gateway.anonymous().get("//metrics/targets").json() == [{"targets": [gateway.url[7:]], "labels": {}}]
+    problem(guarded.anonymous().get("//metrics/targets"), 403, "forbidden")
     for header in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"):
         problem(guarded.anonymous().get("//metrics", headers={header: "192.0.2.1"}), 403, "forbidden")
     for header in ("X-Forwarded-For", "Forwarded"):
