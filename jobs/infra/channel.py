@@ -88,7 +88,7 @@ class ChannelConnection:
         try:
             self._socket.settimeout(CONNECT_TIMEOUT_S)
             self._socket.connect(path)
-            self._socket.setblocking(False)
+            self._socket.settimeout(0)
         except BaseException:
             self._socket.close()
             raise
