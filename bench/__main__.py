@@ -17,10 +17,12 @@ from bench.benchmarks.busy_page import BUSY_PAGE
 from bench.benchmarks.crowd import CROWD
 from bench.benchmarks.delivery import DELIVERY, MODEST
 from bench.benchmarks.files import FILES
+from bench.benchmarks.gateways import GATEWAYS
 from bench.benchmarks.history import HISTORY
 from bench.benchmarks.hostile import HOSTILE
 from bench.benchmarks.idle import IDLE
 from bench.benchmarks.jwt import JWT
+from bench.benchmarks.large_group import LARGE_GROUP
 from bench.benchmarks.like import LIKE
 from bench.benchmarks.page import PAGE
 from bench.benchmarks.restart import RESTART
@@ -32,6 +34,7 @@ from bench.benchmarks.state import STATE
 from bench.benchmarks.statements import STATEMENTS
 from bench.benchmarks.upsert import UPSERTS
 from bench.benchmarks.webhooks import WEBHOOKS
+from bench.benchmarks.wire import WIRE
 from bench.results import BenchmarkResult, Run, Settings
 from bench.servers.processes import raise_open_files
 from conf import Settings as BellwireSettings
@@ -39,11 +42,15 @@ from conf import Settings as BellwireSettings
 ALL = (
     SENDS,
     ONE,
+    DELIVERY,
+    WIRE,
+    IDLE,
+    LARGE_GROUP,
+    GATEWAYS,
+    SCALED,
     JWT,
     LIKE,
-    DELIVERY,
     BACKLOG,
-    IDLE,
     MODEST,
     STATE,
     CROWD,
@@ -58,7 +65,6 @@ ALL = (
     BUSY_PAGE,
     SEARCH,
     STATEMENTS,
-    SCALED,
     ACROSS,
     RESTART,
     HOSTILE,

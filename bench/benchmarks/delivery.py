@@ -82,8 +82,8 @@ async def modest(scale: Scale) -> Round:
 DELIVERY = Benchmark(
     "delivery",
     {
-        "p50": Line("send to parsed, 100 readers, 200/s, p50; floor: hub", "ms", Bound(2.5), Bound(1.7)),
-        "p99": Line("the same, p99", "ms", Bound(2.5), Bound(1.7)),
+        "p50": Line("send to parsed, 100 readers, 200/s, p50; floor: hub", "ms", Bound(1.7), Bound(1.3)),
+        "p99": Line("the same, p99", "ms", Bound(2.0), Bound(1.5)),
         "wrong": Line("the same, lost or doubled", "", Bound(0, "measured"), Bound(0, "measured")),
         "cpu": Line("the same, CPU of the gateway per send and its delivery", "µs"),
     },

@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 from bench.benchmark import Benchmark, Bound, Figure, Line, Round, Scale, round_of
 from bench.load.loops import Tally, closed_loop
-from bench.load.targets import EchoFloor, Sending, create_chat, numbers
+from bench.load.targets import USERS, EchoFloor, Sending, create_chat, numbers
 from bench.machine import commit_s
 from bench.servers.bellwire import bellwire
 from bench.servers.floors import floor
 from bench.servers.processes import CpuMeter, cpu_seconds
 
 CONNECTIONS = 100
-ONE_SENDERS = 200
 
 
 class Loaded(NamedTuple):
@@ -53,8 +52,8 @@ async def one(scale: Scale) -> Round:
     with floor() as echo:
         base = await _load("echo", EchoFloor(echo.port), 1, seconds, echo.process.pid)
     with bellwire() as server:
-        target, counter = create_chat(server, ONE_SENDERS), numbers()
-        await closed_loop(target, 1, counter, count=ONE_SENDERS)  # a first send also makes a conversation, and looks a token up
+        target, counter = create_chat(server), numbers()
+        await closed_loop(target, 1, counter, count=USERS)  # a first send also makes a conversation, and looks a token up
         commit_ms = 1000 * commit_s(str(server.folder))
         found = await _load("bellwire", target, 1, seconds, server.gateway_pid(), counter)
     figures = {"p50": Figure(found.tally.percentile_ms(0.5), base.tally.percentile_ms(0.5) + commit_ms)}
@@ -64,11 +63,11 @@ async def one(scale: Scale) -> Round:
 SENDS = Benchmark(
     "sends",
     {
-        "rate": Line("durable sends, 100 connections; floor: echo", "/s", Bound(0.55, at_least=True), Bound(0.75, at_least=True)),
+        "rate": Line("durable sends, 100 connections; floor: echo", "/s", Bound(1.0, at_least=True), Bound(1.2, at_least=True)),
         "cpu": Line("the same, CPU of the gateway per send; floor: echo", "µs"),
     },
     sends,
 )
 ONE = Benchmark(
-    "one", {"p50": Line("send p50, 1 connection; floor: echo + one commit with fsync", "ms", Bound(2.0), Bound(1.4))}, one
+    "one", {"p50": Line("send p50, 1 connection; floor: echo + one commit with fsync", "ms", Bound(1.5), Bound(1.2))}, one
 )

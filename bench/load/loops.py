@@ -122,12 +122,13 @@ async def closed_loop(
 
 
 class Readers:
-    """Readers, one for each user of the target, who poll without a pause and pass the cursor back."""
+    """Readers, some for each user of the target, who poll without a pause and pass the cursor back."""
 
-    def __init__(self, target: Polling) -> None:
-        self._target = target
+    def __init__(self, target: Polling, each: int = 1, timeout_s: float = POLL_TIMEOUT_S) -> None:
+        self._target, self._each, self._timeout_s = target, each, timeout_s
         self._tasks: list[asyncio.Task[None]] = []
         self.got_at: dict[int, float] = {}
+        self.answered = 0
         self.doubled = 0
         self.failed = 0
         self.first_failure = ""
@@ -137,11 +138,11 @@ class Readers:
         client = Client(self._target.port)
         cursors = [await self._target.cursor(client, user) for user in range(self._target.users)]
         client.close()
-        self._tasks = [asyncio.create_task(self._poll(user, cursor)) for user, cursor in enumerate(cursors)]
+        self._tasks = [asyncio.create_task(self._poll(number, cursor)) for number, cursor in enumerate(cursors * self._each)]
         await asyncio.sleep(settle_s)
 
-    async def _poll(self, user: int, cursor: str) -> None:
-        client = Client(self._target.port)
+    async def _poll(self, number: int, cursor: str) -> None:
+        client, user = Client(self._target.port), number % self._target.users
         try:
             while True:
                 cursor = await self._poll_once(client, user, cursor)
@@ -150,7 +151,7 @@ class Readers:
 
     async def _poll_once(self, client: Client, user: int, cursor: str) -> str:
         try:
-            answer = await client.request(self._target.poll(user, cursor, POLL_TIMEOUT_S), POLL_TIMEOUT_S + 10)
+            answer = await client.request(self._target.poll(user, cursor, self._timeout_s), self._timeout_s + 10)
             if answer.status != 200:
                 raise ConnectionError(f"{answer.status} {answer.text}")
         except OSError as error:
@@ -158,6 +159,7 @@ class Readers:
             self.first_failure = self.first_failure or f"a poll failed: {error}"
             await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
             return cursor
+        self.answered += 1
         cursor, numbers = self._target.polled(user, answer.body)
         now = perf_counter()
         for number in numbers:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bench.servers.processes import free_port, launch, listener, stop, tree
+from bench.servers.processes import arguments, free_port, launch, listener, stop, tree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN_TIMEOUT_S = 300.0
@@ -37,8 +37,8 @@ def wait_for(ready: Callable[[], bool], running: Sequence[subprocess.Popen[bytes
 class Bellwire:
     """One instance with default settings: full durability, and rate limits on."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: Mapping[str, str], root: Path = ROOT) -> None:
+        self.folder, self.root = folder, root
         self.port, self.worker_port = free_port(), free_port()
         self.admin_token = ""
         self._settings = settings
@@ -61,7 +61,7 @@ class Bellwire:
     def run(self, *arguments: str, timeout_s: float = RUN_TIMEOUT_S) -> bytes:
         """Run Python with these arguments and the server's settings to its end; return its output."""
         command = [sys.executable, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.env(), capture_output=True, timeout=timeout_s)
+        done = subprocess.run(command, cwd=self.root, env=self.env(), capture_output=True, timeout=timeout_s)
         if done.returncode:
             raise StartFailed(f"{' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
         return done.stdout
@@ -69,7 +69,7 @@ class Bellwire:
     def start(self, command: str, port: int | None = None) -> subprocess.Popen[bytes]:
         """Start `serve`, `gateway` or `worker` and return at once."""
         env = {**self.env(), "BELLWIRE_PORT": str(port or self.port)}
-        process = launch([sys.executable, "run.py", command], ROOT, self._output, env)
+        process = launch([sys.executable, "run.py", command], self.root, self._output, env)
         self._running.append(process)
         return process
 
@@ -127,6 +127,11 @@ class Bellwire:
         """Return the process that listens on the port."""
         return listener(self.port, self.pids())
 
+    def gateway_pids(self) -> list[int]:
+        """Return every process that answers on the port; more than one with BELLWIRE_GATEWAYS."""
+        supervised = [pid for pid in self.pids() if arguments(pid)[-1:] == ["gateway"]]
+        return supervised or [self.gateway_pid()]
+
     def database_bytes(self) -> int:
         """Return the size of the data folder's files."""
         return sum(path.stat().st_size for path in (self.folder / "data").rglob("*") if path.is_file())
@@ -142,10 +147,10 @@ def answers_200(url: str) -> bool:
 
 
 @contextmanager
-def bellwire(*, worker: bool = True, settings: Mapping[str, str] | None = None) -> Iterator[Bellwire]:
-    """Run a fresh instance with its worker (`serve`), or a gateway alone."""
+def bellwire(*, worker: bool = True, settings: Mapping[str, str] | None = None, root: Path = ROOT) -> Iterator[Bellwire]:
+    """Run a fresh instance of the code in `root`, with its worker (`serve`), or a gateway alone."""
     with tempfile.TemporaryDirectory(prefix="bellwire-bench-") as folder:
-        server = Bellwire(Path(folder), settings or {})
+        server = Bellwire(Path(folder), settings or {}, root)
         try:
             if not worker:
                 server.run("run.py", "migrate")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,6 +58,13 @@ def tree(pid: int) -> list[int]:
         pids.append(left.pop())
         left += children.get(pids[-1], [])
     return pids
+
+
+def arguments(pid: int) -> list[str]:
+    """Return the command of a process, word by word; empty when it is gone."""
+    with suppress(OSError):
+        return (PROC / str(pid) / "cmdline").read_text().split("\0")[:-1]
+    return []
 
 
 def listener(port: int, pids: Iterable[int]) -> int:

@@ -43,5 +43,20 @@ def test_every_message_of_an_open_loop_reaches_its_reader_once(running: Floor) -
     assert asyncio.run(deliver()) == (50, 0, 0)
 
 
+def test_polls_that_time_out_come_again(running: Floor) -> None:
+    async def read() -> tuple[int, int]:
+        readers = Readers(HubFloor(running.port, users=2), each=3, timeout_s=0.05)
+        await readers.start(settle_s=0)
+        for _ in range(6000):
+            if readers.answered > 6:  # more than one for each
+                break
+            await asyncio.sleep(0.01)
+        await readers.stop()
+        return readers.answered, readers.failed
+
+    answered, failed = asyncio.run(read())
+    assert (answered > 6, failed) == (True, 0)
+
+
 def test_percentiles_are_by_nearest_rank() -> None:
     assert [percentile(range(1, 101), share) for share in (0, 0.5, 0.99, 1)] == [1, 50, 99, 100]
