@@ -46,8 +46,9 @@ class DownloadHandler(Downloading, LinkedHandler):
 
     waiting: ClassVar[int] = 0
 
-    def _allow_origin(self) -> None:
-        super()._allow_origin()
+    def allow_origin(self) -> None:
+        """Let the pages read the headers of a download, too."""
+        super().allow_origin()
         if "Access-Control-Allow-Origin" in self._headers:
             self.set_header("Access-Control-Expose-Headers", EXPOSED)
 

@@ -8,7 +8,8 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from gateway.api.event_types import Event
-from gateway.api.events import POLLS_OPEN, SubscribingHandler
+from gateway.api.open_polls import POLLS_OPEN
+from gateway.api.subscribing import SubscribingHandler
 from gateway.delivery.subscriptions import MAX_BYTES_PER_ANSWER, Answer
 from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import UserReference, chars, describe

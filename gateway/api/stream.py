@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from gateway.api.events import SUBSCRIPTION_QUERY, Start, SubscribingHandler, observe_delivery
+from gateway.api.subscribing import SUBSCRIPTION_QUERY, Start, SubscribingHandler, observe_delivery
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer
 from gateway.http.connections import is_waiting

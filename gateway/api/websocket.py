@@ -13,8 +13,8 @@ import structlog
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from gateway.api.events import NOT_ACTIVE, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery, position_of
 from gateway.api.stream import cursor_event, expired_event
+from gateway.api.subscribing import NOT_ACTIVE, SUBSCRIPTION_QUERY, SubscribingHandler, observe_delivery, position_of
 from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.http.acting import HEADER
 from gateway.http.connections import is_waiting, stream_of

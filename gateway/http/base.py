@@ -122,7 +122,7 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
         if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in self.content_types:
             raise ProblemError("unsupported-media-type", f"Content-Type must be {self.content_types[0]}")
         if self.services.origins:
-            self._allow_origin()
+            self.allow_origin()
         if self.request.method == "OPTIONS":
             return None
         authenticated = self.authenticate()
@@ -130,7 +130,8 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
             return self.resolve_path(authenticated)
         return authenticated
 
-    def _allow_origin(self) -> None:
+    def allow_origin(self) -> None:
+        """Set the headers by which a browser lets pages of configured origins read the answer."""
         origin = self.request.headers.get("Origin")
         self.set_header("Vary", "Origin")
         if origin in self.services.origins:
@@ -308,7 +309,7 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
         for name, value in problem.headers.items():
             self.set_header(name, value)
         if self.services.origins:
-            self._allow_origin()
+            self.allow_origin()
         self.finish(self.error_body(problem))
 
     def error_body(self, problem: ProblemError) -> bytes:

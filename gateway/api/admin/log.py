@@ -13,7 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from gateway.api.admin.base import AdminHandler
 from gateway.api.event_types import Event
-from gateway.api.events import CURSOR, TIMEOUT, position_of
+from gateway.api.subscribing import CURSOR, TIMEOUT, position_of
 from gateway.delivery.log_polls import LogPoll
 from gateway.http.describe import IntParameter, TextParameter, describe
 from gateway.http.errors import ProblemError

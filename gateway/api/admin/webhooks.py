@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.api.admin.base import AdminHandler
-from gateway.api.events import BEGIN, position_of
+from gateway.api.subscribing import BEGIN, position_of
 from gateway.http.base import Handler
 from gateway.http.describe import PAGED, Accepted, Listed, chars, describe, many, one_of
 from gateway.http.errors import ProblemError

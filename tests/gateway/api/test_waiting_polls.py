@@ -1,32 +1,26 @@
 """Polls that wait, inside one process: how they end, and what they keep meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from conf import Settings
-from gateway.api import events
+from gateway.api import open_polls
 from gateway.delivery.hub import Hub
 from gateway.http.connections import UnsentAnswers
 from metrics.declared import POLL_SECONDS, POLLS_OPEN
 from metrics.latency import Latency
 from models.chat.message import Draft
 from models.log.event import Event
-from tests.gateway.http.test_connections import Serving, serving
-from tests.journeys.core import opened, token_of
+from tests.gateway.http.test_connections import Serving, serving, store
+from tests.journeys.core import token_of
 from tests.models.people import credentials, people
 from tests.waiting import until_async
 
 pytestmark = pytest.mark.only("sqlite")  # the store has no part in it
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Settings]:
-    with opened(tmp_path, durability="normal") as settings:
-        yield settings
+__all__ = ["store"]  # on both wires
 
 
 def polls_open() -> float:
@@ -93,7 +87,7 @@ def test_a_poll_that_waits_keeps_no_task(store: Settings) -> None:
         async with waiting(store, 3):
             names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
             assert not [name for name in names if name.startswith("RequestHandler") or name.endswith("_execute")]
-            assert not events._refusing
+            assert not open_polls._refusing
 
     asyncio.run(scenario())
 

@@ -1,0 +1,128 @@
+"""The open long polls. Thousands of them wait, so one keeps little, and the hub answers it without a task.
+
+While a poll waits, its handler, its task and its headers are gone. Only its connection is kept, and what the answer needs of the
+request: from these a handler is made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+
+from tornado.httputil import HTTPHeaders, RequestStartLine
+
+from gateway.api.subscribing import NOT_ACTIVE, SubscribingHandler, observe_delivery
+from gateway.delivery.subscriptions import Answer, Subscription
+from gateway.http.acting import HEADER as ACTING_HEADER
+from gateway.http.routing import Request
+from gateway.jwt.verifier import has_form
+from metrics import declared as metrics
+from models.store.errors import ActingError
+
+OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
+POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
+KEPT_HEADERS = ("X-Request-Id", "Origin", "X-Forwarded-For", "X-Forwarded-Proto", ACTING_HEADER)
+
+_refusing: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
+
+
+class OpenPoll:
+    """A poll, from its request until its client has received the answer."""
+
+    __slots__ = ("_actor", "_application", "_began", "_connection", "_headers", "_kind", "_services", "_started", "_subscription")
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()  # 0 when the poll has ended
+        POLLS_OPEN.inc()
+
+    def wait(self, handler: SubscribingHandler, subscription: Subscription, timeout_s: float) -> None:
+        """Answer when events arrive, the subscription has ended, or the time is over. Nothing need keep the handler."""
+        request = handler.request
+        assert request.connection is not None
+        self._kind, self._application, self._services = type(handler), handler.application, handler.services
+        self._actor, self._subscription = handler.actor, subscription
+        self._connection, self._started = request.connection, request._start_time
+        self._headers = tuple((name, request.headers[name]) for name in KEPT_HEADERS if name in request.headers)
+        credential = handler.credential()
+        if has_form(credential):  # the host's: the reason why it ended is found with it
+            self._headers += (("Authorization", f"Bearer {credential}"),)
+        handler.subscription = None
+        self._connection.set_close_callback(self._on_close)  # type: ignore[attr-defined]
+        handler.services.hub.wait(subscription, timeout_s, self._go_on)
+
+    def _on_close(self) -> None:
+        self._services.hub.end_one(self._subscription, "aborted")
+
+    def _go_on(self) -> None:
+        handler, subscription = self._handler(), self._subscription
+        answer = self._services.hub.collect(subscription)
+        if subscription.end_reason == "dead":
+            task = asyncio.create_task(self._refuse(handler, subscription, answer))
+            _refusing.add(task)
+            task.add_done_callback(_refusing.discard)
+            return
+        try:
+            self._finish(handler, subscription, answer)
+        except Exception as error:
+            self._fail(handler, error)
+
+    def _handler(self) -> SubscribingHandler:
+        """A handler with what was kept of the request."""
+        start_line = RequestStartLine("GET", self._kind.route, "HTTP/1.0")  # which needs no Host
+        request = Request(self._connection, None, start_line, HTTPHeaders(dict(self._headers)))
+        request._start_time = self._started
+        handler = self._kind(self._application, request, services=self._services)
+        handler._transforms = []
+        handler.actor, handler.subscription = self._actor, self._subscription
+        if self._services.origins:
+            handler.allow_origin()
+        return handler
+
+    async def _refuse(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
+        try:
+            await self.answer(handler, subscription, answer)
+        except Exception as error:
+            self._fail(handler, error)
+
+    def _fail(self, handler: SubscribingHandler, error: Exception) -> None:
+        """Answer an exception as one of a verb is."""
+        self.end("gone", handler)
+        handler._handle_request_exception(error)
+
+    async def answer(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
+        """Write the answer. Raises RefusedError if the subscription has ended by its token, or ActingError."""
+        if subscription.end_reason == "dead":
+            await handler.refuse_ended()
+        self._finish(handler, subscription, answer)
+
+    def _finish(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
+        if subscription.end_reason == "aborted":
+            self.end("aborted", handler)
+            handler.finish()  # for the log and the metrics
+            return
+        if subscription.end_reason == "suspended":
+            raise ActingError(NOT_ACTIVE)
+        hub = handler.services.hub
+        parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
+        more = b"true}" if answer.more else b"false}"
+        sent = handler.answer(
+            b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
+        )
+        observe_delivery(answer, subscription, "poll")
+        handler.unsubscribe()
+        self._end_when_sent("events" if parts else "empty", handler, asyncio.ensure_future(sent))
+
+    def _end_when_sent(self, outcome: str, handler: SubscribingHandler, sent: asyncio.Future[None]) -> None:
+        if sent.done():
+            self.end("aborted" if sent.cancelled() or sent.exception() is not None else outcome, handler)
+        else:
+            sent.add_done_callback(partial(self._end_when_sent, outcome, handler))
+
+    def end(self, outcome: str, handler: SubscribingHandler) -> None:
+        """Count the poll as ended, once, and end its subscription."""
+        began, self._began = self._began, 0.0
+        if began:
+            POLLS_OPEN.dec()
+            OUTCOMES[outcome].observe(time.perf_counter() - began)
+        handler.unsubscribe()
