@@ -34,7 +34,8 @@ GATEWAY = (sys.executable, str(RUN_PY), "gateway")
 VARIABLE = "BELLWIRE_SUPERVISED"  # of gateway/supervised.py, whose imports this process does without
 KILL_AFTER_S = 4.8  # a gateway ends within 4 s of SIGTERM
 READY_WITHIN_S = 60.0  # of its start; a busy machine may need ten
-RETIRED_WITHIN_S = 15.0
+RETIRED_WITHIN_S = 40.0  # it waits for files on their way for 30 s
+RETIRE = b"r"
 
 
 class Listening(NamedTuple):
@@ -46,7 +47,7 @@ class Listening(NamedTuple):
 
 
 class GatewayProcess(subprocess.Popen[bytes]):
-    """A gateway, and the socket on which it reports that it is ready. When this end closes, it stops accepting and ends."""
+    """A gateway, and the socket on which it reports that it is ready, and on which it is retired. It ends when this end closes."""
 
     def __init__(self, number: int, listening: list[Listening], key: str) -> None:
         self.control, theirs = socket.socketpair()
@@ -82,7 +83,7 @@ class GatewayProcess(subprocess.Popen[bytes]):
     def retire(self) -> None:
         """Let it stop accepting, answer what it has, and end."""
         with suppress(OSError):  # it has ended
-            self.control.shutdown(socket.SHUT_WR)
+            self.control.send(RETIRE)
 
 
 class Gateway(Supervisor):
@@ -107,7 +108,7 @@ class Gateway(Supervisor):
                 new = self._start()
                 self._others.append(new)
         except OSError as error:
-            logger.error("event=reload_failed: the %s could not be started: %s", self._name, error.strerror)
+            logger.error("reload_failed: the %s could not be started: %s", self._name, error.strerror)
             return False
         is_ready = new.is_ready(READY_WITHIN_S)
         with self._lock:

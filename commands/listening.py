@@ -85,7 +85,7 @@ def _own_sockets(host: str, port: int) -> tuple[list[socket.socket], int]:
     try:
         sockets = bind_sockets(port, host)
     except (OSError, OverflowError):  # of another program, or there is no such port
-        logger.warning("event=port_in_use: a gateway listens on another port than %d", port)
+        logger.warning("port_in_use: a gateway listens on another port than %d", port)
         sockets = bind_sockets(0, host)
     return sockets, sockets[0].getsockname()[1]
 

@@ -52,19 +52,19 @@ class Reloading:
         try:
             chosen = load()
         except SettingsError as error:
-            logger.error("event=reload_refused: bad settings: %s", str(error).replace("\n", "; "))
+            logger.error("reload_refused: bad settings: %s", str(error).replace("\n", "; "))
             return False
         port = self._settings.port if chosen.port == 0 else chosen.port
         chosen = chosen.model_copy(update={"port": port})
         changed = [f"BELLWIRE_{name.upper()}" for name in FIXED if getattr(chosen, name) != getattr(self._settings, name)]
         if changed:
-            logger.error("event=reload_refused: %s changed: stop serve and start it again", ", ".join(changed))
+            logger.error("reload_refused: %s changed: stop serve and start it again", ", ".join(changed))
         return not changed
 
     def _reload(self) -> None:
-        logger.info("event=reload_begun")
+        logger.info("reload_begun")
         if self._replace_gateways():
             self._restart_worker()
-            logger.info("event=reload_done")
+            logger.info("reload_done")
         elif not self._stopping:
-            logger.error("event=reload_failed: the gateways that were not replaced go on")
+            logger.error("reload_failed: the gateways that were not replaced go on")

@@ -119,7 +119,7 @@ def _channel(settings: Settings) -> Iterator[None]:
         broker.start()
         os.environ[VARIABLE] = str(broker.path)
     except OSError as error:
-        logger.warning("event=channel_not_opened: each gateway has its own typing, presence and limits: %s", error)
+        logger.warning("channel_not_opened: each gateway has its own typing, presence and limits: %s", error)
     try:
         yield
     finally:

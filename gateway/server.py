@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from tornado.netutil import bind_sockets
@@ -40,6 +41,7 @@ logger = structlog.get_logger()
 BACKLOG = 4096  # 128 refused half of 10,000 polls
 KEEP_ACCEPTING_S = 2.0  # after SIGTERM: load balancers need a moment to see readyz
 ACCEPTING_ROUNDS = 3  # of the loop: connections in the backlog would be reset, and a proxy may not repeat a POST
+LAST_FILES_CHECKS, CHECK_FILES_S = 300, 0.1  # of a gateway that is replaced: it waits for 30 s
 LAST_REQUESTS_S = 0.2  # for requests of the connections accepted last
 COMMIT_TIMEOUT_S = 1.3  # for operations that wait then; later ones were never answered, and are safe to send again
 ANSWER_S, CLOSE_TIMEOUT_S = 0.05, 0.5
@@ -149,25 +151,13 @@ async def _serve(
     server = http_server(settings, Application(services, deadlines), deadlines)
     server.add_sockets(sockets)
     _freeze_objects()
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def retire() -> None:
-        services.is_replaced = True
-        stopping.set()
-
-    is_terminal_closed = closing_of_terminal()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: stopping.set() if is_terminal_closed() else logger.warning(RELOAD_IGNORED))
+    siblings = SiblingQueues(supervised)
+    stopping = _watch_for_end(services, server, siblings, supervised)
     ticking = asyncio.create_task(_tick(services, server))
     checking = asyncio.create_task(services.health.run())
-    siblings = SiblingQueues(supervised)
     tasks = [ticking, checking, asyncio.create_task(siblings.run(server))]
     if services.host_tokens is not None:
         tasks.append(asyncio.create_task(services.host_tokens.source.run()))
-    if supervised is not None:
-        supervised.watch(lambda: loop.call_soon_threadsafe(retire))
     services.health.vital["loop"] = lambda: not services.stopping and (ticking.done() or checking.done())
     logger.info("gateway_ready", host=settings.host, port=sockets[0].getsockname()[1])
     if on_ready is not None:
@@ -176,6 +166,35 @@ async def _serve(
     if on_stop is not None:
         on_stop()
     await _stop(services, server, siblings, background, tasks)
+
+
+def _watch_for_end(
+    services: Services, server: Server | WireServer, siblings: SiblingQueues, supervised: Supervised | None
+) -> asyncio.Event:
+    """Return an event: a signal, a successor, or the end of the supervisor or the terminal ends this gateway."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        services.is_replaced = False
+        stopping.set()
+
+    def retire() -> None:
+        services.is_replaced = True
+        stopping.set()
+
+    def leave_port() -> None:
+        siblings.close()
+        server.stop()
+        stop()
+
+    is_terminal_closed = closing_of_terminal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, lambda: stop() if is_terminal_closed() else logger.warning(RELOAD_IGNORED))
+    if supervised is not None:
+        supervised.watch(partial(loop.call_soon_threadsafe, retire), partial(loop.call_soon_threadsafe, leave_port))
+    return stopping
 
 
 async def _stop(
@@ -187,7 +206,8 @@ async def _stop(
 ) -> None:
     """Stop: readyz answers 503, open polls end, requests are accepted a while longer, then operations that wait are committed.
 
-    A gateway that is replaced is ready and answers on its connections for as long, but accepts none: its successor does that.
+    A gateway that is replaced is ready and answers on its connections for as long, but accepts none: its successor does that. It
+    waits for the files on their way.
     """
     logger.info("gateway_stopping", replaced=services.is_replaced)
     services.stopping = True
@@ -202,6 +222,7 @@ async def _stop(
     if services.is_replaced:
         services.hub.close()
         await asyncio.sleep(KEEP_ACCEPTING_S)
+        await _wait_for_files(services)
     await asyncio.sleep(LAST_REQUESTS_S)
     for task in tasks:
         task.cancel()
@@ -228,6 +249,16 @@ async def _stop(
     services.close()
     services.traffic.log.write()
     logger.info("gateway_stopped")
+
+
+async def _wait_for_files(services: Services) -> None:
+    """Let files on their way arrive, for a while. SIGTERM ends this."""
+    if services.has_files_on_their_way():
+        logger.info("gateway_waits_for_files")
+    for _ in range(LAST_FILES_CHECKS):
+        if not services.is_replaced or not services.has_files_on_their_way():
+            return
+        await asyncio.sleep(CHECK_FILES_S)
 
 
 async def _tick(services: Services, server: Server | WireServer) -> None:

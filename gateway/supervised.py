@@ -46,9 +46,10 @@ class Supervised(msgspec.Struct, frozen=True):
         with contextlib.suppress(OSError):  # the supervisor has ended, which `watch` notices
             os.write(self.control, READY)
 
-    def watch(self, retire: Callable[[], object]) -> None:
-        """Call `retire` on a thread when the supervisor has a successor for this gateway, or has ended; exit when that hangs."""
-        threading.Thread(target=_wait, args=(self.control, retire), name="supervisor", daemon=True).start()
+    def watch(self, on_successor: Callable[[], object], on_orphaned: Callable[[], object]) -> None:
+        """Call these on a thread: when another process serves in the place of this one, and when the supervisor has ended; this
+        process exits when it hangs then."""
+        threading.Thread(target=_watch, args=(self.control, on_successor, on_orphaned), name="supervisor", daemon=True).start()
 
     def pages(self, settings: Settings) -> MetricsPages:
         """The metrics pages of all gateways."""
@@ -92,12 +93,12 @@ def _listening(descriptor: int) -> socket.socket:
     return listening
 
 
-def _wait(control: int, retire: Callable[[], object]) -> None:
-    with contextlib.suppress(OSError):  # as if it were closed
-        while os.read(control, 64):
-            pass
-    hard_exit = threading.Timer(EXIT_WITHIN_S, os._exit, (1,))
-    hard_exit.daemon = True
-    hard_exit.start()
+def _watch(control: int, on_successor: Callable[[], object], on_orphaned: Callable[[], object]) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended
-        retire()
+        with contextlib.suppress(OSError):  # as if it were closed
+            while os.read(control, 1):
+                on_successor()
+        hard_exit = threading.Timer(EXIT_WITHIN_S, os._exit, (1,))
+        hard_exit.daemon = True
+        hard_exit.start()
+        on_orphaned()

@@ -153,6 +153,10 @@ class Services:
         """Drop all cached tokens: account events may have been missed."""
         self.tokens.clear()
 
+    def has_files_on_their_way(self) -> bool:
+        """Whether clients are sending or receiving files, or exports."""
+        return any(places.occupied for places in (self.uploads.places, self.downloads.places, self.export_places))
+
     def is_trusted_proxy(self, peer: str) -> bool:
         """Whether X-Forwarded-For and X-Forwarded-Proto of this peer count."""
         return is_within(peer, self.settings.trusted_proxies)

@@ -19,7 +19,7 @@ MAX_CHILDREN = 5000
 REFUSED = 400
 UNKNOWN_ROUTE = "unknown"
 FAILURES = ("500", "503")  # statuses that a failure of Bellwire has
-UNLOGGED_ROUTES = ("/healthz", "/metrics", "/readyz")  # several lines a second, while all is well
+UNLOGGED_ROUTES = ("/healthz", "/metrics", "/metrics/targets", "/readyz")  # several lines a second, while all is well
 
 
 def create_failure_series(calls: Iterable[tuple[str, str]]) -> None:

@@ -49,7 +49,7 @@ class Uploads:
         self.limits = UploadLimits(settings.file_max_mb * MIB, settings.files_per_day_mb * MIB)
         self.beginnings = RatePace(committer.has_posted_lately, BEGUN_PER_S_BESIDE_SENDS)
         self.pace = RatePace(committer.has_posted_lately, BYTES_PER_S_BESIDE_SENDS)
-        self._places = Places("uploads", MAX_UPLOADS, MAX_UPLOADS_PER_ACCOUNT, MAX_WAITING_PER_ACCOUNT, WAIT_S)
+        self.places = Places("uploads", MAX_UPLOADS, MAX_UPLOADS_PER_ACCOUNT, MAX_WAITING_PER_ACCOUNT, WAIT_S)
         self.write = ThreadPool("uploader", UPLOAD_THREADS, 2 * MAX_UPLOADS)
         self.finish = ThreadPool("upload-finisher", FINISHER_THREADS, 2 * MAX_UPLOADS)
         self._committer = committer
@@ -59,7 +59,7 @@ class Uploads:
 
     async def begin(self, account: int, on_stop: Callable[[], None]) -> Upload:
         """Begin an upload; further ones of an account wait. Raises LimitedError and StoreDownError; `Upload.end` ends it."""
-        await self._places.occupy(account)
+        await self.places.occupy(account)
         self._all_ended.clear()
         begun = Upload(self, account, on_stop)
         self._running[begun] = None
@@ -87,7 +87,7 @@ class Uploads:
         """Break off those that are still receiving, and remove what there is of them; the sweeper has the rest."""
         for running in list(self._running):
             running.on_stop()
-        if self._places.occupied:
+        if self.places.occupied:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await self._all_ended.wait()
@@ -107,8 +107,8 @@ class Uploads:
             self._release(ended.account)
 
     def _release(self, account: int) -> None:
-        self._places.leave(account)
-        if not self._places.occupied:
+        self.places.leave(account)
+        if not self.places.occupied:
             self._all_ended.set()
 
 

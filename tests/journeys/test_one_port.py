@@ -10,12 +10,13 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.store.database import rows
 from models.store.gateway_locks import gateways
 from tests.commands.test_serve import Process
 from tests.journeys.clients import BROKEN, Link, Poller, Sender, Socket, Streamer, reading
@@ -61,6 +62,16 @@ class Pair:
         """An answer, on a new connection."""
         with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=LIMIT_S) as answer:
             return str(answer.read().decode())
+
+    @contextmanager
+    def uploading(self) -> Iterator[socket.socket]:
+        """A connection on which half of a file is sent, and has arrived."""
+        head = f"POST /api/v1/files?name=a.txt HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {self.cluster.token[self.ana]}\r\n"
+        rows_before = rows("SELECT count(*) FROM blobs")
+        with socket.create_connection(("127.0.0.1", self.port), LIMIT_S) as upload:
+            upload.sendall(f"{head}Content-Length: 100000\r\n\r\n".encode() + b"1" * 50_000)
+            until(lambda: rows("SELECT count(*) FROM blobs") != rows_before)
+            yield upload
 
     def pages(self) -> list[int]:
         """The ports that Prometheus is told of."""
@@ -182,13 +193,17 @@ def test_a_gateway_that_hangs_keeps_no_newcomer_waiting(pair: Pair) -> None:
         hanging.send(signal.SIGCONT)
 
 
-def test_a_reload_replaces_both_and_the_worker_and_refuses_nothing(pair: Pair) -> None:
+def test_a_reload_replaces_both_and_the_worker_refuses_nothing_and_lets_files_arrive(pair: Pair) -> None:
     before = pair.pids() | pair.pids("worker")
     ports = pair.pages()
 
     def act() -> None:
-        pair.serve.send_signal(signal.SIGHUP)
-        until(lambda: "event=reload_done" in pair.cluster.logged())
+        with pair.uploading() as upload:
+            pair.serve.send_signal(signal.SIGHUP)
+            until(lambda: "gateway_waits_for_files" in pair.cluster.logged())
+            upload.sendall(b"2" * 50_000)
+            assert upload.recv(64).startswith(b"HTTP/1.1 201")
+        until(lambda: "reload_done" in pair.cluster.logged())
 
     newcomers = under_load(pair, act)
     assert newcomers.broken == 0

@@ -97,7 +97,7 @@ def test_a_store_that_hangs_ends_the_upload_and_keeps_its_place(tmp_path: Path, 
         scene.store.released.set()
         await until_async(lambda: scene.transactions.functions)
         assert (scene.store.is_removed, scene.transactions.functions) == (True, [upload.forget])
-        await until_async(lambda: not scene.uploads._places.occupied)
+        await until_async(lambda: not scene.uploads.places.occupied)
         (await scene.uploads.begin(7, lambda: None)).end()
         scene.uploads.close()
 
