@@ -21,7 +21,8 @@ from jobs import signals, tasks
 from jobs.consumers import bursts, unseen
 from jobs.gauges import MEASURE_INTERVAL_S, measure_disk, measure_queue, set_build_info
 from jobs.hooks.deliverer import Deliverer
-from jobs.infra import parent
+from jobs.infra import channel, parent
+from jobs.infra.channel import HintSender
 from jobs.infra.heartbeat import Heartbeat
 from jobs.infra.outage import Outage
 from jobs.mail.mailer import Mailer
@@ -78,8 +79,12 @@ class WorkerConsumer(Consumer):  # type: ignore[misc]
         parent.watch()
 
     def _publish_hints(self) -> None:
-        """Publish the ids of appended events over Redis. On SQLite, or with NOTIFY, gateways notice them without this."""
-        if self._settings.redis_url is not None and self._settings.database_url is not None:
+        """Publish the ids of appended events over Redis, or on SQLite over the channel of `serve`: gateways notice them sooner."""
+        if self._settings.database_url is None:
+            path = channel.path()
+            if path is not None and self._settings.redis_url is None:
+                event.on_append.append(HintSender(path).hint)
+        elif self._settings.redis_url is not None:
             from jobs.infra.publisher import Publisher
 
             publisher = Publisher(self._settings.redis_url, facts.epoch())

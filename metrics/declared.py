@@ -107,6 +107,9 @@ DEGRADED = _gauge("degraded", "1 while a part does not work although every promi
 HTTP_REQUESTS_TOTAL = _counter("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")
 HTTP_REQUEST_SECONDS = _latency("http_request", "Time to answer a request", "method", "route", "status")
 LOOP_LAG_SECONDS = _latency("loop_lag", "Delay of the event loop's timers")
+CHANNEL_LOST_TOTAL = _counter(
+    "channel_lost", "Messages between the gateways of one serve that were dropped: sent, received", "side"
+)
 RATE_LIMITED_TOTAL = _counter("rate_limited", "Requests refused by a rate limit", "what")
 AUTH_FAILURES_TOTAL = _counter("auth_failures", "Refused tokens, passwords and codes", "what")
 FAILURES_TOTAL = _counter("failures", "Failures of a background loop, or of what it depends on", "what")

@@ -15,11 +15,14 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from models.store.backoff import Backoff
+
 VARIABLE = "BELLWIRE_CHANNEL"  # the path of the socket; passed between processes, not a setting
 MAX_BODY_BYTES = 256 * 1024
 MAX_UNSENT_BYTES = 1024 * 1024  # of a member whose broker does not read
 RECEIVED_BYTES = 64 * 1024
 CONNECT_TIMEOUT_S = 1.0
+FIRST_RETRY_S, MAX_RETRY_S = 0.5, 5.0
 HEAD = struct.Struct("!II")  # the length of the body, and a peer
 # The peer of a frame to the broker: the number of a member, or one of these.
 TO_ALL = 0  # every other member
@@ -27,6 +30,10 @@ TO_OLDEST = 0xFFFFFFFF  # the one that has been a member for longest, the sender
 JOIN = 0xFFFFFFFE  # no frame for others: from here on, the sender is a member and receives frames
 # The peer of a frame from the broker: the number of its sender, or this one.
 LOST = 0  # frames for this member were dropped: the body is their number
+# The kinds of messages: the first byte of a body.
+HINT = b"h"  # the id of an event that was committed
+EPHEMERAL = b"e"
+COUNTS, COUNTS_REQUEST = b"c", b"r"  # of rate limits
 
 
 class FrameError(ValueError):
@@ -130,3 +137,28 @@ class ChannelConnection:
             except BlockingIOError:
                 return
             del self._unsent[:sent]
+
+
+class HintSender:
+    """Sends hints to the gateways, for a process that receives none. It connects again when an attempt is due."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: ChannelConnection | None = None
+        self._connecting = threading.Lock()
+        self._backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+
+    def hint(self, newest: int) -> None:
+        """Announce the id of an event that was committed. For any thread; it is lost while there is no connection."""
+        with self._connecting:
+            try:
+                if self._connection is None and self._backoff.is_due():
+                    self._connection = ChannelConnection(self._path)
+                    self._backoff.record_success()
+                if self._connection is not None:
+                    self._connection.send(TO_ALL, HINT + b"%d" % newest)
+            except OSError:
+                self._backoff.record_failure()
+                if self._connection is not None:
+                    self._connection.close()
+                self._connection = None

@@ -13,9 +13,9 @@ from gateway import server as server_module
 from gateway.background import Background
 from gateway.commit import committer as committer_module
 from gateway.commit.committer import Committer
-from gateway.delivery import bus as bus_module
+from gateway.delivery import listeners as listeners_module
 from gateway.delivery import tail as tail_module
-from gateway.delivery.bus import BusListener
+from gateway.delivery.listeners import BusListener
 from gateway.delivery.tail import Tail
 from jobs import gauges, tasks
 from jobs.infra import publisher as publisher_module
@@ -197,7 +197,7 @@ class _Listener(BusListener):
 
 
 def test_the_listener_survives_each_of_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "RECONNECT_S", 0.01)
+    monkeypatch.setattr(listeners_module, "RECONNECT_S", 0.01)
     before = failures("bus_listener")
     check_log = Failing(lambda: None)
     listener = _Listener(check_log, lambda: 0)

@@ -56,6 +56,7 @@ NAMES: dict[str, tuple[type[MetricWrapperBase], tuple[str, ...]]] = {
     "http_requests_total": (Counter, ("method", "route", "status")),
     "http_request_seconds": (Histogram, ("method", "route", "status")),
     "loop_lag_seconds": (Histogram, ()),
+    "channel_lost_total": (Counter, ("side",)),
     "rate_limited_total": (Counter, ("what",)),
     "auth_failures_total": (Counter, ("what",)),
     "client_errors_total": (Counter, ("where",)),

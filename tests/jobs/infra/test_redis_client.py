@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from gateway.delivery.bus import RedisListener
+from gateway.delivery.listeners import RedisListener
 from jobs.infra.publisher import Publisher
 from jobs.infra.redis_client import create_async_client
 from jobs.queue.errors import QueueDownError
