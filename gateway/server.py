@@ -227,6 +227,7 @@ async def _stop(
     for task in tasks:
         task.cancel()
     loop = asyncio.get_running_loop()
+    services.rate_limits.stop()
     services.bus.stop()
     await services.uploads.stop()
     ending = [

@@ -1,5 +1,8 @@
 """Counters of fixed windows, in this process or on Redis. All limits of a request are checked and counted by one call.
 
+Those in memory may be shared with other processes of this machine, whose time.monotonic() is the same: each announces what it has
+counted (gateway/http/limit_sharing.py).
+
 The `limits` package has a strategy for one limit at a time: its memory storage walks all keys at each hit, and its Redis storage
 needs a round trip for each limit.
 """
@@ -7,8 +10,9 @@ needs a round trip for each limit.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 MAX_KEYS = 50_000  # about 17 MB; an attacker with many addresses drops the counts of others like them, not those of users
+URGENT_LIMIT, URGENT_WINDOW_S = 100, 60  # a limit of so few in so long, or fewer, is a guard, such as that of log-ins
+MIN_LEFT_S = 1.0  # of a window that is worth a message to a gateway that starts
 SWEPT_PER_NEW_KEY = 2  # more than one, so that windows that are over leave faster than new ones arrive
 
 # KEYS: the windows. ARGV: for each of them its limit, length in ms, cost and spent amount. It returns which window refuses, from 1
@@ -56,12 +62,53 @@ class Refusal(NamedTuple):
     wait_s: float
 
 
-class _Window:
-    __slots__ = ("count", "ends")
+class Amount(NamedTuple):
+    """The count of a window, or a part of it, in a message to other processes."""
 
-    def __init__(self) -> None:
+    key: str
+    ends: float  # time.monotonic()
+    amount: int
+
+
+class _Window:
+    __slots__ = ("count", "ends", "key", "unshared")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
         self.count = 0
         self.ends = 0.0  # time.monotonic()
+        self.unshared = 0  # the part of the count that other processes do not know
+
+
+class UnsharedWindows:
+    """The windows of which others do not know a part. `is_urgent`: one is of a limit so low that others should know soon."""
+
+    def __init__(self, max_windows: int) -> None:
+        self.is_urgent = False
+        self._max_windows = max_windows
+        self._windows: deque[_Window] = deque()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def add(self, window: _Window, amount: int, hit: Hit) -> None:
+        """Note what was counted in a window. Of too many, the oldest are not shared."""
+        if not window.unshared:
+            if len(self._windows) >= self._max_windows:
+                self._windows.popleft().unshared = 0
+            self._windows.append(window)
+            self.is_urgent |= hit.limit <= URGENT_LIMIT and hit.window_s >= URGENT_WINDOW_S
+        window.unshared += amount
+
+    def first(self, most: int) -> list[Amount]:
+        """Return what others do not know of the first windows. `pop` removes as many."""
+        return [Amount(window.key, window.ends, window.unshared) for window in islice(self._windows, most)]
+
+    def pop(self, count: int) -> None:
+        """Note that others know it of the first windows."""
+        for _ in range(count):
+            self._windows.popleft().unshared = 0
+        self.is_urgent &= bool(self._windows)
 
 
 class MemoryCounters:
@@ -71,6 +118,8 @@ class MemoryCounters:
         self._clock = clock
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._max_keys = max_keys
+        self.unshared = UnsharedWindows(max_keys)
+        self._is_shared = False
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -82,21 +131,56 @@ class MemoryCounters:
         for hit in hits:
             window = self._windows.get(hit.key)
             if window is None or window.ends <= now:
-                window = self._begin(hit, now)
+                window = self._begin(hit.key, now + hit.window_s, now)
             if refusal is None and window.count + hit.spent + hit.cost > hit.limit:
                 refusal = Refusal(len(counted), window.ends - now)
             counted.append((window, hit))
         for window, hit in counted:
-            window.count += hit.spent + hit.cost if refusal is None else hit.spent
+            amount = hit.spent + hit.cost if refusal is None else hit.spent
+            window.count += amount
+            if amount and self._is_shared:
+                self.unshared.add(window, amount, hit)
         return refusal
 
-    def _begin(self, hit: Hit, now: float) -> _Window:
-        """Make the hit's window begin."""
-        window = self._windows.get(hit.key)
+    def share(self) -> None:
+        """Note from here on what other processes are to know, in `unshared`."""
+        self._is_shared = True
+
+    def add(self, counted: Amount) -> None:
+        """Count what another process has counted."""
+        now = self._clock()
+        if counted.ends > now:
+            self._merged(counted, now).count += counted.amount
+
+    def add_total(self, total: Amount) -> None:
+        """Count at least as much as another process knows of all of them: this one has missed something."""
+        now = self._clock()
+        if total.ends > now:
+            window = self._merged(total, now)
+            window.count = max(window.count - window.unshared, total.amount) + window.unshared
+
+    def totals(self) -> Iterator[Amount]:
+        """Yield what all processes have counted, as far as this one knows, in the present windows that last for a while."""
+        for window in list(self._windows.values()):
+            if window.ends > self._clock() + MIN_LEFT_S and window.count > window.unshared:
+                yield Amount(window.key, window.ends, window.count - window.unshared)
+
+    def _merged(self, counted: Amount, now: float) -> _Window:
+        """Return the window of another process's count. It ends everywhere when it ends for the process where it began first."""
+        window = self._windows.get(counted.key)
+        if window is None or window.ends <= now:
+            return self._begin(counted.key, counted.ends, now)
+        window.ends = min(window.ends, counted.ends)
+        return window
+
+    def _begin(self, key: str, ends: float, now: float) -> _Window:
+        """Make a window begin."""
+        window = self._windows.get(key)
         if window is None:
             self._sweep(now)
-            window = self._windows[hit.key] = _Window()
-        window.count, window.ends = 0, now + hit.window_s
+        if window is None or window.unshared:  # the one that ended is still among those that are to be announced
+            window = self._windows[key] = _Window(key)
+        window.count, window.ends = 0, ends
         return window
 
     def _sweep(self, now: float) -> None:

@@ -1,8 +1,8 @@
 """Rate limits, in the `limits` package's notation: per user for a request with a valid token, else per address.
 
 Counts are shared over Redis if it is configured. While it does not answer, each gateway counts its own requests, and no request
-waits for Redis. `events` and `bytes` are quotas: they count what a user has written to the log, which is known after the write, and
-refuse the next one.
+waits for Redis. Without Redis, the gateways of one `serve` share them over its local channel. `events` and `bytes` are quotas: they
+count what a user has written to the log, which is known after the write, and refuse the next one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import NamedTuple, NoReturn
 from limits import RateLimitItem, parse_many
 
 from conf import Settings
+from gateway.delivery.listeners import ChannelListener
 from gateway.http.errors import ProblemError
 from gateway.http.limit_counters import Hit, MemoryCounters, RedisCounters, Refusal
+from gateway.http.limit_sharing import LimitSharing
 from gateway.http.refusal_delay import RefusalDelay
 from jobs.infra.outage import Outage
 from metrics import declared as metrics
@@ -75,6 +77,7 @@ class RateLimits:
         self._written: dict[str, tuple[int, int]] = {}  # caller -> events and bytes that no window counts yet
         self._shared: RedisCounters | None = None
         self._redis_errors: tuple[type[Exception], ...] = (OSError,)
+        self._sharing: LimitSharing | None = None
         self._refusal_delay = RefusalDelay()
         self._outage = Outage("shared_rate_limits", "this gateway counts on its own")
         if settings.rate_limits:
@@ -90,6 +93,24 @@ class RateLimits:
 
         self._shared = RedisCounters(create_async_client(url, REDIS_TIMEOUT_S))
         self._redis_errors = (redis.RedisError, OSError)
+
+    def share(self, listener: ChannelListener) -> None:
+        """Share the counts in memory with the other gateways of this `serve`."""
+        if self.enabled and self._shared is None:
+            self._sharing = LimitSharing(self._users, self._strangers, listener)
+
+    def counts_alone(self) -> bool:
+        """Whether counts that should be shared are not at the moment."""
+        return self.local_only or (self._sharing is not None and self._sharing.down)
+
+    def stop(self) -> None:
+        """Announce what the other gateways do not know yet."""
+        if self._sharing is not None:
+            quotas = [limit for name in QUOTAS for limit in self._limits[name]]
+            for caller, written in self._written.items():
+                self._users.hit([_hit_of(limit, caller, written) for limit in quotas])
+            self._written.clear()
+            self._sharing.announce_all()
 
     async def hit(self, name: str, caller: str) -> None:
         """Count one request of a caller under one limit. Raises the same as `hit_all`."""
@@ -125,7 +146,10 @@ class RateLimits:
             await self._refuse(limits, refusal, caller)
 
     def _count_here(self, hits: Sequence[Hit], caller: str) -> Refusal | None:
-        return (self._users if caller.startswith("user:") else self._strangers).hit(hits)
+        refusal = (self._users if caller.startswith("user:") else self._strangers).hit(hits)
+        if self._sharing is not None:
+            self._sharing.announce_soon()
+        return refusal
 
     async def _refuse(self, limits: list[_Limit], refusal: Refusal, caller: str) -> NoReturn:
         await self._refusal_delay.wait(caller)

@@ -90,9 +90,11 @@ class Services:
         self.hub.check_log = self.tail.check
         self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.head))
         self.hub.forward_ephemeral = self.bus.publish_ephemeral
+        if self.bus.channel is not None:
+            self.rate_limits.share(self.bus.channel)
         self.health = HealthMonitor(self.read, self.committer)
         self.health.vital |= {"shutdown": lambda: self.stopping and not self.is_replaced, "store": lambda: self.tail.failing}
-        self.health.parts |= {"bus": lambda: self.bus.down, "limits": lambda: self.rate_limits.local_only}
+        self.health.parts |= {"bus": lambda: self.bus.down, "limits": self.rate_limits.counts_alone}
         if self.host_tokens is not None:
             self.health.parts["jwks"] = self.host_tokens.source.is_failing
         self.downloads = Downloads(self.files, in_bucket=settings.files_url.startswith("s3:"))
