@@ -128,6 +128,8 @@ class Connection(ClientTransport):
         self._parser = parser
         exchange.delegate = self._server.start_request(self, exchange)
         waiting = exchange.delegate.headers_received(start_line, headers)
+        if self._exchange is not exchange:  # it is answered already
+            return
         if waiting is not None:
             self._wait(waiting, awaits_continue=headers.get("Expect") == "100-continue")
             return
@@ -245,9 +247,9 @@ class Connection(ClientTransport):
         """The receiver of a request has raised an exception."""
         logger.exception("Uncaught exception")
         exchange, self._exchange = self._exchange, None
+        self.close()
         if exchange is not None:
             exchange.lost()
-        self.close()
 
     def detach(self) -> ClientStream:
         """Leave the connection to another protocol, on a stream of Tornado's."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tornado.escape import utf8
+from tornado.http1connection import parse_int
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPOutputError, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream
 
@@ -114,7 +115,7 @@ class Exchange(AnswerConnection):
         if self.method == "HEAD" or start_line.code == 304:
             self._left = 0
         else:
-            self._left = int(headers["Content-Length"]) if "Content-Length" in headers else None
+            self._left = parse_int(headers["Content-Length"]) if "Content-Length" in headers else None
         lines = [b"HTTP/1.1 %d %b" % (start_line.code, utf8(start_line.reason))]
         lines += [f"{name}: {value}".encode("latin1") for name, value in headers.get_all()]
         for line in lines:
