@@ -33,9 +33,10 @@ types: $(VENV)/.installed-dev ## mypy alone
 bench: $(VENV)/.installed-dev ## the benchmarks: one table, and a file in bench/results/
 	@exec $(BIN)/python -m bench
 
-fuzz: $(VENV)/.installed-dev ## attack it for some minutes: generated and malformed requests, hostile accounts, slow readers
+fuzz: $(VENV)/.installed-dev ## attack it for some minutes: a million generated and malformed requests, hostile accounts, slow readers
 	@sh .ci/system-packages
 	GENERATORS=all $(BIN)/pytest -n 2 --dist loadfile tests/gateway/apidoc/test_schemathesis.py tests/gateway/apidoc/test_generators.py
+	$(BIN)/python -m bench.hostile.fuzz
 	@exec $(BIN)/python -m bench.hostile
 
 pictures: $(VENV)/.installed-dev ## draw the README's pictures of the page anew

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.hostile.battery import ATTACKS, SENDERS
+from bench.hostile.fuzz import attack
 from bench.hostile.scene import Attack, Scene, Stage, server_errors
 from bench.load.loops import closed_loop
 from bench.load.people import Person, create_people
@@ -16,6 +17,7 @@ from bench.servers.bellwire import Bellwire, bellwire
 ATTACKER_REQUESTS = 30
 PEOPLE = 200
 SENDS = 20
+FUZZED_REQUESTS = 1_500
 SEED = 1
 TIMEOUT_S = 120
 MESSAGES = itertools.count(1, 1_000)  # the first numbers of each test's messages
@@ -37,7 +39,7 @@ def chat(server: Bellwire) -> Chat:
 @pytest.fixture(scope="module")
 def strangers(server: Bellwire) -> list[Person]:
     """The attacks' accounts; the first of each attack's is the attacker."""
-    return create_people(server, PEOPLE + len(ATTACKS), "stranger")
+    return create_people(server, PEOPLE + len(ATTACKS) + 2, "stranger")
 
 
 async def begin(attack: Attack, scene: Scene) -> None:
@@ -67,3 +69,9 @@ def test_an_attack_gets_no_server_error_and_no_other_sender_is_refused(
 
     assert asyncio.run(both()) == (0, "")
     assert not server_errors(scene.answers), scene.answers
+
+
+def test_fuzzed_requests_break_nothing_and_leave_nothing(server: Bellwire, strangers: list[Person]) -> None:
+    tally = asyncio.run(attack(server, strangers[-2:], FUZZED_REQUESTS, SEED))
+    assert not tally.broken
+    assert tally.statuses[200] > 50, tally.statuses
