@@ -19,7 +19,7 @@ def run(_args: Namespace) -> int:
     """Serve until stopped; background work is done by workers."""
     supervised = inherit()  # before the settings, which would warn of its variable
     settings = with_port(opening.settings())
-    configure(settings, "gateway" if supervised is None else f"gateway{supervised.number}")
+    configure(settings, "gateway", None if supervised is None else supervised.number)
     with opening.store(settings):
         opening.require_current_schema()
         if supervised is None:  # otherwise `serve` has done it

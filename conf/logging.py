@@ -23,12 +23,18 @@ _NEVER_BELOW_INFO = "peewee"  # its debug lines contain the values of every stat
 _MAX_DEPTH = 4  # of nested values that are searched for secrets
 
 
-def configure(settings: Settings, component: str) -> None:
-    """Send all logging of this process to standard error; each line names the `component` (gateway, worker …).
+gateway_number: int | None = None  # of several gateways on one port
+
+
+def configure(settings: Settings, component: str, number: int | None = None) -> None:
+    """Send all logging of this process to standard error; each line names the `component` (gateway, worker …), and which gateway of
+    several it is.
 
     May be called again, with other settings. `huey_consumer` adds a handler of its own to the `huey` logger after it has loaded
     the application; `adopt` removes it.
     """
+    global gateway_number
+    gateway_number = number
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared = _shared(component)
     renderer = _renderer(settings.log_format)
@@ -89,6 +95,8 @@ def _clean(value: Any, depth: int) -> Any:
 def _shared(component: str) -> list[Processor]:
     def add_component(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event.setdefault("component", component)
+        if gateway_number is not None:
+            event.setdefault("gateway", gateway_number)
         return event
 
     return [

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from conf.logging import write
+from conf import logging
 from models.store.clock import rfc3339
 
 WRITE_AFTER_S = 0.2
@@ -51,6 +51,8 @@ class AccessLog:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        number = b"" if logging.gateway_number is None else b'"gateway":%d,' % logging.gateway_number
+        self._head = b'{"event":"request","component":"gateway",' + number
         self._lines: list[str] = []
 
     def add(self, answered: AnsweredRequest) -> None:
@@ -68,17 +70,16 @@ class AccessLog:
         )
         if not self._lines:
             asyncio.get_running_loop().call_later(WRITE_AFTER_S, self.write)
-        self._lines.append(_json(line) if self._as_json else _text(line))
+        self._lines.append(_json(line, self._head) if self._as_json else _text(line))
 
     def write(self) -> None:
         """Write the collected lines."""
         lines, self._lines = self._lines, []
         if lines:
-            write("".join(lines))
+            logging.write("".join(lines))
 
 
-def _json(line: RequestLine) -> str:
-    head = b'{"event":"request","component":"gateway",'
+def _json(line: RequestLine, head: bytes) -> str:
     return (head + msgspec.json.encode(line)[1:] + b"\n").decode()
 
 

@@ -45,6 +45,14 @@ def test_a_line_is_json_with_time_level_and_component(capsys: pytest.CaptureFixt
     assert line == {"event": "started", "level": "info", "component": "gateway", "port": 8080}
 
 
+def test_a_line_of_one_of_several_gateways_has_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in (2, None):
+        configure(Settings(_env_file=None), "gateway", number)
+        structlog.get_logger().info("started")
+        logging.getLogger("tornado.general").warning("slow")
+    assert [line.get("gateway") for line in lines(capsys)] == [2, 2, None, None]
+
+
 def test_the_standard_library_writes_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     start()
     logging.getLogger("tornado.general").warning("slow %s", "request", extra={"token": "abc"})

@@ -163,6 +163,8 @@ def test_each_gateway_has_a_page_of_its_own_and_the_shared_port_has_both(pair: P
         f"{metric % label} {count}" for label, count in (('gateway="1",', "2.0"), ('gateway="2",', "3.0"))
     ]
     assert shared.count("# TYPE bellwire_http_requests_total counter") == 1
+    requests = '{"event":"request","component":"gateway","gateway":%d,'
+    until(lambda: all(requests % number in pair.cluster.logged() for number in (1, 2)))
 
 
 def test_both_are_listed_for_doctor(pair: Pair) -> None:
