@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=64, description="threads, 1 to 64")
     gateways: Annotated[int, BeforeValidator(parsing.gateways)] = Field(default=1, ge=1, le=64, description="auto, or 1 to 64")
-    wire: Literal["httptools", "tornado"] = Field(default="tornado", description="httptools or tornado")
+    wire: Literal["httptools", "tornado"] = Field(default="httptools", description="httptools or tornado")
     durability: Literal["full", "normal"] = Field(default="full", description="full or normal")
     poll_timeout_s: float = Field(default=30, gt=0, le=600, description="seconds, above 0 and up to 600")
     events_keep_days: Days = 14

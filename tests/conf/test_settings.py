@@ -33,7 +33,7 @@ DEFAULTS = {
     "secret_key": None,
     "workers": 2,
     "gateways": 1,
-    "wire": "tornado",
+    "wire": "httptools",
     "durability": "full",
     "poll_timeout_s": 30,
     "events_keep_days": 14,

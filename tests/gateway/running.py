@@ -45,7 +45,7 @@ class Gateway:
             "PORT": str(free_port()),
             "WORKER_METRICS_PORT": "0",
             "RATE_LIMITS": "off",
-            "WIRE": os.environ.get("TEST_WIRE", "tornado"),
+            "WIRE": os.environ.get("TEST_WIRE", "httptools"),
             "LOG_FORMAT": "json",
             **{name.upper(): value for name, value in store.items()},
             **settings,
