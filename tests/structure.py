@@ -7,6 +7,7 @@ packages further down, and of the wings that its own wing may use: never upwards
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -59,6 +60,13 @@ def modules(wings: Iterator[str] | None = None) -> dict[str, Path]:
     return found
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file, which is parsed once for all tests."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports() -> dict[str, set[str]]:
     """The imports between our modules, those inside functions and under TYPE_CHECKING included."""
     paths = modules()
@@ -66,7 +74,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def _imported(path: Path, paths: Mapping[str, Path]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in paths)
         elif isinstance(node, ast.ImportFrom):

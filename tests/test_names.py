@@ -1,6 +1,7 @@
 """What can be checked of how the code reads: class names, identifiers, booleans and docstrings."""
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.structure import ROOT, modules, wing_of
+from tests.structure import ROOT, WINGS, modules, tree_of, wing_of
 
 FILES = {name: path for name, path in modules().items() if "migrations" not in path.parts}  # those are frozen
 VERBS = {
@@ -25,9 +26,15 @@ NO_SUBJECT = re.compile(r"(Who|What|Whose|Whom|Whoever|Whatever)\b(?!.*\?)")
 VAGUE = re.compile(r"\b(whoever|whatever|whomever)\b", re.IGNORECASE)
 
 
-def words(name: str) -> set[str]:
+def files_of(wing: str) -> list[tuple[str, Path]]:
+    """The modules of a wing, and their files."""
+    return [(name, path) for name, path in FILES.items() if wing_of(name) == wing]
+
+
+@functools.cache
+def words(name: str) -> frozenset[str]:
     """The words of `snake_case` and `CamelCase` names, in lower case."""
-    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
+    return frozenset(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
@@ -50,25 +57,28 @@ def bare_booleans(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_names_are_the_domains(name: str) -> None:
-    tree = ast.parse(FILES[name].read_text())
-    assert not {i for i in [*identifiers(tree), *name.split(".")] if words(i) & FORBIDDEN} - SETTINGS
-    assert list(bare_booleans(tree)) == []
+@pytest.mark.parametrize("wing", WINGS)
+def test_names_are_the_domains(wing: str) -> None:
+    names = [(name, i) for name, path in files_of(wing) for i in [*identifiers(tree_of(path)), *name.split(".")]]
+    assert [(name, i) for name, i in names if words(i) & FORBIDDEN and i not in SETTINGS] == []
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_docstrings_have_a_subject(name: str) -> None:
-    text = FILES[name].read_text()
+@pytest.mark.parametrize("wing", WINGS)
+def test_booleans_are_passed_by_name(wing: str) -> None:
+    assert [(name, line) for name, path in files_of(wing) for line in bare_booleans(tree_of(path))] == []
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_docstrings_have_a_subject(wing: str) -> None:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docs = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
-    assert [doc for doc in docs if NO_SUBJECT.match(doc)] == []
-    assert VAGUE.findall(text) == []
+    nodes = [(name, node) for name, path in files_of(wing) for node in ast.walk(tree_of(path)) if isinstance(node, documented)]
+    assert [(name, doc) for name, node in nodes if NO_SUBJECT.match(doc := ast.get_docstring(node) or "")] == []
+    assert [(name, vague) for name, path in files_of(wing) for vague in VAGUE.findall(path.read_text())] == []
 
 
 @pytest.mark.parametrize("wing", ["models", "jobs", "gateway", "commands"])
 def test_no_two_classes_of_a_wing_share_a_name(wing: str) -> None:
-    trees = [ast.parse(path.read_text()) for name, path in FILES.items() if wing_of(name) == wing]
+    trees = [tree_of(path) for _, path in files_of(wing)]
     names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
     assert [name for name, count in names.items() if count > 1 and name != "Meta"] == []
 
