@@ -204,7 +204,7 @@ def test_no_fault_loses_doubles_or_reorders_anything(faults: Faults, chance: ran
             async with asyncio.TaskGroup() as tasks:
                 for sender in senders:
                     tasks.create_task(sender.send_until(lambda: stopped))
-                for _ in range(rounds(6)):
+                for _ in range(rounds(4)):
                     target = answered() + 20
                     await until_async(lambda target=target: answered() >= target)
                     await faults.strike()

@@ -29,7 +29,7 @@ from tests.models.people import group
 from tests.s3_server import S3Server
 from tests.waiting import until, until_async
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 DAYS_MS = 2 * 24 * 3600 * 1000
 WAITING_SQL = "SELECT count(*) FROM files WHERE state='pending' AND (message IS NOT NULL OR post IS NOT NULL)"
 LAST_ATTEMPTS_SQL = "SELECT count(*) FROM files WHERE state='pending' AND attempts>=?"

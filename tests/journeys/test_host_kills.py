@@ -220,7 +220,7 @@ def wait_until_idle() -> None:
 def test_the_host_has_all_once_while_gateways_workers_and_import_are_killed(host: Host) -> None:
     async def scenario() -> None:
         await host.start()
-        await host.run(rounds(2))
+        await host.run(rounds(1))
 
     asyncio.run(scenario())
     wait_until_idle()

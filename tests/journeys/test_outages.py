@@ -64,7 +64,7 @@ def test_a_restart_of_the_database_causes_refusals_and_nothing_else(
         async with reading(*readers), asyncio.TaskGroup() as tasks:
             for sender in senders:
                 tasks.create_task(sender.send_until(lambda: stopped))
-            for _ in range(rounds(2)):
+            for _ in range(rounds(1)):
                 target = answered(senders) + 60
                 await until_async(lambda target=target: answered(senders) >= target)
                 refused = sum(sender.unavailable for sender in senders)
