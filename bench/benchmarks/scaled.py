@@ -1,5 +1,6 @@
 """One gateway with a worker on PostgreSQL and Redis: the rate of durable sends, and the cost of a send to every process."""
 
+import asyncio
 from collections.abc import Sequence
 
 from bench.benchmark import Benchmark, Bound, Figure, Line, Round, Scale, round_of
@@ -8,13 +9,15 @@ from bench.benchmarks.sends import CONNECTIONS
 from bench.load.client import Client
 from bench.load.loops import closed_loop
 from bench.load.metrics_page import read_page, samples
-from bench.load.targets import EchoFloor, create_chat, numbers
+from bench.load.targets import USERS, EchoFloor, create_chat, numbers
 from bench.servers.bellwire import Bellwire, bellwire
 from bench.servers.floors import floor
 from bench.servers.processes import cpu_seconds, tree
 from bench.servers.stores import Stores, stores
 
 PARTS = ("gateway", "PostgreSQL", "Redis", "worker")
+SETTLED = 200  # statements a second; an idle gateway and its worker run about 100
+SETTLE_TIMEOUT_S = 60
 COMMITS, COMMITTED = "bellwire_commit_batch_size_count", "bellwire_commit_batch_size_sum"
 
 
@@ -41,16 +44,31 @@ async def _totals(server: Bellwire, store: Stores) -> Totals:
     return Totals(server, store, page)
 
 
+async def _settle(server: Bellwire, store: Stores) -> None:
+    """Return when the drains are done and the mails of the first notifications have left, or after SETTLE_TIMEOUT_S."""
+    await wait_until_drained(server)
+    for _ in range(SETTLE_TIMEOUT_S):
+        before = store.statements()
+        await asyncio.sleep(1)
+        if store.statements() - before < SETTLED:
+            return
+
+
 async def scaled(scale: Scale) -> Round:
-    """Run the echo floor, then a closed loop over 100 connections; the drains that follow it count as a part of its cost."""
+    """Run the echo floor, then a closed loop over 100 connections; the drains that follow it count as a part of its cost.
+
+    Each user has sent and received a message before: a first one also makes a conversation, a notification and a mail.
+    """
     seconds = scale.seconds(8, 2)
     with floor() as echo:
         base = await closed_loop(EchoFloor(echo.port), CONNECTIONS, numbers(), seconds)
     with stores() as store, bellwire(settings=store.settings()) as server:
         target, counter = create_chat(server), numbers()
-        before = await _totals(server, store)
+        await closed_loop(target, CONNECTIONS, counter, count=USERS)
+        await _settle(server, store)
+        before, first = await _totals(server, store), next(counter)
         tally = await closed_loop(target, CONNECTIONS, counter, seconds)
-        sent = next(counter) - 1
+        sent = next(counter) - first - 1
         await wait_until_drained(server)
         after = await _totals(server, store)
     figures = {
