@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import NamedTuple, TypedDict
 
 from gateway.api.event_types import DATA_BY_EVENT_TYPE
@@ -69,6 +70,12 @@ class CallerOptions(TypedDict):
     by_admin: int
 
 
+@lru_cache(maxsize=256)
+def _shared(types: frozenset[str]) -> frozenset[str]:
+    """An equal set that was made before: clients of one kind choose the same types, and thousands of them wait."""
+    return types
+
+
 class SubscribingHandler(Handler):
     """The base of long poll, SSE and WebSocket: it subscribes the caller at a cursor, for some types of events."""
 
@@ -130,7 +137,7 @@ class SubscribingHandler(Handler):
         types = frozenset(name for name in self.query_text(TYPES).split(",") if name)
         if types - DATA_BY_EVENT_TYPE.keys():
             raise field_error(TYPES.name, "must be types of events: " + ", ".join(DATA_BY_EVENT_TYPE))
-        return types or None
+        return _shared(types) if types else None
 
     def follows_posts(self) -> bool:
         """Whether `?follow=posts` is set. Raises ProblemError 422 for any other value, an empty one included."""

@@ -284,8 +284,7 @@ class Hub:
         subscription.synced = not more
         if not events and not more:
             return None
-        ephemeral, subscription.ephemeral = subscription.ephemeral, []
-        return Answer(events, ephemeral, position, more)
+        return Answer(events, subscription.clear_ephemeral(), position, more)
 
     def _from_memory(self, subscription: Subscription) -> tuple[list[Event], int, bool]:
         types, feed = subscription.types, subscription.feed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from models.log.event import Event
@@ -101,8 +101,8 @@ class Subscription:
         self.token = token
         self.position = position
         self.types = types
-        self.events: list[Event] = []
-        self.ephemeral: list[bytes] = []
+        self.events: Sequence[Event] = ()  # a list when there are any: most wait with none
+        self.ephemeral: Sequence[bytes] = ()
         self._bytes = 0  # of the events' data
         self.synced = False
         self.urgent = False  # an ephemeral event that ends a poll has arrived
@@ -130,22 +130,30 @@ class Subscription:
         if len(self.events) >= MAX_EVENTS_PER_ANSWER or (self._bytes > MAX_BYTES_PER_ANSWER and self.events):
             self.synced = False  # the rest is read from memory or store, after the last event kept
             return False
-        self.events.append(event)
-        return len(self.events) == 1 and self._on_wake is not None  # waking it once is enough
+        if isinstance(self.events, list):
+            self.events.append(event)
+            return False  # waking it once is enough
+        self.events = [event]
+        return self._on_wake is not None
 
     def offer_ephemeral(self, event_type: str, encoded: bytes, *, ends_poll: bool) -> bool:
         """Keep an ephemeral event, if its type matches. Returns whether the waiting request must be woken."""
         if self.types is not None and event_type not in self.types:
             return False
         if len(self.ephemeral) < MAX_EPHEMERAL_KEPT:
-            self.ephemeral.append(encoded)
+            self.ephemeral = [*self.ephemeral, encoded]
         self.urgent = self.urgent or ends_poll
         return ends_poll and self._on_wake is not None
 
     def clear_events(self) -> list[Event]:
         """Return the events that have arrived, and keep none."""
-        events, self.events, self._bytes = self.events, [], 0
-        return events
+        events, self.events, self._bytes = self.events, (), 0
+        return list(events)
+
+    def clear_ephemeral(self) -> list[bytes]:
+        """Return the ephemeral events that have arrived, and keep none."""
+        ephemeral, self.ephemeral, self.urgent = self.ephemeral, (), False
+        return list(ephemeral)
 
     def fall_behind(self, position: int) -> None:
         """Keep no events for a slow client, to which those up to a position were sent: `Hub.next` reads the others later."""
@@ -180,7 +188,6 @@ class Subscription:
 
     def collect(self, head: int) -> Answer:
         """Return what has arrived, and advance to the hub's head, or to the last event if there was no room for more."""
-        events, ephemeral = self.clear_events(), self.ephemeral
+        events, ephemeral = self.clear_events(), self.clear_ephemeral()
         self.position = max(self.position, head) if self.synced else (events[-1].id if events else self.position)
-        self.ephemeral, self.urgent = [], False
         return Answer(events, ephemeral, self.position, not self.synced)
