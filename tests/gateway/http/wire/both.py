@@ -13,7 +13,7 @@ from tornado.netutil import bind_sockets
 from bench.hostile.requests import Bytes
 from gateway.http.deadlines import Server
 from gateway.http.wire.server import WireServer
-from tests.gateway.http.wire.exchanges import PATIENCE_S, Outcome, exchange
+from tests.gateway.http.wire.exchanges import FIRST_PATIENCE_S, PATIENCE_S, Outcome, exchange
 from tests.gateway.http.wire.proxies import FRONTS
 from tests.gateway.http.wire.rules import difference
 
@@ -38,11 +38,11 @@ class Both:
     found: list[str] = field(default_factory=list)
 
     async def compare(self, sent: Bytes, patience_s: float = 0) -> None:
-        """Send bytes to both. What differs is sent again, slowly, before it is believed."""
+        """Send bytes to both. What differs is sent again, more and more slowly, before it is believed."""
         tornado, wire = await asyncio.gather(*(exchange(port, sent, patience_s) for port in self.ports))
         differs = difference(sent.data, tornado, wire) or desync(sent, wire)
         if differs and patience_s < PATIENCE_S:
-            await self.compare(sent, PATIENCE_S)
+            await self.compare(sent, 5 * patience_s or FIRST_PATIENCE_S)
         elif differs:
             self.found.append(f"{differs}\nThe bytes: {str(sent)[:3_000]}")
 

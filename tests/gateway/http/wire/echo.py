@@ -41,7 +41,6 @@ class Echo(web.RequestHandler):
             "headers": list(request.headers.get_all()),
             "body": body or digest(request.body),
         }
-        self.application.settings["seen"].append(request.method)
         self.write(json.dumps(seen))
 
     def get(self) -> Any:
@@ -82,7 +81,6 @@ class Empty(Echo):
 
     def get(self) -> None:
         """Answer 204, or 304 when the client has it."""
-        self.application.settings["seen"].append(self.request.method)
         self.set_status(304 if "If-None-Match" in self.request.headers else 204)
 
     post = put = patch = delete = head = options = get
@@ -114,8 +112,8 @@ class Early(Echo):
 
     def prepare(self) -> None:
         """Refuse."""
-        self.application.settings["seen"].append(self.request.method)
         self.set_status(413)
+        self.set_header("Connection", "close")
         self.finish("too large")
 
     def data_received(self, chunk: bytes) -> None:
@@ -125,23 +123,26 @@ class Early(Echo):
 class Socket(WebSocketHandler):
     """Returns each message."""
 
-    def open(self) -> None:
-        """Count the handshake."""
-        self.application.settings["seen"].append("WS")
-
     def on_message(self, message: str | bytes) -> None:
         """Return it."""
         self.write_message(message, binary=isinstance(message, bytes))
 
 
 class EchoApplication(web.Application):
-    """The handlers above; `settings["seen"]` lists the methods of the requests that reached one."""
+    """The handlers above; `requests` counts the heads that the new wire handed over or refused."""
 
     def __init__(self) -> None:
         paths = {"/echo": Echo, "/late": Late, "/parts": Parts, "/empty": Empty, "/reader": Reader, "/early": Early, "/ws": Socket}
         paces = {name: Pace(lambda: False, (20, 2)) for name in ("pace", "turns")}
-        super().__init__(list(paths.items()), default_handler_class=Echo, log_function=lambda handler: None, seen=[], **paces)
+        super().__init__(list(paths.items()), default_handler_class=Echo, log_function=lambda handler: None, **paces)
+        self.requests = 0
+
+    def start_request(self, server_conn: object, request_conn: Any) -> Any:
+        """Count a request."""
+        self.requests += 1
+        return super().start_request(server_conn, request_conn)
 
     def refusal(self, slug: str) -> bytes:
         """The answer to a request that reaches no handler."""
+        self.requests += 1
         return REFUSALS[slug] + REFUSAL_HEAD
