@@ -24,6 +24,7 @@ from jobs.infra.channel import JOIN, LOST, TO_ALL, TO_OLDEST, FrameBuffer, Frame
 logger = logging.getLogger("serve")
 
 MAX_PATH_BYTES = 100  # the kernel's own bound is 104 or 108
+FOLDER_PREFIX = "bellwire-channel-"  # of the new folders
 MAX_CONNECTIONS = 200
 MAX_WAITING_BYTES = 1024 * 1024  # of frames for one member
 BACKLOG = 64
@@ -39,7 +40,7 @@ def socket_path(data_dir: Path, port: int) -> Path:
     path = data_dir.resolve() / f"channel-{port}.sock"
     if len(os.fsencode(path)) <= MAX_PATH_BYTES:
         return path
-    return Path(tempfile.mkdtemp(prefix="bellwire-")) / "channel.sock"
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / "channel.sock"
 
 
 class _Member(asyncio.Protocol):
@@ -131,6 +132,8 @@ class ChannelBroker:
             self._thread.join(STOP_TIMEOUT_S)
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+            if self.path.parent.name.startswith(FOLDER_PREFIX):
+                self.path.parent.rmdir()
 
     def add(self, connection: _Member) -> None:
         """Add a connection, and number it. Raises FrameError if there are too many."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 MAX_KEYS = 50_000  # about 17 MB; an attacker with many addresses drops the counts of others like them, not those of users
-URGENT_LIMIT, URGENT_WINDOW_S = 100, 60  # a limit of so few in so long, or fewer, is a guard, such as that of log-ins
+URGENT_LIMIT = 100  # in a long window: a guard, such as the limit of log-ins
+LONG_WINDOW_S = 60
+NO_QUEUE, LATER, SOON = 0, 1, 2
 MIN_LEFT_S = 1.0  # of a window that is worth a message to a gateway that starts
 SWEPT_PER_NEW_KEY = 2  # more than one, so that windows that are over leave faster than new ones arrive
 
@@ -71,44 +73,70 @@ class Amount(NamedTuple):
 
 
 class _Window:
-    __slots__ = ("count", "ends", "key", "unshared")
+    __slots__ = ("count", "ends", "key", "limit", "queue", "unshared")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.count = 0
         self.ends = 0.0  # time.monotonic()
+        self.limit = 0  # of the last hit
         self.unshared = 0  # the part of the count that other processes do not know
+        self.queue = NO_QUEUE
 
 
 class UnsharedWindows:
-    """The windows of which others do not know a part. `is_urgent`: one is of a limit so low that others should know soon."""
+    """The windows of which other processes are to know more: `soon`, or `later`.
 
-    def __init__(self, max_windows: int) -> None:
-        self.is_urgent = False
+    They need not know of a few hits that are far from the limit. Of a window that is less than half full, each process keeps to
+    itself less than a tenth of the limit, and of others nothing: with up to five processes, that lets no hit through. What a long
+    window has counted is announced later all the same, for processes that will start. `schedule` is called when a window is
+    queued, with True if it is urgent.
+    """
+
+    def __init__(self, max_windows: int, schedule: Callable[[bool], None]) -> None:
+        self.soon: deque[_Window] = deque()
+        self.later: deque[_Window] = deque()  # one may also be among the others by now
         self._max_windows = max_windows
-        self._windows: deque[_Window] = deque()
-
-    def __len__(self) -> int:
-        return len(self._windows)
+        self._schedule = schedule
 
     def add(self, window: _Window, amount: int, hit: Hit) -> None:
-        """Note what was counted in a window. Of too many, the oldest are not shared."""
-        if not window.unshared:
-            if len(self._windows) >= self._max_windows:
-                self._windows.popleft().unshared = 0
-            self._windows.append(window)
-            self.is_urgent |= hit.limit <= URGENT_LIMIT and hit.window_s >= URGENT_WINDOW_S
+        """Note what was counted in a window."""
         window.unshared += amount
+        window.limit = hit.limit
+        if window.queue is not SOON and (10 * window.unshared >= hit.limit or 2 * window.count >= hit.limit):
+            self._append(self.soon, window, SOON, is_urgent=hit.limit <= URGENT_LIMIT and hit.window_s >= LONG_WINDOW_S)
+        elif window.queue is NO_QUEUE and hit.window_s >= LONG_WINDOW_S:
+            self._append(self.later, window, LATER)
+
+    def check(self, window: _Window) -> None:
+        """Note that others have counted in a window."""
+        if window.unshared and window.queue is not SOON and 2 * window.count >= window.limit:
+            self._append(self.soon, window, SOON)
+
+    def _append(self, windows: deque[_Window], window: _Window, queue: int, *, is_urgent: bool = False) -> None:
+        if len(windows) >= self._max_windows:
+            windows.popleft().queue = NO_QUEUE
+        windows.append(window)
+        window.queue = queue
+        self._schedule(is_urgent)
+
+    def promote(self) -> None:
+        """Let what is to be known later be known soon."""
+        for window in self.later:
+            if window.queue is LATER:
+                window.queue = SOON
+                self.soon.append(window)
+        self.later.clear()
 
     def first(self, most: int) -> list[Amount]:
         """Return what others do not know of the first windows. `pop` removes as many."""
-        return [Amount(window.key, window.ends, window.unshared) for window in islice(self._windows, most)]
+        return [Amount(window.key, window.ends, window.unshared) for window in islice(self.soon, most)]
 
     def pop(self, count: int) -> None:
         """Note that others know it of the first windows."""
         for _ in range(count):
-            self._windows.popleft().unshared = 0
-        self.is_urgent &= bool(self._windows)
+            window = self.soon.popleft()
+            window.unshared, window.queue = 0, NO_QUEUE
 
 
 class MemoryCounters:
@@ -118,8 +146,7 @@ class MemoryCounters:
         self._clock = clock
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._max_keys = max_keys
-        self.unshared = UnsharedWindows(max_keys)
-        self._is_shared = False
+        self._unshared: UnsharedWindows | None = None
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -138,19 +165,23 @@ class MemoryCounters:
         for window, hit in counted:
             amount = hit.spent + hit.cost if refusal is None else hit.spent
             window.count += amount
-            if amount and self._is_shared:
-                self.unshared.add(window, amount, hit)
+            if amount and self._unshared is not None:
+                self._unshared.add(window, amount, hit)
         return refusal
 
-    def share(self) -> None:
-        """Note from here on what other processes are to know, in `unshared`."""
-        self._is_shared = True
+    def share(self, schedule: Callable[[bool], None]) -> UnsharedWindows:
+        """Collect from here on what other processes are to know. `schedule` is that of UnsharedWindows."""
+        self._unshared = UnsharedWindows(self._max_keys, schedule)
+        return self._unshared
 
     def add(self, counted: Amount) -> None:
         """Count what another process has counted."""
         now = self._clock()
         if counted.ends > now:
-            self._merged(counted, now).count += counted.amount
+            window = self._merged(counted, now)
+            window.count += counted.amount
+            if self._unshared is not None:
+                self._unshared.check(window)
 
     def add_total(self, total: Amount) -> None:
         """Count at least as much as another process knows of all of them: this one has missed something."""
@@ -178,9 +209,9 @@ class MemoryCounters:
         window = self._windows.get(key)
         if window is None:
             self._sweep(now)
-        if window is None or window.unshared:  # the one that ended is still among those that are to be announced
+        if window is None or window.queue is not NO_QUEUE:  # one that ended is still to be announced
             window = self._windows[key] = _Window(key)
-        window.count, window.ends = 0, ends
+        window.count, window.unshared, window.ends = 0, 0, ends
         return window
 
     def _sweep(self, now: float) -> None:

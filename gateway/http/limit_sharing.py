@@ -1,8 +1,9 @@
 """Rate limits that the gateways of one `serve` share over its local channel, without a round trip in a request.
 
-Each gateway counts by itself and announces what it has counted: at once when it has announced nothing for ANNOUNCE_EVERY_S or the
-limit is a low one, else when that time is over. So beyond a limit, each gateway lets through at most what reaches it in that time.
-One that starts, or has missed messages, gets the counts from the gateway that has run for longest.
+Each gateway counts by itself and announces what the others should know (UnsharedWindows says what that is): at once when it has
+announced nothing for ANNOUNCE_EVERY_S or the limit is a low one, else when that time is over. So beyond a limit, each gateway lets
+through at most what reaches it in that time. One that starts, or has missed messages, gets the counts from the one that has run for
+longest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.http.limit_counters import Amount, MemoryCounters
 from jobs.infra import channel
 
 ANNOUNCE_EVERY_S = 0.05
+ANNOUNCE_LATER_S = 1.0
 MAX_WINDOWS_PER_MESSAGE = 400  # with the longest callers 200 KB; the loop needs 0.3 ms for it
 PAUSE_S = 0.005  # between two messages of many windows
 
@@ -41,9 +43,9 @@ class LimitSharing:
         self._announced_at = 0.0  # loop.time()
         self._timer: asyncio.Handle | None = None
         self._is_due_now = False
+        self._later_timer: asyncio.Handle | None = None
         self._answers: dict[int, asyncio.Task[None]] = {}  # by the gateway that requested the counts
-        for counters in (users, strangers):
-            counters.share()
+        self._of_users, self._of_strangers = users.share(self._schedule), strangers.share(self._schedule)
         listener.handlers |= {channel.COUNTS: self._receive, channel.COUNTS_REQUEST: self._receive_request}
         listener.gap_handlers.append(lambda: self._call(self._request))
 
@@ -52,40 +54,53 @@ class LimitSharing:
         """Whether this gateway counts alone at the moment."""
         return self._listener.down
 
-    def announce_soon(self) -> None:
-        """Announce what was counted, once it is due. Called after each request."""
-        is_urgent = self._users.unshared.is_urgent or self._strangers.unshared.is_urgent
+    def announce_all(self) -> None:
+        """Announce what others do not know, since this gateway stops."""
+        self._promote()
+        while self._send():
+            pass
+
+    def _promote(self) -> None:
+        self._of_users.promote()
+        self._of_strangers.promote()
+
+    def _schedule(self, is_urgent: bool) -> None:
+        """Announce what was queued, once it is due."""
+        if self._later_timer is None and (self._of_users.later or self._of_strangers.later):
+            self._later_timer = self._loop.call_later(ANNOUNCE_LATER_S, self._announce_later)
+        if not (self._of_users.soon or self._of_strangers.soon):
+            return
+        if self._timer is not None and (self._is_due_now or not is_urgent):
+            return
         if self._timer is not None:
-            if self._is_due_now or not is_urgent:
-                return
             self._timer.cancel()
         self._is_due_now = is_urgent
         due = self._announced_at + ANNOUNCE_EVERY_S
         self._timer = self._loop.call_soon(self._announce) if is_urgent else self._loop.call_at(due, self._announce)
 
-    def announce_all(self) -> None:
-        """Announce what others do not know, since this gateway stops."""
-        while self._send():
-            pass
+    def _announce_later(self) -> None:
+        self._later_timer = None
+        self._promote()
+        self._announce()
 
     def _announce(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._is_due_now, self._announced_at = None, False, self._loop.time()
-        if self._send() and (self._users.unshared or self._strangers.unshared):
+        if self._send() and (self._of_users.soon or self._of_strangers.soon):
             self._timer = self._loop.call_later(PAUSE_S, self._announce)
 
     def _send(self) -> bool:
         """Send one message. Return whether there was something to send, and it is on its way."""
-        users = self._users.unshared.first(MAX_WINDOWS_PER_MESSAGE)
-        strangers = self._strangers.unshared.first(MAX_WINDOWS_PER_MESSAGE - len(users))
+        users = self._of_users.first(MAX_WINDOWS_PER_MESSAGE)
+        strangers = self._of_strangers.first(MAX_WINDOWS_PER_MESSAGE - len(users))
         if not users and not strangers:
             return False
         message = msgspec.msgpack.encode(Counts(are_totals=False, users=users, strangers=strangers))
         if not self._listener.send(channel.COUNTS, message):
             return False
-        self._users.unshared.pop(len(users))
-        self._strangers.unshared.pop(len(strangers))
+        self._of_users.pop(len(users))
+        self._of_strangers.pop(len(strangers))
         return True
 
     # Called on the listener's thread

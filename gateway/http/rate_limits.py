@@ -146,10 +146,7 @@ class RateLimits:
             await self._refuse(limits, refusal, caller)
 
     def _count_here(self, hits: Sequence[Hit], caller: str) -> Refusal | None:
-        refusal = (self._users if caller.startswith("user:") else self._strangers).hit(hits)
-        if self._sharing is not None:
-            self._sharing.announce_soon()
-        return refusal
+        return (self._users if caller.startswith("user:") else self._strangers).hit(hits)
 
     async def _refuse(self, limits: list[_Limit], refusal: Refusal, caller: str) -> NoReturn:
         await self._refusal_delay.wait(caller)

@@ -241,6 +241,6 @@ def test_the_path_is_short_enough_for_a_socket(tmp_path: Path) -> None:
     path = socket_path(tmp_path / ("long" * 40), 8080)
     broker = ChannelBroker(path)
     broker.start()
-    broker.stop()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    path.parent.rmdir()
+    broker.stop()
+    assert not path.parent.exists()
