@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from commands import opening
+from commands.gateways import VARIABLE
 from commands.listening import listen, with_port
 from conf.logging import configure
 from conf.terminal import print_line
-from gateway.supervised import inherit
+
+if TYPE_CHECKING:
+    from gateway.supervised import Supervised
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(_args: Namespace) -> int:
     """Serve until stopped; background work is done by workers."""
-    supervised = inherit()  # before the settings, which would warn of its variable
+    supervised = _inherit()  # before the settings, which would warn of its variable
     settings = with_port(opening.settings())
     configure(settings, "gateway", None if supervised is None else supervised.number)
     with opening.store(settings):
@@ -27,3 +34,13 @@ def run(_args: Namespace) -> int:
     if supervised is not None:
         return listen(settings, on_ready=supervised.report_ready, supervised=supervised)
     return listen(settings, on_ready=lambda: print_line(f"Bellwire's gateway listens: {settings.url}"))
+
+
+def _inherit() -> Supervised | None:
+    """Return what this process has inherited from a supervisor, and remove its variable; None if it is alone."""
+    text = os.environ.pop(VARIABLE, None)
+    if text is None:
+        return None
+    from gateway.supervised import Supervised  # here, since a refusal needs nothing of a gateway
+
+    return msgspec.json.decode(text, type=Supervised)

@@ -31,7 +31,7 @@ from commands.supervisor import Supervisor
 logger = logging.getLogger("serve")
 
 GATEWAY = (sys.executable, str(RUN_PY), "gateway")
-VARIABLE = "BELLWIRE_SUPERVISED"  # of gateway/supervised.py, whose imports this process does without
+VARIABLE = "BELLWIRE_SUPERVISED"  # gateway/supervised.py as JSON; passed between two processes, not a setting
 KILL_AFTER_S = 4.8  # a gateway ends within 4 s of SIGTERM
 READY_WITHIN_S = 60.0  # of its start; a busy machine may need ten
 RETIRED_WITHIN_S = 40.0  # it waits for files on their way for 30 s
@@ -106,20 +106,21 @@ class Gateway(Supervisor):
                 if self._stopping.is_set():
                     return False
                 new = self._start()
-                self._others.append(new)
+                self._others = [new]
         except OSError as error:
             logger.error("reload_failed: the %s could not be started: %s", self._name, error.strerror)
             return False
         is_ready = new.is_ready(READY_WITHIN_S)
         with self._lock:
-            leaving: GatewayProcess | None = new
+            leaving = self._child if is_ready else new
             if is_ready:
-                leaving, self._child = self._child, new
+                self._child = new
+                self._others = [] if leaving is None else [leaving]
                 self._on_ready()
         if leaving is not None:
             self._end(leaving, at_once=not is_ready)
         with self._lock:
-            self._others.remove(new)
+            self._others = []
         return is_ready
 
     def _end(self, leaving: GatewayProcess, *, at_once: bool) -> None:

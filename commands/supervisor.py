@@ -39,7 +39,7 @@ class Supervisor:
         self._lock = threading.Lock()  # nothing is started once stopping is set
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._others: list[subprocess.Popen[bytes]] = []  # that are about to follow the child, or have been followed
+        self._others: list[subprocess.Popen[bytes]] = []  # one that is to follow the child, or that it has followed
         self._killer: threading.Timer | None = None
         self._backoff = Backoff(FIRST_DELAY_S, MAX_DELAY_S)
         self._child_end, self._own_end = os.pipe()  # inherited only through pass_fds

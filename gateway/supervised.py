@@ -20,7 +20,6 @@ from gateway.http.deadlines import Server
 from gateway.http.metrics_pages import MetricsPages
 from gateway.http.wire.server import WireServer
 
-VARIABLE = "BELLWIRE_SUPERVISED"  # passed between two processes, not a setting
 ACCEPT_FOR_SIBLINGS_S = 0.2  # a connection waits at most so long for a gateway that is dead, stopped or starting
 EXIT_WITHIN_S = 15.0  # of the supervisor's end, when the loop hangs
 READY = b"r"
@@ -72,19 +71,14 @@ class SiblingQueues:
     def accept(self, server: Server | WireServer) -> None:
         """Accept some of the connections that wait."""
         for listening in self._sockets:
-            server.accept_waiting(listening)
+            with contextlib.suppress(OSError):  # no descriptor is left
+                server.accept_waiting(listening)
 
     def close(self) -> None:
         """Accept no more; the queues stay open in the other processes."""
         for listening in self._sockets:
             listening.close()
         self._sockets = []
-
-
-def inherit() -> Supervised | None:
-    """Return the place that this process has inherited, and remove the variable from the environment; None if it is alone."""
-    text = os.environ.pop(VARIABLE, None)
-    return None if text is None else msgspec.json.decode(text, type=Supervised)
 
 
 def _listening(descriptor: int) -> socket.socket:

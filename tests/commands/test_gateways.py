@@ -135,6 +135,24 @@ def test_a_gateway_that_hangs_is_killed_when_it_is_replaced_and_when_all_stop(
     until(lambda: not runs(second))
 
 
+def test_a_stop_ends_a_gateway_that_has_been_replaced_and_is_not_done(
+    start: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateways, "KILL_AFTER_S", 0.05)
+    monkeypatch.setattr(gateways, "RETIRED_WITHIN_S", 10 * LIMIT_S)
+    (folder / "deaf").touch()
+    ready = threading.Event()
+    gateway = start(alone(ready))
+    assert ready.wait(LIMIT_S)
+    ready.clear()
+    replacing = threading.Thread(target=gateway.replace)
+    replacing.start()
+    assert ready.wait(LIMIT_S)
+    gateway.stop()
+    replacing.join(LIMIT_S)
+    assert not any(map(runs, pids(folder)))
+
+
 def test_nothing_is_replaced_after_the_stop(start: Callable[..., Any], folder: Path) -> None:
     gateway = start(alone())
     until(lambda: pids(folder))
