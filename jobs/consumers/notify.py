@@ -21,6 +21,7 @@ from models.notices.unseen import NewUnseen
 from models.store.database import chunks
 
 CAUSES_PER_TRANSACTION = 50  # each writes several rows and an event, and a send that arrives meanwhile waits for all of them
+CAUSES_COUNTED_TOGETHER = 200  # before the transactions that write them
 
 
 class _Match(NamedTuple):
@@ -63,7 +64,8 @@ class NotifyConsumer(Consumer):
         own = [(event, payload) for event, payload in remaining if event.id not in apart]
         named = {user for _, payload in by_name for user in payload.mentions_added}
         causes = chain(_causes(own), _causes(by_name, named))
-        yield from map(count_ahead, chunks(_side_by_side(causes), CAUSES_PER_TRANSACTION))
+        for part in chunks(_side_by_side(causes), CAUSES_COUNTED_TOGETHER):
+            yield from chunks(count_ahead(part), CAUSES_PER_TRANSACTION)
         important = list(_important(remaining))
         if deferred or important:
             yield Deferred(deferred, important)

@@ -21,6 +21,7 @@ INSERT_COLUMNS = (
     *("by_user", "mail_only", "url"),
 )
 INTERVAL_COLUMNS = ("from_message", "upto_message", "mentions_only")
+UNREAD_COLUMNS = "n.id, n.count, n.created_ms, n.from_message, n.upto_message, n.mentions_only"  # of an UnreadCount
 MAX_KEYS_PER_QUERY = 200
 
 Key = tuple[int, str]  # user and grouping: causes with the same key are counted in one notification
@@ -257,8 +258,8 @@ def find_unread(causes: Iterable[Cause]) -> UnreadByKey:
         keys = [value for cause in part for value in (cause.user, cause.grouping)]
         # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         notifications = rows(
-            values_cte("member, grouping", len(part)) + "SELECT n.user_id, n.grouping, n.id, n.count, n.created_ms, "
-            "n.from_message, n.upto_message, n.mentions_only FROM input CROSS JOIN notifications n "
+            values_cte("member, grouping", len(part)) + f"SELECT n.user_id, n.grouping, {UNREAD_COLUMNS} "
+            "FROM input CROSS JOIN notifications n "
             "WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NULL",
             keys,
         )

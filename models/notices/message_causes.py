@@ -12,24 +12,25 @@ import msgspec
 
 from models.notices import message_counts
 from models.notices.causes import Cause
-from models.notices.counts import Key, UnreadByKey, find_unread, grouped, interval_of, key_of
+from models.notices.counts import UNREAD_COLUMNS, Key, UnreadByKey, UnreadCount, find_unread, grouped, interval_of, key_of
 from models.notices.message_counts import MessageInterval
 from models.store.database import chunks, rows, values_cte
 
 MAX_KEYS_PER_QUERY = 200
 
 
-def counted(groups: Sequence[list[Cause]], unread: UnreadByKey) -> list[tuple[list[Cause], int]]:
-    """Return the groups with the causes that are not notified yet, each with the count of its notification.
+def counted(groups: Sequence[list[Cause]]) -> tuple[list[tuple[list[Cause], int]], UnreadByKey]:
+    """Return the groups with the causes that are not notified yet, each with the count of its notification; and the unread
+    notifications.
 
-    Those that nobody is to be notified of any more are left out: since the decision all was read or deleted, or the user has left.
-    In `unread`, the notifications of the version before begin to have a first message.
+    Groups that nobody is to be notified of any more are left out: since the decision all was read or deleted, or the user has left.
+    The notifications of the version before begin to have a first message.
     """
-    notified = _newest_notified([key_of(group) for group in groups], unread)
+    unread, notified = _read_notified([key_of(group) for group in groups])
     new = [left for group in groups if (left := _not_notified(group, notified))]
     _adopt(new, unread)
     new = _reachable(new, unread)
-    return list(zip(new, _counts(new, unread), strict=True))
+    return list(zip(new, _counts(new, unread), strict=True)), unread
 
 
 def count_ahead(causes: Sequence[Cause]) -> list[Cause]:
@@ -38,7 +39,8 @@ def count_ahead(causes: Sequence[Cause]) -> list[Cause]:
     unread = find_unread([group[0] for group in groups])
     intervals = [_interval(group, unread) for group in groups]
     for group, interval, count in zip(groups, intervals, message_counts.count(intervals), strict=True):
-        group[-1].ahead = interval, count
+        for cause in group:  # the causes of a group may be written in several transactions
+            cause.ahead = interval, count
     return list(causes)
 
 
@@ -88,20 +90,26 @@ def _interval(group: Sequence[Cause], unread: UnreadByKey) -> MessageInterval:
     return MessageInterval(group[0].user, first or 0, None, bool(mentions_only))
 
 
-def _newest_notified(keys: Sequence[Key], unread: UnreadByKey) -> dict[Key, int]:
-    """(user, grouping) -> the newest message that was notified."""
-    notified: dict[Key, int] = {key: unread[key].upto or 0 for key in keys if key in unread}
+def _read_notified(keys: Sequence[Key]) -> tuple[UnreadByKey, dict[Key, int]]:
+    """The unread notifications, and (user, grouping) -> the newest message that was notified, read or unread."""
+    unread: UnreadByKey = {}
+    notified: dict[Key, int] = {}
     for part in chunks(keys, MAX_KEYS_PER_QUERY):
         # Raw: under the log's lock; the order of the joins makes each row of `input` seek the index.
         found = rows(
-            values_cte("member, grouping", len(part)) + "SELECT input.member, input.grouping, (SELECT max(n.upto_message) "
-            "FROM notifications n WHERE n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NOT NULL "
-            "AND n.upto_message IS NOT NULL) FROM input",
+            values_cte("member, grouping", len(part)) + "SELECT input.member, input.grouping, (SELECT max(r.upto_message) "
+            "FROM notifications r WHERE r.user_id=input.member AND r.grouping=input.grouping AND r.read_ms IS NOT NULL "
+            f"AND r.upto_message IS NOT NULL), {UNREAD_COLUMNS} FROM input LEFT JOIN notifications n "
+            "ON n.user_id=input.member AND n.grouping=input.grouping AND n.read_ms IS NULL",
             [value for key in part for value in key],
         )
-        for user, grouping, upto in found:
-            notified[user, grouping] = max(notified.get((user, grouping), 0), upto or 0)
-    return notified
+        for user, grouping, read_upto, *values in found:
+            upto = 0
+            if values[0] is not None:
+                unread[user, grouping] = present = UnreadCount(*values)
+                upto = present.upto or 0
+            notified[user, grouping] = max(upto, read_upto or 0)
+    return unread, notified
 
 
 def _adopt(groups: Sequence[list[Cause]], unread: UnreadByKey) -> None:

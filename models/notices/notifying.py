@@ -35,18 +35,19 @@ def add_causes(tx: Transaction, causes: Sequence[Cause], *, only_needed: bool = 
     The number of statements does not depend on the number of causes, up to MAX_KEYS_PER_QUERY.
     """
     groups = grouped(_new_causes(causes))
-    unread = find_unread([group[0] for group in groups])
-    of_messages = message_causes.counted([group for group in groups if group[0].message is not None], unread)
+    others = [group for group in groups if group[0].message is None]
+    of_messages, unread = message_causes.counted([group for group in groups if group[0].message is not None])
+    unread |= find_unread([group[0] for group in others])
     counts = {key_of(group): count for group, count in of_messages}
-    groups = [group for group, _ in of_messages] + [group for group in groups if group[0].message is None]
+    groups = [group for group, _ in of_messages] + others
     kept, flood = _limited(tx, groups, unread)
     unread |= find_unread([group[0] for group in flood])
     counted = [(group, counts[key_of(group)]) for group in kept if key_of(group) in counts]
     by_sum = [group for group in kept + flood if key_of(group) not in counts]
     counted += [(group, stored_count(group[0], unread) + sum(cause.facts for cause in group)) for group in by_sum]
     notifications, by_channel = write_groups(tx, counted, unread, only_needed=only_needed)
-    recorded = [cause for group, _ in counted for cause in group if cause.message is None or cause.recorded]
-    values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for cause in recorded]
+    kept_causes = [cause for group, _ in counted for cause in group if _is_kept(cause)]
+    values = [(cause.user, cause.cause, notifications[cause.user, cause.grouping].id) for cause in kept_causes]
     insert_rows(NotificationCause, ("user_id", "cause", "notification"), values)
     return NotifyingCounts(sum(len(group) for group, _ in counted), by_channel)
 
@@ -109,10 +110,15 @@ def _notifications_of(user: int, condition: peewee.Expression) -> Iterator[tuple
         yield cause, CauseNotification(id_, created_ms, grouping.startswith(FLOOD_PREFIX))
 
 
+def _is_kept(cause: Cause) -> bool:
+    """Whether a cause is kept in a row of its own."""
+    return cause.message is None or cause.recorded
+
+
 def _new_causes(causes: Sequence[Cause]) -> list[Cause]:
-    """The causes that have not been counted yet, each once."""
+    """The causes that have not been counted yet, each once. Of those that are not kept, `message_causes` knows which are new."""
     known: set[tuple[int, str]] = set()
-    for part in chunks(causes, MAX_KEYS_PER_QUERY):
+    for part in chunks(filter(_is_kept, causes), MAX_KEYS_PER_QUERY):
         keys = [value for cause in part for value in (cause.user, cause.cause)]
         # Raw: a join with many values; the order of the joins makes each row of `input` seek the index.
         known |= set(
