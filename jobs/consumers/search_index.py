@@ -20,7 +20,7 @@ class SearchIndexConsumer(Consumer):
 
     name: ClassVar[str] = "search"
     types: ClassVar[tuple[str, ...]] = ("message.created", "message.updated")
-    events_per_slice: ClassVar[int] = 50  # a text's words take longer than a row
+    events_per_slice: ClassVar[int] = 150  # a text's words take longer than a row
 
     def prepare(self, events: Sequence[Event]) -> Iterable[list[Entry]]:
         return search.batches(sorted({payload_of(event).id for event in events}))

@@ -104,10 +104,13 @@ def index(batch: Sequence[Entry]) -> int:
     if not present:
         return 0
     # Raw: full text.
-    execute(f"DELETE FROM message_search WHERE rowid IN ({placeholders(len(present))})", [entry.message for entry in present])
     column, value = ("body", "words") if is_sqlite else ("words", "words::tsvector")
+    verb, replaced = (
+        ("INSERT OR REPLACE", "") if is_sqlite else ("INSERT", " ON CONFLICT (rowid) DO UPDATE SET words=excluded.words")
+    )
     execute(
-        values_cte("rowid, words", len(present)) + f"INSERT INTO message_search (rowid, {column}) SELECT rowid, {value} FROM input",
+        values_cte("rowid, words", len(present))
+        + f"{verb} INTO message_search (rowid, {column}) SELECT rowid, {value} FROM input{replaced}",
         [value for entry in present for value in (entry.message, entry.words)],
     )
     return len(present)

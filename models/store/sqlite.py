@@ -41,7 +41,7 @@ class _ConnectionState(threading.local):
     """How this thread's connection is configured at the moment."""
 
     writer: sqlite3.Connection | None = None  # the connection whose busy handler is off
-    relaxed = False  # whether commits do not wait for the disk
+    relaxed: sqlite3.Connection | None = None  # the connection whose commits do not wait for the disk
 
 
 _state = _ConnectionState()
@@ -94,24 +94,35 @@ class SQLite(Engine):
         )
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        return self.db.execute_sql(sql, params)
+        """Run one statement without Peewee, which takes as long for it as the statements of a send; errors are Peewee's."""
+        try:
+            return self._connection().execute(sql, params)
+        except sqlite3.Error:
+            with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+                raise
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection = self.db.connection()
         return connection
 
     def begin(self, *, appends: bool, durable: bool) -> TransactionStart:
-        if not durable:
-            # A power cut undoes the newest commits as a whole, effects and checkpoint together, and the drain repeats them.
-            self.execute("PRAGMA synchronous=NORMAL")
-            _state.relaxed = True
-        try:
-            self._begin_immediate()
-        except BaseException:
-            self._restore_synchronous()
-            raise
+        self._set_synchronous(durable=durable)
+        self._begin_immediate()
+        if not appends:
+            return TransactionStart(self.now_ms(), 0, {})
         events, messages = self.execute(NEWEST_IDS_SQL).fetchone()
         return TransactionStart(self.now_ms(), events, {"events": events, "messages": messages})
+
+    def _set_synchronous(self, *, durable: bool) -> None:
+        """Let this thread's next commits wait for the disk or not, if they do otherwise so far.
+
+        When they do not, a power cut undoes the newest commits as a whole, effects and checkpoint together, and the drain repeats
+        them.
+        """
+        connection = self._connection()
+        if durable == (_state.relaxed is connection):
+            self.execute(f"PRAGMA synchronous={self._default_synchronous if durable else 'NORMAL'}")
+            _state.relaxed = None if durable else connection
 
     def _begin_immediate(self) -> None:
         """Begin with the write lock, retrying every WRITE_RETRY_S instead of using SQLite's busy handler."""
@@ -128,11 +139,6 @@ class SQLite(Engine):
                     raise
                 time.sleep(WRITE_RETRY_S)
 
-    def _restore_synchronous(self) -> None:
-        if _state.relaxed:
-            _state.relaxed = False
-            self.execute(f"PRAGMA synchronous={self._default_synchronous}")
-
     def newest_id(self, table: str) -> int:
         return int(self.execute(f"{NEWEST_SQL}?", (table,)).fetchone()[0])
 
@@ -140,13 +146,11 @@ class SQLite(Engine):
         if not self.in_transaction():
             return False
         self.execute("COMMIT")
-        self._restore_synchronous()
         return True
 
     def rollback(self) -> None:
         if self.in_transaction():
             self.execute("ROLLBACK")
-        self._restore_synchronous()
 
     def in_transaction(self) -> bool:
         return self._connection().in_transaction  # SQLite ends it on a full disk or an I/O error
