@@ -231,7 +231,7 @@ def run(name: str, stop: Stop = never) -> DrainResult:
     def work() -> DrainResult:
         result = drain_log(consumer, stop)
         _wake_senders(result)
-        if result.events and pictures is not None:  # a message or post may have some
+        if result.pictures and pictures is not None:
             pictures.wake()
         return result
 

@@ -46,7 +46,7 @@ class _StoppedError(Exception):
 
 
 class DrainResult(NamedTuple):
-    """The result of one run: events processed or parked, rows written, and mails queued.
+    """The result of one run: events processed or parked, rows written, mails queued, and whether there may be new pictures.
 
     `has_more`: the run ended before the log's end. `overtaken`: another drain processed some of its events first.
     """
@@ -56,6 +56,7 @@ class DrainResult(NamedTuple):
     has_more: bool
     overtaken: bool
     mails: int = 0
+    pictures: bool = False
 
 
 def never() -> bool:
@@ -146,7 +147,7 @@ class _Run:
             self._overtaken = True
         except _StoppedError:
             pass
-        return DrainResult(self.stats.events, self.stats.rows, has_more, self._overtaken, self.stats.mails)
+        return DrainResult(self.stats.events, self.stats.rows, has_more, self._overtaken, self.stats.mails, self.stats.pictures)
 
     # Reading: which slice is next
 

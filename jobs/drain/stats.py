@@ -9,6 +9,7 @@ import structlog
 
 from jobs.drain.consumer import Written
 from metrics.declared import DRAIN_ROWS_TOTAL, DRAIN_SECONDS, LOG_EVENTS_TOTAL, NOTIFICATIONS_TOTAL
+from models.files.file import PENDING_JSON
 from models.log.event import Event, Transaction
 from models.notices.preference import metric_type
 
@@ -16,10 +17,12 @@ logger = structlog.get_logger("jobs")
 
 
 class DrainStats:
-    """Counts of one run: `events` were processed or parked, `rows` written, `mails` queued."""
+    """Counts of one run: `events` were processed or parked, `rows` written, `mails` queued. `pictures`: some events are about files
+    that are to be processed."""
 
     def __init__(self, consumer: str) -> None:
         self.events = self.rows = self.mails = 0
+        self.pictures = False
         self._consumer = consumer
         self._began = time.perf_counter()
         self._first: int | None = None
@@ -30,6 +33,7 @@ class DrainStats:
         if events:
             self._first = min(self._first or events[0].id, events[0].id)
             self._last = max(self._last, events[-1].id)
+            self.pictures = self.pictures or any(PENDING_JSON in event.data for event in events)
 
     def count(self, tx: Transaction, written: Written) -> None:
         """Count what a committed transaction wrote."""

@@ -19,6 +19,7 @@ from models.store.clock import rfc3339
 from models.store.database import Base, NeverReusedIdField, placeholders, rows
 
 PENDING, READY, FAILED = "pending", "ready", "failed"
+PENDING_JSON = f'"state":"{PENDING}"'.encode()  # a part of each event about a message or post with such a file
 STATES = (READY, PENDING, FAILED)
 MAX_NAME_CHARS = 255
 VIEW_COLUMNS = "id, name, type, bytes, width, height, thumbnail_id, state, created_ms"

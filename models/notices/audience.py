@@ -10,7 +10,7 @@ from models.community.comment import Comment
 from models.community.post import Post
 from models.identity.user import LOCALE, Profile, User
 from models.notices.quiet import Quiet, decode
-from models.store.database import chunks, fetch_rows, placeholders, rows, values_cte
+from models.store.database import chunks, fetch_rows, listed, placeholders, rows, values_cte
 
 MAX_IDS_PER_QUERY = 500
 # Whether a member (`m`) has not read a message (`y`) of the conversation: one that was imported only if they have marked it so.
@@ -71,7 +71,7 @@ def people(users: Collection[int]) -> dict[int, Person]:
     )
     persons: dict[int, Person] = {}
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
-        for user, name, status, timezone, locale, quiet in fetch_rows(query.where(User.id.in_(part))):
+        for user, name, status, timezone, locale, quiet in fetch_rows(query.where(User.id.in_(listed(part)))):
             persons[user] = Person(name, status == "active", timezone, locale, decode(quiet))
     return persons
 
@@ -134,5 +134,5 @@ def sites(users: Collection[int]) -> dict[int, str | None]:
 def _by_id(query: Any, model: Any, ids: Collection[int]) -> list[tuple[Any, ...]]:
     pairs: list[tuple[Any, ...]] = []
     for part in chunks(sorted(ids), MAX_IDS_PER_QUERY):
-        pairs += fetch_rows(query.where(model.id.in_(part)))
+        pairs += fetch_rows(query.where(model.id.in_(listed(part))))
     return pairs

@@ -13,7 +13,7 @@ from models.identity.user import User
 from models.log.event import Transaction
 from models.notices import host_types, pending_mail
 from models.notices.host_types import HOST, MAX_NAME_CHARS, HostType
-from models.store.database import Base, WidenedCharField, chunks, fetch_rows, insert_rows
+from models.store.database import Base, WidenedCharField, chunks, fetch_rows, insert_rows, listed
 
 EMAIL_DEFAULTS = {"account": "instant", "message": "hourly", "community": "instant", "admin": "off", "system": "off"}
 PUSH_DEFAULTS = frozenset({"message"})  # the types that are pushed
@@ -87,7 +87,7 @@ def find_choices(users: Collection[int]) -> dict[tuple[int, str], Choice]:
         push = fn.COALESCE(Preference.push, HostType.push, HostType.urgent)
         query = Preference.select(Preference.user, Preference.type, Preference.in_app, Preference.email, push)
         query = query.join(HostType, peewee.JOIN.LEFT_OUTER, on=Preference.type == HostType.name)
-        for user, type_, in_app, email, pushed in fetch_rows(query.where(Preference.user.in_(part))):
+        for user, type_, in_app, email, pushed in fetch_rows(query.where(Preference.user.in_(listed(part)))):
             choices[user, type_] = Choice(in_app, email, type_ in PUSH_DEFAULTS if pushed is None else bool(pushed))
     return choices
 

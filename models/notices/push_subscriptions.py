@@ -21,7 +21,7 @@ from models.identity.token import LABEL_CHARS, Token
 from models.identity.user import User
 from models.log.event import Transaction
 from models.store.clock import rfc3339
-from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, rows
+from models.store.database import Base, NeverReusedIdField, chunks, execute, fetch_column, fetch_rows, listed, rows
 from models.store.errors import DeadTokenError, InvalidError
 
 MAX_SUBSCRIPTIONS = 20  # of a user; one more ends the one that was renewed least recently
@@ -184,5 +184,7 @@ def subscribed(users: Collection[int]) -> set[int]:
     """Return those of the users who have a subscription."""
     found: set[int] = set()
     for part in chunks(sorted(users), MAX_IDS_PER_QUERY):
-        found.update(fetch_column(PushSubscription.select(PushSubscription.user).where(PushSubscription.user.in_(part)).distinct()))
+        found.update(
+            fetch_column(PushSubscription.select(PushSubscription.user).where(PushSubscription.user.in_(listed(part))).distinct())
+        )
     return found

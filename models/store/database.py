@@ -6,7 +6,7 @@ the differences between the two are in `models.store.sqlite` and `models.store.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
@@ -109,6 +109,14 @@ def placeholders(count: int, group: int = 0) -> str:
         return "NULL"
     item = "(" + ",".join("?" * group) + ")" if group else "?"
     return ",".join([item] * count)
+
+
+def listed(values: Collection[Any]) -> peewee.SQL:
+    """Return the values as one node of a Peewee query, for `field.in_(listed(values))`.
+
+    Of a list Peewee makes a node for each value and converts it, which takes 1 ms for 200 ids. These values are not converted.
+    """
+    return peewee.SQL(f"({placeholders(len(values))})", list(values))
 
 
 def values_cte(names: str, count: int) -> str:

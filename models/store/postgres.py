@@ -8,12 +8,13 @@ before the lock was acquired.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import peewee
 import psycopg
@@ -37,6 +38,7 @@ STATEMENT_TIMEOUT_S = 5
 # A process that hangs with the log's lock stops all sends for so long, which is less than they wait. One that only waits for a core
 # of a busy host must not lose its transaction: with a second it did.
 IDLE_IN_TRANSACTION_S = 3
+CLOCK_VALID_S = 1.0  # a reading of the server's clock: threads that poll the store need it dozens of times a second
 MAX_DROPPED_S = 1.0  # a connection that the server closed fails at once; one that fails later was lost in another way
 ESCAPE = "\ufdd0"  # a noncharacter: no text has it for a meaning of its own
 MAX_PREPARED_STATEMENTS = 400  # for each connection; bulk statements differ by their number of rows
@@ -85,6 +87,13 @@ class _Database(peewee.PostgresqlDatabase):
         return self.opener.execute(sql, params)
 
 
+class _ServerClock(NamedTuple):
+    """How far the server's clock is ahead of time.monotonic() at least, and since when (time.monotonic()) that is known."""
+
+    since: float
+    ahead_ms: float
+
+
 class _WriterState(threading.local):
     """Whether this thread is in a write transaction."""
 
@@ -108,6 +117,7 @@ class PostgreSQL(Engine):
         self._gate = RetryGate(Backoff(FIRST_RECONNECT_S, MAX_RECONNECT_S, jitter=(0.75, 1.0)))
         self._watchdog = SocketWatchdog()
         self._thread = _WriterState()
+        self._clock = _ServerClock(-math.inf, 0.0)
         self.db = _Database("bellwire", prefer_psycopg3=True)
         self.db.opener = self
 
@@ -190,8 +200,11 @@ class PostgreSQL(Engine):
         while cursor.nextset():
             pass
         if not appends:
-            return TransactionStart(cursor.fetchone()[0], 0, {})
+            now_ms, *_ = cursor.fetchone()
+            self._record_clock(now_ms)
+            return TransactionStart(now_ms, 0, {})
         now_ms, head, events, messages, *_ = cursor.fetchone()
+        self._record_clock(now_ms)
         return TransactionStart(now_ms, head, {"events": max(head, events), "messages": messages})
 
     def newest_id(self, table: str) -> int:
@@ -228,7 +241,19 @@ class PostgreSQL(Engine):
         return int(self.execute(HEAD_SQL).fetchone()[0])
 
     def now_ms(self) -> int:
-        return int(self.execute(CLOCK_SQL).fetchone()[0])
+        """Return the server's clock, read within CLOCK_VALID_S: never ahead of it, nor before what this process has read of it."""
+        if time.monotonic() - self._clock.since > CLOCK_VALID_S:
+            self._record_clock(self.execute(CLOCK_SQL).fetchone()[0])
+        return int(self._clock.ahead_ms + time.monotonic() * 1000)
+
+    def _record_clock(self, now_ms: int) -> None:
+        """Record a reading, which is a little old when it arrives: of several the one that is ahead of the others is the best."""
+        now, known = time.monotonic(), self._clock
+        ahead_ms = now_ms - now * 1000
+        if now - known.since > CLOCK_VALID_S:
+            self._clock = _ServerClock(now, ahead_ms)
+        elif ahead_ms > known.ahead_ms:
+            self._clock = _ServerClock(known.since, ahead_ms)
 
     def part_sql(self, count: int) -> str:
         """Use the hash of PostgreSQL's hash partitions, which does not change between versions."""

@@ -215,7 +215,8 @@ def test_only_appended_events_wait_for_the_disk(store: Settings, appends: bool, 
     Curious.appends_events = appends
     drain(Curious({}))
     assert seen == [inside]
-    assert scalar("PRAGMA synchronous") == 2
+    with event.transaction():
+        assert scalar("PRAGMA synchronous") == 2
 
 
 SHARED = """
