@@ -180,7 +180,7 @@ def first_members(sizes: Sequence[tuple[int, int]]) -> dict[int, list[MemberView
 
 def pair_key(user: int, other: int) -> str:
     """The unique key of a pair's direct conversation: `3:7`."""
-    return f"{min(user, other)}:{max(user, other)}"
+    return f"{user}:{other}" if user < other else f"{other}:{user}"
 
 
 def require_member(conversation: int, user: int) -> str:

@@ -63,7 +63,7 @@ def find_targets(tx: Transaction, drafts: Sequence[Draft], message_ids: dict[Ret
 
     A retry needs no target; its item of the list has no meaning.
     """
-    is_retry = [(d.sender, d.client_id) in message_ids for d in drafts]
+    is_retry = [bool(message_ids) and (d.sender, d.client_id) in message_ids for d in drafts]
     invalid = [() if retried else invalid_fields(d) for d, retried in zip(drafts, is_retry, strict=True)]
     valid = [d for d, retried, errors in zip(drafts, is_retry, invalid, strict=True) if not retried and not errors]
     kinds = kinds_by_member(tx, [(d.conversation, d.sender) for d in valid if d.conversation is not None])

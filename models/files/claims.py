@@ -41,6 +41,8 @@ def find(ids: Collection[int]) -> dict[int, Unclaimed]:
 
 def claim(unclaimed: dict[int, Unclaimed], owner: int, files: Sequence[int]) -> list[FileView] | None:
     """The views of a sender's files, which are then no more among the unclaimed. None, if one of them is not."""
+    if not files:
+        return []
     if not all(number in unclaimed and unclaimed[number].owner == owner for number in files):
         return None
     return [unclaimed.pop(number).view for number in files]

@@ -187,7 +187,7 @@ class Transaction:
 
     def next_id(self, table: str) -> int:
         """Assign the next id of a table whose rows are inserted with explicit ids."""
-        id_ = self.newest_id(table) + 1
+        id_ = (self._newest_ids.get(table) or self.newest_id(table)) + 1
         self._newest_ids[table] = self.assigned_ids[table] = id_
         return id_
 
