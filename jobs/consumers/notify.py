@@ -20,7 +20,7 @@ from models.notices.message_causes import count_ahead
 from models.notices.unseen import NewUnseen
 from models.store.database import chunks
 
-CAUSES_PER_TRANSACTION = 50  # each writes several rows and an event, and a send that arrives meanwhile waits for all of them
+CAUSES_PER_TRANSACTION = 67  # each writes two rows and an event, and a send that arrives meanwhile waits for all of them
 CAUSES_COUNTED_TOGETHER = 200  # before the transactions that write them
 
 
