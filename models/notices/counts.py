@@ -131,15 +131,18 @@ def _write(tx: Transaction, groups: Sequence[tuple[list[Cause], int]], unread: U
 
 def interval_of(group: Sequence[Cause], present: UnreadCount | None) -> tuple[int | None, int | None, bool | None]:
     """The values of `from_message`, `upto_message` and `mentions_only` for a group of causes that is added to what is present."""
-    firsts = [first for cause in group if (first := cause.first or cause.message) is not None]
-    if not firsts:
+    first, newest, mentions_only = None if present is None else present.first, 0, True
+    for cause in group:
+        begins = cause.first or cause.message
+        if begins is not None:
+            newest = max(newest, cause.message or 0)
+            first = begins if first is None or begins < first else first
+        mentions_only = mentions_only and cause.mentions_only
+    if not newest:
         return None, None, None
-    mentions_only = all(cause.mentions_only for cause in group)
     if present is not None:
-        firsts += [present.first] if present.first is not None else []
-        mentions_only = mentions_only and bool(present.mentions_only)
-    newest = max(cause.message or 0 for cause in group)
-    return min(firsts), max(newest, (present and present.upto) or 0), mentions_only or None
+        newest, mentions_only = max(newest, present.upto or 0), mentions_only and bool(present.mentions_only)
+    return first, newest, mentions_only or None
 
 
 def _mail(tx: Transaction, counted: Sequence[tuple[CountedNotification, list[Cause]]]) -> Counter[tuple[str, str]]:

@@ -152,7 +152,7 @@ def test_a_type_that_is_off_stays_off(store: Settings, clock: time_machine.Trave
 
 
 def test_a_kill_at_any_commit_notifies_each_member_once(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner, *others = people(*[f"user{n}" for n in range(bursts.LARGE + 80)])
+    owner, *others = people(*[f"user{n}" for n in range(bursts.LARGE + 150)])
     crew = group(owner, others)
     execute("UPDATE memberships SET level='all'")
     come(*others[:-1])
