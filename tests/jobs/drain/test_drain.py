@@ -15,11 +15,15 @@ from jobs.consumers.notify import CAUSES_PER_TRANSACTION, NotifyConsumer
 from jobs.drain import drain as draining
 from jobs.drain.consumer import Written
 from jobs.drain.drain import drain
+from models.chat import message
+from models.chat.drafts import Draft
 from models.log import checkpoint, event
 from models.log.event import Event, Transaction
 from models.ops import dead_letters
+from models.store.database import execute
 from tests.jobs.killing import drains, killed_at
 from tests.jobs.people import group, people, scalar, send
+from tests.models.stored_files import store_file
 from tests.python import Python
 from tests.stores import environment, named
 from tests.waiting import LIMIT_S
@@ -156,6 +160,20 @@ def test_a_checkpoint_that_moved_meanwhile_is_not_passed_over(store: Settings) -
         checkpoint.advance(tx, {parts[0]: 0}, 2)
         checkpoint.pass_over(tx, dict.fromkeys(parts, 1), event.head())
     assert checkpoint.positions(parts) == {**dict.fromkeys(parts, 0), parts[0]: 2}
+
+
+def test_a_run_says_whether_its_events_are_about_files_to_be_processed(store: Settings) -> None:
+    ana, ben = people("ana", "ben")
+    send(ana, 1, to=ben)
+    assert not drain(consumer()).pictures
+    picture = store_file(None, ana, name="a.png")
+    execute("UPDATE files SET state='pending' WHERE id=?", (picture,))
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, '"state":"pending"', to=ben)])
+    assert not drain(consumer()).pictures
+    with event.transaction() as tx:
+        message.post(tx, [Draft(ana, 0, "", to=ben, files=[picture])])
+    assert drain(consumer()).pictures
 
 
 def test_no_consumer_reads_what_drains_append(store: Settings) -> None:

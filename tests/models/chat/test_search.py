@@ -380,3 +380,8 @@ def test_a_message_has_at_most_fifty_different_reactions(store: Settings) -> Non
 def test_each_search_has_a_plan_of_its_own(store: Settings) -> None:
     with multi_index_read():
         assert rows("SELECT current_setting('plan_cache_mode')") == [("force_custom_plan",)]
+
+
+def test_words_of_ascii_texts_are_those_of_other_texts() -> None:
+    text = "It's a_b c-d 12:30, mail ana@example.org! " + "x" * 150 + "\x00\x7f~Y"
+    assert split(text) == split(f"{text} é")[:-1]

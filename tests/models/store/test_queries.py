@@ -32,3 +32,14 @@ def test_a_query_is_repeated_on_a_new_connection_after_the_server_closed_the_old
 def test_no_value_is_in_an_empty_list(store: Settings) -> None:
     assert rows(f"SELECT 1 WHERE 1 IN ({placeholders(0)})") == []
     assert fetch_rows(User.select(User.id).where(User.id.in_([]))) == []
+
+
+@pytest.mark.only("postgresql")
+def test_the_clock_is_never_ahead_of_the_servers_nor_behind_what_was_read_of_it(store: Settings) -> None:
+    for _ in range(20):
+        with event.transaction(appends=False) as tx:
+            before = tx.now_ms
+        known = engine().now_ms()
+        with event.transaction(appends=False) as tx:
+            after = tx.now_ms
+        assert before <= known <= after
