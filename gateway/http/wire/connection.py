@@ -235,6 +235,8 @@ class Connection(ClientTransport):
         self._pending = b""
         if exchange is not None:
             exchange.lost()
+            if exchange.is_begun:  # its client must not read the refusal as a part of the answer
+                self.close()
         if not self.closed():
             self.write(self._server.refusal(slug))
             self.end(has_unread=True)

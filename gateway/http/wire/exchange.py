@@ -57,6 +57,7 @@ class Exchange(AnswerConnection):
         "delegate",
         "ends_connection",
         "is_answered",
+        "is_begun",
         "is_read",
         "max_body_bytes",
         "method",
@@ -71,7 +72,7 @@ class Exchange(AnswerConnection):
         self.ends_connection = not keeps_alive
         self.max_body_bytes = max_body_bytes
         self.delegate: HTTPMessageDelegate | None = None  # of the request, until it is read
-        self.is_read = self.is_answered = False
+        self.is_read = self.is_begun = self.is_answered = False
         self._on_close: Callable[[], None] | None = None
         self._chunks = False  # whether the answer is chunked
         self._left: int | None = None  # of the answer's Content-Length
@@ -104,6 +105,7 @@ class Exchange(AnswerConnection):
     ) -> asyncio.Future[None]:
         """Tornado's method: write the head of the answer, and a part of its body."""
         assert isinstance(start_line, ResponseStartLine)
+        self.is_begun = True
         has_body = self.method != "HEAD" and start_line.code not in WITHOUT_BODY and start_line.code >= 200
         self._chunks = has_body and self.version == "HTTP/1.1" and "Content-Length" not in headers
         if self._chunks:

@@ -120,6 +120,19 @@ class Early(Echo):
         """Drop what still comes."""
 
 
+@web.stream_request_body
+class Begun(Echo):
+    """Begins its answer before the body has arrived."""
+
+    async def prepare(self) -> None:
+        """Begin."""
+        self.write("begun")
+        await self.flush()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Drop what still comes."""
+
+
 class Socket(WebSocketHandler):
     """Returns each message."""
 
@@ -132,7 +145,8 @@ class EchoApplication(web.Application):
     """The handlers above; `requests` counts the heads that the new wire handed over or refused."""
 
     def __init__(self) -> None:
-        paths = {"/echo": Echo, "/late": Late, "/parts": Parts, "/empty": Empty, "/reader": Reader, "/early": Early, "/ws": Socket}
+        paths = {"/echo": Echo, "/late": Late, "/parts": Parts, "/empty": Empty, "/reader": Reader, "/early": Early}
+        paths |= {"/begun": Begun, "/ws": Socket}
         paces = {name: Pace(lambda: False, (20, 2)) for name in ("pace", "turns")}
         super().__init__(list(paths.items()), default_handler_class=Echo, log_function=lambda handler: None, **paces)
         self.requests = 0

@@ -68,16 +68,14 @@ def _answer(data: bytes) -> Answer:
 
 def _unchunk(answer: Answer) -> None:
     """The parts of an answer may differ, not their sum."""
-    data, whole = answer.body, b""
-    while match := CHUNK.match(data):
+    data, whole, size = answer.body, b"", -1
+    while size and (match := CHUNK.match(data)):
         size = int(match[1], 16)
         whole, rest = whole + data[match.end() : match.end() + size], data[match.end() + size :]
         if not rest.startswith(b"\r\n"):
             break
         data = rest[2:]
-        if not size:
-            break
-    answer.body, answer.framing = whole, "" if data == b"" else "the chunks do not end"
+    answer.body, answer.framing = whole, "" if size == 0 and not data else "the chunks do not end"
 
 
 class Receiver(asyncio.Protocol):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.hostile.requests import Bytes, Call, connection
 from tests.gateway.http.wire.both import Both, desync, on_the_new_wire, on_tornado, serving
 from tests.gateway.http.wire.echo import EchoApplication
-from tests.gateway.http.wire.exchanges import Answer, Outcome, answers_in, exchange
+from tests.gateway.http.wire.exchanges import FIRST_PATIENCE_S, Answer, Outcome, answers_in, exchange
 from tests.gateway.http.wire.proxies import Front
 from tests.gateway.http.wire.rules import difference
 from tests.gateway.http.wire.toys import ToyServer
@@ -28,6 +28,8 @@ HYPOTHESIS_CONNECTIONS, SEEDED_CONNECTIONS, SEED = 80, 400, 1
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n"
 INSIDE = b"0\r\n\r\n" + SMUGGLED  # the end of a chunked body, and more
 CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+
+UNENDED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
 
 def smuggling(headers: str, content: bytes) -> Bytes:
@@ -115,6 +117,14 @@ def test_no_server_in_front_is_answered_more_often_than_it_asked(runner: asyncio
     assert desync(sent, runner.run(scenario())), "a server that makes this mistake would not be noticed"
 
 
+def test_a_refusal_is_not_written_into_an_answer(runner: asyncio.Runner, both: Both) -> None:
+    head = b"POST /begun HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    outcome = runner.run(exchange(both.ports[1], Bytes((head, b"wrong\r\n"), "stay"), FIRST_PATIENCE_S))
+    assert [(answer.status, answer.body) for answer in outcome.answers] == [(200, b"begun")]
+    assert outcome.answers[0].framing  # the client knows that it is not complete
+    assert outcome.closed
+
+
 def test_the_comparison_knows_what_is_meant() -> None:
     accepted = Outcome([Answer(200, ["content-length: 5"], b"hello")], 1, closed=False, closed_after_last=True)
     refused = Outcome([Answer(400, [], b"")], 1, closed=True, closed_after_last=True)
@@ -129,7 +139,7 @@ def test_the_comparison_knows_what_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello", b"HTTP/1.1 200 OK\r\nDate: a\r\nDate: b\r\n\r\n"]
+    "data", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello", b"HTTP/1.1 200 OK\r\nDate: a\r\nDate: b\r\n\r\n", UNENDED]
 )
 def test_the_comparison_notices_a_wrong_frame(data: bytes) -> None:
     (answer,) = answers_in(data)
