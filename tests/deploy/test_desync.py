@@ -56,7 +56,7 @@ def test_a_gateway_receives_as_many_requests_as_nginx_sends_it(tmp_path: Path) -
             proxy = Proxy(tmp_path, (one, other))
             await asyncio.to_thread(proxy.start)
             try:
-                outcomes = await asyncio.gather(*(exchange(proxy.port, sent, PATIENCE_S) for sent in generated()))
+                outcomes = await asyncio.gather(*(exchange(proxy.port, sent, 1.0) for sent in generated()))
                 last = [await exchange(proxy.port, Bytes((LAST,), "stay"), PATIENCE_S) for _ in range(5)]
             finally:
                 await asyncio.to_thread(proxy.stop)

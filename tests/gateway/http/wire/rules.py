@@ -41,7 +41,7 @@ STRICTER = (
     _rule("control", rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]", "NUL and controls end a value for some (RFC 9110, section 5.5)"),
     _rule("version", rb"HTTP/(?!1\.[01]\r\n)", "no other version has this framing (section 2.3)"),
     _rule("length", rb"content-length:(?![ \t]*[0-9]+[ \t]*\r\n)", "no handler sees it (section 6.3)"),
-    _rule("unknown encoding", rb"transfer-encoding:(?![ \t]*chunked[ \t]*\r\n)", "no handler sees it (section 6.1)"),
+    _rule("unknown encoding", rb"transfer-encoding:(?! ?chunked\r\n)", "no handler sees it (section 6.1)"),
     _rule("target", rb"(?:^|\n)[!-~]+ (?![/*]|https?://)[!-~]* HTTP", "it is a path, an absolute URL or * (section 3.2)"),
     _rule("target's bytes", rb"(?:^|\n)[!-~]+ [!-~]*[\x80-\xff]", "they are ASCII (RFC 3986, section 2)"),
     _rule("long target", rb"[!-~]{9000}", "414 instead of 431"),
@@ -96,7 +96,7 @@ def refuses_earlier(one: Outcome, other: Outcome) -> bool:
 
 def closes_earlier(one: Outcome, other: Outcome) -> bool:
     """Whether the answers of one are the first of the other's, then nothing follows."""
-    return one.closed and bool(one.final) and same(one.final, other.final[: len(one.final)])
+    return one.closed_after_last and bool(one.final) and same(one.final, other.final[: len(one.final)])
 
 
 def same(some: Sequence[Answer], others: Sequence[Answer]) -> bool:
