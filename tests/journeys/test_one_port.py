@@ -167,6 +167,26 @@ def test_each_gateway_has_a_page_of_its_own_and_the_shared_port_has_both(pair: P
     until(lambda: all(requests % number in pair.cluster.logged() for number in (1, 2)))
 
 
+def test_typing_at_one_is_seen_at_the_other(pair: Pair) -> None:
+    first, second = pair.pages()
+
+    async def scenario() -> None:
+        typing, reading = Link(first, pair.cluster.token[pair.ana]), Link(second, pair.cluster.token[pair.ben])
+        path = "/api/v1/events?timeout=1&types=typing&cursor="
+        cursor = (await reading.call("GET", "/api/v1/state")).body["cursor"]
+        while True:  # pytest's time limit ends it: what nobody must lose may be lost
+            await reading.request("GET", f"{path}{cursor}")
+            assert (await typing.call("POST", f"/api/v1/conversations/{pair.crew}/typing", {"typing": True})).status == 204
+            answer = await reading.answer()
+            if answer.body["events"]:
+                break
+        assert answer.body["events"][0]["data"]["user"] == pair.ana
+        for link in (typing, reading):
+            link.close()
+
+    asyncio.run(scenario())
+
+
 def test_both_are_listed_for_doctor(pair: Pair) -> None:
     listed = gateways(pair.cluster.settings.data_dir)
     assert {(one.port, one.is_alive) for one in listed} == {(port, True) for port in pair.pages()}
