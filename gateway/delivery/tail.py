@@ -1,7 +1,8 @@
 """The tail: a thread that finds events which other processes committed, and reads the log on from the hub's head.
 
-On one SQLite file it needs no hint: `PRAGMA data_version` costs 2 µs and changes when another connection committed. On PostgreSQL a
-hint wakes it (gateway/delivery/bus.py); should that be lost, it checks twice a second anyway. It keeps no transaction open.
+A hint wakes it (gateway/delivery/bus.py). Should that be lost, or on SQLite where nothing sends one, it checks by itself: twice a
+second, or on SQLite more often, where `PRAGMA data_version` costs 2 µs and changes when another connection committed. It keeps no
+transaction open.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class Tail:
         self._requested.set()
 
     def check_on_this_thread(self) -> None:
-        """Read the log on the calling thread: a bus listener need not wake another thread first."""
+        """Read the log on the calling thread: a bus listener need not wake another thread first.
+
+        Not on SQLite, where the tail's own connection would not know it, and the tail would read once more.
+        """
         try:
             self._read_on()
         except Exception:

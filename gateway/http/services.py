@@ -88,7 +88,8 @@ class Services:
         self.presence = Presence(self.recorder, self.read, self.hub.publish_ephemeral)
         self.tail = Tail(self.hub)
         self.hub.check_log = self.tail.check
-        self.bus = Bus(settings, self.hub, self.tail.check_on_this_thread, lambda: max(self.hub.head, self.committer.head))
+        check_log = self.tail.check if settings.database_url is None else self.tail.check_on_this_thread
+        self.bus = Bus(settings, self.hub, check_log, lambda: max(self.hub.head, self.committer.head))
         self.hub.forward_ephemeral = self.bus.publish_ephemeral
         if self.bus.channel is not None:
             self.rate_limits.share(self.bus.channel)
