@@ -95,13 +95,26 @@ def test_a_user_who_is_online_on_another_gateway_stays_online(make: Make) -> Non
 def test_limits_are_counted_over_all_gateways(make: Make) -> None:
     settings = {"RATE_LIMITS": "on", "LIMIT_SEND": "3/minute"}
     first, second = make(**settings), make(**settings)
-    ana, ben = first.users(2)
-    for gateway in (first, second, first):
-        ana.at(gateway).send("hi", to=ben)
-    for gateway in (first, second):
-        answer = ana.at(gateway).post("/messages", {"to": ben.id, "body": "one too many"})
-        problem(answer, 429, "rate-limited")
-        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+    def late() -> float:
+        """How often Redis answered too late, as it may on a busy machine: a gateway counts such a request by itself."""
+        return sum(gateway.metric("bellwire_failures_total", what="shared_rate_limits") for gateway in (first, second))
+
+    def counted_together() -> bool:
+        ana, ben = first.users(2)
+        until(lambda: "limits" not in degraded(first) + degraded(second))
+        before = late()
+        users = [ana.at(gateway) for gateway in (first, second, first, first, second)]
+        answers = [user.post("/messages", {"to": ben.id, "body": "hi"}) for user in users]
+        if late() != before:
+            return False
+        assert [answer.status_code for answer in answers] == [201, 201, 201, 429, 429]
+        for answer in answers[3:]:
+            problem(answer, 429, "rate-limited")
+            assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        return True
+
+    until(counted_together)
 
 
 @pytest.mark.only("postgresql")
