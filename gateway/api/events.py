@@ -64,10 +64,12 @@ class Events(SubscribingHandler):
             else:
                 await poll.answer(self, subscription, answer or hub.collect(subscription))
         except ExpiredError:
-            poll.end("gone", self)
+            poll.end("gone")
+            self.unsubscribe()
             raise ProblemError("cursor-expired", "load the state again", cursor=hub.cursor(hub.head)) from None
         except BaseException:
-            poll.end("gone", self)
+            poll.end("gone")
+            self.unsubscribe()
             raise
 
 

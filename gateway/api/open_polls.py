@@ -13,6 +13,7 @@ from functools import partial
 from tornado.httputil import HTTPHeaders, RequestStartLine
 
 from gateway.api.subscribing import NOT_ACTIVE, SubscribingHandler, observe_delivery
+from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer, Subscription
 from gateway.http.acting import HEADER as ACTING_HEADER
 from gateway.http.routing import Request
@@ -55,15 +56,16 @@ class OpenPoll:
         self._services.hub.end_one(self._subscription, "aborted")
 
     def _go_on(self) -> None:
-        handler, subscription = self._handler(), self._subscription
-        answer = self._services.hub.collect(subscription)
-        if subscription.end_reason == "dead":
-            task = asyncio.create_task(self._refuse(handler, subscription, answer))
+        self._answer_by_handler(self._handler(), self._services.hub.collect(self._subscription))
+
+    def _answer_by_handler(self, handler: SubscribingHandler, answer: Answer) -> None:
+        if self._subscription.end_reason == "dead":
+            task = asyncio.create_task(self._refuse(handler, answer))
             _refusing.add(task)
             task.add_done_callback(_refusing.discard)
             return
         try:
-            self._finish(handler, subscription, answer)
+            self._finish(handler, self._subscription, answer)
         except Exception as error:
             self._fail(handler, error)
 
@@ -79,15 +81,16 @@ class OpenPoll:
             handler.allow_origin()
         return handler
 
-    async def _refuse(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
+    async def _refuse(self, handler: SubscribingHandler, answer: Answer) -> None:
         try:
-            await self.answer(handler, subscription, answer)
+            await self.answer(handler, self._subscription, answer)
         except Exception as error:
             self._fail(handler, error)
 
     def _fail(self, handler: SubscribingHandler, error: Exception) -> None:
         """Answer an exception as one of a verb is."""
-        self.end("gone", handler)
+        self.end("gone")
+        handler.unsubscribe()
         handler._handle_request_exception(error)
 
     async def answer(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
@@ -98,31 +101,43 @@ class OpenPoll:
 
     def _finish(self, handler: SubscribingHandler, subscription: Subscription, answer: Answer) -> None:
         if subscription.end_reason == "aborted":
-            self.end("aborted", handler)
+            self.end("aborted")
+            handler.unsubscribe()
             handler.finish()  # for the log and the metrics
             return
         if subscription.end_reason == "suspended":
             raise ActingError(NOT_ACTIVE)
-        hub = handler.services.hub
-        parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
-        more = b"true}" if answer.more else b"false}"
-        sent = handler.answer(
-            b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
-        )
+        sent = handler.answer(encoded(handler.services.hub, answer))
         observe_delivery(answer, subscription, "poll")
         handler.unsubscribe()
-        self._end_when_sent("events" if parts else "empty", handler, asyncio.ensure_future(sent))
+        self._end_when_sent(_outcome(answer), asyncio.ensure_future(sent))
 
-    def _end_when_sent(self, outcome: str, handler: SubscribingHandler, sent: asyncio.Future[None]) -> None:
+    def _end_when_sent(self, outcome: str, sent: asyncio.Future[None]) -> None:
         if sent.done():
-            self.end("aborted" if sent.cancelled() or sent.exception() is not None else outcome, handler)
+            self.end("aborted" if sent.cancelled() or sent.exception() is not None else outcome)
         else:
-            sent.add_done_callback(partial(self._end_when_sent, outcome, handler))
+            sent.add_done_callback(partial(self._end_when_sent, outcome))
 
-    def end(self, outcome: str, handler: SubscribingHandler) -> None:
-        """Count the poll as ended, once, and end its subscription."""
+    def end(self, outcome: str) -> None:
+        """Count the poll as ended, once."""
         began, self._began = self._began, 0.0
         if began:
             POLLS_OPEN.dec()
             OUTCOMES[outcome].observe(time.perf_counter() - began)
-        handler.unsubscribe()
+
+
+def _outcome(answer: Answer) -> str:
+    return "events" if answer.events or answer.ephemeral else "empty"
+
+
+def encoded(hub: Hub, answer: Answer) -> bytes:
+    """The body of an answer. That of many readers of one event is encoded once, and kept until the next event is published."""
+    known = hub.encoded_answer
+    if known is not None and known[0] == answer:
+        return known[1]
+    parts = [hub.encode(event) for event in answer.events] + answer.ephemeral
+    more = b"true}" if answer.more else b"false}"
+    body = b"".join((b'{"events":[', b",".join(parts), b'],"cursor":"', hub.cursor(answer.position).encode(), b'","more":', more))
+    if not answer.more:  # a position in the past is one reader's
+        hub.encoded_answer = answer, body
+    return body

@@ -60,6 +60,7 @@ class Hub:
         }
         self._subscribers = self._members.subscribers
         self._wakeups = Wakeups()
+        self.encoded_answer: tuple[Answer, bytes] | None = None  # the last one since an event was published
         self._acting: dict[int, dict[Subscription, None]] = {}  # by the admin who acts for another user
         self._loop = asyncio.get_running_loop()
 
@@ -91,7 +92,7 @@ class Hub:
         self.log_polls.wake_soon()
 
     def _deliver(self, event: Event) -> None:
-        self.head = event.id
+        self.head, self.encoded_answer = event.id, None
         self.recent.append(event)
         try:
             self._route(event)

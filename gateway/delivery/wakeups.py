@@ -14,7 +14,7 @@ from gateway.delivery.subscriptions import Subscription, Waiting
 
 logger = structlog.get_logger()
 
-MAX_WAKEUPS_PER_TICK = 25  # each is an answer of 0.2 ms, and a send waits for some ticks
+MAX_WAKEUPS_PER_TICK = 25  # each is an answer of 0.03 ms, or 0.1 on the wire of Tornado; a send waits for some ticks
 TIMEOUT_STEP_S = 0.05
 
 

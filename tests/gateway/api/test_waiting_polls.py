@@ -159,3 +159,45 @@ def test_a_request_behind_a_poll_that_waits_is_answered_after_it(store: Settings
             assert b'"username":"ben"' in (await polls.answer(0))[1]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("more", ["", "X-Request-Id: of-the-client\r\n", "X-Request-Id: not valid\r\n"])
+def test_a_poll_that_waited_has_the_same_head_as_one_that_is_answered_at_once(store: Settings, more: str) -> None:
+    async def head(polls: Waiting) -> dict[str, str]:
+        lines = (await polls.readers[0][0].readuntil(b"\r\n\r\n")).decode().splitlines()
+        headers = dict(line.split(": ") for line in lines[1:-1])
+        await polls.readers[0][0].readexactly(int(headers["Content-Length"]))
+        return {"": lines[0], **headers, "Date": "", "Content-Length": ""}
+
+    async def scenario() -> None:
+        async with waiting(store, 0) as polls:
+            path = f"/api/v1/events?cursor={polls.hub.cursor(polls.hub.head)}"
+            request = f"GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {polls.credential}\r\n{more}\r\n".encode()
+            polls.readers.append(await asyncio.open_connection("127.0.0.1", polls.served.port))
+            polls.readers[0][1].write(request)
+            await until_async(lambda: len(polls.subscriptions()) == 1)
+            await polls.send()
+            waited = await head(polls)
+            polls.readers[0][1].write(request)
+            at_once = await head(polls)
+            ids = waited.pop("X-Request-Id"), at_once.pop("X-Request-Id")
+            assert waited == at_once
+            assert ("of-the-client" in more) == (ids == ("of-the-client", "of-the-client")), ids
+            assert all(each.replace("-", "").isalnum() for each in ids)
+
+    asyncio.run(scenario())
+
+
+def test_readers_of_one_event_get_one_body_that_a_later_event_replaces(store: Settings) -> None:
+    async def scenario() -> None:
+        async with waiting(store, 3) as polls:
+            await polls.send()
+            bodies = {(await polls.answer(number))[1] for number in range(3)}
+            assert len(bodies) == 1
+            polls.readers.clear()
+            await polls.poll(1)
+            await polls.send()
+            assert polls.hub.encoded_answer is None or polls.hub.encoded_answer[1] not in bodies
+            assert (await polls.answer(0))[1] not in bodies
+
+    asyncio.run(scenario())
