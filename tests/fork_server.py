@@ -6,6 +6,7 @@ The imports of a gateway cost 1.5 s of CPU time, a fork some 10 ms. It has no th
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import json
 import os
@@ -25,6 +26,8 @@ PACKAGES = ("conf", "metrics", "models", "jobs", "gateway", "commands")
 READS_SETTINGS = {"jobs.app"}  # while it is imported
 OTHERS = ("uvloop", "huey.bin.huey_consumer")  # that are imported when a program needs them
 MAX_REQUEST_BYTES = 1 << 20
+MAX_FDS = 8  # of a request: the three of the standard streams, and others that are passed
+FORKS_THE_WORKER = "TESTS_FORK_THE_WORKER"  # in the environment of a `serve`
 
 
 def load() -> None:
@@ -45,7 +48,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
     In a child, return the request.
     """
     while True:
-        text, fds, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 3)
+        text, fds, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, MAX_FDS)
         if not text:
             return None
         request = json.loads(text)
@@ -53,7 +56,8 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
             answer = os.waitpid(request["ended"], 0)[1]
         elif (answer := os.fork()) == 0:
             requests.close()
-            replace(fds)
+            replace(fds[:3])
+            renumber(fds[3:], request.pop("passed"))
             return dict(request)
         for fd in fds:
             os.close(fd)
@@ -70,6 +74,16 @@ def replace(fds: Sequence[int]) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
+def renumber(fds: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give files that are passed the numbers by which they are known."""
+    apart = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(*numbers, *fds) + 1) for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    for fd, number in zip(apart, numbers, strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
+
+
 def run(argv: Sequence[str], cwd: str | None, env: Mapping[str, str], *, new_session: bool) -> None:
     """Be the interpreter: run `-c CODE …` or `FILE …`, as the main module."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,6 +94,8 @@ def run(argv: Sequence[str], cwd: str | None, env: Mapping[str, str], *, new_ses
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    if os.environ.pop(FORKS_THE_WORKER, ""):
+        serve_this_process()
     if argv[0] == "-c":
         sys.argv = ["-c", *argv[2:]]
         sys.modules["__main__"] = main = ModuleType("__main__")
@@ -87,6 +103,17 @@ def run(argv: Sequence[str], cwd: str | None, env: Mapping[str, str], *, new_ses
     else:
         sys.argv = list(argv)
         runpy.run_path(argv[0], run_name="__main__")
+
+
+def serve_this_process() -> None:
+    """Start a process that forks for this one, as long as this one has no threads."""
+    own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        own.close()
+        fork(theirs)
+        os._exit(0)
+    theirs.close()
+    import_module("tests.python").fork_the_worker(own)
 
 
 def end(status: int) -> None:
@@ -101,10 +128,9 @@ def end(status: int) -> None:
     os._exit(status)
 
 
-def main(requests: socket.socket) -> None:
+def fork(requests: socket.socket) -> None:
     """Fork until the socket is closed; in a child, run its program."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal interrupts the whole group; this process ends with the tests
-    load()
     if (request := serve(requests)) is None:
         return
     try:
@@ -117,4 +143,5 @@ def main(requests: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
+    load()
+    fork(socket.socket(fileno=int(sys.argv[1])))

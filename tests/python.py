@@ -7,6 +7,7 @@ the list of processes. Options of the interpreter in the environment (`PYTHONPAT
 from __future__ import annotations
 
 import atexit
+import importlib
 import inspect
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, AnyStr
 
 from tests.waiting import LIMIT_S
@@ -25,17 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 EXECUTE_CHILD = inspect.signature(subprocess.Popen._execute_child)
 
 
-class ForkServer:
-    """The one process that forks for this process of pytest. It ends when its socket is closed, at the latest with this process."""
+class Requests:
+    """The requests to a process that forks."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: socket.socket) -> None:
         self._lock = threading.Lock()
-        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
-        with theirs:
-            command = [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[theirs.fileno()])
-        atexit.register(self.close)
+        self._requests = requests
 
     def request(self, fds: Sequence[int] = (), **values: Any) -> int:
         """Return the answer: the id of a new process, or the status of one that has ended."""
@@ -45,17 +42,30 @@ class ForkServer:
         assert answer, "the fork server has ended"
         return int(answer)
 
+
+class ForkServer(Requests):
+    """The one process that forks for this process of pytest. It ends when its socket is closed, at the latest with this process."""
+
+    def __init__(self) -> None:
+        own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(own)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        with theirs:
+            command = [sys.executable, "-m", "tests.fork_server", str(theirs.fileno())]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[theirs.fileno()])
+        atexit.register(self.close)
+
     def close(self) -> None:
         """End it."""
         self._requests.close()
         self.process.wait(LIMIT_S)
 
 
-_server: ForkServer | None = None
+_server: Requests | None = None
 _starting = threading.Lock()
 
 
-def server() -> ForkServer:
+def server() -> Requests:
     """The fork server, which is started when it is needed first."""
     global _server
     with _starting:
@@ -80,8 +90,10 @@ class Python(subprocess.Popen[AnyStr]):
         given = EXECUTE_CHILD.bind(self, *values).arguments
         standard = enumerate((given["p2cread"], given["c2pwrite"], given["errwrite"]))
         cwd, env = given["cwd"], given["env"]
+        passed = sorted(given["pass_fds"])
         self.pid = server().request(
-            [own if handle == -1 else handle for own, handle in standard],
+            [*(own if handle == -1 else handle for own, handle in standard), *passed],
+            passed=passed,
             argv=given["args"][1:],
             cwd=None if cwd is None else str(cwd),
             env=dict(os.environ) if env is None else env,
@@ -111,6 +123,18 @@ class Python(subprocess.Popen[AnyStr]):
             return 0, 0
         os.close(self._ended)
         return self.pid, server().request(ended=self.pid)
+
+
+def fork_the_worker(requests: socket.socket) -> None:
+    """Let the worker of this `serve` be a fork of the process at the other end, instead of an interpreter of its own."""
+    global _server
+    _server = Requests(requests)
+
+    def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        return Python[bytes](command[1:], **options)
+
+    supervisor = importlib.import_module("commands.supervisor")
+    supervisor.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": start})  # type: ignore[attr-defined]
 
 
 class Interpreter(Python[AnyStr]):

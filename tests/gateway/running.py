@@ -22,6 +22,7 @@ from models.log import event
 from models.schema import TABLES
 from models.store import database
 from models.store.database import connect, disconnect
+from tests.fork_server import FORKS_THE_WORKER
 from tests.gateway.client import Client
 from tests.python import Python
 from tests.stores import free_port, open_migrated, settings_of
@@ -72,9 +73,10 @@ class Gateway:
     def start(self) -> Gateway:
         """Start the process and wait until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
+        forks = {FORKS_THE_WORKER: "yes"} if self.command == "serve" else {}
         self.process = Python[str](
             [ROOT / "run.py", self.command],
-            env=environment | {f"BELLWIRE_{name}": value for name, value in self.settings.items()},
+            env=environment | {f"BELLWIRE_{name}": value for name, value in self.settings.items()} | forks,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
