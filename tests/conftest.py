@@ -19,7 +19,7 @@ from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
 from tests.s3_server import S3Server
-from tests.stores import KINDS, Database, PostgresServer
+from tests.stores import KINDS, WIRES, Database, PostgresServer
 
 # Files of a few slow tests each: they run first, so that the run does not end by waiting for one of them.
 SLOW = (
@@ -28,6 +28,12 @@ SLOW = (
     *("tests/gateway/apidoc/test_schemathesis.py", "tests/jobs/test_worker.py"),
 )
 
+
+# Tests of what a wire does: with one kind of database they run on both wires.
+HTTP = (
+    *("tests/gateway/http/", "tests/gateway/api/test_file", "tests/gateway/api/test_stream.py"),
+    *("tests/gateway/api/test_websocket.py", "tests/gateway/api/test_legacy.py", "tests/gateway/api/test_messages.py"),
+)
 
 # No test asserts how fast anything is: a shared machine may be slow at any moment.
 hypothesis.settings.register_profile("bellwire", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -44,14 +50,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the runs of `only` tests on other databases, and put the slow files first."""
-    deselected = [item for item in items if not _runs_on_its_database(item)]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = sorted((item for item in items if item not in set(deselected)), key=lambda item: not item.nodeid.startswith(SLOW))
+    config.hook.pytest_deselected(items=[item for item in items if not _runs_on_its_database(item)])
+    items[:] = sorted(filter(_runs_on_its_database, items), key=lambda item: not item.nodeid.startswith(SLOW))
 
 
 def _runs_on_its_database(item: pytest.Item) -> bool:
+    """False for a single set of arguments that is marked `only`; of whole functions no others are made."""
     marker, call = item.get_closest_marker("only"), getattr(item, "callspec", None)
-    return marker is None or call is None or call.params.get("database", marker.args[0]) == marker.args[0]
+    return marker is None or call is None or call.params.get("backend", marker.args)[0] == marker.args[0]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a database on each kind of them, and what needs a gateway on the kind's wire: so most tests run on both wires.
+
+    Of tests of HTTP on one kind of database there is one for each wire.
+    """
+    if "backend" not in metafunc.fixturenames:
+        return
+    only, has_gateway = metafunc.definition.get_closest_marker("only"), "make_gateway" in metafunc.fixturenames
+    kinds = [(name, WIRES[name]) for name in (only.args if only else KINDS)]
+    if only and has_gateway and metafunc.definition.nodeid.startswith(HTTP):
+        kinds = [(name, wire) for name, _ in kinds for wire in dict.fromkeys(WIRES.values())]
+    ids = ["-".join(kind if has_gateway else kind[:1]) for kind in kinds]
+    metafunc.parametrize("backend", kinds, indirect=True, scope="module", ids=ids)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -118,14 +139,27 @@ def files_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def database(request: pytest.FixtureRequest) -> Database:
-    """Each kind of database in turn."""
-    return Database(request.param, request.getfixturevalue("postgres") if request.param == "postgresql" else None)
+@pytest.fixture(scope="module")
+def backend(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Each kind of database in turn, and the wire of the gateways on it: see `pytest_generate_tests`."""
+    name, wire = request.param
+    return name, wire
 
 
 @pytest.fixture(scope="module")
-def make_gateway(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[Callable[..., Gateway]]:
+def database(request: pytest.FixtureRequest, backend: tuple[str, str]) -> Database:
+    """Each kind of database in turn."""
+    return Database(backend[0], request.getfixturevalue("postgres") if backend[0] == "postgresql" else None)
+
+
+@pytest.fixture(scope="module")
+def wire(request: pytest.FixtureRequest, database: Database) -> str:
+    """The wire of the module's gateways. Some folders have a database of their own."""
+    return str(request.getfixturevalue("backend")[1]) if "backend" in request.fixturenames else WIRES[database.kind]
+
+
+@pytest.fixture(scope="module")
+def make_gateway(tmp_path_factory: pytest.TempPathFactory, database: Database, wire: str) -> Iterator[Callable[..., Gateway]]:
     """Start gateways with their own settings, each on a new store, or on that of `beside`."""
     made: list[Gateway] = []
     with contextlib.ExitStack() as stores:
@@ -133,7 +167,7 @@ def make_gateway(tmp_path_factory: pytest.TempPathFactory, database: Database) -
         def make(command: str = "gateway", beside: Gateway | None = None, **settings: str) -> Gateway:
             store = beside.store_settings if beside else stores.enter_context(database.fresh())
             folder = beside.folder if beside else tmp_path_factory.mktemp("gateway")
-            made.append(Gateway(folder, store, command, **settings))
+            made.append(Gateway(folder, store, command, **{"WIRE": wire, **settings}))
             return made[-1].start()
 
         yield make

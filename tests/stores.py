@@ -31,6 +31,8 @@ from models.store.database import connect, disconnect, engine
 from tests.waiting import LIMIT_S
 
 KINDS = ("sqlite", "postgresql")
+# The wire of gateways on each kind of database: what runs on both kinds has both wires, at no cost. `TEST_WIRE` is that of all.
+WIRES = {kind: os.environ.get("TEST_WIRE", wire) for kind, wire in zip(KINDS, ("httptools", "tornado"), strict=True)}
 SECRET = "a secret for tests, long enough"
 TEMPLATE = "migrated"
 PORTS = range(10_000, 32_768)

@@ -25,7 +25,7 @@ from models.store.database import connect, disconnect
 from tests.fork_server import FORKS_THE_WORKER
 from tests.gateway.client import Client
 from tests.python import Python
-from tests.stores import free_port, open_migrated, settings_of
+from tests.stores import WIRES, free_port, open_migrated, settings_of
 from tests.waiting import LIMIT_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ class Gateway:
             "PORT": str(free_port()),
             "WORKER_METRICS_PORT": "0",
             "RATE_LIMITS": "off",
-            "WIRE": os.environ.get("TEST_WIRE", "httptools"),
+            "WIRE": WIRES[self.kind],
             "LOG_FORMAT": "json",
             **{name.upper(): value for name, value in store.items()},
             **settings,
