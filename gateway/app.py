@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
 from typing import Any
 
 import msgspec
@@ -59,13 +60,14 @@ from gateway.api.admin import reports as admin_reports
 from gateway.apidoc import field_limits, openapi
 from gateway.http import static_files
 from gateway.http.access_log import AnsweredRequest
-from gateway.http.base import JSON, DateHeader, Handler
+from gateway.http.base import Handler
 from gateway.http.deadlines import BodyLimiter, Deadlines
 from gateway.http.embed_files import embed_files
 from gateway.http.errors import ProblemError
+from gateway.http.handling import JSON, DateHeader
 from gateway.http.pacing import LIMITS_OF_CALLER, LIMITS_OF_CROWD, Pace
 from gateway.http.page import NotFound
-from gateway.http.routing import RequestReceiver, Routes
+from gateway.http.routing import Request, RequestReceiver, Routes
 from gateway.http.service_worker import ServiceWorker, service_worker
 from gateway.http.services import Services
 from gateway.http.streaming import BodyStreamer
@@ -232,7 +234,6 @@ class Application(web.Application):
         prefix, limits = secrets.token_hex(4), field_limits.module(AREAS, services.settings.file_max_mb * 1024 * 1024)
         made_files = {"shared/limits.js": limits}
         settings: dict[str, Any] = {
-            "default_handler_args": {"services": services},
             "request_ids": map(f"{prefix}-{{}}".format, itertools.count(1)),
             "xsrf_cookie_kwargs": {"samesite": "Strict", "path": "/", "expires_days": COOKIE_DAYS},
             "websocket_max_message_size": 4096,
@@ -251,13 +252,14 @@ class Application(web.Application):
             handler.route, handler.has_user_in_path = route_name(pattern), USER in pattern
         create_failure_series((verb.upper(), handler.route) for _, handler in ROUTES for verb, *_ in openapi.verbs(handler))
         super().__init__(**settings)
+        self.services = services
         self._routes = Routes(ROUTES)
 
     def refusal(self, slug: str) -> bytes:
         """The whole answer to a request that reaches no handler: it is not HTTP, or its head is too large. Counts and logs it."""
         problem, request_id = ProblemError(slug), str(next(self.settings["request_ids"]))
-        answered = AnsweredRequest("OTHER", UNKNOWN_ROUTE, problem.status, 0.0, request_id, None, None)
-        self.settings["default_handler_args"]["services"].traffic.count(answered)
+        answered = AnsweredRequest("OTHER", UNKNOWN_ROUTE, problem.status, 0.0, request_id, time.time())
+        self.services.traffic.count(answered)
         body = problem.body()
         head = [
             f"HTTP/1.1 {problem.status} {problem.title}",
@@ -274,20 +276,9 @@ class Application(web.Application):
         """Tornado's hook: the object that receives a request's head."""
         return RequestReceiver(self, server_conn, request_conn)
 
-    def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> web._HandlerDelegate:
-        """Tornado's hook: the object that receives a request's body."""
-        handler, path_args = self._routes.find(request.path) or (NotFound, ())
-        return self.get_handler_delegate(request, handler, self.settings["default_handler_args"], list(path_args))
-
-    def get_handler_delegate(
-        self,
-        request: httputil.HTTPServerRequest,
-        target_class: type[web.RequestHandler],
-        target_kwargs: dict[str, Any] | None = None,
-        path_args: list[bytes] | None = None,
-        path_kwargs: dict[str, bytes] | None = None,
-    ) -> BodyLimiter:
+    def find_handler(self, request: httputil.HTTPServerRequest, **_: Any) -> BodyLimiter:  # type: ignore[override]
         """Tornado's hook: the object that receives a request's body and runs its handler."""
-        is_streamed = target_class.streams_body and request.method == "POST"  # type: ignore[attr-defined]
-        receiver = BodyStreamer if is_streamed else BodyLimiter
-        return receiver(self, request, target_class, target_kwargs, path_args, path_kwargs)
+        assert isinstance(request, Request)
+        handler, path_args = self._routes.find(request.path) or (NotFound, ())
+        receiver = BodyStreamer if handler.streams_body and request.method == "POST" else BodyLimiter
+        return receiver(self, request, handler, path_args)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Gauge
 
 from metrics.latency import Latency
+from metrics.tally import Tally
 
 # Dense around the objectives for send and delivery, then up to the 30 s of a long poll.
 # fmt: off
@@ -29,6 +30,10 @@ def _counter(name: str, help_text: str, *labels: str) -> Counter:
     return Counter(f"bellwire_{name}_total", help_text, labels)
 
 
+def _tally(name: str, help_text: str, *labels: str) -> Tally:
+    return Tally(f"bellwire_{name}_total", help_text, labels)
+
+
 def begin_at_0(counter: Counter, values: Iterable[str]) -> None:
     """Create the series of these values of a counter's label: Prometheus sees no increase in a series that begins at 1."""
     for value in values:
@@ -41,7 +46,7 @@ def _gauge(name: str, help_text: str, *labels: str) -> Gauge:
 
 # Sending and delivering
 MESSAGE_SEND_SECONDS = _latency("message_send", "POST received to answer written: ok, duplicate, refused, error", "outcome")
-MESSAGES_SENT_TOTAL = _counter("messages_sent", "Acknowledged sends, direct or group", "kind")
+MESSAGES_SENT_TOTAL = _tally("messages_sent", "Acknowledged sends, direct or group", "kind")
 SEND_STAGE_SECONDS = _latency("send_stage", "Time of each stage of a send: parse, authorize, wait, commit, publish", "stage")
 DELIVERY_SECONDS = _latency("delivery", "Event committed to bytes written to a waiting subscriber's socket", "transport")
 TAIL_LAG_SECONDS = _latency("tail_lag", "Age of another process's event when this gateway reads it")
@@ -104,7 +109,7 @@ DISK_FREE_BYTES = _gauge("disk_free_bytes", "Free space on the disk of the data 
 # The gateway
 READY = _gauge("ready", "1 while this gateway is ready for requests: /readyz answers 200")
 DEGRADED = _gauge("degraded", "1 while a part does not work although every promise is kept: what /readyz lists", "part")
-HTTP_REQUESTS_TOTAL = _counter("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")
+HTTP_REQUESTS_TOTAL = _tally("http_requests", "Requests answered, by the route's pattern", "method", "route", "status")
 HTTP_REQUEST_SECONDS = _latency("http_request", "Time to answer a request", "method", "route", "status")
 LOOP_LAG_SECONDS = _latency("loop_lag", "Delay of the event loop's timers")
 CHANNEL_LOST_TOTAL = _counter(

@@ -10,8 +10,9 @@ import msgspec
 
 from gateway.api.hook_texts import IncomingText, text_of
 from gateway.api.messages import SENT
-from gateway.http.base import JSON, MESSAGE_BODY_BYTES, Handler
+from gateway.http.base import MESSAGE_BODY_BYTES, Handler
 from gateway.http.describe import describe
+from gateway.http.handling import JSON
 from gateway.http.request import field_error, malformed
 from models.chat.drafts import MAX_CLIENT_ID_CHARS
 from models.chat.message import MessageView

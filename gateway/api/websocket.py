@@ -35,6 +35,8 @@ SOCKETS_OPEN = metrics.POLLS_OPEN.labels("ws")
 class EventSocket(SubscribingHandler, WebSocketHandler):
     """A WebSocket of events. Frames from the client are read and ignored."""
 
+    __init__ = WebSocketHandler.__init__  # not that of LeanHandler, which comes first
+
     def check_origin(self, origin: str) -> bool:
         """Allow pages of this host, of the base URL, whose host a proxy may have rewritten, and of the configured origins."""
         allowed = (*self.services.origins, self.services.own_origin)

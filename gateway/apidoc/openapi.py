@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, TypedDict
 from gateway.apidoc.schemas import REF_PREFIX, Schema, Schemas
 from gateway.http import acting
 from gateway.http.authentication import SAFE_METHODS
-from gateway.http.base import JSON, Handler
+from gateway.http.base import Handler
 from gateway.http.describe import ANY_TYPE, BINARY, DESCRIBED, Description, Parameter, describe
 from gateway.http.errors import STATUS
+from gateway.http.handling import JSON
 from gateway.http.static_files import FileHandler, StaticFile
 from gateway.http.tokens import COOKIE
 from models.chat.message import MAX_EMOJI_CHARS

@@ -72,12 +72,12 @@ class Operation(Generic[R]):
         return f"{function.__module__}.{function.__qualname__}".removesuffix(".<locals>.<lambda>")
 
     def stages(self, arrived: float, authorize_s: float) -> dict[str, float]:
-        """The durations of its stages until it was on disk, in seconds to the microsecond. `arrived` is a time.perf_counter()."""
+        """The durations of its stages until it was on disk, in seconds. `arrived` is a time.perf_counter()."""
         return {
-            "authorize": round(authorize_s, 6),
-            "parse": round(self.submitted - arrived, 6),
-            "wait": round(self.started - self.submitted, 6),
-            "commit": round(self.committed - self.started, 6),
+            "authorize": authorize_s,
+            "parse": self.submitted - arrived,
+            "wait": self.started - self.submitted,
+            "commit": self.committed - self.started,
         }
 
 

@@ -49,13 +49,15 @@ class Acting(Authentication):
     def authenticate(self) -> Awaitable[None] | None:
         """Set `actor`, as `Authentication` does, or the user whom it acts for. Raises ActingError or ForbiddenError, too."""
         authenticated = super().authenticate()
-        if HEADER not in self.request.headers or not (self.can_act() or self.refuses_acting):
+        if self.request.header(HEADER) is None or not (self.can_act() or self.refuses_acting):
             return authenticated
         return self._act(authenticated)
 
     def _limits(self, actor: Actor | None) -> tuple[str, ...]:
         """The limits of users are not for the calls of an admin for many of them."""
-        is_acting = actor is not None and actor.role == "admin" and self.access == "user" and HEADER in self.request.headers
+        is_acting = (
+            actor is not None and actor.role == "admin" and self.access == "user" and self.request.header(HEADER) is not None
+        )
         return ("acting",) if is_acting else super()._limits(actor)
 
     async def _act(self, authenticated: Awaitable[None] | None) -> None:

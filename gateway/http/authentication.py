@@ -11,6 +11,7 @@ from tornado import web
 from gateway.http import client_address
 from gateway.http.errors import ProblemError
 from gateway.http.rate_limits import QUOTAS
+from gateway.http.routing import Request
 from gateway.http.services import Services
 from gateway.http.tokens import COOKIE
 from gateway.jwt.verifier import has_form
@@ -29,6 +30,7 @@ class Authentication(web.RequestHandler):
     writes_count: ClassVar[bool] = True  # towards the user's quotas
     query_token: ClassVar[bool] = False  # whether ?token= is accepted, as it is on event endpoints
     accepts_links: ClassVar[bool] = False  # whether ?signature= is accepted, as it is for the bytes of files
+    request: Request
     services: Services
     actor: Actor
     address: str
@@ -105,7 +107,7 @@ class Authentication(web.RequestHandler):
 
         A cookie counts for unsafe methods only together with its XSRF token. Raises DeadTokenError, or ProblemError 403.
         """
-        header = self.request.headers.get("Authorization")
+        header = self.request.header("Authorization")
         if header is not None:
             scheme, _, value = header.partition(" ")
             if scheme in ("Bearer", "Token") or scheme.lower() in ("bearer", "token"):
@@ -133,7 +135,7 @@ class Authentication(web.RequestHandler):
         return self.address
 
     def _resolve_address(self) -> str:
-        forwarded = self.request.headers.get("X-Forwarded-For", "")
+        forwarded = self.request.header("X-Forwarded-For") or ""
         return client_address.client_address(self.request.remote_ip or "", forwarded, self.services.settings.trusted_proxies)
 
     def over_https(self) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from email.utils import formatdate
 from functools import partial
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import msgspec
 import structlog
-from tornado import httputil, web
+from tornado import web
 
 from gateway.http import page_cursor
 from gateway.http.access_log import AnsweredRequest
@@ -21,14 +19,15 @@ from gateway.http.acting import Acting
 from gateway.http.client_address import limited_as
 from gateway.http.connections import stream_of
 from gateway.http.errors import ProblemError, problem_of
+from gateway.http.handling import JSON, LeanHandler
 from gateway.http.page_cursor import IdPosition
 from gateway.http.request import RequestReader
 from gateway.http.services import Services
-from gateway.http.traffic import METHODS
 from gateway.http.user_references import UserReferences
 from models.identity import contacts, token
 from models.identity.contacts import EVERYONE, Bound
 from models.identity.external_id import PREFIX
+from models.identity.token import Actor
 from models.log.event import Transaction
 
 logger = structlog.get_logger()
@@ -36,9 +35,7 @@ logger = structlog.get_logger()
 BODY_BYTES = 64 * 1024
 MESSAGE_BODY_BYTES = 256 * 1024
 ADMIN_BODY_BYTES = 2 * 1024 * 1024
-JSON = "application/json"
 CORS_HEADERS = f"Authorization, Content-Type, X-Request-Id, Last-Event-ID, {ACTING_HEADER}"  # of requests from other origins
-VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_BYTES_PER_ANSWER = 1024 * 1024  # of the items of a list; a single item may be larger
 MAX_ASSEMBLED_BYTES = 8 * 1024 * 1024  # of all lists that wait for further items: beyond it they end with the items they have
 MAX_ITEMS_PER_FIRST_READ = 20  # of a list; a later read is for as many items as would fit if they were like the first
@@ -48,22 +45,7 @@ ReadItems = Callable[[Any, int], Awaitable[Sequence[tuple[tuple[Any, ...], Any]]
 ReadItemsById = Callable[[int | None, int], Awaitable[Sequence[Any]]]
 
 
-class DateHeader:
-    """The Date header (RFC 9110, section 6.6.1), formatted once a second: formatting it costs more than answering."""
-
-    second = 0
-    text = ""
-
-    @classmethod
-    def now(cls) -> str:
-        """The header's value."""
-        second = int(time.time())
-        if second != cls.second:
-            cls.second, cls.text = second, formatdate(second, usegmt=True)
-        return cls.text
-
-
-class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
+class Handler(Acting, RequestReader, UserReferences, LeanHandler):
     """The base of all routes."""
 
     body_limit: ClassVar[int] = BODY_BYTES
@@ -71,55 +53,23 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
     streams_body: ClassVar[bool] = False  # whether `post` reads its body while it arrives: gateway/http/streaming.py
     is_paced: ClassVar[bool] = False  # whether only some of these requests begin in a tick of the loop: gateway/http/pacing.py
     route: ClassVar[str] = "unknown"  # the pattern, for metrics and log
-    SUPPORTED_METHODS = METHODS
+    address = ""
     received_bytes = 0
     written_events = written_bytes = 0  # of the caller's quotas
     stages: dict[str, float] | None = None  # of a send, for its log line
-    _answer_headers: httputil.HTTPHeaders | None = None
 
     def initialize(self, services: Services, received_bytes: int = 0) -> None:
         """Tornado's hook, in the place of __init__."""
         self.services = services
         self.received_bytes = received_bytes
-        self.address = ""
-
-    def clear(self) -> None:
-        """Tornado's hook: reset the answer to its default status and headers."""
-        self._answer_headers = None
-        self._write_buffer = []
-        self._status_code = 200
-        self._reason = "OK"
-
-    @property
-    def _headers(self) -> httputil.HTTPHeaders:  # type: ignore[override]
-        """Tornado's attribute, made when it is first used: a poll that waits has no use for its eight objects."""
-        headers = self._answer_headers
-        if headers is None:
-            headers = self._answer_headers = httputil.HTTPHeaders()
-            headers["Cache-Control"] = "no-store"  # an answer is for its caller only, and for this moment
-            headers["Content-Type"] = JSON
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Date"] = DateHeader.now()
-            headers["X-Request-Id"] = self.request_id()
-        return headers
-
-    def request_id(self) -> str:
-        """The client's X-Request-Id if it is a valid one, else a generated one."""
-        client_id = self.request.headers.get("X-Request-Id")
-        if client_id is not None and VALID_REQUEST_ID.fullmatch(client_id):
-            return client_id
-        if not hasattr(self, "_own_id"):
-            self._own_id = next(self.application.settings["request_ids"])
-        return str(self._own_id)
 
     def prepare(self) -> Awaitable[None] | None:
         """Check size, content type, caller and rate limits before the verb runs."""
         if self.received_bytes > self.body_limit:
             raise ProblemError("too-large", f"the request body must be at most {self.body_limit} bytes")
-        if "Content-Encoding" in self.request.headers:
+        if self.request.header("Content-Encoding") is not None:
             raise ProblemError("unsupported-media-type", "the request must not have a Content-Encoding")
-        body = self.request.body
-        if body and self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in self.content_types:
+        if self.request.body and not self._accepts(self.request.header("Content-Type") or ""):
             raise ProblemError("unsupported-media-type", f"Content-Type must be {self.content_types[0]}")
         if self.services.origins:
             self.allow_origin()
@@ -130,9 +80,13 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
             return self.resolve_path(authenticated)
         return authenticated
 
+    def _accepts(self, content_type: str) -> bool:
+        """Whether a body may have this content type, with or without parameters."""
+        return content_type in self.content_types or content_type.partition(";")[0].strip().lower() in self.content_types
+
     def allow_origin(self) -> None:
         """Set the headers by which a browser lets pages of configured origins read the answer."""
-        origin = self.request.headers.get("Origin")
+        origin = self.request.header("Origin")
         self.set_header("Vary", "Origin")
         if origin in self.services.origins:
             self.set_header("Access-Control-Allow-Origin", origin)
@@ -198,9 +152,11 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
         if status != 200:
             self.set_status(status)
         if body is None:
-            del self._headers["Content-Type"]
-            return self.finish()
-        return self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+            self.clear_header("Content-Type")
+        elif not isinstance(body, bytes):
+            body = msgspec.json.encode(body)
+        sent: Awaitable[None] = self.finish(body)
+        return sent
 
     async def answer_list(
         self, read: ReadItems, start: tuple[Any, ...] | None, limit: int, rest: tuple[Any, ...] | None = None, **fields: Any
@@ -261,36 +217,28 @@ class Handler(Acting, RequestReader, UserReferences, web.RequestHandler):
         """Tornado's hook. None: answers of the API change too often to be worth a hash."""
         return None
 
-    def flush(self, include_footers: bool = False) -> Any:
-        """While the gateway is stopping, make clients connect elsewhere."""
+    def begin_answer(self) -> None:
+        """Count what the client has to receive for the caller. While the gateway is stopping, make clients connect elsewhere."""
         stream = stream_of(self)
         if stream is not None:
             stream.set_caller(self.actor.user if hasattr(self, "actor") else limited_as(self.client_address()))
-        if self.services.stopping and not self._headers_written and self._status_code != 101:
+        if self.services.stopping and self._status_code != 101:
             self.set_header("Connection", "close")
-        return super().flush(include_footers)
 
     def on_finish(self) -> None:
         """Count the request and log it."""
-        actor = getattr(self, "actor", None)
-        request = self.request
-        if self.written_events and self.services.rate_limits.enabled:
-            self.services.rate_limits.count_written(self.actor.counted_user, self.written_events, self.written_bytes)
-        if actor is not None and actor.by_admin and self.get_status() < 400:
+        actor: Actor | None = getattr(self, "actor", None)
+        request, status = self.request, self._status_code
+        if self.written_events and actor is not None and self.services.rate_limits.enabled:
+            self.services.rate_limits.count_written(actor.counted_user, self.written_events, self.written_bytes)
+        if actor is not None and actor.by_admin and status < 400:
             self.record_acting()
-        is_known = (actor is not None or self.access == "public") and self.get_status() != 405
-        self.services.traffic.count(
-            AnsweredRequest(
-                request.method or "",
-                self.route,
-                self.get_status(),
-                request.request_time(),
-                self.request_id(),
-                None if actor is None else actor.user,
-                self.stages,
-            ),
-            is_known=is_known,
-        )
+        now = time.time()
+        user = None if actor is None else actor.user
+        seconds = now - request._start_time
+        answered = AnsweredRequest(request.method or "", self.route, status, seconds, self.request_id(), now, user, self.stages)
+        is_known = (actor is not None or self.access == "public") and status != 405
+        self.services.traffic.count(answered, is_known=is_known)
 
     # Errors
 

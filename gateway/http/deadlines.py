@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado import httputil, web
+from tornado import httputil
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer, _HTTPRequestContext
 from tornado.ioloop import IOLoop
@@ -24,56 +24,69 @@ from gateway.http.client_address import limited_as
 from gateway.http.client_stream import ClientStream
 from gateway.http.connections import SOCKET_OPTIONS, UnsentAnswers
 from gateway.http.pacing import Pace
+from gateway.http.routing import Request
+
+if TYPE_CHECKING:
+    from gateway.http.base import Handler
 
 IDLE_CONNECTION_S = 75.0  # until the next request of a connection must begin
 BODY_S = 30.0  # from a request's headers until its body must be complete
 MAX_BODY_BYTES = 1 << 30  # beyond a route's own limit the body is dropped as it arrives, so that the request can be answered
 
-_running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 Deadlines = dict[object, float]  # connection -> time.monotonic() by which its client must have sent the rest
 
 
-class BodyLimiter(web._HandlerDelegate):
-    """Keeps no more of a body in memory than the route's limit. The rest is counted and dropped, and answered 413."""
+class BodyLimiter(httputil.HTTPMessageDelegate):
+    """Keeps no more of a body in memory than the route's limit, and runs the handler. The rest is counted and dropped, and
+    answered 413."""
 
-    received = 0
+    def __init__(self, application: Any, request: Request, handler_class: type[Handler], path_args: Sequence[bytes]) -> None:
+        self.application = application
+        self.request = request
+        self.handler_class = handler_class
+        self.path_args = path_args
+        self._kept: bytes | bytearray = b""
+        self._received = 0
 
-    def headers_received(self, start_line: Any, headers: Any) -> Any:
+    def headers_received(self, start_line: Any, headers: Any) -> Awaitable[None] | None:
         """Set the deadline of the body, since the headers are complete."""
         self.application.settings["deadlines"][self.request.server_connection] = time.monotonic() + BODY_S
-        return super().headers_received(start_line, headers)
+        return None
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> Awaitable[None] | None:
         """Keep a part of the body, up to the limit."""
-        self.received += len(data)
-        limit: int = self.handler_class.body_limit  # type: ignore[attr-defined]
-        if self.received <= limit:
-            self.chunks += data
+        is_first = not self._received
+        self._received += len(data)
+        if self._received <= self.handler_class.body_limit:
+            if is_first:
+                self._kept = data
+            else:
+                self._kept = bytearray(self._kept) if isinstance(self._kept, bytes) else self._kept
+                self._kept += data
+        return None
 
     def finish(self) -> None:
         """Remove the deadline and run the handler, since the body is complete."""
         self.application.settings["deadlines"].pop(self.request.server_connection, None)
-        self.handler_kwargs = {**self.handler_kwargs, "received_bytes": self.received}
-        self.request._parse_body = lambda: None  # type: ignore[method-assign]  # forms: no handler reads one
-        self.request.body = bytes(self.chunks)
-        if self.handler_class.is_paced:  # type: ignore[attr-defined]
+        self.request.body = bytes(self._kept)
+        if self.handler_class.is_paced:
             self.application.settings["pace"].begin(self._execute_if_open)
         else:
-            self.execute()
+            self.execute(received_bytes=self._received)
+
+    def on_connection_close(self) -> None:
+        """Keep nothing: the client has disconnected before the body was complete."""
+        self._kept = b""
 
     def _execute_if_open(self) -> None:
         """Run the handler, unless the client has disconnected, which the handler would not notice then."""
         if not self.request.connection.stream.closed():  # type: ignore[union-attr]
-            self.execute()
+            self.execute(received_bytes=self._received)
 
-    def execute(self) -> asyncio.Task[None]:
-        """Tornado's method, with the task alone, where Tornado has three callbacks beside it."""
-        self.handler = self.handler_class(self.application, self.request, **self.handler_kwargs)
-        transforms = [transform(self.request) for transform in self.application.transforms]
-        task = asyncio.create_task(self.handler._execute(transforms, *self.path_args, **self.path_kwargs))
-        _running.add(task)
-        task.add_done_callback(_running.discard)
-        return task
+    def execute(self, **options: Any) -> asyncio.Task[None]:
+        """Run the handler in a task."""
+        handler = self.handler_class(self.application, self.request, services=self.application.services, **options)
+        return handler.run(self.path_args)
 
 
 class ServerConnection(HTTP1ServerConnection):

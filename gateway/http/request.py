@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
-from tornado import httputil, web
+from tornado import web
 
 from gateway.http import page_cursor
 from gateway.http.describe import LIMIT, LIST_LIMIT, PAGE, BoolParameter, IntParameter, SecondsParameter, TextParameter
 from gateway.http.errors import ProblemError
 from gateway.http.page_cursor import IdPosition
+from gateway.http.routing import Request
 from models.store.errors import InvalidError
 from models.store.wrong_fields import wrong_field, wrong_fields
 
@@ -27,7 +28,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 class RequestReader(web.RequestHandler):
     """The part of a handler that reads its request."""
 
-    request: httputil.HTTPServerRequest
+    request: Request
 
     def decode(self, body_type: type[T]) -> T:
         """Decode the body. Raises ProblemError 400 if it is not valid JSON, 422 if a field is wrong."""

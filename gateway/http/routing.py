@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from tornado import httputil
@@ -24,28 +24,30 @@ GROUP = re.compile(r"\([^()]*\)")  # a parameter in a pattern
 PARAMETER, REST = "()", "(.+)"  # REST: the rest of the path, slashes included
 MAX_CACHED_HOST_CHARS = 255
 NO_ARGUMENTS: Mapping[str, list[bytes]] = MappingProxyType({})
-Handlers = type[RequestHandler]
+H = TypeVar("H", bound=RequestHandler)
 
 
-class _Route(NamedTuple):
+class _Route(NamedTuple, Generic[H]):
     pattern: re.Pattern[str]
-    handler: Handlers
+    handler: type[H]
 
 
-class _Shape(NamedTuple):
+class _Shape(NamedTuple, Generic[H]):
     """The routes whose parameters are at the same segments, by their other segments, which `literals` picks from a path's."""
 
     literals: Callable[[list[str]], Any]
-    routes: dict[Any, _Route]
+    routes: dict[Any, _Route[H]]
 
 
-class Routes:
+class Routes(Generic[H]):
     """The routes, found by a path. The groups of a pattern are whole segments; REST is at the end."""
 
-    def __init__(self, routes: Iterable[tuple[str, Handlers]]) -> None:
-        self._fixed: dict[str, Handlers] = {}
-        self._shapes: dict[int, dict[tuple[int, ...], _Shape]] = {}  # by the number of slashes, then the positions of the literals
-        self._rests: list[tuple[str, Handlers]] = []
+    def __init__(self, routes: Iterable[tuple[str, type[H]]]) -> None:
+        self._fixed: dict[str, type[H]] = {}
+        self._shapes: dict[
+            int, dict[tuple[int, ...], _Shape[H]]
+        ] = {}  # by the number of slashes, then the positions of the literals
+        self._rests: list[tuple[str, type[H]]] = []
         for pattern, handler in routes:
             if pattern.endswith(REST):
                 self._rests.append((pattern.removesuffix(REST), handler))
@@ -54,15 +56,15 @@ class Routes:
             else:
                 self._fixed[pattern] = handler
 
-    def _add(self, pattern: str, handler: Handlers) -> None:
+    def _add(self, pattern: str, handler: type[H]) -> None:
         segments = GROUP.sub(PARAMETER, pattern).split("/")
         assert all(PARAMETER not in segment or segment == PARAMETER for segment in segments), pattern
         positions = tuple(position for position, segment in enumerate(segments) if segment != PARAMETER)
         shapes = self._shapes.setdefault(len(segments) - 1, {})
-        shape = shapes.setdefault(positions, _Shape(itemgetter(*positions), {}))
+        shape = shapes.setdefault(positions, _Shape[H](itemgetter(*positions), {}))
         shape.routes[shape.literals(segments)] = _Route(re.compile(pattern), handler)
 
-    def find(self, path: str) -> tuple[Handlers, Sequence[bytes]] | None:
+    def find(self, path: str) -> tuple[type[H], Sequence[bytes]] | None:
         """The handler of a path, and its percent-decoded arguments; None if no route has this path."""
         handler = self._fixed.get(path)
         if handler is not None:
@@ -110,8 +112,18 @@ class Request(httputil.HTTPServerRequest):
         self.path, _, self.query = start_line[1].partition("?")
         self.arguments = self.query_arguments = self._parse_query() if self.query else cast(dict[str, list[bytes]], NO_ARGUMENTS)
 
+    def header(self, name: str) -> str | None:
+        """The value of a header, which is named as Tornado writes it, `X-Request-Id`; None if it is absent.
+
+        Tornado's own lookup normalises the name each time.
+        """
+        values = self.headers._as_list.get(name)
+        if values is None:
+            return None
+        return values[0] if len(values) == 1 else ",".join(values)
+
     def _read_host(self) -> str:
-        host = self.headers.get("Host")
+        host = self.header("Host")
         if host is None:
             if self.version != "HTTP/1.0":
                 raise httputil.HTTPInputError("Missing Host header")

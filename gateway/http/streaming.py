@@ -119,14 +119,14 @@ class StreamingHandler(Handler):
             raise ProblemError("malformed", "Content-Length must be a number")
         return int(length)
 
-    def flush(self, include_footers: bool = False) -> Any:
+    def begin_answer(self) -> None:
         """Close the connection after an answer that is written before the body is complete."""
-        if not self.body.is_complete and not self._headers_written:
+        super().begin_answer()
+        if not self.body.is_complete:
             self.set_header("Connection", "close")
             stream = stream_of(self)
             if stream is not None:
                 stream.lingers = True
-        return super().flush(include_footers)
 
 
 class BodyStreamer(BodyLimiter):
@@ -139,9 +139,7 @@ class BodyStreamer(BodyLimiter):
         self._ends_at = time.monotonic() + MAX_BODY_S
         self._deadline = 0.0
         self._body = StreamedBody()
-        self.handler_kwargs = {**self.handler_kwargs, "body": self._body}
-        self.request._parse_body = lambda: None  # type: ignore[method-assign]
-        self.execute().add_done_callback(self._end)
+        self.execute(body=self._body).add_done_callback(self._end)
         return self._expect()
 
     async def _expect(self) -> None:
@@ -149,7 +147,7 @@ class BodyStreamer(BodyLimiter):
         self._deadline = time.monotonic() + SILENCE_S
         self._set_deadline()
 
-    def data_received(self, data: bytes) -> Awaitable[None] | None:  # type: ignore[override]
+    def data_received(self, data: bytes) -> Awaitable[None] | None:
         """Tornado's hook: pass a part of the body on. While a batch waits for the verb, the client need not send."""
         now = time.monotonic()
         self._deadline = min(now + SILENCE_S, self._deadline + len(data) / MIN_BYTES_PER_S)

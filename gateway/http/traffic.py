@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from conf import Settings
 from conf.logging import is_json
 from gateway.http.access_log import FAILED, AccessLog, AnsweredRequest
 from metrics import declared as metrics
 from metrics.latency import Latency
-
-if TYPE_CHECKING:
-    from prometheus_client import Counter
+from metrics.tally import Tally
 
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
-MAX_CHILDREN = 5000
+MAX_SERIES = 5000
 REFUSED = 400
 UNKNOWN_ROUTE = "unknown"
 FAILURES = ("500", "503")  # statuses that a failure of Bellwire has
@@ -29,30 +27,38 @@ def create_failure_series(calls: Iterable[tuple[str, str]]) -> None:
             metrics.HTTP_REQUESTS_TOTAL.labels(method, route, status)
 
 
+class _Series(NamedTuple):
+    """The metrics of one method, route and status, and whether such requests are logged."""
+
+    counter: Tally
+    latency: Latency
+    is_logged: bool
+
+
 class Traffic:
     """Counts and logs requests. It keeps the metrics' children, because looking one up costs more than counting with it."""
 
     def __init__(self, settings: Settings) -> None:
         self._logs_all = settings.log_level in ("debug", "info")
         self.log = AccessLog(as_json=is_json(settings.log_format))
-        self._children: dict[tuple[str, str, int], tuple[Counter, Latency]] = {}
+        self._series: dict[tuple[str, str, int, bool], _Series] = {}
 
     def count(self, answered: AnsweredRequest, *, is_known: bool = True) -> None:
         """Count an answered request, and log it.
 
         If `is_known` is false (a stranger's refused request) it counts without its route: the pairs of route and method are many.
         """
-        route = answered.route if is_known else UNKNOWN_ROUTE
-        key = (answered.method, route, answered.status)
-        children = self._children.get(key)
-        if children is None:
-            method = answered.method if answered.method in METHODS else "OTHER"
-            labels = (method, route, str(answered.status))
-            children = metrics.HTTP_REQUESTS_TOTAL.labels(*labels), metrics.HTTP_REQUEST_SECONDS.labels(*labels)
-            if len(self._children) < MAX_CHILDREN:
-                self._children[key] = children
-        counter, latency = children
+        key = (answered.method, answered.route, answered.status, is_known)
+        counter, latency, is_logged = self._series.get(key) or self._begin_series(*key)
         counter.inc()
         latency.observe(answered.seconds)
-        if answered.status >= FAILED or (self._logs_all and (answered.route not in UNLOGGED_ROUTES or answered.status >= REFUSED)):
+        if is_logged:
             self.log.add(answered)
+
+    def _begin_series(self, method: str, route: str, status: int, is_known: bool) -> _Series:
+        labels = (method if method in METHODS else "OTHER", route if is_known else UNKNOWN_ROUTE, str(status))
+        is_logged = status >= FAILED or (self._logs_all and (route not in UNLOGGED_ROUTES or status >= REFUSED))
+        series = _Series(metrics.HTTP_REQUESTS_TOTAL.labels(*labels), metrics.HTTP_REQUEST_SECONDS.labels(*labels), is_logged)
+        if len(self._series) < MAX_SERIES:
+            self._series[method, route, status, is_known] = series
+        return series

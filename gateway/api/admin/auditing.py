@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.http.base import JSON, Handler
+from gateway.http.base import Handler
+from gateway.http.handling import JSON
 from gateway.http.request import NO_JSON
 from models.identity.token import ADDRESS_CHARS
 from models.records.audit import AdminCall

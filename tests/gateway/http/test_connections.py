@@ -247,7 +247,7 @@ def test_a_request_is_parsed_in_the_turn_of_its_connections_latest_caller(store:
         async with serving(store, UnsentAnswers()) as served:
             (ana,) = people("ana")
             crowd, turns = served.server.pace, served.server.turns = Crowd(), Crowd()  # type: ignore[assignment]
-            loop, handled = asyncio.get_running_loop(), served.services.traffic._children
+            loop, handled = asyncio.get_running_loop(), served.services.traffic._series
             client = await served.request(*credentials(ana), "/api/v1/me")
             await until_async(lambda: crowd.waiting)
             await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
