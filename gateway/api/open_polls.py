@@ -15,7 +15,10 @@ from tornado.httputil import HTTPHeaders, RequestStartLine
 from gateway.api.subscribing import NOT_ACTIVE, SubscribingHandler, observe_delivery
 from gateway.delivery.hub import Hub
 from gateway.delivery.subscriptions import Answer, Subscription
+from gateway.http.access_log import AnsweredRequest
 from gateway.http.acting import HEADER as ACTING_HEADER
+from gateway.http.connections import AnswerConnection, client_of
+from gateway.http.handling import JSON, VALID_REQUEST_ID, DateHeader
 from gateway.http.routing import Request
 from gateway.jwt.verifier import has_form
 from metrics import declared as metrics
@@ -23,7 +26,9 @@ from models.store.errors import ActingError
 
 OUTCOMES = {o: metrics.POLL_SECONDS.labels(o) for o in ("events", "empty", "gone", "aborted")}
 POLLS_OPEN = metrics.POLLS_OPEN.labels("poll")
-KEPT_HEADERS = ("X-Request-Id", "Origin", "X-Forwarded-For", "X-Forwarded-Proto", ACTING_HEADER)
+REQUEST_ID = "X-Request-Id"
+KEPT_HEADERS = (REQUEST_ID, "Origin", "X-Forwarded-For", "X-Forwarded-Proto", ACTING_HEADER)
+UNUSUAL_ENDS = ("dead", "suspended", "aborted")
 
 _refusing: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
 
@@ -56,7 +61,38 @@ class OpenPoll:
         self._services.hub.end_one(self._subscription, "aborted")
 
     def _go_on(self) -> None:
-        self._answer_by_handler(self._handler(), self._services.hub.collect(self._subscription))
+        """Answer: at once and without a handler if nothing about the answer is unusual."""
+        subscription, services = self._subscription, self._services
+        answer = services.hub.collect(subscription)
+        is_unusual = services.origins or services.stopping or self._actor.by_admin or subscription.end_reason in UNUSUAL_ENDS
+        if isinstance(self._connection, AnswerConnection) and not is_unusual:
+            self._answer_whole(self._connection, answer)
+        else:
+            self._answer_by_handler(self._handler(), answer)
+
+    def _answer_whole(self, connection: AnswerConnection, answer: Answer) -> None:
+        try:
+            body = encoded(self._services.hub, answer)
+        except Exception as error:
+            self._fail(self._handler(), error)
+            return
+        request_id = self._request_id()
+        client = client_of(connection)
+        if client is not None:
+            client.set_caller(self._actor.user)
+        lines = f"{request_id}\r\nContent-Length: {len(body)}\r\n".encode()
+        sent = connection.answer(DateHeader.head(200, "OK", JSON) + lines, body)
+        now = time.time()
+        answered = AnsweredRequest("GET", self._kind.route, 200, now - self._started, request_id, now, self._actor.user)
+        self._services.traffic.count(answered)
+        observe_delivery(answer, self._subscription, "poll")
+        self._services.hub.unregister(self._subscription)
+        self._end_when_sent(_outcome(answer), asyncio.ensure_future(sent))
+
+    def _request_id(self) -> str:
+        """That of the client, or one of the gateway's, as `Handler.request_id`."""
+        known = dict(self._headers).get(REQUEST_ID, "") if self._headers else ""
+        return known if VALID_REQUEST_ID.fullmatch(known) else str(next(self._application.settings["request_ids"]))
 
     def _answer_by_handler(self, handler: SubscribingHandler, answer: Answer) -> None:
         if self._subscription.end_reason == "dead":

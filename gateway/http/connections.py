@@ -196,8 +196,13 @@ def stream_of(handler: web.RequestHandler) -> ClientConnection | None:
     """The connection of a request, also after its WebSocket was opened; None if it is not one of this module."""
     if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
         stream = handler.ws_connection.stream
-    else:
-        stream = getattr(handler.request.connection, "stream", None)
+        return stream if isinstance(stream, ClientConnection) else None
+    return client_of(handler.request.connection)
+
+
+def client_of(connection: httputil.HTTPConnection | None) -> ClientConnection | None:
+    """The client's connection that a request came on; None if it is not one of this module."""
+    stream = getattr(connection, "stream", None)
     return stream if isinstance(stream, ClientConnection) else None
 
 
