@@ -18,6 +18,8 @@ QUIET_TIMEOUT_S = 20.0
 QUIET_CPU_PERCENT = 5
 WATCH_S = 10.0
 OPENING_TASKS = 8
+WARM_CONNECTIONS = 16  # several gateways get some each
+WARM_SENDS = 320  # the memory of the first requests is not that of polls
 
 
 async def _open_polls(target: Polling, cursors: list[str], count: int) -> list[Connection]:
@@ -60,7 +62,7 @@ class IdleCost:
 
 async def measure(name: str, target: Polling, pids: Sequence[int], count: int) -> IdleCost:
     """Measure the memory of the processes before and with the polls, and the CPU time while they wait."""
-    await closed_loop(target, 1, numbers(), count=50)  # the memory of the first requests is not that of polls
+    await closed_loop(target, WARM_CONNECTIONS, numbers(), count=WARM_SENDS)
     client = Client(target.port)
     cursors = [await target.cursor(client, user) for user in range(target.users)]
     client.close()
