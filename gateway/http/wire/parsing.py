@@ -10,7 +10,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 
 MAX_POOLED = 64  # parsers are used again: an idle connection has none
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) (HTTP/1\.[01])\r\n")
-CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[;\r]")
+CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,8})[;\r]")
 MAX_CHUNK_LINE_BYTES = 1024  # with its extensions; also of a trailer
 MAX_TRAILERS_BYTES = 8 * 1024
 _pool: list[RequestParser] = []
@@ -144,7 +144,7 @@ class Chunked:
     def measure(self, data: bytes) -> int:
         """How many of these bytes belong to the body, as far as that is known: the next call begins after them.
 
-        Raises HTTPInputError for a line that is too long. One that is not valid belongs to it: llhttp refuses it.
+        Raises HTTPInputError for a line that is too long, and for a size that is not valid.
         """
         at = 0
         while at < len(data):
@@ -171,8 +171,8 @@ class Chunked:
                 raise HTTPInputError("the trailers are too long")
             return end - start <= len(b"\r\n")
         size = CHUNK_SIZE.match(data, start, end)
-        if size is None:
-            return True
+        if size is None:  # llhttp also reads sizes that no body has: the two must never differ
+            raise HTTPInputError("invalid chunk size")
         self._left = int(size[1], 16)
         if self._left:
             self._left += len(b"\r\n")

@@ -117,6 +117,14 @@ def test_no_server_in_front_is_answered_more_often_than_it_asked(runner: asyncio
     assert desync(sent, runner.run(scenario())), "a server that makes this mistake would not be noticed"
 
 
+@pytest.mark.parametrize("size", ["4", "0004", "000000004", "00000000000000000004", "8000000000000000", "100000004"])
+def test_a_content_that_looks_like_a_size_is_none(runner: asyncio.Runner, both: Both, size: str) -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    both.found.clear()
+    runner.run(both.compare(Bytes((head + size.encode() + b"\r\nff\r\n\r\n0\r\n\r\n" + SMUGGLED,), "stay")))
+    assert not both.found, both.found[0]
+
+
 def test_a_refusal_is_not_written_into_an_answer(runner: asyncio.Runner, both: Both) -> None:
     head = b"POST /begun HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
     outcome = runner.run(exchange(both.ports[1], Bytes((head, b"wrong\r\n"), "stay"), FIRST_PATIENCE_S))
