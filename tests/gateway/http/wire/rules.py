@@ -2,7 +2,7 @@
 
 The bytes contain the reason, and up to some request the answers are the same. Then the new wire refuses a request and closes the
 connection (STRICTER), or does so before Tornado (EARLIER), or only Tornado does (MORE), or the new wire closes the connection
-(CLOSING).
+(CLOSING), or only Tornado does (KEEPING).
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ MORE = (
 )
 LIST_OF_OPTIONS = rb"\nconnection:(?:[^\r\n]*,|(?:[^\r]|\r(?!\n\r))*\nconnection:)"
 CLOSING = (_rule("list", LIST_OF_OPTIONS, "close may be one of several options (section 9.6)"),)
+KEEPING = (_rule("proxy", rb"\nproxy-connection:", "llhttp reads it as Connection, which old clients mean by it"),)
 EARLIER = (_rule("chunks", rb"transfer-encoding", "a wrong byte between chunks is refused when it comes, without the next"),)
 
 
@@ -64,6 +65,8 @@ def difference(data: bytes, tornado: Outcome, wire: Outcome) -> str:
     framing = [answer.framing for answer in wire.answers if answer.framing]
     if framing and not any(answer.framing for answer in tornado.answers):
         return f"framing: {framing}"
+    if any("connection: close" in answer.headers for answer in wire.final[:-1]):
+        return "an answer follows one that closes the connection"
     if same(tornado.final, wire.final) and (tornado.closed, tornado.closed_after_last) == (wire.closed, wire.closed_after_last):
         return ""
     data += LAST  # it can be the end of what began before
@@ -72,6 +75,7 @@ def difference(data: bytes, tornado: Outcome, wire: Outcome) -> str:
         or (refuses_more(tornado, wire) and applies(MORE, data))
         or (refuses_earlier(wire, tornado) and applies(EARLIER, data))
         or (closes_earlier(wire, tornado) and applies(CLOSING, data))
+        or (closes_earlier(tornado, wire) and applies(KEEPING, data))
     )
     return "" if is_meant else describe(tornado, wire)
 
@@ -100,12 +104,12 @@ def closes_earlier(one: Outcome, other: Outcome) -> bool:
 
 
 def same(some: Sequence[Answer], others: Sequence[Answer]) -> bool:
-    """Whether answers are equal. The new wire says that it closes to clients of HTTP/1.0 too."""
-    return [_without_close(each) for each in some] == [_without_close(each) for each in others]
+    """Whether answers are equal. To clients of HTTP/1.0 the two wires say in different words that the connection closes or not."""
+    return [_without_connection(each) for each in some] == [_without_connection(each) for each in others]
 
 
-def _without_close(answer: Answer) -> Answer:
-    return replace(answer, headers=[header for header in answer.headers if header.lower() != "connection: close"])
+def _without_connection(answer: Answer) -> Answer:
+    return replace(answer, headers=[header for header in answer.headers if not header.startswith("connection: ")])
 
 
 def describe(tornado: Outcome, wire: Outcome) -> str:
