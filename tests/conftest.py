@@ -196,7 +196,7 @@ def admin(gateway: Gateway) -> Client:
 @pytest.fixture
 def people(gateway: Gateway) -> list[Client]:
     """Ana, Ben and Cleo: new users for each test."""
-    return gateway.spare_users(3)
+    return gateway.users(3)
 
 
 @pytest.fixture

@@ -63,7 +63,6 @@ class Gateway:
         )
         self._threads = ThreadPoolExecutor(64)
         self._names = 0
-        self._spare: list[Client] = []
         self._opened = settings_of(self.data, store)
         open_migrated(self._opened)
         disconnect()
@@ -158,13 +157,6 @@ class Gateway:
             users = registration.create_active(tx, new, [None] * count)
             tokens = [token.create(tx, new_user.id, "test") for new_user in users]
         return [Client(self, u.id, u.username, secret) for u, secret in zip(users, tokens, strict=True)]
-
-    def spare_users(self, count: int) -> list[Client]:
-        """Return active users of no other test. A dozen is created at a time: on PostgreSQL that costs 30 ms, three users 27."""
-        if len(self._spare) < count:
-            self._spare += self.users(12)
-        chosen, self._spare = self._spare[:count], self._spare[count:]
-        return chosen
 
     def user(self, role: str = "user") -> Client:
         """Create one active user with a token."""
