@@ -50,6 +50,11 @@ class Connection(ClientTransport):
         self._pending = self._pending + data if self._pending else data
         self._advance()
 
+    def drained(self) -> None:
+        """Begin the next request, for which the answer before had to be received."""
+        if self._pending and self._exchange is None:
+            asyncio.get_running_loop().call_soon(self._advance)
+
     def lost(self) -> None:
         """Tell the receiver of the request that the connection has ended."""
         self._pending, self._parser, self._body = b"", None, None
@@ -64,7 +69,8 @@ class Connection(ClientTransport):
         while self._pending and not self._is_waiting and not self._is_closed:
             before = self._pending
             if self._exchange is None:
-                self._find_head()
+                if self._drained is None:
+                    self._find_head()
             elif self._parser is not None:
                 self._read_body(self._parser)
             if self._pending is before:
@@ -225,8 +231,7 @@ class Connection(ClientTransport):
             self.end(has_unread=self.lingers)
         elif not self.closed():
             self._server.deadlines[self] = time.monotonic() + self._server.idle_s
-            if self._pending:
-                asyncio.get_running_loop().call_soon(self._advance)
+            self.drained()
 
     def _refuse(self, slug: str) -> None:
         """Answer a request that reaches no handler, and end the connection."""

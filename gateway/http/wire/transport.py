@@ -80,6 +80,10 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
         """Read what has arrived."""
         raise NotImplementedError
 
+    def drained(self) -> None:
+        """The client has received everything that was written."""
+        raise NotImplementedError
+
     def lost(self) -> None:
         """The connection has ended."""
         raise NotImplementedError
@@ -117,6 +121,7 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
             self._answers.remove(self)
             if not drained.done():
                 drained.set_result(None)
+            self.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's callback: the connection has ended."""
