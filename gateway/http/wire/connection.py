@@ -19,7 +19,7 @@ from gateway.http.client_stream import ClientStream
 from gateway.http.connections import Caller
 from gateway.http.deadlines import BODY_S
 from gateway.http.wire.exchange import Exchange, Peer
-from gateway.http.wire.parsing import Chunked, FixedLength, RequestParser
+from gateway.http.wire.parsing import Chunked, FixedLength, RequestParser, TooLargeError
 from gateway.http.wire.transport import ClientTransport, ConnectionServer
 
 logger = logging.getLogger(__name__)
@@ -139,10 +139,16 @@ class Connection(ClientTransport):
         if waiting is not None:
             self._wait(waiting, awaits_continue=headers.get("Expect") == "100-continue")
             return
-        if not parser.is_complete and headers.get("Expect") == "100-continue" and not exchange.is_answered:
-            self.write(CONTINUE)
+        self._expect(exchange, parser, awaits_continue=headers.get("Expect") == "100-continue")
+
+    def _expect(self, exchange: Exchange, parser: RequestParser, *, awaits_continue: bool) -> None:
+        """Go on with the body, whose receiver has received the head and may have answered. Raises TooLargeError."""
         if parser.is_complete:
             self._finish_reading()
+        elif self._body is not None and self._body.is_too_large:
+            raise TooLargeError("the Content-Length is too large")
+        elif awaits_continue and not exchange.is_answered:
+            self.write(CONTINUE)
 
     @staticmethod
     def _measure_of(headers: HTTPHeaders, version: str, max_bytes: int) -> FixedLength | Chunked:
@@ -150,11 +156,8 @@ class Connection(ClientTransport):
         if encoding is not None:
             if encoding.lower() != "chunked" or version != "HTTP/1.1":
                 raise HTTPInputError("the Transfer-Encoding must be chunked")
-            return Chunked()
-        length = int(headers["Content-Length"])
-        if length > max_bytes:
-            raise HTTPInputError("the Content-Length is too long")
-        return FixedLength(length)
+            return Chunked(max_bytes)
+        return FixedLength(int(headers["Content-Length"]), max_bytes)
 
     def _read_body(self, parser: RequestParser) -> None:
         """Parse and hand over as much of the body as has arrived."""
@@ -207,10 +210,7 @@ class Connection(ClientTransport):
                 return
             exchange, parser = self._exchange, self._parser
             if exchange is not None and parser is not None:
-                if parser.is_complete:
-                    self._finish_reading()
-                elif awaits_continue and not exchange.is_answered:
-                    self.write(CONTINUE)
+                self._expect(exchange, parser, awaits_continue=awaits_continue)
         except HTTPInputError as error:
             self._refuse_input(error)
         except Exception:
@@ -248,7 +248,7 @@ class Connection(ClientTransport):
 
     def _refuse_input(self, error: HTTPInputError) -> None:
         logger.info("Malformed HTTP message from %s: %s", self.peer.remote_ip, error)
-        self._refuse("malformed")
+        self._refuse("too-large" if isinstance(error, TooLargeError) else "malformed")
 
     def _fail(self) -> None:
         """The receiver of a request has raised an exception."""

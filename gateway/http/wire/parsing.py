@@ -11,6 +11,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 MAX_POOLED = 64  # parsers are used again: an idle connection has none
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) (HTTP/1\.[01])\r\n")
 CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,8})[;\r]")
+TOO_MANY_DIGITS = re.compile(rb"[0-9A-Fa-f]{17}")  # for a size, which need not be waited for
 MAX_CHUNK_LINE_BYTES = 1024  # with its extensions; also of a trailer
 MAX_TRAILERS_BYTES = 8 * 1024
 _pool: list[RequestParser] = []
@@ -121,10 +122,15 @@ class RequestParser:
         self.is_complete = True
 
 
+class TooLargeError(HTTPInputError):
+    """A body is longer than any that is read."""
+
+
 class FixedLength:
     """The extent of a body with a Content-Length."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, max_bytes: int) -> None:
+        self.is_too_large = length > max_bytes
         self.left = length
 
     def measure(self, data: bytes) -> int:
@@ -137,14 +143,17 @@ class FixedLength:
 class Chunked:
     """The extent of a chunked body (RFC 9112, section 7.1). llhttp checks its form, but does not say where it ends."""
 
-    def __init__(self) -> None:
+    is_too_large = False
+
+    def __init__(self, max_bytes: int) -> None:
+        self._may_have = max_bytes
         self._left = 0  # of the chunk and its CRLF
         self._trailers_bytes: int | None = None  # after the last chunk
 
     def measure(self, data: bytes) -> int:
         """How many of these bytes belong to the body, as far as that is known: the next call begins after them.
 
-        Raises HTTPInputError for a line that is too long, and for a size that is not valid.
+        Raises HTTPInputError for a line that is too long, and for a size that is not valid; TooLargeError for a body that is.
         """
         at = 0
         while at < len(data):
@@ -155,7 +164,7 @@ class Chunked:
                 continue
             end = data.find(b"\n", at, at + MAX_CHUNK_LINE_BYTES) + 1
             if not end:
-                if len(data) - at >= MAX_CHUNK_LINE_BYTES:
+                if len(data) - at >= MAX_CHUNK_LINE_BYTES or TOO_MANY_DIGITS.match(data, at):
                     raise HTTPInputError("a line of a chunked body is too long")
                 break
             start, at = at, end
@@ -174,6 +183,9 @@ class Chunked:
         if size is None:  # llhttp also reads sizes that no body has: the two must never differ
             raise HTTPInputError("invalid chunk size")
         self._left = int(size[1], 16)
+        self._may_have -= self._left
+        if self._may_have < 0:
+            raise TooLargeError("the chunks are too large together")
         if self._left:
             self._left += len(b"\r\n")
         else:

@@ -241,7 +241,9 @@ def test_a_request_may_arrive_byte_by_byte() -> None:
         (b"GET / HTTP/2.0\r\nHost: test\r\n\r\n", b"400"),
         (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"400"),
-        (b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % (1 << 40), b"400"),
+        (b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % (1 << 40), b"413"),
+        (CHUNKED + b"%x\r\n" % (1 << 31), b"413"),
+        (CHUNKED + b"0" * 17, b"400"),
     ],
 )
 def test_requests_beyond_a_limit_or_with_two_readings_are_refused_and_the_connection_ends(
@@ -249,7 +251,7 @@ def test_requests_beyond_a_limit_or_with_two_readings_are_refused_and_the_connec
 ) -> None:
     async def scenario(wire: Wire) -> None:
         slugs: list[str] = []
-        answers = {"malformed": b"400", "headers-too-large": b"431", "uri-too-long": b"414"}
+        answers = {"malformed": b"400", "headers-too-large": b"431", "uri-too-long": b"414", "too-large": b"413"}
         monkeypatch.setattr(
             wire.server, "refusal", lambda slug: (slugs.append(slug), b"HTTP/1.1 " + answers[slug] + b" No\r\n\r\n")[1]
         )
