@@ -10,7 +10,8 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
 from tornado.iostream import StreamClosedError
@@ -25,7 +26,7 @@ from gateway.http.wire.transport import ClientTransport, ConnectionServer
 logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
-MAX_TARGET_BYTES = 16 * 1024
+MAX_TARGET_BYTES = 62 * 1024  # long texts in a query reach their handler, which names them
 READ_AHEAD_BYTES = 64 * 1024  # while a request is being answered
 HEAD_S = 30.0  # from a head's first bytes until it must be complete
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -129,35 +130,36 @@ class Connection(ClientTransport):
             self, start_line, keeps_alive=parser.keeps_alive, max_body_bytes=self._server.max_body_bytes
         )
         if not parser.is_complete:
-            self._body = self._measure_of(headers, parser.version, exchange.max_body_bytes)
+            self._body = self._measure_of(headers, parser.version)
             self._server.deadlines[self] = time.monotonic() + BODY_S
         self._parser = parser
         exchange.delegate = self._server.start_request(self, exchange)
         waiting = exchange.delegate.headers_received(start_line, headers)
         if self._exchange is not exchange:  # it is answered already
             return
-        if waiting is not None:
-            self._wait(waiting, awaits_continue=headers.get("Expect") == "100-continue")
-            return
-        self._expect(exchange, parser, awaits_continue=headers.get("Expect") == "100-continue")
+        expect = partial(self._expect_body, exchange, awaits_continue=headers.get("Expect") == "100-continue")
+        if waiting is None:
+            expect()
+        else:
+            self._wait(waiting, expect)
 
-    def _expect(self, exchange: Exchange, parser: RequestParser, *, awaits_continue: bool) -> None:
+    def _expect_body(self, exchange: Exchange, *, awaits_continue: bool) -> None:
         """Go on with the body, whose receiver has received the head and may have answered. Raises TooLargeError."""
-        if parser.is_complete:
+        if self._body is None:
             self._finish_reading()
-        elif self._body is not None and self._body.is_too_large:
-            raise TooLargeError("the Content-Length is too large")
-        elif awaits_continue and not exchange.is_answered:
+            return
+        self._body.limit(exchange.max_body_bytes)
+        if awaits_continue and not exchange.is_answered:
             self.write(CONTINUE)
 
     @staticmethod
-    def _measure_of(headers: HTTPHeaders, version: str, max_bytes: int) -> FixedLength | Chunked:
+    def _measure_of(headers: HTTPHeaders, version: str) -> FixedLength | Chunked:
         encoding = headers.get("Transfer-Encoding")
         if encoding is not None:
             if encoding.lower() != "chunked" or version != "HTTP/1.1":
                 raise HTTPInputError("the Transfer-Encoding must be chunked")
-            return Chunked(max_bytes)
-        return FixedLength(int(headers["Content-Length"]), max_bytes)
+            return Chunked()
+        return FixedLength(int(headers["Content-Length"]))
 
     def _read_body(self, parser: RequestParser) -> None:
         """Parse and hand over as much of the body as has arrived."""
@@ -170,9 +172,9 @@ class Connection(ClientTransport):
             self._pending = self._pending[length:]
             waiting = self._hand_over(exchange, data) if data else None
             if waiting is not None:
-                self._wait(waiting)
-            elif parser.is_complete:
-                self._finish_reading()
+                self._wait(waiting, self._finish_if_complete)
+            else:
+                self._finish_if_complete()
         except HTTPInputError as error:
             self._refuse_input(error)
         except Exception:
@@ -182,6 +184,10 @@ class Connection(ClientTransport):
         if exchange.is_answered or exchange.delegate is None:
             return None
         return exchange.delegate.data_received(data)
+
+    def _finish_if_complete(self) -> None:
+        if self._parser is not None and self._parser.is_complete:
+            self._finish_reading()
 
     def _finish_reading(self) -> None:
         """The request is complete: let the next connection have the parser, and run the handler."""
@@ -196,21 +202,20 @@ class Connection(ClientTransport):
         if delegate is not None and not exchange.is_answered:
             delegate.finish()
 
-    def _wait(self, waiting: Awaitable[None], *, awaits_continue: bool = False) -> None:
-        """Read no more of the body until who receives it is ready."""
+    def _wait(self, waiting: Awaitable[None], go_on: Callable[[], None]) -> None:
+        """Read no more of the body until who receives it is ready, and go on then."""
         self._is_waiting = True
-        self._task = asyncio.ensure_future(self._go_on_after(waiting, awaits_continue=awaits_continue))
+        self._task = asyncio.ensure_future(self._go_on_after(waiting, go_on))
 
-    async def _go_on_after(self, waiting: Awaitable[None], *, awaits_continue: bool) -> None:
+    async def _go_on_after(self, waiting: Awaitable[None], go_on: Callable[[], None]) -> None:
         try:
             await waiting
             self._is_waiting = False
             self._task = None
             if self.closed():
                 return
-            exchange, parser = self._exchange, self._parser
-            if exchange is not None and parser is not None:
-                self._expect(exchange, parser, awaits_continue=awaits_continue)
+            if self._parser is not None:
+                go_on()
         except HTTPInputError as error:
             self._refuse_input(error)
         except Exception:

@@ -143,7 +143,7 @@ class Exchange(AnswerConnection):
             self._left -= len(chunk)
             if self._left < 0:
                 self.stream.close()
-                raise HTTPOutputError("the answer is longer than its Content-Length")
+                raise HTTPOutputError("Tried to write more data than Content-Length")
         if self._chunks and chunk:
             return b"%x\r\n%b\r\n" % (len(chunk), chunk)
         return bytes(chunk)
@@ -157,7 +157,7 @@ class Exchange(AnswerConnection):
         """Tornado's method: end the answer."""
         if self._left and not self.stream.closed():
             self.stream.close()
-            raise HTTPOutputError(f"the answer is {self._left} bytes shorter than its Content-Length")
+            raise HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
         if self._chunks:
             self.stream.write(LAST_CHUNK)
         self._end()

@@ -129,9 +129,13 @@ class TooLargeError(HTTPInputError):
 class FixedLength:
     """The extent of a body with a Content-Length."""
 
-    def __init__(self, length: int, max_bytes: int) -> None:
-        self.is_too_large = length > max_bytes
+    def __init__(self, length: int) -> None:
         self.left = length
+
+    def limit(self, max_bytes: int) -> None:
+        """Raise TooLargeError if it is longer."""
+        if self.left > max_bytes:
+            raise TooLargeError("Content-Length too long")
 
     def measure(self, data: bytes) -> int:
         """How many of these bytes belong to the body."""
@@ -143,12 +147,14 @@ class FixedLength:
 class Chunked:
     """The extent of a chunked body (RFC 9112, section 7.1). llhttp checks its form, but does not say where it ends."""
 
-    is_too_large = False
-
-    def __init__(self, max_bytes: int) -> None:
-        self._may_have = max_bytes
+    def __init__(self) -> None:
+        self._may_have = 0
         self._left = 0  # of the chunk and its CRLF
         self._trailers_bytes: int | None = None  # after the last chunk
+
+    def limit(self, max_bytes: int) -> None:
+        """Allow so many bytes."""
+        self._may_have = max_bytes
 
     def measure(self, data: bytes) -> int:
         """How many of these bytes belong to the body, as far as that is known: the next call begins after them.
@@ -185,7 +191,7 @@ class Chunked:
         self._left = int(size[1], 16)
         self._may_have -= self._left
         if self._may_have < 0:
-            raise TooLargeError("the chunks are too large together")
+            raise TooLargeError("chunked body too large")
         if self._left:
             self._left += len(b"\r\n")
         else:

@@ -45,21 +45,11 @@ EXCLUDED: dict[str, tuple[str, ...]] = {  # reason -> tests
     "a client of HTTP/1.0 is told too that the connection closes": ("httpserver_test.KeepAliveTest.test_http10",),
     "of two lengths, also equal ones, none is believed": (f"{RAW}.test_content_length_list_whitespace",),
     "the size of a head is no option": ("httpserver_test.MaxHeaderSizeTest.test_large_headers",),
-    "no handler changes the server's limit of a body, below which each route has its own (deadlines.BodyLimiter)": (
-        f"{LIMITS}.test_body_size_override_reset",
-        f"{LIMITS}.test_large_body_streaming_override",
-        f"{LIMITS}.test_large_body_buffered_chunked",
-        f"{LIMITS}.test_large_body_streaming_chunked",
-    ),
     "the time for a body is no option": (f"{LIMITS}.test_timeout",),
     "a body is handed over in the parts in which it arrives": (
         "httpserver_test.StreamingChunkSizeTest.test_chunked_body",
         "httpserver_test.StreamingChunkSizeTest.test_regular_body",
         *(f"{test}.test_flow_control_{kind}_body" for test in FLOW for kind in ("chunked", "fixed")),
-    ),
-    "the exception has other words": (
-        "web_test.IncorrectContentLengthTest.test_content_length_too_high",
-        "web_test.IncorrectContentLengthTest.test_content_length_too_low",
     ),
 }
 EXCLUDED_TESTS = {test: reason for reason, tests in EXCLUDED.items() for test in tests}
