@@ -129,25 +129,24 @@ class LegacyPoll(SubscribingHandler):
     async def _answer(self, poll_state: LegacyPollState, token_id: int) -> int | None:
         """Write the answer, and return its position when it is fully written. Returns None if the client has disconnected."""
         poll_state.open += 1
-        POLLS_OPEN.inc()
         try:
-            body, position = self._body(await self._wait(poll_state, token_id))
-            sent = self.answer(body)
-            del body
-            self.unsubscribe()
-            await sent
+            start = await self._start_position(token_id, poll_state.written if poll_state.open == 1 else None)
+            with POLLS_OPEN.track_inprogress():
+                body, position = self._body(await self._wait(token_id, start))
+                sent = self.answer(body)
+                del body
+                self.unsubscribe()
+                await sent
             poll_state.written = max(poll_state.written, position)
             return position
         except StreamClosedError:
             return None
         finally:
-            POLLS_OPEN.dec()
             poll_state.open -= 1
             self.unsubscribe()
 
-    async def _wait(self, poll_state: LegacyPollState, token_id: int) -> Answer:
+    async def _wait(self, token_id: int, position: int) -> Answer:
         hub = self.services.hub
-        position = await self._start_position(token_id, poll_state.written if poll_state.open == 1 else None)
         subscriber = hub.loaded_subscriber(self.actor.user) or await hub.subscriber(self.actor.user)
         self.subscription = hub.register(subscriber, token_id, position, None, **self.of_caller())
         await self.require_live_token()
