@@ -20,7 +20,6 @@ from gateway.http.acting import HEADER as ACTING_HEADER
 from gateway.http.connections import AnswerConnection, client_of
 from gateway.http.handling import JSON, VALID_REQUEST_ID, DateHeader
 from gateway.http.routing import Request
-from gateway.jwt.verifier import has_form
 from metrics import declared as metrics
 from models.store.errors import ActingError
 
@@ -50,9 +49,7 @@ class OpenPoll:
         self._actor, self._subscription = handler.actor, subscription
         self._connection, self._started = request.connection, request._start_time
         self._headers = tuple((name, request.headers[name]) for name in KEPT_HEADERS if name in request.headers)
-        credential = handler.credential()
-        if has_form(credential):  # the host's: the reason why it ended is found with it
-            self._headers += (("Authorization", f"Bearer {credential}"),)
+        self._headers += (("Authorization", f"Bearer {handler.credential()}"),)  # the reason why it ended is found with it
         handler.subscription = None
         self._connection.set_close_callback(self._on_close)  # type: ignore[attr-defined]
         handler.services.hub.wait(subscription, timeout_s, self._go_on)

@@ -72,7 +72,8 @@ class Gateway:
     def start(self) -> Gateway:
         """Start the process and wait until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")}
-        forks = {FORKS_THE_WORKER: "yes"} if self.command == "serve" else {}
+        has_metrics = self.settings["WORKER_METRICS_PORT"] != "0"  # of a fork these would be the gateway's, too
+        forks = {FORKS_THE_WORKER: "yes"} if self.command == "serve" and not has_metrics else {}
         self.process = Python[str](
             [ROOT / "run.py", self.command],
             env=environment | {f"BELLWIRE_{name}": value for name, value in self.settings.items()} | forks,

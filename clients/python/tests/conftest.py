@@ -9,12 +9,12 @@ import pytest
 
 from bellwire_client import Client
 from clients.python.tests.relay import Relay
-from tests.conftest import ana, ben, cleo, gateway, make_gateway, people
+from tests.conftest import ana, ben, cleo, gateway, make_gateway, people, wire
 from tests.gateway.client import Client as Person
 from tests.gateway.running import Gateway
 from tests.stores import Database
 
-__all__ = ["ana", "ben", "cleo", "gateway", "make_gateway", "people"]
+__all__ = ["ana", "ben", "cleo", "gateway", "make_gateway", "people", "wire"]
 Connect = Callable[..., Client]
 
 
