@@ -30,7 +30,8 @@ MOST_REQUESTS, MOST_ODD_REQUESTS = 16, 4  # on a connection, which ends with the
 ODD = 0.1
 SILENCE_S = 0.5  # then the gateway waits for more of a request, and the client goes
 HANG_S = 60.0  # for the answers to valid requests
-REST_S = 5.0  # without a change: then a process closes no more connections
+REST_S = 5.0  # without a change: then a process closes no more connections soon
+CLOSED_S = 90.0  # after which no connection is open that waits for its client (gateway/http/deadlines.py, lingering.py)
 WARM_UP_SHARE = 0.1  # of the requests, before the memory is read first
 CHEAP_FOR_EACH_OTHER = 8
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
@@ -145,10 +146,10 @@ def connections_of(pid: int) -> int:
     return sum(os.readlink(each).startswith("socket:") for each in links)
 
 
-async def connections_at_rest(pid: int, most: int = 0) -> int:
-    """Return the open sockets of a process once there are at most so many, or no fewer become open for REST_S."""
+async def connections_at_rest(pid: int, most: int = 0, rest_s: float = REST_S) -> int:
+    """Return the open sockets of a process once there are at most so many, or no fewer become open for so long."""
     number, since = connections_of(pid), time.monotonic()
-    while number > most and time.monotonic() < since + REST_S:
+    while number > most and time.monotonic() < since + rest_s:
         await asyncio.sleep(0.1)
         if (now := connections_of(pid)) < number:
             since = time.monotonic()
@@ -173,7 +174,7 @@ async def attack(server: Bellwire, people: list[Person], requests: int, seed: in
     await fuzz(server.port, varied, random, int(requests * WARM_UP_SHARE), tally)
     before, memory = await connections_at_rest(pid), rss_bytes(pid)
     await fuzz(server.port, varied, random, requests - tally.sent, tally)
-    if (left := await connections_at_rest(pid, before)) > before:
+    if (left := await connections_at_rest(pid, before, CLOSED_S)) > before:
         tally.broken["connections"] = f"{left} are open instead of {before}"
     tally.growth_bytes = rss_bytes(pid) - memory
     if tally.growth_bytes > MAX_GROWTH_BYTES:
