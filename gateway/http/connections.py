@@ -11,6 +11,7 @@ import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 from tornado import httputil, web
 from tornado.http1connection import HTTP1Connection
@@ -119,6 +120,22 @@ class AnswerConnection(httputil.HTTPConnection):
     def add_sent(self, length: int) -> None:
         """Count bytes of the answer's body that were sent past this object."""
         raise NotImplementedError
+
+
+def accepted(listening: socket.socket, limit: int) -> Iterator[tuple[socket.socket, Any]]:
+    """Accept at most so many of the connections that wait; yields each with its address. Raises OSError when the process or the
+    system has no room for more."""
+    for _ in range(limit):
+        try:
+            connection, address = listening.accept()
+        except BlockingIOError:
+            return
+        except ConnectionAbortedError:  # the client has disconnected already
+            continue
+        with contextlib.suppress(OSError):  # so it has here, which the first read notices
+            for option in SOCKET_OPTIONS:
+                connection.setsockopt(*option)
+        yield connection, address
 
 
 def silence_of(error: BaseException | None) -> float:

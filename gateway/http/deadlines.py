@@ -7,7 +7,6 @@ body where 413 is due.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -22,7 +21,7 @@ from tornado.iostream import IOStream
 
 from gateway.http.client_address import limited_as
 from gateway.http.client_stream import ClientStream
-from gateway.http.connections import SOCKET_OPTIONS, UnsentAnswers
+from gateway.http.connections import UnsentAnswers, accepted
 from gateway.http.pacing import Pace
 from gateway.http.routing import Request
 
@@ -34,6 +33,15 @@ BODY_S = 30.0  # from a request's headers until its body must be complete
 MAX_BODY_BYTES = 1 << 30  # beyond a route's own limit the body is dropped as it arrives, so that the request can be answered
 
 Deadlines = dict[object, float]  # connection -> time.monotonic() by which its client must have sent the rest
+
+
+def pop_overdue(deadlines: Deadlines) -> list[object]:
+    """Remove the connections whose deadline has passed, and return them."""
+    now = time.monotonic()
+    overdue = [connection for connection, deadline in deadlines.items() if deadline < now]
+    for connection in overdue:
+        del deadlines[connection]
+    return overdue
 
 
 class BodyLimiter(httputil.HTTPMessageDelegate):
@@ -131,20 +139,11 @@ class Server(HTTPServer):
 
     def accept_waiting(self, listening: socket.socket) -> None:
         """Accept some of the connections that wait at a socket, of this gateway or another one."""
-        for _ in range(self.pace.limit):
-            try:
-                connection, address = listening.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:  # the client has disconnected already
-                continue
+        for connection, address in accepted(listening, self.pace.limit):
             self._handle_connection(connection, address)
 
     def _handle_connection(self, connection: socket.socket, address: Any) -> None:
         """Tornado's method, with our kind of stream."""
-        with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices
-            for option in SOCKET_OPTIONS:
-                connection.setsockopt(*option)
         caller = limited_as(address[0])
         stream = ClientStream(connection, self.unsent, self.turns, self.pace, caller, max_buffer_size=self.max_buffer_size)
         if self.refusal is not None:
@@ -171,8 +170,6 @@ class Server(HTTPServer):
     def close_overdue(self) -> None:
         """Close the connections whose deadline has passed, of requests and of answers."""
         self.unsent.close_slow()
-        now = time.monotonic()
-        for connection in [c for c, deadline in self.deadlines.items() if deadline < now]:
-            del self.deadlines[connection]
+        for connection in pop_overdue(self.deadlines):
             if isinstance(connection, HTTP1ServerConnection):
                 connection.stream.close()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import socket
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -17,8 +15,8 @@ from tornado.iostream import StreamClosedError
 
 from gateway.http.client_address import limited_as
 from gateway.http.client_stream import BAD_REQUEST, ClientStream
-from gateway.http.connections import SOCKET_OPTIONS, Caller, UnsentAnswers
-from gateway.http.deadlines import IDLE_CONNECTION_S, MAX_BODY_BYTES, Deadlines
+from gateway.http.connections import Caller, UnsentAnswers, accepted
+from gateway.http.deadlines import IDLE_CONNECTION_S, MAX_BODY_BYTES, Deadlines, pop_overdue
 from gateway.http.pacing import Pace
 from gateway.http.wire.connection import Connection
 from gateway.http.wire.exchange import Peer
@@ -73,29 +71,20 @@ class WireServer:
 
     def accept_waiting(self, listening: socket.socket) -> None:
         """Accept some of the connections that wait at a socket, of this gateway or another one."""
-        for _ in range(self.pace.limit if self.pace else ACCEPTED_AT_ONCE):
-            try:
-                connection, address = listening.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:  # the client has disconnected already
-                continue
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                self._loop.remove_reader(listening)
-                self._loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listening)
-                return
-            self._connect(connection, address)
+        try:
+            for connection, address in accepted(listening, self.pace.limit if self.pace else ACCEPTED_AT_ONCE):
+                self._connect(connection, address)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._loop.remove_reader(listening)
+            self._loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listening)
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._listening:
             self._loop.add_reader(listening, self.accept_waiting, listening)
 
     def _connect(self, connection: socket.socket, address: Any) -> None:
-        with contextlib.suppress(OSError):  # the client has disconnected already, which the first read notices
-            for option in SOCKET_OPTIONS:
-                connection.setsockopt(*option)
         connection.settimeout(0)
         is_internet = connection.family in (socket.AF_INET, socket.AF_INET6)
         remote_ip = address[0] if is_internet else UNIX_SOCKET
@@ -146,9 +135,7 @@ class WireServer:
     def close_overdue(self) -> None:
         """Close the connections whose deadline has passed, of requests and of answers."""
         self.unsent.close_slow()
-        now = time.monotonic()
-        for connection in [c for c, deadline in self.deadlines.items() if deadline < now]:
-            del self.deadlines[connection]
+        for connection in pop_overdue(self.deadlines):
             if isinstance(connection, ClientTransport):
                 connection.close()
 

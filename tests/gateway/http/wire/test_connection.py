@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -282,13 +283,13 @@ def test_a_client_that_does_not_go_on_is_disconnected(monkeypatch: pytest.Monkey
         if data and data != GET % b"":
             await until_async(lambda: connection._pending or connection._body)  # type: ignore[attr-defined]
         deadline = wire.server.deadlines[connection]
-        monkeypatch.setattr(server_module.time, "monotonic", lambda: deadline - 0.1)
+        monkeypatch.setattr(time, "monotonic", lambda: deadline - 0.1)
         wire.server.close_overdue()
         assert not connection.closed()
-        monkeypatch.setattr(server_module.time, "monotonic", lambda: deadline + 0.1)
+        monkeypatch.setattr(time, "monotonic", lambda: deadline + 0.1)
         wire.server.close_overdue()
         monkeypatch.undo()
-        assert deadline <= server_module.time.monotonic() + seconds
+        assert deadline <= time.monotonic() + seconds
         assert await received(client) == b""
 
     run(scenario)
