@@ -7,14 +7,17 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from commands.channel import ChannelBroker
 from models.store import clock
 from models.store import postgres as postgres_store
 from models.store.engine import TransactionStart
 from models.store.postgres import PostgreSQL
+from tests.channel_broker import running_broker
 from tests.gateway.client import Client
 from tests.gateway.running import Gateway
 from tests.redis_server import RedisServer
@@ -120,6 +123,13 @@ def redis_server() -> Iterator[RedisServer]:
     server = RedisServer().start()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[ChannelBroker]:
+    """A broker of the local channel for one test."""
+    with running_broker(tmp_path / "channel.sock") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,10 @@ import pytest
 from commands import channel
 from commands.channel import MAX_WAITING_BYTES, ChannelBroker, socket_path
 from jobs.infra.channel import HEAD, JOIN, LOST, MAX_BODY_BYTES, TO_ALL, TO_OLDEST, ChannelConnection, Frame, FrameError, encode
+from tests.channel_broker import running_broker
 from tests.waiting import LIMIT_S, until
 
 Connect = Callable[[], ChannelConnection]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ChannelBroker]:
-    broker = ChannelBroker(tmp_path / "channel.sock")
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture
@@ -55,6 +49,16 @@ def raw(broker: ChannelBroker) -> socket.socket:
     connection.settimeout(LIMIT_S)
     connection.connect(str(broker.path))
     return connection
+
+
+@contextmanager
+def unread(path: Path) -> Iterator[tuple[ChannelConnection, socket.socket]]:
+    """A connection whose other end reads only what the test reads."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        with closing(ChannelConnection(str(path))) as connection, listening.accept()[0] as accepted:
+            yield connection, accepted
 
 
 def test_frames_reach_every_other_member_in_the_order_of_their_sender(join: Connect) -> None:
@@ -144,22 +148,12 @@ def test_a_frame_that_is_too_long_is_not_sent(join: Connect) -> None:
 
 
 def test_a_sender_does_not_wait_for_a_broker_that_hangs(tmp_path: Path) -> None:
-    path = tmp_path / "hangs.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(path))
-        listening.listen()
-        connection = ChannelConnection(str(path))
+    with unread(tmp_path / "hangs.sock") as (connection, _):
         until(lambda: not connection.send(TO_ALL, b"x" * 100_000))
-        connection.close()
 
 
 def test_what_a_busy_broker_did_not_read_is_sent_when_it_reads(tmp_path: Path) -> None:
-    path = tmp_path / "busy.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(str(path))
-        listening.listen()
-        connection = ChannelConnection(str(path))
-        accepted, _ = listening.accept()
+    with unread(tmp_path / "busy.sock") as (connection, accepted):
         count = 0
         while not connection._unsent:
             count += connection.send(TO_ALL, b"x" * 100_000)
@@ -168,8 +162,6 @@ def test_what_a_busy_broker_did_not_read_is_sent_when_it_reads(tmp_path: Path) -
             got += len(accepted.recv(1 << 20))
             connection.receive(0)
         assert got == size
-        connection.close()
-        accepted.close()
 
 
 def test_only_the_user_of_the_broker_may_connect(broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,11 +194,9 @@ def test_a_new_broker_takes_the_place_of_one_that_was_killed(broker: ChannelBrok
 def test_the_socket_comes_back_when_somebody_removes_it(broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     broker.stop()
     monkeypatch.setattr(channel, "CHECK_INTERVAL_S", 0.05)
-    other = ChannelBroker(broker.path)
-    other.start()
-    other.path.unlink()
-    until(other.path.exists)
-    other.stop()
+    with running_broker(broker.path) as other:
+        other.path.unlink()
+        until(other.path.exists)
 
 
 def test_an_error_in_the_broker_closes_the_connections_and_it_goes_on(
@@ -223,24 +213,20 @@ def test_an_error_in_the_broker_closes_the_connections_and_it_goes_on(
     serve = ChannelBroker._serve
     monkeypatch.setattr(ChannelBroker, "_serve", fail)
     monkeypatch.setattr(channel, "RESTART_DELAY_S", 0.01)
-    other = ChannelBroker(broker.path)
-    other.start()
-    until(lambda: not failures)
-    first, second = ChannelConnection(str(other.path)), ChannelConnection(str(other.path))
-    second.send(JOIN, b"")
-    until(lambda: other._joined)
-    first.send(TO_ALL, b"hi")
-    assert received(second, 1) == [b"hi"]
-    for each in (first, second):
-        each.close()
-    other.stop()
+    with running_broker(broker.path) as other:
+        until(lambda: not failures)
+        first, second = ChannelConnection(str(other.path)), ChannelConnection(str(other.path))
+        second.send(JOIN, b"")
+        until(lambda: other._joined)
+        first.send(TO_ALL, b"hi")
+        assert received(second, 1) == [b"hi"]
+        for each in (first, second):
+            each.close()
 
 
 def test_the_path_is_short_enough_for_a_socket(tmp_path: Path) -> None:
     assert socket_path(tmp_path, 8080) == tmp_path / "channel-8080.sock"
     path = socket_path(tmp_path / ("long" * 40), 8080)
-    broker = ChannelBroker(path)
-    broker.start()
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    broker.stop()
+    with running_broker(path):
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert not path.parent.exists()

@@ -71,6 +71,14 @@ def alone(ready: threading.Event | None = None) -> Gateway:
     return Gateway(lambda: GatewayProcess(1, here, "key"), "gateway 1", ready.set if ready else lambda: None)
 
 
+def serving(start: Callable[..., Any]) -> tuple[Gateway, threading.Event]:
+    """A gateway that has become ready; the event is set when it does, and when its successors do."""
+    ready = threading.Event()
+    gateway = start(alone(ready))
+    assert ready.wait(LIMIT_S)
+    return gateway, ready
+
+
 def runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -99,9 +107,7 @@ def test_a_gateway_that_ends_at_once_is_started_again_and_again_and_can_be_stopp
 
 
 def test_a_replaced_gateway_ends_and_its_successor_is_supervised(start: Callable[..., Any], folder: Path) -> None:
-    ready = threading.Event()
-    gateway = start(alone(ready))
-    assert ready.wait(LIMIT_S)
+    gateway, _ = serving(start)
     assert gateway.replace()
     first, second = pids(folder)
     assert (runs(first), runs(second)) == (False, True)
@@ -110,9 +116,7 @@ def test_a_replaced_gateway_ends_and_its_successor_is_supervised(start: Callable
 
 
 def test_a_successor_that_fails_leaves_the_gateway_as_it_is(start: Callable[..., Any], folder: Path) -> None:
-    ready = threading.Event()
-    gateway = start(alone(ready))
-    assert ready.wait(LIMIT_S)
+    gateway, _ = serving(start)
     (folder / "fails").touch()
     assert not gateway.replace()
     first, second = pids(folder)
@@ -125,9 +129,7 @@ def test_a_gateway_that_hangs_is_killed_when_it_is_replaced_and_when_all_stop(
     monkeypatch.setattr(gateways, "RETIRED_WITHIN_S", 0.05)
     monkeypatch.setattr(gateways, "KILL_AFTER_S", 0.05)
     (folder / "deaf").touch()
-    ready = threading.Event()
-    gateway = start(alone(ready))
-    assert ready.wait(LIMIT_S)
+    gateway, _ = serving(start)
     assert gateway.replace()
     first, second = pids(folder)
     assert (runs(first), runs(second)) == (False, True)
@@ -141,9 +143,7 @@ def test_a_stop_ends_a_gateway_that_has_been_replaced_and_is_not_done(
     monkeypatch.setattr(gateways, "KILL_AFTER_S", 0.05)
     monkeypatch.setattr(gateways, "RETIRED_WITHIN_S", 10 * LIMIT_S)
     (folder / "deaf").touch()
-    ready = threading.Event()
-    gateway = start(alone(ready))
-    assert ready.wait(LIMIT_S)
+    gateway, ready = serving(start)
     ready.clear()
     replacing = threading.Thread(target=gateway.replace)
     replacing.start()

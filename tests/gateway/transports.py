@@ -60,6 +60,20 @@ def stream(user: Client, headers: dict[str, str] | None = None, **params: Any) -
         yield Stream(answer)
 
 
+def sees_come_online(reader: Client, other: Client, conversation: int) -> None:
+    """Check that a user receives the presence of another one of the conversation, who comes online, maybe on another gateway."""
+    with stream(reader, types="presence,typing") as opened:
+        reader.gateway.waiting(1, "sse")
+        online = other.polling(other.now())
+        blocks, received = opened.blocks(), []
+        while ("presence", True) not in received:
+            other.post(f"/conversations/{conversation}/typing", {"typing": True})  # presence by itself wakes no subscriber
+            event = next(blocks)
+            received += [(event["type"], event.get("data", {}).get("online"))] if event is not None else []
+    reader.send("bye", at=conversation)
+    online.result()
+
+
 class Socket:
     """An open WebSocket."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.gateway.client import Client, problem
 from tests.gateway.running import Gateway
-from tests.gateway.transports import stream
+from tests.gateway.transports import sees_come_online
 from tests.redis_server import RedisServer
 from tests.stores import Database
 from tests.waiting import LIMIT_S, until
@@ -60,16 +60,7 @@ def test_typing_and_presence_reach_the_users_of_every_gateway(make: Make) -> Non
     assert ana.post(f"/conversations/{conversation}/typing", {"typing": True}).status_code == 204
     assert typing_events(poll) == [("typing", True)]
 
-    with stream(ben_on_second, types="presence,typing") as opened:
-        second.waiting(1, "sse")
-        online = ana.polling(ana.now())  # Ana comes online on the first gateway
-        blocks, received = opened.blocks(), []
-        while ("presence", True) not in received:
-            ana.post(f"/conversations/{conversation}/typing", {"typing": True})  # presence by itself wakes no subscriber
-            event = next(blocks)
-            received += [(event["type"], event.get("data", {}).get("online"))] if event is not None else []
-    ben.send("bye", at=conversation)
-    online.result()
+    sees_come_online(ben_on_second, ana, conversation)
 
 
 @pytest.mark.only("postgresql")

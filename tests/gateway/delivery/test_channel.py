@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from gateway.delivery.listeners import ChannelListener
 from jobs.infra import channel
 from jobs.infra.channel import ChannelConnection, HintSender
 from metrics.declared import CHANNEL_LOST_TOTAL
+from tests.channel_broker import running_broker
 from tests.gateway.client import problem
 from tests.gateway.running import Gateway
-from tests.gateway.transports import stream
+from tests.gateway.transports import sees_come_online
 from tests.stores import Database
 from tests.waiting import until
 
@@ -23,18 +25,16 @@ SETTINGS = {"RATE_LIMITS": "on", "LIMIT_SEND": f"{LIMIT}/hour", "LIMIT_API": "10
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[ChannelBroker]:
-    broker = ChannelBroker(tmp_path_factory.mktemp("channel") / "channel.sock")
-    broker.start()
-    yield broker
-    broker.stop()
+def pairs_broker(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[ChannelBroker]:
+    with running_broker(tmp_path_factory.mktemp("channel") / "channel.sock") as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module")
-def pair(make_gateway: Callable[..., Gateway], broker: ChannelBroker) -> Pair:
-    first = make_gateway(CHANNEL=str(broker.path), **SETTINGS)
-    second = make_gateway(beside=first, CHANNEL=str(broker.path), **SETTINGS)
-    until(lambda: len(broker._joined) == 2)
+def pair(make_gateway: Callable[..., Gateway], pairs_broker: ChannelBroker) -> Pair:
+    first = make_gateway(CHANNEL=str(pairs_broker.path), **SETTINGS)
+    second = make_gateway(beside=first, CHANNEL=str(pairs_broker.path), **SETTINGS)
+    until(lambda: len(pairs_broker._joined) == 2)
     return first, second
 
 
@@ -52,16 +52,7 @@ def test_typing_and_presence_reach_the_users_of_the_other_gateway(pair: Pair) ->
     assert ana.post(f"/conversations/{conversation}/typing", {"typing": True}).status_code == 204
     assert [event["type"] for event in poll.result().json()["events"]] == ["typing"]
 
-    with stream(ben_on_second, types="presence,typing") as opened:
-        second.waiting(1, "sse")
-        online = ana.polling(ana.now())
-        blocks, received = opened.blocks(), []
-        while ("presence", True) not in received:
-            ana.post(f"/conversations/{conversation}/typing", {"typing": True})  # presence by itself wakes no subscriber
-            event = next(blocks)
-            received += [(event["type"], event.get("data", {}).get("online"))] if event is not None else []
-    ben.send("bye", at=conversation)
-    online.result()
+    sees_come_online(ben_on_second, ana, conversation)
 
 
 def test_limits_are_counted_over_both_gateways_and_survive_the_restart_of_one(pair: Pair) -> None:
@@ -87,31 +78,28 @@ def test_limits_are_counted_over_both_gateways_and_survive_the_restart_of_one(pa
     assert ben.at(second).post("/messages", {"to": ana.id, "body": "hi"}).status_code == 201
 
 
-def test_without_the_channel_the_gateways_are_degraded_and_deliver_all_the_same(pair: Pair, broker: ChannelBroker) -> None:
+def test_without_the_channel_the_gateways_are_degraded_and_deliver_all_the_same(pair: Pair, pairs_broker: ChannelBroker) -> None:
     first, second = pair
     ana, ben = first.users(2)
     until(lambda: degraded(first) == degraded(second) == [])
-    broker.stop()
+    pairs_broker.stop()
     until(lambda: degraded(first) == degraded(second) == ["bus", "limits"])
     ben_on_second = ben.at(second)
     poll = ben_on_second.polling(ben_on_second.now(), types="message.created")
     second.waiting(1)
     ana.send("meanwhile", to=ben)
     assert [event["data"]["body"] for event in poll.result().json()["events"]] == ["meanwhile"]
-    other = ChannelBroker(broker.path)
-    other.start()
-    until(lambda: degraded(first) == degraded(second) == [])
-    other.stop()
+    with running_broker(pairs_broker.path):
+        until(lambda: degraded(first) == degraded(second) == [])
 
 
 # One listener
 
 
 @pytest.fixture
-def listening(tmp_path: Path) -> Iterator[tuple[ChannelListener, ChannelBroker, threading.Semaphore]]:
+def listening(broker: ChannelBroker) -> Iterator[tuple[ChannelListener, ChannelBroker, threading.Semaphore]]:
     """A listener that is connected, and counts the reads of the log. The log's head here is 100."""
-    broker, reads = ChannelBroker(tmp_path / "channel.sock"), threading.Semaphore(0)
-    broker.start()
+    reads = threading.Semaphore(0)
     listener = ChannelListener(str(broker.path), reads.release, lambda: 100)
     listener.start()
     assert reads.acquire(timeout=60)  # at first, hints were missed
@@ -119,7 +107,6 @@ def listening(tmp_path: Path) -> Iterator[tuple[ChannelListener, ChannelBroker, 
     yield listener, broker, reads
     listener.stop()
     listener._thread.join()
-    broker.stop()
 
 
 Listening = tuple[ChannelListener, ChannelBroker, threading.Semaphore]
@@ -192,16 +179,12 @@ def test_a_worker_sends_hints_again_when_the_channel_is_back(tmp_path: Path, mon
     path = tmp_path / "channel.sock"
     worker = HintSender(str(path))
     worker.hint(1)
-    broker = ChannelBroker(path)
-    broker.start()
-    gateway = ChannelConnection(str(path))
-    gateway.send(channel.JOIN, b"")
-    until(lambda: broker._joined)
+    with running_broker(path) as broker, closing(ChannelConnection(str(path))) as gateway:
+        gateway.send(channel.JOIN, b"")
+        until(lambda: broker._joined)
 
-    def hinted() -> bool:
-        worker.hint(2)
-        return any(frame.body == b"h2" for frame in gateway.receive(0.05))
+        def hinted() -> bool:
+            worker.hint(2)
+            return any(frame.body == b"h2" for frame in gateway.receive(0.05))
 
-    until(hinted)
-    gateway.close()
-    broker.stop()
+        until(hinted)

@@ -2,10 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,17 +18,10 @@ from gateway.http.limit_counters import Amount, Hit, MemoryCounters
 from gateway.http.limit_sharing import Counts
 from gateway.http.rate_limits import RateLimits
 from jobs.infra import channel
+from tests.channel_broker import running_broker
 from tests.waiting import until_async
 
 LIMITS = {"limit_send": "100/hour", "limit_login": "5/hour", "limit_bytes": "1000/day", "limit_events": "1000/day"}
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[ChannelBroker]:
-    broker = ChannelBroker(tmp_path / "channel.sock")
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @asynccontextmanager
@@ -48,7 +40,7 @@ async def gateway(broker: ChannelBroker) -> AsyncIterator[RateLimits]:
 
 
 def count(limits: RateLimits, name: str, caller: str) -> int:
-    """What this gateway knows to be counted."""
+    """The count of a caller under a limit, as far as this gateway knows it."""
     counters = limits._users if caller.startswith("user:") else limits._strangers
     return max((window.count for key, window in counters._windows.items() if f"/{name}/" in key and caller in key), default=0)
 
@@ -134,11 +126,9 @@ def test_without_the_channel_each_gateway_counts_alone_and_announces_it_afterwar
             for limits, times in (first, 10), (second, 20):
                 for _ in range(times):
                     await limits.hit("send", "user:1")
-            other = ChannelBroker(broker.path)
-            other.start()
-            await until_async(lambda: count(first, "send", "user:1") == count(second, "send", "user:1") == 30)
-            assert not first.counts_alone()
-            other.stop()
+            with running_broker(broker.path):
+                await until_async(lambda: count(first, "send", "user:1") == count(second, "send", "user:1") == 30)
+                assert not first.counts_alone()
 
     asyncio.run(run())
 
