@@ -28,9 +28,10 @@ with (folder / "started").open("a") as started:
     started.write(f"{place['number']} {os.getpid()}\\n")
 if (folder / "fails").exists():
     sys.exit(2)
-os.write(place["control"], b"r")
-if (folder / "deaf").exists():
+if is_deaf := (folder / "deaf").exists():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(place["control"], b"r")
+while is_deaf:
     signal.pause()
 os.read(place["control"], 1)
 """
