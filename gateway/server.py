@@ -180,8 +180,9 @@ def _watch_for_end(
         stopping.set()
 
     def retire() -> None:
-        services.is_replaced = True
-        stopping.set()
+        if not stopping.is_set():  # after SIGTERM there is no time to wait for files
+            services.is_replaced = True
+            stopping.set()
 
     def leave_port() -> None:
         siblings.close()
