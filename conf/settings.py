@@ -238,12 +238,20 @@ def secret_fields() -> set[str]:
 
 def load() -> Settings:
     """The settings of this process. Raises SettingsError; warns of BELLWIRE_ variables that do not exist."""
-    variables = {name.upper(): value for name, value in {**dotenv_values(ENV_FILE), **os.environ}.items() if value}
+    variables = {name.upper(): value for name, value in _variables().items() if value}
     _warn_of_unknown(variables)
     try:
         return Settings(_env_file=ENV_FILE, **_from_files(variables))  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from None
+
+
+def _variables() -> dict[str, str | None]:
+    """Return the variables of `.env` and of the environment, which wins. Raises SettingsError."""
+    try:
+        return {**dotenv_values(ENV_FILE), **os.environ}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{ENV_FILE}: allowed is a file that can be read, in UTF-8 ({error})") from error
 
 
 def _from_files(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -272,7 +280,7 @@ def bucket_keys() -> dict[str, str]:
 
     Those in the environment, and all else that AWS knows, are found by the library that uses them.
     """
-    variables = {**dotenv_values(ENV_FILE), **os.environ}
+    variables = _variables()
     found = {}
     for name in BUCKET_KEYS:
         if value := variables.get(name):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -176,6 +177,13 @@ def test_a_secrets_file_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch
     monkeypatch.delenv("BELLWIRE_SECRET_KEY")
     (line,) = refused(monkeypatch, SECRET_KEY_FILE=str(tmp_path / "short"))
     assert line == "BELLWIRE_SECRET_KEY = '***': allowed is 16 characters or more"
+
+
+@pytest.mark.parametrize("read", [load, settings_module.bucket_keys])
+def test_a_file_that_is_no_text_is_named(read: Callable[[], object]) -> None:
+    Path(".env").write_bytes(b"BELLWIRE_SMTP=\xff\n")
+    with pytest.raises(SettingsError, match=r"\.env: allowed is a file that can be read, in UTF-8"):
+        read()
 
 
 def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
